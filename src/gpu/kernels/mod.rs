@@ -1,0 +1,108 @@
+//! From an operator to dispatches: the only part of `gpu` that knows operators.
+//!
+//! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
+//! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
+
+use crate::error::Result;
+use crate::ops::Op;
+
+/// A WGSL kernel: its stem and its complete source (pieces of `shaders/` put together by [`shader!`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shader {
+    /// The file in `shaders/`, without `.wgsl`; also the label of its pipeline.
+    pub name: &'static str,
+    pub source: &'static str,
+}
+
+/// A [`Shader`] from the files of `shaders/`: its own name first, then what it shares with others. WGSL does not
+/// care about the order of declarations.
+macro_rules! shader {
+    ($name:literal $(, $shared:literal)*) => {
+        $crate::gpu::kernels::Shader {
+            name: $name,
+            source: concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+                $("\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $shared, ".wgsl")),)*
+            ),
+        }
+    };
+}
+pub(crate) use shader;
+
+/// What a binding refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Operand number of the operator (`Op::operands`).
+    Operand(usize),
+    /// Scratch buffer number of [`Kernels::scratch`].
+    Scratch(usize),
+}
+
+/// One binding: a buffer, or a part of it (in elements; the offset must be a multiple of [`Limits::align`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    pub source: Source,
+    /// First element and number of elements; `None` is the whole logical tensor.
+    pub range: Option<(usize, usize)>,
+}
+
+impl Binding {
+    /// The whole of operand `i`.
+    pub fn operand(i: usize) -> Self {
+        Binding { source: Source::Operand(i), range: None }
+    }
+    /// Elements `offset .. offset + len` of operand `i`.
+    pub fn slice(i: usize, offset: usize, len: usize) -> Self {
+        Binding { source: Source::Operand(i), range: Some((offset, len)) }
+    }
+    /// The whole of scratch buffer `i`.
+    pub fn scratch(i: usize) -> Self {
+        Binding { source: Source::Scratch(i), range: None }
+    }
+}
+
+/// One dispatch. Bindings are numbered 0.. in `@group(0)` in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    pub shader: Shader,
+    /// Values of the shader's `override`s by name. Whole numbers below 2^32, or floats.
+    pub constants: Vec<(&'static str, f64)>,
+    pub bindings: Vec<Binding>,
+    /// Workgroups in x, y, z; see [`fold`].
+    pub groups: [u32; 3],
+}
+
+/// The dispatches of one operator, in order, and the scratch memory they share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kernels {
+    pub dispatches: Vec<Dispatch>,
+    /// Lengths in elements of scratch buffers, which hold nothing between operators.
+    pub scratch: Vec<usize>,
+}
+
+/// What the kernels have to respect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest binding in elements (`max_storage_buffer_binding_size` / 4).
+    pub binding: usize,
+    /// Offsets of bindings are multiples of this many elements.
+    pub align: usize,
+    /// Largest number of workgroups in one dimension.
+    pub groups: u32,
+}
+
+/// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
+/// Shaders get their number back from `group_index` of `shaders/prelude.wgsl` and must test it against their size.
+pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
+    let most = limits.groups as usize;
+    let x = count.clamp(1, most);
+    let y = count.div_ceil(x).clamp(1, most);
+    let z = count.div_ceil(x * y).max(1);
+    [x as u32, y as u32, z as u32]
+}
+
+/// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
+pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    let _ = (op, limits);
+    Err(crate::Error::Internal("no kernels yet".into()))
+}

@@ -1,0 +1,2 @@
+//! The GPU executor: a program as wgpu dispatches.
+pub mod kernels;

@@ -1,0 +1,96 @@
+//! Losses and the record of a step.
+
+use super::{Describe, Hyper, Op, Operand};
+
+/// What the labels buffer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One class number per row, `[batch]`, a whole number in an `f32`.
+    Class,
+    /// One value per output, `[batch, classes]` (half squared error only).
+    Values,
+}
+
+/// A loss over x `[batch, classes]`. Outputs `loss` `[batch]` and `rank` `[batch]`; with `grad` also dx.
+///
+/// Only the first `Hyper::rows` rows count: the others get loss 0, rank = classes and dx = 0.
+/// dx is the gradient of (sum of losses over rows) * `Hyper::loss_scale`.
+///
+/// * cross_entropy: with p = softmax(x) and t = (1 - smoothing) onehot(label) + smoothing / classes,
+///   loss = -sum t log p and dx = (p - t) * loss_scale.
+/// * half_squared_error: loss = 1/2 sum (x - t)^2, dx = (x - t) * loss_scale; t is the one-hot row of a class or
+///   the given values.
+///
+/// `rank` is how many classes stand before the right one: those with a greater x, or an equal one and a lower
+/// number. So rank < 5 is a top-5 hit. It is `classes` if the right one's x is NaN. For `Target::Values` the right
+/// class is the first maximum of the row; with a single output, rank is 0 if x and t lie on the same side of 0.5
+/// (a value is on the upper side if it is greater than 0.5), else 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loss {
+    pub batch: usize,
+    pub classes: usize,
+    pub target: Target,
+    /// Label smoothing, 0 to 1 (cross_entropy only).
+    pub smoothing: f32,
+    /// Whether dx is computed (not in evaluation).
+    pub grad: bool,
+}
+
+impl Describe for Loss {
+    fn operands(&self, _op: &Op) -> Vec<Operand> {
+        let x = [self.batch, self.classes];
+        let labels = match self.target {
+            Target::Class => Operand::read("labels", [self.batch]),
+            Target::Values => Operand::read("labels", x),
+        };
+        let mut operands = vec![
+            Operand::read("x", x),
+            labels,
+            Operand::read("hyper", [Hyper::WORDS]),
+            Operand::write("loss", [self.batch]),
+            Operand::write("rank", [self.batch]),
+        ];
+        if self.grad {
+            operands.push(Operand::write("dx", x));
+        }
+        operands
+    }
+    fn flops(&self, op: &Op) -> u64 {
+        let elements = (self.batch * self.classes) as u64;
+        if matches!(op, Op::CrossEntropy(_)) { 8 * elements } else { 4 * elements }
+    }
+    fn check(&self) -> Result<(), String> {
+        if (0.0..=1.0).contains(&self.smoothing) {
+            Ok(())
+        } else {
+            Err(format!("label_smoothing must lie between 0 and 1, found {}", self.smoothing))
+        }
+    }
+}
+
+/// Record `Hyper::slot` of `metrics` becomes [sum of losses, top-1 hits, top-5 hits, rows], over the first
+/// `Hyper::rows` rows. So the host can look every `slots` steps instead of every step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Metrics {
+    pub batch: usize,
+    pub slots: usize,
+}
+
+impl Metrics {
+    /// Words of one record.
+    pub const RECORD: usize = 4;
+}
+
+impl Describe for Metrics {
+    fn operands(&self, _op: &Op) -> Vec<Operand> {
+        vec![
+            Operand::read("loss", [self.batch]),
+            Operand::read("rank", [self.batch]),
+            Operand::read("hyper", [Hyper::WORDS]),
+            Operand::part("metrics", [self.slots, Metrics::RECORD]),
+        ]
+    }
+    fn flops(&self, _op: &Op) -> u64 {
+        3 * self.batch as u64
+    }
+}

@@ -1,0 +1,28 @@
+//! Softmax over channels as a layer of its own (cross-entropy has its own, fused).
+
+use super::{Describe, Op, Operand};
+
+/// y = exp(x - max) / sum exp(x - max) over the `channels` of `[batch, channels, inner]`.
+/// Backward: dx = y (dy - sum over channels of dy y).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Softmax {
+    pub batch: usize,
+    pub channels: usize,
+    pub inner: usize,
+}
+
+impl Describe for Softmax {
+    fn operands(&self, op: &Op) -> Vec<Operand> {
+        let s = [self.batch, self.channels, self.inner];
+        match op {
+            Op::SoftmaxBackward(_) => {
+                vec![Operand::read("y", s), Operand::read("dy", s), Operand::write("dx", s)]
+            }
+            _ => vec![Operand::read("x", s), Operand::write("y", s)],
+        }
+    }
+    fn flops(&self, op: &Op) -> u64 {
+        let elements = (self.batch * self.channels * self.inner) as u64;
+        if matches!(op, Op::SoftmaxBackward(_)) { 4 * elements } else { 5 * elements }
+    }
+}

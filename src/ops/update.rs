@@ -1,0 +1,96 @@
+//! Updates of parameters from their gradients, and clipping by the norm of all gradients.
+
+use super::{Describe, Hyper, Op, Operand};
+
+/// One parameter's update; the formulas are PyTorch's. g is the gradient, times the clipping factor if `clip`.
+/// lr = `Hyper::lr` * lr_mult, wd = `Hyper::weight_decay` * decay_mult.
+///
+/// * sgd: g += wd w; with momentum: v = momentum v + g, g = v (nesterov: g += momentum v); w -= lr g.
+/// * adam: g += wd w; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+///   w -= lr / correction1 * m / (sqrt(v) / sqrt(correction2) + eps).
+/// * adamw: w *= 1 - lr wd first, then adam without the decay.
+/// * rmsprop: g += wd w; v = alpha v + (1 - alpha) g^2; g = g / (sqrt(v) + eps); with momentum:
+///   m = momentum m + g, g = m; w -= lr g.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    pub len: usize,
+    pub lr_mult: f32,
+    pub decay_mult: f32,
+    /// sgd and rmsprop: whether there is a momentum buffer.
+    pub momentum: bool,
+    /// sgd: Nesterov's form.
+    pub nesterov: bool,
+    /// Whether the factor of `grad_clip` is an operand.
+    pub clip: bool,
+}
+
+impl Describe for Update {
+    /// g, hyper, (factor), w, then the optimiser's state: sgd (v); adam, adamw m, v; rmsprop v, (m).
+    fn operands(&self, op: &Op) -> Vec<Operand> {
+        let n = [self.len];
+        let mut operands = vec![Operand::read("g", n), Operand::read("hyper", [Hyper::WORDS])];
+        if self.clip {
+            operands.push(Operand::read("factor", [1]));
+        }
+        operands.push(Operand::update("w", n));
+        match op {
+            Op::Adam(_) | Op::AdamW(_) => {
+                operands.extend([Operand::update("m", n), Operand::update("v", n)]);
+            }
+            Op::RmsProp(_) => {
+                operands.push(Operand::update("v", n));
+                if self.momentum {
+                    operands.push(Operand::update("m", n));
+                }
+            }
+            _ if self.momentum => operands.push(Operand::update("v", n)),
+            _ => {}
+        }
+        operands
+    }
+    fn flops(&self, op: &Op) -> u64 {
+        let per_element = match op {
+            Op::Sgd(_) => 6,
+            Op::RmsProp(_) => 11,
+            _ => 14,
+        };
+        per_element * self.len as u64
+    }
+}
+
+/// norms[index] = sum of g^2 (before the root), for one parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GradNorm {
+    pub len: usize,
+    /// Which of the `count` places is this parameter's.
+    pub index: usize,
+    pub count: usize,
+}
+
+impl Describe for GradNorm {
+    fn operands(&self, _op: &Op) -> Vec<Operand> {
+        vec![Operand::read("g", [self.len]), Operand::part("norms", [self.count])]
+    }
+    fn flops(&self, _op: &Op) -> u64 {
+        2 * self.len as u64
+    }
+}
+
+/// factor = min(1, max_norm / (sqrt(sum of norms) + 1e-6)), PyTorch's `clip_grad_norm_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GradClip {
+    pub count: usize,
+}
+
+impl Describe for GradClip {
+    fn operands(&self, _op: &Op) -> Vec<Operand> {
+        vec![
+            Operand::read("norms", [self.count]),
+            Operand::read("hyper", [Hyper::WORDS]),
+            Operand::write("factor", [1]),
+        ]
+    }
+    fn flops(&self, _op: &Op) -> u64 {
+        self.count as u64
+    }
+}
