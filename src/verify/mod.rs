@@ -2,4 +2,5 @@
 //! and the self-test that runs them on any executor. It ships in the binary (`striate selftest`) and serves the
 //! tests. It knows programs and operators, never a particular executor.
 
+pub mod cases;
 pub mod oracle;
