@@ -3,4 +3,14 @@
 //! tests. It knows programs and operators, never a particular executor.
 
 pub mod cases;
+mod check;
+mod faulty;
+mod magnitude;
 pub mod oracle;
+mod selftest;
+pub mod tolerance;
+
+pub use check::{Outcome, check};
+pub use faulty::Faulty;
+pub use magnitude::magnitudes;
+pub use selftest::{Summary, run, selftest};
