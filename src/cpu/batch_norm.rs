@@ -36,7 +36,7 @@ pub fn batch_norm2d_stats(
         *mean = (planes(d, x, c, rows).map(sum).sum::<f64>() / n) as f32;
         let centre = *mean;
         let square = |x: f32| (x - centre) * (x - centre);
-        let squares = planes(d, x, c, rows).map(|x| vectorised(|| sum1(x, square))).sum::<f64>();
+        let squares = planes(d, x, c, rows).map(|x| vectorised!(|| sum1(x, square))).sum::<f64>();
         *var = (squares / n) as f32;
         let unbiased = (squares / (n - 1.0).max(1.0)) as f32;
         *running.0 = (1.0 - momentum) * *running.0 + momentum * centre;
@@ -63,7 +63,7 @@ pub fn batch_norm2d_forward(
             let c = (i * units + j) % d.channels;
             let (centre, shift) = (mean[c], b[c]);
             let scale = w[c] / (var[c] + d.eps).sqrt();
-            vectorised(|| {
+            vectorised!(|| {
                 for (y, &x) in y.iter_mut().zip(x) {
                     let v = (x - centre) * scale + shift;
                     // Not f32::max, which would turn a NaN into 0.
@@ -101,7 +101,7 @@ pub fn batch_norm2d_grad_parameters(
             let (centred, scale) = (mean[channel], 1.0 / (var[channel] + d.eps).sqrt());
             let pairs = planes(d, x, channel, rows).zip(planes(d, dy, channel, rows));
             let products =
-                pairs.map(|(x, dy)| vectorised(|| sum2(x, dy, |x, dy| (x - centred) * dy))).sum::<f64>();
+                pairs.map(|(x, dy)| vectorised!(|| sum2(x, dy, |x, dy| (x - centred) * dy))).sum::<f64>();
             *dw = (products * f64::from(scale)) as f32;
             *db = planes(d, dy, channel, rows).map(sum).sum::<f64>() as f32;
             *a = w[channel] * scale;
@@ -134,7 +134,7 @@ pub fn batch_norm2d_grad_input(
             }
             let coefficient = |row: usize| coefficients[row * d.channels + unit % d.channels];
             let (a, b, c, centre) = (coefficient(0), coefficient(1), coefficient(2), coefficient(3));
-            vectorised(|| {
+            vectorised!(|| {
                 for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
                     *dx = a * dy + b * (x - centre) + c;
                 }

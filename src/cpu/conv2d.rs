@@ -177,7 +177,7 @@ impl Correlation {
 
 /// y = x + bias, then max(0, .) if `relu`.
 fn finish(x: &[f32], bias: f32, relu: bool, y: &mut [f32]) {
-    vectorised(|| {
+    vectorised!(|| {
         if relu {
             for (y, &x) in y.iter_mut().zip(x) {
                 let v = x + bias;

@@ -15,7 +15,7 @@ pub fn dropout(d: &Dropout, x: &[f32], hyper: &[f32], y: &mut [f32]) {
     let (threshold, scale, key) = (d.threshold(), d.scale(), [hyper.seed_lo, hyper.seed_hi]);
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).enumerate().for_each(|(chunk, (y, x))| {
         let first = (chunk * CHUNK / 4) as u32;
-        vectorised(|| {
+        vectorised!(|| {
             for (group, (y, x)) in y.chunks_mut(4 * BLOCKS).zip(x.chunks(4 * BLOCKS)).enumerate() {
                 let mut words = [[0u32; BLOCKS]; 4];
                 for i in 0..BLOCKS {

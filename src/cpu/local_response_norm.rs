@@ -41,7 +41,7 @@ pub fn local_response_norm_forward(d: &LocalResponseNorm, x: &[f32], y: &mut [f3
     let factor = d.alpha / d.size as f32;
     let results = y.par_chunks_mut(image).zip(scale.par_chunks_mut(image));
     results.zip(x.par_chunks(image)).for_each(|((y, scale), x)| {
-        vectorised(|| {
+        vectorised!(|| {
             for first in (0..inner).step_by(PIXELS) {
                 let block = first..(first + PIXELS).min(inner);
                 for c in 0..d.channels {
@@ -77,7 +77,7 @@ pub fn local_response_norm_backward(
     let inputs = x.par_chunks(image).zip(scale.par_chunks(image)).zip(dy.par_chunks(image));
     dx.par_chunks_mut(image).zip(inputs).for_each(|(dx, ((x, scale), dy))| {
         with_scratch([d.channels * PIXELS, PIXELS], |[ratios, sum]| {
-            vectorised(|| {
+            vectorised!(|| {
                 for first in (0..inner).step_by(PIXELS) {
                     let block = first..(first + PIXELS).min(inner);
                     let len = block.len();

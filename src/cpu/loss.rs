@@ -22,15 +22,15 @@ pub fn cross_entropy(
     rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
         let label = class(labels);
         let peak = x.iter().fold(f32::NEG_INFINITY, |peak, &v| peak.max(v));
-        let exponentials = vectorised(|| sum1(x, |v| exp(v - peak)));
-        let shifted = vectorised(|| sum1(x, |v| v - peak));
+        let exponentials = vectorised!(|| sum1(x, |v| exp(v - peak)));
+        let shifted = vectorised!(|| sum1(x, |v| v - peak));
         let right = label.and_then(|l| x.get(l)).map_or(f64::NAN, |&v| f64::from(v - peak));
         // Smoothing times a sum with an infinity must not make a NaN of a loss without smoothing.
         let spread = if smoothing > 0.0 { smoothing / classes * shifted } else { 0.0 };
         if let Some(dx) = dx {
             let factor = (1.0 / exponentials) as f32;
             let share = (smoothing / classes) as f32;
-            vectorised(|| {
+            vectorised!(|| {
                 for (dx, &v) in dx.iter_mut().zip(x) {
                     *dx = (exp(v - peak) * factor - share) * scale;
                 }

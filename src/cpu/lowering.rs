@@ -148,7 +148,7 @@ pub fn lower(
     panel: &mut [f32],
     pitch: usize,
 ) {
-    vectorised(|| lower_rows(windows, x, total, channels, tile, split, panel, pitch));
+    vectorised!(|| lower_rows(windows, x, total, channels, tile, split, panel, pitch));
 }
 
 #[inline(always)]

@@ -99,32 +99,34 @@ pub fn max_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32], index: &mut [f32
     let kernel_w = d.kernel[1] as f32;
     let results = y.par_chunks_mut(g.pictures * outputs).zip(index.par_chunks_mut(g.pictures * outputs));
     results.zip(x.par_chunks(g.pictures * inputs)).for_each(|((y, index), x)| {
-        let mut run = |[split]: [&mut [f32]; 1]| {
-            let results = y.chunks_exact_mut(outputs).zip(index.chunks_exact_mut(outputs));
-            for ((y, index), x) in results.zip(x.chunks_exact(inputs)) {
-                g.windows.split_rows(x, g.windows.origin[0], g.seen, f32::NEG_INFINITY, split);
-                let lines = y.chunks_exact_mut(w_out).zip(index.chunks_exact_mut(w_out));
-                for ((oy, (y, index)), row) in lines.enumerate().zip(&rows) {
-                    for ox in (0..w_out).step_by(LANES) {
-                        let mut best = [f32::NEG_INFINITY; LANES];
-                        // Where all of a window is minus infinity, its first pixel wins, and not the padding.
-                        let mut winner = lanes(&columns, ox).map(|column| row * kernel_w + column);
-                        for (k, tap) in g.taps.iter().enumerate() {
-                            let values = lanes(split, oy * g.step() + tap + ox);
-                            for i in 0..LANES {
-                                // Greater, or the first NaN.
-                                let wins = (values[i] > best[i]) | (values[i].is_nan() & !best[i].is_nan());
-                                best[i] = if wins { values[i] } else { best[i] };
-                                winner[i] = if wins { k as f32 } else { winner[i] };
+        with_scratch([g.len], |[split]| {
+            vectorised!(|| {
+                let results = y.chunks_exact_mut(outputs).zip(index.chunks_exact_mut(outputs));
+                for ((y, index), x) in results.zip(x.chunks_exact(inputs)) {
+                    g.windows.split_rows(x, g.windows.origin[0], g.seen, f32::NEG_INFINITY, split);
+                    let lines = y.chunks_exact_mut(w_out).zip(index.chunks_exact_mut(w_out));
+                    for ((oy, (y, index)), row) in lines.enumerate().zip(&rows) {
+                        for ox in (0..w_out).step_by(LANES) {
+                            let mut best = [f32::NEG_INFINITY; LANES];
+                            // Where all of a window is minus infinity, its first pixel wins, and not the padding.
+                            let mut winner = lanes(&columns, ox).map(|column| row * kernel_w + column);
+                            for (k, tap) in g.taps.iter().enumerate() {
+                                let values = lanes(split, oy * g.step() + tap + ox);
+                                for i in 0..LANES {
+                                    // Greater, or the first NaN.
+                                    let wins =
+                                        (values[i] > best[i]) | (values[i].is_nan() & !best[i].is_nan());
+                                    best[i] = if wins { values[i] } else { best[i] };
+                                    winner[i] = if wins { k as f32 } else { winner[i] };
+                                }
                             }
+                            put(y, ox, best);
+                            put(index, ox, winner);
                         }
-                        put(y, ox, best);
-                        put(index, ox, winner);
                     }
                 }
-            }
-        };
-        with_scratch([g.len], |scratch| vectorised(|| run(scratch)));
+            })
+        });
     });
 }
 
@@ -134,26 +136,27 @@ pub fn max_pool2d_backward(d: &Pool2d, index: &[f32], dy: &[f32], dx: &mut [f32]
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let sources = index.par_chunks(g.pictures * outputs).zip(dy.par_chunks(g.pictures * outputs));
     dx.par_chunks_mut(g.pictures * inputs).zip(sources).for_each(|(dx, (index, dy))| {
-        let mut run = |[split]: [&mut [f32]; 1]| {
-            let pictures = index.chunks_exact(outputs).zip(dy.chunks_exact(outputs));
-            for (dx, (index, dy)) in dx.chunks_exact_mut(inputs).zip(pictures) {
-                split.fill(0.0);
-                let lines = index.chunks_exact(w_out).zip(dy.chunks_exact(w_out));
-                for (oy, (index, dy)) in lines.enumerate() {
-                    for ox in (0..w_out).step_by(LANES) {
-                        let (index, dy) = (some_lanes(index, ox), some_lanes(dy, ox));
-                        for (k, tap) in g.taps.iter().enumerate() {
-                            let place = &mut split[oy * g.step() + tap + ox..][..LANES];
-                            for i in 0..LANES {
-                                place[i] += if index[i] == k as f32 { dy[i] } else { 0.0 };
+        with_scratch([g.len], |[split]| {
+            vectorised!(|| {
+                let pictures = index.chunks_exact(outputs).zip(dy.chunks_exact(outputs));
+                for (dx, (index, dy)) in dx.chunks_exact_mut(inputs).zip(pictures) {
+                    split.fill(0.0);
+                    let lines = index.chunks_exact(w_out).zip(dy.chunks_exact(w_out));
+                    for (oy, (index, dy)) in lines.enumerate() {
+                        for ox in (0..w_out).step_by(LANES) {
+                            let (index, dy) = (some_lanes(index, ox), some_lanes(dy, ox));
+                            for (k, tap) in g.taps.iter().enumerate() {
+                                let place = &mut split[oy * g.step() + tap + ox..][..LANES];
+                                for i in 0..LANES {
+                                    place[i] += if index[i] == k as f32 { dy[i] } else { 0.0 };
+                                }
                             }
                         }
                     }
+                    g.windows.join_rows(&split[..g.seen * g.windows.pitch()], g.windows.origin[0], dx);
                 }
-                g.windows.join_rows(&split[..g.seen * g.windows.pitch()], g.windows.origin[0], dx);
-            }
-        };
-        with_scratch([g.len], |scratch| vectorised(|| run(scratch)));
+            })
+        });
     });
 }
 
@@ -164,27 +167,28 @@ pub fn avg_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32]) {
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
     y.par_chunks_mut(g.pictures * outputs).zip(x.par_chunks(g.pictures * inputs)).for_each(|(y, x)| {
-        let mut run = |[split]: [&mut [f32]; 1]| {
-            for (y, x) in y.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
-                g.windows.split_rows(x, g.windows.origin[0], g.seen, 0.0, split);
-                for ((oy, y), height) in y.chunks_exact_mut(w_out).enumerate().zip(&heights) {
-                    for ox in (0..w_out).step_by(LANES) {
-                        let mut total = [0.0; LANES];
-                        for tap in &g.taps {
-                            let values = lanes(split, oy * g.step() + tap + ox);
-                            for i in 0..LANES {
-                                total[i] += values[i];
+        with_scratch([g.len], |[split]| {
+            vectorised!(|| {
+                for (y, x) in y.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
+                    g.windows.split_rows(x, g.windows.origin[0], g.seen, 0.0, split);
+                    for ((oy, y), height) in y.chunks_exact_mut(w_out).enumerate().zip(&heights) {
+                        for ox in (0..w_out).step_by(LANES) {
+                            let mut total = [0.0; LANES];
+                            for tap in &g.taps {
+                                let values = lanes(split, oy * g.step() + tap + ox);
+                                for i in 0..LANES {
+                                    total[i] += values[i];
+                                }
                             }
+                            put(y, ox, total);
                         }
-                        put(y, ox, total);
-                    }
-                    for (y, width) in y.iter_mut().zip(&widths) {
-                        *y /= height * width;
+                        for (y, width) in y.iter_mut().zip(&widths) {
+                            *y /= height * width;
+                        }
                     }
                 }
-            }
-        };
-        with_scratch([g.len], |scratch| vectorised(|| run(scratch)));
+            })
+        });
     });
 }
 
@@ -195,26 +199,27 @@ pub fn avg_pool2d_backward(d: &Pool2d, dy: &[f32], dx: &mut [f32]) {
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
     dx.par_chunks_mut(g.pictures * inputs).zip(dy.par_chunks(g.pictures * outputs)).for_each(|(dx, dy)| {
-        let mut run = |[split, shares]: [&mut [f32]; 2]| {
-            for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {
-                split.fill(0.0);
-                for ((oy, dy), height) in dy.chunks_exact(w_out).enumerate().zip(&heights) {
-                    for ((share, &dy), width) in shares.iter_mut().zip(dy).zip(&widths) {
-                        *share = dy / (height * width);
-                    }
-                    for ox in (0..w_out).step_by(LANES) {
-                        let share = some_lanes(shares, ox);
-                        for tap in &g.taps {
-                            let place = &mut split[oy * g.step() + tap + ox..][..LANES];
-                            for i in 0..LANES {
-                                place[i] += share[i];
+        with_scratch([g.len, w_out], |[split, shares]| {
+            vectorised!(|| {
+                for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {
+                    split.fill(0.0);
+                    for ((oy, dy), height) in dy.chunks_exact(w_out).enumerate().zip(&heights) {
+                        for ((share, &dy), width) in shares.iter_mut().zip(dy).zip(&widths) {
+                            *share = dy / (height * width);
+                        }
+                        for ox in (0..w_out).step_by(LANES) {
+                            let share = some_lanes(shares, ox);
+                            for tap in &g.taps {
+                                let place = &mut split[oy * g.step() + tap + ox..][..LANES];
+                                for i in 0..LANES {
+                                    place[i] += share[i];
+                                }
                             }
                         }
                     }
+                    g.windows.join_rows(&split[..g.seen * g.windows.pitch()], g.windows.origin[0], dx);
                 }
-                g.windows.join_rows(&split[..g.seen * g.windows.pitch()], g.windows.origin[0], dx);
-            }
-        };
-        with_scratch([g.len, w_out], |scratch| vectorised(|| run(scratch)));
+            })
+        });
     });
 }

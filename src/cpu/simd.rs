@@ -1,11 +1,24 @@
 //! Vector instructions beyond what every processor has, chosen at run time. The only file that names pulp.
 
-use pulp::Arch;
-
-/// Calls `f`, compiled for the widest vectors that this build knows and this processor has (AVX2 beyond the SSE2 of
-/// every x86-64). The compiler neither reorders sums nor fuses products for it, so results are the same on all. What
-/// `f` calls must be inlined into it to profit.
-#[inline(always)]
-pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(f)
+/// `vectorised!(|| body)` is the value of `body`, compiled once for AVX2 and once for any processor; which of them
+/// runs is decided at run time. The compiler neither reorders sums nor fuses products for either, so they have the
+/// same results. What the body calls must be inlined into it to profit.
+///
+/// A macro rather than a function: a closure that is called in two places would not be inlined in either, and keep
+/// the plain instructions in both.
+macro_rules! vectorised {
+    (|| $body:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            match pulp::x86::V3::try_new() {
+                Some(simd) => pulp::Simd::vectorize(simd, || $body),
+                None => $body,
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            $body
+        }
+    }};
 }
+pub(super) use vectorised;

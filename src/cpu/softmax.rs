@@ -11,7 +11,7 @@ pub fn softmax_forward(d: &Softmax, x: &[f32], y: &mut [f32]) {
     let (inner, row) = (d.inner, d.channels * d.inner);
     y.par_chunks_mut(row).zip(x.par_chunks(row)).for_each(|(y, x)| {
         with_scratch([inner, inner], |[peak, total]| {
-            vectorised(|| {
+            vectorised!(|| {
                 peak.fill(f32::NEG_INFINITY);
                 total.fill(0.0);
                 for line in x.chunks_exact(inner) {

@@ -38,5 +38,5 @@ pub fn sum1(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
 
 /// Sum of the elements.
 pub fn sum(x: &[f32]) -> f64 {
-    vectorised(|| sum1(x, |v| v))
+    vectorised!(|| sum1(x, |v| v))
 }

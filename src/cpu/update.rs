@@ -41,7 +41,7 @@ pub fn sgd(
     let inputs = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
     let Some(v) = v else {
         inputs.for_each(|(w, g)| {
-            vectorised(|| {
+            vectorised!(|| {
                 for (w, &g) in w.iter_mut().zip(g) {
                     *w -= lr * (g * clip + decay * *w);
                 }
@@ -51,7 +51,7 @@ pub fn sgd(
     };
     let nesterov = d.nesterov;
     inputs.zip(v.par_chunks_mut(CHUNK)).for_each(|((w, g), v)| {
-        vectorised(|| {
+        vectorised!(|| {
             for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
                 let g = g * clip + decay * *w;
                 *v = momentum * *v + g;
@@ -104,7 +104,7 @@ fn adaptive(
     let (step, root, clip) = (rates.lr / correction1, correction2.sqrt(), rates.clip);
     let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
     w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(state).for_each(|((w, g), (m, v))| {
-        vectorised(|| {
+        vectorised!(|| {
             for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                 let (weight, g) = decayed(*w, g * clip);
                 *m = beta1 * *m + (1.0 - beta1) * g;
@@ -135,14 +135,14 @@ pub fn rmsprop(
     let inputs = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(v.par_chunks_mut(CHUNK));
     match m {
         None => inputs.for_each(|((w, g), v)| {
-            vectorised(|| {
+            vectorised!(|| {
                 for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
                     *w -= lr * scaled(*w, g, v);
                 }
             });
         }),
         Some(m) => inputs.zip(m.par_chunks_mut(CHUNK)).for_each(|(((w, g), v), m)| {
-            vectorised(|| {
+            vectorised!(|| {
                 for (((w, &g), v), m) in w.iter_mut().zip(g).zip(v).zip(m) {
                     *m = momentum * *m + scaled(*w, g, v);
                     *w -= lr * *m;
@@ -155,7 +155,7 @@ pub fn rmsprop(
 /// norms[index] = sum of g^2.
 pub fn grad_norm(d: &GradNorm, g: &[f32], norms: &mut [f32]) {
     // In a list first: the order of a parallel sum would depend on the threads.
-    let parts: Vec<f64> = g.par_chunks(CHUNK).map(|g| vectorised(|| sum1(g, |g| g * g))).collect();
+    let parts: Vec<f64> = g.par_chunks(CHUNK).map(|g| vectorised!(|| sum1(g, |g| g * g))).collect();
     norms[d.index] = parts.iter().sum::<f64>() as f32;
 }
 
