@@ -3,6 +3,14 @@
 //! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
 //! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
 
+mod channel;
+mod loss;
+mod normalise;
+mod pointwise;
+mod pool2d;
+mod slices;
+mod update;
+
 use crate::error::Result;
 use crate::ops::Op;
 
