@@ -11,6 +11,7 @@ mod loss;
 mod normalise;
 mod pointwise;
 mod pool2d;
+mod slices;
 mod update;
 
 use crate::error::Result;
