@@ -4,6 +4,7 @@
 //! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
 
 mod channel;
+mod elements;
 mod loss;
 mod normalise;
 mod pointwise;
@@ -111,6 +112,40 @@ pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
 
 /// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
 pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    let _ = (op, limits);
-    Err(crate::Error::Internal("no kernels yet".into()))
+    match op {
+        Op::ReluForward(_)
+        | Op::ReluBackward(_)
+        | Op::SigmoidForward(_)
+        | Op::SigmoidBackward(_)
+        | Op::TanhForward(_)
+        | Op::TanhBackward(_)
+        | Op::Add(_)
+        | Op::Dropout(_) => pointwise::kernels(op, limits),
+        Op::MaxPool2dForward(_)
+        | Op::MaxPool2dBackward(_)
+        | Op::AvgPool2dForward(_)
+        | Op::AvgPool2dBackward(_)
+        | Op::AdaptiveAvgPool2dForward(_)
+        | Op::AdaptiveAvgPool2dBackward(_) => pool2d::kernels(op, limits),
+        Op::LocalResponseNormForward(_)
+        | Op::LocalResponseNormBackward(_)
+        | Op::BatchNorm2dStats(_)
+        | Op::BatchNorm2dForward(_)
+        | Op::BatchNorm2dGradParameters(_)
+        | Op::BatchNorm2dGradInput(_) => normalise::kernels(op, limits),
+        Op::ConcatForward(_) | Op::ConcatBackward(_) => channel::kernels(op, limits),
+        Op::SoftmaxForward(_)
+        | Op::SoftmaxBackward(_)
+        | Op::CrossEntropy(_)
+        | Op::HalfSquaredError(_)
+        | Op::Metrics(_) => loss::kernels(op, limits),
+        Op::GradAccumulate(_)
+        | Op::GradNorm(_)
+        | Op::GradClip(_)
+        | Op::Sgd(_)
+        | Op::Adam(_)
+        | Op::AdamW(_)
+        | Op::RmsProp(_) => update::kernels(op, limits),
+        _ => Err(crate::Error::Internal(format!("no kernel for {}", op.name()))),
+    }
 }
