@@ -21,11 +21,7 @@ pub(super) struct Slice {
 impl Slice {
     /// The part of operand `i` that belongs to these items; one item has `size` elements in it.
     pub fn bind(&self, i: usize, size: usize) -> Binding {
-        if self.whole {
-            Binding::operand(i)
-        } else {
-            Binding::slice(i, self.first * size, self.count * size)
-        }
+        if self.whole { Binding::operand(i) } else { Binding::slice(i, self.first * size, self.count * size) }
     }
 }
 
@@ -81,9 +77,11 @@ fn too_large(op: &Op, limits: &Limits) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::kernels::Tile;
     use crate::ops::Pointwise;
 
-    const LIMITS: Limits = Limits { binding: 1000, align: 64, groups: 65_535 };
+    const LIMITS: Limits =
+        Limits { binding: 1000, align: 64, groups: 65_535, work: u64::MAX, tile: Tile::Shared };
 
     fn cut(items: usize, unit: usize, sizes: &[usize]) -> Result<Vec<Slice>> {
         slices(&Op::Add(Pointwise { len: items }), items, unit, sizes, &LIMITS)
