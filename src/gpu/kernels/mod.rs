@@ -3,8 +3,11 @@
 //! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
 //! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
 
+mod bias_grad;
 mod channel;
+mod conv2d;
 mod elements;
+mod linear;
 mod loss;
 mod normalise;
 mod pointwise;
@@ -98,6 +101,27 @@ pub struct Limits {
     pub align: usize,
     /// Largest number of workgroups in one dimension.
     pub groups: u32,
+    /// Floating-point operations that one dispatch may have before it is split, where it can be.
+    pub work: u64,
+    /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
+    pub tile: Tile,
+}
+
+impl Default for Limits {
+    /// The least that WebGPU promises.
+    fn default() -> Self {
+        Limits { binding: 1 << 25, align: 64, groups: 65_535, work: u64::MAX, tile: Tile::Shared }
+    }
+}
+
+/// How a workgroup computes its part of a matrix product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// Tiles of both factors in workgroup memory (`gemm_tile.wgsl`): for GPUs.
+    Shared,
+    /// Registers only, a workgroup of eight invocations without barriers (`gemm_registers.wgsl`): for a CPU that
+    /// plays GPU, where it is three to four times as fast as the shared one.
+    Registers,
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
@@ -113,6 +137,9 @@ pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
 /// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
 pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
+        Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => conv2d::kernels(op, limits),
+        Op::BiasGrad(_) => bias_grad::kernels(op, limits),
+        Op::LinearForward(_) | Op::LinearGradInput(_) | Op::LinearGradWeight(_) => linear::kernels(op, limits),
         Op::ReluForward(_)
         | Op::ReluBackward(_)
         | Op::SigmoidForward(_)
@@ -139,13 +166,12 @@ pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         | Op::CrossEntropy(_)
         | Op::HalfSquaredError(_)
         | Op::Metrics(_) => loss::kernels(op, limits),
-        Op::GradAccumulate(_)
-        | Op::GradNorm(_)
-        | Op::GradClip(_)
-        | Op::Sgd(_)
+        Op::Sgd(_)
         | Op::Adam(_)
         | Op::AdamW(_)
-        | Op::RmsProp(_) => update::kernels(op, limits),
-        _ => Err(crate::Error::Internal(format!("no kernel for {}", op.name()))),
+        | Op::RmsProp(_)
+        | Op::GradAccumulate(_)
+        | Op::GradNorm(_)
+        | Op::GradClip(_) => update::kernels(op, limits),
     }
 }
