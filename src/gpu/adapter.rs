@@ -122,8 +122,9 @@ pub(super) async fn list() -> Vec<(AdapterInfo, wgpu::Adapter)> {
     let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
     let found = instance.enumerate_adapters(backends).await;
-    let computes =
-        |a: &wgpu::Adapter| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    let computes = |a: &wgpu::Adapter| {
+        a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    };
     found
         .into_iter()
         .filter(computes)
@@ -176,7 +177,9 @@ fn select(list: &[AdapterInfo], choice: &Choice, low_power: bool) -> Result<usiz
     };
     let (found, wish) = match choice {
         Choice::Auto | Choice::Gpu => (best(&|info| info.kind != Kind::Software), "no GPU".to_string()),
-        Choice::Index(index) => ((*index < list.len()).then_some(*index), format!("no adapter number {index}")),
+        Choice::Index(index) => {
+            ((*index < list.len()).then_some(*index), format!("no adapter number {index}"))
+        }
         Choice::Name(name) => {
             let wanted = name.trim().to_lowercase();
             let found = best(&|info| info.name.to_lowercase().contains(&wanted));
@@ -186,7 +189,8 @@ fn select(list: &[AdapterInfo], choice: &Choice, low_power: bool) -> Result<usiz
     found.ok_or_else(|| {
         let names: Vec<String> = list.iter().map(|info| info.to_string()).collect();
         let there = if names.is_empty() { "none".to_string() } else { names.join("; ") };
-        let backend = std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND={b}")).unwrap_or_default();
+        let backend =
+            std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND={b}")).unwrap_or_default();
         Error::Device(format!("{wish}; adapters here: {there}{backend}"))
     })
 }
@@ -236,7 +240,10 @@ mod tests {
         assert_eq!(select(&list, &Choice::Name(" LLVMpipe".into()), false).unwrap(), 0);
         assert_eq!(select(&list, &Choice::Index(0), false).unwrap(), 0);
         let absent = select(&list, &Choice::Name("radeon".into()), false).unwrap_err().to_string();
-        assert!(absent.contains("radeon") && absent.contains("2: GeForce RTX (discrete, vulkan)"), "{absent}");
+        assert!(
+            absent.contains("radeon") && absent.contains("2: GeForce RTX (discrete, vulkan)"),
+            "{absent}"
+        );
         let beyond = select(&list, &Choice::Index(3), false).unwrap_err().to_string();
         assert!(beyond.contains("number 3") && !beyond.contains('\n'), "{beyond}");
         let nothing = select(&[], &Choice::Auto, false).unwrap_err().to_string();

@@ -137,9 +137,13 @@ pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
 /// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
 pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
-        Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => conv2d::kernels(op, limits),
+        Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => {
+            conv2d::kernels(op, limits)
+        }
         Op::BiasGrad(_) => bias_grad::kernels(op, limits),
-        Op::LinearForward(_) | Op::LinearGradInput(_) | Op::LinearGradWeight(_) => linear::kernels(op, limits),
+        Op::LinearForward(_) | Op::LinearGradInput(_) | Op::LinearGradWeight(_) => {
+            linear::kernels(op, limits)
+        }
         Op::ReluForward(_)
         | Op::ReluBackward(_)
         | Op::SigmoidForward(_)

@@ -11,25 +11,13 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::LocalResponseNormForward(d) => local_response_norm(
             op,
-            shader!(
-                "local_response_norm_forward",
-                "response_power",
-                "elementary",
-                "elements",
-                "prelude"
-            ),
+            shader!("local_response_norm_forward", "response_power", "elementary", "elements", "prelude"),
             d,
             limits,
         ),
         Op::LocalResponseNormBackward(d) => local_response_norm(
             op,
-            shader!(
-                "local_response_norm_backward",
-                "response_power",
-                "elementary",
-                "elements",
-                "prelude"
-            ),
+            shader!("local_response_norm_backward", "response_power", "elementary", "elements", "prelude"),
             d,
             limits,
         ),
@@ -77,12 +65,7 @@ impl Parts {
     }
 
     fn constants(&self, d: &BatchNorm2d) -> Vec<(&'static str, f64)> {
-        constants([
-            ("batch", d.batch),
-            ("channels", d.channels),
-            ("inner", d.inner),
-            ("images", self.images),
-        ])
+        constants([("batch", d.batch), ("channels", d.channels), ("inner", d.inner), ("images", self.images)])
     }
 
     /// Two numbers for each part and channel.
@@ -105,7 +88,12 @@ impl Parts {
             let mut constants = self.constants(d);
             constants.push(("first_part", (slice.first / self.images) as f64));
             constants.push(("parts", parts as f64));
-            Dispatch { shader, constants, bindings: bindings(slice), groups: fold(parts * d.channels, limits) }
+            Dispatch {
+                shader,
+                constants,
+                bindings: bindings(slice),
+                groups: fold(parts * d.channels, limits),
+            }
         };
         Ok(slices.iter().map(dispatch).collect())
     }

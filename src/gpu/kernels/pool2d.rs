@@ -18,9 +18,12 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::AvgPool2dForward(d) => {
             windowed(op, shader!("avg_pool2d_forward", "average", "window", "elements", "prelude"), d, limits)
         }
-        Op::AvgPool2dBackward(d) => {
-            windowed(op, shader!("avg_pool2d_backward", "average", "window", "elements", "prelude"), d, limits)
-        }
+        Op::AvgPool2dBackward(d) => windowed(
+            op,
+            shader!("avg_pool2d_backward", "average", "window", "elements", "prelude"),
+            d,
+            limits,
+        ),
         Op::AdaptiveAvgPool2dForward(d) => adaptive(
             op,
             shader!("adaptive_avg_pool2d_forward", "adaptive_window", "elements", "prelude"),

@@ -21,11 +21,7 @@ pub(super) struct Slice {
 impl Slice {
     /// The part of operand `i` that belongs to these items; one item has `size` elements in it.
     pub fn bind(&self, i: usize, size: usize) -> Binding {
-        if self.whole {
-            Binding::operand(i)
-        } else {
-            Binding::slice(i, self.first * size, self.count * size)
-        }
+        if self.whole { Binding::operand(i) } else { Binding::slice(i, self.first * size, self.count * size) }
     }
 }
 
@@ -83,10 +79,12 @@ mod tests {
     use super::*;
     use crate::ops::Pointwise;
 
-    const LIMITS: Limits = Limits { binding: 1000, align: 64, groups: 65_535 };
+    fn limits() -> Limits {
+        Limits { binding: 1000, align: 64, ..Limits::default() }
+    }
 
     fn cut(items: usize, unit: usize, sizes: &[usize]) -> Result<Vec<Slice>> {
-        slices(&Op::Add(Pointwise { len: items }), items, unit, sizes, &LIMITS)
+        slices(&Op::Add(Pointwise { len: items }), items, unit, sizes, &limits())
     }
 
     #[test]
@@ -108,8 +106,8 @@ mod tests {
                 assert_eq!((part.first, part.first % unit), (next, 0));
                 next += part.count;
                 for &size in &sizes {
-                    assert_eq!(part.first * size % LIMITS.align, 0);
-                    assert!(part.count * size <= LIMITS.binding);
+                    assert_eq!(part.first * size % limits().align, 0);
+                    assert!(part.count * size <= limits().binding);
                 }
             }
             assert_eq!(next, items);

@@ -71,8 +71,7 @@ fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
         _ if d.momentum => update_shader!("sgd", d, "momentum_buffer"),
         _ => update_shader!("sgd", d, "momentum_none"),
     };
-    let mut constants =
-        vec![("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))];
+    let mut constants = vec![("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))];
     if d.momentum && matches!(op, Op::Sgd(_) | Op::RmsProp(_)) {
         let nesterov = d.nesterov && matches!(op, Op::Sgd(_));
         constants.push(("nesterov", f64::from(u8::from(nesterov))));
