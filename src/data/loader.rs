@@ -8,6 +8,7 @@ use super::dataset::{Dataset, Images, Labels};
 use super::transform::{Transform, flips};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -100,6 +101,17 @@ impl Loader {
                 let _ = spares.send(batch);
             }
         }
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("options", &self.epoch.options)
+            .field("batches", &self.batches)
+            .field("next", &self.next)
+            .field("waited", &self.waited)
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,9 +18,8 @@ pub struct Request {
     /// A file, a folder, or the name of a shipped set; none is the shipped Fashion-MNIST.
     pub path: Option<String>,
     pub kind: Kind,
-    /// Part of the training samples to hold back for validation, 0 to below 1, where the set has no validation
-    /// samples of its own (and, if given, where it has: those are then not used). 0 validates on the training
-    /// samples themselves.
+    /// Part of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
+    /// validation samples of its own. 0 validates on the training samples themselves.
     pub val_split: Option<f32>,
     /// Use only the first so many training samples.
     pub limit_train: Option<usize>,
@@ -83,9 +82,6 @@ pub fn open(request: &Request) -> Result<Splits> {
         Kind::Synthetic => synthetic::open(request)?,
         other => return Err(locate::not_yet(other)),
     };
-    if request.val_split.is_some() && place.kind != Kind::Synthetic {
-        val = None;
-    }
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
         part.fit(request)?;
     }
