@@ -7,7 +7,9 @@ use clap_complete::Shell;
 use std::io::Write;
 
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  striate completions bash > ~/.local/share/bash-completion/completions/striate")]
+#[command(
+    after_help = "Example:\n  striate completions bash > ~/.local/share/bash-completion/completions/striate"
+)]
 pub(crate) struct CompletionsArgs {
     /// bash, zsh, fish, powershell or elvish
     shell: Shell,

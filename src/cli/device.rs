@@ -5,7 +5,6 @@ use crate::cpu;
 use crate::error::Result;
 use crate::gpu::{self, Choice, Gpu, Kind};
 use crate::program::{Executor, Program, Span};
-use crate::verify::Faulty;
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -70,8 +69,7 @@ impl Device {
                     return Ok((Device::Cpu, format!(" ({why})")));
                 }
                 // A GPU that is there but does not work should not keep anybody from training.
-                open(Choice::Auto)
-                    .or_else(|e| Ok((Device::Cpu, format!(" (the GPU cannot be used: {e})"))))
+                open(Choice::Auto).or_else(|e| Ok((Device::Cpu, format!(" (the GPU cannot be used: {e})"))))
             }
         }
     }
@@ -106,17 +104,11 @@ impl Device {
     }
 
     /// An executor of `program`.
-    ///
-    /// `STRIATE_FAULT=<kernel>` spoils that kernel's results: it shows that the self-test finds a broken kernel.
     pub fn executor(&self, program: Arc<Program>) -> Result<Box<dyn Executor>> {
-        let inner: Box<dyn Executor> = match self {
-            Device::Cpu => Box::new(cpu::Executor::new(program.clone())?),
-            Device::Gpu(gpu) => Box::new(gpu::Executor::new(gpu, program.clone())?),
-        };
-        match std::env::var("STRIATE_FAULT") {
-            Ok(kernel) if !kernel.is_empty() => Ok(Box::new(Faulty::new(inner, program, &kernel))),
-            _ => Ok(inner),
-        }
+        Ok(match self {
+            Device::Cpu => Box::new(cpu::Executor::new(program)?),
+            Device::Gpu(gpu) => Box::new(gpu::Executor::new(gpu, program)?),
+        })
     }
 
     /// The time of each step of `span`, in order, after one run to warm up; an error if the device cannot tell.
@@ -160,7 +152,6 @@ fn no_hardware(adapters: &[gpu::AdapterInfo]) -> Option<String> {
         ),
     })
 }
-
 
 #[cfg(test)]
 mod tests {

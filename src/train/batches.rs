@@ -19,7 +19,10 @@ pub struct Feed {
 pub(super) enum Batches {
     Loaded(Box<Loader>),
     /// The same batch, for `left` more times.
-    Repeated { batch: Batch, left: usize },
+    Repeated {
+        batch: Batch,
+        left: usize,
+    },
 }
 
 impl Feed {

@@ -104,9 +104,11 @@ pub fn target(dataset: &Dataset, loss: crate::model::LossKind) -> Result<Target>
     match (&dataset.labels, loss) {
         (crate::data::Labels::Classes(_), _) => Ok(Target::Class),
         (crate::data::Labels::Values { .. }, crate::model::LossKind::Mse) => Ok(Target::Values),
-        (crate::data::Labels::Values { .. }, crate::model::LossKind::CrossEntropy) => Err(Error::Usage(format!(
-            "data set {} has values as labels, the loss cross-entropy needs class numbers; use loss = \"mse\"",
-            dataset.name
-        ))),
+        (crate::data::Labels::Values { .. }, crate::model::LossKind::CrossEntropy) => {
+            Err(Error::Usage(format!(
+                "data set {} has values as labels, the loss cross-entropy needs class numbers; use loss = \"mse\"",
+                dataset.name
+            )))
+        }
     }
 }

@@ -23,4 +23,4 @@ pub use run_folder::{RunFolder, Weights};
 pub use schedule::{Decay, Schedule};
 pub use trace::trace;
 pub use trainer::{Task, Trainer};
-pub use weights::{Named, collect, initialise, load, metadata, replace_outputs, sha256};
+pub use weights::{Named, collect, initialise, load, metadata, outputs, replace_outputs, sha256, spec_of};

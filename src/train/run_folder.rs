@@ -37,7 +37,8 @@ pub struct RunFolder {
 }
 
 /// Columns of `metrics.csv`.
-const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,lr,seconds,images_per_second,weights_sha256";
+const COLUMNS: &str =
+    "epoch,train_loss,train_acc1,val_loss,acc1,acc5,lr,seconds,images_per_second,weights_sha256";
 
 impl RunFolder {
     /// Makes `output_dir/name`, or `name-2`, `name-3`, ... if that is taken, with `args` as its `args.toml`.
@@ -78,9 +79,7 @@ impl RunFolder {
     /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`.
     pub fn record(&mut self, event: &Event) -> Result<()> {
         let line = event.json() + "\n";
-        self.log
-            .write_all(line.as_bytes())
-            .map_err(|e| Error::io(self.path.join("log.jsonl"), e))?;
+        self.log.write_all(line.as_bytes()).map_err(|e| Error::io(self.path.join("log.jsonl"), e))?;
         match event {
             Event::Epoch(epoch) => self.append_metrics(&row(epoch)),
             _ => Ok(()),
@@ -183,7 +182,10 @@ mod tests {
         let csv = read("metrics.csv");
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
-        assert!(lines[1].starts_with("3,0.500000000,50.0000000,,,,0.100000001,2.00000000,100.000000,ab"), "{csv}");
+        assert!(
+            lines[1].starts_with("3,0.500000000,50.0000000,,,,0.100000001,2.00000000,100.000000,ab"),
+            "{csv}"
+        );
         assert_eq!(read("log.jsonl").lines().count(), 1);
     }
 }

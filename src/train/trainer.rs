@@ -85,7 +85,10 @@ impl<'a> Trainer<'a> {
         check_recipe(&task.spec.recipe)?;
         let recipe = &task.spec.recipe;
         if task.data.train.is_empty() {
-            return Err(Error::Usage(format!("data set {} has no samples to train on", task.data.train.name)));
+            return Err(Error::Usage(format!(
+                "data set {} has no samples to train on",
+                task.data.train.name
+            )));
         }
         let batches = task.data.train.len().div_ceil(task.model.batch);
         let steps_per_epoch = batches.div_ceil(recipe.grad_accum_steps);

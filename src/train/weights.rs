@@ -3,7 +3,7 @@
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::interchange::safetensors::{self, File};
-use crate::model::{LayerOp, Model, Parameter, Spec};
+use crate::model::{BuildOptions, LayerOp, Model, Parameter, Spec};
 use crate::program::Executor;
 use crate::tensor::{Shape, Tensor};
 use std::collections::BTreeMap;
@@ -82,6 +82,36 @@ pub fn replace_outputs(spec: &mut Spec, classes: usize) -> Result<String> {
     Err(Error::Usage(format!("model {} has no layer whose outputs --num-classes could replace", spec.name)))
 }
 
+/// Outputs of the network's last layer.
+pub fn outputs(spec: &Spec) -> Result<usize> {
+    let smallest = BuildOptions { training: false, ..BuildOptions::new(1) };
+    Ok(Model::build(spec, &smallest)?.classes)
+}
+
+/// The network that a weights file belongs to: `model` (a name or path) if given, else the one that the file carries.
+/// It gets as many outputs as the file says, and the label smoothing of its training.
+pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
+    let note = |key: &str| file.metadata.get(key);
+    let mut spec = match (model, note("model")) {
+        (Some(model), _) => Spec::load(model)?,
+        (None, Some(text)) => Spec::parse(text, &format!("{} (its model)", file.path.display()))?,
+        (None, None) => {
+            let what = "does not say which network it belongs to; name it with --model";
+            return Err(Error::Usage(format!("{}: {what}", file.path.display())));
+        }
+    };
+    let number = |key: &str| note(key).and_then(|text| text.parse::<usize>().ok());
+    if let Some(classes) = number("num_classes").filter(|&n| n > 0)
+        && classes != outputs(&spec)?
+    {
+        replace_outputs(&mut spec, classes)?;
+    }
+    if let Some(smoothing) = note("label_smoothing").and_then(|text| text.parse().ok()) {
+        spec.recipe.label_smoothing = smoothing;
+    }
+    Ok(spec)
+}
+
 /// What stands in a weights file beside the tensors, as text: enough to use them without the run's folder.
 pub fn metadata(spec: &Spec, model: &Model, data: &Dataset) -> BTreeMap<String, String> {
     let list = |values: &[f32]| serde_json::json!(values).to_string();
@@ -95,6 +125,7 @@ pub fn metadata(spec: &Spec, model: &Model, data: &Dataset) -> BTreeMap<String, 
         ("scale".into(), spec.preprocess.scale.to_string()),
         ("mean".into(), list(&spec.preprocess.mean)),
         ("std".into(), list(&spec.preprocess.std)),
+        ("label_smoothing".into(), spec.recipe.label_smoothing.to_string()),
         ("data".into(), data.name.clone()),
         ("engine".into(), "striate".into()),
         ("engine_version".into(), env!("CARGO_PKG_VERSION").into()),
