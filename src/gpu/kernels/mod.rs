@@ -7,6 +7,7 @@ mod bias_grad;
 mod channel;
 mod conv2d;
 mod elements;
+mod gemm;
 mod linear;
 mod loss;
 mod normalise;
@@ -14,6 +15,8 @@ mod pointwise;
 mod pool2d;
 mod slices;
 mod update;
+
+pub use gemm::Block;
 
 use crate::error::Result;
 use crate::ops::Op;
@@ -117,11 +120,13 @@ impl Default for Limits {
 /// How a workgroup computes its part of a matrix product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tile {
-    /// Tiles of both factors in workgroup memory (`gemm_tile.wgsl`): for GPUs.
+    /// Tiles of both factors in workgroup memory (`gemm_tile.wgsl`), their size chosen by the shape: for GPUs.
     Shared,
     /// Registers only, a workgroup of eight invocations without barriers (`gemm_registers.wgsl`): for a CPU that
     /// plays GPU, where it is three to four times as fast as the shared one.
     Registers,
+    /// The shared one with this block: for tests and tuning.
+    Exactly(Block),
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
