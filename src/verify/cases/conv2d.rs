@@ -1,0 +1,112 @@
+//! Convolutions and the gradient of a bias.
+
+use super::{Case, Data};
+use crate::ops::{BiasGrad, Conv2d, Op};
+
+/// A plain geometry to start from: stride 1, no padding, one group, with a bias.
+fn conv(batch: usize, c_in: usize, [h_in, w_in]: [usize; 2], c_out: usize, kernel: [usize; 2]) -> Conv2d {
+    Conv2d {
+        batch,
+        c_in,
+        h_in,
+        w_in,
+        c_out,
+        kernel,
+        stride: [1, 1],
+        pad: [0; 4],
+        dilation: [1, 1],
+        groups: 1,
+        bias: true,
+        relu: false,
+    }
+}
+
+fn geometries() -> Vec<(&'static str, Conv2d)> {
+    vec![
+        ("unit", Conv2d { bias: false, ..conv(1, 1, [1, 1], 1, [1, 1]) }),
+        (
+            "stride_4_kernel_11",
+            Conv2d { stride: [4, 4], pad: [2; 4], relu: true, ..conv(2, 3, [35, 39], 13, [11, 11]) },
+        ),
+        (
+            "stride_4_kernel_11_no_padding",
+            Conv2d { stride: [4, 4], bias: false, ..conv(1, 3, [31, 27], 17, [11, 11]) },
+        ),
+        ("kernel_5_padding_2", Conv2d { pad: [2; 4], relu: true, ..conv(2, 5, [27, 27], 7, [5, 5]) }),
+        ("kernel_3_padding_1", Conv2d { pad: [1; 4], relu: true, ..conv(1, 48, [13, 13], 64, [3, 3]) }),
+        ("kernel_3_odd", Conv2d { pad: [1; 4], bias: false, ..conv(3, 7, [11, 9], 10, [3, 3]) }),
+        ("kernel_3_even", Conv2d { pad: [1; 4], ..conv(2, 8, [12, 16], 9, [3, 3]) }),
+        ("kernel_3_valid", conv(2, 6, [10, 7], 11, [3, 3])),
+        ("kernel_3_single_output", Conv2d { relu: true, ..conv(5, 9, [3, 3], 6, [3, 3]) }),
+        ("kernel_3_uneven_padding", Conv2d { pad: [0, 2, 1, 0], ..conv(2, 4, [9, 8], 5, [3, 3]) }),
+        ("primes", Conv2d { pad: [1, 2, 1, 2], ..conv(3, 7, [11, 13], 5, [3, 5]) }),
+        ("stride_over_kernel", Conv2d { stride: [3, 5], ..conv(2, 3, [17, 19], 4, [2, 2]) }),
+        (
+            "dilation",
+            Conv2d { dilation: [2, 3], stride: [2, 1], pad: [2, 3, 2, 3], ..conv(2, 4, [15, 17], 6, [3, 3]) },
+        ),
+        ("uneven_padding", Conv2d { pad: [0, 3, 2, 1], ..conv(1, 3, [9, 10], 5, [4, 3]) }),
+        ("padding_beyond_kernel", Conv2d { pad: [3; 4], ..conv(1, 2, [5, 4], 3, [2, 2]) }),
+        ("groups_2", Conv2d { groups: 2, pad: [1; 4], relu: true, ..conv(2, 6, [9, 7], 10, [3, 3]) }),
+        ("depthwise", Conv2d { groups: 9, pad: [1; 4], stride: [2, 2], ..conv(2, 9, [11, 8], 18, [3, 3]) }),
+        (
+            "groups_3_everything",
+            Conv2d {
+                groups: 3,
+                stride: [2, 3],
+                dilation: [2, 1],
+                pad: [1, 0, 2, 3],
+                bias: false,
+                relu: true,
+                ..conv(3, 15, [14, 11], 21, [3, 4])
+            },
+        ),
+        ("pointwise", Conv2d { relu: true, ..conv(3, 17, [7, 9], 31, [1, 1]) }),
+        ("pointwise_stride_2", Conv2d { stride: [2, 2], bias: false, ..conv(2, 16, [9, 9], 8, [1, 1]) }),
+        ("row_kernel", Conv2d { stride: [1, 3], ..conv(2, 5, [1, 101], 3, [1, 7]) }),
+        ("column_kernel", Conv2d { pad: [3, 0, 3, 0], ..conv(2, 3, [23, 2], 4, [7, 1]) }),
+        ("whole_input", conv(4, 3, [5, 7], 19, [5, 7])),
+        ("tile_15", conv(1, 15, [3, 5], 15, [1, 1])),
+        ("tile_17", Conv2d { relu: true, ..conv(1, 17, [1, 17], 17, [1, 1]) }),
+        ("tile_31", conv(1, 31, [1, 31], 31, [1, 1])),
+        ("tile_33", Conv2d { relu: true, ..conv(3, 33, [1, 11], 33, [1, 1]) }),
+        ("tile_63", Conv2d { pad: [1; 4], ..conv(1, 7, [9, 7], 63, [3, 3]) }),
+        ("tile_64", conv(1, 64, [8, 8], 64, [1, 1])),
+        ("tile_65", conv(1, 65, [5, 13], 65, [1, 1])),
+        ("tile_129", conv(1, 129, [3, 43], 129, [1, 1])),
+        ("deep", Conv2d { pad: [1; 4], ..conv(1, 1117, [3, 3], 5, [3, 3]) }),
+        ("many_positions", Conv2d { pad: [1; 4], ..conv(5, 2, [47, 43], 3, [3, 3]) }),
+    ]
+}
+
+/// The longest sum of each of the three operators.
+pub(super) fn triple(what: &str, d: Conv2d) -> [Case; 3] {
+    let positions = d.batch * d.h_out() * d.w_out();
+    let above = d.c_out_group() * d.kernel[0] * d.kernel[1];
+    [
+        Case::new(Op::Conv2dForward(d), what, d.depth() + 1),
+        Case::new(Op::Conv2dGradInput(d), what, above),
+        Case::new(Op::Conv2dGradWeight(d), what, positions),
+    ]
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = geometries().into_iter().flat_map(|(what, d)| triple(what, d)).collect();
+    let nan = Conv2d { pad: [1; 4], relu: true, ..conv(2, 5, [6, 7], 4, [3, 3]) };
+    cases.push(Case::new(Op::Conv2dForward(nan), "nan_image", nan.depth()).with_data(Data::Nan));
+    let sums = [
+        (1, 1, 1),
+        (3, 5, 7),
+        (128, 10, 1),
+        (2, 96, 169),
+        (257, 1, 1),
+        (1, 65, 64),
+        (5, 3, 2021),
+        (1009, 33, 1),
+    ];
+    for (batch, channels, inner) in sums {
+        let what = format!("{batch}x{channels}x{inner}");
+        cases.push(Case::new(Op::BiasGrad(BiasGrad { batch, channels, inner }), &what, batch * inner));
+    }
+    cases
+}

@@ -1,0 +1,136 @@
+//! Values for the operands of a case: both signs, and consistent where one operand follows from others.
+
+use super::{Case, Data};
+use crate::ops::{Access, BatchNorm2d, Hyper, Op, Target};
+use crate::random::{Purpose, Stream};
+use crate::verify::oracle;
+
+/// FNV-1a, so that every case has a stream of its own.
+fn hash(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
+    let mut stream = Stream::new(seed, Purpose::Test, hash(&case.name));
+    let mut operands = Vec::new();
+    for operand in case.op.operands() {
+        let len = operand.shape.len();
+        let values = match operand.name {
+            "hyper" => case.hyper.as_words().to_vec(),
+            _ if operand.access == Access::Write => vec![f32::NAN; len],
+            "labels" => labels(&case.op, len, &mut stream),
+            "x" | "a" => special(case, fill(len, || stream.normal())),
+            // Metrics reads losses and ranks, and so looks at 0 and 4 against 5 in particular.
+            "loss" => fill(len, || 3.0 * stream.uniform()),
+            "rank" => fill(len, || stream.below(8) as f32),
+            "var" | "running_var" => fill(len, || 0.1 + 2.0 * stream.uniform()),
+            "norms" | "factor" => fill(len, || 0.05 + stream.uniform()),
+            // The second moment of these is a mean of squares; sgd's v is a momentum and has both signs.
+            "v" if !matches!(case.op, Op::Sgd(_)) => fill(len, || stream.normal().powi(2)),
+            _ => fill(len, || stream.normal()),
+        };
+        operands.push(values);
+    }
+    derive(case, &mut operands);
+    operands
+}
+
+fn fill(len: usize, value: impl FnMut() -> f32) -> Vec<f32> {
+    std::iter::repeat_with(value).take(len).collect()
+}
+
+fn labels(op: &Op, len: usize, stream: &mut Stream) -> Vec<f32> {
+    let (Op::CrossEntropy(d) | Op::HalfSquaredError(d)) = op else { return vec![0.0; len] };
+    match d.target {
+        Target::Class => fill(len, || stream.below(d.classes as u32) as f32),
+        // Multiples of one quarter: equal maxima, and values on either side of 0.5 and at it.
+        Target::Values => fill(len, || stream.below(5) as f32 / 4.0),
+    }
+}
+
+/// x as `Case::data` wants it.
+fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
+    match case.data {
+        Data::Plain => {}
+        Data::Ties => x.iter_mut().for_each(|v| *v = (*v * 2.0).round() / 2.0),
+        Data::Offset => x.iter_mut().for_each(|v| *v += 1000.0),
+        Data::Huge => x.iter_mut().for_each(|v| *v = (80.0 + *v).copysign(*v)),
+        Data::Nan => {
+            let rows = case.op.operands()[0].shape.dims().first().copied().unwrap_or(1);
+            let row = x.len() / rows;
+            match case.op {
+                // One NaN in the row of each of two samples: the largest class number, then the smallest.
+                Op::CrossEntropy(_) | Op::HalfSquaredError(_) => {
+                    x[row - 1] = f32::NAN;
+                    x[row] = f32::NAN;
+                }
+                // Far apart, so that no window sees two.
+                Op::MaxPool2dForward(_) => x.iter_mut().step_by(97).for_each(|v| *v = f32::NAN),
+                _ if rows == x.len() => x.iter_mut().step_by(5).for_each(|v| *v = f32::NAN),
+                _ => x[..row].fill(f32::NAN),
+            }
+        }
+    }
+    x
+}
+
+/// Replaces operands that follow from others by what they would be in a training step.
+fn derive(case: &Case, operands: &mut [Vec<f32>]) {
+    match &case.op {
+        Op::ReluBackward(_) => operands[0].iter_mut().for_each(|y| *y = y.max(0.0)),
+        Op::SigmoidBackward(_) => operands[0].iter_mut().for_each(|y| *y = 1.0 / (1.0 + (-*y).exp())),
+        Op::TanhBackward(_) => operands[0].iter_mut().for_each(|y| *y = y.tanh()),
+        Op::SoftmaxBackward(d) => {
+            operands[0] = outputs(case, Op::SoftmaxForward(*d), &[&operands[0]]).swap_remove(0);
+        }
+        Op::LocalResponseNormBackward(d) => {
+            operands[1] = outputs(case, Op::LocalResponseNormForward(*d), &[&operands[0]]).swap_remove(1);
+        }
+        Op::MaxPool2dBackward(d) => {
+            let x = special(case, (0..operands[2].len()).map(scatter).collect());
+            operands[0] = outputs(case, Op::MaxPool2dForward(*d), &[&x]).swap_remove(1);
+        }
+        Op::BatchNorm2dForward(d) if case.data != Data::Nan => {
+            let [mean, var] = statistics(case, *d, &operands[0]);
+            (operands[3], operands[4]) = (mean, var);
+        }
+        Op::BatchNorm2dGradParameters(d) => {
+            let [mean, var] = statistics(case, *d, &operands[0]);
+            (operands[2], operands[3]) = (mean, var);
+        }
+        Op::BatchNorm2dGradInput(d) => {
+            let [mean, var] = statistics(case, *d, &operands[0]);
+            // Any weights will do: here the first coefficients that were drawn.
+            let w = operands[1][..d.channels].to_vec();
+            let inputs = [&operands[0][..], &w, &mean, &var, &operands[2], &operands[3]];
+            operands[1] = outputs(case, Op::BatchNorm2dGradParameters(*d), &inputs).swap_remove(2);
+        }
+        // The right answer of the first row is its NaN; that of the second is not.
+        Op::CrossEntropy(d) | Op::HalfSquaredError(d) if case.data == Data::Nan => {
+            operands[1][0] = (d.classes - 1) as f32;
+            operands[1][1] = (d.classes / 2) as f32;
+        }
+        _ => {}
+    }
+}
+
+/// A value in -2 .. 2 that looks random, for an operand that the operator itself does not have.
+fn scatter(i: usize) -> f32 {
+    let bits = (i as u32).wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995;
+    (bits.wrapping_mul(0x85eb_ca6b) >> 8) as f32 / (1 << 22) as f32 - 2.0
+}
+
+fn statistics(case: &Case, d: BatchNorm2d, x: &[f32]) -> [Vec<f32>; 2] {
+    let hyper = vec![0.0; Hyper::WORDS];
+    let mut all = outputs(case, Op::BatchNorm2dStats(d), &[x, &hyper]).into_iter();
+    [all.next().unwrap_or_default(), all.next().unwrap_or_default()]
+}
+
+/// What the reference says are the outputs of `op` for `inputs`, rounded to f32.
+fn outputs(case: &Case, op: Op, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
+    let mut operands: Vec<Vec<f64>> =
+        inputs.iter().map(|x| x.iter().map(|&v| f64::from(v)).collect()).collect();
+    operands.extend(op.operands()[inputs.len()..].iter().map(|o| vec![0.0; o.shape.len()]));
+    oracle::run(&op, &case.hyper, &mut operands);
+    operands[inputs.len()..].iter().map(|y| y.iter().map(|&v| v as f32).collect()).collect()
+}

@@ -1,0 +1,128 @@
+//! The table of cases: for every operator several geometries, ragged on purpose (primes, extent 1, one more and one
+//! less than a tile, strides larger than kernels, uneven padding), small enough for the f64 reference.
+
+mod alexnet;
+mod conv2d;
+mod inputs;
+mod linear;
+mod loss;
+mod norm;
+mod pointwise;
+mod pool2d;
+mod update;
+
+pub use alexnet::alexnet_cases;
+
+use crate::error::Result;
+use crate::ops::{Access, Hyper, Op};
+use crate::program::{BufferId, Program, ProgramBuilder, Role, Step};
+use std::sync::Arc;
+
+/// What kind of values the inputs hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// Standard normal, and whatever the operator's other operands demand (labels, variances, masks).
+    Plain,
+    /// Rounded to multiples of one half, so that equal values are common.
+    Ties,
+    /// Some NaN: the first row of x, or single elements where an operator has no rows.
+    Nan,
+    /// x far from zero compared with its deviation: 1000 + normal.
+    Offset,
+    /// x near +80 or -80.
+    Huge,
+}
+
+/// One operator with a geometry, the step's hyperparameters, and what its inputs are like.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// `<kernel>/<what is special>`, unique.
+    pub name: String,
+    pub op: Op,
+    pub hyper: Hyper,
+    /// Length of the longest sum behind one output element: rounding grows with its root.
+    pub terms: usize,
+    pub data: Data,
+}
+
+impl Case {
+    fn new(op: Op, what: &str, terms: usize) -> Self {
+        let name = format!("{}/{what}", op.name());
+        Case { name, op, hyper: default_hyper(), terms, data: Data::Plain }
+    }
+
+    fn with_data(self, data: Data) -> Self {
+        Case { data, ..self }
+    }
+
+    fn with_hyper(self, hyper: Hyper) -> Self {
+        Case { hyper, ..self }
+    }
+
+    /// The content of every operand before the run, in binding order: inputs drawn from `seed` and the case's
+    /// name, NaN in outputs that the operator has to write wholly.
+    pub fn inputs(&self, seed: u64) -> Vec<Vec<f32>> {
+        inputs::draw(self, seed)
+    }
+
+    /// A program of this one step, in `Span::Forward`; buffer i is operand i, and all can be read.
+    pub fn program(&self) -> Result<Arc<Program>> {
+        let mut builder = ProgramBuilder::default();
+        let mut buffers: Vec<BufferId> = Vec::new();
+        for operand in self.op.operands() {
+            let role = match (operand.access, operand.name) {
+                (_, "hyper") => Role::Hyper,
+                (_, "labels") => Role::Labels,
+                (Access::Read, "w" | "b") => Role::Parameter,
+                (Access::Read, _) => Role::Input,
+                (Access::Update, "w") => Role::Parameter,
+                (Access::Update, "running_mean" | "running_var") => Role::State,
+                (Access::Update, _) => Role::Optimizer,
+                (Access::Write | Access::Part, _) => Role::Output,
+            };
+            buffers.push(builder.buffer(operand.name, operand.shape, role)?);
+        }
+        builder.forward.push(Step { op: self.op.clone(), buffers, label: self.name.clone() });
+        Ok(Arc::new(builder.finish(true)?))
+    }
+}
+
+/// Ordinary values; the cases of losses, updates and the like set their own.
+fn default_hyper() -> Hyper {
+    Hyper {
+        rows: 1,
+        loss_scale: 0.37,
+        seed_lo: 0x1234_5678,
+        seed_hi: 0x9abc_def0,
+        draw: 3,
+        lr: 0.1,
+        momentum: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.01,
+        correction1: 1.0 - 0.9 * 0.9 * 0.9,
+        correction2: 1.0 - 0.999 * 0.999 * 0.999,
+        max_norm: 0.5,
+        ..Hyper::default()
+    }
+}
+
+/// All cases of the self-test.
+pub fn cases() -> Vec<Case> {
+    [
+        conv2d::cases(),
+        linear::cases(),
+        pointwise::cases(),
+        pool2d::cases(),
+        norm::cases(),
+        loss::cases(),
+        update::cases(),
+    ]
+    .concat()
+}
+
+/// Few but large: tensors beyond the default limit of a binding (2^27 bytes) and grids beyond 65,535 workgroups.
+/// They take seconds and gigabytes, so they belong to the tests and not to the self-test.
+pub fn large_cases() -> Vec<Case> {
+    [linear::large_cases(), pointwise::large_cases(), update::large_cases()].concat()
+}

@@ -1,0 +1,72 @@
+//! Updates of parameters and clipping by norm.
+
+use super::{Case, default_hyper};
+use crate::ops::{GradClip, GradNorm, Hyper, Op, Update};
+
+fn update(len: usize) -> Update {
+    Update { len, lr_mult: 1.0, decay_mult: 1.0, momentum: false, nesterov: false, clip: false }
+}
+
+fn updates() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let variants = [
+        ("plain", update(1031)),
+        ("one", Update { momentum: true, ..update(1) }),
+        ("momentum", Update { momentum: true, ..update(259) }),
+        ("clip", Update { clip: true, ..update(65) }),
+        ("multipliers", Update { lr_mult: 2.0, decay_mult: 0.0, momentum: true, ..update(63) }),
+        ("everything", Update { lr_mult: 0.5, decay_mult: 3.0, momentum: true, clip: true, ..update(4099) }),
+    ];
+    let kinds: [(fn(Update) -> Op, usize); 4] =
+        [(Op::Sgd, 2), (Op::Adam, 4), (Op::AdamW, 4), (Op::RmsProp, 4)];
+    for (op, terms) in kinds {
+        for (what, d) in variants {
+            // Adam's first moment is its momentum; the flag says nothing there, so it stays as models leave it.
+            cases.push(Case::new(op(d), what, terms));
+        }
+    }
+    let nesterov = Update { momentum: true, nesterov: true, ..update(257) };
+    cases.push(Case::new(Op::Sgd(nesterov), "nesterov", 2));
+    let clipped = Update { clip: true, decay_mult: 0.5, ..nesterov };
+    cases.push(Case::new(Op::Sgd(clipped), "nesterov_clip", 2));
+    let late = Hyper { correction1: 1.0, correction2: 1.0, eps: 1e-3, ..default_hyper() };
+    for op in [Op::Adam, Op::AdamW, Op::RmsProp] {
+        cases.push(Case::new(op(update(129)), "large_eps", 4).with_hyper(late));
+    }
+    let first = Hyper { correction1: 1.0 - 0.9, correction2: 1.0 - 0.999, ..default_hyper() };
+    for op in [Op::Adam, Op::AdamW] {
+        cases.push(Case::new(op(update(130)), "first_step", 4).with_hyper(first));
+    }
+    let still = Hyper { weight_decay: 0.0, momentum: 0.0, ..default_hyper() };
+    cases.push(Case::new(Op::Sgd(update(66)), "no_decay", 2).with_hyper(still));
+    cases
+}
+
+fn clipping() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (len, index, count) in
+        [(1, 0, 1), (63, 1, 3), (1031, 2, 3), (257, 15, 16), (70_001, 0, 2), (300_007, 4, 5)]
+    {
+        let what = format!("{len}_place_{index}_of_{count}");
+        cases.push(Case::new(Op::GradNorm(GradNorm { len, index, count }), &what, len));
+    }
+    for (count, max_norm) in [(1, 0.5), (3, 1e6), (16, 1.0), (65, 2.5), (300, 0.01)] {
+        let what = format!("{count}_max_{max_norm}");
+        let hyper = Hyper { max_norm, ..default_hyper() };
+        cases.push(Case::new(Op::GradClip(GradClip { count }), &what, count).with_hyper(hyper));
+    }
+    cases
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    [updates(), clipping()].concat()
+}
+
+/// The update of AlexNet's fc6, whose tensors are larger than the default limit of a binding.
+pub(super) fn large_cases() -> Vec<Case> {
+    let len = 9216 * 4096;
+    vec![
+        Case::new(Op::Sgd(Update { momentum: true, ..update(len) }), "fc6", 2),
+        Case::new(Op::GradNorm(GradNorm { len, index: 1, count: 2 }), "fc6", len),
+    ]
+}

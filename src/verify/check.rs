@@ -1,0 +1,109 @@
+//! One case on one executor.
+
+use super::cases::Case;
+use super::magnitude::magnitudes;
+use super::oracle;
+use super::tolerance::{Expected, compare};
+use crate::error::Result;
+use crate::ops::Access;
+use crate::program::{BufferId, Executor, Span};
+
+/// Seed of the inputs of every check.
+const SEED: u64 = 1;
+
+/// How one case went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// `Op::name` of the operator.
+    pub kernel: &'static str,
+    /// `Case::name`.
+    pub case: String,
+    /// The largest part of an allowed difference that was used, 0 to 1; meaningless after a fault.
+    pub used: f64,
+    /// What is wrong, in one line.
+    pub fault: Option<String>,
+}
+
+impl Outcome {
+    /// Whether the result is right.
+    pub fn passed(&self) -> bool {
+        self.fault.is_none()
+    }
+}
+
+/// Runs `case` on an executor of `case.program()` and compares every output with the reference.
+///
+/// Also checks that inputs stay what they were, that a part of a tensor leaves the rest alone, that outputs are wholly
+/// written (they hold NaN before), and that a second run gives the same bits. A wrong result is an
+/// `Outcome::fault`; an error is a failure of the executor itself.
+pub fn check(case: &Case, executor: &mut dyn Executor) -> Result<Outcome> {
+    let inputs = case.inputs(SEED);
+    let found = run(case, executor, &inputs, true)?;
+    let mut used = 0.0f64;
+    let mut fault = None;
+    match judge(case, &inputs, &found) {
+        Ok(most) => used = most,
+        Err(what) => fault = Some(what),
+    }
+    if fault.is_none() {
+        let again = run(case, executor, &inputs, false)?;
+        fault = repeats(case, &found, &again).err();
+    }
+    Ok(Outcome { kernel: case.op.name(), case: case.name.clone(), used, fault })
+}
+
+/// Writes the operands (all, or only what the operator has changed), runs, and reads all of them.
+fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool) -> Result<Vec<Vec<f32>>> {
+    let operands = case.op.operands();
+    for (i, (operand, values)) in operands.iter().zip(inputs).enumerate() {
+        if all || operand.access != Access::Read {
+            executor.write(BufferId(i as u32), values)?;
+        }
+    }
+    executor.run(Span::Forward)?;
+    executor.wait()?;
+    (0..operands.len()).map(|i| executor.read(BufferId(i as u32))).collect()
+}
+
+fn judge(case: &Case, inputs: &[Vec<f32>], found: &[Vec<f32>]) -> Result<f64, String> {
+    let before: Vec<Vec<f64>> =
+        inputs.iter().map(|values| values.iter().map(|&v| f64::from(v)).collect()).collect();
+    let mut after = before.clone();
+    oracle::run(&case.op, &case.hyper, &mut after);
+    let mut magnitudes = magnitudes(&case.op, &case.hyper, &before, &after).into_iter();
+    let mut used = 0.0f64;
+    for (i, operand) in case.op.operands().iter().enumerate() {
+        if operand.access == Access::Read {
+            if let Some(at) = first_difference(&inputs[i], &found[i]) {
+                return Err(format!(
+                    "{}: an input was changed, at {at} from {:e} to {:e}",
+                    operand.name, inputs[i][at], found[i][at]
+                ));
+            }
+            continue;
+        }
+        let magnitude = magnitudes.next().unwrap_or_default();
+        let expected =
+            Expected { name: operand.name, values: &after[i], magnitude: &magnitude, terms: case.terms };
+        used = used.max(compare(&expected, &found[i])?);
+    }
+    Ok(used)
+}
+
+fn repeats(case: &Case, first: &[Vec<f32>], second: &[Vec<f32>]) -> Result<(), String> {
+    for (operand, (a, b)) in case.op.operands().iter().zip(first.iter().zip(second)) {
+        if let Some(at) = first_difference(a, b) {
+            return Err(format!(
+                "{}: a second run gave other bits, at {at} {:e} after {:e}",
+                operand.name, b[at], a[at]
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The first place where the bits differ; one NaN is as good as another.
+fn first_difference(a: &[f32], b: &[f32]) -> Option<usize> {
+    let differ = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan());
+    a.iter().zip(b).position(differ)
+}
