@@ -22,6 +22,8 @@ pub struct Spec {
     pub layers: Vec<Layer>,
     /// Where it was read from: a path, or `<name>` for a built-in one.
     pub origin: String,
+    /// The text it was read from: weights files carry it, so that they can be used alone.
+    pub source: String,
 }
 
 macro_rules! builtin {
@@ -110,6 +112,15 @@ impl Spec {
         if layers.is_empty() {
             return Err(source.error(1, "expected at least one [[layer]]"));
         }
-        Ok(Spec { name, input, preprocess, augment, recipe, layers, origin: origin.to_string() })
+        Ok(Spec {
+            name,
+            input,
+            preprocess,
+            augment,
+            recipe,
+            layers,
+            origin: origin.to_string(),
+            source: text.to_string(),
+        })
     }
 }
