@@ -1,1 +1,34 @@
-//! To be written.
+//! The CPU executor: a program run by plain functions on slices, threads by rayon, products by faer.
+//!
+//! One file per operator, with the stems of `ops`; `dispatch` is the only place that knows them all. A function gets
+//! its descriptor, its inputs and its outputs, in the order of `Op::operands`. It works on whatever rayon pool it is
+//! called in, and its result does not depend on how many threads that pool has: every split of work, and so every
+//! order of summation, follows from the shapes alone.
+
+mod adaptive_avg_pool2d;
+mod batch_norm;
+mod bias_grad;
+mod channel_slice;
+mod conv2d;
+mod conv2d_grad_input;
+mod conv2d_grad_weight;
+mod dispatch;
+mod dropout;
+mod executor;
+mod linear;
+mod local_response_norm;
+mod loss;
+mod lowering;
+mod parallel;
+mod pointwise;
+mod pool2d;
+mod product;
+mod softmax;
+mod sum;
+mod update;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+pub use executor::Executor;

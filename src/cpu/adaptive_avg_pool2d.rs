@@ -1,0 +1,49 @@
+//! Average pooling to a fixed output size.
+
+use super::parallel::units_per_task;
+use crate::ops::AdaptiveAvgPool2d;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Input rows or columns that output `o` of `outputs` averages.
+fn window(o: usize, len: usize, outputs: usize) -> Range<usize> {
+    o * len / outputs..((o + 1) * len).div_ceil(outputs)
+}
+
+/// y, the averages.
+pub fn adaptive_avg_pool2d_forward(d: &AdaptiveAvgPool2d, x: &[f32], y: &mut [f32]) {
+    let (inputs, outputs) = (d.h_in * d.w_in, d.h_out * d.w_out);
+    let planes = units_per_task(inputs);
+    y.par_chunks_mut(planes * outputs).zip(x.par_chunks(planes * inputs)).for_each(|(y, x)| {
+        for (y, x) in y.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
+            for (i, y) in y.iter_mut().enumerate() {
+                let rows = window(i / d.w_out, d.h_in, d.h_out);
+                let columns = window(i % d.w_out, d.w_in, d.w_out);
+                let count = (rows.len() * columns.len()) as f32;
+                let sums = rows.map(|row| x[row * d.w_in..][columns.clone()].iter().sum::<f32>());
+                *y = sums.sum::<f32>() / count;
+            }
+        }
+    });
+}
+
+/// dx: every pixel of a window gets the same share of dy.
+pub fn adaptive_avg_pool2d_backward(d: &AdaptiveAvgPool2d, dy: &[f32], dx: &mut [f32]) {
+    let (inputs, outputs) = (d.h_in * d.w_in, d.h_out * d.w_out);
+    let planes = units_per_task(inputs);
+    dx.par_chunks_mut(planes * inputs).zip(dy.par_chunks(planes * outputs)).for_each(|(dx, dy)| {
+        for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {
+            dx.fill(0.0);
+            for (i, &dy) in dy.iter().enumerate() {
+                let rows = window(i / d.w_out, d.h_in, d.h_out);
+                let columns = window(i % d.w_out, d.w_in, d.w_out);
+                let share = dy / (rows.len() * columns.len()) as f32;
+                for row in rows {
+                    for dx in &mut dx[row * d.w_in..][columns.clone()] {
+                        *dx += share;
+                    }
+                }
+            }
+        }
+    });
+}

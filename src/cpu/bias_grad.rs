@@ -1,0 +1,30 @@
+//! The gradient of a bias: the sum of dy over everything but the channel.
+
+use super::sum::sum;
+use crate::ops::BiasGrad;
+use rayon::prelude::*;
+
+/// Channels of one task when every channel has one value to a row.
+const COLUMNS: usize = 64;
+
+/// db from dy.
+pub fn bias_grad(d: &BiasGrad, dy: &[f32], db: &mut [f32]) {
+    let row = d.channels * d.inner;
+    if d.inner == 1 {
+        db.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, db)| {
+            let mut total = [0.0f64; COLUMNS];
+            for line in dy.chunks_exact(row) {
+                for (t, &v) in total.iter_mut().zip(&line[i * COLUMNS..][..db.len()]) {
+                    *t += f64::from(v);
+                }
+            }
+            for (b, &t) in db.iter_mut().zip(&total) {
+                *b = t as f32;
+            }
+        });
+        return;
+    }
+    db.par_iter_mut().enumerate().for_each(|(c, db)| {
+        *db = dy.chunks_exact(row).map(|line| sum(&line[c * d.inner..][..d.inner])).sum::<f64>() as f32;
+    });
+}

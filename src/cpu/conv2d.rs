@@ -1,0 +1,190 @@
+//! Convolution, forward: w times the panels of x; bias and ReLU while a tile of y is in the cache.
+//!
+//! The gradient of x for steps of 1 is the same computation ([`Correlation`]) with the roles of x and y exchanged.
+
+use super::lowering::{DEPTH, Tile, Tiling, channels_per_piece, lower, split_len};
+use super::parallel::with_scratch;
+use super::product::{Onto, View, product};
+use super::windows::Windows;
+use crate::ops::Conv2d;
+use rayon::prelude::*;
+
+/// Fewest tasks that a batch is cut into, if it is large enough.
+pub const TASKS: usize = 16;
+
+/// The windows of a convolution.
+pub fn windows(d: &Conv2d) -> Windows {
+    Windows {
+        h_in: d.h_in,
+        w_in: d.w_in,
+        h_out: d.h_out(),
+        w_out: d.w_out(),
+        kernel: d.kernel,
+        stride: d.stride,
+        dilation: d.dilation,
+        origin: [-(d.pad[0] as isize), -(d.pad[1] as isize)],
+    }
+}
+
+/// y = conv(x, w) (+ b) (then max(0, .)).
+pub fn conv2d_forward(d: &Conv2d, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
+    let correlation = Correlation {
+        windows: windows(d),
+        batch: d.batch,
+        groups: d.groups,
+        c_in: d.c_in_group(),
+        c_out: d.c_out_group(),
+        relu: d.relu,
+    };
+    correlation.run(x, w, b, y);
+}
+
+/// A cross-correlation of `batch` images; the channels are those of one group.
+#[derive(Clone, Copy, Debug)]
+pub struct Correlation {
+    pub windows: Windows,
+    pub batch: usize,
+    pub groups: usize,
+    pub c_in: usize,
+    pub c_out: usize,
+    pub relu: bool,
+}
+
+impl Correlation {
+    /// y from x and w `[groups * c_out, c_in, kernel_h, kernel_w]`.
+    pub fn run(&self, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
+        let windows = &self.windows;
+        let depth = self.c_in * windows.taps();
+        let channels = self.groups * self.c_out;
+        let most_images = if self.is_pointwise() { 1 } else { (self.batch / TASKS).min(16) };
+        let tiling = Tiling::new(windows, depth, most_images);
+        // A small batch is cut by output channels too; each cut lowers x again.
+        let cuts = if self.batch < TASKS { TASKS.div_ceil(self.batch) } else { 1 };
+        let per_task = channels.div_ceil(cuts).next_multiple_of(4).min(channels);
+        let per_task = if tiling.images > 1 { channels } else { per_task };
+        let image = channels * windows.outputs();
+        y.par_chunks_mut(tiling.images * image).enumerate().for_each(|(i, y)| {
+            let first = i * tiling.images;
+            if per_task == channels {
+                self.task(tiling, x, w, b, first, 0, y);
+            } else {
+                y.par_chunks_mut(per_task * windows.outputs()).enumerate().for_each(|(j, y)| {
+                    self.task(tiling, x, w, b, first, j * per_task, y);
+                });
+            }
+        });
+    }
+
+    /// One task: `y` holds whole images from `first` on, or some channels from `channel` on of that image.
+    #[allow(clippy::too_many_arguments)] // the operands of one loop nest
+    fn task(
+        &self,
+        tiling: Tiling,
+        x: &[f32],
+        w: &[f32],
+        b: Option<&[f32]>,
+        first: usize,
+        channel: usize,
+        y: &mut [f32],
+    ) {
+        let windows = &self.windows;
+        let outputs = windows.outputs();
+        let total = self.groups * self.c_out;
+        let channels = (y.len() / outputs).min(total);
+        let images = y.len() / (channels * outputs);
+        let piece = channels_per_piece(self.c_in, windows.taps());
+        let lengths = [
+            split_len(windows, tiling),
+            piece * windows.taps() * tiling.pitch,
+            channels.min(self.c_out) * tiling.pitch,
+        ];
+        let groups = channel / self.c_out..(channel + channels).div_ceil(self.c_out);
+        with_scratch(lengths, |[split, panel, result]| {
+            for tile in tiling.tiles(windows, first, images, self.is_pointwise()) {
+                for group in groups.clone() {
+                    let begin = channel.max(group * self.c_out);
+                    let end = (channel + channels).min((group + 1) * self.c_out);
+                    self.multiply(tiling, x, w, group, begin..end, tile, split, panel, result);
+                    for segment in tile.segments(windows) {
+                        let len = segment.rows * windows.w_out;
+                        for (row, c) in (begin..end).enumerate() {
+                            let bias = b.map_or(0.0, |b| b[c]);
+                            let start = ((segment.image - first) * channels + c - channel) * outputs
+                                + segment.row * windows.w_out;
+                            let source = &result[row * tiling.pitch + segment.column..][..len];
+                            finish(source, bias, self.relu, &mut y[start..start + len]);
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// result = w panel for output channels `channels` (of group `group`) and the pixels of `tile`.
+    #[allow(clippy::too_many_arguments)] // the operands of one loop nest
+    fn multiply(
+        &self,
+        tiling: Tiling,
+        x: &[f32],
+        w: &[f32],
+        group: usize,
+        channels: std::ops::Range<usize>,
+        tile: Tile,
+        split: &mut [f32],
+        panel: &mut [f32],
+        result: &mut [f32],
+    ) {
+        let windows = &self.windows;
+        let taps = windows.taps();
+        let depth = self.c_in * taps;
+        let columns = tile.rows * windows.w_out;
+        let w = &w[channels.start * depth..channels.end * depth];
+        let total = self.groups * self.c_in;
+        let piece = channels_per_piece(self.c_in, taps);
+        debug_assert!(piece * taps <= DEPTH.max(taps));
+        let mut onto = Onto::Nothing;
+        for begin in (0..self.c_in).step_by(piece) {
+            let end = (begin + piece).min(self.c_in);
+            let inputs = group * self.c_in + begin..group * self.c_in + end;
+            let rows = inputs.len() * taps;
+            let panel = match tile.single(windows).filter(|_| self.is_pointwise()) {
+                Some(segment) => {
+                    let start = (segment.image * total + inputs.start) * windows.inputs();
+                    View::new(&x[start + segment.row * windows.w_in..], rows, columns, windows.inputs())
+                }
+                None => {
+                    lower(windows, x, total, inputs, tile, split, panel, tiling.pitch);
+                    View::new(panel, rows, columns, tiling.pitch)
+                }
+            };
+            let weights = View::new(&w[begin * taps..], channels.len(), rows, depth);
+            product(result, tiling.pitch, onto, weights, panel);
+            onto = Onto::Old;
+        }
+    }
+
+    /// Whether x itself is the panel: a kernel of one tap, and images large enough to make a tile each.
+    fn is_pointwise(&self) -> bool {
+        let windows = &self.windows;
+        windows.taps() == 1
+            && windows.stride == [1, 1]
+            && windows.origin == [0, 0]
+            && (windows.h_out, windows.w_out) == (windows.h_in, windows.w_in)
+            && windows.outputs() >= 128
+    }
+}
+
+/// y = x + bias, then max(0, .) if `relu`.
+fn finish(x: &[f32], bias: f32, relu: bool, y: &mut [f32]) {
+    if relu {
+        for (y, &x) in y.iter_mut().zip(x) {
+            let v = x + bias;
+            // Not f32::max, which would turn a NaN into 0.
+            *y = if v < 0.0 { 0.0 } else { v };
+        }
+    } else {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = x + bias;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The executor: memory for the slots of a plan, and the steps of a span one after the other.
+
+use super::dispatch::dispatch;
+use crate::error::{Error, Result};
+use crate::ops::Access;
+use crate::program::{BufferId, Executor as Seam, Pending, Program, Span, Step};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Most operands that an operator reads, and most that it writes.
+const INPUTS: usize = 6;
+const OUTPUTS: usize = 4;
+
+/// Runs a program on the processor, in the rayon pool that it is called in.
+pub struct Executor {
+    program: Arc<Program>,
+    /// One per slot of the plan; a buffer is the beginning of its slot.
+    slots: Vec<Vec<f32>>,
+    /// What operators keep between their own passes.
+    workspace: Vec<f32>,
+    reads: BTreeMap<u64, Vec<f32>>,
+    next_read: u64,
+}
+
+impl Executor {
+    /// Allocates the memory of `program`, filled with zeros; `Error::Memory` if there is not enough.
+    pub fn new(program: Arc<Program>) -> Result<Self> {
+        let mut slots = Vec::with_capacity(program.plan().slots().len());
+        for &len in program.plan().slots() {
+            let mut slot = Vec::new();
+            slot.try_reserve_exact(len).map_err(|_| {
+                let mib = program.plan().bytes() >> 20;
+                Error::Memory(format!("the program needs {mib} MiB of memory, more than there is"))
+            })?;
+            slot.resize(len, 0.0);
+            slots.push(slot);
+        }
+        Ok(Executor { program, slots, workspace: Vec::new(), reads: BTreeMap::new(), next_read: 0 })
+    }
+
+    /// Runs `span` and says how long each of its steps took, in order.
+    pub fn profile(&mut self, span: Span) -> Result<Vec<Duration>> {
+        let program = Arc::clone(&self.program);
+        program
+            .steps(span)
+            .map(|step| {
+                let start = Instant::now();
+                self.step(&program, step)?;
+                Ok(start.elapsed())
+            })
+            .collect()
+    }
+
+    fn step(&mut self, program: &Program, step: &Step) -> Result<()> {
+        let operands = step.op.operands();
+        let place = |id: BufferId| (program.plan().slot(id), program.buffer(id).shape.len());
+        let written = || operands.iter().zip(&step.buffers).filter(|(o, _)| o.access != Access::Read);
+        let read = || operands.iter().zip(&step.buffers).filter(|(o, _)| o.access == Access::Read);
+        if written().count() > OUTPUTS || read().count() > INPUTS {
+            return Err(Error::Internal(format!("{} has too many operands", step.op.name())));
+        }
+        // The plan gives what a step writes slots of its own, so they can be taken out while the others are read.
+        let mut taken: [Vec<f32>; OUTPUTS] = Default::default();
+        for (taken, (_, &id)) in taken.iter_mut().zip(written()) {
+            *taken = std::mem::take(&mut self.slots[place(id).0]);
+        }
+        let mut inputs: [&[f32]; INPUTS] = [&[]; INPUTS];
+        for (input, (_, &id)) in inputs.iter_mut().zip(read()) {
+            let (slot, len) = place(id);
+            *input = &self.slots[slot][..len];
+        }
+        let mut outputs: [&mut [f32]; OUTPUTS] = Default::default();
+        for ((output, taken), (_, &id)) in outputs.iter_mut().zip(&mut taken).zip(written()) {
+            *output = &mut taken[..place(id).1];
+        }
+        let (inputs, outputs) = (&inputs[..read().count()], &mut outputs[..written().count()]);
+        let result = dispatch(&step.op, inputs, outputs, &mut self.workspace);
+        for (taken, (_, &id)) in taken.iter_mut().zip(written()) {
+            self.slots[place(id).0] = std::mem::take(taken);
+        }
+        result.map_err(|e| match e {
+            Error::Internal(message) => Error::Internal(format!("step {}: {message}", step.label)),
+            other => other,
+        })
+    }
+}
+
+impl Seam for Executor {
+    fn write(&mut self, buffer: BufferId, data: &[f32]) -> Result<()> {
+        self.program.check_access(buffer, Some(data.len()))?;
+        self.slots[self.program.plan().slot(buffer)][..data.len()].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn start_read(&mut self, buffer: BufferId) -> Result<Pending> {
+        self.program.check_access(buffer, None)?;
+        let len = self.program.buffer(buffer).shape.len();
+        let number = self.next_read;
+        self.next_read += 1;
+        self.reads.insert(number, self.slots[self.program.plan().slot(buffer)][..len].to_vec());
+        Ok(Pending(number))
+    }
+
+    fn finish_read(&mut self, pending: Pending) -> Result<Vec<f32>> {
+        self.reads
+            .remove(&pending.0)
+            .ok_or_else(|| Error::Internal(format!("no read number {} is pending", pending.0)))
+    }
+
+    fn run(&mut self, span: Span) -> Result<()> {
+        let program = Arc::clone(&self.program);
+        program.steps(span).try_for_each(|step| self.step(&program, step))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Losses with their gradients and the rank of the right answer, and the record of a step.
+
+use super::sum::sum;
+use crate::error::{Error, Result};
+use crate::ops::{Hyper, Loss, Metrics, Target};
+use rayon::prelude::*;
+
+/// Softmax, cross-entropy, rank of the right class and, where wanted, d-logits.
+pub fn cross_entropy(
+    d: &Loss,
+    x: &[f32],
+    labels: &[f32],
+    hyper: &[f32],
+    loss: &mut [f32],
+    rank: &mut [f32],
+    dx: Option<&mut [f32]>,
+) {
+    let smoothing = f64::from(d.smoothing);
+    let classes = d.classes as f64;
+    rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
+        let label = class(labels);
+        let peak = x.iter().fold(f32::NEG_INFINITY, |peak, &v| peak.max(v));
+        let exponentials: f64 = x.iter().map(|&v| f64::from((v - peak).exp())).sum();
+        let shifted: f64 = x.iter().map(|&v| f64::from(v - peak)).sum();
+        let right = label.and_then(|l| x.get(l)).map_or(f64::NAN, |&v| f64::from(v - peak));
+        // Smoothing times a sum with an infinity must not make a NaN of a loss without smoothing.
+        let spread = if smoothing > 0.0 { smoothing / classes * shifted } else { 0.0 };
+        if let Some(dx) = dx {
+            let factor = (1.0 / exponentials) as f32;
+            let share = (smoothing / classes) as f32;
+            for (dx, &v) in dx.iter_mut().zip(x) {
+                *dx = ((v - peak).exp() * factor - share) * scale;
+            }
+            if let Some((label, dx)) = label.and_then(|l| Some((l, dx.get_mut(l)?))) {
+                let target = (1.0 - smoothing) as f32;
+                *dx = ((x[label] - peak).exp() * factor - target - share) * scale;
+            }
+        }
+        exponentials.ln() - (1.0 - smoothing) * right - spread
+    });
+}
+
+/// Half the squared error over outputs, rank of the right class and, where wanted, dx.
+pub fn half_squared_error(
+    d: &Loss,
+    x: &[f32],
+    labels: &[f32],
+    hyper: &[f32],
+    loss: &mut [f32],
+    rank: &mut [f32],
+    dx: Option<&mut [f32]>,
+) {
+    rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
+        let label = class(labels);
+        let target = |i: usize| match d.target {
+            Target::Class => f32::from(u8::from(label == Some(i))),
+            Target::Values => labels[i],
+        };
+        if let Some(dx) = dx {
+            for (i, (dx, &x)) in dx.iter_mut().zip(x).enumerate() {
+                *dx = (x - target(i)) * scale;
+            }
+        }
+        let squares = x.iter().enumerate().map(|(i, &x)| {
+            let error = f64::from(x) - f64::from(target(i));
+            error * error
+        });
+        0.5 * squares.sum::<f64>()
+    });
+}
+
+/// The class number in a row's label.
+fn class(labels: &[f32]) -> Option<usize> {
+    labels.first().map(|&l| l as usize)
+}
+
+/// Calls `one` for every real row with its x, its labels, the factor of gradients and its dx; it answers with the
+/// loss. Rows that only pad get loss 0, the last rank and dx = 0.
+#[allow(clippy::too_many_arguments)] // the operands of the operator
+fn rows(
+    d: &Loss,
+    x: &[f32],
+    labels: &[f32],
+    hyper: &[f32],
+    loss: &mut [f32],
+    rank: &mut [f32],
+    dx: Option<&mut [f32]>,
+    one: impl Fn(&[f32], &[f32], f32, Option<&mut [f32]>) -> f64 + Sync,
+) {
+    let hyper = Hyper::from_words(hyper);
+    let width = labels.len() / d.batch;
+    let row = |n: usize, loss: &mut f32, rank: &mut f32, dx: Option<&mut [f32]>| {
+        if n >= hyper.rows as usize {
+            *loss = 0.0;
+            *rank = d.classes as f32;
+            if let Some(dx) = dx {
+                dx.fill(0.0);
+            }
+            return;
+        }
+        let x = &x[n * d.classes..(n + 1) * d.classes];
+        let labels = &labels[n * width..(n + 1) * width];
+        *rank = rank_of(d, x, labels) as f32;
+        *loss = one(x, labels, hyper.loss_scale, dx) as f32;
+    };
+    let outputs = loss.par_iter_mut().zip(rank).enumerate();
+    match dx {
+        Some(dx) => outputs
+            .zip(dx.par_chunks_mut(d.classes))
+            .for_each(|((n, (loss, rank)), dx)| row(n, loss, rank, Some(dx))),
+        None => outputs.for_each(|(n, (loss, rank))| row(n, loss, rank, None)),
+    }
+}
+
+/// How many classes stand before the right one.
+fn rank_of(d: &Loss, x: &[f32], labels: &[f32]) -> usize {
+    let right = match d.target {
+        Target::Values if d.classes == 1 => {
+            return if x[0].is_nan() { 1 } else { usize::from((x[0] > 0.5) != (labels[0] > 0.5)) };
+        }
+        Target::Values => {
+            let mut best = 0;
+            for (i, &v) in labels.iter().enumerate() {
+                if v > labels[best] {
+                    best = i;
+                }
+            }
+            Some(best)
+        }
+        Target::Class => class(labels),
+    };
+    match right.and_then(|r| Some((r, *x.get(r)?))) {
+        Some((right, value)) if !value.is_nan() => {
+            let (before, after) = x.split_at(right);
+            before.iter().filter(|&&v| v >= value).count() + after.iter().filter(|&&v| v > value).count()
+        }
+        _ => d.classes,
+    }
+}
+
+/// Sums a step's losses and hits into its record.
+pub fn metrics(d: &Metrics, loss: &[f32], rank: &[f32], hyper: &[f32], metrics: &mut [f32]) -> Result<()> {
+    let hyper = Hyper::from_words(hyper);
+    let rows = (hyper.rows as usize).min(d.batch);
+    let start = hyper.slot as usize * Metrics::RECORD;
+    let record = metrics.get_mut(start..start + Metrics::RECORD).ok_or_else(|| {
+        Error::Internal(format!("metrics has {} records, found slot {}", d.slots, hyper.slot))
+    })?;
+    let hits = |below: f32| rank[..rows].iter().filter(|&&r| r < below).count() as f32;
+    record.copy_from_slice(&[sum(&loss[..rows]) as f32, hits(1.0), hits(5.0), rows as f32]);
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Windows that slide over pictures: what convolution and pooling share.
+//!
+//! Both read a picture through copies of a few of its rows that are padded, and split by the phase of the horizontal
+//! step: columns 0, s, 2s, ... first, then 1, s + 1, ... So the values that one kernel tap sees along an output row
+//! are contiguous, for every step, dilation and padding, and the inner loops need no tests for the border.
+
+/// Geometry of sliding windows: output (oy, ox) and tap (ky, kx) meet at input row
+/// oy * stride + ky * dilation + origin, and columns alike. Positions outside the picture are padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    pub h_in: usize,
+    pub w_in: usize,
+    pub h_out: usize,
+    pub w_out: usize,
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Where the first window begins: minus the padding at the top and left.
+    pub origin: [isize; 2],
+}
+
+impl Windows {
+    /// Elements of one input picture.
+    pub fn inputs(&self) -> usize {
+        self.h_in * self.w_in
+    }
+
+    /// Elements of one output picture.
+    pub fn outputs(&self) -> usize {
+        self.h_out * self.w_out
+    }
+
+    /// Taps of the kernel.
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Input rows that `rows` neighbouring output rows see.
+    pub fn rows_seen(&self, rows: usize) -> usize {
+        (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
+    }
+
+    /// Columns of one phase of a split row.
+    pub fn phase_len(&self) -> usize {
+        let width = (self.w_out - 1) * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1] + 1;
+        width.div_ceil(self.stride[1])
+    }
+
+    /// Length of a split row.
+    pub fn pitch(&self) -> usize {
+        self.stride[1] * self.phase_len()
+    }
+
+    /// Where tap column `kx` of output column 0 lies in a split row.
+    pub fn tap_column(&self, kx: usize) -> usize {
+        let column = kx * self.dilation[1];
+        column % self.stride[1] * self.phase_len() + column / self.stride[1]
+    }
+
+    /// Writes input rows `first .. first + rows` of `picture` to `out`, padded with `fill` and split by phase.
+    pub fn split_rows(&self, picture: &[f32], first: isize, rows: usize, fill: f32, out: &mut [f32]) {
+        let (step, len, width) = (self.stride[1], self.phase_len(), self.w_in as isize);
+        for phase in 0..step {
+            // Element q of the phase is input column q * step + begin.
+            let begin = phase as isize + self.origin[1];
+            let low = begin.min(0).unsigned_abs().div_ceil(step).min(len);
+            let high = ((width - begin).max(0) as usize).div_ceil(step).clamp(low, len);
+            let column = (low * step) as isize + begin;
+            let lines = out.chunks_exact_mut(self.pitch()).take(rows);
+            for (row, line) in (first..).zip(lines) {
+                let line = &mut line[phase * len..(phase + 1) * len];
+                if row < 0 || row >= self.h_in as isize || low == high {
+                    line.fill(fill);
+                    continue;
+                }
+                let start = row as usize * self.w_in + column as usize;
+                line[..low].fill(fill);
+                line[high..].fill(fill);
+                let line = &mut line[low..high];
+                if step == 1 {
+                    line.copy_from_slice(&picture[start..start + line.len()]);
+                } else {
+                    for (v, &x) in line.iter_mut().zip(picture[start..].iter().step_by(step)) {
+                        *v = x;
+                    }
+                }
+            }
+        }
+    }
+}
