@@ -77,14 +77,14 @@ fn too_large(op: &Op, limits: &Limits) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::kernels::Tile;
     use crate::ops::Pointwise;
 
-    const LIMITS: Limits =
-        Limits { binding: 1000, align: 64, groups: 65_535, work: u64::MAX, tile: Tile::Shared };
+    fn limits() -> Limits {
+        Limits { binding: 1000, align: 64, ..Limits::default() }
+    }
 
     fn cut(items: usize, unit: usize, sizes: &[usize]) -> Result<Vec<Slice>> {
-        slices(&Op::Add(Pointwise { len: items }), items, unit, sizes, &LIMITS)
+        slices(&Op::Add(Pointwise { len: items }), items, unit, sizes, &limits())
     }
 
     #[test]
@@ -106,8 +106,8 @@ mod tests {
                 assert_eq!((part.first, part.first % unit), (next, 0));
                 next += part.count;
                 for &size in &sizes {
-                    assert_eq!(part.first * size % LIMITS.align, 0);
-                    assert!(part.count * size <= LIMITS.binding);
+                    assert_eq!(part.first * size % limits().align, 0);
+                    assert!(part.count * size <= limits().binding);
                 }
             }
             assert_eq!(next, items);
