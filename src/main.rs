@@ -1,10 +1,13 @@
 //! The program `striate`: calls [`striate::cli`], prints what went wrong in one line, sets the exit code.
 #![deny(unsafe_code)]
 
+mod headless;
+
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    headless::prepare();
     match striate::cli::run(std::env::args_os()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -13,15 +13,12 @@ use striate::verify::{self, Summary};
 fn verify(restriction: &Restriction, fits: impl Fn(&Case) -> bool) -> Option<Summary> {
     let gpu = gpu_device::open(restriction)?;
     let picked: Vec<Case> = cases().into_iter().filter(|case| fits(case)).collect();
-    let summary = verify::run(
-        &picked,
-        &mut |program| Ok(Box::new(Executor::new(&gpu, program)?)),
-        &mut |outcome| {
+    let summary =
+        verify::run(&picked, &mut |program| Ok(Box::new(Executor::new(&gpu, program)?)), &mut |outcome| {
             if let Some(fault) = &outcome.fault {
                 eprintln!("{} {}: {fault}", outcome.kernel, outcome.case);
             }
-        },
-    );
+        });
     Some(summary.expect("the cases are valid programs"))
 }
 

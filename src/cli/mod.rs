@@ -48,7 +48,7 @@ pub(crate) struct Common {
     version,
     about = "Trains convolutional networks on the GPU of any vendor",
     disable_help_subcommand = true,
-    infer_long_args = false
+    args_override_self = true
 )]
 struct Cli {
     #[command(flatten)]

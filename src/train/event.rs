@@ -135,7 +135,7 @@ impl Event {
                 .whole("step", e.step as u64)
                 .number("loss", e.loss)
                 .number("acc1", e.acc1)
-                .number("lr", e.lr.into())
+                .raw("lr", &json_rate(e.lr))
                 .number("images_per_second", e.images_per_second)
                 .number("data_wait", e.data_wait),
             Event::Epoch(e) => Line::new("epoch")
@@ -145,7 +145,7 @@ impl Event {
                 .number("val_loss", e.val_loss)
                 .number("acc1", e.acc1)
                 .number("acc5", e.acc5)
-                .number("lr", e.lr.into())
+                .raw("lr", &json_rate(e.lr))
                 .number("seconds", e.seconds)
                 .number("images_per_second", e.images_per_second)
                 .number("data_wait", e.data_wait)
@@ -215,6 +215,11 @@ pub fn json_number(value: f64) -> String {
     } else {
         scientific
     }
+}
+
+/// A learning rate as the shortest JSON number that stands for it; `null` if it is not finite.
+pub fn json_rate(lr: f32) -> String {
+    if lr.is_finite() { lr.to_string() } else { "null".into() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The folder of a run: `last.safetensors`, `best.safetensors`, `args.toml`, `metrics.csv` and `log.jsonl`. A folder
 //! that exists is never written to: the next free name gets `-2`, `-3`, ...
 
-use super::event::{Epoch, Event, json_number};
+use super::event::{Epoch, Event, json_number, json_rate};
 use crate::error::{Error, Result};
 use crate::interchange::safetensors;
 use crate::tensor::Tensor;
@@ -103,7 +103,7 @@ fn row(e: &Epoch) -> String {
         number(e.val_loss),
         number(e.acc1),
         number(e.acc5),
-        number(e.lr.into()),
+        json_rate(e.lr),
         number(e.seconds),
         number(e.images_per_second),
         e.weights_sha256.clone(),
@@ -182,10 +182,7 @@ mod tests {
         let csv = read("metrics.csv");
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
-        assert!(
-            lines[1].starts_with("3,0.500000000,50.0000000,,,,0.100000001,2.00000000,100.000000,ab"),
-            "{csv}"
-        );
+        assert!(lines[1].starts_with("3,0.500000000,50.0000000,,,,0.1,2.00000000,100.000000,ab"), "{csv}");
         assert_eq!(read("log.jsonl").lines().count(), 1);
     }
 }
