@@ -59,6 +59,8 @@ pub struct Stream {
     counter: [u32; 4],
     block: [u32; 4],
     used: usize,
+    /// The second of a pair of normal numbers, not yet handed out.
+    spare: Option<f32>,
 }
 
 impl Stream {
@@ -69,6 +71,7 @@ impl Stream {
             counter: [0, 0, index, (purpose as u32) << 24],
             block: [0; 4],
             used: 4,
+            spare: None,
         }
     }
 
@@ -90,11 +93,17 @@ impl Stream {
         (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }
 
-    /// Standard normal, by the method of Box and Muller in f64.
+    /// Standard normal, by the method of Box and Muller in f64, which makes two at a time.
     pub fn normal(&mut self) -> f32 {
+        if let Some(second) = self.spare.take() {
+            return second;
+        }
         let u = (f64::from(self.next_u32()) + 1.0) / 4_294_967_297.0;
         let v = f64::from(self.next_u32()) / 4_294_967_296.0;
-        ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
+        let radius = (-2.0 * u.ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * v).sin_cos();
+        self.spare = Some((radius * sin) as f32);
+        (radius * cos) as f32
     }
 
     /// Uniform in 0..n without bias (Lemire's method); `n` must not be 0.

@@ -3,6 +3,21 @@
 //! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
 //! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
 
+mod bias_grad;
+mod channel;
+mod conv2d;
+mod elements;
+mod gemm;
+mod linear;
+mod loss;
+mod normalise;
+mod pointwise;
+mod pool2d;
+mod slices;
+mod update;
+
+pub use gemm::Block;
+
 use crate::error::Result;
 use crate::ops::Op;
 
@@ -89,6 +104,29 @@ pub struct Limits {
     pub align: usize,
     /// Largest number of workgroups in one dimension.
     pub groups: u32,
+    /// Floating-point operations that one dispatch may have before it is split, where it can be.
+    pub work: u64,
+    /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
+    pub tile: Tile,
+}
+
+impl Default for Limits {
+    /// The least that WebGPU promises.
+    fn default() -> Self {
+        Limits { binding: 1 << 25, align: 64, groups: 65_535, work: u64::MAX, tile: Tile::Shared }
+    }
+}
+
+/// How a workgroup computes its part of a matrix product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// Tiles of both factors in workgroup memory (`gemm_tile.wgsl`), their size chosen by the shape: for GPUs.
+    Shared,
+    /// Registers only, a workgroup of eight invocations without barriers (`gemm_registers.wgsl`): for a CPU that
+    /// plays GPU, where it is three to four times as fast as the shared one.
+    Registers,
+    /// The shared one with this block: for tests and tuning.
+    Exactly(Block),
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
@@ -103,6 +141,46 @@ pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
 
 /// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
 pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    let _ = (op, limits);
-    Err(crate::Error::Internal("no kernels yet".into()))
+    match op {
+        Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => {
+            conv2d::kernels(op, limits)
+        }
+        Op::BiasGrad(_) => bias_grad::kernels(op, limits),
+        Op::LinearForward(_) | Op::LinearGradInput(_) | Op::LinearGradWeight(_) => {
+            linear::kernels(op, limits)
+        }
+        Op::ReluForward(_)
+        | Op::ReluBackward(_)
+        | Op::SigmoidForward(_)
+        | Op::SigmoidBackward(_)
+        | Op::TanhForward(_)
+        | Op::TanhBackward(_)
+        | Op::Add(_)
+        | Op::Dropout(_) => pointwise::kernels(op, limits),
+        Op::MaxPool2dForward(_)
+        | Op::MaxPool2dBackward(_)
+        | Op::AvgPool2dForward(_)
+        | Op::AvgPool2dBackward(_)
+        | Op::AdaptiveAvgPool2dForward(_)
+        | Op::AdaptiveAvgPool2dBackward(_) => pool2d::kernels(op, limits),
+        Op::LocalResponseNormForward(_)
+        | Op::LocalResponseNormBackward(_)
+        | Op::BatchNorm2dStats(_)
+        | Op::BatchNorm2dForward(_)
+        | Op::BatchNorm2dGradParameters(_)
+        | Op::BatchNorm2dGradInput(_) => normalise::kernels(op, limits),
+        Op::ConcatForward(_) | Op::ConcatBackward(_) => channel::kernels(op, limits),
+        Op::SoftmaxForward(_)
+        | Op::SoftmaxBackward(_)
+        | Op::CrossEntropy(_)
+        | Op::HalfSquaredError(_)
+        | Op::Metrics(_) => loss::kernels(op, limits),
+        Op::Sgd(_)
+        | Op::Adam(_)
+        | Op::AdamW(_)
+        | Op::RmsProp(_)
+        | Op::GradAccumulate(_)
+        | Op::GradNorm(_)
+        | Op::GradClip(_) => update::kernels(op, limits),
+    }
 }

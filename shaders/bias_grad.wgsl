@@ -1,0 +1,51 @@
+// db[piece, c] = sum of dy[n, c, i] over the images n of the piece and all i. One workgroup for each piece and
+// channel; where there are several pieces, sum_partials.wgsl adds them up.
+
+// Images in this dispatch.
+override batch: u32;
+override channels: u32;
+override inner: u32;
+// Images in a piece; the last piece may have fewer.
+override images: u32;
+override first_piece: u32;
+override pieces: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read_write> db: array<f32>;
+
+const THREADS = 64u;
+
+var<workgroup> sums: array<f32, THREADS>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group_index(group, groups);
+    let channel = number % channels;
+    let piece = number / channels;
+    if piece >= pieces {
+        return;
+    }
+    var sum = 0.0;
+    let end = min((piece + 1u) * images, batch);
+    for (var n = piece * images; n < end; n++) {
+        let plane = (n * channels + channel) * inner;
+        for (var i = lane; i < inner; i += THREADS) {
+            sum += dy[plane + i];
+        }
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        db[(first_piece + piece) * channels + channel] = sums[0];
+    }
+}

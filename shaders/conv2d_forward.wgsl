@@ -1,0 +1,66 @@
+// y = conv(x, w) (+ b) (then max(0, .)), as a matrix product (implicit GEMM: the matrix of windows is never stored).
+// i: output channel of the group; j: image and output pixel; k: channel of the group and tap; z: group.
+
+override has_bias: u32;
+override relu_after: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+override rows: u32 = c_out_group;
+override columns: u32 = batch * pixels_out;
+override batches: u32 = c_in / c_in_group;
+const A_ALONG_K = true;
+const B_ALONG_K = false;
+
+alias Row = u32;
+alias Column = Spot;
+struct Term {
+    w: u32,
+    x: Spot,
+}
+
+fn depth(z: u32) -> u32 {
+    return window;
+}
+
+fn row(z: u32, i: u32) -> Row {
+    return (z * c_out_group + i) * window;
+}
+
+fn column(z: u32, j: u32) -> Column {
+    let pixel = j % pixels_out;
+    let image = (j / pixels_out * c_in + z * c_in_group) * pixels_in;
+    return corner_of_window(image, pixel / w_out, pixel % w_out);
+}
+
+fn term(z: u32, k: u32) -> Term {
+    return Term(k, tap_of_window(k / taps, k % taps));
+}
+
+fn load_a(at: Row, t: Term) -> f32 {
+    return w[at + t.w];
+}
+
+fn load_b(t: Term, at: Column) -> f32 {
+    let offset = at.offset + t.x.offset;
+    if padded == 0u {
+        return x[offset];
+    }
+    let inside = at.h + t.x.h < h_in && at.w + t.x.w < w_in;
+    return select(0.0, x[select(0u, offset, inside)], inside);
+}
+
+fn store(z: u32, i: u32, j: u32, sum: f32) {
+    let channel = z * c_out_group + i;
+    var value = sum;
+    if has_bias != 0u {
+        value += b[channel];
+    }
+    if relu_after != 0u {
+        value = relu(value);
+    }
+    y[(j / pixels_out * c_out + channel) * pixels_out + j % pixels_out] = value;
+}

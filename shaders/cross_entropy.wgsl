@@ -1,0 +1,70 @@
+// loss = -sum t log softmax(x), t = (1 - smoothing) onehot(label) + smoothing / classes; the rank of the label; and
+// dx = (softmax(x) - t) loss_scale. One workgroup for each row.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<f32>;
+@group(0) @binding(2) var<uniform> hyper: Hyper;
+@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(4) var<storage, read_write> rank: array<f32>;
+
+override classes: u32;
+override smoothing: f32;
+// The rows that x holds, if it is a piece of a larger tensor.
+override first_row: u32;
+override rows: u32;
+
+const THREADS = 64u;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = group_index(group, groups);
+    if row >= rows {
+        return;
+    }
+    let base = row * classes;
+    if first_row + row >= hyper.rows {
+        for (var j = lane; j < classes; j += THREADS) {
+            store_gradient(base + j, 0.0);
+        }
+        if lane == 0u {
+            loss[row] = 0.0;
+            rank[row] = f32(classes);
+        }
+        return;
+    }
+    let label = min(u32(labels[row]), classes - 1u);
+    var largest = x[base];
+    for (var j = lane; j < classes; j += THREADS) {
+        largest = max(largest, x[base + j]);
+    }
+    largest = reduce_max(lane, largest);
+    // A NaN that the maximum did not see comes back here and makes loss and gradient NaN.
+    var exponentials = 0.0;
+    var logits = 0.0;
+    for (var j = lane; j < classes; j += THREADS) {
+        let centred = x[base + j] - largest;
+        exponentials += exponential(centred);
+        logits += centred;
+    }
+    exponentials = reduce_sum(lane, exponentials);
+    for (var j = lane; j < classes; j += THREADS) {
+        let p = exponential(x[base + j] - largest) / exponentials;
+        let t = select(0.0, 1.0 - smoothing, j == label) + smoothing / f32(classes);
+        store_gradient(base + j, (p - t) * hyper.loss_scale);
+    }
+    let log_sum = logarithm(exponentials);
+    var value = log_sum - (x[base + label] - largest);
+    if smoothing > 0.0 {
+        let mean = reduce_sum(lane, logits) / f32(classes);
+        value = fma(1.0 - smoothing, value, smoothing * (log_sum - mean));
+    }
+    let place = rank_of(lane, base, label);
+    if lane == 0u {
+        loss[row] = value;
+        rank[row] = place;
+    }
+}

@@ -1,0 +1,4 @@
+// A tile of 128 x 128 sums, 8 products at a time; shaders/gemm_tile.wgsl.
+const TILE_I = 128u;
+const TILE_J = 128u;
+const TILE_K = 8u;

@@ -1,0 +1,54 @@
+// y = x w^T (+ b) (then max(0, .)). i: row of the batch; j: output; k: input.
+
+override has_bias: u32;
+override relu_after: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+override rows: u32 = batch;
+override columns: u32 = outputs;
+const A_ALONG_K = true;
+const B_ALONG_K = true;
+
+alias Row = u32;
+alias Column = u32;
+alias Term = u32;
+
+fn depth(z: u32) -> u32 {
+    return inputs;
+}
+
+fn row(z: u32, i: u32) -> Row {
+    return i * inputs;
+}
+
+fn column(z: u32, j: u32) -> Column {
+    return j * inputs;
+}
+
+fn term(z: u32, k: u32) -> Term {
+    return k;
+}
+
+fn load_a(at: Row, k: Term) -> f32 {
+    return x[at + k];
+}
+
+fn load_b(k: Term, at: Column) -> f32 {
+    return w[at + k];
+}
+
+fn store(z: u32, i: u32, j: u32, sum: f32) {
+    let output = first_output + j;
+    var value = sum;
+    if has_bias != 0u {
+        value += b[output];
+    }
+    if relu_after != 0u {
+        value = relu(value);
+    }
+    y[i * outputs_total + output] = value;
+}

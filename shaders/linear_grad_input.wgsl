@@ -1,0 +1,52 @@
+// dx = dy w. i: row of the batch; j: input; k: output. Where w is bound in parts, each dispatch after the first goes
+// on with the sums that it finds in dx, so parts change nothing.
+
+override accumulate: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+
+override rows: u32 = batch;
+override columns: u32 = inputs;
+const A_ALONG_K = true;
+const B_ALONG_K = false;
+
+alias Row = u32;
+alias Column = u32;
+alias Term = u32;
+
+fn depth(z: u32) -> u32 {
+    return outputs;
+}
+
+fn row(z: u32, i: u32) -> Row {
+    return i * outputs_total + first_output;
+}
+
+fn column(z: u32, j: u32) -> Column {
+    return j;
+}
+
+fn term(z: u32, k: u32) -> Term {
+    return k;
+}
+
+fn load_a(at: Row, k: Term) -> f32 {
+    return dy[at + k];
+}
+
+fn load_b(k: Term, at: Column) -> f32 {
+    return w[k * inputs + at];
+}
+
+fn start(z: u32, i: u32, j: u32) -> f32 {
+    if accumulate != 0u && i < rows && j < columns {
+        return dx[i * inputs + j];
+    }
+    return 0.0;
+}
+
+fn store(z: u32, i: u32, j: u32, sum: f32) {
+    dx[i * inputs + j] = sum;
+}

@@ -1,0 +1,32 @@
+// Sum and maximum over the THREADS threads of a workgroup (a power of two), always in the same order.
+
+var<workgroup> reduced: array<f32, THREADS>;
+
+fn reduce_sum(lane: u32, value: f32) -> f32 {
+    reduced[lane] = value;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            reduced[lane] += reduced[lane + half];
+        }
+        workgroupBarrier();
+    }
+    let total = reduced[0];
+    // Nobody may begin the next reduction before everybody has read this result.
+    workgroupBarrier();
+    return total;
+}
+
+fn reduce_max(lane: u32, value: f32) -> f32 {
+    reduced[lane] = value;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            reduced[lane] = max(reduced[lane], reduced[lane + half]);
+        }
+        workgroupBarrier();
+    }
+    let largest = reduced[0];
+    workgroupBarrier();
+    return largest;
+}

@@ -1,0 +1,20 @@
+// What all updates of parameters share: gradient and weights, and their factors.
+
+@group(0) @binding(0) var<storage, read> g: array<f32>;
+@group(0) @binding(1) var<uniform> hyper: Hyper;
+@group(0) @binding(2u + FACTORS) var<storage, read_write> w: array<f32>;
+
+override lr_mult: f32;
+override decay_mult: f32;
+
+fn learning_rate() -> f32 {
+    return hyper.lr * lr_mult;
+}
+
+fn weight_decay() -> f32 {
+    return hyper.weight_decay * decay_mult;
+}
+
+fn gradient(i: u32) -> f32 {
+    return g[i] * clip_factor();
+}

@@ -1,0 +1,172 @@
+//! Convolutions as matrix products whose factors are computed on the way in (implicit GEMM).
+
+use super::elements::{constants, elements};
+use super::gemm::{Product, cut, product};
+use super::slices::Slice;
+use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
+use crate::error::Result;
+use crate::ops::{Conv2d, Op};
+
+const FORWARD: Product = product!("conv2d_forward", "conv2d", "relu", "gemm_zero");
+const GRAD_INPUT: Product = product!("conv2d_grad_input", "conv2d", "gemm_zero");
+const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_zero");
+pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
+
+pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    match op {
+        Op::Conv2dGradInput(conv) => grad_input(op, conv, limits),
+        Op::Conv2dGradWeight(conv) => grad_weight(op, conv, limits),
+        Op::Conv2dForward(conv) => forward(op, conv, limits),
+        _ => Ok(Kernels::default()),
+    }
+}
+
+/// Elements of one image of x and of y.
+fn image_sizes(conv: &Conv2d) -> [usize; 2] {
+    [conv.c_in * conv.h_in * conv.w_in, conv.c_out * conv.h_out() * conv.w_out()]
+}
+
+/// The overrides of `conv2d.wgsl`, for `batch` images.
+fn geometry(conv: &Conv2d, batch: usize) -> Vec<(&'static str, f64)> {
+    // Whether a window reaches beyond x at the top or left, or at the bottom or right.
+    let beyond = |axis: usize, len: usize, outputs: usize| {
+        let reach = (outputs - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
+        conv.pad[axis] > 0 || reach > len
+    };
+    let padded = beyond(0, conv.h_in, conv.h_out()) || beyond(1, conv.w_in, conv.w_out());
+    constants([
+        ("batch", batch),
+        ("c_in", conv.c_in),
+        ("h_in", conv.h_in),
+        ("w_in", conv.w_in),
+        ("c_out", conv.c_out),
+        ("h_out", conv.h_out()),
+        ("w_out", conv.w_out()),
+        ("kernel_h", conv.kernel[0]),
+        ("kernel_w", conv.kernel[1]),
+        ("stride_h", conv.stride[0]),
+        ("stride_w", conv.stride[1]),
+        ("pad_h", conv.pad[0]),
+        ("pad_w", conv.pad[1]),
+        ("dilation_h", conv.dilation[0]),
+        ("dilation_w", conv.dilation[1]),
+        ("c_in_group", conv.c_in_group()),
+        ("c_out_group", conv.c_out_group()),
+        ("padded", usize::from(padded)),
+    ])
+}
+
+fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
+    let sizes = image_sizes(conv);
+    let mut kernels = Kernels::default();
+    for part in cut(op, conv.batch, &sizes, limits)? {
+        let columns = part.count * conv.h_out() * conv.w_out();
+        let (shader, groups) = FORWARD.plan(conv.c_out_group(), columns, conv.groups, limits);
+        let mut constants = geometry(conv, part.count);
+        constants.push(("has_bias", f64::from(u8::from(conv.bias))));
+        constants.push(("relu_after", f64::from(u8::from(conv.relu))));
+        // Without a bias its binding must still be something: w, which is not looked at there.
+        let (bias, y) = if conv.bias { (2, 3) } else { (1, 2) };
+        let bindings =
+            vec![part.bind(0, sizes[0]), Binding::operand(1), Binding::operand(bias), part.bind(y, sizes[1])];
+        kernels.dispatches.push(Dispatch { shader, constants, bindings, groups });
+    }
+    Ok(kernels)
+}
+
+fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
+    let sizes = image_sizes(conv);
+    let mut kernels = Kernels::default();
+    for part in cut(op, conv.batch, &sizes, limits)? {
+        let columns = part.count * conv.h_in * conv.w_in;
+        let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), columns, conv.groups, limits);
+        let bindings = vec![part.bind(0, sizes[1]), Binding::operand(1), part.bind(2, sizes[0])];
+        kernels.dispatches.push(Dispatch { shader, constants: geometry(conv, part.count), bindings, groups });
+    }
+    Ok(kernels)
+}
+
+/// How the sum behind dw is cut into pieces: by the shape alone, so that no adapter gets other bits than another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pieces {
+    /// Images in a piece; 1 if an image has several pieces.
+    images: usize,
+    /// Rows of y in a piece; all if a piece has whole images.
+    rows: usize,
+    /// Pieces in one image, or 1.
+    per_image: usize,
+    /// Groups of `images` images.
+    sets: usize,
+}
+
+impl Pieces {
+    fn of(conv: &Conv2d) -> Self {
+        /// Workgroups that keep a large GPU busy, as tiles of 64 x 64 sums.
+        const WANTED: usize = 512;
+        /// Fewer products than this are not worth the traffic of a partial sum.
+        const SHORTEST: usize = 256;
+        /// Most elements of all partial sums together: 64 MiB, half of the smallest binding limit.
+        const SCRATCH: usize = 1 << 24;
+        let (h_out, w_out, batch) = (conv.h_out(), conv.w_out(), conv.batch.max(1));
+        let tiles = conv.groups * conv.c_out_group().div_ceil(64) * conv.depth().div_ceil(64);
+        let size = conv.c_out * conv.depth();
+        let most = (batch * h_out * w_out / SHORTEST).min(SCRATCH / size);
+        let wanted = WANTED.div_ceil(tiles).min(most).max(1);
+        if wanted <= batch {
+            let images = batch.div_ceil(wanted);
+            Pieces { images, rows: h_out, per_image: 1, sets: batch.div_ceil(images) }
+        } else {
+            let rows = h_out.div_ceil(wanted.div_ceil(batch).min(h_out));
+            Pieces { images: 1, rows, per_image: h_out.div_ceil(rows), sets: batch }
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.sets * self.per_image
+    }
+}
+
+fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
+    let pieces = Pieces::of(conv);
+    let sizes = image_sizes(conv);
+    let size = conv.c_out * conv.depth();
+    let several = pieces.count() > 1;
+    let mut kernels = Kernels::default();
+    for part in cut(op, pieces.sets, &sizes.map(|image| image * pieces.images), limits)? {
+        let first_image = part.first * pieces.images;
+        let images = (part.count * pieces.images).min(conv.batch - first_image);
+        let bind = |operand: usize, image: usize| {
+            whole_or(part, pieces.sets, operand, first_image * image, images * image)
+        };
+        let count = part.count * pieces.per_image;
+        let (shader, groups) =
+            GRAD_WEIGHT.plan(conv.c_out_group(), conv.depth(), count * conv.groups, limits);
+        let mut all = geometry(conv, images);
+        all.extend(constants([
+            ("images", pieces.images),
+            ("piece_rows", pieces.rows),
+            ("pieces_per_image", pieces.per_image),
+            ("first_piece", part.first * pieces.per_image),
+            ("pieces", count),
+        ]));
+        let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
+        let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
+        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups });
+    }
+    if several {
+        kernels.scratch.push(pieces.count() * size);
+        kernels.dispatches.push(sum_partials(pieces.count(), size, 2, limits));
+    }
+    Ok(kernels)
+}
+
+/// The binding of a part that consists of whole sets of images, the last of which may be smaller.
+fn whole_or(part: Slice, sets: usize, operand: usize, first: usize, len: usize) -> Binding {
+    if part.count == sets { Binding::operand(operand) } else { Binding::slice(operand, first, len) }
+}
+
+/// Adds up the `pieces` times `len` partial sums of scratch buffer 0 into `operand`.
+pub(super) fn sum_partials(pieces: usize, len: usize, operand: usize, limits: &Limits) -> Dispatch {
+    let bindings = vec![Binding::scratch(0), Binding::operand(operand)];
+    elements(SUM_PARTIALS, len, constants([("pieces", pieces)]), bindings, limits)
+}

@@ -1,0 +1,56 @@
+//! Linear layers as matrix products. A weight larger than a binding is cut by output rows.
+
+use super::elements::constants;
+use super::gemm::{Product, cut, product};
+use super::slices::Slice;
+use super::{Binding, Dispatch, Kernels, Limits, shader};
+use crate::error::Result;
+use crate::ops::{Linear, Op};
+
+const FORWARD: Product = product!("linear_forward", "linear", "relu", "gemm_zero");
+const GRAD_INPUT: Product = product!("linear_grad_input", "linear");
+const GRAD_WEIGHT: Product = product!("linear_grad_weight", "linear", "gemm_zero");
+
+pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    let (Op::LinearForward(linear) | Op::LinearGradInput(linear) | Op::LinearGradWeight(linear)) = op else {
+        return Ok(Kernels::default());
+    };
+    let mut kernels = Kernels::default();
+    for part in cut(op, linear.outputs, &[linear.inputs], limits)? {
+        kernels.dispatches.push(dispatch(op, linear, &part, limits));
+    }
+    Ok(kernels)
+}
+
+/// The dispatch for one part of the outputs.
+fn dispatch(op: &Op, linear: &Linear, part: &Slice, limits: &Limits) -> Dispatch {
+    let mut all = constants([
+        ("batch", linear.batch),
+        ("inputs", linear.inputs),
+        ("outputs", part.count),
+        ("outputs_total", linear.outputs),
+        ("first_output", part.first),
+    ]);
+    let flag = |set: bool| f64::from(u8::from(set));
+    let weight = |operand| part.bind(operand, linear.inputs);
+    let ((shader, groups), bindings) = match op {
+        Op::LinearGradInput(_) => {
+            all.push(("accumulate", flag(part.first > 0)));
+            let plan = GRAD_INPUT.plan(linear.batch, linear.inputs, 1, limits);
+            (plan, vec![Binding::operand(0), weight(1), Binding::operand(2)])
+        }
+        Op::LinearGradWeight(_) => {
+            let plan = GRAD_WEIGHT.plan(part.count, linear.inputs, 1, limits);
+            (plan, vec![Binding::operand(0), Binding::operand(1), weight(2)])
+        }
+        _ => {
+            all.push(("has_bias", flag(linear.bias)));
+            all.push(("relu_after", flag(linear.relu)));
+            let plan = FORWARD.plan(linear.batch, part.count, 1, limits);
+            // Without a bias its binding must still be something: x, which is not looked at there.
+            let (bias, y) = if linear.bias { (2, 3) } else { (0, 2) };
+            (plan, vec![Binding::operand(0), weight(1), Binding::operand(bias), Binding::operand(y)])
+        }
+    };
+    Dispatch { shader, constants: all, bindings, groups }
+}

@@ -1,0 +1,98 @@
+//! Kernels of softmax, of the losses and of the record of a step: one workgroup for each row.
+
+use super::elements::constants;
+use super::slices::slices;
+use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
+use crate::error::{Error, Result};
+use crate::ops::{Loss, Op, Softmax, Target};
+
+/// The dispatches of softmax, a loss or metrics.
+pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    match op {
+        Op::SoftmaxForward(d) => {
+            softmax(op, shader!("softmax_forward", "elementary", "reduce", "prelude"), d, limits)
+        }
+        Op::SoftmaxBackward(d) => softmax(op, shader!("softmax_backward", "reduce", "prelude"), d, limits),
+        Op::CrossEntropy(d) if d.target == Target::Values => Err(Error::Model(
+            "cross_entropy: expected class numbers as labels, found one value per output; use half_squared_error"
+                .into(),
+        )),
+        Op::CrossEntropy(d) => {
+            let shader = if d.grad {
+                shader!("cross_entropy", "loss_grad", "rank", "elementary", "reduce", "hyper", "prelude")
+            } else {
+                shader!("cross_entropy", "loss_only", "rank", "elementary", "reduce", "hyper", "prelude")
+            };
+            loss(op, shader, d, ("smoothing", f64::from(d.smoothing)), limits)
+        }
+        Op::HalfSquaredError(d) => {
+            let shader = if d.grad {
+                shader!("half_squared_error", "loss_grad", "rank", "reduce", "hyper", "prelude")
+            } else {
+                shader!("half_squared_error", "loss_only", "rank", "reduce", "hyper", "prelude")
+            };
+            let values = f64::from(u8::from(d.target == Target::Values));
+            loss(op, shader, d, ("values", values), limits)
+        }
+        Op::Metrics(d) => Ok(Kernels {
+            dispatches: vec![Dispatch {
+                shader: shader!("metrics", "reduce", "hyper", "prelude"),
+                constants: constants([("batch", d.batch), ("slots", d.slots)]),
+                bindings: (0..4).map(Binding::operand).collect(),
+                groups: [1, 1, 1],
+            }],
+            scratch: Vec::new(),
+        }),
+        _ => Err(Error::Internal(format!("{} is not a loss", op.name()))),
+    }
+}
+
+/// One workgroup for each place of each image, one dispatch per slice of images.
+fn softmax(op: &Op, shader: Shader, d: &Softmax, limits: &Limits) -> Result<Kernels> {
+    let image = d.channels * d.inner;
+    let operands = op.operands().len();
+    let dispatches = slices(op, d.batch, 1, &[image], limits)?
+        .iter()
+        .map(|slice| {
+            let rows = slice.count * d.inner;
+            Dispatch {
+                shader,
+                constants: constants([("rows", rows), ("channels", d.channels), ("inner", d.inner)]),
+                bindings: (0..operands).map(|i| slice.bind(i, image)).collect(),
+                groups: fold(rows, limits),
+            }
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+/// One workgroup for each row, one dispatch per slice of rows; `constant` is the kernel's own.
+fn loss(
+    op: &Op,
+    shader: Shader,
+    d: &Loss,
+    constant: (&'static str, f64),
+    limits: &Limits,
+) -> Result<Kernels> {
+    let label = if d.target == Target::Values { d.classes } else { 1 };
+    let dispatches = slices(op, d.batch, 1, &[d.classes, 1], limits)?
+        .iter()
+        .map(|slice| {
+            let mut constants =
+                constants([("classes", d.classes), ("first_row", slice.first), ("rows", slice.count)]);
+            constants.push(constant);
+            let mut bindings = vec![
+                slice.bind(0, d.classes),
+                slice.bind(1, label),
+                Binding::operand(2),
+                slice.bind(3, 1),
+                slice.bind(4, 1),
+            ];
+            if d.grad {
+                bindings.push(slice.bind(5, d.classes));
+            }
+            Dispatch { shader, constants, bindings, groups: fold(slice.count, limits) }
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}

@@ -1,0 +1,205 @@
+//! Kernels of local response normalisation and of batch normalisation.
+
+use super::elements::{constants, elements};
+use super::slices::{Slice, slices};
+use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
+use crate::error::{Error, Result};
+use crate::ops::{BatchNorm2d, LocalResponseNorm, Op};
+
+/// The dispatches of a normalisation.
+pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    match op {
+        Op::LocalResponseNormForward(d) => local_response_norm(
+            op,
+            shader!("local_response_norm_forward", "response_power", "elementary", "elements", "prelude"),
+            d,
+            limits,
+        ),
+        Op::LocalResponseNormBackward(d) => local_response_norm(
+            op,
+            shader!("local_response_norm_backward", "response_power", "elementary", "elements", "prelude"),
+            d,
+            limits,
+        ),
+        Op::BatchNorm2dStats(d) => stats(op, d, limits),
+        Op::BatchNorm2dForward(d) => forward(op, d, limits),
+        Op::BatchNorm2dGradParameters(d) => grad_parameters(op, d, limits),
+        Op::BatchNorm2dGradInput(d) => grad_input(op, d, limits),
+        _ => Err(Error::Internal(format!("{} is not a normalisation", op.name()))),
+    }
+}
+
+/// One dispatch per slice of images; every operand is a tensor of activations.
+fn local_response_norm(op: &Op, shader: Shader, d: &LocalResponseNorm, limits: &Limits) -> Result<Kernels> {
+    let image = d.channels * d.inner;
+    let mut geometry = constants([("channels", d.channels), ("inner", d.inner), ("size", d.size)]);
+    geometry.extend([("alpha", f64::from(d.alpha)), ("beta", f64::from(d.beta))]);
+    if matches!(op, Op::LocalResponseNormForward(_)) {
+        geometry.push(("k", f64::from(d.k)));
+    }
+    let operands = op.operands().len();
+    let dispatches = slices(op, d.batch, 1, &[image], limits)?
+        .iter()
+        .map(|slice| {
+            let bindings = (0..operands).map(|i| slice.bind(i, image)).collect();
+            elements(shader, slice.count * image, geometry.clone(), bindings, limits)
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+/// Elements of one channel that one workgroup sums: 128 for each thread, enough to be worth its reduction.
+const PART: usize = 32_768;
+
+/// How the sums over a channel are divided; a function of the shape alone, so that the order of a sum is too.
+struct Parts {
+    /// Images of a part: a power of two, so that many tensors can be cut between parts.
+    images: usize,
+    count: usize,
+}
+
+impl Parts {
+    fn new(d: &BatchNorm2d) -> Self {
+        let images = 1 << (PART / d.inner.max(1)).max(1).ilog2();
+        Parts { images, count: d.batch.div_ceil(images) }
+    }
+
+    fn constants(&self, d: &BatchNorm2d) -> Vec<(&'static str, f64)> {
+        constants([("batch", d.batch), ("channels", d.channels), ("inner", d.inner), ("images", self.images)])
+    }
+
+    /// Two numbers for each part and channel.
+    fn scratch(&self, d: &BatchNorm2d) -> usize {
+        (2 * self.count * d.channels).max(1)
+    }
+
+    /// One dispatch per slice of the batch, one workgroup for each part and channel of it.
+    fn dispatches(
+        &self,
+        op: &Op,
+        d: &BatchNorm2d,
+        shader: Shader,
+        bindings: impl Fn(&Slice) -> Vec<Binding>,
+        limits: &Limits,
+    ) -> Result<Vec<Dispatch>> {
+        let slices = slices(op, d.batch, self.images, &[d.channels * d.inner], limits)?;
+        let dispatch = |slice: &Slice| {
+            let parts = slice.count.div_ceil(self.images);
+            let mut constants = self.constants(d);
+            constants.push(("first_part", (slice.first / self.images) as f64));
+            constants.push(("parts", parts as f64));
+            Dispatch {
+                shader,
+                constants,
+                bindings: bindings(slice),
+                groups: fold(parts * d.channels, limits),
+            }
+        };
+        Ok(slices.iter().map(dispatch).collect())
+    }
+}
+
+fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+    let parts = Parts::new(d);
+    let image = d.channels * d.inner;
+    let mut dispatches = parts.dispatches(
+        op,
+        d,
+        shader!("batch_norm2d_stats", "batch_norm2d_part", "reduce", "hyper", "prelude"),
+        |slice| vec![slice.bind(0, image), Binding::operand(1), Binding::scratch(0)],
+        limits,
+    )?;
+    let mut constants = parts.constants(d);
+    constants.extend([("parts", parts.count as f64), ("momentum", f64::from(d.momentum))]);
+    let mut bindings = vec![Binding::scratch(0)];
+    bindings.extend((1..6).map(Binding::operand));
+    dispatches.push(elements(
+        shader!("batch_norm2d_stats_total", "batch_norm2d_part", "hyper", "elements", "prelude"),
+        d.channels,
+        constants,
+        bindings,
+        limits,
+    ));
+    Ok(Kernels { dispatches, scratch: vec![parts.scratch(d)] })
+}
+
+fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+    let image = d.channels * d.inner;
+    let mut geometry = constants([("channels", d.channels), ("inner", d.inner)]);
+    geometry.extend([("eps", f64::from(d.eps)), ("relu_after", f64::from(u8::from(d.relu)))]);
+    let dispatches = slices(op, d.batch, 1, &[image], limits)?
+        .iter()
+        .map(|slice| {
+            let mut bindings = vec![slice.bind(0, image)];
+            bindings.extend((1..5).map(Binding::operand));
+            bindings.push(slice.bind(5, image));
+            elements(
+                shader!("batch_norm2d_forward", "relu", "elements", "prelude"),
+                slice.count * image,
+                geometry.clone(),
+                bindings,
+                limits,
+            )
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+    let parts = Parts::new(d);
+    let image = d.channels * d.inner;
+    // Operands: x, w, mean, var, dy, hyper, dw, db, coefficients.
+    let mut dispatches = parts.dispatches(
+        op,
+        d,
+        shader!("batch_norm2d_grad_parameters", "batch_norm2d_part", "reduce", "hyper", "prelude"),
+        |slice| {
+            vec![
+                slice.bind(0, image),
+                Binding::operand(2),
+                slice.bind(4, image),
+                Binding::operand(5),
+                Binding::scratch(0),
+            ]
+        },
+        limits,
+    )?;
+    let mut constants = parts.constants(d);
+    constants.extend([("parts", parts.count as f64), ("eps", f64::from(d.eps))]);
+    let mut bindings = vec![Binding::scratch(0)];
+    bindings.extend([1, 2, 3, 5, 6, 7, 8].map(Binding::operand));
+    dispatches.push(elements(
+        shader!("batch_norm2d_grad_parameters_total", "batch_norm2d_part", "hyper", "elements", "prelude"),
+        d.channels,
+        constants,
+        bindings,
+        limits,
+    ));
+    Ok(Kernels { dispatches, scratch: vec![parts.scratch(d)] })
+}
+
+fn grad_input(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+    let image = d.channels * d.inner;
+    let dispatches = slices(op, d.batch, 1, &[image], limits)?
+        .iter()
+        .map(|slice| {
+            let geometry =
+                constants([("channels", d.channels), ("inner", d.inner), ("first_row", slice.first)]);
+            let bindings = vec![
+                slice.bind(0, image),
+                Binding::operand(1),
+                slice.bind(2, image),
+                Binding::operand(3),
+                slice.bind(4, image),
+            ];
+            elements(
+                shader!("batch_norm2d_grad_input", "hyper", "elements", "prelude"),
+                slice.count * image,
+                geometry,
+                bindings,
+                limits,
+            )
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}

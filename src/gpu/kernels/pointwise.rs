@@ -1,0 +1,59 @@
+//! Kernels that treat every element by itself: activations, add, dropout.
+
+use super::elements::{constants, elements};
+use super::slices::slices;
+use super::{Kernels, Limits, Shader, shader};
+use crate::error::{Error, Result};
+use crate::ops::{Dropout, Op};
+
+/// The dispatches of an activation, of add or of dropout.
+pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    let (shader, len) = match op {
+        Op::ReluForward(d) => (shader!("relu_forward", "relu", "elements", "prelude"), d.len),
+        Op::ReluBackward(d) => (shader!("relu_backward", "elements", "prelude"), d.len),
+        Op::SigmoidForward(d) => (shader!("sigmoid_forward", "elementary", "elements", "prelude"), d.len),
+        Op::SigmoidBackward(d) => (shader!("sigmoid_backward", "elements", "prelude"), d.len),
+        Op::TanhForward(d) => (shader!("tanh_forward", "elementary", "elements", "prelude"), d.len),
+        Op::TanhBackward(d) => (shader!("tanh_backward", "elements", "prelude"), d.len),
+        Op::Add(d) => (shader!("add", "elements", "prelude"), d.len),
+        Op::Dropout(d) => return dropout(op, d, limits),
+        _ => return Err(Error::Internal(format!("{} is not a pointwise operator", op.name()))),
+    };
+    pointwise(op, shader, len, limits)
+}
+
+/// One dispatch per slice of `len` elements; every operand is a tensor of that length.
+fn pointwise(op: &Op, shader: Shader, len: usize, limits: &Limits) -> Result<Kernels> {
+    let operands = op.operands().len();
+    let dispatches = slices(op, len, 1, &[1], limits)?
+        .iter()
+        .map(|slice| {
+            let bindings = (0..operands).map(|i| slice.bind(i, 1)).collect();
+            elements(shader, slice.count, Vec::new(), bindings, limits)
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
+    let dispatches = slices(op, d.len, 4, &[1], limits)?
+        .iter()
+        .map(|slice| {
+            let mut constants = constants([
+                ("size", slice.count),
+                ("first_block", slice.first / 4),
+                ("layer", d.layer as usize),
+                ("threshold", d.threshold() as usize),
+            ]);
+            constants.push(("scale", f64::from(d.scale())));
+            elements(
+                shader!("dropout", "philox", "hyper", "elements", "prelude"),
+                slice.count.div_ceil(4),
+                constants,
+                vec![slice.bind(0, 1), super::Binding::operand(1), slice.bind(2, 1)],
+                limits,
+            )
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}

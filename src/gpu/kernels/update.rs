@@ -1,0 +1,103 @@
+//! Kernels of gradient accumulation, clipping and the optimisers.
+
+use super::elements::{constants, elements};
+use super::slices::slices;
+use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
+use crate::error::{Error, Result};
+use crate::ops::{GradNorm, Op, Update};
+
+/// The dispatches of what happens to gradients and parameters.
+pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    match op {
+        Op::GradAccumulate(d) => {
+            let shader = shader!("grad_accumulate", "hyper", "elements", "prelude");
+            elementwise(op, shader, d.len, &[], limits)
+        }
+        Op::GradNorm(d) => grad_norm(op, d, limits),
+        Op::GradClip(d) => Ok(Kernels {
+            dispatches: vec![Dispatch {
+                shader: shader!("grad_clip", "reduce", "hyper", "prelude"),
+                constants: constants([("count", d.count)]),
+                bindings: (0..3).map(Binding::operand).collect(),
+                groups: [1, 1, 1],
+            }],
+            scratch: Vec::new(),
+        }),
+        Op::Sgd(d) | Op::Adam(d) | Op::AdamW(d) | Op::RmsProp(d) => update(op, d, limits),
+        _ => Err(Error::Internal(format!("{} is not an update", op.name()))),
+    }
+}
+
+/// One dispatch per slice of `len` elements. Operands of another length (hyper, factor) are bound whole.
+fn elementwise(
+    op: &Op,
+    shader: Shader,
+    len: usize,
+    constants: &[(&'static str, f64)],
+    limits: &Limits,
+) -> Result<Kernels> {
+    let operands = op.operands();
+    let dispatches = slices(op, len, 1, &[1], limits)?
+        .iter()
+        .map(|slice| {
+            let bind = |(i, name): (usize, &str)| match name {
+                "hyper" | "factor" => Binding::operand(i),
+                _ => slice.bind(i, 1),
+            };
+            let bindings = operands.iter().map(|o| o.name).enumerate().map(bind).collect();
+            elements(shader, slice.count, constants.to_vec(), bindings, limits)
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+/// The source of an update, put together from what it has: a clipping factor, a momentum buffer.
+macro_rules! update_shader {
+    ($name:literal, $d:expr $(, $shared:literal)*) => {
+        if $d.clip {
+            shader!($name, $($shared,)* "clip_factor", "update", "hyper", "elements", "prelude")
+        } else {
+            shader!($name, $($shared,)* "clip_none", "update", "hyper", "elements", "prelude")
+        }
+    };
+}
+
+fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
+    let shader = match op {
+        Op::Adam(_) => update_shader!("adam", d, "adam_step"),
+        Op::AdamW(_) => update_shader!("adamw", d, "adam_step"),
+        Op::RmsProp(_) if d.momentum => update_shader!("rmsprop", d, "momentum_buffer"),
+        Op::RmsProp(_) => update_shader!("rmsprop", d, "momentum_none"),
+        _ if d.momentum => update_shader!("sgd", d, "momentum_buffer"),
+        _ => update_shader!("sgd", d, "momentum_none"),
+    };
+    let mut constants = vec![("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))];
+    if d.momentum && matches!(op, Op::Sgd(_) | Op::RmsProp(_)) {
+        let nesterov = d.nesterov && matches!(op, Op::Sgd(_));
+        constants.push(("nesterov", f64::from(u8::from(nesterov))));
+    }
+    elementwise(op, shader, d.len, &constants, limits)
+}
+
+/// Elements that one workgroup sums: CHUNK of `shaders/grad_norm.wgsl`.
+const CHUNK: usize = 16_384;
+
+fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
+    let chunks = d.len.div_ceil(CHUNK).max(1);
+    let mut dispatches: Vec<Dispatch> = slices(op, d.len, CHUNK, &[1], limits)?
+        .iter()
+        .map(|slice| Dispatch {
+            shader: shader!("grad_norm", "reduce", "prelude"),
+            constants: constants([("size", slice.count), ("first_chunk", slice.first / CHUNK)]),
+            bindings: vec![slice.bind(0, 1), Binding::scratch(0)],
+            groups: fold(slice.count.div_ceil(CHUNK), limits),
+        })
+        .collect();
+    dispatches.push(Dispatch {
+        shader: shader!("grad_norm_total", "reduce", "prelude"),
+        constants: constants([("chunks", chunks), ("index", d.index)]),
+        bindings: vec![Binding::scratch(0), Binding::operand(1)],
+        groups: [1, 1, 1],
+    });
+    Ok(Kernels { dispatches, scratch: vec![chunks] })
+}

@@ -1,0 +1,343 @@
+//! Every kernel without a device: each dispatch of each operator is held against its WGSL, parsed and validated by
+//! the compiler that wgpu uses. What a shader computes is the business of the operator tests.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem::offset_of;
+use std::path::Path;
+use std::sync::LazyLock;
+use striate::gpu::kernels::{Binding, Dispatch, Kernels, Limits, Shader, Source, Tile, kernels};
+use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
+use striate::verify::cases::{alexnet_cases, cases};
+use wgpu::naga;
+
+/// The operators of all test cases, and one that is long enough to be cut along its batch.
+fn small_operators() -> Vec<Op> {
+    let norm = BatchNorm2d { batch: 7, channels: 2, inner: 20_000, eps: 1e-5, momentum: 0.1, relu: false };
+    let long = [Op::BatchNorm2dStats(norm), Op::BatchNorm2dGradParameters(norm)];
+    cases().into_iter().map(|case| case.op).chain(long).collect()
+}
+
+/// What every adapter offers, and limits so low that most operators above have to be cut into parts.
+fn all_limits() -> [Limits; 4] {
+    let whole = Limits::default();
+    [
+        whole,
+        Limits { tile: Tile::Registers, ..whole },
+        Limits { align: 8, binding: 300, groups: 50, ..whole },
+        Limits { align: 8, binding: 100_000, groups: 50, ..whole },
+    ]
+}
+
+/// Every operator under every limit, without what cannot be cut that finely, and AlexNet's as they would run.
+static ALL: LazyLock<Vec<(Op, Limits, Kernels)>> = LazyLock::new(|| {
+    let mut all = Vec::new();
+    for limits in all_limits() {
+        let is_real = limits.binding == Limits::default().binding;
+        let mut ops = small_operators();
+        if is_real {
+            ops.extend(alexnet_cases(128).into_iter().map(|case| case.op));
+        }
+        for op in ops {
+            match kernels(&op, &limits) {
+                Ok(found) => all.push((op, limits, found)),
+                Err(error) => {
+                    assert!(!is_real, "{}: {error}", op.name());
+                    assert_eq!(error.exit_code(), 3, "{}: {error}", op.name());
+                }
+            }
+        }
+    }
+    all
+});
+
+struct Module {
+    module: naga::Module,
+    info: naga::valid::ModuleInfo,
+}
+
+/// Parsed and validated, with nothing but the capabilities that every adapter has.
+fn compile(shader: &Shader) -> Module {
+    let module = naga::front::wgsl::parse_str(shader.source)
+        .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
+    let flags = naga::valid::ValidationFlags::all();
+    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
+    Module { module, info }
+}
+
+static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
+    let mut modules = HashMap::new();
+    for dispatch in ALL.iter().flat_map(|(_, _, k)| &k.dispatches) {
+        modules.entry(dispatch.shader).or_insert_with(|| compile(&dispatch.shader));
+    }
+    modules
+});
+
+/// The resource variables by binding number; all are in group 0.
+fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga::GlobalVariable> {
+    let mut found = BTreeMap::new();
+    for (_, variable) in module.global_variables.iter() {
+        if let Some(binding) = &variable.binding {
+            assert_eq!(binding.group, 0, "{name}.wgsl: {:?} is not in group 0", variable.name);
+            let twice = found.insert(binding.binding, variable);
+            assert!(twice.is_none(), "{name}.wgsl: binding {} is declared twice", binding.binding);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_limits() {
+    for (shader, Module { module, .. }) in MODULES.iter() {
+        let name = shader.name;
+        let [entry] = module.entry_points.as_slice() else {
+            panic!("{name}.wgsl has {} entry points", module.entry_points.len());
+        };
+        assert_eq!((entry.name.as_str(), entry.stage), ("main", naga::ShaderStage::Compute), "{name}.wgsl");
+        assert!(entry.workgroup_size_overrides.is_none(), "{name}.wgsl: the workgroup size is no constant");
+        let invocations: u32 = entry.workgroup_size.iter().product();
+        assert!((1..=256).contains(&invocations), "{name}.wgsl: {invocations} invocations");
+
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let bytes: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup)
+            .map(|(_, v)| layouter[v.ty].size)
+            .sum();
+        assert!(bytes <= 16_384, "{name}.wgsl: {bytes} bytes of workgroup memory");
+
+        let storage = resources(name, module)
+            .values()
+            .filter(|v| matches!(v.space, naga::AddressSpace::Storage { .. }))
+            .count();
+        assert!(storage <= 8, "{name}.wgsl: {storage} storage buffers");
+    }
+}
+
+#[test]
+fn bindings_agree_with_the_variables_of_the_shader_in_number_kind_and_access() {
+    for (op, _, kernels) in ALL.iter() {
+        let operands = op.operands();
+        for dispatch in &kernels.dispatches {
+            let name = dispatch.shader.name;
+            let Module { module, info } = &MODULES[&dispatch.shader];
+            let resources = resources(name, module);
+            let numbers: Vec<u32> = resources.keys().copied().collect();
+            let expected: Vec<u32> = (0..dispatch.bindings.len() as u32).collect();
+            assert_eq!(numbers, expected, "{name}.wgsl for {}", op.name());
+            for (handle, variable) in module.global_variables.iter() {
+                let Some(resource) = &variable.binding else { continue };
+                let what = format!("{name}.wgsl, {}", variable.name.as_deref().unwrap_or("?"));
+                // wgpu drops unused variables from the layout it derives, and the bind group would not fit.
+                assert!(!info.get_entry_point(0)[handle].is_empty(), "{what} is not used");
+                let writes = match variable.space {
+                    naga::AddressSpace::Uniform => false,
+                    naga::AddressSpace::Storage { access } => access.contains(naga::StorageAccess::STORE),
+                    space => panic!("{what} is in {space:?}"),
+                };
+                let Source::Operand(i) = dispatch.bindings[resource.binding as usize].source else {
+                    continue;
+                };
+                assert_eq!(
+                    writes,
+                    operands[i].access != Access::Read,
+                    "{what}: operand {}",
+                    operands[i].name
+                );
+                let uniform = variable.space == naga::AddressSpace::Uniform;
+                assert_eq!(uniform, operands[i].name == "hyper", "{what}: operand {}", operands[i].name);
+            }
+        }
+    }
+}
+
+#[test]
+fn constants_and_overrides_have_the_same_names_and_acceptable_values() {
+    let mut seen = HashSet::new();
+    for (op, _, kernels) in ALL.iter() {
+        for Dispatch { shader, constants, .. } in &kernels.dispatches {
+            let bits: Vec<(&str, u64)> =
+                constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
+            if !seen.insert((shader, bits)) {
+                continue;
+            }
+            let what = format!("{}.wgsl for {}", shader.name, op.name());
+            let Module { module, info } = &MODULES[shader];
+            let given: BTreeSet<&str> = constants.iter().map(|c| c.0).collect();
+            assert_eq!(given.len(), constants.len(), "{what}: a constant is given twice");
+            let overrides = || module.overrides.iter().map(|(_, o)| o);
+            let known: BTreeSet<&str> = overrides().filter_map(|o| o.name.as_deref()).collect();
+            let needed: BTreeSet<&str> =
+                overrides().filter(|o| o.init.is_none()).filter_map(|o| o.name.as_deref()).collect();
+            assert!(known.contains("unused"), "{what}: prelude.wgsl is missing");
+            assert!(given.is_subset(&known), "{what}: no override {:?}", &given - &known);
+            assert!(needed.is_subset(&given), "{what}: no value for {:?}", &needed - &given);
+            for &(name, value) in constants {
+                let (_, o) = module.overrides.iter().find(|(_, o)| o.name.as_deref() == Some(name)).unwrap();
+                if module.types[o.ty].inner == naga::TypeInner::Scalar(naga::Scalar::U32) {
+                    // A fraction would be cut off without a word.
+                    assert_eq!(value, f64::from(value as u32), "{what}: {name}");
+                }
+            }
+            let values = constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
+            let entry = Some((naga::ShaderStage::Compute, "main"));
+            if let Err(error) =
+                naga::back::pipeline_constants::process_overrides(module, info, entry, &values)
+            {
+                panic!("{what}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hyper_is_the_same_in_wgsl_and_rust() {
+    let source = include_str!("../shaders/hyper.wgsl");
+    let module = naga::front::wgsl::parse_str(source).unwrap();
+    let hyper = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Hyper")).unwrap().1;
+    let naga::TypeInner::Struct { members, span } = &hyper.inner else { panic!("Hyper is no struct") };
+    macro_rules! members {
+        ($($member:ident),*) => {
+            [$((stringify!($member), offset_of!(Hyper, $member), kind(&Hyper::default().$member))),*]
+        };
+    }
+    let expected = members![
+        rows,
+        loss_scale,
+        slot,
+        accumulate,
+        seed_lo,
+        seed_hi,
+        draw,
+        lr,
+        momentum,
+        beta2,
+        eps,
+        weight_decay,
+        correction1,
+        correction2,
+        max_norm,
+        reserved
+    ];
+    let found: Vec<(&str, usize, &str)> = members
+        .iter()
+        .map(|m| {
+            let kind = match module.types[m.ty].inner {
+                naga::TypeInner::Scalar(naga::Scalar::U32) => "u32",
+                naga::TypeInner::Scalar(naga::Scalar::F32) => "f32",
+                _ => "other",
+            };
+            (m.name.as_deref().unwrap_or(""), m.offset as usize, kind)
+        })
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(*span as usize, size_of::<Hyper>());
+    assert_eq!(size_of::<Hyper>(), 4 * Hyper::WORDS);
+}
+
+/// The name of the type of a member.
+fn kind<T>(_: &T) -> &'static str {
+    std::any::type_name::<T>()
+}
+
+/// Belongs to no operator: a dispatch that does nothing, for measurements of what a dispatch costs.
+const FLOOR: &str = "noop";
+
+#[test]
+fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_operator() {
+    let used: BTreeSet<&str> =
+        ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "wgsl") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let is_used = used.iter().any(|source| source.contains(&text));
+            assert!(is_used || stem == FLOOR, "{} is not used", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 50, "only {files} files in shaders/");
+    for (op, _, kernels) in ALL.iter() {
+        let stem = |d: &Dispatch| d.shader.name.starts_with(op.name());
+        assert!(kernels.dispatches.iter().any(stem), "no dispatch of {} is called so", op.name());
+    }
+}
+
+#[test]
+fn grids_and_bindings_respect_the_limits() {
+    let mut cut = BTreeSet::new();
+    for (op, limits, kernels) in ALL.iter() {
+        let operands = op.operands();
+        for dispatch in &kernels.dispatches {
+            let what = format!("{}.wgsl for {}", dispatch.shader.name, op.name());
+            assert!(dispatch.groups.iter().all(|&n| (1..=limits.groups).contains(&n)), "{what}: grid");
+            for Binding { source, range } in &dispatch.bindings {
+                let len = match *source {
+                    Source::Operand(i) => operands[i].shape.len(),
+                    Source::Scratch(i) => kernels.scratch[i],
+                };
+                let (offset, count) = range.unwrap_or((0, len));
+                assert!(offset + count <= len, "{what}: {offset} + {count} elements of {len}");
+                assert_eq!(offset % limits.align, 0, "{what}: offset {offset}");
+                // Scratch grows with the number of parts, not with a tensor.
+                let scratch = matches!(source, Source::Scratch(_));
+                let floor = if scratch || may_bind_whole(op) { 1 << 20 } else { 0 };
+                assert!(count <= limits.binding.max(floor), "{what}: {count} elements bound");
+                if range.is_some() {
+                    cut.insert(op.name());
+                }
+            }
+        }
+        written_once(op, kernels);
+    }
+    assert!(cut.len() > 25, "only {cut:?} were cut into parts");
+}
+
+/// Products cut their weights and outputs only, and metrics has one number for each row of a batch: the executor
+/// refuses their other operands if they are too large.
+fn may_bind_whole(op: &Op) -> bool {
+    let product = op.name().starts_with("conv2d_") || op.name().starts_with("linear_");
+    product || matches!(op, Op::BiasGrad(_) | Op::Metrics(_))
+}
+
+/// Where an operand is bound in parts, the parts of its writers cover it without gap or overlap.
+fn written_once(op: &Op, kernels: &Kernels) {
+    for (i, operand) in op.operands().iter().enumerate() {
+        if operand.access == Access::Read {
+            continue;
+        }
+        let bound =
+            |d: &Dispatch| d.bindings.iter().find(|b| b.source == Source::Operand(i)).map(|b| b.range);
+        let mut parts: Vec<(usize, usize)> = kernels.dispatches.iter().filter_map(bound).flatten().collect();
+        if parts.is_empty() {
+            assert!(kernels.dispatches.iter().any(|d| bound(d).is_some()), "{}: {}", op.name(), operand.name);
+            continue;
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        let mut next = 0;
+        for (offset, count) in parts {
+            assert_eq!(offset, next, "{}: {}", op.name(), operand.name);
+            next += count;
+        }
+        assert_eq!(next, operand.shape.len(), "{}: {}", op.name(), operand.name);
+    }
+}
+
+#[test]
+fn a_tensor_that_cannot_be_cut_is_an_error_that_names_operator_size_and_limit() {
+    let limits = Limits { binding: 1000, ..Limits::default() };
+    let softmax = Op::SoftmaxForward(Softmax { batch: 1, channels: 1001, inner: 1 });
+    let error = kernels(&softmax, &limits).unwrap_err();
+    let message = error.to_string();
+    assert_eq!(error.exit_code(), 3);
+    for part in ["softmax_forward", "4004", "4000", "smaller batch"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
