@@ -170,3 +170,65 @@ pub(super) fn sum_partials(pieces: usize, len: usize, operand: usize, limits: &L
     let bindings = vec![Binding::scratch(0), Binding::operand(operand)];
     elements(SUM_PARTIALS, len, constants([("pieces", pieces)]), bindings, limits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv(batch: usize, c_in: usize, size: usize, c_out: usize, kernel: usize) -> Conv2d {
+        Conv2d {
+            batch,
+            c_in,
+            h_in: size,
+            w_in: size,
+            c_out,
+            kernel: [kernel, kernel],
+            stride: [1, 1],
+            pad: [0; 4],
+            dilation: [1, 1],
+            groups: 1,
+            bias: false,
+            relu: false,
+        }
+    }
+
+    #[test]
+    fn pieces_cover_every_row_of_every_image_once() {
+        let shapes = [
+            (128, 64, 31, 192, 5),
+            (1, 3, 224, 64, 3),
+            (7, 3, 50, 8, 3),
+            (300, 1, 28, 6, 5),
+            (2, 8, 9, 8, 3),
+        ];
+        for (batch, c_in, size, c_out, kernel) in shapes {
+            let conv = conv(batch, c_in, size, c_out, kernel);
+            let pieces = Pieces::of(&conv);
+            let mut seen = vec![0; batch * conv.h_out()];
+            for piece in 0..pieces.count() {
+                // As depth() and term() of conv2d_grad_weight.wgsl.
+                let first_image = piece / pieces.per_image * pieces.images;
+                let first_row = piece % pieces.per_image * pieces.rows;
+                let images = pieces.images.min(batch - first_image);
+                let rows = pieces.rows.min(conv.h_out() - first_row);
+                for line in 0..images * rows {
+                    let image = first_image + line / pieces.rows;
+                    seen[image * conv.h_out() + first_row + line % pieces.rows] += 1;
+                }
+            }
+            assert!(seen.iter().all(|&times| times == 1), "{conv:?} {pieces:?}");
+            assert!(pieces.images == 1 || pieces.per_image == 1);
+        }
+    }
+
+    #[test]
+    fn the_cut_of_a_sum_does_not_depend_on_the_adapter() {
+        let conv = conv(64, 16, 16, 32, 3);
+        let op = Op::Conv2dGradWeight(conv);
+        let whole = kernels(&op, &Limits::default()).unwrap();
+        let cut = kernels(&op, &Limits { binding: 40_000, work: 1_000_000, ..Limits::default() }).unwrap();
+        assert!(cut.dispatches.len() > whole.dispatches.len());
+        assert_eq!(whole.scratch, cut.scratch);
+        assert!(whole.scratch[0] > conv.c_out * conv.depth(), "this sum has several pieces");
+    }
+}
