@@ -9,7 +9,7 @@ use crate::ops::{Conv2d, Op};
 
 const FORWARD: Product = product!("conv2d_forward", "conv2d", "relu", "gemm_zero");
 const GRAD_INPUT: Product = product!("conv2d_grad_input", "conv2d", "gemm_zero");
-const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_zero");
+const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d");
 pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
@@ -24,6 +24,11 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
 /// Elements of one image of x and of y.
 fn image_sizes(conv: &Conv2d) -> [usize; 2] {
     [conv.c_in * conv.h_in * conv.w_in, conv.c_out * conv.h_out() * conv.w_out()]
+}
+
+/// Operations for one image.
+fn image_flops(op: &Op, conv: &Conv2d) -> u64 {
+    op.flops() / conv.batch.max(1) as u64
 }
 
 /// The overrides of `conv2d.wgsl`, for `batch` images.
@@ -59,7 +64,7 @@ fn geometry(conv: &Conv2d, batch: usize) -> Vec<(&'static str, f64)> {
 fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
     let mut kernels = Kernels::default();
-    for part in cut(op, conv.batch, &sizes, limits)? {
+    for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
         let columns = part.count * conv.h_out() * conv.w_out();
         let (shader, groups) = FORWARD.plan(conv.c_out_group(), columns, conv.groups, limits);
         let mut constants = geometry(conv, part.count);
@@ -77,7 +82,7 @@ fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
 fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
     let mut kernels = Kernels::default();
-    for part in cut(op, conv.batch, &sizes, limits)? {
+    for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
         let columns = part.count * conv.h_in * conv.w_in;
         let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), columns, conv.groups, limits);
         let bindings = vec![part.bind(0, sizes[1]), Binding::operand(1), part.bind(2, sizes[0])];
@@ -126,28 +131,69 @@ impl Pieces {
     }
 }
 
+/// The images of one dispatch of grad_weight.
+struct Part {
+    /// Number of the first set, and how many sets.
+    sets: [usize; 2],
+    /// Number of the first image, and how many images.
+    images: [usize; 2],
+    /// Whether these images only go on with the sums of their set.
+    accumulate: bool,
+}
+
+/// Dispatches that treat whole sets if one set can be bound and done at once, else some images of a set at a time.
+fn parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<Part>> {
+    let sizes = image_sizes(conv);
+    let set = sizes.map(|image| image * pieces.images);
+    let flops = image_flops(op, conv) * pieces.images as u64;
+    let by_sets = cut(op, pieces.sets, flops, &set, limits);
+    // Images can be bound one by one only if every set begins where a binding may.
+    let divisible = pieces.images > 1 && set.iter().all(|size| size % limits.align == 0);
+    if !divisible || (by_sets.is_ok() && flops <= limits.work) {
+        let whole = |slice: &Slice| {
+            let first = slice.first * pieces.images;
+            let images = (slice.count * pieces.images).min(conv.batch - first);
+            Part { sets: [slice.first, slice.count], images: [first, images], accumulate: false }
+        };
+        return Ok(by_sets?.iter().map(whole).collect());
+    }
+    let mut parts = Vec::new();
+    for number in 0..pieces.sets {
+        let first = number * pieces.images;
+        let count = pieces.images.min(conv.batch - first);
+        for slice in cut(op, count, image_flops(op, conv), &sizes, limits)? {
+            let images = [first + slice.first, slice.count];
+            parts.push(Part { sets: [number, 1], images, accumulate: slice.first > 0 });
+        }
+    }
+    Ok(parts)
+}
+
 fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let pieces = Pieces::of(conv);
     let sizes = image_sizes(conv);
     let size = conv.c_out * conv.depth();
     let several = pieces.count() > 1;
     let mut kernels = Kernels::default();
-    for part in cut(op, pieces.sets, &sizes.map(|image| image * pieces.images), limits)? {
-        let first_image = part.first * pieces.images;
-        let images = (part.count * pieces.images).min(conv.batch - first_image);
-        let bind = |operand: usize, image: usize| {
-            whole_or(part, pieces.sets, operand, first_image * image, images * image)
+    for Part { sets, images, accumulate } in parts(op, conv, &pieces, limits)? {
+        let bind = |operand: usize, size: usize| {
+            if images[1] == conv.batch {
+                Binding::operand(operand)
+            } else {
+                Binding::slice(operand, images[0] * size, images[1] * size)
+            }
         };
-        let count = part.count * pieces.per_image;
+        let count = sets[1] * pieces.per_image;
         let (shader, groups) =
             GRAD_WEIGHT.plan(conv.c_out_group(), conv.depth(), count * conv.groups, limits);
-        let mut all = geometry(conv, images);
+        let mut all = geometry(conv, images[1]);
         all.extend(constants([
             ("images", pieces.images),
             ("piece_rows", pieces.rows),
             ("pieces_per_image", pieces.per_image),
-            ("first_piece", part.first * pieces.per_image),
+            ("first_piece", sets[0] * pieces.per_image),
             ("pieces", count),
+            ("accumulate", usize::from(accumulate)),
         ]));
         let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
         let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
@@ -158,11 +204,6 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
         kernels.dispatches.push(sum_partials(pieces.count(), size, 2, limits));
     }
     Ok(kernels)
-}
-
-/// The binding of a part that consists of whole sets of images, the last of which may be smaller.
-fn whole_or(part: Slice, sets: usize, operand: usize, first: usize, len: usize) -> Binding {
-    if part.count == sets { Binding::operand(operand) } else { Binding::slice(operand, first, len) }
 }
 
 /// Adds up the `pieces` times `len` partial sums of scratch buffer 0 into `operand`.

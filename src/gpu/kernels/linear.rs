@@ -16,7 +16,8 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         return Ok(Kernels::default());
     };
     let mut kernels = Kernels::default();
-    for part in cut(op, linear.outputs, &[linear.inputs], limits)? {
+    let each = op.flops() / linear.outputs as u64;
+    for part in cut(op, linear.outputs, each, &[linear.inputs], limits)? {
         kernels.dispatches.push(dispatch(op, linear, &part, limits));
     }
     Ok(kernels)
