@@ -38,16 +38,16 @@ fn place_b(lane: u32, n: u32) -> vec2<u32> {
     return vec2<u32>(lane % TILE_J, lane / TILE_J + n * (256u / TILE_J));
 }
 
-fn fetch_a(z: u32, from: Row, k: u32, end: u32) -> f32 {
+fn fetch_a(z: u32, at: Row, k: u32, end: u32) -> f32 {
     if k < end {
-        return load_a(from, term(z, k));
+        return load_a(at, term(z, k));
     }
     return 0.0;
 }
 
-fn fetch_b(z: u32, from: Column, k: u32, end: u32) -> f32 {
+fn fetch_b(z: u32, at: Column, k: u32, end: u32) -> f32 {
     if k < end {
-        return load_b(term(z, k), from);
+        return load_b(term(z, k), at);
     }
     return 0.0;
 }

@@ -29,7 +29,7 @@ impl Block {
 }
 
 /// TILE_I and TILE_J of `gemm_registers.wgsl`.
-const REGISTERS: [usize; 2] = [4, 64];
+const REGISTERS: [usize; 2] = [8, 64];
 
 /// A product kernel with each of the tiles; made by [`product!`].
 #[derive(Clone, Copy, Debug)]
