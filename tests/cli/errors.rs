@@ -179,9 +179,9 @@ fn settings_that_cannot_be_meant() {
         (&["--grad-accum-steps", "0"], "grad-accum-steps"),
         (&["--label-smoothing", "2"], "label-smoothing"),
         (&["--val-split", "3"], "val"),
-        (&["--limit-train", "0"], "sample"),
+        (&["--limit-train", "0"], "limit-train"),
     ] {
-        let message = fail(folder.path(), &[&TINY[..14], flags].concat(), 2);
+        let message = fail(folder.path(), &[&TINY[..], flags].concat(), 2);
         assert_says(&message, &[part]);
     }
     let message = fail(folder.path(), &["train", "-m", "alexnt"], 2);
@@ -201,8 +201,8 @@ fn words_that_clap_does_not_know_are_usage_errors() {
 #[test]
 fn a_training_that_diverges() {
     let folder = tempfile::tempdir().unwrap();
-    let output =
-        striate(folder.path(), &[&TINY[..], &["--opt", "sgd", "--lr", "1e30"]].concat()).output().unwrap();
+    let more = ["-m", "alexnet-mini", "--opt", "sgd", "--lr", "1e30"];
+    let output = striate(folder.path(), &[&TINY[..], &more].concat()).output().unwrap();
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     let text = stderr(&output);
     assert_says(text.lines().last().unwrap(), &["error: ", "diverged", "epoch 0, step"]);

@@ -1,7 +1,8 @@
-//! The program as a user runs it: every verb's happy path (`verbs`), and every way to go wrong with its exit code and its
-//! one line (`errors`). Everything here runs on the CPU path.
+//! The program as a user runs it: training runs (`runs`), the other verbs (`verbs`), and every way to go wrong with its
+//! exit code and its one line (`errors`). Everything here runs on the CPU path.
 
 mod errors;
+mod runs;
 mod verbs;
 
 use assert_cmd::Command;
