@@ -146,6 +146,23 @@ fn what_does_not_fit_is_an_error_with_its_size() {
 fn parts_give_the_same_bits_as_the_whole() {
     let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
     let mut ops = products();
+    // Sums over several sets of images, and over several pieces of each image.
+    for (batch, size) in [(16, 13), (4, 28)] {
+        ops.push(Op::Conv2dGradWeight(Conv2d {
+            batch,
+            c_in: 4,
+            h_in: size,
+            w_in: size,
+            c_out: 5,
+            kernel: [3, 3],
+            stride: [1, 1],
+            pad: [1; 4],
+            dilation: [1, 1],
+            groups: 1,
+            bias: false,
+            relu: false,
+        }));
+    }
     ops.push(Op::BiasGrad(BiasGrad { batch: 9, channels: 6, inner: 4000 }));
     // (binding in bytes, operations in one dispatch): the first cuts by memory, the second by time.
     for op in &ops {
