@@ -54,7 +54,7 @@ fn write_idx(folder: &Path, count: u32, label: u8) {
     }
 }
 
-fn train_on<'a>(data: &'a str) -> Vec<&'a str> {
+fn train_on(data: &str) -> Vec<&str> {
     vec!["train", "--device", "cpu", "-m", "lenet5", "--data-path", data, "--epochs", "1"]
 }
 
