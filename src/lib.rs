@@ -1,5 +1,38 @@
-//! Striate trains convolutional networks on the GPU of whatever machine it finds itself on.
+//! Striate trains convolutional networks on the GPU of whatever machine it finds itself on: WGSL compute shaders
+//! through wgpu, one Rust binary, no CUDA, no Python.
+//!
+//! # The idea
+//!
+//! A training step is a program. A model file is compiled once into a [`program::Program`]: a static list of steps
+//! (operator, input buffers, output buffers) with every shape known and every buffer placed in memory; forward,
+//! backward and update included. Two executors run the same list: [`cpu`] and [`gpu`]. They never see each other;
+//! what holds them together is [`verify`], which knows what every operator has to compute.
+//!
+//! # The map; arrows only point down
+//!
+//! | layer | module | what it is for |
+//! |---|---|---|
+//! | 7 | [`cli`] | arguments, printing, exit codes |
+//! | 6 | [`train`] | epochs, schedule, metrics, the run's folder |
+//! | 6 | [`interchange`] | weights in files: safetensors |
+//! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
+//! | 4 | [`cpu`], [`gpu`] | executors of a program |
+//! | 4 | [`verify`] | the f64 oracle, its cases and tolerances; the self-test |
+//! | 3 | [`program`] | buffers, steps, the memory plan, the trait [`program::Executor`] |
+//! | 2 | [`ops`] | operator descriptors: geometry, shapes, FLOPs, bytes; no arithmetic on data |
+//! | 1 | [`tensor`], [`error`], [`random`] | shapes and host tensors, the error type, Philox |
+//! | 1 | [`data`] | data sets and the loader |
+//!
+//! `tests/architecture.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
+//! names clap and anyhow.
+//!
+//! # Reading order
+//!
+//! [`ops`] for what can be computed and the exact formulas; [`program`] for the seam; `model::build` for how a network
+//! becomes steps; then either executor. `CONTRIBUTING.md` says which files a new operator touches.
+
 #![deny(unsafe_code)]
+
 pub mod cli;
 pub mod cpu;
 pub mod data;
@@ -13,4 +46,5 @@ pub mod random;
 pub mod tensor;
 pub mod train;
 pub mod verify;
+
 pub use error::{Error, Result};

@@ -1,3 +1,22 @@
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The program `striate`: calls [`striate::cli`], prints what went wrong in one line, sets the exit code.
+#![deny(unsafe_code)]
+
+mod headless;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    headless::prepare();
+    match striate::cli::run(std::env::args_os()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let (code, line) = striate::cli::verdict(&error);
+            if let Some(line) = line {
+                // If stderr is gone too there is nobody left to tell.
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+            ExitCode::from(code)
+        }
+    }
 }

@@ -1,1 +1,150 @@
-//! To be written.
+//! The command line: one file per verb, what they share (`device`, `output`, `memory`), and the way from an error to an
+//! exit code. Results go to stdout, everything else to stderr.
+
+mod bench;
+mod completions;
+mod device;
+mod devices;
+mod eval;
+mod memory;
+mod output;
+mod progress;
+mod recipe;
+mod selftest;
+mod source;
+mod stop;
+mod summary;
+mod trace;
+mod train;
+
+use crate::error::Error;
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use output::Output;
+use std::ffi::OsString;
+
+/// What every verb understands.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    device: device::Wish,
+    /// Results as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// More of what goes on, on stderr; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Threads of the CPU path [default: all, or RAYON_NUM_THREADS]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Parser, Debug)]
+#[command(
+    name = "striate",
+    version,
+    about = "Trains convolutional networks on the GPU of any vendor",
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Train a network
+    Train(train::TrainArgs),
+    /// Loss and accuracy of weights on a validation set
+    #[command(visible_alias = "test")]
+    Eval(eval::EvalArgs),
+    /// Layers, parameters, multiply-adds and memory of a network
+    Summary(summary::SummaryArgs),
+    /// What this machine can compute on
+    Devices(devices::DevicesArgs),
+    /// Check every kernel of a device against an f64 reference
+    Selftest(selftest::SelftestArgs),
+    /// Measure training steps or single operators
+    Bench(bench::BenchArgs),
+    /// One training step with everything it computes, as a safetensors file
+    Trace(trace::TraceArgs),
+    /// Completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// What a verb gets beside its own arguments.
+pub(crate) struct Context {
+    pub wish: device::Wish,
+    pub out: Output,
+}
+
+const FIRST_STEPS: &str = "\
+striate trains convolutional networks. To begin:
+
+  striate train                 train the small network on the data that ships with it
+  striate devices               what this machine can compute on
+  striate selftest              check that its kernels are right
+  striate summary -m alexnet    what a network is made of
+
+striate --help lists everything, striate <verb> --help explains one.";
+
+/// Runs the command line `arguments` (program name first) and returns the exit code. [`verdict`] says what to make of
+/// an error.
+///
+/// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
+    let cli = Cli::parse_from(arguments);
+    let Common { device, json, verbose, quiet, threads } = cli.common;
+    start_log(verbose);
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+            .with_context(|| format!("--threads {threads}"))?;
+    }
+    let context = Context { wish: device, out: Output::new(json, quiet) };
+    let code = match &cli.verb {
+        None => context.out.line(FIRST_STEPS).map(|()| 0),
+        Some(Verb::Train(args)) => train::run(args, &context),
+        Some(Verb::Eval(args)) => eval::run(args, &context),
+        Some(Verb::Summary(args)) => summary::run(args, &context),
+        Some(Verb::Devices(args)) => devices::run(args, &context),
+        Some(Verb::Selftest(args)) => selftest::run(args, &context),
+        Some(Verb::Bench(args)) => bench::run(args, &context),
+        Some(Verb::Trace(args)) => trace::run(args, &context),
+        Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
+    };
+    Ok(code?)
+}
+
+/// Libraries below us warn about things that are none of the user's business, so by default only our own
+/// warnings are shown. `RUST_LOG` has the last word.
+fn start_log(verbose: u8) {
+    let filter = match verbose {
+        0 => "off,striate=warn",
+        1 => "warn,striate=info",
+        2 => "info,striate=debug",
+        _ => "debug",
+    };
+    let environment = env_logger::Env::default().default_filter_or(filter);
+    // A second initialisation (in tests) keeps the first.
+    let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
+}
+
+/// The exit code of `error`, and the line to print for it: none for a reader that has gone away. What does not come
+/// from the library is a run-time failure, exit code 1.
+pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
+    let line = || Some(format!("error: {error:#}").replace(['\n', '\r'], " "));
+    match error.downcast_ref::<Error>() {
+        Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
+        Some(error) => (error.exit_code(), line()),
+        None => (1, line()),
+    }
+}

@@ -2,6 +2,7 @@
 //! variance is summed from centred values.
 
 use super::parallel::units_per_task;
+use super::simd::vectorised;
 use super::sum::{sum, sum1, sum2};
 use crate::ops::{BatchNorm2d, Hyper};
 use rayon::prelude::*;
@@ -34,7 +35,8 @@ pub fn batch_norm2d_stats(
     mean.par_iter_mut().zip(var).zip(running).enumerate().for_each(|(c, ((mean, var), running))| {
         *mean = (planes(d, x, c, rows).map(sum).sum::<f64>() / n) as f32;
         let centre = *mean;
-        let squares = planes(d, x, c, rows).map(|x| sum1(x, |x| (x - centre) * (x - centre))).sum::<f64>();
+        let square = |x: f32| (x - centre) * (x - centre);
+        let squares = planes(d, x, c, rows).map(|x| vectorised!(|| sum1(x, square))).sum::<f64>();
         *var = (squares / n) as f32;
         let unbiased = (squares / (n - 1.0).max(1.0)) as f32;
         *running.0 = (1.0 - momentum) * *running.0 + momentum * centre;
@@ -61,17 +63,13 @@ pub fn batch_norm2d_forward(
             let c = (i * units + j) % d.channels;
             let (centre, shift) = (mean[c], b[c]);
             let scale = w[c] / (var[c] + d.eps).sqrt();
-            if d.relu {
+            vectorised!(|| {
                 for (y, &x) in y.iter_mut().zip(x) {
                     let v = (x - centre) * scale + shift;
                     // Not f32::max, which would turn a NaN into 0.
-                    *y = if v < 0.0 { 0.0 } else { v };
+                    *y = if d.relu & (v < 0.0) { 0.0 } else { v };
                 }
-            } else {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = (x - centre) * scale + shift;
-                }
-            }
+            });
         }
     });
 }
@@ -102,7 +100,8 @@ pub fn batch_norm2d_grad_parameters(
             *centre = mean[channel];
             let (centred, scale) = (mean[channel], 1.0 / (var[channel] + d.eps).sqrt());
             let pairs = planes(d, x, channel, rows).zip(planes(d, dy, channel, rows));
-            let products = pairs.map(|(x, dy)| sum2(x, dy, |x, dy| (x - centred) * dy)).sum::<f64>();
+            let products =
+                pairs.map(|(x, dy)| vectorised!(|| sum2(x, dy, |x, dy| (x - centred) * dy))).sum::<f64>();
             *dw = (products * f64::from(scale)) as f32;
             *db = planes(d, dy, channel, rows).map(sum).sum::<f64>() as f32;
             *a = w[channel] * scale;
@@ -135,9 +134,11 @@ pub fn batch_norm2d_grad_input(
             }
             let coefficient = |row: usize| coefficients[row * d.channels + unit % d.channels];
             let (a, b, c, centre) = (coefficient(0), coefficient(1), coefficient(2), coefficient(3));
-            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                *dx = a * dy + b * (x - centre) + c;
-            }
+            vectorised!(|| {
+                for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                    *dx = a * dy + b * (x - centre) + c;
+                }
+            });
         }
     });
 }

@@ -5,6 +5,7 @@
 use super::lowering::{DEPTH, Tile, Tiling, channels_per_piece, lower, split_len};
 use super::parallel::with_scratch;
 use super::product::{Onto, View, product};
+use super::simd::vectorised;
 use super::windows::Windows;
 use crate::ops::Conv2d;
 use rayon::prelude::*;
@@ -176,15 +177,17 @@ impl Correlation {
 
 /// y = x + bias, then max(0, .) if `relu`.
 fn finish(x: &[f32], bias: f32, relu: bool, y: &mut [f32]) {
-    if relu {
-        for (y, &x) in y.iter_mut().zip(x) {
-            let v = x + bias;
-            // Not f32::max, which would turn a NaN into 0.
-            *y = if v < 0.0 { 0.0 } else { v };
+    vectorised!(|| {
+        if relu {
+            for (y, &x) in y.iter_mut().zip(x) {
+                let v = x + bias;
+                // Not f32::max, which would turn a NaN into 0.
+                *y = if v < 0.0 { 0.0 } else { v };
+            }
+        } else {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = x + bias;
+            }
         }
-    } else {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = x + bias;
-        }
-    }
+    });
 }

@@ -67,9 +67,13 @@ fn transpose(x: &[f32], rows: usize, cols: usize, y: &mut [f32]) {
         let first = i * SQUARE;
         let count = y.len() / rows;
         for (j, block) in x.chunks(SQUARE * cols).enumerate() {
-            for (r, line) in block.chunks_exact(cols).enumerate() {
-                for (c, &v) in line[first..first + count].iter().enumerate() {
-                    y[c * rows + j * SQUARE + r] = v;
+            let mut square = [[0.0f32; SQUARE]; SQUARE];
+            for (square, line) in square.iter_mut().zip(block.chunks_exact(cols)) {
+                square[..count].copy_from_slice(&line[first..first + count]);
+            }
+            for (c, line) in y.chunks_exact_mut(rows).enumerate() {
+                for (v, square) in line[j * SQUARE..].iter_mut().zip(&square) {
+                    *v = square[c % SQUARE];
                 }
             }
         }

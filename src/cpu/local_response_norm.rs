@@ -2,6 +2,7 @@
 //! a core's cache, and every inner loop runs along the pixels of one channel.
 
 use super::parallel::with_scratch;
+use super::simd::vectorised;
 use crate::ops::LocalResponseNorm;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -40,23 +41,25 @@ pub fn local_response_norm_forward(d: &LocalResponseNorm, x: &[f32], y: &mut [f3
     let factor = d.alpha / d.size as f32;
     let results = y.par_chunks_mut(image).zip(scale.par_chunks_mut(image));
     results.zip(x.par_chunks(image)).for_each(|((y, scale), x)| {
-        for first in (0..inner).step_by(PIXELS) {
-            let block = first..(first + PIXELS).min(inner);
-            for c in 0..d.channels {
-                let scale = &mut scale[c * inner..][block.clone()];
-                scale.fill(0.0);
-                for other in window(d, c) {
-                    for (s, &x) in scale.iter_mut().zip(&x[other * inner..][block.clone()]) {
-                        *s += x * x;
+        vectorised!(|| {
+            for first in (0..inner).step_by(PIXELS) {
+                let block = first..(first + PIXELS).min(inner);
+                for c in 0..d.channels {
+                    let scale = &mut scale[c * inner..][block.clone()];
+                    scale.fill(0.0);
+                    for other in window(d, c) {
+                        for (s, &x) in scale.iter_mut().zip(&x[other * inner..][block.clone()]) {
+                            *s += x * x;
+                        }
                     }
+                    for s in scale.iter_mut() {
+                        *s = d.k + factor * *s;
+                    }
+                    let x = &x[c * inner..][block.clone()];
+                    with_power(d.beta, scale, &mut y[c * inner..][block.clone()], |i, power| x[i] * power);
                 }
-                for s in scale.iter_mut() {
-                    *s = d.k + factor * *s;
-                }
-                let x = &x[c * inner..][block.clone()];
-                with_power(d.beta, scale, &mut y[c * inner..][block.clone()], |i, power| x[i] * power);
             }
-        }
+        })
     });
 }
 
@@ -74,34 +77,36 @@ pub fn local_response_norm_backward(
     let inputs = x.par_chunks(image).zip(scale.par_chunks(image)).zip(dy.par_chunks(image));
     dx.par_chunks_mut(image).zip(inputs).for_each(|(dx, ((x, scale), dy))| {
         with_scratch([d.channels * PIXELS, PIXELS], |[ratios, sum]| {
-            for first in (0..inner).step_by(PIXELS) {
-                let block = first..(first + PIXELS).min(inner);
-                let len = block.len();
-                // First dx = dy scale^-beta, and ratios = dx x / scale for all channels.
-                for (c, ratio) in ratios.chunks_exact_mut(PIXELS).enumerate() {
-                    let (x, scale) = (&x[c * inner + first..][..len], &scale[c * inner + first..][..len]);
-                    let dy = &dy[c * inner + first..][..len];
-                    let dx = &mut dx[c * inner + first..][..len];
-                    with_power(d.beta, scale, dx, |i, power| dy[i] * power);
-                    for (((ratio, &dx), &x), &scale) in ratio.iter_mut().zip(&*dx).zip(x).zip(scale) {
-                        *ratio = dx * x / scale;
-                    }
-                }
-                for c in 0..d.channels {
-                    let sum = &mut sum[..len];
-                    sum.fill(0.0);
-                    for other in seen_by(d, c) {
-                        for (s, &r) in sum.iter_mut().zip(&ratios[other * PIXELS..][..len]) {
-                            *s += r;
+            vectorised!(|| {
+                for first in (0..inner).step_by(PIXELS) {
+                    let block = first..(first + PIXELS).min(inner);
+                    let len = block.len();
+                    // First dx = dy scale^-beta, and ratios = dx x / scale for all channels.
+                    for (c, ratio) in ratios.chunks_exact_mut(PIXELS).enumerate() {
+                        let (x, scale) = (&x[c * inner + first..][..len], &scale[c * inner + first..][..len]);
+                        let dy = &dy[c * inner + first..][..len];
+                        let dx = &mut dx[c * inner + first..][..len];
+                        with_power(d.beta, scale, dx, |i, power| dy[i] * power);
+                        for (((ratio, &dx), &x), &scale) in ratio.iter_mut().zip(&*dx).zip(x).zip(scale) {
+                            *ratio = dx * x / scale;
                         }
                     }
-                    let x = &x[c * inner + first..][..len];
-                    let dx = &mut dx[c * inner + first..][..len];
-                    for ((dx, &x), &s) in dx.iter_mut().zip(x).zip(&*sum) {
-                        *dx -= factor * x * s;
+                    for c in 0..d.channels {
+                        let sum = &mut sum[..len];
+                        sum.fill(0.0);
+                        for other in seen_by(d, c) {
+                            for (s, &r) in sum.iter_mut().zip(&ratios[other * PIXELS..][..len]) {
+                                *s += r;
+                            }
+                        }
+                        let x = &x[c * inner + first..][..len];
+                        let dx = &mut dx[c * inner + first..][..len];
+                        for ((dx, &x), &s) in dx.iter_mut().zip(x).zip(&*sum) {
+                            *dx -= factor * x * s;
+                        }
                     }
                 }
-            }
+            })
         });
     });
 }

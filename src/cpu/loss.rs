@@ -1,6 +1,8 @@
 //! Losses with their gradients and the rank of the right answer, and the record of a step.
 
-use super::sum::sum;
+use super::exponential::exp;
+use super::simd::vectorised;
+use super::sum::{sum, sum1};
 use crate::error::{Error, Result};
 use crate::ops::{Hyper, Loss, Metrics, Target};
 use rayon::prelude::*;
@@ -20,20 +22,22 @@ pub fn cross_entropy(
     rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
         let label = class(labels);
         let peak = x.iter().fold(f32::NEG_INFINITY, |peak, &v| peak.max(v));
-        let exponentials: f64 = x.iter().map(|&v| f64::from((v - peak).exp())).sum();
-        let shifted: f64 = x.iter().map(|&v| f64::from(v - peak)).sum();
+        let exponentials = vectorised!(|| sum1(x, |v| exp(v - peak)));
+        let shifted = vectorised!(|| sum1(x, |v| v - peak));
         let right = label.and_then(|l| x.get(l)).map_or(f64::NAN, |&v| f64::from(v - peak));
         // Smoothing times a sum with an infinity must not make a NaN of a loss without smoothing.
         let spread = if smoothing > 0.0 { smoothing / classes * shifted } else { 0.0 };
         if let Some(dx) = dx {
             let factor = (1.0 / exponentials) as f32;
             let share = (smoothing / classes) as f32;
-            for (dx, &v) in dx.iter_mut().zip(x) {
-                *dx = ((v - peak).exp() * factor - share) * scale;
-            }
+            vectorised!(|| {
+                for (dx, &v) in dx.iter_mut().zip(x) {
+                    *dx = (exp(v - peak) * factor - share) * scale;
+                }
+            });
             if let Some((label, dx)) = label.and_then(|l| Some((l, dx.get_mut(l)?))) {
                 let target = (1.0 - smoothing) as f32;
-                *dx = ((x[label] - peak).exp() * factor - target - share) * scale;
+                *dx = (exp(x[label] - peak) * factor - target - share) * scale;
             }
         }
         exponentials.ln() - (1.0 - smoothing) * right - spread

@@ -4,6 +4,7 @@
 //! they are small. The panel of a tile has one row per (channel, tap) and one column per output pixel: the values of
 //! x that meet that tap. Then y = w panel, dw = dy panel^T, and w^T dy is the panel of dx.
 
+use super::simd::vectorised;
 use super::windows::Windows;
 use std::ops::Range;
 
@@ -136,7 +137,23 @@ pub fn split_len(windows: &Windows, tiling: Tiling) -> usize {
 
 /// Writes the panel of `tile` for `channels` of x, whose images have `total` channels. `split` is scratch memory of
 /// [`split_len`] elements; what lies behind the columns of a panel row is left undefined.
+#[allow(clippy::too_many_arguments)] // the operands of one loop nest
 pub fn lower(
+    windows: &Windows,
+    x: &[f32],
+    total: usize,
+    channels: Range<usize>,
+    tile: Tile,
+    split: &mut [f32],
+    panel: &mut [f32],
+    pitch: usize,
+) {
+    vectorised!(|| lower_rows(windows, x, total, channels, tile, split, panel, pitch));
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // as `lower`
+fn lower_rows(
     windows: &Windows,
     x: &[f32],
     total: usize,
@@ -167,6 +184,7 @@ pub fn lower(
 }
 
 /// Copies `runs` runs of `len` elements from every `step` elements of `source` to one after the other.
+#[inline(always)]
 fn copy_runs(source: &[f32], step: usize, target: &mut [f32], len: usize, runs: usize) {
     match len.div_ceil(8) {
         _ if step == len => target[..len * runs].copy_from_slice(&source[..len * runs]),
@@ -184,9 +202,14 @@ fn copy_runs(source: &[f32], step: usize, target: &mut [f32], len: usize, runs: 
 
 /// `copy_runs` with `N` elements to a run, the length rounded up to whole vectors: what is too much is overwritten by
 /// the next run, or lies in the slack behind the last one.
+#[inline(always)]
 fn copy_vectors<const N: usize>(source: &[f32], step: usize, target: &mut [f32], len: usize, runs: usize) {
-    for run in 0..runs {
-        target[run * len..][..N].copy_from_slice(&source[run * step..][..N]);
+    debug_assert!(source.len() >= (runs - 1) * step + N);
+    let mut target = target;
+    for run in source.windows(N).step_by(step).take(runs) {
+        let (vectors, _) = target.split_at_mut(N);
+        vectors.copy_from_slice(run);
+        target = &mut target[len..];
     }
 }
 

@@ -1,6 +1,7 @@
 //! Splitting work over the threads of the rayon pool at hand, by sizes that depend on shapes only, and the scratch
 //! memory that each thread keeps.
 
+use super::simd::vectorised;
 use rayon::prelude::*;
 use std::cell::RefCell;
 
@@ -16,9 +17,11 @@ pub fn units_per_task(len: usize) -> usize {
 /// y[i] = f(x[i]).
 pub fn map(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = f(x);
-        }
+        vectorised!(|| {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = f(x);
+            }
+        });
     });
 }
 
@@ -26,9 +29,11 @@ pub fn map(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
 pub fn map2(a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
     let inputs = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
     y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, (a, b))| {
-        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-            *y = f(a, b);
-        }
+        vectorised!(|| {
+            for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+                *y = f(a, b);
+            }
+        });
     });
 }
 

@@ -1,5 +1,6 @@
 //! Operators that treat every element by itself.
 
+use super::exponential::{sigmoid, tanh};
 use super::parallel::{CHUNK, map, map2};
 use crate::ops::Hyper;
 use rayon::prelude::*;
@@ -16,7 +17,7 @@ pub fn relu_backward(y: &[f32], dy: &[f32], dx: &mut [f32]) {
 
 /// y = 1 / (1 + exp(-x)).
 pub fn sigmoid_forward(x: &[f32], y: &mut [f32]) {
-    map(x, y, |x| 1.0 / (1.0 + (-x).exp()));
+    map(x, y, sigmoid);
 }
 
 /// dx = dy y (1 - y).
@@ -26,7 +27,7 @@ pub fn sigmoid_backward(y: &[f32], dy: &[f32], dx: &mut [f32]) {
 
 /// y = tanh(x).
 pub fn tanh_forward(x: &[f32], y: &mut [f32]) {
-    map(x, y, f32::tanh);
+    map(x, y, tanh);
 }
 
 /// dx = dy (1 - y^2).

@@ -1,6 +1,8 @@
 //! Softmax over channels, as a layer of its own.
 
+use super::exponential::exp;
 use super::parallel::with_scratch;
+use super::simd::vectorised;
 use crate::ops::Softmax;
 use rayon::prelude::*;
 
@@ -9,24 +11,26 @@ pub fn softmax_forward(d: &Softmax, x: &[f32], y: &mut [f32]) {
     let (inner, row) = (d.inner, d.channels * d.inner);
     y.par_chunks_mut(row).zip(x.par_chunks(row)).for_each(|(y, x)| {
         with_scratch([inner, inner], |[peak, total]| {
-            peak.fill(f32::NEG_INFINITY);
-            total.fill(0.0);
-            for line in x.chunks_exact(inner) {
-                for (peak, &x) in peak.iter_mut().zip(line) {
-                    *peak = peak.max(x);
+            vectorised!(|| {
+                peak.fill(f32::NEG_INFINITY);
+                total.fill(0.0);
+                for line in x.chunks_exact(inner) {
+                    for (peak, &x) in peak.iter_mut().zip(line) {
+                        *peak = peak.max(x);
+                    }
                 }
-            }
-            for (y, x) in y.chunks_exact_mut(inner).zip(x.chunks_exact(inner)) {
-                for (((y, &x), &peak), total) in y.iter_mut().zip(x).zip(&*peak).zip(&mut *total) {
-                    *y = (x - peak).exp();
-                    *total += *y;
+                for (y, x) in y.chunks_exact_mut(inner).zip(x.chunks_exact(inner)) {
+                    for (((y, &x), &peak), total) in y.iter_mut().zip(x).zip(&*peak).zip(&mut *total) {
+                        *y = exp(x - peak);
+                        *total += *y;
+                    }
                 }
-            }
-            for y in y.chunks_exact_mut(inner) {
-                for (y, &total) in y.iter_mut().zip(&*total) {
-                    *y /= total;
+                for y in y.chunks_exact_mut(inner) {
+                    for (y, &total) in y.iter_mut().zip(&*total) {
+                        *y /= total;
+                    }
                 }
-            }
+            })
         });
     });
 }

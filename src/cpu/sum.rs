@@ -3,6 +3,8 @@
 //! 16 `f32` lanes take up at most [`BLOCK`] terms, 32 each; then the lanes go into an `f64`. So a sum has an error of
 //! about 1e-6 of the sum of magnitudes at worst, whatever its length, and the inner loop is a vector addition.
 
+use super::simd::vectorised;
+
 /// Terms that are summed in single precision before they go into the double.
 const BLOCK: usize = 512;
 const LANES: usize = 16;
@@ -13,14 +15,14 @@ pub fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut total = 0.0f64;
     for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
         let mut lanes = [0.0f32; LANES];
-        let (a_lines, b_lines) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        let rest = a_lines.remainder().iter().zip(b_lines.remainder());
-        for (a, b) in a_lines.zip(b_lines) {
+        let (a_lines, a_rest) = a.as_chunks::<LANES>();
+        let (b_lines, b_rest) = b.as_chunks::<LANES>();
+        for (a, b) in a_lines.iter().zip(b_lines) {
             for i in 0..LANES {
                 lanes[i] += f(a[i], b[i]);
             }
         }
-        for (lane, (&a, &b)) in lanes.iter_mut().zip(rest) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
             *lane += f(a, b);
         }
         total += lanes.iter().map(|&v| f64::from(v)).sum::<f64>();
@@ -36,5 +38,5 @@ pub fn sum1(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
 
 /// Sum of the elements.
 pub fn sum(x: &[f32]) -> f64 {
-    sum1(x, |v| v)
+    vectorised!(|| sum1(x, |v| v))
 }

@@ -1,6 +1,7 @@
 //! Updates of parameters from their gradients, and clipping by the norm of all gradients.
 
 use super::parallel::CHUNK;
+use super::simd::vectorised;
 use super::sum::sum1;
 use crate::ops::{GradClip, GradNorm, Hyper, Update};
 use rayon::prelude::*;
@@ -40,19 +41,23 @@ pub fn sgd(
     let inputs = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
     let Some(v) = v else {
         inputs.for_each(|(w, g)| {
-            for (w, &g) in w.iter_mut().zip(g) {
-                *w -= lr * (g * clip + decay * *w);
-            }
+            vectorised!(|| {
+                for (w, &g) in w.iter_mut().zip(g) {
+                    *w -= lr * (g * clip + decay * *w);
+                }
+            });
         });
         return;
     };
     let nesterov = d.nesterov;
     inputs.zip(v.par_chunks_mut(CHUNK)).for_each(|((w, g), v)| {
-        for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
-            let g = g * clip + decay * *w;
-            *v = momentum * *v + g;
-            *w -= lr * if nesterov { g + momentum * *v } else { *v };
-        }
+        vectorised!(|| {
+            for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
+                let g = g * clip + decay * *w;
+                *v = momentum * *v + g;
+                *w -= lr * if nesterov { g + momentum * *v } else { *v };
+            }
+        });
     });
 }
 
@@ -96,15 +101,17 @@ fn adaptive(
     decayed: impl Fn(f32, f32) -> (f32, f32) + Sync,
 ) {
     let Hyper { momentum: beta1, beta2, eps, correction1, correction2, .. } = rates.hyper;
-    let (step, root, clip) = (rates.lr / correction1, correction2.sqrt(), rates.clip);
+    let (step, root, clip) = (rates.lr / correction1, 1.0 / correction2.sqrt(), rates.clip);
     let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
     w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(state).for_each(|((w, g), (m, v))| {
-        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            let (weight, g) = decayed(*w, g * clip);
-            *m = beta1 * *m + (1.0 - beta1) * g;
-            *v = beta2 * *v + (1.0 - beta2) * g * g;
-            *w = weight - step * *m / (v.sqrt() / root + eps);
-        }
+        vectorised!(|| {
+            for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+                let (weight, g) = decayed(*w, g * clip);
+                *m = beta1 * *m + (1.0 - beta1) * g;
+                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                *w = weight - step * *m / (v.sqrt() * root + eps);
+            }
+        });
     });
 }
 
@@ -128,15 +135,19 @@ pub fn rmsprop(
     let inputs = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(v.par_chunks_mut(CHUNK));
     match m {
         None => inputs.for_each(|((w, g), v)| {
-            for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
-                *w -= lr * scaled(*w, g, v);
-            }
+            vectorised!(|| {
+                for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
+                    *w -= lr * scaled(*w, g, v);
+                }
+            });
         }),
         Some(m) => inputs.zip(m.par_chunks_mut(CHUNK)).for_each(|(((w, g), v), m)| {
-            for (((w, &g), v), m) in w.iter_mut().zip(g).zip(v).zip(m) {
-                *m = momentum * *m + scaled(*w, g, v);
-                *w -= lr * *m;
-            }
+            vectorised!(|| {
+                for (((w, &g), v), m) in w.iter_mut().zip(g).zip(v).zip(m) {
+                    *m = momentum * *m + scaled(*w, g, v);
+                    *w -= lr * *m;
+                }
+            });
         }),
     }
 }
@@ -144,7 +155,7 @@ pub fn rmsprop(
 /// norms[index] = sum of g^2.
 pub fn grad_norm(d: &GradNorm, g: &[f32], norms: &mut [f32]) {
     // In a list first: the order of a parallel sum would depend on the threads.
-    let parts: Vec<f64> = g.par_chunks(CHUNK).map(|g| sum1(g, |g| g * g)).collect();
+    let parts: Vec<f64> = g.par_chunks(CHUNK).map(|g| vectorised!(|| sum1(g, |g| g * g))).collect();
     norms[d.index] = parts.iter().sum::<f64>() as f32;
 }
 

@@ -57,15 +57,23 @@ impl Windows {
         column % self.stride[1] * self.phase_len() + column / self.stride[1]
     }
 
-    /// Writes input rows `first .. first + rows` of `picture` to `out`, padded with `fill` and split by phase.
-    pub fn split_rows(&self, picture: &[f32], first: isize, rows: usize, fill: f32, out: &mut [f32]) {
+    /// Elements `low .. high` of a phase of a split row lie in the picture, the first of them at `column`.
+    #[inline(always)]
+    fn phase_range(&self, phase: usize) -> (usize, usize, usize) {
         let (step, len, width) = (self.stride[1], self.phase_len(), self.w_in as isize);
+        // Element q of the phase is input column q * step + begin.
+        let begin = phase as isize + self.origin[1];
+        let low = begin.min(0).unsigned_abs().div_ceil(step).min(len);
+        let high = ((width - begin).max(0) as usize).div_ceil(step).clamp(low, len);
+        (low, high, ((low * step) as isize + begin).max(0) as usize)
+    }
+
+    /// Writes input rows `first .. first + rows` of `picture` to `out`, padded with `fill` and split by phase.
+    #[inline(always)]
+    pub fn split_rows(&self, picture: &[f32], first: isize, rows: usize, fill: f32, out: &mut [f32]) {
+        let (step, len) = (self.stride[1], self.phase_len());
         for phase in 0..step {
-            // Element q of the phase is input column q * step + begin.
-            let begin = phase as isize + self.origin[1];
-            let low = begin.min(0).unsigned_abs().div_ceil(step).min(len);
-            let high = ((width - begin).max(0) as usize).div_ceil(step).clamp(low, len);
-            let column = (low * step) as isize + begin;
+            let (low, high, column) = self.phase_range(phase);
             let lines = out.chunks_exact_mut(self.pitch()).take(rows);
             for (row, line) in (first..).zip(lines) {
                 let line = &mut line[phase * len..(phase + 1) * len];
@@ -73,16 +81,64 @@ impl Windows {
                     line.fill(fill);
                     continue;
                 }
-                let start = row as usize * self.w_in + column as usize;
+                let start = row as usize * self.w_in + column;
                 line[..low].fill(fill);
                 line[high..].fill(fill);
                 let line = &mut line[low..high];
-                if step == 1 {
-                    line.copy_from_slice(&picture[start..start + line.len()]);
-                } else {
-                    for (v, &x) in line.iter_mut().zip(picture[start..].iter().step_by(step)) {
-                        *v = x;
+                match step {
+                    1 => line.copy_from_slice(&picture[start..start + line.len()]),
+                    2 => {
+                        // Whole pairs vectorise; the last value may stand at the very end, without its pair.
+                        let (pairs, last) = picture[start..].as_chunks::<2>();
+                        let count = line.len().min(pairs.len());
+                        for (v, pair) in line.iter_mut().zip(pairs) {
+                            *v = pair[0];
+                        }
+                        if let (Some(v), Some(&x)) = (line.get_mut(count), last.first()) {
+                            *v = x;
+                        }
                     }
+                    _ => {
+                        for (v, &x) in line.iter_mut().zip(picture[start..].iter().step_by(step)) {
+                            *v = x;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The reverse of `split_rows`: writes what lies in the picture to it, 0 where no window sees it. `line` is
+    /// scratch memory for one row.
+    #[inline(always)]
+    pub fn join_rows(&self, split: &[f32], first: isize, line: &mut [f32], picture: &mut [f32]) {
+        let (step, len) = (self.stride[1], self.phase_len());
+        // Columns low .. low + count of a row of windows lie in the picture, the first of them at `column`.
+        let low = self.origin[1].min(0).unsigned_abs().min(self.pitch());
+        let column = self.origin[1].max(0) as usize;
+        let count = (self.pitch() - low).min(self.w_in.saturating_sub(column));
+        picture.fill(0.0);
+        for (row, phases) in (first..).zip(split.chunks_exact(self.pitch())) {
+            if row < 0 || row >= self.h_in as isize {
+                continue;
+            }
+            let target = &mut picture[row as usize * self.w_in + column..][..count];
+            match step {
+                1 => target.copy_from_slice(&phases[low..low + count]),
+                2 => {
+                    let (pairs, _) = line.as_chunks_mut::<2>();
+                    for ((pair, &even), &odd) in pairs.iter_mut().zip(&phases[..len]).zip(&phases[len..]) {
+                        *pair = [even, odd];
+                    }
+                    target.copy_from_slice(&line[low..low + count]);
+                }
+                _ => {
+                    for (phase, values) in phases.chunks_exact(len).enumerate() {
+                        for (v, &value) in line[phase..].iter_mut().step_by(step).zip(values) {
+                            *v = value;
+                        }
+                    }
+                    target.copy_from_slice(&line[low..low + count]);
                 }
             }
         }

@@ -1,1 +1,23 @@
-//! To be written.
+//! From files to batches: readers of data sets, the split into training and validation samples, and the
+//! loader whose threads turn pixels into network input.
+//!
+//! `open` reads a whole data set into host memory, as bytes where the file has bytes. A `Loader` then yields one
+//! epoch of it in batches. Everything random here is a function of the seed, the epoch and the sample, so the
+//! number of threads never changes a batch.
+
+mod csv;
+mod dataset;
+mod idx;
+mod kind;
+mod loader;
+mod locate;
+mod source;
+mod synthetic;
+mod tensors;
+mod transform;
+
+pub use dataset::{Dataset, Images, Labels};
+pub use kind::Kind;
+pub use loader::{Batch, Loader, LoaderOptions};
+pub use source::{Request, Splits, open};
+pub use transform::Transform;

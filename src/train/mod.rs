@@ -1,1 +1,28 @@
-//! To be written.
+//! Training: the loop over epochs (`trainer`), the learning rate (`schedule`), metrics, evaluation, weights by name
+//! and the run's folder. It drives any [`crate::program::Executor`], knows no device, and prints nothing: whoever calls
+//! it listens to its events.
+
+mod batches;
+mod evaluate;
+mod event;
+mod judge;
+mod metrics;
+mod options;
+mod progress;
+mod run_folder;
+mod schedule;
+mod trace;
+mod trainer;
+mod weights;
+mod window;
+
+pub use batches::Feed;
+pub use evaluate::{evaluate, evaluate_classes, target};
+pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
+pub use metrics::{Confusion, Totals, answer};
+pub use options::{Options, check_recipe, hyper, schedule, transform};
+pub use run_folder::{RunFolder, Weights};
+pub use schedule::{Decay, Schedule};
+pub use trace::trace;
+pub use trainer::{Task, Trainer};
+pub use weights::{Named, collect, initialise, load, metadata, outputs, replace_outputs, sha256, spec_of};

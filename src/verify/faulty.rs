@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::ops::Access;
 use crate::program::{BufferId, Executor, Pending, Program, Span};
+use std::fmt;
 use std::sync::Arc;
 
 /// Passes everything on to another executor, but after a run changes one element in the middle of each output of one
@@ -17,6 +18,12 @@ impl Faulty {
     /// `inner` runs `program`, whose buffers must all be readable (`keep`); `kernel` is an `Op::name`.
     pub fn new(inner: Box<dyn Executor>, program: Arc<Program>, kernel: impl Into<String>) -> Self {
         Faulty { inner, program, kernel: kernel.into() }
+    }
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faulty").field("kernel", &self.kernel).finish_non_exhaustive()
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             "hyper" => case.hyper.as_words().to_vec(),
             _ if operand.access == Access::Write => vec![f32::NAN; len],
             "labels" => labels(&case.op, len, &mut stream),
-            "x" | "a" => special(case, fill(len, || stream.normal())),
+            "x" | "a" => special(case, normal(len, &mut stream)),
             // Metrics reads losses and ranks, and so looks at 0 and 4 against 5 in particular.
             "loss" => fill(len, || 3.0 * stream.uniform()),
             "rank" => fill(len, || stream.below(8) as f32),
@@ -27,7 +27,7 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             "norms" | "factor" => fill(len, || 0.05 + stream.uniform()),
             // The second moment of these is a mean of squares; sgd's v is a momentum and has both signs.
             "v" if !matches!(case.op, Op::Sgd(_)) => fill(len, || stream.normal().powi(2)),
-            _ => fill(len, || stream.normal()),
+            _ => normal(len, &mut stream),
         };
         operands.push(values);
     }
@@ -37,6 +37,13 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
 
 fn fill(len: usize, value: impl FnMut() -> f32) -> Vec<f32> {
     std::iter::repeat_with(value).take(len).collect()
+}
+
+/// Both signs and variance 1: normal, or uniform where drawing normal numbers would take seconds.
+fn normal(len: usize, stream: &mut Stream) -> Vec<f32> {
+    const MANY: usize = 1 << 20;
+    let width = 12f32.sqrt();
+    fill(len, || if len < MANY { stream.normal() } else { (stream.uniform() - 0.5) * width })
 }
 
 fn labels(op: &Op, len: usize, stream: &mut Stream) -> Vec<f32> {

@@ -1,0 +1,245 @@
+//! `striate bench step`: a training step of a network on random data.
+
+use super::super::output::bytes;
+use super::super::recipe::MOST_ROWS;
+use super::super::{Context, device::Device, memory};
+use super::timing::{Budget, Timing, measure, median};
+use super::{BudgetArgs, Header, devices};
+use crate::error::Result;
+use crate::model::{BuildOptions, Model, Spec};
+use crate::ops::Hyper;
+use crate::program::{Executor, Span};
+use crate::random::{Purpose, Stream};
+use crate::train;
+use clap::Args;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  striate bench step -m alexnet -b 128 --device gpu")]
+pub(super) struct StepArgs {
+    /// A built-in network or a model file
+    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
+    model: String,
+    /// Samples per step [default: the recipe's]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    batch_size: Option<u32>,
+    /// Only the chosen device, without the CPU path beside it
+    #[arg(long)]
+    alone: bool,
+    /// Also the time of every operator of a step
+    #[arg(long)]
+    profile: bool,
+    #[command(flatten)]
+    budget: BudgetArgs,
+}
+
+/// What a device needs for a step.
+struct Measured {
+    device: String,
+    train: Timing,
+    forward: Timing,
+    gradients: Timing,
+    update: Timing,
+    /// Seconds the host works per step before it could go on to the next.
+    host: f64,
+    /// (operator and layer, seconds)
+    profile: Vec<(String, f64)>,
+}
+
+pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
+    let spec = Spec::load(&args.model)?;
+    let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
+    let build = BuildOptions::new(batch);
+    let model = Model::build(&spec, &build)?;
+    let devices = devices(context, args.alone)?;
+    for device in &devices {
+        memory::check(device, &spec, &build, &model)?;
+    }
+    let header = Header::new(&devices);
+    let mut results = Vec::new();
+    for device in &devices {
+        context.out.note(&format!("measuring {} on {}", spec.name, device.name()));
+        results.push(measure_device(device, &spec, &model, args)?);
+    }
+    if context.out.is_json() {
+        let steps: Vec<Value> = results.iter().map(|r| to_json(r, &model)).collect();
+        context.out.json(&json!({
+            "event": "bench-step",
+            "header": header.json(),
+            "model": spec.name,
+            "batch_size": batch,
+            "flops_per_step": model.program.flops(Span::Train),
+            "memory_bytes": model.program.plan().bytes(),
+            "results": steps,
+        }))?;
+        return Ok(0);
+    }
+    print(context, &header, &model, &results)?;
+    Ok(0)
+}
+
+fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) -> Result<Measured> {
+    let batch = RandomBatch::new(model);
+    let budget = args.budget.budget();
+    let mut executor = device.executor(Arc::clone(&model.program))?;
+    let hyper = hyper_words(spec, model);
+    train::initialise(model, executor.as_mut(), 0)?;
+    batch.write(model, executor.as_mut())?;
+    executor.write(model.hyper, hyper.as_words())?;
+    // A step is what training does: a new batch and new hyper words, then the program.
+    let executor = executor.as_mut();
+    let train = measure(budget, |runs| {
+        for _ in 0..runs {
+            batch.write(model, executor)?;
+            executor.write(model.hyper, hyper.as_words())?;
+            executor.run(Span::Train)?;
+        }
+        executor.wait()
+    })?;
+    let host = host_time(executor, &batch, &hyper, model, budget)?;
+    let mut part = |span: Span| {
+        measure(budget, |runs| {
+            (0..runs).try_for_each(|_| executor.run(span))?;
+            executor.wait()
+        })
+    };
+    let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
+    let profile = if args.profile { profile(device, &batch, &hyper, model)? } else { Vec::new() };
+    Ok(Measured { device: device.name(), train, forward, gradients, update, host, profile })
+}
+
+/// Median seconds from the first write of a step to the return of `run`, with nothing else under way.
+fn host_time(
+    executor: &mut dyn Executor,
+    batch: &RandomBatch,
+    hyper: &Hyper,
+    model: &Model,
+    budget: Budget,
+) -> Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..budget.samples.min(7) {
+        executor.wait()?;
+        let began = Instant::now();
+        batch.write(model, executor)?;
+        executor.write(model.hyper, hyper.as_words())?;
+        executor.run(Span::Train)?;
+        times.push(began.elapsed().as_secs_f64());
+    }
+    executor.wait()?;
+    Ok(median(&mut times))
+}
+
+fn profile(device: &Device, batch: &RandomBatch, hyper: &Hyper, model: &Model) -> Result<Vec<(String, f64)>> {
+    let mut prepare = |executor: &mut dyn Executor| {
+        train::initialise(model, executor, 0)?;
+        batch.write(model, executor)?;
+        executor.write(model.hyper, hyper.as_words())
+    };
+    let times = device.profile(Arc::clone(&model.program), &mut prepare, Span::Train)?;
+    let steps = model.program.steps(Span::Train);
+    Ok(steps.zip(times).map(|(s, t)| (format!("{} {}", s.op.name(), s.label), t.as_secs_f64())).collect())
+}
+
+fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
+    Hyper {
+        rows: model.batch as u32,
+        loss_scale: 1.0 / model.batch as f32,
+        // So small that the weights stay what they are however long the measurement takes.
+        lr: 1e-12,
+        ..train::hyper(&spec.recipe, 0, 0, 0.0)
+    }
+}
+
+/// Normal pictures and uniform classes: no zeros that a device could be quicker with.
+struct RandomBatch {
+    images: Vec<f32>,
+    labels: Vec<f32>,
+}
+
+impl RandomBatch {
+    fn new(model: &Model) -> Self {
+        let mut stream = Stream::new(0, Purpose::Test, 0);
+        let images = model.program.buffer(model.input).shape.len();
+        let labels = model.program.buffer(model.labels).shape.len();
+        RandomBatch {
+            images: (0..images).map(|_| stream.normal()).collect(),
+            labels: (0..labels).map(|_| stream.below(model.classes as u32) as f32).collect(),
+        }
+    }
+
+    fn write(&self, model: &Model, executor: &mut dyn Executor) -> Result<()> {
+        executor.write(model.input, &self.images)?;
+        executor.write(model.labels, &self.labels)
+    }
+}
+
+fn to_json(r: &Measured, model: &Model) -> Value {
+    let profile: Vec<Value> =
+        r.profile.iter().map(|(step, s)| json!({"step": step, "ms": s * 1e3})).collect();
+    json!({
+        "device": r.device,
+        "ms_per_step": r.train.median * 1e3,
+        "ms_fastest": r.train.fastest * 1e3,
+        "samples": r.train.samples,
+        "images_per_second": model.batch as f64 / r.train.median,
+        "gflops": model.program.flops(Span::Train) as f64 / r.train.median / 1e9,
+        "forward_ms": r.forward.median * 1e3,
+        "gradients_ms": r.gradients.median * 1e3,
+        "update_ms": r.update.median * 1e3,
+        "host_ms": r.host * 1e3,
+        "profile": profile,
+    })
+}
+
+fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]) -> Result<()> {
+    for line in header.lines() {
+        context.out.line(&line)?;
+    }
+    let flops = model.program.flops(Span::Train) as f64;
+    context.out.line(&format!(
+        "{} at batch {}: {:.3} GFLOP per training step, {} of device memory",
+        model.name,
+        model.batch,
+        flops / 1e9,
+        bytes(model.program.plan().bytes())
+    ))?;
+    context
+        .out
+        .line("medians in ms; forward is evaluation, gradients are forward and backward of training")?;
+    context.out.line(&format!(
+        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
+        "device", "step", "fastest", "img/s", "GFLOP/s", "forward", "gradients", "update", "host"
+    ))?;
+    for r in results {
+        context.out.line(&format!(
+            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>8.3}",
+            r.device.chars().take(34).collect::<String>(),
+            r.train.median * 1e3,
+            r.train.fastest * 1e3,
+            model.batch as f64 / r.train.median,
+            flops / r.train.median / 1e9,
+            r.forward.median * 1e3,
+            r.gradients.median * 1e3,
+            r.update.median * 1e3,
+            r.host * 1e3
+        ))?;
+    }
+    if let [first, second] = results {
+        context.out.line(&format!(
+            "{} is {:.2} times as fast as {} ({PRECISION} on both)",
+            first.device,
+            second.train.median / first.train.median,
+            second.device,
+            PRECISION = super::PRECISION
+        ))?;
+    }
+    for r in results.iter().filter(|r| !r.profile.is_empty()) {
+        context.out.line(&format!("operators of a step on {}, ms:", r.device))?;
+        for (step, seconds) in &r.profile {
+            context.out.line(&format!("  {step:<48} {:>9.3}", seconds * 1e3))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `striate devices`: what this machine can compute on.
+
+use super::Context;
+use super::output::bytes;
+use crate::error::Result;
+use crate::gpu::{self, AdapterInfo, Kind};
+use clap::Args;
+use serde_json::{Value, json};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  striate devices\n  striate train --device 1\n  striate train --device radeon"
+)]
+pub(crate) struct DevicesArgs {}
+
+pub(super) fn run(_args: &DevicesArgs, context: &Context) -> Result<u8> {
+    let adapters = gpu::adapters();
+    let threads = rayon::current_num_threads();
+    if context.out.is_json() {
+        let list: Vec<Value> = adapters.iter().map(describe).collect();
+        context.out.json(&json!({
+            "cpu": { "threads": threads, "arch": std::env::consts::ARCH },
+            "adapters": list,
+        }))?;
+        return Ok(0);
+    }
+    context.out.line(&format!("cpu: {threads} threads ({})", std::env::consts::ARCH))?;
+    for adapter in &adapters {
+        context.out.line(&adapter.to_string())?;
+        context.out.line(&format!(
+            "   buffers up to {}, bindings up to {}, workgroup memory {} KiB, {} invocations, subgroups {}-{}",
+            bytes(adapter.max_buffer),
+            bytes(adapter.max_binding),
+            adapter.workgroup_memory / 1024,
+            adapter.invocations,
+            adapter.subgroup[0],
+            adapter.subgroup[1]
+        ))?;
+        if !adapter.features.is_empty() {
+            context.out.line(&format!("   features: {}", adapter.features.join(", ")))?;
+        }
+        if adapter.kind == Kind::Software {
+            context.out.line("   software: used only when named with --device")?;
+        }
+    }
+    if adapters.is_empty() {
+        context.out.note(
+            "no GPU adapter found; on Debian the packages libvulkan1 and mesa-vulkan-drivers provide Vulkan",
+        );
+    }
+    Ok(0)
+}
+
+fn describe(adapter: &AdapterInfo) -> Value {
+    json!({
+        "index": adapter.index,
+        "name": adapter.name,
+        "vendor": adapter.vendor,
+        "backend": adapter.backend,
+        "kind": adapter.kind.to_string(),
+        "driver": adapter.driver,
+        "max_binding_bytes": adapter.max_binding,
+        "max_buffer_bytes": adapter.max_buffer,
+        "workgroup_memory_bytes": adapter.workgroup_memory,
+        "invocations": adapter.invocations,
+        "storage_buffers": adapter.storage_buffers,
+        "subgroup": adapter.subgroup,
+        "features": adapter.features,
+    })
+}

@@ -1,0 +1,76 @@
+//! Where words go: results to stdout, notes to stderr. A reader that closes the pipe ends the program quietly.
+
+use crate::error::{Error, Result};
+use std::io::{IsTerminal, Write};
+
+/// The two streams, as the flags want them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub fn new(json: bool, quiet: bool) -> Self {
+        Output { json, quiet }
+    }
+
+    /// Whether results are JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether somebody looks at stderr as it is written.
+    pub fn is_interactive(&self) -> bool {
+        !self.json && !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// A result.
+    pub fn line(&self, text: &str) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|e| Error::io("stdout", e))
+    }
+
+    /// A result as one line of JSON.
+    pub fn json(&self, value: &serde_json::Value) -> Result<()> {
+        self.line(&value.to_string())
+    }
+
+    /// Something worth knowing that is not a result.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            // A note that nobody can read is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+}
+
+/// Bytes as people read them.
+pub(crate) fn bytes(count: u64) -> String {
+    let (unit, scale) = if count >= 1 << 30 { ("GiB", 1u64 << 30) } else { ("MiB", 1 << 20) };
+    format!("{:.1} {unit}", count as f64 / scale as f64)
+}
+
+/// A duration in seconds as people read it.
+pub(crate) fn seconds(value: f64) -> String {
+    let whole = value.round() as u64;
+    match whole {
+        0..60 => format!("{value:.1} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_well() {
+        assert_eq!(bytes(150_994_944), "144.0 MiB");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+        assert_eq!(seconds(12.34), "12.3 s");
+        assert_eq!(seconds(75.0), "1 min 15 s");
+        assert_eq!(seconds(7_380.0), "2 h 03 min");
+    }
+}

@@ -1,0 +1,147 @@
+//! What a training run looks like: a progress bar and one line per epoch on a terminal, plain lines in a pipe, JSON on
+//! request.
+
+use super::output::{Output, seconds};
+use crate::error::Result;
+use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Prints the events of a run.
+pub(crate) struct Progress {
+    out: Output,
+    bar: Option<ProgressBar>,
+    epochs: usize,
+    steps_per_epoch: usize,
+    /// The command to type next, up to the weights' path.
+    next: Box<dyn Fn(&str) -> String>,
+}
+
+impl Progress {
+    /// `next` makes the command to type next from the path of the weights.
+    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
+        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, next: Box::new(next) }
+    }
+
+    fn start(&mut self, e: &Start) {
+        self.epochs = e.epochs;
+        self.steps_per_epoch = e.steps_per_epoch;
+        self.out.note(&format!(
+            "model: {}, {} parameters; data: {}, {} training and {} validation samples",
+            e.model, e.parameters, e.data, e.train_samples, e.val_samples
+        ));
+        if let Some(folder) = &e.folder {
+            self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
+        }
+        if self.out.is_interactive() {
+            let bar = ProgressBar::new((e.epochs * e.steps_per_epoch) as u64);
+            let style = ProgressStyle::with_template("{msg} [{bar:24}] {percent:>3} %, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            self.bar = Some(bar);
+        }
+    }
+
+    fn step(&self, e: &Step) {
+        let within = e.step - e.epoch * self.steps_per_epoch;
+        let line = format!(
+            "epoch {}/{} step {within}/{}  loss {:.4}  top-1 {:5.2} %  lr {}  {:.0} img/s  data wait {:.0} %",
+            e.epoch + 1,
+            self.epochs,
+            self.steps_per_epoch,
+            e.loss,
+            e.acc1,
+            rate(e.lr),
+            e.images_per_second,
+            e.data_wait
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(line);
+                bar.set_position(e.step as u64);
+            }
+            None => self.out.note(&line),
+        }
+    }
+
+    fn epoch(&self, e: &Epoch) -> Result<()> {
+        let validation = if e.val_loss.is_nan() {
+            "no validation set".to_string()
+        } else {
+            format!("validation loss {:.4}  top-1 {:.2} %  top-5 {:.2} %", e.val_loss, e.acc1, e.acc5)
+        };
+        let line = format!(
+            "epoch {}/{}: training loss {:.4}  {validation}  lr {}  {}  {:.0} img/s{}",
+            e.epoch + 1,
+            self.epochs,
+            e.train_loss,
+            rate(e.lr),
+            seconds(e.seconds),
+            e.images_per_second,
+            if e.best { "  *" } else { "" }
+        );
+        self.result(&line)
+    }
+
+    fn done(&mut self, e: &Done) -> Result<()> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let why = match e.ending {
+            Ending::Complete => "done",
+            Ending::EarlyStop => "stopped early: no improvement on the validation set",
+            Ending::Interrupted => "interrupted: the step was finished and the weights saved",
+        };
+        let best =
+            if e.best_acc1.is_nan() { String::new() } else { format!(", best top-1 {:.2} %", e.best_acc1) };
+        self.result(&format!("{why}, {} steps in {}{best}", e.steps, seconds(e.seconds)))?;
+        if let Some(weights) = &e.weights {
+            self.result(&format!("weights: {weights}"))?;
+            self.result(&format!("next: {}", (self.next)(weights)))?;
+        }
+        Ok(())
+    }
+
+    /// A line on stdout that does not collide with the bar.
+    fn result(&self, line: &str) -> Result<()> {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.out.line(line)),
+            None => self.out.line(line),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        if self.out.is_json() {
+            return self.out.line(&event.json());
+        }
+        match event {
+            Event::Start(e) => self.start(e),
+            Event::Step(e) => self.step(e),
+            Event::Epoch(e) => self.epoch(e)?,
+            Event::Done(e) => self.done(e)?,
+        }
+        Ok(())
+    }
+}
+
+/// A learning rate with as many digits as it needs, up to four.
+fn rate(lr: f32) -> String {
+    let text = format!("{lr:.3e}");
+    match text.parse::<f64>() {
+        Ok(value) if value >= 1e-4 || value == 0.0 => format!("{value}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+
+    #[test]
+    fn learning_rates_are_short() {
+        assert_eq!(rate(0.01), "0.01");
+        assert_eq!(rate(0.008_765_43), "0.008765");
+        assert_eq!(rate(1.234e-6), "1.234e-6");
+        assert_eq!(rate(0.0), "0");
+    }
+}

@@ -1,0 +1,246 @@
+//! The flags that override a model file's `[recipe]`.
+
+use crate::error::Result;
+use crate::model::{Optimizer, Recipe, Scheduler, Spec};
+use crate::train::check_recipe;
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Recipe (default: the model file's)")]
+pub(crate) struct RecipeArgs {
+    /// Passes over the training set
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Samples per step
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    pub batch_size: Option<u32>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE")]
+    pub lr: Option<f32>,
+    /// Optimiser; a change brings PyTorch's defaults for the new one
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub opt: Option<Opt>,
+    /// Momentum of sgd and rmsprop, beta1 of adam and adamw
+    #[arg(long, value_name = "M")]
+    pub momentum: Option<f32>,
+    /// Nesterov's form of momentum
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub nesterov: Option<bool>,
+    /// Weight decay
+    #[arg(long = "weight-decay", visible_alias = "wd", value_name = "D")]
+    pub weight_decay: Option<f32>,
+    /// How the learning rate changes
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub lr_scheduler: Option<LrScheduler>,
+    /// step: epochs between two cuts
+    #[arg(long, value_name = "EPOCHS")]
+    pub lr_step_size: Option<usize>,
+    /// multistep: epochs of the cuts, for example 30,60,80
+    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
+    pub lr_milestones: Option<Vec<usize>>,
+    /// step, multistep, plateau: factor of a cut
+    #[arg(long, value_name = "FACTOR")]
+    pub lr_gamma: Option<f32>,
+    /// Smallest learning rate
+    #[arg(long, value_name = "RATE")]
+    pub lr_min: Option<f32>,
+    /// poly: exponent
+    #[arg(long, value_name = "P")]
+    pub lr_power: Option<f32>,
+    /// plateau: epochs without improvement before a cut
+    #[arg(long, value_name = "EPOCHS")]
+    pub lr_patience: Option<usize>,
+    /// Epochs (0.5 is half of one) of linear warm-up
+    #[arg(long, value_name = "EPOCHS")]
+    pub lr_warmup_epochs: Option<f32>,
+    /// Label smoothing of the cross-entropy
+    #[arg(long, value_name = "S")]
+    pub label_smoothing: Option<f32>,
+    /// Clip gradients to this norm over all parameters
+    #[arg(long, value_name = "NORM")]
+    pub clip_grad_norm: Option<f32>,
+    /// Batches whose gradients are added before an update
+    #[arg(long, value_name = "N")]
+    pub grad_accum_steps: Option<usize>,
+    /// Stop after so many epochs without improvement on the validation set
+    #[arg(long, value_name = "EPOCHS")]
+    pub patience: Option<usize>,
+}
+
+/// Largest batch size that a flag takes: far beyond any memory, far below any overflow.
+pub(crate) const MOST_ROWS: i64 = 1 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Opt {
+    Sgd,
+    Adam,
+    Adamw,
+    Rmsprop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LrScheduler {
+    Constant,
+    Step,
+    Multistep,
+    Cosine,
+    Poly,
+    Plateau,
+}
+
+impl From<Opt> for Optimizer {
+    fn from(opt: Opt) -> Self {
+        match opt {
+            Opt::Sgd => Optimizer::Sgd,
+            Opt::Adam => Optimizer::Adam,
+            Opt::Adamw => Optimizer::AdamW,
+            Opt::Rmsprop => Optimizer::RmsProp,
+        }
+    }
+}
+
+impl From<LrScheduler> for Scheduler {
+    fn from(scheduler: LrScheduler) -> Self {
+        match scheduler {
+            LrScheduler::Constant => Scheduler::Constant,
+            LrScheduler::Step => Scheduler::Step,
+            LrScheduler::Multistep => Scheduler::MultiStep,
+            LrScheduler::Cosine => Scheduler::Cosine,
+            LrScheduler::Poly => Scheduler::Poly,
+            LrScheduler::Plateau => Scheduler::Plateau,
+        }
+    }
+}
+
+impl RecipeArgs {
+    /// Puts the flags into `spec.recipe`; an error names the flag that cannot be meant.
+    pub fn apply(&self, spec: &mut Spec) -> Result<()> {
+        let recipe = &mut spec.recipe;
+        if let Some(optimizer) = self.opt.map(Optimizer::from)
+            && optimizer != recipe.optimizer
+        {
+            let d = Recipe::for_optimizer(optimizer);
+            let Recipe { lr, momentum, beta2, eps, weight_decay, .. } = d;
+            *recipe = Recipe {
+                optimizer,
+                lr,
+                momentum,
+                beta2,
+                eps,
+                weight_decay,
+                nesterov: false,
+                ..recipe.clone()
+            };
+        }
+        fn set<T: Clone>(field: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *field = value.clone();
+            }
+        }
+        set(&mut recipe.epochs, &self.epochs);
+        set(&mut recipe.batch_size, &self.batch_size.map(|n| n as usize));
+        set(&mut recipe.lr, &self.lr);
+        set(&mut recipe.momentum, &self.momentum);
+        set(&mut recipe.nesterov, &self.nesterov);
+        set(&mut recipe.weight_decay, &self.weight_decay);
+        set(&mut recipe.lr_scheduler, &self.lr_scheduler.map(Scheduler::from));
+        set(&mut recipe.lr_step_size, &self.lr_step_size);
+        set(&mut recipe.lr_milestones, &self.lr_milestones);
+        set(&mut recipe.lr_gamma, &self.lr_gamma);
+        set(&mut recipe.lr_min, &self.lr_min);
+        set(&mut recipe.lr_power, &self.lr_power);
+        set(&mut recipe.lr_patience, &self.lr_patience);
+        set(&mut recipe.lr_warmup_epochs, &self.lr_warmup_epochs);
+        set(&mut recipe.label_smoothing, &self.label_smoothing);
+        set(&mut recipe.grad_accum_steps, &self.grad_accum_steps);
+        if self.clip_grad_norm.is_some() {
+            recipe.clip_grad_norm = self.clip_grad_norm;
+        }
+        if self.patience.is_some() {
+            recipe.patience = self.patience;
+        }
+        check_recipe(recipe)
+    }
+}
+
+/// A recipe as the table `[recipe]` of a model file.
+pub(crate) fn table(recipe: &Recipe) -> toml::Table {
+    use toml::Value;
+    // Through its shortest decimal, so that 0.1 does not become 0.10000000149011612.
+    let float = |value: f32| Value::Float(value.to_string().parse().unwrap_or(f64::from(value)));
+    let whole = |value: usize| Value::Integer(value as i64);
+    let text = |value: &dyn std::fmt::Display| Value::String(value.to_string());
+    let mut table = toml::Table::new();
+    let mut put = |key: &str, value: Value| {
+        table.insert(key.to_string(), value);
+    };
+    put("epochs", whole(recipe.epochs));
+    put("batch_size", whole(recipe.batch_size));
+    put("optimizer", text(&recipe.optimizer));
+    put("lr", float(recipe.lr));
+    put("momentum", float(recipe.momentum));
+    put("nesterov", Value::Boolean(recipe.nesterov));
+    put("beta2", float(recipe.beta2));
+    put("eps", float(recipe.eps));
+    put("weight_decay", float(recipe.weight_decay));
+    put("lr_scheduler", text(&recipe.lr_scheduler));
+    put("lr_step_size", whole(recipe.lr_step_size));
+    put("lr_milestones", Value::Array(recipe.lr_milestones.iter().map(|&m| whole(m)).collect()));
+    put("lr_gamma", float(recipe.lr_gamma));
+    put("lr_min", float(recipe.lr_min));
+    put("lr_power", float(recipe.lr_power));
+    put("lr_patience", whole(recipe.lr_patience));
+    put("lr_warmup_epochs", float(recipe.lr_warmup_epochs));
+    put("label_smoothing", float(recipe.label_smoothing));
+    put("grad_accum_steps", whole(recipe.grad_accum_steps));
+    put("loss", text(&recipe.loss));
+    if let Some(norm) = recipe.clip_grad_norm {
+        put("clip_grad_norm", float(norm));
+    }
+    if let Some(patience) = recipe.patience {
+        put("patience", whole(patience));
+    }
+    if let Some(data) = &recipe.data {
+        put("data", text(data));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_model_file_and_nothing_else_changes() {
+        let mut spec = Spec::load("alexnet").unwrap();
+        let before = spec.recipe.clone();
+        let args = RecipeArgs { lr: Some(0.5), batch_size: Some(7), ..RecipeArgs::default() };
+        args.apply(&mut spec).unwrap();
+        assert_eq!(spec.recipe, Recipe { lr: 0.5, batch_size: 7, ..before });
+    }
+
+    #[test]
+    fn another_optimiser_brings_its_own_defaults_unless_flags_say_otherwise() {
+        let mut spec = Spec::load("alexnet").unwrap();
+        let args = RecipeArgs { opt: Some(Opt::Adamw), weight_decay: Some(0.25), ..RecipeArgs::default() };
+        args.apply(&mut spec).unwrap();
+        assert_eq!((spec.recipe.lr, spec.recipe.weight_decay), (0.001, 0.25));
+    }
+
+    #[test]
+    fn the_written_recipe_reads_back_as_the_same() {
+        let mut spec = Spec::load("alexnet").unwrap();
+        let args = RecipeArgs {
+            lr_milestones: Some(vec![3, 5]),
+            clip_grad_norm: Some(0.1),
+            patience: Some(4),
+            ..RecipeArgs::default()
+        };
+        args.apply(&mut spec).unwrap();
+        let text = format!(
+            "name = \"x\"\ninput = [1, 1, 1]\n[recipe]\n{}[[layer]]\nop = \"flatten\"\n",
+            table(&spec.recipe)
+        );
+        assert_eq!(Spec::parse(&text, "x").unwrap().recipe, spec.recipe);
+    }
+}

@@ -1,0 +1,94 @@
+//! The flags that say where data comes from, shared by every verb that reads some.
+
+use crate::data::{self, Kind, Request, Splits};
+use crate::error::Result;
+use crate::model::Spec;
+use crate::train;
+use clap::Args;
+use std::str::FromStr;
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct SourceArgs {
+    /// A folder, a file, or the name of a built-in set [default: the recipe's, else the set that ships]
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    pub data_path: Option<String>,
+    /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
+    #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
+    pub dataset: Kind,
+    /// Keep this share of the training samples for validation, where there is no validation set
+    #[arg(long, value_name = "SHARE")]
+    pub val_split: Option<f32>,
+    /// Use only the first N training samples
+    #[arg(long, value_name = "N")]
+    pub limit_train: Option<usize>,
+    /// Use only the first N validation samples
+    #[arg(long, value_name = "N")]
+    pub limit_val: Option<usize>,
+    /// Threads that prepare batches [default: up to 4]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+}
+
+fn kind(text: &str) -> std::result::Result<Kind, String> {
+    Kind::from_str(text).map_err(|e| e.to_string())
+}
+
+impl SourceArgs {
+    /// Opens the data that `spec` is to see.
+    pub fn open(&self, spec: &Spec, seed: u64) -> Result<Splits> {
+        data::open(&Request {
+            path: self.data_path.clone().or_else(|| spec.recipe.data.clone()),
+            kind: self.dataset,
+            val_split: self.val_split,
+            limit_train: self.limit_train,
+            limit_val: self.limit_val,
+            seed,
+            input: spec.input,
+            outputs: train::outputs(spec)?,
+        })
+    }
+
+    /// Loader threads.
+    pub fn workers(&self) -> usize {
+        self.workers
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(4)), usize::from)
+    }
+
+    /// The flags that lead another verb to the same data, with a space before each.
+    pub fn flags(&self) -> String {
+        let mut flags = String::new();
+        if let Some(path) = &self.data_path {
+            flags.push_str(&format!(" --data-path {}", quoted(path)));
+        }
+        if self.dataset != Kind::Auto {
+            flags.push_str(&format!(" --dataset {}", self.dataset));
+        }
+        if let Some(share) = self.val_split {
+            flags.push_str(&format!(" --val-split {share}"));
+        }
+        flags
+    }
+}
+
+/// `text` so that a shell takes it as one word.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_string()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_command_to_type_survives_a_shell() {
+        assert_eq!(quoted("runs/x-2/best.safetensors"), "runs/x-2/best.safetensors");
+        assert_eq!(quoted("my data"), "'my data'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

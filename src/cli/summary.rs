@@ -1,0 +1,64 @@
+//! `striate summary`: layers, parameters, multiply-adds, and what a training step needs.
+
+use super::Context;
+use super::recipe::MOST_ROWS;
+use super::train::DEFAULT_MODEL;
+use crate::error::Result;
+use crate::model::{BuildOptions, Model, Spec, Summary};
+use clap::Args;
+use serde_json::json;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  striate summary -m alexnet -b 256")]
+pub(crate) struct SummaryArgs {
+    /// A built-in network or a model file
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
+    model: String,
+    /// Samples per step [default: the recipe's]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    batch_size: Option<u32>,
+}
+
+pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
+    let spec = Spec::load(&args.model)?;
+    let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
+    let options = BuildOptions {
+        clip: spec.recipe.clip_grad_norm.is_some(),
+        accumulate: spec.recipe.grad_accum_steps > 1,
+        ..BuildOptions::new(batch)
+    };
+    let summary = Summary::new(&Model::build(&spec, &options)?);
+    if !context.out.is_json() {
+        context.out.line(summary.to_string().trim_end())?;
+        return Ok(0);
+    }
+    let layers: Vec<_> = summary
+        .layers
+        .iter()
+        .map(|layer| {
+            json!({
+                "name": layer.name,
+                "op": layer.op,
+                "output": layer.output.dims(),
+                "parameters": layer.parameters,
+                "macs": layer.macs,
+                // A layer that is part of the next one's operator has no output of its own.
+                "bytes": layer.buffer.map_or(0, |_| layer.output.bytes()),
+            })
+        })
+        .collect();
+    context.out.json(&json!({
+        "model": summary.name,
+        "batch_size": summary.batch,
+        "parameters": summary.parameters,
+        "macs": summary.macs,
+        "train_flops": summary.train_flops,
+        "memory_bytes": summary.memory,
+        "weights_bytes": summary.weights,
+        "gradients_bytes": summary.gradients,
+        "optimizer_bytes": summary.optimizer,
+        "activations_bytes": summary.activations,
+        "layers": layers,
+    }))?;
+    Ok(0)
+}

@@ -1,0 +1,102 @@
+//! `striate trace`: one training step, everything it computes dumped by name.
+
+use super::device::Device;
+use super::recipe::RecipeArgs;
+use super::source::SourceArgs;
+use super::train::DEFAULT_MODEL;
+use super::{Context, memory};
+use crate::error::Result;
+use crate::interchange::safetensors;
+use crate::model::{BuildOptions, Model, Spec};
+use crate::train::{self, Feed};
+use clap::Args;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  striate trace -m lenet5 --weights lenet5.safetensors --data-path batch.safetensors --output step.safetensors
+
+The file holds input, labels, the parameters as they were, <layer>.y, logits, losses, loss, grad.<parameter>,
+grad.input, and parameters and running statistics after the step as updated.<name>. The batch is the first one in
+the data's own order, without augmentation.")]
+pub(crate) struct TraceArgs {
+    /// A built-in network or a model file
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
+    model: String,
+    /// Weights to start from [default: the initial values of --seed]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Where to write
+    #[arg(short, long, value_name = "FILE.safetensors")]
+    output: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Of initial values and dropout
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// With dropout, which is off otherwise
+    #[arg(long)]
+    dropout: bool,
+    /// One operator per layer, so that every layer has its own output
+    #[arg(long)]
+    no_fuse: bool,
+}
+
+pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
+    let mut spec = Spec::load(&args.model)?;
+    args.recipe.apply(&mut spec)?;
+    let weights = args.weights.as_ref().map(safetensors::read).transpose()?;
+    let data = args.source.open(&spec, args.seed)?;
+    let build = BuildOptions {
+        dropout: args.dropout,
+        fuse: !args.no_fuse,
+        keep: true,
+        input_gradient: true,
+        clip: spec.recipe.clip_grad_norm.is_some(),
+        target: train::target(&data.train, spec.recipe.loss)?,
+        ..BuildOptions::new(spec.recipe.batch_size)
+    };
+    let model = Model::build(&spec, &build)?;
+    let device = Device::open(&context.wish, &context.out)?;
+    memory::check(&device, &spec, &build, &model)?;
+    let mut executor = device.executor(Arc::clone(&model.program))?;
+    train::initialise(&model, executor.as_mut(), args.seed)?;
+    if let Some(file) = weights {
+        train::load(&model, executor.as_mut(), file, None)?;
+    }
+    let feed = Feed { batch: model.batch, workers: 1, seed: args.seed, transform: train::transform(&spec) };
+    let batch = feed.first(&data.train)?;
+    let tensors = train::trace(&spec, &model, executor.as_mut(), &batch, args.seed)?;
+    let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
+    let metadata = BTreeMap::from([
+        ("arch".to_string(), spec.name.clone()),
+        ("device".to_string(), device.long_name()),
+        ("lr".to_string(), spec.recipe.lr.to_string()),
+        ("optimizer".to_string(), spec.recipe.optimizer.to_string()),
+        ("seed".to_string(), args.seed.to_string()),
+    ]);
+    safetensors::write(&args.output, &tensors, &metadata)?;
+    if context.out.is_json() {
+        let names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+        context.out.json(&json!({
+            "event": "trace",
+            "output": args.output.display().to_string(),
+            "rows": batch.rows,
+            "loss": f64::from(loss),
+            "tensors": names,
+        }))?;
+    } else {
+        context.out.line(&format!(
+            "{}: {} tensors of one step on {} rows, loss {loss}",
+            args.output.display(),
+            tensors.len(),
+            batch.rows
+        ))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,167 @@
+//! `striate train`.
+
+use super::Context;
+use super::device::Device;
+use super::progress::Progress;
+use super::recipe::{self, RecipeArgs};
+use super::source::{SourceArgs, quoted};
+use super::{memory, stop};
+use crate::error::Result;
+use crate::interchange::safetensors;
+use crate::model::{Model, Spec, Summary};
+use crate::train::{self, Ending, Options, RunFolder, Task, Trainer};
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const EXAMPLES: &str = "\
+Examples:
+  striate train
+  striate train -m alexnet --data-path /data/imagenet --epochs 90 -b 256 --lr-warmup-epochs 5
+  striate train --weights runs/alexnet/best.safetensors -m alexnet --num-classes 5 --freeze features --data-path flowers";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TrainArgs {
+    /// A built-in network or a model file
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
+    model: String,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// The network of `striate train` without more words.
+pub(crate) const DEFAULT_MODEL: &str = "alexnet-mini";
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Run")]
+struct RunArgs {
+    /// Of initial values, order, augmentation and dropout
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where runs are kept
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    output_dir: PathBuf,
+    /// Name of this run's folder; -2, -3, ... is added if it exists [default: the model's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Start from these weights
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Replace the outputs of the network's last layer, which starts anew
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    num_classes: Option<u32>,
+    /// Do not train parameters whose names begin so; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    freeze: Vec<String>,
+    /// Stop after so many steps; the learning-rate schedule stays that of the whole run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_steps: Option<u64>,
+    /// Steps between two reports
+    #[arg(long, default_value_t = 10, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
+    log_every: u32,
+    /// Samples in the data's own order
+    #[arg(long)]
+    no_shuffle: bool,
+    /// Samples as they are
+    #[arg(long)]
+    no_augment: bool,
+    /// Dropout layers do nothing
+    #[arg(long)]
+    no_dropout: bool,
+    /// Train on the first batch alone, over and over; a network that cannot learn it by heart has a fault
+    #[arg(long)]
+    overfit_batch: bool,
+}
+
+impl TrainArgs {
+    fn options(&self) -> Options {
+        Options {
+            seed: self.run.seed,
+            workers: self.source.workers(),
+            shuffle: !self.run.no_shuffle,
+            augment: !self.run.no_augment,
+            dropout: !self.run.no_dropout,
+            overfit_batch: self.run.overfit_batch,
+            max_steps: self.run.max_steps.map(|n| n as usize),
+            log_every: self.run.log_every as usize,
+            freeze: (!self.run.freeze.is_empty()).then(|| self.run.freeze.join(",")),
+        }
+    }
+
+    /// Everything that decided this run, as `args.toml`.
+    fn to_toml(&self, spec: &Spec, device: &Device) -> String {
+        let mut table = toml::Table::new();
+        let mut put = |key: &str, value: toml::Value| {
+            table.insert(key.to_string(), value);
+        };
+        let path = |p: &PathBuf| toml::Value::String(p.display().to_string());
+        put("striate", env!("CARGO_PKG_VERSION").into());
+        put("model", self.model.clone().into());
+        put("device", device.long_name().into());
+        put("dataset", self.source.dataset.to_string().into());
+        // TOML has no whole numbers beyond 63 bits.
+        put("seed", self.run.seed.to_string().into());
+        put("workers", (self.source.workers() as i64).into());
+        put("output_dir", path(&self.run.output_dir));
+        put("freeze", self.run.freeze.clone().into());
+        put("log_every", i64::from(self.run.log_every).into());
+        put("shuffle", (!self.run.no_shuffle).into());
+        put("augment", (!self.run.no_augment).into());
+        put("dropout", (!self.run.no_dropout).into());
+        put("overfit_batch", self.run.overfit_batch.into());
+        let optional = [
+            ("data_path", self.source.data_path.clone().map(Into::into)),
+            ("val_split", self.source.val_split.map(|share| f64::from(share).into())),
+            ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),
+            ("limit_val", self.source.limit_val.map(|n| (n as i64).into())),
+            ("max_steps", self.run.max_steps.map(|n| (n as i64).into())),
+            ("num_classes", self.run.num_classes.map(|n| i64::from(n).into())),
+            ("weights", self.run.weights.as_ref().map(path)),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                put(key, value);
+            }
+        }
+        put("recipe", recipe::table(&spec.recipe).into());
+        table.to_string()
+    }
+}
+
+pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
+    let mut spec = Spec::load(&args.model)?;
+    args.recipe.apply(&mut spec)?;
+    let replaced = match args.run.num_classes {
+        Some(classes) => Some(train::replace_outputs(&mut spec, classes as usize)?),
+        None => None,
+    };
+    let options = args.options();
+    let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
+    let data = args.source.open(&spec, options.seed)?;
+    let build = options.build_options(&spec, train::target(&data.train, spec.recipe.loss)?);
+    let model = Model::build(&spec, &build)?;
+    let device = Device::open(&context.wish, &context.out)?;
+    context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
+    memory::check(&device, &spec, &build, &model)?;
+    let mut executor = device.executor(Arc::clone(&model.program))?;
+    train::initialise(&model, executor.as_mut(), options.seed)?;
+    if let Some(file) = weights {
+        train::load(&model, executor.as_mut(), file, replaced.as_deref())?;
+    }
+    let stop = stop::on_signal()?;
+    // Only now that everything is open may the run leave something behind.
+    let name = args.run.name.as_deref().unwrap_or(&spec.name);
+    let folder = RunFolder::create(&args.run.output_dir, name, &args.to_toml(&spec, &device))?;
+    let flags = args.source.flags();
+    let mut progress = Progress::new(context.out, move |weights| {
+        format!("striate eval --weights {}{flags}", quoted(weights))
+    });
+    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: device.name() };
+    let done = Trainer::new(task, executor.as_mut(), Some(folder), &mut progress, &stop)?.run()?;
+    Ok(if done.ending == Ending::Interrupted { stop::INTERRUPTED } else { 0 })
+}

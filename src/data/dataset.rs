@@ -1,0 +1,121 @@
+//! A data set in host memory.
+
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// The pictures of a data set, `[samples, channels, height, width]`, contiguous.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Images {
+    /// Pixels 0 to 255, to be normalised by a `Transform`.
+    U8(Vec<u8>),
+    /// Network input as it is.
+    F32(Vec<f32>),
+}
+
+impl Images {
+    fn keep(&mut self, samples: &[u32], image_len: usize) {
+        match self {
+            Images::U8(values) => *values = gather(values, samples, image_len),
+            Images::F32(values) => *values = gather(values, samples, image_len),
+        }
+    }
+}
+
+/// What is to be learnt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Labels {
+    /// One class per sample.
+    Classes(Vec<u32>),
+    /// `width` numbers per sample, `[samples, width]`.
+    Values { width: usize, values: Vec<f32> },
+}
+
+/// Samples with their labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// What to call it in logs, such as "fashion-mnist".
+    pub name: String,
+    /// Channels, height and width of every image.
+    pub shape: [usize; 3],
+    /// Number of classes; 0 if the labels are values.
+    pub classes: usize,
+    /// One name per class: from `classes.txt` where there is one, else the number.
+    pub class_names: Vec<String>,
+    pub images: Images,
+    pub labels: Labels,
+}
+
+impl Dataset {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        match &self.labels {
+            Labels::Classes(classes) => classes.len(),
+            Labels::Values { width, values } => values.len() / (*width).max(1),
+        }
+    }
+
+    /// True if there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Numbers in one image: channels x height x width.
+    pub fn image_len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Numbers in one label: 1 for a class.
+    pub fn label_len(&self) -> usize {
+        match &self.labels {
+            Labels::Classes(_) => 1,
+            Labels::Values { width, .. } => *width,
+        }
+    }
+
+    /// The data set with only these samples, in this order.
+    pub(super) fn select(mut self, samples: &[u32]) -> Dataset {
+        self.images.keep(samples, self.shape.iter().product());
+        match &mut self.labels {
+            Labels::Classes(classes) => *classes = gather(classes, samples, 1),
+            Labels::Values { width, values } => *values = gather(values, samples, *width),
+        }
+        self
+    }
+
+    /// The data set with only its first `count` samples.
+    pub(super) fn limit(mut self, count: usize) -> Dataset {
+        let images = count.saturating_mul(self.image_len());
+        match &mut self.images {
+            Images::U8(values) => values.truncate(images),
+            Images::F32(values) => values.truncate(images),
+        }
+        match &mut self.labels {
+            Labels::Classes(classes) => classes.truncate(count),
+            Labels::Values { width, values } => values.truncate(count.saturating_mul(*width)),
+        }
+        self
+    }
+}
+
+/// An error naming the first label that is not below `classes`, the number that `whose` allows.
+pub(super) fn check_labels(labels: &[u32], classes: usize, whose: &str, path: &Path) -> Result<()> {
+    match labels.iter().position(|&label| label as usize >= classes) {
+        None => Ok(()),
+        Some(index) => Err(Error::data(
+            path,
+            format!(
+                "label {index}: expected a class below {classes} (the number of {whose}), found {}",
+                labels[index]
+            ),
+        )),
+    }
+}
+
+fn gather<T: Copy>(values: &[T], samples: &[u32], width: usize) -> Vec<T> {
+    let mut gathered = Vec::with_capacity(samples.len() * width);
+    for &sample in samples {
+        let start = sample as usize * width;
+        gathered.extend_from_slice(&values[start..start + width]);
+    }
+    gathered
+}

@@ -1,0 +1,63 @@
+//! The names of the data set formats.
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// A format of data sets, as `--dataset` names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Found out by looking at the path.
+    #[default]
+    Auto,
+    ImageFolder,
+    Idx,
+    Cifar10,
+    Cifar100,
+    Packed,
+    Tensors,
+    Csv,
+    Synthetic,
+}
+
+impl Kind {
+    /// Every kind with its name on the command line.
+    pub const NAMES: [(Kind, &'static str); 9] = [
+        (Kind::Auto, "auto"),
+        (Kind::ImageFolder, "image-folder"),
+        (Kind::Idx, "idx"),
+        (Kind::Cifar10, "cifar10"),
+        (Kind::Cifar100, "cifar100"),
+        (Kind::Packed, "packed"),
+        (Kind::Tensors, "tensors"),
+        (Kind::Csv, "csv"),
+        (Kind::Synthetic, "synthetic"),
+    ];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Kind::NAMES.iter().find(|(kind, _)| kind == self).map_or("", |(_, name)| name);
+        f.pad(name)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Kind> {
+        if let Some((kind, _)) = Kind::NAMES.iter().find(|(_, name)| *name == text) {
+            return Ok(*kind);
+        }
+        let names: Vec<_> = Kind::NAMES.iter().map(|(_, name)| *name).collect();
+        let nearest = names.iter().max_by(|a, b| {
+            let likeness = |name: &str| strsim::jaro_winkler(name, text);
+            likeness(a).total_cmp(&likeness(b))
+        });
+        Err(Error::Usage(format!(
+            "dataset: expected one of {}, found \"{text}\" (did you mean \"{}\"?)",
+            names.join(", "),
+            nearest.unwrap_or(&"auto")
+        )))
+    }
+}

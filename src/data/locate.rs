@@ -1,0 +1,122 @@
+//! Where a data set is, and which format it has.
+
+use super::idx;
+use super::kind::Kind;
+use crate::error::{Error, Result};
+use std::path::{Component, Path, PathBuf};
+
+/// The set of the first command.
+const SHIPPED: &str = "fashion-mnist";
+
+/// A data set that was found: its format (never `Auto`), its folder or file, and what to call it.
+pub(super) struct Place {
+    pub kind: Kind,
+    pub path: PathBuf,
+    pub name: String,
+}
+
+/// The refusal of formats that have a name but no reader yet.
+pub(super) fn not_yet(kind: Kind) -> Error {
+    Error::Usage(format!(
+        "dataset: {kind} is not read by this version, which reads idx, tensors, csv and synthetic"
+    ))
+}
+
+/// Finds the data set that `path` and `kind` name.
+pub(super) fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
+    let synthetic = || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into() };
+    let path = match (kind, path) {
+        (Kind::ImageFolder | Kind::Cifar10 | Kind::Cifar100 | Kind::Packed, _) => return Err(not_yet(kind)),
+        (Kind::Synthetic, _) => return Ok(synthetic()),
+        (Kind::Auto | Kind::Idx, None) => shipped(SHIPPED)?,
+        (_, None) => {
+            return Err(Error::Usage(format!(
+                "data-path: expected a path for the format {kind}, found none"
+            )));
+        }
+        (_, Some(path)) if Path::new(path).exists() => PathBuf::from(path),
+        (Kind::Auto, Some("synthetic")) => return Ok(synthetic()),
+        (_, Some(path)) => shipped(path)?,
+    };
+    let kind = if kind == Kind::Auto { detect(&path)? } else { kind };
+    // The files of an IDX set belong together: naming one names them all.
+    let path = match path.parent() {
+        Some(parent) if kind == Kind::Idx && path.is_file() => {
+            if parent.as_os_str().is_empty() {
+                PathBuf::from(".")
+            } else {
+                parent.to_path_buf()
+            }
+        }
+        _ => path,
+    };
+    let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+    let named = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
+    let name = named.map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
+    Ok(Place { kind, path, name })
+}
+
+/// The folder of a shipped set: in `./data`, where the sources were built from, or where a user keeps data.
+fn shipped(name: &str) -> Result<PathBuf> {
+    let mut components = Path::new(name).components();
+    if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
+        return Err(Error::data(name, "no such file or folder"));
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let candidates: Vec<_> = [Some(PathBuf::from("data")), Some(sources), user_data()]
+        .into_iter()
+        .flatten()
+        .map(|folder| folder.join(name))
+        .collect();
+    candidates.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
+        let places: Vec<_> = candidates.iter().map(|path| path.display().to_string()).collect();
+        Error::data(name, format!("no such data set; looked for {name}, {}", places.join(", ")))
+    })
+}
+
+/// `$XDG_DATA_HOME/striate`, by default `~/.local/share/striate` (XDG Base Directory Specification: a relative
+/// path is to be ignored).
+fn user_data() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home =
+        absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    Some(home.join("striate"))
+}
+
+/// The format of what lies at `path`, by the names of its files.
+fn detect(path: &Path) -> Result<Kind> {
+    let has = |name: &str| path.join(name).is_file();
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+    let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    if path.is_dir() {
+        if idx::is_in(path) {
+            Ok(Kind::Idx)
+        } else if has("train.safetensors") {
+            Ok(Kind::Tensors)
+        } else if has("train.csv") {
+            Ok(Kind::Csv)
+        } else if has("data_batch_1.bin") {
+            Err(not_yet(Kind::Cifar10))
+        } else if has("train.bin") {
+            Err(not_yet(Kind::Cifar100))
+        } else if path.join("train").is_dir() {
+            Err(not_yet(Kind::ImageFolder))
+        } else {
+            Err(Error::data(
+                path,
+                "expected train-images-idx3-ubyte, train.safetensors or train.csv in the folder, found none",
+            ))
+        }
+    } else if extension.eq_ignore_ascii_case("safetensors") {
+        Ok(Kind::Tensors)
+    } else if extension.eq_ignore_ascii_case("csv") {
+        Ok(Kind::Csv)
+    } else if file_name.contains("-ubyte") {
+        Ok(Kind::Idx)
+    } else {
+        Err(Error::data(
+            path,
+            "expected a folder, a .safetensors, a .csv or an IDX file (*-ubyte), found another",
+        ))
+    }
+}

@@ -1,0 +1,231 @@
+//! Opening a data set: where it is, which reader takes it, whether it fits the model, which samples are held
+//! back for validation.
+
+use super::dataset::{Dataset, Labels, check_labels};
+use super::kind::Kind;
+use super::{csv, idx, locate, synthetic, tensors};
+use crate::error::{Error, Result};
+use crate::random::{Purpose, Stream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Part of the training samples that is held back where nothing else is said.
+const VAL_SPLIT: f32 = 0.1;
+
+/// What to open, and the model that it is for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// A file, a folder, or the name of a shipped set; none is the shipped Fashion-MNIST.
+    pub path: Option<String>,
+    pub kind: Kind,
+    /// Part of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
+    /// validation samples of its own. 0 validates on the training samples themselves.
+    pub val_split: Option<f32>,
+    /// Use only the first so many training samples.
+    pub limit_train: Option<usize>,
+    /// Use only the first so many validation samples.
+    pub limit_val: Option<usize>,
+    pub seed: u64,
+    /// Channels, height and width that the model takes.
+    pub input: [usize; 3],
+    /// Number of outputs of the model.
+    pub outputs: usize,
+}
+
+impl Request {
+    /// A request for the shipped set, whole, for a model that takes images of `input` and has `outputs` outputs.
+    pub fn new(input: [usize; 3], outputs: usize) -> Request {
+        Request {
+            path: None,
+            kind: Kind::Auto,
+            val_split: None,
+            limit_train: None,
+            limit_val: None,
+            seed: 0,
+            input,
+            outputs,
+        }
+    }
+}
+
+/// The two parts of a data set.
+#[derive(Clone, Debug)]
+pub struct Splits {
+    pub train: Arc<Dataset>,
+    pub val: Arc<Dataset>,
+}
+
+/// What a reader returns; classes are not named yet.
+pub(super) struct Found {
+    pub train: Part,
+    pub val: Option<Part>,
+}
+
+/// Samples with the files they are from, for the errors.
+pub(super) struct Part {
+    pub dataset: Dataset,
+    pub images_path: PathBuf,
+    pub labels_path: PathBuf,
+}
+
+/// Reads the data set that `request` names and fits it to the model.
+///
+/// Errors, each one line: the path (with the places looked at), the file that is damaged and where, images of
+/// another size than the model takes, classes or values that the model has no output for.
+pub fn open(request: &Request) -> Result<Splits> {
+    check(request)?;
+    let place = locate::find(request.path.as_deref(), request.kind)?;
+    let Found { mut train, mut val } = match place.kind {
+        Kind::Idx => idx::open(&place.path, &place.name)?,
+        Kind::Tensors => tensors::open(&place.path, &place.name)?,
+        Kind::Csv => csv::open(&place.path, &place.name, request.outputs)?,
+        Kind::Synthetic => synthetic::open(request)?,
+        other => return Err(locate::not_yet(other)),
+    };
+    for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
+        part.fit(request)?;
+    }
+    // Not before `fit`: from here on every class is below the number of outputs.
+    let classes =
+        train.largest_class().max(val.as_ref().and_then(Part::largest_class)).map(|class| class + 1);
+    let names = match read_class_names(&place.path)? {
+        Some(names) if classes.is_some() && names.len() > request.outputs => {
+            return Err(Error::data(
+                place.path.join("classes.txt"),
+                format!(
+                    "expected at most {} classes (the model's outputs), found {}",
+                    request.outputs,
+                    names.len()
+                ),
+            ));
+        }
+        Some(names) => names,
+        None => (0..classes.unwrap_or(0)).map(|class| class.to_string()).collect(),
+    };
+    for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
+        part.name_classes(&names)?;
+    }
+    let (train, val) = match val {
+        Some(val)
+            if std::mem::discriminant(&val.dataset.labels)
+                != std::mem::discriminant(&train.dataset.labels) =>
+        {
+            return Err(Error::data(
+                &val.labels_path,
+                format!("expected labels of the kind in {}, found another", train.labels_path.display()),
+            ));
+        }
+        Some(val) => (train.dataset, Some(val.dataset)),
+        None => split(train, request.val_split.unwrap_or(VAL_SPLIT), request.seed)?,
+    };
+    let limit = |dataset: Dataset, count: Option<usize>| match count {
+        Some(count) => Arc::new(dataset.limit(count)),
+        None => Arc::new(dataset),
+    };
+    let train = limit(train, request.limit_train);
+    let val = match val {
+        Some(val) => limit(val, request.limit_val),
+        None if request.limit_val.is_some() => limit(Dataset::clone(&train), request.limit_val),
+        None => Arc::clone(&train),
+    };
+    Ok(Splits { train, val })
+}
+
+fn check(request: &Request) -> Result<()> {
+    if let Some(part) = request.val_split.filter(|part| !(0.0..1.0).contains(part)) {
+        return Err(Error::Usage(format!("val-split: expected 0 to below 1, found {part}")));
+    }
+    for (flag, limit) in [("limit-train", request.limit_train), ("limit-val", request.limit_val)] {
+        if limit == Some(0) {
+            return Err(Error::Usage(format!("{flag}: expected at least 1, found 0")));
+        }
+    }
+    Ok(())
+}
+
+/// Holds back part of the samples, drawn by the seed; the order of the others stays. `None` if `part` is 0.
+fn split(train: Part, part: f32, seed: u64) -> Result<(Dataset, Option<Dataset>)> {
+    if part == 0.0 {
+        return Ok((train.dataset, None));
+    }
+    let count = train.dataset.len();
+    if count < 2 {
+        return Err(Error::data(
+            &train.labels_path,
+            format!(
+                "expected at least 2 samples to hold some back for validation, found {count} (or use --val-split 0)"
+            ),
+        ));
+    }
+    let held = ((count as f64 * f64::from(part)).round() as usize).clamp(1, count - 1);
+    let mut order = Stream::new(seed, Purpose::Split, 0).permutation(count);
+    let (val, rest) = order.split_at_mut(held);
+    val.sort_unstable();
+    rest.sort_unstable();
+    let held_back = train.dataset.clone().select(val);
+    Ok((train.dataset.select(rest), Some(held_back)))
+}
+
+/// The lines of `classes.txt`, if a data set is a folder that has one.
+fn read_class_names(place: &Path) -> Result<Option<Vec<String>>> {
+    let path = place.join("classes.txt");
+    if !place.is_dir() || !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+    let names: Vec<_> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    if names.is_empty() {
+        return Err(Error::data(&path, "expected one class name per line, found none"));
+    }
+    Ok(Some(names))
+}
+
+/// A shape as people write it: 3x224x224.
+pub(super) fn size([channels, height, width]: [usize; 3]) -> String {
+    format!("{channels}x{height}x{width}")
+}
+
+impl Part {
+    fn largest_class(&self) -> Option<u32> {
+        match &self.dataset.labels {
+            Labels::Classes(classes) => classes.iter().copied().max(),
+            Labels::Values { .. } => None,
+        }
+    }
+
+    /// Checks the samples against the model's input and outputs.
+    fn fit(&mut self, request: &Request) -> Result<()> {
+        let (found, wanted) = (self.dataset.shape, request.input);
+        // A row of features and a picture of as many pixels are the same numbers in the same order.
+        let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
+        let same_numbers = found.iter().product::<usize>() == wanted.iter().product::<usize>();
+        if found != wanted && !(same_numbers && (flat(found) || flat(wanted))) {
+            return Err(Error::data(
+                &self.images_path,
+                format!("expected images of {} as the model takes them, found {}", size(wanted), size(found)),
+            ));
+        }
+        self.dataset.shape = wanted;
+        match &self.dataset.labels {
+            Labels::Values { width, .. } if *width != request.outputs => Err(Error::data(
+                &self.labels_path,
+                format!("expected {} values per label (the model's outputs), found {width}", request.outputs),
+            )),
+            Labels::Values { .. } => Ok(()),
+            Labels::Classes(labels) => {
+                check_labels(labels, request.outputs, "the model's outputs", &self.labels_path)
+            }
+        }
+    }
+
+    /// Gives classes their names; values have none.
+    fn name_classes(&mut self, names: &[String]) -> Result<()> {
+        if let Labels::Classes(labels) = &self.dataset.labels {
+            check_labels(labels, names.len(), "lines in classes.txt", &self.labels_path)?;
+            self.dataset.classes = names.len();
+            self.dataset.class_names = names.to_vec();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Data sets as safetensors files: `images` (`f32` NCHW, network input as it is; or `u8` NCHW, to be normalised;
+//! or `[samples, features]` of either) and `labels` (`i64`, `i32` or `u8` classes, or `f32` rows).
+//!
+//! The reference implementation checks the header: offsets without holes or overlaps, sizes without overflow,
+//! the last byte of the file the last byte of a tensor.
+
+use super::dataset::{Dataset, Images, Labels};
+use super::source::{Found, Part};
+use crate::error::{Error, Result};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use std::path::Path;
+
+/// Longest header that is read, in bytes; two tensors need a few hundred.
+const HEADER_LIMIT: u64 = 1 << 20;
+
+/// Reads the file `path`, or `train.safetensors` and, if it is there, `val.safetensors` in the folder `path`.
+pub(super) fn open(path: &Path, name: &str) -> Result<Found> {
+    if !path.is_dir() {
+        return Ok(Found { train: read(path, name)?, val: None });
+    }
+    let val_path = path.join("val.safetensors");
+    let val = if val_path.is_file() { Some(read(&val_path, name)?) } else { None };
+    Ok(Found { train: read(&path.join("train.safetensors"), name)?, val })
+}
+
+fn read(path: &Path, name: &str) -> Result<Part> {
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+    let header = bytes.first_chunk().map_or(0, |&length| u64::from_le_bytes(length));
+    if header > HEADER_LIMIT {
+        return Err(Error::data(
+            path,
+            format!(
+                "expected a safetensors header of at most {HEADER_LIMIT} bytes, found a claim of {header}"
+            ),
+        ));
+    }
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| Error::data(path, format!("not a whole safetensors file: {error}")))?;
+    let tensor = |name: &str| {
+        file.tensor(name).map_err(|_| {
+            let mut names = file.names();
+            names.sort_unstable();
+            Error::data(path, format!("expected tensors images and labels, found [{}]", names.join(", ")))
+        })
+    };
+    let (count, shape, images) = read_images(path, &tensor("images")?)?;
+    let (labels_count, labels) = read_labels(path, &tensor("labels")?)?;
+    if count != labels_count {
+        return Err(Error::data(
+            path,
+            format!("expected {count} labels, one per image, found {labels_count}"),
+        ));
+    }
+    let dataset =
+        Dataset { name: name.to_string(), shape, classes: 0, class_names: Vec::new(), images, labels };
+    Ok(Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() })
+}
+
+fn read_images(path: &Path, tensor: &TensorView) -> Result<(usize, [usize; 3], Images)> {
+    let (count, shape) = match *tensor.shape() {
+        [count, channels, height, width] => (count, [channels, height, width]),
+        [count, features] => (count, [features, 1, 1]),
+        ref other => {
+            return Err(Error::data(
+                path,
+                format!(
+                    "images: expected [samples, channels, height, width] or [samples, features], found {other:?}"
+                ),
+            ));
+        }
+    };
+    if count == 0 || shape.contains(&0) {
+        return Err(Error::data(path, format!("images: expected sizes above 0, found {:?}", tensor.shape())));
+    }
+    let images = match tensor.dtype() {
+        Dtype::U8 => Images::U8(tensor.data().to_vec()),
+        Dtype::F32 => {
+            let values = floats(tensor.data());
+            check_finite(path, "images: image", &values, shape.iter().product())?;
+            Images::F32(values)
+        }
+        other => return Err(Error::data(path, format!("images: expected F32 or U8, found {other}"))),
+    };
+    Ok((count, shape, images))
+}
+
+fn read_labels(path: &Path, tensor: &TensorView) -> Result<(usize, Labels)> {
+    let data = tensor.data();
+    match (tensor.dtype(), tensor.shape()) {
+        (Dtype::F32, &[count, width]) if width > 0 => {
+            let values = floats(data);
+            check_finite(path, "labels: row", &values, width)?;
+            Ok((count, Labels::Values { width, values }))
+        }
+        (Dtype::F32, &[count]) => {
+            let values = floats(data);
+            check_finite(path, "labels: row", &values, 1)?;
+            Ok((count, Labels::Values { width: 1, values }))
+        }
+        (Dtype::I64, &[count]) => Ok((count, classes(path, data, i64::from_le_bytes)?)),
+        (Dtype::I32, &[count]) => Ok((count, classes(path, data, |bytes| i32::from_le_bytes(bytes).into())?)),
+        (Dtype::U8, &[count]) => Ok((count, classes(path, data, |[byte]| byte.into())?)),
+        (dtype, shape) => Err(Error::data(
+            path,
+            format!(
+                "labels: expected I64, I32 or U8 [samples], or F32 [samples, outputs], found {dtype} {shape:?}"
+            ),
+        )),
+    }
+}
+
+fn classes<const N: usize>(path: &Path, data: &[u8], one: impl Fn([u8; N]) -> i64) -> Result<Labels> {
+    let (elements, _) = data.as_chunks::<N>();
+    let class = |(index, &bytes): (usize, &[u8; N])| {
+        let value = one(bytes);
+        u32::try_from(value)
+            .map_err(|_| Error::data(path, format!("labels: label {index}: expected a class, found {value}")))
+    };
+    Ok(Labels::Classes(elements.iter().enumerate().map(class).collect::<Result<_>>()?))
+}
+
+fn floats(data: &[u8]) -> Vec<f32> {
+    let (elements, _) = data.as_chunks::<4>();
+    elements.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
+fn check_finite(path: &Path, what: &str, values: &[f32], width: usize) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::data(
+            path,
+            format!("{what} {}: expected finite numbers, found {}", index / width, values[index]),
+        )),
+    }
+}

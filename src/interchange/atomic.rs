@@ -1,0 +1,83 @@
+//! Files that are absent or complete. The content goes to a temporary sibling, is forced to the disk and
+//! renamed over the target; the rename is the commit. Whoever is stopped at any point, by a signal or a power
+//! cut, leaves the old file or the new one.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// How many names are tried when a temporary file of that name is already there (left by a killed process
+/// that had the same process id, or belonging to another thread of this one).
+const ATTEMPTS: u32 = 1000;
+
+/// Bytes collected before each write to the file.
+const BUFFER: usize = 1 << 20;
+
+/// Writes the file `path` with what `content` produces, replacing a file of that name in one step.
+///
+/// The folder must exist. On any failure, also of `content`, the target is untouched and the temporary file
+/// is removed. The error names `path`.
+pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let path = path.as_ref();
+    write_and_sync(path, content).map_err(|source| Error::io(path, source))
+}
+
+fn write_and_sync(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let (temporary, file) = create_sibling(folder, path)?;
+    let mut out = BufWriter::with_capacity(BUFFER, file);
+    content(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&temporary.path, path)?;
+    temporary.keep();
+    sync_folder(folder)
+}
+
+/// A file that is removed when this is dropped, unless it was renamed.
+struct Temporary {
+    path: PathBuf,
+    remove: bool,
+}
+
+impl Temporary {
+    fn keep(mut self) {
+        self.remove = false;
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if self.remove {
+            // Nothing more can be done if even this fails; the first error is the one to report.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn create_sibling(folder: &Path, target: &Path) -> io::Result<(Temporary, File)> {
+    let name = target
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected the name of a file"))?
+        .to_string_lossy();
+    let process = std::process::id();
+    for attempt in 0..ATTEMPTS {
+        let path = folder.join(format!(".{name}.{process}.{attempt}.tmp"));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok((Temporary { path, remove: true }, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many temporary files beside it; remove .*.tmp"))
+}
+
+/// Makes the rename itself durable. Windows has no such call and orders it by its journal.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}

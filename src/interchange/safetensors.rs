@@ -1,0 +1,282 @@
+//! Safetensors, the format of weights and checkpoints: an 8-byte little-endian length, a JSON header of that
+//! length, then the tensors, row-major and little-endian.
+//!
+//! Files are written with `metadata.format = "pt"`, which PyTorch's and Hugging Face's loaders ask for, with
+//! header and tensors in name order: the same content gives the same bytes. The header is checked by the
+//! reference implementation (`safetensors::tensor::Metadata`: offsets without holes or overlaps, sizes without
+//! overflow) and against the file's length before a tensor is allocated.
+
+use super::atomic;
+use crate::error::{Error, Result};
+use crate::tensor::{Shape, Tensor};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Longest header that is read, in bytes: tens of thousands of tensors. The reference implementation allows
+/// 100 MB, which takes gigabytes to parse.
+const HEADER_LIMIT: u64 = 8 << 20;
+
+/// Bytes converted at a time.
+const CHUNK: usize = 1 << 16;
+
+/// What a safetensors file holds, every tensor as `f32`.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Where it was read from.
+    pub path: PathBuf,
+    pub tensors: BTreeMap<String, Tensor>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Writes `tensors` as `f32` with `metadata` to `path`, in one step (see `atomic::write`). `format` is "pt"
+/// unless `metadata` says otherwise. Names must be unique.
+pub fn write(
+    path: impl AsRef<Path>,
+    tensors: &[(String, Tensor)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let path = path.as_ref();
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::Internal(format!("two tensors named {} for {}", pair[0].0, path.display())));
+    }
+    let header = header(&sorted, metadata)
+        .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))?;
+    atomic::write(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        sorted.iter().try_for_each(|(_, tensor)| out.write_all(&little_endian(tensor.data())))
+    })
+}
+
+fn header(sorted: &[&(String, Tensor)], metadata: &BTreeMap<String, String>) -> serde_json::Result<Vec<u8>> {
+    let mut metadata = metadata.clone();
+    metadata.entry("format".into()).or_insert_with(|| "pt".into());
+    let mut entries = BTreeMap::new();
+    entries.insert("__metadata__", serde_json::to_value(metadata)?);
+    let mut offset = 0;
+    for (name, tensor) in sorted {
+        let end = offset + tensor.data().len() * 4;
+        let info = TensorInfo {
+            dtype: Dtype::F32,
+            shape: tensor.shape().dims().to_vec(),
+            data_offsets: (offset, end),
+        };
+        entries.insert(name, serde_json::to_value(info)?);
+        offset = end;
+    }
+    let mut text = serde_json::to_vec(&entries)?;
+    // The tensors start at a multiple of 8, as the format asks.
+    text.resize(text.len().next_multiple_of(8), b' ');
+    Ok(text)
+}
+
+/// Reads every tensor of the file as `f32`. `F32` is taken as it is, `F16` and `BF16` exactly, `F64` rounded
+/// to nearest, `I64`, `I32` and `U8` (PyTorch's counters) as long as the number is exact in `f32`.
+///
+/// Errors say what is wrong with the file in one line; a damaged file never costs more memory than a few
+/// times its own length.
+pub fn read(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let length = file.metadata().map_err(|error| Error::io(path, error))?.len();
+    let header = read_header(path, &mut file, length)?;
+    let mut tensors = BTreeMap::new();
+    // In the order of the file, so that reading is one pass.
+    for name in header.offset_keys() {
+        let info = header
+            .info(&name)
+            .ok_or_else(|| Error::Internal(format!("tensor {name} vanished from its own header")))?;
+        let tensor = read_tensor(&mut file, info)
+            .map_err(|error| match error {
+                TensorError::Io(source) => Error::io(path, source),
+                TensorError::Value(message) => Error::data(path, format!("tensor {name}: {message}")),
+            })
+            .and_then(|data| Tensor::new(info.shape.clone(), data))?;
+        tensors.insert(name, tensor);
+    }
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    Ok(File { path: path.to_path_buf(), tensors, metadata })
+}
+
+fn read_header(path: &Path, file: &mut std::fs::File, length: u64) -> Result<Metadata> {
+    let bad = |message: String| Error::data(path, message);
+    if length < 8 {
+        return Err(bad(format!("expected a safetensors file (8 bytes at least), found {length} bytes")));
+    }
+    let mut prefix = [0; 8];
+    file.read_exact(&mut prefix).map_err(|error| Error::io(path, error))?;
+    let claimed = u64::from_le_bytes(prefix);
+    let room = length - 8;
+    if claimed > room {
+        return Err(bad(format!("the header claims {claimed} bytes, found {room} bytes after its length")));
+    }
+    if claimed > HEADER_LIMIT {
+        return Err(bad(format!("expected a header of at most {HEADER_LIMIT} bytes, found {claimed}")));
+    }
+    let mut text = vec![0; claimed as usize];
+    file.read_exact(&mut text).map_err(|error| Error::io(path, error))?;
+    let header: Metadata =
+        serde_json::from_slice(&text).map_err(|error| bad(format!("the safetensors header: {error}")))?;
+    let data = room - claimed;
+    if header.data_len() as u64 != data {
+        return Err(bad(format!(
+            "the header describes {} bytes of tensors, found {data} bytes",
+            header.data_len()
+        )));
+    }
+    Ok(header)
+}
+
+enum TensorError {
+    Io(io::Error),
+    Value(String),
+}
+
+impl From<io::Error> for TensorError {
+    fn from(error: io::Error) -> Self {
+        TensorError::Io(error)
+    }
+}
+
+/// Reads the tensor that starts at the file's position. Its size was held against the file's length before.
+fn read_tensor(file: &mut std::fs::File, info: &TensorInfo) -> Result<Vec<f32>, TensorError> {
+    let bytes = info.data_offsets.1 - info.data_offsets.0;
+    match info.dtype {
+        Dtype::F32 => convert(file, bytes, |b: [u8; 4]| Ok(f32::from_le_bytes(b))),
+        Dtype::F16 => convert(file, bytes, |b| Ok(f16_to_f32(u16::from_le_bytes(b)))),
+        Dtype::BF16 => convert(file, bytes, |b| Ok(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))),
+        Dtype::F64 => convert(file, bytes, |b| Ok(f64::from_le_bytes(b) as f32)),
+        Dtype::I64 => convert(file, bytes, |b| exact(i64::from_le_bytes(b))),
+        Dtype::I32 => convert(file, bytes, |b| exact(i64::from(i32::from_le_bytes(b)))),
+        Dtype::U8 => convert(file, bytes, |b: [u8; 1]| Ok(f32::from(b[0]))),
+        other => {
+            Err(TensorError::Value(format!("expected F32, F16, BF16, F64, I64, I32 or U8, found {other}")))
+        }
+    }
+}
+
+fn convert<const N: usize>(
+    file: &mut std::fs::File,
+    bytes: usize,
+    one: impl Fn([u8; N]) -> Result<f32, String>,
+) -> Result<Vec<f32>, TensorError> {
+    let mut values = Vec::with_capacity(bytes / N);
+    let mut chunk = vec![0; CHUNK.min(bytes)];
+    let mut left = bytes;
+    while left > 0 {
+        let take = left.min(CHUNK);
+        file.read_exact(&mut chunk[..take])?;
+        let (elements, _) = chunk[..take].as_chunks::<N>();
+        for &element in elements {
+            values.push(one(element).map_err(TensorError::Value)?);
+        }
+        left -= take;
+    }
+    Ok(values)
+}
+
+fn exact(value: i64) -> Result<f32, String> {
+    // f32 holds every whole number up to 2^24.
+    if value.unsigned_abs() <= 1 << 24 {
+        Ok(value as f32)
+    } else {
+        Err(format!("expected a whole number of at most 16777216 (exact in f32), found {value}"))
+    }
+}
+
+/// The value of an IEEE 754 binary16 number, which every `f32` can hold exactly.
+fn f16_to_f32(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10) & 31;
+    let fraction = u32::from(bits) & 0x3ff;
+    match exponent {
+        // Zero and subnormal numbers: fraction * 2^-24.
+        0 => f32::from_bits(sign | (fraction as f32 * (1.0 / 16_777_216.0)).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        // The exponent's bias is 15 in binary16 and 127 in binary32.
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+/// The tensors of `file` that `expected` names, in its order. If one is missing, has another shape, or if the
+/// file holds others too, the error lists all of it in one line.
+///
+/// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
+/// tensors are passed over.
+pub fn match_tensors(file: File, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
+    let File { path, mut tensors, .. } = file;
+    let (mut matched, mut missing, mut shapes) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, shape) in expected {
+        match tensors.remove(name) {
+            None => missing.push(name.clone()),
+            Some(tensor) if tensor.shape() != shape => {
+                shapes.push(format!("{name} expected {shape} found {}", tensor.shape()));
+            }
+            Some(tensor) => matched.push(tensor),
+        }
+    }
+    let extra: Vec<_> = tensors.into_keys().filter(|name| !name.ends_with(".num_batches_tracked")).collect();
+    if missing.is_empty() && shapes.is_empty() && extra.is_empty() {
+        return Ok(matched);
+    }
+    let problems: Vec<_> = [("missing", &missing), ("wrong shape", &shapes), ("not in the model", &extra)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+        .collect();
+    Err(Error::data(path, format!("the tensors do not fit the model; {}", problems.join("; "))))
+}
+
+/// The bytes of `values` in the order of the format; on the usual machines they are there already.
+fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+}
+
+/// SHA-256, in hexadecimal, of the values of all `tensors` in name order, each value as little-endian `f32`.
+/// Names and shapes are not part of it. Equal weights, bit for bit, have equal hashes.
+pub fn weights_sha256(tensors: &[(String, &[f32])]) -> String {
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hash = Sha256::new();
+    for (_, values) in sorted {
+        hash.update(little_endian(values));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every finite binary16 number is (-1)^s 2^(e-15) (1 + f/1024), or (-1)^s 2^-14 f/1024 for e = 0 (IEEE 754).
+    #[test]
+    fn binary16_converts_exactly() {
+        for bits in 0..=u16::MAX {
+            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+            let magnitude = match exponent {
+                0 => 2f64.powi(-14) * fraction / 1024.0,
+                31 if fraction == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => 2f64.powi(exponent - 15) * (1.0 + fraction / 1024.0),
+            };
+            let expected = if sign == 1 { -magnitude } else { magnitude };
+            let found = f16_to_f32(bits);
+            if expected.is_nan() {
+                assert!(found.is_nan(), "{bits:04x}");
+            } else {
+                assert_eq!(f64::from(found), expected, "{bits:04x}");
+                assert_eq!(found.is_sign_negative(), sign == 1, "{bits:04x}");
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Compiles a model file into a [`Program`]: forward lists for evaluation and training, the backward list (the
+//! training list walked in reverse) and the update.
+
+use super::graph::Graph;
+use super::init::Init;
+use super::layer::LayerOp;
+use super::recipe::LossKind;
+use super::spec::Spec;
+use super::update::OptimizerState;
+use super::{gradient, update};
+use crate::error::{Error, Result};
+use crate::ops::{Hyper, Loss, Metrics, Op, Target};
+use crate::program::{BufferId, Program, ProgramBuilder, Role, step};
+use crate::random::{Purpose, Stream};
+use crate::tensor::Shape;
+use std::sync::Arc;
+
+/// What to build a program for. [`BuildOptions::new`] is training with everything the model file asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildOptions {
+    /// Rows of a batch.
+    pub batch: usize,
+    /// Whether to build gradients and update; without, only `Span::Forward` has steps.
+    pub training: bool,
+    /// Whether training drops elements; without, dropout layers do nothing.
+    pub dropout: bool,
+    /// Whether a ReLU becomes part of the operator above it where nothing else reads that operator's output.
+    pub fuse: bool,
+    /// Whether every buffer may be read after a run (no memory is used twice).
+    pub keep: bool,
+    /// Whether to compute the gradient of the input, `grad.input`.
+    pub input_gradient: bool,
+    /// What the labels buffer holds; `Values` needs the loss `mse`.
+    pub target: Target,
+    /// Whether gradients are clipped to `Hyper::max_norm`.
+    pub clip: bool,
+    /// Whether gradients are summed over several runs of `Span::Gradients` before an update.
+    pub accumulate: bool,
+    /// Parameters whose name starts with one of these (separated by commas) are not trained.
+    pub freeze: Option<String>,
+}
+
+impl BuildOptions {
+    /// Training at this batch size, dropout and fusion on, nothing frozen, clipped or accumulated.
+    pub fn new(batch: usize) -> Self {
+        BuildOptions {
+            batch,
+            training: true,
+            dropout: true,
+            fuse: true,
+            keep: false,
+            input_gradient: false,
+            target: Target::Class,
+            clip: false,
+            accumulate: false,
+            freeze: None,
+        }
+    }
+
+    pub(super) fn is_frozen(&self, parameter: &str) -> bool {
+        let prefixes = self.freeze.as_deref().unwrap_or("").split(',');
+        prefixes.map(str::trim).any(|p| !p.is_empty() && parameter.starts_with(p))
+    }
+}
+
+/// A tensor that belongs to the network: a weight or bias, or a running statistic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// As PyTorch names it: `<layer>.weight`, `<layer>.bias`, `<layer>.running_mean`, ...
+    pub name: String,
+    pub buffer: BufferId,
+    /// Its gradient (the sum, when accumulating); `None` if it is not trained.
+    pub gradient: Option<BufferId>,
+    pub shape: Shape,
+    pub lr_mult: f32,
+    pub decay_mult: f32,
+    pub(super) start: Start,
+}
+
+/// How a parameter starts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Start {
+    Weight { init: Init, fan_in: usize, fan_out: usize },
+    Bias { init: Init, fan_in: usize },
+    Fill(f32),
+}
+
+/// One layer of a compiled model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerInfo {
+    pub name: String,
+    /// The operator's name in model files.
+    pub op: &'static str,
+    /// Shape of the output, batch included.
+    pub output: Shape,
+    /// Number of trainable values (running statistics are not counted).
+    pub parameters: usize,
+    /// Multiply-adds of the forward pass for one row.
+    pub macs: u64,
+    /// The output in training; `None` if it exists only inside the next layer's fused operator.
+    pub buffer: Option<BufferId>,
+}
+
+/// A compiled model: its program and where its tensors are.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub name: String,
+    pub program: Arc<Program>,
+    /// Weights and biases, in layer order.
+    pub parameters: Vec<Parameter>,
+    /// Running statistics, in layer order.
+    pub state: Vec<Parameter>,
+    pub layers: Vec<LayerInfo>,
+    /// `[batch, channels, height, width]`.
+    pub input: BufferId,
+    /// `[batch]` class numbers, or `[batch, classes]` values.
+    pub labels: BufferId,
+    /// [`Hyper::WORDS`] words.
+    pub hyper: BufferId,
+    /// `[Model::SLOTS, Metrics::RECORD]`; see [`Metrics`].
+    pub metrics: BufferId,
+    /// `[batch, classes]`, the last layer's output.
+    pub logits: BufferId,
+    /// `[batch]`, the loss of each row, and `[batch]`, the rank of the right answer (see [`Loss`]).
+    pub losses: BufferId,
+    pub ranks: BufferId,
+    /// Gradient of the input, if it was asked for.
+    pub input_gradient: Option<BufferId>,
+    pub batch: usize,
+    /// Outputs of the last layer.
+    pub classes: usize,
+}
+
+impl Model {
+    /// Records of the metrics buffer: the host looks at least this often (in steps).
+    pub const SLOTS: usize = 64;
+
+    /// Compiles `spec`. Errors name the model file and line.
+    pub fn build(spec: &Spec, options: &BuildOptions) -> Result<Self> {
+        if options.batch == 0 {
+            return Err(Error::Usage("batch size: expected at least 1, found 0".into()));
+        }
+        let loss_kind = spec.recipe.loss;
+        if options.target == Target::Values && loss_kind == LossKind::CrossEntropy {
+            return Err(Error::Usage(
+                "loss cross-entropy needs class numbers, but the labels are values: expected loss mse".into(),
+            ));
+        }
+        let batch = options.batch;
+        let mut builder = ProgramBuilder::default();
+        let mut input_shape = vec![batch];
+        input_shape.extend(spec.input);
+        let input = builder.buffer("input", input_shape, Role::Input)?;
+        let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper)?;
+
+        let mut graph = Graph::new(spec, options, &mut builder, input, hyper)?;
+        let last = spec.layers.last().map(|l| l.name.as_str()).unwrap_or("input");
+        let [classes] = *graph.dims(last) else {
+            let line = spec.layers.last().map_or(1, |l| l.line);
+            return Err(Error::Model(format!(
+                "{}:{line}: layer {last}: the last layer must have a flat output, found {:?}; add a flatten layer",
+                spec.origin,
+                graph.dims(last)
+            )));
+        };
+        if loss_kind == LossKind::CrossEntropy && spec.layers.last().is_some_and(|l| l.op == LayerOp::Softmax)
+        {
+            return Err(Error::Model(format!(
+                "{}: layer {last}: loss cross-entropy contains the softmax; leave the last layer out",
+                spec.origin
+            )));
+        }
+        let labels_shape = match options.target {
+            Target::Class => Shape::from([batch]),
+            Target::Values => Shape::from([batch, classes]),
+        };
+        let labels = builder.buffer("labels", labels_shape, Role::Labels)?;
+        let losses = builder.buffer("losses", [batch], Role::Output)?;
+        let ranks = builder.buffer("ranks", [batch], Role::Output)?;
+        let metrics = builder.buffer("metrics", [Self::SLOTS, Metrics::RECORD], Role::Output)?;
+        let loss = |grad| {
+            let smoothing = spec.recipe.label_smoothing;
+            let d = Loss { batch, classes, target: options.target, smoothing, grad };
+            match loss_kind {
+                LossKind::CrossEntropy => Op::CrossEntropy(d),
+                LossKind::Mse => Op::HalfSquaredError(d),
+            }
+        };
+        let record = Op::Metrics(Metrics { batch, slots: Self::SLOTS });
+        let record = step(record, "metrics", &[losses, ranks, hyper, metrics]);
+
+        let logits = graph.forward(&mut builder, false)?;
+        builder.forward.push(step(loss(false), "loss", &[logits, labels, hyper, losses, ranks]));
+        builder.forward.push(record.clone());
+        let mut input_gradient = None;
+        if options.training {
+            let logits = graph.forward(&mut builder, true)?;
+            let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
+            let buffers = [logits, labels, hyper, losses, ranks, gradient];
+            builder.gradients.push(step(loss(true), "loss", &buffers));
+            builder.gradients.push(record);
+            input_gradient = gradient::backward(&mut graph, &mut builder, gradient)?;
+            update::emit(&mut graph, spec, &mut builder)?;
+        }
+        let (parameters, state, layers) = graph.finish();
+        let program = Arc::new(builder.finish(options.keep)?);
+        Ok(Model {
+            name: spec.name.clone(),
+            program,
+            parameters,
+            state,
+            layers,
+            input,
+            labels,
+            hyper,
+            metrics,
+            logits,
+            losses,
+            ranks,
+            input_gradient,
+            batch,
+            classes,
+        })
+    }
+
+    /// Number of trainable values.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().map(|p| p.shape.len()).sum()
+    }
+
+    /// Initial values of parameters and running statistics, drawn from `seed`, and zeros for the optimiser's state.
+    pub fn initial(&self, seed: u64) -> Result<Vec<(BufferId, Vec<f32>)>> {
+        let mut values = Vec::new();
+        for (number, p) in self.parameters.iter().chain(&self.state).enumerate() {
+            let random = Stream::new(seed, Purpose::Initialise, number as u32);
+            let len = p.shape.len();
+            let data = match &p.start {
+                Start::Weight { init, fan_in, fan_out } => init.weight(len, *fan_in, *fan_out, random),
+                Start::Bias { init, fan_in } => init.bias(len, *fan_in, random),
+                Start::Fill(value) => vec![*value; len],
+            };
+            if data.len() != len {
+                return Err(Error::Model(format!(
+                    "{}: init: expected {len} values, found {}",
+                    p.name,
+                    data.len()
+                )));
+            }
+            values.push((p.buffer, data));
+        }
+        for (number, buffer) in self.program.buffers().iter().enumerate() {
+            if buffer.role == Role::Optimizer {
+                values.push((BufferId(number as u32), vec![0.0; buffer.shape.len()]));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Names of the optimiser's buffers of one parameter, as the update built them.
+    pub fn optimizer_state(&self, parameter: &str) -> Vec<(String, BufferId)> {
+        OptimizerState::NAMES
+            .iter()
+            .filter_map(|kind| {
+                let name = format!("{kind}.{parameter}");
+                self.program.find(&name).map(|id| (name, id))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,240 @@
+//! Reads a TOML table key by key and answers for what it did not understand: every error names the file, the line
+//! and what was expected; an unknown key or word also the nearest known one.
+
+use crate::error::{Error, Result};
+use std::cell::RefCell;
+use toml::de::{DeTable, DeValue};
+
+/// The text a table comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'t> {
+    /// What to call it in messages: a path or `<built-in name>`.
+    pub origin: &'t str,
+    pub text: &'t str,
+}
+
+impl Source<'_> {
+    /// Line (from 1) of a byte offset.
+    pub fn line(&self, offset: usize) -> usize {
+        1 + self.text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count()
+    }
+
+    /// An error at a line of this text.
+    pub fn error(&self, line: usize, what: impl std::fmt::Display) -> Error {
+        Error::Model(format!("{}:{line}: {what}", self.origin))
+    }
+}
+
+/// "; did you mean `x`?" if one of `known` is near enough to `word` to be meant.
+pub(super) fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(word, k), k))
+        .filter(|(distance, k)| *distance <= 2.max(k.len() / 3))
+        .min()
+        .map(|(_, k)| format!("; did you mean `{k}`?"))
+        .unwrap_or_default()
+}
+
+/// A value that a key can have.
+pub(super) trait Value: Sized {
+    /// What to call it in "expected ...".
+    const EXPECTED: &'static str;
+    /// The value, or `None` if it is something else.
+    fn from_toml(value: &DeValue<'_>) -> Option<Self>;
+}
+
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl Value for usize {
+    const EXPECTED: &'static str = "a whole number from 0 to 4294967295";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        let integer = value.as_integer()?;
+        let digits = integer.as_str().trim_start_matches('+').replace('_', "");
+        u32::from_str_radix(&digits, integer.radix()).ok().map(|n| n as usize)
+    }
+}
+
+impl Value for f32 {
+    const EXPECTED: &'static str = "a number";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        let text = match value {
+            DeValue::Float(f) => f.as_str(),
+            DeValue::Integer(i) if i.radix() == 10 => i.as_str(),
+            _ => return None,
+        };
+        text.replace('_', "").parse().ok().filter(|f: &f32| f.is_finite())
+    }
+}
+
+impl Value for String {
+    const EXPECTED: &'static str = "a text in quotes";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        value.as_str().map(str::to_string)
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    const EXPECTED: &'static str = "a list";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        value.as_array()?.iter().map(|v| T::from_toml(v.get_ref())).collect()
+    }
+}
+
+/// One number for both axes, or `[h, w]`.
+pub(super) struct Pair(pub [usize; 2]);
+
+impl Value for Pair {
+    const EXPECTED: &'static str = "a whole number or [h, w]";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        if let Some(n) = usize::from_toml(value) {
+            return Some(Pair([n, n]));
+        }
+        Vec::from_toml(value)?.try_into().ok().map(Pair)
+    }
+}
+
+/// Padding: one number, `[h, w]` or `[top, left, bottom, right]`.
+pub(super) struct Padding(pub [usize; 4]);
+
+impl Value for Padding {
+    const EXPECTED: &'static str = "a whole number, [h, w] or [top, left, bottom, right]";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        if let Some(Pair([h, w])) = Pair::from_toml(value) {
+            return Some(Padding([h, w, h, w]));
+        }
+        Vec::from_toml(value)?.try_into().ok().map(Padding)
+    }
+}
+
+/// A number, or a name, or a list of numbers (initial values).
+pub(super) enum Literal {
+    Number(f32),
+    Name(String),
+    List(Vec<f32>),
+}
+
+impl Value for Literal {
+    const EXPECTED: &'static str = "a name, a number or a list of numbers";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        f32::from_toml(value)
+            .map(Literal::Number)
+            .or_else(|| String::from_toml(value).map(Literal::Name))
+            .or_else(|| Vec::from_toml(value).map(Literal::List))
+    }
+}
+
+/// A table being read. Keys are asked for one by one; [`Table::finish`] refuses those that nobody asked for.
+pub(super) struct Table<'t> {
+    pub source: Source<'t>,
+    table: &'t DeTable<'t>,
+    /// What to call it: `[recipe]`, `layer conv1`.
+    what: String,
+    /// Line the table starts on.
+    pub line: usize,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'t> Table<'t> {
+    pub fn new(source: Source<'t>, table: &'t DeTable<'t>, what: impl Into<String>, line: usize) -> Self {
+        Table { source, table, what: what.into(), line, asked: RefCell::default() }
+    }
+
+    fn raw(&self, key: &'static str) -> Option<&'t toml::Spanned<DeValue<'t>>> {
+        self.asked.borrow_mut().push(key);
+        self.table.get(key)
+    }
+
+    /// The line of `key`, or of the table if the key is not there.
+    pub fn line_of(&self, key: &str) -> usize {
+        self.table.get(key).map_or(self.line, |v| self.source.line(v.span().start))
+    }
+
+    /// An error at `key`.
+    pub fn error(&self, key: &str, what: impl std::fmt::Display) -> Error {
+        self.source.error(self.line_of(key), format!("{}: {key}: {what}", self.what))
+    }
+
+    /// The value of `key`, if it is there.
+    pub fn get<T: Value>(&self, key: &'static str) -> Result<Option<T>> {
+        let Some(value) = self.raw(key) else { return Ok(None) };
+        T::from_toml(value.get_ref()).map(Some).ok_or_else(|| {
+            let found = &self.source.text[value.span()];
+            let found: String = found.chars().take(60).collect();
+            self.error(key, format!("expected {}, found {found}", T::EXPECTED))
+        })
+    }
+
+    /// The value of `key`, or `default`.
+    pub fn or<T: Value>(&self, key: &'static str, default: T) -> Result<T> {
+        Ok(self.get(key)?.unwrap_or(default))
+    }
+
+    /// The value of `key`, which has to be there.
+    pub fn need<T: Value>(&self, key: &'static str) -> Result<T> {
+        self.get(key)?.ok_or_else(|| {
+            let what = format!("{}: {key} is missing (expected {})", self.what, T::EXPECTED);
+            self.source.error(self.line, what)
+        })
+    }
+
+    /// A word out of a fixed list, or `default` if the key is not there.
+    pub fn word<T: Copy>(&self, key: &'static str, known: &[(&'static str, T)], default: T) -> Result<T> {
+        let Some(word) = self.get::<String>(key)? else { return Ok(default) };
+        known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value).ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+            let near = suggestion(&word, names.iter().copied());
+            self.error(key, format!("expected one of {}, found \"{word}\"{near}", names.join(", ")))
+        })
+    }
+
+    /// The table under `key`, if it is there.
+    pub fn table(&self, key: &'static str, what: impl Into<String>) -> Result<Option<Table<'t>>> {
+        let Some(value) = self.raw(key) else { return Ok(None) };
+        let line = self.source.line(value.span().start);
+        match value.get_ref().as_table() {
+            Some(table) => Ok(Some(Table::new(self.source, table, what, line))),
+            None => Err(self.error(key, "expected a table")),
+        }
+    }
+
+    /// The tables of the list `[[key]]`.
+    pub fn tables(&self, key: &'static str) -> Result<Vec<Table<'t>>> {
+        let Some(value) = self.raw(key) else { return Ok(Vec::new()) };
+        let list =
+            value.get_ref().as_array().ok_or_else(|| self.error(key, format!("expected [[{key}]]")))?;
+        list.iter()
+            .enumerate()
+            .map(|(i, v)| {
+                let line = self.source.line(v.span().start);
+                let table = v.get_ref().as_table();
+                let table = table.ok_or_else(|| self.error(key, format!("expected [[{key}]]")))?;
+                Ok(Table::new(self.source, table, format!("{key} {}", i + 1), line))
+            })
+            .collect()
+    }
+
+    /// Calls the table something better from now on.
+    pub fn rename(&mut self, what: String) {
+        self.what = what;
+    }
+
+    /// Refuses keys that nobody asked for.
+    pub fn finish(&self) -> Result<()> {
+        let asked = self.asked.borrow();
+        for (key, _) in self.table.iter() {
+            let name: &str = key.get_ref();
+            if !asked.contains(&name) {
+                let near = suggestion(name, asked.iter().copied());
+                let line = self.source.line(key.span().start);
+                return Err(self.source.error(line, format!("{}: unknown key `{name}`{near}", self.what)));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! The model file: TOML with a network, its preprocessing, augmentation and recipe. Built-in ones are compiled in.
+
+use super::init::Init;
+use super::layer::Layer;
+use super::reader::{Source, Table, suggestion};
+use super::recipe::{Augment, Preprocess, Recipe};
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+use std::path::Path;
+use toml::de::DeTable;
+
+/// A network and how it is trained, as a model file says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    pub name: String,
+    /// Channels, height, width.
+    pub input: [usize; 3],
+    pub preprocess: Preprocess,
+    pub augment: Augment,
+    pub recipe: Recipe,
+    /// In order; a layer reads only layers above it.
+    pub layers: Vec<Layer>,
+    /// Where it was read from: a path, or `<name>` for a built-in one.
+    pub origin: String,
+    /// The text it was read from: weights files carry it, so that they can be used alone.
+    pub source: String,
+}
+
+macro_rules! builtin {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/", $name, ".toml")))),*]
+    };
+}
+
+/// The model files of `models/`.
+const BUILTIN: &[(&str, &str)] = builtin![
+    "alexnet-mini",
+    "alexnet",
+    "alexnet-2012",
+    "caffenet",
+    "lenet5",
+    "mlp-784-15-10",
+    "neuron",
+    "resnet18",
+    "squeezenet1_1",
+];
+
+impl Spec {
+    /// Names of the built-in networks.
+    pub fn builtin_names() -> Vec<&'static str> {
+        BUILTIN.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// A built-in network by name, or a model file by path (anything with a separator or ending in `.toml`).
+    pub fn load(name_or_path: &str) -> Result<Self> {
+        if let Some((name, text)) = BUILTIN.iter().find(|(name, _)| *name == name_or_path) {
+            return Self::parse(text, &format!("<{name}>"));
+        }
+        let path = Path::new(name_or_path);
+        if path.components().count() < 2 && path.extension().is_none_or(|e| e != "toml") {
+            let names = Self::builtin_names();
+            let near = suggestion(name_or_path, names.iter().copied());
+            return Err(Error::Usage(format!(
+                "no model {name_or_path}: expected a .toml file or one of {}{near}",
+                names.join(", ")
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(&text, name_or_path)
+    }
+
+    /// Reads a model file's text; `origin` is what to call it in messages.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let source = Source { origin, text };
+        let document = DeTable::parse(text).map_err(|e| {
+            let line = source.line(e.span().map_or(0, |s| s.start));
+            source.error(line, e.message().replace('\n', ", "))
+        })?;
+        let t = Table::new(source, document.get_ref(), "model file", 1);
+        let name: String = t.need("name")?;
+        let input: Vec<usize> = t.need("input")?;
+        let input: [usize; 3] = input
+            .try_into()
+            .ok()
+            .filter(|i: &[usize; 3]| !i.contains(&0) && i.iter().all(|&n| n <= 1 << 16))
+            .ok_or_else(|| t.error("input", "expected [channels, height, width], each 1 to 65536"))?;
+        let preprocess = Preprocess::read(t.table("preprocess", "[preprocess]")?, input)?;
+        let augment = Augment::read(t.table("augment", "[augment]")?)?;
+        let recipe = Recipe::read(t.table("recipe", "[recipe]")?)?;
+        let init = match t.table("init", "[init]")? {
+            Some(table) => Init::read(&table, &Init::default())?,
+            None => Init::default(),
+        };
+        let mut layers: Vec<Layer> = Vec::new();
+        let mut names: HashSet<String> = HashSet::from(["input".to_string()]);
+        for (number, table) in t.tables("layer")?.into_iter().enumerate() {
+            let above = layers.last().map_or("input", |l| l.name.as_str()).to_string();
+            let layer = Layer::read(table, number, &above, &init)?;
+            for input in &layer.inputs {
+                if !names.contains(input) {
+                    let near = suggestion(input, names.iter().map(String::as_str));
+                    let what = format!("layer {}: no layer `{input}` above it{near}", layer.name);
+                    return Err(source.error(layer.line, what));
+                }
+            }
+            if !names.insert(layer.name.clone()) {
+                return Err(source.error(layer.line, format!("two layers are called {}", layer.name)));
+            }
+            layers.push(layer);
+        }
+        t.finish()?;
+        if layers.is_empty() {
+            return Err(source.error(1, "expected at least one [[layer]]"));
+        }
+        Ok(Spec {
+            name,
+            input,
+            preprocess,
+            augment,
+            recipe,
+            layers,
+            origin: origin.to_string(),
+            source: text.to_string(),
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! One pass over a data set without training: loss, top-1, top-5 and, if asked for, who is taken for whom.
+
+use super::batches::{Batches, Feed};
+use super::metrics::{Confusion, Totals, answer};
+use super::window::{Entry, Windows};
+use crate::data::{Batch, Dataset};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::ops::{Hyper, Target};
+use crate::program::{Executor, Pending, Span};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Loss and accuracies over all of `dataset`.
+///
+/// Stops early, with what it has, once `stop` is set.
+pub fn evaluate(
+    model: &Model,
+    executor: &mut dyn Executor,
+    dataset: &Arc<Dataset>,
+    feed: &Feed,
+    stop: &AtomicBool,
+) -> Result<Totals> {
+    pass(model, executor, feed.in_order(dataset), stop, &mut |_, _| Ok(()))
+}
+
+/// As [`evaluate`], and counts the answer to every sample. The data set must have classes, not values.
+pub fn evaluate_classes(
+    model: &Model,
+    executor: &mut dyn Executor,
+    dataset: &Arc<Dataset>,
+    feed: &Feed,
+    stop: &AtomicBool,
+) -> Result<(Totals, Confusion)> {
+    let mut confusion = Confusion::new(model.classes);
+    let mut asked: VecDeque<(Pending, Vec<f32>)> = VecDeque::new();
+    let mut count = |executor: &mut dyn Executor, (pending, labels): (Pending, Vec<f32>)| -> Result<()> {
+        let logits = executor.finish_read(pending)?;
+        for (row, &label) in logits.chunks_exact(model.classes).zip(&labels) {
+            confusion.count(label as usize, answer(row));
+        }
+        Ok(())
+    };
+    let mut each = |executor: &mut dyn Executor, batch: Option<&Batch>| -> Result<()> {
+        if let Some(batch) = batch {
+            asked.push_back((executor.start_read(model.logits)?, batch.labels[..batch.rows].to_vec()));
+        }
+        while asked.len() > usize::from(batch.is_some()) {
+            if let Some(next) = asked.pop_front() {
+                count(executor, next)?;
+            }
+        }
+        Ok(())
+    };
+    let totals = pass(model, executor, feed.in_order(dataset), stop, &mut each)?;
+    Ok((totals, confusion))
+}
+
+/// Called with every batch after it has been sent, and once more, without one, at the end.
+type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;
+
+pub(super) fn pass(
+    model: &Model,
+    executor: &mut dyn Executor,
+    batches: Batches,
+    stop: &AtomicBool,
+    each: &mut Each<'_>,
+) -> Result<Totals> {
+    let mut totals = Totals::default();
+    let mut windows = Windows::new(model.metrics, Model::SLOTS);
+    for (number, batch) in batches.enumerate() {
+        let batch = batch?;
+        let slot = number % Model::SLOTS;
+        let hyper = Hyper { rows: batch.rows as u32, slot: slot as u32, ..Hyper::default() };
+        send(model, executor, &batch, &hyper)?;
+        executor.run(Span::Forward)?;
+        each(executor, Some(&batch))?;
+        let entry = Entry { step: number, slot, lr: 0.0 };
+        if let Some(arrived) = windows.push(executor, entry, false, Duration::ZERO)? {
+            arrived.records.iter().for_each(|(_, record)| totals.add(record));
+        }
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    each(executor, None)?;
+    while let Some(arrived) = windows.drain(executor, Duration::ZERO)? {
+        arrived.records.iter().for_each(|(_, record)| totals.add(record));
+    }
+    Ok(totals)
+}
+
+/// Writes a batch and its hyper words.
+pub(super) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
+    executor.write(model.input, &batch.images)?;
+    executor.write(model.labels, &batch.labels)?;
+    executor.write(model.hyper, hyper.as_words())
+}
+
+/// What the labels of `dataset` are to a program; an error unless they fit `spec`'s loss.
+pub fn target(dataset: &Dataset, loss: crate::model::LossKind) -> Result<Target> {
+    match (&dataset.labels, loss) {
+        (crate::data::Labels::Classes(_), _) => Ok(Target::Class),
+        (crate::data::Labels::Values { .. }, crate::model::LossKind::Mse) => Ok(Target::Values),
+        (crate::data::Labels::Values { .. }, crate::model::LossKind::CrossEntropy) => {
+            Err(Error::Usage(format!(
+                "data set {} has values as labels, the loss cross-entropy needs class numbers; use loss = \"mse\"",
+                dataset.name
+            )))
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The folder of a run: `last.safetensors`, `best.safetensors`, `args.toml`, `metrics.csv` and `log.jsonl`. A folder
+//! that exists is never written to: the next free name gets `-2`, `-3`, ...
+
+use super::event::{Epoch, Event, json_number, json_rate};
+use crate::error::{Error, Result};
+use crate::interchange::safetensors;
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Which weights file of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// After the last finished epoch, or where the run was stopped.
+    Last,
+    /// Of the epoch with the best validation result.
+    Best,
+}
+
+impl Weights {
+    fn file_name(self) -> &'static str {
+        match self {
+            Weights::Last => "last.safetensors",
+            Weights::Best => "best.safetensors",
+        }
+    }
+}
+
+/// The open folder of one run.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    log: File,
+    metrics: File,
+}
+
+/// Columns of `metrics.csv`.
+const COLUMNS: &str =
+    "epoch,train_loss,train_acc1,val_loss,acc1,acc5,lr,seconds,images_per_second,weights_sha256";
+
+impl RunFolder {
+    /// Makes `output_dir/name`, or `name-2`, `name-3`, ... if that is taken, with `args` as its `args.toml`.
+    ///
+    /// Characters of `name` other than letters, digits, `.`, `_` and `-` become `_`.
+    pub fn create(output_dir: &Path, name: &str, args: &str) -> Result<Self> {
+        std::fs::create_dir_all(output_dir).map_err(|e| Error::io(output_dir, e))?;
+        let path = claim(output_dir, &folder_name(name))?;
+        let args_path = path.join("args.toml");
+        std::fs::write(&args_path, args).map_err(|e| Error::io(&args_path, e))?;
+        let log = open_new(&path.join("log.jsonl"))?;
+        let metrics = open_new(&path.join("metrics.csv"))?;
+        let mut folder = RunFolder { path, log, metrics };
+        folder.append_metrics(COLUMNS)?;
+        Ok(folder)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where these weights lie, or will lie.
+    pub fn weights_path(&self, which: Weights) -> PathBuf {
+        self.path.join(which.file_name())
+    }
+
+    /// Writes weights: the file is complete or as it was before.
+    pub fn save(
+        &self,
+        which: Weights,
+        tensors: &[(String, Tensor)],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        safetensors::write(self.weights_path(which), tensors, metadata)
+    }
+
+    /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`.
+    pub fn record(&mut self, event: &Event) -> Result<()> {
+        let line = event.json() + "\n";
+        self.log.write_all(line.as_bytes()).map_err(|e| Error::io(self.path.join("log.jsonl"), e))?;
+        match event {
+            Event::Epoch(epoch) => self.append_metrics(&row(epoch)),
+            _ => Ok(()),
+        }
+    }
+
+    fn append_metrics(&mut self, line: &str) -> Result<()> {
+        self.metrics
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(|e| Error::io(self.path.join("metrics.csv"), e))
+    }
+}
+
+/// One line of `metrics.csv`; a number that is not finite (no validation set) leaves its field empty.
+fn row(e: &Epoch) -> String {
+    let number = |value: f64| if value.is_finite() { json_number(value) } else { String::new() };
+    [
+        e.epoch.to_string(),
+        number(e.train_loss),
+        number(e.train_acc1),
+        number(e.val_loss),
+        number(e.acc1),
+        number(e.acc5),
+        json_rate(e.lr),
+        number(e.seconds),
+        number(e.images_per_second),
+        e.weights_sha256.clone(),
+    ]
+    .join(",")
+}
+
+fn folder_name(name: &str) -> String {
+    let kept = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(kept).take(100).collect();
+    // A name of dots alone would be this folder or the one above.
+    if name.trim_matches('.').is_empty() { "run".into() } else { name }
+}
+
+/// Makes the first of `name`, `name-2`, `name-3`, ... that does not exist. Two runs that start at once get two folders,
+/// because making a folder fails if it is there.
+fn claim(parent: &Path, name: &str) -> Result<PathBuf> {
+    for number in 1u32.. {
+        let path = parent.join(if number == 1 { name.to_string() } else { format!("{name}-{number}") });
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io(path, e)),
+        }
+    }
+    Err(Error::Internal("no free folder name".into()))
+}
+
+fn open_new(path: &Path) -> Result<File> {
+    OpenOptions::new().append(true).create_new(true).open(path).map_err(|e| Error::io(path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_never_used_twice() {
+        let parent = tempfile::tempdir().unwrap();
+        let names: Vec<_> = (0..3)
+            .map(|_| RunFolder::create(parent.path(), "net", "seed = 1\n").unwrap())
+            .map(|f| f.path().file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["net", "net-2", "net-3"]);
+        assert_eq!(std::fs::read_to_string(parent.path().join("net-3/args.toml")).unwrap(), "seed = 1\n");
+    }
+
+    #[test]
+    fn names_stay_inside_the_output_folder() {
+        assert_eq!(folder_name("../a b/c"), ".._a_b_c");
+        assert_eq!(folder_name(".."), "run");
+        assert_eq!(folder_name(""), "run");
+        assert_eq!(folder_name("alexnet-2012"), "alexnet-2012");
+    }
+
+    #[test]
+    fn an_epoch_goes_to_both_logs() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(parent.path(), "net", "").unwrap();
+        let epoch = Epoch {
+            epoch: 3,
+            train_loss: 0.5,
+            train_acc1: 50.0,
+            val_loss: f64::NAN,
+            acc1: f64::NAN,
+            acc5: f64::NAN,
+            lr: 0.1,
+            seconds: 2.0,
+            images_per_second: 100.0,
+            data_wait: 0.0,
+            weights_sha256: "ab".into(),
+            best: true,
+        };
+        folder.record(&Event::Epoch(epoch)).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let csv = read("metrics.csv");
+        let lines: Vec<_> = csv.lines().collect();
+        assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
+        assert!(lines[1].starts_with("3,0.500000000,50.0000000,,,,0.1,2.00000000,100.000000,ab"), "{csv}");
+        assert_eq!(read("log.jsonl").lines().count(), 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! The learning rate of every step. `cosine`, `poly` and the warm-up move with every step; `step`, `multistep` and
+//! `plateau` move between epochs. Formulas are PyTorch's (`torch.optim.lr_scheduler`); as in torchvision's
+//! reference scripts the schedule proper begins when the warm-up has ended.
+
+use crate::error::{Error, Result};
+
+/// How the learning rate falls after the warm-up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decay {
+    /// It stays.
+    Constant,
+    /// Times `gamma` every `size` epochs (StepLR).
+    Step { size: usize, gamma: f64 },
+    /// Times `gamma` at each of these epochs (MultiStepLR).
+    MultiStep { milestones: Vec<usize>, gamma: f64 },
+    /// Half a cosine from the initial rate to the smallest over all steps (CosineAnnealingLR).
+    Cosine,
+    /// (1 - progress)^power, from the initial rate to the smallest over all steps (PolynomialLR).
+    Poly { power: f64 },
+    /// Times `gamma` when the validation error has not improved for more than `patience` epochs
+    /// (ReduceLROnPlateau with its relative threshold of 1e-4).
+    Plateau { patience: usize, gamma: f64 },
+}
+
+/// A learning-rate schedule over a run of known length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    decay: Decay,
+    initial: f64,
+    smallest: f64,
+    warmup_epochs: f64,
+    epochs: usize,
+    steps_per_epoch: usize,
+    /// Factor that `plateau` has reached.
+    reduced: f64,
+    best_error: f64,
+    bad_epochs: usize,
+}
+
+/// PyTorch's default `threshold` of ReduceLROnPlateau: smaller relative gains do not count.
+const PLATEAU_THRESHOLD: f64 = 1e-4;
+
+impl Schedule {
+    /// A schedule from `initial` down to at least `smallest`, for `epochs` epochs of `steps_per_epoch` updates, the
+    /// first `warmup_epochs` (a fraction is allowed) of which rise linearly to `initial`.
+    pub fn new(
+        decay: Decay,
+        initial: f32,
+        smallest: f32,
+        warmup_epochs: f32,
+        epochs: usize,
+        steps_per_epoch: usize,
+    ) -> Result<Self> {
+        let fault = |what: String| Err(Error::Usage(what));
+        if !(initial.is_finite() && initial >= 0.0) {
+            return fault(format!("lr must be a number of at least 0, found {initial}"));
+        }
+        if !(smallest.is_finite() && smallest >= 0.0) {
+            return fault(format!("lr-min must be a number of at least 0, found {smallest}"));
+        }
+        if !(warmup_epochs.is_finite() && warmup_epochs >= 0.0) {
+            return fault(format!("lr-warmup-epochs must be a number of at least 0, found {warmup_epochs}"));
+        }
+        match decay {
+            Decay::Step { size: 0, .. } => return fault("lr-step-size must be at least 1, found 0".into()),
+            Decay::Step { gamma, .. } | Decay::MultiStep { gamma, .. } | Decay::Plateau { gamma, .. }
+                if !(gamma.is_finite() && gamma >= 0.0) =>
+            {
+                return fault(format!("lr-gamma must be a number of at least 0, found {gamma}"));
+            }
+            _ => {}
+        }
+        Ok(Schedule {
+            decay,
+            initial: f64::from(initial),
+            smallest: f64::from(smallest),
+            warmup_epochs: f64::from(warmup_epochs),
+            epochs,
+            steps_per_epoch: steps_per_epoch.max(1),
+            reduced: 1.0,
+            best_error: f64::INFINITY,
+            bad_epochs: 0,
+        })
+    }
+
+    /// The learning rate of update `step` (counted from 0 over the whole run).
+    pub fn lr(&self, step: usize) -> f32 {
+        let per_epoch = self.steps_per_epoch as f64;
+        let warmup = self.warmup_epochs * per_epoch;
+        // The rate is never 0 in the first step and is the full one in the last step of the warm-up.
+        if ((step + 1) as f64) < warmup {
+            return (self.initial * (step + 1) as f64 / warmup) as f32;
+        }
+        let since = (step as f64 - warmup).max(0.0);
+        let length = (self.epochs as f64 * per_epoch - warmup).max(1.0);
+        let progress = (since / length).min(1.0);
+        let epoch = ((step / self.steps_per_epoch) as f64 - self.warmup_epochs).max(0.0).floor() as usize;
+        let range = self.initial - self.smallest;
+        let lr = match &self.decay {
+            Decay::Constant => self.initial,
+            Decay::Step { size, gamma } => self.floor(gamma.powi((epoch / size) as i32)),
+            Decay::MultiStep { milestones, gamma } => {
+                self.floor(gamma.powi(milestones.iter().filter(|&&m| m <= epoch).count() as i32))
+            }
+            Decay::Cosine => self.smallest + range * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0,
+            Decay::Poly { power } => self.smallest + range * (1.0 - progress).powf(*power),
+            Decay::Plateau { .. } => self.floor(self.reduced),
+        };
+        lr as f32
+    }
+
+    /// Tells the schedule the validation error (or loss) after an epoch; only `plateau` listens.
+    pub fn observe(&mut self, error: f64) {
+        let Decay::Plateau { patience, gamma } = self.decay else { return };
+        if error < self.best_error * (1.0 - PLATEAU_THRESHOLD) {
+            self.best_error = error;
+            self.bad_epochs = 0;
+        } else {
+            self.bad_epochs += 1;
+        }
+        if self.bad_epochs > patience {
+            self.reduced *= gamma;
+            self.bad_epochs = 0;
+        }
+    }
+
+    /// `factor` times the initial rate, but not below the smallest (nor above the initial one on its account).
+    fn floor(&self, factor: f64) -> f64 {
+        (self.initial * factor).max(self.smallest.min(self.initial))
+    }
+}

@@ -1,0 +1,369 @@
+//! The loop: epochs of steps, evaluation, schedule, early stopping, the run's files. It prints nothing, names no
+//! device, and never waits for a step whose metrics it does not need yet.
+
+use super::batches::{Batches, Feed};
+use super::evaluate::{pass, send};
+use super::event::{Done, Ending, Epoch, Event, Observer, Start};
+use super::judge::Judge;
+use super::metrics::Totals;
+use super::options::{Options, check_recipe, hyper, schedule, transform};
+use super::progress::{Progress, percent};
+use super::run_folder::{RunFolder, Weights};
+use super::schedule::Schedule;
+use super::weights;
+use super::window::{Arrived, Entry, Windows};
+use crate::data::{Labels, Splits};
+use crate::error::{Error, Result};
+use crate::model::{Model, Spec};
+use crate::ops::Hyper;
+use crate::program::{Executor, Span};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What is trained, on what, and how.
+pub struct Task<'a> {
+    /// With the recipe that flags may have changed.
+    pub spec: &'a Spec,
+    /// Built from `spec` with [`Options::build_options`].
+    pub model: &'a Model,
+    pub data: &'a Splits,
+    pub options: &'a Options,
+    /// What to call the device in reports.
+    pub device: String,
+}
+
+/// Trains a model on an executor that already holds its initial values.
+pub struct Trainer<'a> {
+    task: Task<'a>,
+    executor: &'a mut dyn Executor,
+    folder: Option<RunFolder>,
+    observer: &'a mut dyn Observer,
+    stop: &'a AtomicBool,
+    feed: Feed,
+    schedule: Schedule,
+    steps_per_epoch: usize,
+    /// Updates so far.
+    step: usize,
+    /// Computations of gradients so far.
+    draw: usize,
+    judge: Judge,
+    started: Instant,
+}
+
+impl fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Task { spec, data, options, device, .. } = self;
+        f.debug_struct("Task")
+            .field("spec", &spec.name)
+            .field("data", &data.train.name)
+            .field("options", options)
+            .field("device", device)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Trainer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("task", &self.task)
+            .field("folder", &self.folder)
+            .field("step", &self.step)
+            .field("judge", &self.judge)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Trainer<'a> {
+    /// A trainer at step 0. Once `stop` is set it finishes its step, saves and returns.
+    pub fn new(
+        task: Task<'a>,
+        executor: &'a mut dyn Executor,
+        folder: Option<RunFolder>,
+        observer: &'a mut dyn Observer,
+        stop: &'a AtomicBool,
+    ) -> Result<Self> {
+        check_recipe(&task.spec.recipe)?;
+        let recipe = &task.spec.recipe;
+        if task.data.train.is_empty() {
+            return Err(Error::Usage(format!(
+                "data set {} has no samples to train on",
+                task.data.train.name
+            )));
+        }
+        let batches = task.data.train.len().div_ceil(task.model.batch);
+        let steps_per_epoch = batches.div_ceil(recipe.grad_accum_steps);
+        let feed = Feed {
+            batch: task.model.batch,
+            workers: task.options.workers,
+            seed: task.options.seed,
+            transform: transform(task.spec),
+        };
+        let schedule = schedule(recipe, steps_per_epoch)?;
+        let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
+        let judge = Judge::new(by_loss, recipe.patience);
+        Ok(Trainer {
+            executor,
+            folder,
+            observer,
+            stop,
+            feed,
+            schedule,
+            steps_per_epoch,
+            step: 0,
+            draw: 0,
+            judge,
+            started: Instant::now(),
+            task,
+        })
+    }
+
+    /// Trains to the end.
+    ///
+    /// A loss that is not a number is an error ([`Error::Verification`]); the weights of earlier epochs stay in the
+    /// run's folder.
+    pub fn run(mut self) -> Result<Done> {
+        self.started = Instant::now();
+        self.report(Event::Start(self.start()))?;
+        let recipe = &self.task.spec.recipe;
+        let mut ending = Ending::Complete;
+        for epoch in 0..recipe.epochs {
+            let began = Instant::now();
+            let progress = self.train_epoch(epoch)?;
+            let trained = began.elapsed().as_secs_f64();
+            let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
+            // An evaluation that was cut short is no result.
+            if self.stopped() {
+                self.save_interrupted(epoch)?;
+                ending = Ending::Interrupted;
+                break;
+            }
+            self.finish_epoch(epoch, began, trained, &progress, &validation)?;
+            if self.reached_limit() {
+                break;
+            }
+            if self.judge.gives_up() {
+                ending = Ending::EarlyStop;
+                break;
+            }
+        }
+        let done = self.done(ending);
+        self.report(Event::Done(done.clone()))?;
+        Ok(done)
+    }
+
+    /// The training part of an epoch.
+    fn train_epoch(&mut self, epoch: usize) -> Result<Progress> {
+        let (model, options) = (self.task.model, self.task.options);
+        let accumulate = self.task.spec.recipe.grad_accum_steps;
+        let mut batches = self.batches(epoch)?;
+        let mut windows = Windows::new(model.metrics, Model::SLOTS);
+        let mut progress = Progress::default();
+        for update in 0..self.steps_per_epoch {
+            let lr = self.schedule.lr(self.step);
+            let (members, rows) = self.group(update);
+            let common = Hyper {
+                loss_scale: (1.0 / rows as f64) as f32,
+                ..hyper(&self.task.spec.recipe, options.seed, self.step, lr)
+            };
+            for member in 0..members {
+                let batch = batches
+                    .next()
+                    .unwrap_or_else(|| Err(Error::Internal("the loader ended before the epoch".into())))?;
+                let slot = self.draw % Model::SLOTS;
+                let hyper = Hyper {
+                    rows: batch.rows as u32,
+                    slot: slot as u32,
+                    accumulate: u32::from(member > 0),
+                    draw: self.draw as u32,
+                    ..common
+                };
+                send(model, self.executor, &batch, &hyper)?;
+                let complete = member + 1 == members;
+                if accumulate == 1 {
+                    self.executor.run(Span::Train)?;
+                } else {
+                    self.executor.run(Span::Gradients)?;
+                    if complete {
+                        self.executor.run(Span::Update)?;
+                    }
+                }
+                self.draw += 1;
+                let close = complete && (self.step + 1).is_multiple_of(options.log_every.max(1));
+                let entry = Entry { step: self.step, slot, lr };
+                if let Some(arrived) = windows.push(self.executor, entry, close, batches.waited())? {
+                    self.take_in(epoch, arrived, &mut progress)?;
+                }
+            }
+            self.step += 1;
+            if self.stopped() || self.reached_limit() {
+                break;
+            }
+        }
+        while let Some(arrived) = windows.drain(self.executor, batches.waited())? {
+            self.take_in(epoch, arrived, &mut progress)?;
+        }
+        progress.data_wait = batches.waited().as_secs_f64();
+        Ok(progress)
+    }
+
+    fn batches(&self, epoch: usize) -> Result<Batches> {
+        let (train, options) = (&self.task.data.train, self.task.options);
+        if options.overfit_batch {
+            self.feed.repeat_first(train, self.steps_per_epoch * self.task.spec.recipe.grad_accum_steps)
+        } else {
+            Ok(self.feed.load(train, epoch, options.shuffles(), options.augments()))
+        }
+    }
+
+    /// Batches and samples of the epoch's update number `update`.
+    fn group(&self, update: usize) -> (usize, usize) {
+        let accumulate = self.task.spec.recipe.grad_accum_steps;
+        let (batch, samples) = (self.task.model.batch, self.task.data.train.len());
+        if self.task.options.overfit_batch {
+            return (accumulate, accumulate * batch.min(samples));
+        }
+        let rows = (accumulate * batch).min(samples - update * accumulate * batch);
+        (rows.div_ceil(batch), rows)
+    }
+
+    /// Adds records that have arrived, and reports at the end of every `log_every` updates.
+    fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
+        let lost = arrived.records.iter().find(|(_, record)| !record.is_finite());
+        if let Some((entry, record)) = lost {
+            return Err(self.diverged(epoch, entry, record));
+        }
+        match progress.add(epoch, &arrived) {
+            Some(step) => self.report(Event::Step(step)),
+            None => Ok(()),
+        }
+    }
+
+    fn diverged(&self, epoch: usize, entry: &Entry, record: &Totals) -> Error {
+        let kept = match &self.folder {
+            Some(folder) if epoch > 0 => {
+                format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
+            }
+            _ => String::new(),
+        };
+        Error::Verification(format!(
+            "training diverged: the loss is {} in epoch {epoch}, step {}, at lr {}; try a lower --lr or --clip-grad-norm{kept}",
+            record.loss(),
+            entry.step + 1,
+            entry.lr
+        ))
+    }
+
+    /// Schedule, files and report.
+    fn finish_epoch(
+        &mut self,
+        epoch: usize,
+        began: Instant,
+        trained: f64,
+        progress: &Progress,
+        validation: &Totals,
+    ) -> Result<()> {
+        self.schedule.observe(self.judge.error(validation, &progress.totals));
+        let improved = self.judge.observe(validation, &progress.totals);
+        let tensors = weights::collect(self.task.model, self.executor)?;
+        let weights_sha256 = weights::sha256(self.task.model, &tensors);
+        if let Some(folder) = &self.folder {
+            let metadata = self.metadata(epoch, Some(validation));
+            folder.save(Weights::Last, &tensors, &metadata)?;
+            if improved {
+                folder.save(Weights::Best, &tensors, &metadata)?;
+            }
+        }
+        self.report(Event::Epoch(Epoch {
+            epoch,
+            train_loss: progress.totals.loss(),
+            train_acc1: progress.totals.acc1(),
+            val_loss: validation.loss(),
+            acc1: validation.acc1(),
+            acc5: validation.acc5(),
+            lr: progress.lr,
+            seconds: began.elapsed().as_secs_f64(),
+            images_per_second: progress.totals.rows() as f64 / trained.max(f64::MIN_POSITIVE),
+            data_wait: percent(progress.data_wait, trained),
+            weights_sha256,
+            best: improved,
+        }))
+    }
+
+    fn evaluate(&mut self) -> Result<Totals> {
+        let data = self.task.data;
+        let batches = if self.task.options.overfit_batch {
+            self.feed.repeat_first(&data.train, 1)?
+        } else if data.val.is_empty() {
+            return Ok(Totals::default());
+        } else {
+            self.feed.in_order(&data.val)
+        };
+        pass(self.task.model, self.executor, batches, self.stop, &mut |_, _| Ok(()))
+    }
+
+    /// Writes the weights of an epoch that was cut short.
+    fn save_interrupted(&mut self, epoch: usize) -> Result<()> {
+        if let Some(folder) = &self.folder {
+            let tensors = weights::collect(self.task.model, self.executor)?;
+            folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
+        }
+        Ok(())
+    }
+
+    fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
+        let mut map = weights::metadata(self.task.spec, self.task.model, &self.task.data.train);
+        map.insert("epoch".into(), epoch.to_string());
+        map.insert("step".into(), self.step.to_string());
+        map.insert("seed".into(), self.task.options.seed.to_string());
+        if let Some(totals) = totals.filter(|t| t.rows() > 0) {
+            map.insert("val_acc1".into(), totals.acc1().to_string());
+            map.insert("val_acc5".into(), totals.acc5().to_string());
+            map.insert("val_loss".into(), totals.loss().to_string());
+        }
+        map
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn reached_limit(&self) -> bool {
+        self.task.options.max_steps.is_some_and(|most| self.step >= most)
+    }
+
+    fn start(&self) -> Start {
+        let Task { spec, model, data, device, .. } = &self.task;
+        Start {
+            model: spec.name.clone(),
+            device: device.clone(),
+            data: data.train.name.clone(),
+            parameters: model.parameter_count(),
+            memory_bytes: model.program.plan().bytes(),
+            epochs: spec.recipe.epochs,
+            steps_per_epoch: self.steps_per_epoch,
+            train_samples: data.train.len(),
+            val_samples: data.val.len(),
+            folder: self.folder.as_ref().map(|f| f.path().display().to_string()),
+        }
+    }
+
+    fn done(&self, ending: Ending) -> Done {
+        let which = if self.judge.has_best() { Weights::Best } else { Weights::Last };
+        Done {
+            ending,
+            steps: self.step,
+            best_acc1: self.judge.best_acc1(),
+            seconds: self.started.elapsed().as_secs_f64(),
+            weights: self.folder.as_ref().map(|f| f.weights_path(which).display().to_string()),
+        }
+    }
+
+    fn report(&mut self, event: Event) -> Result<()> {
+        if let Some(folder) = &mut self.folder {
+            folder.record(&event)?;
+        }
+        self.observer.event(&event)
+    }
+}

@@ -1,0 +1,151 @@
+//! Weights by name: out of an executor, into a file's tensors, back into an executor, and their fingerprint.
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::interchange::safetensors::{self, File};
+use crate::model::{BuildOptions, LayerOp, Model, Parameter, Spec};
+use crate::program::Executor;
+use crate::tensor::{Shape, Tensor};
+use std::collections::BTreeMap;
+
+/// Named tensors.
+pub type Named = Vec<(String, Tensor)>;
+
+/// All parameters, then the running statistics, in the model's order.
+pub fn collect(model: &Model, executor: &mut dyn Executor) -> Result<Named> {
+    let all: Vec<&Parameter> = model.parameters.iter().chain(&model.state).collect();
+    let mut tensors = Vec::with_capacity(all.len());
+    for parameter in all {
+        let values = executor.read(parameter.buffer)?;
+        tensors.push((parameter.name.clone(), Tensor::new(parameter.shape.clone(), values)?));
+    }
+    Ok(tensors)
+}
+
+/// SHA-256 over all parameters in name order as little-endian f32, in hexadecimal. Running statistics and whatever else
+/// `tensors` holds take no part.
+pub fn sha256(model: &Model, tensors: &[(String, Tensor)]) -> String {
+    let is_parameter = |name: &str| model.parameters.iter().any(|p| p.name == name);
+    let parameters: Vec<(String, &[f32])> = tensors
+        .iter()
+        .filter(|(name, _)| is_parameter(name))
+        .map(|(name, tensor)| (name.clone(), tensor.data()))
+        .collect();
+    safetensors::weights_sha256(&parameters)
+}
+
+/// Writes the values that `seed` gives to parameters, running statistics and the optimiser's state.
+pub fn initialise(model: &Model, executor: &mut dyn Executor, seed: u64) -> Result<()> {
+    for (buffer, values) in model.initial(seed)? {
+        executor.write(buffer, &values)?;
+    }
+    Ok(())
+}
+
+/// Writes the tensors of `file` into the parameters and running statistics of their names.
+///
+/// Tensors of the layer `replaced` (fine-tuning with other classes) are passed over: its parameters keep their
+/// values. All others must be there, with the right shapes, and no more than they.
+pub fn load(
+    model: &Model,
+    executor: &mut dyn Executor,
+    mut file: File,
+    replaced: Option<&str>,
+) -> Result<()> {
+    let is_fresh = |name: &str| replaced.is_some_and(|layer| belongs(name, layer));
+    file.tensors.retain(|name, _| !is_fresh(name));
+    let wanted: Vec<&Parameter> =
+        model.parameters.iter().chain(&model.state).filter(|p| !is_fresh(&p.name)).collect();
+    let expected: Vec<(String, Shape)> = wanted.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
+    let tensors = safetensors::match_tensors(file, &expected)?;
+    for (parameter, tensor) in wanted.iter().zip(&tensors) {
+        executor.write(parameter.buffer, tensor.data())?;
+    }
+    Ok(())
+}
+
+/// Whether the parameter `name` is one of `layer`'s own.
+fn belongs(name: &str, layer: &str) -> bool {
+    name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Gives the network's last layer with weights `classes` outputs, and returns that layer's name.
+pub fn replace_outputs(spec: &mut Spec, classes: usize) -> Result<String> {
+    for layer in spec.layers.iter_mut().rev() {
+        match &mut layer.op {
+            LayerOp::Linear { out_features, .. } => *out_features = classes,
+            LayerOp::Conv2d { out_channels, .. } => *out_channels = classes,
+            _ => continue,
+        }
+        return Ok(layer.name.clone());
+    }
+    Err(Error::Usage(format!("model {} has no layer whose outputs --num-classes could replace", spec.name)))
+}
+
+/// Outputs of the network's last layer.
+pub fn outputs(spec: &Spec) -> Result<usize> {
+    let smallest = BuildOptions { training: false, ..BuildOptions::new(1) };
+    Ok(Model::build(spec, &smallest)?.classes)
+}
+
+/// The network that a weights file belongs to: `model` (a name or path) if given, else the one that the file carries.
+/// It gets as many outputs as the file says, and the label smoothing of its training.
+pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
+    let note = |key: &str| file.metadata.get(key);
+    let mut spec = match (model, note("model")) {
+        (Some(model), _) => Spec::load(model)?,
+        (None, Some(text)) => Spec::parse(text, &format!("{} (its model)", file.path.display()))?,
+        (None, None) => {
+            let what = "does not say which network it belongs to; name it with --model";
+            return Err(Error::Usage(format!("{}: {what}", file.path.display())));
+        }
+    };
+    let number = |key: &str| note(key).and_then(|text| text.parse::<usize>().ok());
+    if let Some(classes) = number("num_classes").filter(|&n| n > 0)
+        && classes != outputs(&spec)?
+    {
+        replace_outputs(&mut spec, classes)?;
+    }
+    if let Some(smoothing) = note("label_smoothing").and_then(|text| text.parse().ok()) {
+        spec.recipe.label_smoothing = smoothing;
+    }
+    Ok(spec)
+}
+
+/// What stands in a weights file beside the tensors, as text: enough to use them without the run's folder.
+pub fn metadata(spec: &Spec, model: &Model, data: &Dataset) -> BTreeMap<String, String> {
+    let list = |values: &[f32]| serde_json::json!(values).to_string();
+    let mut map = BTreeMap::from([
+        ("format".to_string(), "pt".to_string()),
+        ("arch".into(), spec.name.clone()),
+        ("model".into(), spec.source.clone()),
+        ("num_classes".into(), model.classes.to_string()),
+        ("classes".into(), serde_json::json!(data.class_names).to_string()),
+        ("input_size".into(), serde_json::json!(spec.input).to_string()),
+        ("scale".into(), spec.preprocess.scale.to_string()),
+        ("mean".into(), list(&spec.preprocess.mean)),
+        ("std".into(), list(&spec.preprocess.std)),
+        ("label_smoothing".into(), spec.recipe.label_smoothing.to_string()),
+        ("data".into(), data.name.clone()),
+        ("engine".into(), "striate".into()),
+        ("engine_version".into(), env!("CARGO_PKG_VERSION").into()),
+    ]);
+    for (key, value) in [("resize", spec.preprocess.resize), ("crop", spec.preprocess.crop)] {
+        if let Some(value) = value {
+            map.insert(key.into(), value.to_string());
+        }
+    }
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::belongs;
+
+    #[test]
+    fn a_parameter_belongs_to_its_layer_and_not_to_one_with_a_longer_name() {
+        assert!(belongs("classifier.6.weight", "classifier.6"));
+        assert!(!belongs("classifier.61.weight", "classifier.6"));
+        assert!(!belongs("classifier.6", "classifier.6"));
+    }
+}

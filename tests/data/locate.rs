@@ -1,0 +1,95 @@
+//! Finding a data set by path or name, and the formats that are not read yet.
+
+use crate::{bytes, request};
+use std::process::Command;
+use striate::data::{Kind, Request, open};
+
+fn named(name: &str) -> Request {
+    Request {
+        path: Some(name.into()),
+        limit_train: Some(4),
+        limit_val: Some(4),
+        ..Request::new([1, 28, 28], 10)
+    }
+}
+
+#[test]
+fn a_missing_set_says_where_it_was_looked_for() {
+    let error = open(&named("no-such-set")).unwrap_err();
+    let message = error.to_string();
+    assert_eq!(error.exit_code(), 4);
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/data/no-such-set");
+    assert!(message.contains(" data/no-such-set,") && message.contains(sources), "{message}");
+    let message = open(&named("no/such/set")).unwrap_err().to_string();
+    assert_eq!(message, "no/such/set: no such file or folder");
+}
+
+/// The name of the variable under which `data_home_is_the_last_place` runs itself again.
+const AGAIN: &str = "STRIATE_TEST_DATA_HOME";
+
+#[test]
+fn data_home_is_the_last_place() {
+    if std::env::var_os(AGAIN).is_some() {
+        let request = Request { path: Some("mine".into()), ..Request::new([2, 1, 1], 2) };
+        assert_eq!(open(&request).unwrap().train.name, "mine");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    for (variable, folder) in [("XDG_DATA_HOME", "striate/mine"), ("HOME", ".local/share/striate/mine")] {
+        let place = home.path().join(variable).join(folder);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("train.csv"), "1,2,0\n3,4,1\n").unwrap();
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "locate::data_home_is_the_last_place"])
+            .env_remove("XDG_DATA_HOME")
+            .env(variable, home.path().join(variable))
+            .env(AGAIN, "1")
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert!(status.status.success() && output.contains("1 passed"), "{variable}: {output}");
+    }
+}
+
+#[test]
+fn a_name_and_a_path_open_the_same() {
+    let by_name = open(&named("fashion-mnist")).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/data/fashion-mnist");
+    let by_path = open(&named(folder)).unwrap();
+    assert_eq!(by_name.train, by_path.train);
+    assert_eq!(by_name.train.len(), 4);
+    assert!(open(&named("synthetic")).unwrap().train.name == "synthetic");
+}
+
+#[test]
+fn formats_without_a_reader_say_so() {
+    for kind in [Kind::ImageFolder, Kind::Cifar10, Kind::Cifar100, Kind::Packed] {
+        let error = open(&Request { kind, ..named("anywhere") }).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("not read by this version"), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let error = open(&request(folder.path(), [1, 1, 1], 2)).unwrap_err();
+    assert!(error.to_string().contains("train.safetensors or train.csv"), "{error}");
+    std::fs::create_dir_all(folder.path().join("train/cat")).unwrap();
+    let error = open(&request(folder.path(), [1, 1, 1], 2)).unwrap_err();
+    assert!(error.to_string().contains("image-folder is not read by this version"), "{error}");
+    let error = open(&Request { kind: Kind::Csv, ..Request::new([1, 1, 1], 2) }).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+}
+
+#[test]
+fn a_file_of_another_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture.bmp");
+    std::fs::write(&path, "BM").unwrap();
+    let error = open(&request(&path, [1, 1, 1], 2)).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(
+        error.to_string().contains("expected a folder, a .safetensors, a .csv or an IDX file"),
+        "{error}"
+    );
+    let splits =
+        open(&Request { kind: Kind::Synthetic, limit_train: Some(4), ..request(&path, [1, 2, 2], 2) });
+    assert_eq!(bytes(&splits.unwrap().train).len(), 16);
+}

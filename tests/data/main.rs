@@ -1,0 +1,62 @@
+//! Data sets: what is read is what the files say, damaged files are one clear line each, and batches do not
+//! depend on the number of threads.
+
+#[path = "../allocations/mod.rs"]
+mod allocations;
+mod csv;
+mod idx;
+mod loader;
+mod locate;
+mod shipped;
+mod split;
+mod synthetic;
+mod tensors;
+
+use std::path::Path;
+use striate::Error;
+use striate::data::{Dataset, Images, Kind, Labels, Request};
+
+/// A request for the data set at `path`.
+fn request(path: &Path, input: [usize; 3], outputs: usize) -> Request {
+    Request { path: Some(path.to_str().unwrap().into()), ..Request::new(input, outputs) }
+}
+
+fn bytes(dataset: &Dataset) -> &[u8] {
+    match &dataset.images {
+        Images::U8(values) => values,
+        Images::F32(_) => panic!("images of bytes expected"),
+    }
+}
+
+fn floats(dataset: &Dataset) -> &[f32] {
+    match &dataset.images {
+        Images::F32(values) => values,
+        Images::U8(_) => panic!("images of f32 expected"),
+    }
+}
+
+fn classes(dataset: &Dataset) -> &[u32] {
+    match &dataset.labels {
+        Labels::Classes(classes) => classes,
+        Labels::Values { .. } => panic!("classes expected"),
+    }
+}
+
+/// Bad data, said in one line that names a file of `folder`.
+fn assert_clear(error: &Error, folder: &Path, case: &str) {
+    let message = error.to_string();
+    assert_eq!(error.exit_code(), 4, "{case}: {message}");
+    assert!(message.starts_with(folder.to_str().unwrap()), "{case}: {message}");
+    assert!(!message.contains('\n'), "{case}: {message}");
+}
+
+#[test]
+fn kinds_are_named_and_a_wrong_name_gets_the_nearest() {
+    for (kind, name) in Kind::NAMES {
+        assert_eq!(name.parse::<Kind>().unwrap(), kind);
+        assert_eq!(kind.to_string(), name);
+    }
+    let error = "imagefolder".parse::<Kind>().unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("did you mean \"image-folder\"?"), "{error}");
+}

@@ -1,0 +1,160 @@
+//! Data sets in safetensors files, made with the reference implementation.
+
+use crate::{assert_clear, bytes, classes, floats, request};
+use safetensors::tensor::{Dtype, TensorView};
+use std::path::Path;
+use striate::data::{Labels, Splits, open};
+
+type Given<'a> = (&'a str, Dtype, &'a [usize], &'a [u8]);
+
+fn save(path: &Path, tensors: &[Given]) {
+    let views = tensors
+        .iter()
+        .map(|&(name, dtype, shape, data)| (name, TensorView::new(dtype, shape.to_vec(), data).unwrap()));
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+fn little_endian<const N: usize, T: Copy>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    values.iter().flat_map(|&value| bytes(value)).collect()
+}
+
+fn open_tensors(folder: &Path, tensors: &[Given], outputs: usize) -> striate::Result<Splits> {
+    let path = folder.join("set.safetensors");
+    save(&path, tensors);
+    let mut request = request(&path, [2, 1, 2], outputs);
+    request.val_split = Some(0.0);
+    open(&request)
+}
+
+const PIXELS: [u8; 8] = [0, 1, 2, 3, 4, 5, 6, 255];
+
+#[test]
+fn images_and_labels_of_every_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixels: Given = ("images", Dtype::U8, &[2, 2, 1, 2], &PIXELS);
+    let long = little_endian(&[1i64, 0], i64::to_le_bytes);
+    let int = little_endian(&[1i32, 0], i32::to_le_bytes);
+    for labels in [
+        ("labels", Dtype::I64, &[2][..], &long[..]),
+        ("labels", Dtype::I32, &[2], &int),
+        ("labels", Dtype::U8, &[2], &[1, 0]),
+    ] {
+        let splits = open_tensors(folder.path(), &[pixels, labels], 3).unwrap();
+        assert_eq!(bytes(&splits.train), PIXELS);
+        assert_eq!(classes(&splits.train), [1, 0]);
+        assert_eq!((splits.train.name.as_str(), splits.train.classes), ("set", 2));
+    }
+    let values: Vec<f32> = (0..8).map(|i| i as f32 * 0.5 - 1.0).collect();
+    let data = little_endian(&values, f32::to_le_bytes);
+    let rows = little_endian(&[0.25f32, 0.5, 0.75, 1.0], f32::to_le_bytes);
+    let splits = open_tensors(
+        folder.path(),
+        &[("images", Dtype::F32, &[2, 4], &data), ("labels", Dtype::F32, &[2, 2], &rows)],
+        2,
+    )
+    .unwrap();
+    assert_eq!(floats(&splits.train), values);
+    assert_eq!(splits.train.shape, [2, 1, 2], "four features are a picture of four numbers");
+    assert_eq!(splits.train.labels, Labels::Values { width: 2, values: vec![0.25, 0.5, 0.75, 1.0] });
+}
+
+#[test]
+fn a_folder_has_its_validation_samples_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Given = ("labels", Dtype::U8, &[2], &[1, 0]);
+    save(&folder.path().join("train.safetensors"), &[("images", Dtype::U8, &[2, 2, 1, 2], &PIXELS), labels]);
+    save(&folder.path().join("val.safetensors"), &[("images", Dtype::U8, &[2, 2, 1, 2], &[9; 8]), labels]);
+    let splits = open(&request(folder.path(), [2, 1, 2], 2)).unwrap();
+    assert_eq!((bytes(&splits.train), bytes(&splits.val)), (&PIXELS[..], &[9u8; 8][..]));
+
+    let rows = little_endian(&[0.0f32, 1.0, 1.0, 0.0], f32::to_le_bytes);
+    let values: Given = ("labels", Dtype::F32, &[2, 2], &rows);
+    save(&folder.path().join("val.safetensors"), &[("images", Dtype::U8, &[2, 2, 1, 2], &[9; 8]), values]);
+    let error = open(&request(folder.path(), [2, 1, 2], 2)).unwrap_err();
+    assert_clear(&error, folder.path(), "classes and values");
+}
+
+#[test]
+fn what_does_not_fit_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let images: Given = ("images", Dtype::U8, &[2, 2, 1, 2], &PIXELS);
+    let labels: Given = ("labels", Dtype::U8, &[2], &[1, 0]);
+    let nan = little_endian(&[0.0f32, 0.0, 0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0], f32::to_le_bytes);
+    let negative = little_endian(&[1i64, -1], i64::to_le_bytes);
+    let huge = little_endian(&[1i64, i64::from(u32::MAX)], i64::to_le_bytes);
+    let larger = little_endian(&[1i64, i64::MAX], i64::to_le_bytes);
+    let double = little_endian(&[0.0f64; 8], f64::to_le_bytes);
+    let row = little_endian(&[0.0f32, 1.0], f32::to_le_bytes);
+    let cases: [(&[Given], &str); 13] = [
+        (&[images], "expected tensors images and labels, found [images]"),
+        (&[], "expected tensors images and labels, found []"),
+        (
+            &[("images", Dtype::U8, &[8], &PIXELS), labels],
+            "images: expected [samples, channels, height, width]",
+        ),
+        (
+            &[("images", Dtype::U8, &[0, 2, 1, 2], &[]), labels],
+            "images: expected sizes above 0, found [0, 2, 1, 2]",
+        ),
+        (&[("images", Dtype::F64, &[2, 2, 1, 2], &double), labels], "images: expected F32 or U8, found F64"),
+        (
+            &[("images", Dtype::F32, &[2, 2, 1, 2], &nan), labels],
+            "images: image 1: expected finite numbers, found NaN",
+        ),
+        (&[images, ("labels", Dtype::U8, &[3], &[0, 1, 0])], "expected 2 labels, one per image, found 3"),
+        (&[images, ("labels", Dtype::U8, &[2, 1], &[0, 1])], "labels: expected I64, I32 or U8 [samples]"),
+        (&[images, ("labels", Dtype::I64, &[2], &negative)], "labels: label 1: expected a class, found -1"),
+        (
+            &[images, ("labels", Dtype::I64, &[2], &larger)],
+            "labels: label 1: expected a class, found 9223372036854775807",
+        ),
+        (&[images, ("labels", Dtype::I64, &[2], &huge)], "label 1: expected a class below 2"),
+        (
+            &[images, ("labels", Dtype::F32, &[2], &row)],
+            "expected 2 values per label (the model's outputs), found 1",
+        ),
+        (
+            &[("images", Dtype::U8, &[2, 1, 2, 2], &PIXELS), labels],
+            "expected images of 2x1x2 as the model takes them, found 1x2x2",
+        ),
+    ];
+    for (tensors, expected) in cases {
+        let error = open_tensors(folder.path(), tensors, 2).expect_err(expected);
+        assert_clear(&error, folder.path(), expected);
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn damaged_files_are_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.safetensors");
+    save(&path, &[("images", Dtype::U8, &[2, 2, 1, 2], &PIXELS), ("labels", Dtype::U8, &[2], &[1, 0])]);
+    let good = std::fs::read(&path).unwrap();
+    let mut damaged: Vec<Vec<u8>> = (0..good.len()).map(|cut| good[..cut].to_vec()).collect();
+    for length in [0, 1, 1 << 20, 1_000_000_000_000_000_000, u64::MAX] {
+        let mut wrong = good.clone();
+        wrong[..8].copy_from_slice(&length.to_le_bytes());
+        damaged.push(wrong);
+    }
+    let text = String::from_utf8_lossy(&good[8..good.len() - 10]).into_owned();
+    for (from, to) in [
+        ("[0,8]", "[0,7]"),
+        ("[8,10]", "[6,8]"),
+        ("[8,10]", "[8,99999999]"),
+        ("[2,2,1,2]", "[2,2,1,3]"),
+        ("[2,2,1,2]", "[-2,2,1,2]"),
+        ("\"labels\"", "\"images\""),
+    ] {
+        let header = text.replace(from, to);
+        assert_ne!(header, text, "{from}");
+        let length = (header.len() as u64).to_le_bytes();
+        damaged.push([&length[..], header.as_bytes(), &good[good.len() - 10..]].concat());
+    }
+    for (number, content) in damaged.iter().enumerate() {
+        std::fs::write(&path, content).unwrap();
+        let case = format!("damage {number}");
+        assert_clear(&open(&request(&path, [2, 1, 2], 2)).expect_err(&case), folder.path(), &case);
+    }
+    assert!(crate::allocations::largest() < 256 << 20, "an allocation of {}", crate::allocations::largest());
+}
