@@ -81,12 +81,17 @@ fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
 
 fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
+    let [phases_h, phases_w] =
+        [0, 1].map(|axis| if conv.dilation[axis] == 1 { conv.stride[axis] } else { 1 });
+    let pixels = conv.h_in.div_ceil(phases_h) * conv.w_in.div_ceil(phases_w);
+    let products = conv.groups * phases_h * phases_w;
     let mut kernels = Kernels::default();
     for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
-        let columns = part.count * conv.h_in * conv.w_in;
-        let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), columns, conv.groups, limits);
+        let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), part.count * pixels, products, limits);
+        let mut all = geometry(conv, part.count);
+        all.extend(constants([("phases_h", phases_h), ("phases_w", phases_w)]));
         let bindings = vec![part.bind(0, sizes[1]), Binding::operand(1), part.bind(2, sizes[0])];
-        kernels.dispatches.push(Dispatch { shader, constants: geometry(conv, part.count), bindings, groups });
+        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups });
     }
     Ok(kernels)
 }
