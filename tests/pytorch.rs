@@ -22,7 +22,9 @@ fn check_everything(device: &str, make: &Make<'_>) -> Vec<String> {
             let comparison = run(&fixture, &variant, make)
                 .unwrap_or_else(|error| panic!("{device}, {name}, {variant:?}: {error}"));
             println!("{device}: {name} ({}): {}", variant.name, comparison.summary());
-            faults.extend(comparison.faults().map(|fault| format!("{device}, {name}, {}: {fault}", variant.name)));
+            faults.extend(
+                comparison.faults().map(|fault| format!("{device}, {name}, {}: {fault}", variant.name)),
+            );
         }
     }
     faults
@@ -51,7 +53,8 @@ fn every_gpu_agrees_with_pytorch() {
     }
     let mut faults = Vec::new();
     for adapter in adapters {
-        let gpu = Gpu::open(&Choice::Index(adapter.index)).unwrap_or_else(|error| panic!("{adapter}: {error}"));
+        let gpu =
+            Gpu::open(&Choice::Index(adapter.index)).unwrap_or_else(|error| panic!("{adapter}: {error}"));
         faults.extend(check_everything(&adapter.name, &move |program| {
             Ok(Box::new(gpu::Executor::new(&gpu, program)?))
         }));
