@@ -1,13 +1,29 @@
 // dx from dy and w: every input pixel gathers from the outputs whose windows it lay in.
-// i: input channel of the group; j: image and input pixel; k: output channel of the group and tap; z: group.
+// i: input channel of the group; j: image and input pixel; k: output channel of the group and tap; z: group and phase.
+//
+// Under a stride s, input row h meets only the taps t with (h + pad - t) mod s = 0. So the rows with the same
+// (h + pad) mod s, a phase, need only every s-th tap, and the phases are products of their own; columns alike.
+
+// The stride, or 1 where a dilation mixes the phases.
+override phases_h: u32;
+override phases_w: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
+// Most rows, columns, and taps of a phase.
+override phase_rows: u32 = (h_in + phases_h - 1u) / phases_h;
+override phase_columns: u32 = (w_in + phases_w - 1u) / phases_w;
+override phase_pixels: u32 = phase_rows * phase_columns;
+override phase_taps_h: u32 = (kernel_h + phases_h - 1u) / phases_h;
+override phase_taps_w: u32 = (kernel_w + phases_w - 1u) / phases_w;
+override phase_taps: u32 = phase_taps_h * phase_taps_w;
+override phases: u32 = phases_h * phases_w;
+
 override rows: u32 = c_in_group;
-override columns: u32 = batch * pixels_in;
-override batches: u32 = c_in / c_in_group;
+override columns: u32 = batch * phase_pixels;
+override batches: u32 = c_in / c_in_group * phases;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 
@@ -19,26 +35,39 @@ struct Term {
 }
 
 fn depth(z: u32) -> u32 {
-    return c_out_group * taps;
+    return c_out_group * phase_taps;
 }
 
 fn row(z: u32, i: u32) -> Row {
-    return z * c_out_group * window + i * taps;
+    return z / phases * c_out_group * window + i * taps;
+}
+
+// Row or column number `index` of phase `phase`, counted from the padding's corner: the smallest number not below
+// `pad` with the remainder `phase`, and `index` strides on.
+fn in_phase(phase: u32, index: u32, pad: u32, count: u32) -> u32 {
+    return pad + (phase + count - pad % count) % count + index * count;
 }
 
 // offset: the image and group in dy; h, w: the input pixel, counted from the padding's corner.
 fn column(z: u32, j: u32) -> Column {
-    let pixel = j % pixels_in;
-    let image = (j / pixels_in * c_out + z * c_out_group) * pixels_out;
-    return Spot(image, pixel / w_in + pad_h, pixel % w_in + pad_w);
+    let pixel = j % phase_pixels;
+    let image = (j / phase_pixels * c_out + z / phases * c_out_group) * pixels_out;
+    return Spot(
+        image,
+        in_phase(z % phases / phases_w, pixel / phase_columns, pad_h, phases_h),
+        in_phase(z % phases_w, pixel % phase_columns, pad_w, phases_w),
+    );
 }
 
 fn term(z: u32, k: u32) -> Term {
-    let channel = k / taps;
-    let tap = k % taps;
+    let channel = k / phase_taps;
+    let tap_h = k % phase_taps / phase_taps_w * phases_h + z % phases / phases_w;
+    let tap_w = k % phase_taps_w * phases_w + z % phases_w;
+    // A phase may have fewer taps than another. One that does not exist lies far away from every output.
+    let exists = tap_h < kernel_h && tap_w < kernel_w;
     return Term(
-        channel * window + tap,
-        Spot(channel * pixels_out, tap / kernel_w * dilation_h, tap % kernel_w * dilation_w),
+        select(0u, channel * window + tap_h * kernel_w + tap_w, exists),
+        Spot(channel * pixels_out, select(0x80000000u, tap_h * dilation_h, exists), tap_w * dilation_w),
     );
 }
 
@@ -57,6 +86,12 @@ fn load_b(t: Term, at: Column) -> f32 {
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {
-    let channel = z * c_in_group + i;
-    dx[(j / pixels_in * c_in + channel) * pixels_in + j % pixels_in] = sum;
+    let at = column(z, j);
+    let h = at.h - pad_h;
+    let w = at.w - pad_w;
+    // A phase may have fewer rows or columns than another.
+    if h < h_in && w < w_in {
+        let channel = z / phases * c_in_group + i;
+        dx[(j / phase_pixels * c_in + channel) * pixels_in + h * w_in + w] = sum;
+    }
 }

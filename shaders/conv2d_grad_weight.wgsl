@@ -9,6 +9,8 @@ override piece_rows: u32;
 override pieces_per_image: u32;
 override first_piece: u32;
 override pieces: u32;
+// 1 if this dispatch goes on with the sums it finds: where not even the images of one piece can be bound at once.
+override accumulate: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
@@ -66,7 +68,18 @@ fn load_b(t: Term, at: Column) -> f32 {
     return select(0.0, x[select(0u, offset, inside)], inside);
 }
 
-fn store(z: u32, i: u32, j: u32, sum: f32) {
+fn place(z: u32, i: u32, j: u32) -> u32 {
     let piece = first_piece + z / groups;
-    dw[(piece * c_out + z % groups * c_out_group + i) * window + j] = sum;
+    return (piece * c_out + z % groups * c_out_group + i) * window + j;
+}
+
+fn start(z: u32, i: u32, j: u32) -> f32 {
+    if accumulate != 0u && i < rows && j < columns {
+        return dw[place(z, i, j)];
+    }
+    return 0.0;
+}
+
+fn store(z: u32, i: u32, j: u32, sum: f32) {
+    dw[place(z, i, j)] = sum;
 }

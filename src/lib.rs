@@ -32,7 +32,6 @@
 //! becomes steps; then either executor. `CONTRIBUTING.md` says which files a new operator touches.
 
 #![deny(unsafe_code)]
-#![warn(missing_debug_implementations)]
 
 pub mod cli;
 pub mod cpu;

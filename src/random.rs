@@ -7,21 +7,28 @@ const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// One block of Philox 4x32-10: four independent 32-bit words for `counter` under `key`.
-#[inline]
-pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    philox_lanes(counter.map(|word| [word]), key).map(|[word]| word)
+}
+
+/// `N` blocks side by side: word j of block i comes from lane i of the counter's words, and goes to lane i of the
+/// result's word j. Made so that a compiler can use vector instructions.
+#[inline(always)]
+pub fn philox_lanes<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for round in 0..10 {
         if round > 0 {
             key[0] = key[0].wrapping_add(WEYL[0]);
             key[1] = key[1].wrapping_add(WEYL[1]);
         }
-        let p0 = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
-        let p1 = u64::from(MULTIPLIER[1]) * u64::from(counter[2]);
-        counter = [
-            (p1 >> 32) as u32 ^ counter[1] ^ key[0],
-            p1 as u32,
-            (p0 >> 32) as u32 ^ counter[3] ^ key[1],
-            p0 as u32,
-        ];
+        let [c0, c1, c2, c3] = counter;
+        for i in 0..N {
+            let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0[i]);
+            let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2[i]);
+            counter[0][i] = (p1 >> 32) as u32 ^ c1[i] ^ key[0];
+            counter[1][i] = p1 as u32;
+            counter[2][i] = (p0 >> 32) as u32 ^ c3[i] ^ key[1];
+            counter[3][i] = p0 as u32;
+        }
     }
     counter
 }
@@ -136,6 +143,16 @@ mod tests {
             philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
+    }
+
+    #[test]
+    fn lanes_are_the_blocks_one_by_one() {
+        let counter: [[u32; 8]; 4] =
+            std::array::from_fn(|j| std::array::from_fn(|i| (7 * i + j) as u32 * 0x1357_9bdf));
+        let lanes = philox_lanes(counter, [11, 12]);
+        for i in 0..8 {
+            assert_eq!(lanes.map(|word| word[i]), philox(counter.map(|word| word[i]), [11, 12]), "block {i}");
+        }
     }
 
     #[test]

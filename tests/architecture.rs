@@ -55,8 +55,8 @@ fn code(source: &str) -> String {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else if rest.starts_with("'\"'") {
             3
-        } else if rest.starts_with("r#\"") {
-            rest[3..].find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
         } else if first == '"' {
             let mut escaped = false;
             let end = rest[1..].find(|c| {
@@ -141,9 +141,9 @@ fn paths(source: &str) -> Vec<Vec<String>> {
 fn faults(file: &Path, source: &str) -> Vec<String> {
     let parts: Vec<String> =
         file.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    // The program is the thin end of `cli`; `lib.rs` only lists the modules.
+    // The program (`main.rs` and its own module) is the thin end of `cli`; `lib.rs` only lists the modules.
     let module = match parts[0].as_str() {
-        "main" => "cli",
+        "main" | "headless" => "cli",
         "lib" => return Vec::new(),
         module => module,
     };

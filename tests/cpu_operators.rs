@@ -1,28 +1,13 @@
-//! The CPU executor against the f64 reference, case by case, on pools of 1, 2 and 4 threads: right, and the same bits.
+//! The CPU executor on pools of 1, 2 and 4 threads: every case of the table has the same bits.
 
 use rayon::ThreadPoolBuilder;
 use striate::cpu::Executor;
 use striate::ops::Access;
 use striate::program::{BufferId, Executor as _, Span};
 use striate::verify::cases::{Case, cases};
-use striate::verify::check;
 
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads").install(f)
-}
-
-#[test]
-fn every_case_agrees_with_the_reference() {
-    let mut faults = Vec::new();
-    for case in cases() {
-        let program = case.program().expect("a program");
-        let mut executor = Executor::new(program).expect("memory");
-        let outcome = check(&case, &mut executor).expect("a run");
-        if let Some(fault) = outcome.fault {
-            faults.push(format!("{} {}: {fault}", outcome.kernel, outcome.case));
-        }
-    }
-    assert!(faults.is_empty(), "{} cases are wrong:\n{}", faults.len(), faults.join("\n"));
 }
 
 /// The bits of every operand after a run.

@@ -57,11 +57,14 @@ fn every_kernel_agrees_on_a_minimal_adapter() {
     all_pass(&Restriction::minimal(), |_| true);
 }
 
+/// Every sixth case each, since a software adapter takes long to compile the large blocks. That all tiles give the
+/// same bits is tested in `gpu_executor`.
 #[test]
 fn products_agree_with_every_tile() {
-    for block in Block::ALL {
-        let tile = Some(Tile::Exactly(block));
-        all_pass(&Restriction { tile, ..Restriction::minimal() }, is_product);
+    for (number, block) in Block::ALL.into_iter().enumerate() {
+        let restriction = Restriction { tile: Some(Tile::Exactly(block)), ..Restriction::minimal() };
+        let product = std::cell::Cell::new(number);
+        all_pass(&restriction, |case| is_product(case) && product.replace(product.get() + 1) % 6 == 0);
     }
     all_pass(&Restriction { tile: Some(Tile::Registers), ..Restriction::default() }, is_product);
 }

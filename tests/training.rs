@@ -3,8 +3,10 @@
 
 mod training_support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate::Error;
+use striate::data::Splits;
 use striate::model::{Model, Optimizer, Scheduler};
 use striate::program::Executor;
 use striate::train::{Ending, Event, Options, RunFolder, Task, Trainer, Weights};
@@ -297,16 +299,12 @@ fn a_trace_holds_the_step_it_describes() {
 #[test]
 fn the_gpu_and_the_cpu_agree_on_the_first_ten_steps() {
     let Some(gpu) = training_support::gpu() else { return };
+    // SGD, because Adam divides by the size of each gradient: where that is nothing but rounding, two devices go
+    // different ways within a few steps, and both are right.
     let mut spec = striate::model::Spec::load("alexnet-mini").unwrap();
-    spec.recipe.batch_size = 16;
-    let mut text_data = training_support::pictures([1, 28, 28], 10, 160);
-    let data = striate::data::Splits {
-        val: std::sync::Arc::new(text_data.clone()),
-        train: std::sync::Arc::new({
-            text_data.name = "train".into();
-            text_data
-        }),
-    };
+    spec.recipe = striate::model::Recipe { batch_size: 16, ..striate::model::Recipe::default() };
+    let pictures = Arc::new(training_support::pictures([1, 28, 28], 10, 160));
+    let data = Splits { train: pictures.clone(), val: pictures };
     let options = Options { log_every: 1, max_steps: Some(10), ..Options::default() };
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut on_gpu = striate::gpu::Executor::new(&gpu, model.program.clone()).unwrap();
@@ -317,7 +315,7 @@ fn the_gpu_and_the_cpu_agree_on_the_first_ten_steps() {
     let (a, b) = (losses(&gpu_run), losses(&cpu_run));
     assert_eq!(a.len(), 10);
     for (step, (a, b)) in a.iter().zip(&b).enumerate() {
-        assert!((a - b).abs() < 1e-4 * b.abs(), "step {}: gpu {a}, cpu {b}", step + 1);
+        assert!((a - b).abs() < 5e-5 * b.abs(), "step {}: gpu {a}, cpu {b}", step + 1);
     }
     assert!(b[9] != b[0]);
     // And the device repeats itself bit for bit.

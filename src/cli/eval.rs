@@ -19,11 +19,12 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   striate eval --weights runs/alexnet-mini/best.safetensors
+  striate eval -m neuron               # one neuron with hand-set weights
   striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --confusion confusion.csv")]
 pub(crate) struct EvalArgs {
-    /// The weights to evaluate
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    /// The weights to evaluate [default with --model: the model file's initial values]
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    weights: Option<PathBuf>,
     /// A built-in network or a model file [default: the one the weights were trained with]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
@@ -41,9 +42,14 @@ pub(crate) struct EvalArgs {
 }
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
-    let file = safetensors::read(&args.weights)?;
-    let spec = train::spec_of(&file, args.model.as_deref())?;
-    let seed = args.seed.or_else(|| file.metadata.get("seed")?.parse().ok()).unwrap_or(0);
+    let file = args.weights.as_ref().map(safetensors::read).transpose()?;
+    let spec = match (&file, &args.model) {
+        (Some(file), name) => train::spec_of(file, name.as_deref())?,
+        (None, Some(name)) => Spec::load(name)?,
+        (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
+    };
+    let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
+    let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let data = args.source.open(&spec, seed)?;
     let samples = if data.val.is_empty() {
         let what = format!("data set {} has no validation samples; --val-split makes some", data.train.name);
@@ -60,7 +66,15 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let device = Device::open(&context.wish, &context.out)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
-    train::load(&model, executor.as_mut(), file, None)?;
+    match file {
+        Some(file) => train::load(&model, executor.as_mut(), file, None)?,
+        None => {
+            context.out.note(&format!("no --weights: the initial values of {}, seed {seed}", spec.name));
+            for (buffer, values) in model.initial(seed)? {
+                executor.write(buffer, &values)?;
+            }
+        }
+    }
     let feed =
         Feed { batch: model.batch, workers: args.source.workers(), seed, transform: train::transform(&spec) };
     let stop = stop::on_signal()?;

@@ -17,7 +17,8 @@ mod summary;
 mod trace;
 mod train;
 
-use crate::error::{Error, Result};
+use crate::error::Error;
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use output::Output;
 use std::ffi::OsString;
@@ -48,7 +49,7 @@ pub(crate) struct Common {
     version,
     about = "Trains convolutional networks on the GPU of any vendor",
     disable_help_subcommand = true,
-    infer_long_args = false
+    args_override_self = true
 )]
 struct Cli {
     #[command(flatten)]
@@ -94,10 +95,11 @@ striate trains convolutional networks. To begin:
 
 striate --help lists everything, striate <verb> --help explains one.";
 
-/// Runs the command line `arguments` (program name first) and returns the exit code.
+/// Runs the command line `arguments` (program name first) and returns the exit code. [`verdict`] says what to make of
+/// an error.
 ///
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let cli = Cli::parse_from(arguments);
     let Common { device, json, verbose, quiet, threads } = cli.common;
     start_log(verbose);
@@ -105,10 +107,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())
             .build_global()
-            .map_err(|e| Error::Usage(format!("--threads {threads}: {e}")))?;
+            .with_context(|| format!("--threads {threads}"))?;
     }
     let context = Context { wish: device, out: Output::new(json, quiet) };
-    match &cli.verb {
+    let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
@@ -118,7 +120,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Some(Verb::Bench(args)) => bench::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
-    }
+    };
+    Ok(code?)
 }
 
 /// Libraries below us warn about things that are none of the user's business, so by default only our own
@@ -135,10 +138,13 @@ fn start_log(verbose: u8) {
     let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
 }
 
-/// The exit code of `error`, and the line to print for it: none for a reader that has gone away.
-pub fn verdict(error: &Error) -> (u8, Option<String>) {
-    match error {
-        Error::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
-        _ => (error.exit_code(), Some(format!("error: {}", error.to_string().replace(['\n', '\r'], " ")))),
+/// The exit code of `error`, and the line to print for it: none for a reader that has gone away. What does not come
+/// from the library is a run-time failure, exit code 1.
+pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
+    let line = || Some(format!("error: {error:#}").replace(['\n', '\r'], " "));
+    match error.downcast_ref::<Error>() {
+        Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
+        Some(error) => (error.exit_code(), line()),
+        None => (1, line()),
     }
 }

@@ -3,11 +3,11 @@
 use super::parallel::CHUNK;
 use super::simd::vectorised;
 use crate::ops::{Dropout, Hyper};
-use crate::random::philox;
+use crate::random::philox_lanes;
 use rayon::prelude::*;
 
 /// Blocks of random numbers that are computed side by side, one to a vector lane.
-const BLOCKS: usize = 8;
+const BLOCKS: usize = 32;
 
 /// y = x times the mask over 1 - p; with dy and dx it is its own gradient.
 pub fn dropout(d: &Dropout, x: &[f32], hyper: &[f32], y: &mut [f32]) {
@@ -17,16 +17,17 @@ pub fn dropout(d: &Dropout, x: &[f32], hyper: &[f32], y: &mut [f32]) {
         let first = (chunk * CHUNK / 4) as u32;
         vectorised!(|| {
             for (group, (y, x)) in y.chunks_mut(4 * BLOCKS).zip(x.chunks(4 * BLOCKS)).enumerate() {
-                let mut words = [[0u32; BLOCKS]; 4];
-                for i in 0..BLOCKS {
-                    let block = first + (group * BLOCKS + i) as u32;
-                    let four = philox([block, hyper.draw, d.layer, 0], key);
-                    for (words, word) in words.iter_mut().zip(four) {
-                        words[i] = word;
-                    }
+                let block = first + (group * BLOCKS) as u32;
+                let blocks = std::array::from_fn(|i| block + i as u32);
+                let counter = [blocks, [hyper.draw; BLOCKS], [d.layer; BLOCKS], [0; BLOCKS]];
+                let words = philox_lanes(counter, key);
+                let mut ordered = [0u32; 4 * BLOCKS];
+                for (i, four) in ordered.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                    *four = [words[0][i], words[1][i], words[2][i], words[3][i]];
                 }
-                for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
-                    *y = if words[i % 4][i / 4] >= threshold { x * scale } else { 0.0 };
+                for ((y, &x), word) in y.iter_mut().zip(x).zip(ordered) {
+                    let scaled = x * scale;
+                    *y = if word >= threshold { scaled } else { 0.0 };
                 }
             }
         });

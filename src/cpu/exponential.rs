@@ -43,15 +43,16 @@ pub fn sigmoid(x: f32) -> f32 {
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let size = x.abs();
-    let large = (1.0 - 2.0 / (exp(2.0 * size) + 1.0)).copysign(x);
+    let large = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
     let z = x * x;
     let mut p = -5.704_988_6e-3f32;
     p = p * z + 2.063_908_8e-2;
     p = p * z - 5.373_971_6e-2;
     p = p * z + 1.333_144_2e-1;
     p = p * z - 3.333_328e-1;
-    let small = p * z * x + x;
-    if size < 0.625 { small } else { large }
+    let small = p * z * size + size;
+    let y = if size < 0.625 { small } else { large };
+    y.copysign(x)
 }
 
 #[cfg(test)]

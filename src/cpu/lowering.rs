@@ -204,8 +204,12 @@ fn copy_runs(source: &[f32], step: usize, target: &mut [f32], len: usize, runs: 
 /// the next run, or lies in the slack behind the last one.
 #[inline(always)]
 fn copy_vectors<const N: usize>(source: &[f32], step: usize, target: &mut [f32], len: usize, runs: usize) {
-    for run in 0..runs {
-        target[run * len..][..N].copy_from_slice(&source[run * step..][..N]);
+    debug_assert!(source.len() >= (runs - 1) * step + N);
+    let mut target = target;
+    for run in source.windows(N).step_by(step).take(runs) {
+        let (vectors, _) = target.split_at_mut(N);
+        vectors.copy_from_slice(run);
+        target = &mut target[len..];
     }
 }
 

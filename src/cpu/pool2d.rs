@@ -136,7 +136,7 @@ pub fn max_pool2d_backward(d: &Pool2d, index: &[f32], dy: &[f32], dx: &mut [f32]
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let sources = index.par_chunks(g.pictures * outputs).zip(dy.par_chunks(g.pictures * outputs));
     dx.par_chunks_mut(g.pictures * inputs).zip(sources).for_each(|(dx, (index, dy))| {
-        with_scratch([g.len], |[split]| {
+        with_scratch([g.len, g.windows.pitch()], |[split, line]| {
             vectorised!(|| {
                 let pictures = index.chunks_exact(outputs).zip(dy.chunks_exact(outputs));
                 for (dx, (index, dy)) in dx.chunks_exact_mut(inputs).zip(pictures) {
@@ -153,7 +153,8 @@ pub fn max_pool2d_backward(d: &Pool2d, index: &[f32], dy: &[f32], dx: &mut [f32]
                             }
                         }
                     }
-                    g.windows.join_rows(&split[..g.seen * g.windows.pitch()], g.windows.origin[0], dx);
+                    let rows = &split[..g.seen * g.windows.pitch()];
+                    g.windows.join_rows(rows, g.windows.origin[0], line, dx);
                 }
             })
         });
@@ -199,7 +200,7 @@ pub fn avg_pool2d_backward(d: &Pool2d, dy: &[f32], dx: &mut [f32]) {
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
     dx.par_chunks_mut(g.pictures * inputs).zip(dy.par_chunks(g.pictures * outputs)).for_each(|(dx, dy)| {
-        with_scratch([g.len, w_out], |[split, shares]| {
+        with_scratch([g.len, g.windows.pitch(), w_out], |[split, line, shares]| {
             vectorised!(|| {
                 for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {
                     split.fill(0.0);
@@ -217,7 +218,8 @@ pub fn avg_pool2d_backward(d: &Pool2d, dy: &[f32], dx: &mut [f32]) {
                             }
                         }
                     }
-                    g.windows.join_rows(&split[..g.seen * g.windows.pitch()], g.windows.origin[0], dx);
+                    let rows = &split[..g.seen * g.windows.pitch()];
+                    g.windows.join_rows(rows, g.windows.origin[0], line, dx);
                 }
             })
         });

@@ -101,7 +101,7 @@ fn adaptive(
     decayed: impl Fn(f32, f32) -> (f32, f32) + Sync,
 ) {
     let Hyper { momentum: beta1, beta2, eps, correction1, correction2, .. } = rates.hyper;
-    let (step, root, clip) = (rates.lr / correction1, correction2.sqrt(), rates.clip);
+    let (step, root, clip) = (rates.lr / correction1, 1.0 / correction2.sqrt(), rates.clip);
     let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
     w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(state).for_each(|((w, g), (m, v))| {
         vectorised!(|| {
@@ -109,7 +109,7 @@ fn adaptive(
                 let (weight, g) = decayed(*w, g * clip);
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v = beta2 * *v + (1.0 - beta2) * g * g;
-                *w = weight - step * *m / (v.sqrt() / root + eps);
+                *w = weight - step * *m / (v.sqrt() * root + eps);
             }
         });
     });

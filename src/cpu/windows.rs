@@ -108,25 +108,37 @@ impl Windows {
         }
     }
 
-    /// The reverse of `split_rows`: writes what lies in the picture to it, 0 where no window sees it.
+    /// The reverse of `split_rows`: writes what lies in the picture to it, 0 where no window sees it. `line` is
+    /// scratch memory for one row.
     #[inline(always)]
-    pub fn join_rows(&self, split: &[f32], first: isize, picture: &mut [f32]) {
+    pub fn join_rows(&self, split: &[f32], first: isize, line: &mut [f32], picture: &mut [f32]) {
         let (step, len) = (self.stride[1], self.phase_len());
+        // Columns low .. low + count of a row of windows lie in the picture, the first of them at `column`.
+        let low = self.origin[1].min(0).unsigned_abs().min(self.pitch());
+        let column = self.origin[1].max(0) as usize;
+        let count = (self.pitch() - low).min(self.w_in.saturating_sub(column));
         picture.fill(0.0);
-        for phase in 0..step {
-            let (low, high, column) = self.phase_range(phase);
-            for (row, line) in (first..).zip(split.chunks_exact(self.pitch())) {
-                if row < 0 || row >= self.h_in as isize || low == high {
-                    continue;
-                }
-                let line = &line[phase * len..][low..high];
-                let target = &mut picture[row as usize * self.w_in..][column..self.w_in];
-                if step == 1 {
-                    target[..line.len()].copy_from_slice(line);
-                } else {
-                    for (x, &v) in target.iter_mut().step_by(step).zip(line) {
-                        *x = v;
+        for (row, phases) in (first..).zip(split.chunks_exact(self.pitch())) {
+            if row < 0 || row >= self.h_in as isize {
+                continue;
+            }
+            let target = &mut picture[row as usize * self.w_in + column..][..count];
+            match step {
+                1 => target.copy_from_slice(&phases[low..low + count]),
+                2 => {
+                    let (pairs, _) = line.as_chunks_mut::<2>();
+                    for ((pair, &even), &odd) in pairs.iter_mut().zip(&phases[..len]).zip(&phases[len..]) {
+                        *pair = [even, odd];
                     }
+                    target.copy_from_slice(&line[low..low + count]);
+                }
+                _ => {
+                    for (phase, values) in phases.chunks_exact(len).enumerate() {
+                        for (v, &value) in line[phase..].iter_mut().step_by(step).zip(values) {
+                            *v = value;
+                        }
+                    }
+                    target.copy_from_slice(&line[low..low + count]);
                 }
             }
         }

@@ -148,6 +148,11 @@ impl Gpu {
         &self.0.limits
     }
 
+    /// How many pipelines this device has compiled; executors share them.
+    pub fn pipeline_count(&self) -> usize {
+        self.0.pipelines.count()
+    }
+
     /// The first error that this device reported outside of a call, if there was one.
     pub fn check(&self) -> Result<()> {
         self.0.fault.check()

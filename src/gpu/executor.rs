@@ -158,11 +158,15 @@ impl program::Executor for Executor {
 
 /// Puts the step in front of a message.
 fn at(step: &Step, error: Error) -> Error {
-    let place = format!("{} of {}", step.op.name(), step.label);
+    let name = step.op.name();
+    let placed = |text: String| {
+        let text = text.strip_prefix(name).map_or(text.as_str(), |rest| rest.trim_start_matches(": "));
+        format!("{name} of {}: {text}", step.label)
+    };
     match error {
-        Error::Memory(text) => Error::Memory(format!("{place}: {text}")),
-        Error::Device(text) => Error::Device(format!("{place}: {text}")),
-        Error::Internal(text) => Error::Internal(format!("{place}: {text}")),
+        Error::Memory(text) => Error::Memory(placed(text)),
+        Error::Device(text) => Error::Device(placed(text)),
+        Error::Internal(text) => Error::Internal(placed(text)),
         other => other,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::device::Gpu;
 use super::executor::{Executor, Recording};
+use super::kernels::{Dispatch, NOOP};
 use super::pipeline::Scope;
 use crate::error::{Error, Result};
 use crate::program::Span;
@@ -29,6 +30,44 @@ impl Executor {
         }
         Ok(durations)
     }
+}
+
+impl Gpu {
+    /// Runs `count` dispatches that do nothing, one after the other in one submission, and waits for them. What
+    /// that takes is the floor under the time of any program with as many dispatches.
+    pub fn noop(&self, count: usize) -> Result<()> {
+        pollster::block_on(noop(self, count))
+    }
+}
+
+async fn noop(gpu: &Gpu, count: usize) -> Result<()> {
+    let dispatch = Dispatch { shader: NOOP, constants: Vec::new(), bindings: Vec::new(), groups: [1, 1, 1] };
+    let pipeline = gpu.pipelines().get(gpu, &dispatch).await?;
+    let scope = Scope::new(gpu.device());
+    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("noop"),
+        size: 16,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("noop"),
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],
+    });
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    pass.set_pipeline(&pipeline);
+    pass.set_bind_group(0, &bind_group, &[]);
+    (0..count).for_each(|_| pass.dispatch_workgroups(1, 1, 1));
+    drop(pass);
+    gpu.queue().submit([encoder.finish()]);
+    let polled = gpu.device().poll(wgpu::PollType::wait_indefinitely());
+    if let Some(error) = scope.error().await {
+        return Err(Error::Device(format!("empty dispatches: {error}")));
+    }
+    gpu.check()?;
+    polled.map(|_| ()).map_err(|e| Error::Device(format!("waiting for the device: {e}")))
 }
 
 async fn time(gpu: &Gpu, steps: &[&Recording]) -> Result<Vec<Duration>> {

@@ -7,7 +7,7 @@ use super::{Describe, Hyper, Op, Operand};
 ///
 /// With N = rows * inner (`Hyper::rows`: rows that only pad the last batch take no part):
 /// * stats: mean and *biased* variance per channel; running = (1 - momentum) running + momentum * statistic, the
-///   running variance with the unbiased one (N - 1), as in PyTorch.
+///   running variance with the unbiased one (N - 1, at least 1), as in PyTorch.
 /// * forward: y = (x - mean) / sqrt(var + eps) * w + b, for all rows of the batch.
 /// * grad_parameters: with s = 1 / sqrt(var + eps): dw = sum dy (x - mean) s, db = sum dy. Also `coefficients`,
 ///   `[4, channels]`: rows a = w s, b = -a s dw / N, c = -a db / N, and mean.

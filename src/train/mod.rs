@@ -5,8 +5,10 @@
 mod batches;
 mod evaluate;
 mod event;
+mod judge;
 mod metrics;
 mod options;
+mod progress;
 mod run_folder;
 mod schedule;
 mod trace;

@@ -73,7 +73,7 @@ impl RunFolder {
         tensors: &[(String, Tensor)],
         metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
-        safetensors::write(&self.weights_path(which), tensors, metadata)
+        safetensors::write(self.weights_path(which), tensors, metadata)
     }
 
     /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`.

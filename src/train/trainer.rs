@@ -3,9 +3,11 @@
 
 use super::batches::{Batches, Feed};
 use super::evaluate::{pass, send};
-use super::event::{Done, Ending, Epoch, Event, Observer, Start, Step};
+use super::event::{Done, Ending, Epoch, Event, Observer, Start};
+use super::judge::Judge;
 use super::metrics::Totals;
 use super::options::{Options, check_recipe, hyper, schedule, transform};
+use super::progress::{Progress, percent};
 use super::run_folder::{RunFolder, Weights};
 use super::schedule::Schedule;
 use super::weights;
@@ -16,6 +18,7 @@ use crate::model::{Model, Spec};
 use crate::ops::Hyper;
 use crate::program::{Executor, Span};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -45,32 +48,31 @@ pub struct Trainer<'a> {
     step: usize,
     /// Computations of gradients so far.
     draw: usize,
-    best: Option<Best>,
-    bad_epochs: usize,
+    judge: Judge,
     started: Instant,
 }
 
-/// The best epoch so far.
-#[derive(Clone, Copy, Debug)]
-struct Best {
-    acc1: f64,
-    /// What early stopping and the choice of the best go by: top-1 error, or a loss.
-    error: f64,
-    loss: f64,
+impl fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Task { spec, data, options, device, .. } = self;
+        f.debug_struct("Task")
+            .field("spec", &spec.name)
+            .field("data", &data.train.name)
+            .field("options", options)
+            .field("device", device)
+            .finish_non_exhaustive()
+    }
 }
 
-/// Sums over the training part of an epoch.
-#[derive(Default)]
-struct Progress {
-    totals: Totals,
-    /// Since the last report.
-    recent: Totals,
-    recent_seconds: f64,
-    recent_wait: f64,
-    /// Of the last report, in case the clock is too coarse for the next one.
-    images_per_second: f64,
-    lr: f32,
-    data_wait: f64,
+impl fmt::Debug for Trainer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("task", &self.task)
+            .field("folder", &self.folder)
+            .field("step", &self.step)
+            .field("judge", &self.judge)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Trainer<'a> {
@@ -99,6 +101,8 @@ impl<'a> Trainer<'a> {
             transform: transform(task.spec),
         };
         let schedule = schedule(recipe, steps_per_epoch)?;
+        let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
+        let judge = Judge::new(by_loss, recipe.patience);
         Ok(Trainer {
             executor,
             folder,
@@ -109,8 +113,7 @@ impl<'a> Trainer<'a> {
             steps_per_epoch,
             step: 0,
             draw: 0,
-            best: None,
-            bad_epochs: 0,
+            judge,
             started: Instant::now(),
             task,
         })
@@ -129,21 +132,18 @@ impl<'a> Trainer<'a> {
             let began = Instant::now();
             let progress = self.train_epoch(epoch)?;
             let trained = began.elapsed().as_secs_f64();
+            let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
+            // An evaluation that was cut short is no result.
             if self.stopped() {
                 self.save_interrupted(epoch)?;
                 ending = Ending::Interrupted;
                 break;
             }
-            let improved = self.finish_epoch(epoch, began, trained, &progress)?;
-            if self.stopped() {
-                ending = Ending::Interrupted;
-                break;
-            }
+            self.finish_epoch(epoch, began, trained, &progress, &validation)?;
             if self.reached_limit() {
                 break;
             }
-            self.bad_epochs = if improved { 0 } else { self.bad_epochs + 1 };
-            if recipe.patience.is_some_and(|patience| self.bad_epochs >= patience.max(1)) {
+            if self.judge.gives_up() {
                 ending = Ending::EarlyStop;
                 break;
             }
@@ -230,32 +230,14 @@ impl<'a> Trainer<'a> {
 
     /// Adds records that have arrived, and reports at the end of every `log_every` updates.
     fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
-        progress.recent_seconds += arrived.seconds;
-        progress.recent_wait += arrived.data_wait;
-        for (entry, record) in &arrived.records {
-            if !record.is_finite() {
-                return Err(self.diverged(epoch, entry, record));
-            }
-            progress.totals.add(record);
-            progress.recent.add(record);
-            progress.lr = entry.lr;
+        let lost = arrived.records.iter().find(|(_, record)| !record.is_finite());
+        if let Some((entry, record)) = lost {
+            return Err(self.diverged(epoch, entry, record));
         }
-        let Some((last, _)) = arrived.records.last().filter(|_| arrived.closed) else { return Ok(()) };
-        let recent = std::mem::take(&mut progress.recent);
-        let seconds = std::mem::take(&mut progress.recent_seconds);
-        let waited = std::mem::take(&mut progress.recent_wait);
-        if seconds > 0.0 {
-            progress.images_per_second = recent.rows() as f64 / seconds;
+        match progress.add(epoch, &arrived) {
+            Some(step) => self.report(Event::Step(step)),
+            None => Ok(()),
         }
-        self.report(Event::Step(Step {
-            epoch,
-            step: last.step + 1,
-            loss: recent.loss(),
-            acc1: recent.acc1(),
-            lr: last.lr,
-            images_per_second: progress.images_per_second,
-            data_wait: percent(waited, seconds),
-        }))
     }
 
     fn diverged(&self, epoch: usize, entry: &Entry, record: &Totals) -> Error {
@@ -273,29 +255,21 @@ impl<'a> Trainer<'a> {
         ))
     }
 
-    /// Evaluation, schedule, files and report. Whether the epoch is the best so far.
+    /// Schedule, files and report.
     fn finish_epoch(
         &mut self,
         epoch: usize,
         began: Instant,
         trained: f64,
         progress: &Progress,
-    ) -> Result<bool> {
-        let totals = self.evaluate()?;
-        let error = match () {
-            () if totals.rows() == 0 => progress.totals.loss(),
-            () if self.judged_by_loss() => totals.loss(),
-            () => 100.0 - totals.acc1(),
-        };
-        self.schedule.observe(error);
-        let improved = self.is_better(&totals, error);
-        if improved {
-            self.best = Some(Best { acc1: totals.acc1(), error, loss: totals.loss() });
-        }
+        validation: &Totals,
+    ) -> Result<()> {
+        self.schedule.observe(self.judge.error(validation, &progress.totals));
+        let improved = self.judge.observe(validation, &progress.totals);
         let tensors = weights::collect(self.task.model, self.executor)?;
         let weights_sha256 = weights::sha256(self.task.model, &tensors);
         if let Some(folder) = &self.folder {
-            let metadata = self.metadata(epoch, Some(&totals));
+            let metadata = self.metadata(epoch, Some(validation));
             folder.save(Weights::Last, &tensors, &metadata)?;
             if improved {
                 folder.save(Weights::Best, &tensors, &metadata)?;
@@ -305,17 +279,16 @@ impl<'a> Trainer<'a> {
             epoch,
             train_loss: progress.totals.loss(),
             train_acc1: progress.totals.acc1(),
-            val_loss: totals.loss(),
-            acc1: totals.acc1(),
-            acc5: totals.acc5(),
+            val_loss: validation.loss(),
+            acc1: validation.acc1(),
+            acc5: validation.acc5(),
             lr: progress.lr,
             seconds: began.elapsed().as_secs_f64(),
             images_per_second: progress.totals.rows() as f64 / trained.max(f64::MIN_POSITIVE),
             data_wait: percent(progress.data_wait, trained),
             weights_sha256,
             best: improved,
-        }))?;
-        Ok(improved)
+        }))
     }
 
     fn evaluate(&mut self) -> Result<Totals> {
@@ -327,19 +300,7 @@ impl<'a> Trainer<'a> {
         } else {
             self.feed.in_order(&data.val)
         };
-        // Not cut short by `stop`: a result over part of the set would look like one over all of it.
-        let never = AtomicBool::new(false);
-        pass(self.task.model, self.executor, batches, &never, &mut |_, _| Ok(()))
-    }
-
-    /// Regression has no accuracy to speak of.
-    fn judged_by_loss(&self) -> bool {
-        matches!(self.task.data.train.labels, Labels::Values { .. })
-    }
-
-    /// A lower error, or the same error at a lower loss.
-    fn is_better(&self, totals: &Totals, error: f64) -> bool {
-        self.best.is_none_or(|best| error < best.error || (error == best.error && totals.loss() < best.loss))
+        pass(self.task.model, self.executor, batches, self.stop, &mut |_, _| Ok(()))
     }
 
     /// Writes the weights of an epoch that was cut short.
@@ -389,11 +350,11 @@ impl<'a> Trainer<'a> {
     }
 
     fn done(&self, ending: Ending) -> Done {
-        let which = if self.best.is_some() { Weights::Best } else { Weights::Last };
+        let which = if self.judge.has_best() { Weights::Best } else { Weights::Last };
         Done {
             ending,
             steps: self.step,
-            best_acc1: self.best.map_or(f64::NAN, |best| best.acc1),
+            best_acc1: self.judge.best_acc1(),
             seconds: self.started.elapsed().as_secs_f64(),
             weights: self.folder.as_ref().map(|f| f.weights_path(which).display().to_string()),
         }
@@ -405,8 +366,4 @@ impl<'a> Trainer<'a> {
         }
         self.observer.event(&event)
     }
-}
-
-fn percent(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { (100.0 * part / whole).min(100.0) } else { 0.0 }
 }

@@ -149,7 +149,7 @@ fn batch_norm_stats(
         old.iter().zip(new).map(|(o, n)| (1.0 - momentum) * o.abs() + momentum * factor * n).collect()
     };
     let running_mean = mix(&running[2], &of_mean, 1.0);
-    let running_var = mix(&running[3], var, count / (count - 1.0));
+    let running_var = mix(&running[3], var, count / (count - 1.0).max(1.0));
     vec![of_mean, var.clone(), running_mean, running_var]
 }
 

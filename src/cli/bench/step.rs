@@ -215,7 +215,7 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
     for r in results {
         context.out.line(&format!(
             "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>8.3}",
-            r.device,
+            r.device.chars().take(34).collect::<String>(),
             r.train.median * 1e3,
             r.train.fastest * 1e3,
             model.batch as f64 / r.train.median,

@@ -28,7 +28,8 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let images = (PIECE / inner).clamp(1, batch.max(1));
     let pieces = batch.div_ceil(images);
     let mut kernels = Kernels::default();
-    for part in cut(op, pieces, &[images * image], limits)? {
+    let each = op.flops() / pieces.max(1) as u64;
+    for part in cut(op, pieces, each, &[images * image], limits)? {
         let first = part.first * images;
         let count = (part.count * images).min(batch - first);
         let dy = if part.count == pieces {

@@ -9,7 +9,7 @@ use crate::ops::{Conv2d, Op};
 
 const FORWARD: Product = product!("conv2d_forward", "conv2d", "relu", "gemm_zero");
 const GRAD_INPUT: Product = product!("conv2d_grad_input", "conv2d", "gemm_zero");
-const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_zero");
+const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d");
 pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
@@ -24,6 +24,11 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
 /// Elements of one image of x and of y.
 fn image_sizes(conv: &Conv2d) -> [usize; 2] {
     [conv.c_in * conv.h_in * conv.w_in, conv.c_out * conv.h_out() * conv.w_out()]
+}
+
+/// Operations for one image.
+fn image_flops(op: &Op, conv: &Conv2d) -> u64 {
+    op.flops() / conv.batch.max(1) as u64
 }
 
 /// The overrides of `conv2d.wgsl`, for `batch` images.
@@ -59,7 +64,7 @@ fn geometry(conv: &Conv2d, batch: usize) -> Vec<(&'static str, f64)> {
 fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
     let mut kernels = Kernels::default();
-    for part in cut(op, conv.batch, &sizes, limits)? {
+    for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
         let columns = part.count * conv.h_out() * conv.w_out();
         let (shader, groups) = FORWARD.plan(conv.c_out_group(), columns, conv.groups, limits);
         let mut constants = geometry(conv, part.count);
@@ -76,12 +81,17 @@ fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
 
 fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
+    let [phases_h, phases_w] =
+        [0, 1].map(|axis| if conv.dilation[axis] == 1 { conv.stride[axis] } else { 1 });
+    let pixels = conv.h_in.div_ceil(phases_h) * conv.w_in.div_ceil(phases_w);
+    let products = conv.groups * phases_h * phases_w;
     let mut kernels = Kernels::default();
-    for part in cut(op, conv.batch, &sizes, limits)? {
-        let columns = part.count * conv.h_in * conv.w_in;
-        let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), columns, conv.groups, limits);
+    for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
+        let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), part.count * pixels, products, limits);
+        let mut all = geometry(conv, part.count);
+        all.extend(constants([("phases_h", phases_h), ("phases_w", phases_w)]));
         let bindings = vec![part.bind(0, sizes[1]), Binding::operand(1), part.bind(2, sizes[0])];
-        kernels.dispatches.push(Dispatch { shader, constants: geometry(conv, part.count), bindings, groups });
+        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups });
     }
     Ok(kernels)
 }
@@ -126,28 +136,69 @@ impl Pieces {
     }
 }
 
+/// The images of one dispatch of grad_weight.
+struct Part {
+    /// Number of the first set, and how many sets.
+    sets: [usize; 2],
+    /// Number of the first image, and how many images.
+    images: [usize; 2],
+    /// Whether these images only go on with the sums of their set.
+    accumulate: bool,
+}
+
+/// Dispatches that treat whole sets if one set can be bound and done at once, else some images of a set at a time.
+fn parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<Part>> {
+    let sizes = image_sizes(conv);
+    let set = sizes.map(|image| image * pieces.images);
+    let flops = image_flops(op, conv) * pieces.images as u64;
+    let by_sets = cut(op, pieces.sets, flops, &set, limits);
+    // Images can be bound one by one only if every set begins where a binding may.
+    let divisible = pieces.images > 1 && set.iter().all(|size| size % limits.align == 0);
+    if !divisible || (by_sets.is_ok() && flops <= limits.work) {
+        let whole = |slice: &Slice| {
+            let first = slice.first * pieces.images;
+            let images = (slice.count * pieces.images).min(conv.batch - first);
+            Part { sets: [slice.first, slice.count], images: [first, images], accumulate: false }
+        };
+        return Ok(by_sets?.iter().map(whole).collect());
+    }
+    let mut parts = Vec::new();
+    for number in 0..pieces.sets {
+        let first = number * pieces.images;
+        let count = pieces.images.min(conv.batch - first);
+        for slice in cut(op, count, image_flops(op, conv), &sizes, limits)? {
+            let images = [first + slice.first, slice.count];
+            parts.push(Part { sets: [number, 1], images, accumulate: slice.first > 0 });
+        }
+    }
+    Ok(parts)
+}
+
 fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let pieces = Pieces::of(conv);
     let sizes = image_sizes(conv);
     let size = conv.c_out * conv.depth();
     let several = pieces.count() > 1;
     let mut kernels = Kernels::default();
-    for part in cut(op, pieces.sets, &sizes.map(|image| image * pieces.images), limits)? {
-        let first_image = part.first * pieces.images;
-        let images = (part.count * pieces.images).min(conv.batch - first_image);
-        let bind = |operand: usize, image: usize| {
-            whole_or(part, pieces.sets, operand, first_image * image, images * image)
+    for Part { sets, images, accumulate } in parts(op, conv, &pieces, limits)? {
+        let bind = |operand: usize, size: usize| {
+            if images[1] == conv.batch {
+                Binding::operand(operand)
+            } else {
+                Binding::slice(operand, images[0] * size, images[1] * size)
+            }
         };
-        let count = part.count * pieces.per_image;
+        let count = sets[1] * pieces.per_image;
         let (shader, groups) =
             GRAD_WEIGHT.plan(conv.c_out_group(), conv.depth(), count * conv.groups, limits);
-        let mut all = geometry(conv, images);
+        let mut all = geometry(conv, images[1]);
         all.extend(constants([
             ("images", pieces.images),
             ("piece_rows", pieces.rows),
             ("pieces_per_image", pieces.per_image),
-            ("first_piece", part.first * pieces.per_image),
+            ("first_piece", sets[0] * pieces.per_image),
             ("pieces", count),
+            ("accumulate", usize::from(accumulate)),
         ]));
         let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
         let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
@@ -160,13 +211,70 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     Ok(kernels)
 }
 
-/// The binding of a part that consists of whole sets of images, the last of which may be smaller.
-fn whole_or(part: Slice, sets: usize, operand: usize, first: usize, len: usize) -> Binding {
-    if part.count == sets { Binding::operand(operand) } else { Binding::slice(operand, first, len) }
-}
-
 /// Adds up the `pieces` times `len` partial sums of scratch buffer 0 into `operand`.
 pub(super) fn sum_partials(pieces: usize, len: usize, operand: usize, limits: &Limits) -> Dispatch {
     let bindings = vec![Binding::scratch(0), Binding::operand(operand)];
     elements(SUM_PARTIALS, len, constants([("pieces", pieces)]), bindings, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv(batch: usize, c_in: usize, size: usize, c_out: usize, kernel: usize) -> Conv2d {
+        Conv2d {
+            batch,
+            c_in,
+            h_in: size,
+            w_in: size,
+            c_out,
+            kernel: [kernel, kernel],
+            stride: [1, 1],
+            pad: [0; 4],
+            dilation: [1, 1],
+            groups: 1,
+            bias: false,
+            relu: false,
+        }
+    }
+
+    #[test]
+    fn pieces_cover_every_row_of_every_image_once() {
+        let shapes = [
+            (128, 64, 31, 192, 5),
+            (1, 3, 224, 64, 3),
+            (7, 3, 50, 8, 3),
+            (300, 1, 28, 6, 5),
+            (2, 8, 9, 8, 3),
+        ];
+        for (batch, c_in, size, c_out, kernel) in shapes {
+            let conv = conv(batch, c_in, size, c_out, kernel);
+            let pieces = Pieces::of(&conv);
+            let mut seen = vec![0; batch * conv.h_out()];
+            for piece in 0..pieces.count() {
+                // As depth() and term() of conv2d_grad_weight.wgsl.
+                let first_image = piece / pieces.per_image * pieces.images;
+                let first_row = piece % pieces.per_image * pieces.rows;
+                let images = pieces.images.min(batch - first_image);
+                let rows = pieces.rows.min(conv.h_out() - first_row);
+                for line in 0..images * rows {
+                    let image = first_image + line / pieces.rows;
+                    seen[image * conv.h_out() + first_row + line % pieces.rows] += 1;
+                }
+            }
+            assert!(seen.iter().all(|&times| times == 1), "{conv:?} {pieces:?}");
+            assert!(pieces.images == 1 || pieces.per_image == 1);
+        }
+    }
+
+    #[test]
+    fn the_cut_of_a_sum_does_not_depend_on_the_adapter() {
+        let conv = conv(64, 16, 16, 32, 3);
+        let op = Op::Conv2dGradWeight(conv);
+        let whole = kernels(&op, &Limits::default()).unwrap();
+        let cut = kernels(&op, &Limits { binding: 40_000, work: 1_000_000, ..Limits::default() }).unwrap();
+        assert!(cut.dispatches.len() > whole.dispatches.len());
+        assert_eq!(whole.scratch, cut.scratch);
+        assert!(whole.scratch[0] > conv.c_out * conv.depth(), "this sum has several pieces");
+    }
 }

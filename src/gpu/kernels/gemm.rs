@@ -98,12 +98,11 @@ fn best(rows: usize, columns: usize, batches: usize) -> Block {
     best
 }
 
-/// Cuts `items`, each with `sizes` elements of the operands that are cut, so that every part can be bound and has
-/// about `Limits::work` operations at most. Where the alignment of bindings does not allow parts as small as that,
-/// they are as small as it allows.
-pub(super) fn cut(op: &Op, items: usize, sizes: &[usize], limits: &Limits) -> Result<Vec<Slice>> {
-    let each = (op.flops() / items.max(1) as u64).max(1);
-    let most = usize::try_from(limits.work / each).unwrap_or(usize::MAX).max(1);
+/// Cuts `items`, each with `flops` operations and `sizes` elements of the operands that are cut, so that every part
+/// can be bound and has about `Limits::work` operations at most. Where the alignment of bindings does not allow
+/// parts as small as that, they are as small as it allows.
+pub(super) fn cut(op: &Op, items: usize, flops: u64, sizes: &[usize], limits: &Limits) -> Result<Vec<Slice>> {
+    let most = usize::try_from(limits.work / flops.max(1)).unwrap_or(usize::MAX).max(1);
     let largest = sizes.iter().copied().max().unwrap_or(1).max(1);
     let aligned = sizes.iter().fold(1, |step, &size| step.max(limits.align / gcd(limits.align, size.max(1))));
     let binding = most.max(aligned).saturating_mul(largest).min(limits.binding);
@@ -132,14 +131,15 @@ mod tests {
     fn parts_have_no_more_work_than_allowed_if_the_alignment_lets_them() {
         let linear = Linear { batch: 4, inputs: 32, outputs: 1000, bias: false, relu: false };
         let op = Op::LinearForward(linear);
-        // 256 operations for each output, so 10 outputs; a binding may begin at every second.
+        assert_eq!(op.flops() / 1000, 256);
+        // So 10 outputs; a binding may begin at every second.
         let limits = Limits { work: 2560, ..Limits::default() };
-        let parts = cut(&op, 1000, &[32], &limits).unwrap();
+        let parts = cut(&op, 1000, 256, &[32], &limits).unwrap();
         assert_eq!((parts.len(), parts[0].count, parts[1].first), (100, 10, 10));
         // One output is too much to ask, two can be bound.
-        let parts = cut(&op, 1000, &[32], &Limits { work: 1, ..limits }).unwrap();
+        let parts = cut(&op, 1000, 256, &[32], &Limits { work: 1, ..limits }).unwrap();
         assert_eq!(parts[0].count, 2);
-        let whole = cut(&op, 1000, &[32], &Limits::default()).unwrap();
+        let whole = cut(&op, 1000, 256, &[32], &Limits::default()).unwrap();
         assert_eq!((whole.len(), whole[0].count), (1, 1000));
     }
 }

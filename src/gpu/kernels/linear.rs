@@ -16,7 +16,8 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         return Ok(Kernels::default());
     };
     let mut kernels = Kernels::default();
-    for part in cut(op, linear.outputs, &[linear.inputs], limits)? {
+    let each = op.flops() / linear.outputs as u64;
+    for part in cut(op, linear.outputs, each, &[linear.inputs], limits)? {
         kernels.dispatches.push(dispatch(op, linear, &part, limits));
     }
     Ok(kernels)
@@ -53,4 +54,25 @@ fn dispatch(op: &Op, linear: &Linear, part: &Slice, limits: &Limits) -> Dispatch
         }
     };
     Dispatch { shader, constants: all, bindings, groups }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_weight_of_fc6_is_bound_in_parts_under_the_default_limits() {
+        let fc6 = Linear { batch: 128, inputs: 9216, outputs: 4096, bias: true, relu: true };
+        let limits = Limits::default();
+        for op in [Op::LinearForward(fc6), Op::LinearGradInput(fc6), Op::LinearGradWeight(fc6)] {
+            let dispatches = kernels(&op, &limits).unwrap().dispatches;
+            assert_eq!(dispatches.len(), 2, "{}", op.name());
+            let weight = if matches!(op, Op::LinearGradWeight(_)) { 2 } else { 1 };
+            let parts: Vec<(usize, usize)> =
+                dispatches.iter().filter_map(|d| d.bindings[weight].range).collect();
+            assert_eq!(parts, [(0, 3640 * 9216), (3640 * 9216, 456 * 9216)], "{}", op.name());
+        }
+        let enough = Limits { binding: 1 << 27, ..limits };
+        assert_eq!(kernels(&Op::LinearForward(fc6), &enough).unwrap().dispatches.len(), 1);
+    }
 }

@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// AlexNet's fc6, whose weight is larger than the default limit of a binding.
+/// AlexNet's fc6 with fewer inputs: its weight is still larger than the default limit of a binding, 2^27 bytes.
 pub(super) fn large_cases() -> Vec<Case> {
-    triple("fc6", Linear { batch: 2, inputs: 9216, outputs: 4096, bias: true, relu: true }).into()
+    triple("large", Linear { batch: 2, inputs: 8209, outputs: 4096, bias: true, relu: true }).into()
 }

@@ -49,6 +49,7 @@ fn batch_norm2d() -> Vec<Case> {
     // batch, channels, inner, rows, relu, data
     let sizes = [
         (2, 1, 1, 2, false, Data::Plain),
+        (3, 2, 1, 1, false, Data::Plain),
         (1, 3, 7, 1, false, Data::Plain),
         (37, 5, 1, 37, true, Data::Plain),
         (4, 7, 35, 3, true, Data::Plain),

@@ -3,8 +3,11 @@
 use super::{Case, Data, default_hyper};
 use crate::ops::{ChannelSlice, Dropout, Hyper, Op, Pointwise, Softmax};
 
+/// An operator from its geometry.
+type Make = fn(Pointwise) -> Op;
+
 fn pointwise() -> Vec<Case> {
-    let kinds: [(fn(Pointwise) -> Op, usize); 8] = [
+    let kinds: [(Make, usize); 8] = [
         (Op::ReluForward, 1),
         (Op::ReluBackward, 1),
         (Op::SigmoidForward, 2),

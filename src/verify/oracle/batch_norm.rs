@@ -20,7 +20,7 @@ pub(super) fn stats(d: &BatchNorm2d, hyper: &Hyper, inputs: &[Vec<f64>], outputs
         outputs[0][c] = mean;
         outputs[1][c] = squares / count;
         outputs[2][c] = (1.0 - momentum) * outputs[2][c] + momentum * mean;
-        outputs[3][c] = (1.0 - momentum) * outputs[3][c] + momentum * squares / (count - 1.0);
+        outputs[3][c] = (1.0 - momentum) * outputs[3][c] + momentum * squares / (count - 1.0).max(1.0);
     }
 }
 

@@ -2,6 +2,9 @@
 //! with the executors and knows nothing of tiles, threads or layouts, so a mistake there cannot hide here.
 //! Where a formula in `ops` leaves something open, PyTorch decides.
 
+// A loop over an index is the plainest way to say a formula.
+#![allow(clippy::needless_range_loop)]
+
 mod batch_norm;
 mod channel_slice;
 mod conv2d;

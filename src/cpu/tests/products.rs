@@ -1,0 +1,142 @@
+//! Convolutions and linear layers large enough to be cut up, against plain loops in f64.
+
+use super::{assert_close, normal};
+use crate::cpu::conv2d::conv2d_forward;
+use crate::cpu::conv2d_grad_input::conv2d_grad_input;
+use crate::cpu::conv2d_grad_weight::conv2d_grad_weight;
+use crate::cpu::linear::{linear_forward, linear_grad_input, linear_grad_weight};
+use crate::ops::{Conv2d, Linear};
+
+/// Calls `f` with the places in x, w and y of every product that a convolution consists of.
+fn each_product(d: &Conv2d, mut f: impl FnMut(usize, usize, usize)) {
+    let (h_out, w_out, c_in, c_out) = (d.h_out(), d.w_out(), d.c_in_group(), d.c_out_group());
+    let [kernel_h, kernel_w] = d.kernel;
+    for n in 0..d.batch {
+        for co in 0..d.c_out {
+            for (oy, ox) in (0..h_out).flat_map(|oy| (0..w_out).map(move |ox| (oy, ox))) {
+                let y = ((n * d.c_out + co) * h_out + oy) * w_out + ox;
+                for ci in 0..c_in {
+                    let plane = n * d.c_in + co / c_out * c_in + ci;
+                    for (ky, kx) in (0..kernel_h).flat_map(|ky| (0..kernel_w).map(move |kx| (ky, kx))) {
+                        let row = (oy * d.stride[0] + ky * d.dilation[0]).checked_sub(d.pad[0]);
+                        let column = (ox * d.stride[1] + kx * d.dilation[1]).checked_sub(d.pad[1]);
+                        let (Some(row), Some(column)) = (row, column) else { continue };
+                        if row < d.h_in && column < d.w_in {
+                            let w = ((co * c_in + ci) * kernel_h + ky) * kernel_w + kx;
+                            f((plane * d.h_in + row) * d.w_in + column, w, y);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check(d: Conv2d) {
+    let (x_len, w_len) = (d.x_shape().iter().product(), d.w_shape().iter().product());
+    let y_len: usize = d.y_shape().iter().product();
+    let (x, w, b, dy) = (normal(x_len, 0), normal(w_len, 1), normal(d.c_out, 2), normal(y_len, 3));
+    let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
+
+    let inner = d.h_out() * d.w_out();
+    let mut y: Vec<f64> = (0..y_len).map(|i| f64::from(b[i / inner % d.c_out])).collect();
+    let (mut dx, mut dw) = (vec![0.0; x_len], vec![0.0; w_len]);
+    each_product(&d, |i, j, k| {
+        y[k] += product(x[i], w[j]);
+        dx[i] += product(dy[k], w[j]);
+        dw[j] += product(dy[k], x[i]);
+    });
+    if d.relu {
+        y.iter_mut().for_each(|v| *v = v.max(0.0));
+    }
+
+    let mut workspace = Vec::new();
+    let mut found = vec![f32::NAN; y_len];
+    conv2d_forward(&d, &x, &w, d.bias.then_some(&b), &mut found);
+    assert_close(&format!("y of {d:?}"), &found, &y, 1e-5);
+    let mut found = vec![f32::NAN; x_len];
+    conv2d_grad_input(&d, &dy, &w, &mut workspace, &mut found);
+    assert_close(&format!("dx of {d:?}"), &found, &dx, 1e-5);
+    let mut found = vec![f32::NAN; w_len];
+    conv2d_grad_weight(&d, &x, &dy, &mut workspace, &mut found);
+    assert_close(&format!("dw of {d:?}"), &found, &dw, 1e-5);
+}
+
+const PLAIN: Conv2d = Conv2d {
+    batch: 1,
+    c_in: 1,
+    h_in: 1,
+    w_in: 1,
+    c_out: 1,
+    kernel: [3, 3],
+    stride: [1, 1],
+    pad: [1; 4],
+    dilation: [1, 1],
+    groups: 1,
+    bias: true,
+    relu: true,
+};
+
+#[test]
+fn tiles_that_span_images_and_sums_in_several_pieces() {
+    // 35 images of 7 x 5 pixels: tasks of two images, and a last one of one; 62 channels make sums of 558 terms.
+    check(Conv2d { batch: 35, c_in: 62, h_in: 7, w_in: 5, c_out: 19, ..PLAIN });
+}
+
+#[test]
+fn an_image_of_several_tiles() {
+    check(Conv2d { batch: 2, c_in: 3, h_in: 61, w_in: 70, c_out: 5, ..PLAIN });
+    check(Conv2d { batch: 1, c_in: 58, h_in: 33, w_in: 29, c_out: 70, ..PLAIN });
+}
+
+#[test]
+fn steps_dilation_groups_and_uneven_padding() {
+    let d = Conv2d { batch: 33, c_in: 12, h_in: 17, w_in: 14, c_out: 8, groups: 2, ..PLAIN };
+    check(Conv2d { kernel: [3, 5], stride: [2, 3], pad: [1, 2, 0, 3], ..d });
+    check(Conv2d { kernel: [2, 3], dilation: [3, 2], pad: [3, 0, 1, 5], ..d });
+    check(Conv2d { kernel: [1, 2], stride: [4, 5], pad: [0; 4], ..d });
+    check(Conv2d { kernel: [5, 5], stride: [2, 1], dilation: [1, 2], pad: [6, 4, 6, 4], groups: 4, ..d });
+}
+
+#[test]
+fn one_tap_with_and_without_lowering() {
+    let d = Conv2d { kernel: [1, 1], pad: [0; 4], c_in: 20, c_out: 24, ..PLAIN };
+    check(Conv2d { batch: 3, h_in: 23, w_in: 24, groups: 4, ..d });
+    check(Conv2d { batch: 20, h_in: 5, w_in: 4, ..d });
+    check(Conv2d { batch: 2, h_in: 30, w_in: 31, stride: [2, 2], ..d });
+    check(Conv2d { batch: 2, h_in: 12, w_in: 13, pad: [1; 4], ..d });
+}
+
+#[test]
+fn linear_layers_of_several_blocks() {
+    for (batch, inputs, outputs) in [(1, 900, 300), (2, 17, 3), (37, 1600, 290), (130, 800, 33), (64, 40, 10)]
+    {
+        let d = Linear { batch, inputs, outputs, bias: true, relu: true };
+        let (x, w) = (normal(batch * inputs, 0), normal(outputs * inputs, 1));
+        let (b, dy) = (normal(outputs, 2), normal(batch * outputs, 3));
+        let mut y: Vec<f64> = (0..batch * outputs).map(|i| f64::from(b[i % outputs])).collect();
+        let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; w.len()]);
+        for n in 0..batch {
+            for o in 0..outputs {
+                for i in 0..inputs {
+                    let (x, w) = (f64::from(x[n * inputs + i]), f64::from(w[o * inputs + i]));
+                    let dy = f64::from(dy[n * outputs + o]);
+                    y[n * outputs + o] += x * w;
+                    dx[n * inputs + i] += dy * w;
+                    dw[o * inputs + i] += dy * x;
+                }
+            }
+        }
+        y.iter_mut().for_each(|v| *v = v.max(0.0));
+        let mut workspace = Vec::new();
+        let mut found = vec![f32::NAN; y.len()];
+        linear_forward(&d, &x, &w, Some(&b), &mut workspace, &mut found);
+        assert_close("y", &found, &y, 1e-5);
+        let mut found = vec![f32::NAN; x.len()];
+        linear_grad_input(&d, &dy, &w, &mut workspace, &mut found);
+        assert_close("dx", &found, &dx, 1e-5);
+        let mut found = vec![f32::NAN; w.len()];
+        linear_grad_weight(&d, &x, &dy, &mut found);
+        assert_close("dw", &found, &dw, 1e-5);
+    }
+}

@@ -1,0 +1,61 @@
+//! The program as a user runs it: training runs (`runs`), the other verbs (`verbs`), and every way to go wrong with its
+//! exit code and its one line (`errors`). Everything here runs on the CPU path.
+
+mod errors;
+mod runs;
+mod verbs;
+
+use assert_cmd::Command;
+use std::path::Path;
+use std::process::Output;
+
+/// `striate arguments` in `folder`.
+fn striate(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("striate").unwrap();
+    command.current_dir(folder).args(arguments);
+    for name in ["RUST_LOG", "STRIATE_FAULT", "WGPU_ADAPTER_NAME", "WGPU_BACKEND", "XDG_RUNTIME_DIR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs to the end; stdout if the exit code is 0.
+#[track_caller]
+fn succeed(folder: &Path, arguments: &[&str]) -> String {
+    let output = striate(folder, arguments).output().unwrap();
+    assert_eq!(code(&output), 0, "striate {arguments:?}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The objects on stdout, one a line.
+fn json_lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A tiny training run on random pictures.
+const TINY: [&str; 16] = [
+    "train",
+    "--device",
+    "cpu",
+    "-m",
+    "lenet5",
+    "--dataset",
+    "synthetic",
+    "--limit-train",
+    "48",
+    "--limit-val",
+    "20",
+    "-b",
+    "16",
+    "--epochs",
+    "2",
+    "-j1",
+];
