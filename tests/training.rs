@@ -280,7 +280,9 @@ fn a_trace_holds_the_step_it_describes() {
         let after = &tensors[&format!("updated.{name}")];
         let gradient = &tensors[&format!("grad.{name}")];
         assert!(gradient.data().iter().any(|&g| g != 0.0), "{name}");
-        for ((w, g), u) in tensors[name].data().iter().zip(gradient.data()).zip(after.data()) {
+        for ((w, g), u) in
+            tensors[&format!("parameter.{name}")].data().iter().zip(gradient.data()).zip(after.data())
+        {
             assert!((w - 0.5 * (g + 0.1 * w) - u).abs() < 1e-6, "{name}: {w} {g} {u}");
         }
     }

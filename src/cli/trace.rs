@@ -19,9 +19,9 @@ use std::sync::Arc;
 #[command(after_help = "Example:
   striate trace -m lenet5 --weights lenet5.safetensors --data-path batch.safetensors --output step.safetensors
 
-The file holds input, labels, the parameters as they were, <layer>.y, logits, losses, loss, grad.<parameter>,
-grad.input, and parameters and running statistics after the step as updated.<name>. The batch is the first one in
-the data's own order, without augmentation.")]
+The file holds input, labels, parameters and running statistics as they were (parameter.<name>), <layer>.y, logits,
+losses, loss, grad.<parameter>, grad.input, and parameters and running statistics after the step (updated.<name>).
+The batch is the first one in the data's own order, without augmentation.")]
 pub(crate) struct TraceArgs {
     /// A built-in network or a model file
     #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]

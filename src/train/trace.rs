@@ -11,7 +11,7 @@ use crate::program::{BufferId, Executor, Span};
 use crate::tensor::{Shape, Tensor};
 
 /// Trains one step on `batch` and returns, in this order: `input`, `labels`, every parameter and running statistic as
-/// it was, `<layer>.y`, `logits`, `losses`, `loss` (their mean), `grad.<parameter>`, `grad.input` if the model has it,
+/// it was (`parameter.<name>`), `<layer>.y`, `logits`, `losses`, `loss` (their mean), `grad.<parameter>`, `grad.input` if the model has it,
 /// and `updated.<name>` for parameters and running statistics as they are after the step.
 ///
 /// The model must have been built with `keep`. Rows that only pad the batch are left out. With fused operators a
@@ -38,7 +38,7 @@ pub fn trace(
     let input = model.program.buffer(model.input).shape.clone();
     tensors.push(("input".into(), first_rows(executor, model.input, &input, rows)?));
     tensors.push(("labels".into(), first_rows(executor, model.labels, &labels, rows)?));
-    tensors.extend(before);
+    tensors.extend(before.into_iter().map(|(name, tensor)| (format!("parameter.{name}"), tensor)));
     for layer in &model.layers {
         if let Some(buffer) = layer.buffer {
             let y = first_rows(executor, buffer, &layer.output, rows)?;

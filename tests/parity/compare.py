@@ -85,7 +85,7 @@ class Report:
         if found.numel() != expected.numel():
             return self.fail(f"{name}: {tuple(found.shape)} values, expected {tuple(expected.shape)}")
         difference = max(0.0, float((found.reshape(expected.shape) - expected).norm()) - allowed)
-        norm = float(expected.norm())
+        norm = float(expected.detach().norm())
         is_zero = norm <= 1e-12 * scale
         error = difference / scale if is_zero and scale else difference / norm if norm else difference
         kind = name.split(".")[0] if name.startswith(("grad.", "updated.", "step.")) else "forward"
@@ -128,6 +128,8 @@ def compare(network, trace, report):
             report.compare(f"{name}.y", trace[f"{name}.y"], values[name])
     report.compare("logits", trace["logits"], logits)
     report.compare("loss", trace["loss"], loss)
+    rows = [network.loss(logits[i : i + 1], trace["labels"][i : i + 1]) for i in range(len(logits))]
+    report.compare("losses", trace["losses"], torch.stack(rows))
     gradients = {name: value.grad for name, value in network.parameters.items()}
     size = max(float(g.norm()) for g in gradients.values())
     for name, expected in {**gradients, "input": x.grad}.items():
@@ -149,7 +151,7 @@ def compare(network, trace, report):
             continue
         report.compare(f"updated.{name}", found, expected)
         # The new value is rounded to f32 once, and so are the few products behind it.
-        rounding = 2 * HALF_ULP * float(expected.norm())
+        rounding = 2 * HALF_ULP * float(expected.detach().norm())
         step = found.to(torch.float64).reshape(expected.shape) - before[name]
         report.compare(f"step.{name}", step, expected.detach() - before[name], allowed=rounding, scale=1.0)
 
