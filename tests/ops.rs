@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use striate::gpu::{self, Choice, Gpu};
 use striate::program::{Executor, Program};
-use striate::verify::cases::{Case, cases, large_cases};
+use striate::verify::cases::{Case, alexnet_cases, cases, large_cases};
 use striate::verify::{Faulty, Summary, run};
 use striate::{Result, cpu};
 
@@ -93,6 +93,19 @@ fn large_tensors_agree_with_the_reference() {
     let large = large_cases();
     demand("cpu", &run(&large, &mut on_cpu, &mut |_| {}).expect("cases make programs"));
     on_adapters(&large);
+}
+
+/// The geometries that `bench ops` times.
+#[test]
+fn alexnets_own_geometries_agree_with_the_reference() {
+    let alexnet = alexnet_cases(1);
+    let names: BTreeSet<&str> = alexnet.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), alexnet.len(), "two cases have one name");
+    // All but the largest convolutions: the reference would take a minute for these.
+    let modest: Vec<Case> = alexnet.iter().filter(|case| case.op.flops() < 150_000_000).cloned().collect();
+    assert!(modest.len() >= 50, "only {} of {} cases are modest", modest.len(), alexnet.len());
+    demand("cpu", &run(&modest, &mut on_cpu, &mut |_| {}).expect("cases make programs"));
+    on_adapters(&modest);
 }
 
 /// A device that computes wrongly, for every kernel in turn: the self-test has to fail and to name it.

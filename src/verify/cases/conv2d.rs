@@ -92,6 +92,17 @@ pub(super) fn triple(what: &str, d: Conv2d) -> [Case; 3] {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = geometries().into_iter().flat_map(|(what, d)| triple(what, d)).collect();
+    // So many sums that a GPU takes its larger tiles, each of few products.
+    let wide = conv(1, 3, [151, 149], 131, [1, 1]);
+    let narrow = Conv2d { relu: true, ..conv(2, 3, [127, 109], 61, [1, 1]) };
+    for (what, d) in [("many_sums", wide), ("many_sums_in_few_channels", narrow)] {
+        let [forward, _, _] = triple(what, d);
+        let [_, grad_input, _] = triple(what, Conv2d { c_in: d.c_out, c_out: d.c_in, ..d });
+        cases.extend([forward, grad_input]);
+    }
+    let wide = Conv2d { pad: [1; 4], ..conv(1, 163, [2, 3], 1733, [3, 3]) };
+    let [_, _, grad_weight] = triple("many_sums", wide);
+    cases.push(grad_weight);
     let nan = Conv2d { pad: [1; 4], relu: true, ..conv(2, 5, [6, 7], 4, [3, 3]) };
     cases.push(Case::new(Op::Conv2dForward(nan), "nan_image", nan.depth()).with_data(Data::Nan));
     let sums = [

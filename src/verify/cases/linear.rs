@@ -33,6 +33,12 @@ pub(super) fn cases() -> Vec<Case> {
         let d = Linear { batch, inputs, outputs, bias: i % 3 != 1, relu: i % 2 == 1 };
         cases.extend(triple(&format!("{batch}x{inputs}x{outputs}"), d));
     }
+    // So many sums that a GPU takes its largest tiles, each of few products.
+    let [wide, deep, both] = [(1709, 5, 1723), (1709, 1723, 5), (5, 1709, 1723)]
+        .map(|(batch, inputs, outputs)| Linear { batch, inputs, outputs, bias: true, relu: false });
+    cases.push(Case::new(Op::LinearForward(wide), "many_sums", 6));
+    cases.push(Case::new(Op::LinearGradInput(deep), "many_sums", 5));
+    cases.push(Case::new(Op::LinearGradWeight(both), "many_sums", 5));
     let nan = Linear { batch: 3, inputs: 9, outputs: 5, bias: true, relu: true };
     cases.push(Case::new(Op::LinearForward(nan), "nan_row", 10).with_data(Data::Nan));
     cases
