@@ -13,7 +13,7 @@ use pytorch::run::{Make, Variant, run};
 use striate::gpu::{self, Choice, Gpu};
 use striate::model::Optimizer;
 
-/// Every fixture in every variant; the names of what is wrong, and a line per network with its largest errors.
+/// Every fixture in its variants; prints a line for each with its largest errors, returns what is wrong.
 fn check_everything(device: &str, make: &Make<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     for name in NAMES {

@@ -4,9 +4,9 @@ use super::comparison::Comparison;
 use super::fixture::{Fixture, STEPS};
 use std::sync::Arc;
 use striate::Result;
-use striate::model::{BuildOptions, LayerOp, Model};
+use striate::model::{BuildOptions, LayerOp, Model, Optimizer};
 use striate::ops::Hyper;
-use striate::program::{Executor, Program, Span};
+use striate::program::{BufferId, Executor, Program, Span};
 use striate::train;
 
 /// Makes an executor of a program.
@@ -36,17 +36,23 @@ impl Variant {
         Variant { name: "plain", keep: true, fuse: true, padding: 0, parts: 1 }
     }
 
+    /// The variants to run of a fixture. Those that differ from another one in their optimiser alone (and compile
+    /// the same kernels again) are run as they are and accumulated.
     pub fn all(fixture: &Fixture) -> Vec<Variant> {
         let plain = Self::plain();
+        let accumulated = Variant { name: "accumulated", parts: 2, ..plain.clone() };
+        if fixture.spec.recipe.optimizer != Optimizer::Sgd {
+            return vec![plain, accumulated];
+        }
         let mut variants = vec![
             plain.clone(),
             Variant { name: "unfused", fuse: false, ..plain.clone() },
             Variant { name: "shared memory", keep: false, ..plain.clone() },
-            Variant { name: "padded batch", padding: 3, ..plain.clone() },
+            Variant { name: "padded batch", padding: 3, ..plain },
         ];
         // The statistics of a part are not those of the whole batch.
         if !fixture.spec.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm2d { .. })) {
-            variants.push(Variant { name: "accumulated", parts: 2, ..plain });
+            variants.push(accumulated);
         }
         variants
     }
@@ -173,7 +179,7 @@ impl Session<'_> {
     }
 
     /// The real rows of a buffer whose first extent is the batch.
-    fn first_rows(&mut self, buffer: striate::program::BufferId, rows: usize) -> Result<Vec<f32>> {
+    fn first_rows(&mut self, buffer: BufferId, rows: usize) -> Result<Vec<f32>> {
         let mut values = self.executor.read(buffer)?;
         values.truncate(values.len() / self.model.batch * rows);
         Ok(values)

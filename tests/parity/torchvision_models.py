@@ -1,0 +1,38 @@
+"""Our model files against torchvision's own networks: the same parameter names and shapes, and the same logits.
+
+usage: torchvision_models.py        (needs torchvision)
+"""
+
+import sys
+
+import torch
+import torchvision
+
+from model import Network
+
+NAMES = ("alexnet", "resnet18", "squeezenet1_1")
+
+
+def main():
+    failed = 0
+    for name in NAMES:
+        network = Network(name).initialise(1)
+        theirs = getattr(torchvision.models, name)().double().eval()
+        # Strict but for a counter that batch norm keeps and nobody reads here.
+        loaded = theirs.load_state_dict({**network.parameters, **network.state}, strict=False)
+        strange = [n for n in loaded.missing_keys if not n.endswith("num_batches_tracked")]
+        strange += loaded.unexpected_keys
+        x = torch.randn(2, *network.input_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        with torch.no_grad():
+            expected, found = theirs(x), network.logits(network.forward(x, training=False))
+        error = float((found - expected).norm() / expected.norm())
+        # Not zero: a model file's eps is an f32.
+        is_good = not strange and error <= 1e-7
+        failed += not is_good
+        print(f"{'ok   ' if is_good else 'FAIL '} torchvision {name}: {len(network.parameters)} parameters,"
+              f" logits differ by {error:.1e}, names that do not fit: {strange or 'none'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
