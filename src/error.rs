@@ -1,6 +1,7 @@
 //! The one error type of the library. A message is one line that says where, what was expected and
 //! what was found; the kind decides the exit code of the program (`Error::exit_code`).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Result of every fallible function of the library.
@@ -27,7 +28,7 @@ pub enum Error {
     /// A result that is wrong: a self-test that failed, or training that diverged (exit code 5).
     #[error("{0}")]
     Verification(String),
-    /// The operating system said no (exit code 1; 4 where a named input file is missing).
+    /// The operating system said no (exit code 1; 4 where a path is missing or not what it was given for).
     #[error("{path}: {source}", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
     /// A mistake of ours, not of the user (exit code 1).
@@ -43,8 +44,15 @@ impl Error {
             Error::Model(_) | Error::Data { .. } => 4,
             Error::Device(_) | Error::Memory(_) => 3,
             Error::Verification(_) => 5,
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 4,
-            Error::Io { .. } | Error::Internal(_) => 1,
+            // A path that cannot be what it was given for; anything else is the system's fault.
+            Error::Io { source, .. } => match source.kind() {
+                ErrorKind::NotFound
+                | ErrorKind::IsADirectory
+                | ErrorKind::NotADirectory
+                | ErrorKind::InvalidData => 4,
+                _ => 1,
+            },
+            Error::Internal(_) => 1,
         }
     }
 

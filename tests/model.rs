@@ -89,6 +89,10 @@ fn mistakes_name_the_line_and_the_nearest_word() {
             with_layer("op = \"conv2d\"\nkernel = 3\nout_channels = 3\ngroups = 2"),
             "groups must divide 2 input and 3 output channels, found 2",
         ),
+        (
+            with_layer("op = \"conv2d\"\nkernel = 3\nout_channels = 4\nstride = 4294967295"),
+            "stride, padding and dilation must be at most 1024",
+        ),
         (with_layer("op = \"relu\"\ninput = \"inptu\""), "no layer `inptu` above it; did you mean `input`?"),
         (with_layer("op = \"linear\"\nout_features = 3"), "add a flatten layer"),
         (with_layer("op = \"dropout\"\np = 1.0"), "p must be at least 0 and less than 1, found 1"),

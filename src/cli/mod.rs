@@ -141,10 +141,29 @@ fn start_log(verbose: u8) {
 /// The exit code of `error`, and the line to print for it: none for a reader that has gone away. What does not come
 /// from the library is a run-time failure, exit code 1.
 pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
-    let line = || Some(format!("error: {error:#}").replace(['\n', '\r'], " "));
+    // A name in a user's file may hold anything; a terminal is to see one line of plain text.
+    let line = |text: String| Some(format!("error: {text}").replace(|c: char| c.is_control(), " "));
     match error.downcast_ref::<Error>() {
         Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
-        Some(error) => (error.exit_code(), line()),
-        None => (1, line()),
+        // Its text is complete: the source is part of it.
+        Some(error) => (error.exit_code(), line(error.to_string())),
+        None => (1, line(format!("{error:#}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_plain_line_that_says_everything_once() {
+        let missing = Error::io("a.toml", std::io::ErrorKind::NotFound.into());
+        assert_eq!(verdict(&missing.into()), (4, Some("error: a.toml: entity not found".into())));
+        let directory = Error::io("d", std::io::ErrorKind::IsADirectory.into());
+        assert_eq!(verdict(&directory.into()).0, 4);
+        let hostile = Error::Model("layer \u{1b}[31m\n".into());
+        assert_eq!(verdict(&hostile.into()), (4, Some("error: layer  [31m ".into())));
+        let gone = Error::io("stdout", std::io::ErrorKind::BrokenPipe.into());
+        assert_eq!(verdict(&gone.into()), (0, None));
     }
 }

@@ -259,7 +259,8 @@ impl Recipe {
     /// The first field that cannot be meant, with what was expected of it and found.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let positive = |key, value: f32| {
-            if value > 0.0 { Ok(()) } else { Err((key, format!("expected more than 0, found {value}"))) }
+            let good = value > 0.0 && value.is_finite();
+            if good { Ok(()) } else { Err((key, format!("expected a number above 0, found {value}"))) }
         };
         let below_one = |key, value: f32| {
             let good = (0.0..1.0).contains(&value);
@@ -270,11 +271,13 @@ impl Recipe {
             }
         };
         let not_negative = |key, value: f32| {
-            if value >= 0.0 { Ok(()) } else { Err((key, format!("expected 0 or more, found {value}"))) }
+            let good = value >= 0.0 && value.is_finite();
+            if good { Ok(()) } else { Err((key, format!("expected 0 or more, found {value}"))) }
         };
         let some = |key, value: usize| {
             if value > 0 { Ok(()) } else { Err((key, "expected at least 1, found 0".to_string())) }
         };
+        some("epochs", self.epochs)?;
         some("batch_size", self.batch_size)?;
         some("grad_accum_steps", self.grad_accum_steps)?;
         some("lr_step_size", self.lr_step_size)?;

@@ -35,6 +35,10 @@ pub(super) fn extent(len: usize, pads: usize, kernel: usize, dilation: usize, st
 }
 
 impl Conv2d {
+    /// Largest stride, padding and dilation: far beyond any network's, and small enough that an executor's scratch
+    /// memory, which grows with them, stays small beside the tensors.
+    pub const MOST: usize = 1024;
+
     /// Height of y.
     pub fn h_out(&self) -> usize {
         extent(self.h_in, self.pad[0] + self.pad[2], self.kernel[0], self.dilation[0], self.stride[0])
@@ -105,6 +109,12 @@ impl Describe for Conv2d {
         if c_out == 0 || kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
             return Err(format!(
                 "out_channels, kernel, stride and dilation must be positive, found {c_out}, {kernel:?}, {stride:?}, {dilation:?}"
+            ));
+        }
+        if stride.iter().chain(&pad).chain(&dilation).any(|&n| n > Self::MOST) {
+            return Err(format!(
+                "stride, padding and dilation must be at most {}, found {stride:?}, {pad:?}, {dilation:?}",
+                Self::MOST
             ));
         }
         if self.h_out() == 0 || self.w_out() == 0 {
