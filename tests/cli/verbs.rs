@@ -168,7 +168,7 @@ fn trace_dumps_a_step_by_name() {
     for name in [
         "input",
         "labels",
-        "c1.weight",
+        "parameter.c1.weight",
         "c1.y",
         "logits",
         "loss",
