@@ -2,7 +2,7 @@
 
 use super::elements::constants;
 use super::gemm::{Product, cut, product};
-use super::slices::Slice;
+use super::slices::{Slice, too_large};
 use super::{Binding, Dispatch, Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
@@ -15,6 +15,11 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let (Op::LinearForward(linear) | Op::LinearGradInput(linear) | Op::LinearGradWeight(linear)) = op else {
         return Ok(Kernels::default());
     };
+    // Only the weight is cut: x and y are bound whole. Every adapter can bind what the default limits promise.
+    let activations = linear.batch * linear.inputs.max(linear.outputs);
+    if activations > limits.binding.max(Limits::default().binding) {
+        return Err(too_large(op, limits));
+    }
     let mut kernels = Kernels::default();
     let each = op.flops() / linear.outputs as u64;
     for part in cut(op, linear.outputs, each, &[linear.inputs], limits)? {
@@ -59,6 +64,13 @@ fn dispatch(op: &Op, linear: &Linear, part: &Slice, limits: &Limits) -> Dispatch
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn activations_larger_than_a_binding_are_refused() {
+        let linear = Linear { batch: 4096, inputs: 9216, outputs: 10, bias: true, relu: true };
+        let error = kernels(&Op::LinearForward(linear), &Limits::default()).unwrap_err();
+        assert_eq!(error.exit_code(), 3, "{error}");
+    }
 
     #[test]
     fn the_weight_of_fc6_is_bound_in_parts_under_the_default_limits() {

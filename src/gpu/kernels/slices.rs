@@ -62,7 +62,7 @@ pub(super) fn slices(
 }
 
 /// The error for an operator with a tensor that cannot be bound, whole or in parts.
-fn too_large(op: &Op, limits: &Limits) -> Error {
+pub(super) fn too_large(op: &Op, limits: &Limits) -> Error {
     let operands = op.operands();
     let largest = operands.iter().max_by_key(|operand| operand.shape.len());
     let (name, bytes) = largest.map_or(("operand", 0), |o| (o.name, o.shape.bytes()));
