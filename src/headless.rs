@@ -3,7 +3,7 @@
 //! Mesa's Vulkan layer `VK_LAYER_MESA_device_select` asks the Wayland server which GPU draws the desktop. Without a
 //! session (a container, ssh) libwayland then writes `error: XDG_RUNTIME_DIR is invalid or not set in the environment.`
 //! to stderr, which a reader takes for an error of ours. The layer has a switch in the environment.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the SAFETY paragraph below")]
 
 /// Switches the layer off where there is no session for it to ask and nobody has set it up.
 ///

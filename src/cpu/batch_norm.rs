@@ -45,7 +45,7 @@ pub fn batch_norm2d_stats(
 }
 
 /// y from x and given statistics.
-#[allow(clippy::too_many_arguments)] // the operands of the operator
+#[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 pub fn batch_norm2d_forward(
     d: &BatchNorm2d,
     x: &[f32],
@@ -75,7 +75,7 @@ pub fn batch_norm2d_forward(
 }
 
 /// dw, db and the coefficients of dx.
-#[allow(clippy::too_many_arguments)] // the operands of the operator
+#[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 pub fn batch_norm2d_grad_parameters(
     d: &BatchNorm2d,
     x: &[f32],

@@ -77,7 +77,7 @@ impl Correlation {
     }
 
     /// One task: `y` holds whole images from `first` on, or some channels from `channel` on of that image.
-    #[allow(clippy::too_many_arguments)] // the operands of one loop nest
+    #[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
     fn task(
         &self,
         tiling: Tiling,
@@ -122,7 +122,7 @@ impl Correlation {
     }
 
     /// result = w panel for output channels `channels` (of group `group`) and the pixels of `tile`.
-    #[allow(clippy::too_many_arguments)] // the operands of one loop nest
+    #[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
     fn multiply(
         &self,
         tiling: Tiling,

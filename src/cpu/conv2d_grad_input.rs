@@ -78,7 +78,7 @@ fn turn(d: &Conv2d, w: &[f32], turned: &mut [f32]) {
 }
 
 /// One task: `dx` holds whole images from `first` on, or some channels from `channel` on of that image.
-#[allow(clippy::too_many_arguments)] // the operands of one loop nest
+#[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
 fn scatter_task(
     d: &Conv2d,
     windows: &Windows,

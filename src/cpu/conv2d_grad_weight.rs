@@ -88,7 +88,7 @@ pub fn conv2d_grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Vec
 }
 
 /// sum `[channels of the block * taps, c_out / groups]` over the images of one part.
-#[allow(clippy::too_many_arguments)] // the operands of one loop nest
+#[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
 fn task_sum(
     d: &Conv2d,
     split: &Split,

@@ -80,7 +80,7 @@ fn class(labels: &[f32]) -> Option<usize> {
 
 /// Calls `one` for every real row with its x, its labels, the factor of gradients and its dx; it answers with the
 /// loss. Rows that only pad get loss 0, the last rank and dx = 0.
-#[allow(clippy::too_many_arguments)] // the operands of the operator
+#[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 fn rows(
     d: &Loss,
     x: &[f32],

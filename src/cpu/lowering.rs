@@ -137,7 +137,7 @@ pub fn split_len(windows: &Windows, tiling: Tiling) -> usize {
 
 /// Writes the panel of `tile` for `channels` of x, whose images have `total` channels. `split` is scratch memory of
 /// [`split_len`] elements; what lies behind the columns of a panel row is left undefined.
-#[allow(clippy::too_many_arguments)] // the operands of one loop nest
+#[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
 pub fn lower(
     windows: &Windows,
     x: &[f32],
@@ -152,7 +152,7 @@ pub fn lower(
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)] // as `lower`
+#[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
 fn lower_rows(
     windows: &Windows,
     x: &[f32],

@@ -1,5 +1,5 @@
 //! The memory plan: transient buffers whose lifetimes do not meet share a slot. A slot is one allocation (on the
-//! GPU one `wgpu::Buffer`: steps that write one buffer are serialised, so one big arena would cost barriers).
+//! GPU one buffer of the device: steps that write one buffer are serialised, so one big arena would cost barriers).
 
 use super::{Buffer, BufferId, Role, Step};
 use std::fmt;

@@ -3,7 +3,7 @@
 //! Where a formula in `ops` leaves something open, PyTorch decides.
 
 // A loop over an index is the plainest way to say a formula.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, reason = "the dumbest loops are the point")]
 
 mod batch_norm;
 mod channel_slice;
