@@ -162,4 +162,8 @@ fn frozen_parameters_get_no_gradient_and_no_update() {
     }
     assert!(model.program.steps(Span::Gradients).all(|s| s.op.name() != "conv2d_grad_weight"));
     assert_eq!(model.program.steps(Span::Update).count(), 6);
+    let typo = BuildOptions { freeze: Some("faetures".into()), ..BuildOptions::new(4) };
+    let error = Model::build(&spec, &typo).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("faetures"), "{error}");
 }

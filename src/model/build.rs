@@ -57,6 +57,18 @@ impl BuildOptions {
         }
     }
 
+    /// An error if a prefix of `freeze` begins no parameter's name: a typing mistake would train what was to be kept.
+    fn check_freeze(&self, parameters: &[Parameter]) -> Result<()> {
+        let prefixes = self.freeze.as_deref().unwrap_or("").split(',').map(str::trim);
+        let unknown = |prefix: &&str| !parameters.iter().any(|p| p.name.starts_with(*prefix));
+        match prefixes.filter(|p| !p.is_empty()).find(unknown) {
+            Some(prefix) => Err(Error::Usage(format!(
+                "freeze: expected the beginning of a parameter's name, found {prefix}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn is_frozen(&self, parameter: &str) -> bool {
         let prefixes = self.freeze.as_deref().unwrap_or("").split(',');
         prefixes.map(str::trim).any(|p| !p.is_empty() && parameter.starts_with(p))
@@ -154,6 +166,7 @@ impl Model {
         let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper)?;
 
         let mut graph = Graph::new(spec, options, &mut builder, input, hyper)?;
+        options.check_freeze(&graph.parameters)?;
         let last = spec.layers.last().map(|l| l.name.as_str()).unwrap_or("input");
         let [classes] = *graph.dims(last) else {
             let line = spec.layers.last().map_or(1, |l| l.line);
