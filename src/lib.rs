@@ -20,7 +20,7 @@
 //! | 4 | [`verify`] | the f64 oracle, its cases and tolerances; the self-test |
 //! | 3 | [`program`] | buffers, steps, the memory plan, the trait [`program::Executor`] |
 //! | 2 | [`ops`] | operator descriptors: geometry, shapes, FLOPs, bytes; no arithmetic on data |
-//! | 1 | [`tensor`], [`error`], [`random`] | shapes and host tensors, the error type, Philox |
+//! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, how a picture is looked at |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
@@ -46,5 +46,6 @@ pub mod random;
 pub mod tensor;
 pub mod train;
 pub mod verify;
+pub mod view;
 
 pub use error::{Error, Result};

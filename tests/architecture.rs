@@ -6,37 +6,40 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. `cli` may use all.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("tensor", &["error"]),
     ("random", &["error"]),
-    ("ops", &["tensor", "error", "random"]),
+    ("view", &["error"]),
+    ("ops", &["tensor", "error", "random", "view"]),
     ("program", &["ops", "tensor", "error", "random"]),
-    ("cpu", &["program", "ops", "tensor", "error", "random"]),
+    ("cpu", &["program", "ops", "tensor", "error", "random", "view"]),
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
-    ("verify", &["program", "ops", "tensor", "error", "random"]),
-    ("model", &["program", "ops", "tensor", "error", "random"]),
+    ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
+    ("model", &["program", "ops", "tensor", "error", "random", "view"]),
     ("interchange", &["model", "tensor", "error", "random"]),
-    ("data", &["tensor", "error", "random"]),
+    ("data", &["tensor", "error", "random", "view"]),
     // Its checkpoints are safetensors files, and its steps need `ops::Hyper`.
-    ("train", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random"]),
+    ("train", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view"]),
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 10] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
     ("faer", &["cpu"]),
     // `cli` only sets and prints the number of threads.
     ("rayon", &["cpu", "data", "cli"]),
+    ("image", &["data"]),
+    ("fast_image_resize", &["data"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("anyhow", &["cli"]),
 ];
 
 /// Modules that have to work where there are no files, threads or clocks.
-const PURE: [&str; 5] = ["tensor", "random", "ops", "program", "gpu"];
+const PURE: [&str; 6] = ["tensor", "random", "view", "ops", "program", "gpu"];
 const IMPURE: [&[&str]; 4] =
     [&["std", "fs"], &["std", "thread"], &["std", "time", "Instant"], &["std", "time", "SystemTime"]];
 

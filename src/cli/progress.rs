@@ -100,6 +100,14 @@ impl Progress {
         Ok(())
     }
 
+    fn warn(&self, message: &str) {
+        let line = format!("warning: {message}");
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.out.note(&line)),
+            None => self.out.note(&line),
+        }
+    }
+
     /// A line on stdout that does not collide with the bar.
     fn result(&self, line: &str) -> Result<()> {
         match &self.bar {
@@ -118,6 +126,7 @@ impl Observer for Progress {
             Event::Start(e) => self.start(e),
             Event::Step(e) => self.step(e),
             Event::Epoch(e) => self.epoch(e)?,
+            Event::Warning(message) => self.warn(message),
             Event::Done(e) => self.done(e)?,
         }
         Ok(())

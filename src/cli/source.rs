@@ -1,6 +1,6 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
-use crate::data::{self, Kind, Request, Splits};
+use crate::data::{self, Kind, Request, Splits, Wanted};
 use crate::error::Result;
 use crate::model::Spec;
 use crate::train;
@@ -44,8 +44,8 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            input: spec.input,
-            outputs: train::outputs(spec)?,
+            picture: spec.input,
+            wanted: Some(Wanted { input: spec.input, outputs: train::outputs(spec)? }),
         })
     }
 

@@ -1,7 +1,9 @@
-//! A data set in host memory.
+//! A data set: in host memory, or read from its files picture by picture.
 
 use crate::error::{Error, Result};
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The pictures of a data set, `[samples, channels, height, width]`, contiguous.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +12,34 @@ pub enum Images {
     U8(Vec<u8>),
     /// Network input as it is.
     F32(Vec<f32>),
+    /// Pixels 0 to 255 that are read when they are needed.
+    Stored(Stored),
+}
+
+/// Pictures outside of host memory, read one at a time by any thread.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Writes picture `index` to `into`, `[channels, height, width]`. The same index always gives the same bytes. An
+    /// error is one line that names the file.
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()>;
+
+    /// How many pictures in a row are best read together: a random order keeps such blocks near each other.
+    fn block(&self) -> usize {
+        1
+    }
+}
+
+/// The pictures of a store that belong to a data set, in its order.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub store: Arc<dyn Store>,
+    /// Indices into the store, one per sample.
+    pub indices: Vec<u32>,
+}
+
+impl PartialEq for Stored {
+    fn eq(&self, other: &Stored) -> bool {
+        Arc::ptr_eq(&self.store, &other.store) && self.indices == other.indices
+    }
 }
 
 impl Images {
@@ -17,6 +47,7 @@ impl Images {
         match self {
             Images::U8(values) => *values = gather(values, samples, image_len),
             Images::F32(values) => *values = gather(values, samples, image_len),
+            Images::Stored(stored) => stored.indices = gather(&stored.indices, samples, 1),
         }
     }
 }
@@ -64,6 +95,11 @@ impl Dataset {
         self.shape.iter().product()
     }
 
+    /// Whether the images are pixels (bytes), which the operator `augment` turns into network input.
+    pub fn has_pixels(&self) -> bool {
+        !matches!(self.images, Images::F32(_))
+    }
+
     /// Numbers in one label: 1 for a class.
     pub fn label_len(&self) -> usize {
         match &self.labels {
@@ -88,6 +124,7 @@ impl Dataset {
         match &mut self.images {
             Images::U8(values) => values.truncate(images),
             Images::F32(values) => values.truncate(images),
+            Images::Stored(stored) => stored.indices.truncate(count),
         }
         match &mut self.labels {
             Labels::Classes(classes) => classes.truncate(count),

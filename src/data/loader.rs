@@ -243,6 +243,8 @@ impl Epoch {
                 }
             }
             Images::F32(values) => into.copy_from_slice(&values[from]),
+            // Not read before there is a store; the operator `augment` takes them.
+            Images::Stored(_) => into.fill(0.0),
         }
         let LoaderOptions { seed, epoch, augment, ref transform, .. } = self.options;
         if augment && transform.flip && flips(seed, epoch, sample as u32) {

@@ -16,8 +16,8 @@ mod synthetic;
 mod tensors;
 mod transform;
 
-pub use dataset::{Dataset, Images, Labels};
+pub use dataset::{Dataset, Images, Labels, Store, Stored};
 pub use kind::Kind;
 pub use loader::{Batch, Loader, LoaderOptions};
-pub use source::{Request, Splits, open};
+pub use source::{Request, Splits, Wanted, open};
 pub use transform::Transform;

@@ -1,7 +1,7 @@
 //! Opening a data set: where it is, which reader takes it, whether it fits the model, which samples are held
 //! back for validation.
 
-use super::dataset::{Dataset, Labels, check_labels};
+use super::dataset::{Dataset, Images, Labels, check_labels};
 use super::kind::Kind;
 use super::{csv, idx, locate, synthetic, tensors};
 use crate::error::{Error, Result};
@@ -26,9 +26,19 @@ pub struct Request {
     /// Use only the first so many validation samples.
     pub limit_val: Option<usize>,
     pub seed: u64,
-    /// Channels, height and width that the model takes.
+    /// Channels, height and width to which picture files are brought, and in which synthetic data is made. Other
+    /// formats have their own.
+    pub picture: [usize; 3],
+    /// The model that the data is for; none looks at data for its own sake.
+    pub wanted: Option<Wanted>,
+}
+
+/// What a model takes and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Channels, height and width.
     pub input: [usize; 3],
-    /// Number of outputs of the model.
+    /// Number of outputs.
     pub outputs: usize,
 }
 
@@ -42,9 +52,14 @@ impl Request {
             limit_train: None,
             limit_val: None,
             seed: 0,
-            input,
-            outputs,
+            picture: input,
+            wanted: Some(Wanted { input, outputs }),
         }
+    }
+
+    /// Classes that a label may name: the model's outputs; any number if the data is for no model.
+    pub(super) fn outputs(&self) -> usize {
+        self.wanted.map_or(usize::MAX, |wanted| wanted.outputs)
     }
 }
 
@@ -78,23 +93,25 @@ pub fn open(request: &Request) -> Result<Splits> {
     let Found { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, &place.name)?,
         Kind::Tensors => tensors::open(&place.path, &place.name)?,
-        Kind::Csv => csv::open(&place.path, &place.name, request.outputs)?,
+        Kind::Csv => csv::open(&place.path, &place.name, request.outputs())?,
         Kind::Synthetic => synthetic::open(request)?,
         other => return Err(locate::not_yet(other)),
     };
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
-        part.fit(request)?;
+        if let Some(wanted) = request.wanted {
+            part.fit(wanted)?;
+        }
     }
     // Not before `fit`: from here on every class is below the number of outputs.
     let classes =
         train.largest_class().max(val.as_ref().and_then(Part::largest_class)).map(|class| class + 1);
     let names = match read_class_names(&place.path)? {
-        Some(names) if classes.is_some() && names.len() > request.outputs => {
+        Some(names) if classes.is_some() && names.len() > request.outputs() => {
             return Err(Error::data(
                 place.path.join("classes.txt"),
                 format!(
                     "expected at most {} classes (the model's outputs), found {}",
-                    request.outputs,
+                    request.outputs(),
                     names.len()
                 ),
             ));
@@ -195,11 +212,15 @@ impl Part {
     }
 
     /// Checks the samples against the model's input and outputs.
-    fn fit(&mut self, request: &Request) -> Result<()> {
-        let (found, wanted) = (self.dataset.shape, request.input);
+    fn fit(&mut self, Wanted { input: wanted, outputs }: Wanted) -> Result<()> {
+        let found = self.dataset.shape;
         // A row of features and a picture of as many pixels are the same numbers in the same order.
         let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
         let same_numbers = found.iter().product::<usize>() == wanted.iter().product::<usize>();
+        if matches!(self.dataset.images, Images::Stored(_)) {
+            // The device brings stored pictures of any size to the model's.
+            return self.fit_labels(outputs);
+        }
         if found != wanted && !(same_numbers && (flat(found) || flat(wanted))) {
             return Err(Error::data(
                 &self.images_path,
@@ -207,14 +228,18 @@ impl Part {
             ));
         }
         self.dataset.shape = wanted;
+        self.fit_labels(outputs)
+    }
+
+    fn fit_labels(&self, outputs: usize) -> Result<()> {
         match &self.dataset.labels {
-            Labels::Values { width, .. } if *width != request.outputs => Err(Error::data(
+            Labels::Values { width, .. } if *width != outputs => Err(Error::data(
                 &self.labels_path,
-                format!("expected {} values per label (the model's outputs), found {width}", request.outputs),
+                format!("expected {outputs} values per label (the model's outputs), found {width}"),
             )),
             Labels::Values { .. } => Ok(()),
             Labels::Classes(labels) => {
-                check_labels(labels, request.outputs, "the model's outputs", &self.labels_path)
+                check_labels(labels, outputs, "the model's outputs", &self.labels_path)
             }
         }
     }

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 const TRAIN: usize = 2048;
 const VAL: usize = 512;
 
+/// Classes where no model says how many.
+const DEFAULT_CLASSES: usize = 10;
+
 /// Half the height of the waves, of the noise and of the changes in brightness, in grey levels of 255.
 const WAVE: f32 = 60.0;
 const NOISE: f32 = 45.0;
@@ -34,7 +37,7 @@ pub(super) fn open(request: &Request) -> Result<Found> {
 }
 
 fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
-    let shape = request.input;
+    let shape = request.picture;
     let image_len: usize = shape.iter().product();
     let too_large = || {
         Error::Memory(format!(
@@ -50,7 +53,8 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
     pixels.try_reserve_exact(bytes).map_err(|_| too_large())?;
     pixels.resize(bytes, 0);
     // One output tells two classes apart.
-    let classes = request.outputs.max(2) as u32;
+    let outputs = request.wanted.map_or(DEFAULT_CLASSES, |wanted| wanted.outputs);
+    let classes = outputs.max(2) as u32;
     pixels.par_chunks_mut(image_len.max(1)).enumerate().for_each(|(sample, image)| {
         let sample = sample as u32;
         draw(
@@ -61,7 +65,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
         );
     });
     let classes_in_turn = (0..count as u32).map(|sample| sample % classes);
-    let labels = if request.outputs == 1 {
+    let labels = if outputs == 1 {
         Labels::Values { width: 1, values: classes_in_turn.map(|class| class as f32).collect() }
     } else {
         Labels::Classes(classes_in_turn.collect())

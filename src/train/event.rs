@@ -12,6 +12,8 @@ pub enum Event {
     Step(Step),
     /// After the evaluation that ends an epoch.
     Epoch(Epoch),
+    /// Something that the user should know of: a file that was passed over, a loss that does not move. One line.
+    Warning(String),
     /// After the last step.
     Done(Done),
 }
@@ -150,6 +152,7 @@ impl Event {
                 .number("images_per_second", e.images_per_second)
                 .number("data_wait", e.data_wait)
                 .text("weights_sha256", &e.weights_sha256),
+            Event::Warning(message) => Line::new("warning").text("message", message),
             Event::Done(e) => Line::new("done")
                 .text(
                     "ending",
