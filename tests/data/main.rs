@@ -24,14 +24,14 @@ fn request(path: &Path, input: [usize; 3], outputs: usize) -> Request {
 fn bytes(dataset: &Dataset) -> &[u8] {
     match &dataset.images {
         Images::U8(values) => values,
-        Images::F32(_) => panic!("images of bytes expected"),
+        _ => panic!("images of bytes in memory expected"),
     }
 }
 
 fn floats(dataset: &Dataset) -> &[f32] {
     match &dataset.images {
         Images::F32(values) => values,
-        Images::U8(_) => panic!("images of f32 expected"),
+        _ => panic!("images of f32 expected"),
     }
 }
 
