@@ -21,6 +21,7 @@
 //! | 3 | [`program`] | buffers, steps, the memory plan, the trait [`program::Executor`] |
 //! | 2 | [`ops`] | operator descriptors: geometry, shapes, FLOPs, bytes; no arithmetic on data |
 //! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, how a picture is looked at |
+//! | 1 | [`atomic`] | output files that are absent or complete |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
@@ -33,6 +34,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod atomic;
 pub mod cli;
 pub mod cpu;
 pub mod data;

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. `cli` may use all.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("error", &[]),
+    ("atomic", &["error"]),
     ("tensor", &["error"]),
     ("random", &["error"]),
     ("view", &["error"]),
@@ -17,10 +18,13 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
     ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random"]),
-    ("data", &["tensor", "error", "random", "view"]),
+    ("interchange", &["model", "tensor", "error", "random", "atomic"]),
+    ("data", &["tensor", "error", "random", "view", "atomic"]),
     // Its checkpoints are safetensors files, and its steps need `ops::Hyper`.
-    ("train", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view"]),
+    (
+        "train",
+        &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view", "atomic"],
+    ),
 ];
 
 /// Crates that only some modules may name.

@@ -5,7 +5,7 @@ mod allocations;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use striate::interchange::atomic;
+use striate::atomic;
 use striate::interchange::safetensors::{match_tensors, read, weights_sha256, write};
 use striate::tensor::{Shape, Tensor};
 

@@ -6,7 +6,7 @@
 //! reference implementation (`safetensors::tensor::Metadata`: offsets without holes or overlaps, sizes without
 //! overflow) and against the file's length before a tensor is allocated.
 
-use super::atomic;
+use crate::atomic;
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// How many names are tried when a temporary file of that name is already there (left by a killed process
@@ -20,26 +20,69 @@ const BUFFER: usize = 1 << 20;
 /// is removed. The error names `path`.
 pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let path = path.as_ref();
-    write_and_sync(path, content).map_err(|source| Error::io(path, source))
+    let mut file = NewFile::create(path)?;
+    content(&mut file).map_err(|source| Error::io(path, source))?;
+    file.commit()
 }
 
-fn write_and_sync(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
+/// A file that is being written beside the one that it is going to replace. Without `commit` it vanishes.
+#[derive(Debug)]
+pub struct NewFile {
+    target: PathBuf,
+    // Closed before the temporary file is removed, which Windows asks for.
+    out: BufWriter<File>,
+    temporary: Temporary,
+}
+
+impl NewFile {
+    /// Begins the file that is to become `path`, whose folder must exist. The error names `path`.
+    pub fn create(path: impl AsRef<Path>) -> Result<NewFile> {
+        let target = path.as_ref().to_path_buf();
+        let (temporary, file) =
+            create_sibling(folder(&target), &target).map_err(|source| Error::io(&target, source))?;
+        Ok(NewFile { target, out: BufWriter::with_capacity(BUFFER, file), temporary })
+    }
+
+    /// Forces what was written to the disk and gives it its name. The error names the target.
+    pub fn commit(self) -> Result<()> {
+        let NewFile { target, out, temporary } = self;
+        let commit = || {
+            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+            drop(file);
+            fs::rename(&temporary.path, &target)?;
+            temporary.keep();
+            sync_folder(folder(&target))
+        };
+        commit().map_err(|source| Error::io(&target, source))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Seek for NewFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.out.seek(position)
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
-    let (temporary, file) = create_sibling(folder, path)?;
-    let mut out = BufWriter::with_capacity(BUFFER, file);
-    content(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary.path, path)?;
-    temporary.keep();
-    sync_folder(folder)
+    }
 }
 
 /// A file that is removed when this is dropped, unless it was renamed.
+#[derive(Debug)]
 struct Temporary {
     path: PathBuf,
     remove: bool,
