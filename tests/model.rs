@@ -18,6 +18,8 @@ fn built_in_networks_have_the_published_number_of_parameters() {
     for (name, count) in [
         ("alexnet", 61_100_840),
         ("alexnet-2012", 60_965_224),
+        ("alexnet-64", 1_662_209),
+        ("bvlc-alexnet", 60_965_224),
         ("caffenet", 60_965_224),
         ("lenet5", 61_706),
         ("mlp-784-15-10", 11_935),
@@ -27,7 +29,7 @@ fn built_in_networks_have_the_published_number_of_parameters() {
     ] {
         assert_eq!(build(name, 2).parameter_count(), count, "{name}");
     }
-    assert_eq!(Spec::builtin_names().len(), 9);
+    assert_eq!(Spec::builtin_names().len(), 11);
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn alexnet_has_the_published_work_and_shapes() {
     assert_eq!(output("features.0"), "[128, 64, 55, 55]");
     assert_eq!(output("avgpool"), "[128, 256, 6, 6]");
     assert_eq!(output("classifier.6"), "[128, 1000]");
-    for name in ["alexnet-2012", "caffenet"] {
+    for name in ["alexnet-2012", "bvlc-alexnet", "caffenet"] {
         let model = build(name, 1);
         let conv1 = model.layers.iter().find(|l| l.name == "conv1").unwrap();
         assert_eq!(conv1.output.to_string(), "[1, 96, 55, 55]", "{name}");

@@ -84,7 +84,7 @@ fn a_fraction_of_an_epoch_of_warm_up_is_its_steps() {
 
 #[test]
 fn plateau_waits_for_more_than_its_patience() {
-    let mut s = schedule(Decay::Plateau { patience: 1, gamma: 0.1 }, 0.0, 10);
+    let mut s = schedule(Decay::Plateau { patience: 1, gamma: 0.1, cuts: None }, 0.0, 10);
     for (error, expected) in [
         (50.0, 1.0),
         (40.0, 1.0),
@@ -104,8 +104,33 @@ fn plateau_waits_for_more_than_its_patience() {
 }
 
 #[test]
+fn a_plateau_of_few_cuts_ends_where_the_next_would_be() {
+    // As the paper has it: 0.01, 0.001, 1e-4, 1e-5, and then the end.
+    let decay = Decay::Plateau { patience: 1, gamma: 0.1, cuts: Some(3) };
+    let mut s = Schedule::new(decay, 0.01, 0.0, 0.0, 90, 10).unwrap();
+    s.observe(40.0);
+    for rate in [0.01, 0.001, 1e-4, 1e-5] {
+        assert!((f64::from(s.lr(0)) / rate - 1.0).abs() < 1e-6, "{} {rate}", s.lr(0));
+        for _ in 0..2 {
+            assert!(!s.has_ended(), "at {rate}");
+            s.observe(40.0);
+        }
+    }
+    assert!(s.has_ended());
+    // An improvement starts the count anew, and no cut at all ends at the first plateau.
+    let mut s = schedule(Decay::Plateau { patience: 0, gamma: 0.1, cuts: Some(0) }, 0.0, 9);
+    for error in [50.0, 40.0, 30.0] {
+        s.observe(error);
+        assert!(!s.has_ended());
+    }
+    s.observe(30.0);
+    assert!(s.has_ended() && s.lr(0) == 1.0);
+}
+
+#[test]
 fn no_cut_goes_below_the_smallest_rate() {
-    let mut s = Schedule::new(Decay::Plateau { patience: 0, gamma: 0.1 }, 1.0, 0.05, 0.0, 10, 10).unwrap();
+    let mut s = Schedule::new(Decay::Plateau { patience: 0, gamma: 0.1, cuts: None }, 1.0, 0.05, 0.0, 10, 10)
+        .unwrap();
     for _ in 0..5 {
         s.observe(1.0);
     }
@@ -134,4 +159,12 @@ fn settings_that_cannot_be_meant_are_refused() {
     refused(Decay::Constant, 0.1, -1.0);
     refused(Decay::Step { size: 0, gamma: 0.1 }, 0.1, 0.0);
     refused(Decay::Step { size: 3, gamma: f64::INFINITY }, 0.1, 0.0);
+    refused(Decay::Poly { power: -1.0 }, 0.1, 0.0);
+    refused(Decay::Poly { power: f64::NAN }, 0.1, 0.0);
+    // A rate that would overflow within the three epochs, though it is a number today.
+    refused(Decay::Step { size: 1, gamma: 1e20 }, 0.1, 0.0);
+    refused(Decay::MultiStep { milestones: vec![1, 2], gamma: 1e20 }, 0.1, 0.0);
+    refused(Decay::Plateau { patience: 0, gamma: 1e20, cuts: None }, 0.1, 0.0);
+    let later = Decay::MultiStep { milestones: vec![1, 9], gamma: 1e20 };
+    assert!(Schedule::new(later, 0.1, 0.0, 0.0, 3, 10).is_ok());
 }

@@ -142,6 +142,12 @@ fn early_stopping_and_plateau_watch_the_validation_set() {
     let rates: Vec<f32> = run.epochs().iter().map(|e| e.lr).collect();
     assert_eq!(rates, [1e-30, 1e-30, 0.5e-30]);
     assert_eq!(run.epochs().iter().map(|e| e.best).collect::<Vec<_>>(), [true, false, false]);
+
+    (spec.recipe.patience, spec.recipe.lr_cuts) = (None, Some(1));
+    let run = train(&spec, &data(16, 16), &plain());
+    assert_eq!(run.done.ending, Ending::EarlyStop);
+    let rates: Vec<f32> = run.epochs().iter().map(|e| e.lr).collect();
+    assert_eq!(rates, [1e-30, 1e-30, 0.5e-30]);
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub(crate) struct RecipeArgs {
     /// plateau: epochs without improvement before a cut
     #[arg(long, value_name = "EPOCHS")]
     pub lr_patience: Option<usize>,
+    /// plateau: most cuts; where one more would be made, training ends
+    #[arg(long, value_name = "N")]
+    pub lr_cuts: Option<usize>,
     /// Epochs (0.5 is half of one) of linear warm-up
     #[arg(long, value_name = "EPOCHS")]
     pub lr_warmup_epochs: Option<f32>,
@@ -159,6 +162,9 @@ impl RecipeArgs {
         if self.patience.is_some() {
             recipe.patience = self.patience;
         }
+        if self.lr_cuts.is_some() {
+            recipe.lr_cuts = self.lr_cuts;
+        }
         check_recipe(recipe)
     }
 }
@@ -200,6 +206,9 @@ pub(crate) fn table(recipe: &Recipe) -> toml::Table {
     if let Some(patience) = recipe.patience {
         put("patience", whole(patience));
     }
+    if let Some(cuts) = recipe.lr_cuts {
+        put("lr_cuts", whole(cuts));
+    }
     if let Some(data) = &recipe.data {
         put("data", text(data));
     }
@@ -234,6 +243,7 @@ mod tests {
             lr_milestones: Some(vec![3, 5]),
             clip_grad_norm: Some(0.1),
             patience: Some(4),
+            lr_cuts: Some(3),
             ..RecipeArgs::default()
         };
         args.apply(&mut spec).unwrap();

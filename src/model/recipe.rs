@@ -121,6 +121,8 @@ pub struct Recipe {
     pub lr_power: f32,
     /// In epochs.
     pub lr_patience: usize,
+    /// Cuts that plateau makes at most; where it would make one more, training ends. `None`: any number.
+    pub lr_cuts: Option<usize>,
     /// Epochs (also a fraction of one) over which the rate rises from 0.
     pub lr_warmup_epochs: f32,
     pub label_smoothing: f32,
@@ -199,6 +201,7 @@ impl Default for Recipe {
             lr_min: 0.0,
             lr_power: 1.0,
             lr_patience: 5,
+            lr_cuts: None,
             lr_warmup_epochs: 0.0,
             label_smoothing: 0.0,
             clip_grad_norm: None,
@@ -232,6 +235,7 @@ impl Recipe {
             lr_min: t.or("lr_min", d.lr_min)?,
             lr_power: t.or("lr_power", d.lr_power)?,
             lr_patience: t.or("lr_patience", d.lr_patience)?,
+            lr_cuts: t.get("lr_cuts")?,
             lr_warmup_epochs: t.or("lr_warmup_epochs", d.lr_warmup_epochs)?,
             label_smoothing: t.or("label_smoothing", d.label_smoothing)?,
             clip_grad_norm: t.get("clip_grad_norm")?,

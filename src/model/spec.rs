@@ -37,6 +37,8 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "alexnet-mini",
     "alexnet",
     "alexnet-2012",
+    "alexnet-64",
+    "bvlc-alexnet",
     "caffenet",
     "lenet5",
     "mlp-784-15-10",

@@ -87,7 +87,7 @@ pub struct Epoch {
 pub enum Ending {
     /// All epochs, or `max_steps`, are done.
     Complete,
-    /// The validation result has not improved for `patience` epochs.
+    /// The validation result has not improved for `patience` epochs, or at the schedule's last rate.
     EarlyStop,
     /// Somebody asked it to stop (Ctrl-C).
     Interrupted,

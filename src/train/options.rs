@@ -85,7 +85,7 @@ pub fn schedule(recipe: &Recipe, steps_per_epoch: usize) -> Result<Schedule> {
         Scheduler::MultiStep => Decay::MultiStep { milestones: recipe.lr_milestones.clone(), gamma },
         Scheduler::Cosine => Decay::Cosine,
         Scheduler::Poly => Decay::Poly { power: recipe.lr_power.into() },
-        Scheduler::Plateau => Decay::Plateau { patience: recipe.lr_patience, gamma },
+        Scheduler::Plateau => Decay::Plateau { patience: recipe.lr_patience, gamma, cuts: recipe.lr_cuts },
     };
     Schedule::new(decay, recipe.lr, recipe.lr_min, recipe.lr_warmup_epochs, recipe.epochs, steps_per_epoch)
 }

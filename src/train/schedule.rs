@@ -18,8 +18,9 @@ pub enum Decay {
     /// (1 - progress)^power, from the initial rate to the smallest over all steps (PolynomialLR).
     Poly { power: f64 },
     /// Times `gamma` when the validation error has not improved for more than `patience` epochs
-    /// (ReduceLROnPlateau with its relative threshold of 1e-4).
-    Plateau { patience: usize, gamma: f64 },
+    /// (ReduceLROnPlateau with its relative threshold of 1e-4). After `cuts` such cuts the next one ends the run
+    /// instead: "reduced three times prior to termination" (Krizhevsky et al. 2012, section 5).
+    Plateau { patience: usize, gamma: f64, cuts: Option<usize> },
 }
 
 /// A learning-rate schedule over a run of known length.
@@ -35,6 +36,23 @@ pub struct Schedule {
     reduced: f64,
     best_error: f64,
     bad_epochs: usize,
+    cuts_made: usize,
+    ended: bool,
+}
+
+impl Decay {
+    /// The largest factor of the initial rate in `epochs` epochs: above 1 only if `gamma` is.
+    fn largest_factor(&self, epochs: usize) -> f64 {
+        let (gamma, cuts) = match self {
+            Decay::Step { size, gamma } => (*gamma, epochs / size.max(&1)),
+            Decay::MultiStep { milestones, gamma } => {
+                (*gamma, milestones.iter().filter(|&&m| m < epochs).count())
+            }
+            Decay::Plateau { gamma, cuts, .. } => (*gamma, cuts.unwrap_or(epochs).min(epochs)),
+            Decay::Constant | Decay::Cosine | Decay::Poly { .. } => return 1.0,
+        };
+        gamma.max(1.0).powf(cuts as f64)
+    }
 }
 
 /// PyTorch's default `threshold` of ReduceLROnPlateau: smaller relative gains do not count.
@@ -68,7 +86,14 @@ impl Schedule {
             {
                 return fault(format!("lr-gamma must be a number of at least 0, found {gamma}"));
             }
+            Decay::Poly { power } if !(power.is_finite() && power >= 0.0) => {
+                return fault(format!("lr-power must be a number of at least 0, found {power}"));
+            }
             _ => {}
+        }
+        let largest = f64::from(initial) * decay.largest_factor(epochs);
+        if largest > f64::from(f32::MAX) {
+            return fault(format!("lr-gamma makes the learning rate grow to {largest:e}, beyond any number"));
         }
         Ok(Schedule {
             decay,
@@ -80,6 +105,8 @@ impl Schedule {
             reduced: 1.0,
             best_error: f64::INFINITY,
             bad_epochs: 0,
+            cuts_made: 0,
+            ended: false,
         })
     }
 
@@ -111,7 +138,7 @@ impl Schedule {
 
     /// Tells the schedule the validation error (or loss) after an epoch; only `plateau` listens.
     pub fn observe(&mut self, error: f64) {
-        let Decay::Plateau { patience, gamma } = self.decay else { return };
+        let Decay::Plateau { patience, gamma, cuts } = self.decay else { return };
         if error < self.best_error * (1.0 - PLATEAU_THRESHOLD) {
             self.best_error = error;
             self.bad_epochs = 0;
@@ -119,9 +146,19 @@ impl Schedule {
             self.bad_epochs += 1;
         }
         if self.bad_epochs > patience {
-            self.reduced *= gamma;
             self.bad_epochs = 0;
+            if cuts == Some(self.cuts_made) {
+                self.ended = true;
+                return;
+            }
+            self.reduced *= gamma;
+            self.cuts_made += 1;
         }
+    }
+
+    /// Whether the error has stopped improving at the last rate that the schedule has.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// `factor` times the initial rate, but not below the smallest (nor above the initial one on its account).

@@ -143,7 +143,7 @@ impl<'a> Trainer<'a> {
             if self.reached_limit() {
                 break;
             }
-            if self.judge.gives_up() {
+            if self.judge.gives_up() || self.schedule.has_ended() {
                 ending = Ending::EarlyStop;
                 break;
             }
