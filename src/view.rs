@@ -61,6 +61,11 @@ impl View {
     /// Length of a table entry in 4-byte words.
     pub const WORDS: usize = 32;
 
+    /// The table of a batch as `Executor::write` takes it. Not every word is a meaningful float.
+    pub fn as_words(views: &[View]) -> &[f32] {
+        bytemuck::cast_slice(views)
+    }
+
     /// A view that makes every element 0, for rows that only pad a batch.
     pub fn blank() -> View {
         View { cut: [0, 0, u32::MAX, u32::MAX], ..Zeroable::zeroed() }

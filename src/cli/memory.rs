@@ -49,7 +49,8 @@ fn check_against(available: u64, spec: &Spec, options: &BuildOptions, model: &Mo
 /// Bytes for the program and for the batches that the loader has under way.
 fn needs(model: &Model) -> u64 {
     const BATCHES_UNDER_WAY: u64 = 4;
-    model.program.plan().bytes() + BATCHES_UNDER_WAY * model.program.buffer(model.input).shape.bytes()
+    let batch = model.program.buffer(model.pixels.unwrap_or(model.input)).shape.bytes();
+    model.program.plan().bytes() + BATCHES_UNDER_WAY * batch
 }
 
 /// Bytes of main memory that can be used without swapping; `None` where nobody says.

@@ -1,6 +1,7 @@
 //! From an operator to the function that executes it: the only part of `cpu` that knows them all.
 
 use super::adaptive_avg_pool2d::*;
+use super::augment::augment;
 use super::batch_norm::*;
 use super::bias_grad::bias_grad;
 use super::channel_slice::*;
@@ -41,6 +42,7 @@ pub fn dispatch(
         };
     }
     match op {
+        Op::Augment(d) => call!([pixels, views], [x] => augment(d, pixels, views, x)),
         Op::Conv2dForward(d) => {
             call!([x, w, b @ ..], [y] => conv2d_forward(d, x, w, b.first().copied(), y))
         }

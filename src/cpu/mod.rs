@@ -6,6 +6,7 @@
 //! order of summation, follows from the shapes alone.
 
 mod adaptive_avg_pool2d;
+mod augment;
 mod batch_norm;
 mod bias_grad;
 mod channel_slice;

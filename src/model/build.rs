@@ -9,8 +9,8 @@ use super::spec::Spec;
 use super::update::OptimizerState;
 use super::{gradient, update};
 use crate::error::{Error, Result};
-use crate::ops::{Hyper, Loss, Metrics, Op, Target};
-use crate::program::{BufferId, Program, ProgramBuilder, Role, step};
+use crate::ops::{Access, Augment, Hyper, Loss, Metrics, Op, Target};
+use crate::program::{BufferId, Program, ProgramBuilder, Role, Step, step};
 use crate::random::{Purpose, Stream};
 use crate::tensor::Shape;
 use std::sync::Arc;
@@ -20,6 +20,9 @@ use std::sync::Arc;
 pub struct BuildOptions {
     /// Rows of a batch.
     pub batch: usize,
+    /// Channels, height and width of the stored pictures, if `augment` makes the input from them on the device; without,
+    /// the host writes the input itself.
+    pub pixels: Option<[usize; 3]>,
     /// Whether to build gradients and update; without, only `Span::Forward` has steps.
     pub training: bool,
     /// Whether training drops elements; without, dropout layers do nothing.
@@ -45,6 +48,7 @@ impl BuildOptions {
     pub fn new(batch: usize) -> Self {
         BuildOptions {
             batch,
+            pixels: None,
             training: true,
             dropout: true,
             fuse: true,
@@ -123,8 +127,13 @@ pub struct Model {
     /// Running statistics, in layer order.
     pub state: Vec<Parameter>,
     pub layers: Vec<LayerInfo>,
-    /// `[batch, channels, height, width]`.
+    /// `[batch, channels, height, width]`. If there are `pixels`, the program writes it, and it is readable only if the
+    /// program was built with `keep`.
     pub input: BufferId,
+    /// `[batch, words]`, the pictures as [`Augment`] takes them, and `[batch, View::WORDS]`, how each is looked at;
+    /// `None` if the host writes the input itself.
+    pub pixels: Option<BufferId>,
+    pub views: Option<BufferId>,
     /// `[batch]` class numbers, or `[batch, classes]` values.
     pub labels: BufferId,
     /// [`Hyper::WORDS`] words.
@@ -162,8 +171,13 @@ impl Model {
         let mut builder = ProgramBuilder::default();
         let mut input_shape = vec![batch];
         input_shape.extend(spec.input);
-        let input = builder.buffer("input", input_shape, Role::Input)?;
+        let role = if options.pixels.is_some() { Role::Transient } else { Role::Input };
+        let input = builder.buffer("input", input_shape, role)?;
         let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper)?;
+        let pictures = match options.pixels {
+            Some(shape) => Some(pictures(&mut builder, spec, batch, shape, input)?),
+            None => None,
+        };
 
         let mut graph = Graph::new(spec, options, &mut builder, input, hyper)?;
         options.check_freeze(&graph.parameters)?;
@@ -202,11 +216,13 @@ impl Model {
         let record = Op::Metrics(Metrics { batch, slots: Self::SLOTS });
         let record = step(record, "metrics", &[losses, ranks, hyper, metrics]);
 
+        builder.forward.extend(pictures.clone());
         let logits = graph.forward(&mut builder, false)?;
         builder.forward.push(step(loss(false), "loss", &[logits, labels, hyper, losses, ranks]));
         builder.forward.push(record.clone());
         let mut input_gradient = None;
         if options.training {
+            builder.gradients.extend(pictures.clone());
             let logits = graph.forward(&mut builder, true)?;
             let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
             let buffers = [logits, labels, hyper, losses, ranks, gradient];
@@ -224,6 +240,8 @@ impl Model {
             state,
             layers,
             input,
+            pixels: pictures.as_ref().map(|step| step.buffers[0]),
+            views: pictures.as_ref().map(|step| step.buffers[1]),
             labels,
             hyper,
             metrics,
@@ -279,4 +297,23 @@ impl Model {
             })
             .collect()
     }
+}
+
+/// The step that makes the input from pictures of the shape `[c_in, h_in, w_in]`, and its buffers.
+fn pictures(
+    builder: &mut ProgramBuilder,
+    spec: &Spec,
+    batch: usize,
+    [c_in, h_in, w_in]: [usize; 3],
+    input: BufferId,
+) -> Result<Step> {
+    let [c_out, h_out, w_out] = spec.input;
+    let op = Op::Augment(Augment { batch, c_in, h_in, w_in, c_out, h_out, w_out });
+    op.check().map_err(|e| Error::Model(format!("{}: input: {e}", spec.origin)))?;
+    let mut buffers = Vec::new();
+    for operand in op.operands().into_iter().filter(|operand| operand.access == Access::Read) {
+        buffers.push(builder.buffer(operand.name, operand.shape, Role::Input)?);
+    }
+    buffers.push(input);
+    Ok(Step { op, buffers, label: "input".into() })
 }

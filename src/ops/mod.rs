@@ -8,6 +8,7 @@
 //! Operands stand in one order everywhere (`Op::operands`, `Step::buffers`, WGSL bindings): inputs first,
 //! outputs last. Tensors are `x w b y`, gradients `dx dw db dy`. All are contiguous NCHW `f32`.
 
+pub mod augment;
 pub mod batch_norm;
 pub mod channel_slice;
 pub mod conv2d;
@@ -21,6 +22,7 @@ pub mod pool2d;
 pub mod softmax;
 pub mod update;
 
+pub use augment::Augment;
 pub use batch_norm::BatchNorm2d;
 pub use channel_slice::ChannelSlice;
 pub use conv2d::{BiasGrad, Conv2d};
@@ -76,6 +78,8 @@ impl Operand {
 /// An operator with its geometry: one step of a program.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
+    /// Network input from bytes, looked at as the views say.
+    Augment(Augment),
     /// y = conv(x, w) (+ b) (then max(0, .) if `relu`).
     Conv2dForward(Conv2d),
     /// dx from dy and w.
@@ -150,6 +154,7 @@ pub enum Op {
 macro_rules! descriptor {
     ($op:expr, $d:ident => $body:expr) => {
         match $op {
+            Op::Augment($d) => $body,
             Op::Conv2dForward($d) | Op::Conv2dGradInput($d) | Op::Conv2dGradWeight($d) => $body,
             Op::BiasGrad($d) => $body,
             Op::LinearForward($d) | Op::LinearGradInput($d) | Op::LinearGradWeight($d) => $body,
@@ -199,6 +204,7 @@ impl Op {
     /// The stem: CPU function, WGSL file, label, test and bench id.
     pub fn name(&self) -> &'static str {
         match self {
+            Op::Augment(_) => "augment",
             Op::Conv2dForward(_) => "conv2d_forward",
             Op::Conv2dGradInput(_) => "conv2d_grad_input",
             Op::Conv2dGradWeight(_) => "conv2d_grad_weight",

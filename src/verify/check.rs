@@ -66,18 +66,24 @@ fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool)
 }
 
 fn judge(case: &Case, inputs: &[Vec<f32>], found: &[Vec<f32>]) -> Result<f64, String> {
+    let operands = case.op.operands();
     let before: Vec<Vec<f64>> =
-        inputs.iter().map(|values| values.iter().map(|&v| f64::from(v)).collect()).collect();
+        operands.iter().zip(inputs).map(|(operand, values)| oracle::operand(operand.name, values)).collect();
     let mut after = before.clone();
     oracle::run(&case.op, &case.hyper, &mut after);
     let mut magnitudes = magnitudes(&case.op, &case.hyper, &before, &after).into_iter();
     let mut used = 0.0f64;
-    for (i, operand) in case.op.operands().iter().enumerate() {
+    for (i, operand) in operands.iter().enumerate() {
         if operand.access == Access::Read {
-            if let Some(at) = first_difference(&inputs[i], &found[i]) {
+            let changed = |(before, after): (&f32, &f32)| before.to_bits() != after.to_bits();
+            if let Some(at) = inputs[i].iter().zip(&found[i]).position(changed) {
                 return Err(format!(
-                    "{}: an input was changed, at {at} from {:e} to {:e}",
-                    operand.name, inputs[i][at], found[i][at]
+                    "{}: an input was changed, at {at} from {:e} to {:e} (bits {:#x} and {:#x})",
+                    operand.name,
+                    inputs[i][at],
+                    found[i][at],
+                    inputs[i][at].to_bits(),
+                    found[i][at].to_bits()
                 ));
             }
             continue;

@@ -2,7 +2,8 @@
 //! result, which may have cancelled.
 
 use super::oracle;
-use crate::ops::{Access, BatchNorm2d, Hyper, LocalResponseNorm, Metrics, Op, Softmax};
+use crate::ops::{Access, Augment, BatchNorm2d, Hyper, LocalResponseNorm, Metrics, Op, Softmax};
+use crate::view::View;
 
 /// One list per operand that is not only read, in their order: the size of what each element is summed from, at
 /// least its own where it is rounded at all; 0 where the result has to be exact (a selection or a copy of inputs).
@@ -14,6 +15,7 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
     let absolute = |y: &Vec<f64>| y.iter().map(|v| v.abs()).collect::<Vec<f64>>();
     let exact = |y: &Vec<f64>| vec![0.0; y.len()];
     match op {
+        Op::Augment(d) => vec![augment(d, before, &outputs[0])],
         Op::ReluForward(_)
         | Op::ReluBackward(_)
         | Op::MaxPool2dForward(_)
@@ -85,6 +87,21 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
             all.split_off(first)
         }
     }
+}
+
+/// The largest that colours can be, 255, through colour, gain and bias; what is cut out is exactly 0.
+fn augment(d: &Augment, before: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
+    let words: Vec<u32> = before[1].iter().map(|&word| word as u32).collect();
+    let views: &[View] = bytemuck::cast_slice(&words);
+    let plane = d.h_out * d.w_out;
+    let size = |(i, &x): (usize, &f64)| {
+        let (view, c) = (&views[i / plane / d.c_out], i / plane % d.c_out);
+        let size = |v: f32| f64::from(v.abs());
+        let [r, g, b, shift] = view.colour[c].map(size);
+        let colour = if d.recolours() || view.recolour != 0 { 255.0 * (r + g + b) + shift } else { 0.0 };
+        if x == 0.0 { 0.0 } else { size(view.gain[c]) * colour.max(255.0) + size(view.bias[c]) }
+    };
+    x.iter().enumerate().map(size).collect()
 }
 
 /// For y = sum of products: max(|y|, sqrt(sum of squared products)), so that the bound neither grows with a sum's

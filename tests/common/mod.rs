@@ -37,7 +37,7 @@ impl Executor for Reference {
         if buffer == self.hyper {
             self.words = data.to_vec();
         } else {
-            self.buffers[buffer.index()] = data.iter().map(|&v| f64::from(v)).collect();
+            self.buffers[buffer.index()] = oracle::operand(&self.program.buffer(buffer).name, data);
         }
         Ok(())
     }

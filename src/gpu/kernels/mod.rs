@@ -3,6 +3,7 @@
 //! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
 //! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
 
+mod augment;
 mod bias_grad;
 mod channel;
 mod conv2d;
@@ -145,6 +146,7 @@ pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
 /// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
 pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
+        Op::Augment(d) => augment::kernels(op, d, limits),
         Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => {
             conv2d::kernels(op, limits)
         }

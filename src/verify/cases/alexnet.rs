@@ -1,9 +1,9 @@
 //! The geometries of a real training step, for `bench ops`.
 
-use super::{Case, conv2d, default_hyper, linear, norm, pool2d};
+use super::{Case, Data, conv2d, default_hyper, linear, norm, pool2d};
 use crate::ops::{
-    AdaptiveAvgPool2d, BiasGrad, Conv2d, Dropout, Hyper, Linear, LocalResponseNorm, Loss, Metrics, Op,
-    Pointwise, Pool2d, Target, Update,
+    AdaptiveAvgPool2d, Augment, BiasGrad, Conv2d, Dropout, Hyper, Linear, LocalResponseNorm, Loss, Metrics,
+    Op, Pointwise, Pool2d, Target, Update,
 };
 
 /// A convolution of torchvision's AlexNet: name, channels in and out, extent in, kernel, stride, padding.
@@ -36,10 +36,15 @@ fn max_pool(what: &str, batch: usize, channels: usize, extent: usize) -> impl It
     pool2d::quadruple(what, d).into_iter().filter(is_max)
 }
 
-/// Every distinct kernel geometry of one training step of torchvision's AlexNet at `batch`, and the local response
+/// Every distinct kernel geometry of one training step of torchvision's AlexNet at `batch` on pictures of 256 x 256,
+/// and the local response
 /// normalisation and overlapping pools of the network of 2012.
 pub fn alexnet_cases(batch: usize) -> Vec<Case> {
-    let mut cases = Vec::new();
+    let pictures = Augment { batch, c_in: 3, h_in: 256, w_in: 256, c_out: 3, h_out: 224, w_out: 224 };
+    let mut cases = vec![
+        Case::new(Op::Augment(pictures), "crops", 4).with_data(Data::Crops),
+        Case::new(Op::Augment(pictures), "all_views", 4),
+    ];
     for (what, c_in, c_out, extent, kernel, stride, pad) in CONVOLUTIONS {
         let d = Conv2d {
             batch,

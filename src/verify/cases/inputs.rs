@@ -1,6 +1,6 @@
 //! Values for the operands of a case: both signs, and consistent where one operand follows from others.
 
-use super::{Case, Data};
+use super::{Case, Data, augment};
 use crate::ops::{Access, BatchNorm2d, Hyper, Op, Target};
 use crate::random::{Purpose, Stream};
 use crate::verify::oracle;
@@ -18,6 +18,9 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
         let values = match operand.name {
             "hyper" => case.hyper.as_words().to_vec(),
             _ if operand.access == Access::Write => vec![f32::NAN; len],
+            // Every byte at random, so that many words are NaNs of all kinds.
+            "pixels" => fill(len, || f32::from_bits(stream.next_u32())),
+            "views" => augment::words(case, &mut stream),
             "labels" => labels(&case.op, len, &mut stream),
             "x" | "a" => special(case, normal(len, &mut stream)),
             // Metrics reads losses and ranks, and so looks at 0 and 4 against 5 in particular.
@@ -58,7 +61,7 @@ fn labels(op: &Op, len: usize, stream: &mut Stream) -> Vec<f32> {
 /// x as `Case::data` wants it.
 fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
     match case.data {
-        Data::Plain => {}
+        Data::Plain | Data::Crops => {}
         Data::Ties => x.iter_mut().for_each(|v| *v = (*v * 2.0).round() / 2.0),
         Data::Offset => x.iter_mut().for_each(|v| *v += 1000.0),
         Data::Huge => x.iter_mut().for_each(|v| *v = (80.0 + *v).copysign(*v)),

@@ -2,6 +2,7 @@
 //! less than a tile, strides larger than kernels, uneven padding), small enough for the f64 reference.
 
 mod alexnet;
+mod augment;
 mod conv2d;
 mod inputs;
 mod linear;
@@ -31,6 +32,8 @@ pub enum Data {
     Offset,
     /// x near +80 or -80.
     Huge,
+    /// Views as in training: crops of the input's own size, every second one mirrored.
+    Crops,
 }
 
 /// One operator with a geometry, the step's hyperparameters, and what its inputs are like.
@@ -110,6 +113,7 @@ fn default_hyper() -> Hyper {
 /// All cases of the self-test.
 pub fn cases() -> Vec<Case> {
     [
+        augment::cases(),
         conv2d::cases(),
         linear::cases(),
         pointwise::cases(),

@@ -5,6 +5,7 @@
 // A loop over an index is the plainest way to say a formula.
 #![allow(clippy::needless_range_loop, reason = "the dumbest loops are the point")]
 
+mod augment;
 mod batch_norm;
 mod channel_slice;
 mod conv2d;
@@ -19,7 +20,17 @@ mod update;
 
 use crate::ops::{Access, Hyper, Op};
 
-/// Executes `op` on `operands`, which stand in binding order and have the lengths that `Op::operands` gives.
+/// What [`run`] takes for the operand called `name`: its numbers, or each word as a whole number where an operand's
+/// words are no floats (some would be NaNs whose bits a conversion changes).
+pub fn operand(name: &str, values: &[f32]) -> Vec<f64> {
+    match name {
+        "pixels" | "views" => values.iter().map(|v| f64::from(v.to_bits())).collect(),
+        _ => values.iter().map(|&v| f64::from(v)).collect(),
+    }
+}
+
+/// Executes `op` on `operands`, which stand in binding order, have the lengths that `Op::operands` gives, and come
+/// from [`operand`].
 ///
 /// The entry of the operand `hyper` is not looked at; `hyper` takes its place. Outputs that are only written
 /// may hold anything, for instance NaN.
@@ -33,6 +44,7 @@ pub fn run(op: &Op, hyper: &Hyper, operands: &mut [Vec<f64>]) {
     let inputs = description.iter().take_while(|o| o.access == Access::Read).count();
     let (inputs, outputs) = operands.split_at_mut(inputs);
     match op {
+        Op::Augment(d) => augment::augment(d, inputs, outputs),
         Op::Conv2dForward(d) => conv2d::forward(d, inputs, outputs),
         Op::Conv2dGradInput(d) => conv2d::grad_input(d, inputs, outputs),
         Op::Conv2dGradWeight(d) => conv2d::grad_weight(d, inputs, outputs),

@@ -1,0 +1,119 @@
+//! Pictures looked at in every way a view can say, one way per row of the batch.
+
+use super::{Case, Data};
+use crate::ops::{Augment, Op};
+use crate::random::Stream;
+use crate::view::{View, Window};
+
+/// How many ways [`view`] knows.
+const WAYS: usize = 13;
+
+fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
+    low + (high - low) * f64::from(stream.uniform())
+}
+
+/// A window of the input's own size at a whole pixel; beyond the border where the picture is smaller.
+fn crop(d: &Augment, stream: &mut Stream) -> Window {
+    let mut first = |stored: usize, wanted: usize| {
+        let room = stored as f64 - wanted as f64;
+        if room < 0.0 { (room / 2.0).floor() } else { f64::from(stream.below(room as u32 + 1)) }
+    };
+    let (top, left) = (first(d.h_in, d.h_out), first(d.w_in, d.w_out));
+    Window { top, left, height: d.h_out as f64, width: d.w_out as f64, angle: 0.0, mirror: false }
+}
+
+/// Colours moved so far that many values reach both clamps.
+fn recoloured(view: View, stream: &mut Stream) -> View {
+    let mut colour = [[0.0; 4]; 3];
+    for row in &mut colour {
+        *row = [1.5, 1.5, 1.5, 90.0].map(|most| between(stream, -0.7 * most, most) as f32);
+    }
+    View { colour, ..view }
+}
+
+/// View number `way`.
+fn view(d: &Augment, way: usize, stream: &mut Stream) -> View {
+    let (height, width) = (d.h_in as f64, d.w_in as f64);
+    let whole = Window { top: 0.0, left: 0.0, height, width, angle: 0.0, mirror: false };
+    let crop = crop(d, stream);
+    let window = match way {
+        // The corner, mirrored; a whole-pixel crop as it is and mirrored; everything, stretched or shrunk.
+        0 => Window { top: 0.0, left: 0.0, mirror: true, ..crop },
+        1 => crop,
+        2 => Window { mirror: true, ..crop },
+        3 => whole,
+        // Near and far.
+        4 => Window {
+            top: 0.3 * height,
+            left: 0.2 * width,
+            height: 0.41 * height,
+            width: 0.37 * width,
+            ..whole
+        },
+        5 => Window { top: -0.9 * height, left: -height, height: 3.1 * height, width: 2.7 * width, ..whole },
+        // Turned.
+        6 => Window { angle: between(stream, -180.0, 180.0), ..whole },
+        7 => Window { angle: 90.0, mirror: true, ..crop },
+        // Between pixels, over the border, and far away from the picture.
+        8 => Window { top: crop.top + 0.25, left: crop.left + 0.5, ..crop },
+        9 => Window { top: -0.4 * d.h_out as f64 - 1.0, left: 0.6 * width, ..crop },
+        10 => Window { top: 2.0 * height, left: -3.0 * width, angle: 10.0, ..whole },
+        _ => Window { mirror: true, ..crop },
+    };
+    let mut view = View::new(&window, [d.h_out, d.w_out]).normalised(
+        1.0 / 255.0,
+        &[0.485, 0.456, 0.406],
+        &[0.229, 0.224, 0.225],
+    );
+    // Part of the input is cut out, once beyond its border.
+    if way == 11 {
+        let [bottom, right] = [d.h_out.div_ceil(2), d.w_out.div_ceil(2)].map(|side| side as u32);
+        view.cut = [bottom / 3, right / 3, bottom, right];
+    } else if way == 4 {
+        view.cut = [d.h_out as u32 - 1, 0, u32::MAX, 2];
+    }
+    // As it is, half of the rows; what stands in the colours of the others is not looked at.
+    View { recolour: u32::from(way % 3 == 2), ..recoloured(view, stream) }
+}
+
+/// The operand `views` of `case`; every view in turn, the last ways being blank rows.
+pub(super) fn words(case: &Case, stream: &mut Stream) -> Vec<f32> {
+    let Op::Augment(d) = &case.op else { return Vec::new() };
+    let views: Vec<View> = (0..d.batch)
+        .map(|n| match case.data {
+            Data::Crops => {
+                let window = Window { mirror: n % 2 == 1, ..crop(d, stream) };
+                View::new(&window, [d.h_out, d.w_out]).normalised(1.0 / 255.0, &[0.5; 3], &[0.25; 3])
+            }
+            _ if n % WAYS == WAYS - 1 => View::blank(),
+            _ => view(d, n % WAYS, stream),
+        })
+        .collect();
+    View::as_words(&views).to_vec()
+}
+
+fn geometry(batch: usize, stored: [usize; 3], input: [usize; 3]) -> Augment {
+    let ([c_in, h_in, w_in], [c_out, h_out, w_out]) = (stored, input);
+    Augment { batch, c_in, h_in, w_in, c_out, h_out, w_out }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    // Odd widths, so that no row of a picture begins at a word.
+    let geometries = [
+        ("one_pixel", 13, [1, 1, 1], [1, 1, 1]),
+        ("from_one_pixel", 13, [3, 1, 1], [3, 5, 4]),
+        ("to_one_pixel", 13, [3, 6, 7], [1, 1, 1]),
+        ("colour", 26, [3, 13, 11], [3, 9, 7]),
+        ("grey", 26, [1, 17, 19], [1, 16, 15]),
+        ("grey_to_colour", 13, [1, 9, 7], [3, 8, 9]),
+        ("colour_to_grey", 13, [3, 15, 9], [1, 11, 13]),
+        ("larger", 14, [3, 5, 3], [3, 21, 33]),
+        ("column", 13, [1, 31, 1], [1, 29, 3]),
+        ("row", 13, [3, 1, 37], [3, 2, 32]),
+        ("one_of_a_batch", 1, [3, 32, 32], [3, 32, 32]),
+    ];
+    let case = |(what, batch, stored, input)| Case::new(Op::Augment(geometry(batch, stored, input)), what, 4);
+    let mut cases: Vec<Case> = geometries.into_iter().map(case).collect();
+    cases.push(case(("crops", 7, [3, 23, 29], [3, 16, 21])).with_data(Data::Crops));
+    cases
+}
