@@ -50,6 +50,8 @@ pub enum Purpose {
     Split = 5,
     /// Inputs of self-tests, tests and benchmarks; `index` is the case.
     Test = 6,
+    /// Noise and occlusion that a robustness evaluation puts on a picture; `index` is the sample.
+    Corrupt = 7,
 }
 
 /// A stream of random numbers for one purpose, in order. Cheap to make; make one wherever needed.

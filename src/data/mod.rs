@@ -5,6 +5,7 @@
 //! epoch of it in batches. Everything random here is a function of the seed, the epoch and the sample, so the
 //! number of threads never changes a batch.
 
+pub mod corrupt;
 mod csv;
 mod dataset;
 mod idx;

@@ -1,7 +1,7 @@
 //! One pass over a data set without training: loss, top-1, top-5 and, if asked for, who is taken for whom.
 
 use super::batches::{Batches, Feed};
-use super::metrics::{Confusion, Totals, answer};
+use super::metrics::{Answer, Confusion, Totals};
 use super::window::{Entry, Windows};
 use crate::data::{Batch, Dataset};
 use crate::error::{Error, Result};
@@ -35,28 +35,50 @@ pub fn evaluate_classes(
     stop: &AtomicBool,
 ) -> Result<(Totals, Confusion)> {
     let mut confusion = Confusion::new(model.classes);
-    let mut asked: VecDeque<(Pending, Vec<f32>)> = VecDeque::new();
-    let mut count = |executor: &mut dyn Executor, (pending, labels): (Pending, Vec<f32>)| -> Result<()> {
-        let logits = executor.finish_read(pending)?;
-        for (row, &label) in logits.chunks_exact(model.classes).zip(&labels) {
-            confusion.count(label as usize, answer(row));
-        }
+    let mut count = |answer: &Answer<'_>| {
+        confusion.count(answer);
         Ok(())
     };
-    let mut each = |executor: &mut dyn Executor, batch: Option<&Batch>| -> Result<()> {
+    let totals = evaluate_each(model, executor, dataset, feed, stop, &mut count)?;
+    Ok((totals, confusion))
+}
+
+/// As [`evaluate`], and calls `each` with the answer to every sample, in order; its scores are the network's outputs.
+/// The data set must have classes, not values.
+pub fn evaluate_each(
+    model: &Model,
+    executor: &mut dyn Executor,
+    dataset: &Arc<Dataset>,
+    feed: &Feed,
+    stop: &AtomicBool,
+    each: &mut EachAnswer<'_>,
+) -> Result<Totals> {
+    let mut asked: VecDeque<(Pending, usize, Vec<f32>)> = VecDeque::new();
+    let mut tell = |executor: &mut dyn Executor, (pending, first, labels): (Pending, usize, Vec<f32>)| {
+        let outputs: Vec<f64> = executor.finish_read(pending)?.into_iter().map(f64::from).collect();
+        for (row, (scores, &label)) in outputs.chunks_exact(model.classes).zip(&labels).enumerate() {
+            each(&Answer { sample: first + row, truth: label as usize, scores })?;
+        }
+        Ok::<(), Error>(())
+    };
+    let mut first = 0;
+    let mut ask = |executor: &mut dyn Executor, batch: Option<&Batch>| -> Result<()> {
         if let Some(batch) = batch {
-            asked.push_back((executor.start_read(model.logits)?, batch.labels[..batch.rows].to_vec()));
+            asked.push_back((executor.start_read(model.logits)?, first, batch.labels[..batch.rows].to_vec()));
+            first += batch.rows;
         }
         while asked.len() > usize::from(batch.is_some()) {
             if let Some(next) = asked.pop_front() {
-                count(executor, next)?;
+                tell(executor, next)?;
             }
         }
         Ok(())
     };
-    let totals = pass(model, executor, feed.in_order(dataset), stop, &mut each)?;
-    Ok((totals, confusion))
+    pass(model, executor, feed.in_order(dataset), stop, &mut ask)
 }
+
+/// Called with the answer to every sample; an error ends the evaluation.
+pub type EachAnswer<'a> = dyn FnMut(&Answer<'_>) -> Result<()> + 'a;
 
 /// Called with every batch after it has been sent, and once more, without one, at the end.
 type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;

@@ -22,6 +22,12 @@ impl Totals {
         Ok(Totals { loss: loss.into(), hits1: hits1.into(), hits5: hits5.into(), rows: rows.into() })
     }
 
+    /// The record of a single row with this loss and this rank of the right answer (see [`crate::ops::Loss`]).
+    pub fn of_row(loss: f64, rank: usize) -> Self {
+        let hit = |most: usize| if rank < most { 1.0 } else { 0.0 };
+        Totals { loss, hits1: hit(1), hits5: hit(5), rows: 1.0 }
+    }
+
     /// Adds another sum to this one.
     pub fn add(&mut self, other: &Totals) {
         self.loss += other.loss;
@@ -45,6 +51,16 @@ impl Totals {
         100.0 * self.hits5 / self.rows
     }
 
+    /// Share of rows whose best answer is wrong, in percent: 100 - top-1.
+    pub fn error1(&self) -> f64 {
+        100.0 * (self.rows - self.hits1) / self.rows
+    }
+
+    /// Share of rows whose right answer is not among the best five, in percent: 100 - top-5.
+    pub fn error5(&self) -> f64 {
+        100.0 * (self.rows - self.hits5) / self.rows
+    }
+
     /// Number of samples.
     pub fn rows(&self) -> u64 {
         self.rows as u64
@@ -56,17 +72,29 @@ impl Totals {
     }
 }
 
-/// Counts of (right class, answered class).
+/// What a network said about one sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer<'a> {
+    /// Its number in the data set.
+    pub sample: usize,
+    /// Its class.
+    pub truth: usize,
+    /// One number per class, the greatest first choice: the network's outputs, or probabilities.
+    pub scores: &'a [f64],
+}
+
+/// Counts of (right class, answered class), and of right classes among the best five answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
     counts: Vec<u64>,
+    hits5: Vec<u64>,
 }
 
 impl Confusion {
     /// No answers yet, over `classes` classes.
     pub fn new(classes: usize) -> Self {
-        Confusion { classes, counts: vec![0; classes * classes] }
+        Confusion { classes, counts: vec![0; classes * classes], hits5: vec![0; classes] }
     }
 
     /// Number of classes.
@@ -74,9 +102,10 @@ impl Confusion {
         self.classes
     }
 
-    /// Counts one answer; both numbers must be less than the number of classes.
-    pub fn count(&mut self, truth: usize, answer: usize) {
-        self.counts[truth * self.classes + answer] += 1;
+    /// Counts one answer, which must have one score per class.
+    pub fn count(&mut self, answer: &Answer<'_>) {
+        self.counts[answer.truth * self.classes + first(answer.scores)] += 1;
+        self.hits5[answer.truth] += u64::from(rank(answer.scores, answer.truth) < 5);
     }
 
     /// How often class `truth` was answered with class `answer`.
@@ -94,6 +123,11 @@ impl Confusion {
         100.0 * self.get(class, class) as f64 / self.samples(class) as f64
     }
 
+    /// Percent of the samples of `class` whose best five answers hold the right one; NaN without samples.
+    pub fn recall5(&self, class: usize) -> f64 {
+        100.0 * self.hits5[class] as f64 / self.samples(class) as f64
+    }
+
     /// Percent of the answers `class` that were right; NaN if it was never answered.
     pub fn precision(&self, class: usize) -> f64 {
         let answered: u64 = (0..self.classes).map(|truth| self.get(truth, class)).sum();
@@ -101,15 +135,33 @@ impl Confusion {
     }
 }
 
-/// The place of the first maximum of a row of logits, a NaN counting as less than any number.
-pub fn answer(logits: &[f32]) -> usize {
+/// The place of the first maximum of `scores`, a NaN counting as less than any number.
+pub fn first(scores: &[f64]) -> usize {
     let mut best = 0;
-    for (i, &value) in logits.iter().enumerate() {
-        if value > logits[best] || (logits[best].is_nan() && !value.is_nan()) {
+    for (i, &value) in scores.iter().enumerate() {
+        if value > scores[best] || (scores[best].is_nan() && !value.is_nan()) {
             best = i;
         }
     }
     best
+}
+
+/// How many classes stand before `truth`: those with a greater score, or an equal one and a lower number; all, if its
+/// score is NaN. The same as the operators of the losses say (see [`crate::ops::Loss`]).
+pub fn rank(scores: &[f64], truth: usize) -> usize {
+    let own = scores[truth];
+    if own.is_nan() {
+        return scores.len();
+    }
+    scores.iter().enumerate().filter(|&(i, &value)| value > own || (value == own && i < truth)).count()
+}
+
+/// Softmax in f64: exp(x - max) / sum of the same. All NaN if an output is NaN.
+pub fn probabilities(outputs: &[f64]) -> Vec<f64> {
+    let most = outputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = outputs.iter().map(|x| (x - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
 }
 
 #[cfg(test)]
@@ -137,20 +189,55 @@ mod tests {
     }
 
     #[test]
-    fn confusion_knows_recall_and_precision() {
-        let mut confusion = Confusion::new(2);
-        for (truth, answer) in [(0, 0), (0, 0), (0, 1), (1, 1)] {
-            confusion.count(truth, answer);
+    fn errors_are_what_is_missing_from_the_accuracies() {
+        let mut totals = Totals::of_row(0.5, 0);
+        for rank in [1, 4, 5, 9] {
+            totals.add(&Totals::of_row(0.25, rank));
         }
-        assert_eq!(confusion.samples(0), 3);
-        assert_eq!(confusion.recall(1), 100.0);
-        assert_eq!(confusion.precision(1), 50.0);
+        assert_eq!((totals.acc1(), totals.error1()), (20.0, 80.0));
+        assert_eq!((totals.acc5(), totals.error5()), (60.0, 40.0));
+        assert_eq!((totals.loss(), totals.rows()), (0.3, 5));
     }
 
     #[test]
-    fn the_answer_is_the_first_maximum_and_never_a_nan() {
-        assert_eq!(answer(&[1.0, 3.0, 3.0]), 1);
-        assert_eq!(answer(&[f32::NAN, -1.0, 0.0]), 2);
-        assert_eq!(answer(&[0.5]), 0);
+    fn confusion_knows_recall_precision_and_the_best_five() {
+        let mut confusion = Confusion::new(7);
+        let mut say = |truth, best, fifth| {
+            let mut scores = [0.0; 7];
+            scores[best] = 2.0;
+            scores[fifth] = 1.0;
+            confusion.count(&Answer { sample: 0, truth, scores: &scores });
+        };
+        // The right answer is first, first, second, sixth (five of the others are equal or greater), first.
+        say(6, 6, 0);
+        say(6, 6, 0);
+        say(6, 0, 6);
+        say(6, 0, 1);
+        say(0, 0, 1);
+        assert_eq!((confusion.samples(6), confusion.get(6, 0)), (4, 2));
+        assert_eq!((confusion.recall(6), confusion.recall5(6)), (50.0, 75.0));
+        assert_eq!((confusion.recall(0), confusion.recall5(0)), (100.0, 100.0));
+        assert_eq!(confusion.precision(6), 100.0);
+        assert!(confusion.recall(3).is_nan() && confusion.recall5(3).is_nan());
+    }
+
+    #[test]
+    fn the_first_answer_is_the_first_maximum_and_never_a_nan() {
+        assert_eq!(first(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(first(&[f64::NAN, -1.0, 0.0]), 2);
+        assert_eq!(first(&[0.5]), 0);
+    }
+
+    #[test]
+    fn the_rank_counts_greater_scores_and_equal_ones_of_lower_classes() {
+        let scores = [2.0, 5.0, 2.0, f64::NAN];
+        assert_eq!([0, 1, 2, 3].map(|truth| rank(&scores, truth)), [1, 0, 2, 4]);
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_however_large_the_outputs() {
+        let p = probabilities(&[1000.0, 1000.0 + 3f64.ln(), -1000.0]);
+        assert!((p[0] - 0.25).abs() < 1e-12 && (p[1] - 0.75).abs() < 1e-12 && p[2] == 0.0, "{p:?}");
+        assert!(probabilities(&[f64::NAN, 1.0]).iter().all(|p| p.is_nan()));
     }
 }

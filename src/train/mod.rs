@@ -17,9 +17,9 @@ mod weights;
 mod window;
 
 pub use batches::Feed;
-pub use evaluate::{evaluate, evaluate_classes, target};
+pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
-pub use metrics::{Confusion, Totals, answer};
+pub use metrics::{Answer, Confusion, Totals, first, probabilities, rank};
 pub use options::{Options, check_recipe, hyper, schedule, transform};
 pub use run_folder::{RunFolder, Weights};
 pub use schedule::{Decay, Schedule};

@@ -171,6 +171,8 @@ fn eval_counts_classes_and_writes_the_confusion() {
         "--json",
         "--confusion",
         "confusion.csv",
+        "--predictions",
+        "predictions.csv",
     ];
     let result = &json_lines(&succeed(folder.path(), &arguments))[0];
     assert_eq!((&result["acc1"], &result["acc5"]), (&told["acc1"], &told["acc5"]));
@@ -185,6 +187,28 @@ fn eval_counts_classes_and_writes_the_confusion() {
         .flat_map(|row| row.unwrap().iter().skip(1).map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>())
         .sum::<u64>();
     assert_eq!(sum, 20);
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    assert!((number(&result["acc1"]) + number(&result["error1"]) - 100.0).abs() < 1e-9);
+    assert!((number(&result["acc5"]) + number(&result["error5"]) - 100.0).abs() < 1e-9);
+    // The answers to the samples are those that were counted.
+    let mut table = csv::Reader::from_path(folder.path().join("predictions.csv")).unwrap();
+    assert_eq!(table.headers().unwrap().len(), 2 + 2 * 5);
+    let rows: Vec<csv::StringRecord> = table.records().map(|row| row.unwrap()).collect();
+    let hits = |answers: usize| {
+        let hit = |row: &csv::StringRecord| (0..answers).any(|i| row[2 + 2 * i] == row[1]);
+        100.0 * rows.iter().filter(|row| hit(row)).count() as f64 / 20.0
+    };
+    assert_eq!((hits(1), hits(5)), (number(&result["acc1"]), number(&result["acc5"])));
+    let by_class = |key: &str| {
+        let hits = |class: &serde_json::Value| number(&class["samples"]) * class[key].as_f64().unwrap_or(0.0);
+        result["classes"].as_array().unwrap().iter().map(hits).sum::<f64>() / 20.0
+    };
+    assert!((by_class("acc1") - hits(1)).abs() < 1e-9 && (by_class("acc5") - hits(5)).abs() < 1e-9);
+    for (sample, row) in rows.iter().enumerate() {
+        assert_eq!(row[0], sample.to_string());
+        let p: Vec<f64> = (0..5).map(|i| row[3 + 2 * i].parse().unwrap()).collect();
+        assert!(p.is_sorted_by(|a, b| a >= b) && p[0] <= 1.0 && p.iter().sum::<f64>() > 0.5, "{p:?}");
+    }
 }
 
 #[cfg(unix)]

@@ -1,0 +1,61 @@
+//! The tables that an evaluation writes: who was taken for whom, and the best five answers to each sample.
+
+use super::report::class_name;
+use crate::atomic;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::train::{Answer, Confusion, probabilities};
+use std::path::Path;
+
+/// The best five answers to one sample, or as many as there are classes.
+#[derive(Debug)]
+pub(super) struct Prediction {
+    sample: usize,
+    truth: usize,
+    /// Classes with their scores, best first; of equal ones the lower class.
+    best: Vec<(usize, f64)>,
+}
+
+impl Prediction {
+    /// With `softmax`, the scores are made into probabilities first.
+    pub fn new(answer: &Answer<'_>, softmax: bool) -> Self {
+        let scores = if softmax { probabilities(answer.scores) } else { answer.scores.to_vec() };
+        let mut best: Vec<(usize, f64)> = scores.into_iter().enumerate().collect();
+        // A NaN is no answer; the sort is stable.
+        let key = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
+        best.sort_by(|a, b| key(b.1).total_cmp(&key(a.1)));
+        best.truncate(5);
+        Prediction { sample: answer.sample, truth: answer.truth, best }
+    }
+}
+
+/// One row per right class, one column per answer; the first row and column are names.
+pub(super) fn write_confusion(path: &Path, confusion: &Confusion, data: &Dataset) -> Result<()> {
+    atomic::write(path, |out| {
+        let mut table = csv::Writer::from_writer(out);
+        let names = (0..confusion.classes()).map(|class| class_name(data, class));
+        table.write_record(std::iter::once("truth \\ answer".to_string()).chain(names))?;
+        for truth in 0..confusion.classes() {
+            let counts = (0..confusion.classes()).map(|answer| confusion.get(truth, answer).to_string());
+            table.write_record(std::iter::once(class_name(data, truth)).chain(counts))?;
+        }
+        table.flush()
+    })
+}
+
+/// One row per sample: its number in the data set, its class, and the answers with their probabilities, best first. A
+/// network with the loss mse has outputs instead of probabilities.
+pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], data: &Dataset) -> Result<()> {
+    atomic::write(path, |out| {
+        let mut table = csv::Writer::from_writer(out);
+        let answers = predictions.first().map_or(0, |p| p.best.len());
+        let columns = (1..=answers).flat_map(|n| [format!("answer{n}"), format!("p{n}")]);
+        table.write_record(["sample".to_string(), "truth".to_string()].into_iter().chain(columns))?;
+        for Prediction { sample, truth, best } in predictions {
+            let row = [sample.to_string(), class_name(data, *truth)].into_iter();
+            let answers = best.iter().flat_map(|&(class, p)| [class_name(data, class), format!("{p:.6}")]);
+            table.write_record(row.chain(answers))?;
+        }
+        table.flush()
+    })
+}

@@ -1,0 +1,124 @@
+//! `striate eval` (alias `test`): loss, accuracies and a table per class for given weights.
+
+mod files;
+mod report;
+
+use super::device::Device;
+use super::recipe::MOST_ROWS;
+use super::source::SourceArgs;
+use super::{Context, memory, stop};
+use crate::data::Labels;
+use crate::error::{Error, Result};
+use crate::interchange::safetensors;
+use crate::model::{BuildOptions, LossKind, Model, Spec};
+use crate::train::{self, Answer, Confusion, Feed};
+use clap::Args;
+use files::Prediction;
+use report::Report;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  striate eval --weights runs/alexnet-mini/best.safetensors
+  striate eval -m neuron               # one neuron with hand-set weights
+  striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --confusion confusion.csv")]
+pub(crate) struct EvalArgs {
+    /// The weights to evaluate [default with --model: the model file's initial values]
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    weights: Option<PathBuf>,
+    /// A built-in network or a model file [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Samples per step [default: the recipe's]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    batch_size: Option<u32>,
+    /// Of a validation set that is split off (--val-split) [default: the one the weights were trained with]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Write how often each class was taken for each other
+    #[arg(long, value_name = "FILE.csv")]
+    confusion: Option<PathBuf>,
+    /// Write the best five answers to each sample, with their probabilities
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
+    let file = args.weights.as_ref().map(safetensors::read).transpose()?;
+    let spec = match (&file, &args.model) {
+        (Some(file), name) => train::spec_of(file, name.as_deref())?,
+        (None, Some(name)) => Spec::load(name)?,
+        (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
+    };
+    let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
+    let seed = args.seed.or_else(trained_with).unwrap_or(0);
+    let data = args.source.open(&spec, seed)?;
+    let samples = if data.val.is_empty() {
+        let what = format!("data set {} has no validation samples; --val-split makes some", data.train.name);
+        return Err(Error::Usage(what));
+    } else {
+        Arc::clone(&data.val)
+    };
+    let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
+    if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
+    {
+        return Err(Error::Usage(format!("{flag} needs class numbers as labels, found values")));
+    }
+    let build = BuildOptions {
+        training: false,
+        target: train::target(&samples, spec.recipe.loss)?,
+        ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
+    };
+    let model = Model::build(&spec, &build)?;
+    let device = Device::open(&context.wish, &context.out)?;
+    memory::check(&device, &spec, &build, &model)?;
+    let mut executor = device.executor(Arc::clone(&model.program))?;
+    match file {
+        Some(file) => train::load(&model, executor.as_mut(), file, None)?,
+        None => {
+            context.out.note(&format!("no --weights: the initial values of {}, seed {seed}", spec.name));
+            for (buffer, values) in model.initial(seed)? {
+                executor.write(buffer, &values)?;
+            }
+        }
+    }
+    let feed =
+        Feed { batch: model.batch, workers: args.source.workers(), seed, transform: train::transform(&spec) };
+    let stop = stop::on_signal()?;
+    let began = Instant::now();
+    let has_classes = matches!(samples.labels, Labels::Classes(_));
+    let mut confusion = Confusion::new(if has_classes { model.classes } else { 0 });
+    let mut predictions: Vec<Prediction> = Vec::new();
+    let probable = spec.recipe.loss == LossKind::CrossEntropy;
+    let mut each = |answer: &Answer<'_>| {
+        confusion.count(answer);
+        if args.predictions.is_some() {
+            predictions.push(Prediction::new(answer, probable));
+        }
+        Ok(())
+    };
+    let totals = if has_classes {
+        train::evaluate_each(&model, executor.as_mut(), &samples, &feed, &stop, &mut each)?
+    } else {
+        train::evaluate(&model, executor.as_mut(), &samples, &feed, &stop)?
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    if stop.load(Ordering::Relaxed) {
+        context.out.note("interrupted: no result, as only a part was evaluated");
+        return Ok(stop::INTERRUPTED);
+    }
+    if let Some(path) = &args.confusion {
+        files::write_confusion(path, &confusion, &samples)?;
+    }
+    if let Some(path) = &args.predictions {
+        files::write_predictions(path, &predictions, &samples)?;
+    }
+    let confusion = has_classes.then_some(&confusion);
+    Report { spec: &spec, data: &samples, totals: &totals, confusion, seconds }.print(&context.out)?;
+    Ok(0)
+}

@@ -1,0 +1,106 @@
+//! The result of an evaluation: a line of totals and a table by class, or the same as JSON.
+
+use super::super::output::Output;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::model::Spec;
+use crate::train::{Confusion, Totals};
+use serde_json::{Value, json};
+
+/// What was evaluated and what came of it.
+pub(super) struct Report<'a> {
+    pub spec: &'a Spec,
+    pub data: &'a Dataset,
+    pub totals: &'a Totals,
+    /// None, if the labels are values.
+    pub confusion: Option<&'a Confusion>,
+    pub seconds: f64,
+}
+
+impl Report<'_> {
+    pub fn print(&self, out: &Output) -> Result<()> {
+        if out.is_json() { out.json(&self.json()) } else { self.text(out) }
+    }
+
+    fn json(&self) -> Value {
+        let class = |c: &Confusion, class: usize| {
+            json!({
+                "class": class,
+                "name": class_name(self.data, class),
+                "samples": c.samples(class),
+                "acc1": finite(c.recall(class)),
+                "acc5": finite(c.recall5(class)),
+                "precision": finite(c.precision(class)),
+            })
+        };
+        let classes: Option<Vec<Value>> =
+            self.confusion.map(|c| (0..c.classes()).map(|number| class(c, number)).collect());
+        let mut object = json!({
+            "event": "eval",
+            "model": self.spec.name,
+            "data": self.data.name,
+            "seconds": self.seconds,
+            "classes": classes,
+        });
+        add_totals(&mut object, self.totals);
+        object
+    }
+
+    fn text(&self, out: &Output) -> Result<()> {
+        let Report { spec, data, totals, .. } = self;
+        out.line(&format!(
+            "{} on {}, {} samples: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2})  ({:.0} img/s)",
+            spec.name,
+            data.name,
+            totals.rows(),
+            totals.loss(),
+            totals.acc1(),
+            totals.error1(),
+            totals.acc5(),
+            totals.error5(),
+            totals.rows() as f64 / self.seconds.max(f64::MIN_POSITIVE)
+        ))?;
+        let Some(confusion) = self.confusion else { return Ok(()) };
+        let names: Vec<String> = (0..confusion.classes()).map(|class| class_name(data, class)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+        out.line(&format!("{:<width$}  samples  top-1 %  top-5 %  precision", "class"))?;
+        for (class, name) in names.iter().enumerate() {
+            out.line(&format!(
+                "{name:<width$}  {:>7}  {:>7}  {:>7}  {:>9}",
+                confusion.samples(class),
+                percent(confusion.recall(class)),
+                percent(confusion.recall5(class)),
+                percent(confusion.precision(class))
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts samples, loss, accuracies and errors into a JSON object.
+pub(super) fn add_totals(object: &mut Value, totals: &Totals) {
+    object["samples"] = totals.rows().into();
+    let numbers = [
+        ("loss", totals.loss()),
+        ("acc1", totals.acc1()),
+        ("acc5", totals.acc5()),
+        ("error1", totals.error1()),
+        ("error5", totals.error5()),
+    ];
+    for (key, value) in numbers {
+        object[key] = finite(value).into();
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+fn percent(value: f64) -> String {
+    if value.is_nan() { "-".into() } else { format!("{value:.2}") }
+}
+
+/// What to call class number `class`.
+pub(super) fn class_name(data: &Dataset, class: usize) -> String {
+    data.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
+}
