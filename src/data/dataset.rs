@@ -100,6 +100,25 @@ impl Dataset {
         !matches!(self.images, Images::F32(_))
     }
 
+    /// Writes the pixels of `sample`, `[channels, height, width]`, to `into`. An error if there are none, or why the
+    /// picture cannot be read: one line that names its file.
+    pub fn read_pixels(&self, sample: usize, into: &mut [u8]) -> Result<()> {
+        let none = || Error::Internal(format!("pixels of sample {sample} of {}", self.name));
+        match &self.images {
+            Images::U8(values) => {
+                let image = values.chunks_exact(self.image_len().max(1)).nth(sample);
+                let from = image.filter(|image| image.len() == into.len()).ok_or_else(none)?;
+                into.copy_from_slice(from);
+                Ok(())
+            }
+            Images::Stored(stored) => {
+                let index = *stored.indices.get(sample).ok_or_else(none)?;
+                stored.store.read(index as usize, into)
+            }
+            Images::F32(_) => Err(none()),
+        }
+    }
+
     /// Numbers in one label: 1 for a class.
     pub fn label_len(&self) -> usize {
         match &self.labels {

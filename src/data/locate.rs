@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
-use super::idx;
 use super::kind::Kind;
+use super::{idx, packed};
 use crate::error::{Error, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(super) fn not_yet(kind: Kind) -> Error {
 pub(super) fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
     let synthetic = || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into() };
     let path = match (kind, path) {
-        (Kind::ImageFolder | Kind::Cifar10 | Kind::Cifar100 | Kind::Packed, _) => return Err(not_yet(kind)),
+        (Kind::ImageFolder | Kind::Cifar10 | Kind::Cifar100, _) => return Err(not_yet(kind)),
         (Kind::Synthetic, _) => return Ok(synthetic()),
         (Kind::Auto | Kind::Idx, None) => shipped(SHIPPED)?,
         (_, None) => {
@@ -107,6 +107,8 @@ fn detect(path: &Path) -> Result<Kind> {
                 "expected train-images-idx3-ubyte, train.safetensors or train.csv in the folder, found none",
             ))
         }
+    } else if packed::is_packed(path) {
+        Ok(Kind::Packed)
     } else if extension.eq_ignore_ascii_case("safetensors") {
         Ok(Kind::Tensors)
     } else if extension.eq_ignore_ascii_case("csv") {

@@ -3,7 +3,7 @@
 
 use super::dataset::{Dataset, Images, Labels, check_labels};
 use super::kind::Kind;
-use super::{csv, idx, locate, synthetic, tensors};
+use super::{csv, idx, locate, packed, synthetic, tensors};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use std::path::{Path, PathBuf};
@@ -92,6 +92,7 @@ pub fn open(request: &Request) -> Result<Splits> {
     let place = locate::find(request.path.as_deref(), request.kind)?;
     let Found { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, &place.name)?,
+        Kind::Packed => packed::open(&place.path)?,
         Kind::Tensors => tensors::open(&place.path, &place.name)?,
         Kind::Csv => csv::open(&place.path, &place.name, request.outputs())?,
         Kind::Synthetic => synthetic::open(request)?,
@@ -117,6 +118,7 @@ pub fn open(request: &Request) -> Result<Splits> {
             ));
         }
         Some(names) => names,
+        None if !train.dataset.class_names.is_empty() => train.dataset.class_names.clone(),
         None => (0..classes.unwrap_or(0)).map(|class| class.to_string()).collect(),
     };
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {

@@ -63,7 +63,7 @@ fn a_name_and_a_path_open_the_same() {
 
 #[test]
 fn formats_without_a_reader_say_so() {
-    for kind in [Kind::ImageFolder, Kind::Cifar10, Kind::Cifar100, Kind::Packed] {
+    for kind in [Kind::ImageFolder, Kind::Cifar10, Kind::Cifar100] {
         let error = open(&Request { kind, ..named("anywhere") }).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("not read by this version"), "{error}");

@@ -7,6 +7,7 @@ mod csv;
 mod idx;
 mod loader;
 mod locate;
+mod packed;
 mod shipped;
 mod split;
 mod synthetic;

@@ -1,0 +1,238 @@
+//! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
+//! picture with its hash before it is used.
+
+use super::{FORMAT, LENGTH, Layout, PARTS, VERSION};
+use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
+use crate::data::source::{Found, Part};
+use crate::error::{Error, Result};
+use crate::view::MAX_SIDE;
+use safetensors::tensor::{Metadata, TensorInfo};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Longest header that is read, in bytes: the names of a hundred thousand classes.
+const HEADER_LIMIT: u64 = 8 << 20;
+
+/// How every header begins.
+const BEGINNING: &str = r#"{"__metadata__":{"format":"striate-packed""#;
+
+/// Bytes of pictures that are best read together.
+const BLOCK: usize = 4 << 20;
+
+/// Whether the file at `path` begins as a packed data set does.
+pub(in crate::data) fn is_packed(path: &Path) -> bool {
+    if !path.is_file() {
+        // Opening a pipe would wait.
+        return false;
+    }
+    let mut bytes = [0; LENGTH + BEGINNING.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    read.is_ok() && bytes.ends_with(BEGINNING.as_bytes())
+}
+
+/// Opens the packed file `path`.
+pub(in crate::data) fn open(path: &Path) -> Result<Found> {
+    let bad = |message: String| Error::data(path, message);
+    let io = |error| Error::io(path, error);
+    if !path.metadata().map_err(io)?.is_file() {
+        return Err(bad("expected a file, found none".into()));
+    }
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut prefix = [0; LENGTH];
+    if length < LENGTH as u64 {
+        return Err(bad(format!(
+            "expected a packed data set ({LENGTH} bytes at least), found {length} bytes"
+        )));
+    }
+    file.read_exact(&mut prefix).map_err(io)?;
+    let (claimed, room) = (u64::from_le_bytes(prefix), length - LENGTH as u64);
+    if claimed > room.min(HEADER_LIMIT) {
+        return Err(bad(format!(
+            "expected a header of at most {} bytes, found a claim of {claimed}",
+            room.min(HEADER_LIMIT)
+        )));
+    }
+    let mut text = vec![0; claimed as usize];
+    file.read_exact(&mut text).map_err(io)?;
+    let header: Metadata =
+        serde_json::from_slice(&text).map_err(|error| bad(format!("the header: {error}")))?;
+    let (name, classes) = describe(&header).map_err(bad)?;
+    let layout = layout(&header).map_err(bad)?;
+    let data = room - claimed;
+    if header.data_len() as u64 != data {
+        return Err(bad(format!(
+            "the header describes {} bytes of tensors, found {data} bytes",
+            header.data_len()
+        )));
+    }
+
+    let start = LENGTH as u64 + claimed;
+    let tail_start = layout.counts.iter().sum::<usize>() * layout.picture_len();
+    let mut tail = vec![0; data as usize - tail_start];
+    read_at(&file, &mut tail, start + tail_start as u64).map_err(io)?;
+    let part = |name: &str, from: usize| {
+        let (start, end) = header.info(name).map_or((from, from), |info| info.data_offsets);
+        start - tail_start..end - tail_start
+    };
+    let checksum = part("checksum", tail_start);
+    let mut hash = Xxh3::new();
+    for bytes in [&prefix[..], &text, &tail[..checksum.start], &tail[checksum.end..]] {
+        hash.update(bytes);
+    }
+    if tail[checksum] != hash.digest().to_le_bytes() {
+        return Err(bad(
+            "the checksum of header, hashes and labels: expected another, the file is damaged".into()
+        ));
+    }
+    let mut hashes = Vec::with_capacity(layout.counts.iter().sum());
+    let mut labels = [Vec::new(), Vec::new()];
+    for (name, labels) in PARTS.iter().zip(&mut labels) {
+        let (words, _) = tail[part(&format!("{name}.hashes"), tail_start)].as_chunks();
+        hashes.extend(words.iter().map(|&word| u64::from_le_bytes(word)));
+        let (words, _) = tail[part(&format!("{name}.labels"), tail_start)].as_chunks();
+        labels.extend(words.iter().map(|&word| u32::from_le_bytes(word)));
+        // As a number without sign, a negative label is larger than any number of classes.
+        check_labels(labels, classes.len(), "class names", path)?;
+    }
+    let store: Arc<dyn Store> = Arc::new(Packed {
+        path: path.to_path_buf(),
+        file,
+        start,
+        train: layout.counts[0],
+        picture_len: layout.picture_len(),
+        hashes,
+    });
+    let mut first = 0u32;
+    let mut parts = labels.into_iter().filter(|labels| !labels.is_empty()).map(|labels| {
+        let indices = (first..first + labels.len() as u32).collect();
+        first += labels.len() as u32;
+        let dataset = Dataset {
+            name: name.clone(),
+            shape: layout.picture,
+            classes: 0,
+            class_names: classes.clone(),
+            images: Images::Stored(Stored { store: Arc::clone(&store), indices }),
+            labels: Labels::Classes(labels),
+        };
+        Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() }
+    });
+    let train = parts.next().ok_or_else(|| bad("expected training pictures, found none".into()))?;
+    Ok(Found { train, val: parts.next() })
+}
+
+/// Name and class names.
+fn describe(header: &Metadata) -> Result<(String, Vec<String>), String> {
+    let metadata = header.metadata().as_ref();
+    let text = |key: &str| {
+        metadata
+            .and_then(|metadata| metadata.get(key))
+            .ok_or_else(|| format!("metadata {key}: expected a text, found none"))
+    };
+    for (key, expected) in [("format", FORMAT), ("version", VERSION)] {
+        let found = text(key)?;
+        if found != expected {
+            return Err(format!("metadata {key}: expected {expected}, found {found:?}"));
+        }
+    }
+    let classes: Vec<String> = serde_json::from_str(text("classes")?)
+        .map_err(|error| format!("metadata classes: expected a list of names: {error}"))?;
+    Ok((text("name")?.clone(), classes))
+}
+
+/// The layout that the images' shapes ask for, if the header describes just that.
+fn layout(header: &Metadata) -> Result<Layout, String> {
+    let shape = |part: &str| header.info(&format!("{part}.images")).map(|info| info.shape.as_slice());
+    let Some(&[train, c, h, w]) = shape("train") else {
+        return Err("train.images: expected [pictures, channels, height, width], found another".into());
+    };
+    let counts = [train, shape("val").and_then(|shape| shape.first().copied()).unwrap_or(0)];
+    let picture = [c, h, w];
+    if ![1, 3].contains(&c) || [h, w].iter().any(|side| !(1..=MAX_SIDE).contains(side)) || train == 0 {
+        return Err(format!(
+            "train.images: expected 1 or 3 channels and sides of 1 to {MAX_SIDE}, found {:?}",
+            [train, c, h, w]
+        ));
+    }
+    // Samples are counted in 32 bits everywhere.
+    if counts[0].saturating_add(counts[1]) > u32::MAX as usize {
+        return Err(format!("expected at most {} pictures, found {counts:?}", u32::MAX));
+    }
+    let layout = Layout { picture, counts };
+    let expected = layout.tensors().unwrap_or_default();
+    for (name, expected) in &expected {
+        let words = |info: &TensorInfo| format!("{} {:?} at {:?}", info.dtype, info.shape, info.data_offsets);
+        match header.info(name) {
+            Some(found) if words(found) == words(expected) => {}
+            Some(found) => {
+                return Err(format!("{name}: expected {}, found {}", words(expected), words(found)));
+            }
+            None => return Err(format!("{name}: expected {}, found no such tensor", words(expected))),
+        }
+    }
+    let found = header.tensors().len();
+    if found != expected.len() {
+        return Err(format!("expected {} tensors, found {found}", expected.len()));
+    }
+    Ok(layout)
+}
+
+/// A packed file that is open. Pictures of the training part come first.
+#[derive(Debug)]
+struct Packed {
+    path: PathBuf,
+    file: File,
+    /// Where the first picture begins.
+    start: u64,
+    /// Pictures of the training part.
+    train: usize,
+    picture_len: usize,
+    hashes: Vec<u64>,
+}
+
+impl Store for Packed {
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        let Some(&expected) = self.hashes.get(index).filter(|_| into.len() == self.picture_len) else {
+            return Err(Error::Internal(format!("picture {index} of {}", self.path.display())));
+        };
+        let at = self.start + index as u64 * self.picture_len as u64;
+        read_at(&self.file, into, at).map_err(|error| Error::io(&self.path, error))?;
+        let found = xxh3_64(into);
+        if found == expected {
+            return Ok(());
+        }
+        let (part, number) =
+            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
+        Err(Error::data(
+            &self.path,
+            format!("{part}.images, picture {number}: expected hash {expected:016x}, found {found:016x}"),
+        ))
+    }
+
+    fn block(&self) -> usize {
+        (BLOCK / self.picture_len).max(1)
+    }
+}
+
+/// Fills `into` from the place `at` of the file, whose own position other threads may use.
+#[cfg(unix)]
+fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut into: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !into.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, into, at)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                into = &mut into[read..];
+                at += read as u64;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Writing: pictures are read by threads and written in one pass; the header, whose place was kept free, comes last.
+
+use super::{LENGTH, Layout, header};
+use crate::atomic::NewFile;
+use crate::data::dataset::{Dataset, Labels};
+use crate::data::scan::{Scanned, scan, with_threads};
+use crate::data::source::Splits;
+use crate::data::statistics::{Moments, Pca, Statistics};
+use crate::error::{Error, Result};
+use crate::random::{Purpose, Stream};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Room in the header for what its first draft does not have.
+const SLACK: usize = 256;
+
+/// The number that takes the most characters.
+const LONGEST: f64 = -1.234_567_890_123_456_7e-300;
+
+/// Training pictures are shuffled by the stream of this epoch, which no training reaches.
+const ORDER: u32 = u32::MAX;
+
+/// What was packed.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Pictures of the training part and of the validation part.
+    pub counts: [usize; 2],
+    /// Pictures that could not be read and were left out.
+    pub skipped: usize,
+    /// Length of the file.
+    pub bytes: u64,
+    pub statistics: Statistics,
+}
+
+/// Writes the pixels and classes of `splits` to the file `path` in one step (see `atomic`), with `workers` threads
+/// (0: those of the program), whose number does not change a byte. Each picture that cannot be read is given to `bad`
+/// with the reason: its error ends the packing, else the picture is left out.
+///
+/// Memory does not depend on the number of pictures, apart from 16 bytes for each.
+///
+/// Errors: images that are not pixels of 1 or 3 channels, labels that are values, no picture that can be read, and
+/// what the operating system says about `path`.
+pub fn pack(
+    splits: &Splits,
+    path: &Path,
+    workers: usize,
+    bad: &mut (dyn FnMut(Error) -> Result<()> + Send),
+) -> Result<Summary> {
+    let parts = parts(splits)?;
+    let train = &splits.train;
+    let draft =
+        Layout { picture: train.shape, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
+    let widest = Statistics {
+        mean: vec![LONGEST; train.shape[0]],
+        std: vec![LONGEST; train.shape[0]],
+        pca: Some(Pca { values: [LONGEST; 3], vectors: [[LONGEST; 3]; 3] }),
+    };
+    let text = |layout: Layout, statistics: &Statistics| {
+        header(layout, &train.name, &train.class_names, statistics)
+            .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))
+    };
+    let header_len = (text(draft, &widest)?.len() + SLACK).next_multiple_of(8);
+    let io = |error| Error::io(path, error);
+    let mut file = NewFile::create(path)?;
+    let start = (LENGTH + header_len) as u64;
+    file.seek(SeekFrom::Start(start)).map_err(io)?;
+
+    let (mut moments, mut skipped) = (Moments::default(), 0);
+    let mut tables = Vec::new();
+    for (number, dataset) in parts.iter().enumerate() {
+        let samples = match number {
+            0 => Stream::new(0, Purpose::Shuffle, ORDER).permutation(dataset.len()),
+            _ => (0..dataset.len() as u32).collect(),
+        };
+        let Labels::Classes(classes) = &dataset.labels else { continue };
+        let (mut hashes, mut labels) = (Vec::new(), Vec::new());
+        let write = |read: Result<Scanned>| match read {
+            Ok(picture) => {
+                hashes.push(picture.hash);
+                labels.push(classes[picture.sample]);
+                if number == 0 {
+                    moments.add(picture.moments);
+                }
+                file.write_all(picture.pixels).map_err(io)
+            }
+            Err(error) => {
+                skipped += 1;
+                bad(error)
+            }
+        };
+        with_threads(workers, || scan(dataset, &samples, write))?;
+        tables.push((hashes, labels));
+    }
+    let count = |part: usize| tables.get(part).map_or(0, |(hashes, _)| hashes.len());
+    let layout = Layout { counts: [count(0), count(1)], ..draft };
+    if layout.counts[0] == 0 {
+        return Err(Error::data(
+            path,
+            format!("expected a training picture to pack, found none of {}", train.name),
+        ));
+    }
+    let statistics = moments.statistics(train.shape[0]);
+    let mut text = text(layout, &statistics)?;
+    if text.len() > header_len {
+        return Err(Error::Internal(format!("header of {}: {} bytes", path.display(), text.len())));
+    }
+    text.resize(header_len, b' ');
+
+    let pictures = layout.counts.iter().sum::<usize>() * layout.picture_len();
+    let padding = vec![0; pictures.next_multiple_of(8) - pictures];
+    let hashes: Vec<u8> =
+        tables.iter().flat_map(|(hashes, _)| hashes).flat_map(|hash| hash.to_le_bytes()).collect();
+    let labels: Vec<u8> =
+        tables.iter().flat_map(|(_, labels)| labels).flat_map(|label| label.to_le_bytes()).collect();
+    let length = (header_len as u64).to_le_bytes();
+    let mut checksum = Xxh3::new();
+    for bytes in [&length[..], &text, &padding, &hashes, &labels] {
+        checksum.update(bytes);
+    }
+    let checksum = checksum.digest().to_le_bytes();
+    let mut finish = || {
+        for bytes in [&padding[..], &hashes, &checksum, &labels] {
+            file.write_all(bytes)?;
+        }
+        let bytes = file.stream_position()?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&length)?;
+        file.write_all(&text)?;
+        Ok(bytes)
+    };
+    let bytes = finish().map_err(io)?;
+    file.commit()?;
+    Ok(Summary { counts: layout.counts, skipped, bytes, statistics })
+}
+
+/// The training part, and the validation part if it is another.
+fn parts(splits: &Splits) -> Result<Vec<&Dataset>> {
+    let mut parts = vec![splits.train.as_ref()];
+    if !Arc::ptr_eq(&splits.train, &splits.val) {
+        parts.push(&splits.val);
+    }
+    for dataset in &parts {
+        let wrong = |found: &str| {
+            Error::data(
+                &dataset.name,
+                format!("expected pixels (bytes) of 1 or 3 channels with classes, found {found}"),
+            )
+        };
+        if !dataset.has_pixels() {
+            return Err(wrong("f32 images"));
+        }
+        if matches!(dataset.labels, Labels::Values { .. }) {
+            return Err(wrong("values as labels"));
+        }
+        if ![1, 3].contains(&dataset.shape[0]) {
+            return Err(wrong(&format!("{} channels", dataset.shape[0])));
+        }
+        if dataset.shape != splits.train.shape {
+            return Err(wrong("validation pictures of another size"));
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,267 @@
+//! Packed data sets: what goes in comes out, whatever the number of threads, and no damage goes unnoticed.
+
+use crate::{assert_clear, classes, request};
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+use std::path::Path;
+use std::sync::Arc;
+use striate::Error;
+use striate::data::{
+    Dataset, Images, Kind, Labels, PackSummary, Request, Splits, Statistics, Store, Stored, open, pack,
+};
+
+const SHAPE: [usize; 3] = [3, 5, 7];
+
+/// Pixels that differ in every picture, and classes in turn.
+fn dataset(count: usize, first: usize, shape: [usize; 3]) -> Dataset {
+    let image_len: usize = shape.iter().product();
+    let pixel = |i: usize| ((i * i) >> 3 ^ (i * 31)) as u8;
+    Dataset {
+        name: "waves".into(),
+        shape,
+        classes: 3,
+        class_names: ["a", "b \"quoted\"", "\u{e9}"].map(String::from).to_vec(),
+        images: Images::U8((first * image_len..(first + count) * image_len).map(pixel).collect()),
+        labels: Labels::Classes((0..count as u32).map(|i| i % 3).collect()),
+    }
+}
+
+fn splits(train: usize, val: usize) -> Splits {
+    let train = Arc::new(dataset(train, 0, SHAPE));
+    let val = if val == 0 { Arc::clone(&train) } else { Arc::new(dataset(val, 1000, SHAPE)) };
+    Splits { train, val }
+}
+
+fn no_bad(error: Error) -> striate::Result<()> {
+    Err(error)
+}
+
+fn write(splits: &Splits, path: &Path, workers: usize) -> PackSummary {
+    pack(splits, path, workers, &mut no_bad).unwrap()
+}
+
+fn reopen(path: &Path) -> striate::Result<Splits> {
+    open(&Request { val_split: Some(0.0), ..request(path, SHAPE, 3) })
+}
+
+/// Every picture with its class, in the order of the data set.
+fn content(dataset: &Dataset) -> striate::Result<Vec<(Vec<u8>, u32)>> {
+    let one = |sample: usize| {
+        let mut pixels = vec![0; dataset.image_len()];
+        dataset.read_pixels(sample, &mut pixels)?;
+        Ok((pixels, classes(dataset)[sample]))
+    };
+    (0..dataset.len()).map(one).collect()
+}
+
+fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort();
+    values
+}
+
+#[test]
+fn what_is_packed_is_read_back_pixel_for_pixel() {
+    let folder = tempfile::tempdir().unwrap();
+    for (train, val) in [(1, 0), (5, 0), (23, 4), (8, 8)] {
+        let path = folder.path().join(format!("{train}-{val}.any"));
+        let given = splits(train, val);
+        let summary = write(&given, &path, 0);
+        assert_eq!((summary.counts, summary.skipped), ([train, val], 0));
+        assert_eq!(summary.bytes, path.metadata().unwrap().len());
+        let read = reopen(&path).unwrap();
+        assert_eq!((read.train.name.as_str(), read.train.shape), ("waves", SHAPE));
+        assert_eq!(read.train.class_names, given.train.class_names);
+        let (before, after) = (content(&given.train).unwrap(), content(&read.train).unwrap());
+        assert!(train < 10 || before != after, "training pictures are in a random order");
+        assert_eq!(sorted(before), sorted(after));
+        if val > 0 {
+            assert_eq!(content(&given.val).unwrap(), content(&read.val).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    // More than one block of pictures.
+    let train = Arc::new(dataset(400, 0, [3, 100, 120]));
+    let given = Splits { val: Arc::clone(&train), train };
+    let file = |workers: usize| {
+        let path = folder.path().join(workers.to_string());
+        write(&given, &path, workers);
+        std::fs::read(path).unwrap()
+    };
+    let one = file(1);
+    assert!(one == file(4) && one == file(3));
+}
+
+/// The file as another program sees it, which knows nothing but safetensors.
+#[test]
+fn the_file_is_a_safetensors_file_with_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waves.safetensors");
+    let given = splits(23, 4);
+    let summary = write(&given, &path, 0);
+    let bytes = std::fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let images = file.tensor("train.images").unwrap();
+    assert_eq!((images.dtype(), images.shape()), (Dtype::U8, &[23, 3, 5, 7][..]));
+    let labels = file.tensor("val.labels").unwrap();
+    assert_eq!((labels.dtype(), labels.shape(), labels.data()[4]), (Dtype::I32, &[4][..], 1));
+    for name in ["train.hashes", "val.hashes", "train.labels", "checksum"] {
+        let data = file.tensor(name).unwrap().data().as_ptr() as usize - bytes.as_ptr() as usize;
+        assert_eq!(data % if name.ends_with("labels") { 4 } else { 8 }, 0, "{name} is aligned");
+    }
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let text = |key: &str| metadata.metadata().as_ref().unwrap()[key].clone();
+    let numbers = |key: &str| serde_json::from_str::<serde_json::Value>(&text(key)).unwrap();
+    assert_eq!((text("format").as_str(), text("version").as_str()), ("striate-packed", "1"));
+    assert_eq!(numbers("classes"), serde_json::json!(given.train.class_names));
+    let Statistics { mean, std, pca } = summary.statistics;
+    let pixels = images.data().chunks(35).step_by(3).flatten().map(|&p| f64::from(p) / 255.0);
+    let red = pixels.clone().sum::<f64>() / pixels.count() as f64;
+    assert!((mean[0] - red).abs() < 1e-12);
+    assert_eq!((numbers("mean"), numbers("std")), (serde_json::json!(mean), serde_json::json!(std)));
+    assert_eq!(numbers("pca_values"), serde_json::json!(pca.unwrap().values));
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waves.safetensors");
+    write(&splits(3, 2), &path, 0);
+    let good = std::fs::read(&path).unwrap();
+    let as_packed =
+        || open(&Request { kind: Kind::Packed, val_split: Some(0.0), ..request(&path, SHAPE, 3) });
+    for cut in 0..good.len() {
+        std::fs::write(&path, &good[..cut]).unwrap();
+        assert_clear(&as_packed().expect_err("a cut file"), folder.path(), &format!("cut at {cut}"));
+    }
+    std::fs::write(&path, [&good[..], &[0]].concat()).unwrap();
+    assert_clear(&as_packed().expect_err("a longer file"), folder.path(), "one byte more");
+    let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
+    let pictures = header..header + 5 * 105;
+    for byte in 0..good.len() {
+        let mut wrong = good.clone();
+        wrong[byte] ^= 1 << (byte % 8);
+        std::fs::write(&path, &wrong).unwrap();
+        let case = format!("byte {byte}");
+        let error = match as_packed() {
+            Err(error) => error,
+            Ok(splits) => {
+                assert!(pictures.contains(&byte), "{case} is not noticed when the file is opened");
+                let (train, val) = (content(&splits.train), content(&splits.val));
+                let (part, number) =
+                    if byte - header < 315 { ("train", byte - header) } else { ("val", byte - header - 315) };
+                let error = train.and(val).expect_err(&case);
+                let place = format!("{part}.images, picture {}: expected hash ", number / 105);
+                assert!(error.to_string().contains(&place), "{case}: {error}");
+                error
+            }
+        };
+        assert_clear(&error, folder.path(), &case);
+    }
+    assert!(crate::allocations::largest() < 256 << 20, "an allocation of {}", crate::allocations::largest());
+}
+
+#[test]
+fn headers_that_lie_are_refused_before_memory_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waves.safetensors");
+    write(&splits(3, 2), &path, 0);
+    let good = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
+    let text = String::from_utf8(good[8..header].to_vec()).unwrap();
+    for (from, to, expected) in [
+        ("\"version\":\"1\"", "\"version\":\"2\"", "metadata version: expected 1, found \"2\""),
+        ("striate-packed", "striate-pecked", "metadata format: expected striate-packed"),
+        ("\"name\"", "\"nome\"", "metadata name: expected a text, found none"),
+        ("[3,3,5,7]", "[3,2,5,7]", "the header: "),
+        ("train.labels", "train.lobels", "train.labels: expected"),
+        ("\"I32\"", "\"U32\"", "labels: expected I32"),
+        ("[2,3,5,7]", "[1,6,5,7]", "val.images: expected U8 [1, 3, 5, 7]"),
+        ("[3,3,5,7]", "[3,15,1,7]", "train.images: expected 1 or 3 channels"),
+    ] {
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(wrong, text, "{from}");
+        let length = (wrong.len() as u64).to_le_bytes();
+        std::fs::write(&path, [&length[..], wrong.as_bytes(), &good[header..]].concat()).unwrap();
+        let error = open(&Request { kind: Kind::Packed, ..request(&path, SHAPE, 3) }).expect_err(to);
+        assert_clear(&error, folder.path(), to);
+        assert!(error.to_string().contains(expected), "{to}: {error}");
+    }
+}
+
+/// A store whose pictures with an odd number cannot be read.
+#[derive(Debug)]
+struct Halves;
+
+impl Store for Halves {
+    fn read(&self, index: usize, into: &mut [u8]) -> striate::Result<()> {
+        into.fill(index as u8);
+        if index % 2 == 1 { Err(Error::data(format!("{index}.png"), "damaged")) } else { Ok(()) }
+    }
+}
+
+fn stored(indices: Vec<u32>) -> Splits {
+    let labels = Labels::Classes(indices.iter().map(|i| i % 3).collect());
+    let images = Images::Stored(Stored { store: Arc::new(Halves), indices });
+    let train = Arc::new(Dataset { images, labels, ..dataset(0, 0, SHAPE) });
+    Splits { val: Arc::clone(&train), train }
+}
+
+#[test]
+fn bad_pictures_are_named_once_and_left_out_or_end_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("halves");
+    let mut named = Vec::new();
+    let mut skip = |error: Error| {
+        named.push(error.to_string());
+        Ok(())
+    };
+    let summary = pack(&stored((0..20).collect()), &path, 2, &mut skip).unwrap();
+    assert_eq!((summary.counts, summary.skipped), ([10, 0], 10));
+    assert_eq!(sorted(named), sorted((0..10).map(|i| format!("{}.png: damaged", 2 * i + 1)).collect()));
+    let read = content(&reopen(&path).unwrap().train).unwrap();
+    assert_eq!(read.len(), 10);
+    assert!(read.iter().all(|(pixels, class)| pixels[0] % 2 == 0 && *class == u32::from(pixels[0]) % 3));
+
+    let before = std::fs::read(&path).unwrap();
+    assert!(
+        pack(&stored(vec![0, 1, 2]), &path, 0, &mut no_bad)
+            .unwrap_err()
+            .to_string()
+            .contains("1.png: damaged")
+    );
+    let error = pack(&stored(vec![1, 3]), &path, 0, &mut |_| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("expected a training picture to pack, found none"), "{error}");
+    assert!(before == std::fs::read(&path).unwrap(), "what was there stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn what_has_no_pixels_or_no_classes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set");
+    let refuse = |train: Dataset, expected: &str| {
+        let train = Arc::new(train);
+        let error = pack(&Splits { val: Arc::clone(&train), train }, &path, 0, &mut no_bad).unwrap_err();
+        assert!(error.exit_code() == 4 && error.to_string().contains(expected), "{error}");
+    };
+    refuse(Dataset { images: Images::F32(vec![0.0; 210]), ..dataset(2, 0, SHAPE) }, "found f32 images");
+    let values = Labels::Values { width: 1, values: vec![0.5; 2] };
+    refuse(Dataset { labels: values, ..dataset(2, 0, SHAPE) }, "found values as labels");
+    refuse(dataset(2, 0, [2, 4, 4]), "found 2 channels");
+    assert!(!path.exists());
+}
+
+#[test]
+fn reading_in_blocks_is_advised() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set");
+    write(&splits(3, 0), &path, 0);
+    let Images::Stored(stored) = &reopen(&path).unwrap().train.images else { panic!("a store expected") };
+    assert_eq!(stored.store.block(), (4 << 20) / 105);
+    let error = stored.store.read(3, &mut [0; 105]).unwrap_err();
+    assert!(error.to_string().contains("picture 3"), "{error}");
+}
