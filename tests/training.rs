@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate::Error;
 use striate::data::Splits;
-use striate::model::{Model, Optimizer, Scheduler};
+use striate::model::{Model, Optimizer, Scheduler, WeightInit};
 use striate::program::Executor;
 use striate::train::{Ending, Event, Options, RunFolder, Task, Trainer, Weights};
 use training_support::{Run, data, plain, small, train, train_on};
@@ -130,6 +130,54 @@ fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
     let kept = striate::interchange::safetensors::read(last).unwrap();
     assert!(kept.tensors.values().all(|t| t.data().iter().all(|v| v.is_finite())));
     assert_eq!(kept.metadata["epoch"], "0");
+}
+
+#[test]
+fn a_loss_beyond_all_bounds_is_a_divergence_although_it_is_a_number() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut spec = small();
+    // What a rate of 1e30 leaves of this network: dead units, and biases of 1e29.
+    (spec.recipe.lr, spec.recipe.momentum, spec.recipe.epochs) = (1e30, 0.0, 2);
+    let folder = RunFolder::create(parent.path(), "run", "").unwrap();
+    let last = folder.weights_path(Weights::Last);
+    let error = training_support::try_train(&spec, &data(64, 16), &plain(), Some(folder)).unwrap_err();
+    assert_eq!(error.exit_code(), 5, "{error}");
+    assert!(error.to_string().contains("more than 10 times"), "{error}");
+    assert!(!last.exists(), "what has diverged is not saved");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_never_saved() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut spec = small();
+    (spec.recipe.lr, spec.recipe.momentum) = (3e38, 0.0);
+    let folder = RunFolder::create(parent.path(), "run", "").unwrap();
+    let last = folder.weights_path(Weights::Last);
+    // The loss of the only step is that of the initial weights, and the update overflows.
+    spec.layers.last_mut().unwrap().lr_mult = [f32::MAX; 2];
+    let error = training_support::try_train(&spec, &data(16, 0), &plain(), Some(folder)).unwrap_err();
+    assert_eq!(error.exit_code(), 5, "{error}");
+    assert!(error.to_string().contains("classifier.3.weight"), "{error}");
+    assert!(!last.exists());
+}
+
+#[test]
+fn a_stall_is_said_once_and_a_run_that_learns_hears_nothing() {
+    let warnings = |run: &Run| {
+        let said = |e: &&Event| matches!(e, Event::Warning(_));
+        run.events.iter().filter(said).map(Event::json).collect::<Vec<_>>()
+    };
+    let mut spec = small();
+    spec.recipe.epochs = 50;
+    let data = data(160, 16);
+    assert_eq!(warnings(&train(&spec, &data, &plain())), [""; 0]);
+    // At no rate to speak of, from outputs that are all alike.
+    spec.recipe.lr = 1e-20;
+    spec.layers.last_mut().unwrap().init.bias = Some(0.0);
+    spec.layers.last_mut().unwrap().init.weight = WeightInit::Constant { value: 0.0 };
+    let said = warnings(&train(&spec, &data, &plain()));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("after 200 steps, where guessing is (1.386)"), "{said:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod run_folder;
 mod schedule;
 mod trace;
 mod trainer;
+mod watch;
 mod weights;
 mod window;
 

@@ -10,6 +10,7 @@ use super::options::{Options, check_recipe, hyper, schedule, transform};
 use super::progress::{Progress, percent};
 use super::run_folder::{RunFolder, Weights};
 use super::schedule::Schedule;
+use super::watch::Watch;
 use super::weights;
 use super::window::{Arrived, Entry, Windows};
 use crate::data::{Labels, Splits};
@@ -49,6 +50,7 @@ pub struct Trainer<'a> {
     /// Computations of gradients so far.
     draw: usize,
     judge: Judge,
+    watch: Watch,
     started: Instant,
 }
 
@@ -103,6 +105,7 @@ impl<'a> Trainer<'a> {
         let schedule = schedule(recipe, steps_per_epoch)?;
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
         let judge = Judge::new(by_loss, recipe.patience);
+        let watch = Watch::new(recipe, task.model, &task.data.train, steps_per_epoch);
         Ok(Trainer {
             executor,
             folder,
@@ -114,6 +117,7 @@ impl<'a> Trainer<'a> {
             step: 0,
             draw: 0,
             judge,
+            watch,
             started: Instant::now(),
             task,
         })
@@ -121,8 +125,8 @@ impl<'a> Trainer<'a> {
 
     /// Trains to the end.
     ///
-    /// A loss that is not a number is an error ([`Error::Verification`]); the weights of earlier epochs stay in the
-    /// run's folder.
+    /// A loss or weight that is not a number, or a loss that has grown beyond all bounds, is an error
+    /// ([`Error::Verification`]); the weights of earlier epochs stay in the run's folder.
     pub fn run(mut self) -> Result<Done> {
         self.started = Instant::now();
         self.report(Event::Start(self.start()))?;
@@ -135,7 +139,7 @@ impl<'a> Trainer<'a> {
             let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
             // An evaluation that was cut short is no result.
             if self.stopped() {
-                self.save_interrupted(epoch)?;
+                self.save_interrupted(epoch, progress.lr)?;
                 ending = Ending::Interrupted;
                 break;
             }
@@ -232,7 +236,11 @@ impl<'a> Trainer<'a> {
     fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
         let lost = arrived.records.iter().find(|(_, record)| !record.is_finite());
         if let Some((entry, record)) = lost {
-            return Err(self.diverged(epoch, entry, record));
+            let why = format!("the loss is {}", record.loss());
+            return Err(self.diverged(epoch, entry.step + 1, entry.lr, &why));
+        }
+        if let Some(message) = self.watch.observe(&arrived.records) {
+            self.report(Event::Warning(message))?;
         }
         match progress.add(epoch, &arrived) {
             Some(step) => self.report(Event::Step(step)),
@@ -240,7 +248,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn diverged(&self, epoch: usize, entry: &Entry, record: &Totals) -> Error {
+    fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str) -> Error {
         let kept = match &self.folder {
             Some(folder) if epoch > 0 => {
                 format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
@@ -248,11 +256,19 @@ impl<'a> Trainer<'a> {
             _ => String::new(),
         };
         Error::Verification(format!(
-            "training diverged: the loss is {} in epoch {epoch}, step {}, at lr {}; try a lower --lr or --clip-grad-norm{kept}",
-            record.loss(),
-            entry.step + 1,
-            entry.lr
+            "training diverged: {why} in epoch {epoch}, step {step}, at lr {lr}; try a lower --lr or --clip-grad-norm{kept}"
         ))
+    }
+
+    /// All weights as they are now; an error if one is not a number, so that none is ever saved.
+    fn weights(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
+        let tensors = weights::collect(self.task.model, self.executor)?;
+        match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
+            None => Ok(tensors),
+            Some((name, _)) => {
+                Err(self.diverged(epoch, self.step, lr, &format!("{name} has values that are no numbers")))
+            }
+        }
     }
 
     /// Schedule, files and report.
@@ -264,9 +280,13 @@ impl<'a> Trainer<'a> {
         progress: &Progress,
         validation: &Totals,
     ) -> Result<()> {
+        let at_end = epoch + 1 == self.task.spec.recipe.epochs || self.reached_limit();
+        if let Some(why) = self.watch.diverged(at_end) {
+            return Err(self.diverged(epoch, self.step, progress.lr, &why));
+        }
+        let tensors = self.weights(epoch, progress.lr)?;
         self.schedule.observe(self.judge.error(validation, &progress.totals));
         let improved = self.judge.observe(validation, &progress.totals);
-        let tensors = weights::collect(self.task.model, self.executor)?;
         let weights_sha256 = weights::sha256(self.task.model, &tensors);
         if let Some(folder) = &self.folder {
             let metadata = self.metadata(epoch, Some(validation));
@@ -304,9 +324,9 @@ impl<'a> Trainer<'a> {
     }
 
     /// Writes the weights of an epoch that was cut short.
-    fn save_interrupted(&mut self, epoch: usize) -> Result<()> {
+    fn save_interrupted(&mut self, epoch: usize, lr: f32) -> Result<()> {
+        let tensors = self.weights(epoch, lr)?;
         if let Some(folder) = &self.folder {
-            let tensors = weights::collect(self.task.model, self.executor)?;
             folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
         }
         Ok(())
