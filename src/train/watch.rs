@@ -80,17 +80,21 @@ impl Watch {
         message
     }
 
-    /// Why the run counts as diverged at the end of an epoch, if it does: the mean of the last losses has left what it
-    /// began with far behind. Few losses tell nothing unless the run is at its end.
+    /// Why the run counts as diverged at the end of an epoch, if it does: most of the last losses have left what it began
+    /// with far behind (most, for a few wild steps at the beginning mean nothing). Few losses tell nothing unless the
+    /// run is at its end.
     pub fn diverged(&self, at_end: bool) -> Option<String> {
         if self.recent.len() < WINDOW && !at_end {
             return None;
         }
         let guessing = self.guessing.iter().copied().fold(0.0, f64::max);
         let most = DIVERGED * self.first?.max(guessing);
-        let mean = self.mean();
-        (mean > most)
-            .then(|| format!("the loss is {mean:.4e}, more than {DIVERGED} times what it began with"))
+        let mut losses: Vec<f64> = self.recent.iter().map(Totals::loss).collect();
+        losses.sort_unstable_by(f64::total_cmp);
+        let median = *losses.get(losses.len() / 2)?;
+        let text =
+            || format!("the loss is about {median:.3e}, more than {DIVERGED} times what it began with,");
+        (median > most).then(text)
     }
 
     /// Mean loss over the last records.
@@ -196,12 +200,16 @@ mod tests {
         let labels: Vec<u32> = (0..10).collect();
         let mut usual = watch(&labels, 10, 200);
         usual.observe(&records(0, [2.3, 22.0, 24.0]));
-        assert_eq!(usual.diverged(true), None, "the mean is 16");
-        usual.observe(&records(3, [1e30]));
+        assert_eq!(usual.diverged(true), None, "the median is 22");
+        usual.observe(&records(3, [1e30, 1e30]));
         assert_eq!(usual.diverged(false), None, "it may still recover");
         assert!(usual.diverged(true).is_some());
-        usual.observe(&records(4, vec![24.0; 100]));
+        usual.observe(&records(5, vec![24.0; 100]));
         assert!(usual.diverged(false).is_some());
+        // A few wild steps are none.
+        let mut wild = watch(&labels, 10, 200);
+        wild.observe(&records(0, [2.3, 1e9, 1e9, 1e7, 3.0, 2.0, 1.9, 1.8]));
+        assert_eq!(wild.diverged(true), None);
         // A network that begins badly scaled has until then not diverged, nor has one step of it.
         let mut large = watch(&labels, 10, 200);
         large.observe(&records(0, [500.0]));
