@@ -1,6 +1,8 @@
 //! The one error type of the library. A message is one line that says where, what was expected and
 //! what was found; the kind decides the exit code of the program (`Error::exit_code`).
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,28 +13,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A combination of settings that cannot be meant (exit code 2).
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Usage(String),
     /// A model file, or shapes that do not fit together (exit code 4).
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Model(String),
     /// A data set or a weights file that is damaged or does not fit (exit code 4).
-    #[error("{path}: {message}", path = path.display())]
+    #[error("{}: {}", printable_path(.path), printable(.message))]
     Data { path: PathBuf, message: String },
     /// No usable device, or the device failed (exit code 3).
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Device(String),
     /// Not enough memory, or over a limit of the device (exit code 3).
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Memory(String),
     /// A result that is wrong: a self-test that failed, or training that diverged (exit code 5).
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Verification(String),
     /// The operating system said no (exit code 1; 4 where a path is missing or not what it was given for).
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{}: {}", printable_path(.path), printable(&.source.to_string()))]
     Io { path: PathBuf, source: std::io::Error },
     /// A mistake of ours, not of the user (exit code 1).
-    #[error("internal error, please report it: {0}")]
+    #[error("internal error, please report it: {}", printable(.0))]
     Internal(String),
 }
 
@@ -64,5 +66,60 @@ impl Error {
     /// An operating-system error on `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().to_path_buf(), source }
+    }
+}
+
+/// `text` as a terminal may see it: one line, in which control characters (of which escape sequences are made) and
+/// characters that turn the direction of writing stand as `\u{1b}`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let unsafe_to_print = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(unsafe_to_print) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |mut line: String, c: char| {
+        if unsafe_to_print(c) {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
+        line
+    };
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len() + 16), escape))
+}
+
+/// A path as [`printable`] text; bytes that are not Unicode stand as `\xff`, so that no two names look alike.
+pub fn printable_path(path: &Path) -> String {
+    let mut text = String::new();
+    for part in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(&printable(part.valid()));
+        for byte in part.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_and_no_turn_of_writing_gets_out() {
+        assert_eq!(printable("caf\u{e9} \"a\\b\""), "caf\u{e9} \"a\\b\"");
+        assert_eq!(printable("a\u{1b}[31m\nb\u{202e}\u{9b}"), r"a\u{1b}[31m\nb\u{202e}\u{9b}");
+        let message = Error::data("x\u{1b}.png", "found \"\r\"").to_string();
+        assert_eq!(message, r#"x\u{1b}.png: found "\r""#);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_not_unicode_stay_apart() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff\xfe.jpg"));
+        assert_eq!(printable_path(path), r"a\xff\xfe.jpg");
     }
 }

@@ -28,7 +28,7 @@ const EDGES: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
@@ -37,6 +37,8 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("rayon", &["cpu", "data", "cli"]),
     ("image", &["data"]),
     ("fast_image_resize", &["data"]),
+    ("zune_core", &["data"]),
+    ("zune_jpeg", &["data"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("anyhow", &["cli"]),

@@ -17,7 +17,7 @@ mod summary;
 mod trace;
 mod train;
 
-use crate::error::Error;
+use crate::error::{Error, printable};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use output::Output;
@@ -142,7 +142,7 @@ fn start_log(verbose: u8) {
 /// from the library is a run-time failure, exit code 1.
 pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
     // A name in a user's file may hold anything; a terminal is to see one line of plain text.
-    let line = |text: String| Some(format!("error: {text}").replace(|c: char| c.is_control(), " "));
+    let line = |text: String| Some(format!("error: {}", printable(&text)));
     match error.downcast_ref::<Error>() {
         Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
         // Its text is complete: the source is part of it.
@@ -162,7 +162,7 @@ mod tests {
         let directory = Error::io("d", std::io::ErrorKind::IsADirectory.into());
         assert_eq!(verdict(&directory.into()).0, 4);
         let hostile = Error::Model("layer \u{1b}[31m\n".into());
-        assert_eq!(verdict(&hostile.into()), (4, Some("error: layer  [31m ".into())));
+        assert_eq!(verdict(&hostile.into()), (4, Some(r"error: layer \u{1b}[31m\n".into())));
         let gone = Error::io("stdout", std::io::ErrorKind::BrokenPipe.into());
         assert_eq!(verdict(&gone.into()), (0, None));
     }

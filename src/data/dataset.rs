@@ -70,7 +70,7 @@ pub struct Dataset {
     pub shape: [usize; 3],
     /// Number of classes; 0 if the labels are values.
     pub classes: usize,
-    /// One name per class: from `classes.txt` where there is one, else the number.
+    /// One name per class, fit for a terminal: the format's own, or from `classes.txt`, else the number.
     pub class_names: Vec<String>,
     pub images: Images,
     pub labels: Labels,
@@ -137,13 +137,19 @@ impl Dataset {
         self
     }
 
-    /// The data set with only its first `count` samples.
+    /// The data set with only `count` samples: its first, or, if they are stored and so perhaps in the order of their
+    /// classes, evenly spread ones.
     pub(super) fn limit(mut self, count: usize) -> Dataset {
+        if matches!(self.images, Images::Stored(_)) && count < self.len() {
+            let len = self.len() as u64;
+            let spread: Vec<_> = (0..count as u64).map(|i| (i * len / count as u64) as u32).collect();
+            return self.select(&spread);
+        }
         let images = count.saturating_mul(self.image_len());
         match &mut self.images {
             Images::U8(values) => values.truncate(images),
             Images::F32(values) => values.truncate(images),
-            Images::Stored(stored) => stored.indices.truncate(count),
+            Images::Stored(_) => {}
         }
         match &mut self.labels {
             Labels::Classes(classes) => classes.truncate(count),

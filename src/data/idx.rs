@@ -4,7 +4,7 @@
 
 use super::dataset::{Dataset, Images, Labels};
 use super::source::{Found, Part};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable_path};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -59,7 +59,7 @@ fn read_part(folder: &Path, name: &str, part: &str) -> Result<Option<Part>> {
             &labels_path,
             format!(
                 "expected {count} labels, one per image of {}, found {labels_count}",
-                images_path.display()
+                printable_path(&images_path)
             ),
         ));
     }

@@ -1,8 +1,8 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{idx, packed};
-use crate::error::{Error, Result};
+use super::{cifar, idx, image_folder, packed};
+use crate::error::{Error, Result, printable_path};
 use std::path::{Component, Path, PathBuf};
 
 /// The set of the first command.
@@ -15,18 +15,10 @@ pub(super) struct Place {
     pub name: String,
 }
 
-/// The refusal of formats that have a name but no reader yet.
-pub(super) fn not_yet(kind: Kind) -> Error {
-    Error::Usage(format!(
-        "dataset: {kind} is not read by this version, which reads idx, tensors, csv and synthetic"
-    ))
-}
-
 /// Finds the data set that `path` and `kind` name.
 pub(super) fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
     let synthetic = || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into() };
     let path = match (kind, path) {
-        (Kind::ImageFolder | Kind::Cifar10 | Kind::Cifar100, _) => return Err(not_yet(kind)),
         (Kind::Synthetic, _) => return Ok(synthetic()),
         (Kind::Auto | Kind::Idx, None) => shipped(SHIPPED)?,
         (_, None) => {
@@ -69,7 +61,7 @@ fn shipped(name: &str) -> Result<PathBuf> {
         .map(|folder| folder.join(name))
         .collect();
     candidates.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
-        let places: Vec<_> = candidates.iter().map(|path| path.display().to_string()).collect();
+        let places: Vec<_> = candidates.iter().map(|path| printable_path(path)).collect();
         Error::data(name, format!("no such data set; looked for {name}, {}", places.join(", ")))
     })
 }
@@ -95,16 +87,17 @@ fn detect(path: &Path) -> Result<Kind> {
             Ok(Kind::Tensors)
         } else if has("train.csv") {
             Ok(Kind::Csv)
-        } else if has("data_batch_1.bin") {
-            Err(not_yet(Kind::Cifar10))
-        } else if has("train.bin") {
-            Err(not_yet(Kind::Cifar100))
-        } else if path.join("train").is_dir() {
-            Err(not_yet(Kind::ImageFolder))
+        } else if cifar::CIFAR10.is_in(path) {
+            Ok(Kind::Cifar10)
+        } else if cifar::CIFAR100.is_in(path) {
+            Ok(Kind::Cifar100)
+        } else if image_folder::has_folders(path) {
+            Ok(Kind::ImageFolder)
         } else {
             Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors or train.csv in the folder, found none",
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, or \
+                 folders of pictures (train/<class>/ or <class>/), found none",
             ))
         }
     } else if packed::is_packed(path) {

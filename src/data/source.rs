@@ -3,8 +3,8 @@
 
 use super::dataset::{Dataset, Images, Labels, check_labels};
 use super::kind::Kind;
-use super::{csv, idx, locate, packed, synthetic, tensors};
-use crate::error::{Error, Result};
+use super::{cifar, csv, idx, image_folder, locate, packed, synthetic, tensors};
+use crate::error::{Error, Result, printable, printable_path};
 use crate::random::{Purpose, Stream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,9 +21,10 @@ pub struct Request {
     /// Part of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
     /// validation samples of its own. 0 validates on the training samples themselves.
     pub val_split: Option<f32>,
-    /// Use only the first so many training samples.
+    /// Use only so many training samples: the first, or, of pictures that are read one by one and lie class by
+    /// class, so many evenly spread.
     pub limit_train: Option<usize>,
-    /// Use only the first so many validation samples.
+    /// The same for validation samples.
     pub limit_val: Option<usize>,
     pub seed: u64,
     /// Channels, height and width to which picture files are brought, and in which synthetic data is made. Other
@@ -92,35 +93,40 @@ pub fn open(request: &Request) -> Result<Splits> {
     let place = locate::find(request.path.as_deref(), request.kind)?;
     let Found { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, &place.name)?,
+        Kind::ImageFolder => image_folder::open(&place.path, &place.name, request.picture)?,
+        Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
+        Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
         Kind::Packed => packed::open(&place.path)?,
         Kind::Tensors => tensors::open(&place.path, &place.name)?,
         Kind::Csv => csv::open(&place.path, &place.name, request.outputs())?,
         Kind::Synthetic => synthetic::open(request)?,
-        other => return Err(locate::not_yet(other)),
+        Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
+    // Formats that name their classes do so before labels are compared with the model's outputs.
+    let own = std::mem::take(&mut train.dataset.class_names);
+    check_count(&own, &place.path, request)?;
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
         if let Some(wanted) = request.wanted {
             part.fit(wanted)?;
         }
     }
-    // Not before `fit`: from here on every class is below the number of outputs.
-    let classes =
-        train.largest_class().max(val.as_ref().and_then(Part::largest_class)).map(|class| class + 1);
-    let names = match read_class_names(&place.path)? {
-        Some(names) if classes.is_some() && names.len() > request.outputs() => {
-            return Err(Error::data(
-                place.path.join("classes.txt"),
-                format!(
-                    "expected at most {} classes (the model's outputs), found {}",
-                    request.outputs(),
-                    names.len()
-                ),
-            ));
+    let names = if own.is_empty() {
+        // Not before `fit`: from here on every class is below the number of outputs.
+        let classes = train.largest_class().max(val.as_ref().and_then(Part::largest_class));
+        match read_class_names(&place.path)? {
+            Some(names) => {
+                if classes.is_some() {
+                    check_count(&names, &place.path.join("classes.txt"), request)?;
+                }
+                names
+            }
+            None => (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect(),
         }
-        Some(names) => names,
-        None if !train.dataset.class_names.is_empty() => train.dataset.class_names.clone(),
-        None => (0..classes.unwrap_or(0)).map(|class| class.to_string()).collect(),
+    } else {
+        own
     };
+    // They are printed in tables: no name may do things to a terminal.
+    let names: Vec<_> = names.iter().map(|name| printable(name).into_owned()).collect();
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
         part.name_classes(&names)?;
     }
@@ -131,7 +137,10 @@ pub fn open(request: &Request) -> Result<Splits> {
         {
             return Err(Error::data(
                 &val.labels_path,
-                format!("expected labels of the kind in {}, found another", train.labels_path.display()),
+                format!(
+                    "expected labels of the kind in {}, found another",
+                    printable_path(&train.labels_path)
+                ),
             ));
         }
         Some(val) => (train.dataset, Some(val.dataset)),
@@ -183,6 +192,18 @@ fn split(train: Part, part: f32, seed: u64) -> Result<(Dataset, Option<Dataset>)
     rest.sort_unstable();
     let held_back = train.dataset.clone().select(val);
     Ok((train.dataset.select(rest), Some(held_back)))
+}
+
+/// An error if there are more classes than the model has outputs.
+fn check_count(names: &[String], path: &Path, request: &Request) -> Result<()> {
+    let (most, found) = (request.outputs(), names.len());
+    if found > most {
+        return Err(Error::data(
+            path,
+            format!("expected at most {most} classes (the model's outputs), found {found}"),
+        ));
+    }
+    Ok(())
 }
 
 /// The lines of `classes.txt`, if a data set is a folder that has one.
@@ -249,7 +270,7 @@ impl Part {
     /// Gives classes their names; values have none.
     fn name_classes(&mut self, names: &[String]) -> Result<()> {
         if let Labels::Classes(labels) = &self.dataset.labels {
-            check_labels(labels, names.len(), "lines in classes.txt", &self.labels_path)?;
+            check_labels(labels, names.len(), "class names", &self.labels_path)?;
             self.dataset.classes = names.len();
             self.dataset.class_names = names.to_vec();
         }

@@ -201,10 +201,7 @@ fn a_label_without_an_output_is_named_with_file_and_index() {
 
     std::fs::write(root.path().join("classes.txt"), "cat\ndog\n").unwrap();
     let message = open(&request(root.path(), [1, 2, 4], 3)).unwrap_err().to_string();
-    assert!(
-        message.contains("expected a class below 2 (the number of lines in classes.txt), found 2"),
-        "{message}"
-    );
+    assert!(message.contains("expected a class below 2 (the number of class names), found 2"), "{message}");
 
     std::fs::write(root.path().join("classes.txt"), "cat\ndog\n\nhorse\nhen\n").unwrap();
     let message = open(&request(root.path(), [1, 2, 4], 3)).unwrap_err().to_string();

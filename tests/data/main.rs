@@ -3,11 +3,14 @@
 
 #[path = "../allocations/mod.rs"]
 mod allocations;
+mod cifar;
 mod csv;
 mod idx;
+mod image_folder;
 mod loader;
 mod locate;
 mod packed;
+mod pictures;
 mod shipped;
 mod split;
 mod synthetic;

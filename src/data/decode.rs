@@ -1,0 +1,204 @@
+//! Picture files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
+//!
+//! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
+//! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
+//! are not applied. The picture is turned the way its EXIF orientation says, resized to cover the wanted size, and
+//! cut to it around its centre (`fit.rs`).
+//!
+//! A picture counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
+//! error, where many programs show the rest in grey; so is a PNG with a wrong checksum in its pixels.
+
+use super::fit::{Fitter, Picture};
+use crate::error::{Error, Result, printable};
+use image::codecs::png::PngDecoder;
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, Limits};
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{Cursor, Read};
+use std::path::Path;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+/// Longest file that is read, in bytes.
+const MAX_FILE: u64 = 256 << 20;
+
+/// Most pixels of a picture.
+const MAX_PIXELS: u64 = 100_000_000;
+
+/// Most bytes that chunks beside the pixels (profiles, texts) and rows in progress of a PNG may take.
+const MAX_CHUNKS: u64 = 64 << 20;
+
+/// Most pixels that one byte of a JPEG can stand for: each block of 8x8 pixels takes a bit at least.
+const JPEG_EXPANSION: u64 = 8 * 64;
+
+/// Most bytes of pixels that one byte of a PNG can stand for: Deflate expands a byte to at most 1032 (zlib's
+/// technical details), and a bit of palette index to red, green, blue and alpha.
+const PNG_EXPANSION: u64 = 1032 * 32;
+
+/// Buffers larger than this are given back after the picture that needed them.
+const KEPT: usize = 64 << 20;
+
+/// Decodes one picture after another in the same memory. Each thread has its own.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    file: Vec<u8>,
+    pixels: Vec<u8>,
+    fitter: Fitter,
+}
+
+/// What a decoder found, in one line without the file's name.
+type Decoded<T> = std::result::Result<T, String>;
+
+impl Decoder {
+    /// A decoder without memory yet.
+    pub fn new() -> Decoder {
+        Decoder::default()
+    }
+
+    /// Reads the picture file `path` as `shape`, [channels, height, width] with 1 or 3 channels: its bytes, plane by
+    /// plane, go to `into`, which has as many elements.
+    ///
+    /// Only a regular file is opened, so nothing blocks. Errors, each one line that names the file: not a file, over
+    /// 256 MiB, over 100,000,000 pixels, not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
+    /// anything is allocated: a header that claims more pixels than the file can hold is refused.
+    pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
+        self.load(path)?;
+        let decoded = self.decode(shape, into);
+        for buffer in [&mut self.file, &mut self.pixels] {
+            if buffer.capacity() > KEPT {
+                *buffer = Vec::new();
+            }
+        }
+        decoded.map_err(|message| Error::data(path, printable(&message)))
+    }
+
+    /// The file in memory.
+    fn load(&mut self, path: &Path) -> Result<()> {
+        let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
+        if metadata.is_dir() {
+            return Err(Error::data(path, "expected a picture, found a folder"));
+        }
+        if !metadata.is_file() {
+            return Err(Error::data(path, "expected a picture, found a pipe, a socket or a device"));
+        }
+        self.file.clear();
+        if metadata.len() <= MAX_FILE {
+            let file = File::open(path).map_err(|error| Error::io(path, error))?;
+            self.file.reserve(metadata.len() as usize + 1);
+            file.take(MAX_FILE + 1).read_to_end(&mut self.file).map_err(|error| Error::io(path, error))?;
+        }
+        match metadata.len().max(self.file.len() as u64) {
+            0 => Err(Error::data(path, "expected a picture, found an empty file")),
+            length if length > MAX_FILE => {
+                Err(Error::data(path, format!("expected at most {MAX_FILE} bytes, found {length}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn decode(&mut self, shape: [usize; 3], into: &mut [u8]) -> Decoded<()> {
+        let picture = if self.file.starts_with(b"\xff\xd8\xff") {
+            jpeg(&self.file, &mut self.pixels)?
+        } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
+            png(&self.file, &mut self.pixels)?
+        } else {
+            let start: Vec<_> = self.file.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            return Err(format!(
+                "expected a JPEG or PNG picture, found a file that begins {}",
+                start.join(" ")
+            ));
+        };
+        self.fitter.fit(&picture, &self.pixels, shape, into)
+    }
+}
+
+/// Checks what a header claims before anything is allocated for it.
+fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
+    let pixels = width * height;
+    if pixels == 0 {
+        return Err(format!("expected at least one pixel, found {width}x{height}"));
+    }
+    if pixels > MAX_PIXELS {
+        return Err(format!("expected at most {MAX_PIXELS} pixels, found {width}x{height}"));
+    }
+    if pixels > possible {
+        return Err(format!(
+            "the header claims {width}x{height} pixels, a file of this length holds at most {possible}"
+        ));
+    }
+    Ok(())
+}
+
+fn jpeg(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
+    let wrong = |error: &dyn Display| format!("not a whole JPEG: {error}");
+    let options =
+        DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
+    decoder.decode_headers().map_err(|error| wrong(&error))?;
+    let (Some((width, height)), Some(colours)) = (decoder.dimensions(), decoder.input_colorspace()) else {
+        return Err(wrong(&"no header"));
+    };
+    check_size(width as u64, height as u64, file.len() as u64 * JPEG_EXPANSION)?;
+    let (channels, colours) =
+        if colours == ColorSpace::Luma { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
+    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    pixels.clear();
+    pixels.resize(width * height * channels, 0);
+    decoder.decode_into(pixels).map_err(|error| wrong(&error))?;
+    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    Ok(Picture { width, height, channels, orientation })
+}
+
+fn png(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
+    let wrong = |error: &dyn Display| format!("not a whole PNG: {error}");
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_CHUNKS);
+    let mut decoder = PngDecoder::with_limits(Cursor::new(file), limits).map_err(|error| wrong(&error))?;
+    let (width, height) = decoder.dimensions();
+    let colours = decoder.color_type();
+    let possible = file.len() as u64 * PNG_EXPANSION / u64::from(colours.bytes_per_pixel());
+    check_size(width.into(), height.into(), possible)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    pixels.clear();
+    pixels.resize(decoder.total_bytes() as usize, 0);
+    decoder.read_image(pixels).map_err(|error| wrong(&error))?;
+    if matches!(colours, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16) {
+        to_8_bits(pixels);
+    }
+    let channels = match colours {
+        ColorType::L8 | ColorType::L16 => 1,
+        ColorType::Rgb8 | ColorType::Rgb16 => 3,
+        ColorType::La8 | ColorType::La16 => lay_on_white::<2>(pixels),
+        ColorType::Rgba8 | ColorType::Rgba16 => lay_on_white::<4>(pixels),
+        other => return Err(format!("expected 8 or 16 bits per channel, found {other:?}")),
+    };
+    Ok(Picture { width: width as usize, height: height as usize, channels, orientation })
+}
+
+/// Rounds 16 bits (in the machine's byte order) to the nearest 8: 65535 becomes 255.
+fn to_8_bits(pixels: &mut Vec<u8>) {
+    let count = pixels.len() / 2;
+    for index in 0..count {
+        let value = u32::from(u16::from_ne_bytes([pixels[2 * index], pixels[2 * index + 1]]));
+        pixels[index] = ((value + 128) / 257) as u8;
+    }
+    pixels.truncate(count);
+}
+
+/// Drops the last of `N` channels, alpha: colour x alpha + white x (1 - alpha). Returns the channels left.
+fn lay_on_white<const N: usize>(pixels: &mut Vec<u8>) -> usize {
+    let count = pixels.len() / N;
+    for index in 0..count {
+        let alpha = u32::from(pixels[index * N + N - 1]);
+        for channel in 0..N - 1 {
+            let colour = u32::from(pixels[index * N + channel]);
+            pixels[index * (N - 1) + channel] = ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+    }
+    pixels.truncate(count * (N - 1));
+    N - 1
+}
