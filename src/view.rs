@@ -5,6 +5,10 @@
 //! Places are fixed-point numbers: whole arithmetic chooses the pixels, so no rounding can make two executors choose
 //! differently.
 
+mod augment;
+
+pub use augment::{Augment, Crop, Principal};
+
 use bytemuck::{Pod, Zeroable};
 
 /// The table entry of one sample: 32 words of 4 bytes, the same layout in `shaders/augment.wgsl`.

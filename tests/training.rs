@@ -319,7 +319,7 @@ fn a_trace_holds_the_step_it_describes() {
     let model = Model::build(&spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     striate::train::initialise(&model, &mut executor, 0).unwrap();
-    let feed = training_support::feed(&spec, 16);
+    let feed = training_support::feed(&spec, &model);
     let batch = feed.first(&data(10, 0).train).unwrap();
     let tensors: std::collections::BTreeMap<_, _> =
         striate::train::trace(&spec, &model, &mut executor, &batch, 0).unwrap().into_iter().collect();

@@ -16,13 +16,13 @@ pub(crate) fn check(device: &Device, spec: &Spec, options: &BuildOptions, model:
 }
 
 fn check_against(available: u64, spec: &Spec, options: &BuildOptions, model: &Model) -> Result<()> {
-    let needed = needs(model);
+    let needed = needs(spec, model);
     if needed <= available {
         return Ok(());
     }
     let fits = |batch: usize| -> Result<bool> {
         let smaller = Model::build(spec, &BuildOptions { batch, ..options.clone() })?;
-        Ok(needs(&smaller) <= available)
+        Ok(needs(spec, &smaller) <= available)
     };
     let (mut good, mut bad) = (0, options.batch);
     while bad - good > 1 {
@@ -46,11 +46,21 @@ fn check_against(available: u64, spec: &Spec, options: &BuildOptions, model: &Mo
     )))
 }
 
-/// Bytes for the program and for the batches that the loader has under way.
-fn needs(model: &Model) -> u64 {
-    const BATCHES_UNDER_WAY: u64 = 4;
+/// Whether batches of `model` are so small that they may be made before [`check`].
+pub(crate) fn has_small_batches(spec: &Spec, model: &Model) -> bool {
+    available().is_none_or(|available| batches(spec, model) <= available / 8)
+}
+
+/// Bytes for the program and for the batches under way.
+fn needs(spec: &Spec, model: &Model) -> u64 {
+    model.program.plan().bytes().saturating_add(batches(spec, model))
+}
+
+/// Bytes of the batches under way: three in the loader, and those of one update.
+fn batches(spec: &Spec, model: &Model) -> u64 {
+    let under_way = 3 + spec.recipe.grad_accum_steps as u64;
     let batch = model.program.buffer(model.pixels.unwrap_or(model.input)).shape.bytes();
-    model.program.plan().bytes() + BATCHES_UNDER_WAY * batch
+    under_way.saturating_mul(batch)
 }
 
 /// Bytes of main memory that can be used without swapping; `None` where nobody says.
@@ -81,8 +91,8 @@ mod tests {
         let spec = Spec::load("lenet5").unwrap();
         let options = BuildOptions::new(1000);
         let build = |batch| Model::build(&spec, &BuildOptions { batch, ..options.clone() }).unwrap();
-        let available = needs(&build(77));
-        assert!(check_against(needs(&build(1000)), &spec, &options, &build(1000)).is_ok());
+        let available = needs(&spec, &build(77));
+        assert!(check_against(needs(&spec, &build(1000)), &spec, &options, &build(1000)).is_ok());
         let error = check_against(available, &spec, &options, &build(1000)).unwrap_err();
         assert!(error.to_string().ends_with("the largest batch that fits is 77"), "{error}");
         assert_eq!(error.exit_code(), 3);

@@ -1,5 +1,6 @@
 //! Where words go: results to stdout, notes to stderr. A reader that closes the pipe ends the program quietly.
 
+use crate::data::BadFiles;
 use crate::error::{Error, Result};
 use std::io::{IsTerminal, Write};
 
@@ -34,6 +35,13 @@ impl Output {
     /// A result as one line of JSON.
     pub fn json(&self, value: &serde_json::Value) -> Result<()> {
         self.line(&value.to_string())
+    }
+
+    /// What could not be read, on stderr.
+    pub fn warn_of(&self, bad: &BadFiles) {
+        for line in bad.news().into_iter().chain(bad.others()) {
+            self.note(&format!("warning: {line}"));
+        }
     }
 
     /// Something worth knowing that is not a result.

@@ -1,6 +1,6 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
-use crate::data::{self, Kind, Request, Splits, Wanted};
+use crate::data::{self, Kind, OnBadFile, Request, Splits, Wanted};
 use crate::error::Result;
 use crate::model::Spec;
 use crate::train;
@@ -28,6 +28,13 @@ pub(crate) struct SourceArgs {
     /// Threads that prepare batches [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// skip leaves samples that cannot be read out and names them once; fail ends with the first
+    #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = on_bad_file)]
+    pub on_bad_file: OnBadFile,
+}
+
+fn on_bad_file(text: &str) -> std::result::Result<OnBadFile, String> {
+    OnBadFile::from_str(text).map_err(|e| e.to_string())
 }
 
 fn kind(text: &str) -> std::result::Result<Kind, String> {
@@ -44,8 +51,15 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: spec.input,
-            wanted: Some(Wanted { input: spec.input, outputs: train::outputs(spec)? }),
+            picture: match spec.preprocess.resize {
+                Some(side) => [spec.input[0], side, side],
+                None => spec.input,
+            },
+            wanted: Some(Wanted {
+                input: spec.input,
+                outputs: train::outputs(spec)?,
+                resize: spec.preprocess.resize,
+            }),
         })
     }
 

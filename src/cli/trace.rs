@@ -58,6 +58,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         keep: true,
         input_gradient: true,
         clip: spec.recipe.clip_grad_norm.is_some(),
+        pixels: data.pixels(spec.input),
         target: train::target(&data.train, spec.recipe.loss)?,
         ..BuildOptions::new(spec.recipe.batch_size)
     };
@@ -69,8 +70,9 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     if let Some(file) = weights {
         train::load(&model, executor.as_mut(), file, None)?;
     }
-    let feed = Feed { batch: model.batch, workers: 1, seed: args.seed, transform: train::transform(&spec) };
+    let feed = Feed::new(&spec, &model, args.seed, 1, args.source.on_bad_file);
     let batch = feed.first(&data.train)?;
+    context.out.warn_of(feed.bad());
     let tensors = train::trace(&spec, &model, executor.as_mut(), &batch, args.seed)?;
     let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
     let metadata = BTreeMap::from([

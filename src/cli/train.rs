@@ -8,8 +8,8 @@ use super::source::{SourceArgs, quoted};
 use super::{memory, stop};
 use crate::error::Result;
 use crate::interchange::safetensors;
-use crate::model::{Model, Spec, Summary};
-use crate::train::{self, Ending, Options, RunFolder, Task, Trainer};
+use crate::model::{BuildOptions, Model, Spec, Summary};
+use crate::train::{self, Ending, Options, RunFolder, Supply, Task, Trainer};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +89,7 @@ impl TrainArgs {
             overfit_batch: self.run.overfit_batch,
             max_steps: self.run.max_steps.map(|n| n as usize),
             log_every: self.run.log_every as usize,
+            on_bad_file: self.source.on_bad_file,
             freeze: (!self.run.freeze.is_empty()).then(|| self.run.freeze.join(",")),
         }
     }
@@ -106,6 +107,7 @@ impl TrainArgs {
         put("dataset", self.source.dataset.to_string().into());
         // TOML has no whole numbers beyond 63 bits.
         put("seed", self.run.seed.to_string().into());
+        put("on_bad_file", self.source.on_bad_file.to_string().into());
         put("workers", (self.source.workers() as i64).into());
         put("output_dir", path(&self.run.output_dir));
         put("freeze", self.run.freeze.clone().into());
@@ -143,11 +145,17 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let options = args.options();
     let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
     let data = args.source.open(&spec, options.seed)?;
-    let build = options.build_options(&spec, train::target(&data.train, spec.recipe.loss)?);
+    let target = train::target(&data.train, spec.recipe.loss)?;
+    let pixels = data.pixels(spec.input);
+    let build = BuildOptions { pixels, ..options.build_options(&spec, target) };
     let model = Model::build(&spec, &build)?;
+    // The first batches are made while the device is opened and the weights are drawn.
+    let start = || Supply::start(&spec, &model, &data, &options);
+    let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
     let device = Device::open(&context.wish, &context.out)?;
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
+    let supply = early.map_or_else(start, Ok)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::initialise(&model, executor.as_mut(), options.seed)?;
     if let Some(file) = weights {
@@ -162,6 +170,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         format!("striate eval --weights {}{flags}", quoted(weights))
     });
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: device.name() };
-    let done = Trainer::new(task, executor.as_mut(), Some(folder), &mut progress, &stop)?.run()?;
+    let done =
+        Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, &stop)?.run()?;
     Ok(if done.ending == Ending::Interrupted { stop::INTERRUPTED } else { 0 })
 }

@@ -1,83 +1,90 @@
-//! One epoch of a data set in batches, prepared by threads.
+//! One epoch of a data set in batches, prepared ahead by threads.
 //!
-//! Thread t of n makes the batches t, t + n, t + 2n, ... and hands them over through a queue of its own that holds
-//! one; the consumer takes from the queues in turn. So batches come in order, memory is bounded by two batches per
-//! thread, and, as every choice is a function of (seed, epoch, sample), any number of threads gives the same bits.
+//! A thread makes the batches one after the other, the rows of each on a pool that all loaders of a run share, and hands
+//! them over through a queue of two. So batches come in order, the first as soon as all threads together can make it,
+//! memory is bounded by four batches, and, as every choice is a function of (seed, epoch, sample), any number of threads
+//! gives the same bits.
 
-use super::dataset::{Dataset, Images, Labels};
-use super::transform::{Transform, flips};
+use super::bad_files::BadFiles;
+use super::batch::{Batch, Look, Rows};
+use super::dataset::Dataset;
+use super::order::random_order;
 use crate::error::{Error, Result};
-use crate::random::{Purpose, Stream};
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// Batches that wait to be taken.
+const READY: usize = 2;
+
+/// Threads that prepare batches.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    count: usize,
+    /// Missing if one thread is enough, or the system grants no more.
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+impl Workers {
+    /// `count` threads; 0 prepares each batch when it is asked for.
+    pub fn new(count: usize) -> Workers {
+        let name = |number| format!("loader-{number}");
+        let pool = (count > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name).build().ok())
+            .flatten();
+        Workers { count, pool: pool.map(Arc::new) }
+    }
+}
 
 /// How one epoch is loaded.
 #[derive(Clone, Debug)]
 pub struct LoaderOptions {
     /// Rows of a batch.
     pub batch: usize,
-    /// Threads; 0 prepares each batch when it is asked for.
-    pub workers: usize,
+    pub workers: Workers,
     pub seed: u64,
     /// Number of the epoch, from 0; decides order and augmentation.
     pub epoch: u32,
     /// Random order, else the order of the data set.
     pub shuffle: bool,
-    /// Whether the random parts of `transform` are on.
+    /// Whether images are changed at random.
     pub augment: bool,
-    pub transform: Transform,
+    pub look: Look,
+    /// What becomes of samples that cannot be read.
+    pub bad: Arc<BadFiles>,
 }
 
-/// Network input for one step.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// `[batch, channels, height, width]`; rows past `rows` are 0.
-    pub images: Vec<f32>,
-    /// `[batch]` class numbers, or `[batch, width]` values; rows past `rows` are 0.
-    pub labels: Vec<f32>,
-    /// How many rows are real: fewer than `batch` only in the last one.
-    pub rows: usize,
-}
-
-/// The batches of one epoch, in order. Dropping it early stops its threads.
+/// The batches of one epoch, in order. Dropping it early stops its thread.
 pub struct Loader {
-    epoch: Arc<Epoch>,
-    workers: Vec<Worker>,
-    /// A batch to be used again, where there are no threads.
+    epoch: Option<Arc<Epoch>>,
+    thread: Option<Thread>,
+    /// A batch to be used again, where there is no thread.
     spare: Option<Batch>,
     error: Option<Error>,
     next: usize,
     batches: usize,
+    /// Real rows so far.
+    rows: usize,
     waited: Duration,
 }
 
 impl Loader {
     /// Starts loading. An option that does not fit the data set is the first (and only) item's error.
+    ///
+    /// A data set of which nothing can be read ends with an error instead of the last, empty batch.
     pub fn new(dataset: Arc<Dataset>, options: LoaderOptions) -> Loader {
-        let channels = dataset.shape[0];
-        let error = match options.transform.check(channels) {
-            Err(error) => Some(error),
-            Ok(()) if options.batch == 0 => {
-                Some(Error::Usage("batch-size: expected at least 1, found 0".into()))
-            }
-            Ok(()) => None,
+        let workers = options.workers.count;
+        let (epoch, error) = match Epoch::new(dataset, options) {
+            Ok(epoch) => (Some(Arc::new(epoch)), None),
+            Err(error) => (None, Some(error)),
         };
-        let batches = if error.is_some() { 0 } else { dataset.len().div_ceil(options.batch) };
-        let tables = if error.is_some() { Vec::new() } else { options.transform.tables(channels) };
-        let order = options
-            .shuffle
-            .then(|| Stream::new(options.seed, Purpose::Shuffle, options.epoch).permutation(dataset.len()));
-        let workers = options.workers.min(batches);
-        let epoch = Arc::new(Epoch { dataset, options, order, tables });
-        let workers: io::Result<Vec<_>> =
-            (0..workers).map(|first| Worker::start(&epoch, first, workers, batches)).collect();
+        let batches = epoch.as_ref().map_or(0, |epoch| epoch.batches());
         // A system that grants no more threads still gets its batches, made when they are asked for.
-        let workers = workers.unwrap_or_default();
-        Loader { epoch, workers, spare: None, error, next: 0, batches, waited: Duration::ZERO }
+        let thread = epoch.as_ref().filter(|_| workers > 0 && batches > 0).and_then(Thread::start);
+        let waited = Duration::ZERO;
+        Loader { epoch, thread, spare: None, error, next: 0, batches, rows: 0, waited }
     }
 
     /// Number of batches in the epoch.
@@ -92,14 +99,26 @@ impl Loader {
 
     /// Hands a batch back, so that its memory is used for a coming one.
     pub fn recycle(&mut self, batch: Batch) {
-        if self.workers.is_empty() {
-            self.spare = Some(batch);
-        } else {
-            let worker = self.next % self.workers.len();
-            if let Some(spares) = &self.workers[worker].spares {
+        match &self.thread {
+            None => self.spare = Some(batch),
+            Some(Thread { spares: Some(spares), .. }) => {
                 // A thread that has made its last batch needs none.
                 let _ = spares.send(batch);
             }
+            Some(_) => {}
+        }
+    }
+
+    fn take(&mut self, number: usize) -> Result<Batch> {
+        match (&self.thread, &self.epoch) {
+            (Some(thread), _) => {
+                let batch = thread.batches.as_ref().and_then(|batches| batches.recv().ok());
+                batch.unwrap_or_else(|| {
+                    Err(Error::Internal(format!("the loader's thread stopped before batch {number}")))
+                })
+            }
+            (None, Some(epoch)) => epoch.assemble(number, self.spare.take().unwrap_or_default()),
+            (None, None) => Err(Error::Internal("a loader without an epoch".into())),
         }
     }
 }
@@ -107,7 +126,7 @@ impl Loader {
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loader")
-            .field("options", &self.epoch.options)
+            .field("options", &self.epoch.as_ref().map(|epoch| &epoch.options))
             .field("batches", &self.batches)
             .field("next", &self.next)
             .field("waited", &self.waited)
@@ -118,7 +137,7 @@ impl fmt::Debug for Loader {
 impl Iterator for Loader {
     type Item = Result<Batch>;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<Result<Batch>> {
         if let Some(error) = self.error.take() {
             return Some(Err(error));
         }
@@ -126,129 +145,109 @@ impl Iterator for Loader {
             return None;
         }
         let start = Instant::now();
-        let number = self.next;
-        self.next += 1;
-        let batch = if self.workers.is_empty() {
-            Some(self.epoch.assemble(number, self.spare.take().unwrap_or_default()))
-        } else {
-            let worker = number % self.workers.len();
-            self.workers[worker].batches.as_ref().and_then(|batches| batches.recv().ok())
-        };
+        let mut batch = self.take(self.next);
         self.waited += start.elapsed();
-        match batch {
-            Some(batch) => Some(Ok(batch)),
-            None => {
-                self.next = self.batches;
-                Some(Err(Error::Internal(format!("a loader thread stopped before batch {number}"))))
+        self.next += 1;
+        if let Ok(Batch { rows, .. }) = batch {
+            self.rows += rows;
+            if self.rows == 0 && self.next == self.batches {
+                batch = self.epoch.as_ref().map_or(batch, |epoch| Err(epoch.nothing_read()));
             }
         }
+        if batch.is_err() {
+            self.next = self.batches;
+        }
+        Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.batches - self.next + usize::from(self.error.is_some());
-        (left, Some(left))
+        (left.min(1), Some(left))
     }
 }
 
-/// A thread and the two ends that the consumer holds. Dropping them stops the thread, which is waited for.
-struct Worker {
-    batches: Option<Receiver<Batch>>,
+/// The thread of a loader and the two ends that the consumer holds. Dropping them stops the thread, which is waited for.
+struct Thread {
+    batches: Option<Receiver<Result<Batch>>>,
     spares: Option<Sender<Batch>>,
-    thread: Option<JoinHandle<()>>,
+    handle: Option<JoinHandle<()>>,
 }
 
-impl Worker {
-    fn start(epoch: &Arc<Epoch>, first: usize, stride: usize, batches: usize) -> io::Result<Worker> {
-        let (filled, receiver) = sync_channel(1);
+impl Thread {
+    fn start(epoch: &Arc<Epoch>) -> Option<Thread> {
+        let (filled, batches) = sync_channel(READY);
         let (spares, empty) = channel();
         let epoch = Arc::clone(epoch);
-        let thread = std::thread::Builder::new()
-            .name(format!("loader-{first}"))
-            .spawn(move || work(&epoch, (first..batches).step_by(stride), &filled, &empty))?;
-        Ok(Worker { batches: Some(receiver), spares: Some(spares), thread: Some(thread) })
+        let thread =
+            std::thread::Builder::new().name("loader".into()).spawn(move || work(&epoch, &filled, &empty));
+        Some(Thread { batches: Some(batches), spares: Some(spares), handle: Some(thread.ok()?) })
     }
 }
 
-fn work(
-    epoch: &Epoch,
-    numbers: impl Iterator<Item = usize>,
-    filled: &SyncSender<Batch>,
-    empty: &Receiver<Batch>,
-) {
-    for number in numbers {
+fn work(epoch: &Epoch, filled: &SyncSender<Result<Batch>>, empty: &Receiver<Batch>) {
+    for number in 0..epoch.batches() {
         let batch = epoch.assemble(number, empty.try_recv().unwrap_or_default());
-        if filled.send(batch).is_err() {
-            // The loader was dropped.
+        let failed = batch.is_err();
+        // Nobody takes it if the loader was dropped.
+        if filled.send(batch).is_err() || failed {
             return;
         }
     }
 }
 
-impl Drop for Worker {
+impl Drop for Thread {
     fn drop(&mut self) {
         self.batches = None;
         self.spares = None;
-        if let Some(thread) = self.thread.take() {
+        if let Some(handle) = self.handle.take() {
             // A panic in the thread was already reported as an error by `next`.
-            let _ = thread.join();
+            let _ = handle.join();
         }
     }
 }
 
-/// What the threads share.
+/// What the consumer and the thread share.
 struct Epoch {
-    dataset: Arc<Dataset>,
+    rows: Rows,
     options: LoaderOptions,
-    /// The samples in random order; none is the order of the data set.
-    order: Option<Vec<u32>>,
-    /// What each byte becomes, per channel.
-    tables: Vec<[f32; 256]>,
+    /// The samples in the order of this epoch.
+    order: Vec<u32>,
 }
 
 impl Epoch {
-    /// Batch `number`, in the memory of `batch`.
-    fn assemble(&self, number: usize, mut batch: Batch) -> Batch {
-        let size = self.options.batch;
-        let (image_len, label_len) = (self.dataset.image_len(), self.dataset.label_len());
-        let first = number * size;
-        batch.rows = size.min(self.dataset.len() - first);
-        batch.images.resize(size * image_len, 0.0);
-        batch.labels.resize(size * label_len, 0.0);
-        batch.images[batch.rows * image_len..].fill(0.0);
-        batch.labels[batch.rows * label_len..].fill(0.0);
-        let rows = batch.images.chunks_mut(image_len).zip(batch.labels.chunks_mut(label_len));
-        for (row, (image, label)) in rows.take(batch.rows).enumerate() {
-            let sample = self.order.as_ref().map_or(first + row, |order| order[first + row] as usize);
-            self.image(sample, image);
-            match &self.dataset.labels {
-                Labels::Classes(classes) => label[0] = classes[sample] as f32,
-                Labels::Values { width, values } => {
-                    label.copy_from_slice(&values[sample * width..(sample + 1) * width]);
-                }
-            }
+    fn new(dataset: Arc<Dataset>, options: LoaderOptions) -> Result<Epoch> {
+        if options.batch == 0 {
+            return Err(Error::Usage("batch-size: expected at least 1, found 0".into()));
         }
-        batch
+        let order = if options.shuffle {
+            random_order(&dataset, options.seed, options.epoch)
+        } else {
+            (0..dataset.len() as u32).collect()
+        };
+        let rows = Rows::new(
+            dataset,
+            options.look.clone(),
+            (options.seed, options.epoch),
+            options.augment,
+            Arc::clone(&options.bad),
+        )?;
+        Ok(Epoch { rows, options, order })
     }
 
-    fn image(&self, sample: usize, into: &mut [f32]) {
-        let [_, height, width] = self.dataset.shape;
-        let from = sample * into.len()..(sample + 1) * into.len();
-        match &self.dataset.images {
-            Images::U8(pixels) => {
-                let planes = into.chunks_mut(height * width).zip(pixels[from].chunks(height * width));
-                for ((plane, pixels), table) in planes.zip(&self.tables) {
-                    for (value, &pixel) in plane.iter_mut().zip(pixels) {
-                        *value = table[usize::from(pixel)];
-                    }
-                }
-            }
-            Images::F32(values) => into.copy_from_slice(&values[from]),
-            // Not read before there is a store; the operator `augment` takes them.
-            Images::Stored(_) => into.fill(0.0),
-        }
-        let LoaderOptions { seed, epoch, augment, ref transform, .. } = self.options;
-        if augment && transform.flip && flips(seed, epoch, sample as u32) {
-            into.chunks_mut(width).for_each(<[f32]>::reverse);
-        }
+    fn batches(&self) -> usize {
+        self.order.len().div_ceil(self.options.batch)
+    }
+
+    /// Batch `number`, in the memory of `batch`.
+    fn assemble(&self, number: usize, mut batch: Batch) -> Result<Batch> {
+        let size = self.options.batch;
+        let first = number * size;
+        let samples = &self.order[first..self.order.len().min(first + size)];
+        self.rows.fill(samples, size, self.options.workers.pool.as_deref(), &mut batch)?;
+        Ok(batch)
+    }
+
+    fn nothing_read(&self) -> Error {
+        self.options.bad.nothing_read(&self.rows.dataset)
     }
 }

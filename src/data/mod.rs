@@ -1,11 +1,14 @@
 //! From files to batches: readers of data sets, the split into training and validation samples, and the
 //! loader whose threads turn pixels into network input.
 //!
-//! `open` reads a whole data set into host memory, as bytes where the file has bytes; a packed one (`packed`) and
-//! folders of pictures (`image_folder`, `decode`) are read picture by picture. A `Loader` then yields one epoch of it in
-//! batches. Everything random here is a function of the seed, the epoch and the sample, so the number of threads never
-//! changes a batch.
+//! `open` finds a data set: in host memory, as bytes where the file has bytes, or in files (`packed`, and folders of
+//! pictures: `image_folder`, `decode`) that are read picture by picture. A `Loader` then yields one epoch of it in
+//! batches: pixels, each with the `View` that says how the device is to look at it, or network input. Everything random
+//! here is a function of the seed, the epoch and the sample, so the number of threads never changes a batch.
 
+mod augment;
+mod bad_files;
+mod batch;
 mod cifar;
 pub mod corrupt;
 mod csv;
@@ -17,6 +20,7 @@ mod image_folder;
 mod kind;
 mod loader;
 mod locate;
+mod order;
 mod packed;
 mod scan;
 mod source;
@@ -25,11 +29,14 @@ mod synthetic;
 mod tensors;
 mod transform;
 
+pub use augment::Viewer;
+pub use bad_files::{BadFiles, OnBadFile};
+pub use batch::{Batch, Hook, Look};
 pub use dataset::{Dataset, Images, Labels, Store, Stored};
 pub use decode::Decoder;
 pub use image_folder::ImageFolder;
 pub use kind::Kind;
-pub use loader::{Batch, Loader, LoaderOptions};
+pub use loader::{Loader, LoaderOptions, Workers};
 pub use packed::{Summary as PackSummary, pack};
 pub use source::{Request, Splits, Wanted, open};
 pub use statistics::{Pca, Statistics};

@@ -1,7 +1,8 @@
 //! Opening a data set: where it is, which reader takes it, whether it fits the model, which samples are held
 //! back for validation.
 
-use super::dataset::{Dataset, Images, Labels, check_labels};
+use super::augment::{check_kind, check_size};
+use super::dataset::{Dataset, Labels, check_labels};
 use super::kind::Kind;
 use super::{cifar, csv, idx, image_folder, locate, packed, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};
@@ -41,6 +42,8 @@ pub struct Wanted {
     pub input: [usize; 3],
     /// Number of outputs.
     pub outputs: usize,
+    /// Length that the model has the shorter side of pictures resized to; with it, pictures of any size will do.
+    pub resize: Option<usize>,
 }
 
 impl Request {
@@ -54,7 +57,7 @@ impl Request {
             limit_val: None,
             seed: 0,
             picture: input,
-            wanted: Some(Wanted { input, outputs }),
+            wanted: Some(Wanted { input, outputs, resize: None }),
         }
     }
 
@@ -69,6 +72,29 @@ impl Request {
 pub struct Splits {
     pub train: Arc<Dataset>,
     pub val: Arc<Dataset>,
+}
+
+impl Splits {
+    /// An error if a program for an input of `input` cannot take both parts: without views, both have its size.
+    fn check_shapes(&self, input: [usize; 3]) -> Result<()> {
+        if self.pixels(input).is_some() || (self.train.shape == input && self.val.shape == input) {
+            return Ok(());
+        }
+        let (train, val) = (size(self.train.shape), size(self.val.shape));
+        let what = format!(
+            "expected training and validation pictures of one size and kind, found {train} and {val}"
+        );
+        Err(Error::data(&self.train.name, what))
+    }
+
+    /// Size of the stored pictures, channels, height and width, if all are pixels that can be looked at through views as
+    /// an input of `input`; else the host makes the input.
+    pub fn pixels(&self, input: [usize; 3]) -> Option<[usize; 3]> {
+        let of = |dataset: &Dataset| {
+            (dataset.has_pixels() && check_kind(dataset.shape, input).is_ok()).then_some(dataset.shape)
+        };
+        of(&self.train).filter(|shape| of(&self.val) == Some(*shape))
+    }
 }
 
 /// What a reader returns; classes are not named yet.
@@ -156,7 +182,12 @@ pub fn open(request: &Request) -> Result<Splits> {
         None if request.limit_val.is_some() => limit(Dataset::clone(&train), request.limit_val),
         None => Arc::clone(&train),
     };
-    Ok(Splits { train, val })
+    let splits = Splits { train, val };
+    match request.wanted {
+        Some(Wanted { input, .. }) => splits.check_shapes(input),
+        None => Ok(()),
+    }?;
+    Ok(splits)
 }
 
 fn check(request: &Request) -> Result<()> {
@@ -235,22 +266,21 @@ impl Part {
     }
 
     /// Checks the samples against the model's input and outputs.
-    fn fit(&mut self, Wanted { input: wanted, outputs }: Wanted) -> Result<()> {
+    fn fit(&mut self, Wanted { input: wanted, outputs, resize }: Wanted) -> Result<()> {
         let found = self.dataset.shape;
         // A row of features and a picture of as many pixels are the same numbers in the same order.
         let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
         let same_numbers = found.iter().product::<usize>() == wanted.iter().product::<usize>();
-        if matches!(self.dataset.images, Images::Stored(_)) {
-            // The device brings stored pictures of any size to the model's.
-            return self.fit_labels(outputs);
-        }
-        if found != wanted && !(same_numbers && (flat(found) || flat(wanted))) {
+        if self.dataset.has_pixels() && check_kind(found, wanted).is_ok() && resize.is_some() {
+            check_size(found, wanted, resize).map_err(|what| Error::data(&self.images_path, what))?;
+        } else if found == wanted || (same_numbers && (flat(found) || flat(wanted))) {
+            self.dataset.shape = wanted;
+        } else if !self.dataset.has_pixels() || check_size(found, wanted, resize).is_err() {
             return Err(Error::data(
                 &self.images_path,
                 format!("expected images of {} as the model takes them, found {}", size(wanted), size(found)),
             ));
         }
-        self.dataset.shape = wanted;
         self.fit_labels(outputs)
     }
 

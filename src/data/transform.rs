@@ -1,23 +1,42 @@
-//! From stored images to network input: normalisation and augmentation.
+//! From stored images to network input: normalisation, and what may be changed at random.
 
 use crate::error::{Error, Result};
-use crate::random::{Purpose, philox};
+use crate::view::{Augment, Principal};
 
 /// How a stored image becomes network input. A byte becomes `(byte * scale - mean) / std`, with the mean and the
 /// standard deviation of its channel; images stored as `f32` are used as they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transform {
     pub scale: f32,
-    /// One number per channel, or one for all; none is 0.
+    /// One number per channel of the input, or one for all; none is 0.
     pub mean: Vec<f32>,
-    /// One number per channel, or one for all; none is 1.
+    /// One number per channel of the input, or one for all; none is 1.
     pub std: Vec<f32>,
-    /// Whether half of the images are mirrored left to right while augmenting.
-    pub flip: bool,
+    /// Length that a stored picture's shorter side is taken to have: the input is a window of that picture. Without,
+    /// the input shows the whole picture.
+    pub resize: Option<usize>,
+    /// The random part. Images that are not looked at through views know only `flip`.
+    pub augment: Augment,
+    /// Principal components of the colours, for `augment.pca`.
+    pub principal: Principal,
+}
+
+impl Default for Transform {
+    /// Bytes to 0..1, nothing random.
+    fn default() -> Self {
+        Transform {
+            scale: 1.0 / 255.0,
+            mean: Vec::new(),
+            std: Vec::new(),
+            resize: None,
+            augment: Augment::default(),
+            principal: Principal::default(),
+        }
+    }
 }
 
 impl Transform {
-    /// An error if the numbers do not fit images of `channels` channels.
+    /// An error if the numbers do not fit an input of `channels` channels.
     pub fn check(&self, channels: usize) -> Result<()> {
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
             if values.len() > 1 && values.len() != channels {
@@ -33,25 +52,23 @@ impl Transform {
         }
     }
 
-    /// What each byte becomes, one table per channel.
-    pub(super) fn tables(&self, channels: usize) -> Vec<[f32; 256]> {
-        let of = |values: &[f32], channel: usize, default: f32| match values {
+    /// Mean and standard deviation of a channel.
+    pub(super) fn moments(&self, channel: usize) -> (f32, f32) {
+        let of = |values: &[f32], default: f32| match values {
             [] => default,
             [one] => *one,
             each => each[channel],
         };
+        (of(&self.mean, 0.0), of(&self.std, 1.0))
+    }
+
+    /// What each byte becomes, one table per channel.
+    pub(super) fn tables(&self, channels: usize) -> Vec<[f32; 256]> {
         (0..channels)
             .map(|channel| {
-                let (mean, std) = (of(&self.mean, channel, 0.0), of(&self.std, channel, 1.0));
+                let (mean, std) = self.moments(channel);
                 std::array::from_fn(|byte| (byte as f32 * self.scale - mean) / std)
             })
             .collect()
     }
-}
-
-/// Whether `sample` is mirrored in `epoch`: half of them are. Block `sample` of the stream
-/// `Stream::new(seed, Purpose::Augment, epoch)`, so nothing depends on what other samples draw.
-pub(super) fn flips(seed: u64, epoch: u32, sample: u32) -> bool {
-    let counter = [sample, 0, epoch, (Purpose::Augment as u32) << 24];
-    philox(counter, [seed as u32, (seed >> 32) as u32])[0] >> 31 == 1
 }

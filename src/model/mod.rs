@@ -1,4 +1,4 @@
-//! From a model file to a program: the TOML (`spec`), its layers and their attributes (`layer`), the recipe, the
+//! From a model file to a program: the TOML (`spec`), its layers and their attributes (`layer`), what is done to pictures (`preprocess`), the recipe, the
 //! graph compiled into steps (`build`), initial values (`init`), and the table of `summary`.
 
 mod build;
@@ -7,6 +7,7 @@ mod gradient;
 mod graph;
 mod init;
 mod layer;
+mod preprocess;
 mod reader;
 mod recipe;
 mod shape;
@@ -17,6 +18,7 @@ mod update;
 pub use build::{BuildOptions, LayerInfo, Model, Parameter};
 pub use init::{Fan, Init, WeightInit};
 pub use layer::{Layer, LayerOp};
-pub use recipe::{Augment, Crop, LossKind, Optimizer, Preprocess, Recipe, Scheduler};
+pub use preprocess::Preprocess;
+pub use recipe::{LossKind, Optimizer, Recipe, Scheduler};
 pub use spec::Spec;
 pub use summary::Summary;

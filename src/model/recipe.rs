@@ -1,4 +1,4 @@
-//! How a network is fed and trained: the tables `[preprocess]`, `[augment]` and `[recipe]` of a model file.
+//! How a network is trained: the table `[recipe]` of a model file.
 
 use super::reader::Table;
 use crate::error::{Error, Result};
@@ -68,34 +68,6 @@ named! {
     }
 }
 
-named! {
-    /// How a training picture is cut to the network's input.
-    Crop { Center = "center", Random = "random", RandomResized = "random-resized" }
-}
-
-/// From pixels 0..255 to x: (pixel * scale - mean) / std for each channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Preprocess {
-    /// Length that the shorter side is resized to, in pixels.
-    pub resize: Option<usize>,
-    /// Side of the square that is cut out, in pixels.
-    pub crop: Option<usize>,
-    pub scale: f32,
-    /// One value per channel of the network's input.
-    pub mean: Vec<f32>,
-    pub std: Vec<f32>,
-}
-
-/// Random changes to training pictures.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Augment {
-    pub crop: Crop,
-    /// Mirror left and right with probability 1/2.
-    pub flip: bool,
-    /// Standard deviation of the PCA colour noise (Krizhevsky et al. 2012, section 4.1); 0 is none.
-    pub pca: f32,
-}
-
 /// The training recipe. Flags of the command line override its fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
@@ -135,51 +107,6 @@ pub struct Recipe {
     pub patience: Option<usize>,
     /// Data set to use when none is given, e.g. "fashion-mnist".
     pub data: Option<String>,
-}
-
-impl Preprocess {
-    pub(super) fn read(table: Option<Table<'_>>, input: [usize; 3]) -> Result<Self> {
-        let channels = input[0];
-        let default = Preprocess {
-            resize: None,
-            crop: None,
-            scale: 1.0 / 255.0,
-            mean: vec![0.0; channels],
-            std: vec![1.0; channels],
-        };
-        let Some(t) = table else { return Ok(default) };
-        let p = Preprocess {
-            resize: t.get("resize")?,
-            crop: t.get("crop")?,
-            scale: t.or("scale", default.scale)?,
-            mean: t.or("mean", default.mean)?,
-            std: t.or("std", default.std)?,
-        };
-        for (key, list) in [("mean", &p.mean), ("std", &p.std)] {
-            if list.len() != channels {
-                return Err(t.error(key, format!("expected {channels} values, found {}", list.len())));
-            }
-        }
-        if p.std.contains(&0.0) {
-            return Err(t.error("std", "expected values other than 0"));
-        }
-        t.finish()?;
-        Ok(p)
-    }
-}
-
-impl Augment {
-    pub(super) fn read(table: Option<Table<'_>>) -> Result<Self> {
-        let default = Augment { crop: Crop::Center, flip: false, pca: 0.0 };
-        let Some(t) = table else { return Ok(default) };
-        let augment = Augment {
-            crop: t.word("crop", Crop::ALL, default.crop)?,
-            flip: t.or("flip", default.flip)?,
-            pca: t.or("pca", default.pca)?,
-        };
-        t.finish()?;
-        Ok(augment)
-    }
 }
 
 impl Default for Recipe {

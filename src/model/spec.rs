@@ -2,9 +2,11 @@
 
 use super::init::Init;
 use super::layer::Layer;
+use super::preprocess::{Preprocess, read_augment};
 use super::reader::{Source, Table, suggestion};
-use super::recipe::{Augment, Preprocess, Recipe};
+use super::recipe::Recipe;
 use crate::error::{Error, Result};
+use crate::view::Augment;
 use std::collections::HashSet;
 use std::path::Path;
 use toml::de::DeTable;
@@ -87,7 +89,7 @@ impl Spec {
             .filter(|i: &[usize; 3]| !i.contains(&0) && i.iter().all(|&n| n <= 1 << 16))
             .ok_or_else(|| t.error("input", "expected [channels, height, width], each 1 to 65536"))?;
         let preprocess = Preprocess::read(t.table("preprocess", "[preprocess]")?, input)?;
-        let augment = Augment::read(t.table("augment", "[augment]")?)?;
+        let augment = read_augment(t.table("augment", "[augment]")?, &preprocess, input)?;
         let recipe = Recipe::read(t.table("recipe", "[recipe]")?)?;
         let init = match t.table("init", "[init]")? {
             Some(table) => Init::read(&table, &Init::default())?,

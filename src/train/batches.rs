@@ -1,21 +1,31 @@
 //! Where batches come from: a loader over a data set, or one batch over and over (`overfit_batch`).
 
-use crate::data::{Batch, Dataset, Loader, LoaderOptions, Transform};
+use super::options::transform;
+use crate::data::{
+    BadFiles, Batch, Dataset, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer, Workers,
+};
 use crate::error::{Error, Result};
+use crate::model::{Model, Spec};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How samples become batches, for training and evaluation alike.
 #[derive(Clone, Debug)]
 pub struct Feed {
-    pub batch: usize,
-    /// Loader threads.
-    pub workers: usize,
-    pub seed: u64,
-    pub transform: Transform,
+    batch: usize,
+    seed: u64,
+    workers: Workers,
+    /// Channels, height and width that the network takes.
+    input: [usize; 3],
+    /// Whether the program takes pixels and views.
+    pixels: bool,
+    transform: Transform,
+    bad: Arc<BadFiles>,
+    hook: Option<Hook>,
 }
 
 /// The batches of one epoch or evaluation.
+#[derive(Debug)]
 pub(super) enum Batches {
     Loaded(Box<Loader>),
     /// The same batch, for `left` more times.
@@ -26,23 +36,54 @@ pub(super) enum Batches {
 }
 
 impl Feed {
+    /// Batches for `model`, which was built from `spec`, made by `workers` threads; augmentation is drawn from `seed`.
+    pub fn new(spec: &Spec, model: &Model, seed: u64, workers: usize, on_bad_file: OnBadFile) -> Feed {
+        Feed {
+            batch: model.batch,
+            seed,
+            workers: Workers::new(workers),
+            input: spec.input,
+            pixels: model.pixels.is_some(),
+            transform: transform(spec),
+            bad: BadFiles::new(on_bad_file),
+            hook: None,
+        }
+    }
+
+    /// The same, but evaluation looks at each picture as `hook` says.
+    pub fn with_hook(mut self, hook: Hook) -> Feed {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
+    pub fn viewer(&self, dataset: &Dataset) -> Result<Viewer> {
+        Viewer::new(dataset.shape, self.input, &self.transform)
+    }
+
+    /// The samples that could not be read.
+    pub fn bad(&self) -> &BadFiles {
+        &self.bad
+    }
+
     /// The samples of `dataset` in their own order, without augmentation.
-    pub(super) fn in_order(&self, dataset: &Arc<Dataset>) -> Batches {
-        self.load(dataset, 0, false, false)
+    pub(super) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
+        let look = match &self.hook {
+            Some(hook) => Look::Hook(hook.clone()),
+            None => self.look(dataset)?,
+        };
+        Ok(self.start(dataset, 0, [false, false], look))
     }
 
     /// The batches of training epoch `epoch`.
-    pub(super) fn load(&self, dataset: &Arc<Dataset>, epoch: usize, shuffle: bool, augment: bool) -> Batches {
-        let options = LoaderOptions {
-            batch: self.batch,
-            workers: self.workers,
-            seed: self.seed,
-            epoch: epoch as u32,
-            shuffle,
-            augment,
-            transform: self.transform.clone(),
-        };
-        Batches::Loaded(Box::new(Loader::new(dataset.clone(), options)))
+    pub(super) fn load(
+        &self,
+        dataset: &Arc<Dataset>,
+        epoch: usize,
+        shuffle: bool,
+        augment: bool,
+    ) -> Result<Batches> {
+        Ok(self.start(dataset, epoch, [shuffle, augment], self.look(dataset)?))
     }
 
     /// The first batch of `dataset`, as it is, `times` times.
@@ -51,20 +92,56 @@ impl Feed {
         Ok(Batches::Repeated { batch, left: times })
     }
 
-    /// The first batch of `dataset` in its own order, without augmentation.
+    /// The first batch of `dataset` in its own order that has a row, without augmentation.
     pub fn first(&self, dataset: &Arc<Dataset>) -> Result<Batch> {
-        self.in_order(dataset)
-            .next()
+        let has_rows = |batch: &Result<Batch>| batch.as_ref().map_or(true, |batch| batch.rows > 0);
+        self.in_order(dataset)?
+            .find(has_rows)
             .unwrap_or_else(|| Err(Error::Usage(format!("data set {} has no samples", dataset.name))))
+    }
+
+    fn look(&self, dataset: &Dataset) -> Result<Look> {
+        Ok(if self.pixels {
+            Look::Views(self.viewer(dataset)?)
+        } else {
+            Look::Values(self.transform.clone())
+        })
+    }
+
+    fn start(
+        &self,
+        dataset: &Arc<Dataset>,
+        epoch: usize,
+        [shuffle, augment]: [bool; 2],
+        look: Look,
+    ) -> Batches {
+        let options = LoaderOptions {
+            batch: self.batch,
+            workers: self.workers.clone(),
+            seed: self.seed,
+            epoch: epoch as u32,
+            shuffle,
+            augment,
+            look,
+            bad: Arc::clone(&self.bad),
+        };
+        Batches::Loaded(Box::new(Loader::new(dataset.clone(), options)))
     }
 }
 
 impl Batches {
     /// Time spent waiting for data so far.
-    pub(super) fn waited(&self) -> Duration {
+    pub fn waited(&self) -> Duration {
         match self {
             Batches::Loaded(loader) => loader.waited(),
             Batches::Repeated { .. } => Duration::ZERO,
+        }
+    }
+
+    /// Takes back a batch that is done with.
+    pub fn recycle(&mut self, batch: Batch) {
+        if let Batches::Loaded(loader) = self {
+            loader.recycle(batch);
         }
     }
 }

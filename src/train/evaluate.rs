@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::ops::{Hyper, Target};
 use crate::program::{Executor, Pending, Span};
+use crate::view::View;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +24,7 @@ pub fn evaluate(
     feed: &Feed,
     stop: &AtomicBool,
 ) -> Result<Totals> {
-    pass(model, executor, feed.in_order(dataset), stop, &mut |_, _| Ok(()))
+    pass(model, executor, feed.in_order(dataset)?, stop, &mut |_, _| Ok(()))
 }
 
 /// As [`evaluate`], and counts the answer to every sample. The data set must have classes, not values.
@@ -53,19 +54,20 @@ pub fn evaluate_each(
     stop: &AtomicBool,
     each: &mut EachAnswer<'_>,
 ) -> Result<Totals> {
-    let mut asked: VecDeque<(Pending, usize, Vec<f32>)> = VecDeque::new();
-    let mut tell = |executor: &mut dyn Executor, (pending, first, labels): (Pending, usize, Vec<f32>)| {
+    let mut asked: VecDeque<(Pending, Vec<u32>, Vec<f32>)> = VecDeque::new();
+    let mut tell = |executor: &mut dyn Executor,
+                    (pending, samples, labels): (Pending, Vec<u32>, Vec<f32>)| {
         let outputs: Vec<f64> = executor.finish_read(pending)?.into_iter().map(f64::from).collect();
-        for (row, (scores, &label)) in outputs.chunks_exact(model.classes).zip(&labels).enumerate() {
-            each(&Answer { sample: first + row, truth: label as usize, scores })?;
+        let rows = outputs.chunks_exact(model.classes).zip(&labels).zip(&samples);
+        for ((scores, &label), &sample) in rows {
+            each(&Answer { sample: sample as usize, truth: label as usize, scores })?;
         }
         Ok::<(), Error>(())
     };
-    let mut first = 0;
     let mut ask = |executor: &mut dyn Executor, batch: Option<&Batch>| -> Result<()> {
         if let Some(batch) = batch {
-            asked.push_back((executor.start_read(model.logits)?, first, batch.labels[..batch.rows].to_vec()));
-            first += batch.rows;
+            let labels = batch.labels[..batch.rows].to_vec();
+            asked.push_back((executor.start_read(model.logits)?, batch.samples.clone(), labels));
         }
         while asked.len() > usize::from(batch.is_some()) {
             if let Some(next) = asked.pop_front() {
@@ -74,32 +76,39 @@ pub fn evaluate_each(
         }
         Ok(())
     };
-    pass(model, executor, feed.in_order(dataset), stop, &mut ask)
+    pass(model, executor, feed.in_order(dataset)?, stop, &mut ask)
 }
 
 /// Called with the answer to every sample; an error ends the evaluation.
 pub type EachAnswer<'a> = dyn FnMut(&Answer<'_>) -> Result<()> + 'a;
 
-/// Called with every batch after it has been sent, and once more, without one, at the end.
+/// Called with every batch that has rows after it has been sent, and once more, without one, at the end.
 type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;
 
 pub(super) fn pass(
     model: &Model,
     executor: &mut dyn Executor,
-    batches: Batches,
+    mut batches: Batches,
     stop: &AtomicBool,
     each: &mut Each<'_>,
 ) -> Result<Totals> {
     let mut totals = Totals::default();
     let mut windows = Windows::new(model.metrics, Model::SLOTS);
-    for (number, batch) in batches.enumerate() {
+    let mut number = 0;
+    while let Some(batch) = batches.next() {
         let batch = batch?;
+        if batch.rows == 0 {
+            batches.recycle(batch);
+            continue;
+        }
         let slot = number % Model::SLOTS;
         let hyper = Hyper { rows: batch.rows as u32, slot: slot as u32, ..Hyper::default() };
         send(model, executor, &batch, &hyper)?;
         executor.run(Span::Forward)?;
         each(executor, Some(&batch))?;
+        batches.recycle(batch);
         let entry = Entry { step: number, slot, lr: 0.0 };
+        number += 1;
         if let Some(arrived) = windows.push(executor, entry, false, Duration::ZERO)? {
             arrived.records.iter().for_each(|(_, record)| totals.add(record));
         }
@@ -116,7 +125,13 @@ pub(super) fn pass(
 
 /// Writes a batch and its hyper words.
 pub(super) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
-    executor.write(model.input, &batch.images)?;
+    match (model.pixels, model.views) {
+        (Some(pixels), Some(views)) => {
+            executor.write(pixels, &batch.input)?;
+            executor.write(views, View::as_words(&batch.views))?;
+        }
+        _ => executor.write(model.input, &batch.input)?,
+    }
     executor.write(model.labels, &batch.labels)?;
     executor.write(model.hyper, hyper.as_words())
 }

@@ -1,7 +1,7 @@
 //! What a run needs to know beside the model file: everything here comes from flags.
 
 use super::schedule::{Decay, Schedule};
-use crate::data::Transform;
+use crate::data::{OnBadFile, Transform};
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
 use crate::ops::{Hyper, Target};
@@ -24,6 +24,8 @@ pub struct Options {
     pub log_every: usize,
     /// Parameters whose name begins so are not trained.
     pub freeze: Option<String>,
+    /// What becomes of samples that cannot be read.
+    pub on_bad_file: OnBadFile,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             max_steps: None,
             log_every: 10,
             freeze: None,
+            on_bad_file: OnBadFile::Skip,
         }
     }
 }
@@ -96,7 +99,9 @@ pub fn transform(spec: &Spec) -> Transform {
         scale: spec.preprocess.scale,
         mean: spec.preprocess.mean.clone(),
         std: spec.preprocess.std.clone(),
-        flip: spec.augment.flip,
+        resize: spec.preprocess.resize,
+        augment: spec.augment.clone(),
+        principal: spec.preprocess.principal,
     }
 }
 

@@ -1,23 +1,23 @@
 //! The loop: epochs of steps, evaluation, schedule, early stopping, the run's files. It prints nothing, names no
 //! device, and never waits for a step whose metrics it does not need yet.
 
-use super::batches::{Batches, Feed};
-use super::evaluate::{pass, send};
+mod epoch;
+
+use super::evaluate::pass;
 use super::event::{Done, Ending, Epoch, Event, Observer, Start};
 use super::judge::Judge;
 use super::metrics::Totals;
-use super::options::{Options, check_recipe, hyper, schedule, transform};
+use super::options::{Options, check_recipe, schedule};
 use super::progress::{Progress, percent};
 use super::run_folder::{RunFolder, Weights};
 use super::schedule::Schedule;
+use super::supply::Supply;
 use super::watch::Watch;
 use super::weights;
-use super::window::{Arrived, Entry, Windows};
 use crate::data::{Labels, Splits};
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
-use crate::ops::Hyper;
-use crate::program::{Executor, Span};
+use crate::program::Executor;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +42,7 @@ pub struct Trainer<'a> {
     folder: Option<RunFolder>,
     observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
-    feed: Feed,
+    supply: Supply,
     schedule: Schedule,
     steps_per_epoch: usize,
     /// Updates so far.
@@ -87,21 +87,22 @@ impl<'a> Trainer<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         check_recipe(&task.spec.recipe)?;
+        let supply = Supply::start(task.spec, task.model, task.data, task.options)?;
+        Self::with_supply(task, supply, executor, folder, observer, stop)
+    }
+
+    /// As [`Trainer::new`], with batches of the same task that are being prepared already.
+    pub fn with_supply(
+        task: Task<'a>,
+        supply: Supply,
+        executor: &'a mut dyn Executor,
+        folder: Option<RunFolder>,
+        observer: &'a mut dyn Observer,
+        stop: &'a AtomicBool,
+    ) -> Result<Self> {
         let recipe = &task.spec.recipe;
-        if task.data.train.is_empty() {
-            return Err(Error::Usage(format!(
-                "data set {} has no samples to train on",
-                task.data.train.name
-            )));
-        }
-        let batches = task.data.train.len().div_ceil(task.model.batch);
-        let steps_per_epoch = batches.div_ceil(recipe.grad_accum_steps);
-        let feed = Feed {
-            batch: task.model.batch,
-            workers: task.options.workers,
-            seed: task.options.seed,
-            transform: transform(task.spec),
-        };
+        check_recipe(recipe)?;
+        let steps_per_epoch = supply.steps_per_epoch();
         let schedule = schedule(recipe, steps_per_epoch)?;
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
         let judge = Judge::new(by_loss, recipe.patience);
@@ -111,7 +112,7 @@ impl<'a> Trainer<'a> {
             folder,
             observer,
             stop,
-            feed,
+            supply,
             schedule,
             steps_per_epoch,
             step: 0,
@@ -155,97 +156,6 @@ impl<'a> Trainer<'a> {
         let done = self.done(ending);
         self.report(Event::Done(done.clone()))?;
         Ok(done)
-    }
-
-    /// The training part of an epoch.
-    fn train_epoch(&mut self, epoch: usize) -> Result<Progress> {
-        let (model, options) = (self.task.model, self.task.options);
-        let accumulate = self.task.spec.recipe.grad_accum_steps;
-        let mut batches = self.batches(epoch)?;
-        let mut windows = Windows::new(model.metrics, Model::SLOTS);
-        let mut progress = Progress::default();
-        for update in 0..self.steps_per_epoch {
-            let lr = self.schedule.lr(self.step);
-            let (members, rows) = self.group(update);
-            let common = Hyper {
-                loss_scale: (1.0 / rows as f64) as f32,
-                ..hyper(&self.task.spec.recipe, options.seed, self.step, lr)
-            };
-            for member in 0..members {
-                let batch = batches
-                    .next()
-                    .unwrap_or_else(|| Err(Error::Internal("the loader ended before the epoch".into())))?;
-                let slot = self.draw % Model::SLOTS;
-                let hyper = Hyper {
-                    rows: batch.rows as u32,
-                    slot: slot as u32,
-                    accumulate: u32::from(member > 0),
-                    draw: self.draw as u32,
-                    ..common
-                };
-                send(model, self.executor, &batch, &hyper)?;
-                let complete = member + 1 == members;
-                if accumulate == 1 {
-                    self.executor.run(Span::Train)?;
-                } else {
-                    self.executor.run(Span::Gradients)?;
-                    if complete {
-                        self.executor.run(Span::Update)?;
-                    }
-                }
-                self.draw += 1;
-                let close = complete && (self.step + 1).is_multiple_of(options.log_every.max(1));
-                let entry = Entry { step: self.step, slot, lr };
-                if let Some(arrived) = windows.push(self.executor, entry, close, batches.waited())? {
-                    self.take_in(epoch, arrived, &mut progress)?;
-                }
-            }
-            self.step += 1;
-            if self.stopped() || self.reached_limit() {
-                break;
-            }
-        }
-        while let Some(arrived) = windows.drain(self.executor, batches.waited())? {
-            self.take_in(epoch, arrived, &mut progress)?;
-        }
-        progress.data_wait = batches.waited().as_secs_f64();
-        Ok(progress)
-    }
-
-    fn batches(&self, epoch: usize) -> Result<Batches> {
-        let (train, options) = (&self.task.data.train, self.task.options);
-        if options.overfit_batch {
-            self.feed.repeat_first(train, self.steps_per_epoch * self.task.spec.recipe.grad_accum_steps)
-        } else {
-            Ok(self.feed.load(train, epoch, options.shuffles(), options.augments()))
-        }
-    }
-
-    /// Batches and samples of the epoch's update number `update`.
-    fn group(&self, update: usize) -> (usize, usize) {
-        let accumulate = self.task.spec.recipe.grad_accum_steps;
-        let (batch, samples) = (self.task.model.batch, self.task.data.train.len());
-        if self.task.options.overfit_batch {
-            return (accumulate, accumulate * batch.min(samples));
-        }
-        let rows = (accumulate * batch).min(samples - update * accumulate * batch);
-        (rows.div_ceil(batch), rows)
-    }
-
-    /// Adds records that have arrived, and reports at the end of every `log_every` updates.
-    fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
-        let lost = arrived.records.iter().find(|(_, record)| !record.is_finite());
-        if let Some((entry, record)) = lost {
-            let why = format!("the loss is {}", record.loss());
-            return Err(self.diverged(epoch, entry.step + 1, entry.lr, &why));
-        }
-        if let Some(message) = self.watch.observe(&arrived.records) {
-            self.report(Event::Warning(message))?;
-        }
-        match progress.add(epoch, &arrived) {
-            Some(step) => self.report(Event::Step(step)),
-            None => Ok(()),
-        }
     }
 
     fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str) -> Error {
@@ -312,15 +222,13 @@ impl<'a> Trainer<'a> {
     }
 
     fn evaluate(&mut self) -> Result<Totals> {
-        let data = self.task.data;
-        let batches = if self.task.options.overfit_batch {
-            self.feed.repeat_first(&data.train, 1)?
-        } else if data.val.is_empty() {
-            return Ok(Totals::default());
-        } else {
-            self.feed.in_order(&data.val)
-        };
-        pass(self.task.model, self.executor, batches, self.stop, &mut |_, _| Ok(()))
+        let Some(batches) = self.supply.validation()? else { return Ok(Totals::default()) };
+        let totals = pass(self.task.model, self.executor, batches, self.stop, &mut |_, _| Ok(()))?;
+        self.tell_bad()?;
+        if let Some(others) = self.supply.bad().others() {
+            self.report(Event::Warning(others))?;
+        }
+        Ok(totals)
     }
 
     /// Writes the weights of an epoch that was cut short.

@@ -1,7 +1,10 @@
 //! Batches: in order, whole, and the same for any number of threads.
 
 use std::sync::Arc;
-use striate::data::{Batch, Dataset, Images, Labels, Loader, LoaderOptions, Transform};
+use striate::data::{
+    BadFiles, Batch, Dataset, Images, Labels, Loader, LoaderOptions, Look, OnBadFile, Transform, Workers,
+};
+use striate::view::Augment;
 
 /// `count` images of `shape`; all bytes of image i are i, but for the first column, which is 200.
 fn dataset(count: usize, shape: [usize; 3]) -> Arc<Dataset> {
@@ -18,11 +21,24 @@ fn dataset(count: usize, shape: [usize; 3]) -> Arc<Dataset> {
 }
 
 fn plain() -> Transform {
-    Transform { scale: 1.0, mean: vec![], std: vec![], flip: false }
+    Transform { scale: 1.0, ..Transform::default() }
+}
+
+fn mirrors() -> Augment {
+    Augment { flip: true, ..Augment::default() }
 }
 
 fn options(batch: usize, workers: usize) -> LoaderOptions {
-    LoaderOptions { batch, workers, seed: 3, epoch: 0, shuffle: false, augment: false, transform: plain() }
+    LoaderOptions {
+        batch,
+        workers: Workers::new(workers),
+        seed: 3,
+        epoch: 0,
+        shuffle: false,
+        augment: false,
+        look: Look::Values(plain()),
+        bad: BadFiles::new(OnBadFile::Skip),
+    }
 }
 
 fn all(dataset: &Arc<Dataset>, options: &LoaderOptions) -> Vec<Batch> {
@@ -34,11 +50,11 @@ fn batches_are_in_order_and_the_rest_of_the_last_one_is_zero() {
     let dataset = dataset(23, [2, 1, 3]);
     for workers in [0, 1, 3, 100] {
         let mut loader = Loader::new(Arc::clone(&dataset), options(5, workers));
-        assert_eq!((loader.batches(), loader.size_hint()), (5, (5, Some(5))));
+        assert_eq!((loader.batches(), loader.size_hint()), (5, (1, Some(5))));
         for number in 0..5 {
             let batch = loader.next().unwrap().unwrap();
             assert_eq!(batch.rows, if number == 4 { 3 } else { 5 });
-            assert_eq!((batch.images.len(), batch.labels.len()), (30, 5));
+            assert_eq!((batch.input.len(), batch.labels.len()), (30, 5));
             for row in 0..5 {
                 let sample = (number * 5 + row) as f32;
                 let (image, label) = if row < batch.rows {
@@ -46,11 +62,17 @@ fn batches_are_in_order_and_the_rest_of_the_last_one_is_zero() {
                 } else {
                     ([0.0; 6], 0.0)
                 };
-                assert_eq!(batch.images[row * 6..][..6], image);
+                assert_eq!(batch.input[row * 6..][..6], image);
                 assert_eq!(batch.labels[row], label);
             }
             // The next batch reuses this one's memory; nothing of it may remain.
-            loader.recycle(Batch { images: vec![f32::NAN; 30], labels: vec![f32::NAN; 5], rows: 5 });
+            loader.recycle(Batch {
+                input: vec![f32::NAN; 30],
+                labels: vec![f32::NAN; 5],
+                samples: vec![9; 9],
+                rows: 5,
+                ..Batch::default()
+            });
         }
         assert!(loader.next().is_none() && loader.next().is_none());
     }
@@ -59,11 +81,15 @@ fn batches_are_in_order_and_the_rest_of_the_last_one_is_zero() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let dataset = dataset(203, [3, 4, 5]);
-    let transform =
-        Transform { scale: 1.0 / 255.0, mean: vec![0.1, 0.2, 0.3], std: vec![0.4, 0.5, 0.6], flip: true };
+    let transform = Transform {
+        mean: vec![0.1, 0.2, 0.3],
+        std: vec![0.4, 0.5, 0.6],
+        augment: mirrors(),
+        ..Transform::default()
+    };
     let with = |workers, epoch, seed| {
         let options = LoaderOptions { epoch, seed, shuffle: true, augment: true, ..options(8, workers) };
-        all(&dataset, &LoaderOptions { transform: transform.clone(), ..options })
+        all(&dataset, &LoaderOptions { look: Look::Values(transform.clone()), ..options })
     };
     let expected = with(0, 2, 3);
     assert_eq!(expected.len(), 26);
@@ -81,7 +107,7 @@ fn shuffling_shows_every_sample_once_in_another_order_each_epoch() {
         let options = LoaderOptions { shuffle: true, epoch, ..options(10, 2) };
         all(&dataset, &options)
             .iter()
-            .flat_map(|batch| batch.images.chunks(2).take(batch.rows).map(|image| image[1]))
+            .flat_map(|batch| batch.input.chunks(2).take(batch.rows).map(|image| image[1]))
             .collect()
     };
     let mut sorted = order(0);
@@ -94,24 +120,24 @@ fn shuffling_shows_every_sample_once_in_another_order_each_epoch() {
 #[test]
 fn bytes_are_normalised_per_channel() {
     let dataset = dataset(2, [2, 1, 2]);
-    let transform = Transform { scale: 0.5, mean: vec![1.0, 2.0], std: vec![4.0, 8.0], flip: false };
-    let batch = &all(&dataset, &LoaderOptions { transform, ..options(2, 0) })[0];
+    let transform = Transform { scale: 0.5, mean: vec![1.0, 2.0], std: vec![4.0, 8.0], ..plain() };
+    let batch = &all(&dataset, &LoaderOptions { look: Look::Values(transform), ..options(2, 0) })[0];
     // (200 * 0.5 - mean) / std and (sample * 0.5 - mean) / std, exact in f32.
-    assert_eq!(batch.images, [24.75, -0.25, 12.25, -0.25, 24.75, -0.125, 12.25, -0.1875]);
-    let one_for_all = Transform { scale: 1.0, mean: vec![8.0], std: vec![], flip: false };
-    let batch = &all(&dataset, &LoaderOptions { transform: one_for_all, ..options(1, 0) })[1];
-    assert_eq!(batch.images, [192.0, -7.0, 192.0, -7.0]);
+    assert_eq!(batch.input, [24.75, -0.25, 12.25, -0.25, 24.75, -0.125, 12.25, -0.1875]);
+    let one_for_all = Transform { mean: vec![8.0], ..plain() };
+    let batch = &all(&dataset, &LoaderOptions { look: Look::Values(one_for_all), ..options(1, 0) })[1];
+    assert_eq!(batch.input, [192.0, -7.0, 192.0, -7.0]);
 }
 
 #[test]
 fn half_of_the_images_are_mirrored_by_seed_epoch_and_sample() {
     let dataset = dataset(250, [1, 2, 3]);
-    let flip = Transform { flip: true, ..plain() };
+    let flip = Look::Values(Transform { augment: mirrors(), ..plain() });
     let mirrored = |epoch, augment, batch, shuffle| {
-        let options = LoaderOptions { epoch, augment, shuffle, transform: flip.clone(), ..options(batch, 2) };
+        let options = LoaderOptions { epoch, augment, shuffle, look: flip.clone(), ..options(batch, 2) };
         let mut mirrored = vec![false; 250];
         for batch in all(&dataset, &options) {
-            for image in batch.images.chunks(6).take(batch.rows) {
+            for image in batch.input.chunks(6).take(batch.rows) {
                 let sample = image[1];
                 let (first, last) = if image[0] == 200.0 { (0, 2) } else { (2, 0) };
                 assert!(image[first] == 200.0 && image[first + 3] == 200.0);
@@ -141,11 +167,12 @@ fn images_of_f32_and_rows_of_values_pass_unchanged() {
         images: Images::F32(vec![0.5, -0.5, 1e-30, 3.0, 7.0, 8.0]),
         labels: Labels::Values { width: 2, values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] },
     });
-    let transform = Transform { scale: 9.0, mean: vec![9.0], std: vec![9.0], flip: true };
-    let batches = all(&dataset, &LoaderOptions { augment: true, transform, ..options(2, 1) });
-    assert_eq!(batches[0].images, [0.5, -0.5, 1e-30, 3.0]);
+    let transform = Transform { scale: 9.0, mean: vec![9.0], std: vec![9.0], augment: mirrors(), ..plain() };
+    let look = Look::Values(transform);
+    let batches = all(&dataset, &LoaderOptions { augment: true, look, ..options(2, 1) });
+    assert_eq!(batches[0].input, [0.5, -0.5, 1e-30, 3.0]);
     assert_eq!(batches[0].labels, [1.0, 2.0, 3.0, 4.0]);
-    assert_eq!((&batches[1].images[..], batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
+    assert_eq!((&batches[1].input[..], batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
     assert_eq!(batches[1].labels, [5.0, 6.0, 0.0, 0.0]);
 }
 
@@ -182,8 +209,14 @@ fn options_that_cannot_be_meant_are_the_only_item() {
     let zero_std = Transform { std: vec![0.0], ..plain() };
     let wrong = [
         (options(0, 2), "batch-size"),
-        (LoaderOptions { transform: two_means, ..options(4, 2) }, "preprocess.mean: expected 1 or 3 numbers"),
-        (LoaderOptions { transform: zero_std, ..options(4, 2) }, "preprocess.std: expected numbers above 0"),
+        (
+            LoaderOptions { look: Look::Values(two_means), ..options(4, 2) },
+            "preprocess.mean: expected 1 or 3 numbers",
+        ),
+        (
+            LoaderOptions { look: Look::Values(zero_std), ..options(4, 2) },
+            "preprocess.std: expected numbers above 0",
+        ),
     ];
     for (options, expected) in wrong {
         let mut loader = Loader::new(Arc::clone(&dataset), options);

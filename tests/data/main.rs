@@ -3,6 +3,7 @@
 
 #[path = "../allocations/mod.rs"]
 mod allocations;
+mod augment;
 mod cifar;
 mod csv;
 mod idx;
@@ -13,6 +14,7 @@ mod packed;
 mod pictures;
 mod shipped;
 mod split;
+mod stored;
 mod synthetic;
 mod tensors;
 

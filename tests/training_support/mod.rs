@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::Result;
-use striate::data::{Dataset, Images, Labels, Splits};
+use striate::data::{Dataset, Images, Labels, OnBadFile, Splits};
 use striate::interchange::safetensors::File;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::Target;
@@ -13,7 +13,7 @@ use striate::random::{Purpose, Stream};
 use striate::tensor::Tensor;
 use striate::train::{
     Confusion, Done, Epoch, Event, Feed, Options, RunFolder, Step, Task, Totals, Trainer, collect,
-    initialise, load, transform,
+    initialise, load,
 };
 
 const SMALL: &str = r#"
@@ -181,8 +181,8 @@ fn run(
 }
 
 /// How samples become batches for `spec`.
-pub fn feed(spec: &Spec, batch: usize) -> Feed {
-    Feed { batch, workers: 1, seed: 0, transform: transform(spec) }
+pub fn feed(spec: &Spec, model: &Model) -> Feed {
+    Feed::new(spec, model, 0, 1, OnBadFile::Skip)
 }
 
 /// The weights of `file` over `data`, on the CPU.
@@ -191,7 +191,7 @@ pub fn evaluate(spec: &Spec, file: File, data: &Arc<Dataset>) -> (Totals, Confus
     let model = Model::build(spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     load(&model, &mut executor, file, None).unwrap();
-    let feed = feed(spec, model.batch);
+    let feed = feed(spec, &model);
     let never = AtomicBool::new(false);
     striate::train::evaluate_classes(&model, &mut executor, data, &feed, &never).unwrap()
 }

@@ -71,6 +71,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let build = BuildOptions {
         training: false,
+        pixels: data.pixels(spec.input),
         target: train::target(&samples, spec.recipe.loss)?,
         ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
     };
@@ -87,8 +88,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
             }
         }
     }
-    let feed =
-        Feed { batch: model.batch, workers: args.source.workers(), seed, transform: train::transform(&spec) };
+    let feed = Feed::new(&spec, &model, seed, args.source.workers(), args.source.on_bad_file);
     let stop = stop::on_signal()?;
     let began = Instant::now();
     let has_classes = matches!(samples.labels, Labels::Classes(_));
@@ -108,6 +108,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
         train::evaluate(&model, executor.as_mut(), &samples, &feed, &stop)?
     };
     let seconds = began.elapsed().as_secs_f64();
+    context.out.warn_of(feed.bad());
     if stop.load(Ordering::Relaxed) {
         context.out.note("interrupted: no result, as only a part was evaluated");
         return Ok(stop::INTERRUPTED);

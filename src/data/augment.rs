@@ -1,0 +1,296 @@
+//! The draws: how each stored picture is looked at, as a function of seed, epoch and sample.
+//!
+//! Every kind of change draws from Philox blocks of its own (`Block`), so nothing depends on what other samples draw, and
+//! switching one change on or off leaves the others what they were.
+
+use super::corrupt::mean_luma;
+use super::source::size;
+use super::transform::Transform;
+use crate::error::{Error, Result};
+use crate::random::{Purpose, philox};
+use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
+use std::f64::consts::TAU;
+
+/// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop`.
+const ATTEMPTS: u32 = 10;
+
+/// A picture with more than this many pixels for one of the input would show false patterns: views interpolate
+/// between neighbours and do not average.
+const MOST_REDUCTION: f64 = 2.0;
+
+/// From stored pictures of one size to the input of one network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Viewer {
+    stored: [usize; 3],
+    input: [usize; 3],
+    transform: Transform,
+    /// Mean and standard deviation per channel of the input.
+    mean: Vec<f32>,
+    std: Vec<f32>,
+    /// Stored pixels per pixel of the resized picture, down and across.
+    unit: [f64; 2],
+}
+
+impl Viewer {
+    /// For pictures of `stored` and a network that takes `input`, both channels, height and width.
+    ///
+    /// An error if views cannot show such pictures: channels other than 1 and 3, sides over [`MAX_SIDE`], pictures
+    /// more than twice as large as `transform.resize` makes them, or of another size where it is not given.
+    pub fn new(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Viewer> {
+        check_size(stored, input, transform.resize).map_err(Error::Usage)?;
+        transform.check(input[0])?;
+        let [_, height, width] = stored;
+        let unit = match transform.resize {
+            Some(side) => [height.min(width) as f64 / side as f64; 2],
+            None => [height as f64 / input[1] as f64, width as f64 / input[2] as f64],
+        };
+        let (mean, std) = (0..input[0]).map(|channel| transform.moments(channel)).unzip();
+        Ok(Viewer { stored, input, transform: transform.clone(), mean, std, unit })
+    }
+
+    /// The view of evaluation: the middle, colours as they are.
+    pub fn plain(&self) -> View {
+        self.through(&self.centre())
+    }
+
+    /// `window` of a stored picture as network input, colours as they are.
+    pub fn through(&self, window: &Window) -> View {
+        let [channels, height, width] = self.input;
+        let mut view = View::new(window, [height, width]);
+        if channels != self.stored[0] {
+            self.recolour(&mut view, [1.0; 3], 0.0);
+        }
+        view.normalised(self.transform.scale, &self.mean, &self.std)
+    }
+
+    /// The middle part of a stored picture that evaluation shows. Its place in the resized picture is whole, as in
+    /// torchvision's `CenterCrop`.
+    pub fn centre(&self) -> Window {
+        self.window(self.room().map(|room| (room / 2.0).round_ties_even()))
+    }
+
+    /// The part of a stored picture whose top left corner is at `corner` of the resized picture.
+    pub fn window(&self, [top, left]: [f64; 2]) -> Window {
+        let [_, height, width] = self.input;
+        Window {
+            top: top * self.unit[0],
+            left: left * self.unit[1],
+            height: height as f64 * self.unit[0],
+            width: width as f64 * self.unit[1],
+            angle: 0.0,
+            mirror: false,
+        }
+    }
+
+    /// How far the crop can be moved down and to the right in the resized picture, in its pixels.
+    pub fn room(&self) -> [f64; 2] {
+        let [_, h, w] = self.stored.map(|side| side as f64);
+        let [_, height, width] = self.input.map(|side| side as f64);
+        [(h / self.unit[0] - height).max(0.0), (w / self.unit[1] - width).max(0.0)]
+    }
+
+    /// A random view of training sample `sample`, whose bytes are `picture`, in `epoch`.
+    pub fn draw(&self, seed: u64, epoch: u32, sample: u32, picture: &[u8]) -> View {
+        let random = Random { seed, epoch, sample };
+        let augment = &self.transform.augment;
+        let [u, v, w, angle] = random.uniforms(Block::Colour, 0);
+        let window = Window {
+            angle: f64::from(augment.rotation) * (2.0 * angle - 1.0),
+            mirror: augment.flip && flips(seed, epoch, sample),
+            ..self.place(&random)
+        };
+        let mut view = self.through(&window);
+        let factors = [(augment.brightness, u), (augment.contrast, v), (augment.saturation, w)]
+            .map(|(amount, uniform)| factor(amount.into(), uniform));
+        if factors != [1.0; 3] {
+            let luma = if factors[1] == 1.0 { 0.0 } else { mean_luma(picture, self.stored) };
+            self.recolour(&mut view, factors, luma);
+        }
+        if augment.pca > 0.0 {
+            self.add_noise(&mut view, random.normals());
+        }
+        if augment.cutout > 0 {
+            view.cut = self.hole(&random);
+        }
+        view
+    }
+
+    /// Which part of the stored picture is seen.
+    fn place(&self, random: &Random) -> Window {
+        match self.transform.augment.crop {
+            Crop::Center => self.centre(),
+            Crop::Random => {
+                let [u, v, ..] = random.uniforms(Block::Place, 0);
+                let [down, right] = self.room();
+                self.window([(u * (down + 1.0).floor()).floor(), (v * (right + 1.0).floor()).floor()])
+            }
+            Crop::RandomResized => self.random_resized(random),
+        }
+    }
+
+    /// torchvision's `RandomResizedCrop.get_params`: a window of whole pixels of the stored picture.
+    fn random_resized(&self, random: &Random) -> Window {
+        let Augment { scale, ratio, .. } = self.transform.augment;
+        let [_, h, w] = self.stored.map(|side| side as f64);
+        let between = |[low, high]: [f64; 2], uniform: f64| low + (high - low) * uniform;
+        let log_ratio = ratio.map(|ratio| f64::from(ratio).ln());
+        let window =
+            |top, left, height, width| Window { top, left, height, width, angle: 0.0, mirror: false };
+        for attempt in 0..ATTEMPTS {
+            let [area, shape, down, right] = random.uniforms(Block::Place, attempt);
+            let area = h * w * between(scale.map(f64::from), area);
+            let ratio = between(log_ratio, shape).exp();
+            let (width, height) = ((area * ratio).sqrt().round(), (area / ratio).sqrt().round());
+            if (1.0..=w).contains(&width) && (1.0..=h).contains(&height) {
+                let top = (down * (h - height + 1.0)).floor();
+                let left = (right * (w - width + 1.0)).floor();
+                return window(top, left, height, width);
+            }
+        }
+        // The whole picture, but no longer or flatter than the ratios allow.
+        let [narrowest, widest] = ratio.map(f64::from);
+        let width = (h * widest).round().clamp(1.0, w);
+        let height = (w / narrowest).round().clamp(1.0, h);
+        window(((h - height) / 2.0).floor(), ((w - width) / 2.0).floor(), height, width)
+    }
+
+    /// Puts brightness, contrast (about `luma`, the mean of the stored picture) and saturation, in this order, and
+    /// the change of channels into one matrix.
+    fn recolour(&self, view: &mut View, [brightness, contrast, saturation]: [f64; 3], luma: f64) {
+        let (light, offset) = (brightness * contrast, (1.0 - contrast) * brightness * luma);
+        for (out, row) in view.colour.iter_mut().enumerate() {
+            for (colour, weight) in row.iter_mut().take(3).enumerate() {
+                let same = if out == colour { 1.0 } else { 0.0 };
+                let luma = f64::from(LUMA[colour]);
+                *weight = match (self.stored[0], self.input[0]) {
+                    // All three colours of a grey picture are its grey.
+                    (1, _) => light * same,
+                    // Saturation does not change luma.
+                    (_, 1) => light * luma,
+                    _ => light * (saturation * same + (1.0 - saturation) * luma),
+                } as f32;
+            }
+            row[3] = offset as f32;
+        }
+        view.recolour = 1;
+    }
+
+    /// The colour noise of Krizhevsky et al. 2012, section 4.1, with colours from 0 to 1: `normals` times `pca` are
+    /// the alphas.
+    fn add_noise(&self, view: &mut View, normals: [f64; 3]) {
+        let Transform { scale, augment, principal, .. } = &self.transform;
+        let alpha: [f64; 3] =
+            std::array::from_fn(|k| normals[k] * f64::from(augment.pca) * f64::from(principal.values[k]));
+        let colours: [f64; 3] = std::array::from_fn(|c| {
+            (0..3).map(|k| f64::from(principal.vectors[c][k]) * alpha[k]).sum::<f64>()
+        });
+        let grey = (0..3).map(|c| f64::from(LUMA[c]) * colours[c]).sum();
+        for (c, std) in self.std.iter().enumerate() {
+            let shift = if self.input[0] == 1 { grey } else { colours[c] };
+            let shift = shift * 255.0 * f64::from(*scale) / f64::from(*std);
+            view.bias[c] = (f64::from(view.bias[c]) + shift) as f32;
+        }
+    }
+
+    /// A square about a pixel of the input, cut at its borders.
+    fn hole(&self, random: &Random) -> [u32; 4] {
+        let [_, height, width] = self.input;
+        let side = self.transform.augment.cutout;
+        let [u, v, ..] = random.uniforms(Block::Hole, 0);
+        let range = |uniform: f64, length: usize| {
+            let centre = (uniform * length as f64) as usize;
+            let first = centre.saturating_sub(side / 2);
+            let end = (centre + side - side / 2).min(length);
+            [first as u32, end as u32]
+        };
+        let ([top, bottom], [left, right]) = (range(u, height), range(v, width));
+        [top, left, bottom, right]
+    }
+}
+
+/// Why pictures like `stored` cannot be looked at as an input of `input` at all, if they cannot.
+pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::Result<(), String> {
+    let known = |shape: [usize; 3]| [1, 3].contains(&shape[0]) && shape.iter().all(|&n| n > 0);
+    if !known(stored) || !known(input) {
+        let (stored, input) = (size(stored), size(input));
+        return Err(format!("expected pictures and an input of 1 or 3 channels, found {stored} and {input}"));
+    }
+    match stored.into_iter().chain(input).find(|&side| side > MAX_SIDE) {
+        Some(side) => Err(format!("expected sides of at most {MAX_SIDE} pixels, found {side}")),
+        None => Ok(()),
+    }
+}
+
+/// Why pictures of `stored` cannot be looked at as an input of `input`, if they cannot.
+pub(super) fn check_size(
+    stored: [usize; 3],
+    input: [usize; 3],
+    resize: Option<usize>,
+) -> std::result::Result<(), String> {
+    check_kind(stored, input)?;
+    let [_, height, width] = stored;
+    match resize {
+        None if stored[1..] != input[1..] => Err(format!(
+            "expected pictures of {}x{} as the model takes them (it has no resize), found {height}x{width}",
+            input[1], input[2]
+        )),
+        Some(side) if height.min(width) as f64 > MOST_REDUCTION * side as f64 => Err(format!(
+            "expected pictures of at most {} pixels (twice the model's resize), found {height}x{width}; `striate dataset pack --size {side}` makes them smaller",
+            2 * side
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `sample` is mirrored in `epoch`: half of them are.
+pub(super) fn flips(seed: u64, epoch: u32, sample: u32) -> bool {
+    Random { seed, epoch, sample }.words(Block::Mirror, 0)[0] >> 31 == 1
+}
+
+/// Uniform in [1 - amount, 1 + amount], at least 0.
+fn factor(amount: f64, uniform: f64) -> f64 {
+    if amount == 0.0 {
+        return 1.0;
+    }
+    let low = (1.0 - amount).max(0.0);
+    low + (1.0 + amount - low) * uniform
+}
+
+/// The first Philox block of each kind of draw; `Place` has [`ATTEMPTS`] of them.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+enum Block {
+    Mirror = 0,
+    Colour = 1,
+    Noise = 2,
+    Hole = 3,
+    Place = 16,
+}
+
+/// The random numbers of one sample in one epoch. Blocks beside block 0 of the stream
+/// `Stream::new(seed, Purpose::Augment, epoch)`, whose counter has 0 in its second word.
+struct Random {
+    seed: u64,
+    epoch: u32,
+    sample: u32,
+}
+
+impl Random {
+    fn words(&self, block: Block, offset: u32) -> [u32; 4] {
+        let counter = [self.sample, block as u32 + offset, self.epoch, (Purpose::Augment as u32) << 24];
+        philox(counter, [self.seed as u32, (self.seed >> 32) as u32])
+    }
+
+    /// Four numbers in [0, 1).
+    fn uniforms(&self, block: Block, offset: u32) -> [f64; 4] {
+        self.words(block, offset).map(|word| f64::from(word) / 4_294_967_296.0)
+    }
+
+    /// Three standard normal numbers (Box and Muller).
+    fn normals(&self) -> [f64; 3] {
+        let [a, b, c, d] = self.uniforms(Block::Noise, 0);
+        // 1 - u is never 0.
+        let radius = |u: f64| (-2.0 * (1.0 - u).ln()).sqrt();
+        [radius(a) * (TAU * b).cos(), radius(a) * (TAU * b).sin(), radius(c) * (TAU * d).cos()]
+    }
+}

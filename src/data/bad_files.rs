@@ -1,0 +1,122 @@
+//! What becomes of samples that cannot be read: left out and named once, or the end of the run.
+
+use super::dataset::{Dataset, Images};
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bad samples that are named one by one; of the others only the number is told.
+const NAMED: usize = 20;
+
+/// What to do about a sample that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadFile {
+    /// Leave it out and say so.
+    #[default]
+    Skip,
+    /// End with its error.
+    Fail,
+}
+
+impl fmt::Display for OnBadFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            OnBadFile::Skip => "skip",
+            OnBadFile::Fail => "fail",
+        })
+    }
+}
+
+impl FromStr for OnBadFile {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<OnBadFile> {
+        match text {
+            "skip" => Ok(OnBadFile::Skip),
+            "fail" => Ok(OnBadFile::Fail),
+            _ => Err(Error::Usage(format!("on-bad-file: expected skip or fail, found {text}"))),
+        }
+    }
+}
+
+/// The samples of a run that could not be read. Shared by all its loaders.
+#[derive(Debug, Default)]
+pub struct BadFiles {
+    policy: OnBadFile,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Store (by its address) and index of the picture.
+    known: HashSet<(usize, u32)>,
+    /// Not yet told.
+    news: Vec<String>,
+    named: usize,
+    /// Not yet told, and not to be named.
+    others: usize,
+    first: Option<String>,
+}
+
+impl BadFiles {
+    pub fn new(policy: OnBadFile) -> Arc<BadFiles> {
+        Arc::new(BadFiles { policy, state: Mutex::default() })
+    }
+
+    /// Whether `sample` was found bad before.
+    pub(super) fn knows(&self, dataset: &Dataset, sample: usize) -> bool {
+        key(dataset, sample).is_some_and(|key| self.state().known.contains(&key))
+    }
+
+    /// Takes note of a sample that cannot be read; the error itself if that is to end the run.
+    pub(super) fn note(&self, dataset: &Dataset, sample: usize, error: Error) -> Result<()> {
+        if self.policy == OnBadFile::Fail {
+            return Err(error);
+        }
+        let mut state = self.state();
+        if !key(dataset, sample).is_none_or(|key| state.known.insert(key)) {
+            return Ok(());
+        }
+        let text = error.to_string();
+        if state.named < NAMED {
+            state.named += 1;
+            state.news.push(format!("left out: {text}"));
+        } else {
+            state.others += 1;
+        }
+        state.first.get_or_insert(text);
+        Ok(())
+    }
+
+    /// What is known since the last call, one line per bad sample, the first 20 of the run.
+    pub fn news(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().news)
+    }
+
+    /// A line about the bad samples since the last call that `news` does not name.
+    pub fn others(&self) -> Option<String> {
+        let others = std::mem::take(&mut self.state().others);
+        (others > 0).then(|| format!("left out: {others} more that cannot be read"))
+    }
+
+    /// The error of a pass over `dataset` that found nothing to read.
+    pub(super) fn nothing_read(&self, dataset: &Dataset) -> Error {
+        let first = self.state().first.clone().unwrap_or_default();
+        let what = format!("none of its {} samples can be read; the first: {first}", dataset.len());
+        Error::data(&dataset.name, what)
+    }
+
+    /// The state is whole between any two statements, so a thread that panicked has not spoilt it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(dataset: &Dataset, sample: usize) -> Option<(usize, u32)> {
+    match &dataset.images {
+        Images::Stored(stored) => Some((Arc::as_ptr(&stored.store).addr(), stored.indices[sample])),
+        _ => None,
+    }
+}

@@ -1,0 +1,112 @@
+//! The training part of an epoch: batches in, updates out, and what they report.
+
+use super::super::batches::Batches;
+use super::super::evaluate::send;
+use super::super::event::Event;
+use super::super::options::hyper;
+use super::super::progress::Progress;
+use super::super::window::{Arrived, Entry, Windows};
+use super::Trainer;
+use crate::data::Batch;
+use crate::error::Result;
+use crate::model::Model;
+use crate::ops::Hyper;
+use crate::program::Span;
+use std::time::Duration;
+
+impl Trainer<'_> {
+    /// The training part of an epoch.
+    pub(super) fn train_epoch(&mut self, epoch: usize) -> Result<Progress> {
+        let mut batches = self.supply.epoch(epoch)?;
+        let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
+        let mut progress = Progress::default();
+        for _ in 0..self.steps_per_epoch {
+            let arrived = self.update(&mut batches, &mut windows)?;
+            self.tell_bad()?;
+            for arrived in arrived {
+                self.take_in(epoch, arrived, &mut progress)?;
+            }
+            self.step += 1;
+            if self.stopped() || self.reached_limit() {
+                break;
+            }
+        }
+        progress.data_wait = batches.waited().as_secs_f64();
+        // The loader goes on with the next epoch while the device finishes this one and validates.
+        drop(batches);
+        if !self.stopped() && !self.reached_limit() {
+            self.supply.prepare(epoch + 1)?;
+        }
+        let waited = Duration::from_secs_f64(progress.data_wait);
+        while let Some(arrived) = windows.drain(self.executor, waited)? {
+            self.take_in(epoch, arrived, &mut progress)?;
+        }
+        Ok(progress)
+    }
+
+    /// One update from the next batches, and the records that have arrived meanwhile. Samples that cannot be read are
+    /// no part of the mean; without a single one that can, nothing changes but the number of the step, which places it
+    /// in the schedule.
+    fn update(&mut self, batches: &mut Batches, windows: &mut Windows) -> Result<Vec<Arrived>> {
+        let (model, options) = (self.task.model, self.task.options);
+        let recipe = &self.task.spec.recipe;
+        let lr = self.schedule.lr(self.step);
+        let (members, empty): (Vec<Batch>, Vec<Batch>) =
+            self.supply.group(batches)?.into_iter().partition(|batch| batch.rows > 0);
+        empty.into_iter().for_each(|batch| batches.recycle(batch));
+        let rows: usize = members.iter().map(|batch| batch.rows).sum();
+        let common =
+            Hyper { loss_scale: (1.0 / rows as f64) as f32, ..hyper(recipe, options.seed, self.step, lr) };
+        let last = members.len().saturating_sub(1);
+        let mut arrived = Vec::new();
+        for (member, batch) in members.into_iter().enumerate() {
+            let slot = self.draw % Model::SLOTS;
+            let hyper = Hyper {
+                rows: batch.rows as u32,
+                slot: slot as u32,
+                accumulate: u32::from(member > 0),
+                draw: self.draw as u32,
+                ..common
+            };
+            send(model, self.executor, &batch, &hyper)?;
+            batches.recycle(batch);
+            if recipe.grad_accum_steps == 1 {
+                self.executor.run(Span::Train)?;
+            } else {
+                self.executor.run(Span::Gradients)?;
+                if member == last {
+                    self.executor.run(Span::Update)?;
+                }
+            }
+            self.draw += 1;
+            let close = member == last && (self.step + 1).is_multiple_of(options.log_every.max(1));
+            let entry = Entry { step: self.step, slot, lr };
+            arrived.extend(windows.push(self.executor, entry, close, batches.waited())?);
+        }
+        Ok(arrived)
+    }
+
+    /// Reports samples that could not be read: the first ones by name, and at the end of an epoch the number of others.
+    pub(super) fn tell_bad(&mut self) -> Result<()> {
+        for line in self.supply.bad().news() {
+            self.report(Event::Warning(line))?;
+        }
+        Ok(())
+    }
+
+    /// Adds records that have arrived, and reports at the end of every `log_every` updates.
+    fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
+        let lost = arrived.records.iter().find(|(_, record)| !record.is_finite());
+        if let Some((entry, record)) = lost {
+            let why = format!("the loss is {}", record.loss());
+            return Err(self.diverged(epoch, entry.step + 1, entry.lr, &why));
+        }
+        if let Some(message) = self.watch.observe(&arrived.records) {
+            self.report(Event::Warning(message))?;
+        }
+        match progress.add(epoch, &arrived) {
+            Some(step) => self.report(Event::Step(step)),
+            None => Ok(()),
+        }
+    }
+}
