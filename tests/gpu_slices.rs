@@ -8,7 +8,8 @@ use striate::error::{Error, Result};
 use striate::gpu::kernels::kernels;
 use striate::gpu::{Executor, Gpu, Restriction};
 use striate::ops::{
-    Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, Loss, Op, Softmax, Target,
+    Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, LocalResponseNormWithin, Loss, Op,
+    Softmax, Target,
 };
 use striate::program::{BufferId, Executor as _, Span};
 use striate::verify::cases::{Case, Data, cases};
@@ -71,6 +72,8 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let slice = ChannelSlice { batch: 9, channels: 4, inner: 16, offset: 3, total: 9 };
     let response =
         LocalResponseNorm { batch: 9, channels: 8, inner: 16, size: 5, alpha: 0.5, beta: 0.75, k: 2.0 };
+    let LocalResponseNorm { batch, channels, size, alpha, beta, k, .. } = response;
+    let within = LocalResponseNormWithin { batch, channels, h: 8, w: 8, size, alpha, beta, k };
     let norm = BatchNorm2d { batch: 9, channels: 8, inner: 16, eps: 1e-5, momentum: 0.1, relu: true };
     let softmax = Softmax { batch: 9, channels: 16, inner: 8 };
     let classes = Loss { batch: 300, classes: 5, target: Target::Class, smoothing: 0.1, grad: true };
@@ -80,6 +83,8 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
         Op::ConcatBackward(slice),
         Op::LocalResponseNormForward(response),
         Op::LocalResponseNormBackward(response),
+        Op::LocalResponseNormWithinForward(within),
+        Op::LocalResponseNormWithinBackward(within),
         Op::BatchNorm2dForward(norm),
         Op::BatchNorm2dGradInput(norm),
         Op::SoftmaxForward(softmax),

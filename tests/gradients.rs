@@ -94,6 +94,13 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
                 apply(&Op::LocalResponseNormBackward(d), &hyper, &[&x[0], &scale, dy])
             }),
         ),
+        Op::LocalResponseNormWithinForward(d) => (
+            Box::new(move |x| output(&Op::LocalResponseNormWithinForward(d), &hyper, &[&x[0]], 0)),
+            Box::new(move |x, dy| {
+                let scale = output(&Op::LocalResponseNormWithinForward(d), &hyper, &[&x[0]], 1);
+                apply(&Op::LocalResponseNormWithinBackward(d), &hyper, &[&x[0], &scale, dy])
+            }),
+        ),
         Op::BatchNorm2dForward(d) => {
             let d = striate::ops::BatchNorm2d { relu: false, ..d };
             // The statistics are functions of x; rows that only pad have no part in anything.
@@ -246,6 +253,7 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "half_squared_error",
         "linear_forward",
         "local_response_norm_forward",
+        "local_response_norm_within_forward",
         "max_pool2d_forward",
         "relu_forward",
         "sigmoid_forward",

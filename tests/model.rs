@@ -18,6 +18,7 @@ fn built_in_networks_have_the_published_number_of_parameters() {
     for (name, count) in [
         ("alexnet", 61_100_840),
         ("alexnet-2012", 60_965_224),
+        ("alexnet-2012-asrun", 60_965_224),
         ("alexnet-64", 1_662_209),
         ("bvlc-alexnet", 60_965_224),
         ("caffenet", 60_965_224),
@@ -29,7 +30,7 @@ fn built_in_networks_have_the_published_number_of_parameters() {
     ] {
         assert_eq!(build(name, 2).parameter_count(), count, "{name}");
     }
-    assert_eq!(Spec::builtin_names().len(), 11);
+    assert_eq!(Spec::builtin_names().len(), 12);
 }
 
 #[test]

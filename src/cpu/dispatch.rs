@@ -11,6 +11,7 @@ use super::conv2d_grad_weight::conv2d_grad_weight;
 use super::dropout::dropout;
 use super::linear::*;
 use super::local_response_norm::*;
+use super::local_response_norm_within::*;
 use super::loss::*;
 use super::pointwise::*;
 use super::pool2d::*;
@@ -72,6 +73,12 @@ pub fn dispatch(
         }
         Op::LocalResponseNormBackward(d) => {
             call!([x, scale, dy], [dx] => local_response_norm_backward(d, x, scale, dy, dx))
+        }
+        Op::LocalResponseNormWithinForward(d) => {
+            call!([x], [y, scale] => local_response_norm_within_forward(d, x, y, scale))
+        }
+        Op::LocalResponseNormWithinBackward(d) => {
+            call!([x, scale, dy], [dx] => local_response_norm_within_backward(d, x, scale, dy, dx))
         }
         Op::BatchNorm2dStats(d) => call!([x, hyper], [mean, var, running_mean, running_var] => {
             batch_norm2d_stats(d, x, hyper, mean, var, running_mean, running_var)

@@ -22,7 +22,7 @@ fn seen_by(d: &LocalResponseNorm, c: usize) -> Range<usize> {
 
 /// out[i] = f(i, scale[i]^-beta). Roots are much faster than a general power, and AlexNet's beta is 3/4.
 #[inline(always)]
-fn with_power(beta: f32, scale: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32) {
+pub(super) fn with_power(beta: f32, scale: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32) {
     let lines = out.iter_mut().zip(scale).enumerate();
     if beta == 0.75 {
         lines.for_each(|(i, (o, &s))| *o = f(i, 1.0 / (s.sqrt() * s.sqrt().sqrt())));

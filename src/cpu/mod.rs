@@ -19,6 +19,7 @@ mod executor;
 mod exponential;
 mod linear;
 mod local_response_norm;
+mod local_response_norm_within;
 mod loss;
 mod lowering;
 mod parallel;

@@ -7,8 +7,8 @@ use super::layer::{Layer, LayerOp};
 use super::shape::conv2d;
 use crate::error::Result;
 use crate::ops::{
-    AdaptiveAvgPool2d, BatchNorm2d, ChannelSlice, Dropout, Linear, LocalResponseNorm, Op, Pointwise, Pool2d,
-    Softmax,
+    AdaptiveAvgPool2d, BatchNorm2d, ChannelSlice, Dropout, Linear, LocalResponseNorm,
+    LocalResponseNormWithin, Op, Pointwise, Pool2d, Softmax,
 };
 use crate::program::{BufferId, ProgramBuilder, Role, step};
 use std::collections::HashMap;
@@ -137,7 +137,12 @@ impl<'s> Graph<'s> {
                 let channels = x[0];
                 Op::AdaptiveAvgPool2dForward(AdaptiveAvgPool2d { batch, channels, h_in, w_in, h_out, w_out })
             }
-            LayerOp::LocalResponseNorm { size, alpha, beta, k } => {
+            LayerOp::LocalResponseNorm { size, alpha, beta, k, within: true } => {
+                let (channels, h, w) = (x[0], h_in, w_in);
+                let d = LocalResponseNormWithin { batch, channels, h, w, size, alpha, beta, k };
+                Op::LocalResponseNormWithinForward(d)
+            }
+            LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false } => {
                 let channels = x[0];
                 Op::LocalResponseNormForward(LocalResponseNorm {
                     batch,
@@ -165,7 +170,7 @@ impl<'s> Graph<'s> {
             Op::MaxPool2dForward(_) => {
                 buffers.extend([y, self.scratch(builder, &format!("{name}.index"), &out)?]);
             }
-            Op::LocalResponseNormForward(_) => {
+            Op::LocalResponseNormForward(_) | Op::LocalResponseNormWithinForward(_) => {
                 buffers.extend([y, self.scratch(builder, &format!("{name}.scale"), &out)?]);
             }
             Op::BatchNorm2dForward(_) => {

@@ -149,6 +149,9 @@ fn differentiate(
         Op::LocalResponseNormForward(d) => {
             Some((Op::LocalResponseNormBackward(*d), vec![x, record.buffers[2], dy]))
         }
+        Op::LocalResponseNormWithinForward(d) => {
+            Some((Op::LocalResponseNormWithinBackward(*d), vec![x, record.buffers[2], dy]))
+        }
         Op::Dropout(d) => Some((Op::Dropout(*d), vec![dy, graph.hyper])),
         Op::ConcatForward(d) => Some((Op::ConcatBackward(*d), vec![dy])),
         Op::Add(_) => {

@@ -45,6 +45,8 @@ pub enum LayerOp {
         alpha: f32,
         beta: f32,
         k: f32,
+        /// Over a square of places in each map, not over channels.
+        within: bool,
     },
     BatchNorm2d {
         eps: f32,
@@ -150,6 +152,7 @@ impl LayerOp {
                 alpha: t.or("alpha", 1e-4)?,
                 beta: t.or("beta", 0.75)?,
                 k: t.or("k", 1.0)?,
+                within: t.word("region", &[("across", false), ("within", true)], false)?,
             },
             "batch_norm2d" => {
                 LayerOp::BatchNorm2d { eps: t.or("eps", 1e-5)?, momentum: t.or("momentum", 0.1)? }

@@ -1,7 +1,7 @@
 //! Which shape a layer makes of its inputs, and whether they fit.
 
 use super::layer::LayerOp;
-use crate::ops::{AdaptiveAvgPool2d, Conv2d, Dropout, Op, Pool2d};
+use crate::ops::{AdaptiveAvgPool2d, Conv2d, Dropout, LocalResponseNormWithin, Op, Pool2d};
 
 /// The geometry of a convolution layer over x `[channels, height, width]`.
 pub(super) fn conv2d(op: &LayerOp, x: &[usize], batch: usize, relu: bool) -> Conv2d {
@@ -59,8 +59,12 @@ pub(super) fn output_dims(
             }))?;
             Ok(vec![channels, h_out, w_out])
         }
-        LayerOp::LocalResponseNorm { size, .. } => {
-            picture()?;
+        LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {
+            let [channels, h, w] = picture()?;
+            if within {
+                let d = LocalResponseNormWithin { batch, channels, h, w, size, alpha, beta, k };
+                checked(Op::LocalResponseNormWithinForward(d))?;
+            }
             if size == 0 { Err("size: expected at least 1, found 0".into()) } else { Ok(x.to_vec()) }
         }
         LayerOp::BatchNorm2d { eps, .. } => {

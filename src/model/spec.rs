@@ -39,6 +39,7 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "alexnet-mini",
     "alexnet",
     "alexnet-2012",
+    "alexnet-2012-asrun",
     "alexnet-64",
     "bvlc-alexnet",
     "caffenet",

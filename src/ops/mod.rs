@@ -16,6 +16,7 @@ pub mod dropout;
 pub mod hyper;
 pub mod linear;
 pub mod local_response_norm;
+pub mod local_response_norm_within;
 pub mod loss;
 pub mod pointwise;
 pub mod pool2d;
@@ -30,6 +31,7 @@ pub use dropout::Dropout;
 pub use hyper::Hyper;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
+pub use local_response_norm_within::LocalResponseNormWithin;
 pub use loss::{Loss, Metrics, Target};
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
@@ -116,6 +118,8 @@ pub enum Op {
     AdaptiveAvgPool2dBackward(AdaptiveAvgPool2d),
     LocalResponseNormForward(LocalResponseNorm),
     LocalResponseNormBackward(LocalResponseNorm),
+    LocalResponseNormWithinForward(LocalResponseNormWithin),
+    LocalResponseNormWithinBackward(LocalResponseNormWithin),
     /// Mean and variance of the batch; running statistics brought up to date.
     BatchNorm2dStats(BatchNorm2d),
     /// Normalise with given mean and variance (the batch's in training, the running ones in evaluation).
@@ -172,6 +176,7 @@ macro_rules! descriptor {
             | Op::AvgPool2dBackward($d) => $body,
             Op::AdaptiveAvgPool2dForward($d) | Op::AdaptiveAvgPool2dBackward($d) => $body,
             Op::LocalResponseNormForward($d) | Op::LocalResponseNormBackward($d) => $body,
+            Op::LocalResponseNormWithinForward($d) | Op::LocalResponseNormWithinBackward($d) => $body,
             Op::BatchNorm2dStats($d)
             | Op::BatchNorm2dForward($d)
             | Op::BatchNorm2dGradParameters($d)
@@ -227,6 +232,8 @@ impl Op {
             Op::AdaptiveAvgPool2dBackward(_) => "adaptive_avg_pool2d_backward",
             Op::LocalResponseNormForward(_) => "local_response_norm_forward",
             Op::LocalResponseNormBackward(_) => "local_response_norm_backward",
+            Op::LocalResponseNormWithinForward(_) => "local_response_norm_within_forward",
+            Op::LocalResponseNormWithinBackward(_) => "local_response_norm_within_backward",
             Op::BatchNorm2dStats(_) => "batch_norm2d_stats",
             Op::BatchNorm2dForward(_) => "batch_norm2d_forward",
             Op::BatchNorm2dGradParameters(_) => "batch_norm2d_grad_parameters",

@@ -2,7 +2,9 @@
 //! result, which may have cancelled.
 
 use super::oracle;
-use crate::ops::{Access, Augment, BatchNorm2d, Hyper, LocalResponseNorm, Metrics, Op, Softmax};
+use crate::ops::{
+    Access, Augment, BatchNorm2d, Hyper, LocalResponseNorm, LocalResponseNormWithin, Metrics, Op, Softmax,
+};
 use crate::view::View;
 
 /// One list per operand that is not only read, in their order: the size of what each element is summed from, at
@@ -40,6 +42,7 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
         Op::TanhBackward(_) => vec![absolute(&before[1])],
         Op::SigmoidBackward(_)
         | Op::LocalResponseNormForward(_)
+        | Op::LocalResponseNormWithinForward(_)
         | Op::Dropout(_)
         | Op::GradAccumulate(_)
         | Op::GradClip(_) => outputs.iter().map(absolute).collect(),
@@ -48,6 +51,12 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
             let d = LocalResponseNorm { alpha: -d.alpha, ..*d };
             let mut all: Vec<Vec<f64>> = before.iter().map(absolute).collect();
             oracle::run(&Op::LocalResponseNormBackward(d), hyper, &mut all);
+            vec![all.swap_remove(first)]
+        }
+        Op::LocalResponseNormWithinBackward(d) => {
+            let d = LocalResponseNormWithin { alpha: -d.alpha, ..*d };
+            let mut all: Vec<Vec<f64>> = before.iter().map(absolute).collect();
+            oracle::run(&Op::LocalResponseNormWithinBackward(d), hyper, &mut all);
             vec![all.swap_remove(first)]
         }
         Op::BatchNorm2dStats(d) => batch_norm_stats(d, hyper, &before[first..], outputs),

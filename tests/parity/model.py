@@ -217,6 +217,11 @@ class Network:
             return F.adaptive_avg_pool2d(x, pair(layer["output"]))
         if op == "local_response_norm":
             alpha, beta, k = single(get("alpha", 1e-4)), single(get("beta", 0.75)), single(get("k", 1.0))
+            if get("region", "across") == "within":
+                size = layer["size"]
+                before, after = size // 2, (size - 1) // 2
+                squares = F.pad(x * x, (before, after, before, after))
+                return x / (k + alpha * F.avg_pool2d(squares, size, stride=1)) ** beta
             return F.local_response_norm(x, layer["size"], alpha, beta, k)
         if op == "batch_norm2d":
             mean, var = self.state[f"{name}.running_mean"], self.state[f"{name}.running_var"]

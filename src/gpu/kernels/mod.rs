@@ -170,6 +170,8 @@ pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         | Op::AdaptiveAvgPool2dBackward(_) => pool2d::kernels(op, limits),
         Op::LocalResponseNormForward(_)
         | Op::LocalResponseNormBackward(_)
+        | Op::LocalResponseNormWithinForward(_)
+        | Op::LocalResponseNormWithinBackward(_)
         | Op::BatchNorm2dStats(_)
         | Op::BatchNorm2dForward(_)
         | Op::BatchNorm2dGradParameters(_)

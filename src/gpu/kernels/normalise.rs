@@ -4,7 +4,7 @@ use super::elements::{constants, elements};
 use super::slices::{Slice, slices};
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
-use crate::ops::{BatchNorm2d, LocalResponseNorm, Op};
+use crate::ops::{BatchNorm2d, LocalResponseNorm, LocalResponseNormWithin, Op};
 
 /// The dispatches of a normalisation.
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
@@ -18,6 +18,30 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::LocalResponseNormBackward(d) => local_response_norm(
             op,
             shader!("local_response_norm_backward", "response_power", "elementary", "elements", "prelude"),
+            d,
+            limits,
+        ),
+        Op::LocalResponseNormWithinForward(d) => local_response_norm_within(
+            op,
+            shader!(
+                "local_response_norm_within_forward",
+                "response_power",
+                "elementary",
+                "elements",
+                "prelude"
+            ),
+            d,
+            limits,
+        ),
+        Op::LocalResponseNormWithinBackward(d) => local_response_norm_within(
+            op,
+            shader!(
+                "local_response_norm_within_backward",
+                "response_power",
+                "elementary",
+                "elements",
+                "prelude"
+            ),
             d,
             limits,
         ),
@@ -43,6 +67,30 @@ fn local_response_norm(op: &Op, shader: Shader, d: &LocalResponseNorm, limits: &
         .map(|slice| {
             let bindings = (0..operands).map(|i| slice.bind(i, image)).collect();
             elements(shader, slice.count * image, geometry.clone(), bindings, limits)
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+/// One dispatch per slice of maps; every operand is a tensor of activations.
+fn local_response_norm_within(
+    op: &Op,
+    shader: Shader,
+    d: &LocalResponseNormWithin,
+    limits: &Limits,
+) -> Result<Kernels> {
+    let map = d.h * d.w;
+    let mut geometry = constants([("h", d.h), ("w", d.w), ("size", d.size)]);
+    geometry.extend([("alpha", f64::from(d.alpha)), ("beta", f64::from(d.beta))]);
+    if matches!(op, Op::LocalResponseNormWithinForward(_)) {
+        geometry.push(("k", f64::from(d.k)));
+    }
+    let operands = op.operands().len();
+    let dispatches = slices(op, d.batch * d.channels, 1, &[map], limits)?
+        .iter()
+        .map(|slice| {
+            let bindings = (0..operands).map(|i| slice.bind(i, map)).collect();
+            elements(shader, slice.count * map, geometry.clone(), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })

@@ -93,6 +93,10 @@ fn derive(case: &Case, operands: &mut [Vec<f32>]) {
         Op::SoftmaxBackward(d) => {
             operands[0] = outputs(case, Op::SoftmaxForward(*d), &[&operands[0]]).swap_remove(0);
         }
+        Op::LocalResponseNormWithinBackward(d) => {
+            let forward = Op::LocalResponseNormWithinForward(*d);
+            operands[1] = outputs(case, forward, &[&operands[0]]).swap_remove(1);
+        }
         Op::LocalResponseNormBackward(d) => {
             operands[1] = outputs(case, Op::LocalResponseNormForward(*d), &[&operands[0]]).swap_remove(1);
         }

@@ -1,7 +1,7 @@
 //! Local response normalisation and batch normalisation.
 
 use super::{Case, Data, default_hyper};
-use crate::ops::{BatchNorm2d, Hyper, LocalResponseNorm, Op};
+use crate::ops::{BatchNorm2d, Hyper, LocalResponseNorm, LocalResponseNormWithin, Op};
 
 /// A power counts as eight roundings beside the window's sum.
 const POWER: usize = 8;
@@ -30,6 +30,39 @@ fn local_response_norm() -> Vec<Case> {
     for (batch, channels, inner, size, alpha, beta, k) in sizes {
         let what = format!("{batch}x{channels}x{inner}_size_{size}_alpha_{alpha}_beta_{beta}_k_{k}");
         cases.extend(pair(&what, LocalResponseNorm { batch, channels, inner, size, alpha, beta, k }));
+    }
+    cases
+}
+
+pub(super) fn within_pair(what: &str, d: LocalResponseNormWithin) -> [Case; 2] {
+    let terms = d.size.min(2 * d.h) * d.size.min(2 * d.w);
+    [
+        Case::new(Op::LocalResponseNormWithinForward(d), what, terms + POWER),
+        Case::new(Op::LocalResponseNormWithinBackward(d), what, 2 * terms + POWER),
+    ]
+}
+
+fn local_response_norm_within() -> Vec<Case> {
+    // batch, channels, h, w, size, alpha, beta, k
+    let sizes = [
+        (1, 1, 1, 1, 1, 1e-4, 0.75, 1.0),
+        (2, 3, 7, 9, 5, 1e-3, 0.75, 1.0),
+        (2, 3, 7, 9, 5, 2.0, 0.75, 1.0),
+        (1, 2, 11, 5, 4, 2.0, 0.75, 2.0),
+        (3, 5, 1, 13, 3, 1.0, 0.5, 0.5),
+        (1, 2, 13, 1, 2, 1.0, 1.0, 1.0),
+        // Windows larger than the map, odd and even.
+        (1, 3, 3, 4, 9, 20.0, 0.75, 1.0),
+        (2, 1, 4, 3, 12, 20.0, 0.6, 1.0),
+        (1, 17, 16, 17, 3, 0.5, 0.75, 2.0),
+        (1, 2, 31, 33, 1, 0.5, 0.75, 1.0),
+        (1, 128, 13, 13, 5, 1e-3, 0.75, 1.0),
+    ];
+    let mut cases = Vec::new();
+    for (batch, channels, h, w, size, alpha, beta, k) in sizes {
+        let what = format!("{batch}x{channels}x{h}x{w}_size_{size}_alpha_{alpha}_beta_{beta}_k_{k}");
+        let d = LocalResponseNormWithin { batch, channels, h, w, size, alpha, beta, k };
+        cases.extend(within_pair(&what, d));
     }
     cases
 }
@@ -77,5 +110,5 @@ fn batch_norm2d() -> Vec<Case> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [local_response_norm(), batch_norm2d()].concat()
+    [local_response_norm(), local_response_norm_within(), batch_norm2d()].concat()
 }

@@ -12,6 +12,7 @@ mod conv2d;
 mod dropout;
 mod linear;
 mod local_response_norm;
+mod local_response_norm_within;
 mod loss;
 mod pointwise;
 mod pool2d;
@@ -67,6 +68,8 @@ pub fn run(op: &Op, hyper: &Hyper, operands: &mut [Vec<f64>]) {
         Op::AdaptiveAvgPool2dBackward(d) => pool2d::adaptive_backward(d, inputs, outputs),
         Op::LocalResponseNormForward(d) => local_response_norm::forward(d, inputs, outputs),
         Op::LocalResponseNormBackward(d) => local_response_norm::backward(d, inputs, outputs),
+        Op::LocalResponseNormWithinForward(d) => local_response_norm_within::forward(d, inputs, outputs),
+        Op::LocalResponseNormWithinBackward(d) => local_response_norm_within::backward(d, inputs, outputs),
         Op::BatchNorm2dStats(d) => batch_norm::stats(d, hyper, inputs, outputs),
         Op::BatchNorm2dForward(d) => batch_norm::forward(d, inputs, outputs),
         Op::BatchNorm2dGradParameters(d) => batch_norm::grad_parameters(d, hyper, inputs, outputs),
