@@ -48,6 +48,16 @@ impl Viewer {
         Ok(Viewer { stored, input, transform: transform.clone(), mean, std, unit })
     }
 
+    /// Channels, height and width of the stored pictures.
+    pub fn stored(&self) -> [usize; 3] {
+        self.stored
+    }
+
+    /// Channels, height and width of the network's input.
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
     /// The view of evaluation: the middle, colours as they are.
     pub fn plain(&self) -> View {
         self.through(&self.centre())
@@ -156,7 +166,7 @@ impl Viewer {
 
     /// Puts brightness, contrast (about `luma`, the mean of the stored picture) and saturation, in this order, and
     /// the change of channels into one matrix.
-    fn recolour(&self, view: &mut View, [brightness, contrast, saturation]: [f64; 3], luma: f64) {
+    pub fn recolour(&self, view: &mut View, [brightness, contrast, saturation]: [f64; 3], luma: f64) {
         let (light, offset) = (brightness * contrast, (1.0 - contrast) * brightness * luma);
         for (out, row) in view.colour.iter_mut().enumerate() {
             for (colour, weight) in row.iter_mut().take(3).enumerate() {

@@ -3,12 +3,14 @@
 //! it listens to its events.
 
 mod batches;
+mod crops;
 mod evaluate;
 mod event;
 mod judge;
 mod metrics;
 mod options;
 mod progress;
+mod robustness;
 mod run_folder;
 mod schedule;
 mod supply;
@@ -19,10 +21,12 @@ mod weights;
 mod window;
 
 pub use batches::Feed;
+pub use crops::{ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
 pub use metrics::{Answer, Confusion, Totals, first, probabilities, rank};
 pub use options::{Options, check_recipe, hyper, schedule, transform};
+pub use robustness::{Corruption, Outcome, robustness};
 pub use run_folder::{RunFolder, Weights};
 pub use schedule::{Decay, Schedule};
 pub use supply::Supply;

@@ -2,29 +2,33 @@
 
 mod files;
 mod report;
+mod robustness;
 
 use super::device::Device;
+use super::output::Output;
 use super::recipe::MOST_ROWS;
 use super::source::SourceArgs;
 use super::{Context, memory, stop};
-use crate::data::Labels;
+use crate::data::{Dataset, Labels};
 use crate::error::{Error, Result};
 use crate::interchange::safetensors;
 use crate::model::{BuildOptions, LossKind, Model, Spec};
-use crate::train::{self, Answer, Confusion, Feed};
+use crate::program::Executor;
+use crate::train::{self, Answer, Confusion, Feed, Outcome};
 use clap::Args;
 use files::Prediction;
 use report::Report;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   striate eval --weights runs/alexnet-mini/best.safetensors
   striate eval -m neuron               # one neuron with hand-set weights
-  striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --confusion confusion.csv")]
+  striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --ten-crop
+  striate eval --weights runs/alexnet-mini/best.safetensors --robustness robustness.csv --limit-val 1000")]
 pub(crate) struct EvalArgs {
     /// The weights to evaluate [default with --model: the model file's initial values]
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
@@ -37,9 +41,22 @@ pub(crate) struct EvalArgs {
     /// Samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
-    /// Of a validation set that is split off (--val-split) [default: the one the weights were trained with]
+    /// Of a validation set that is split off (--val-split), and of what is random in --robustness [default: the one the weights were trained with]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Answer with the mean probabilities over the four corners and the middle of the resized picture and their mirror
+    /// images; needs a model with a resize greater than its input
+    #[arg(long)]
+    ten_crop: bool,
+    /// Evaluate turned, enlarged, darker, blurred, noisy, partly covered pictures instead, level by level; may be given
+    /// for each kind of file
+    #[arg(
+        long,
+        value_name = "FILE.csv|FILE.json",
+        value_parser = robustness::table,
+        conflicts_with_all = ["ten_crop", "confusion", "predictions"]
+    )]
+    robustness: Vec<robustness::Table>,
     /// Write how often each class was taken for each other
     #[arg(long, value_name = "FILE.csv")]
     confusion: Option<PathBuf>,
@@ -69,6 +86,12 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     {
         return Err(Error::Usage(format!("{flag} needs class numbers as labels, found values")));
     }
+    if args.ten_crop && (spec.recipe.loss != LossKind::CrossEntropy) {
+        return Err(Error::Usage(
+            "--ten-crop averages probabilities: expected loss cross-entropy, found mse".into(),
+        ));
+    }
+    robustness::check(&args.robustness)?;
     let build = BuildOptions {
         training: false,
         pixels: data.pixels(spec.input),
@@ -90,36 +113,77 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let feed = Feed::new(&spec, &model, seed, args.source.workers(), args.source.on_bad_file);
     let stop = stop::on_signal()?;
+    let mut subject = Subject { spec, model, executor, samples, feed, seed, stop };
+    let done = match args.robustness.is_empty() {
+        true => evaluate(&mut subject, args, &context.out)?,
+        false => damage(&mut subject, &args.robustness, &context.out)?,
+    };
+    if !done {
+        context.out.note("interrupted: no result, as only a part was evaluated");
+    }
+    Ok(if done { 0 } else { stop::INTERRUPTED })
+}
+
+/// A network with its weights, and what it is evaluated on.
+struct Subject {
+    spec: Spec,
+    model: Model,
+    executor: Box<dyn Executor>,
+    samples: Arc<Dataset>,
+    feed: Feed,
+    seed: u64,
+    stop: Arc<AtomicBool>,
+}
+
+/// One evaluation with its report and files; false if it was interrupted.
+fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool> {
+    let Subject { spec, model, executor, samples, feed, stop, .. } = subject;
+    let executor = executor.as_mut();
     let began = Instant::now();
     let has_classes = matches!(samples.labels, Labels::Classes(_));
     let mut confusion = Confusion::new(if has_classes { model.classes } else { 0 });
     let mut predictions: Vec<Prediction> = Vec::new();
-    let probable = spec.recipe.loss == LossKind::CrossEntropy;
+    // Ten crops give probabilities as they are.
+    let softmax = spec.recipe.loss == LossKind::CrossEntropy && !args.ten_crop;
     let mut each = |answer: &Answer<'_>| {
         confusion.count(answer);
         if args.predictions.is_some() {
-            predictions.push(Prediction::new(answer, probable));
+            predictions.push(Prediction::new(answer, softmax));
         }
         Ok(())
     };
-    let totals = if has_classes {
-        train::evaluate_each(&model, executor.as_mut(), &samples, &feed, &stop, &mut each)?
-    } else {
-        train::evaluate(&model, executor.as_mut(), &samples, &feed, &stop)?
+    let totals = match (args.ten_crop, has_classes) {
+        (true, _) => train::ten_crop(model, executor, samples, feed, stop, &mut each)?,
+        (false, true) => train::evaluate_each(model, executor, samples, feed, stop, &mut each)?,
+        (false, false) => train::evaluate(model, executor, samples, feed, stop)?,
     };
     let seconds = began.elapsed().as_secs_f64();
-    context.out.warn_of(feed.bad());
+    out.warn_of(feed.bad());
     if stop.load(Ordering::Relaxed) {
-        context.out.note("interrupted: no result, as only a part was evaluated");
-        return Ok(stop::INTERRUPTED);
+        return Ok(false);
     }
     if let Some(path) = &args.confusion {
-        files::write_confusion(path, &confusion, &samples)?;
+        files::write_confusion(path, &confusion, samples)?;
     }
     if let Some(path) = &args.predictions {
-        files::write_predictions(path, &predictions, &samples)?;
+        files::write_predictions(path, &predictions, samples)?;
     }
     let confusion = has_classes.then_some(&confusion);
-    Report { spec: &spec, data: &samples, totals: &totals, confusion, seconds }.print(&context.out)?;
-    Ok(0)
+    let crops = if args.ten_crop { 10 } else { 1 };
+    Report { spec, data: samples, totals: &totals, confusion, crops, seconds }.print(out)?;
+    Ok(true)
+}
+
+/// An evaluation for each level of each kind of damage, with its table and files; false if it was interrupted.
+fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> Result<bool> {
+    let Subject { spec, model, executor, samples, feed, seed, stop } = subject;
+    robustness::head(spec, samples, out)?;
+    let mut each = |outcome: &Outcome| robustness::line(outcome, out);
+    let outcomes = train::robustness(model, executor.as_mut(), samples, feed, *seed, stop, &mut each)?;
+    out.warn_of(feed.bad());
+    if stop.load(Ordering::Relaxed) {
+        return Ok(false);
+    }
+    robustness::finish(tables, &outcomes, spec, samples, out)?;
+    Ok(true)
 }

@@ -14,6 +14,8 @@ pub(super) struct Report<'a> {
     pub totals: &'a Totals,
     /// None, if the labels are values.
     pub confusion: Option<&'a Confusion>,
+    /// Looks at every picture: 1 or 10.
+    pub crops: usize,
     pub seconds: f64,
 }
 
@@ -39,6 +41,7 @@ impl Report<'_> {
             "event": "eval",
             "model": self.spec.name,
             "data": self.data.name,
+            "crops": self.crops,
             "seconds": self.seconds,
             "classes": classes,
         });
@@ -48,8 +51,9 @@ impl Report<'_> {
 
     fn text(&self, out: &Output) -> Result<()> {
         let Report { spec, data, totals, .. } = self;
+        let crops = if self.crops == 1 { String::new() } else { format!(" in {} crops", self.crops) };
         out.line(&format!(
-            "{} on {}, {} samples: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2})  ({:.0} img/s)",
+            "{} on {}, {} samples{crops}: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2})  ({:.0} img/s)",
             spec.name,
             data.name,
             totals.rows(),
@@ -92,7 +96,7 @@ pub(super) fn add_totals(object: &mut Value, totals: &Totals) {
     }
 }
 
-fn finite(value: f64) -> Option<f64> {
+pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 

@@ -1,0 +1,120 @@
+//! `striate eval --robustness`: a table of accuracies by kind and level of damage, on stdout and in files.
+
+use super::super::output::Output;
+use super::report::{add_totals, finite};
+use crate::atomic;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::model::Spec;
+use crate::train::{Outcome, Totals};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// A file to write, by its ending.
+#[derive(Clone, Debug)]
+pub(crate) enum Table {
+    Csv(PathBuf),
+    Json(PathBuf),
+}
+
+/// Reads the value of the flag.
+pub(super) fn table(text: &str) -> std::result::Result<Table, String> {
+    let path = PathBuf::from(text);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Ok(Table::Csv(path)),
+        Some("json") => Ok(Table::Json(path)),
+        _ => Err("expected a name that ends in .csv or .json".into()),
+    }
+}
+
+/// An error for the first file whose folder does not exist: better now than after the last level.
+pub(super) fn check(tables: &[Table]) -> Result<()> {
+    for Table::Csv(path) | Table::Json(path) in tables {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(missing) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Error::io(missing, std::io::ErrorKind::NotFound.into()));
+        }
+    }
+    Ok(())
+}
+
+/// The heading of the table on stdout.
+pub(super) fn head(spec: &Spec, data: &Dataset, out: &Output) -> Result<()> {
+    if out.is_json() {
+        return Ok(());
+    }
+    out.line(&format!("{} on {}, {} samples", spec.name, data.name, data.len()))?;
+    out.line("corruption  level                    loss  top-1 %  top-5 %")
+}
+
+/// One line of it.
+pub(super) fn line(outcome: &Outcome, out: &Output) -> Result<()> {
+    if out.is_json() {
+        return Ok(());
+    }
+    let Outcome { corruption, level, totals } = outcome;
+    let (loss, acc1, acc5) = (totals.loss(), totals.acc1(), totals.acc5());
+    let level = format!("{level} {}", corruption.unit());
+    out.line(&format!("{:<10}  {level:<17}  {loss:>10.4}  {acc1:>7.2}  {acc5:>7.2}", corruption.name()))
+}
+
+/// Writes the files, and the JSON on stdout.
+pub(super) fn finish(
+    tables: &[Table],
+    outcomes: &[Outcome],
+    spec: &Spec,
+    data: &Dataset,
+    out: &Output,
+) -> Result<()> {
+    let object = object(outcomes, spec, data);
+    for table in tables {
+        match table {
+            Table::Csv(path) => write_csv(path, outcomes)?,
+            Table::Json(path) => atomic::write(path, |file| writeln!(file, "{object:#}"))?,
+        }
+    }
+    if out.is_json() { out.json(&object) } else { Ok(()) }
+}
+
+fn object(outcomes: &[Outcome], spec: &Spec, data: &Dataset) -> Value {
+    let level = |outcome: &Outcome| {
+        let mut row = json!({
+            "corruption": outcome.corruption.name(),
+            "level": outcome.level,
+            "unit": outcome.corruption.unit(),
+        });
+        add_totals(&mut row, &outcome.totals);
+        row
+    };
+    json!({
+        "event": "robustness",
+        "model": spec.name,
+        "data": data.name,
+        "levels": outcomes.iter().map(level).collect::<Vec<Value>>(),
+    })
+}
+
+fn write_csv(path: &Path, outcomes: &[Outcome]) -> Result<()> {
+    atomic::write(path, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        table.write_record([
+            "corruption",
+            "level",
+            "unit",
+            "samples",
+            "loss",
+            "acc1",
+            "acc5",
+            "error1",
+            "error5",
+        ])?;
+        for Outcome { corruption, level, totals } in outcomes {
+            let numbers = [Totals::loss, Totals::acc1, Totals::acc5, Totals::error1, Totals::error5];
+            let numbers =
+                numbers.map(|number| finite(number(totals)).map_or(String::new(), |n| n.to_string()));
+            let row = [corruption.name().to_string(), level.to_string(), corruption.unit().to_string()];
+            table.write_record(row.into_iter().chain([totals.rows().to_string()]).chain(numbers))?;
+        }
+        table.flush()
+    })
+}
