@@ -3,6 +3,7 @@
 
 mod bench;
 mod completions;
+mod dataset;
 mod device;
 mod devices;
 mod eval;
@@ -75,6 +76,8 @@ enum Verb {
     Bench(bench::BenchArgs),
     /// One training step with everything it computes, as a safetensors file
     Trace(trace::TraceArgs),
+    /// Look at data sets, pack them, download them
+    Dataset(dataset::DatasetArgs),
     /// Completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -119,6 +122,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Selftest(args)) => selftest::run(args, &context),
         Some(Verb::Bench(args)) => bench::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
+        Some(Verb::Dataset(args)) => dataset::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
     };
     Ok(code?)

@@ -37,7 +37,7 @@ fn on_bad_file(text: &str) -> std::result::Result<OnBadFile, String> {
     OnBadFile::from_str(text).map_err(|e| e.to_string())
 }
 
-fn kind(text: &str) -> std::result::Result<Kind, String> {
+pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
     Kind::from_str(text).map_err(|e| e.to_string())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The pictures of a data set, `[samples, channels, height, width]`, contiguous.
@@ -21,6 +21,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Writes picture `index` to `into`, `[channels, height, width]`. The same index always gives the same bytes. An
     /// error is one line that names the file.
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()>;
+
+    /// The file of picture `index`, if it has one of its own.
+    fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
 
     /// How many pictures in a row are best read together: a random order keeps such blocks near each other.
     fn block(&self) -> usize {
@@ -98,6 +103,14 @@ impl Dataset {
     /// Whether the images are pixels (bytes), which the operator `augment` turns into network input.
     pub fn has_pixels(&self) -> bool {
         !matches!(self.images, Images::F32(_))
+    }
+
+    /// The file of `sample`, if it has one of its own.
+    pub fn file(&self, sample: usize) -> Option<PathBuf> {
+        match &self.images {
+            Images::Stored(stored) => stored.store.file(*stored.indices.get(sample)? as usize),
+            _ => None,
+        }
     }
 
     /// Writes the pixels of `sample`, `[channels, height, width]`, to `into`. An error if there are none, or why the

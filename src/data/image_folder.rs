@@ -178,6 +178,10 @@ impl Store for ImageFolder {
         decoders().push(decoder);
         read
     }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.path(index)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]

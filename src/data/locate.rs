@@ -8,15 +8,19 @@ use std::path::{Component, Path, PathBuf};
 /// The set of the first command.
 const SHIPPED: &str = "fashion-mnist";
 
-/// A data set that was found: its format (never `Auto`), its folder or file, and what to call it.
-pub(super) struct Place {
+/// A data set that was found: its format, its folder or file, and what to call it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Never `Auto`.
     pub kind: Kind,
+    /// Empty if the data has no place.
     pub path: PathBuf,
     pub name: String,
 }
 
-/// Finds the data set that `path` and `kind` name.
-pub(super) fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
+/// Finds the data set that `path` (a path, or the name of a built-in set) and `kind` name. An error says where it was
+/// looked for.
+pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
     let synthetic = || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into() };
     let path = match (kind, path) {
         (Kind::Synthetic, _) => return Ok(synthetic()),
@@ -66,9 +70,9 @@ fn shipped(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// `$XDG_DATA_HOME/striate`, by default `~/.local/share/striate` (XDG Base Directory Specification: a relative
+/// Where a user keeps data sets: `$XDG_DATA_HOME/striate`, by default `~/.local/share/striate` (XDG Base Directory Specification: a relative
 /// path is to be ignored).
-fn user_data() -> Option<PathBuf> {
+pub fn user_data() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home =
         absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;

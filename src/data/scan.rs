@@ -20,27 +20,76 @@ pub(super) struct Scanned<'a> {
     pub moments: &'a Moments,
 }
 
-/// Reads the pictures `samples` of `dataset` (bytes) and gives `each` one after the other, in that order, whatever the
-/// number of threads: its own picture, or why it could not be read. An error of `each` ends the scan.
-pub(super) fn scan(
-    dataset: &Dataset,
-    samples: &[u32],
-    mut each: impl FnMut(Result<Scanned>) -> Result<()> + Send,
-) -> Result<()> {
-    let image_len = dataset.image_len().max(1);
-    let count = (BLOCK / image_len).clamp(1, samples.len().max(1));
-    let mut blocks = samples.chunks(count);
-    let mut ready = Block { pixels: vec![0; count * image_len], rows: Vec::new() };
-    let mut next = Block { pixels: vec![0; count * image_len], rows: Vec::new() };
-    ready.fill(dataset, blocks.next().unwrap_or_default());
-    while !ready.rows.is_empty() {
-        let following = blocks.next().unwrap_or_default();
-        let (_, handed) =
-            rayon::join(|| next.fill(dataset, following), || ready.hand_over(&mut each, image_len));
-        handed?;
-        std::mem::swap(&mut ready, &mut next);
+/// Follows a pass over all pictures of a data set.
+pub trait Watch: Send {
+    /// A picture cannot be read: why, in a line that names its file. An error ends the pass; else the picture is left
+    /// out.
+    fn bad(&mut self, error: Error) -> Result<()>;
+
+    /// So many of `all` pictures are done. An error ends the pass.
+    fn done(&mut self, count: usize, all: usize) -> Result<()>;
+}
+
+/// A pass over the pictures of one or more data sets.
+pub(super) struct Pass<'a> {
+    watch: &'a mut dyn Watch,
+    done: usize,
+    all: usize,
+    /// Pictures that could not be read.
+    pub skipped: usize,
+}
+
+impl Pass<'_> {
+    /// A pass over `all` pictures.
+    pub fn new(watch: &mut dyn Watch, all: usize) -> Pass<'_> {
+        Pass { watch, done: 0, all, skipped: 0 }
     }
-    Ok(())
+
+    /// Reads the pictures `samples` of `dataset` (bytes) and gives them to `each` one after the other, in that order,
+    /// whatever the number of threads. An error of `each` ends the pass.
+    pub fn scan(
+        &mut self,
+        dataset: &Dataset,
+        samples: &[u32],
+        mut each: impl FnMut(Scanned) -> Result<()> + Send,
+    ) -> Result<()> {
+        let image_len = dataset.image_len().max(1);
+        let count = (BLOCK / image_len).clamp(1, samples.len().max(1));
+        let mut blocks = samples.chunks(count);
+        let mut ready = Block { pixels: vec![0; count * image_len], rows: Vec::new() };
+        let mut next = Block { pixels: vec![0; count * image_len], rows: Vec::new() };
+        ready.fill(dataset, blocks.next().unwrap_or_default());
+        while !ready.rows.is_empty() {
+            let following = blocks.next().unwrap_or_default();
+            let (_, handed) = rayon::join(
+                || next.fill(dataset, following),
+                || self.hand_over(&mut ready, image_len, &mut each),
+            );
+            handed?;
+            std::mem::swap(&mut ready, &mut next);
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &mut self,
+        block: &mut Block,
+        image_len: usize,
+        each: &mut impl FnMut(Scanned) -> Result<()>,
+    ) -> Result<()> {
+        for (Row { sample, read }, pixels) in block.rows.drain(..).zip(block.pixels.chunks(image_len)) {
+            let sample = sample as usize;
+            match read {
+                Ok((hash, moments)) => each(Scanned { sample, pixels, hash, moments: &moments })?,
+                Err(error) => {
+                    self.skipped += 1;
+                    self.watch.bad(error)?;
+                }
+            }
+            self.done += 1;
+        }
+        self.watch.done(self.done, self.all)
+    }
 }
 
 /// Some pictures in a row.
@@ -65,21 +114,6 @@ impl Block {
                 .map(|()| (xxh3_64(picture), Moments::of(picture, channels))),
         };
         pictures.zip(samples).map(read).collect_into_vec(&mut self.rows);
-    }
-
-    fn hand_over(
-        &mut self,
-        each: &mut impl FnMut(Result<Scanned>) -> Result<()>,
-        image_len: usize,
-    ) -> Result<()> {
-        for (Row { sample, read }, pixels) in self.rows.drain(..).zip(self.pixels.chunks(image_len)) {
-            let sample = sample as usize;
-            match read {
-                Ok((hash, moments)) => each(Ok(Scanned { sample, pixels, hash, moments: &moments }))?,
-                Err(error) => each(Err(error))?,
-            }
-        }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! (`verbs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the CPU
 //! path.
 
+mod dataset;
 mod errors;
 mod evaluation;
 mod runs;

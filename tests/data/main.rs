@@ -15,6 +15,7 @@ mod pictures;
 mod shipped;
 mod split;
 mod stored;
+mod survey;
 mod synthetic;
 mod tensors;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use striate::Error;
 use striate::data::{
-    Dataset, Images, Kind, Labels, PackSummary, Request, Splits, Statistics, Store, Stored, open, pack,
+    Dataset, Images, Kind, Labels, PackSummary, Request, Splits, Statistics, Store, Stored, Watch, open, pack,
 };
 
 const SHAPE: [usize; 3] = [3, 5, 7];
@@ -32,12 +32,35 @@ fn splits(train: usize, val: usize) -> Splits {
     Splits { train, val }
 }
 
-fn no_bad(error: Error) -> striate::Result<()> {
-    Err(error)
+/// What was bad and what was done; the first bad picture ends the pass if it is to.
+#[derive(Default)]
+struct Seen {
+    bad: Vec<String>,
+    done: Vec<(usize, usize)>,
+    strict: bool,
+}
+
+impl Watch for Seen {
+    fn bad(&mut self, error: Error) -> striate::Result<()> {
+        if self.strict {
+            return Err(error);
+        }
+        self.bad.push(error.to_string());
+        Ok(())
+    }
+
+    fn done(&mut self, count: usize, all: usize) -> striate::Result<()> {
+        self.done.push((count, all));
+        Ok(())
+    }
+}
+
+fn strict() -> Seen {
+    Seen { strict: true, ..Seen::default() }
 }
 
 fn write(splits: &Splits, path: &Path, workers: usize) -> PackSummary {
-    pack(splits, path, workers, &mut no_bad).unwrap()
+    pack(splits, path, workers, &mut strict()).unwrap()
 }
 
 fn reopen(path: &Path) -> striate::Result<Splits> {
@@ -122,7 +145,7 @@ fn the_file_is_a_safetensors_file_with_statistics() {
     let red = pixels.clone().sum::<f64>() / pixels.count() as f64;
     assert!((mean[0] - red).abs() < 1e-12);
     assert_eq!((numbers("mean"), numbers("std")), (serde_json::json!(mean), serde_json::json!(std)));
-    assert_eq!(numbers("pca_values"), serde_json::json!(pca.unwrap().values));
+    assert_eq!(numbers("pca_eigenvalues"), serde_json::json!(pca.unwrap().values));
 }
 
 #[test]
@@ -214,26 +237,23 @@ fn stored(indices: Vec<u32>) -> Splits {
 fn bad_pictures_are_named_once_and_left_out_or_end_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("halves");
-    let mut named = Vec::new();
-    let mut skip = |error: Error| {
-        named.push(error.to_string());
-        Ok(())
-    };
-    let summary = pack(&stored((0..20).collect()), &path, 2, &mut skip).unwrap();
+    let mut seen = Seen::default();
+    let summary = pack(&stored((0..20).collect()), &path, 2, &mut seen).unwrap();
     assert_eq!((summary.counts, summary.skipped), ([10, 0], 10));
-    assert_eq!(sorted(named), sorted((0..10).map(|i| format!("{}.png: damaged", 2 * i + 1)).collect()));
+    assert_eq!(sorted(seen.bad), sorted((0..10).map(|i| format!("{}.png: damaged", 2 * i + 1)).collect()));
+    assert_eq!(seen.done.last(), Some(&(20, 20)));
     let read = content(&reopen(&path).unwrap().train).unwrap();
     assert_eq!(read.len(), 10);
     assert!(read.iter().all(|(pixels, class)| pixels[0] % 2 == 0 && *class == u32::from(pixels[0]) % 3));
 
     let before = std::fs::read(&path).unwrap();
     assert!(
-        pack(&stored(vec![0, 1, 2]), &path, 0, &mut no_bad)
+        pack(&stored(vec![0, 1, 2]), &path, 0, &mut strict())
             .unwrap_err()
             .to_string()
             .contains("1.png: damaged")
     );
-    let error = pack(&stored(vec![1, 3]), &path, 0, &mut |_| Ok(())).unwrap_err();
+    let error = pack(&stored(vec![1, 3]), &path, 0, &mut Seen::default()).unwrap_err();
     assert!(error.to_string().contains("expected a training picture to pack, found none"), "{error}");
     assert!(before == std::fs::read(&path).unwrap(), "what was there stays");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
@@ -245,7 +265,7 @@ fn what_has_no_pixels_or_no_classes_is_refused() {
     let path = folder.path().join("set");
     let refuse = |train: Dataset, expected: &str| {
         let train = Arc::new(train);
-        let error = pack(&Splits { val: Arc::clone(&train), train }, &path, 0, &mut no_bad).unwrap_err();
+        let error = pack(&Splits { val: Arc::clone(&train), train }, &path, 0, &mut strict()).unwrap_err();
         assert!(error.exit_code() == 4 && error.to_string().contains(expected), "{error}");
     };
     refuse(Dataset { images: Images::F32(vec![0.0; 210]), ..dataset(2, 0, SHAPE) }, "found f32 images");

@@ -11,8 +11,8 @@
 //! | `train.labels`, `val.labels` | I32 `[n]` | classes |
 //!
 //! The metadata begins with `format = "striate-packed"`, by which such a file is known, and has `version`, `name`,
-//! `classes` (a JSON list of names), and of the training pixels (0..1) `mean`, `std`, `pca_values`, `pca_vectors`
-//! ([`Statistics`]), JSON too.
+//! `classes` (a JSON list of names), and of the training pixels (0..1) `mean`, `std`, `pca_eigenvalues`,
+//! `pca_eigenvectors` ([`Statistics`]), JSON too.
 
 mod reader;
 mod writer;
@@ -94,9 +94,9 @@ struct Metadata<'a> {
     mean: String,
     std: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pca_values: Option<String>,
+    pca_eigenvalues: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pca_vectors: Option<String>,
+    pca_eigenvectors: Option<String>,
 }
 
 /// The text of the header.
@@ -114,8 +114,8 @@ fn header(
         classes: serde_json::to_string(classes)?,
         mean: serde_json::to_string(&statistics.mean)?,
         std: serde_json::to_string(&statistics.std)?,
-        pca_values: pca.map(|pca| serde_json::to_string(&pca.values)).transpose()?,
-        pca_vectors: pca.map(|pca| serde_json::to_string(&pca.vectors)).transpose()?,
+        pca_eigenvalues: pca.map(|pca| serde_json::to_string(&pca.values)).transpose()?,
+        pca_eigenvectors: pca.map(|pca| serde_json::to_string(&pca.vectors)).transpose()?,
     };
     let tensors = layout.tensors().unwrap_or_default().into_iter().collect();
     serde_json::to_vec(&Header { __metadata__: metadata, tensors })

@@ -4,7 +4,7 @@
 use super::{FORMAT, LENGTH, Layout, PARTS, VERSION};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
 use crate::data::source::{Found, Part};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::view::MAX_SIDE;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::fs::File;
@@ -140,7 +140,8 @@ fn describe(header: &Metadata) -> Result<(String, Vec<String>), String> {
     }
     let classes: Vec<String> = serde_json::from_str(text("classes")?)
         .map_err(|error| format!("metadata classes: expected a list of names: {error}"))?;
-    Ok((text("name")?.clone(), classes))
+    // It is printed, and a file may hold anything.
+    Ok((printable(text("name")?).into_owned(), classes))
 }
 
 /// The layout that the images' shapes ask for, if the header describes just that.

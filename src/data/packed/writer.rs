@@ -3,7 +3,7 @@
 use super::{LENGTH, Layout, header};
 use crate::atomic::NewFile;
 use crate::data::dataset::{Dataset, Labels};
-use crate::data::scan::{Scanned, scan, with_threads};
+use crate::data::scan::{Pass, Watch, with_threads};
 use crate::data::source::Splits;
 use crate::data::statistics::{Moments, Pca, Statistics};
 use crate::error::{Error, Result};
@@ -35,19 +35,14 @@ pub struct Summary {
 }
 
 /// Writes the pixels and classes of `splits` to the file `path` in one step (see `atomic`), with `workers` threads
-/// (0: those of the program), whose number does not change a byte. Each picture that cannot be read is given to `bad`
-/// with the reason: its error ends the packing, else the picture is left out.
+/// (0: those of the program), whose number does not change a byte. `watch` decides about pictures
+/// that cannot be read.
 ///
 /// Memory does not depend on the number of pictures, apart from 16 bytes for each.
 ///
 /// Errors: images that are not pixels of 1 or 3 channels, labels that are values, no picture that can be read, and
 /// what the operating system says about `path`.
-pub fn pack(
-    splits: &Splits,
-    path: &Path,
-    workers: usize,
-    bad: &mut (dyn FnMut(Error) -> Result<()> + Send),
-) -> Result<Summary> {
+pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch) -> Result<Summary> {
     let parts = parts(splits)?;
     let train = &splits.train;
     let draft =
@@ -67,7 +62,8 @@ pub fn pack(
     let start = (LENGTH + header_len) as u64;
     file.seek(SeekFrom::Start(start)).map_err(io)?;
 
-    let (mut moments, mut skipped) = (Moments::default(), 0);
+    let mut moments = Moments::default();
+    let mut pass = Pass::new(watch, parts.iter().map(|part| part.len()).sum());
     let mut tables = Vec::new();
     for (number, dataset) in parts.iter().enumerate() {
         let samples = match number {
@@ -76,21 +72,16 @@ pub fn pack(
         };
         let Labels::Classes(classes) = &dataset.labels else { continue };
         let (mut hashes, mut labels) = (Vec::new(), Vec::new());
-        let write = |read: Result<Scanned>| match read {
-            Ok(picture) => {
+        with_threads(workers, || {
+            pass.scan(dataset, &samples, |picture| {
                 hashes.push(picture.hash);
                 labels.push(classes[picture.sample]);
                 if number == 0 {
                     moments.add(picture.moments);
                 }
                 file.write_all(picture.pixels).map_err(io)
-            }
-            Err(error) => {
-                skipped += 1;
-                bad(error)
-            }
-        };
-        with_threads(workers, || scan(dataset, &samples, write))?;
+            })
+        })?;
         tables.push((hashes, labels));
     }
     let count = |part: usize| tables.get(part).map_or(0, |(hashes, _)| hashes.len());
@@ -132,7 +123,7 @@ pub fn pack(
     };
     let bytes = finish().map_err(io)?;
     file.commit()?;
-    Ok(Summary { counts: layout.counts, skipped, bytes, statistics })
+    Ok(Summary { counts: layout.counts, skipped: pass.skipped, bytes, statistics })
 }
 
 /// The training part, and the validation part if it is another.

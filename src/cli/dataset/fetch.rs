@@ -1,0 +1,326 @@
+//! `striate dataset fetch`: a data set from its public address, through the system's `curl` (a client of our own for
+//! https would be the larger part of the program). Nothing is used before its SHA-256 is the known one. A download that was
+//! cut off goes on where it stopped.
+
+use super::sources::{Download, Member, SOURCES, Source};
+use crate::atomic::{self, NewFile};
+use crate::cli::Context;
+use crate::cli::output::{Output, bytes};
+use crate::cli::source::quoted;
+use crate::data;
+use crate::error::{Error, Result, printable_path};
+use clap::Args;
+use flate2::read::GzDecoder;
+use indicatif::ProgressBar;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  striate dataset fetch cifar10\n  striate dataset fetch mnist --dir data\n\n\
+                  Needs the program curl. Proxies are taken from the environment (https_proxy)."
+)]
+pub(super) struct FetchArgs {
+    /// mnist, fashion-mnist, cifar10 or cifar100
+    #[arg(value_name = "NAME", value_parser = SOURCES.map(|source| source.name))]
+    name: String,
+    /// Folder in which the folder NAME is made [default: the one where built-in sets are looked for]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Another address of the folder that has the files (https, http or file)
+    #[arg(long, value_name = "URL")]
+    from: Option<String>,
+}
+
+/// Most bytes that an archive may unpack to.
+const MOST_UNPACKED: u64 = 1 << 30;
+
+/// Bytes read at a time.
+const CHUNK: usize = 1 << 16;
+
+pub(super) fn run(args: &FetchArgs, context: &Context) -> Result<u8> {
+    let source = SOURCES
+        .iter()
+        .find(|source| source.name == args.name)
+        .ok_or_else(|| Error::Usage(format!("dataset fetch: no address of {} is known", args.name)))?;
+    let parent = args.dir.clone().or_else(data::user_data).unwrap_or_else(|| PathBuf::from("data"));
+    let folder = parent.join(source.name);
+    context.out.note(&format!("{}: {}", source.name, source.about));
+    fetch(source, &folder, args.from.as_deref(), &context.out)?;
+    let path = folder.to_string_lossy();
+    if context.out.is_json() {
+        context.out.json(&json!({"event": "dataset-fetch", "name": source.name, "path": path}))?;
+        return Ok(0);
+    }
+    // A set in the usual place is known by its name.
+    let name = if args.dir.is_none() { source.name.into() } else { quoted(&path) };
+    context.out.line(&format!("{} is in {}", source.name, printable_path(&folder)))?;
+    context.out.line(&format!("next: striate dataset info {name}"))?;
+    Ok(0)
+}
+
+/// Makes `folder` hold `source`. What is there already and right is kept.
+fn fetch(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+    let unpacked = !source.members.is_empty() && source.members.iter().all(|m| folder.join(m.name).is_file());
+    for file in source.files.iter().filter(|_| !unpacked) {
+        let path = folder.join(file.name);
+        if !(path.is_file() && is_right(&path, file)?) {
+            download(file, &path, source.places, from, out)?;
+        }
+        if !source.members.is_empty() {
+            unpack(&path, folder, source.members)?;
+            fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
+        }
+    }
+    let names = folder.join("classes.txt");
+    if !source.classes.is_empty() && !names.exists() {
+        atomic::write(&names, |out| source.classes.iter().try_for_each(|name| writeln!(out, "{name}")))?;
+    }
+    Ok(())
+}
+
+/// Downloads `file` from the first of `places` that has it, or only from `from`, to `path`.
+fn download(file: &Download, path: &Path, places: &[&str], from: Option<&str>, out: &Output) -> Result<()> {
+    let part = path.with_file_name(format!("{}.part", file.name));
+    let places: Vec<&str> = from.map_or_else(|| places.to_vec(), |from| vec![from]);
+    let protocols = if from.is_some() { "=https,http,file" } else { "=https" };
+    let mut first_error = None;
+    for place in places {
+        let address = format!("{}/{}", place.trim_end_matches('/'), file.name);
+        out.note(&format!("{address} ({})", bytes(file.bytes)));
+        let result = transfer(&address, protocols, &part, file, out).and_then(|()| {
+            if is_right(&part, file)? {
+                return fs::rename(&part, path).map_err(|error| Error::io(path, error));
+            }
+            let found = format!("{}, {} bytes", sha256(&part)?, length(&part));
+            // To go on from wrong bytes cannot lead to the right ones.
+            fs::remove_file(&part).map_err(|error| Error::io(&part, error))?;
+            let expected = format!("SHA-256 {}, {} bytes", file.sha256, file.bytes);
+            Err(Error::data(&address, format!("expected {expected}, found {found}")))
+        });
+        match result {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| Error::Internal(format!("no address of {}", file.name))))
+}
+
+/// Has curl bring what `part` lacks of `address`, never more than the file's length.
+fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &Output) -> Result<()> {
+    let failed = |message: String| Error::io(address, io::Error::other(message));
+    let io = |error| Error::io(part, error);
+    let mut have = length(part);
+    if have > file.bytes {
+        fs::remove_file(part).map_err(io)?;
+        have = 0;
+    }
+    if have == file.bytes {
+        return Ok(());
+    }
+    let mut child = Command::new("curl")
+        // First, so that no configuration of the user's changes what comes out.
+        .args(["--disable", "--fail", "--silent", "--show-error", "--location", "--max-redirs", "5"])
+        .args(["--proto", protocols, "--proto-redir", protocols])
+        .args(["--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60"])
+        .args(["--continue-at", &have.to_string(), "--url", address])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("the program curl cannot be started ({error}); install it")))?;
+    let bar = out.is_interactive().then(|| ProgressBar::new(file.bytes));
+    let mut written = || -> io::Result<()> {
+        let mut target = OpenOptions::new().append(true).create(true).open(part)?;
+        let mut stream = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.take(file.bytes - have + 1);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match stream.read(&mut chunk)? {
+                0 => return target.sync_all(),
+                count => target.write_all(&chunk[..count])?,
+            }
+            if let Some(bar) = &bar {
+                bar.set_position(length(part));
+            }
+        }
+    };
+    let written = written();
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    // Its pipe is closed by now: it has ended, or is about to.
+    let ended = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
+    written.map_err(io)?;
+    if ended.status.success() || length(part) > file.bytes {
+        return Ok(());
+    }
+    if have > 0 && length(part) == have {
+        // Not every server can go on in the middle; the next try starts anew.
+        fs::remove_file(part).map_err(io)?;
+    }
+    let message = String::from_utf8_lossy(&ended.stderr);
+    Err(failed(match message.lines().next() {
+        Some(line) => line.to_string(),
+        None => format!("curl: {}", ended.status),
+    }))
+}
+
+/// The length of a file; 0 if there is none.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+fn is_right(path: &Path, file: &Download) -> Result<bool> {
+    Ok(length(path) == file.bytes && sha256(path)? == file.sha256)
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let io = |error| Error::io(path, error);
+    let (mut file, mut hash, mut chunk) = (File::open(path).map_err(io)?, Sha256::new(), vec![0; CHUNK]);
+    loop {
+        match file.read(&mut chunk).map_err(io)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            count => hash.update(&chunk[..count]),
+        }
+    }
+}
+
+/// Writes the `members` of the archive to `folder`: files of those names, one folder deep, no longer than they should
+/// be. Everything else in it is passed over.
+fn unpack(archive: &Path, folder: &Path, members: &[Member]) -> Result<()> {
+    let damaged = |error: io::Error| Error::data(archive, format!("the archive: {error}"));
+    let file = File::open(archive).map_err(|error| Error::io(archive, error))?;
+    let mut tar = tar::Archive::new(GzDecoder::new(file).take(MOST_UNPACKED));
+    let mut missing: Vec<&Member> = members.iter().collect();
+    for entry in tar.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let path = entry.path().map_err(damaged)?.into_owned();
+        let named = |member: &&Member| path.components().count() == 2 && path.ends_with(member.name);
+        let Some(place) = missing.iter().position(|member| named(member)) else { continue };
+        let member = missing.swap_remove(place);
+        if !entry.header().entry_type().is_file() || entry.size() > member.most {
+            return Err(Error::data(
+                archive,
+                format!("{}: expected a file of at most {} bytes, found another", member.name, member.most),
+            ));
+        }
+        let target = folder.join(member.name);
+        let mut new = NewFile::create(&target)?;
+        io::copy(&mut entry, &mut new).map_err(damaged)?;
+        new.commit()?;
+    }
+    match missing.first() {
+        None => Ok(()),
+        Some(member) => Err(Error::data(archive, format!("expected {} in it, found none", member.name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive with the members `a` and `b`, and two that are to be passed over.
+    fn archive() -> Vec<u8> {
+        let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut tar = tar::Builder::new(encoder);
+        for (name, content) in
+            [("set/a", "first"), ("set/c", "unknown"), ("set/deep/a", "too deep"), ("set/b", "second")]
+        {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, content.as_bytes()).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    fn source(content: &[u8], members: &'static [Member]) -> Source {
+        let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = Download { name: "set.tar.gz", bytes: content.len() as u64, sha256: sha256.leak() };
+        let files = Box::leak(Box::new([file]));
+        Source {
+            name: "set",
+            about: "",
+            places: &["https://nowhere.invalid"],
+            files,
+            members,
+            classes: &["x", "y"],
+        }
+    }
+
+    const MEMBERS: &[Member] = &[Member { name: "a", most: 5 }, Member { name: "b", most: 100 }];
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_comes_is_checked_unpacked_and_not_fetched_again() {
+        let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let out = Output::new(false, true);
+        let content = archive();
+        fs::write(place.path().join("set.tar.gz"), &content).unwrap();
+        let from = format!("file://{}", place.path().display());
+        let folder = home.path().join("set");
+        let known = source(&content, MEMBERS);
+        // A download that was cut off: its beginning is there.
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("set.tar.gz.part"), &content[..20]).unwrap();
+        fetch(&known, &folder, Some(&from), &out).unwrap();
+        assert_eq!(names(&folder), ["a", "b", "classes.txt"]);
+        assert_eq!(fs::read_to_string(folder.join("b")).unwrap(), "second");
+        assert_eq!(fs::read_to_string(folder.join("classes.txt")).unwrap(), "x\ny\n");
+        fs::remove_file(place.path().join("set.tar.gz")).unwrap();
+        fetch(&known, &folder, Some("file:///no/such/place"), &out).unwrap();
+
+        let plain = source(&content, &[]);
+        let error =
+            fetch(&plain, &home.path().join("none"), Some("file:///no/such/place"), &out).unwrap_err();
+        assert!(error.exit_code() == 1 && error.to_string().contains("curl"), "{error}");
+    }
+
+    #[test]
+    fn other_bytes_are_refused_and_removed() {
+        let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let out = Output::new(false, true);
+        let from = format!("file://{}", place.path().display());
+        let content = archive();
+        let known = source(&content, MEMBERS);
+        let mut flipped = content.clone();
+        flipped[30] ^= 1;
+        for wrong in [flipped, content[..50].to_vec(), [&content[..], &[0; 100_000]].concat()] {
+            fs::write(place.path().join("set.tar.gz"), &wrong).unwrap();
+            let error = fetch(&known, home.path(), Some(&from), &out).unwrap_err();
+            assert!(error.exit_code() == 4 && error.to_string().contains("expected SHA-256"), "{error}");
+            assert!(names(home.path()).is_empty(), "{:?}", names(home.path()));
+        }
+    }
+
+    #[test]
+    fn an_archive_without_or_with_too_long_members_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("set.tar.gz");
+        fs::write(&path, archive()).unwrap();
+        let refuse = |members: &[Member], expected: &str| {
+            let error = unpack(&path, home.path(), members).unwrap_err();
+            assert!(error.exit_code() == 4 && error.to_string().contains(expected), "{error}");
+        };
+        refuse(&[Member { name: "d", most: 5 }], "expected d in it, found none");
+        refuse(&[Member { name: "a", most: 4 }], "a: expected a file of at most 4 bytes");
+        fs::write(&path, &archive()[..60]).unwrap();
+        refuse(MEMBERS, "set.tar.gz: ");
+        assert!(!home.path().join("b").exists());
+    }
+}

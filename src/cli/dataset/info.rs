@@ -1,0 +1,115 @@
+//! `striate dataset info`: what a data set holds, without looking at its pixels.
+
+use super::DataArgs;
+use crate::cli::Context;
+use crate::cli::output::bytes;
+use crate::data::{self, Dataset, Images, Labels};
+use crate::error::{Error, Result, printable_path};
+use clap::Args;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  striate dataset info\n  striate dataset info photos --json")]
+pub(super) struct InfoArgs {
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
+    let request = args.data.request();
+    let place = data::find(request.path.as_deref(), request.kind)?;
+    let splits = data::open(&request)?;
+    let train = &splits.train;
+    let val = (!Arc::ptr_eq(train, &splits.val)).then_some(splits.val.as_ref());
+    let counts: Vec<[usize; 2]> = {
+        let (train, val) = (class_counts(train), val.map(class_counts).unwrap_or_default());
+        (0..splits.train.classes).map(|class| [train[class], val.get(class).copied().unwrap_or(0)]).collect()
+    };
+    let held = val.map_or(0, Dataset::len);
+    let size = size_of(&place.path)?;
+    let values = match &train.images {
+        Images::F32(_) => "numbers",
+        Images::U8(_) => "pixels",
+        Images::Stored(_) => "pixels, read when they are needed",
+    };
+    if context.out.is_json() {
+        let classes: Vec<_> = counts
+            .iter()
+            .zip(&train.class_names)
+            .map(|([train, val], name)| json!({"name": name, "train": train, "val": val}))
+            .collect();
+        context.out.json(&json!({
+            "event": "dataset-info",
+            "name": train.name,
+            "kind": place.kind.to_string(),
+            "path": place.path.to_string_lossy(),
+            "bytes": size,
+            "shape": train.shape,
+            "pixels": train.has_pixels(),
+            "train": train.len(),
+            "val": held,
+            "classes": classes,
+        }))?;
+        return Ok(0);
+    }
+    let [c, h, w] = train.shape;
+    let on_disk = size.map_or(String::new(), |size| format!(", {}", bytes(size)));
+    context.out.line(&format!("{}: {}, {}{on_disk}", train.name, place.kind, printable_path(&place.path)))?;
+    context.out.line(&format!("samples of {c}x{h}x{w} {values}"))?;
+    context.out.line(&format!("{} for training, {held} for validation", train.len()))?;
+    if let Labels::Values { width, .. } = &train.labels {
+        return context.out.line(&format!("labels of {width} values")).map(|()| 0);
+    }
+    print_classes(context, &train.class_names, &counts)?;
+    Ok(0)
+}
+
+/// A table of classes with their training and validation samples.
+pub(super) fn print_classes(context: &Context, names: &[String], counts: &[[usize; 2]]) -> Result<()> {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(5, 40);
+    context.out.line(&format!("{:<width$} {:>9} {:>9}", "class", "train", "val"))?;
+    for (name, [train, val]) in names.iter().zip(counts) {
+        let name: String = name.chars().take(width).collect();
+        context.out.line(&format!("{name:<width$} {train:>9} {val:>9}"))?;
+    }
+    Ok(())
+}
+
+fn class_counts(dataset: &Dataset) -> Vec<usize> {
+    let mut counts = vec![0; dataset.classes];
+    if let Labels::Classes(labels) = &dataset.labels {
+        for &label in labels {
+            if let Some(count) = counts.get_mut(label as usize) {
+                *count += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Bytes of a file, or of all files below a folder (links are not followed); none for data without a place.
+fn size_of(path: &Path) -> Result<Option<u64>> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    // The place itself may be a link.
+    let metadata = path.metadata().map_err(|error| Error::io(path, error))?;
+    if !metadata.is_dir() {
+        return Ok(Some(metadata.len()));
+    }
+    let (mut total, mut folders) = (0, vec![path.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|error| Error::io(&folder, error))? {
+            let entry = entry.map_err(|error| Error::io(&folder, error))?;
+            let metadata = entry.metadata().map_err(|error| Error::io(entry.path(), error))?;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else if metadata.is_file() {
+                total += metadata.len();
+            }
+        }
+    }
+    Ok(Some(total))
+}

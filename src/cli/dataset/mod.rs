@@ -1,0 +1,114 @@
+//! `striate dataset`: what a data set holds (`info`), what its pixels are like (`stats`), one file of it (`pack`), and
+//! sets with a public address (`fetch`).
+
+mod fetch;
+mod info;
+mod pack;
+mod sources;
+mod stats;
+mod watch;
+
+use super::Context;
+use crate::data::{Kind, Request};
+use crate::error::Result;
+use crate::view::MAX_SIDE;
+use clap::{Args, Subcommand};
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  striate dataset info fashion-mnist\n  striate dataset stats photos\n  \
+                  striate dataset pack photos -o photos.safetensors --size 256\n  striate dataset fetch cifar10")]
+pub(crate) struct DatasetArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Format, sizes and classes
+    Info(info::InfoArgs),
+    /// Mean, deviation and principal colours of the pixels; pictures that are there twice or cannot be read
+    Stats(stats::StatsArgs),
+    /// Write a data set of pictures to one file
+    Pack(pack::PackArgs),
+    /// Download a data set with a public address
+    Fetch(fetch::FetchArgs),
+}
+
+pub(super) fn run(args: &DatasetArgs, context: &Context) -> Result<u8> {
+    match &args.what {
+        What::Info(args) => info::run(args, context),
+        What::Stats(args) => stats::run(args, context),
+        What::Pack(args) => pack::run(args, context),
+        What::Fetch(args) => fetch::run(args, context),
+    }
+}
+
+/// Which data set.
+#[derive(Args, Debug)]
+struct DataArgs {
+    /// A folder, a file, or the name of a built-in set [default: the set that ships]
+    #[arg(value_name = "NAME|DIR|FILE")]
+    data: Option<String>,
+    /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
+    #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
+    dataset: Kind,
+    /// Keep this share of the training samples for validation, where there is no validation set
+    #[arg(long, value_name = "SHARE")]
+    val_split: Option<f32>,
+    /// Seed of the choice that --val-split makes
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Side of the squares that picture files are brought to: the shorter side is resized, the middle cut out
+    #[arg(long, default_value_t = 256, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
+    size: u32,
+    /// Channels that picture files are brought to: 3 (RGB) or 1 (grey)
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = channels)]
+    channels: u32,
+}
+
+/// How all pictures of a data set are read.
+#[derive(Args, Debug)]
+struct PassArgs {
+    /// What becomes of pictures that cannot be read: skip or fail
+    #[arg(long, default_value = "skip", value_name = "POLICY")]
+    on_bad_file: OnBadFile,
+    /// Threads that read pictures [default: all]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+enum OnBadFile {
+    Skip,
+    Fail,
+}
+
+fn channels(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("expected 1 or 3".into()),
+    }
+}
+
+impl DataArgs {
+    /// The data for its own sake: no model, and nothing held back unless it is asked for.
+    fn request(&self) -> Request {
+        Request {
+            path: self.data.clone(),
+            kind: self.dataset,
+            val_split: Some(self.val_split.unwrap_or(0.0)),
+            limit_train: None,
+            limit_val: None,
+            seed: self.seed,
+            picture: [self.channels, self.size, self.size].map(|n| n as usize),
+            wanted: None,
+        }
+    }
+}
+
+impl PassArgs {
+    fn workers(&self) -> usize {
+        self.workers.map_or(0, usize::from)
+    }
+}

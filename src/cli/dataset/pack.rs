@@ -1,0 +1,66 @@
+//! `striate dataset pack`: a data set of pictures as one file.
+
+use super::watch::Pass;
+use super::{DataArgs, PassArgs};
+use crate::cli::Context;
+use crate::cli::output::bytes;
+use crate::cli::source::quoted;
+use crate::data::{self, pack};
+use crate::error::{Error, Result, printable_path};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  striate dataset pack photos -o photos.safetensors --size 256\n  \
+                  striate train -m alexnet --data-path photos.safetensors\n\n\
+                  The file is a safetensors file with train.images, train.labels and their hashes (val.* likewise).")]
+pub(super) struct PackArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// The file to write; one of that name is replaced when the new one is complete
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    pass: PassArgs,
+}
+
+pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
+    let splits = data::open(&args.data.request())?;
+    if args.output.is_dir() {
+        return Err(Error::io(&args.output, std::io::ErrorKind::IsADirectory.into()));
+    }
+    let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
+    let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
+    let summary = match pass.end(packed) {
+        Ok(summary) => summary,
+        Err(ended) => return ended,
+    };
+    let [train, val] = summary.counts;
+    if context.out.is_json() {
+        context.out.json(&json!({
+            "event": "dataset-pack",
+            "output": args.output.to_string_lossy(),
+            "name": splits.train.name,
+            "shape": splits.train.shape,
+            "train": train,
+            "val": val,
+            "skipped": summary.skipped,
+            "bytes": summary.bytes,
+            "mean": summary.statistics.mean,
+            "std": summary.statistics.std,
+        }))?;
+        return Ok(0);
+    }
+    let [c, h, w] = splits.train.shape;
+    context.out.line(&format!(
+        "{}: {train} training and {val} validation pictures of {c}x{h}x{w}, {} left out, {}",
+        printable_path(&args.output),
+        summary.skipped,
+        bytes(summary.bytes)
+    ))?;
+    context
+        .out
+        .line(&format!("next: striate train --data-path {}", quoted(&args.output.to_string_lossy())))?;
+    Ok(0)
+}

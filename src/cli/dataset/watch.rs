@@ -1,0 +1,85 @@
+//! What a pass over all pictures looks like: a bar on a terminal, a warning for each picture that cannot be read, and
+//! an end at the first Ctrl-C.
+
+use super::OnBadFile;
+use crate::cli::output::Output;
+use crate::cli::stop::{self, INTERRUPTED};
+use crate::data::Watch;
+use crate::error::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Pictures that are named one by one; of the others only the number is told.
+const NAMED: usize = 20;
+
+pub(super) struct Pass {
+    out: Output,
+    policy: OnBadFile,
+    stop: Arc<AtomicBool>,
+    bar: Option<ProgressBar>,
+    /// The errors of the first bad pictures.
+    pub bad: Vec<String>,
+    skipped: usize,
+}
+
+impl Pass {
+    pub fn new(out: Output, policy: OnBadFile) -> Result<Pass> {
+        let bar = out.is_interactive().then(|| {
+            let bar = ProgressBar::new(0);
+            let style =
+                ProgressStyle::with_template("{pos}/{len} pictures [{bar:24}] {percent:>3} %, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar
+        });
+        Ok(Pass { out, policy, stop: stop::on_signal()?, bar, bad: Vec::new(), skipped: 0 })
+    }
+
+    /// What came of the pass: its result, or the exit code of one that a signal ended.
+    pub fn end<T>(&mut self, result: Result<T>) -> Result<T, Result<u8>> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.skipped > NAMED {
+            self.out.note(&format!("warning: left out: {} more that cannot be read", self.skipped - NAMED));
+        }
+        match result {
+            Err(_) if self.stop.load(Ordering::Relaxed) => {
+                self.out.note("interrupted, nothing was written");
+                Err(Ok(INTERRUPTED))
+            }
+            result => result.map_err(Err),
+        }
+    }
+}
+
+impl Watch for Pass {
+    fn bad(&mut self, error: Error) -> Result<()> {
+        if self.policy == OnBadFile::Fail {
+            return Err(error);
+        }
+        self.skipped += 1;
+        if self.bad.len() < NAMED {
+            let text = error.to_string();
+            let line = format!("warning: left out: {text}");
+            match &self.bar {
+                Some(bar) => bar.suspend(|| self.out.note(&line)),
+                None => self.out.note(&line),
+            }
+            self.bad.push(text);
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, count: usize, all: usize) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::io("pictures", io::ErrorKind::Interrupted.into()));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(all as u64);
+            bar.set_position(count as u64);
+        }
+        Ok(())
+    }
+}

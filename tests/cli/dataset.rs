@@ -1,0 +1,136 @@
+//! `striate dataset`: a set is looked at, packed, and trained on from one file.
+
+use super::{code, json_lines, stderr, striate, succeed};
+use safetensors::tensor::{Dtype, TensorView};
+use std::path::Path;
+
+/// Twelve pictures of 3 x 8 x 8 in four classes; the last is the first again, with another class.
+fn write_tensors(folder: &Path) {
+    let mut pixels: Vec<u8> = (0..11 * 192u32).map(|i| (i * i / 7 + i) as u8).collect();
+    pixels.extend_from_within(..192);
+    let labels: Vec<u8> = (0..12).map(|i| i % 4).collect();
+    let views = [
+        ("images", TensorView::new(Dtype::U8, vec![12, 3, 8, 8], &pixels).unwrap()),
+        ("labels", TensorView::new(Dtype::U8, vec![12], &labels).unwrap()),
+    ];
+    std::fs::write(folder.join("set.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn info_counts_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let info = &json_lines(&succeed(folder.path(), &["dataset", "info", "fashion-mnist", "--json"]))[0];
+    assert_eq!(
+        (&info["kind"], &info["train"], &info["val"]),
+        (&"idx".into(), &60_000.into(), &10_000.into())
+    );
+    assert_eq!(info["classes"][9], serde_json::json!({"name": "Ankle boot", "train": 6000, "val": 1000}));
+    assert!(info["bytes"].as_u64().unwrap() > 30_000_000);
+    let text = succeed(folder.path(), &["dataset", "info"]);
+    assert!(text.contains("60000 for training, 10000 for validation"), "{text}");
+    assert!(text.contains("Trouser"), "{text}");
+}
+
+#[test]
+fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    write_tensors(folder.path());
+    let pack = |output: &str, threads: &str| {
+        let arguments =
+            ["dataset", "pack", "set.safetensors", "-o", output, "-j", threads, "--val-split", "0.25"];
+        succeed(folder.path(), &arguments)
+    };
+    let text = pack("a.packed", "1");
+    assert!(text.contains("9 training and 3 validation pictures of 3x8x8, 0 left out"), "{text}");
+    assert!(text.contains("next: striate train --data-path a.packed"), "{text}");
+    pack("b.packed", "4");
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("a.packed"), read("b.packed"));
+
+    let info = &json_lines(&succeed(folder.path(), &["dataset", "info", "a.packed", "--json"]))[0];
+    assert_eq!((&info["kind"], &info["train"], &info["val"]), (&"packed".into(), &9.into(), &3.into()));
+    assert_eq!(info["bytes"].as_u64().unwrap(), read("a.packed").len() as u64);
+
+    let stats =
+        |data: &str| json_lines(&succeed(folder.path(), &["dataset", "stats", data, "--json"]))[0].clone();
+    let whole = stats("set.safetensors");
+    assert_eq!((&whole["train"], &whole["val"], &whole["unreadable"]), (&12.into(), &0.into(), &0.into()));
+    let repeated = serde_json::json!({
+        "count": 1, "of_another_class": 1, "first": [["training picture 11", "training picture 0"]],
+    });
+    assert_eq!(whole["repeated_in_train"], repeated);
+    assert_eq!(whole["pca_eigenvectors"].as_array().unwrap().len(), 3);
+    let copies = |part: &str| stats("a.packed")[part]["count"].as_u64().unwrap();
+    assert_eq!(copies("repeated_in_train") + copies("val_in_train"), 1, "wherever the two have gone");
+}
+
+/// The lines for a model file are a table that a model file may have.
+#[test]
+fn stats_are_ready_to_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    write_tensors(folder.path());
+    let text = succeed(folder.path(), &["dataset", "stats", "set.safetensors"]);
+    let table: String =
+        text.lines().take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect();
+    let table = toml::from_str::<toml::Table>(&table).unwrap();
+    assert_eq!(table["preprocess"]["mean"].as_array().unwrap().len(), 3);
+    assert_eq!(table["preprocess"]["pca_eigenvectors"][2].as_array().unwrap().len(), 3);
+    assert!(text.contains("twice in the training part: 1, 1 of them with another class"), "{text}");
+    assert!(text.contains("  training picture 11 = training picture 0"), "{text}");
+}
+
+#[test]
+fn a_damaged_packed_file_is_left_out_picture_by_picture_or_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    write_tensors(folder.path());
+    succeed(folder.path(), &["dataset", "pack", "set.safetensors", "-o", "packed"]);
+    let path = folder.path().join("packed");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize + 8;
+    bytes[header + 5 * 192 + 7] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+
+    let output = striate(folder.path(), &["dataset", "pack", "packed", "-o", "again"]).output().unwrap();
+    assert_eq!(code(&output), 0);
+    let warning = stderr(&output);
+    assert!(
+        warning.contains("warning: left out: packed: train.images, picture 5: expected hash"),
+        "{warning}"
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("11 training"), "one is left out");
+
+    let arguments = ["dataset", "pack", "packed", "-o", "third", "--on-bad-file", "fail"];
+    let output = striate(folder.path(), &arguments).output().unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).starts_with("error: packed: train.images, picture 5"), "{}", stderr(&output));
+    assert!(!folder.path().join("third").exists());
+    let stats = &json_lines(&succeed(folder.path(), &["dataset", "stats", "packed", "--json"]))[0];
+    assert_eq!((&stats["train"], &stats["unreadable"]), (&11.into(), &1.into()));
+}
+
+#[test]
+fn what_cannot_be_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("table.csv"), "1,2,0\n3,4,1\n").unwrap();
+    std::fs::create_dir(folder.path().join("there")).unwrap();
+    write_tensors(folder.path());
+    for (arguments, exit, expected) in [
+        (&["pack", "table.csv", "-o", "x"][..], 4, "expected pixels (bytes)"),
+        (&["stats", "table.csv"], 4, "expected pixels (bytes)"),
+        (&["info", "nowhere"], 4, "no such data set"),
+        (&["pack", "set.safetensors", "-o", "there"], 4, "there: is a directory"),
+        (&["pack", "set.safetensors", "-o", "no/x"], 4, "no/x: "),
+        (&["pack", "set.safetensors", "-o", "x", "--channels", "2"], 2, "expected 1 or 3"),
+        (&["pack", "set.safetensors", "-o", "x", "--size", "5000"], 2, "5000"),
+        (&["fetch", "imagenet"], 2, "mnist, fashion-mnist, cifar10, cifar100"),
+        (&["fetch", "mnist", "--dir", ".", "--from", "file:///no/such/folder"], 1, "curl"),
+    ] {
+        let arguments: Vec<&str> = ["dataset"].iter().chain(arguments).copied().collect();
+        let output = striate(folder.path(), &arguments).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(code(&output), exit, "{arguments:?}: {text}");
+        assert!(text.contains(expected) && text.contains("error: "), "{arguments:?}: {text}");
+        assert!(exit == 2 || text.lines().filter(|line| line.starts_with("error:")).count() == 1, "{text}");
+    }
+    assert!(!folder.path().join("x").exists());
+}
