@@ -33,7 +33,7 @@ pub(crate) struct SourceArgs {
     pub on_bad_file: OnBadFile,
 }
 
-fn on_bad_file(text: &str) -> std::result::Result<OnBadFile, String> {
+pub(crate) fn on_bad_file(text: &str) -> std::result::Result<OnBadFile, String> {
     OnBadFile::from_str(text).map_err(|e| e.to_string())
 }
 

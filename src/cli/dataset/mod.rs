@@ -9,7 +9,7 @@ mod stats;
 mod watch;
 
 use super::Context;
-use crate::data::{Kind, Request};
+use crate::data::{Kind, OnBadFile, Request};
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
@@ -69,18 +69,12 @@ struct DataArgs {
 /// How all pictures of a data set are read.
 #[derive(Args, Debug)]
 struct PassArgs {
-    /// What becomes of pictures that cannot be read: skip or fail
-    #[arg(long, default_value = "skip", value_name = "POLICY")]
+    /// What becomes of pictures that cannot be read
+    #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = super::source::on_bad_file)]
     on_bad_file: OnBadFile,
     /// Threads that read pictures [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
-enum OnBadFile {
-    Skip,
-    Fail,
 }
 
 fn channels(text: &str) -> Result<u32, String> {

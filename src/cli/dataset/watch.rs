@@ -1,10 +1,9 @@
 //! What a pass over all pictures looks like: a bar on a terminal, a warning for each picture that cannot be read, and
 //! an end at the first Ctrl-C.
 
-use super::OnBadFile;
 use crate::cli::output::Output;
 use crate::cli::stop::{self, INTERRUPTED};
-use crate::data::Watch;
+use crate::data::{OnBadFile, Watch};
 use crate::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io;
