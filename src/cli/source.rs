@@ -44,6 +44,11 @@ pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
 impl SourceArgs {
     /// Opens the data that `spec` is to see.
     pub fn open(&self, spec: &Spec, seed: u64) -> Result<Splits> {
+        self.open_for(spec, seed, false)
+    }
+
+    /// As [`SourceArgs::open`]; with `follow_classes` there may be more named classes than the network has outputs.
+    pub fn open_for(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Splits> {
         data::open(&Request {
             path: self.data_path.clone().or_else(|| spec.recipe.data.clone()),
             kind: self.dataset,
@@ -59,6 +64,7 @@ impl SourceArgs {
                 input: spec.input,
                 outputs: train::outputs(spec)?,
                 resize: spec.preprocess.resize,
+                follow_classes,
             }),
         })
     }

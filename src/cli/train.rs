@@ -6,12 +6,15 @@ use super::progress::Progress;
 use super::recipe::{self, RecipeArgs};
 use super::source::{SourceArgs, quoted};
 use super::{memory, stop};
-use crate::error::Result;
+use crate::atomic;
+use crate::data::Splits;
+use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
 use crate::model::{BuildOptions, Model, Spec, Summary};
 use crate::train::{self, Ending, Options, RunFolder, Supply, Task, Trainer};
 use clap::Args;
-use std::path::PathBuf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const EXAMPLES: &str = "\
@@ -73,6 +76,9 @@ struct RunArgs {
     /// Dropout layers do nothing
     #[arg(long)]
     no_dropout: bool,
+    /// Only write how the first samples will look to the network, each without and with the changes of training
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
     /// Train on the first batch alone, over and over; a network that cannot learn it by heart has a fault
     #[arg(long)]
     overfit_batch: bool,
@@ -135,6 +141,43 @@ impl TrainArgs {
     }
 }
 
+/// Opens the data. Where it names its classes, the network gets as many outputs, unless it has weights for others.
+fn open_data(args: &TrainArgs, spec: &mut Spec, is_replaced: bool, context: &Context) -> Result<Splits> {
+    let outputs = train::outputs(spec)?;
+    // One output is no class: it tells two apart.
+    let follows = !is_replaced && outputs > 1;
+    let data = args.source.open_for(spec, args.run.seed, follows)?;
+    let (name, classes) = (&data.train.name, data.train.classes);
+    if !follows || classes == outputs || !data.train.names_classes() {
+        return Ok(data);
+    }
+    if args.run.weights.is_some() {
+        return Err(Error::Usage(format!(
+            "num-classes: {} has {outputs} outputs, {name} has {classes} classes; --num-classes {classes} replaces the last layer",
+            spec.name
+        )));
+    }
+    let layer = train::replace_outputs(spec, classes)?;
+    context.out.note(&format!("{}: {layer} gets {classes} outputs, one per class of {name}", spec.name));
+    Ok(data)
+}
+
+fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: &Context) -> Result<u8> {
+    let (sheet, left_out) = train::preview(spec, data, options, |program| Device::Cpu.executor(program))?;
+    left_out.iter().for_each(|line| context.out.note(&format!("warning: {line}")));
+    let mut png = Vec::new();
+    sheet.write(&mut png)?;
+    atomic::write(path, |out| out.write_all(&png))?;
+    let pictures = sheet.pictures();
+    if context.out.is_json() {
+        let output = path.display().to_string();
+        context.out.json(&json!({"event": "preview", "output": output, "pictures": pictures}))?;
+    } else {
+        context.out.line(&format!("{}: {pictures} pictures", printable_path(path)))?;
+    }
+    Ok(0)
+}
+
 pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let mut spec = Spec::load(&args.model)?;
     args.recipe.apply(&mut spec)?;
@@ -144,7 +187,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     };
     let options = args.options();
     let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
-    let data = args.source.open(&spec, options.seed)?;
+    let data = open_data(args, &mut spec, replaced.is_some(), context)?;
+    if let Some(path) = &args.run.preview {
+        return preview(path, &spec, &data, &options, context);
+    }
     let target = train::target(&data.train, spec.recipe.loss)?;
     let pixels = data.pixels(spec.input);
     let build = BuildOptions { pixels, ..options.build_options(&spec, target) };

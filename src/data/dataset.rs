@@ -132,6 +132,11 @@ impl Dataset {
         }
     }
 
+    /// Whether the classes have names of their own, not only numbers.
+    pub fn names_classes(&self) -> bool {
+        self.class_names.iter().enumerate().any(|(class, name)| *name != class.to_string())
+    }
+
     /// Numbers in one label: 1 for a class.
     pub fn label_len(&self) -> usize {
         match &self.labels {

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Part of the training samples that is held back where nothing else is said.
 const VAL_SPLIT: f32 = 0.1;
 
+/// Most classes of data that is for no model: their names fit into any memory.
+const MOST_CLASSES: usize = 1 << 20;
+
 /// What to open, and the model that it is for.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -44,6 +47,8 @@ pub struct Wanted {
     pub outputs: usize,
     /// Length that the model has the shorter side of pictures resized to; with it, pictures of any size will do.
     pub resize: Option<usize>,
+    /// Whether the model's outputs can still be made as many as the data has classes, where it names them.
+    pub follow_classes: bool,
 }
 
 impl Request {
@@ -57,13 +62,13 @@ impl Request {
             limit_val: None,
             seed: 0,
             picture: input,
-            wanted: Some(Wanted { input, outputs, resize: None }),
+            wanted: Some(Wanted { input, outputs, resize: None, follow_classes: false }),
         }
     }
 
     /// Classes that a label may name: the model's outputs; any number if the data is for no model.
     pub(super) fn outputs(&self) -> usize {
-        self.wanted.map_or(usize::MAX, |wanted| wanted.outputs)
+        self.wanted.map_or(MOST_CLASSES, |wanted| wanted.outputs)
     }
 }
 
@@ -128,29 +133,34 @@ pub fn open(request: &Request) -> Result<Splits> {
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
-    // Formats that name their classes do so before labels are compared with the model's outputs.
+    let classes = train.largest_class().max(val.as_ref().and_then(Part::largest_class));
     let own = std::mem::take(&mut train.dataset.class_names);
-    check_count(&own, &place.path, request)?;
+    let (names, names_path) = if own.is_empty() {
+        (read_class_names(&place.path)?, place.path.join("classes.txt"))
+    } else {
+        (Some(own), place.path.clone())
+    };
+    let names = names.filter(|_| classes.is_some());
+    // Names are compared with the model's outputs before any label is.
+    let outputs = match (&names, request.wanted) {
+        (Some(names), Some(Wanted { follow_classes: true, .. })) => names.len(),
+        _ => request.outputs(),
+    };
+    if let Some(names) = names.as_ref().filter(|names| names.len() > outputs) {
+        let found = names.len();
+        let what = format!("expected at most {outputs} classes (the model's outputs), found {found}");
+        return Err(Error::data(&names_path, what));
+    }
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
-        if let Some(wanted) = request.wanted {
-            part.fit(wanted)?;
+        match request.wanted {
+            Some(wanted) => part.fit(Wanted { outputs, ..wanted })?,
+            None => part.fit_classes(MOST_CLASSES, "classes that can be told apart")?,
         }
     }
-    let names = if own.is_empty() {
-        // Not before `fit`: from here on every class is below the number of outputs.
-        let classes = train.largest_class().max(val.as_ref().and_then(Part::largest_class));
-        match read_class_names(&place.path)? {
-            Some(names) => {
-                if classes.is_some() {
-                    check_count(&names, &place.path.join("classes.txt"), request)?;
-                }
-                names
-            }
-            None => (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect(),
-        }
-    } else {
-        own
-    };
+    // From here on every class is below the number of outputs.
+    let names = names.unwrap_or_else(|| {
+        (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect()
+    });
     // They are printed in tables: no name may do things to a terminal.
     let names: Vec<_> = names.iter().map(|name| printable(name).into_owned()).collect();
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
@@ -225,18 +235,6 @@ fn split(train: Part, part: f32, seed: u64) -> Result<(Dataset, Option<Dataset>)
     Ok((train.dataset.select(rest), Some(held_back)))
 }
 
-/// An error if there are more classes than the model has outputs.
-fn check_count(names: &[String], path: &Path, request: &Request) -> Result<()> {
-    let (most, found) = (request.outputs(), names.len());
-    if found > most {
-        return Err(Error::data(
-            path,
-            format!("expected at most {most} classes (the model's outputs), found {found}"),
-        ));
-    }
-    Ok(())
-}
-
 /// The lines of `classes.txt`, if a data set is a folder that has one.
 fn read_class_names(place: &Path) -> Result<Option<Vec<String>>> {
     let path = place.join("classes.txt");
@@ -266,7 +264,7 @@ impl Part {
     }
 
     /// Checks the samples against the model's input and outputs.
-    fn fit(&mut self, Wanted { input: wanted, outputs, resize }: Wanted) -> Result<()> {
+    fn fit(&mut self, Wanted { input: wanted, outputs, resize, .. }: Wanted) -> Result<()> {
         let found = self.dataset.shape;
         // A row of features and a picture of as many pixels are the same numbers in the same order.
         let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
@@ -290,10 +288,14 @@ impl Part {
                 &self.labels_path,
                 format!("expected {outputs} values per label (the model's outputs), found {width}"),
             )),
+            _ => self.fit_classes(outputs, "the model's outputs"),
+        }
+    }
+
+    fn fit_classes(&self, classes: usize, whose: &str) -> Result<()> {
+        match &self.dataset.labels {
+            Labels::Classes(labels) => check_labels(labels, classes, whose, &self.labels_path),
             Labels::Values { .. } => Ok(()),
-            Labels::Classes(labels) => {
-                check_labels(labels, outputs, "the model's outputs", &self.labels_path)
-            }
         }
     }
 

@@ -299,6 +299,31 @@ impl Model {
     }
 }
 
+/// A program that only makes the input of `spec` from stored pictures of `pixels` (channels, height, width).
+#[derive(Clone, Debug)]
+pub struct Eye {
+    pub program: Arc<Program>,
+    /// `[batch, words]`, as [`Augment`] takes them.
+    pub pixels: BufferId,
+    /// `[batch, View::WORDS]`.
+    pub views: BufferId,
+    /// `[batch, channels, height, width]`, after `Span::Forward`.
+    pub input: BufferId,
+}
+
+impl Eye {
+    /// For `batch` pictures at a time.
+    pub fn build(spec: &Spec, batch: usize, pixels: [usize; 3]) -> Result<Self> {
+        let mut builder = ProgramBuilder::default();
+        let [channels, height, width] = spec.input;
+        let input = builder.buffer("input", [batch, channels, height, width], Role::Output)?;
+        let look = pictures(&mut builder, spec, batch, pixels, input)?;
+        let (pixels, views) = (look.buffers[0], look.buffers[1]);
+        builder.forward.push(look);
+        Ok(Eye { program: Arc::new(builder.finish(false)?), pixels, views, input })
+    }
+}
+
 /// The step that makes the input from pictures of the shape `[c_in, h_in, w_in]`, and its buffers.
 fn pictures(
     builder: &mut ProgramBuilder,

@@ -15,7 +15,7 @@ mod spec;
 mod summary;
 mod update;
 
-pub use build::{BuildOptions, LayerInfo, Model, Parameter};
+pub use build::{BuildOptions, Eye, LayerInfo, Model, Parameter};
 pub use init::{Fan, Init, WeightInit};
 pub use layer::{Layer, LayerOp};
 pub use preprocess::Preprocess;

@@ -1,6 +1,6 @@
 //! Where batches come from: a loader over a data set, or one batch over and over (`overfit_batch`).
 
-use super::options::transform;
+use super::options::{Options, transform};
 use crate::data::{
     BadFiles, Batch, Dataset, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer, Workers,
 };
@@ -38,14 +38,20 @@ pub(super) enum Batches {
 impl Feed {
     /// Batches for `model`, which was built from `spec`, made by `workers` threads; augmentation is drawn from `seed`.
     pub fn new(spec: &Spec, model: &Model, seed: u64, workers: usize, on_bad_file: OnBadFile) -> Feed {
+        let options = Options { seed, workers, on_bad_file, ..Options::default() };
+        Feed::of(spec, model.batch, model.pixels.is_some(), &options)
+    }
+
+    /// Batches of `batch` rows, of pixels with views or of network input.
+    pub(super) fn of(spec: &Spec, batch: usize, pixels: bool, options: &Options) -> Feed {
         Feed {
-            batch: model.batch,
-            seed,
-            workers: Workers::new(workers),
+            batch,
+            seed: options.seed,
+            workers: Workers::new(options.workers),
             input: spec.input,
-            pixels: model.pixels.is_some(),
+            pixels,
             transform: transform(spec),
-            bad: BadFiles::new(on_bad_file),
+            bad: BadFiles::new(options.on_bad_file),
             hook: None,
         }
     }

@@ -9,6 +9,7 @@ mod event;
 mod judge;
 mod metrics;
 mod options;
+mod preview;
 mod progress;
 mod robustness;
 mod run_folder;
@@ -26,10 +27,13 @@ pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
 pub use metrics::{Answer, Confusion, Totals, first, probabilities, rank};
 pub use options::{Options, check_recipe, hyper, schedule, transform};
+pub use preview::preview;
 pub use robustness::{Corruption, Outcome, robustness};
 pub use run_folder::{RunFolder, Weights};
 pub use schedule::{Decay, Schedule};
 pub use supply::Supply;
 pub use trace::trace;
 pub use trainer::{Task, Trainer};
-pub use weights::{Named, collect, initialise, load, metadata, outputs, replace_outputs, sha256, spec_of};
+pub use weights::{
+    Named, check_classes, collect, initialise, load, metadata, outputs, replace_outputs, sha256, spec_of,
+};

@@ -29,7 +29,7 @@ impl Supply {
         }
         let mut supply = Supply {
             data: data.clone(),
-            feed: Feed::new(spec, model, options.seed, options.workers, options.on_bad_file),
+            feed: Feed::of(spec, model.batch, model.pixels.is_some(), options),
             options: options.clone(),
             epochs: spec.recipe.epochs,
             accumulate: spec.recipe.grad_accum_steps,

@@ -112,6 +112,33 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     Ok(spec)
 }
 
+/// An error if the classes that `file` was trained on are not those of `data`: its answers would be counted as others.
+/// Classes without names are taken for the same.
+pub fn check_classes(file: &File, data: &Dataset) -> Result<()> {
+    let known = file.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+    let known = known.unwrap_or_default();
+    let is_numbered = known.iter().enumerate().all(|(class, name)| *name == class.to_string());
+    if is_numbered || !data.names_classes() {
+        return Ok(());
+    }
+    let differs = |class: &usize| known.get(*class) != data.class_names.get(*class);
+    match (0..data.class_names.len()).find(differs) {
+        None => Ok(()),
+        Some(class) => {
+            let there = known.get(class).map_or("none".to_string(), |name| format!("\"{name}\""));
+            Err(Error::data(
+                &file.path,
+                format!(
+                    "expected weights for the classes of {}, whose class {class} is \"{}\", found {there} (of {} classes)",
+                    data.name,
+                    data.class_names[class],
+                    known.len()
+                ),
+            ))
+        }
+    }
+}
+
 /// What stands in a weights file beside the tensors, as text: enough to use them without the run's folder.
 pub fn metadata(spec: &Spec, model: &Model, data: &Dataset) -> BTreeMap<String, String> {
     let list = |values: &[f32]| serde_json::json!(values).to_string();

@@ -75,6 +75,9 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let data = args.source.open(&spec, seed)?;
+    if let Some(file) = &file {
+        train::check_classes(file, &data.val)?;
+    }
     let samples = if data.val.is_empty() {
         let what = format!("data set {} has no validation samples; --val-split makes some", data.train.name);
         return Err(Error::Usage(what));

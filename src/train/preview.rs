@@ -1,0 +1,65 @@
+//! What a network is going to see: the first samples of a run, as a sheet of pictures.
+
+use super::batches::Feed;
+use super::options::Options;
+use crate::data::{Batch, Sheet, Splits};
+use crate::error::{Error, Result};
+use crate::model::{Eye, Spec};
+use crate::program::{Executor, Program, Span};
+use crate::view::View;
+use std::sync::Arc;
+
+/// Samples of a sheet, and pictures of a row: each sample as evaluation would show it and as training does.
+const SAMPLES: usize = 32;
+const COLUMNS: usize = 8;
+
+/// The first samples of epoch 0, two pictures each: without and with the changes of training. Values are brought back to
+/// colours, 0 to 255, so what is cut out has the mean colour. Beside the sheet, one line per sample that was left out.
+///
+/// `executor` makes an executor of the program that turns pixels into network input.
+pub fn preview(
+    spec: &Spec,
+    data: &Splits,
+    options: &Options,
+    executor: impl Fn(Arc<Program>) -> Result<Box<dyn Executor>>,
+) -> Result<(Sheet, Vec<String>)> {
+    let size = SAMPLES.min(data.train.len()).max(1);
+    let pixels = data.pixels(spec.input);
+    let feed = Feed::of(spec, size, pixels.is_some(), options);
+    let first = |augment: bool| -> Result<Batch> {
+        let mut batches = feed.load(&data.train, 0, options.shuffles(), augment && options.augments())?;
+        let none = || Error::Usage(format!("data set {} has no samples", data.train.name));
+        batches.find(|batch| batch.as_ref().map_or(true, |batch| batch.rows > 0)).ok_or_else(none)?
+    };
+    let (mut plain, mut changed) = (first(false)?, first(true)?);
+    if let Some(pixels) = pixels {
+        let eye = Eye::build(spec, size, pixels)?;
+        let mut executor = executor(Arc::clone(&eye.program))?;
+        for batch in [&mut plain, &mut changed] {
+            executor.write(eye.pixels, &batch.input)?;
+            executor.write(eye.views, View::as_words(&batch.views))?;
+            executor.run(Span::Forward)?;
+            batch.input = executor.read(eye.input)?;
+        }
+    }
+    let row = spec.input.iter().product::<usize>();
+    let mut sheet = Sheet { shape: spec.input, columns: COLUMNS, pixels: Vec::new() };
+    for (plain, changed) in plain.input.chunks(row).zip(changed.input.chunks(row)).take(plain.rows) {
+        sheet.pixels.extend(colours(spec, plain));
+        sheet.pixels.extend(colours(spec, changed));
+    }
+    let left_out = feed.bad().news().into_iter().chain(feed.bad().others());
+    Ok((sheet, left_out.collect()))
+}
+
+/// Network input back to colours: the inverse of (colour * scale - mean) / std.
+fn colours(spec: &Spec, input: &[f32]) -> Vec<u8> {
+    let plane = spec.input[1] * spec.input[2];
+    let preprocess = &spec.preprocess;
+    let of = |(at, value): (usize, &f32)| {
+        let channel = at / plane;
+        let colour = (value * preprocess.std[channel] + preprocess.mean[channel]) / preprocess.scale;
+        colour.round().clamp(0.0, 255.0) as u8
+    };
+    input.iter().enumerate().map(of).collect()
+}
