@@ -67,6 +67,11 @@ impl Feed {
         Viewer::new(dataset.shape, self.input, &self.transform)
     }
 
+    /// Whether the model file asks for changes that only pixels can have, and there are none.
+    pub(super) fn ignores_augment(&self) -> bool {
+        !self.pixels && self.transform.augment.needs_pixels()
+    }
+
     /// The samples that could not be read.
     pub fn bad(&self) -> &BadFiles {
         &self.bad

@@ -50,6 +50,13 @@ impl Supply {
         self.feed.bad()
     }
 
+    /// What the user should know before the first step.
+    pub(super) fn warning(&self) -> Option<String> {
+        let name = &self.data.train.name;
+        (self.feed.ignores_augment() && self.options.augments())
+            .then(|| format!("{name}: its images are no pixels, so of [augment] only flip is applied"))
+    }
+
     /// Starts to prepare an epoch, if there is one of that number.
     pub(super) fn prepare(&mut self, epoch: usize) -> Result<()> {
         if epoch < self.epochs {

@@ -131,6 +131,9 @@ impl<'a> Trainer<'a> {
     pub fn run(mut self) -> Result<Done> {
         self.started = Instant::now();
         self.report(Event::Start(self.start()))?;
+        if let Some(warning) = self.supply.warning() {
+            self.report(Event::Warning(warning))?;
+        }
         let recipe = &self.task.spec.recipe;
         let mut ending = Ending::Complete;
         for epoch in 0..recipe.epochs {
