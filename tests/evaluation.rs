@@ -17,7 +17,7 @@ const STORED: usize = 12;
 const SIDE: usize = 8;
 const CLASSES: usize = 4;
 const SAMPLES: usize = 21;
-const NEVER: AtomicBool = AtomicBool::new(false);
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 const NETWORK: &str = r#"
 name = "small"

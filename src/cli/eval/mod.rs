@@ -180,8 +180,14 @@ fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool
 /// An evaluation for each level of each kind of damage, with its table and files; false if it was interrupted.
 fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> Result<bool> {
     let Subject { spec, model, executor, samples, feed, seed, stop } = subject;
-    robustness::head(spec, samples, out)?;
-    let mut each = |outcome: &Outcome| robustness::line(outcome, out);
+    let mut first = true;
+    let mut each = |outcome: &Outcome| {
+        // Only now is it known how many of the samples can be read.
+        if std::mem::take(&mut first) {
+            robustness::head(spec, samples, outcome.totals.rows(), out)?;
+        }
+        robustness::line(outcome, out)
+    };
     let outcomes = train::robustness(model, executor.as_mut(), samples, feed, *seed, stop, &mut each)?;
     out.warn_of(feed.bad());
     if stop.load(Ordering::Relaxed) {

@@ -39,11 +39,11 @@ pub(super) fn check(tables: &[Table]) -> Result<()> {
 }
 
 /// The heading of the table on stdout.
-pub(super) fn head(spec: &Spec, data: &Dataset, out: &Output) -> Result<()> {
+pub(super) fn head(spec: &Spec, data: &Dataset, samples: u64, out: &Output) -> Result<()> {
     if out.is_json() {
         return Ok(());
     }
-    out.line(&format!("{} on {}, {} samples", spec.name, data.name, data.len()))?;
+    out.line(&format!("{} on {}, {samples} samples", spec.name, data.name))?;
     out.line("corruption  level                    loss  top-1 %  top-5 %")
 }
 
