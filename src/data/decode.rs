@@ -8,14 +8,17 @@
 //! A picture counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
 //! error, where many programs show the rest in grey; so is a PNG with a wrong checksum in its pixels.
 
+use super::contain::contained;
 use super::fit::{Fitter, Picture};
 use crate::error::{Error, Result, printable};
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
-use image::{ColorType, ImageDecoder, Limits};
+use image::{ColorType, ImageDecoder, ImageError, Limits};
+use std::error::Error as _;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{Cursor, Read};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -66,7 +69,9 @@ impl Decoder {
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
         self.load(path)?;
-        let decoded = self.decode(shape, into);
+        // The buffers hold bytes and nothing else: whatever a panic leaves in them is written over.
+        let decoded = contained(AssertUnwindSafe(|| self.decode(shape, into)))
+            .unwrap_or_else(|| Err("not a whole picture: its bytes break the decoder".into()));
         for buffer in [&mut self.file, &mut self.pixels] {
             if buffer.capacity() > KEPT {
                 *buffer = Vec::new();
@@ -133,7 +138,10 @@ fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
 }
 
 fn jpeg(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
-    let wrong = |error: &dyn Display| format!("not a whole JPEG: {error}");
+    let wrong = |error: &dyn Display| {
+        let text = error.to_string();
+        format!("not a whole JPEG: {}", text.trim().trim_matches('"').trim_start_matches("[strict-mode]: "))
+    };
     let options =
         DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
@@ -154,10 +162,14 @@ fn jpeg(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
 }
 
 fn png(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
-    let wrong = |error: &dyn Display| format!("not a whole PNG: {error}");
+    let wrong = |error: ImageError| {
+        // The cause alone, without "Format error decoding Png".
+        let cause = error.source().map(ToString::to_string);
+        format!("not a whole PNG: {}", cause.unwrap_or_else(|| error.to_string()).trim())
+    };
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_CHUNKS);
-    let mut decoder = PngDecoder::with_limits(Cursor::new(file), limits).map_err(|error| wrong(&error))?;
+    let mut decoder = PngDecoder::with_limits(Cursor::new(file), limits).map_err(wrong)?;
     let (width, height) = decoder.dimensions();
     let colours = decoder.color_type();
     let possible = file.len() as u64 * PNG_EXPANSION / u64::from(colours.bytes_per_pixel());
@@ -165,7 +177,7 @@ fn png(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     pixels.clear();
     pixels.resize(decoder.total_bytes() as usize, 0);
-    decoder.read_image(pixels).map_err(|error| wrong(&error))?;
+    decoder.read_image(pixels).map_err(wrong)?;
     if matches!(colours, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16) {
         to_8_bits(pixels);
     }

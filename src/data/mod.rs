@@ -10,6 +10,7 @@ mod augment;
 mod bad_files;
 mod batch;
 mod cifar;
+mod contain;
 pub mod corrupt;
 mod csv;
 mod dataset;

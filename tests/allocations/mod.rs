@@ -2,27 +2,37 @@
 //! claims to be huge does not get the memory it claims.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static LARGEST_HERE: Cell<usize> = const { Cell::new(0) };
+}
+
+fn note(size: usize) {
+    LARGEST.fetch_max(size, Ordering::Relaxed);
+    LARGEST_HERE.set(LARGEST_HERE.get().max(size));
+}
 
 struct Watched;
 
 // SAFETY: every call is passed on to the system allocator unchanged; only a counter is kept beside it.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        note(layout.size());
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        note(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LARGEST.fetch_max(size, Ordering::Relaxed);
+        note(size);
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -33,4 +43,11 @@ static ALLOCATOR: Watched = Watched;
 /// Bytes of the largest single allocation so far, by any thread.
 pub fn largest() -> usize {
     LARGEST.load(Ordering::Relaxed)
+}
+
+/// Bytes of the largest single allocation that this thread asks for in `work`.
+pub fn largest_during(work: impl FnOnce()) -> usize {
+    LARGEST_HERE.set(0);
+    work();
+    LARGEST_HERE.get()
 }
