@@ -6,7 +6,8 @@
 //! cut to it around its centre (`fit.rs`).
 //!
 //! A picture counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
-//! error, where many programs show the rest in grey; so is a PNG with a wrong checksum in its pixels.
+//! error, where many programs show the rest in grey; so is a PNG with a wrong checksum in its pixels. A JPEG has no
+//! checksum: bytes that are wrong and break no rule cannot be noticed.
 
 use super::contain::contained;
 use super::fit::{Fitter, Picture};
@@ -156,9 +157,27 @@ fn jpeg(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
     pixels.clear();
     pixels.resize(width * height * channels, 0);
     decoder.decode_into(pixels).map_err(|error| wrong(&error))?;
+    if !has_end(file) {
+        return Err(wrong(&"the end marker is missing"));
+    }
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     Ok(Picture { width, height, channels, orientation })
+}
+
+/// Whether the JPEG `file` has an end marker: the decoder does not miss the last few rows.
+fn has_end(file: &[u8]) -> bool {
+    // Over the segments to the first scan, for a preview in one of them has an end of its own. Within a scan no byte
+    // looks like a marker.
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = file.get(at..).and_then(|rest| rest.first_chunk()) {
+        match marker {
+            0xda => break,
+            0xff => at += 1,
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    file.get(at..).is_none_or(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]))
 }
 
 fn png(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
