@@ -46,6 +46,7 @@ pub fn largest() -> usize {
 }
 
 /// Bytes of the largest single allocation that this thread asks for in `work`.
+#[allow(dead_code, reason = "not every test program that shares this file asks")]
 pub fn largest_during(work: impl FnOnce()) -> usize {
     LARGEST_HERE.set(0);
     work();

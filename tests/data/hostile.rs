@@ -7,6 +7,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use std::fs;
+use std::io;
 use std::path::Path;
 use striate::data::{Decoder, Images, Request, open};
 use striate::random::{Purpose, Stream};
@@ -53,9 +54,9 @@ fn png_of(width: u32, height: u32, colour: u8, chunks: &[(&[u8], &[u8])]) -> Vec
     [b"\x89PNG\r\n\x1a\n", &chunk(b"IHDR", &header)[..], &chunks, &chunk(b"IEND", b"")].concat()
 }
 
-fn deflated(len: usize) -> Vec<u8> {
+fn deflated(len: u64) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    std::io::Write::write_all(&mut encoder, &vec![0; len]).unwrap();
+    io::copy(&mut io::Read::take(io::repeat(0), len), &mut encoder).unwrap();
     encoder.finish().unwrap()
 }
 
@@ -240,7 +241,7 @@ mod unix {
             assert!(error(&place("pipe.png"), "pipe").contains("found a pipe"));
         }
         fs::write(place("secret.png"), png()).unwrap();
-        fs::set_permissions(place("secret.png"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(place("secret.png"), fs::Permissions::from_mode(0o000)).unwrap();
         // The system's administrator may read everything.
         if fs::read(place("secret.png")).is_err() {
             assert!(error(&place("secret.png"), "secret").contains("denied"));
