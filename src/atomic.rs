@@ -38,8 +38,9 @@ impl NewFile {
     /// Begins the file that is to become `path`, whose folder must exist. The error names `path`.
     pub fn create(path: impl AsRef<Path>) -> Result<NewFile> {
         let target = path.as_ref().to_path_buf();
-        let (temporary, file) =
-            create_sibling(folder(&target), &target).map_err(|source| Error::io(&target, source))?;
+        let (temporary, file) = check(&target)
+            .and_then(|()| create_sibling(folder(&target), &target))
+            .map_err(|source| Error::io(&target, source))?;
         Ok(NewFile { target, out: BufWriter::with_capacity(BUFFER, file), temporary })
     }
 
@@ -71,6 +72,18 @@ impl Write for NewFile {
 impl Seek for NewFile {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.out.seek(position)
+    }
+}
+
+/// An error if what has the name already is no file: a rename would put a file in the place of a device.
+fn check(target: &Path) -> io::Result<()> {
+    match fs::metadata(target) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "expected the name of a file, found a device or pipe",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -227,6 +227,16 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     assert!(atomic::write(folder.path(), |_| Ok(())).is_err(), "a folder is not replaced");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = atomic::write(&path, |_| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("socket: expected the name of a file"), "{error}");
+}
+
 #[test]
 fn threads_that_write_one_file_leave_one_of_their_versions() {
     let folder = tempfile::tempdir().unwrap();

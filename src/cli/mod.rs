@@ -72,7 +72,7 @@ enum Verb {
     Devices(devices::DevicesArgs),
     /// Check every kernel of a device against an f64 reference
     Selftest(selftest::SelftestArgs),
-    /// Measure training steps or single operators
+    /// Measure training steps, single operators, or the way of the data
     Bench(bench::BenchArgs),
     /// One training step with everything it computes, as a safetensors file
     Trace(trace::TraceArgs),

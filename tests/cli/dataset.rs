@@ -134,3 +134,46 @@ fn what_cannot_be_is_one_line() {
     }
     assert!(!folder.path().join("x").exists());
 }
+
+#[test]
+fn bench_data_measures_every_part_of_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    write_tensors(folder.path());
+    let network = "name = \"n\"\ninput = [3, 8, 8]\n[recipe]\nepochs = 1\nbatch_size = 4\noptimizer = \"sgd\"\nlr = 0.1\n\
+                   [[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 4\n";
+    std::fs::write(folder.path().join("n.toml"), network).unwrap();
+    let arguments = [
+        "bench",
+        "data",
+        "--data-path",
+        "set.safetensors",
+        "-m",
+        "n.toml",
+        "-b",
+        "4",
+        "-j",
+        "2",
+        "--samples",
+        "3",
+        "--seconds",
+        "0.01",
+        "--json",
+    ];
+    let result = &json_lines(&succeed(folder.path(), &arguments))[0];
+    assert_eq!((&result["event"], &result["threads"]), (&"bench-data".into(), &2.into()));
+    assert_eq!((&result["images"], &result["picture"]), (&12.into(), &serde_json::json!([3, 8, 8])));
+    let rows = result["results"].as_array().unwrap();
+    let parts: Vec<_> = rows.iter().map(|row| row["what"].as_str().unwrap()).collect();
+    assert_eq!(
+        parts,
+        ["read packed", "augment (CPU path)", "loader, packed"],
+        "there are no files to decode"
+    );
+    for row in rows {
+        for key in ["images_per_second_per_core", "images_per_second"] {
+            assert!(row[key].as_f64().unwrap() > 0.0, "{key} of {}", row["what"]);
+        }
+    }
+    let table = succeed(folder.path(), &arguments[..arguments.len() - 1]);
+    assert!(table.contains("12 pictures of 3x8x8") && table.contains("read packed"), "{table}");
+}

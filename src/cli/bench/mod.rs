@@ -1,6 +1,8 @@
-//! `striate bench`: what a training step takes (`step`) and what single operators take (`ops`). Every table is headed
-//! by device, driver, source commit and precision class, so that a number can be compared with another.
+//! `striate bench`: what a training step takes (`step`), what single operators take (`ops`), and what the way of
+//! pictures to the network takes (`data`). Every table is headed by device, driver, source commit and precision class,
+//! so that a number can be compared with another.
 
+mod data;
 mod ops;
 mod step;
 mod timing;
@@ -24,6 +26,8 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Time of a training step, its parts, and its memory
     Step(step::StepArgs),
+    /// Decoding, reading, augmenting and loading pictures
+    Data(data::DataArgs),
     /// Every kernel at the geometries of AlexNet
     Ops(ops::OpsArgs),
 }
@@ -50,6 +54,7 @@ impl BudgetArgs {
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<u8> {
     match &args.what {
         What::Step(args) => step::run(args, context),
+        What::Data(args) => data::run(args, context),
         What::Ops(args) => ops::run(args, context),
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::Context;
 use crate::cli::output::bytes;
 use crate::cli::source::quoted;
 use crate::data::{self, pack};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Result, printable_path};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -27,9 +27,6 @@ pub(super) struct PackArgs {
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
     let splits = data::open(&args.data.request())?;
-    if args.output.is_dir() {
-        return Err(Error::io(&args.output, std::io::ErrorKind::IsADirectory.into()));
-    }
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
     let summary = match pass.end(packed) {

@@ -1,0 +1,307 @@
+//! What the way of a picture from the disk to the network costs: decoding its file, reading it from a packed one, the
+//! operator `augment` on the CPU path, and the loader as training uses it; on one thread and on several.
+
+use super::timing::{Budget, Timing, measure};
+use super::{BudgetArgs, Header};
+use crate::cli::Context;
+use crate::cli::device::Device;
+use crate::cli::recipe::MOST_ROWS;
+use crate::cpu;
+use crate::data::{
+    self, BadFiles, Batch, Dataset, Kind, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Viewer,
+    Watch, Workers,
+};
+use crate::error::{Error, Result};
+use crate::model::{BuildOptions, Model, Spec};
+use crate::ops::{Augment, Op};
+use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
+use crate::train::Feed;
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  striate bench data\n  striate bench data --data-path photos -m alexnet -j 8\n\n\
+                  Without --data-path, pictures are made up. All reading is from the system's cache."
+)]
+pub(super) struct DataArgs {
+    /// A folder, a file, or the name of a built-in set
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    data_path: Option<String>,
+    /// Size of the stored pictures [default: what the model's recipe asks for]
+    #[arg(long, value_name = "CxHxW", value_parser = picture)]
+    picture: Option<Picture>,
+    /// The network whose input and augmentation are used
+    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
+    model: String,
+    /// Samples per batch
+    #[arg(short, long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    batch_size: u32,
+    /// Pictures to go through
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    images: u32,
+    /// Threads of the second column [default: all]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    #[command(flatten)]
+    budget: BudgetArgs,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Picture([usize; 3]);
+
+fn picture(text: &str) -> Result<Picture, String> {
+    let sides: Option<Vec<usize>> = text.split('x').map(|side| side.parse().ok()).collect();
+    sides
+        .and_then(|sides| sides.try_into().ok())
+        .map(Picture)
+        .ok_or_else(|| "expected channels, height and width, such as 3x256x256".into())
+}
+
+/// Pictures per second of one part of the way.
+struct Row {
+    what: &'static str,
+    /// On one thread.
+    one: Timing,
+    /// On as many as were asked for.
+    all: Timing,
+    /// Pictures of a run.
+    images: usize,
+}
+
+pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
+    let spec = Spec::load(&args.model)?;
+    let threads =
+        args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
+    let stored = open(args, &spec)?;
+    let scratch = Scratch::new()?;
+    let packed = pack(&stored, &scratch.0.join("pictures"))?;
+    let batch = args.batch_size as usize;
+    let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
+    let model = Model::build(&spec, &options)?;
+    let viewer = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).viewer(&packed)?;
+    let header = Header::new(&[Device::Cpu]);
+
+    let budget = args.budget.budget();
+    let counts = [1, threads];
+    let has_files = stored.file(0).is_some();
+    let load = |dataset: &Arc<Dataset>, workers: usize| loader(dataset, &viewer, batch, workers);
+    let mut rows = Vec::new();
+    let mut add =
+        |what: &'static str, images: usize, mut one: Box<dyn FnMut(usize) -> Result<Timing> + '_>| {
+            context.out.note(&format!("measuring: {what}"));
+            rows.push(Row { what, one: one(counts[0])?, all: one(counts[1])?, images });
+            Ok::<(), Error>(())
+        };
+    if has_files {
+        add("decode files", stored.len(), Box::new(|n| read_all(&stored, n, budget)))?;
+    }
+    add("read packed", packed.len(), Box::new(|n| read_all(&packed, n, budget)))?;
+    let first = load(&packed, 0).next().unwrap_or_else(|| Ok(Batch::default()))?;
+    add("augment (CPU path)", batch, Box::new(|n| augment(&viewer, batch, &first, n, budget)))?;
+    if has_files {
+        add("loader, files", stored.len(), Box::new(|n| epochs(|| load(&stored, n), budget)))?;
+    }
+    add("loader, packed", packed.len(), Box::new(|n| epochs(|| load(&packed, n), budget)))?;
+    print(context, &header, &spec, &packed, threads, &rows)?;
+    Ok(0)
+}
+
+/// The pictures to measure with.
+fn open(args: &DataArgs, spec: &Spec) -> Result<Arc<Dataset>> {
+    let recipe = match spec.preprocess.resize {
+        Some(side) => [spec.input[0], side, side],
+        None => spec.input,
+    };
+    let splits = data::open(&Request {
+        path: args.data_path.clone(),
+        kind: if args.data_path.is_none() { Kind::Synthetic } else { Kind::Auto },
+        val_split: Some(0.0),
+        limit_train: Some(args.images as usize),
+        limit_val: None,
+        seed: 0,
+        picture: args.picture.map_or(recipe, |picture| picture.0),
+        wanted: None,
+    })?;
+    Ok(splits.train)
+}
+
+/// A folder for the time of the measurement.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("striate-bench-{}", std::process::id()));
+        std::fs::create_dir(&path).map_err(|error| Error::io(&path, error))?;
+        Ok(Scratch(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed from a folder for temporary files is the system's to remove.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct NoBadFile;
+
+impl Watch for NoBadFile {
+    fn bad(&mut self, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    fn done(&mut self, _count: usize, _all: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The same pictures from a packed file.
+fn pack(stored: &Arc<Dataset>, path: &Path) -> Result<Arc<Dataset>> {
+    let splits = Splits { train: Arc::clone(stored), val: Arc::clone(stored) };
+    data::pack(&splits, path, 0, &mut NoBadFile)?;
+    let request = Request {
+        path: Some(path.to_string_lossy().into_owned()),
+        kind: Kind::Packed,
+        val_split: Some(0.0),
+        limit_train: None,
+        limit_val: None,
+        seed: 0,
+        picture: stored.shape,
+        wanted: None,
+    };
+    Ok(data::open(&request)?.train)
+}
+
+/// Every picture once, thread t of n taking t, t + n, t + 2n, ...
+fn read_all(dataset: &Dataset, threads: usize, budget: Budget) -> Result<Timing> {
+    let pass = |first: usize| {
+        let mut into = vec![0; dataset.image_len()];
+        (first..dataset.len()).step_by(threads).try_for_each(|sample| dataset.read_pixels(sample, &mut into))
+    };
+    measure(budget, |runs| {
+        for _ in 0..runs {
+            std::thread::scope(|scope| {
+                let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || pass(first))).collect();
+                let own = pass(0);
+                others.into_iter().try_fold(own?, |(), other| {
+                    other.join().unwrap_or_else(|_| Err(Error::Internal("a reading thread stopped".into())))
+                })
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// The operator on one batch.
+fn augment(viewer: &Viewer, rows: usize, batch: &Batch, threads: usize, budget: Budget) -> Result<Timing> {
+    let ([c_in, h_in, w_in], [c_out, h_out, w_out]) = (viewer.stored(), viewer.input());
+    let op = Op::Augment(Augment { batch: rows, c_in, h_in, w_in, c_out, h_out, w_out });
+    let mut executor = cpu::Executor::new(Arc::new(single(op)?))?;
+    executor.write(BufferId(0), &batch.input)?;
+    executor.write(BufferId(1), bytemuck::cast_slice(&batch.views))?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::Memory(format!("{threads} threads could not be started: {error}")))?;
+    measure(budget, |runs| pool.install(|| (0..runs).try_for_each(|_| executor.run(Span::Forward))))
+}
+
+/// A program of one operator.
+fn single(op: Op) -> Result<Program> {
+    let mut builder = ProgramBuilder::default();
+    let mut buffers = Vec::new();
+    for operand in op.operands() {
+        buffers.push(builder.buffer(operand.name, operand.shape, Role::Output)?);
+    }
+    builder.forward.push(Step { label: op.name().to_string(), op, buffers });
+    builder.finish(true)
+}
+
+fn loader(dataset: &Arc<Dataset>, viewer: &Viewer, batch: usize, workers: usize) -> Loader {
+    let options = LoaderOptions {
+        batch,
+        workers: Workers::new(workers),
+        seed: 0,
+        epoch: 0,
+        shuffle: true,
+        augment: true,
+        look: Look::Views(viewer.clone()),
+        bad: BadFiles::new(OnBadFile::Fail),
+    };
+    Loader::new(Arc::clone(dataset), options)
+}
+
+/// Whole epochs, by a consumer that does nothing with the batches.
+fn epochs(start: impl Fn() -> Loader, budget: Budget) -> Result<Timing> {
+    measure(budget, |runs| {
+        for _ in 0..runs {
+            let mut loader = start();
+            while let Some(batch) = loader.next() {
+                loader.recycle(batch?);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn print(
+    context: &Context,
+    header: &Header,
+    spec: &Spec,
+    packed: &Dataset,
+    threads: usize,
+    rows: &[Row],
+) -> Result<()> {
+    let rate = |row: &Row, timing: &Timing| row.images as f64 / timing.median;
+    if context.out.is_json() {
+        let results: Vec<Value> = rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "what": row.what,
+                    "images_per_second_per_core": rate(row, &row.one),
+                    "images_per_second": rate(row, &row.all),
+                    "samples": row.one.samples,
+                })
+            })
+            .collect();
+        return context.out.json(&json!({
+            "event": "bench-data",
+            "header": header.json(),
+            "data": packed.name,
+            "model": spec.name,
+            "picture": packed.shape,
+            "input": spec.input,
+            "images": packed.len(),
+            "threads": threads,
+            "results": results,
+        }));
+    }
+    for line in header.lines() {
+        context.out.line(&line)?;
+    }
+    let size = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w}");
+    context.out.line(&format!(
+        "{} pictures of {} ({}), for {} ({}); medians, from the system's cache",
+        packed.len(),
+        size(packed.shape),
+        packed.name,
+        spec.name,
+        size(spec.input)
+    ))?;
+    let many = format!("{threads} threads");
+    context.out.line(&format!("{:<20} {:>16} {many:>16} {:>12}", "img/s", "1 thread", "MB/s a core"))?;
+    for row in rows {
+        let one = rate(row, &row.one);
+        context.out.line(&format!(
+            "{:<20} {one:>16.1} {:>16.1} {:>12.0}",
+            row.what,
+            rate(row, &row.all),
+            one * packed.image_len() as f64 / 1e6
+        ))?;
+    }
+    Ok(())
+}
