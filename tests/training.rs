@@ -1,13 +1,16 @@
 //! The training loop on small networks: what it learns, that it repeats itself bit for bit, and that batches, accumulation
 //! and devices do not change the result.
 
+#[path = "training/divergence.rs"]
+mod divergence;
+#[path = "training/fine_tuning.rs"]
+mod fine_tuning;
 mod training_support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use striate::Error;
 use striate::data::Splits;
-use striate::model::{Model, Optimizer, Scheduler, WeightInit};
+use striate::model::{Model, Optimizer, Scheduler};
 use striate::program::Executor;
 use striate::train::{Ending, Event, Options, RunFolder, Task, Trainer, Weights};
 use training_support::{Run, data, plain, small, train, train_on};
@@ -114,73 +117,6 @@ fn a_long_epoch_reads_every_record_before_it_is_overwritten() {
 }
 
 #[test]
-fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
-    let parent = tempfile::tempdir().unwrap();
-    let mut spec = small();
-    spec.recipe.epochs = 3;
-    spec.recipe.lr_scheduler = Scheduler::MultiStep;
-    // The second epoch's rate is infinite for all purposes.
-    (spec.recipe.lr_milestones, spec.recipe.lr_gamma) = (vec![1], 1e36);
-    let folder = RunFolder::create(parent.path(), "run", "").unwrap();
-    let last = folder.weights_path(Weights::Last);
-    let error = training_support::try_train(&spec, &data(64, 16), &plain(), Some(folder)).unwrap_err();
-    assert_eq!(error.exit_code(), 5);
-    let Error::Verification(text) = &error else { panic!("{error:?}") };
-    assert!(text.contains("epoch 1, step 6"), "{text}");
-    let kept = striate::interchange::safetensors::read(last).unwrap();
-    assert!(kept.tensors.values().all(|t| t.data().iter().all(|v| v.is_finite())));
-    assert_eq!(kept.metadata["epoch"], "0");
-}
-
-#[test]
-fn a_loss_beyond_all_bounds_is_a_divergence_although_it_is_a_number() {
-    let parent = tempfile::tempdir().unwrap();
-    let mut spec = small();
-    // Losses of 1e13 or so, but no overflow.
-    (spec.recipe.lr, spec.recipe.momentum) = (100.0, 0.0);
-    let folder = RunFolder::create(parent.path(), "run", "").unwrap();
-    let last = folder.weights_path(Weights::Last);
-    let error = training_support::try_train(&spec, &data(64, 16), &plain(), Some(folder)).unwrap_err();
-    assert_eq!(error.exit_code(), 5, "{error}");
-    assert!(error.to_string().contains("more than 10 times"), "{error}");
-    assert!(!last.exists(), "what has diverged is not saved");
-}
-
-#[test]
-fn weights_that_are_no_numbers_are_never_saved() {
-    let parent = tempfile::tempdir().unwrap();
-    let mut spec = small();
-    (spec.recipe.lr, spec.recipe.momentum) = (3e38, 0.0);
-    let folder = RunFolder::create(parent.path(), "run", "").unwrap();
-    let last = folder.weights_path(Weights::Last);
-    // The loss of the only step is that of the initial weights, and the update overflows.
-    spec.layers.last_mut().unwrap().lr_mult = [f32::MAX; 2];
-    let error = training_support::try_train(&spec, &data(16, 0), &plain(), Some(folder)).unwrap_err();
-    assert_eq!(error.exit_code(), 5, "{error}");
-    assert!(error.to_string().contains("classifier.3.weight"), "{error}");
-    assert!(!last.exists());
-}
-
-#[test]
-fn a_stall_is_said_once_and_a_run_that_learns_hears_nothing() {
-    let warnings = |run: &Run| {
-        let said = |e: &&Event| matches!(e, Event::Warning(_));
-        run.events.iter().filter(said).map(Event::json).collect::<Vec<_>>()
-    };
-    let mut spec = small();
-    spec.recipe.epochs = 50;
-    let data = data(160, 16);
-    assert_eq!(warnings(&train(&spec, &data, &plain())), [""; 0]);
-    // At no rate to speak of, from outputs that are all alike.
-    spec.recipe.lr = 1e-20;
-    spec.layers.last_mut().unwrap().init.bias = Some(0.0);
-    spec.layers.last_mut().unwrap().init.weight = WeightInit::Constant { value: 0.0 };
-    let said = warnings(&train(&spec, &data, &plain()));
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("after 200 steps, where guessing is (1.386)"), "{said:?}");
-}
-
-#[test]
 fn early_stopping_and_plateau_watch_the_validation_set() {
     let mut spec = small();
     (spec.recipe.epochs, spec.recipe.patience, spec.recipe.lr) = (10, Some(2), 1e-30);
@@ -234,16 +170,6 @@ fn a_stop_is_obeyed_after_the_step_and_leaves_weights() {
 }
 
 #[test]
-fn frozen_parameters_stay_and_the_others_do_not() {
-    let options = Options { freeze: Some("features".into()), ..plain() };
-    let run = train(&small(), &data(32, 0), &options);
-    for (name, before) in &run.before {
-        let after = &run.after[name];
-        assert_eq!(before == after, name.starts_with("features"), "{name}");
-    }
-}
-
-#[test]
 fn saved_weights_evaluate_to_what_the_run_said() {
     let parent = tempfile::tempdir().unwrap();
     let mut spec = small();
@@ -263,32 +189,6 @@ fn saved_weights_evaluate_to_what_the_run_said() {
     let right: u64 = (0..4).map(|class| confusion.get(class, class)).sum();
     let all: u64 = (0..4).map(|class| confusion.samples(class)).sum();
     assert_eq!((100.0 * right as f64 / 30.0, all), (told.acc1, 30));
-}
-
-#[test]
-fn fine_tuning_keeps_everything_but_the_replaced_layer() {
-    let parent = tempfile::tempdir().unwrap();
-    let folder = RunFolder::create(parent.path(), "run", "").unwrap();
-    let last = folder.weights_path(Weights::Last);
-    let run = training_support::try_train(&small(), &data(32, 8), &plain(), Some(folder)).unwrap();
-    let file = striate::interchange::safetensors::read(&last).unwrap();
-
-    let mut spec = small();
-    let replaced = striate::train::replace_outputs(&mut spec, 3).unwrap();
-    assert_eq!(replaced, "classifier.3");
-    let model = Model::build(&spec, &plain().build_options(&spec, striate::ops::Target::Class)).unwrap();
-    let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 9).unwrap();
-    let whole = striate::train::load(&model, &mut executor, file.clone(), None).unwrap_err();
-    assert_eq!(whole.exit_code(), 4, "{whole}");
-    striate::train::load(&model, &mut executor, file, Some(&replaced)).unwrap();
-    for (name, tensor) in striate::train::collect(&model, &mut executor).unwrap() {
-        if name.starts_with("classifier.3") {
-            assert_eq!(tensor.shape().dims()[0], 3);
-        } else {
-            assert_eq!(&tensor, &run.after[&name], "{name}");
-        }
-    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::data::Splits;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
 use crate::model::{BuildOptions, Model, Spec, Summary};
-use crate::train::{self, Ending, Options, RunFolder, Supply, Task, Trainer};
+use crate::train::{self, Ending, Options, RateGroup, RunFolder, Supply, Task, Trainer};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   striate train
   striate train -m alexnet --data-path /data/imagenet --epochs 90 -b 256 --lr-warmup-epochs 5
-  striate train --weights runs/alexnet/best.safetensors -m alexnet --num-classes 5 --freeze features --data-path flowers";
+  striate train --weights runs/alexnet/best.safetensors -m alexnet --num-classes 5 --lr-mult features=0.1 --data-path flowers";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -58,9 +58,13 @@ struct RunArgs {
     /// Replace the outputs of the network's last layer, which starts anew
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     num_classes: Option<u32>,
-    /// Do not train parameters whose names begin so; may be repeated
+    /// Do not train parameters whose names begin so; may be repeated. Batch norms with nothing trained below them keep
+    /// their running statistics and use them
     #[arg(long, value_name = "PREFIX")]
     freeze: Vec<String>,
+    /// Multiply the learning rate of parameters whose names begin so; may be repeated, the longest prefix wins
+    #[arg(long, value_name = "PREFIX=FACTOR", value_parser = rate_group)]
+    lr_mult: Vec<RateGroup>,
     /// Stop after so many steps; the learning-rate schedule stays that of the whole run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_steps: Option<u64>,
@@ -82,6 +86,10 @@ struct RunArgs {
     /// Train on the first batch alone, over and over; a network that cannot learn it by heart has a fault
     #[arg(long)]
     overfit_batch: bool,
+}
+
+fn rate_group(text: &str) -> std::result::Result<RateGroup, String> {
+    text.parse().map_err(|e: Error| e.to_string())
 }
 
 impl TrainArgs {
@@ -117,6 +125,8 @@ impl TrainArgs {
         put("workers", (self.source.workers() as i64).into());
         put("output_dir", path(&self.run.output_dir));
         put("freeze", self.run.freeze.clone().into());
+        let rates = self.run.lr_mult.iter().map(|g| format!("{}={}", g.prefix, g.factor));
+        put("lr_mult", rates.collect::<Vec<_>>().into());
         put("log_every", i64::from(self.run.log_every).into());
         put("shuffle", (!self.run.no_shuffle).into());
         put("augment", (!self.run.no_augment).into());
@@ -185,6 +195,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         Some(classes) => Some(train::replace_outputs(&mut spec, classes as usize)?),
         None => None,
     };
+    train::scale_rates(&mut spec, &args.run.lr_mult)?;
     let options = args.options();
     let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
     let data = open_data(args, &mut spec, replaced.is_some(), context)?;

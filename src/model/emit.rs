@@ -43,11 +43,15 @@ impl<'s> Graph<'s> {
         }
         let list = if training { &mut builder.gradients } else { &mut builder.forward };
         for record in &self.records {
-            // Statistics first: the normalisation reads them.
+            // Statistics first: the normalisation reads them, unless it reads the running ones.
             if let (Op::BatchNorm2dForward(d), true) = (&record.op, training) {
                 let state = &self.owned[record.label.as_str()].1;
                 let [mean, var] = [self.state[state[0]].buffer, self.state[state[1]].buffer];
                 let (x, batch_mean, batch_var) = (record.buffers[0], record.buffers[3], record.buffers[4]);
+                if batch_mean == mean {
+                    list.push(step(record.op.clone(), &record.label, &record.buffers));
+                    continue;
+                }
                 let buffers = [x, self.hyper, batch_mean, batch_var, mean, var];
                 list.push(step(Op::BatchNorm2dStats(*d), &record.label, &buffers));
             }
@@ -175,7 +179,8 @@ impl<'s> Graph<'s> {
             }
             Op::BatchNorm2dForward(_) => {
                 for (i, kind) in ["mean", "var"].into_iter().enumerate() {
-                    buffers.push(if training {
+                    // With nothing to train in it or below it, it is as in evaluation.
+                    buffers.push(if training && needs {
                         let name = format!("{}.batch_{kind}", layer.name);
                         builder.buffer(name, [x[0]], Role::Transient)?
                     } else {

@@ -147,6 +147,15 @@ pub fn try_train(spec: &Spec, data: &Splits, options: &Options, folder: Option<R
     run(spec, &model, data, options, &mut executor, folder)
 }
 
+/// A run on the CPU that starts from the weights of `file`, but for the layer `replaced`.
+pub fn fine_tune(spec: &Spec, data: &Splits, options: &Options, file: File, replaced: &str) -> Run {
+    let model = Model::build(spec, &options.build_options(spec, Target::Class)).unwrap();
+    let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
+    initialise(&model, &mut executor, options.seed).unwrap();
+    load(&model, &mut executor, file, (!replaced.is_empty()).then_some(replaced)).unwrap();
+    start(spec, &model, data, options, &mut executor, None).unwrap()
+}
+
 /// A run on a given executor.
 pub fn train_on(
     spec: &Spec,
@@ -167,6 +176,18 @@ fn run(
     folder: Option<RunFolder>,
 ) -> Result<Run> {
     initialise(model, executor, options.seed)?;
+    start(spec, model, data, options, executor, folder)
+}
+
+/// A run from the weights that `executor` holds.
+fn start(
+    spec: &Spec,
+    model: &Model,
+    data: &Splits,
+    options: &Options,
+    executor: &mut dyn Executor,
+    folder: Option<RunFolder>,
+) -> Result<Run> {
     let before = collect(model, executor)?.into_iter().collect();
     let mut events = Vec::new();
     let mut observer = |event: &Event| {
