@@ -25,7 +25,7 @@
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
-//! names clap and anyhow.
+//! names clap and anyhow, only `data` decodes pictures.
 //!
 //! # Reading order
 //!
