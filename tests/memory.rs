@@ -1,10 +1,13 @@
-//! What packing, surveying and reading a packed data set take of memory does not grow with the number of pictures, but
+//! What packing a data set, and surveying and loading a packed one take of memory does not grow with the number of pictures, but
 //! for a few bytes for each. A program of its own: it counts what all its threads have allocated.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use striate::data::{Dataset, Images, Labels, Request, Splits, Store, Stored, Watch, open, pack, survey};
+use striate::data::{
+    BadFiles, Dataset, Images, Labels, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Store,
+    Stored, Transform, Viewer, Watch, Workers, open, pack, survey,
+};
 use striate::{Error, Result};
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -65,8 +68,23 @@ impl Watch for Strict {
     }
 }
 
-/// Peaks of packing `count` pictures, and of looking at each of the packed ones.
-fn peaks(count: usize) -> [usize; 2] {
+/// Rows of a training epoch over `dataset`, as training loads it.
+fn load(dataset: Arc<Dataset>) -> usize {
+    let options = LoaderOptions {
+        batch: 16,
+        workers: Workers::new(2),
+        seed: 0,
+        epoch: 0,
+        shuffle: true,
+        augment: true,
+        look: Look::Views(Viewer::new(SHAPE, SHAPE, &Transform::default()).unwrap()),
+        bad: BadFiles::new(OnBadFile::Fail),
+    };
+    Loader::new(dataset, options).map(|batch| batch.unwrap().rows).sum()
+}
+
+/// Peaks of packing `count` pictures, of a survey of the packed ones, and of a training epoch over them.
+fn peaks(count: usize) -> [usize; 3] {
     let indices: Vec<u32> = (0..count as u32).collect();
     let train = Arc::new(Dataset {
         name: "made".into(),
@@ -81,16 +99,13 @@ fn peaks(count: usize) -> [usize; 2] {
     let splits = Splits { val: Arc::clone(&train), train };
     let (packing, summary) = peak(|| pack(&splits, &path, 2, &mut Strict).unwrap());
     assert_eq!(summary.counts, [count, 0]);
-    let (reading, found) = peak(|| {
-        let request = Request {
-            path: Some(path.to_str().unwrap().into()),
-            val_split: Some(0.0),
-            ..Request::new(SHAPE, 2)
-        };
-        survey(&open(&request).unwrap(), 2, &mut Strict).unwrap()
-    });
+    let request =
+        Request { path: Some(path.to_str().unwrap().into()), val_split: Some(0.0), ..Request::new(SHAPE, 2) };
+    let (surveying, found) = peak(|| survey(&open(&request).unwrap(), 2, &mut Strict).unwrap());
     assert_eq!(found.counts(), [count, 0]);
-    [packing, reading]
+    let (loading, rows) = peak(|| load(open(&request).unwrap().train));
+    assert_eq!(rows, count);
+    [packing, surveying, loading]
 }
 
 #[test]
@@ -98,7 +113,7 @@ fn memory_does_not_grow_with_the_number_of_pictures() {
     // 20 MB and 200 MB of pictures: more than is held at a time.
     let (few, many) = (400, 4000);
     let (once, ten_times) = (peaks(few), peaks(many));
-    for (what, (small, large)) in ["packing", "reading"].iter().zip(once.iter().zip(ten_times)) {
+    for (what, (small, large)) in ["packing", "surveying", "loading"].iter().zip(once.iter().zip(ten_times)) {
         println!("{what}: {small} bytes for {few} pictures, {large} for {many}");
         // Hashes, labels and places, in vectors that may have grown to twice their contents.
         let allowed = small + (many - few) * 100;

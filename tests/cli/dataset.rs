@@ -64,6 +64,39 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
     assert_eq!(copies("repeated_in_train") + copies("val_in_train"), 1, "wherever the two have gone");
 }
 
+/// Two classes; a picture that is in both, and a text that is called a picture.
+#[test]
+fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
+    for (from, to) in [
+        ("cmyk.jpg", "train/a/1.jpg"),
+        ("palette.png", "train/a/2.png"),
+        ("cmyk.jpg", "val/b/3.jpg"),
+        ("grey4.png", "train/b/4.png"),
+    ] {
+        let to = folder.path().join("set").join(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(fixtures.join(from), to).unwrap();
+    }
+    std::fs::write(folder.path().join("set/train/b/5.jpg"), "no picture").unwrap();
+    let stats =
+        &json_lines(&succeed(folder.path(), &["dataset", "stats", "set", "--size", "32", "--json"]))[0];
+    assert_eq!((&stats["train"], &stats["val"], &stats["unreadable"]), (&3.into(), &1.into(), &1.into()));
+    assert!(stats["unreadable_first"][0].as_str().unwrap().starts_with("set/train/b/5.jpg: "), "{stats}");
+    let leaked = serde_json::json!({"count": 1, "of_another_class": 1, "first": [["set/val/b/3.jpg", "set/train/a/1.jpg"]]});
+    assert_eq!(stats["val_in_train"], leaked);
+
+    let arguments = ["dataset", "pack", "set", "-o", "set.packed", "--size", "32"];
+    let output = striate(folder.path(), &arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("3 training and 1 validation pictures of 3x32x32, 1 left out"), "{text}");
+    let warnings = stderr(&output);
+    assert_eq!(warnings.matches("set/train/b/5.jpg").count(), 1, "{warnings}");
+    let info = &json_lines(&succeed(folder.path(), &["dataset", "info", "set.packed", "--json"]))[0];
+    assert_eq!(info["classes"][1], serde_json::json!({"name": "b", "train": 1, "val": 1}));
+}
+
 /// The lines for a model file are a table that a model file may have.
 #[test]
 fn stats_are_ready_to_be_pasted() {

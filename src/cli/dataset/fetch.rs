@@ -138,13 +138,19 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
         .map_err(|error| failed(format!("the program curl cannot be started ({error}); install it")))?;
     let bar = out.is_interactive().then(|| ProgressBar::new(file.bytes));
     let mut written = || -> io::Result<()> {
-        let mut target = OpenOptions::new().append(true).create(true).open(part)?;
+        let mut target = None;
         let mut stream = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.take(file.bytes - have + 1);
         let mut chunk = vec![0; CHUNK];
         loop {
             match stream.read(&mut chunk)? {
-                0 => return target.sync_all(),
-                count => target.write_all(&chunk[..count])?,
+                0 => return target.map_or(Ok(()), |target: File| target.sync_all()),
+                count => {
+                    // Not made before there is something to put in it.
+                    let open = || OpenOptions::new().append(true).create(true).open(part);
+                    let mut file = target.take().map_or_else(open, Ok)?;
+                    file.write_all(&chunk[..count])?;
+                    target = Some(file);
+                }
             }
             if let Some(bar) = &bar {
                 bar.set_position(length(part));
@@ -289,6 +295,7 @@ mod tests {
         let error =
             fetch(&plain, &home.path().join("none"), Some("file:///no/such/place"), &out).unwrap_err();
         assert!(error.exit_code() == 1 && error.to_string().contains("curl"), "{error}");
+        assert!(names(&home.path().join("none")).is_empty());
     }
 
     #[test]
