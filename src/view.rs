@@ -86,9 +86,10 @@ impl View {
         let centre = [window.left + window.width / 2.0, window.top + window.height / 2.0];
         let first = [0.5 - width as f64 / 2.0, 0.5 - height as f64 / 2.0];
         let row = |i: usize| {
-            let [a, b] = matrix[i];
-            let start = centre[i] - 0.5 + a * first[0] + b * first[1];
-            [a, b, start].map(|value| (value * PIXEL).round() as i32)
+            // The steps are rounded about the centre, so that a mirror image is exact and the ends are off the least.
+            let [a, b] = matrix[i].map(|step| (step * PIXEL).round());
+            let start = (centre[i] - 0.5) * PIXEL + a * first[0] + b * first[1];
+            [a, b, (start + 0.5).floor()].map(|value| value as i32)
         };
         View { x: row(0), y: row(1), gain: [1.0; 3], ..Zeroable::zeroed() }
     }
@@ -127,6 +128,23 @@ mod tests {
     fn a_quarter_turn_counter_clockwise_shows_the_right_edge_on_top() {
         let view = View::new(&Window { angle: 90.0, ..WHOLE }, [8, 8]);
         assert_eq!((place(&view, 0, 0), place(&view, 0, 7)), ([0.0, 7.0], [7.0, 7.0]));
+    }
+
+    #[test]
+    fn a_mirror_image_is_exact_and_no_place_is_off_by_more_than_the_rounding_of_half_the_input() {
+        for (side, left, width) in
+            [(224, 17.3, 171.9), (227, 0.0, 100.0), (1000, 3.7, 999.0), (61, -8.25, 13.1)]
+        {
+            let part = Window { left, width, top: -1.5, height: 77.7, ..WHOLE };
+            let view = View::new(&part, [side; 2]);
+            let mirrored = View::new(&Window { mirror: true, ..part }, [side; 2]);
+            for ox in 0..side as i32 {
+                let [y, x] = place(&view, 5, ox);
+                assert_eq!(place(&mirrored, 5, side as i32 - 1 - ox), [y, x], "{side}: {ox}");
+                let exact = left + (f64::from(ox) + 0.5) * width / side as f64 - 0.5;
+                assert!((x - exact).abs() * PIXEL <= 0.5 + side as f64 / 4.0, "{side}, {ox}: {x} {exact}");
+            }
+        }
     }
 
     #[test]
