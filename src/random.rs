@@ -42,7 +42,7 @@ pub enum Purpose {
     Initialise = 1,
     /// Order of the samples; `index` is the epoch.
     Shuffle = 2,
-    /// Augmentation of a sample; `index` mixes epoch and sample.
+    /// Augmentation; `index` is the epoch, and the second word of the counter says what of a sample is drawn.
     Augment = 3,
     /// Synthetic data; `index` is the sample.
     Synthetic = 4,

@@ -6,6 +6,7 @@ mod allocations;
 mod augment;
 mod cifar;
 mod csv;
+mod fit;
 mod hostile;
 mod idx;
 mod image_folder;
