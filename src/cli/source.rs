@@ -19,6 +19,9 @@ pub(crate) struct SourceArgs {
     /// Keep this share of the training samples for validation, where there is no validation set
     #[arg(long, value_name = "SHARE")]
     pub val_split: Option<f32>,
+    /// Train on the first TRAIN samples and validate on the VAL next, of training and validation files together
+    #[arg(long, value_name = "TRAIN/VAL", value_parser = counts, conflicts_with = "val_split")]
+    pub split: Option<[usize; 2]>,
     /// Use only the first N training samples
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
@@ -37,6 +40,13 @@ pub(crate) fn on_bad_file(text: &str) -> std::result::Result<OnBadFile, String> 
     OnBadFile::from_str(text).map_err(|e| e.to_string())
 }
 
+fn counts(text: &str) -> std::result::Result<[usize; 2], String> {
+    let number = |text: &str| text.trim().parse::<usize>().ok().filter(|&n| n > 0);
+    text.split_once('/')
+        .and_then(|(train, val)| Some([number(train)?, number(val)?]))
+        .ok_or_else(|| "expected two numbers of samples, such as 30000/30000".into())
+}
+
 pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
     Kind::from_str(text).map_err(|e| e.to_string())
 }
@@ -53,6 +63,7 @@ impl SourceArgs {
             path: self.data_path.clone().or_else(|| spec.recipe.data.clone()),
             kind: self.dataset,
             val_split: self.val_split,
+            counts: self.split,
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
@@ -86,6 +97,9 @@ impl SourceArgs {
         }
         if let Some(share) = self.val_split {
             flags.push_str(&format!(" --val-split {share}"));
+        }
+        if let Some([train, val]) = self.split {
+            flags.push_str(&format!(" --split {train}/{val}"));
         }
         flags
     }

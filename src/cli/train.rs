@@ -135,6 +135,7 @@ impl TrainArgs {
         let optional = [
             ("data_path", self.source.data_path.clone().map(Into::into)),
             ("val_split", self.source.val_split.map(|share| f64::from(share).into())),
+            ("split", self.source.split.map(|[train, val]| format!("{train}/{val}").into())),
             ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),
             ("limit_val", self.source.limit_val.map(|n| (n as i64).into())),
             ("max_steps", self.run.max_steps.map(|n| (n as i64).into())),

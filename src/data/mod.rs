@@ -26,6 +26,7 @@ mod packed;
 mod scan;
 mod sheet;
 mod source;
+mod split;
 mod statistics;
 mod survey;
 mod synthetic;

@@ -4,9 +4,8 @@
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels};
 use super::kind::Kind;
-use super::{cifar, csv, idx, image_folder, locate, packed, synthetic, tensors};
+use super::{cifar, csv, idx, image_folder, locate, packed, split, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};
-use crate::random::{Purpose, Stream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +24,9 @@ pub struct Request {
     /// Part of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
     /// validation samples of its own. 0 validates on the training samples themselves.
     pub val_split: Option<f32>,
+    /// Train on the first so many samples and validate on so many next, of all there are in the data's own order:
+    /// training files, then validation files.
+    pub counts: Option<[usize; 2]>,
     /// Use only so many training samples: the first, or, of pictures that are read one by one and lie class by
     /// class, so many evenly spread.
     pub limit_train: Option<usize>,
@@ -58,6 +60,7 @@ impl Request {
             path: None,
             kind: Kind::Auto,
             val_split: None,
+            counts: None,
             limit_train: None,
             limit_val: None,
             seed: 0,
@@ -166,7 +169,7 @@ pub fn open(request: &Request) -> Result<Splits> {
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
         part.name_classes(&names)?;
     }
-    let (train, val) = match val {
+    let val = match val {
         Some(val)
             if std::mem::discriminant(&val.dataset.labels)
                 != std::mem::discriminant(&train.dataset.labels) =>
@@ -179,8 +182,13 @@ pub fn open(request: &Request) -> Result<Splits> {
                 ),
             ));
         }
-        Some(val) => (train.dataset, Some(val.dataset)),
-        None => split(train, request.val_split.unwrap_or(VAL_SPLIT), request.seed)?,
+        Some(val) => Some(val.dataset),
+        None => None,
+    };
+    let (train, val) = match (request.counts, val) {
+        (Some(counts), val) => split::counted(train, val, counts)?,
+        (None, Some(val)) => (train.dataset, Some(val)),
+        (None, None) => split::drawn(train, request.val_split.unwrap_or(VAL_SPLIT), request.seed)?,
     };
     let limit = |dataset: Dataset, count: Option<usize>| match count {
         Some(count) => Arc::new(dataset.limit(count)),
@@ -204,35 +212,21 @@ fn check(request: &Request) -> Result<()> {
     if let Some(part) = request.val_split.filter(|part| !(0.0..1.0).contains(part)) {
         return Err(Error::Usage(format!("val-split: expected 0 to below 1, found {part}")));
     }
-    for (flag, limit) in [("limit-train", request.limit_train), ("limit-val", request.limit_val)] {
+    if request.counts.is_some() && request.val_split.is_some() {
+        return Err(Error::Usage("split: it says what val-split would say; give one of them".into()));
+    }
+    let [train, val] = request.counts.map_or([None; 2], |counts| counts.map(Some));
+    for (flag, limit) in [
+        ("split", train),
+        ("split", val),
+        ("limit-train", request.limit_train),
+        ("limit-val", request.limit_val),
+    ] {
         if limit == Some(0) {
             return Err(Error::Usage(format!("{flag}: expected at least 1, found 0")));
         }
     }
     Ok(())
-}
-
-/// Holds back part of the samples, drawn by the seed; the order of the others stays. `None` if `part` is 0.
-fn split(train: Part, part: f32, seed: u64) -> Result<(Dataset, Option<Dataset>)> {
-    if part == 0.0 {
-        return Ok((train.dataset, None));
-    }
-    let count = train.dataset.len();
-    if count < 2 {
-        return Err(Error::data(
-            &train.labels_path,
-            format!(
-                "expected at least 2 samples to hold some back for validation, found {count} (or use --val-split 0)"
-            ),
-        ));
-    }
-    let held = ((count as f64 * f64::from(part)).round() as usize).clamp(1, count - 1);
-    let mut order = Stream::new(seed, Purpose::Split, 0).permutation(count);
-    let (val, rest) = order.split_at_mut(held);
-    val.sort_unstable();
-    rest.sort_unstable();
-    let held_back = train.dataset.clone().select(val);
-    Ok((train.dataset.select(rest), Some(held_back)))
 }
 
 /// The lines of `classes.txt`, if a data set is a folder that has one.

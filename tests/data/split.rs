@@ -1,6 +1,6 @@
 //! Which samples are held back, and limits.
 
-use crate::{assert_clear, floats, request};
+use crate::{assert_clear, bytes, classes, floats, request};
 use std::path::Path;
 use striate::data::{Request, Splits, open};
 
@@ -47,6 +47,48 @@ fn the_part_can_be_chosen() {
     }
     let error = open(&table(folder.path(), 1)).unwrap_err();
     assert_clear(&error, folder.path(), "one row");
+}
+
+#[test]
+fn counts_take_training_files_and_then_validation_files_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = table(folder.path(), 10);
+    let split = |counts| open(&Request { counts: Some(counts), ..base.clone() });
+    let (train, val) = rows(&split([3, 4]).unwrap());
+    assert_eq!((train, val), (vec![0.0, 1.0, 2.0], vec![3.0, 4.0, 5.0, 6.0]));
+    for counts in [[6, 5], [usize::MAX, 2]] {
+        let error = split(counts).unwrap_err();
+        assert_clear(&error, folder.path(), "too many");
+        assert!(error.to_string().contains("found 10"), "{error}");
+    }
+    assert_eq!(split([0, 5]).unwrap_err().exit_code(), 2);
+    let both = Request { counts: Some([5, 5]), val_split: Some(0.1), ..base.clone() };
+    assert_eq!(open(&both).unwrap_err().exit_code(), 2);
+
+    // MNIST's form: 5 training pictures, 4 others to test with.
+    let idx = |folder: &Path, part: &str, from: u8, to: u8| {
+        let head = |sizes: &[u8]| {
+            let sizes = sizes.iter().flat_map(|&n| [0, 0, 0, n]);
+            sizes.collect::<Vec<u8>>()
+        };
+        let pixels: Vec<u8> = (from..to).collect();
+        let images = [vec![0, 0, 8, 3], head(&[to - from, 1, 1]), pixels.clone()].concat();
+        let labels = [vec![0, 0, 8, 1], head(&[to - from]), pixels.iter().map(|p| p % 3).collect()].concat();
+        std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    };
+    let mnist = tempfile::tempdir().unwrap();
+    idx(mnist.path(), "train", 0, 5);
+    let pooled = Request { counts: Some([4, 3]), ..request(mnist.path(), [1, 1, 1], 3) };
+    assert_clear(
+        &open(&Request { counts: Some([4, 2]), ..pooled.clone() }).unwrap_err(),
+        mnist.path(),
+        "the training file alone",
+    );
+    idx(mnist.path(), "t10k", 5, 9);
+    let splits = open(&pooled).unwrap();
+    assert_eq!((bytes(&splits.train), bytes(&splits.val)), (&[0, 1, 2, 3][..], &[4, 5, 6][..]));
+    assert_eq!(classes(&splits.val), [1, 2, 0]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl DataArgs {
             path: self.data.clone(),
             kind: self.dataset,
             val_split: Some(self.val_split.unwrap_or(0.0)),
+            counts: None,
             limit_train: None,
             limit_val: None,
             seed: self.seed,
