@@ -41,7 +41,9 @@ impl PartialEq for Batch {
 
 /// Gives each sample, by its number and stored picture, the view of it; may change the picture's bytes.
 #[derive(Clone)]
-pub struct Hook(Arc<dyn Fn(usize, &mut [u8]) -> View + Send + Sync>);
+pub struct Hook(Arc<Looking>);
+
+type Looking = dyn Fn(usize, &mut [u8]) -> View + Send + Sync;
 
 impl Hook {
     pub fn new(hook: impl Fn(usize, &mut [u8]) -> View + Send + Sync + 'static) -> Hook {

@@ -114,11 +114,9 @@ impl Pca {
                 turn(&mut x, &mut y);
                 (row[p], row[q]) = (x, y);
             }
-            for column in 0..3 {
-                let (mut x, mut y) = (a[p][column], a[q][column]);
-                turn(&mut x, &mut y);
-                (a[p][column], a[q][column]) = (x, y);
-            }
+            let (mut upper, mut lower) = (a[p], a[q]);
+            upper.iter_mut().zip(&mut lower).for_each(|(x, y)| turn(x, y));
+            (a[p], a[q]) = (upper, lower);
             (a[p][q], a[q][p]) = (0.0, 0.0);
         }
         let mut order = [0, 1, 2];
@@ -144,10 +142,10 @@ mod tests {
         let picture: Vec<u8> = (0..3 * 70_001u32).map(|i| (i * i % 251 + i % 5) as u8).collect();
         let found = Moments::of(&picture, 3).statistics(3);
         let planes: Vec<&[u8]> = picture.chunks(70_001).collect();
-        let mean = |c: usize| planes[c].iter().map(|&p| f64::from(p) / 255.0).sum::<f64>() / 70_001.0;
-        for c in 0..3 {
-            assert!((found.mean[c] - mean(c)).abs() < 1e-12);
-            let variance = planes[c].iter().map(|&p| (f64::from(p) / 255.0 - mean(c)).powi(2)).sum::<f64>();
+        for (c, plane) in planes.iter().enumerate() {
+            let mean = plane.iter().map(|&p| f64::from(p) / 255.0).sum::<f64>() / 70_001.0;
+            assert!((found.mean[c] - mean).abs() < 1e-12);
+            let variance = plane.iter().map(|&p| (f64::from(p) / 255.0 - mean).powi(2)).sum::<f64>();
             assert!((found.std[c] - (variance / 70_001.0).sqrt()).abs() < 1e-12);
         }
         let mut halves = Moments::default();

@@ -175,9 +175,9 @@ fn brightness_contrast_and_saturation_are_one_matrix_in_this_order() {
     let pixel = [10.0, 90.0, 250.0];
     let contrasted = pixel.map(|p| c * b * p + (1.0 - c) * b * mean);
     let luma: f64 = (0..3).map(|k| f64::from(LUMA[k]) * contrasted[k]).sum();
-    for out in 0..3 {
-        let expected = s * contrasted[out] + (1.0 - s) * luma;
-        let [r, g, b, shift] = view.colour[out].map(f64::from);
+    for (colour, row) in contrasted.into_iter().zip(view.colour) {
+        let expected = s * colour + (1.0 - s) * luma;
+        let [r, g, b, shift] = row.map(f64::from);
         let found = r * pixel[0] + g * pixel[1] + b * pixel[2] + shift;
         assert!((found - expected).abs() < 1e-3, "{found} {expected}");
     }

@@ -209,7 +209,7 @@ fn unpack(archive: &Path, folder: &Path, members: &[Member]) -> Result<()> {
         let mut entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
         let named = |member: &&Member| path.components().count() == 2 && path.ends_with(member.name);
-        let Some(place) = missing.iter().position(|member| named(member)) else { continue };
+        let Some(place) = missing.iter().position(named) else { continue };
         let member = missing.swap_remove(place);
         if !entry.header().entry_type().is_file() || entry.size() > member.most {
             return Err(Error::data(
