@@ -34,6 +34,10 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
         (Kind::Auto, Some("synthetic")) => return Ok(synthetic()),
         (_, Some(path)) => shipped(path)?,
     };
+    // A device or a pipe may never end.
+    if !path.is_file() && !path.is_dir() {
+        return Err(Error::data(&path, "expected a file or a folder, found a device, pipe or socket"));
+    }
     let kind = if kind == Kind::Auto { detect(&path)? } else { kind };
     // The files of an IDX set belong together: naming one names them all.
     let path = match path.parent() {

@@ -85,3 +85,12 @@ fn a_file_of_another_format_is_refused() {
         open(&Request { kind: Kind::Synthetic, limit_train: Some(4), ..request(&path, [1, 2, 2], 2) });
     assert_eq!(bytes(&splits.unwrap().train).len(), 16);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_not_read_without_end() {
+    let request = Request { kind: Kind::Csv, ..request(std::path::Path::new("/dev/zero"), [3, 1, 1], 2) };
+    let error = open(&request).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(error.to_string().contains("expected a file or a folder, found a device"), "{error}");
+}
