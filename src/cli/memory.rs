@@ -5,6 +5,7 @@ use super::device::Device;
 use super::output::bytes;
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Model, Spec};
+use crate::program::Program;
 
 /// An error if `model` needs more memory than there is; it names the largest batch that fits. Devices with
 /// memory of their own are not asked: their allocation fails in good time.
@@ -44,6 +45,18 @@ fn check_against(available: u64, spec: &Spec, options: &BuildOptions, model: &Mo
         bytes(needed),
         bytes(available)
     )))
+}
+
+/// An error if `program`, which a run can do without, would take more than half of the main memory that is left.
+pub(crate) fn check_spare(program: &Program) -> Result<()> {
+    let needed = program.plan().bytes();
+    match available() {
+        Some(available) if needed > available / 2 => {
+            let text = format!("a look inside needs {}, available are {}", bytes(needed), bytes(available));
+            Err(Error::Memory(text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether batches of `model` are so small that they may be made before [`check`].

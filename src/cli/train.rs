@@ -11,6 +11,7 @@ use crate::data::Splits;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
 use crate::model::{BuildOptions, Model, Spec, Summary};
+use crate::program::Program;
 use crate::train::{self, Ending, Options, RateGroup, RunFolder, Supply, Task, Trainer};
 use clap::Args;
 use serde_json::json;
@@ -227,8 +228,12 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let mut progress = Progress::new(context.out, move |weights| {
         format!("striate eval --weights {}{flags}", quoted(weights))
     });
+    let workbench = |program: Arc<Program>| {
+        memory::check_spare(&program)?;
+        Device::Cpu.executor(program)
+    };
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: device.name() };
-    let done =
-        Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, &stop)?.run()?;
+    let trainer = Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, &stop)?;
+    let done = trainer.with_workbench(&workbench).run()?;
     Ok(if done.ending == Ending::Interrupted { stop::INTERRUPTED } else { 0 })
 }

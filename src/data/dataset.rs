@@ -155,12 +155,38 @@ impl Dataset {
         self
     }
 
+    fn spread_indices(&self, count: usize) -> Vec<u32> {
+        let len = self.len() as u64;
+        (0..count as u64).map(|i| (i * len / count as u64) as u32).collect()
+    }
+
+    /// A data set of `count` of its samples (or all, if it has no more), evenly spread.
+    pub fn spread(&self, count: usize) -> Dataset {
+        let samples = self.spread_indices(count.min(self.len()));
+        let image = self.image_len();
+        let images = match &self.images {
+            Images::U8(values) => Images::U8(gather(values, &samples, image)),
+            Images::F32(values) => Images::F32(gather(values, &samples, image)),
+            Images::Stored(stored) => {
+                let indices = gather(&stored.indices, &samples, 1);
+                Images::Stored(Stored { store: Arc::clone(&stored.store), indices })
+            }
+        };
+        let labels = match &self.labels {
+            Labels::Classes(classes) => Labels::Classes(gather(classes, &samples, 1)),
+            Labels::Values { width, values } => {
+                Labels::Values { width: *width, values: gather(values, &samples, *width) }
+            }
+        };
+        let (name, class_names) = (self.name.clone(), self.class_names.clone());
+        Dataset { name, shape: self.shape, classes: self.classes, class_names, images, labels }
+    }
+
     /// The data set with only `count` samples: its first, or, if they are stored and so perhaps in the order of their
     /// classes, evenly spread ones.
     pub(super) fn limit(mut self, count: usize) -> Dataset {
         if matches!(self.images, Images::Stored(_)) && count < self.len() {
-            let len = self.len() as u64;
-            let spread: Vec<_> = (0..count as u64).map(|i| (i * len / count as u64) as u32).collect();
+            let spread = self.spread_indices(count);
             return self.select(&spread);
         }
         let images = count.saturating_mul(self.image_len());

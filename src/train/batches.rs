@@ -62,6 +62,16 @@ impl Feed {
         self
     }
 
+    /// The same, in batches of `batch` rows.
+    pub(super) fn of_size(&self, batch: usize) -> Feed {
+        Feed { batch, ..self.clone() }
+    }
+
+    /// Whether the program takes pixels and views.
+    pub(super) fn takes_pixels(&self) -> bool {
+        self.pixels
+    }
+
     /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
     pub fn viewer(&self, dataset: &Dataset) -> Result<Viewer> {
         Viewer::new(dataset.shape, self.input, &self.transform)

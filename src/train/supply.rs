@@ -45,6 +45,11 @@ impl Supply {
         self.data.train.len().div_ceil(self.batch).div_ceil(self.accumulate)
     }
 
+    /// How samples become batches.
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     /// The samples that could not be read.
     pub fn bad(&self) -> &BadFiles {
         self.feed.bad()

@@ -1,6 +1,7 @@
 //! The loop: epochs of steps, evaluation, schedule, early stopping, the run's files. It prints nothing, names no
 //! device, and never waits for a step whose metrics it does not need yet.
 
+mod diagnosis;
 mod epoch;
 
 use super::evaluate::pass;
@@ -8,6 +9,7 @@ use super::event::{Done, Ending, Epoch, Event, Observer, Start};
 use super::judge::Judge;
 use super::metrics::Totals;
 use super::options::{Options, check_recipe, schedule};
+use super::probe::{Probe, Workbench};
 use super::progress::{Progress, percent};
 use super::run_folder::{RunFolder, Weights};
 use super::schedule::Schedule;
@@ -18,10 +20,11 @@ use crate::data::{Labels, Splits};
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
 use crate::program::Executor;
+use diagnosis::{Cause, Snapshot};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is trained, on what, and how.
 pub struct Task<'a> {
@@ -51,6 +54,10 @@ pub struct Trainer<'a> {
     draw: usize,
     judge: Judge,
     watch: Watch,
+    probe: Probe,
+    workbench: Option<&'a Workbench<'a>>,
+    /// For a loss that is no number, to find out why.
+    snapshot: Option<Snapshot>,
     started: Instant,
 }
 
@@ -119,9 +126,20 @@ impl<'a> Trainer<'a> {
             draw: 0,
             judge,
             watch,
+            probe: Probe::default(),
+            workbench: None,
+            snapshot: None,
             started: Instant::now(),
             task,
         })
+    }
+
+    /// Lets it look inside the network: for dead ReLUs after the first epoch and now and then after others, and for the
+    /// layer where a loss that is no number comes from. Every value is kept in the programs that `workbench` makes executors
+    /// for, within 1 GiB; where it has no memory for one, there is no look.
+    pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
+        self.workbench = Some(workbench);
+        self
     }
 
     /// Trains to the end.
@@ -161,15 +179,21 @@ impl<'a> Trainer<'a> {
         Ok(done)
     }
 
-    fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str) -> Error {
+    fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
         let kept = match &self.folder {
             Some(folder) if epoch > 0 => {
                 format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
             }
             _ => String::new(),
         };
+        let advice = "; try a lower --lr or --clip-grad-norm";
+        let (cause, advice) = match cause {
+            Cause::Unknown => (String::new(), advice),
+            Cause::Network(text) => (format!(": {text}"), advice),
+            Cause::Data(text) => (format!(": {text}"), ""),
+        };
         Error::Verification(format!(
-            "training diverged: {why} in epoch {epoch}, step {step}, at lr {lr}; try a lower --lr or --clip-grad-norm{kept}"
+            "training diverged: {why} in epoch {epoch}, step {step}, at lr {lr}{cause}{advice}{kept}"
         ))
     }
 
@@ -179,7 +203,8 @@ impl<'a> Trainer<'a> {
         match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
             None => Ok(tensors),
             Some((name, _)) => {
-                Err(self.diverged(epoch, self.step, lr, &format!("{name} has values that are no numbers")))
+                let why = format!("{name} has values that are no numbers");
+                Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown))
             }
         }
     }
@@ -195,7 +220,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<()> {
         let at_end = epoch + 1 == self.task.spec.recipe.epochs || self.reached_limit();
         if let Some(why) = self.watch.diverged(at_end) {
-            return Err(self.diverged(epoch, self.step, progress.lr, &why));
+            return Err(self.diverged(epoch, self.step, progress.lr, &why, &Cause::Unknown));
         }
         let tensors = self.weights(epoch, progress.lr)?;
         self.schedule.observe(self.judge.error(validation, &progress.totals));
@@ -221,7 +246,19 @@ impl<'a> Trainer<'a> {
             data_wait: percent(progress.data_wait, trained),
             weights_sha256,
             best: improved,
-        }))
+        }))?;
+        self.look(Duration::from_secs_f64(trained), &tensors)
+    }
+
+    /// Reports layers whose ReLUs are dead.
+    fn look(&mut self, trained: Duration, tensors: &weights::Named) -> Result<()> {
+        let Some(workbench) = self.workbench.filter(|_| self.probe.is_due(trained)) else { return Ok(()) };
+        let Task { spec, data, .. } = &self.task;
+        let lines = match self.probe.look(spec, data, self.supply.feed(), tensors, workbench) {
+            Err(Error::Memory(_)) => Vec::new(),
+            lines => lines?,
+        };
+        lines.into_iter().try_for_each(|line| self.report(Event::Warning(line)))
     }
 
     fn evaluate(&mut self) -> Result<Totals> {

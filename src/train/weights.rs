@@ -64,6 +64,18 @@ pub fn load(
     Ok(())
 }
 
+/// Writes what [`collect`] gave into another model of the same parameters.
+pub(super) fn restore(
+    model: &Model,
+    executor: &mut dyn Executor,
+    tensors: &[(String, Tensor)],
+) -> Result<()> {
+    for (parameter, (_, tensor)) in model.parameters.iter().chain(&model.state).zip(tensors) {
+        executor.write(parameter.buffer, tensor.data())?;
+    }
+    Ok(())
+}
+
 /// Whether the parameter `name` is one of `layer`'s own.
 fn belongs(name: &str, layer: &str) -> bool {
     name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))

@@ -196,7 +196,9 @@ fn start(
     };
     let stop = AtomicBool::new(false);
     let task = Task { spec, model, data, options, device: "test".into() };
-    let done = Trainer::new(task, executor, folder, &mut observer, &stop)?.run()?;
+    let workbench = |program| Ok(Box::new(striate::cpu::Executor::new(program)?) as Box<dyn Executor>);
+    let trainer = Trainer::new(task, executor, folder, &mut observer, &stop)?;
+    let done = trainer.with_workbench(&workbench).run()?;
     let after = collect(model, executor)?.into_iter().collect();
     Ok(Run { events, done, before, after })
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 impl Trainer<'_> {
     /// The training part of an epoch.
     pub(super) fn train_epoch(&mut self, epoch: usize) -> Result<Progress> {
+        self.remember()?;
         let mut batches = self.supply.epoch(epoch)?;
         let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
         let mut progress = Progress::default();
@@ -27,6 +28,7 @@ impl Trainer<'_> {
                 self.take_in(epoch, arrived, &mut progress)?;
             }
             self.step += 1;
+            self.forget();
             if self.stopped() || self.reached_limit() {
                 break;
             }
@@ -47,7 +49,7 @@ impl Trainer<'_> {
     /// One update from the next batches, and the records that have arrived meanwhile. Samples that cannot be read are
     /// no part of the mean; without a single one that can, nothing changes but the number of the step, which places it
     /// in the schedule.
-    fn update(&mut self, batches: &mut Batches, windows: &mut Windows) -> Result<Vec<Arrived>> {
+    pub(super) fn update(&mut self, batches: &mut Batches, windows: &mut Windows) -> Result<Vec<Arrived>> {
         let (model, options) = (self.task.model, self.task.options);
         let recipe = &self.task.spec.recipe;
         let lr = self.schedule.lr(self.step);
@@ -96,10 +98,10 @@ impl Trainer<'_> {
 
     /// Adds records that have arrived, and reports at the end of every `log_every` updates.
     fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
-        let lost = arrived.records.iter().find(|(_, record)| !record.is_finite());
+        let lost = arrived.records.iter().copied().find(|(_, record)| !record.is_finite());
         if let Some((entry, record)) = lost {
             let why = format!("the loss is {}", record.loss());
-            return Err(self.diverged(epoch, entry.step + 1, entry.lr, &why));
+            return Err(self.lost(epoch, entry.step, entry.lr, &why));
         }
         if let Some(message) = self.watch.observe(&arrived.records) {
             self.report(Event::Warning(message))?;
