@@ -208,3 +208,42 @@ fn part(batch: &Batch, size: usize, range: Range<usize>) -> Batch {
         rows: end - range.start,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_batch_are_all_its_rows_in_order() {
+        // Five rows of eight, of two values each.
+        let values =
+            |width: usize| (0..8 * width).map(move |i| if i < 5 * width { i as f32 + 1.0 } else { 0.0 });
+        let batch = Batch {
+            input: values(2).collect(),
+            views: vec![View::blank(); 8],
+            labels: values(1).collect(),
+            samples: vec![40, 41, 42, 43, 44],
+            rows: 5,
+        };
+        assert_eq!(part(&batch, 8, 0..8), batch);
+        let (first, last) = (part(&batch, 8, 0..3), part(&batch, 8, 3..6));
+        assert_eq!((first.input.as_slice(), first.rows), ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0].as_slice(), 3));
+        assert_eq!((last.input, last.labels), (vec![7.0, 8.0, 9.0, 10.0, 0.0, 0.0], vec![4.0, 5.0, 0.0]));
+        assert_eq!((last.samples, last.views.len(), last.rows), (vec![43, 44], 3, 2));
+        // The range may go past the end of the batch.
+        let beyond = part(&batch, 8, 4..9);
+        assert_eq!((beyond.input.len(), beyond.labels.len(), beyond.rows), (10, 5, 1));
+    }
+
+    #[test]
+    fn spoilt_weights_are_counted_and_the_last_is_named() {
+        let tensor = |name: &str, value: f32| (name.to_string(), Tensor::new([2], vec![1.0, value]).unwrap());
+        let said = |values: [f32; 3]| {
+            spoilt(&[tensor("a", values[0]), tensor("b", values[1]), tensor("c", values[2])])
+        };
+        assert_eq!(said([0.0; 3]), None);
+        assert!(said([0.0, f32::INFINITY, 0.0]).unwrap().starts_with("b holds"));
+        assert!(said([f32::NAN, f32::NAN, 0.0]).unwrap().contains("2 of 3 tensors"));
+        assert!(said([f32::NAN; 3]).unwrap().starts_with("all weights"));
+    }
+}
