@@ -69,9 +69,10 @@ fn needs(spec: &Spec, model: &Model) -> u64 {
     model.program.plan().bytes().saturating_add(batches(spec, model))
 }
 
-/// Bytes of the batches under way: three in the loader, and those of one update.
+/// Bytes of the batches under way: three each in the loaders of the next epoch and of the evaluation before it, and
+/// those of one update.
 fn batches(spec: &Spec, model: &Model) -> u64 {
-    let under_way = 3 + spec.recipe.grad_accum_steps as u64;
+    let under_way = 6 + spec.recipe.grad_accum_steps as u64;
     let batch = model.program.buffer(model.pixels.unwrap_or(model.input)).shape.bytes();
     under_way.saturating_mul(batch)
 }

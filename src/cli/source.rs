@@ -22,10 +22,10 @@ pub(crate) struct SourceArgs {
     /// Train on the first TRAIN samples and validate on the VAL next, of training and validation files together
     #[arg(long, value_name = "TRAIN/VAL", value_parser = counts, conflicts_with = "val_split")]
     pub split: Option<[usize; 2]>,
-    /// Use only the first N training samples
+    /// Use only N training samples: the first, or spread evenly where pictures are read from files
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
-    /// Use only the first N validation samples
+    /// Use only N validation samples, in the same way
     #[arg(long, value_name = "N")]
     pub limit_val: Option<usize>,
     /// Threads that prepare batches [default: up to 4]

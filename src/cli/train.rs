@@ -160,7 +160,8 @@ fn open_data(args: &TrainArgs, spec: &mut Spec, is_replaced: bool, context: &Con
     let follows = !is_replaced && outputs > 1;
     let data = args.source.open_for(spec, args.run.seed, follows)?;
     let (name, classes) = (&data.train.name, data.train.classes);
-    if !follows || classes == outputs || !data.train.names_classes() {
+    // Fewer classes whose names are but numbers may be any part of what the network tells apart.
+    if !follows || classes == outputs || (classes < outputs && !data.train.names_classes()) {
         return Ok(data);
     }
     if args.run.weights.is_some() {

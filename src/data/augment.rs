@@ -96,7 +96,12 @@ impl Viewer {
     pub fn room(&self) -> [f64; 2] {
         let [_, h, w] = self.stored.map(|side| side as f64);
         let [_, height, width] = self.input.map(|side| side as f64);
-        [(h / self.unit[0] - height).max(0.0), (w / self.unit[1] - width).max(0.0)]
+        // A room that is whole stays whole, whatever the divisions before have rounded.
+        let room = |resized: f64, crop: f64| {
+            let room = (resized - crop).max(0.0);
+            if (room - room.round()).abs() < 1e-9 { room.round() } else { room }
+        };
+        [room(h / self.unit[0], height), room(w / self.unit[1], width)]
     }
 
     /// A random view of training sample `sample`, whose bytes are `picture`, in `epoch`.

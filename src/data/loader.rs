@@ -2,7 +2,7 @@
 //!
 //! A thread makes the batches one after the other, the rows of each on a pool that all loaders of a run share, and hands
 //! them over through a queue of two. So batches come in order, the first as soon as all threads together can make it,
-//! memory is bounded by four batches, and, as every choice is a function of (seed, epoch, sample), any number of threads
+//! a loader holds at most three batches beside those that its user has, and, as every choice is a function of (seed, epoch, sample), any number of threads
 //! gives the same bits.
 
 use super::bad_files::BadFiles;

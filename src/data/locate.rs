@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::{cifar, idx, image_folder, packed};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
 /// The set of the first command.
@@ -52,7 +52,8 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
     };
     let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
     let named = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
-    let name = named.map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
+    // It is printed: no name may do things to a terminal.
+    let name = named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned());
     Ok(Place { kind, path, name })
 }
 

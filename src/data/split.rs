@@ -40,14 +40,15 @@ pub(super) fn counted(
 ) -> Result<(Dataset, Option<Dataset>)> {
     let fault = |what: String| Error::data(&train.labels_path, format!("split: {what}"));
     let mut pool = train.dataset;
+    if matches!(pool.images, Images::Stored(_)) {
+        return Err(fault(
+            "expected a format that lies in memory; for pictures in files use val-split".into(),
+        ));
+    }
     if let Some(val) = val {
         pool = joined(pool, val).ok_or_else(|| {
             fault("expected validation samples of the training samples' kind and size, found others".into())
         })?;
-    } else if matches!(pool.images, Images::Stored(_)) {
-        return Err(fault(
-            "expected a format that lies in memory; for pictures in files use val-split".into(),
-        ));
     }
     let (first, found) = (counts[0], pool.len());
     let Some(wanted) = first.checked_add(counts[1]).filter(|&wanted| wanted <= found) else {

@@ -57,6 +57,10 @@ pub fn ten_crop(
     let mut batches = feed.in_order(dataset)?;
     while let Some(batch) = batches.next() {
         let batch = batch?;
+        if batch.rows == 0 {
+            batches.recycle(batch);
+            continue;
+        }
         executor.write(pixels, &batch.input)?;
         executor.write(model.labels, &batch.labels)?;
         let hyper = Hyper { rows: batch.rows as u32, ..Hyper::default() };

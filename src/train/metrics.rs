@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ops::Metrics;
+use std::collections::BTreeMap;
 
 /// A sum of metric records. Rows and hits are whole numbers, losses a sum over rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -87,14 +88,24 @@ pub struct Answer<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    counts: Vec<u64>,
+    /// Only pairs that occur: a square of all would be too much for many classes.
+    counts: BTreeMap<(usize, usize), u64>,
+    samples: Vec<u64>,
+    answers: Vec<u64>,
     hits5: Vec<u64>,
 }
 
 impl Confusion {
     /// No answers yet, over `classes` classes.
     pub fn new(classes: usize) -> Self {
-        Confusion { classes, counts: vec![0; classes * classes], hits5: vec![0; classes] }
+        let none = vec![0; classes];
+        Confusion {
+            classes,
+            counts: BTreeMap::new(),
+            samples: none.clone(),
+            answers: none.clone(),
+            hits5: none,
+        }
     }
 
     /// Number of classes.
@@ -104,18 +115,21 @@ impl Confusion {
 
     /// Counts one answer, which must have one score per class.
     pub fn count(&mut self, answer: &Answer<'_>) {
-        self.counts[answer.truth * self.classes + first(answer.scores)] += 1;
+        let best = first(answer.scores);
+        *self.counts.entry((answer.truth, best)).or_default() += 1;
+        self.samples[answer.truth] += 1;
+        self.answers[best] += 1;
         self.hits5[answer.truth] += u64::from(rank(answer.scores, answer.truth) < 5);
     }
 
     /// How often class `truth` was answered with class `answer`.
     pub fn get(&self, truth: usize, answer: usize) -> u64 {
-        self.counts[truth * self.classes + answer]
+        self.counts.get(&(truth, answer)).copied().unwrap_or(0)
     }
 
     /// Number of samples of class `truth`.
     pub fn samples(&self, truth: usize) -> u64 {
-        (0..self.classes).map(|answer| self.get(truth, answer)).sum()
+        self.samples[truth]
     }
 
     /// Percent of the samples of `class` that were answered right; NaN without samples.
@@ -130,8 +144,7 @@ impl Confusion {
 
     /// Percent of the answers `class` that were right; NaN if it was never answered.
     pub fn precision(&self, class: usize) -> f64 {
-        let answered: u64 = (0..self.classes).map(|truth| self.get(truth, class)).sum();
-        100.0 * self.get(class, class) as f64 / answered as f64
+        100.0 * self.get(class, class) as f64 / self.answers[class] as f64
     }
 }
 

@@ -16,7 +16,7 @@ const NEAR_SHARE: f64 = 0.05;
 /// A network that learns may stay at the loss of guessing for hundreds of steps (AlexNet on ImageNet does), so nothing
 /// is said before the end of the first epoch, but never before the first or after the second of these steps.
 const PATIENCE: [usize; 2] = [200, 1000];
-/// An honest loss does not end an epoch at ten times the larger of its first value and that of guessing.
+/// An honest loss does not end an epoch at ten times the larger of its first value and that of the best constant answer.
 const DIVERGED: f64 = 10.0;
 
 /// The losses of a run.
@@ -25,6 +25,8 @@ pub(super) struct Watch {
     /// Losses of answers that do not depend on the picture: ln(classes), and the entropy of the training labels.
     /// Empty for losses that have no such level.
     guessing: Vec<f64>,
+    /// Loss of a constant answer: what a run may always come back to. The first batch alone can be lucky.
+    constant: f64,
     /// Updates before which a stall is not one.
     patience: usize,
     recent: VecDeque<Totals>,
@@ -45,8 +47,17 @@ impl Watch {
             }
             _ => Vec::new(),
         };
+        let constant = match (&train.labels, recipe.loss) {
+            (Labels::Classes(_), LossKind::CrossEntropy) => (model.classes as f64).ln(),
+            // Rows of zeros and a one, answered by how often each class is there.
+            (Labels::Classes(labels), LossKind::Mse) => {
+                0.5 * shares(labels, model.classes).iter().map(|p| p * (1.0 - p)).sum::<f64>()
+            }
+            (Labels::Values { width, values }, _) => half_variance(values, *width),
+        };
         Watch {
             guessing,
+            constant,
             patience: steps_per_epoch.clamp(PATIENCE[0], PATIENCE[1]),
             recent: VecDeque::with_capacity(WINDOW),
             seen: 0,
@@ -87,8 +98,7 @@ impl Watch {
         if self.recent.len() < WINDOW && !at_end {
             return None;
         }
-        let guessing = self.guessing.iter().copied().fold(0.0, f64::max);
-        let most = DIVERGED * self.first?.max(guessing);
+        let most = DIVERGED * self.first?.max(self.constant);
         let mut losses: Vec<f64> = self.recent.iter().map(Totals::loss).collect();
         losses.sort_unstable_by(f64::total_cmp);
         let median = *losses.get(losses.len() / 2)?;
@@ -108,18 +118,34 @@ impl Watch {
 /// The cross-entropy of the best answers that do not look at the picture: all classes alike, and as often as the labels
 /// have them (`smoothing` included).
 fn guessing(labels: &[u32], classes: usize, smoothing: f64) -> Vec<f64> {
+    let smoothed = |share: f64| (1.0 - smoothing) * share + smoothing / classes.max(1) as f64;
+    let shares = shares(labels, classes).into_iter().map(smoothed);
+    let entropy = shares.filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
+    // One class alone has nothing to learn.
+    if entropy > NEAR { vec![(classes as f64).ln(), entropy] } else { Vec::new() }
+}
+
+/// How often each class is there, 0 to 1.
+fn shares(labels: &[u32], classes: usize) -> Vec<f64> {
     let mut counts = vec![0u64; classes];
     for &label in labels {
         if let Some(count) = counts.get_mut(label as usize) {
             *count += 1;
         }
     }
-    let share = |count: u64| {
-        (1.0 - smoothing) * count as f64 / labels.len().max(1) as f64 + smoothing / classes.max(1) as f64
-    };
-    let entropy = counts.iter().map(|&n| share(n)).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
-    // One class alone has nothing to learn.
-    if entropy > NEAR { vec![(classes as f64).ln(), entropy] } else { Vec::new() }
+    counts.into_iter().map(|count| count as f64 / labels.len().max(1) as f64).collect()
+}
+
+/// Half the variance of rows of `width` values, summed over the columns.
+fn half_variance(values: &[f32], width: usize) -> f64 {
+    let rows = (values.len() / width.max(1)).max(1) as f64;
+    let column = |c: usize| values.iter().skip(c).step_by(width.max(1)).map(|&v| f64::from(v));
+    (0..width)
+        .map(|c| {
+            let mean = column(c).sum::<f64>() / rows;
+            0.5 * column(c).map(|v| (v - mean).powi(2)).sum::<f64>() / rows
+        })
+        .sum()
 }
 
 fn advice(mean: f64, level: f64, step: usize) -> String {
@@ -136,6 +162,7 @@ mod tests {
     fn watch(labels: &[u32], classes: usize, patience: usize) -> Watch {
         Watch {
             guessing: guessing(labels, classes, 0.0),
+            constant: if labels.is_empty() { 0.0 } else { (classes as f64).ln() },
             patience,
             recent: VecDeque::new(),
             seen: 0,
@@ -223,5 +250,20 @@ mod tests {
         values.observe(&records(100, vec![2e7; 100]));
         assert!(values.diverged(true).is_some());
         assert_eq!(watch(&labels, 10, 200).diverged(true), None);
+    }
+
+    #[test]
+    fn a_lucky_first_batch_is_no_measure() {
+        let mut lucky = watch(&[1; 10], 10, 200);
+        lucky.observe(&records(0, [1e-6]));
+        lucky.observe(&records(1, vec![0.3; 100]));
+        assert_eq!(lucky.diverged(true), None);
+        lucky.constant = half_variance(&[1.0, 0.0, 3.0, 4.0], 2);
+        assert_eq!(lucky.constant, 0.5 * (1.0 + 4.0));
+        lucky.observe(&records(101, vec![24.0; 100]));
+        assert_eq!(lucky.diverged(true), None);
+        lucky.observe(&records(201, vec![26.0; 100]));
+        assert!(lucky.diverged(true).is_some());
+        assert_eq!(shares(&[0, 1, 1, 3], 4), [0.25, 0.5, 0.0, 0.25]);
     }
 }

@@ -207,3 +207,20 @@ fn a_preview_shows_what_training_sees_and_nothing_else_is_left() {
         assert!(differs, "pair {pair} is not augmented");
     }
 }
+
+#[test]
+fn more_classes_than_outputs_are_followed_also_if_their_names_are_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.toml"), MODEL).unwrap();
+    for class in 0..12u8 {
+        let place = folder.path().join("photos").join(class.to_string());
+        std::fs::create_dir_all(&place).unwrap();
+        for number in 0..3 {
+            let picture = image::RgbImage::from_pixel(20, 20, image::Rgb([20 * class, 9 * number, 0]));
+            picture.save(place.join(format!("{number}.png"))).unwrap();
+        }
+    }
+    let output = striate(folder.path(), &TRAIN).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("photographs: head gets 12 outputs"), "{}", stderr(&output));
+}

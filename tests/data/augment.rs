@@ -282,3 +282,12 @@ fn pictures_that_views_cannot_show_are_refused() {
         Viewer::new([3, 600, 512], INPUT, &Transform { resize: Some(256), ..Transform::default() }).is_ok()
     );
 }
+
+#[test]
+fn the_room_for_crops_is_whole_whatever_the_size_of_the_pictures() {
+    for side in 100..500 {
+        let transform = Transform { resize: Some(250), ..Transform::default() };
+        let viewer = Viewer::new([3, side, side], INPUT, &transform).unwrap();
+        assert_eq!(viewer.room(), [26.0, 26.0], "pictures of {side}");
+    }
+}

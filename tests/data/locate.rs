@@ -94,3 +94,14 @@ fn a_device_is_not_read_without_end() {
     assert_eq!(error.exit_code(), 4);
     assert!(error.to_string().contains("expected a file or a folder, found a device"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn the_name_of_a_folder_does_nothing_to_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a\u{1b}[2Jb");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("train.csv"), "1,2,0\n1,3,1\n1,4,0\n").unwrap();
+    let name = open(&request(&path, [2, 1, 1], 2)).unwrap().train.name.clone();
+    assert!(name.starts_with('a') && !name.contains('\u{1b}'), "{name:?}");
+}
