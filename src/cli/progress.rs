@@ -12,6 +12,7 @@ pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     epochs: usize,
     steps_per_epoch: usize,
+    val_samples: usize,
     /// The command to type next, up to the weights' path.
     next: Box<dyn Fn(&str) -> String>,
 }
@@ -19,12 +20,13 @@ pub(crate) struct Progress {
 impl Progress {
     /// `next` makes the command to type next from the path of the weights.
     pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
-        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, next: Box::new(next) }
+        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next: Box::new(next) }
     }
 
     fn start(&mut self, e: &Start) {
         self.epochs = e.epochs;
         self.steps_per_epoch = e.steps_per_epoch;
+        self.val_samples = e.val_samples;
         self.out.note(&format!(
             "model: {}, {} parameters; data: {}, {} training and {} validation samples",
             e.model, e.parameters, e.data, e.train_samples, e.val_samples
@@ -66,7 +68,12 @@ impl Progress {
         let validation = if e.val_loss.is_nan() {
             "no validation set".to_string()
         } else {
-            format!("validation loss {:.4}  top-1 {:.2} %  top-5 {:.2} %", e.val_loss, e.acc1, e.acc5)
+            let some = if e.val_samples < self.val_samples {
+                format!(" of {} of {} samples", e.val_samples, self.val_samples)
+            } else {
+                String::new()
+            };
+            format!("validation loss{some} {:.4}  top-1 {:.2} %  top-5 {:.2} %", e.val_loss, e.acc1, e.acc5)
         };
         let line = format!(
             "epoch {}/{}: training loss {:.4}  {validation}  lr {}  {}  {:.0} img/s{}",

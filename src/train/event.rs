@@ -68,6 +68,10 @@ pub struct Epoch {
     pub acc1: f64,
     /// Top-5 in percent on the validation set; NaN without one.
     pub acc5: f64,
+    /// Samples that were read and learnt from.
+    pub train_samples: usize,
+    /// Samples that were read and evaluated.
+    pub val_samples: usize,
     /// Learning rate of the epoch's last step.
     pub lr: f32,
     /// Training and evaluation together.
@@ -147,6 +151,8 @@ impl Event {
                 .number("val_loss", e.val_loss)
                 .number("acc1", e.acc1)
                 .number("acc5", e.acc5)
+                .whole("train_samples", e.train_samples as u64)
+                .whole("val_samples", e.val_samples as u64)
                 .raw("lr", &json_rate(e.lr))
                 .number("seconds", e.seconds)
                 .number("images_per_second", e.images_per_second)

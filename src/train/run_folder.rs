@@ -37,8 +37,7 @@ pub struct RunFolder {
 }
 
 /// Columns of `metrics.csv`.
-const COLUMNS: &str =
-    "epoch,train_loss,train_acc1,val_loss,acc1,acc5,lr,seconds,images_per_second,weights_sha256";
+const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256";
 
 impl RunFolder {
     /// Makes `output_dir/name`, or `name-2`, `name-3`, ... if that is taken, with `args` as its `args.toml`.
@@ -103,6 +102,8 @@ fn row(e: &Epoch) -> String {
         number(e.val_loss),
         number(e.acc1),
         number(e.acc5),
+        e.train_samples.to_string(),
+        e.val_samples.to_string(),
         json_rate(e.lr),
         number(e.seconds),
         number(e.images_per_second),
@@ -170,6 +171,8 @@ mod tests {
             val_loss: f64::NAN,
             acc1: f64::NAN,
             acc5: f64::NAN,
+            train_samples: 40,
+            val_samples: 0,
             lr: 0.1,
             seconds: 2.0,
             images_per_second: 100.0,
@@ -182,7 +185,10 @@ mod tests {
         let csv = read("metrics.csv");
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
-        assert!(lines[1].starts_with("3,0.500000000,50.0000000,,,,0.1,2.00000000,100.000000,ab"), "{csv}");
+        assert!(
+            lines[1].starts_with("3,0.500000000,50.0000000,,,,40,0,0.1,2.00000000,100.000000,ab"),
+            "{csv}"
+        );
         assert_eq!(read("log.jsonl").lines().count(), 1);
     }
 }

@@ -209,6 +209,19 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// An error if most validation samples can no longer be read: an accuracy over the rest would be taken for that of
+    /// all. The weights are saved before.
+    fn check_validation(&mut self, epoch: usize, lr: f32, validation: &Totals) -> Result<()> {
+        let (read, all) = (validation.rows() as usize, self.task.data.val.len());
+        if self.task.options.overfit_batch || 2 * read >= all {
+            return Ok(());
+        }
+        self.save_interrupted(epoch, lr)?;
+        let what =
+            format!("expected at least half of its {all} validation samples to be readable, found {read}");
+        Err(Error::data(&self.task.data.val.name, what))
+    }
+
     /// Schedule, files and report.
     fn finish_epoch(
         &mut self,
@@ -223,6 +236,7 @@ impl<'a> Trainer<'a> {
             return Err(self.diverged(epoch, self.step, progress.lr, &why, &Cause::Unknown));
         }
         let tensors = self.weights(epoch, progress.lr)?;
+        self.check_validation(epoch, progress.lr, validation)?;
         self.schedule.observe(self.judge.error(validation, &progress.totals));
         let improved = self.judge.observe(validation, &progress.totals);
         let weights_sha256 = weights::sha256(self.task.model, &tensors);
@@ -240,6 +254,8 @@ impl<'a> Trainer<'a> {
             val_loss: validation.loss(),
             acc1: validation.acc1(),
             acc5: validation.acc5(),
+            train_samples: progress.totals.rows() as usize,
+            val_samples: validation.rows() as usize,
             lr: progress.lr,
             seconds: began.elapsed().as_secs_f64(),
             images_per_second: progress.totals.rows() as f64 / trained.max(f64::MIN_POSITIVE),

@@ -224,3 +224,37 @@ fn more_classes_than_outputs_are_followed_also_if_their_names_are_numbers() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stderr(&output).contains("photographs: head gets 12 outputs"), "{}", stderr(&output));
 }
+
+#[test]
+fn validation_that_can_mostly_not_be_read_is_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    photographs(folder.path());
+    let photos = folder.path().join("photos");
+    for (part, numbers) in [("train", 4..8), ("val", 8..12)] {
+        for class in ["blue", "green", "red"] {
+            let place = folder.path().join("parts").join(part).join(class);
+            std::fs::create_dir_all(&place).unwrap();
+            for number in numbers.clone() {
+                let name = format!("{number:02}.png");
+                std::fs::copy(photos.join(class).join(&name), place.join(&name)).unwrap();
+            }
+        }
+    }
+    let run = || {
+        let args = ["train", "--json", "--device", "cpu", "-m", "model.toml", "--data-path", "parts"];
+        striate(folder.path(), &args).output().unwrap()
+    };
+    let break_one = |name: &str| std::fs::write(folder.path().join("parts/val").join(name), "").unwrap();
+    ["blue/08.png", "blue/09.png", "red/08.png"].iter().for_each(|name| break_one(name));
+    let some = run();
+    let events = json_lines(&String::from_utf8(some.stdout).unwrap());
+    let epoch = of(&events, "epoch")[0];
+    assert_eq!((&epoch["train_samples"], &epoch["val_samples"]), (&12.into(), &9.into()));
+    ["red/09.png", "red/10.png", "red/11.png", "green/08.png"].iter().for_each(|name| break_one(name));
+    let few = run();
+    assert_eq!(code(&few), 4, "{}", stderr(&few));
+    let expected = "expected at least half of its 12 validation samples to be readable, found 5";
+    assert!(stderr(&few).contains(expected), "{}", stderr(&few));
+    assert!(folder.path().join("runs/photographs-2/last.safetensors").is_file());
+    assert!(!folder.path().join("runs/photographs-2/best.safetensors").exists());
+}

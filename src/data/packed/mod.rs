@@ -3,8 +3,8 @@
 //!
 //! | tensor | type, shape | what it is |
 //! |---|---|---|
-//! | `train.images` | U8 `[n, channels, height, width]` | pixels; in a random order, so that reading in order is nearly as good as reading at random |
-//! | `val.images` | the same | if there is a validation part; in its own order |
+//! | `train.images` | U8 `[n, channels, height, width]` | pixels, in the order of what was packed |
+//! | `val.images` | the same | if there is a validation part |
 //! | `padding` | U8 | up to 7 zeros, so that what follows is aligned |
 //! | `train.hashes`, `val.hashes` | U64 `[n]` | XXH3-64 of each picture's bytes |
 //! | `checksum` | U64 `[1]` | XXH3-64 of all bytes of the file but the pictures and itself |

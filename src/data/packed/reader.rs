@@ -200,17 +200,21 @@ impl Store for Packed {
             return Err(Error::Internal(format!("picture {index} of {}", self.path.display())));
         };
         let at = self.start + index as u64 * self.picture_len as u64;
-        read_at(&self.file, into, at).map_err(|error| Error::io(&self.path, error))?;
+        let (part, number) =
+            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
+        let bad = |what: String| Error::data(&self.path, format!("{part}.images, picture {number}: {what}"));
+        read_at(&self.file, into, at).map_err(|error| match error.kind() {
+            // It was cut while it was open.
+            io::ErrorKind::UnexpectedEof => {
+                bad(format!("expected {} bytes, found the end of the file", self.picture_len))
+            }
+            _ => Error::io(&self.path, error),
+        })?;
         let found = xxh3_64(into);
         if found == expected {
             return Ok(());
         }
-        let (part, number) =
-            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
-        Err(Error::data(
-            &self.path,
-            format!("{part}.images, picture {number}: expected hash {expected:016x}, found {found:016x}"),
-        ))
+        Err(bad(format!("expected hash {expected:016x}, found {found:016x}")))
     }
 
     fn block(&self) -> usize {

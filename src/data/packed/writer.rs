@@ -7,7 +7,6 @@ use crate::data::scan::{Pass, Watch, with_threads};
 use crate::data::source::Splits;
 use crate::data::statistics::{Moments, Pca, Statistics};
 use crate::error::{Error, Result};
-use crate::random::{Purpose, Stream};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +17,6 @@ const SLACK: usize = 256;
 
 /// The number that takes the most characters.
 const LONGEST: f64 = -1.234_567_890_123_456_7e-300;
-
-/// Training pictures are shuffled by the stream of this epoch, which no training reaches.
-const ORDER: u32 = u32::MAX;
 
 /// What was packed.
 #[derive(Clone, Debug)]
@@ -66,10 +62,9 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
     let mut pass = Pass::new(watch, parts.iter().map(|part| part.len()).sum());
     let mut tables = Vec::new();
     for (number, dataset) in parts.iter().enumerate() {
-        let samples = match number {
-            0 => Stream::new(0, Purpose::Shuffle, ORDER).permutation(dataset.len()),
-            _ => (0..dataset.len() as u32).collect(),
-        };
+        // In its own order, so that a part held back for validation is the same as of what was packed. Training mixes
+        // whole blocks (`order.rs`), which is enough also where a block is of one class.
+        let samples: Vec<u32> = (0..dataset.len() as u32).collect();
         let Labels::Classes(classes) = &dataset.labels else { continue };
         let (mut hashes, mut labels) = (Vec::new(), Vec::new());
         with_threads(workers, || {
