@@ -16,8 +16,9 @@ const BUFFER: usize = 1 << 20;
 
 /// Writes the file `path` with what `content` produces, replacing a file of that name in one step.
 ///
-/// The folder must exist. On any failure, also of `content`, the target is untouched and the temporary file
-/// is removed. The error names `path`.
+/// The folder must exist. On any failure, also of `content`, the target is untouched and the temporary file is removed;
+/// only if forcing the folder to the disk fails, which comes after the rename, the new file is in place all the same
+/// (whether it outlives a power cut is not known). The error names `path`.
 pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let path = path.as_ref();
     let mut file = NewFile::create(path)?;
@@ -44,7 +45,8 @@ impl NewFile {
         Ok(NewFile { target, out: BufWriter::with_capacity(BUFFER, file), temporary })
     }
 
-    /// Forces what was written to the disk and gives it its name. The error names the target.
+    /// Forces what was written to the disk and gives it its name. The error names the target; it is untouched, unless
+    /// what failed is forcing the folder to the disk after the rename.
     pub fn commit(self) -> Result<()> {
         let NewFile { target, out, temporary } = self;
         let commit = || {

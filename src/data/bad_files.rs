@@ -41,7 +41,7 @@ impl FromStr for OnBadFile {
     }
 }
 
-/// The samples of a run that could not be read. Shared by all its loaders.
+/// The samples of a run, or of a pass over a data set, that could not be read. Shared by all loaders of a run.
 #[derive(Debug, Default)]
 pub struct BadFiles {
     policy: OnBadFile,
@@ -52,12 +52,12 @@ pub struct BadFiles {
 struct State {
     /// Store (by its address) and index of the picture.
     known: HashSet<(usize, u32)>,
-    /// Not yet told.
-    news: Vec<String>,
-    named: usize,
+    /// The errors of the first bad samples.
+    named: Vec<String>,
+    /// How many of `named` were told.
+    told: usize,
     /// Not yet told, and not to be named.
     others: usize,
-    first: Option<String>,
 }
 
 impl BadFiles {
@@ -72,27 +72,39 @@ impl BadFiles {
 
     /// Takes note of a sample that cannot be read; the error itself if that is to end the run.
     pub(super) fn note(&self, dataset: &Dataset, sample: usize, error: Error) -> Result<()> {
+        if self.policy == OnBadFile::Skip
+            && !key(dataset, sample).is_none_or(|key| self.state().known.insert(key))
+        {
+            return Ok(());
+        }
+        self.add(error)
+    }
+
+    /// Takes note of a sample that was not noted before; the error itself if that is to end the run.
+    pub fn add(&self, error: Error) -> Result<()> {
         if self.policy == OnBadFile::Fail {
             return Err(error);
         }
         let mut state = self.state();
-        if !key(dataset, sample).is_none_or(|key| state.known.insert(key)) {
-            return Ok(());
-        }
-        let text = error.to_string();
-        if state.named < NAMED {
-            state.named += 1;
-            state.news.push(format!("left out: {text}"));
+        if state.named.len() < NAMED {
+            state.named.push(error.to_string());
         } else {
             state.others += 1;
         }
-        state.first.get_or_insert(text);
         Ok(())
+    }
+
+    /// The errors of the first 20 bad samples.
+    pub fn named(&self) -> Vec<String> {
+        self.state().named.clone()
     }
 
     /// What is known since the last call, one line per bad sample, the first 20 of the run.
     pub fn news(&self) -> Vec<String> {
-        std::mem::take(&mut self.state().news)
+        let mut state = self.state();
+        let news = state.named[state.told..].iter().map(|text| format!("left out: {text}")).collect();
+        state.told = state.named.len();
+        news
     }
 
     /// A line about the bad samples since the last call that `news` does not name.
@@ -103,7 +115,7 @@ impl BadFiles {
 
     /// The error of a pass over `dataset` that found nothing to read.
     pub(super) fn nothing_read(&self, dataset: &Dataset) -> Error {
-        let first = self.state().first.clone().unwrap_or_default();
+        let first = self.state().named.first().cloned().unwrap_or_default();
         let what = format!("none of its {} samples can be read; the first: {first}", dataset.len());
         Error::data(&dataset.name, what)
     }

@@ -3,10 +3,11 @@
 //! quotes; it may not contain a comma or a line break, so the reader goes line by line and its errors name the
 //! line that an editor shows.
 //!
-//! For a model with one output the label is a value, else a class (a whole number).
+//! For a model with one output the label is a value, else a class (a whole number). For no model, labels are classes if
+//! all of them can be.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::source::{Found, Part};
+use super::source::{Found, MOST_CLASSES, Part};
 use crate::error::{Error, Result};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,14 +16,42 @@ use std::path::Path;
 const SHOWN: usize = 40;
 
 /// Reads the file `path`, or `train.csv` and, if it is there, `val.csv` in the folder `path`. `outputs` is the
-/// number of outputs of the model.
-pub(super) fn open(path: &Path, name: &str, outputs: usize) -> Result<Found> {
-    if !path.is_dir() {
-        return Ok(Found { train: read(path, name, outputs)?, val: None });
+/// number of outputs of the model, if there is one.
+pub(super) fn open(path: &Path, name: &str, outputs: Option<usize>) -> Result<Found> {
+    // Without a model all labels are values at first.
+    let read = |path: &Path| read(path, name, outputs.unwrap_or(1));
+    let mut found = if path.is_dir() {
+        let val_path = path.join("val.csv");
+        let val = if val_path.is_file() { Some(read(&val_path)?) } else { None };
+        Found { train: read(&path.join("train.csv"))?, val }
+    } else {
+        Found { train: read(path)?, val: None }
+    };
+    if outputs.is_none() {
+        let mut labels: Vec<_> = [Some(&mut found.train), found.val.as_mut()]
+            .into_iter()
+            .flatten()
+            .map(|part| &mut part.dataset.labels)
+            .collect();
+        let classes: Option<Vec<_>> = labels.iter().map(|labels| as_classes(labels)).collect();
+        for (labels, classes) in labels.iter_mut().zip(classes.into_iter().flatten()) {
+            **labels = Labels::Classes(classes);
+        }
     }
-    let val_path = path.join("val.csv");
-    let val = if val_path.is_file() { Some(read(&val_path, name, outputs)?) } else { None };
-    Ok(Found { train: read(&path.join("train.csv"), name, outputs)?, val })
+    Ok(found)
+}
+
+/// The values as classes, if all of them are whole numbers of a possible size.
+fn as_classes(labels: &Labels) -> Option<Vec<u32>> {
+    match labels {
+        Labels::Classes(classes) => Some(classes.clone()),
+        Labels::Values { values, .. } => values.iter().map(|&value| class(value, MOST_CLASSES)).collect(),
+    }
+}
+
+/// The class below `classes` that `value` is.
+fn class(value: f32, classes: usize) -> Option<u32> {
+    (value >= 0.0 && value.fract() == 0.0 && (value as usize) < classes).then_some(value as u32)
 }
 
 fn read(path: &Path, name: &str, outputs: usize) -> Result<Part> {
@@ -72,12 +101,8 @@ fn read(path: &Path, name: &str, outputs: usize) -> Result<Part> {
             } else if outputs == 1 {
                 values.push(value);
             } else {
-                let class = (value >= 0.0 && value.fract() == 0.0 && (value as usize) < outputs)
-                    .then_some(value as u32)
-                    .ok_or_else(|| {
-                        wrong(&format!("a class of the model (0 to {})", outputs.saturating_sub(1)))
-                    })?;
-                classes.push(class);
+                let what = || wrong(&format!("a class of the model (0 to {})", outputs.saturating_sub(1)));
+                classes.push(class(value, outputs).ok_or_else(what)?);
             }
         }
     }

@@ -27,6 +27,11 @@ pub trait Store: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How many other files were passed over when pictures were looked for.
+    fn ignored(&self) -> usize {
+        0
+    }
+
     /// How many pictures in a row are best read together: a random order keeps such blocks near each other.
     fn block(&self) -> usize {
         1

@@ -74,11 +74,6 @@ impl ImageFolder {
         Some(self.folders[*folder as usize].join(name.as_ref()))
     }
 
-    /// How many files were passed over because they are not named like pictures.
-    pub fn ignored(&self) -> usize {
-        self.ignored
-    }
-
     /// The classes in `root`, their pictures added to the others.
     fn scan(&mut self, root: &Path) -> Result<Classes> {
         let mut classes = Classes::default();
@@ -181,6 +176,10 @@ impl Store for ImageFolder {
 
     fn file(&self, index: usize) -> Option<PathBuf> {
         self.path(index)
+    }
+
+    fn ignored(&self) -> usize {
+        self.ignored
     }
 }
 

@@ -23,6 +23,7 @@ mod loader;
 mod locate;
 mod order;
 mod packed;
+mod resized;
 mod scan;
 mod sheet;
 mod source;

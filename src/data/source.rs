@@ -13,7 +13,7 @@ use std::sync::Arc;
 const VAL_SPLIT: f32 = 0.1;
 
 /// Most classes of data that is for no model: their names fit into any memory.
-const MOST_CLASSES: usize = 1 << 20;
+pub(super) const MOST_CLASSES: usize = 1 << 20;
 
 /// What to open, and the model that it is for.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ pub fn open(request: &Request) -> Result<Splits> {
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
         Kind::Packed => packed::open(&place.path)?,
         Kind::Tensors => tensors::open(&place.path, &place.name)?,
-        Kind::Csv => csv::open(&place.path, &place.name, request.outputs())?,
+        Kind::Csv => csv::open(&place.path, &place.name, request.wanted.map(|wanted| wanted.outputs))?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };

@@ -53,7 +53,7 @@ impl Survey {
 /// Reads every picture of `splits` with `workers` threads (0: those of the program). `watch` decides about pictures
 /// that cannot be read. If both parts are the same data set, it counts as training part.
 ///
-/// Errors: images that are not pixels, labels that are no classes.
+/// Errors: images that are not pixels of 1 or 3 channels, labels that are no classes.
 pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn Watch) -> Result<Survey> {
     let mut parts = vec![splits.train.as_ref()];
     if !Arc::ptr_eq(&splits.train, &splits.val) {
@@ -125,9 +125,11 @@ impl Copies {
 
 /// The classes of a data set of pixels.
 fn labels(dataset: &Dataset) -> Result<&[u32]> {
-    match &dataset.labels {
-        Labels::Classes(labels) if dataset.has_pixels() => Ok(labels),
-        Labels::Classes(_) => Err(Error::data(&dataset.name, "expected pixels (bytes), found f32 images")),
-        Labels::Values { .. } => Err(Error::data(&dataset.name, "expected classes as labels, found values")),
+    let wrong = |message: String| Err(Error::data(&dataset.name, message));
+    match (&dataset.labels, dataset.shape[0]) {
+        _ if !dataset.has_pixels() => wrong("expected pixels (bytes), found f32 images".into()),
+        (Labels::Values { .. }, _) => wrong("expected classes as labels, found values".into()),
+        (Labels::Classes(labels), 1 | 3) => Ok(labels),
+        (_, channels) => wrong(format!("expected pixels of 1 or 3 channels, found {channels} channels")),
     }
 }

@@ -80,6 +80,10 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
         std::fs::copy(fixtures.join(from), to).unwrap();
     }
     std::fs::write(folder.path().join("set/train/b/5.jpg"), "no picture").unwrap();
+    std::fs::write(folder.path().join("set/train/b/list.txt"), "no picture").unwrap();
+    let info = |flags: &[&str]| succeed(folder.path(), &[&["dataset", "info", "set"], flags].concat());
+    assert_eq!(json_lines(&info(&["--json"]))[0]["ignored"], 1);
+    assert!(info(&[]).contains("1 other files, left alone"), "{}", info(&[]));
     let stats =
         &json_lines(&succeed(folder.path(), &["dataset", "stats", "set", "--size", "32", "--json"]))[0];
     assert_eq!((&stats["train"], &stats["val"], &stats["unreadable"]), (&3.into(), &1.into(), &1.into()));
@@ -95,6 +99,47 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     assert_eq!(warnings.matches("set/train/b/5.jpg").count(), 1, "{warnings}");
     let info = &json_lines(&succeed(folder.path(), &["dataset", "info", "set.packed", "--json"]))[0];
     assert_eq!(info["classes"][1], serde_json::json!({"name": "b", "train": 1, "val": 1}));
+}
+
+/// What `--size` and `--channels` say holds for every format, and so what an error advises.
+#[test]
+fn pictures_of_any_format_are_packed_in_the_size_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    write_tensors(folder.path());
+    let pack = |from: &str, to: &str, flags: &[&str]| {
+        let arguments: Vec<&str> = ["dataset", "pack", from, "-o", to].iter().chain(flags).copied().collect();
+        succeed(folder.path(), &arguments)
+    };
+    let shape = |data: &str| {
+        json_lines(&succeed(folder.path(), &["dataset", "info", data, "--json"]))[0]["shape"].clone()
+    };
+    pack("set.safetensors", "same", &[]);
+    assert_eq!(shape("same"), serde_json::json!([3, 8, 8]));
+    let text = pack("set.safetensors", "small", &["--size", "3"]);
+    assert!(text.contains("12 training and 0 validation pictures of 3x3x3, 0 left out"), "{text}");
+    pack("same", "again", &["--size", "3"]);
+    assert_eq!(
+        (shape("small"), shape("again")),
+        (serde_json::json!([3, 3, 3]), serde_json::json!([3, 3, 3]))
+    );
+    pack("small", "grey", &["--channels", "1"]);
+    assert_eq!(shape("grey"), serde_json::json!([1, 3, 3]));
+    let mean = |data: &str, flags: &[&str]| -> Vec<f64> {
+        let arguments: Vec<&str> =
+            ["dataset", "stats", data, "--json"].iter().chain(flags).copied().collect();
+        let stats = &json_lines(&succeed(folder.path(), &arguments))[0];
+        stats["mean"].as_array().unwrap().iter().map(|mean| mean.as_f64().unwrap()).collect()
+    };
+    // Every plane keeps its brightness, and grey is the luma of the three.
+    let (whole, small) = (mean("same", &[]), mean("small", &[]));
+    assert!(whole.iter().zip(&small).all(|(a, b)| (a - b).abs() < 0.03), "{whole:?} {small:?}");
+    assert_eq!(mean("same", &["--size", "3"]), small);
+    let luma = 0.299 * small[0] + 0.587 * small[1] + 0.114 * small[2];
+    assert!((mean("grey", &[])[0] - luma).abs() < 0.003, "{small:?}");
+
+    std::fs::write(folder.path().join("values.csv"), "1,2,0.5\n3,4,1\n").unwrap();
+    let text = succeed(folder.path(), &["dataset", "info", "values.csv"]);
+    assert!(text.contains("2 for training, 0 for validation\nlabels of 1 value\n"), "{text}");
 }
 
 /// The lines for a model file are a table that a model file may have.
@@ -155,6 +200,8 @@ fn what_cannot_be_is_one_line() {
         (&["pack", "set.safetensors", "-o", "no/x"], 4, "no/x: "),
         (&["pack", "set.safetensors", "-o", "x", "--channels", "2"], 2, "expected 1 or 3"),
         (&["pack", "set.safetensors", "-o", "x", "--size", "5000"], 2, "5000"),
+        (&["pack", "table.csv", "-o", "x", "--size", "8"], 4, "expected pixels (bytes)"),
+        (&["info", "table.csv", "--size", "8"], 4, "expected pixels (bytes)"),
         (&["fetch", "imagenet"], 2, "mnist, fashion-mnist, cifar10, cifar100"),
         (&["fetch", "mnist", "--dir", ".", "--from", "file:///no/such/folder"], 1, "curl"),
     ] {
@@ -166,6 +213,16 @@ fn what_cannot_be_is_one_line() {
         assert!(exit == 2 || text.lines().filter(|line| line.starts_with("error:")).count() == 1, "{text}");
     }
     assert!(!folder.path().join("x").exists());
+}
+
+#[test]
+fn bench_data_takes_only_pictures_that_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    for picture in ["2x8x8", "3x0x8", "3x8x4097", "3x8", "1x8x99999999999999999999"] {
+        let output = striate(folder.path(), &["bench", "data", "--picture", picture]).output().unwrap();
+        let text = stderr(&output);
+        assert!(code(&output) == 2 && text.contains("expected channels (1 or 3)"), "{picture}: {text}");
+    }
 }
 
 #[test]

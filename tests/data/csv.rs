@@ -2,7 +2,7 @@
 
 use crate::{assert_clear, classes, floats, request};
 use std::path::Path;
-use striate::data::{Labels, Splits, open};
+use striate::data::{Labels, Request, Splits, open};
 
 fn open_text(folder: &Path, text: &[u8], columns: usize, outputs: usize) -> striate::Result<Splits> {
     let path = folder.join("table.csv");
@@ -24,6 +24,22 @@ fn the_last_column_is_a_class_or_for_one_output_a_value() {
     let splits = open_text(folder.path(), b"1,2,0.25\n3,4,-7\n", 2, 1).unwrap();
     assert_eq!(splits.train.labels, Labels::Values { width: 1, values: vec![0.25, -7.0] });
     assert_eq!((splits.train.classes, splits.train.class_names.len()), (0, 0));
+}
+
+#[test]
+fn without_a_model_labels_are_classes_if_all_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = |train: &str, val: &str| {
+        std::fs::write(folder.path().join("train.csv"), train).unwrap();
+        std::fs::write(folder.path().join("val.csv"), val).unwrap();
+        let splits = open(&Request { wanted: None, ..request(folder.path(), [1; 3], 1) }).unwrap();
+        (splits.train.labels.clone(), splits.val.labels.clone())
+    };
+    let values = |value: f32| Labels::Values { width: 1, values: vec![value] };
+    assert_eq!(labels("5,2\n", "6,0\n"), (Labels::Classes(vec![2]), Labels::Classes(vec![0])));
+    assert_eq!(labels("5,0.5\n", "6,1\n"), (values(0.5), values(1.0)));
+    assert_eq!(labels("5,1\n", "6,-1\n"), (values(1.0), values(-1.0)));
+    assert_eq!(labels("5,3e9\n", "6,1\n"), (values(3e9), values(1.0)));
 }
 
 #[test]

@@ -118,6 +118,21 @@ fn a_pack_holds_back_the_same_pictures_for_validation_as_what_was_packed() {
 }
 
 #[test]
+fn names_that_no_reader_would_take_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = (0..9).map(|i| i.to_string().repeat(1 << 20)).collect();
+    let train = Arc::new(Dataset { class_names: names, classes: 9, ..dataset(5, 0, SHAPE) });
+    let given = Splits { val: Arc::clone(&train), train };
+    let error = pack(&given, &folder.path().join("long"), 0, &mut strict()).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(
+        error.to_string().starts_with("waves: expected a header (names of classes) of at most 8388608 bytes"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_number_of_threads_does_not_change_a_byte() {
     let folder = tempfile::tempdir().unwrap();
     // More than one block of pictures.

@@ -95,4 +95,8 @@ fn what_is_no_picture_is_refused() {
     let train = Arc::new(numbers);
     let error = survey(&Splits { val: Arc::clone(&train), train }, 0, &mut Bad::default()).unwrap_err();
     assert_eq!(error.to_string(), "values: expected pixels (bytes), found f32 images");
+    // Four planes of three pixels.
+    let train = Arc::new(Dataset { shape: [4, 3, 1], ..Dataset::clone(&part(&[1], &[0], false)) });
+    let error = survey(&Splits { val: Arc::clone(&train), train }, 0, &mut Bad::default()).unwrap_err();
+    assert_eq!(error.to_string(), "values: expected pixels of 1 or 3 channels, found 4 channels");
 }

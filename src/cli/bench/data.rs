@@ -16,6 +16,7 @@ use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
 use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
 use crate::train::Feed;
+use crate::view::MAX_SIDE;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub(super) struct DataArgs {
     /// A folder, a file, or the name of a built-in set
     #[arg(long, value_name = "NAME|DIR|FILE")]
     data_path: Option<String>,
-    /// Size of the stored pictures [default: what the model's recipe asks for]
+    /// Size of picture files (they are resized) and of pictures that are made up [default: what the model's recipe asks for]
     #[arg(long, value_name = "CxHxW", value_parser = picture)]
     picture: Option<Picture>,
     /// The network whose input and augmentation are used
@@ -54,10 +55,14 @@ struct Picture([usize; 3]);
 
 fn picture(text: &str) -> Result<Picture, String> {
     let sides: Option<Vec<usize>> = text.split('x').map(|side| side.parse().ok()).collect();
-    sides
-        .and_then(|sides| sides.try_into().ok())
-        .map(Picture)
-        .ok_or_else(|| "expected channels, height and width, such as 3x256x256".into())
+    match sides.as_deref() {
+        Some(&[c @ (1 | 3), h, w]) if [h, w].iter().all(|side| (1..=MAX_SIDE).contains(side)) => {
+            Ok(Picture([c, h, w]))
+        }
+        _ => Err(format!(
+            "expected channels (1 or 3), height and width (1 to {MAX_SIDE} each), such as 3x256x256"
+        )),
+    }
 }
 
 /// Pictures per second of one part of the way.

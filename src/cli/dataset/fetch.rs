@@ -2,15 +2,15 @@
 //! https would be the larger part of the program). Nothing is used before its SHA-256 is the known one. A download that was
 //! cut off goes on where it stopped.
 
-use super::sources::{Download, Member, SOURCES, Source};
-use crate::atomic::{self, NewFile};
+use super::archive::unpack;
+use super::sources::{Download, SOURCES, Source};
+use crate::atomic;
 use crate::cli::Context;
 use crate::cli::output::{Output, bytes};
 use crate::cli::source::quoted;
 use crate::data;
 use crate::error::{Error, Result, printable_path};
 use clap::Args;
-use flate2::read::GzDecoder;
 use indicatif::ProgressBar;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -36,8 +36,9 @@ pub(super) struct FetchArgs {
     from: Option<String>,
 }
 
-/// Most bytes that an archive may unpack to.
-const MOST_UNPACKED: u64 = 1 << 30;
+/// curl's exit codes for a download that cannot go on where it stopped ("range error", "bad download resume"). A server
+/// that refuses the range by HTTP status 416 makes it 22, as every refusal.
+const NO_RESUME: [i32; 2] = [33, 36];
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
@@ -63,10 +64,11 @@ pub(super) fn run(args: &FetchArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// Makes `folder` hold `source`. What is there already and right is kept.
+/// Makes `folder` hold `source`. What is there already is kept: files with the right SHA-256, and members of archives
+/// with the right lengths (only the archive's SHA-256 is known, and it is not kept).
 fn fetch(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
-    let unpacked = !source.members.is_empty() && source.members.iter().all(|m| folder.join(m.name).is_file());
+    let unpacked = !source.members.is_empty() && source.members.iter().all(|member| member.is_in(folder));
     for file in source.files.iter().filter(|_| !unpacked) {
         let path = folder.join(file.name);
         if !(path.is_file() && is_right(&path, file)?) {
@@ -167,11 +169,12 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
     if ended.status.success() || length(part) > file.bytes {
         return Ok(());
     }
-    if have > 0 && length(part) == have {
-        // Not every server can go on in the middle; the next try starts anew.
+    let message = String::from_utf8_lossy(&ended.stderr);
+    let no_range = ended.status.code() == Some(22) && message.trim_end().ends_with("416");
+    if have > 0 && (no_range || ended.status.code().is_some_and(|code| NO_RESUME.contains(&code))) {
+        // Not every server can go on in the middle; the next try starts anew. After any other failure it goes on here.
         fs::remove_file(part).map_err(io)?;
     }
-    let message = String::from_utf8_lossy(&ended.stderr);
     Err(failed(match message.lines().next() {
         Some(line) => line.to_string(),
         None => format!("curl: {}", ended.status),
@@ -198,54 +201,11 @@ fn sha256(path: &Path) -> Result<String> {
     }
 }
 
-/// Writes the `members` of the archive to `folder`: files of those names, one folder deep, no longer than they should
-/// be. Everything else in it is passed over.
-fn unpack(archive: &Path, folder: &Path, members: &[Member]) -> Result<()> {
-    let damaged = |error: io::Error| Error::data(archive, format!("the archive: {error}"));
-    let file = File::open(archive).map_err(|error| Error::io(archive, error))?;
-    let mut tar = tar::Archive::new(GzDecoder::new(file).take(MOST_UNPACKED));
-    let mut missing: Vec<&Member> = members.iter().collect();
-    for entry in tar.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let path = entry.path().map_err(damaged)?.into_owned();
-        let named = |member: &&Member| path.components().count() == 2 && path.ends_with(member.name);
-        let Some(place) = missing.iter().position(named) else { continue };
-        let member = missing.swap_remove(place);
-        if !entry.header().entry_type().is_file() || entry.size() > member.most {
-            return Err(Error::data(
-                archive,
-                format!("{}: expected a file of at most {} bytes, found another", member.name, member.most),
-            ));
-        }
-        let target = folder.join(member.name);
-        let mut new = NewFile::create(&target)?;
-        io::copy(&mut entry, &mut new).map_err(damaged)?;
-        new.commit()?;
-    }
-    match missing.first() {
-        None => Ok(()),
-        Some(member) => Err(Error::data(archive, format!("expected {} in it, found none", member.name))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::archive::tests::{MEMBERS, archive};
+    use super::super::sources::Member;
     use super::*;
-
-    /// An archive with the members `a` and `b`, and two that are to be passed over.
-    fn archive() -> Vec<u8> {
-        let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        let mut tar = tar::Builder::new(encoder);
-        for (name, content) in
-            [("set/a", "first"), ("set/c", "unknown"), ("set/deep/a", "too deep"), ("set/b", "second")]
-        {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(content.len() as u64);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, name, content.as_bytes()).unwrap();
-        }
-        tar.into_inner().unwrap().finish().unwrap()
-    }
 
     fn source(content: &[u8], members: &'static [Member]) -> Source {
         let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -260,8 +220,6 @@ mod tests {
             classes: &["x", "y"],
         }
     }
-
-    const MEMBERS: &[Member] = &[Member { name: "a", most: 5 }, Member { name: "b", most: 100 }];
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder)
@@ -290,12 +248,34 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.join("classes.txt")).unwrap(), "x\ny\n");
         fs::remove_file(place.path().join("set.tar.gz")).unwrap();
         fetch(&known, &folder, Some("file:///no/such/place"), &out).unwrap();
+        // A member that is not whole is fetched again.
+        fs::write(folder.join("a"), "fir").unwrap();
+        fetch(&known, &folder, Some("file:///no/such/place"), &out).unwrap_err();
+        fs::write(place.path().join("set.tar.gz"), &content).unwrap();
+        fetch(&known, &folder, Some(&from), &out).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "first");
 
         let plain = source(&content, &[]);
         let error =
             fetch(&plain, &home.path().join("none"), Some("file:///no/such/place"), &out).unwrap_err();
         assert!(error.exit_code() == 1 && error.to_string().contains("curl"), "{error}");
         assert!(names(&home.path().join("none")).is_empty());
+    }
+
+    #[test]
+    fn what_has_come_is_kept_unless_it_cannot_be_gone_on_with() {
+        let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let out = Output::new(false, true);
+        let content = archive();
+        let known = source(&content, MEMBERS);
+        let part = home.path().join("set.tar.gz.part");
+        fs::write(&part, &content[..20]).unwrap();
+        fetch(&known, home.path(), Some("file:///no/such/place"), &out).unwrap_err();
+        assert_eq!(fs::read(&part).unwrap(), content[..20], "an address that cannot be reached");
+        fs::write(place.path().join("set.tar.gz"), &content[..10]).unwrap();
+        let from = format!("file://{}", place.path().display());
+        fetch(&known, home.path(), Some(&from), &out).unwrap_err();
+        assert!(names(home.path()).is_empty(), "there is nothing to go on with after 10 bytes");
     }
 
     #[test]
@@ -313,21 +293,5 @@ mod tests {
             assert!(error.exit_code() == 4 && error.to_string().contains("expected SHA-256"), "{error}");
             assert!(names(home.path()).is_empty(), "{:?}", names(home.path()));
         }
-    }
-
-    #[test]
-    fn an_archive_without_or_with_too_long_members_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("set.tar.gz");
-        fs::write(&path, archive()).unwrap();
-        let refuse = |members: &[Member], expected: &str| {
-            let error = unpack(&path, home.path(), members).unwrap_err();
-            assert!(error.exit_code() == 4 && error.to_string().contains(expected), "{error}");
-        };
-        refuse(&[Member { name: "d", most: 5 }], "expected d in it, found none");
-        refuse(&[Member { name: "a", most: 4 }], "a: expected a file of at most 4 bytes");
-        fs::write(&path, &archive()[..60]).unwrap();
-        refuse(MEMBERS, "set.tar.gz: ");
-        assert!(!home.path().join("b").exists());
     }
 }

@@ -18,9 +18,8 @@ pub(super) struct InfoArgs {
 }
 
 pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
-    let request = args.data.request();
-    let place = data::find(request.path.as_deref(), request.kind)?;
-    let splits = data::open(&request)?;
+    let place = data::find(args.data.data.as_deref(), args.data.dataset)?;
+    let splits = args.data.open()?;
     let train = &splits.train;
     let val = (!Arc::ptr_eq(train, &splits.val)).then_some(splits.val.as_ref());
     let counts: Vec<[usize; 2]> = {
@@ -29,6 +28,10 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     };
     let held = val.map_or(0, Dataset::len);
     let size = size_of(&place.path)?;
+    let ignored = match &train.images {
+        Images::Stored(stored) => stored.store.ignored(),
+        _ => 0,
+    };
     let values = match &train.images {
         Images::F32(_) => "numbers",
         Images::U8(_) => "pixels",
@@ -50,6 +53,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
             "pixels": train.has_pixels(),
             "train": train.len(),
             "val": held,
+            "ignored": ignored,
             "classes": classes,
         }))?;
         return Ok(0);
@@ -59,8 +63,14 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     context.out.line(&format!("{}: {}, {}{on_disk}", train.name, place.kind, printable_path(&place.path)))?;
     context.out.line(&format!("samples of {c}x{h}x{w} {values}"))?;
     context.out.line(&format!("{} for training, {held} for validation", train.len()))?;
+    if ignored > 0 {
+        context
+            .out
+            .line(&format!("{ignored} other files, left alone (their names are not those of pictures)"))?;
+    }
     if let Labels::Values { width, .. } = &train.labels {
-        return context.out.line(&format!("labels of {width} values")).map(|()| 0);
+        let values = if *width == 1 { "value" } else { "values" };
+        return context.out.line(&format!("labels of {width} {values}")).map(|()| 0);
     }
     print_classes(context, &train.class_names, &counts)?;
     Ok(0)

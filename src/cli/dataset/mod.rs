@@ -1,6 +1,7 @@
 //! `striate dataset`: what a data set holds (`info`), what its pixels are like (`stats`), one file of it (`pack`), and
 //! sets with a public address (`fetch`).
 
+mod archive;
 mod fetch;
 mod info;
 mod pack;
@@ -9,7 +10,7 @@ mod stats;
 mod watch;
 
 use super::Context;
-use crate::data::{Kind, OnBadFile, Request};
+use crate::data::{self, Kind, OnBadFile, Request, Splits};
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
@@ -43,6 +44,10 @@ pub(super) fn run(args: &DatasetArgs, context: &Context) -> Result<u8> {
     }
 }
 
+/// What picture files are brought to where nothing is said: colours, and squares of this side.
+const CHANNELS: u32 = 3;
+const SIZE: u32 = 256;
+
 /// Which data set.
 #[derive(Args, Debug)]
 struct DataArgs {
@@ -58,12 +63,13 @@ struct DataArgs {
     /// Seed of the choice that --val-split makes
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Side of the squares that picture files are brought to: the shorter side is resized, the middle cut out
-    #[arg(long, default_value_t = 256, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
-    size: u32,
-    /// Channels that picture files are brought to: 3 (RGB) or 1 (grey)
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = channels)]
-    channels: u32,
+    /// Side of the squares that pictures are brought to: the shorter side is resized, the middle cut out [default: 256
+    /// for picture files, else as they are]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
+    size: Option<u32>,
+    /// Channels that pictures are brought to: 3 (RGB) or 1 (grey) [default: 3 for picture files, else as they are]
+    #[arg(long, value_name = "N", value_parser = channels)]
+    channels: Option<u32>,
 }
 
 /// How all pictures of a data set are read.
@@ -86,8 +92,15 @@ fn channels(text: &str) -> Result<u32, String> {
 }
 
 impl DataArgs {
+    /// Opens the data, its pictures as they were asked for.
+    fn open(&self) -> Result<Splits> {
+        let number = |given: Option<u32>| given.map(|n| n as usize);
+        data::open(&self.request())?.resized(number(self.channels), number(self.size))
+    }
+
     /// The data for its own sake: no model, and nothing held back unless it is asked for.
     fn request(&self) -> Request {
+        let size = self.size.unwrap_or(SIZE);
         Request {
             path: self.data.clone(),
             kind: self.dataset,
@@ -96,7 +109,7 @@ impl DataArgs {
             limit_train: None,
             limit_val: None,
             seed: self.seed,
-            picture: [self.channels, self.size, self.size].map(|n| n as usize),
+            picture: [self.channels.unwrap_or(CHANNELS), size, size].map(|n| n as usize),
             wanted: None,
         }
     }

@@ -5,7 +5,7 @@ use super::{DataArgs, PassArgs};
 use crate::cli::Context;
 use crate::cli::output::bytes;
 use crate::cli::source::quoted;
-use crate::data::{self, pack};
+use crate::data::pack;
 use crate::error::{Result, printable_path};
 use clap::Args;
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(super) struct PackArgs {
 }
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
-    let splits = data::open(&args.data.request())?;
+    let splits = args.data.open()?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
     let summary = match pass.end(packed) {

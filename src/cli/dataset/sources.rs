@@ -1,5 +1,8 @@
 //! Data sets with a public address, and how to know that what came is what was asked for.
 
+use std::ops::RangeInclusive;
+use std::path::Path;
+
 /// A data set and its files.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -29,20 +32,31 @@ pub(super) struct Download {
 pub(super) struct Member {
     /// Its path in the archive, below one folder.
     pub name: &'static str,
-    /// Most bytes that it has.
-    pub most: u64,
+    /// How many bytes it may have: just one number where that is known.
+    pub lengths: RangeInclusive<u64>,
+}
+
+impl Member {
+    /// Whether `folder` has it, with a right length.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let metadata = folder.join(self.name).metadata();
+        metadata.is_ok_and(|found| found.is_file() && self.lengths.contains(&found.len()))
+    }
 }
 
 const fn download(name: &'static str, bytes: u64, sha256: &'static str) -> Download {
     Download { name, bytes, sha256 }
 }
 
-const fn member(name: &'static str, most: u64) -> Member {
-    Member { name, most }
+/// A file of just `bytes` bytes.
+const fn member(name: &'static str, bytes: u64) -> Member {
+    Member { name, lengths: bytes..=bytes }
 }
 
-/// Names of classes in an archive are a few lines.
-const NAMES: u64 = 1 << 16;
+/// A file of names of classes: a few lines.
+const fn names(name: &'static str) -> Member {
+    Member { name, lengths: 1..=1 << 16 }
+}
 
 /// Lengths and SHA-256 as in the lists of checksums of TensorFlow Datasets. (The Fashion-MNIST that ships was
 /// compressed anew by Debian; its checksums are others.)
@@ -135,7 +149,7 @@ pub(super) const SOURCES: [Source; 4] = [
             member("data_batch_4.bin", 30_730_000),
             member("data_batch_5.bin", 30_730_000),
             member("test_batch.bin", 30_730_000),
-            member("batches.meta.txt", NAMES),
+            names("batches.meta.txt"),
         ],
         classes: &[],
     },
@@ -151,7 +165,7 @@ pub(super) const SOURCES: [Source; 4] = [
         members: &[
             member("train.bin", 153_700_000),
             member("test.bin", 30_740_000),
-            member("fine_label_names.txt", NAMES),
+            names("fine_label_names.txt"),
         ],
         classes: &[],
     },

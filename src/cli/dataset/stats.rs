@@ -4,7 +4,7 @@ use super::info::print_classes;
 use super::watch::Pass;
 use super::{DataArgs, PassArgs};
 use crate::cli::Context;
-use crate::data::{self, Copies, Statistics, Survey, survey};
+use crate::data::{Copies, Statistics, Survey, survey};
 use crate::error::Result;
 use clap::Args;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub(super) struct StatsArgs {
 }
 
 pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
-    let splits = data::open(&args.data.request())?;
+    let splits = args.data.open()?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let result = survey(&splits, args.pass.workers(), &mut pass);
     let found = match pass.end(result) {
@@ -30,7 +30,7 @@ pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
     };
     let train = &splits.train;
     if context.out.is_json() {
-        context.out.json(&to_json(&train.name, &train.class_names, &found, &pass.bad))?;
+        context.out.json(&to_json(&train.name, &train.class_names, &found, &pass.bad.named()))?;
         return Ok(0);
     }
     let [train_count, val_count] = found.counts();

@@ -3,24 +3,18 @@
 
 use crate::cli::output::Output;
 use crate::cli::stop::{self, INTERRUPTED};
-use crate::data::{OnBadFile, Watch};
+use crate::data::{BadFiles, OnBadFile, Watch};
 use crate::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Pictures that are named one by one; of the others only the number is told.
-const NAMED: usize = 20;
-
 pub(super) struct Pass {
     out: Output,
-    policy: OnBadFile,
     stop: Arc<AtomicBool>,
     bar: Option<ProgressBar>,
-    /// The errors of the first bad pictures.
-    pub bad: Vec<String>,
-    skipped: usize,
+    pub bad: Arc<BadFiles>,
 }
 
 impl Pass {
@@ -32,7 +26,7 @@ impl Pass {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
             bar
         });
-        Ok(Pass { out, policy, stop: stop::on_signal()?, bar, bad: Vec::new(), skipped: 0 })
+        Ok(Pass { out, stop: stop::on_signal()?, bar, bad: BadFiles::new(policy) })
     }
 
     /// What came of the pass: its result, or the exit code of one that a signal ended.
@@ -40,9 +34,7 @@ impl Pass {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        if self.skipped > NAMED {
-            self.out.note(&format!("warning: left out: {} more that cannot be read", self.skipped - NAMED));
-        }
+        self.out.warn_of(&self.bad);
         match result {
             Err(_) if self.stop.load(Ordering::Relaxed) => {
                 self.out.note("interrupted, nothing was written");
@@ -55,18 +47,13 @@ impl Pass {
 
 impl Watch for Pass {
     fn bad(&mut self, error: Error) -> Result<()> {
-        if self.policy == OnBadFile::Fail {
-            return Err(error);
-        }
-        self.skipped += 1;
-        if self.bad.len() < NAMED {
-            let text = error.to_string();
-            let line = format!("warning: left out: {text}");
+        self.bad.add(error)?;
+        for line in self.bad.news() {
+            let line = format!("warning: {line}");
             match &self.bar {
                 Some(bar) => bar.suspend(|| self.out.note(&line)),
                 None => self.out.note(&line),
             }
-            self.bad.push(text);
         }
         Ok(())
     }

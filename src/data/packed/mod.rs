@@ -34,6 +34,9 @@ const PARTS: [&str; 2] = ["train", "val"];
 /// How many bytes a header has before its own begin: its length.
 const LENGTH: usize = 8;
 
+/// Longest header, in bytes: the names of a hundred thousand classes.
+const HEADER_LIMIT: u64 = 8 << 20;
+
 /// Where everything lies, decided by the size of a picture and the number of pictures in each part.
 #[derive(Clone, Copy, Debug)]
 struct Layout {

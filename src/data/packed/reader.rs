@@ -1,7 +1,7 @@
 //! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
 //! picture with its hash before it is used.
 
-use super::{FORMAT, LENGTH, Layout, PARTS, VERSION};
+use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, VERSION};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
 use crate::data::source::{Found, Part};
 use crate::error::{Error, Result, printable};
@@ -12,9 +12,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
-
-/// Longest header that is read, in bytes: the names of a hundred thousand classes.
-const HEADER_LIMIT: u64 = 8 << 20;
 
 /// How every header begins.
 const BEGINNING: &str = r#"{"__metadata__":{"format":"striate-packed""#;

@@ -1,6 +1,6 @@
 //! Writing: pictures are read by threads and written in one pass; the header, whose place was kept free, comes last.
 
-use super::{LENGTH, Layout, header};
+use super::{HEADER_LIMIT, LENGTH, Layout, header};
 use crate::atomic::NewFile;
 use crate::data::dataset::{Dataset, Labels};
 use crate::data::scan::{Pass, Watch, with_threads};
@@ -34,10 +34,10 @@ pub struct Summary {
 /// (0: those of the program), whose number does not change a byte. `watch` decides about pictures
 /// that cannot be read.
 ///
-/// Memory does not depend on the number of pictures, apart from 16 bytes for each.
+/// Memory does not depend on the number of pictures, apart from 16 bytes for each: place, hash and class.
 ///
-/// Errors: images that are not pixels of 1 or 3 channels, labels that are values, no picture that can be read, and
-/// what the operating system says about `path`.
+/// Errors: images that are not pixels of 1 or 3 channels, labels that are values, names of classes that are too long
+/// together for the header (8 MiB), no picture that can be read, and what the operating system says about `path`.
 pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch) -> Result<Summary> {
     let parts = parts(splits)?;
     let train = &splits.train;
@@ -53,6 +53,10 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
             .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))
     };
     let header_len = (text(draft, &widest)?.len() + SLACK).next_multiple_of(8);
+    if header_len as u64 > HEADER_LIMIT {
+        let what = format!("expected a header (names of classes) of at most {HEADER_LIMIT} bytes");
+        return Err(Error::data(&train.name, format!("{what}, found {header_len}")));
+    }
     let io = |error| Error::io(path, error);
     let mut file = NewFile::create(path)?;
     let start = (LENGTH + header_len) as u64;
@@ -66,7 +70,8 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
         // whole blocks (`order.rs`), which is enough also where a block is of one class.
         let samples: Vec<u32> = (0..dataset.len() as u32).collect();
         let Labels::Classes(classes) = &dataset.labels else { continue };
-        let (mut hashes, mut labels) = (Vec::new(), Vec::new());
+        let mut hashes = Vec::with_capacity(dataset.len());
+        let mut labels = Vec::with_capacity(dataset.len());
         with_threads(workers, || {
             pass.scan(dataset, &samples, |picture| {
                 hashes.push(picture.hash);
@@ -96,20 +101,19 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
 
     let pictures = layout.counts.iter().sum::<usize>() * layout.picture_len();
     let padding = vec![0; pictures.next_multiple_of(8) - pictures];
-    let hashes: Vec<u8> =
-        tables.iter().flat_map(|(hashes, _)| hashes).flat_map(|hash| hash.to_le_bytes()).collect();
-    let labels: Vec<u8> =
-        tables.iter().flat_map(|(_, labels)| labels).flat_map(|label| label.to_le_bytes()).collect();
+    let hashes = || tables.iter().flat_map(|(hashes, _)| hashes).map(|hash| hash.to_le_bytes());
+    let labels = || tables.iter().flat_map(|(_, labels)| labels).map(|label| label.to_le_bytes());
     let length = (header_len as u64).to_le_bytes();
     let mut checksum = Xxh3::new();
-    for bytes in [&length[..], &text, &padding, &hashes, &labels] {
-        checksum.update(bytes);
-    }
+    [&length[..], &text, &padding].into_iter().for_each(|bytes| checksum.update(bytes));
+    hashes().for_each(|hash| checksum.update(&hash));
+    labels().for_each(|label| checksum.update(&label));
     let checksum = checksum.digest().to_le_bytes();
     let mut finish = || {
-        for bytes in [&padding[..], &hashes, &checksum, &labels] {
-            file.write_all(bytes)?;
-        }
+        file.write_all(&padding)?;
+        hashes().try_for_each(|hash| file.write_all(&hash))?;
+        file.write_all(&checksum)?;
+        labels().try_for_each(|label| file.write_all(&label))?;
         let bytes = file.stream_position()?;
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&length)?;
