@@ -176,7 +176,7 @@ fn tensors_are_matched_by_name_and_every_problem_is_listed() {
     write(&path, &tensors, &metadata()).unwrap();
     let expected: Vec<(String, Shape)> =
         model().into_iter().map(|(name, tensor)| (name, tensor.shape().clone())).collect();
-    let matched = match_tensors(read(&path).unwrap(), &expected).unwrap();
+    let matched = match_tensors(read(&path).unwrap(), "x", &expected).unwrap();
     assert_eq!(matched, model().into_iter().map(|(_, tensor)| tensor).collect::<Vec<_>>());
 
     let wrong = vec![
@@ -184,7 +184,7 @@ fn tensors_are_matched_by_name_and_every_problem_is_listed() {
         ("classifier.weight".to_string(), Shape::from([4, 7])),
         ("classifier.bias".to_string(), Shape::from([4])),
     ];
-    let error = match_tensors(read(&path).unwrap(), &wrong).unwrap_err();
+    let error = match_tensors(read(&path).unwrap(), "x", &wrong).unwrap_err();
     assert_eq!(error.exit_code(), 4);
     let message = error.to_string();
     assert!(message.contains("missing: classifier.bias"), "{message}");

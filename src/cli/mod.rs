@@ -9,6 +9,7 @@ mod devices;
 mod eval;
 mod memory;
 mod output;
+mod outputs;
 mod progress;
 mod recipe;
 mod selftest;

@@ -15,19 +15,19 @@ pub(crate) struct RecipeArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     pub batch_size: Option<u32>,
     /// Learning rate
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f32>,
     /// Optimiser; a change brings PyTorch's defaults for the new one
     #[arg(long, value_name = "NAME", value_enum)]
     pub opt: Option<Opt>,
     /// Momentum of sgd and rmsprop, beta1 of adam and adamw
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub momentum: Option<f32>,
     /// Nesterov's form of momentum
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub nesterov: Option<bool>,
     /// Weight decay
-    #[arg(long = "weight-decay", visible_alias = "wd", value_name = "D")]
+    #[arg(long = "weight-decay", visible_alias = "wd", value_name = "D", allow_negative_numbers = true)]
     pub weight_decay: Option<f32>,
     /// How the learning rate changes
     #[arg(long, value_name = "NAME", value_enum)]
@@ -39,13 +39,13 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
     pub lr_milestones: Option<Vec<usize>>,
     /// step, multistep, plateau: factor of a cut
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     pub lr_gamma: Option<f32>,
     /// Smallest learning rate
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr_min: Option<f32>,
     /// poly: exponent
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub lr_power: Option<f32>,
     /// plateau: epochs without improvement before a cut
     #[arg(long, value_name = "EPOCHS")]
@@ -54,13 +54,13 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "N")]
     pub lr_cuts: Option<usize>,
     /// Epochs (0.5 is half of one) of linear warm-up
-    #[arg(long, value_name = "EPOCHS")]
+    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub lr_warmup_epochs: Option<f32>,
     /// Label smoothing of the cross-entropy
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub label_smoothing: Option<f32>,
     /// Clip gradients to this norm over all parameters
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub clip_grad_norm: Option<f32>,
     /// Batches whose gradients are added before an update
     #[arg(long, value_name = "N")]

@@ -1,10 +1,12 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
+use super::outputs::Outputs;
 use crate::data::{self, Kind, OnBadFile, Request, Splits, Wanted};
 use crate::error::Result;
 use crate::model::Spec;
 use crate::train;
 use clap::Args;
+use std::path::Path;
 use std::str::FromStr;
 
 #[derive(Args, Debug)]
@@ -17,7 +19,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
     /// Keep this share of the training samples for validation, where there is no validation set
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub val_split: Option<f32>,
     /// Train on the first TRAIN samples and validate on the VAL next, of training and validation files together
     #[arg(long, value_name = "TRAIN/VAL", value_parser = counts, conflicts_with = "val_split")]
@@ -60,7 +62,7 @@ impl SourceArgs {
     /// As [`SourceArgs::open`]; with `follow_classes` there may be more named classes than the network has outputs.
     pub fn open_for(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Splits> {
         data::open(&Request {
-            path: self.data_path.clone().or_else(|| spec.recipe.data.clone()),
+            path: self.place(spec).map(String::from),
             kind: self.dataset,
             val_split: self.val_split,
             counts: self.split,
@@ -78,6 +80,15 @@ impl SourceArgs {
                 follow_classes,
             }),
         })
+    }
+
+    fn place<'a>(&'a self, spec: &'a Spec) -> Option<&'a str> {
+        self.data_path.as_deref().or(spec.recipe.data.as_deref())
+    }
+
+    /// What a verb reads that is given a network, weights and the data for them.
+    pub fn read_by(&self, model: Option<&str>, weights: Option<&Path>, spec: &Spec) -> Outputs {
+        Outputs::new().reads(model).reads(weights).reads_data(self.place(spec), self.dataset)
     }
 
     /// Loader threads.
@@ -100,6 +111,9 @@ impl SourceArgs {
         }
         if let Some([train, val]) = self.split {
             flags.push_str(&format!(" --split {train}/{val}"));
+        }
+        if let Some(count) = self.limit_val {
+            flags.push_str(&format!(" --limit-val {count}"));
         }
         flags
     }

@@ -27,9 +27,9 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
-    /// A built-in network or a model file
-    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
-    model: String,
+    /// A built-in network or a model file [default: the one that --weights was trained with, else alexnet-mini]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
@@ -117,7 +117,7 @@ impl TrainArgs {
         };
         let path = |p: &PathBuf| toml::Value::String(p.display().to_string());
         put("striate", env!("CARGO_PKG_VERSION").into());
-        put("model", self.model.clone().into());
+        put("model", self.model.clone().unwrap_or_else(|| spec.name.clone()).into());
         put("device", device.long_name().into());
         put("dataset", self.source.dataset.to_string().into());
         // TOML has no whole numbers beyond 63 bits.
@@ -192,7 +192,11 @@ fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: 
 }
 
 pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
-    let mut spec = Spec::load(&args.model)?;
+    let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
+    let mut spec = match (&args.model, &weights) {
+        (None, Some(file)) if file.metadata.contains_key("model") => train::spec_of(file, None)?,
+        (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,
+    };
     args.recipe.apply(&mut spec)?;
     let replaced = match args.run.num_classes {
         Some(classes) => Some(train::replace_outputs(&mut spec, classes as usize)?),
@@ -200,7 +204,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     };
     train::scale_rates(&mut spec, &args.run.lr_mult)?;
     let options = args.options();
-    let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
+    if let Some(path) = &args.run.preview {
+        let mut outputs = args.source.read_by(args.model.as_deref(), args.run.weights.as_deref(), &spec);
+        outputs.check("--preview", path)?;
+    }
     let data = open_data(args, &mut spec, replaced.is_some(), context)?;
     if let Some(path) = &args.run.preview {
         return preview(path, &spec, &data, &options, context);

@@ -21,6 +21,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -44,6 +45,16 @@ const PNG_EXPANSION: u64 = 1032 * 32;
 
 /// Buffers larger than this are given back after the picture that needed them.
 const KEPT: usize = 64 << 20;
+
+/// Pictures of more pixels than this are decoded one at a time.
+const LARGE: u64 = 16_000_000;
+
+/// Whose turn it is to decode a large picture. Each takes hundreds of megabytes while it is decoded, so that many threads
+/// with one each could take more memory than a machine has; one at a time bounds it whatever the number of threads.
+static LARGE_TURN: Mutex<()> = Mutex::new(());
+
+/// Held while a large picture is decoded and its memory given back.
+type Turn = Option<MutexGuard<'static, ()>>;
 
 /// Decodes one picture after another in the same memory. Each thread has its own.
 #[derive(Debug, Default)]
@@ -71,13 +82,15 @@ impl Decoder {
     pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
         self.load(path)?;
         // The buffers hold bytes and nothing else: whatever a panic leaves in them is written over.
-        let decoded = contained(AssertUnwindSafe(|| self.decode(shape, into)))
+        let mut turn = None;
+        let decoded = contained(AssertUnwindSafe(|| self.decode(shape, into, &mut turn)))
             .unwrap_or_else(|| Err("not a whole picture: its bytes break the decoder".into()));
         for buffer in [&mut self.file, &mut self.pixels] {
             if buffer.capacity() > KEPT {
                 *buffer = Vec::new();
             }
         }
+        drop(turn);
         decoded.map_err(|message| Error::data(path, printable(&message)))
     }
 
@@ -105,11 +118,11 @@ impl Decoder {
         }
     }
 
-    fn decode(&mut self, shape: [usize; 3], into: &mut [u8]) -> Decoded<()> {
+    fn decode(&mut self, shape: [usize; 3], into: &mut [u8], turn: &mut Turn) -> Decoded<()> {
         let picture = if self.file.starts_with(b"\xff\xd8\xff") {
-            jpeg(&self.file, &mut self.pixels)?
+            jpeg(&self.file, &mut self.pixels, turn)?
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
-            png(&self.file, &mut self.pixels)?
+            png(&self.file, &mut self.pixels, turn)?
         } else {
             let start: Vec<_> = self.file.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
             return Err(format!(
@@ -138,7 +151,14 @@ fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
     Ok(())
 }
 
-fn jpeg(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
+/// Waits until no other large picture is being decoded, if this one is large.
+fn wait_for_turn(pixels: u64, turn: &mut Turn) {
+    if pixels > LARGE {
+        *turn = Some(LARGE_TURN.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn jpeg(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
     let wrong = |error: &dyn Display| {
         let text = error.to_string();
         format!("not a whole JPEG: {}", text.trim().trim_matches('"').trim_start_matches("[strict-mode]: "))
@@ -151,6 +171,7 @@ fn jpeg(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
         return Err(wrong(&"no header"));
     };
     check_size(width as u64, height as u64, file.len() as u64 * JPEG_EXPANSION)?;
+    wait_for_turn(width as u64 * height as u64, turn);
     let (channels, colours) =
         if colours == ColorSpace::Luma { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
@@ -180,7 +201,7 @@ fn has_end(file: &[u8]) -> bool {
     file.get(at..).is_none_or(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]))
 }
 
-fn png(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
+fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
     let wrong = |error: ImageError| {
         // The cause alone, without "Format error decoding Png".
         let cause = error.source().map(ToString::to_string);
@@ -193,6 +214,7 @@ fn png(file: &[u8], pixels: &mut Vec<u8>) -> Decoded<Picture> {
     let colours = decoder.color_type();
     let possible = file.len() as u64 * PNG_EXPANSION / u64::from(colours.bytes_per_pixel());
     check_size(width.into(), height.into(), possible)?;
+    wait_for_turn(u64::from(width) * u64::from(height), turn);
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     pixels.clear();
     pixels.resize(decoder.total_bytes() as usize, 0);

@@ -1,5 +1,5 @@
-//! Folders of pictures: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>`, or `root/<class>/**/<file>`,
-//! whose samples are then split. A class is a folder with a picture somewhere below; classes are numbered by name,
+//! Folders of pictures: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>` (without `val`, `valid`,
+//! `validation` or `test`), or `root/<class>/**/<file>`, whose samples are then split. A class is a folder with a picture somewhere below; classes are numbered by name,
 //! pictures by path, both in the order of their bytes, whatever order the file system has.
 //!
 //! Pictures are told by their names (.jpg, .jpeg, .png in any case) and decoded when they are asked for; only paths
@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the names of pictures end with.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+
+/// Names of the folder of validation pictures beside `train`; the first that is there counts.
+const VALIDATION: [&str; 4] = ["val", "valid", "validation", "test"];
 
 /// Folders within each other below a class.
 const MAX_DEPTH: usize = 32;
@@ -231,10 +234,11 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
     if !root.is_dir() {
         return Err(Error::data(root, format!("expected a folder of pictures: {LAYOUT}, found a file")));
     }
-    let (train_path, val_path) = (root.join("train"), root.join("val"));
+    let train_path = root.join("train");
+    let val_path = VALIDATION.iter().map(|name| root.join(name)).find(|path| path.is_dir());
     // A class may be called train too.
     let split = has_folders(&train_path);
-    if !split && has_folders(&val_path) {
+    if !split && has_folders(&root.join("val")) {
         return Err(Error::data(root, format!("expected train beside val: {LAYOUT}, found none")));
     }
     let train_path = if split { train_path } else { root.to_path_buf() };
@@ -245,13 +249,13 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
         return Err(Error::data(root, format!("expected pictures: {LAYOUT}, found none")));
     }
     let mut val = None;
-    if split && val_path.is_dir() {
-        let mut found = folder.scan(&val_path)?;
+    if let Some(path) = val_path.filter(|_| split) {
+        let mut found = folder.scan(&path)?;
         if found.labels.is_empty() {
-            return Err(Error::data(val_path, "expected pictures: <class>/<picture>.jpg, found none"));
+            return Err(Error::data(path, "expected pictures: <class>/<picture>.jpg, found none"));
         }
-        found.relabel(&train.names, &val_path)?;
-        val = Some(found);
+        found.relabel(&train.names, &path)?;
+        val = Some((found, path));
     }
     let store: Arc<dyn Store> = Arc::new(folder);
     let names: Vec<_> = train.names.iter().map(|name| printable_path(Path::new(name))).collect();
@@ -267,7 +271,7 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
         };
         Part { dataset, images_path: path.clone(), labels_path: path }
     };
-    Ok(Found { val: val.map(|val| part(val, train_count, val_path)), train: part(train, 0, train_path) })
+    Ok(Found { val: val.map(|(val, path)| part(val, train_count, path)), train: part(train, 0, train_path) })
 }
 
 impl Classes {

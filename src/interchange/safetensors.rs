@@ -204,12 +204,12 @@ fn f16_to_f32(bits: u16) -> f32 {
     }
 }
 
-/// The tensors of `file` that `expected` names, in its order. If one is missing, has another shape, or if the
-/// file holds others too, the error lists all of it in one line.
+/// The tensors of `file` that `expected` (the tensors of the network `model`) names, in its order. If one is missing, has
+/// another shape, or if the file holds others too, the error lists the first of each kind in one line.
 ///
 /// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
 /// tensors are passed over.
-pub fn match_tensors(file: File, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
+pub fn match_tensors(file: File, model: &str, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
     let File { path, mut tensors, .. } = file;
     let (mut matched, mut missing, mut shapes) = (Vec::new(), Vec::new(), Vec::new());
     for (name, shape) in expected {
@@ -228,9 +228,19 @@ pub fn match_tensors(file: File, expected: &[(String, Shape)]) -> Result<Vec<Ten
     let problems: Vec<_> = [("missing", &missing), ("wrong shape", &shapes), ("not in the model", &extra)]
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+        .map(|(what, names)| format!("{what}: {}", first(names)))
         .collect();
-    Err(Error::data(path, format!("the tensors do not fit the model; {}", problems.join("; "))))
+    Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
+}
+
+/// The first of `names`, and how many more there are.
+fn first(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let text = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        others => format!("{text} and {others} more"),
+    }
 }
 
 /// The bytes of `values` in the order of the format; on the usual machines they are there already.

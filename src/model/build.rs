@@ -61,16 +61,24 @@ impl BuildOptions {
         }
     }
 
-    /// An error if a prefix of `freeze` begins no parameter's name: a typing mistake would train what was to be kept.
+    /// An error if a prefix of `freeze` begins no parameter's name (a typing mistake would train what was to be kept), or
+    /// if nothing is left to train.
     fn check_freeze(&self, parameters: &[Parameter]) -> Result<()> {
-        let prefixes = self.freeze.as_deref().unwrap_or("").split(',').map(str::trim);
-        let unknown = |prefix: &&str| !parameters.iter().any(|p| p.name.starts_with(*prefix));
-        match prefixes.filter(|p| !p.is_empty()).find(unknown) {
-            Some(prefix) => Err(Error::Usage(format!(
-                "freeze: expected the beginning of a parameter's name, found {prefix}"
-            ))),
-            None => Ok(()),
+        let Some(freeze) = &self.freeze else { return Ok(()) };
+        let unknown = |prefix: &&str| {
+            prefix.is_empty() || !parameters.iter().any(|parameter| parameter.name.starts_with(*prefix))
+        };
+        if let Some(prefix) = freeze.split(',').map(str::trim).find(unknown) {
+            let found = if prefix.is_empty() { "nothing" } else { prefix };
+            return Err(Error::Usage(format!(
+                "freeze: expected the beginning of a parameter's name, found {found}"
+            )));
         }
+        if parameters.iter().all(|parameter| self.is_frozen(&parameter.name)) {
+            let what = format!("freeze: expected parameters left to train, found all frozen by {freeze}");
+            return Err(Error::Usage(what));
+        }
+        Ok(())
     }
 
     pub(super) fn is_frozen(&self, parameter: &str) -> bool {

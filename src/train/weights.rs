@@ -57,7 +57,7 @@ pub fn load(
     let wanted: Vec<&Parameter> =
         model.parameters.iter().chain(&model.state).filter(|p| !is_fresh(&p.name)).collect();
     let expected: Vec<(String, Shape)> = wanted.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
-    let tensors = safetensors::match_tensors(file, &expected)?;
+    let tensors = safetensors::match_tensors(file, &model.name, &expected)?;
     for (parameter, tensor) in wanted.iter().zip(&tensors) {
         executor.write(parameter.buffer, tensor.data())?;
     }

@@ -42,7 +42,7 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
     };
     let text = pack("a.packed", "1");
     assert!(text.contains("9 training and 3 validation pictures of 3x8x8, 0 left out"), "{text}");
-    assert!(text.contains("next: striate train --data-path a.packed"), "{text}");
+    assert!(text.contains("next: striate train -m alexnet-64 --data-path a.packed"), "{text}");
     pack("b.packed", "4");
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     assert_eq!(read("a.packed"), read("b.packed"));
@@ -196,7 +196,11 @@ fn what_cannot_be_is_one_line() {
         (&["pack", "table.csv", "-o", "x"][..], 4, "expected pixels (bytes)"),
         (&["stats", "table.csv"], 4, "expected pixels (bytes)"),
         (&["info", "nowhere"], 4, "no such data set"),
-        (&["pack", "set.safetensors", "-o", "there"], 4, "there: is a directory"),
+        (
+            &["pack", "set.safetensors", "-o", "there"],
+            4,
+            "there: expected the name of a file, found a folder",
+        ),
         (&["pack", "set.safetensors", "-o", "no/x"], 4, "no/x: "),
         (&["pack", "set.safetensors", "-o", "x", "--channels", "2"], 2, "expected 1 or 3"),
         (&["pack", "set.safetensors", "-o", "x", "--size", "5000"], 2, "5000"),

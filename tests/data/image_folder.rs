@@ -177,3 +177,16 @@ mod links {
         assert_clear(&error, folder.path(), "too deep");
     }
 }
+
+#[test]
+fn without_val_the_first_of_valid_validation_and_test_is_the_validation_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root, "train/a/1.png", 1);
+    // Each is preferred to those before it.
+    for (red, name) in [(4, "test"), (5, "validation"), (6, "valid"), (7, "val")] {
+        picture(root, &format!("{name}/a/1.png"), red);
+        let splits = open(&request(root, [3, 2, 2], 4)).unwrap();
+        assert_eq!((samples(&splits.train), samples(&splits.val)), (vec![(0, 1)], vec![(0, red)]), "{name}");
+    }
+}

@@ -4,6 +4,7 @@ use super::watch::Pass;
 use super::{DataArgs, PassArgs};
 use crate::cli::Context;
 use crate::cli::output::bytes;
+use crate::cli::outputs::Outputs;
 use crate::cli::source::quoted;
 use crate::data::pack;
 use crate::error::{Result, printable_path};
@@ -26,6 +27,7 @@ pub(super) struct PackArgs {
 }
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
+    Outputs::new().packs(args.data.data.as_deref(), args.data.dataset).check("--output", &args.output)?;
     let splits = args.data.open()?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
@@ -56,8 +58,8 @@ pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
         summary.skipped,
         bytes(summary.bytes)
     ))?;
-    context
-        .out
-        .line(&format!("next: striate train --data-path {}", quoted(&args.output.to_string_lossy())))?;
+    let model = if h.min(w) >= 224 { "alexnet" } else { "alexnet-64" };
+    let output = quoted(&args.output.to_string_lossy());
+    context.out.line(&format!("next: striate train -m {model} --data-path {output}"))?;
     Ok(0)
 }

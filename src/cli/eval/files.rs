@@ -3,8 +3,9 @@
 use super::report::class_name;
 use crate::atomic;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Result, printable_path};
 use crate::train::{Answer, Confusion, probabilities};
+use std::iter::once;
 use std::path::Path;
 
 /// The best five answers to one sample, or as many as there are classes.
@@ -34,25 +35,30 @@ pub(super) fn write_confusion(path: &Path, confusion: &Confusion, data: &Dataset
     atomic::write(path, |out| {
         let mut table = csv::Writer::from_writer(out);
         let names = (0..confusion.classes()).map(|class| class_name(data, class));
-        table.write_record(std::iter::once("truth \\ answer".to_string()).chain(names))?;
+        table.write_record(once("truth \\ answer".to_string()).chain(names))?;
         for truth in 0..confusion.classes() {
             let counts = (0..confusion.classes()).map(|answer| confusion.get(truth, answer).to_string());
-            table.write_record(std::iter::once(class_name(data, truth)).chain(counts))?;
+            table.write_record(once(class_name(data, truth)).chain(counts))?;
         }
         table.flush()
     })
 }
 
-/// One row per sample: its number in the data set, its class, and the answers with their probabilities, best first. A
+/// One row per sample: its number in the data set, its file if it has one, its class, and the answers with their probabilities, best first. A
 /// network with the loss mse has outputs instead of probabilities.
 pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], data: &Dataset) -> Result<()> {
     atomic::write(path, |out| {
         let mut table = csv::Writer::from_writer(out);
         let answers = predictions.first().map_or(0, |p| p.best.len());
         let columns = (1..=answers).flat_map(|n| [format!("answer{n}"), format!("p{n}")]);
-        table.write_record(["sample".to_string(), "truth".to_string()].into_iter().chain(columns))?;
+        let has_files = predictions.first().is_some_and(|first| data.file(first.sample).is_some());
+        let file = has_files.then(|| "file".to_string());
+        table.write_record(
+            once("sample".to_string()).chain(file).chain(once("truth".into())).chain(columns),
+        )?;
         for Prediction { sample, truth, best } in predictions {
-            let row = [sample.to_string(), class_name(data, *truth)].into_iter();
+            let file = data.file(*sample).map(|path| printable_path(&path));
+            let row = once(sample.to_string()).chain(file).chain(once(class_name(data, *truth)));
             let answers = best.iter().flat_map(|&(class, p)| [class_name(data, class), format!("{p:.6}")]);
             table.write_record(row.chain(answers))?;
         }

@@ -72,6 +72,13 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
         (None, Some(name)) => Spec::load(name)?,
         (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
     };
+    let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
+    let tables = args.robustness.iter().map(|table| ("--robustness", table.path()));
+    let named = [("--confusion", &args.confusion), ("--predictions", &args.predictions)];
+    let named = named.iter().filter_map(|(flag, path)| Some((*flag, path.as_deref()?)));
+    for (flag, path) in named.chain(tables) {
+        outputs.check(flag, path)?;
+    }
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let data = args.source.open(&spec, seed)?;
@@ -94,7 +101,6 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
             "--ten-crop averages probabilities: expected loss cross-entropy, found mse".into(),
         ));
     }
-    robustness::check(&args.robustness)?;
     let build = BuildOptions {
         training: false,
         pixels: data.pixels(spec.input),

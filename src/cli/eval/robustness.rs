@@ -4,7 +4,7 @@ use super::super::output::Output;
 use super::report::{add_totals, finite};
 use crate::atomic;
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Spec;
 use crate::train::{Outcome, Totals};
 use serde_json::{Value, json};
@@ -17,6 +17,13 @@ pub(crate) enum Table {
     Json(PathBuf),
 }
 
+impl Table {
+    pub fn path(&self) -> &Path {
+        let (Table::Csv(path) | Table::Json(path)) = self;
+        path
+    }
+}
+
 /// Reads the value of the flag.
 pub(super) fn table(text: &str) -> std::result::Result<Table, String> {
     let path = PathBuf::from(text);
@@ -25,17 +32,6 @@ pub(super) fn table(text: &str) -> std::result::Result<Table, String> {
         Some("json") => Ok(Table::Json(path)),
         _ => Err("expected a name that ends in .csv or .json".into()),
     }
-}
-
-/// An error for the first file whose folder does not exist: better now than after the last level.
-pub(super) fn check(tables: &[Table]) -> Result<()> {
-    for Table::Csv(path) | Table::Json(path) in tables {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(missing) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(Error::io(missing, std::io::ErrorKind::NotFound.into()));
-        }
-    }
-    Ok(())
 }
 
 /// The heading of the table on stdout.
