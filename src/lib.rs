@@ -13,8 +13,11 @@
 //! | layer | module | what it is for |
 //! |---|---|---|
 //! | 7 | [`cli`] | arguments, printing, exit codes |
+//! | 7 | [`network`] | a network with its weights on a device, for programs that use the crate |
 //! | 6 | [`train`] | epochs, schedule, metrics, the run's folder |
-//! | 6 | [`interchange`] | weights in files: safetensors |
+//! | 6 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
+//! | 6 | [`report`] | pictures for people: filters, activations, answers |
+//! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
 //! | 4 | [`cpu`], [`gpu`] | executors of a program |
 //! | 4 | [`verify`] | the f64 oracle, its cases and tolerances; the self-test |
@@ -38,13 +41,16 @@ pub mod atomic;
 pub mod cli;
 pub mod cpu;
 pub mod data;
+pub mod device;
 pub mod error;
 pub mod gpu;
 pub mod interchange;
 pub mod model;
+pub mod network;
 pub mod ops;
 pub mod program;
 pub mod random;
+pub mod report;
 pub mod tensor;
 pub mod train;
 pub mod verify;

@@ -6,7 +6,8 @@ mod allocations;
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate::atomic;
-use striate::interchange::safetensors::{match_tensors, read, weights_sha256, write};
+use striate::interchange::safetensors::{read, write};
+use striate::interchange::{match_tensors, weights_sha256};
 use striate::tensor::{Shape, Tensor};
 
 fn tensor(shape: &[usize], start: f32) -> Tensor {
@@ -36,7 +37,7 @@ fn file_of(header: &str, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn read_bytes(folder: &Path, bytes: &[u8]) -> striate::Result<striate::interchange::safetensors::File> {
+fn read_bytes(folder: &Path, bytes: &[u8]) -> striate::Result<striate::interchange::File> {
     let path = folder.join("made.safetensors");
     std::fs::write(&path, bytes).unwrap();
     read(&path)

@@ -1,8 +1,8 @@
 //! Whether a program fits into memory, before anything is allocated: the main memory is shared with everything else
 //! on the machine, and a system that runs out of it kills programs instead of refusing.
 
-use super::device::Device;
 use super::output::bytes;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::program::Program;

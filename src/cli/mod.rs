@@ -7,11 +7,15 @@ mod dataset;
 mod device;
 mod devices;
 mod eval;
+mod export;
+mod import;
 mod memory;
 mod output;
 mod outputs;
+mod predict;
 mod progress;
 mod recipe;
+mod report;
 mod selftest;
 mod source;
 mod stop;
@@ -19,6 +23,7 @@ mod summary;
 mod trace;
 mod train;
 
+use crate::device::Wish;
 use crate::error::{Error, printable};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -30,7 +35,7 @@ use std::ffi::OsString;
 pub(crate) struct Common {
     /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: device::Wish,
+    device: Wish,
     /// Results as JSON on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -67,6 +72,14 @@ enum Verb {
     /// Loss and accuracy of weights on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),
+    /// What a network takes pictures for
+    Predict(predict::PredictArgs),
+    /// Pictures of what is inside a network
+    Report(report::ReportArgs),
+    /// Write a trained network for other programs, and prove that it is the same
+    Export(export::ExportArgs),
+    /// Take over a network or weights from other programs
+    Import(import::ImportArgs),
     /// Layers, parameters, multiply-adds and memory of a network
     Summary(summary::SummaryArgs),
     /// What this machine can compute on
@@ -85,7 +98,7 @@ enum Verb {
 
 /// What a verb gets beside its own arguments.
 pub(crate) struct Context {
-    pub wish: device::Wish,
+    pub wish: Wish,
     pub out: Output,
 }
 
@@ -118,6 +131,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
+        Some(Verb::Predict(args)) => predict::run(args, &context),
+        Some(Verb::Report(args)) => report::run(args, &context),
+        Some(Verb::Export(args)) => export::run(args, &context),
+        Some(Verb::Import(args)) => import::run(args, &context),
         Some(Verb::Summary(args)) => summary::run(args, &context),
         Some(Verb::Devices(args)) => devices::run(args, &context),
         Some(Verb::Selftest(args)) => selftest::run(args, &context),

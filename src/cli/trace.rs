@@ -1,12 +1,13 @@
 //! `striate trace`: one training step, everything it computes dumped by name.
 
-use super::device::Device;
+use super::device;
 use super::recipe::RecipeArgs;
 use super::source::SourceArgs;
 use super::train::DEFAULT_MODEL;
 use super::{Context, memory};
+use crate::device::Device;
 use crate::error::Result;
-use crate::interchange::safetensors;
+use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::train::{self, Feed};
 use clap::Args;
@@ -51,7 +52,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     let mut spec = Spec::load(&args.model)?;
     args.recipe.apply(&mut spec)?;
     args.source.read_by(Some(&args.model), args.weights.as_deref(), &spec).check("--output", &args.output)?;
-    let weights = args.weights.as_ref().map(safetensors::read).transpose()?;
+    let weights = args.weights.as_ref().map(interchange::read).transpose()?;
     let data = args.source.open(&spec, args.seed)?;
     let build = BuildOptions {
         dropout: args.dropout,
@@ -64,7 +65,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         ..BuildOptions::new(spec.recipe.batch_size)
     };
     let model = Model::build(&spec, &build)?;
-    let device = Device::open(&context.wish, &context.out)?;
+    let device = device::open(&context.wish, &context.out)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::initialise(&model, executor.as_mut(), args.seed)?;

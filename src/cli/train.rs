@@ -1,15 +1,16 @@
 //! `striate train`.
 
 use super::Context;
-use super::device::Device;
+use super::device;
 use super::progress::Progress;
 use super::recipe::{self, RecipeArgs};
 use super::source::{SourceArgs, quoted};
 use super::{memory, stop};
 use crate::atomic;
 use crate::data::Splits;
+use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
-use crate::interchange::safetensors;
+use crate::interchange;
 use crate::model::{BuildOptions, Model, Spec, Summary};
 use crate::program::Program;
 use crate::train::{self, Ending, Options, RateGroup, RunFolder, Supply, Task, Trainer};
@@ -192,7 +193,7 @@ fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: 
 }
 
 pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
-    let weights = args.run.weights.as_ref().map(safetensors::read).transpose()?;
+    let weights = args.run.weights.as_ref().map(interchange::read).transpose()?;
     let mut spec = match (&args.model, &weights) {
         (None, Some(file)) if file.metadata.contains_key("model") => train::spec_of(file, None)?,
         (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,
@@ -219,7 +220,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     // The first batches are made while the device is opened and the weights are drawn.
     let start = || Supply::start(&spec, &model, &data, &options);
     let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
-    let device = Device::open(&context.wish, &context.out)?;
+    let device = device::open(&context.wish, &context.out)?;
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
     let supply = early.map_or_else(start, Ok)?;

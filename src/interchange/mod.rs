@@ -1,5 +1,11 @@
 //! Files that other programs read and write too: host tensors by name, never a device.
 //!
-//! `safetensors` is the format of weights and checkpoints.
+//! `file` is what all formats of weights have in common, `safetensors` the format of weights and checkpoints, `npz` NumPy's, `onnx` networks with their
+//! weights, out and in.
 
+mod file;
+pub mod npz;
+pub mod onnx;
 pub mod safetensors;
+
+pub use file::{File, Format, match_tensors, read, weights_sha256};

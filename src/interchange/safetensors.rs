@@ -6,15 +6,14 @@
 //! reference implementation (`safetensors::tensor::Metadata`: offsets without holes or overlaps, sizes without
 //! overflow) and against the file's length before a tensor is allocated.
 
+use super::file::{File, little_endian};
 use crate::atomic;
 use crate::error::{Error, Result};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::Tensor;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Longest header that is read, in bytes: tens of thousands of tensors. The reference implementation allows
 /// 100 MB, which takes gigabytes to parse.
@@ -22,15 +21,6 @@ const HEADER_LIMIT: u64 = 8 << 20;
 
 /// Bytes converted at a time.
 const CHUNK: usize = 1 << 16;
-
-/// What a safetensors file holds, every tensor as `f32`.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// Where it was read from.
-    pub path: PathBuf,
-    pub tensors: BTreeMap<String, Tensor>,
-    pub metadata: BTreeMap<String, String>,
-}
 
 /// Writes `tensors` as `f32` with `metadata` to `path`, in one step (see `atomic::write`). `format` is "pt"
 /// unless `metadata` says otherwise. Names must be unique.
@@ -202,66 +192,6 @@ fn f16_to_f32(bits: u16) -> f32 {
         // The exponent's bias is 15 in binary16 and 127 in binary32.
         _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
-}
-
-/// The tensors of `file` that `expected` (the tensors of the network `model`) names, in its order. If one is missing, has
-/// another shape, or if the file holds others too, the error lists the first of each kind in one line.
-///
-/// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
-/// tensors are passed over.
-pub fn match_tensors(file: File, model: &str, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
-    let File { path, mut tensors, .. } = file;
-    let (mut matched, mut missing, mut shapes) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, shape) in expected {
-        match tensors.remove(name) {
-            None => missing.push(name.clone()),
-            Some(tensor) if tensor.shape() != shape => {
-                shapes.push(format!("{name} expected {shape} found {}", tensor.shape()));
-            }
-            Some(tensor) => matched.push(tensor),
-        }
-    }
-    let extra: Vec<_> = tensors.into_keys().filter(|name| !name.ends_with(".num_batches_tracked")).collect();
-    if missing.is_empty() && shapes.is_empty() && extra.is_empty() {
-        return Ok(matched);
-    }
-    let problems: Vec<_> = [("missing", &missing), ("wrong shape", &shapes), ("not in the model", &extra)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what}: {}", first(names)))
-        .collect();
-    Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
-}
-
-/// The first of `names`, and how many more there are.
-fn first(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let text = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => text,
-        others => format!("{text} and {others} more"),
-    }
-}
-
-/// The bytes of `values` in the order of the format; on the usual machines they are there already.
-fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
-    if cfg!(target_endian = "little") {
-        Cow::Borrowed(bytemuck::cast_slice(values))
-    } else {
-        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-}
-
-/// SHA-256, in hexadecimal, of the values of all `tensors` in name order, each value as little-endian `f32`.
-/// Names and shapes are not part of it. Equal weights, bit for bit, have equal hashes.
-pub fn weights_sha256(tensors: &[(String, &[f32])]) -> String {
-    let mut sorted: Vec<_> = tensors.iter().collect();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut hash = Sha256::new();
-    for (_, values) in sorted {
-        hash.update(little_endian(values));
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod shape;
 mod spec;
 mod summary;
 mod update;
+mod writer;
 
 pub use build::{BuildOptions, Eye, LayerInfo, Model, Parameter};
 pub use init::{Fan, Init, WeightInit};

@@ -2,7 +2,7 @@
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::interchange::safetensors::{self, File};
+use crate::interchange::{self, File};
 use crate::model::{BuildOptions, LayerOp, Model, Parameter, Spec};
 use crate::program::Executor;
 use crate::tensor::{Shape, Tensor};
@@ -31,7 +31,7 @@ pub fn sha256(model: &Model, tensors: &[(String, Tensor)]) -> String {
         .filter(|(name, _)| is_parameter(name))
         .map(|(name, tensor)| (name.clone(), tensor.data()))
         .collect();
-    safetensors::weights_sha256(&parameters)
+    interchange::weights_sha256(&parameters)
 }
 
 /// Writes the values that `seed` gives to parameters, running statistics and the optimiser's state.
@@ -57,7 +57,7 @@ pub fn load(
     let wanted: Vec<&Parameter> =
         model.parameters.iter().chain(&model.state).filter(|p| !is_fresh(&p.name)).collect();
     let expected: Vec<(String, Shape)> = wanted.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
-    let tensors = safetensors::match_tensors(file, &model.name, &expected)?;
+    let tensors = interchange::match_tensors(file, &model.name, &expected)?;
     for (parameter, tensor) in wanted.iter().zip(&tensors) {
         executor.write(parameter.buffer, tensor.data())?;
     }

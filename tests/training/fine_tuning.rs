@@ -3,7 +3,7 @@
 use crate::training_support::{self, Run, data, plain, small, train};
 use std::sync::Arc;
 use striate::data::Splits;
-use striate::interchange::safetensors::{self, File};
+use striate::interchange::{File, safetensors};
 use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::train::{Options, RunFolder, Weights, scale_rates};

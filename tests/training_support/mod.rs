@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::Result;
 use striate::data::{Dataset, Images, Labels, OnBadFile, Splits};
-use striate::interchange::safetensors::File;
+use striate::interchange::File;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::Target;
 use striate::program::Executor;

@@ -4,13 +4,13 @@
 use super::timing::{Budget, Timing, measure};
 use super::{BudgetArgs, Header};
 use crate::cli::Context;
-use crate::cli::device::Device;
 use crate::cli::recipe::MOST_ROWS;
 use crate::cpu;
 use crate::data::{
     self, BadFiles, Batch, Dataset, Kind, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Viewer,
     Watch, Workers,
 };
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};

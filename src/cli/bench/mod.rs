@@ -8,7 +8,8 @@ mod step;
 mod timing;
 
 use super::Context;
-use super::device::{Device, Wish};
+use super::device;
+use crate::device::{Device, Wish};
 use crate::error::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -61,7 +62,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<u8> {
 
 /// The chosen device, and the CPU path beside it if the choice is a GPU.
 fn devices(context: &Context, alone: bool) -> Result<Vec<Device>> {
-    let chosen = Device::open(&context.wish, &context.out)?;
+    let chosen = device::open(&context.wish, &context.out)?;
     let beside = !chosen.is_cpu() && !alone && context.wish != Wish::Cpu;
     Ok(if beside { vec![chosen, Device::Cpu] } else { vec![chosen] })
 }

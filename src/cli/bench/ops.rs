@@ -1,10 +1,11 @@
 //! `striate bench ops`: every kernel at AlexNet's own geometries, against what this device was measured to be able to
 //! do at all.
 
+use super::super::Context;
 use super::super::recipe::MOST_ROWS;
-use super::super::{Context, device::Device};
 use super::timing::{Budget, measure};
 use super::{BudgetArgs, Header, devices};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::{Linear, Op, Pointwise};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Span, Step};

@@ -2,9 +2,10 @@
 
 use super::super::output::bytes;
 use super::super::recipe::MOST_ROWS;
-use super::super::{Context, device::Device, memory};
+use super::super::{Context, memory};
 use super::timing::{Budget, Timing, measure, median};
 use super::{BudgetArgs, Header, devices};
+use crate::device::Device;
 use crate::error::Result;
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;

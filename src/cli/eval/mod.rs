@@ -4,14 +4,14 @@ mod files;
 mod report;
 mod robustness;
 
-use super::device::Device;
+use super::device;
 use super::output::Output;
 use super::recipe::MOST_ROWS;
 use super::source::SourceArgs;
 use super::{Context, memory, stop};
 use crate::data::{Dataset, Labels};
 use crate::error::{Error, Result};
-use crate::interchange::safetensors;
+use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
 use crate::train::{self, Answer, Confusion, Feed, Outcome};
@@ -66,7 +66,7 @@ pub(crate) struct EvalArgs {
 }
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
-    let file = args.weights.as_ref().map(safetensors::read).transpose()?;
+    let file = args.weights.as_ref().map(interchange::read).transpose()?;
     let spec = match (&file, &args.model) {
         (Some(file), name) => train::spec_of(file, name.as_deref())?,
         (None, Some(name)) => Spec::load(name)?,
@@ -108,7 +108,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
         ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
     };
     let model = Model::build(&spec, &build)?;
-    let device = Device::open(&context.wish, &context.out)?;
+    let device = device::open(&context.wish, &context.out)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     match file {

@@ -1,0 +1,178 @@
+//! Which device to compute on, and executors for it. The only place where the CPU and the GPU meet.
+//!
+//! ```no_run
+//! use striate::device::{Device, Wish};
+//! let (device, why) = Device::open(&Wish::Auto)?;
+//! println!("{}{why}", device.name());
+//! # Ok::<(), striate::Error>(())
+//! ```
+
+use crate::cpu;
+use crate::error::Result;
+use crate::gpu::{self, Choice, Gpu, Kind};
+use crate::program::{Executor, Program, Span};
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the user wants to compute on; what `--device` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// The best hardware GPU, else the CPU.
+    Auto,
+    Cpu,
+    /// The best hardware GPU, or an error.
+    Gpu,
+    /// An adapter's number.
+    Index(usize),
+    /// A part of an adapter's name.
+    Name(String),
+}
+
+impl FromStr for Wish {
+    type Err = Infallible;
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+        let text = text.trim();
+        Ok(match text.to_lowercase().as_str() {
+            "auto" | "" => Wish::Auto,
+            "cpu" => Wish::Cpu,
+            "gpu" => Wish::Gpu,
+            _ => text.parse().map_or_else(|_| Wish::Name(text.to_string()), Wish::Index),
+        })
+    }
+}
+
+/// An open device.
+#[derive(Clone, Debug)]
+pub enum Device {
+    Cpu,
+    Gpu(Gpu),
+}
+
+impl Device {
+    /// Opens what was wished for. Beside it, why it was taken, in brackets, or nothing where that is plain.
+    ///
+    /// `Wish::Auto` takes a hardware GPU that works, else the CPU; it never fails but where `WGPU_ADAPTER_NAME` names what
+    /// is not there.
+    pub fn open(wish: &Wish) -> Result<(Device, String)> {
+        let open = |choice: Choice| Gpu::open(&choice).map(|gpu| (Device::Gpu(gpu), String::new()));
+        match wish {
+            Wish::Cpu => Ok((Device::Cpu, " (asked for)".into())),
+            Wish::Gpu => open(Choice::Gpu),
+            Wish::Index(index) => open(Choice::Index(*index)),
+            Wish::Name(name) => open(Choice::Name(name.clone())),
+            // A name in the environment is a wish too, and one that is not met is an error.
+            Wish::Auto if std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.trim().is_empty()) => {
+                open(Choice::Auto)
+            }
+            Wish::Auto => {
+                let adapters = gpu::adapters();
+                if let Some(why) = no_hardware(&adapters) {
+                    return Ok((Device::Cpu, format!(" ({why})")));
+                }
+                // A GPU that is there but does not work should not keep anybody from training.
+                open(Choice::Auto).or_else(|e| Ok((Device::Cpu, format!(" (the GPU cannot be used: {e})"))))
+            }
+        }
+    }
+
+    /// Its name, for people and reports.
+    pub fn name(&self) -> String {
+        match self {
+            Device::Cpu => format!("cpu, {} threads", rayon::current_num_threads()),
+            Device::Gpu(gpu) => format!("{}, {}", gpu.info().name, gpu.info().backend),
+        }
+    }
+
+    /// Name and driver.
+    pub fn long_name(&self) -> String {
+        match self {
+            Device::Cpu => format!("{} ({})", self.name(), std::env::consts::ARCH),
+            Device::Gpu(gpu) => gpu.info().to_string(),
+        }
+    }
+
+    /// Whether its buffers lie in the main memory of this machine.
+    pub fn uses_main_memory(&self) -> bool {
+        match self {
+            Device::Cpu => true,
+            Device::Gpu(gpu) => matches!(gpu.info().kind, Kind::Software | Kind::Integrated),
+        }
+    }
+
+    /// Whether it is the CPU path.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self, Device::Cpu)
+    }
+
+    /// An executor of `program`.
+    pub fn executor(&self, program: Arc<Program>) -> Result<Box<dyn Executor>> {
+        Ok(match self {
+            Device::Cpu => Box::new(cpu::Executor::new(program)?),
+            Device::Gpu(gpu) => Box::new(gpu::Executor::new(gpu, program)?),
+        })
+    }
+
+    /// The time of each step of `span`, in order, after one run to warm up; an error if the device cannot tell.
+    pub fn profile(
+        &self,
+        program: Arc<Program>,
+        prepare: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
+        span: Span,
+    ) -> Result<Vec<Duration>> {
+        match self {
+            Device::Cpu => {
+                let mut executor = cpu::Executor::new(program)?;
+                prepare(&mut executor)?;
+                executor.profile(span)?;
+                executor.profile(span)
+            }
+            Device::Gpu(gpu) => {
+                let mut executor = gpu::Executor::new(gpu, program)?;
+                prepare(&mut executor)?;
+                executor.profile(span)?;
+                executor.profile(span)
+            }
+        }
+    }
+}
+
+/// Why `auto` has to take the CPU, if it has to.
+fn no_hardware(adapters: &[gpu::AdapterInfo]) -> Option<String> {
+    if adapters.iter().any(|a| a.kind != Kind::Software) {
+        return None;
+    }
+    Some(match adapters {
+        [] => "no GPU found: no Vulkan, Metal or DX12 adapter answers".into(),
+        [one] => format!(
+            "no hardware GPU found; found only the software adapter {}, which is used when named",
+            one.name
+        ),
+        several => format!(
+            "no hardware GPU found; found only the software adapters {}, which are used when named",
+            several.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ")
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_a_word_a_number_or_a_name() {
+        let wish = |text: &str| text.parse::<Wish>().unwrap();
+        assert_eq!(wish("AUTO"), Wish::Auto);
+        assert_eq!(wish("cpu"), Wish::Cpu);
+        assert_eq!(wish("gpu"), Wish::Gpu);
+        assert_eq!(wish("2"), Wish::Index(2));
+        assert_eq!(wish("llvmpipe"), Wish::Name("llvmpipe".into()));
+        assert_eq!(wish("RTX 4090"), Wish::Name("RTX 4090".into()));
+    }
+
+    #[test]
+    fn without_any_adapter_the_reason_says_so() {
+        assert!(no_hardware(&[]).unwrap().starts_with("no GPU found"));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a file of weights holds, whatever its format: named tensors and notes. Which of them a network takes, and their
+//! fingerprint.
+
+use super::{npz, onnx, safetensors};
+use crate::error::{Error, Result};
+use crate::tensor::{Shape, Tensor};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A format of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Safetensors,
+    Npz,
+    Onnx,
+}
+
+impl Format {
+    /// All formats with the names that `--format` takes, which are also the extensions of their files.
+    pub const ALL: [(&'static str, Format); 3] =
+        [("safetensors", Format::Safetensors), ("npz", Format::Npz), ("onnx", Format::Onnx)];
+}
+
+/// Reads the weights in `path`, whose format is told by its first bytes: safetensors, NPZ, or else ONNX, of which the
+/// network comes too (as the note `model`).
+pub fn read(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut start = Vec::new();
+    file.by_ref().take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
+    match start.as_slice() {
+        [b'P', b'K', ..] => npz::read(path),
+        // The header's first byte, after its length; an ONNX file has a length or a text there.
+        [_, _, _, _, _, _, _, _, b'{'] => safetensors::read(path),
+        _ if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) => {
+            onnx::read(path, &onnx::ImportOptions::default()).map(|imported| imported.into_file(path))
+        }
+        _ => safetensors::read(path),
+    }
+}
+
+/// What a file of weights holds, every tensor as `f32`.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Where it was read from.
+    pub path: PathBuf,
+    pub tensors: BTreeMap<String, Tensor>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The tensors of `file` that `expected` (the tensors of the network `model`) names, in its order. If one is missing, has
+/// another shape, or if the file holds others too, the error lists the first of each kind in one line.
+///
+/// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
+/// tensors are passed over.
+pub fn match_tensors(file: File, model: &str, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
+    let File { path, mut tensors, .. } = file;
+    let (mut matched, mut missing, mut shapes) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, shape) in expected {
+        match tensors.remove(name) {
+            None => missing.push(name.clone()),
+            Some(tensor) if tensor.shape() != shape => {
+                shapes.push(format!("{name} expected {shape} found {}", tensor.shape()));
+            }
+            Some(tensor) => matched.push(tensor),
+        }
+    }
+    let extra: Vec<_> = tensors.into_keys().filter(|name| !name.ends_with(".num_batches_tracked")).collect();
+    if missing.is_empty() && shapes.is_empty() && extra.is_empty() {
+        return Ok(matched);
+    }
+    let problems: Vec<_> = [("missing", &missing), ("wrong shape", &shapes), ("not in the model", &extra)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what}: {}", first(names)))
+        .collect();
+    Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
+}
+
+/// The first of `names`, and how many more there are.
+fn first(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let text = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        others => format!("{text} and {others} more"),
+    }
+}
+
+/// The bytes of `values` in the order of the format; on the usual machines they are there already.
+pub(super) fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+}
+
+/// SHA-256, in hexadecimal, of the values of all `tensors` in name order, each value as little-endian `f32`.
+/// Names and shapes are not part of it. Equal weights, bit for bit, have equal hashes.
+pub fn weights_sha256(tensors: &[(String, &[f32])]) -> String {
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hash = Sha256::new();
+    for (_, values) in sorted {
+        hash.update(little_endian(values));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

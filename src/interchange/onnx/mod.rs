@@ -1,0 +1,8 @@
+//! ONNX: networks with their weights, out (`export`) and in (`import`), through a subset of the published schema.
+
+mod export;
+mod import;
+mod schema;
+
+pub use export::{Export, encode};
+pub use import::{ImportOptions, Imported, decode, read};
