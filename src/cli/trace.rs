@@ -5,7 +5,6 @@ use super::recipe::RecipeArgs;
 use super::source::SourceArgs;
 use super::train::DEFAULT_MODEL;
 use super::{Context, memory};
-use crate::device::Device;
 use crate::error::Result;
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
