@@ -1,5 +1,7 @@
 //! From an ONNX graph to a model file and weights that can be trained on.
 
+mod tensor;
+
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use crate::model::Spec;
