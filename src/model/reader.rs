@@ -87,6 +87,7 @@ impl<T: Value> Value for Vec<T> {
 }
 
 /// One number for both axes, or `[h, w]`.
+#[derive(PartialEq)]
 pub(super) struct Pair(pub [usize; 2]);
 
 impl Value for Pair {
@@ -100,6 +101,7 @@ impl Value for Pair {
 }
 
 /// Padding: one number, `[h, w]` or `[top, left, bottom, right]`.
+#[derive(PartialEq)]
 pub(super) struct Padding(pub [usize; 4]);
 
 impl Value for Padding {

@@ -1,0 +1,190 @@
+//! A network written as a model file reads as the same network.
+
+use striate::model::Spec;
+
+/// What does not depend on the text it was read from.
+fn bare(mut spec: Spec) -> Spec {
+    spec.origin.clear();
+    spec.source.clear();
+    for layer in &mut spec.layers {
+        layer.line = 0;
+    }
+    spec
+}
+
+fn returns(spec: Spec) -> String {
+    let text = spec.to_toml();
+    let again = Spec::parse(&text, "again").unwrap_or_else(|e| panic!("{e}\n{text}"));
+    assert_eq!(bare(again), bare(spec), "\n{text}");
+    text
+}
+
+#[test]
+fn every_built_in_network_returns_from_its_text() {
+    for name in Spec::builtin_names() {
+        returns(Spec::load(name).unwrap());
+    }
+}
+
+#[test]
+fn defaults_are_left_out_and_pairs_are_short() {
+    let text = returns(Spec::load("alexnet").unwrap());
+    let head = "name = \"alexnet\"\ninput = [3, 224, 224]\n\n[preprocess]\nresize = 256\ncrop = 224\n\
+                mean = [0.485, 0.456, 0.406]\nstd = [0.229, 0.224, 0.225]\n\n[augment]\ncrop = \"random-resized\"\nflip = true\n";
+    assert!(text.starts_with(head), "{text}");
+    let conv = "[[layer]]\nname = \"features.0\"\nop = \"conv2d\"\nout_channels = 64\nkernel = 11\nstride = 4\npadding = 2\n\n";
+    assert!(text.contains(conv), "{text}");
+    let text = returns(Spec::load("alexnet-2012").unwrap());
+    assert!(text.contains("kernel = 11\nstride = 4\npadding = [0, 0, 3, 3]\n"), "{text}");
+}
+
+#[test]
+fn every_key_returns() {
+    let text = r##"
+name = "a \"quoted\" name, back\\slash, Ärger, 'single' and\ntwo lines"
+input = [3, 20, 24]
+[preprocess]
+resize = 31
+scale = 1.0
+mean = [1.5e-7, 123456.78, -0.0]
+std = [1e-30, 3e30, 2]
+pca_eigenvalues = [1, 2, 3]
+pca_eigenvectors = [[1, 0, 0], [0, 1, 0], [0, 0, 0.1]]
+[augment]
+crop = "random"
+scale = [0.1, 0.9]
+ratio = [0.5, 2.0]
+flip = true
+pca = 0.3
+brightness = 0.1
+contrast = 0.2
+saturation = 0.3
+rotation = 15
+cutout = 4
+[recipe]
+epochs = 3
+batch_size = 7
+optimizer = "rmsprop"
+lr = 0.123456789
+momentum = 0.5
+nesterov = true
+beta2 = 0.98
+eps = 1e-7
+weight_decay = 0.25
+lr_scheduler = "multistep"
+lr_step_size = 4
+lr_milestones = [1, 2]
+lr_gamma = 0.3
+lr_min = 1e-6
+lr_power = 2
+lr_patience = 6
+lr_cuts = 2
+lr_warmup_epochs = 0.5
+label_smoothing = 0.1
+clip_grad_norm = 5
+grad_accum_steps = 2
+loss = "mse"
+patience = 9
+data = "C:\\data \"x\""
+[init]
+weight = "kaiming"
+mode = "fan_out"
+bias = 0.5
+[[layer]]
+name = "a = [b]"
+op = "conv2d"
+out_channels = 6
+kernel = [3, 5]
+stride = [1, 2]
+padding = [1, 2, 3, 4]
+dilation = [2, 1]
+groups = 3
+bias = false
+init = { weight = "default" }
+lr_mult = { weight = 0.5, bias = 2 }
+decay_mult = 0
+[[layer]]
+name = "'''\"\"\"#"
+op = "relu"
+[[layer]]
+name = "normal"
+op = "conv2d"
+out_channels = 6
+kernel = 1
+padding = [1, 2]
+input = "a = [b]"
+init = { weight = "normal", std = 0.02 }
+[[layer]]
+op = "conv2d"
+out_channels = 6
+kernel = 1
+padding = [1, 2]
+input = "a = [b]"
+init = { weight = "default", bias = 2 }
+[[layer]]
+op = "add"
+inputs = ["normal", "conv2d.3"]
+[[layer]]
+op = "batch_norm2d"
+eps = 1e-3
+momentum = 0.01
+init = { weight = 1 }
+[[layer]]
+op = "local_response_norm"
+size = 3
+alpha = 2e-4
+beta = 0.5
+k = 2
+region = "within"
+[[layer]]
+op = "max_pool2d"
+kernel = 2
+stride = 1
+padding = 1
+ceil = true
+[[layer]]
+op = "avg_pool2d"
+kernel = 2
+stride = 2
+[[layer]]
+op = "adaptive_avg_pool2d"
+output = [1, 2]
+[[layer]]
+op = "concat"
+inputs = ["adaptive_avg_pool2d.9", "adaptive_avg_pool2d.9"]
+[[layer]]
+op = "dropout"
+p = 0.25
+[[layer]]
+op = "flatten"
+[[layer]]
+op = "linear"
+out_features = 2
+bias = false
+init = { weight = "uniform", bound = 0.1 }
+[[layer]]
+op = "linear"
+out_features = 2
+init = { weight = [1, 2.5, 3, 4], bias = 1 }
+[[layer]]
+op = "sigmoid"
+[[layer]]
+op = "tanh"
+[[layer]]
+op = "linear"
+out_features = 2
+init = { weight = "kaiming-uniform" }
+[[layer]]
+op = "linear"
+out_features = 2
+init = { weight = "xavier" }
+[[layer]]
+op = "linear"
+out_features = 2
+init = { weight = "xavier-normal" }
+[[layer]]
+op = "softmax"
+"##;
+    let written = returns(Spec::parse(text, "text").unwrap());
+    assert_eq!(returns(Spec::parse(&written, "written").unwrap()), written, "the text is not canonical");
+}
