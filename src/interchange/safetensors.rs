@@ -181,7 +181,7 @@ fn exact(value: i64) -> Result<f32, String> {
 }
 
 /// The value of an IEEE 754 binary16 number, which every `f32` can hold exactly.
-fn f16_to_f32(bits: u16) -> f32 {
+pub(super) fn f16_to_f32(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10) & 31;
     let fraction = u32::from(bits) & 0x3ff;

@@ -1,5 +1,7 @@
 //! From an ONNX graph to a model file and weights that can be trained on.
 
+mod external;
+mod limits;
 mod tensor;
 
 use crate::error::{Error, Result};

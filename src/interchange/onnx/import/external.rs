@@ -1,0 +1,165 @@
+//! Weights beside an ONNX file. The file says where they lie, so it could ask for any file of the machine: nothing is opened unless the user allows
+//! it, and then only regular files in the ONNX file's own folder or below.
+
+use super::super::schema::Entry;
+use crate::error::printable;
+use prost::bytes::Bytes;
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+/// How often its own length may be read from one file: tensors may share bytes, but a small file must not become a large network.
+const SHARED: u64 = 2;
+
+/// Where external data may be read from.
+pub(super) struct External {
+    /// `None`: nowhere.
+    folder: Option<PathBuf>,
+    /// Bytes read so far, by file.
+    read: HashMap<PathBuf, u64>,
+}
+
+impl External {
+    /// Beside the ONNX file at `path`, if it is `allowed`.
+    pub fn beside(path: &Path, allowed: bool) -> Self {
+        let folder = path.parent().map_or(Path::new("."), |folder| {
+            if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+        });
+        External { folder: allowed.then(|| folder.to_path_buf()), read: HashMap::new() }
+    }
+
+    /// The `bytes` bytes that `entries` (`TensorProto.external_data`) point to.
+    pub fn read(&mut self, entries: &[Entry], bytes: usize) -> Result<Bytes, String> {
+        let value = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+        let number = |key: &str| match value(key) {
+            None => Ok(None),
+            Some(text) => text
+                .parse::<u64>()
+                .map(Some)
+                .map_err(|_| format!("external data: {key}: expected a whole number, found {text}")),
+        };
+        let location = value("location").ok_or("external data: location is missing")?;
+        let shown = printable(location);
+        let Some(folder) = &self.folder else {
+            return Err(format!(
+                "its data is in another file, {shown}, which is read only with --external-data"
+            ));
+        };
+        let fault = |what: String| format!("external data {shown}: {what}");
+        let path = confined(folder, location).map_err(fault)?;
+        let failed = |error: io::Error| fault(error.to_string());
+        let mut file = fs::File::open(&path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let (offset, bytes) = (number("offset")?.unwrap_or(0), bytes as u64);
+        if let Some(claimed) = number("length")?.filter(|&claimed| claimed != bytes) {
+            return Err(fault(format!("length: expected {bytes}, found {claimed}")));
+        }
+        if offset.checked_add(bytes).is_none_or(|end| end > length) {
+            return Err(fault(format!(
+                "expected {bytes} bytes from byte {offset} on, found a file of {length} bytes"
+            )));
+        }
+        let so_far = self.read.entry(path).or_default();
+        *so_far = so_far.saturating_add(bytes);
+        if *so_far > length.saturating_mul(SHARED) {
+            return Err(fault(format!(
+                "its {length} bytes are used by more tensors than they can be meant for"
+            )));
+        }
+        let mut data = vec![0; bytes as usize];
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut data)).map_err(failed)?;
+        Ok(data.into())
+    }
+}
+
+/// The file that `location` names, which has to be a regular one in `folder` or below, links followed.
+fn confined(folder: &Path, location: &str) -> Result<PathBuf, String> {
+    let relative = Path::new(location);
+    let within = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    // What is a separator or a drive on one system is a name on another: nowhere either.
+    if location.is_empty() || !within || location.contains(['\\', ':', '\0']) {
+        return Err("expected a path within the folder of the ONNX file".into());
+    }
+    let real = |path: &Path| path.canonicalize().map_err(|error| error.to_string());
+    let path = real(&folder.join(relative))?;
+    if !path.starts_with(real(folder)?) {
+        return Err(
+            "expected a file in the folder of the ONNX file, found a link that leads out of it".into()
+        );
+    }
+    // Before it is opened: opening a pipe would wait for its other end.
+    if !fs::metadata(&path).map_err(|error| error.to_string())?.is_file() {
+        return Err("expected a regular file".into());
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(location: &str, more: &[(&str, &str)]) -> Vec<Entry> {
+        let all = [("location", location)].into_iter().chain(more.iter().copied());
+        all.map(|(key, value)| Entry { key: key.into(), value: value.into() }).collect()
+    }
+
+    #[test]
+    fn only_files_of_the_folder_are_read_and_only_when_allowed() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("in");
+        fs::create_dir_all(folder.join("sub")).unwrap();
+        fs::write(outer.path().join("secret"), [7; 8]).unwrap();
+        fs::write(folder.join("w.data"), [1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+        fs::write(folder.join("sub/w.data"), [9; 8]).unwrap();
+        let onnx = folder.join("x.onnx");
+        let read = |location: &str, more: &[(&str, &str)]| {
+            External::beside(&onnx, true).read(&entries(location, more), 4)
+        };
+        assert_eq!(*read("w.data", &[]).unwrap(), [1, 2, 3, 4]);
+        assert_eq!(*read("./w.data", &[("offset", "3"), ("length", "4")]).unwrap(), [4, 5, 6, 7]);
+        assert_eq!(*read("sub/w.data", &[]).unwrap(), [9; 4]);
+        let secret = outer.path().join("secret");
+        let mut bad = vec![
+            (secret.to_str().unwrap(), &[][..], "within the folder"),
+            ("../secret", &[], "within the folder"),
+            ("sub/../../secret", &[], "within the folder"),
+            ("..\\secret", &[], "within the folder"),
+            ("C:secret", &[], "within the folder"),
+            ("", &[], "within the folder"),
+            ("a\0b", &[], "within the folder"),
+            ("sub", &[], "regular file"),
+            (".", &[], "regular file"),
+            ("missing", &[], "external data missing: "),
+            ("w.data", &[("offset", "5")], "expected 4 bytes from byte 5 on, found a file of 8 bytes"),
+            ("w.data", &[("offset", "18446744073709551615")], "found a file of 8 bytes"),
+            ("w.data", &[("offset", "-1")], "offset: expected a whole number, found -1"),
+            ("w.data", &[("length", "8")], "length: expected 4, found 8"),
+        ];
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("../secret", folder.join("link")).unwrap();
+            std::os::unix::fs::symlink("..", folder.join("up")).unwrap();
+            bad.push(("link", &[], "leads out"));
+            bad.push(("up/secret", &[], "leads out"));
+        }
+        for (location, more, expected) in bad {
+            let message = read(location, more).unwrap_err();
+            assert!(message.contains(expected), "{location}: {message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+        assert!(External::beside(&onnx, true).read(&[], 4).unwrap_err().contains("location is missing"));
+        let refused = External::beside(&onnx, false).read(&entries("w.data", &[]), 4).unwrap_err();
+        assert!(refused.contains("--external-data"), "{refused}");
+    }
+
+    #[test]
+    fn a_small_file_does_not_become_a_large_network() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("w"), [0; 8]).unwrap();
+        let mut external = External::beside(&folder.path().join("x.onnx"), true);
+        assert!(external.read(&entries("w", &[]), 8).is_ok());
+        assert!(external.read(&entries("w", &[]), 8).is_ok());
+        assert!(external.read(&entries("w", &[]), 8).unwrap_err().contains("more tensors"));
+    }
+}

@@ -1,0 +1,276 @@
+//! What a file may ask for before it is decoded. A message of two bytes becomes a structure of hundreds, and a number of one byte one of eight; so the
+//! bytes are walked once, without memory, and what they would become is counted.
+//!
+//! Encoding: <https://protobuf.dev/programming-guides/encoding/>.
+
+use super::super::schema::Model;
+use crate::error::{Error, Result};
+use prost::Message as _;
+use prost::bytes::Bytes;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+/// Longest file, in bytes: protocol buffers end there, too. Larger networks keep their weights in other files.
+const LENGTH: u64 = (1 << 31) - 1;
+
+/// Most parts (nodes, tensors, attributes, names, extents) that a file may have; networks of a thousand layers have some ten thousand.
+const PARTS: usize = 100_000;
+
+/// Most whole numbers in shapes and lists of attributes.
+const NUMBERS: usize = 1 << 20;
+
+/// The bytes of the file at `path`.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let io = |error| Error::io(path, error);
+    // Before it is opened: opening a pipe would wait for its other end.
+    let metadata = fs::metadata(path).map_err(io)?;
+    if !metadata.is_file() {
+        return Err(Error::data(path, "expected a regular file"));
+    }
+    if metadata.len() > LENGTH {
+        let found = metadata.len();
+        return Err(Error::data(
+            path,
+            format!("expected an ONNX file of at most {LENGTH} bytes, found {found}"),
+        ));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    fs::File::open(path).map_err(io)?.take(LENGTH).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+/// The file that `bytes` are; its raw data are slices of them. An error is one line without the file's name.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<Model, String> {
+    check(&bytes)?;
+    Model::decode(Bytes::from(bytes)).map_err(|error| format!("not an ONNX file, or damaged: {error}"))
+}
+
+/// Refuses bytes that are no protocol buffer, or that would become more than the limits allow.
+fn check(bytes: &[u8]) -> Result<(), String> {
+    if bytes.len() as u64 > LENGTH {
+        return Err(format!("expected an ONNX file of at most {LENGTH} bytes, found {}", bytes.len()));
+    }
+    let mut walk = Walk { bytes, at: 0, parts: 0, numbers: 0 };
+    walk.message(bytes.len(), &MODEL)
+}
+
+/// What is counted in a field.
+enum Field {
+    /// A message, or a list of them.
+    Message(&'static Message),
+    /// A list of texts.
+    Texts,
+    /// A list of whole numbers.
+    Numbers,
+}
+
+/// The fields of a message that are counted, by number. They nest as deep as these tables, whatever a file does.
+struct Message(&'static [(u64, Field)]);
+
+const MODEL: Message =
+    Message(&[(7, Field::Message(&GRAPH)), (8, Field::Message(&LEAF)), (14, Field::Message(&LEAF))]);
+const GRAPH: Message = Message(&[
+    (1, Field::Message(&NODE)),
+    (5, Field::Message(&TENSOR)),
+    (11, Field::Message(&VALUE_INFO)),
+    (12, Field::Message(&VALUE_INFO)),
+]);
+const NODE: Message = Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&ATTRIBUTE))]);
+const ATTRIBUTE: Message = Message(&[(5, Field::Message(&TENSOR)), (8, Field::Numbers)]);
+const TENSOR: Message = Message(&[(1, Field::Numbers), (7, Field::Numbers), (13, Field::Message(&LEAF))]);
+const VALUE_INFO: Message = Message(&[(2, Field::Message(&TYPE))]);
+const TYPE: Message = Message(&[(1, Field::Message(&TENSOR_TYPE))]);
+const TENSOR_TYPE: Message = Message(&[(2, Field::Message(&SHAPE))]);
+const SHAPE: Message = Message(&[(1, Field::Message(&LEAF))]);
+const LEAF: Message = Message(&[]);
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    parts: usize,
+    numbers: usize,
+}
+
+impl Walk<'_> {
+    /// Walks over a message that ends at `end`.
+    fn message(&mut self, end: usize, message: &Message) -> Result<(), String> {
+        while self.at < end {
+            let start = self.at;
+            let tag = self.varint(end)?;
+            let field = message.0.iter().find(|(number, _)| *number == tag >> 3).map(|(_, field)| field);
+            match tag & 7 {
+                0 => {
+                    self.varint(end)?;
+                    if let Some(Field::Numbers) = field {
+                        self.count_numbers(1)?;
+                    }
+                }
+                1 => self.skip(8, end)?,
+                5 => self.skip(4, end)?,
+                2 => {
+                    let length = self.varint(end)?;
+                    let from = self.at;
+                    self.skip(length, end)?;
+                    match field {
+                        Some(Field::Message(inner)) => {
+                            self.count_part()?;
+                            let inner_end = std::mem::replace(&mut self.at, from);
+                            self.message(inner_end, inner)?;
+                        }
+                        Some(Field::Texts) => self.count_part()?,
+                        Some(Field::Numbers) => {
+                            // The last byte of each number is below 128.
+                            let list = &self.bytes[from..self.at];
+                            self.count_numbers(list.iter().filter(|&&byte| byte < 128).count())?;
+                        }
+                        None => {}
+                    }
+                }
+                // Groups, which ONNX does not have.
+                other => {
+                    return Err(format!("not an ONNX file, or damaged: wire type {other} at byte {start}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, length: u64, end: usize) -> Result<(), String> {
+        let left = end - self.at;
+        if length > left as u64 {
+            let at = self.at;
+            return Err(format!(
+                "not an ONNX file, or damaged: expected {length} bytes at byte {at}, found {left}"
+            ));
+        }
+        self.at += length as usize;
+        Ok(())
+    }
+
+    fn varint(&mut self, end: usize) -> Result<u64, String> {
+        let (start, mut value) = (self.at, 0);
+        for (index, byte) in self.bytes[start..end].iter().take(10).enumerate() {
+            value |= u64::from(byte & 127) << (7 * index);
+            if byte & 128 == 0 {
+                self.at += index + 1;
+                return Ok(value);
+            }
+        }
+        Err(format!("not an ONNX file, or damaged: no end of the number at byte {start}"))
+    }
+
+    fn count_part(&mut self) -> Result<(), String> {
+        self.parts += 1;
+        if self.parts > PARTS {
+            return Err(format!("expected at most {PARTS} nodes, tensors and attributes, found more"));
+        }
+        Ok(())
+    }
+
+    fn count_numbers(&mut self, more: usize) -> Result<(), String> {
+        self.numbers += more;
+        if self.numbers > NUMBERS {
+            return Err(format!("expected at most {NUMBERS} numbers in shapes and attributes, found more"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A length-delimited field.
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![number << 3 | 2];
+        let mut length = content.len();
+        while length > 127 {
+            bytes.push(length as u8 | 128);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.extend(content);
+        bytes
+    }
+
+    fn graph(content: Vec<u8>) -> Vec<u8> {
+        field(7, &content)
+    }
+
+    fn refused(bytes: Vec<u8>) -> String {
+        let message = decode(bytes).unwrap_err();
+        assert!(!message.contains('\n'), "{message}");
+        message
+    }
+
+    #[test]
+    fn counts_what_two_bytes_become() {
+        assert_eq!(decode(graph([10, 0].repeat(1000))).unwrap().graph.unwrap().node.len(), 1000);
+        for content in [
+            // Nodes; initializers; inputs of a node; attributes of a node; extents of a shape.
+            [10, 0].repeat(PARTS + 1),
+            [42, 0].repeat(PARTS + 1),
+            field(1, &[10, 0].repeat(PARTS + 1)),
+            field(1, &[42, 0].repeat(PARTS + 1)),
+            field(11, &field(2, &field(1, &field(2, &[10, 0].repeat(PARTS + 1))))),
+        ] {
+            assert!(refused(graph(content)).contains("at most 100000 nodes"));
+        }
+        // Across many graphs, which merge into one.
+        assert!(refused(graph([10, 0].repeat(1000)).repeat(101)).contains("at most 100000 nodes"));
+        // Extents of a tensor, packed and not; whole numbers; numbers of an attribute.
+        for tensor in
+            [field(1, &vec![1; NUMBERS + 1]), [8, 1].repeat(NUMBERS + 1), field(7, &vec![1; NUMBERS + 1])]
+        {
+            assert!(refused(graph(field(5, &tensor))).contains("at most 1048576 numbers"));
+        }
+        let attribute = field(5, &field(8, &vec![1; NUMBERS + 1]));
+        assert!(refused(graph(field(1, &attribute))).contains("at most 1048576 numbers"));
+    }
+
+    #[test]
+    fn ten_million_empty_nodes_are_refused() {
+        refused(graph([10, 0].repeat(10_000_000)));
+    }
+
+    #[test]
+    fn nesting_has_a_bottom() {
+        // A subgraph in an attribute in a node, 100,000 times, from the inside out: lengths differ, so put the heads in front.
+        let mut heads: Vec<u8> = Vec::new();
+        let mut length = 0;
+        for level in 0..99_999 {
+            let mut head = field([6, 5, 1][level % 3], &[]);
+            head.pop();
+            let mut left = length;
+            while left > 127 {
+                head.push(left as u8 | 128);
+                left >>= 7;
+            }
+            head.push(left as u8);
+            length += head.len();
+            heads.extend(head.iter().rev());
+        }
+        heads.reverse();
+        assert!(decode(graph(heads)).is_ok(), "subgraphs are passed over");
+        // Groups, which no reader needs.
+        assert!(refused(vec![0x13; 200_000]).contains("wire type 3"));
+        // Messages nested in fields that are not known.
+        let mut nested = Vec::new();
+        for _ in 0..200 {
+            nested = field(15, &nested);
+        }
+        assert!(decode(nested).is_ok());
+    }
+
+    #[test]
+    fn cuts_and_lying_lengths_are_refused() {
+        let whole = graph(field(5, &[field(8, b"weight"), vec![16, 1], field(9, &[0; 300])].concat()));
+        assert!(decode(whole.clone()).is_ok());
+        for length in 1..whole.len() {
+            assert!(refused(whole[..length].to_vec()).contains("damaged"), "{length}");
+        }
+        assert!(refused(vec![10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]).contains("expected"));
+        assert!(refused(vec![8; 1].into_iter().chain([255; 20]).collect()).contains("no end of the number"));
+    }
+}
