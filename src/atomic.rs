@@ -26,6 +26,15 @@ pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io:
     file.commit()
 }
 
+/// Gives the finished file `from` the name `to` in the same folder, in the place of what has it; the error names `to`.
+pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    let to = to.as_ref();
+    check(to)
+        .and_then(|()| fs::rename(from, to))
+        .and_then(|()| sync_folder(folder(to)))
+        .map_err(|source| Error::io(to, source))
+}
+
 /// A file that is being written beside the one that it is going to replace. Without `commit` it vanishes.
 #[derive(Debug)]
 pub struct NewFile {

@@ -77,6 +77,11 @@ impl Device {
         }
     }
 
+    /// The best hardware GPU that works, else the CPU.
+    pub fn best() -> Result<Device> {
+        Device::open(&Wish::Auto).map(|(device, _)| device)
+    }
+
     /// Its name, for people and reports.
     pub fn name(&self) -> String {
         match self {

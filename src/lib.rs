@@ -8,6 +8,26 @@
 //! backward and update included. Two executors run the same list: [`cpu`] and [`gpu`]. They never see each other;
 //! what holds them together is [`verify`], which knows what every operator has to compute.
 //!
+//! # Using the crate
+//!
+//! A [`Network`] is a model with its weights on a [`Device`]. It trains on batches of your own, answers, and is saved or
+//! exported:
+//!
+//! ```no_run
+//! use striate::interchange::Format;
+//! use striate::{Device, ExportOptions, Network, NetworkOptions};
+//!
+//! let device = Device::best()?;
+//! let mut network = Network::load("best.safetensors", &device, &NetworkOptions::inference(16))?;
+//! let image = vec![0.0; network.spec().input.iter().product()];
+//! println!("{:?}", network.predict(&image, 5)?[0]);
+//! network.export("network.onnx", &ExportOptions::new(Format::Onnx))?;
+//! # Ok::<(), striate::Error>(())
+//! ```
+//!
+//! `examples/` has four short programs: training on one's own batches, fine-tuning, answering picture files, and a
+//! learning rate of one's own.
+//!
 //! # The map; arrows only point down
 //!
 //! | layer | module | what it is for |
@@ -56,4 +76,7 @@ pub mod train;
 pub mod verify;
 pub mod view;
 
+pub use device::Device;
 pub use error::{Error, Result};
+pub use model::Spec;
+pub use network::{ExportOptions, Network, NetworkOptions};

@@ -1,6 +1,6 @@
 //! Learning-rate schedules against values computed by hand from PyTorch's formulas.
 
-use striate::train::{Decay, Schedule};
+use striate::train::{Decay, LearningRate, Schedule};
 
 /// lr 1, no smallest rate, 10 steps per epoch.
 fn schedule(decay: Decay, warmup: f32, epochs: usize) -> Schedule {

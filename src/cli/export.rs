@@ -1,16 +1,161 @@
 //! `striate export`: a trained network for other programs.
 
-use super::Context;
-use crate::error::{Error, Result};
+use super::device;
+use super::recipe::MOST_ROWS;
+use super::source::SourceArgs;
+use super::{Context, memory};
+use crate::data::Kind;
+use crate::device::Device;
+use crate::error::{Error, Result, printable_path};
+use crate::interchange::{self, File, Format};
+use crate::model::{BuildOptions, Model, Spec};
+use crate::network::{Check, ExportOptions, Network, NetworkOptions, Proof};
+use crate::train;
 use clap::Args;
-use std::path::PathBuf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  striate export --weights runs/alexnet-mini/best.safetensors -o alexnet-mini.onnx
+  striate export --weights best.safetensors -o network.onnx --with-preprocess
+  striate export --weights best.safetensors -o network.npz --data-path photos -b 64
+
+The file is read again and run beside the network before it gets its name; the largest difference of their logits is
+printed and noted in the file. In Python:
+  onnxruntime.InferenceSession(\"alexnet-mini.onnx\").run(None, {\"input\": x})
+  model.load_state_dict(safetensors.torch.load_file(\"alexnet.safetensors\"))
+  numpy.load(\"network.npz\")[\"features.0.weight\"]")]
 pub(crate) struct ExportArgs {
-    /// What to read
-    file: PathBuf,
+    /// The weights to export [default with --model: the model file's initial values]
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    weights: Option<PathBuf>,
+    /// A built-in network or a model file [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
+    /// onnx, safetensors or npz [default: the output's extension]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    format: Option<Format>,
+    /// Where to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// ONNX: put the preprocessing into the graph, which then takes pictures (u8, batch x height x width x channels) and
+    /// gives probabilities
+    #[arg(long)]
+    with_preprocess: bool,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Samples to check on [default: the recipe's batch size, at most 32]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    batch_size: Option<u32>,
 }
 
-pub(super) fn run(args: &ExportArgs, _context: &Context) -> Result<u8> {
-    Err(Error::Usage(format!("{}: export is not there yet", args.file.display())))
+/// Samples to check on where nothing is said: enough for every path of a network, quick on any device.
+const SAMPLES: usize = 32;
+
+fn format(text: &str) -> std::result::Result<Format, String> {
+    let known = Format::ALL.iter().find(|(name, _)| *name == text).map(|(_, format)| *format);
+    known.ok_or_else(|| format!("expected one of {}", names()))
+}
+
+fn names() -> String {
+    Format::ALL.map(|(name, _)| name).join(", ")
+}
+
+/// The format that the extension of `path` names.
+fn format_of(path: &Path) -> Result<Format> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    format(&extension).map_err(|_| {
+        let path = printable_path(path);
+        Error::Usage(format!("--output {path}: expected an extension of {}, or --format", names()))
+    })
+}
+
+pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
+    let format = args.format.map_or_else(|| format_of(&args.output), Ok)?;
+    if args.with_preprocess && format != Format::Onnx {
+        return Err(Error::Usage("--with-preprocess: expected --format onnx, found another".into()));
+    }
+    let file = args.weights.as_ref().map(interchange::read).transpose()?;
+    let spec = match (&file, &args.model) {
+        (Some(file), name) => train::spec_of(file, name.as_deref())?,
+        (None, Some(name)) => Spec::load(name)?,
+        (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
+    };
+    let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
+    outputs.check("--output", &args.output)?;
+    let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);
+    let device = device::open(&context.wish, &context.out)?;
+    let mut network = network(spec, file, samples, &device, context)?;
+    let check = match images(args, &network, samples, context)? {
+        Some(check) => check,
+        None => Check::Noise(samples),
+    };
+    let options = ExportOptions { format, with_preprocess: args.with_preprocess, check };
+    let proof = network.export(&args.output, &options)?;
+    report(&args.output, format, &proof, context)
+}
+
+fn network(
+    spec: Spec,
+    file: Option<File>,
+    batch: usize,
+    device: &Device,
+    context: &Context,
+) -> Result<Network> {
+    let build = BuildOptions { training: false, ..BuildOptions::new(batch) };
+    memory::check(device, &spec, &build, &Model::build(&spec, &build)?)?;
+    let mut network = Network::new(spec, device, &NetworkOptions::inference(batch))?;
+    match file {
+        Some(file) => network.load_weights(file, None)?,
+        None => {
+            let name = &network.spec().name;
+            context.out.note(&format!("no --weights: the initial values of {name}, seed 0"));
+        }
+    }
+    Ok(network)
+}
+
+/// Validation samples to check on; none if nobody asked for data and none fits.
+fn images(args: &ExportArgs, network: &Network, samples: usize, context: &Context) -> Result<Option<Check>> {
+    let was_asked = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
+    let load = || -> Result<Check> {
+        let data = args.source.open(network.spec(), 0)?;
+        let values = network.inputs(&data.val, samples)?;
+        Ok(Check::Images { values, name: data.val.name.clone() })
+    };
+    match load() {
+        Err(_) if !was_asked => {
+            context.out.note(&format!(
+                "no data at hand that fits {}: checking on {samples} pictures of noise; name your data with --data-path",
+                network.spec().name
+            ));
+            Ok(None)
+        }
+        check => check.map(Some),
+    }
+}
+
+fn report(path: &Path, format: Format, proof: &Proof, context: &Context) -> Result<u8> {
+    let Proof { samples, data, device, max_difference, largest_logit, bytes } = proof;
+    if context.out.is_json() {
+        let format = Format::ALL.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| name);
+        context.out.json(&json!({
+            "event": "export",
+            "output": path.display().to_string(),
+            "format": format,
+            "bytes": bytes,
+            "max_difference": f64::from(*max_difference),
+            "largest_logit": f64::from(*largest_logit),
+            "samples": samples,
+            "data": data,
+            "device": device,
+        }))?;
+    } else {
+        context.out.line(&format!(
+            "{}: {bytes} bytes; read again and run on {samples} samples of {data}: largest difference {max_difference:e}, largest logit {largest_logit}",
+            printable_path(path)
+        ))?;
+    }
+    Ok(0)
 }

@@ -1,1 +1,237 @@
-//! A network with its weights on a device, for programs that use Striate as a library: load, train on batches, predict, export.
+//! A network with its weights on a device: what a program needs that trains, asks or hands on networks by itself.
+//!
+//! ```no_run
+//! use striate::{Device, Network, NetworkOptions, Spec};
+//!
+//! # fn batches() -> Vec<(Vec<f32>, Vec<u32>)> { Vec::new() }
+//! let mut network = Network::new(Spec::load("lenet5")?, &Device::best()?, &NetworkOptions::default())?;
+//! for (images, labels) in batches() {
+//!     let step = network.train_batch(&images, &labels, 0.002)?;
+//!     println!("loss {:.3}", step.loss);
+//! }
+//! network.save("lenet5.safetensors")?;
+//! # Ok::<(), striate::Error>(())
+//! ```
+
+mod answers;
+mod export;
+mod training;
+
+pub use answers::Guess;
+pub use export::{Check, ExportOptions, Proof};
+pub use training::StepResult;
+
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::interchange::{self, File, safetensors};
+use crate::model::{BuildOptions, Model, Spec};
+use crate::ops::Hyper;
+use crate::program::Executor;
+use crate::train::{self, Named};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a network is put on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkOptions {
+    /// Most rows that the device computes at a time; `None` is the recipe's batch size.
+    pub batch: Option<usize>,
+    /// Whether it can be trained; without, it needs far less memory.
+    pub training: bool,
+    /// Of initial values and dropout.
+    pub seed: u64,
+    /// Whether training drops elements.
+    pub dropout: bool,
+    /// Parameters whose names begin with one of these (separated by commas) are not trained.
+    pub freeze: Option<String>,
+}
+
+impl Default for NetworkOptions {
+    /// Everything that the model file asks for.
+    fn default() -> Self {
+        NetworkOptions { batch: None, training: true, seed: 0, dropout: true, freeze: None }
+    }
+}
+
+impl NetworkOptions {
+    /// For answers only, `batch` rows at a time.
+    pub fn inference(batch: usize) -> Self {
+        NetworkOptions { batch: Some(batch), training: false, ..NetworkOptions::default() }
+    }
+}
+
+/// A network with its weights on a device.
+pub struct Network {
+    spec: Spec,
+    device: Device,
+    model: Model,
+    executor: Box<dyn Executor>,
+    options: NetworkOptions,
+    class_names: Vec<String>,
+    /// Notes of the file that the weights are from, while they are as it had them.
+    notes: BTreeMap<String, String>,
+    /// Updates and computations of gradients so far.
+    updates: usize,
+    draws: usize,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("spec", &self.spec.name)
+            .field("device", &self.device.name())
+            .field("options", &self.options)
+            .field("updates", &self.updates)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// The network `spec` with the initial values of `options.seed`.
+    pub fn new(spec: Spec, device: &Device, options: &NetworkOptions) -> Result<Self> {
+        let recipe = &spec.recipe;
+        let model = Model::build(
+            &spec,
+            &BuildOptions {
+                training: options.training,
+                dropout: options.dropout,
+                freeze: options.freeze.clone(),
+                clip: recipe.clip_grad_norm.is_some(),
+                accumulate: recipe.grad_accum_steps > 1,
+                ..BuildOptions::new(options.batch.unwrap_or(recipe.batch_size))
+            },
+        )?;
+        let mut executor = device.executor(Arc::clone(&model.program))?;
+        train::initialise(&model, executor.as_mut(), options.seed)?;
+        Ok(Network {
+            class_names: (0..model.classes).map(|class| class.to_string()).collect(),
+            device: device.clone(),
+            options: options.clone(),
+            notes: BTreeMap::new(),
+            updates: 0,
+            draws: 0,
+            spec,
+            model,
+            executor,
+        })
+    }
+
+    /// The network and weights of a file of any format ([`interchange::read`]) that carries its network.
+    pub fn load(path: impl AsRef<Path>, device: &Device, options: &NetworkOptions) -> Result<Self> {
+        let file = interchange::read(path)?;
+        let mut network = Network::new(train::spec_of(&file, None)?, device, options)?;
+        network.load_weights(file, None)?;
+        Ok(network)
+    }
+
+    /// Takes the weights of `file`, and the names of its classes. Errors list what is missing, too much, or of another shape.
+    ///
+    /// With `replaced`, the name of a layer ([`train::replace_outputs`] returns it), that layer keeps its values: the file is
+    /// from other classes.
+    pub fn load_weights(&mut self, file: File, replaced: Option<&str>) -> Result<()> {
+        let notes = file.metadata.clone();
+        train::load(&self.model, self.executor.as_mut(), file, replaced)?;
+        if replaced.is_some() {
+            return Ok(());
+        }
+        let names: Option<Vec<String>> =
+            notes.get("classes").and_then(|text| serde_json::from_str(text).ok());
+        if let Some(names) = names.filter(|names| names.len() <= self.model.classes) {
+            // Outputs beyond the file's names are numbered.
+            self.class_names[..names.len()].clone_from_slice(&names);
+        }
+        self.notes = notes;
+        Ok(())
+    }
+
+    /// Names the classes; an error unless there is a name for each output.
+    pub fn name_classes(&mut self, names: &[&str]) -> Result<()> {
+        if names.len() != self.model.classes {
+            let (outputs, found) = (self.model.classes, names.len());
+            return Err(Error::Usage(format!("expected names for {outputs} outputs, found {found}")));
+        }
+        self.class_names = names.iter().map(|name| name.to_string()).collect();
+        Ok(())
+    }
+
+    /// The network as its model file says it.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// One name per output; the number where it has none.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// Number of trainable values.
+    pub fn parameter_count(&self) -> usize {
+        self.model.parameter_count()
+    }
+
+    /// Parameters, then running statistics, by PyTorch's names.
+    pub fn weights(&mut self) -> Result<Named> {
+        train::collect(&self.model, self.executor.as_mut())
+    }
+
+    /// Writes the weights to the safetensors file `path`, with everything that [`Network::load`] and PyTorch need.
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let tensors = self.weights()?;
+        safetensors::write(path, &tensors, &self.metadata())
+    }
+
+    /// The network input of the first `rows` samples of `dataset`, as evaluation shows them: `[rows, channels, height,
+    /// width]`; fewer where there are not so many.
+    pub fn inputs(&self, dataset: &Arc<Dataset>, rows: usize) -> Result<Vec<f32>> {
+        train::inputs(&self.spec, dataset, rows, |program| self.device.executor(program))
+    }
+
+    /// The notes of a file of weights.
+    fn metadata(&self) -> BTreeMap<String, String> {
+        // What was said of the weights (epoch, accuracy) is true as long as they are the same.
+        let mut notes = self.notes.clone();
+        notes.extend(train::metadata(&self.spec, self.model.classes, &self.class_names));
+        let is_source = Spec::parse(&self.spec.source, &self.spec.origin).is_ok_and(|read| {
+            let shape = |spec: &Spec| (spec.layers.clone(), spec.input, spec.preprocess.clone());
+            shape(&read) == shape(&self.spec)
+        });
+        // A network that a program has changed is no longer what its file says.
+        if !is_source {
+            notes.insert("model".into(), self.spec.to_toml());
+        }
+        notes
+    }
+
+    /// Number of rows of `images`, `[rows, channels, height, width]`; an error unless they are whole.
+    fn rows(&self, images: &[f32]) -> Result<usize> {
+        let row: usize = self.spec.input.iter().product();
+        if images.is_empty() || !images.len().is_multiple_of(row) {
+            return Err(Error::Usage(format!(
+                "images: expected rows of {row} values ({:?}), found {} values",
+                self.spec.input,
+                images.len()
+            )));
+        }
+        Ok(images.len() / row)
+    }
+
+    /// Sends a batch to the device, filled up with zeros.
+    fn send(&mut self, images: &[f32], labels: &[u32], hyper: &Hyper) -> Result<()> {
+        let row: usize = self.spec.input.iter().product();
+        let mut input = images.to_vec();
+        input.resize(self.model.batch * row, 0.0);
+        let mut classes: Vec<f32> = labels.iter().map(|&label| label as f32).collect();
+        classes.resize(self.model.batch, 0.0);
+        self.executor.write(self.model.input, &input)?;
+        self.executor.write(self.model.labels, &classes)?;
+        self.executor.write(self.model.hyper, hyper.as_words())
+    }
+}

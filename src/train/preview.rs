@@ -1,12 +1,12 @@
 //! What a network is going to see: the first samples of a run, as a sheet of pictures.
 
 use super::batches::Feed;
+use super::inputs::see;
 use super::options::Options;
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
 use crate::model::{Eye, Spec};
-use crate::program::{Executor, Program, Span};
-use crate::view::View;
+use crate::program::{Executor, Program};
 use std::sync::Arc;
 
 /// Samples of a sheet, and pictures of a row: each sample as evaluation would show it and as training does.
@@ -36,10 +36,7 @@ pub fn preview(
         let eye = Eye::build(spec, size, pixels)?;
         let mut executor = executor(Arc::clone(&eye.program))?;
         for batch in [&mut plain, &mut changed] {
-            executor.write(eye.pixels, &batch.input)?;
-            executor.write(eye.views, View::as_words(&batch.views))?;
-            executor.run(Span::Forward)?;
-            batch.input = executor.read(eye.input)?;
+            see(&eye, executor.as_mut(), batch)?;
         }
     }
     let row = spec.input.iter().product::<usize>();

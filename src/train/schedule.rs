@@ -4,6 +4,35 @@
 
 use crate::error::{Error, Result};
 
+/// The learning rate of every update of a run: a [`Schedule`], or a rule of your own.
+///
+/// A closure from the number of the update (from 0) to a rate will do:
+///
+/// ```
+/// use striate::train::LearningRate;
+/// let inverse_root: Box<dyn LearningRate> = Box::new(|step: usize| 0.1 / (1.0 + step as f32).sqrt());
+/// assert_eq!(inverse_root.lr(3), 0.05);
+/// ```
+pub trait LearningRate {
+    /// The rate of update `step`, counted from 0 over the whole run. It depends on nothing else but what was observed: a
+    /// step may be repeated.
+    fn lr(&self, step: usize) -> f32;
+
+    /// Told after every epoch: the validation error in percent, or the loss where there are no classes.
+    fn observe(&mut self, _error: f64) {}
+
+    /// Whether training should stop; asked after every epoch.
+    fn has_ended(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(usize) -> f32> LearningRate for F {
+    fn lr(&self, step: usize) -> f32 {
+        self(step)
+    }
+}
+
 /// How the learning rate falls after the warm-up.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decay {
@@ -110,8 +139,14 @@ impl Schedule {
         })
     }
 
-    /// The learning rate of update `step` (counted from 0 over the whole run).
-    pub fn lr(&self, step: usize) -> f32 {
+    /// `factor` times the initial rate, but not below the smallest (nor above the initial one on its account).
+    fn floor(&self, factor: f64) -> f64 {
+        (self.initial * factor).max(self.smallest.min(self.initial))
+    }
+}
+
+impl LearningRate for Schedule {
+    fn lr(&self, step: usize) -> f32 {
         let per_epoch = self.steps_per_epoch as f64;
         let warmup = self.warmup_epochs * per_epoch;
         // The rate is never 0 in the first step and is the full one in the last step of the warm-up.
@@ -136,8 +171,8 @@ impl Schedule {
         lr as f32
     }
 
-    /// Tells the schedule the validation error (or loss) after an epoch; only `plateau` listens.
-    pub fn observe(&mut self, error: f64) {
+    /// Only `plateau` listens.
+    fn observe(&mut self, error: f64) {
         let Decay::Plateau { patience, gamma, cuts } = self.decay else { return };
         if error < self.best_error * (1.0 - PLATEAU_THRESHOLD) {
             self.best_error = error;
@@ -157,12 +192,7 @@ impl Schedule {
     }
 
     /// Whether the error has stopped improving at the last rate that the schedule has.
-    pub fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.ended
-    }
-
-    /// `factor` times the initial rate, but not below the smallest (nor above the initial one on its account).
-    fn floor(&self, factor: f64) -> f64 {
-        (self.initial * factor).max(self.smallest.min(self.initial))
     }
 }

@@ -12,7 +12,7 @@ use super::options::{Options, check_recipe, schedule};
 use super::probe::{Probe, Workbench};
 use super::progress::{Progress, percent};
 use super::run_folder::{RunFolder, Weights};
-use super::schedule::Schedule;
+use super::schedule::LearningRate;
 use super::supply::Supply;
 use super::watch::Watch;
 use super::weights;
@@ -46,7 +46,7 @@ pub struct Trainer<'a> {
     observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
     supply: Supply,
-    schedule: Schedule,
+    schedule: Box<dyn LearningRate + 'a>,
     steps_per_epoch: usize,
     /// Updates so far.
     step: usize,
@@ -120,7 +120,7 @@ impl<'a> Trainer<'a> {
             observer,
             stop,
             supply,
-            schedule,
+            schedule: Box::new(schedule),
             steps_per_epoch,
             step: 0,
             draw: 0,
@@ -139,6 +139,12 @@ impl<'a> Trainer<'a> {
     /// for, within 1 GiB; where it has no memory for one, there is no look.
     pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
         self.workbench = Some(workbench);
+        self
+    }
+
+    /// Takes the learning rate of every update from `rule` instead of the recipe.
+    pub fn with_learning_rate(mut self, rule: Box<dyn LearningRate + 'a>) -> Self {
+        self.schedule = rule;
         self
     }
 
@@ -297,7 +303,9 @@ impl<'a> Trainer<'a> {
     }
 
     fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
-        let mut map = weights::metadata(self.task.spec, self.task.model, &self.task.data.train);
+        let data = &self.task.data.train;
+        let mut map = weights::metadata(self.task.spec, self.task.model.classes, &data.class_names);
+        map.insert("data".into(), data.name.clone());
         map.insert("epoch".into(), epoch.to_string());
         map.insert("step".into(), self.step.to_string());
         map.insert("seed".into(), self.task.options.seed.to_string());

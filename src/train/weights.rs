@@ -151,21 +151,21 @@ pub fn check_classes(file: &File, data: &Dataset) -> Result<()> {
     }
 }
 
-/// What stands in a weights file beside the tensors, as text: enough to use them without the run's folder.
-pub fn metadata(spec: &Spec, model: &Model, data: &Dataset) -> BTreeMap<String, String> {
+/// What stands in a weights file beside the tensors, as text: enough to use them without the run's folder. `outputs` is how
+/// many the network has, which may be other than its model file says, and `class_names` what they are called.
+pub fn metadata(spec: &Spec, outputs: usize, class_names: &[String]) -> BTreeMap<String, String> {
     let list = |values: &[f32]| serde_json::json!(values).to_string();
     let mut map = BTreeMap::from([
         ("format".to_string(), "pt".to_string()),
         ("arch".into(), spec.name.clone()),
         ("model".into(), spec.source.clone()),
-        ("num_classes".into(), model.classes.to_string()),
-        ("classes".into(), serde_json::json!(data.class_names).to_string()),
+        ("num_classes".into(), outputs.to_string()),
+        ("classes".into(), serde_json::json!(class_names).to_string()),
         ("input_size".into(), serde_json::json!(spec.input).to_string()),
         ("scale".into(), spec.preprocess.scale.to_string()),
         ("mean".into(), list(&spec.preprocess.mean)),
         ("std".into(), list(&spec.preprocess.std)),
         ("label_smoothing".into(), spec.recipe.label_smoothing.to_string()),
-        ("data".into(), data.name.clone()),
         ("engine".into(), "striate".into()),
         ("engine_version".into(), env!("CARGO_PKG_VERSION").into()),
     ]);

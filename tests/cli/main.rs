@@ -1,10 +1,11 @@
 //! The program as a user runs it: training runs (`runs`, `pictures`), evaluation in many looks (`evaluation`), the other
-//! verbs (`verbs`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
+//! verbs (`verbs`), networks to other programs and back (`exchange`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
 //! CPU path.
 
 mod dataset;
 mod errors;
 mod evaluation;
+mod exchange;
 mod outputs;
 mod pictures;
 mod runs;

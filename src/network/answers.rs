@@ -1,0 +1,80 @@
+//! What a network says to pictures.
+
+use super::Network;
+use crate::data::{Dataset, OnBadFile};
+use crate::error::{Error, Result};
+use crate::model::LossKind;
+use crate::ops::Hyper;
+use crate::program::Span;
+use crate::train::{self, Feed, Totals};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A class that a picture is taken for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    pub class: usize,
+    pub name: String,
+    /// 0 to 1; the output itself where the loss is not cross-entropy.
+    pub probability: f64,
+}
+
+impl Network {
+    /// The outputs, `[rows, classes]`, for `images`, `[rows, channels, height, width]`, of which there may be any number.
+    pub fn logits(&mut self, images: &[f32]) -> Result<Vec<f32>> {
+        let mut left = self.rows(images)?;
+        let row = images.len() / left;
+        let mut logits = Vec::with_capacity(left * self.model.classes);
+        for part in images.chunks(self.model.batch * row) {
+            let rows = left.min(self.model.batch);
+            left -= rows;
+            self.send(part, &[], &Hyper { rows: rows as u32, ..Hyper::default() })?;
+            self.executor.run(Span::Forward)?;
+            let outputs = self.executor.read(self.model.logits)?;
+            logits.extend_from_slice(&outputs[..rows * self.model.classes]);
+        }
+        Ok(logits)
+    }
+
+    /// Probabilities, `[rows, classes]`: the softmax of the outputs; the outputs themselves where the loss is not
+    /// cross-entropy.
+    pub fn probabilities(&mut self, images: &[f32]) -> Result<Vec<f64>> {
+        let outputs: Vec<f64> = self.logits(images)?.into_iter().map(f64::from).collect();
+        Ok(match self.spec.recipe.loss {
+            LossKind::CrossEntropy => {
+                outputs.chunks(self.model.classes).flat_map(train::probabilities).collect()
+            }
+            LossKind::Mse => outputs,
+        })
+    }
+
+    /// The best `k` answers to each of `images`, best first.
+    pub fn predict(&mut self, images: &[f32], k: usize) -> Result<Vec<Vec<Guess>>> {
+        let probabilities = self.probabilities(images)?;
+        let best = |row: &[f64]| {
+            let mut classes: Vec<usize> = (0..row.len()).collect();
+            // Of equal ones the first, and what is no number last.
+            let key = |class: usize| if row[class].is_nan() { f64::NEG_INFINITY } else { row[class] };
+            classes.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+            let guess = |class: usize| Guess {
+                class,
+                name: self.class_names[class].clone(),
+                probability: row[class],
+            };
+            classes.into_iter().take(k).map(guess).collect()
+        };
+        Ok(probabilities.chunks(self.model.classes).map(best).collect())
+    }
+
+    /// Loss and accuracies over all of `dataset`, whose images have the size of the network's input. Samples that cannot be
+    /// read are an error.
+    pub fn evaluate(&mut self, dataset: &Arc<Dataset>) -> Result<Totals> {
+        if dataset.shape != self.spec.input {
+            let (input, found) = (self.spec.input, dataset.shape);
+            return Err(Error::data(&dataset.name, format!("expected images of {input:?}, found {found:?}")));
+        }
+        let feed = Feed::new(&self.spec, &self.model, self.options.seed, 1, OnBadFile::Fail);
+        let stop = AtomicBool::new(false);
+        train::evaluate(&self.model, self.executor.as_mut(), dataset, &feed, &stop)
+    }
+}

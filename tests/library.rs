@@ -1,0 +1,206 @@
+//! The crate as a library: a network trained on batches of one's own, its answers, its files, its export.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use striate::interchange::{self, Format};
+use striate::network::Check;
+use striate::random::{Purpose, Stream};
+use striate::train::{self, Event, Options};
+use striate::{Device, Error, ExportOptions, Network, NetworkOptions, Spec, data};
+
+const NET: &str = r#"
+name = "bars"
+input = [1, 6, 6]
+[recipe]
+batch_size = 8
+optimizer = "sgd"
+momentum = 0.9
+[[layer]]
+name = "features.0"
+op = "conv2d"
+out_channels = 4
+kernel = 3
+bias = false
+[[layer]]
+name = "features.1"
+op = "batch_norm2d"
+[[layer]]
+op = "relu"
+[[layer]]
+op = "flatten"
+[[layer]]
+op = "dropout"
+[[layer]]
+name = "head"
+op = "linear"
+out_features = 2
+"#;
+
+fn spec() -> Spec {
+    Spec::parse(NET, "bars.toml").unwrap()
+}
+
+fn network(options: &NetworkOptions) -> Network {
+    Network::new(spec(), &Device::Cpu, options).unwrap()
+}
+
+/// Bars that lie (class 0) or stand (class 1) somewhere in noise.
+fn bars(count: usize, seed: u64) -> (Vec<f32>, Vec<u32>) {
+    let mut random = Stream::new(seed, Purpose::Test, 0);
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let (class, place) = (random.below(2), random.below(6) as usize);
+        images.extend((0..36).map(|at| {
+            let on = if class == 0 { at / 6 == place } else { at % 6 == place };
+            f32::from(u8::from(on)) + 0.1 * random.normal()
+        }));
+        labels.push(class);
+    }
+    (images, labels)
+}
+
+fn trained() -> Network {
+    let mut network = network(&NetworkOptions::default());
+    for step in 0..80 {
+        let (images, labels) = bars(8, step);
+        network.train_batch(&images, &labels, 0.02).unwrap();
+    }
+    network
+}
+
+#[test]
+fn a_network_learns_from_batches_of_ones_own_and_answers_any_number_of_rows() {
+    let mut network = trained();
+    network.name_classes(&["lying", "standing"]).unwrap();
+    // Not a multiple of the batch.
+    let (images, labels) = bars(101, 1000);
+    let answers = network.predict(&images, 2).unwrap();
+    let right = answers.iter().zip(&labels).filter(|(a, label)| a[0].class == **label as usize).count();
+    assert!(right >= 95, "{right} of 101");
+    assert_eq!(answers.len(), 101);
+    assert_eq!(answers[0][0].name, ["lying", "standing"][answers[0][0].class]);
+    for row in network.probabilities(&images).unwrap().chunks(2) {
+        assert!((row[0] + row[1] - 1.0).abs() < 1e-12);
+    }
+    // Rows do not see each other: batch norm takes its running statistics, dropout does nothing.
+    let all = network.logits(&images).unwrap();
+    let last = network.logits(&images[100 * 36..]).unwrap();
+    for (a, b) in all[200..].iter().zip(&last) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+}
+
+#[test]
+fn batches_train_as_the_trainer_does() {
+    let (images, labels) = bars(24, 3);
+    let classes = labels.clone();
+    let dataset = Arc::new(data::Dataset {
+        name: "bars".into(),
+        shape: [1, 6, 6],
+        classes: 2,
+        class_names: vec!["lying".into(), "standing".into()],
+        images: data::Images::F32(images.clone()),
+        labels: data::Labels::Classes(classes),
+    });
+    let splits = data::Splits { train: dataset.clone(), val: dataset.clone() };
+    let mut whole = network(&NetworkOptions::default());
+    whole.spec().recipe.check().unwrap();
+    let options = Options { shuffle: false, augment: false, max_steps: Some(3), ..Options::default() };
+    let mut rates = Vec::new();
+    let mut observer = |event: &Event| {
+        if let Event::Epoch(epoch) = event {
+            rates.push(epoch.lr);
+        }
+        Ok::<(), Error>(())
+    };
+    let rule = |step: usize| 0.05 / (1.0 + step as f32);
+    whole.train(&splits, &options, Some(Box::new(rule)), &mut observer).unwrap();
+    assert_eq!(rates, [0.05 / 3.0]);
+    assert_eq!(whole.class_names(), ["lying", "standing"]);
+
+    let mut single = network(&NetworkOptions::default());
+    for (step, (images, labels)) in images.chunks(8 * 36).zip(labels.chunks(8)).enumerate() {
+        single.train_batch(images, labels, rule(step)).unwrap();
+    }
+    assert_eq!(single.weights().unwrap(), whole.weights().unwrap());
+    let (a, b) = (single.evaluate(&dataset).unwrap(), whole.evaluate(&dataset).unwrap());
+    assert_eq!((a, a.rows()), (b, 24));
+}
+
+#[test]
+fn what_is_saved_comes_back_and_can_be_fine_tuned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.safetensors");
+    let mut network = trained();
+    network.name_classes(&["lying", "standing"]).unwrap();
+    network.save(&path).unwrap();
+    let mut copy = Network::load(&path, &Device::Cpu, &NetworkOptions::inference(5)).unwrap();
+    assert_eq!(copy.class_names(), ["lying", "standing"]);
+    let (images, labels) = bars(11, 5);
+    assert_eq!(copy.predict(&images, 1).unwrap().len(), 11);
+    let answers_only = copy.train_batch(&images[..36], &labels[..1], 0.1).unwrap_err();
+    assert_eq!(answers_only.exit_code(), 2);
+
+    let file = interchange::read(&path).unwrap();
+    let mut spec = train::spec_of(&file, None).unwrap();
+    let head = train::replace_outputs(&mut spec, 3).unwrap();
+    let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
+    let mut tuned = Network::new(spec, &Device::Cpu, &options).unwrap();
+    tuned.load_weights(file.clone(), Some(&head)).unwrap();
+    tuned.train_batch(&images[..36 * 8], &labels[..8], 0.1).unwrap();
+    let weights: BTreeMap<_, _> = tuned.weights().unwrap().into_iter().collect();
+    assert_eq!(weights["features.0.weight"], file.tensors["features.0.weight"]);
+    assert_eq!(weights["features.1.running_mean"], file.tensors["features.1.running_mean"]);
+    assert_eq!(weights["head.weight"].shape().dims(), [3, 64]);
+    // Other outputs than the model file says: the file still makes the same network.
+    let path = folder.path().join("three.safetensors");
+    tuned.save(&path).unwrap();
+    let mut copy = Network::load(&path, &Device::Cpu, &NetworkOptions::inference(11)).unwrap();
+    assert_eq!(copy.logits(&images).unwrap(), tuned.logits(&images).unwrap());
+}
+
+#[test]
+fn an_export_is_proven_and_nothing_is_left_of_one_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.safetensors");
+    let mut network = trained();
+    let (values, _) = bars(20, 8);
+    let check = Check::Images { values, name: "bars".into() };
+    let options = ExportOptions { check, ..ExportOptions::new(Format::Safetensors) };
+    let proof = network.export(&path, &options).unwrap();
+    assert_eq!((proof.samples, proof.max_difference, proof.data.as_str()), (20, 0.0, "bars"));
+    assert_eq!(proof.bytes, fs::metadata(&path).unwrap().len());
+    let file = interchange::read(&path).unwrap();
+    assert_eq!(file.metadata["export_check_data"], "bars");
+    assert_eq!(file.tensors.into_iter().collect::<Vec<_>>().len(), network.weights().unwrap().len());
+
+    // Weights that are no numbers cannot be proven; the good file stays.
+    let before = fs::read(&path).unwrap();
+    let mut spoilt = interchange::read(&path).unwrap();
+    spoilt.tensors.get_mut("head.bias").unwrap().data_mut()[0] = f32::NAN;
+    network.load_weights(spoilt, None).unwrap();
+    let error = network.export(&path, &options).unwrap_err();
+    assert_eq!(error.exit_code(), 5, "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn batches_that_do_not_fit_are_named() {
+    let mut network = network(&NetworkOptions::default());
+    let (images, labels) = bars(9, 0);
+    let mut refuse = |images: &[f32], labels: &[u32], lr: f32, what: &str| {
+        let error = network.train_batch(images, labels, lr).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(what), "{error}");
+    };
+    refuse(&images, &labels, 0.1, "at most 8 rows");
+    refuse(&images[..35], &labels[..1], 0.1, "rows of 36 values");
+    refuse(&[], &[], 0.1, "rows of 36 values");
+    refuse(&images[..72], &labels[..1], 0.1, "one for each of 2 rows");
+    refuse(&images[..36], &[2], 0.1, "classes below 2");
+    refuse(&images[..36], &labels[..1], f32::NAN, "lr");
+    assert_eq!(network.name_classes(&["one"]).unwrap_err().exit_code(), 2);
+    let error = network.train_batch(&[f32::INFINITY; 36], &[0], 0.1).unwrap_err();
+    assert_eq!(error.exit_code(), 5, "{error}");
+}
