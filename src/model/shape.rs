@@ -1,7 +1,10 @@
 //! Which shape a layer makes of its inputs, and whether they fit.
 
 use super::layer::LayerOp;
+use super::spec::Spec;
+use crate::error::{Error, Result};
 use crate::ops::{AdaptiveAvgPool2d, Conv2d, Dropout, LocalResponseNormWithin, Op, Pool2d};
+use std::collections::HashMap;
 
 /// The geometry of a convolution layer over x `[channels, height, width]`.
 pub(super) fn conv2d(op: &LayerOp, x: &[usize], batch: usize, relu: bool) -> Conv2d {
@@ -10,6 +13,32 @@ pub(super) fn conv2d(op: &LayerOp, x: &[usize], batch: usize, relu: bool) -> Con
     };
     let (c_in, h_in, w_in, c_out) = (x[0], x[1], x[2], out_channels);
     Conv2d { batch, c_in, h_in, w_in, c_out, kernel, stride, pad: padding, dilation, groups, bias, relu }
+}
+
+impl Spec {
+    /// Output extents of every layer without the batch, in the order of `layers`. An error names the layer whose inputs
+    /// do not fit or are not above it.
+    pub fn layer_shapes(&self) -> Result<Vec<Vec<usize>>> {
+        let mut known: HashMap<&str, Vec<usize>> = HashMap::from([("input", self.input.to_vec())]);
+        let mut shapes = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let fault = |what: String| {
+                Error::Model(format!("{}:{}: layer {}: {what}", self.origin, layer.line, layer.name))
+            };
+            let mut inputs = Vec::with_capacity(layer.inputs.len());
+            for name in &layer.inputs {
+                let shape = known.get(name.as_str());
+                inputs.push(shape.ok_or_else(|| fault(format!("no layer `{name}` above it")))?.as_slice());
+            }
+            if inputs.is_empty() {
+                return Err(fault("expected at least 1 input, found none".into()));
+            }
+            let out = output_dims(&layer.op, &inputs, 1).map_err(fault)?;
+            known.insert(&layer.name, out.clone());
+            shapes.push(out);
+        }
+        Ok(shapes)
+    }
 }
 
 /// Output extents of a layer without the batch, or why its inputs do not fit.

@@ -1,0 +1,208 @@
+//! Which node (or nodes) a layer is, and which tensors it needs.
+
+use super::graph::{Builder, NodeBuilder};
+use super::{normalisation, pooling};
+use crate::error::{Error, Result};
+use crate::model::{Layer, LayerOp, Spec};
+use crate::tensor::Tensor;
+use std::collections::HashMap;
+
+/// The tensors of each layer, in the order in which its ONNX node reads them.
+pub(super) struct Weights<'a>(Vec<Vec<(String, &'a Tensor)>>);
+
+impl<'a> Weights<'a> {
+    /// Those of `tensors` that the layers of `spec` need; `shapes` are the layers' outputs.
+    pub fn new(spec: &Spec, tensors: &'a [(String, Tensor)], shapes: &[Vec<usize>]) -> Result<Self> {
+        let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        let inputs = Inputs::new(spec, shapes);
+        let mut found = Vec::with_capacity(spec.layers.len());
+        for layer in &spec.layers {
+            let mut own = Vec::new();
+            for (kind, shape) in expected(&layer.op, inputs.of(layer)) {
+                let name = format!("{}.{kind}", layer.name);
+                let fault = |found: &str| {
+                    Error::Model(format!("{}: tensor {name}: expected {shape:?}, found {found}", spec.name))
+                };
+                let tensor = *by_name.get(name.as_str()).ok_or_else(|| fault("none"))?;
+                if tensor.shape().dims() != shape {
+                    return Err(fault(&tensor.shape().to_string()));
+                }
+                own.push((name, tensor));
+            }
+            found.push(own);
+        }
+        Ok(Weights(found))
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().flatten().map(|(_, tensor)| size_of_val(tensor.data())).sum()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().map(|(name, _)| name.as_str())
+    }
+}
+
+/// The extents of what layers read first.
+struct Inputs<'a>(HashMap<&'a str, &'a [usize]>);
+
+impl<'a> Inputs<'a> {
+    fn new(spec: &'a Spec, shapes: &'a [Vec<usize>]) -> Self {
+        let names = spec.layers.iter().map(|layer| layer.name.as_str());
+        let mut all: HashMap<&str, &[usize]> = names.zip(shapes.iter().map(Vec::as_slice)).collect();
+        all.insert("input", &spec.input);
+        Inputs(all)
+    }
+
+    fn of(&self, layer: &Layer) -> &'a [usize] {
+        let first = layer.inputs.first().map(String::as_str);
+        first.and_then(|name| self.0.get(name)).copied().unwrap_or_default()
+    }
+}
+
+/// Kinds and shapes of the tensors of an operator over inputs `x` (extents without the batch).
+fn expected(op: &LayerOp, x: &[usize]) -> Vec<(&'static str, Vec<usize>)> {
+    let with_bias = |weight: Vec<usize>, bias: bool| {
+        let out = weight[0];
+        let mut tensors = vec![("weight", weight)];
+        tensors.extend(bias.then(|| ("bias", vec![out])));
+        tensors
+    };
+    match *op {
+        LayerOp::Conv2d { out_channels, kernel: [h, w], groups, bias, .. } => {
+            with_bias(vec![out_channels, x[0] / groups, h, w], bias)
+        }
+        LayerOp::Linear { out_features, bias } => with_bias(vec![out_features, x[0]], bias),
+        LayerOp::BatchNorm2d { .. } => {
+            ["weight", "bias", "running_mean", "running_var"].map(|kind| (kind, vec![x[0]])).into()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Where a layer's node stands in the graph.
+pub(super) struct Place<'a> {
+    pub layer: &'a Layer,
+    /// The values it reads.
+    pub inputs: Vec<&'a str>,
+    /// Extents of the first of them and of its own value, without the batch.
+    pub x: &'a [usize],
+    pub y: &'a [usize],
+    /// The value it writes.
+    pub output: &'a str,
+}
+
+impl Place<'_> {
+    /// The layer's own node, without attributes.
+    pub fn node(&self, op_type: &str) -> NodeBuilder {
+        self.node_over(op_type, &self.inputs)
+    }
+
+    /// The same over other values.
+    pub fn node_over(&self, op_type: &str, inputs: &[&str]) -> NodeBuilder {
+        NodeBuilder::new(op_type, &self.layer.name, inputs, self.output)
+    }
+}
+
+/// Adds all layers of `spec`, and their tensors. The first reads `start`, the last writes `logits`.
+pub(super) fn add(
+    builder: &mut Builder,
+    spec: &Spec,
+    shapes: &[Vec<usize>],
+    weights: &Weights<'_>,
+    start: String,
+) -> Result<()> {
+    // The value that each name stands for. Dropout does nothing in evaluation: its name stands for what it reads.
+    let mut values: HashMap<&str, String> = HashMap::from([("input", start)]);
+    let inputs = Inputs::new(spec, shapes);
+    let last = last_node(spec);
+    for (i, layer) in spec.layers.iter().enumerate() {
+        let read = layer.inputs.iter().map(|name| values.get(name.as_str()).map_or("", String::as_str));
+        let read: Vec<&str> = read.collect();
+        if matches!(layer.op, LayerOp::Dropout { .. }) {
+            let value = read[0].to_string();
+            values.insert(&layer.name, value);
+            continue;
+        }
+        let output = if last == Some(i) { "logits".to_string() } else { builder.value_name(&layer.name) };
+        let (x, y) = (inputs.of(layer), shapes[i].as_slice());
+        let mut place = Place { layer, inputs: read, x, y, output: &output };
+        for (name, tensor) in &weights.0[i] {
+            builder.initializer(name, tensor.shape().dims(), tensor.data());
+            place.inputs.push(name);
+        }
+        add_layer(builder, &place).map_err(|what| {
+            Error::Model(format!("{}:{}: layer {}: {what}", spec.origin, layer.line, layer.name))
+        })?;
+        values.insert(&layer.name, output);
+    }
+    if last.is_none() {
+        // Nothing but dropout.
+        builder.add(NodeBuilder::new("Identity", "logits", &[&values["input"]], "logits"));
+    }
+    Ok(())
+}
+
+/// The layer whose value is the network's: the last one, or what the dropout at the end reads.
+fn last_node(spec: &Spec) -> Option<usize> {
+    let position = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
+    let mut last = spec.layers.len().checked_sub(1)?;
+    while matches!(spec.layers[last].op, LayerOp::Dropout { .. }) {
+        last = position(&spec.layers[last].inputs[0])?;
+    }
+    Some(last)
+}
+
+/// Adds one layer, or says why ONNX has no words for it.
+fn add_layer(builder: &mut Builder, place: &Place<'_>) -> std::result::Result<(), String> {
+    let node = match place.layer.op {
+        LayerOp::Conv2d { kernel, stride, padding, dilation, groups, .. } => place
+            .node("Conv")
+            .ints("kernel_shape", &kernel)
+            .ints("strides", &stride)
+            .ints("pads", &padding)
+            .ints("dilations", &dilation)
+            .int("group", groups as i64),
+        LayerOp::Linear { .. } => place.node("Gemm").int("transB", 1),
+        LayerOp::Relu => place.node("Relu"),
+        LayerOp::Sigmoid => place.node("Sigmoid"),
+        LayerOp::Tanh => place.node("Tanh"),
+        LayerOp::Softmax => place.node("Softmax").int("axis", 1),
+        LayerOp::Flatten => place.node("Flatten").int("axis", 1),
+        LayerOp::MaxPool2d { kernel, stride, padding, .. } => {
+            pooling::max_pool(place, kernel, stride, padding)
+        }
+        LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
+            pooling::avg_pool(place, kernel, stride, padding)?
+        }
+        LayerOp::AdaptiveAvgPool2d { .. } => pooling::adaptive_avg_pool(builder, place)?,
+        LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {
+            normalisation::local_response_norm(builder, place, size, [alpha, beta, k], within)
+        }
+        // The running statistics' old share, where ours is the new one's.
+        LayerOp::BatchNorm2d { eps, momentum } => {
+            place.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
+        }
+        LayerOp::Add => add_values(builder, place),
+        LayerOp::Concat => place.node("Concat").int("axis", 1),
+        // The caller passes over it.
+        LayerOp::Dropout { .. } => place.node("Identity"),
+    };
+    builder.add(node);
+    Ok(())
+}
+
+/// ((a + b) + c) + ...: the order of our own sum.
+fn add_values(builder: &mut Builder, place: &Place<'_>) -> NodeBuilder {
+    let (first, others) = (place.inputs[0], &place.inputs[1..]);
+    let mut sum = first.to_string();
+    let count = others.len();
+    for (i, next) in others[..count.saturating_sub(1)].iter().enumerate() {
+        sum = builder.helper(&place.layer.name, &format!("sum{i}"), "Add", &[&sum, next]);
+    }
+    match others.last() {
+        Some(last) => place.node_over("Add", &[&sum, last]),
+        None => place.node("Identity"),
+    }
+}

@@ -1,0 +1,114 @@
+//! From a network's layers and weights to an ONNX file. `graph` collects nodes and keeps names apart, `layers` says which node a layer is, `pooling` and
+//! `normalisation` do so for the operators that ONNX does not have as one node, or defines otherwise, `preprocess` is the part between pixels and the
+//! network's input.
+
+mod graph;
+mod layers;
+mod normalisation;
+mod pooling;
+mod preprocess;
+
+use super::schema::{Dimension, Entry, Graph, Model, OperatorSet, TensorShape, TensorType, TypeProto};
+use super::schema::{ValueInfo, data_type};
+use crate::error::{Error, Result};
+use crate::model::{LossKind, Spec};
+use crate::tensor::Tensor;
+use graph::Builder;
+use layers::Weights;
+use prost::Message;
+use std::collections::BTreeMap;
+
+/// The version of ONNX's operators that the nodes are written for, and that of the file's structure (those of ONNX 1.13, of December 2022).
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// A protocol-buffer message must be shorter than 2 GiB.
+const LIMIT: usize = i32::MAX as usize;
+
+/// What is exported.
+#[derive(Clone, Copy, Debug)]
+pub struct Export<'a> {
+    /// Its layers and, where asked for, its preprocessing are what is written.
+    pub spec: &'a Spec,
+    /// Parameters and running statistics by name. What no layer of `spec` has is left out.
+    pub tensors: &'a [(String, Tensor)],
+    /// Becomes `metadata_props`.
+    pub metadata: &'a BTreeMap<String, String>,
+    /// Whether the graph takes pictures, u8 `[batch, height, width, channels]`, and gives probabilities.
+    pub with_preprocess: bool,
+}
+
+/// The bytes of an ONNX file (opset 17, IR 8).
+///
+/// The graph goes from `input`, f32 `[batch, channels, height, width]`, to `logits`, f32 `[batch, classes]`, with `batch` open; or, with preprocessing,
+/// from `input`, u8 `[batch, height, width, channels]`, to `probabilities` (to `logits` if the loss has no softmax). A layer's node is named as the layer;
+/// the value it writes too, as far as that name is free. Initializers are named as the parameters. Dropout is left out.
+///
+/// It is an error if a tensor is missing or has another shape, if ONNX cannot say what a layer computes, or if the file would reach 2 GiB.
+pub fn encode(export: &Export<'_>) -> Result<Vec<u8>> {
+    let spec = export.spec;
+    let shapes = spec.layer_shapes()?;
+    let classes = shapes.last().ok_or_else(|| Error::Model(format!("{}: no layers", spec.name)))?;
+    let weights = Weights::new(spec, export.tensors, &shapes)?;
+    if weights.bytes() >= LIMIT {
+        return Err(too_large(spec, weights.bytes()));
+    }
+    let mut builder = Builder::new(spec, weights.names());
+    let [channels, height, width] = spec.input;
+    let (input, kind) = if export.with_preprocess {
+        ([height, width, channels], data_type::UINT8)
+    } else {
+        (spec.input, data_type::FLOAT)
+    };
+    let start = if export.with_preprocess {
+        preprocess::add(&mut builder, &spec.preprocess)
+    } else {
+        "input".to_string()
+    };
+    layers::add(&mut builder, spec, &shapes, &weights, start)?;
+    let output = if export.with_preprocess && spec.recipe.loss == LossKind::CrossEntropy {
+        preprocess::softmax(&mut builder);
+        "probabilities"
+    } else {
+        "logits"
+    };
+    let (node, initializer) = builder.finish();
+    let graph = Graph {
+        node,
+        // The standard wants a name.
+        name: if spec.name.is_empty() { "network".into() } else { spec.name.clone() },
+        initializer,
+        input: vec![value_info("input", kind, &input)],
+        output: vec![value_info(output, data_type::FLOAT, classes)],
+    };
+    let entry = |(key, value): (&String, &String)| Entry { key: key.clone(), value: value.clone() };
+    let model = Model {
+        ir_version: IR_VERSION,
+        producer_name: "striate".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
+        metadata_props: export.metadata.iter().map(entry).collect(),
+        ..Model::default()
+    };
+    match model.encoded_len() {
+        bytes if bytes >= LIMIT => Err(too_large(spec, bytes)),
+        _ => Ok(model.encode_to_vec()),
+    }
+}
+
+fn too_large(spec: &Spec, bytes: usize) -> Error {
+    Error::Model(format!(
+        "{}: an ONNX file must be shorter than 2 GiB, this one would take {bytes} bytes; write safetensors instead",
+        spec.name
+    ))
+}
+
+/// A graph's input or output: `dims` behind an open number of rows.
+fn value_info(name: &str, elem_type: i32, dims: &[usize]) -> ValueInfo {
+    let batch = Dimension { dim_param: Some("batch".into()), dim_value: None };
+    let known = |&n: &usize| Dimension { dim_value: Some(n as i64), dim_param: None };
+    let shape = TensorShape { dim: std::iter::once(batch).chain(dims.iter().map(known)).collect() };
+    let tensor_type = Some(TensorType { elem_type, shape: Some(shape) });
+    ValueInfo { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+}
