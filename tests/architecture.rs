@@ -253,7 +253,7 @@ fn arrows_only_point_down() {
 #[test]
 fn no_file_is_too_long() {
     let mut long = Vec::new();
-    let folders = ["src", "shaders", "tests", "benches"].map(|folder| root().join(folder));
+    let folders = ["src", "shaders", "tests", "benches", "examples"].map(|folder| root().join(folder));
     for file in folders.iter().flat_map(|folder| files(folder)) {
         let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
         if ["rs", "wgsl"].contains(&extension) {

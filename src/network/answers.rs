@@ -1,12 +1,13 @@
 //! What a network says to pictures.
 
 use super::Network;
-use crate::data::{Dataset, OnBadFile};
+use crate::data::{Dataset, Decoder, Images, Labels, OnBadFile};
 use crate::error::{Error, Result};
 use crate::model::LossKind;
 use crate::ops::Hyper;
 use crate::program::Span;
 use crate::train::{self, Feed, Totals};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -64,6 +65,40 @@ impl Network {
             classes.into_iter().take(k).map(guess).collect()
         };
         Ok(probabilities.chunks(self.model.classes).map(best).collect())
+    }
+
+    /// The best `k` answers to each of these picture files, best first; they are looked at as evaluation looks at pictures.
+    /// The error of the first that cannot be read names it.
+    pub fn predict_files(&mut self, files: &[impl AsRef<Path>], k: usize) -> Result<Vec<Vec<Guess>>> {
+        let [channels, height, width] = self.spec.input;
+        if !matches!(channels, 1 | 3) {
+            return Err(Error::Usage(format!(
+                "picture files have 1 or 3 channels, {} takes {channels}",
+                self.spec.name
+            )));
+        }
+        let side = self.spec.preprocess.resize;
+        let shape = side.map_or([channels, height, width], |side| [channels, side, side]);
+        let mut decoder = Decoder::default();
+        let mut answers = Vec::with_capacity(files.len());
+        for part in files.chunks(self.model.batch) {
+            let length: usize = shape.iter().product();
+            let mut pixels = vec![0; part.len() * length];
+            for (file, pixels) in part.iter().zip(pixels.chunks_mut(length)) {
+                decoder.read(file.as_ref(), shape, pixels)?;
+            }
+            let pictures = Dataset {
+                name: "pictures".into(),
+                shape,
+                classes: self.model.classes,
+                class_names: self.class_names.clone(),
+                images: Images::U8(pixels),
+                labels: Labels::Classes(vec![0; part.len()]),
+            };
+            let images = self.inputs(&Arc::new(pictures), part.len())?;
+            answers.extend(self.predict(&images, k)?);
+        }
+        Ok(answers)
     }
 
     /// Loss and accuracies over all of `dataset`, whose images have the size of the network's input. Samples that cannot be
