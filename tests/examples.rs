@@ -1,4 +1,5 @@
-//! The programs of `examples/` run and do what they say. Cargo has built them beside the tests.
+//! The programs of `examples/` run and do what they say. A plain `cargo test` has built them; before this test is run alone,
+//! `cargo build --release --examples` does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,9 @@ fn run(program: &Path, arguments: &[&Path]) -> String {
 fn example(name: &str, arguments: &[&Path]) -> String {
     let programs = Path::new(env!("CARGO_BIN_EXE_striate")).parent().unwrap();
     let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    run(&programs.join("examples").join(name), arguments)
+    let program = programs.join("examples").join(name);
+    assert!(program.exists(), "{}: cargo build --release --examples", program.display());
+    run(&program, arguments)
 }
 
 /// The number after `word` in `line`.
