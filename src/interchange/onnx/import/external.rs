@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 const SHARED: u64 = 2;
 
 /// Where external data may be read from.
+#[derive(Debug, Default)]
 pub(super) struct External {
     /// `None`: nowhere.
     folder: Option<PathBuf>,
