@@ -1,16 +1,298 @@
-//! `striate import`: networks and weights from other programs.
+//! `striate import`: networks and weights from other programs become a model file and weights that can be evaluated,
+//! trained on and exported.
 
 use super::Context;
-use crate::error::{Error, Result};
+use super::outputs::Outputs;
+use super::source::quoted;
+use crate::atomic::NewFile;
+use crate::error::{Error, Result, printable_path};
+use crate::interchange::{self, File, Format, onnx, safetensors};
+use crate::model::{BuildOptions, Model, Spec};
+use crate::tensor::Shape;
+use crate::train;
 use clap::Args;
-use std::path::PathBuf;
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  striate import resnet18.onnx -o imported --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+  striate import weights.npz -m alexnet -o imported --classes classes.txt
+  striate eval --weights imported/resnet18.safetensors --data-path /data/imagenet")]
 pub(crate) struct ImportArgs {
-    /// What to read
+    /// A safetensors, NPZ or ONNX file
     file: PathBuf,
+    /// Where <name>.toml and <name>.safetensors go; made if it is not there
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace files that are there already
+    #[arg(long)]
+    force: bool,
+    /// The network of these weights, a built-in one or a model file [default: the one in the file]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
+    /// Name of the network and of the two files [default: the network's]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: Option<String>,
+    /// Names of the classes in the order of the outputs, one a line
+    #[arg(long, value_name = "FILE.txt")]
+    classes: Option<PathBuf>,
+    #[command(flatten)]
+    onnx: OnnxArgs,
+    #[command(flatten)]
+    preprocess: PreprocessArgs,
 }
 
-pub(super) fn run(args: &ImportArgs, _context: &Context) -> Result<u8> {
-    Err(Error::Usage(format!("{}: import is not there yet", args.file.display())))
+#[derive(Args, Debug)]
+#[command(next_help_heading = "ONNX")]
+struct OnnxArgs {
+    /// Channels, height and width of the input, where the file leaves them open
+    #[arg(long, value_name = "C,H,W", value_parser = input)]
+    input: Option<[usize; 3]>,
+    /// Read weights that lie in other files, in the folder of the ONNX file or below it
+    #[arg(long)]
+    external_data: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Preprocessing (default: the network's)")]
+struct PreprocessArgs {
+    /// What pixels of 0 to 255 are multiplied with first
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    scale: Option<f32>,
+    /// Subtracted after that, a value for each channel
+    #[arg(long, value_name = "M,M,M", value_delimiter = ',', allow_negative_numbers = true)]
+    mean: Option<Vec<f32>>,
+    /// Divided by after that, a value for each channel
+    #[arg(long, value_name = "S,S,S", value_delimiter = ',', allow_negative_numbers = true)]
+    std: Option<Vec<f32>>,
+    /// Length that the shorter side of a picture is resized to
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<usize>,
+}
+
+fn name(text: &str) -> std::result::Result<String, String> {
+    if !text.is_empty() && file_name(text) == text {
+        Ok(text.to_string())
+    } else {
+        Err("expected letters, digits, '-', '_' and '.', and no '.' first".into())
+    }
+}
+
+fn input(text: &str) -> std::result::Result<[usize; 3], String> {
+    let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let sides = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
+    sides
+        .filter(|sides| sides.iter().all(|side| (1..=1 << 16).contains(side)))
+        .ok_or_else(|| "expected channels, height and width, such as 3,224,224".into())
+}
+
+/// `name` as the name of a file in any folder of any system.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.trim_start_matches('.').chars().take(100).map(plain).collect();
+    if name.is_empty() { "network".into() } else { name }
+}
+
+pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8> {
+    let (file, spec, notes) = read(args)?;
+    let spec = adapted(spec, args)?;
+    let model = Model::build(&spec, &BuildOptions { training: false, ..BuildOptions::new(1) })?;
+    let parameters: usize = model.parameters.iter().map(|parameter| parameter.shape.len()).sum();
+    let classes = args.classes.as_deref().map(|path| read_classes(path, model.classes)).transpose()?;
+
+    let known = || serde_json::from_str::<Vec<String>>(file.metadata.get("classes")?).ok();
+    let classes = classes
+        .or_else(|| known().filter(|names| names.len() == model.classes))
+        .unwrap_or_else(|| (0..model.classes).map(|class| class.to_string()).collect());
+    let mut metadata = file.metadata.clone();
+    metadata.extend(train::metadata(&spec, model.classes, &classes));
+    let all = || model.parameters.iter().chain(&model.state);
+    let expected: Vec<(String, Shape)> = all().map(|p| (p.name.clone(), p.shape.clone())).collect();
+    let tensors = interchange::match_tensors(file, &model.name, &expected)?;
+    let tensors: train::Named = expected.into_iter().map(|(name, _)| name).zip(tensors).collect();
+    let sha256 = train::sha256(&model, &tensors);
+
+    let stem = file_name(&spec.name);
+    let model_path = args.output.join(format!("{stem}.toml"));
+    let weights_path = args.output.join(format!("{stem}.safetensors"));
+    check_outputs(args, &[&model_path, &weights_path])?;
+    fs::create_dir_all(&args.output).map_err(|error| Error::io(&args.output, error))?;
+    write(&spec, &model_path, || safetensors::write(&weights_path, &tensors, &metadata), &weights_path)?;
+
+    for note in &notes {
+        context.out.note(&format!("note: {note}"));
+    }
+    if context.out.is_json() {
+        context.out.json(&json!({
+            "name": spec.name,
+            "input": spec.input,
+            "layers": spec.layers.len(),
+            "parameters": parameters,
+            "classes": model.classes,
+            "weights_sha256": sha256,
+            "notes": notes,
+            "model": model_path,
+            "weights": weights_path,
+        }))?;
+        return Ok(0);
+    }
+    let layers = spec.layers.len();
+    let weights = quoted(&weights_path.display().to_string());
+    context.out.line(&format!(
+        "{}: {layers} layers, {parameters} parameters, {} outputs\nmodel    {}\nweights  {}\n\nnext: striate eval --weights {weights} --data-path DATA\n      striate train --weights {weights} --data-path DATA",
+        spec.name,
+        model.classes,
+        printable_path(&model_path),
+        printable_path(&weights_path),
+    ))?;
+    Ok(0)
+}
+
+/// The weights, their network, and what there is to say about them.
+fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
+    let path = &args.file;
+    if interchange::format(path)? == Format::Onnx {
+        let options = onnx::ImportOptions { external_data: args.onnx.external_data, input: args.onnx.input };
+        let imported = onnx::read(path, &options)?;
+        let spec = match &args.model {
+            Some(model) => Spec::load(model)?,
+            None => imported.spec.clone(),
+        };
+        let notes = imported.notes.clone();
+        return Ok((imported.into_file(path), spec, notes));
+    }
+    for (flag, given) in
+        [("--input", args.onnx.input.is_some()), ("--external-data", args.onnx.external_data)]
+    {
+        if given {
+            let found = printable_path(path);
+            return Err(Error::Usage(format!("{flag} is for ONNX files, found {found}")));
+        }
+    }
+    let file = interchange::read(path)?;
+    let spec = train::spec_of(&file, args.model.as_deref())?;
+    Ok((file, spec, Vec::new()))
+}
+
+/// `spec` with what the flags say, as its own text reads.
+fn adapted(mut spec: Spec, args: &ImportArgs) -> Result<Spec> {
+    let before = spec.clone();
+    let flags = &args.preprocess;
+    let channels = spec.input[0];
+    for (flag, values, into) in
+        [("--mean", &flags.mean, &mut spec.preprocess.mean), ("--std", &flags.std, &mut spec.preprocess.std)]
+    {
+        let Some(values) = values else { continue };
+        if values.len() != channels {
+            let found = values.len();
+            return Err(Error::Usage(format!(
+                "{flag}: expected {channels} values (channels), found {found}"
+            )));
+        }
+        if values.iter().any(|value| !value.is_finite()) || (flag == "--std" && values.contains(&0.0)) {
+            return Err(Error::Usage(format!(
+                "{flag}: expected numbers (other than 0 for --std), found {values:?}"
+            )));
+        }
+        into.clone_from(values);
+    }
+    if let Some(scale) = flags.scale {
+        if !scale.is_normal() {
+            return Err(Error::Usage(format!("--scale: expected a number other than 0, found {scale}")));
+        }
+        spec.preprocess.scale = scale;
+    }
+    spec.preprocess.resize = flags.resize.or(spec.preprocess.resize);
+    if let Some(name) = &args.name {
+        spec.name.clone_from(name);
+    }
+    // What the file's notes change (the number of outputs) is not in the text yet.
+    let stale = Spec::parse(&spec.source, &spec.origin)?;
+    if spec == before && stale == spec {
+        return Ok(spec);
+    }
+    Spec::parse(&spec.to_toml(), &format!("{} with the flags given", printable_path(&args.file)))
+}
+
+/// One name for each of `outputs` outputs.
+fn read_classes(path: &Path, outputs: usize) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
+    if names.len() != outputs {
+        let found = names.len();
+        return Err(Error::data(
+            path,
+            format!("expected {outputs} lines (outputs of the network), found {found}"),
+        ));
+    }
+    match names.iter().position(String::is_empty) {
+        Some(line) => {
+            Err(Error::data(path, format!("line {}: expected the name of a class, found none", line + 1)))
+        }
+        None => Ok(names),
+    }
+}
+
+fn check_outputs(args: &ImportArgs, paths: &[&Path]) -> Result<()> {
+    if !args.output.exists() {
+        return Ok(());
+    }
+    let read = Outputs::new().reads(Some(&args.file)).reads(args.model.as_ref());
+    let mut outputs = read.reads(args.classes.as_ref());
+    for path in paths {
+        outputs.check("--output", path)?;
+        if path.exists() && !args.force {
+            let path = printable_path(path);
+            return Err(Error::Usage(format!(
+                "{path} is there already; --force replaces it, --name takes another name"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the model file, and the weights through `write_weights`: both or neither.
+fn write(
+    spec: &Spec,
+    model_path: &Path,
+    write_weights: impl FnOnce() -> Result<()>,
+    weights_path: &Path,
+) -> Result<()> {
+    let mut model = NewFile::create(model_path)?;
+    model.write_all(spec.source.as_bytes()).map_err(|error| Error::io(model_path, error))?;
+    write_weights()?;
+    model.commit().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = fs::remove_file(weights_path);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_networks_name_becomes_a_harmless_name_of_a_file() {
+        for (name, file) in [
+            ("resnet18", "resnet18"),
+            ("../../etc/passwd", "-..-etc-passwd"),
+            ("a b\n", "a-b-"),
+            ("..", "network"),
+        ] {
+            assert_eq!(file_name(name), file);
+        }
+        assert_eq!(name("squeezenet1_1").unwrap(), "squeezenet1_1");
+        assert!(name("../x").is_err() && name("").is_err() && name(".x").is_err());
+    }
+
+    #[test]
+    fn an_input_is_three_numbers() {
+        assert_eq!(input("3, 224,160").unwrap(), [3, 224, 160]);
+        for wrong in ["", "3,224", "3,224,0", "3,224,224,1", "3,x,4", "1,1,70000"] {
+            assert!(input(wrong).is_err(), "{wrong}");
+        }
+    }
 }

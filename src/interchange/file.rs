@@ -24,21 +24,43 @@ impl Format {
         [("safetensors", Format::Safetensors), ("npz", Format::Npz), ("onnx", Format::Onnx)];
 }
 
-/// Reads the weights in `path`, whose format is told by its first bytes: safetensors, NPZ, or else ONNX, of which the
-/// network comes too (as the note `model`).
+/// What a file that PyTorch saved is told.
+pub(super) const PYTORCH: &str = "expected safetensors, NPZ or ONNX, found PyTorch's own format, which may run programs \
+    when it is read; in Python, safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW) converts it";
+
+/// The format of the file at `path`, told by its first bytes.
+pub fn format(path: impl AsRef<Path>) -> Result<Format> {
+    let path = path.as_ref();
+    let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut start = Vec::new();
+    file.take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let named = Format::ALL.iter().find(|(name, _)| extension.eq_ignore_ascii_case(name));
+    match start.as_slice() {
+        [b'P', b'K', 3 | 5 | 7, ..] => Ok(Format::Npz),
+        // The header's first byte, after its length; an ONNX file has a length or a text there.
+        [_, _, _, _, _, _, _, _, b'{'] => Ok(Format::Safetensors),
+        // Pickle, as `torch.save` wrote it before it wrote zip archives.
+        [0x80, 2..=5, ..] => Err(Error::data(path, PYTORCH)),
+        // The first field is the version of the format, a small number.
+        [8, 1..=31, ..] if named.is_none() => Ok(Format::Onnx),
+        // A damaged file gets the more exact message of its format.
+        _ => named.map(|(_, format)| *format).ok_or_else(|| {
+            Error::data(path, "expected safetensors, NPZ or ONNX, found another kind of file")
+        }),
+    }
+}
+
+/// Reads the weights in `path`, safetensors, NPZ, or ONNX (see [`format()`]), of which the network comes too (as the note
+/// `model`).
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
-    let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
-    let mut start = Vec::new();
-    file.by_ref().take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
-    match start.as_slice() {
-        [b'P', b'K', ..] => npz::read(path),
-        // The header's first byte, after its length; an ONNX file has a length or a text there.
-        [_, _, _, _, _, _, _, _, b'{'] => safetensors::read(path),
-        _ if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) => {
+    match format(path)? {
+        Format::Npz => npz::read(path),
+        Format::Safetensors => safetensors::read(path),
+        Format::Onnx => {
             onnx::read(path, &onnx::ImportOptions::default()).map(|imported| imported.into_file(path))
         }
-        _ => safetensors::read(path),
     }
 }
 
@@ -52,7 +74,7 @@ pub struct File {
 }
 
 /// The tensors of `file` that `expected` (the tensors of the network `model`) names, in its order. If one is missing, has
-/// another shape, or if the file holds others too, the error lists the first of each kind in one line.
+/// another shape, or if the file holds others too, the error lists the first twenty of each kind in one line.
 ///
 /// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
 /// tensors are passed over.
@@ -72,17 +94,18 @@ pub fn match_tensors(file: File, model: &str, expected: &[(String, Shape)]) -> R
     if missing.is_empty() && shapes.is_empty() && extra.is_empty() {
         return Ok(matched);
     }
-    let problems: Vec<_> = [("missing", &missing), ("wrong shape", &shapes), ("not in the model", &extra)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what}: {}", first(names)))
-        .collect();
+    let problems: Vec<_> =
+        [("missing", &missing), ("of another shape", &shapes), ("not in the model", &extra)]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{} {what}: {}", names.len(), first(names)))
+            .collect();
     Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
 }
 
 /// The first of `names`, and how many more there are.
 fn first(names: &[String]) -> String {
-    const SHOWN: usize = 5;
+    const SHOWN: usize = 20;
     let text = names[..names.len().min(SHOWN)].join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => text,

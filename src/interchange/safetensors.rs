@@ -7,20 +7,18 @@
 //! overflow) and against the file's length before a tensor is allocated.
 
 use super::file::{File, little_endian};
+use super::numbers::{NumberError, convert, exact, f16_to_f32};
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 /// Longest header that is read, in bytes: tens of thousands of tensors. The reference implementation allows
 /// 100 MB, which takes gigabytes to parse.
 const HEADER_LIMIT: u64 = 8 << 20;
-
-/// Bytes converted at a time.
-const CHUNK: usize = 1 << 16;
 
 /// Writes `tensors` as `f32` with `metadata` to `path`, in one step (see `atomic::write`). `format` is "pt"
 /// unless `metadata` says otherwise. Names must be unique.
@@ -84,8 +82,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
             .ok_or_else(|| Error::Internal(format!("tensor {name} vanished from its own header")))?;
         let tensor = read_tensor(&mut file, info)
             .map_err(|error| match error {
-                TensorError::Io(source) => Error::io(path, source),
-                TensorError::Value(message) => Error::data(path, format!("tensor {name}: {message}")),
+                NumberError::Io(source) => Error::io(path, source),
+                NumberError::Value(message) => Error::data(path, format!("tensor {name}: {message}")),
             })
             .and_then(|data| Tensor::new(info.shape.clone(), data))?;
         tensors.insert(name, tensor);
@@ -123,100 +121,21 @@ fn read_header(path: &Path, file: &mut std::fs::File, length: u64) -> Result<Met
     Ok(header)
 }
 
-enum TensorError {
-    Io(io::Error),
-    Value(String),
-}
-
-impl From<io::Error> for TensorError {
-    fn from(error: io::Error) -> Self {
-        TensorError::Io(error)
-    }
-}
-
 /// Reads the tensor that starts at the file's position. Its size was held against the file's length before.
-fn read_tensor(file: &mut std::fs::File, info: &TensorInfo) -> Result<Vec<f32>, TensorError> {
-    let bytes = info.data_offsets.1 - info.data_offsets.0;
+fn read_tensor(file: &mut std::fs::File, info: &TensorInfo) -> Result<Vec<f32>, NumberError> {
+    let count = info.shape.iter().product();
     match info.dtype {
-        Dtype::F32 => convert(file, bytes, |b: [u8; 4]| Ok(f32::from_le_bytes(b))),
-        Dtype::F16 => convert(file, bytes, |b| Ok(f16_to_f32(u16::from_le_bytes(b)))),
-        Dtype::BF16 => convert(file, bytes, |b| Ok(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))),
-        Dtype::F64 => convert(file, bytes, |b| Ok(f64::from_le_bytes(b) as f32)),
-        Dtype::I64 => convert(file, bytes, |b| exact(i64::from_le_bytes(b))),
-        Dtype::I32 => convert(file, bytes, |b| exact(i64::from(i32::from_le_bytes(b)))),
-        Dtype::U8 => convert(file, bytes, |b: [u8; 1]| Ok(f32::from(b[0]))),
+        Dtype::F32 => convert(file, count, count, |b: [u8; 4]| Ok(f32::from_le_bytes(b))),
+        Dtype::F16 => convert(file, count, count, |b| Ok(f16_to_f32(u16::from_le_bytes(b)))),
+        Dtype::BF16 => {
+            convert(file, count, count, |b| Ok(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)))
+        }
+        Dtype::F64 => convert(file, count, count, |b| Ok(f64::from_le_bytes(b) as f32)),
+        Dtype::I64 => convert(file, count, count, |b| exact(i64::from_le_bytes(b))),
+        Dtype::I32 => convert(file, count, count, |b| exact(i64::from(i32::from_le_bytes(b)))),
+        Dtype::U8 => convert(file, count, count, |b: [u8; 1]| Ok(f32::from(b[0]))),
         other => {
-            Err(TensorError::Value(format!("expected F32, F16, BF16, F64, I64, I32 or U8, found {other}")))
-        }
-    }
-}
-
-fn convert<const N: usize>(
-    file: &mut std::fs::File,
-    bytes: usize,
-    one: impl Fn([u8; N]) -> Result<f32, String>,
-) -> Result<Vec<f32>, TensorError> {
-    let mut values = Vec::with_capacity(bytes / N);
-    let mut chunk = vec![0; CHUNK.min(bytes)];
-    let mut left = bytes;
-    while left > 0 {
-        let take = left.min(CHUNK);
-        file.read_exact(&mut chunk[..take])?;
-        let (elements, _) = chunk[..take].as_chunks::<N>();
-        for &element in elements {
-            values.push(one(element).map_err(TensorError::Value)?);
-        }
-        left -= take;
-    }
-    Ok(values)
-}
-
-fn exact(value: i64) -> Result<f32, String> {
-    // f32 holds every whole number up to 2^24.
-    if value.unsigned_abs() <= 1 << 24 {
-        Ok(value as f32)
-    } else {
-        Err(format!("expected a whole number of at most 16777216 (exact in f32), found {value}"))
-    }
-}
-
-/// The value of an IEEE 754 binary16 number, which every `f32` can hold exactly.
-pub(super) fn f16_to_f32(bits: u16) -> f32 {
-    let sign = u32::from(bits >> 15) << 31;
-    let exponent = u32::from(bits >> 10) & 31;
-    let fraction = u32::from(bits) & 0x3ff;
-    match exponent {
-        // Zero and subnormal numbers: fraction * 2^-24.
-        0 => f32::from_bits(sign | (fraction as f32 * (1.0 / 16_777_216.0)).to_bits()),
-        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        // The exponent's bias is 15 in binary16 and 127 in binary32.
-        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every finite binary16 number is (-1)^s 2^(e-15) (1 + f/1024), or (-1)^s 2^-14 f/1024 for e = 0 (IEEE 754).
-    #[test]
-    fn binary16_converts_exactly() {
-        for bits in 0..=u16::MAX {
-            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
-            let magnitude = match exponent {
-                0 => 2f64.powi(-14) * fraction / 1024.0,
-                31 if fraction == 0.0 => f64::INFINITY,
-                31 => f64::NAN,
-                _ => 2f64.powi(exponent - 15) * (1.0 + fraction / 1024.0),
-            };
-            let expected = if sign == 1 { -magnitude } else { magnitude };
-            let found = f16_to_f32(bits);
-            if expected.is_nan() {
-                assert!(found.is_nan(), "{bits:04x}");
-            } else {
-                assert_eq!(f64::from(found), expected, "{bits:04x}");
-                assert_eq!(found.is_sign_negative(), sign == 1, "{bits:04x}");
-            }
+            Err(NumberError::Value(format!("expected F32, F16, BF16, F64, I64, I32 or U8, found {other}")))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::schema::{TensorProto, data_type};
 use super::external::External;
-use crate::interchange::safetensors::f16_to_f32;
+use crate::interchange::numbers::f16_to_f32;
 use crate::tensor::Tensor;
 use prost::bytes::Bytes;
 

@@ -1,0 +1,91 @@
+//! Numbers of other types as `f32`, read from a stream a piece at a time.
+
+use std::io::{self, Read};
+
+/// Bytes converted at a time.
+const CHUNK: usize = 1 << 16;
+
+/// Why numbers could not be read.
+pub(super) enum NumberError {
+    Io(io::Error),
+    /// What was expected and found.
+    Value(String),
+}
+
+impl From<io::Error> for NumberError {
+    fn from(error: io::Error) -> Self {
+        NumberError::Io(error)
+    }
+}
+
+/// Reads `count` numbers of `N` bytes, each through `one`. Memory for `trusted` of them is taken at once, for more only as they
+/// arrive.
+pub(super) fn convert<const N: usize>(
+    from: &mut impl Read,
+    count: usize,
+    trusted: usize,
+    one: impl Fn([u8; N]) -> Result<f32, String>,
+) -> Result<Vec<f32>, NumberError> {
+    let mut values = Vec::with_capacity(count.min(trusted));
+    let mut chunk = vec![0; CHUNK.min(count.saturating_mul(N))];
+    while values.len() < count {
+        let take = chunk.len().min((count - values.len()).saturating_mul(N));
+        from.read_exact(&mut chunk[..take])?;
+        let (elements, _) = chunk[..take].as_chunks::<N>();
+        for &element in elements {
+            values.push(one(element).map_err(NumberError::Value)?);
+        }
+    }
+    Ok(values)
+}
+
+/// A whole number, if `f32` holds it.
+pub(super) fn exact(value: i64) -> Result<f32, String> {
+    // f32 holds every whole number up to 2^24.
+    if value.unsigned_abs() <= 1 << 24 {
+        Ok(value as f32)
+    } else {
+        Err(format!("expected a whole number of at most 16777216 (exact in f32), found {value}"))
+    }
+}
+
+/// The value of an IEEE 754 binary16 number, which every `f32` can hold exactly.
+pub(super) fn f16_to_f32(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10) & 31;
+    let fraction = u32::from(bits) & 0x3ff;
+    match exponent {
+        // Zero and subnormal numbers: fraction * 2^-24.
+        0 => f32::from_bits(sign | (fraction as f32 * (1.0 / 16_777_216.0)).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        // The exponent's bias is 15 in binary16 and 127 in binary32.
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every finite binary16 number is (-1)^s 2^(e-15) (1 + f/1024), or (-1)^s 2^-14 f/1024 for e = 0 (IEEE 754).
+    #[test]
+    fn binary16_converts_exactly() {
+        for bits in 0..=u16::MAX {
+            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+            let magnitude = match exponent {
+                0 => 2f64.powi(-14) * fraction / 1024.0,
+                31 if fraction == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => 2f64.powi(exponent - 15) * (1.0 + fraction / 1024.0),
+            };
+            let expected = if sign == 1 { -magnitude } else { magnitude };
+            let found = f16_to_f32(bits);
+            if expected.is_nan() {
+                assert!(found.is_nan(), "{bits:04x}");
+            } else {
+                assert_eq!(f64::from(found), expected, "{bits:04x}");
+                assert_eq!(found.is_sign_negative(), sign == 1, "{bits:04x}");
+            }
+        }
+    }
+}
