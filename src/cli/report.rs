@@ -1,16 +1,236 @@
 //! `striate report`: pictures of what is inside a network.
 
-use super::Context;
-use crate::error::{Error, Result};
-use clap::Args;
-use std::path::PathBuf;
+use super::outputs::Outputs;
+use super::{Context, device, memory, predict};
+use crate::atomic;
+use crate::data::{Decoder, OnBadFile};
+use crate::error::{Error, Result, printable, printable_path};
+use crate::interchange::{self, File};
+use crate::model::{BuildOptions, LayerOp, Model, Spec, suggestion};
+use crate::report::{self, Picture, Scale, Sheet, Tiles, TilesLayout};
+use crate::train::{self, Feed};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The longest side of the photograph beside its maps, in pixels.
+const SIDE: usize = 224;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
-    /// What to read
-    file: PathBuf,
+    #[command(subcommand)]
+    what: What,
 }
 
-pub(super) fn run(args: &ReportArgs, _context: &Context) -> Result<u8> {
-    Err(Error::Usage(format!("{}: report is not there yet", args.file.display())))
+#[derive(Subcommand, Debug)]
+enum What {
+    /// The kernels of a convolution: what each looks for
+    #[command(after_help = "Examples:
+  striate report filters --weights runs/alexnet/best.safetensors -o filters.png
+  striate report filters --weights alexnet.safetensors -m alexnet --layer features.3 --scale together -o second.png")]
+    Filters(FiltersArgs),
+    /// The maps of a layer: what it answers to a picture
+    #[command(after_help = "Example:
+  striate report activations --weights runs/alexnet/best.safetensors --image cat.jpg --layer features.1 -o maps.png")]
+    Activations(ActivationsArgs),
+}
+
+/// What both kinds have.
+#[derive(Args, Debug)]
+struct SheetArgs {
+    /// The trained weights: safetensors, NPZ or ONNX
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// A built-in network or a model file [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
+    /// Where to write
+    #[arg(short, long, value_name = "FILE.png")]
+    output: PathBuf,
+    /// What is black and white: the least and the greatest value of each tile, or of all together
+    #[arg(long, value_enum)]
+    scale: Option<ScaleArg>,
+    /// Tiles of a row [default: 16 where there are many]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    columns: Option<u16>,
+    /// Pixels per value [default: so that the sheet is about 1000 pixels wide]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    zoom: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScaleArg {
+    Each,
+    Together,
+}
+
+#[derive(Args, Debug)]
+struct FiltersArgs {
+    #[command(flatten)]
+    sheet: SheetArgs,
+    /// A convolution [default: the first]
+    #[arg(long, value_name = "NAME")]
+    layer: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct ActivationsArgs {
+    #[command(flatten)]
+    sheet: SheetArgs,
+    /// The picture
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// The layer
+    #[arg(long, value_name = "NAME")]
+    layer: String,
+}
+
+pub(super) fn run(args: &ReportArgs, context: &Context) -> Result<u8> {
+    match &args.what {
+        What::Filters(args) => filters(args, context),
+        What::Activations(args) => activations(args, context),
+    }
+}
+
+fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
+    let SheetArgs { weights, model, output, .. } = &args.sheet;
+    Outputs::new().reads(model.as_ref()).reads(Some(weights)).check("--output", output)?;
+    let file = interchange::read(weights)?;
+    let layer = match &args.layer {
+        Some(layer) => layer.clone(),
+        None => first_convolution(&file, model.as_deref())?,
+    };
+    let convolutions: Vec<&str> = convolutions(&file).collect();
+    let Some(weight) =
+        file.tensors.get(&format!("{layer}.weight")).filter(|_| convolutions.contains(&layer.as_str()))
+    else {
+        return Err(unknown_layer(&layer, "a convolution", &convolutions));
+    };
+    let tiles = report::filters(weight)?;
+    let layout = args.sheet.layout(Scale::Each, None);
+    finish("filters", &layer, &tiles.draw(&layout, None)?, output, context)
+}
+
+/// The name of the network's first convolution; of weights without a network, the first by name.
+fn first_convolution(file: &File, model: Option<&str>) -> Result<String> {
+    let none = || Error::data(&file.path, "expected weights of a convolution (4 dimensions), found none");
+    if model.is_none() && !file.metadata.contains_key("model") {
+        return convolutions(file).next().map(String::from).ok_or_else(none);
+    }
+    let spec = train::spec_of(file, model)?;
+    let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d { .. }));
+    first.map(|layer| layer.name.clone()).ok_or_else(none)
+}
+
+/// Layers whose weights have four dimensions.
+fn convolutions(file: &File) -> impl Iterator<Item = &str> {
+    let four = file.tensors.iter().filter(|(_, tensor)| tensor.shape().dims().len() == 4);
+    four.filter_map(|(name, _)| name.strip_suffix(".weight"))
+}
+
+fn unknown_layer(layer: &str, what: &str, known: &[&str]) -> Error {
+    let near = suggestion(layer, known.iter().copied());
+    let near = if near.is_empty() { format!("; there are {}", known.join(", ")) } else { near };
+    Error::Usage(
+        printable(&format!("--layer: expected the name of {what}, found {layer}{near}")).into_owned(),
+    )
+}
+
+fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
+    let SheetArgs { weights, model, output, .. } = &args.sheet;
+    let mut outputs = Outputs::new().reads(model.as_ref()).reads(Some(weights)).reads(Some(&args.image));
+    outputs.check("--output", output)?;
+    let file = interchange::read(weights)?;
+    let spec = train::spec_of(&file, model.as_deref())?;
+    let known: Vec<&str> = spec.layers.iter().map(|layer| layer.name.as_str()).collect();
+    let Some(number) = known.iter().position(|name| *name == args.layer) else {
+        return Err(unknown_layer(&args.layer, "a layer", &known));
+    };
+    let maps = maps(&spec, file, &args.image, number, context)?;
+    let [channels, height, width] = maps.shape;
+    let flat = [channels, height, width] == [1; 3];
+    let what = match flat {
+        true => format!("{} values", maps.len()),
+        false => format!("{} maps of {height} x {width}", maps.len()),
+    };
+    let [least, most] = report::range(&maps.values);
+    let op = spec.layers[number].op.name();
+    let caption = format!("{} ({op}): {what}, {least:.3} to {most:.3}", args.layer);
+    let layout = args.sheet.layout(if flat { Scale::Together } else { Scale::Each }, Some(caption));
+    let ([width, height], pixels) = Decoder::new().read_whole(&args.image, SIDE)?;
+    let sheet = maps.draw(&layout, Some(&Picture { width, height, pixels }))?;
+    finish("activations", &args.layer, &sheet, output, context)
+}
+
+/// What layer `number` of `spec` with the weights of `file` answers to `image`, as tiles.
+fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context) -> Result<Tiles> {
+    let data = Arc::new(predict::open(vec![image.to_path_buf()], spec)?);
+    let build = BuildOptions {
+        training: false,
+        fuse: false,
+        keep: true,
+        pixels: Some(data.shape),
+        ..BuildOptions::new(1)
+    };
+    let model = Model::build(spec, &build)?;
+    let device = device::open(&context.wish, &context.out)?;
+    memory::check(&device, spec, &build, &model)?;
+    let mut executor = device.executor(Arc::clone(&model.program))?;
+    train::load(&model, executor.as_mut(), file, None)?;
+    let feed = Feed::new(spec, &model, 0, 1, OnBadFile::Fail);
+    let batch = feed.first(&data)?;
+    let y = train::activations(&model, executor.as_mut(), &batch, number)?;
+    let shape = match y.shape().dims() {
+        &[_, _, height, width] => [1, height, width],
+        _ => [1, 1, 1],
+    };
+    Ok(Tiles { shape, values: y.data().to_vec() })
+}
+
+impl SheetArgs {
+    fn layout(&self, scale: Scale, caption: Option<String>) -> TilesLayout {
+        TilesLayout {
+            scale: match self.scale {
+                None => scale,
+                Some(ScaleArg::Each) => Scale::Each,
+                Some(ScaleArg::Together) => Scale::Together,
+            },
+            columns: self.columns.map(usize::from),
+            zoom: self.zoom.map(usize::from),
+            caption,
+        }
+    }
+}
+
+/// Writes the sheet and says what is on it.
+fn finish(kind: &str, layer: &str, sheet: &Sheet, output: &Path, context: &Context) -> Result<u8> {
+    let bytes = sheet.canvas.png()?;
+    atomic::write(output, |out| out.write_all(&bytes))?;
+    let (width, height) = (sheet.canvas.width(), sheet.canvas.height());
+    let [least, most] = sheet.range;
+    if sheet.shown < sheet.tiles {
+        context.out.note(&format!("only the first {} of {} tiles are shown", sheet.shown, sheet.tiles));
+    }
+    if context.out.is_json() {
+        context.out.json(&json!({
+            "event": "report",
+            "report": kind,
+            "layer": layer,
+            "file": output.to_string_lossy(),
+            "shown": sheet.shown,
+            "tiles": sheet.tiles,
+            "width": width,
+            "height": height,
+            "min": f64::from(least),
+            "max": f64::from(most),
+        }))?;
+    } else {
+        context.out.line(&format!(
+            "{}: {kind} of {layer}, {} tiles, {least:.4} to {most:.4}, {width} x {height} pixels",
+            printable_path(output),
+            sheet.shown
+        ))?;
+    }
+    Ok(0)
 }

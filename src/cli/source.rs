@@ -93,8 +93,7 @@ impl SourceArgs {
 
     /// Loader threads.
     pub fn workers(&self) -> usize {
-        self.workers
-            .map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(4)), usize::from)
+        workers(self.workers)
     }
 
     /// The flags that lead another verb to the same data, with a space before each.
@@ -117,6 +116,11 @@ impl SourceArgs {
         }
         flags
     }
+}
+
+/// Loader threads, where `flag` asks for so many.
+pub(crate) fn workers(flag: Option<u16>) -> usize {
+    flag.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(4)), usize::from)
 }
 
 /// `text` so that a shell takes it as one word.

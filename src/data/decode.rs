@@ -80,10 +80,35 @@ impl Decoder {
     /// 256 MiB, over 100,000,000 pixels, not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
+        self.contain(path, |decoder, turn| decoder.decode(shape, into, turn))
+    }
+
+    /// Reads the picture file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
+    /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read`].
+    pub fn read_whole(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {
+        self.contain(path, |decoder, turn| {
+            let picture = decoder.pixels(turn)?;
+            let [width, height] = picture.upright();
+            let length = |own: usize| (own * side).div_ceil(width.max(height)).clamp(1, side.max(1));
+            let (width, height) = (length(width), length(height));
+            let mut planes = vec![0; 3 * height * width];
+            decoder.fitter.fit(&picture, &decoder.pixels, [3, height, width], &mut planes)?;
+            let plane = height * width;
+            let pixels = (0..plane).flat_map(|at| [0, 1, 2].map(|c| planes[c * plane + at])).collect();
+            Ok(([width, height], pixels))
+        })
+    }
+
+    /// Loads `path` and runs `decode` on it; the memory that a large picture took is given back.
+    fn contain<T>(
+        &mut self,
+        path: &Path,
+        decode: impl FnOnce(&mut Decoder, &mut Turn) -> Decoded<T>,
+    ) -> Result<T> {
         self.load(path)?;
         // The buffers hold bytes and nothing else: whatever a panic leaves in them is written over.
         let mut turn = None;
-        let decoded = contained(AssertUnwindSafe(|| self.decode(shape, into, &mut turn)))
+        let decoded = contained(AssertUnwindSafe(|| decode(self, &mut turn)))
             .unwrap_or_else(|| Err("not a whole picture: its bytes break the decoder".into()));
         for buffer in [&mut self.file, &mut self.pixels] {
             if buffer.capacity() > KEPT {
@@ -119,18 +144,20 @@ impl Decoder {
     }
 
     fn decode(&mut self, shape: [usize; 3], into: &mut [u8], turn: &mut Turn) -> Decoded<()> {
-        let picture = if self.file.starts_with(b"\xff\xd8\xff") {
-            jpeg(&self.file, &mut self.pixels, turn)?
+        let picture = self.pixels(turn)?;
+        self.fitter.fit(&picture, &self.pixels, shape, into)
+    }
+
+    /// The pixels of the file in memory, not yet turned.
+    fn pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
+        if self.file.starts_with(b"\xff\xd8\xff") {
+            jpeg(&self.file, &mut self.pixels, turn)
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
-            png(&self.file, &mut self.pixels, turn)?
+            png(&self.file, &mut self.pixels, turn)
         } else {
             let start: Vec<_> = self.file.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            return Err(format!(
-                "expected a JPEG or PNG picture, found a file that begins {}",
-                start.join(" ")
-            ));
-        };
-        self.fitter.fit(&picture, &self.pixels, shape, into)
+            Err(format!("expected a JPEG or PNG picture, found a file that begins {}", start.join(" ")))
+        }
     }
 }
 

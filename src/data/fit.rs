@@ -19,6 +19,24 @@ pub(super) struct Picture {
     pub orientation: Orientation,
 }
 
+impl Picture {
+    /// Whether width and height change places when it is turned upright.
+    fn is_turned(&self) -> bool {
+        matches!(
+            self.orientation,
+            Orientation::Rotate90
+                | Orientation::Rotate270
+                | Orientation::Rotate90FlipH
+                | Orientation::Rotate270FlipH
+        )
+    }
+
+    /// Width and height of the upright picture.
+    pub fn upright(&self) -> [usize; 2] {
+        if self.is_turned() { [self.height, self.width] } else { [self.width, self.height] }
+    }
+}
+
 /// Brings pictures to size, with memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Fitter {
@@ -45,13 +63,7 @@ impl Fitter {
         [channels, height, width]: [usize; 3],
         into: &mut [u8],
     ) -> Result<(), String> {
-        let turned = matches!(
-            picture.orientation,
-            Orientation::Rotate90
-                | Orientation::Rotate270
-                | Orientation::Rotate90FlipH
-                | Orientation::Rotate270FlipH
-        );
+        let turned = picture.is_turned();
         // Turning comes last, when there are fewer pixels to turn.
         let (stored_width, stored_height) = if turned { (height, width) } else { (width, height) };
         let pixels = if (picture.width, picture.height) == (stored_width, stored_height) {

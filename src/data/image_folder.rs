@@ -187,14 +187,14 @@ impl Store for ImageFolder {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum EntryKind {
+pub(super) enum EntryKind {
     Folder,
     /// A file, or anything else, such as a link to nothing.
     Other,
 }
 
 /// What is in `folder`, in the order of the names' bytes.
-fn entries(folder: &Path) -> Result<Vec<(OsString, EntryKind)>> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<(OsString, EntryKind)>> {
     let wrong = |error| Error::io(folder, error);
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(wrong)? {
@@ -208,11 +208,11 @@ fn entries(folder: &Path) -> Result<Vec<(OsString, EntryKind)>> {
     Ok(entries)
 }
 
-fn hidden(name: &OsStr) -> bool {
+pub(super) fn hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-fn is_picture(name: &OsStr) -> bool {
+pub(super) fn is_picture(name: &OsStr) -> bool {
     let extension = Path::new(name).extension().unwrap_or_default();
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

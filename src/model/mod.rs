@@ -20,6 +20,7 @@ pub use build::{BuildOptions, Eye, LayerInfo, Model, Parameter};
 pub use init::{Fan, Init, WeightInit};
 pub use layer::{Layer, LayerOp};
 pub use preprocess::Preprocess;
+pub use reader::suggestion;
 pub use recipe::{LossKind, Optimizer, Recipe, Scheduler};
 pub use spec::Spec;
 pub use summary::Summary;

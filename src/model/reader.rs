@@ -26,7 +26,7 @@ impl Source<'_> {
 }
 
 /// "; did you mean `x`?" if one of `known` is near enough to `word` to be meant.
-pub(super) fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
         .into_iter()
         .map(|k| (strsim::damerau_levenshtein(word, k), k))

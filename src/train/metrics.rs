@@ -159,6 +159,17 @@ pub fn first(scores: &[f64]) -> usize {
     best
 }
 
+/// The `count` best of `scores`, or all if there are fewer: classes with their scores, best first; of equal ones the lower
+/// class, and what is no number last.
+pub fn best(scores: &[f64], count: usize) -> Vec<(usize, f64)> {
+    let mut best: Vec<(usize, f64)> = scores.iter().copied().enumerate().collect();
+    let key = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
+    // The sort is stable.
+    best.sort_by(|a, b| key(b.1).total_cmp(&key(a.1)));
+    best.truncate(count);
+    best
+}
+
 /// How many classes stand before `truth`: those with a greater score, or an equal one and a lower number; all, if its
 /// score is NaN. The same as the operators of the losses say (see [`crate::ops::Loss`]).
 pub fn rank(scores: &[f64], truth: usize) -> usize {
@@ -239,6 +250,13 @@ mod tests {
         assert_eq!(first(&[1.0, 3.0, 3.0]), 1);
         assert_eq!(first(&[f64::NAN, -1.0, 0.0]), 2);
         assert_eq!(first(&[0.5]), 0);
+    }
+
+    #[test]
+    fn the_best_are_in_order_and_no_number_is_last() {
+        let scores = [f64::NAN, 2.0, 5.0, 2.0];
+        assert_eq!(best(&scores, 3), [(2, 5.0), (1, 2.0), (3, 2.0)]);
+        assert_eq!(best(&scores, 9).last().map(|last| last.0), Some(0));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use crops::{ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
 pub use inputs::inputs;
-pub use metrics::{Answer, Confusion, Totals, first, probabilities, rank};
+pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub use options::{Options, check_recipe, hyper, schedule, transform};
 pub use preview::preview;
 pub use probe::Workbench;
@@ -38,7 +38,7 @@ pub use robustness::{Corruption, Outcome, robustness};
 pub use run_folder::{RunFolder, Weights};
 pub use schedule::{Decay, LearningRate, Schedule};
 pub use supply::Supply;
-pub use trace::trace;
+pub use trace::{activations, trace};
 pub use trainer::{Task, Trainer};
 pub use weights::{
     Named, check_classes, collect, initialise, load, metadata, outputs, replace_outputs, sha256, spec_of,

@@ -4,7 +4,7 @@ use super::evaluate::send;
 use super::options::hyper;
 use super::weights::{Named, collect};
 use crate::data::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
 use crate::ops::Hyper;
 use crate::program::{BufferId, Executor, Span};
@@ -64,6 +64,23 @@ pub fn trace(
     let after = collect(model, executor)?;
     tensors.extend(after.into_iter().map(|(name, tensor)| (format!("updated.{name}"), tensor)));
     Ok(tensors)
+}
+
+/// What layer number `layer` of `model` answers to `batch`, `[rows, ...]`.
+///
+/// The model must have been built with `keep`, and without fused operators, so that every layer has its own output.
+pub fn activations(
+    model: &Model,
+    executor: &mut dyn Executor,
+    batch: &Batch,
+    layer: usize,
+) -> Result<Tensor> {
+    let missing = || Error::Internal(format!("layer {layer} has no output of its own"));
+    let info = model.layers.get(layer).ok_or_else(missing)?;
+    let buffer = info.buffer.ok_or_else(missing)?;
+    send(model, executor, batch, &Hyper { rows: batch.rows as u32, ..Hyper::default() })?;
+    executor.run(Span::Forward)?;
+    first_rows(executor, buffer, &info.output, batch.rows)
 }
 
 /// The first `rows` rows of a buffer whose elements are those of `shape`.

@@ -43,7 +43,7 @@ out_features = 10
 "#;
 
 /// Three classes of 14 pictures, one colour each with a bright corner; three files that are none.
-fn photographs(folder: &Path) {
+pub(super) fn photographs(folder: &Path) {
     for (class, name) in ["blue", "green", "red"].iter().enumerate() {
         let place = folder.join("photos").join(name);
         std::fs::create_dir_all(&place).unwrap();
@@ -63,7 +63,7 @@ fn photographs(folder: &Path) {
     std::fs::write(folder.join("model.toml"), MODEL).unwrap();
 }
 
-const TRAIN: [&str; 12] = [
+pub(super) const TRAIN: [&str; 12] = [
     "train",
     "--json",
     "--device",

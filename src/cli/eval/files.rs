@@ -4,7 +4,7 @@ use super::report::class_name;
 use crate::atomic;
 use crate::data::Dataset;
 use crate::error::{Result, printable_path};
-use crate::train::{Answer, Confusion, probabilities};
+use crate::train::{Answer, Confusion, best, probabilities};
 use std::iter::once;
 use std::path::Path;
 
@@ -21,12 +21,7 @@ impl Prediction {
     /// With `softmax`, the scores are made into probabilities first.
     pub fn new(answer: &Answer<'_>, softmax: bool) -> Self {
         let scores = if softmax { probabilities(answer.scores) } else { answer.scores.to_vec() };
-        let mut best: Vec<(usize, f64)> = scores.into_iter().enumerate().collect();
-        // A NaN is no answer; the sort is stable.
-        let key = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
-        best.sort_by(|a, b| key(b.1).total_cmp(&key(a.1)));
-        best.truncate(5);
-        Prediction { sample: answer.sample, truth: answer.truth, best }
+        Prediction { sample: answer.sample, truth: answer.truth, best: best(&scores, 5) }
     }
 }
 

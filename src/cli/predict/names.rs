@@ -1,0 +1,41 @@
+//! Names of classes: from a file, from the weights, or numbers.
+
+use crate::error::{Error, Result, printable};
+use crate::interchange::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The longest file of names that is read, in bytes.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// One name for each of `classes` classes: the lines of `labels`, else those that `weights` carry, else numbers.
+pub(super) fn of(weights: &File, labels: Option<&Path>, classes: usize) -> Result<Vec<String>> {
+    if let Some(path) = labels {
+        let names = read(path)?;
+        if names.len() != classes {
+            let what = format!(
+                "expected {classes} names (the network's outputs), one a line, found {}",
+                names.len()
+            );
+            return Err(Error::data(path, what));
+        }
+        return Ok(names);
+    }
+    let known =
+        weights.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+    Ok(match known.filter(|names| names.len() == classes) {
+        Some(names) => names.iter().map(|name| printable(name).into_owned()).collect(),
+        None => (0..classes).map(|class| class.to_string()).collect(),
+    })
+}
+
+/// The lines of `path`, without empty ones at the end.
+fn read(path: &Path) -> Result<Vec<String>> {
+    let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut text = String::new();
+    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| Error::io(path, error))?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(Error::data(path, format!("expected at most {MOST_BYTES} bytes of names, found more")));
+    }
+    Ok(text.trim_end().lines().map(|line| printable(line.trim()).into_owned()).collect())
+}

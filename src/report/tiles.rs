@@ -1,0 +1,212 @@
+//! Many small pictures of numbers in rows: kernels of a convolution, maps of a layer.
+
+use super::canvas::{Canvas, Colour, Font, Picture};
+use crate::error::{Error, Result};
+
+/// Pixels between two tiles and around all.
+const GAP: usize = 4;
+
+/// About how wide a sheet is made where nobody says.
+const WIDTH: usize = 1000;
+
+/// The longest side of a tile where nobody says.
+const MOST_SIDE: usize = 224;
+
+/// Height of the caption's letters and of its line.
+const LETTERS: f32 = 16.0;
+const LINE: usize = 26;
+
+/// Most tiles of a sheet; more cannot be looked at.
+const MOST_TILES: usize = 1024;
+
+const BACKGROUND: Colour = [255; 3];
+const INK: Colour = [32, 32, 32];
+
+/// Which values are black and white.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// The least and the greatest of each tile.
+    #[default]
+    Each,
+    /// The least and the greatest of all.
+    Together,
+}
+
+/// How a sheet is laid out.
+#[derive(Clone, Debug, Default)]
+pub struct TilesLayout {
+    pub scale: Scale,
+    /// Tiles of a row; `None`: sixteen where there are many, as in figure 3 of the AlexNet paper.
+    pub columns: Option<usize>,
+    /// Pixels per value; `None`: a sheet about 1000 pixels wide.
+    pub zoom: Option<usize>,
+    /// A line above the tiles.
+    pub caption: Option<String>,
+}
+
+/// Numbers as pictures of one size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiles {
+    /// Channels (3: colour, 1: grey), height and width of each.
+    pub shape: [usize; 3],
+    /// `[tiles, channels, height, width]`.
+    pub values: Vec<f32>,
+}
+
+/// A finished sheet.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    pub canvas: Canvas,
+    /// Tiles that are shown, and how many there are.
+    pub shown: usize,
+    pub tiles: usize,
+    /// The least and the greatest value of those shown.
+    pub range: [f32; 2],
+}
+
+impl Tiles {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len().checked_div(self.shape.iter().product()).unwrap_or(0)
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Draws the tiles, at most 1024 of them, from left to right and from above. `beside`, if there is one, stands to the
+    /// left of them.
+    pub fn draw(&self, layout: &TilesLayout, beside: Option<&Picture>) -> Result<Sheet> {
+        let [channels, height, width] = self.shape;
+        if self.is_empty() || !matches!(channels, 1 | 3) {
+            return Err(Error::Usage(format!(
+                "tiles: expected some of 1 or 3 channels, found {} of {channels}",
+                self.len()
+            )));
+        }
+        let shown = self.len().min(MOST_TILES);
+        let columns = layout.columns.unwrap_or_else(|| columns(shown)).clamp(1, shown);
+        let zoom = layout.zoom.unwrap_or_else(|| {
+            let (room, wide) = (WIDTH.saturating_sub((columns + 1) * GAP), columns * width);
+            ((room + wide / 2) / wide).min(MOST_SIDE / width.max(height)).max(1)
+        });
+        let too_large =
+            || Error::Usage(format!("--zoom {zoom}: the tiles of {height} x {width} become too large"));
+        let tile_width = width.checked_mul(zoom).ok_or_else(too_large)?;
+        let tile_height = height.checked_mul(zoom).ok_or_else(too_large)?;
+        let along = |count: usize, side: usize| side.checked_add(GAP)?.checked_mul(count)?.checked_add(GAP);
+        let across = along(columns, tile_width).ok_or_else(too_large)?;
+        let down = along(shown.div_ceil(columns), tile_height).ok_or_else(too_large)?;
+        let left = beside.map_or(0, |picture| picture.width + 2 * GAP);
+        let top = if layout.caption.is_some() { LINE } else { 0 };
+        let high = down.max(beside.map_or(0, |picture| picture.height + 2 * GAP));
+        let mut canvas = Canvas::new(left.saturating_add(across), top.saturating_add(high), BACKGROUND)?;
+        if let Some(caption) = &layout.caption {
+            let font = Font::sans()?;
+            let text = font.fitted(caption, LETTERS, canvas.width().saturating_sub(2 * GAP) as f32);
+            canvas.text(&font, &text, [GAP as f32, 5.0], LETTERS, INK);
+        }
+        if let Some(picture) = beside {
+            canvas.place([GAP, top + GAP], picture);
+        }
+        let size = channels * height * width;
+        let values = &self.values[..shown * size];
+        let range = range(values);
+        for (number, tile) in values.chunks_exact(size).enumerate() {
+            let own = match layout.scale {
+                Scale::Each => self::range(tile),
+                Scale::Together => range,
+            };
+            let (row, column) = (number / columns, number % columns);
+            let at = [left + GAP + column * (tile_width + GAP), top + GAP + row * (tile_height + GAP)];
+            canvas.place(at, &painted(tile, self.shape, own).scaled(tile_width, tile_height));
+        }
+        Ok(Sheet { canvas, shown, tiles: self.len(), range })
+    }
+}
+
+/// Tiles of a row where nobody says.
+fn columns(tiles: usize) -> usize {
+    match tiles {
+        0..=8 => tiles,
+        9..48 => 8,
+        48..=256 => 16,
+        _ => 32,
+    }
+}
+
+/// The least and the greatest number; two zeros if there is none.
+pub fn range(values: &[f32]) -> [f32; 2] {
+    let finite = values.iter().copied().filter(|value| value.is_finite());
+    finite
+        .fold(None, |range: Option<[f32; 2]>, value| {
+            let [least, most] = range.unwrap_or([value; 2]);
+            Some([least.min(value), most.max(value)])
+        })
+        .unwrap_or_default()
+}
+
+/// `[channels, height, width]` values as colours: `least` is 0, `most` is 255. Where all are the same, and for what is
+/// no number, the middle.
+fn painted(values: &[f32], [channels, height, width]: [usize; 3], [least, most]: [f32; 2]) -> Picture {
+    let plane = height * width;
+    let byte = |value: f32| {
+        // In f64, where the difference of two f32 cannot overflow.
+        let share = (f64::from(value) - f64::from(least)) / (f64::from(most) - f64::from(least));
+        if share.is_finite() { (share * 255.0).round().clamp(0.0, 255.0) as u8 } else { 128 }
+    };
+    let colour = |at: usize| [0, 1, 2].map(|c| byte(values[(c % channels) * plane + at]));
+    Picture { width, height, pixels: (0..plane).flat_map(colour).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tile_is_scaled_alone_or_all_together() {
+        let tiles = Tiles { shape: [1, 1, 2], values: vec![0.0, 1.0, 2.0, 4.0] };
+        let layout = TilesLayout { zoom: Some(3), ..TilesLayout::default() };
+        let each = tiles.draw(&layout, None).unwrap();
+        assert_eq!((each.canvas.width(), each.canvas.height()), (2 * 6 + 3 * GAP, 3 + 2 * GAP));
+        let row = |sheet: &Sheet| {
+            let at = [GAP, GAP + 3, 2 * GAP + 6, 2 * GAP + 9];
+            at.map(|x| sheet.canvas.pixel(x, GAP + 1).unwrap()[0])
+        };
+        assert_eq!(row(&each), [0, 255, 0, 255]);
+        let together = tiles.draw(&TilesLayout { scale: Scale::Together, ..layout }, None).unwrap();
+        assert_eq!(row(&together), [0, 64, 128, 255]);
+        assert_eq!(together.range, [0.0, 4.0]);
+    }
+
+    #[test]
+    fn what_is_no_number_or_all_the_same_is_grey() {
+        let tiles = Tiles { shape: [1, 1, 2], values: vec![3.0, 3.0, f32::NAN, f32::INFINITY] };
+        let layout = TilesLayout { zoom: Some(1), ..TilesLayout::default() };
+        let sheet = tiles.draw(&layout, None).unwrap();
+        assert_eq!(sheet.canvas.pixel(GAP, GAP), Some([128; 3]));
+        assert_eq!(sheet.canvas.pixel(2 * GAP + 2, GAP), Some([128; 3]));
+        assert_eq!(sheet.range, [3.0, 3.0]);
+    }
+
+    #[test]
+    fn ninety_six_kernels_are_six_rows_of_sixteen_about_a_thousand_pixels_wide() {
+        let tiles = Tiles { shape: [3, 11, 11], values: vec![0.5; 96 * 363] };
+        let sheet = tiles.draw(&TilesLayout::default(), None).unwrap();
+        let (tile, canvas) = (55, &sheet.canvas);
+        assert_eq!((canvas.width(), canvas.height()), (16 * (tile + GAP) + GAP, 6 * (tile + GAP) + GAP));
+    }
+
+    #[test]
+    fn no_size_that_is_asked_for_breaks_it() {
+        let tiles = Tiles { shape: [1, 2, 2], values: vec![0.0; 4 * 3000] };
+        for zoom in [usize::MAX, 1 << 40, 100_000] {
+            let layout =
+                TilesLayout { zoom: Some(zoom), columns: Some(usize::MAX), ..TilesLayout::default() };
+            assert_eq!(tiles.draw(&layout, None).unwrap_err().exit_code(), 2, "{zoom}");
+        }
+        let sheet = tiles.draw(&TilesLayout::default(), None).unwrap();
+        assert_eq!((sheet.shown, sheet.tiles), (1024, 3000));
+    }
+}

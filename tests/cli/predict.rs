@@ -1,0 +1,120 @@
+//! Answers to pictures: the same as evaluation gives, in order, named; what cannot be read; the sheet of panels.
+
+use super::pictures::{TRAIN, photographs};
+use super::{code, json_lines, stderr, striate, succeed};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const WEIGHTS: [&str; 5] = ["predict", "--device", "cpu", "--weights", "runs/x/last.safetensors"];
+
+/// A network trained on three colours, and the pictures.
+fn trained() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    photographs(folder.path());
+    succeed(folder.path(), &TRAIN);
+    folder
+}
+
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    WEIGHTS.iter().copied().chain(more.iter().copied()).collect()
+}
+
+/// File, then names and probabilities, of each line.
+fn answers(text: &str) -> Vec<(String, Vec<(String, f64)>)> {
+    let answer = |top: &serde_json::Value| {
+        (top["name"].as_str().unwrap().to_string(), top["probability"].as_f64().unwrap())
+    };
+    let line = |line: &serde_json::Value| {
+        assert_eq!(line["event"], "predict");
+        let top = line["top"].as_array().unwrap().iter().map(answer).collect();
+        (line["file"].as_str().unwrap().to_string(), top)
+    };
+    json_lines(text).iter().map(line).collect()
+}
+
+fn predictions(path: &Path) -> BTreeMap<String, Vec<(String, f64)>> {
+    let mut rows = csv::Reader::from_path(path).unwrap();
+    let row = |row: csv::StringRecord| {
+        let answers = (3..row.len()).step_by(2).map(|at| (row[at].to_string(), row[at + 1].parse().unwrap()));
+        (row[1].to_string(), answers.collect())
+    };
+    rows.records().map(|record| row(record.unwrap())).collect()
+}
+
+#[test]
+fn the_answers_are_those_of_evaluation_whatever_the_batch() {
+    let folder = trained();
+    let eval = "eval --device cpu --weights runs/x/last.safetensors --data-path photos --val-split 0.2 --predictions p.csv";
+    succeed(folder.path(), &eval.split(' ').collect::<Vec<_>>());
+    let expected = predictions(&folder.path().join("p.csv"));
+    let files: Vec<&str> = expected.keys().map(String::as_str).collect();
+    assert!(files.len() > 5, "{files:?}");
+    for batch in ["1", "4"] {
+        let arguments = [&with(&["--json", "-b", batch, "-j", "3", "-k", "3"])[..], &files].concat();
+        let found = answers(&succeed(folder.path(), &arguments));
+        assert_eq!(found.iter().map(|(file, _)| file.as_str()).collect::<Vec<_>>(), files);
+        for (file, top) in found {
+            assert_eq!(top.len(), 3);
+            for ((name, p), (expected, q)) in top.iter().zip(&expected[&file]) {
+                assert_eq!(name, expected, "{file}");
+                assert!((p - q).abs() <= 5.1e-7, "{file}: {p} {q}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_answered_in_order_and_what_cannot_be_read_is_named() {
+    let folder = trained();
+    let output = striate(folder.path(), &with(&["--json", "photos/red", "missing.png"])).output().unwrap();
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    let found = answers(std::str::from_utf8(&output.stdout).unwrap());
+    let expected: Vec<String> =
+        (0..14).filter(|number| *number != 3).map(|number| format!("photos/red/{number:02}.png")).collect();
+    assert_eq!(found.iter().map(|(file, _)| file.clone()).collect::<Vec<_>>(), expected);
+    let said = stderr(&output);
+    for named in ["left out: photos/red/03.png: ", "left out: missing.png: ", "error: pictures: 2 of 15"] {
+        assert!(said.contains(named), "{named}: {said}");
+    }
+    // Alone, it is the error.
+    let output = striate(folder.path(), &with(&["-q", "photos/red/03.png"])).output().unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).starts_with("error: photos/red/03.png: not a whole PNG"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_table_has_names_from_a_file_and_no_more_rows_than_asked_for() {
+    let folder = trained();
+    let names: String = (0..3).map(|class| format!("name-{class}\n")).collect();
+    std::fs::write(folder.path().join("names.txt"), names).unwrap();
+    let plain = succeed(folder.path(), &with(&["-k", "99", "photos/red/00.png"]));
+    assert_eq!(plain.lines().count(), 4, "{plain}");
+    let text = succeed(folder.path(), &with(&["-k", "2", "--labels", "names.txt", "photos/red/00.png"]));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "photos/red/00.png"));
+    assert!(lines[1].starts_with("  name-") && lines[1].ends_with(" %"), "{text}");
+    assert_eq!(lines[1].len(), lines[2].len());
+    std::fs::write(folder.path().join("names.txt"), "one\ntwo\n").unwrap();
+    let arguments = with(&["--labels", "names.txt", "photos/red/00.png"]);
+    let output = striate(folder.path(), &arguments).output().unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("names.txt: expected 3 names"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_sheet_has_a_panel_per_picture_and_takes_no_pictures_place() {
+    let folder = trained();
+    succeed(folder.path(), &with(&["photos/blue", "--annotate", "sheet.png"]));
+    let sheet = image::open(folder.path().join("sheet.png")).unwrap().to_rgb8();
+    assert_eq!(sheet.dimensions(), (4 * 252, 4 * (224 + 28 + 3 * 28 + 28)));
+    // The folder's name is a class, so somewhere a bar is in the colour of the right answer.
+    assert!(sheet.pixels().any(|pixel| pixel.0 == [239, 133, 117]));
+    for place in ["photos/blue/00.png", "photos/blue/new.png"] {
+        let output = striate(folder.path(), &with(&["photos/blue", "--annotate", place])).output().unwrap();
+        assert_eq!(code(&output), 2, "{place}: {}", stderr(&output));
+    }
+    let wrong = with(&["photos/blue", "--annotate", "sheet.png", "--truth", "bleu"]);
+    let output = striate(folder.path(), &wrong).output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("did you mean `blue`?"), "{}", stderr(&output));
+}
