@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct Builder {
     nodes: Vec<Node>,
     initializers: Vec<TensorProto>,
-    /// Names of values that are given out: no two values may share one.
+    /// Names that are given out: no two values may share one. Those of layers are among them, so that no other node gets one.
     taken: HashSet<String>,
     /// What each layer's value is called.
     values: HashMap<String, String>,
@@ -22,7 +22,7 @@ pub(super) struct NodeBuilder(Node);
 impl Builder {
     /// A graph for the layers of `spec`; `parameters` are the names of its initializers.
     pub fn new<'a>(spec: &Spec, parameters: impl Iterator<Item = &'a str>) -> Self {
-        let fixed = ["input", "logits", "probabilities"].into_iter().chain(super::preprocess::NAMES);
+        let fixed = ["input", "logits", "probabilities"].into_iter();
         let mut builder = Builder {
             nodes: Vec::new(),
             initializers: Vec::new(),

@@ -7,6 +7,8 @@ mod layers;
 mod normalisation;
 mod pooling;
 mod preprocess;
+#[cfg(test)]
+mod tests;
 
 use super::schema::{Dimension, Entry, Graph, Model, OperatorSet, TensorShape, TensorType, TypeProto};
 use super::schema::{ValueInfo, data_type};
