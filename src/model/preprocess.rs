@@ -21,16 +21,21 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    pub(super) fn read(table: Option<Table<'_>>, input: [usize; 3]) -> Result<Self> {
-        let [channels, height, width] = input;
-        let default = Preprocess {
+    /// What is done where a model file says nothing: pixel / 255.
+    pub fn plain(channels: usize) -> Self {
+        Preprocess {
             resize: None,
             crop: None,
             scale: 1.0 / 255.0,
             mean: vec![0.0; channels],
             std: vec![1.0; channels],
             principal: Principal::default(),
-        };
+        }
+    }
+
+    pub(super) fn read(table: Option<Table<'_>>, input: [usize; 3]) -> Result<Self> {
+        let [channels, height, width] = input;
+        let default = Preprocess::plain(channels);
         let Some(t) = table else { return Ok(default) };
         let p = Preprocess {
             resize: t.get("resize")?,

@@ -6,6 +6,17 @@ use crate::error::{Error, Result};
 use crate::ops::{AdaptiveAvgPool2d, Conv2d, Dropout, LocalResponseNormWithin, Op, Pool2d};
 use std::collections::HashMap;
 
+impl LayerOp {
+    /// Extents of the layer's output, without the batch, for inputs of these extents, or why they do not fit.
+    pub fn output_dims(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+        if inputs.is_empty() {
+            Err("expected an input, found none".into())
+        } else {
+            output_dims(self, inputs, 1)
+        }
+    }
+}
+
 /// The geometry of a convolution layer over x `[channels, height, width]`.
 pub(super) fn conv2d(op: &LayerOp, x: &[usize], batch: usize, relu: bool) -> Conv2d {
     let LayerOp::Conv2d { out_channels, kernel, stride, padding, dilation, groups, bias } = *op else {

@@ -1,15 +1,43 @@
 //! From an ONNX graph to a model file and weights that can be trained on.
+//!
+//! The file is decoded (`schema`), the part of its graph that the answer needs is found (`graph`), and its nodes are gone through in order
+//! (`operators`): each says what its output is in our terms (`draft`), mostly a layer with its tensors. What is not understood is collected and
+//! listed at once. The layers get names (`names`) and become a model file that is built once to check that all shapes fit (`finish`).
 
+mod attributes;
+mod constants;
+mod draft;
 mod external;
+mod finish;
+mod graph;
+mod input;
 mod limits;
+mod names;
+mod operators;
+mod pixels;
+mod products;
+mod shapes;
 mod tensor;
+mod windows;
 
+use super::schema;
 use crate::error::{Error, Result};
 use crate::interchange::File;
-use crate::model::Spec;
+use crate::model::{LossKind, Spec};
 use crate::tensor::Tensor;
+use attributes::short;
+use constants::Constants;
+use draft::{Draft, Value};
+use external::External;
+use finish::Origin;
+use graph::Graph;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
+
+/// Versions of the standard operator set that are read: before 7 operators broadcast otherwise.
+const OPSETS: RangeInclusive<i64> = 7..=26;
 
 /// How a file is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,11 +71,67 @@ impl Imported {
 }
 
 /// Reads the ONNX file at `path`.
-pub fn read(path: impl AsRef<Path>, _options: &ImportOptions) -> Result<Imported> {
-    Err(Error::data(path, "ONNX cannot be read yet"))
+pub fn read(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported> {
+    let path = path.as_ref();
+    decode(limits::read(path)?, path, options)
 }
 
 /// Reads an ONNX file's bytes; `path` is what to call it, and where external data is looked for.
-pub fn decode(_bytes: Vec<u8>, path: &Path, _options: &ImportOptions) -> Result<Imported> {
-    Err(Error::data(path, "ONNX cannot be read yet"))
+pub fn decode(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Imported> {
+    import(bytes, path, options).map_err(|what| Error::data(path, what))
+}
+
+fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Imported, String> {
+    let model = limits::decode(bytes)?;
+    let opset = versions(&model)?;
+    let file = model.graph.as_ref().ok_or("expected a graph, found none")?;
+    let graph = Graph::new(file)?;
+    let mut constants = Constants::new(External::beside(path, options.external_data));
+    let values = graph
+        .initializers
+        .iter()
+        .map(|(name, proto)| (*name, Value::Constant(constants.add(name, Cow::Borrowed(*proto)))))
+        .collect();
+    let mut draft = Draft {
+        graph: &graph,
+        opset,
+        batch: None,
+        constants,
+        values,
+        layers: Vec::new(),
+        affine: None,
+        notes: Vec::new(),
+    };
+    if !graph.others.is_empty() {
+        let names: Vec<_> = graph.others.iter().take(8).map(|name| short(name)).collect();
+        draft.note(&format!("of several outputs {} is taken, not {}", short(graph.output), names.join(", ")));
+    }
+    let input = input::declare(&mut draft, options)?;
+    operators::translate(&mut draft)?;
+    let metadata: BTreeMap<String, String> =
+        model.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+    let loss = loss(&metadata);
+    finish::answer(&mut draft, loss)?;
+    let text = path.display().to_string();
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    finish::finish(draft, input, loss, metadata, &Origin { text: &text, graph: &file.name, stem: &stem })
+}
+
+/// The version of the standard operator set, if we know it and the format's.
+fn versions(model: &schema::Model) -> Result<i64, String> {
+    if model.ir_version < 3 {
+        return Err(format!("expected an ONNX file of IR version 3 or later, found {}", model.ir_version));
+    }
+    let standard = model.opset_import.iter().find(|set| set.domain.is_empty() || set.domain == "ai.onnx");
+    let version = standard.ok_or("expected a version of the standard operator set, found none")?.version;
+    if OPSETS.contains(&version) {
+        return Ok(version);
+    }
+    Err(format!("expected operator set {} to {}, found {version}", OPSETS.start(), OPSETS.end()))
+}
+
+/// The loss of the network that the file's notes carry.
+fn loss(metadata: &BTreeMap<String, String>) -> LossKind {
+    let noted = metadata.get("model").and_then(|text| Spec::parse(text, "model").ok());
+    noted.map_or(LossKind::CrossEntropy, |spec| spec.recipe.loss)
 }

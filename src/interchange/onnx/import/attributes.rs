@@ -1,0 +1,123 @@
+//! The attributes of a node, asked for one by one; those that nobody asked for are not understood.
+
+use super::super::schema::{Attribute, AttributeType, Node, TensorProto};
+use std::cell::RefCell;
+
+/// The attributes of one node.
+pub(super) struct Attributes<'a> {
+    list: &'a [Attribute],
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Attributes<'a> {
+    pub fn new(node: &'a Node) -> Self {
+        Attributes { list: &node.attribute, asked: RefCell::default() }
+    }
+
+    /// The attribute `name`, which has to be of `kind`. (Files of IR version 1 do not say the kind.)
+    fn find(&self, name: &'static str, kind: AttributeType) -> Result<Option<&'a Attribute>, String> {
+        self.ask(name);
+        let Some(found) = self.list.iter().find(|attribute| attribute.name == name) else { return Ok(None) };
+        if found.r#type == kind as i32 || found.r#type == AttributeType::Undefined as i32 {
+            return Ok(Some(found));
+        }
+        Err(format!("attribute {name}: expected type {kind:?}, found type {}", found.r#type))
+    }
+
+    pub fn int(&self, name: &'static str, default: i64) -> Result<i64, String> {
+        Ok(self.find(name, AttributeType::Int)?.map_or(default, |attribute| attribute.i))
+    }
+
+    pub fn flag(&self, name: &'static str, default: bool) -> Result<bool, String> {
+        match self.int(name, i64::from(default))? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(format!("attribute {name}: expected 0 or 1, found {other}")),
+        }
+    }
+
+    pub fn float(&self, name: &'static str, default: f32) -> Result<f32, String> {
+        let value = self.find(name, AttributeType::Float)?.map_or(default, |attribute| attribute.f);
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(format!("attribute {name}: expected a number, found {value}"))
+        }
+    }
+
+    pub fn ints(&self, name: &'static str) -> Result<Option<&'a [i64]>, String> {
+        Ok(self.find(name, AttributeType::Ints)?.map(|attribute| attribute.ints.as_slice()))
+    }
+
+    pub fn text(&self, name: &'static str, default: &'static str) -> Result<&'a str, String> {
+        match self.find(name, AttributeType::String)? {
+            None => Ok(default),
+            Some(attribute) => {
+                std::str::from_utf8(&attribute.s).map_err(|_| format!("attribute {name}: expected a text"))
+            }
+        }
+    }
+
+    pub fn tensor(&self, name: &'static str) -> Result<Option<&'a TensorProto>, String> {
+        Ok(self.find(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))
+    }
+
+    /// Says that `name` is understood.
+    pub fn ask(&self, name: &'static str) {
+        self.asked.borrow_mut().push(name);
+    }
+
+    /// The one attribute there is, of whatever name and kind.
+    pub fn only(&self) -> Result<&'a Attribute, String> {
+        match self.list {
+            [one] => Ok(one),
+            _ => Err(format!("expected one attribute, found {}", self.list.len())),
+        }
+    }
+
+    /// `count` whole numbers from `least` to 65536, or all of them `default`.
+    pub fn sizes<const N: usize>(
+        &self,
+        name: &'static str,
+        least: i64,
+        default: usize,
+    ) -> Result<[usize; N], String> {
+        let Some(list) = self.ints(name)? else { return Ok([default; N]) };
+        sizes(name, list, least)
+    }
+
+    /// Refuses attributes that nobody asked for.
+    pub fn finish(&self) -> Result<(), String> {
+        let asked = self.asked.borrow();
+        match self.list.iter().find(|attribute| !asked.contains(&attribute.name.as_str())) {
+            None => Ok(()),
+            Some(attribute) => Err(format!("attribute {} is not understood", short(&attribute.name))),
+        }
+    }
+}
+
+/// `list` as `N` whole numbers from `least` to 65536.
+pub(super) fn sizes<const N: usize>(name: &str, list: &[i64], least: i64) -> Result<[usize; N], String> {
+    let good: Option<Vec<usize>> =
+        list.iter().map(|&n| usize::try_from(n).ok().filter(|_| (least..=1 << 16).contains(&n))).collect();
+    good.and_then(|good| good.try_into().ok()).ok_or_else(|| {
+        format!("attribute {name}: expected {N} numbers of {least} to 65536, found {}", ints(list))
+    })
+}
+
+/// Numbers for a message: the first of them.
+pub(super) fn ints(list: &[i64]) -> String {
+    if list.len() <= 8 {
+        format!("{list:?}")
+    } else {
+        format!("{:?} and {} more", &list[..8], list.len() - 8)
+    }
+}
+
+/// A name for a message: its first 60 characters.
+pub(super) fn short(name: &str) -> String {
+    match name.char_indices().nth(60) {
+        None => name.to_string(),
+        Some((end, _)) => format!("{}...", &name[..end]),
+    }
+}

@@ -1,0 +1,180 @@
+//! The values that the file gives: initializers and what `Constant` nodes hold. They are read when a layer wants them, each within a bound.
+
+use super::super::schema::TensorProto;
+use super::attributes::short;
+use super::external::External;
+use super::tensor::{self, Constant};
+use crate::tensor::Tensor;
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Longest list of extents or axes that is read.
+const LONGEST_LIST: usize = 64;
+
+/// Values that may be copied because several layers name the same tensor: exporters keep equal batch norm vectors once.
+const MOST_COPIED: usize = 16 << 20;
+
+/// A constant as a node names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handle<'a> {
+    pub name: &'a str,
+    index: usize,
+    /// Whether rows and columns are swapped.
+    pub transposed: bool,
+}
+
+impl Handle<'_> {
+    /// The same tensor, its rows and columns swapped or not.
+    pub fn with(self, transposed: bool) -> Self {
+        Handle { transposed, ..self }
+    }
+}
+
+/// All constants.
+#[derive(Debug, Default)]
+pub(super) struct Constants<'a> {
+    list: Vec<Cow<'a, TensorProto>>,
+    /// Those that were read before, by position, and the names of those that became weights.
+    read: HashSet<usize>,
+    weights: HashSet<&'a str>,
+    copied: usize,
+    external: External,
+}
+
+impl<'a> Constants<'a> {
+    pub fn new(external: External) -> Self {
+        Constants { external, ..Constants::default() }
+    }
+
+    pub fn add(&mut self, name: &'a str, proto: Cow<'a, TensorProto>) -> Handle<'a> {
+        self.list.push(proto);
+        Handle { name, index: self.list.len() - 1, transposed: false }
+    }
+
+    /// The extents that the file gives.
+    pub fn dims(&self, handle: Handle<'a>) -> Result<Vec<usize>, String> {
+        let dims = &self.list[handle.index].dims;
+        let wrong = || format!("tensor {}: expected extents of 0 to 2147483647", short(handle.name));
+        let mut dims = dims
+            .iter()
+            .map(|&d| usize::try_from(d).ok().filter(|&d| d <= i32::MAX as usize))
+            .collect::<Option<Vec<usize>>>()
+            .filter(|dims| dims.len() <= LONGEST_LIST)
+            .ok_or_else(wrong)?;
+        if handle.transposed {
+            dims.reverse();
+        }
+        Ok(dims)
+    }
+
+    /// How many values there are, by the extents.
+    fn len(&self, handle: Handle<'a>) -> Result<usize, String> {
+        let dims = self.dims(handle)?;
+        let len = dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
+        len.ok_or_else(|| format!("tensor {}: extents {dims:?} are too large", short(handle.name)))
+    }
+
+    fn read(&mut self, handle: Handle<'a>) -> Result<Constant, String> {
+        if !self.read.insert(handle.index) {
+            self.copied = self.copied.saturating_add(self.len(handle)?);
+            if self.copied > MOST_COPIED {
+                let what = "tensors shared by layers have too many values in all";
+                return Err(format!("{what}: expected at most {MOST_COPIED}"));
+            }
+        }
+        tensor::read(&self.list[handle.index], &mut self.external)
+            .map_err(|what| format!("tensor {}: {what}", short(handle.name)))
+    }
+
+    /// The numbers of a constant, for one layer alone: trained, two layers would not stay equal.
+    pub fn weight(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
+        if !self.weights.insert(handle.name) {
+            return Err(format!("shares its weights {} with another layer", short(handle.name)));
+        }
+        let tensor = self.floats(handle)?;
+        if handle.transposed { transpose(tensor) } else { Ok(tensor) }
+    }
+
+    fn floats(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
+        match self.read(handle)? {
+            Constant::Floats(tensor) => Ok(tensor),
+            Constant::Ints { .. } => Err(format!(
+                "tensor {}: expected floating-point numbers, found whole ones",
+                short(handle.name)
+            )),
+        }
+    }
+
+    /// One number for each of `channels` channels of a value with `rank` extents (channels second, batch included): the constant may
+    /// be anything that broadcasts to that, also a single number.
+    pub fn per_channel(
+        &mut self,
+        handle: Handle<'a>,
+        rank: usize,
+        channels: usize,
+    ) -> Result<Vec<f32>, String> {
+        let dims = self.dims(handle)?;
+        let place = (dims.len() + 1).checked_sub(rank);
+        let fits = dims.len() <= rank
+            && dims.iter().enumerate().all(|(i, &d)| d == 1 || (Some(i) == place && d == channels));
+        if !fits {
+            return Err(format!(
+                "tensor {}: expected one number or one for each of {channels} channels, found {dims:?}",
+                short(handle.name)
+            ));
+        }
+        let values = self.floats(handle)?.into_data();
+        match *values {
+            [one] => Ok(vec![one; channels]),
+            _ => Ok(values),
+        }
+    }
+
+    /// A list of `len` numbers.
+    pub fn vector(&mut self, handle: Handle<'a>, len: usize) -> Result<Tensor, String> {
+        let dims = self.dims(handle)?;
+        if dims != [len] {
+            return Err(format!("tensor {}: expected [{len}], found {dims:?}", short(handle.name)));
+        }
+        self.floats(handle)
+    }
+
+    /// A single number.
+    pub fn scalar(&mut self, handle: Handle<'a>) -> Result<f32, String> {
+        let dims = self.dims(handle)?;
+        match (dims.iter().all(|&d| d == 1), &dims) {
+            (true, _) => {
+                self.floats(handle)?.data().first().copied().ok_or_else(|| "expected a number".into())
+            }
+            (false, dims) => {
+                Err(format!("tensor {}: expected one number, found {dims:?}", short(handle.name)))
+            }
+        }
+    }
+
+    /// A short list of whole numbers, and whether it is a single number without an axis.
+    pub fn ints(&mut self, handle: Handle<'a>) -> Result<(Vec<i64>, bool), String> {
+        let (dims, len) = (self.dims(handle)?, self.len(handle)?);
+        if len > LONGEST_LIST || dims.len() > 1 {
+            let name = short(handle.name);
+            return Err(format!(
+                "tensor {name}: expected a list of at most {LONGEST_LIST} numbers, found {dims:?}"
+            ));
+        }
+        match self.read(handle)? {
+            Constant::Ints { values, .. } => Ok((values, dims.is_empty())),
+            Constant::Floats(_) => Err(format!("tensor {}: expected whole numbers", short(handle.name))),
+        }
+    }
+}
+
+/// The matrix with rows and columns swapped.
+pub(super) fn transpose(matrix: Tensor) -> Result<Tensor, String> {
+    let [rows, columns] = *matrix.shape().dims() else {
+        return Err(format!("expected a matrix, found {}", matrix.shape()));
+    };
+    let data = matrix.data();
+    let turned =
+        (0..columns).flat_map(|column| (0..rows).map(move |row| data[row * columns + column])).collect();
+    Tensor::new([columns, rows], turned).map_err(|error| error.to_string())
+}

@@ -1,0 +1,193 @@
+//! The network as it grows while the nodes are gone through: what each value of the graph is, and the layers so far.
+
+use super::super::schema::Node;
+use super::attributes::{Attributes, short};
+use super::constants::{Constants, Handle};
+use super::graph::Graph;
+use super::pixels::{Affine, Pixels};
+use super::shapes::Extent;
+use crate::model::LayerOp;
+use crate::tensor::Tensor;
+use std::collections::HashMap;
+
+/// Most layers of a network.
+const MOST_LAYERS: usize = 10_000;
+
+/// Most values that one row of a layer's output may have.
+const MOST_VALUES: usize = 1 << 31;
+
+/// What a value of the graph is to us.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    /// The output of a layer (`None`: the network's input), with its extents without the batch.
+    Layer {
+        from: Option<usize>,
+        dims: Vec<usize>,
+    },
+    Constant(Handle<'a>),
+    /// A computed list of extents, or a single one (`scalar`).
+    Extents {
+        list: Vec<Extent>,
+        scalar: bool,
+    },
+    /// Pictures on their way to the network's input.
+    Pixels(Pixels),
+    /// Made by a node that was not understood.
+    Unknown,
+}
+
+/// A layer to be.
+#[derive(Debug)]
+pub(super) struct Layer<'a> {
+    pub op: LayerOp,
+    /// Layers that it reads; `None` is the network's input.
+    pub inputs: Vec<Option<usize>>,
+    /// Extents of its output without the batch.
+    pub dims: Vec<usize>,
+    /// Its tensors: `weight`, `bias`, ...
+    pub tensors: Vec<(&'static str, Tensor)>,
+    /// The file's name for its weights.
+    pub weight: Option<&'a str>,
+    /// The name of its node and of the value that the node makes.
+    pub node: &'a str,
+    pub output: &'a str,
+}
+
+/// The network so far.
+pub(super) struct Draft<'a> {
+    pub graph: &'a Graph<'a>,
+    /// Version of the operator set.
+    pub opset: i64,
+    /// Rows of a batch, if the file fixes them.
+    pub batch: Option<usize>,
+    pub constants: Constants<'a>,
+    pub values: HashMap<&'a str, Value<'a>>,
+    pub layers: Vec<Layer<'a>>,
+    /// What the graph does to pixels before the network's input.
+    pub affine: Option<Affine>,
+    pub notes: Vec<String>,
+}
+
+impl<'a> Draft<'a> {
+    /// The value that `node` reads at `position`; `None` if it leaves it out.
+    pub fn value(&self, node: &'a Node, position: usize) -> Result<Option<&Value<'a>>, String> {
+        match node.input.get(position).map(String::as_str) {
+            None | Some("") => Ok(None),
+            Some(name) => match self.values.get(name) {
+                Some(value) => Ok(Some(value)),
+                None => Err(format!("reads {}, which nothing above it makes", short(name))),
+            },
+        }
+    }
+
+    /// The layer that `node` reads at `position`, with its extents.
+    pub fn layer(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, Vec<usize>), String> {
+        match self.value(node, position)? {
+            Some(Value::Layer { from, dims }) => Ok((*from, dims.clone())),
+            Some(Value::Constant(handle)) => Err(format!(
+                "expected a computed input {position}, found the constant {}",
+                short(handle.name)
+            )),
+            _ => Err(format!("expected features as input {position}")),
+        }
+    }
+
+    /// The same, of extents channels, height, width.
+    pub fn picture(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, [usize; 3]), String> {
+        let (from, dims) = self.layer(node, position)?;
+        let picture = <[usize; 3]>::try_from(dims);
+        picture
+            .map(|dims| (from, dims))
+            .map_err(|dims| format!("expected an input [N, C, H, W], found [N, {}]", list(&dims)))
+    }
+
+    /// The same, of one extent.
+    pub fn flat(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, usize), String> {
+        match self.layer(node, position)? {
+            (from, dims) if dims.len() == 1 => Ok((from, dims[0])),
+            (_, dims) => Err(format!("expected an input [N, K], found [N, {}]", list(&dims))),
+        }
+    }
+
+    /// The constant that `node` reads at `position`, if there is one.
+    pub fn constant(&self, node: &'a Node, position: usize) -> Result<Option<Handle<'a>>, String> {
+        match self.value(node, position)? {
+            None => Ok(None),
+            Some(Value::Constant(handle)) => Ok(Some(*handle)),
+            Some(_) => Err(format!("expected a constant as input {position}, found a computed value")),
+        }
+    }
+
+    /// A constant that has to be there.
+    pub fn weight(&self, node: &'a Node, position: usize) -> Result<Handle<'a>, String> {
+        self.constant(node, position)?
+            .ok_or_else(|| format!("expected a constant as input {position}, found none"))
+    }
+
+    /// Adds a layer, whose output is that of `node`. Gives its position.
+    pub fn push(
+        &mut self,
+        node: &'a Node,
+        op: LayerOp,
+        inputs: Vec<Option<usize>>,
+        dims: &[&[usize]],
+    ) -> Result<usize, String> {
+        let output = node.output.first().map_or("", String::as_str);
+        let position = self.append(&node.name, output, op, inputs, dims)?;
+        Ok(position)
+    }
+
+    /// Adds a layer that makes the value `output`. Gives its position.
+    pub fn append(
+        &mut self,
+        node: &'a str,
+        output: &'a str,
+        op: LayerOp,
+        inputs: Vec<Option<usize>>,
+        dims: &[&[usize]],
+    ) -> Result<usize, String> {
+        if self.layers.len() >= MOST_LAYERS {
+            return Err(format!("expected at most {MOST_LAYERS} layers"));
+        }
+        let dims = op.output_dims(dims)?;
+        let size = dims.iter().try_fold(1usize, |size, &d| size.checked_mul(d));
+        if size.is_none_or(|size| size > MOST_VALUES) {
+            return Err(format!("its output [N, {}] is too large", list(&dims)));
+        }
+        let position = self.layers.len();
+        self.values.insert(output, Value::Layer { from: Some(position), dims: dims.clone() });
+        self.layers.push(Layer { op, inputs, dims, tensors: Vec::new(), weight: None, node, output });
+        Ok(position)
+    }
+
+    /// Says that `node` changes nothing: its output is `value`.
+    pub fn alias(&mut self, node: &'a Node, value: Value<'a>) {
+        if let Some(output) = node.output.first() {
+            self.values.insert(output, value);
+        }
+    }
+
+    /// Something that the user should know, said once.
+    pub fn note(&mut self, what: &str) {
+        if !self.notes.iter().any(|note| note == what) {
+            self.notes.push(what.to_string());
+        }
+    }
+
+    /// Adds a layer of one input.
+    pub fn simple(&mut self, node: &'a Node, op: LayerOp) -> Result<(), String> {
+        let (from, dims) = self.layer(node, 0)?;
+        self.push(node, op, vec![from], &[&dims]).map(|_| ())
+    }
+}
+
+/// Extents for a message.
+pub(super) fn list(dims: &[usize]) -> String {
+    dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A node and its attributes.
+pub(super) struct Call<'a> {
+    pub node: &'a Node,
+    pub attributes: Attributes<'a>,
+}

@@ -1,0 +1,69 @@
+//! The graph as the file gives it: its inputs, its answer, and the nodes that the answer needs.
+
+use super::super::schema::{self, Node, TensorProto, ValueInfo};
+use super::attributes::short;
+use std::collections::{HashMap, HashSet};
+
+/// What of a graph matters for its answer.
+pub(super) struct Graph<'a> {
+    /// Nodes that the answer needs, in the order of the file.
+    pub nodes: Vec<&'a Node>,
+    pub initializers: HashMap<&'a str, &'a TensorProto>,
+    /// Inputs that are no initializers (before IR version 4 a file lists both).
+    pub inputs: Vec<&'a ValueInfo>,
+    /// The value that is the answer.
+    pub output: &'a str,
+    /// Names of further outputs.
+    pub others: Vec<&'a str>,
+    /// How often each value is read by `nodes` or as the answer.
+    readers: HashMap<&'a str, usize>,
+}
+
+impl<'a> Graph<'a> {
+    pub fn new(graph: &'a schema::Graph) -> Result<Self, String> {
+        let mut initializers = HashMap::new();
+        for tensor in &graph.initializer {
+            if initializers.insert(tensor.name.as_str(), tensor).is_some() {
+                return Err(format!("two initializers are called {}", short(&tensor.name)));
+            }
+        }
+        let mut makers: HashMap<&str, usize> = HashMap::new();
+        for (number, node) in graph.node.iter().enumerate() {
+            for output in node.output.iter().filter(|output| !output.is_empty()) {
+                if makers.insert(output, number).is_some() || initializers.contains_key(output.as_str()) {
+                    return Err(format!("the value {} is made twice", short(output)));
+                }
+            }
+        }
+        let names: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
+        let output = names.iter().find(|name| **name == "logits").or(names.first());
+        let output = *output.ok_or("expected an output, found none")?;
+
+        let mut needed = vec![false; graph.node.len()];
+        let mut seen = HashSet::from([output]);
+        let mut open = vec![output];
+        while let Some(name) = open.pop() {
+            let Some(&maker) = makers.get(name) else { continue };
+            if !std::mem::replace(&mut needed[maker], true) {
+                open.extend(
+                    graph.node[maker].input.iter().map(String::as_str).filter(|input| seen.insert(input)),
+                );
+            }
+        }
+        let nodes: Vec<&Node> =
+            graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(n, _)| n).collect();
+        let mut readers = HashMap::from([(output, 1)]);
+        for input in nodes.iter().flat_map(|node| &node.input) {
+            *readers.entry(input.as_str()).or_insert(0) += 1;
+        }
+        let inputs =
+            graph.input.iter().filter(|input| !initializers.contains_key(input.name.as_str())).collect();
+        let others = names.into_iter().filter(|name| *name != output).collect();
+        Ok(Graph { nodes, initializers, inputs, output, others, readers })
+    }
+
+    /// How often a value is read by the nodes that matter, or as the answer.
+    pub fn readers(&self, value: &str) -> usize {
+        self.readers.get(value).copied().unwrap_or(0)
+    }
+}

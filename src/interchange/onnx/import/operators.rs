@@ -1,0 +1,281 @@
+//! Which operators are understood, and what each becomes.
+
+use super::super::schema::{AttributeType, Node, TensorProto, data_type};
+use super::attributes::{Attributes, short, sizes};
+use super::draft::{Call, Draft, Value};
+use super::{pixels, products, shapes, windows};
+use crate::model::LayerOp;
+use std::borrow::Cow;
+
+/// Problems that a message names; the rest are counted.
+const NAMED: usize = 20;
+
+/// Goes through all nodes. The error lists every node that is not understood.
+pub(super) fn translate<'a>(draft: &mut Draft<'a>) -> Result<(), String> {
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for node in draft.graph.nodes.iter().copied() {
+        let call = Call { node, attributes: Attributes::new(node) };
+        let unknown =
+            node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Unknown)));
+        let result = match (is_known(node), unknown) {
+            (false, _) => Err(String::new()),
+            // Its own fault cannot be told before that of the node above it is mended.
+            (true, true) => {
+                forget(draft, node);
+                continue;
+            }
+            (true, false) => one(draft, &call).and_then(|()| call.attributes.finish()),
+        };
+        if let Err(what) = result {
+            forget(draft, node);
+            count += 1;
+            if problems.len() < NAMED {
+                problems.push(describe(node, &what));
+            }
+        }
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    let nodes = if count == 1 { "1 node is" } else { &format!("{count} nodes are") };
+    Err(format!("{nodes} not understood: {}{more}", problems.join(", ")))
+}
+
+/// Marks what `node` makes as unknown.
+fn forget<'a>(draft: &mut Draft<'a>, node: &'a Node) {
+    for output in node.output.iter().filter(|output| !output.is_empty()) {
+        draft.values.insert(output, Value::Unknown);
+    }
+}
+
+fn describe(node: &Node, what: &str) -> String {
+    let domain = if is_standard(node) { String::new() } else { format!("{}.", short(&node.domain)) };
+    let name = if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name };
+    let what = if what.is_empty() { String::new() } else { format!(": {what}") };
+    format!("{domain}{} (node \"{}\"{what})", short(&node.op_type), short(name))
+}
+
+fn is_standard(node: &Node) -> bool {
+    node.domain.is_empty() || node.domain == "ai.onnx"
+}
+
+fn is_known(node: &Node) -> bool {
+    const KNOWN: [&str; 31] = [
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "Concat",
+        "Constant",
+        "Conv",
+        "Dropout",
+        "Flatten",
+        "Gather",
+        "Gemm",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Identity",
+        "LRN",
+        "LogSoftmax",
+        "MatMul",
+        "MaxPool",
+        "Mul",
+        "ReduceMean",
+        "Relu",
+        "Reshape",
+        "Shape",
+        "Sigmoid",
+        "Slice",
+        "Softmax",
+        "Squeeze",
+        "Sum",
+        "Tanh",
+        "Transpose",
+        "Unsqueeze",
+    ];
+    is_standard(node) && KNOWN.contains(&node.op_type.as_str())
+}
+
+fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let node = call.node;
+    if let Some(further) = node.output.iter().skip(1).find(|output| draft.graph.readers(output) > 0) {
+        return Err(format!("its further output {} is read", short(further)));
+    }
+    let first = draft.value(node, 0)?.cloned();
+    match (node.op_type.as_str(), first) {
+        ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
+        ("Gather" | "Unsqueeze" | "Squeeze" | "Concat" | "Slice" | "Cast", _)
+            if shapes::is_about_extents(draft, call) =>
+        {
+            shapes::compute(draft, call)
+        }
+        ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
+        ("Identity", Some(Value::Constant(mut handle))) => {
+            // A copy: exporters keep equal tensors once and name them again like this.
+            handle.name = node.output.first().map_or(handle.name, String::as_str);
+            draft.alias(node, Value::Constant(handle));
+            Ok(())
+        }
+        ("Identity", Some(value)) => {
+            draft.alias(node, value);
+            Ok(())
+        }
+        ("Constant", _) => constant(draft, call),
+        ("Conv", _) => windows::conv(draft, call),
+        ("MaxPool", _) => windows::pool(draft, call, false),
+        ("AveragePool", _) => windows::pool(draft, call, true),
+        ("GlobalMaxPool", _) => windows::global_max(draft, call),
+        ("GlobalAveragePool", _) => draft.simple(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
+        ("ReduceMean", _) => reduce_mean(draft, call),
+        ("Gemm", _) => products::gemm(draft, call),
+        ("MatMul", _) => products::mat_mul(draft, call),
+        ("Add" | "Sum", _) => products::add(draft, call),
+        ("Concat", _) => products::concat(draft, call),
+        ("BatchNormalization", _) => batch_normalization(draft, call),
+        ("LRN", _) => lrn(draft, call),
+        ("Dropout", _) => dropout(draft, call),
+        ("Relu", _) => draft.simple(node, LayerOp::Relu),
+        ("Sigmoid", _) => draft.simple(node, LayerOp::Sigmoid),
+        ("Tanh", _) => draft.simple(node, LayerOp::Tanh),
+        ("Softmax" | "LogSoftmax", _) => softmax(draft, call),
+        ("Flatten", _) => shapes::flatten(draft, call),
+        ("Reshape", _) => shapes::reshape(draft, call),
+        ("Squeeze", _) => shapes::squeeze(draft, call),
+        ("Shape", _) => shapes::shape(draft, call),
+        // Known in other places only.
+        _ => Err(String::new()),
+    }
+}
+
+fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let a = &call.attributes;
+    let proto = match a.tensor("value") {
+        Ok(Some(tensor)) => Cow::Borrowed(tensor),
+        _ => {
+            let only = a.only()?;
+            let numbers = match (only.name.as_str(), AttributeType::try_from(only.r#type)) {
+                ("value_int", _) => {
+                    TensorProto { int64_data: vec![a.int("value_int", 0)?], ..TensorProto::default() }
+                }
+                ("value_float", _) => {
+                    TensorProto { float_data: vec![a.float("value_float", 0.0)?], ..TensorProto::default() }
+                }
+                ("value_ints", _) => TensorProto {
+                    int64_data: a.ints("value_ints")?.unwrap_or_default().to_vec(),
+                    dims: vec![only.ints.len() as i64],
+                    ..TensorProto::default()
+                },
+                ("value_floats", Ok(AttributeType::Floats)) => {
+                    a.ask("value_floats");
+                    TensorProto {
+                        float_data: only.floats.clone(),
+                        dims: vec![only.floats.len() as i64],
+                        ..TensorProto::default()
+                    }
+                }
+                _ => return Err("expected a tensor or numbers".into()),
+            };
+            let whole = only.name.starts_with("value_int");
+            Cow::Owned(TensorProto {
+                data_type: if whole { data_type::INT64 } else { data_type::FLOAT },
+                ..numbers
+            })
+        }
+    };
+    let Some(output) = call.node.output.first() else { return Ok(()) };
+    let handle = draft.constants.add(output, proto);
+    draft.alias(call.node, Value::Constant(handle));
+    Ok(())
+}
+
+fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, dims) = draft.picture(node, 0)?;
+    let mut axes = shapes::axes(draft, call)?.unwrap_or_default();
+    axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += 4);
+    axes.sort_unstable();
+    a.int("noop_with_empty_axes", 0)?;
+    if axes != [2, 3] {
+        return Err("expected the mean over height and width".into());
+    }
+    let pool = LayerOp::AdaptiveAvgPool2d { output: [1, 1] };
+    let layer = draft.push(node, pool, vec![from], &[&dims])?;
+    if !a.flag("keepdims", true)? {
+        draft.push(node, LayerOp::Flatten, vec![Some(layer)], &[&[dims[0], 1, 1]])?;
+    }
+    Ok(())
+}
+
+fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, dims) = draft.picture(node, 0)?;
+    let eps = a.float("epsilon", 1e-5)?;
+    // 1 - 0.9 is 0.1, as was meant, only if 0.9 is taken as the decimal that was written.
+    let kept = a.float("momentum", 0.9)?;
+    let kept = kept.to_string().parse::<f64>().unwrap_or(f64::from(kept));
+    let momentum = (1.0 - kept) as f32;
+    if !a.flag("spatial", true)? {
+        return Err("spatial = 0 (statistics for each place)".into());
+    }
+    if a.flag("training_mode", false)? {
+        let what = "the file normalises with the statistics of the batch (training_mode); here evaluation uses the running ones";
+        draft.note(what);
+    }
+    let mut tensors = Vec::new();
+    for (position, kind) in [(1, "weight"), (2, "bias"), (3, "running_mean"), (4, "running_var")] {
+        let handle = draft.weight(node, position)?;
+        tensors.push((kind, draft.constants.vector(handle, dims[0])?));
+    }
+    let name = draft.weight(node, 1)?.name;
+    let layer = draft.push(node, LayerOp::BatchNorm2d { eps, momentum }, vec![from], &[&dims])?;
+    draft.layers[layer].weight = Some(name);
+    draft.layers[layer].tensors = tensors;
+    Ok(())
+}
+
+fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let a = &call.attributes;
+    let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
+    if size % 2 == 0 {
+        return Err(format!("size {size}: an even window leans to the other side here"));
+    }
+    let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
+    draft.simple(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
+}
+
+fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, dims) = draft.layer(node, 0)?;
+    a.int("seed", 0)?;
+    let mut p = a.float("ratio", 0.5)?;
+    if draft.opset >= 12
+        && let Some(handle) = draft.constant(node, 1)?
+    {
+        p = draft.constants.scalar(handle)?;
+    }
+    if p == 0.0 {
+        draft.alias(node, Value::Layer { from, dims });
+        return Ok(());
+    }
+    draft.push(node, LayerOp::Dropout { p }, vec![from], &[&dims]).map(|_| ())
+}
+
+fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let node = call.node;
+    let (from, features) = draft.flat(node, 0)?;
+    let axis = call.attributes.int("axis", if draft.opset < 13 { 1 } else { -1 })?;
+    if axis != 1 && axis != -1 {
+        return Err(format!("expected axis 1 (classes), found {axis}"));
+    }
+    if node.op_type == "Softmax" {
+        return draft.simple(node, LayerOp::Softmax);
+    }
+    if node.output.first().map(String::as_str) != Some(draft.graph.output) {
+        return Err("is known only as the last node".into());
+    }
+    draft.note("the final LogSoftmax is left out: the loss cross-entropy contains it");
+    draft.alias(node, Value::Layer { from, dims: vec![features] });
+    Ok(())
+}

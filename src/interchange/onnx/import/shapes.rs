@@ -1,0 +1,238 @@
+//! What changes only the shape, and the computed lists of extents that exporters write before a Reshape (Shape, Gather, Unsqueeze, Concat).
+
+use super::attributes::ints;
+use super::constants::Handle;
+
+use super::draft::{Call, Draft, Value, list};
+use crate::model::LayerOp;
+
+/// An extent that the graph computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// The rows of the batch, however many.
+    Batch,
+    Known(i64),
+}
+
+/// Longest list of extents.
+const LONGEST: usize = 64;
+
+/// The extents that `node` reads at `position`, and whether it is a single one without an axis.
+fn extents<'a>(
+    draft: &mut Draft<'a>,
+    call: &Call<'a>,
+    position: usize,
+) -> Result<(Vec<Extent>, bool), String> {
+    match draft.value(call.node, position)? {
+        Some(Value::Extents { list, scalar }) => Ok((list.clone(), *scalar)),
+        Some(Value::Constant(handle)) => {
+            let (values, scalar) = draft.constants.ints(*handle)?;
+            Ok((values.into_iter().map(Extent::Known).collect(), scalar))
+        }
+        _ => Err(format!("expected extents as input {position}")),
+    }
+}
+
+/// Whether `node` computes with extents: one of its inputs is a list of them.
+pub(super) fn is_about_extents(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+    call.node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Extents { .. })))
+}
+
+pub(super) fn shape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (_, dims) = draft.layer(call.node, 0)?;
+    let all: Vec<Extent> =
+        [Extent::Batch].into_iter().chain(dims.iter().map(|&d| Extent::Known(d as i64))).collect();
+    let rank = all.len() as i64;
+    let place = |n: i64| (if n < 0 { n + rank } else { n }).clamp(0, rank) as usize;
+    let (start, end) = (place(call.attributes.int("start", 0)?), place(call.attributes.int("end", rank)?));
+    let list = all.get(start..end).unwrap_or_default().to_vec();
+    draft.alias(call.node, Value::Extents { list, scalar: false });
+    Ok(())
+}
+
+/// Gather, Unsqueeze, Squeeze, Concat, Slice and Cast of extents.
+pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (mut list, mut scalar) = extents(draft, call, 0)?;
+    match node.op_type.as_str() {
+        "Gather" => {
+            if a.int("axis", 0)? != 0 {
+                return Err("expected axis 0".into());
+            }
+            let (places, one) = extents(draft, call, 1)?;
+            let len = list.len() as i64;
+            let picked = places.iter().map(|place| match place {
+                Extent::Known(n) => {
+                    list.get(usize::try_from(if *n < 0 { n + len } else { *n }).ok()?).copied()
+                }
+                Extent::Batch => None,
+            });
+            list = picked.collect::<Option<_>>().ok_or("its indices are outside of the list")?;
+            scalar = one;
+        }
+        "Unsqueeze" | "Squeeze" => {
+            axes(draft, call)?;
+            if list.len() != 1 {
+                return Err("expected one extent".into());
+            }
+            scalar = node.op_type == "Squeeze";
+        }
+        "Concat" => {
+            a.int("axis", 0)?;
+            for position in 1..node.input.len() {
+                list.extend(extents(draft, call, position)?.0);
+                if list.len() > LONGEST {
+                    return Err(format!("expected at most {LONGEST} extents"));
+                }
+            }
+        }
+        "Cast" => {
+            a.int("to", 0)?;
+        }
+        "Slice" => {
+            let mut numbers = [0, i64::MAX, 0, 1];
+            for (position, number) in numbers.iter_mut().enumerate() {
+                if node.input.get(position + 1).is_some_and(|name| !name.is_empty()) {
+                    match extents(draft, call, position + 1)?.0.as_slice() {
+                        [Extent::Known(n)] => *number = *n,
+                        _ => return Err("expected one start, end, axis and step".into()),
+                    }
+                }
+            }
+            let [start, end, axis, step] = numbers;
+            if axis != 0 || step != 1 {
+                return Err("expected axis 0 and step 1".into());
+            }
+            let len = list.len() as i64;
+            let place = |n: i64| (if n < 0 { n.saturating_add(len) } else { n }).clamp(0, len) as usize;
+            list = list.get(place(start)..place(end)).unwrap_or_default().to_vec();
+        }
+        _ => return Err("is not understood on extents".into()),
+    }
+    draft.alias(node, Value::Extents { list, scalar });
+    Ok(())
+}
+
+/// The axes of a node: an attribute before operator set 13 (18 for reductions), then its second input.
+pub(super) fn axes<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
+    if let Some(axes) = call.attributes.ints("axes")? {
+        return Ok(Some(axes.to_vec()));
+    }
+    match draft.constant(call.node, 1)? {
+        None => Ok(None),
+        Some(handle) => draft.constants.ints(handle).map(|(axes, _)| Some(axes)),
+    }
+}
+
+pub(super) fn flatten<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, dims) = draft.layer(call.node, 0)?;
+    let axis = call.attributes.int("axis", 1)?;
+    if axis != 1 && axis != -(dims.len() as i64) {
+        return Err(format!("expected axis 1 (all but the batch), found {axis}"));
+    }
+    to_flat(draft, call, from, dims)
+}
+
+fn to_flat<'a>(
+    draft: &mut Draft<'a>,
+    call: &Call<'a>,
+    from: Option<usize>,
+    dims: Vec<usize>,
+) -> Result<(), String> {
+    if dims.len() == 1 {
+        draft.alias(call.node, Value::Layer { from, dims });
+        return Ok(());
+    }
+    draft.push(call.node, LayerOp::Flatten, vec![from], &[&dims]).map(|_| ())
+}
+
+/// Takes away axes of extent 1: known where what is left is flat.
+pub(super) fn squeeze<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, dims) = draft.layer(call.node, 0)?;
+    let axes = axes(draft, call)?.ok_or("expected axes")?;
+    let rank = dims.len() as i64 + 1;
+    let gone = |axis: i64| axes.iter().any(|&a| a == axis || a + rank == axis);
+    let left: Vec<usize> =
+        dims.iter().enumerate().filter(|(i, _)| !gone(*i as i64 + 1)).map(|(_, d)| *d).collect();
+    if gone(0) || left.iter().product::<usize>() != dims.iter().product::<usize>() || left.len() != 1 {
+        return Err(format!("axes {} of [N, {}]: expected what leaves [N, K]", ints(&axes), list(&dims)));
+    }
+    to_flat(draft, call, from, dims)
+}
+
+pub(super) fn reshape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, dims) = draft.layer(call.node, 0)?;
+    let (mut target, _) = extents(draft, call, 1)?;
+    if !call.attributes.flag("allowzero", false)? {
+        for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Extent::Known(0))
+        {
+            *extent = match axis.checked_sub(1) {
+                None => Extent::Batch,
+                Some(i) => Extent::Known(*dims.get(i).ok_or("its 0 names an axis that is not there")? as i64),
+            };
+        }
+    }
+    let wrong = || {
+        let target: Vec<String> = target
+            .iter()
+            .take(8)
+            .map(|extent| match extent {
+                Extent::Batch => "N".to_string(),
+                Extent::Known(n) => n.to_string(),
+            })
+            .collect();
+        format!("[N, {}] to [{}]: expected [N, everything]", list(&dims), target.join(", "))
+    };
+    let total: usize = dims.iter().product();
+    let Some((first, rest)) = target.split_first() else { return Err(wrong()) };
+    // The first axis has to stay the batch: by name, as the rest, or by number where the file fixes the batch.
+    let rest_is_open = match first {
+        Extent::Batch => true,
+        Extent::Known(-1) => false,
+        Extent::Known(n) if *n == draft.batch.unwrap_or(1) as i64 => true,
+        Extent::Known(_) => return Err(wrong()),
+    };
+    let mut out = Vec::new();
+    let mut known = rest.iter().filter_map(|e| match e {
+        Extent::Known(n) if *n > 0 => usize::try_from(*n).ok(),
+        _ => None,
+    });
+    let known = known.try_fold(1usize, usize::checked_mul).ok_or_else(wrong)?;
+    for extent in rest {
+        out.push(match extent {
+            Extent::Known(-1) if rest_is_open && known > 0 => total / known,
+            Extent::Known(n) if *n > 0 => *n as usize,
+            _ => return Err(wrong()),
+        });
+    }
+    let open = rest.iter().filter(|e| **e == Extent::Known(-1)).count();
+    let size = out.iter().try_fold(1usize, |size, &d| size.checked_mul(d));
+    if open > 1 || size != Some(total) {
+        return Err(wrong());
+    }
+    match out.as_slice() {
+        same if *same == dims => {
+            draft.alias(call.node, Value::Layer { from, dims });
+            Ok(())
+        }
+        [_] => to_flat(draft, call, from, dims),
+        _ => Err(wrong()),
+    }
+}
+
+/// Swaps rows and columns of a constant.
+pub(super) fn transpose_constant<'a>(
+    draft: &mut Draft<'a>,
+    call: &Call<'a>,
+    handle: Handle<'a>,
+) -> Result<(), String> {
+    let dims = draft.constants.dims(handle)?;
+    let turned = match call.attributes.ints("perm")? {
+        _ if dims.len() != 2 => return Err(format!("expected a matrix, found [{}]", list(&dims))),
+        None | Some([1, 0]) => !handle.transposed,
+        Some([0, 1]) => handle.transposed,
+        Some(other) => return Err(format!("perm {} of a matrix", ints(other))),
+    };
+    draft.alias(call.node, Value::Constant(handle.with(turned)));
+    Ok(())
+}

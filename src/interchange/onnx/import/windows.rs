@@ -1,0 +1,153 @@
+//! Convolutions and pools: windows over height and width.
+
+use super::attributes::{Attributes, sizes};
+use super::draft::{Call, Draft, list};
+use crate::model::LayerOp;
+
+/// The windows of a node.
+struct Windows {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Top, left, bottom, right; ONNX has the same order.
+    pads: [usize; 4],
+}
+
+impl Windows {
+    /// Reads the attributes that all window operators share, over an input of height and width `extents`.
+    fn read(a: &Attributes<'_>, kernel: [usize; 2], extents: [usize; 2]) -> Result<Self, String> {
+        let stride = a.sizes("strides", 1, 1)?;
+        let dilation: [usize; 2] = a.sizes("dilations", 1, 1)?;
+        let given: [usize; 4] = a.sizes("pads", 0, 0)?;
+        let mode = a.text("auto_pad", "NOTSET")?;
+        let pads = match mode {
+            "NOTSET" => given,
+            "VALID" => [0; 4],
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let mut pads = [0; 4];
+                for axis in 0..2 {
+                    // As many windows as strides begin in the input.
+                    let windows = extents[axis].div_ceil(stride[axis]);
+                    let span = dilation[axis] * (kernel[axis] - 1) + 1;
+                    let total = (windows.max(1) - 1) * stride[axis] + span;
+                    let total = total.saturating_sub(extents[axis]);
+                    let (small, large) = (total / 2, total - total / 2);
+                    let [before, after] = if mode == "SAME_UPPER" { [small, large] } else { [large, small] };
+                    (pads[axis], pads[axis + 2]) = (before, after);
+                }
+                pads
+            }
+            other => return Err(format!("attribute auto_pad: unknown value {other:.40}")),
+        };
+        Ok(Windows { kernel, stride, dilation, pads })
+    }
+}
+
+/// A convolution with constant weights.
+pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, [channels, height, width]) = draft.picture(node, 0)?;
+    let handle = draft.weight(node, 1)?;
+    let dims = draft.constants.dims(handle)?;
+    let [out_channels, depth, kh, kw] = *dims.as_slice() else {
+        return Err(format!("expected weights [out, in, height, width], found [{}]", list(&dims)));
+    };
+    let as_given = [kh as i64, kw as i64];
+    let kernel: [usize; 2] = sizes("kernel_shape", a.ints("kernel_shape")?.unwrap_or(&as_given), 1)?;
+    if kernel != [kh, kw] {
+        return Err(format!("kernel_shape {kernel:?} is not that of the weights [{}]", list(&dims)));
+    }
+    let groups = a.int("group", 1)?;
+    let groups = usize::try_from(groups).ok().filter(|g| (1..=1 << 16).contains(g));
+    let groups = groups.ok_or("attribute group: expected 1 to 65536")?;
+    if depth.checked_mul(groups) != Some(channels) {
+        return Err(format!("weights [{}] in {groups} groups do not fit {channels} channels", list(&dims)));
+    }
+    let w = Windows::read(a, kernel, [height, width])?;
+    let bias = draft.constant(node, 2)?;
+    let bias = bias.map(|handle| draft.constants.vector(handle, out_channels)).transpose()?;
+    let op = LayerOp::Conv2d {
+        out_channels,
+        kernel,
+        stride: w.stride,
+        padding: w.pads,
+        dilation: w.dilation,
+        groups,
+        bias: bias.is_some(),
+    };
+    let weight = draft.constants.weight(handle)?;
+    let layer = draft.push(node, op, vec![from], &[&[channels, height, width]])?;
+    let layer = &mut draft.layers[layer];
+    layer.weight = Some(handle.name);
+    layer.tensors.push(("weight", weight));
+    layer.tensors.extend(bias.map(|bias| ("bias", bias)));
+    Ok(())
+}
+
+/// MaxPool and AveragePool.
+pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, dims) = draft.picture(node, 0)?;
+    let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
+    let kernel: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
+    let w = Windows::read(a, kernel, [dims[1], dims[2]])?;
+    if w.dilation != [1, 1] {
+        return Err(format!("dilated windows {:?}", w.dilation));
+    }
+    let ceil = a.flag("ceil_mode", false)?;
+    if average {
+        let counts_padding = a.flag("count_include_pad", false)?;
+        if !counts_padding && w.pads != [0; 4] {
+            return Err("count_include_pad = 0 with padding".into());
+        }
+        if w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
+            // PyTorch writes an adaptive pool that has nothing to do like this.
+            draft.alias(node, super::draft::Value::Layer { from, dims: dims.to_vec() });
+            return Ok(());
+        }
+    } else {
+        // It orders the second output, which nobody reads.
+        a.int("storage_order", 0)?;
+    }
+    let make = |padding, ceil| {
+        let (kernel, stride) = (w.kernel, w.stride);
+        if average {
+            LayerOp::AvgPool2d { kernel, stride, padding, ceil }
+        } else {
+            LayerOp::MaxPool2d { kernel, stride, padding, ceil }
+        }
+    };
+    let mut op = make(w.pads, ceil);
+    if !average && op.output_dims(&[&dims]).is_err() {
+        op = same_windows(&w, ceil, dims, make).unwrap_or(op);
+    }
+    draft.push(node, op, vec![from], &[&dims]).map(|_| ())
+}
+
+/// The max pool with the same windows whose padding at bottom and right is at most half the kernel, where the file's is more (a way to
+/// write `ceil`): what lies beyond the input never wins.
+fn same_windows(
+    w: &Windows,
+    ceil: bool,
+    dims: [usize; 3],
+    make: impl Fn([usize; 4], bool) -> LayerOp,
+) -> Option<LayerOp> {
+    let mut wanted = [0; 2];
+    for axis in 0..2 {
+        let padded = dims[axis + 1] + w.pads[axis] + w.pads[axis + 2];
+        let room = padded.checked_sub(w.kernel[axis])?;
+        wanted[axis] = 1 + if ceil { room.div_ceil(w.stride[axis]) } else { room / w.stride[axis] };
+    }
+    let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
+    let choices =
+        after(0).into_iter().flat_map(|bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]));
+    let mut choices = choices.flat_map(|pads| [make(pads, false), make(pads, true)]);
+    choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
+}
+
+/// GlobalMaxPool.
+pub(super) fn global_max<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (_, [_, height, width]) = draft.picture(call.node, 0)?;
+    let kernel = [height, width];
+    draft.simple(call.node, LayerOp::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false })
+}
