@@ -42,8 +42,6 @@ pub(super) struct Layer<'a> {
     pub op: LayerOp,
     /// Layers that it reads; `None` is the network's input.
     pub inputs: Vec<Option<usize>>,
-    /// Extents of its output without the batch.
-    pub dims: Vec<usize>,
     /// Its tensors: `weight`, `bias`, ...
     pub tensors: Vec<(&'static str, Tensor)>,
     /// The file's name for its weights.
@@ -155,8 +153,8 @@ impl<'a> Draft<'a> {
             return Err(format!("its output [N, {}] is too large", list(&dims)));
         }
         let position = self.layers.len();
-        self.values.insert(output, Value::Layer { from: Some(position), dims: dims.clone() });
-        self.layers.push(Layer { op, inputs, dims, tensors: Vec::new(), weight: None, node, output });
+        self.values.insert(output, Value::Layer { from: Some(position), dims });
+        self.layers.push(Layer { op, inputs, tensors: Vec::new(), weight: None, node, output });
         Ok(position)
     }
 
