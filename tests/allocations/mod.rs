@@ -1,5 +1,5 @@
-//! The largest single allocation that a test program has asked for, so that a test can show that a file which
-//! claims to be huge does not get the memory it claims.
+//! The largest single allocation that a test program has asked for, and the most that one thread held at once, so that a
+//! test can show that a file which claims to be huge does not get the memory it claims.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,6 +9,13 @@ static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static LARGEST_HERE: Cell<usize> = const { Cell::new(0) };
+    /// Bytes held, and the most that were.
+    static HELD_HERE: Cell<[isize; 2]> = const { Cell::new([0; 2]) };
+}
+
+fn hold(bytes: isize) {
+    let [held, most] = HELD_HERE.get();
+    HELD_HERE.set([held + bytes, most.max(held + bytes)]);
 }
 
 fn note(size: usize) {
@@ -22,17 +29,23 @@ struct Watched;
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
+        hold(layout.size() as isize);
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
+        hold(layout.size() as isize);
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
+        // Old and new may be there at once.
+        hold(size as isize);
+        hold(-(layout.size() as isize));
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -52,4 +65,14 @@ pub fn largest_during(work: impl FnOnce()) -> usize {
     LARGEST_HERE.set(0);
     work();
     LARGEST_HERE.get()
+}
+
+/// The most bytes that this thread held at once in `work`, above what it held before.
+#[allow(dead_code, reason = "not every test program that shares this file asks")]
+pub fn peak_during(work: impl FnOnce()) -> usize {
+    let [before, _] = HELD_HERE.get();
+    HELD_HERE.set([before, before]);
+    work();
+    let [_, most] = HELD_HERE.get();
+    usize::try_from(most - before).unwrap_or(0)
 }
