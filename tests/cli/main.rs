@@ -1,12 +1,13 @@
 //! The program as a user runs it: training runs (`runs`, `pictures`), evaluation in many looks (`evaluation`), answers to
 //! pictures (`predict`), pictures of a network (`report`), the other verbs (`verbs`), networks to other programs and back
-//! (`exchange`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
+//! (`exchange`, `import`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
 //! CPU path.
 
 mod dataset;
 mod errors;
 mod evaluation;
 mod exchange;
+mod import;
 mod outputs;
 mod pictures;
 mod predict;
