@@ -32,7 +32,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 fn forward(imported: Imported, x: &[f32]) -> Result<Vec<f32>, String> {
     let Imported { spec, tensors, .. } = imported;
     let row: usize = spec.input.iter().product();
-    if x.is_empty() || x.len() % row != 0 {
+    if x.is_empty() || !x.len().is_multiple_of(row) {
         return Err(format!("{} values are no rows of {row}", x.len()));
     }
     let options = BuildOptions { training: false, ..BuildOptions::new(x.len() / row) };
