@@ -40,8 +40,11 @@ pub(crate) struct TraceArgs {
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
     /// With dropout, which is off otherwise
-    #[arg(long)]
+    #[arg(long, conflicts_with = "evaluation")]
     dropout: bool,
+    /// As eval computes it: batch norms use their running statistics; no gradients, no step
+    #[arg(long)]
+    evaluation: bool,
     /// One operator per layer, so that every layer has its own output
     #[arg(long)]
     no_fuse: bool,
@@ -57,6 +60,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         dropout: args.dropout,
         fuse: !args.no_fuse,
         keep: true,
+        training: !args.evaluation,
         input_gradient: true,
         clip: spec.recipe.clip_grad_norm.is_some(),
         pixels: data.pixels(spec.input),

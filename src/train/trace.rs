@@ -14,6 +14,8 @@ use crate::tensor::{Shape, Tensor};
 /// it was (`parameter.<name>`), `<layer>.y`, `logits`, `losses`, `loss` (their mean), `grad.<parameter>`, `grad.input` if the model has it,
 /// and `updated.<name>` for parameters and running statistics as they are after the step.
 ///
+/// A model built without `training` is evaluated instead, as its running statistics have it: no gradients, no step.
+///
 /// The model must have been built with `keep`. Rows that only pad the batch are left out. With fused operators a
 /// layer whose output never exists by itself has no `<layer>.y`.
 pub fn trace(
@@ -31,7 +33,8 @@ pub fn trace(
     };
     let before = collect(model, executor)?;
     send(model, executor, batch, &hyper)?;
-    executor.run(Span::Gradients)?;
+    let is_training = model.program.steps(Span::Gradients).next().is_some();
+    executor.run(if is_training { Span::Gradients } else { Span::Forward })?;
 
     let mut tensors = Named::new();
     let labels = model.program.buffer(model.labels).shape.clone();
@@ -51,6 +54,9 @@ pub fn trace(
     let sum: f64 = losses.data().iter().map(|&loss| f64::from(loss)).sum();
     tensors.push(("losses".into(), losses));
     tensors.push(("loss".into(), Tensor::new([], vec![(sum / rows as f64) as f32])?));
+    if !is_training {
+        return Ok(tensors);
+    }
     for parameter in &model.parameters {
         if let Some(gradient) = parameter.gradient {
             let values = Tensor::new(parameter.shape.clone(), executor.read(gradient)?)?;

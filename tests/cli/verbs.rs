@@ -187,6 +187,40 @@ fn trace_dumps_a_step_by_name() {
 }
 
 #[test]
+fn trace_as_evaluation_computes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |output: &str, flags: &[&str]| {
+        let arguments = [
+            "trace",
+            "-m",
+            "alexnet-mini",
+            "--dataset",
+            "synthetic",
+            "-b",
+            "4",
+            "--device",
+            "cpu",
+            "-o",
+            output,
+        ];
+        succeed(folder.path(), &[&arguments, flags].concat());
+        safetensors::read(folder.path().join(output)).unwrap().tensors
+    };
+    let (step, evaluated) =
+        (trace("step.safetensors", &[]), trace("evaluated.safetensors", &["--evaluation"]));
+    assert_eq!(step["input"], evaluated["input"]);
+    // Batch norms use running statistics (0 and 1 at first), not those of the batch.
+    assert_ne!(step["logits"], evaluated["logits"]);
+    assert!(evaluated.keys().all(|name| !name.starts_with("grad.") && !name.starts_with("updated.")));
+    let alone = trace("alone.safetensors", &["--evaluation", "-b", "1"]);
+    assert_eq!(
+        alone["logits"].data(),
+        &evaluated["logits"].data()[..10],
+        "a row does not depend on its neighbours"
+    );
+}
+
+#[test]
 fn completions_know_the_verbs() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
