@@ -212,12 +212,11 @@ fn trace_as_evaluation_computes_it() {
     // Batch norms use running statistics (0 and 1 at first), not those of the batch.
     assert_ne!(step["logits"], evaluated["logits"]);
     assert!(evaluated.keys().all(|name| !name.starts_with("grad.") && !name.starts_with("updated.")));
+    // A row does not depend on its neighbours, but for the order in which products sum in another batch.
     let alone = trace("alone.safetensors", &["--evaluation", "-b", "1"]);
-    assert_eq!(
-        alone["logits"].data(),
-        &evaluated["logits"].data()[..10],
-        "a row does not depend on its neighbours"
-    );
+    for (one, among) in alone["logits"].data().iter().zip(evaluated["logits"].data()) {
+        assert!((one - among).abs() < 1e-5, "{one} alone, {among} among others");
+    }
 }
 
 #[test]
