@@ -83,7 +83,9 @@ def check(made, size, folder, dynamo, folded):
         return worst  # another network in training, as batch norms have become part of the convolutions
     labels = torch.randint(1000, (len(x),), generator=torch.Generator().manual_seed(5))
     data = save_samples(folder / "samples", x.numpy(), labels.numpy())
-    rate = 1e-3
+    # At 1e-3 PyTorch's own losses of resnet18 in f32 and f64 part by 6e-3 within five steps (two rows make batch norms
+    # ill-conditioned); at 1e-4 they agree to 2e-7, while the updates still move the losses by 0.5 to 2 per cent.
+    rate = 1e-4 if has_norms else 1e-3
     lines = json_lines(striate("train", "-m", model, "--weights", weights, "--data-path", data, "--dataset", "tensors",
                                "--no-shuffle", "--no-augment", "--no-dropout", "-b", ROWS, "--max-steps", STEPS,
                                "--epochs", 1, "--log-every", 1, "--opt", "sgd", "--lr", rate, "--momentum", 0.9,
