@@ -20,10 +20,37 @@ const BUFFER: usize = 1 << 20;
 /// only if forcing the folder to the disk fails, which comes after the rename, the new file is in place all the same
 /// (whether it outlives a power cut is not known). The error names `path`.
 pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    stage(path, content)?.commit()
+}
+
+/// As [`write`], but for the name: the file gets it by [`NewFile::commit`] or [`commit_all`].
+pub fn stage(
+    path: impl AsRef<Path>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<NewFile> {
     let path = path.as_ref();
     let mut file = NewFile::create(path)?;
     content(&mut file).map_err(|source| Error::io(path, source))?;
-    file.commit()
+    Ok(file)
+}
+
+/// Gives `files`, which belong together, their names: all or none of them. Each is forced to the disk before the first
+/// is renamed. If one cannot be renamed, those before it are taken back: what they replaced is put in its place again
+/// (kept until then as a hard link, so on a file system without such links only as far as nothing was replaced). A kill or
+/// power cut between two renames leaves some new and some old, each of them whole. The error names the file.
+pub fn commit_all(files: impl IntoIterator<Item = NewFile>) -> Result<()> {
+    let sealed = files.into_iter().map(NewFile::seal).collect::<Result<Vec<Sealed>>>()?;
+    let mut done: Vec<Done> = Vec::new();
+    for file in sealed {
+        match file.replace() {
+            Ok(replaced) => done.push(replaced),
+            Err(error) => {
+                done.into_iter().rev().for_each(Done::undo);
+                return Err(error);
+            }
+        }
+    }
+    done.iter().try_for_each(|file| sync_folder(folder(&file.target)).map_err(|e| Error::io(&file.target, e)))
 }
 
 /// Gives the finished file `from` the name `to` in the same folder, in the place of what has it; the error names `to`.
@@ -49,7 +76,10 @@ impl NewFile {
     pub fn create(path: impl AsRef<Path>) -> Result<NewFile> {
         let target = path.as_ref().to_path_buf();
         let (temporary, file) = check(&target)
-            .and_then(|()| create_sibling(folder(&target), &target))
+            .and_then(|()| {
+                let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+                sibling(folder(&target), &target, create)
+            })
             .map_err(|source| Error::io(&target, source))?;
         Ok(NewFile { target, out: BufWriter::with_capacity(BUFFER, file), temporary })
     }
@@ -57,16 +87,75 @@ impl NewFile {
     /// Forces what was written to the disk and gives it its name. The error names the target; it is untouched, unless
     /// what failed is forcing the folder to the disk after the rename.
     pub fn commit(self) -> Result<()> {
-        let NewFile { target, out, temporary } = self;
+        let Sealed { target, temporary } = self.seal()?;
         let commit = || {
-            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-            drop(file);
             fs::rename(&temporary.path, &target)?;
             temporary.keep();
             sync_folder(folder(&target))
         };
         commit().map_err(|source| Error::io(&target, source))
+    }
+
+    /// Forces what was written to the disk.
+    fn seal(self) -> Result<Sealed> {
+        let NewFile { target, out, temporary } = self;
+        let seal = || out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all();
+        match seal() {
+            Ok(()) => Ok(Sealed { target, temporary }),
+            Err(source) => Err(Error::io(&target, source)),
+        }
+    }
+}
+
+/// A file that is whole and on the disk, but for its name.
+#[derive(Debug)]
+struct Sealed {
+    target: PathBuf,
+    temporary: Temporary,
+}
+
+impl Sealed {
+    /// Takes the name, in a way that can be undone.
+    fn replace(self) -> Result<Done> {
+        let Sealed { target, temporary } = self;
+        let replace = || {
+            check(&target)?;
+            let existed = target.exists();
+            let link = |path: &Path| fs::hard_link(&target, path);
+            let old = existed.then(|| sibling(folder(&target), &target, link).ok()).flatten();
+            fs::rename(&temporary.path, &target)?;
+            temporary.keep();
+            Ok((existed, old.map(|(old, ())| old)))
+        };
+        match replace() {
+            Ok((existed, old)) => Ok(Done { target, existed, old }),
+            Err(source) => Err(Error::io(&target, source)),
+        }
+    }
+}
+
+/// A file that has its name, and what had it before; the latter vanishes with this.
+#[derive(Debug)]
+struct Done {
+    target: PathBuf,
+    existed: bool,
+    old: Option<Temporary>,
+}
+
+impl Done {
+    /// Makes it as if nothing had been done. Where that fails nothing more can be done; the first error is the one to report.
+    fn undo(self) {
+        match self.old {
+            Some(old) => {
+                if fs::rename(&old.path, &self.target).is_ok() {
+                    old.keep();
+                }
+            }
+            None if !self.existed => {
+                let _ = fs::remove_file(&self.target);
+            }
+            None => {}
+        }
     }
 }
 
@@ -127,7 +216,12 @@ impl Drop for Temporary {
     }
 }
 
-fn create_sibling(folder: &Path, target: &Path) -> io::Result<(Temporary, File)> {
+/// What `make` makes of a name beside `target` that is free.
+fn sibling<T>(
+    folder: &Path,
+    target: &Path,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<(Temporary, T)> {
     let name = target
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected the name of a file"))?
@@ -135,8 +229,8 @@ fn create_sibling(folder: &Path, target: &Path) -> io::Result<(Temporary, File)>
     let process = std::process::id();
     for attempt in 0..ATTEMPTS {
         let path = folder.join(format!(".{name}.{process}.{attempt}.tmp"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((Temporary { path, remove: true }, file)),
+        match make(&path) {
+            Ok(made) => return Ok((Temporary { path, remove: true }, made)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }

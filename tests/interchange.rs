@@ -228,6 +228,31 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     assert!(atomic::write(folder.path(), |_| Ok(())).is_err(), "a folder is not replaced");
 }
 
+#[test]
+fn files_that_belong_together_are_replaced_together_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let [weights, fresh, model] = ["a.safetensors", "b.txt", "c.toml"].map(|name| folder.path().join(name));
+    std::fs::write(&weights, b"old weights").unwrap();
+    std::fs::write(&model, b"old model").unwrap();
+    let stage = |path: &Path| atomic::stage(path, |out| out.write_all(b"new")).unwrap();
+    let staged = [stage(&weights), stage(&fresh), stage(&model)];
+    // What comes last can no longer be replaced.
+    std::fs::remove_file(&model).unwrap();
+    std::fs::create_dir(&model).unwrap();
+    let error = atomic::commit_all(staged).unwrap_err();
+    assert!(error.to_string().contains("c.toml"), "{error}");
+    assert_eq!(std::fs::read(&weights).unwrap(), b"old weights");
+    assert!(!fresh.exists());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+
+    std::fs::remove_dir(&model).unwrap();
+    atomic::commit_all([stage(&weights), stage(&fresh), stage(&model)]).unwrap();
+    for path in [&weights, &fresh, &model] {
+        assert_eq!(std::fs::read(path).unwrap(), b"new");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_no_file_is_not_replaced_by_one() {

@@ -4,7 +4,7 @@
 use super::Context;
 use super::outputs::Outputs;
 use super::source::quoted;
-use crate::atomic::NewFile;
+use crate::atomic;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::{self, File, Format, onnx, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
@@ -13,7 +13,6 @@ use crate::train;
 use clap::Args;
 use serde_json::json;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -120,7 +119,9 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8> {
     let weights_path = args.output.join(format!("{stem}.safetensors"));
     check_outputs(args, &[&model_path, &weights_path])?;
     fs::create_dir_all(&args.output).map_err(|error| Error::io(&args.output, error))?;
-    write(&spec, &model_path, || safetensors::write(&weights_path, &tensors, &metadata), &weights_path)?;
+    let weights = safetensors::stage(&weights_path, &tensors, &metadata)?;
+    let model_file = atomic::stage(&model_path, |out| out.write_all(spec.source.as_bytes()))?;
+    atomic::commit_all([weights, model_file])?;
 
     for note in &notes {
         context.out.note(&format!("note: {note}"));
@@ -252,22 +253,6 @@ fn check_outputs(args: &ImportArgs, paths: &[&Path]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Writes the model file, and the weights through `write_weights`: both or neither.
-fn write(
-    spec: &Spec,
-    model_path: &Path,
-    write_weights: impl FnOnce() -> Result<()>,
-    weights_path: &Path,
-) -> Result<()> {
-    let mut model = NewFile::create(model_path)?;
-    model.write_all(spec.source.as_bytes()).map_err(|error| Error::io(model_path, error))?;
-    write_weights()?;
-    model.commit().inspect_err(|_| {
-        // The first error is the one to report.
-        let _ = fs::remove_file(weights_path);
-    })
 }
 
 #[cfg(test)]

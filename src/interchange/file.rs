@@ -113,6 +113,20 @@ fn first(names: &[String]) -> String {
     }
 }
 
+/// `tensors` in name order, as every format writes them; an error, which is ours, if two have one name. `path` is the file
+/// that is to be written.
+pub(super) fn in_order<'a>(
+    path: &Path,
+    tensors: &'a [(String, Tensor)],
+) -> Result<Vec<&'a (String, Tensor)>> {
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    match sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(Error::Internal(format!("two tensors named {} for {}", pair[0].0, path.display()))),
+        None => Ok(sorted),
+    }
+}
+
 /// The bytes of `values` in the order of the format; on the usual machines they are there already.
 pub(super) fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {

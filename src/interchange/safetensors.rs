@@ -6,9 +6,9 @@
 //! reference implementation (`safetensors::tensor::Metadata`: offsets without holes or overlaps, sizes without
 //! overflow) and against the file's length before a tensor is allocated.
 
-use super::file::{File, little_endian};
+use super::file::{File, in_order, little_endian};
 use super::numbers::{NumberError, convert, exact, f16_to_f32};
-use crate::atomic;
+use crate::atomic::{self, NewFile};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -27,15 +27,20 @@ pub fn write(
     tensors: &[(String, Tensor)],
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
+    stage(path, tensors, metadata)?.commit()
+}
+
+/// As [`write`], but for the name, which the file gets when it is committed.
+pub fn stage(
+    path: impl AsRef<Path>,
+    tensors: &[(String, Tensor)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<NewFile> {
     let path = path.as_ref();
-    let mut sorted: Vec<_> = tensors.iter().collect();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(Error::Internal(format!("two tensors named {} for {}", pair[0].0, path.display())));
-    }
+    let sorted = in_order(path, tensors)?;
     let header = header(&sorted, metadata)
         .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))?;
-    atomic::write(path, |out| {
+    atomic::stage(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
         sorted.iter().try_for_each(|(_, tensor)| out.write_all(&little_endian(tensor.data())))

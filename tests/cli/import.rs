@@ -67,6 +67,28 @@ fn npz_and_a_model_become_weights_that_stand_alone() {
     assert_eq!((again.tensors, again.metadata), (file.tensors, file.metadata));
 }
 
+/// With room for the model file only, as on a full disk.
+#[cfg(unix)]
+#[test]
+fn what_is_there_stays_when_one_of_the_two_files_cannot_be_written() {
+    let folder = folder();
+    let root = folder.path();
+    let import = ["import", "w.npz", "-m", "net.toml", "-o", "out"];
+    succeed(root, &import);
+    let read = || ["net.toml", "net.safetensors"].map(|name| fs::read(root.join("out").join(name)).unwrap());
+    let before = read();
+    // Without the signal, a file above the limit of 1024 bytes (2 blocks) is an error to whoever writes it.
+    let limited = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
+    let program = assert_cmd::cargo::cargo_bin("striate");
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(root).args(["-c", limited]).arg(program).args(import);
+    let output = command.args(["--force", "--scale", "1"]).output().unwrap();
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("net.safetensors: File too large"), "{}", stderr(&output));
+    assert_eq!(read(), before);
+    assert_eq!(fs::read_dir(root.join("out")).unwrap().count(), 2);
+}
+
 #[test]
 fn flags_say_how_pictures_are_seen_and_what_the_classes_are_called() {
     let folder = folder();

@@ -6,7 +6,7 @@
 
 mod header;
 
-use super::file::{File, little_endian};
+use super::file::{File, in_order, little_endian};
 use super::numbers::{NumberError, convert, exact, f16_to_f32};
 use crate::atomic::NewFile;
 use crate::error::{Error, Result};
@@ -40,11 +40,7 @@ pub fn write(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let path = path.as_ref();
-    let mut sorted: Vec<_> = tensors.iter().collect();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(Error::Internal(format!("two tensors named {} for {}", pair[0].0, path.display())));
-    }
+    let sorted = in_order(path, tensors)?;
     if sorted.iter().any(|(name, _)| name == METADATA) {
         return Err(Error::data(path, format!("no tensor of an NPZ file can be named {METADATA}")));
     }
