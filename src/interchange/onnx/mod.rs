@@ -1,5 +1,6 @@
 //! ONNX: networks with their weights, out (`export`) and in (`import`), through a subset of the published schema.
 
+mod averaging;
 mod export;
 mod import;
 mod schema;

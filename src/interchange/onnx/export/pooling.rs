@@ -1,6 +1,7 @@
 //! Pooling. ONNX knows only windows that lie in the padded picture or (`ceil_mode`) are cut off at its end, and its two programs for shapes disagree on
 //! the last window; so windows are placed by padding that is written out.
 
+use super::super::averaging::{self, window};
 use super::graph::{Builder, NodeBuilder};
 use super::layers::Place;
 
@@ -73,18 +74,11 @@ pub(super) fn adaptive_avg_pool(builder: &mut Builder, place: &Place<'_>) -> Res
     }
     let name = &place.layer.name;
     let [(h_in, h_out), (w_in, w_out)] = axes;
-    let rows = builder.constant(&format!("{name}.rows"), &[h_out, h_in], &averaging(h_in, h_out));
-    let columns = averaging(w_in, w_out);
-    let transposed: Vec<f32> =
-        (0..w_in).flat_map(|i| columns.iter().skip(i).step_by(w_in).copied()).collect();
-    let columns = builder.constant(&format!("{name}.columns"), &[w_in, w_out], &transposed);
+    let rows = builder.constant(&format!("{name}.rows"), &[h_out, h_in], &averaging::matrix(h_in, h_out));
+    let columns = averaging::turned(&averaging::matrix(w_in, w_out), w_in);
+    let columns = builder.constant(&format!("{name}.columns"), &[w_in, w_out], &columns);
     let averaged = builder.helper(name, "averaged_rows", "MatMul", &[&rows, place.inputs[0]]);
     Ok(place.node_over("MatMul", &[&averaged, &columns]))
-}
-
-/// Beginning and end of output `o`'s window (see `ops::AdaptiveAvgPool2d`).
-fn window(len: usize, out: usize, o: usize) -> [usize; 2] {
-    [o * len / out, ((o + 1) * len).div_ceil(out)]
 }
 
 /// Length and distance of the windows of one axis, if they are all the same and end with the axis.
@@ -93,14 +87,4 @@ fn regular(len: usize, out: usize) -> Option<[usize; 2]> {
     let step = if out == 1 { 1 } else { window(len, out, 1)[0] };
     let fits = (0..out).all(|o| window(len, out, o) == [o * step, o * step + length]);
     (fits && step > 0).then_some([length, step])
-}
-
-/// The matrix `[out, len]` whose rows average the windows of one axis.
-fn averaging(len: usize, out: usize) -> Vec<f32> {
-    let mut matrix = vec![0.0; len * out];
-    for (o, row) in matrix.chunks_exact_mut(len).enumerate() {
-        let [begin, end] = window(len, out, o);
-        row[begin..end].fill(1.0 / (end - begin) as f32);
-    }
-    matrix
 }

@@ -95,7 +95,8 @@ impl<'a> Constants<'a> {
         if handle.transposed { transpose(tensor) } else { Ok(tensor) }
     }
 
-    fn floats(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
+    /// The numbers as they lie in the file.
+    pub fn floats(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
         match self.read(handle)? {
             Constant::Floats(tensor) => Ok(tensor),
             Constant::Ints { .. } => Err(format!(

@@ -4,6 +4,7 @@ use super::super::schema::Node;
 use super::attributes::{Attributes, short};
 use super::constants::{Constants, Handle};
 use super::graph::Graph;
+use super::normalisation::Response;
 use super::pixels::{Affine, Pixels};
 use super::shapes::Extent;
 use crate::model::LayerOp;
@@ -32,6 +33,14 @@ pub(super) enum Value<'a> {
     },
     /// Pictures on their way to the network's input.
     Pixels(Pixels),
+    /// Part of a local response normalisation that is written out.
+    Response(Response),
+    /// A layer's output with its rows averaged: half an adaptive pooling.
+    AveragedRows {
+        from: Option<usize>,
+        dims: [usize; 3],
+        rows: usize,
+    },
     /// Made by a node that was not understood.
     Unknown,
 }

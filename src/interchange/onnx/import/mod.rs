@@ -13,6 +13,7 @@ mod graph;
 mod input;
 mod limits;
 mod names;
+mod normalisation;
 mod operators;
 mod pixels;
 mod products;

@@ -1,9 +1,9 @@
 //! Which operators are understood, and what each becomes.
 
 use super::super::schema::{AttributeType, Node, TensorProto, data_type};
-use super::attributes::{Attributes, short, sizes};
+use super::attributes::{Attributes, short};
 use super::draft::{Call, Draft, Value};
-use super::{pixels, products, shapes, windows};
+use super::{normalisation, pixels, products, shapes, windows};
 use crate::model::LayerOp;
 use std::borrow::Cow;
 
@@ -62,7 +62,7 @@ fn is_standard(node: &Node) -> bool {
 }
 
 fn is_known(node: &Node) -> bool {
-    const KNOWN: [&str; 31] = [
+    const KNOWN: [&str; 34] = [
         "Add",
         "AveragePool",
         "BatchNormalization",
@@ -70,6 +70,7 @@ fn is_known(node: &Node) -> bool {
         "Concat",
         "Constant",
         "Conv",
+        "Div",
         "Dropout",
         "Flatten",
         "Gather",
@@ -82,6 +83,8 @@ fn is_known(node: &Node) -> bool {
         "MatMul",
         "MaxPool",
         "Mul",
+        "Pad",
+        "Pow",
         "ReduceMean",
         "Relu",
         "Reshape",
@@ -104,6 +107,9 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         return Err(format!("its further output {} is read", short(further)));
     }
     let first = draft.value(node, 0)?.cloned();
+    if normalisation::is_about_response(draft, call) {
+        return normalisation::step(draft, call);
+    }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
         ("Gather" | "Unsqueeze" | "Squeeze" | "Concat" | "Slice" | "Cast", _)
@@ -130,11 +136,15 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("GlobalAveragePool", _) => draft.simple(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
         ("ReduceMean", _) => reduce_mean(draft, call),
         ("Gemm", _) => products::gemm(draft, call),
+        ("MatMul", Some(Value::Constant(rows))) => windows::average_rows(draft, call, rows),
+        ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
+            windows::average_columns(draft, call, from, dims, rows)
+        }
         ("MatMul", _) => products::mat_mul(draft, call),
         ("Add" | "Sum", _) => products::add(draft, call),
         ("Concat", _) => products::concat(draft, call),
-        ("BatchNormalization", _) => batch_normalization(draft, call),
-        ("LRN", _) => lrn(draft, call),
+        ("BatchNormalization", _) => normalisation::batch_normalization(draft, call),
+        ("LRN", _) => normalisation::lrn(draft, call),
         ("Dropout", _) => dropout(draft, call),
         ("Relu", _) => draft.simple(node, LayerOp::Relu),
         ("Sigmoid", _) => draft.simple(node, LayerOp::Sigmoid),
@@ -206,43 +216,6 @@ fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String>
         draft.push(node, LayerOp::Flatten, vec![Some(layer)], &[&[dims[0], 1, 1]])?;
     }
     Ok(())
-}
-
-fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (node, a) = (call.node, &call.attributes);
-    let (from, dims) = draft.picture(node, 0)?;
-    let eps = a.float("epsilon", 1e-5)?;
-    // 1 - 0.9 is 0.1, as was meant, only if 0.9 is taken as the decimal that was written.
-    let kept = a.float("momentum", 0.9)?;
-    let kept = kept.to_string().parse::<f64>().unwrap_or(f64::from(kept));
-    let momentum = (1.0 - kept) as f32;
-    if !a.flag("spatial", true)? {
-        return Err("spatial = 0 (statistics for each place)".into());
-    }
-    if a.flag("training_mode", false)? {
-        let what = "the file normalises with the statistics of the batch (training_mode); here evaluation uses the running ones";
-        draft.note(what);
-    }
-    let mut tensors = Vec::new();
-    for (position, kind) in [(1, "weight"), (2, "bias"), (3, "running_mean"), (4, "running_var")] {
-        let handle = draft.weight(node, position)?;
-        tensors.push((kind, draft.constants.vector(handle, dims[0])?));
-    }
-    let name = draft.weight(node, 1)?.name;
-    let layer = draft.push(node, LayerOp::BatchNorm2d { eps, momentum }, vec![from], &[&dims])?;
-    draft.layers[layer].weight = Some(name);
-    draft.layers[layer].tensors = tensors;
-    Ok(())
-}
-
-fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let a = &call.attributes;
-    let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
-    if size % 2 == 0 {
-        return Err(format!("size {size}: an even window leans to the other side here"));
-    }
-    let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
-    draft.simple(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
 }
 
 fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {

@@ -33,6 +33,16 @@ fn extents<'a>(
     }
 }
 
+/// The extents that `node` reads at `position`, all of them known.
+pub(super) fn known<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result<Vec<i64>, String> {
+    let (list, _) = extents(draft, call, position)?;
+    let known = list.iter().map(|extent| match extent {
+        Extent::Known(n) => Ok(*n),
+        Extent::Batch => Err(format!("expected numbers as input {position}, found the rows of the batch")),
+    });
+    known.collect()
+}
+
 /// Whether `node` computes with extents: one of its inputs is a list of them.
 pub(super) fn is_about_extents(draft: &Draft<'_>, call: &Call<'_>) -> bool {
     call.node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Extents { .. })))
@@ -162,6 +172,23 @@ pub(super) fn squeeze<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
 
 pub(super) fn reshape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
+    let target = target(draft, call, &dims)?;
+    match target.as_slice() {
+        same if *same == dims => {
+            draft.alias(call.node, Value::Layer { from, dims });
+            Ok(())
+        }
+        [_] => to_flat(draft, call, from, dims),
+        _ => Err(format!("[N, {}] to [N, {}]: expected [N, everything]", list(&dims), list(&target))),
+    }
+}
+
+/// The extents, without the batch, that a Reshape gives a value of the extents `dims`.
+pub(super) fn target<'a>(
+    draft: &mut Draft<'a>,
+    call: &Call<'a>,
+    dims: &[usize],
+) -> Result<Vec<usize>, String> {
     let (mut target, _) = extents(draft, call, 1)?;
     if !call.attributes.flag("allowzero", false)? {
         for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Extent::Known(0))
@@ -181,7 +208,7 @@ pub(super) fn reshape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
                 Extent::Known(n) => n.to_string(),
             })
             .collect();
-        format!("[N, {}] to [{}]: expected [N, everything]", list(&dims), target.join(", "))
+        format!("[N, {}] to [{}]: expected [N, everything]", list(dims), target.join(", "))
     };
     let total: usize = dims.iter().product();
     let Some((first, rest)) = target.split_first() else { return Err(wrong()) };
@@ -210,14 +237,7 @@ pub(super) fn reshape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
     if open > 1 || size != Some(total) {
         return Err(wrong());
     }
-    match out.as_slice() {
-        same if *same == dims => {
-            draft.alias(call.node, Value::Layer { from, dims });
-            Ok(())
-        }
-        [_] => to_flat(draft, call, from, dims),
-        _ => Err(wrong()),
-    }
+    Ok(out)
 }
 
 /// Swaps rows and columns of a constant.

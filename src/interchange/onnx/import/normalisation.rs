@@ -1,0 +1,239 @@
+//! Normalisations: BatchNormalization, LRN, and local response normalisation written out as x / (k + alpha mean(x^2))^beta, which is how PyTorch
+//! exports its own and we those that LRN does not describe (see `export::normalisation`).
+
+use super::attributes::{ints, sizes};
+use super::draft::{Call, Draft, Value};
+use super::shapes;
+use crate::model::LayerOp;
+
+/// A batch normalisation with running statistics.
+pub(super) fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, dims) = draft.picture(node, 0)?;
+    let eps = a.float("epsilon", 1e-5)?;
+    // 1 - 0.9 is 0.1, as was meant, only if 0.9 is taken as the decimal that was written.
+    let kept = a.float("momentum", 0.9)?;
+    let kept = kept.to_string().parse::<f64>().unwrap_or(f64::from(kept));
+    let momentum = (1.0 - kept) as f32;
+    if !a.flag("spatial", true)? {
+        return Err("spatial = 0 (statistics for each place)".into());
+    }
+    if a.flag("training_mode", false)? {
+        let what = "the file normalises with the statistics of the batch (training_mode); here evaluation uses the running ones";
+        draft.note(what);
+    }
+    let mut tensors = Vec::new();
+    for (position, kind) in [(1, "weight"), (2, "bias"), (3, "running_mean"), (4, "running_var")] {
+        let handle = draft.weight(node, position)?;
+        tensors.push((kind, draft.constants.vector(handle, dims[0])?));
+    }
+    let name = draft.weight(node, 1)?.name;
+    let layer = draft.push(node, LayerOp::BatchNorm2d { eps, momentum }, vec![from], &[&dims])?;
+    draft.layers[layer].weight = Some(name);
+    draft.layers[layer].tensors = tensors;
+    Ok(())
+}
+
+/// The operator LRN.
+pub(super) fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let a = &call.attributes;
+    let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
+    if size % 2 == 0 {
+        return Err(format!("size {size}: an even window leans to the other side here"));
+    }
+    let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
+    draft.simple(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
+}
+
+/// A value on the way from x to the x / (k + alpha mean(x^2))^beta of a local response normalisation.
+#[derive(Clone, Debug)]
+pub(super) struct Response {
+    /// x and its channels, height and width.
+    from: Option<usize>,
+    dims: [usize; 3],
+    stage: Stage,
+    /// Channels of zeros in front and behind.
+    padding: [usize; 2],
+    size: usize,
+    within: bool,
+    alpha: f32,
+    k: f32,
+    beta: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// x^2 `[N, C, H, W]`.
+    Squares,
+    /// x^2 `[N, 1, C, H, W]`, where channels may have been padded.
+    Raised,
+    /// The means `[N, 1, C, H, W]`.
+    RaisedMeans,
+    /// The means `[N, C, H, W]`.
+    Means,
+    /// alpha times the means.
+    Scaled,
+    /// k + alpha means.
+    Shifted,
+    /// That to the power of beta.
+    Power,
+}
+
+/// Whether `node` is a step of a normalisation that is written out: it goes on with one or begins one.
+pub(super) fn is_about_response(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+    let node = call.node;
+    let value = |name: &String| draft.values.get(name.as_str());
+    let begins = match (node.op_type.as_str(), node.input.as_slice()) {
+        ("Mul", [a, b]) => a == b && matches!(value(a), Some(Value::Layer { .. })),
+        ("Pow", [a, _]) => matches!(value(a), Some(Value::Layer { .. })),
+        _ => false,
+    };
+    begins || node.input.iter().any(|name| matches!(value(name), Some(Value::Response(_))))
+}
+
+/// One step.
+pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let node = call.node;
+    let mut found = None;
+    for position in 0..node.input.len() {
+        if let Some(Value::Response(response)) = draft.value(node, position)? {
+            found = Some((position, response.clone()));
+        }
+    }
+    let Some((position, mut r)) = found else { return squares(draft, call) };
+    r.stage = match (node.op_type.as_str(), r.stage, position) {
+        ("Identity", stage, 0) => stage,
+        ("Unsqueeze", Stage::Squares, 0) if is_axis_1(draft, call)? => Stage::Raised,
+        ("Reshape", Stage::Squares, 0)
+            if shapes::target(draft, call, &r.dims)? == [&[1], &r.dims[..]].concat() =>
+        {
+            Stage::Raised
+        }
+        ("Pad", Stage::Raised, 0) => {
+            pad(draft, call, &mut r)?;
+            Stage::Raised
+        }
+        ("AveragePool", Stage::Squares | Stage::Raised, 0) => average(call, &mut r)?,
+        ("Squeeze", Stage::RaisedMeans, 0) if is_axis_1(draft, call)? => Stage::Means,
+        ("Reshape", Stage::RaisedMeans | Stage::Means, 0)
+            if shapes::target(draft, call, &r.dims)? == r.dims =>
+        {
+            Stage::Means
+        }
+        ("Mul", Stage::Means, _) => {
+            r.alpha = number(draft, call, 1 - position)?;
+            Stage::Scaled
+        }
+        ("Add", Stage::Scaled, _) => {
+            r.k = number(draft, call, 1 - position)?;
+            Stage::Shifted
+        }
+        ("Pow", Stage::Shifted, 0) => {
+            r.beta = number(draft, call, 1)?;
+            Stage::Power
+        }
+        ("Div", Stage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
+            let Response { size, alpha, beta, k, within, .. } = r;
+            let op = LayerOp::LocalResponseNorm { size, alpha, beta, k, within };
+            return draft.push(node, op, vec![r.from], &[&r.dims]).map(|_| ());
+        }
+        _ => {
+            return Err(
+                "expected the next step of a local response normalisation, x / (k + alpha mean(x^2))^beta"
+                    .into(),
+            );
+        }
+    };
+    draft.alias(node, Value::Response(r));
+    Ok(())
+}
+
+/// x times x, or x to the power of 2.
+fn squares<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    if call.node.op_type == "Pow" && number(draft, call, 1)? != 2.0 {
+        return Err("expected a power of 2".into());
+    }
+    let (from, dims) = draft.picture(call.node, 0)?;
+    let (stage, padding, size, within) = (Stage::Squares, [0; 2], 0, false);
+    let response = Response { from, dims, stage, padding, size, within, alpha: 0.0, k: 0.0, beta: 0.0 };
+    draft.alias(call.node, Value::Response(response));
+    Ok(())
+}
+
+fn is_axis_1<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<bool, String> {
+    Ok(shapes::axes(draft, call)?.is_some_and(|axes| axes == [1] || axes == [-4]))
+}
+
+/// The constant number at `position`.
+fn number<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result<f32, String> {
+    let handle = draft.weight(call.node, position)?;
+    let number = draft.constants.scalar(handle)?;
+    if number.is_finite() { Ok(number) } else { Err(format!("expected a number, found {number}")) }
+}
+
+/// Zeros in front of the channels and behind them.
+fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(), String> {
+    let a = &call.attributes;
+    let pads = match a.ints("pads")? {
+        Some(pads) => pads.to_vec(),
+        None => shapes::known(draft, call, 1)?,
+    };
+    let filled_with = match draft.constant(call.node, 2)? {
+        Some(handle) => draft.constants.scalar(handle)?,
+        None => a.float("value", 0.0)?,
+    };
+    if a.text("mode", "constant")? != "constant"
+        || filled_with != 0.0
+        || draft.constant(call.node, 3)?.is_some()
+    {
+        return Err("expected a padding of zeros".into());
+    }
+    match sizes::<10>("pads", &pads, 0)? {
+        [0, 0, before, 0, 0, 0, 0, after, 0, 0] => {
+            r.padding = [r.padding[0] + before, r.padding[1] + after];
+            Ok(())
+        }
+        _ => Err(format!("expected a padding of channels alone, found {}", ints(&pads))),
+    }
+}
+
+/// The means over windows of channels, or of places within each map.
+fn average(call: &Call<'_>, r: &mut Response) -> Result<Stage, String> {
+    let a = &call.attributes;
+    let counts_padding = a.flag("count_include_pad", false)?;
+    if a.flag("ceil_mode", false)? || !["NOTSET", "VALID"].contains(&a.text("auto_pad", "NOTSET")?) {
+        return Err("expected windows without ceil_mode and auto_pad".into());
+    }
+    r.within = r.stage == Stage::Squares;
+    let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
+    let (reach, is_plain) = if r.within {
+        let [height, width]: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
+        let pads: [usize; 4] = a.sizes("pads", 0, 0)?;
+        let [before, _, after, _] = pads;
+        r.size = height;
+        let is_plain = a.sizes::<2>("strides", 1, 1)? == [1; 2] && a.sizes::<2>("dilations", 1, 1)? == [1; 2];
+        ([before, after], is_plain && width == height && pads == [before, before, after, after])
+    } else {
+        let [depth, height, width]: [usize; 3] = sizes("kernel_shape", kernel, 1)?;
+        let pads: [usize; 6] = a.sizes("pads", 0, 0)?;
+        let [before, _, _, after, _, _] = pads;
+        r.size = depth;
+        let is_plain = a.sizes::<3>("strides", 1, 1)? == [1; 3] && a.sizes::<3>("dilations", 1, 1)? == [1; 3];
+        let reach = [before + r.padding[0], after + r.padding[1]];
+        (reach, is_plain && [height, width] == [1; 2] && pads == [before, 0, 0, after, 0, 0])
+    };
+    let pads = a.ints("pads")?.unwrap_or_default();
+    if !is_plain || (!counts_padding && pads.iter().any(|&pad| pad != 0)) {
+        return Err(
+            "expected windows of channels, or square ones within each map, in which padding counts".into()
+        );
+    }
+    let expected = [r.size / 2, (r.size - 1) / 2];
+    if reach != expected {
+        let size = r.size;
+        return Err(format!(
+            "expected windows of {size} with {expected:?} before and after, found {reach:?}"
+        ));
+    }
+    Ok(if r.within { Stage::Means } else { Stage::RaisedMeans })
+}
