@@ -1,0 +1,72 @@
+//! Networks that go out and in again are the same network, to the bit.
+
+use super::*;
+use striate::interchange::onnx::{Export, encode};
+use striate::model::Spec;
+use striate::tensor::Tensor;
+
+/// Exports layers over an input `[6, 11, 9]` with drawn weights, and imports them again: same layers, names, tensors and answers.
+fn assert_comes_back(layers: &str) {
+    let text =
+        format!("name = \"t\"\ninput = [6, 11, 9]\n{layers}\n[[layer]]\nname = \"out\"\nop = \"flatten\"");
+    let spec = Spec::parse(&text, "t.toml").unwrap();
+    let options = BuildOptions { training: false, ..BuildOptions::new(1) };
+    let built = model::Model::build(&spec, &options).unwrap();
+    let drawn = |(i, p): (usize, &model::Parameter)| {
+        let values = numbers(p.shape.len(), i as u64 + 1);
+        // Variances are positive.
+        let values = values.iter().map(|v| if p.name.ends_with("running_var") { v.abs() + 0.5 } else { *v });
+        (p.name.clone(), Tensor::new(p.shape.clone(), values.collect()).unwrap())
+    };
+    let mut tensors: Vec<_> = built.parameters.iter().chain(&built.state).enumerate().map(drawn).collect();
+    let export =
+        Export { spec: &spec, tensors: &tensors, metadata: &BTreeMap::new(), with_preprocess: false };
+    let mut again = decode(encode(&export).unwrap(), Path::new("t.onnx"), &ImportOptions::default()).unwrap();
+    let x = numbers(2 * 6 * 11 * 9, 99);
+    let original = Imported { spec: spec.clone(), tensors: tensors.clone(), ..again.clone() };
+    assert_eq!(answer(again.clone(), &x), answer(original, &x), "{layers}");
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    again.tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(again.tensors, tensors, "{layers}");
+    let described = |spec: &Spec| -> Vec<_> {
+        spec.layers.iter().map(|layer| (layer.name.clone(), layer.op.clone(), layer.inputs.clone())).collect()
+    };
+    assert_eq!(described(&again.spec), described(&spec));
+}
+
+#[test]
+fn normalisation_of_every_kind() {
+    for size in [1, 2, 3, 4, 5, 9] {
+        for region in ["across", "within"] {
+            assert_comes_back(&format!(
+                "[[layer]]\nname = \"n\"\nop = \"local_response_norm\"\nregion = \"{region}\"\nsize = {size}\nalpha = 0.3\nbeta = 0.7\nk = 1.1"
+            ));
+        }
+    }
+    assert_comes_back("[[layer]]\nname = \"n\"\nop = \"batch_norm2d\"\neps = 0.001\nmomentum = 0.3");
+}
+
+/// Where windows of one size do, an adaptive pool is an ordinary one to ONNX; here rows or columns need several.
+#[test]
+fn adaptive_pools_with_windows_of_several_sizes() {
+    for [rows, columns] in [[3, 1], [4, 2], [6, 3], [7, 4], [8, 9], [9, 5], [2, 5], [10, 6], [11, 7], [1, 7]]
+    {
+        assert_comes_back(&format!(
+            "[[layer]]\nname = \"p\"\nop = \"adaptive_avg_pool2d\"\noutput = [{rows}, {columns}]"
+        ));
+    }
+}
+
+#[test]
+fn two_towers_that_meet() {
+    assert_comes_back(
+        "[[layer]]\nname = \"a\"\nop = \"conv2d\"\ninput = \"input\"\nout_channels = 4\nkernel = 3\nstride = 2\npadding = [0, 0, 1, 1]
+        [[layer]]\nname = \"an\"\nop = \"local_response_norm\"\nregion = \"within\"\nsize = 3\nalpha = 0.5
+        [[layer]]\nname = \"b\"\nop = \"conv2d\"\ninput = \"input\"\nout_channels = 4\nkernel = 3\nstride = 2\npadding = [0, 0, 1, 1]
+        [[layer]]\nname = \"bn\"\nop = \"local_response_norm\"\nregion = \"within\"\nsize = 3\nalpha = 0.5
+        [[layer]]\nname = \"sum\"\nop = \"add\"\ninputs = [\"b\", \"bn\"]
+        [[layer]]\nname = \"both\"\nop = \"concat\"\ninputs = [\"an\", \"sum\"]
+        [[layer]]\nname = \"relu\"\nop = \"relu\"
+        [[layer]]\nname = \"pool\"\nop = \"max_pool2d\"\nkernel = 3\nstride = 2",
+    );
+}
