@@ -17,7 +17,7 @@ fn main() -> Result<()> {
 
     let file = interchange::read(&weights)?;
     let mut spec = train::spec_of(&file, None)?;
-    let head = train::replace_outputs(&mut spec, 2)?;
+    let head = spec.replace_outputs(2)?;
     // Everything that can be trained but the new layer.
     let is_old = |name: &&String| !name.starts_with(&head) && !name.contains(".running_");
     let old: Vec<String> = file.tensors.keys().filter(is_old).cloned().collect();

@@ -144,7 +144,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
 
     let file = interchange::read(&path).unwrap();
     let mut spec = train::spec_of(&file, None).unwrap();
-    let head = train::replace_outputs(&mut spec, 3).unwrap();
+    let head = spec.replace_outputs(3).unwrap();
     let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
     let mut tuned = Network::new(spec, &Device::Cpu, &options).unwrap();
     tuned.load_weights(file.clone(), Some(&head)).unwrap();
@@ -184,6 +184,30 @@ fn an_export_is_proven_and_nothing_is_left_of_one_that_fails() {
     assert_eq!(error.exit_code(), 5, "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn picture_files_are_answered_as_their_pixels_are_and_one_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut network = network(&NetworkOptions::inference(2));
+    let (images, _) = bars(5, 9);
+    let pixels: Vec<u8> = images.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0) as u8).collect();
+    let mut files: Vec<_> = (0..5).map(|number| folder.path().join(format!("{number}.png"))).collect();
+    for (file, pixels) in files.iter().zip(pixels.chunks(36)) {
+        image::GrayImage::from_raw(6, 6, pixels.to_vec()).unwrap().save(file).unwrap();
+    }
+    let values: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) * (1.0 / 255.0)).collect();
+    let (found, expected) = (network.predict_files(&files, 2).unwrap(), network.predict(&values, 2).unwrap());
+    assert_eq!(found.len(), 5);
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        assert_eq!(found.class, expected.class);
+        assert!((found.probability - expected.probability).abs() < 1e-6, "{found:?} {expected:?}");
+    }
+    fs::write(&files[3], b"no picture").unwrap();
+    let error = network.predict_files(&files, 2).unwrap_err();
+    assert!(error.exit_code() == 4 && error.to_string().contains("3.png"), "{error}");
+    files.clear();
+    assert!(network.predict_files(&files, 2).unwrap().is_empty());
 }
 
 #[test]

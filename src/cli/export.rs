@@ -2,15 +2,14 @@
 
 use super::device;
 use super::recipe::MOST_ROWS;
-use super::source::SourceArgs;
+use super::source::{self, SourceArgs};
 use super::{Context, memory};
 use crate::data::Kind;
 use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
-use crate::interchange::{self, File, Format};
+use crate::interchange::{File, Format};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::network::{Check, ExportOptions, Network, NetworkOptions, Proof};
-use crate::train;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -76,12 +75,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
     if args.with_preprocess && format != Format::Onnx {
         return Err(Error::Usage("--with-preprocess: expected --format onnx, found another".into()));
     }
-    let file = args.weights.as_ref().map(interchange::read).transpose()?;
-    let spec = match (&file, &args.model) {
-        (Some(file), name) => train::spec_of(file, name.as_deref())?,
-        (None, Some(name)) => Spec::load(name)?,
-        (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
-    };
+    let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref())?;
     let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     outputs.check("--output", &args.output)?;
     let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);

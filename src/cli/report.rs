@@ -1,7 +1,7 @@
 //! `striate report`: pictures of what is inside a network.
 
 use super::outputs::Outputs;
-use super::{Context, device, memory, predict};
+use super::{Context, device, memory};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
 use crate::error::{Error, Result, printable, printable_path};
@@ -165,7 +165,7 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
 
 /// What layer `number` of `spec` with the weights of `file` answers to `image`, as tiles.
 fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context) -> Result<Tiles> {
-    let data = Arc::new(predict::open(vec![image.to_path_buf()], spec)?);
+    let data = Arc::new(train::pictures(spec, vec![image.to_path_buf()])?);
     let build = BuildOptions {
         training: false,
         fuse: false,

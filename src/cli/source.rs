@@ -2,7 +2,8 @@
 
 use super::outputs::Outputs;
 use crate::data::{self, Kind, OnBadFile, Request, Splits, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::train;
 use clap::Args;
@@ -116,6 +117,17 @@ impl SourceArgs {
         }
         flags
     }
+}
+
+/// The weights that a verb is given, and the network `model` (a name or a model file), else the one that the weights carry.
+pub(crate) fn network(weights: Option<&Path>, model: Option<&str>) -> Result<(Option<File>, Spec)> {
+    let file = weights.map(interchange::read).transpose()?;
+    let spec = match (&file, model) {
+        (Some(file), model) => train::spec_of(file, model)?,
+        (None, Some(name)) => Spec::load(name)?,
+        (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
+    };
+    Ok((file, spec))
 }
 
 /// Loader threads, where `flag` asks for so many.

@@ -171,7 +171,7 @@ fn open_data(args: &TrainArgs, spec: &mut Spec, is_replaced: bool, context: &Con
             spec.name
         )));
     }
-    let layer = train::replace_outputs(spec, classes)?;
+    let layer = spec.replace_outputs(classes)?;
     context.out.note(&format!("{}: {layer} gets {classes} outputs, one per class of {name}", spec.name));
     Ok(data)
 }
@@ -200,7 +200,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     };
     args.recipe.apply(&mut spec)?;
     let replaced = match args.run.num_classes {
-        Some(classes) => Some(train::replace_outputs(&mut spec, classes as usize)?),
+        Some(classes) => Some(spec.replace_outputs(classes as usize)?),
         None => None,
     };
     train::scale_rates(&mut spec, &args.run.lr_mult)?;

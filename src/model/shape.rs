@@ -50,6 +50,22 @@ impl Spec {
         }
         Ok(shapes)
     }
+
+    /// Gives the network's last layer with weights `classes` outputs, and returns that layer's name.
+    pub fn replace_outputs(&mut self, classes: usize) -> Result<String> {
+        for layer in self.layers.iter_mut().rev() {
+            match &mut layer.op {
+                LayerOp::Linear { out_features, .. } => *out_features = classes,
+                LayerOp::Conv2d { out_channels, .. } => *out_channels = classes,
+                _ => continue,
+            }
+            return Ok(layer.name.clone());
+        }
+        Err(Error::Usage(format!(
+            "model {} has no layer whose outputs --num-classes could replace",
+            self.name
+        )))
+    }
 }
 
 /// Output extents of a layer without the batch, or why its inputs do not fit.

@@ -1,7 +1,7 @@
 //! What a network says to pictures.
 
 use super::Network;
-use crate::data::{Dataset, Decoder, Images, Labels, OnBadFile};
+use crate::data::{Dataset, OnBadFile};
 use crate::error::{Error, Result};
 use crate::model::LossKind;
 use crate::ops::Hyper;
@@ -70,32 +70,11 @@ impl Network {
     /// The best `k` answers to each of these picture files, best first; they are looked at as evaluation looks at pictures.
     /// The error of the first that cannot be read names it.
     pub fn predict_files(&mut self, files: &[impl AsRef<Path>], k: usize) -> Result<Vec<Vec<Guess>>> {
-        let [channels, height, width] = self.spec.input;
-        if !matches!(channels, 1 | 3) {
-            return Err(Error::Usage(format!(
-                "picture files have 1 or 3 channels, {} takes {channels}",
-                self.spec.name
-            )));
-        }
-        let side = self.spec.preprocess.resize;
-        let shape = side.map_or([channels, height, width], |side| [channels, side, side]);
-        let mut decoder = Decoder::default();
         let mut answers = Vec::with_capacity(files.len());
         for part in files.chunks(self.model.batch) {
-            let length: usize = shape.iter().product();
-            let mut pixels = vec![0; part.len() * length];
-            for (file, pixels) in part.iter().zip(pixels.chunks_mut(length)) {
-                decoder.read(file.as_ref(), shape, pixels)?;
-            }
-            let pictures = Dataset {
-                name: "pictures".into(),
-                shape,
-                classes: self.model.classes,
-                class_names: self.class_names.clone(),
-                images: Images::U8(pixels),
-                labels: Labels::Classes(vec![0; part.len()]),
-            };
-            let images = self.inputs(&Arc::new(pictures), part.len())?;
+            let files = part.iter().map(|file| file.as_ref().to_path_buf()).collect();
+            let pictures = Arc::new(train::pictures(&self.spec, files)?);
+            let images = self.inputs(&pictures, part.len())?;
             answers.extend(self.predict(&images, k)?);
         }
         Ok(answers)

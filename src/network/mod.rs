@@ -129,7 +129,7 @@ impl Network {
 
     /// Takes the weights of `file`, and the names of its classes. Errors list what is missing, too much, or of another shape.
     ///
-    /// With `replaced`, the name of a layer ([`train::replace_outputs`] returns it), that layer keeps its values: the file is
+    /// With `replaced`, the name of a layer ([`Spec::replace_outputs`] returns it), that layer keeps its values: the file is
     /// from other classes.
     pub fn load_weights(&mut self, file: File, replaced: Option<&str>) -> Result<()> {
         let notes = file.metadata.clone();
@@ -189,7 +189,7 @@ impl Network {
     }
 
     /// The network input of the first `rows` samples of `dataset`, as evaluation shows them: `[rows, channels, height,
-    /// width]`; fewer where there are not so many.
+    /// width]`; fewer where there are not so many. The error of a sample that cannot be read names it.
     pub fn inputs(&self, dataset: &Arc<Dataset>, rows: usize) -> Result<Vec<f32>> {
         train::inputs(&self.spec, dataset, rows, |program| self.device.executor(program))
     }

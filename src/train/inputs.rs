@@ -2,15 +2,18 @@
 
 use super::batches::Feed;
 use super::options::Options;
-use crate::data::{Batch, Dataset, Splits};
+use super::weights::outputs;
+use crate::data::{self, Batch, Dataset, OnBadFile, Splits};
 use crate::error::Result;
 use crate::model::{Eye, Spec};
 use crate::program::{Executor, Program, Span};
 use crate::view::View;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The network input of the first batch of `rows` samples of `dataset`, as evaluation shows them to the network `spec`:
-/// `[rows, channels, height, width]`, fewer rows where there are not so many or some cannot be read.
+/// `[rows, channels, height, width]`, fewer rows where there are not so many. The error of a sample that cannot be read
+/// names it.
 ///
 /// `executor` makes an executor of the program that turns pixels into network input.
 pub fn inputs(
@@ -21,7 +24,9 @@ pub fn inputs(
 ) -> Result<Vec<f32>> {
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits { train: Arc::clone(dataset), val: Arc::clone(dataset) }.pixels(spec.input);
-    let feed = Feed::of(spec, rows, pixels.is_some(), &Options::default());
+    // A row that was left out would give its answer to the next one.
+    let options = Options { on_bad_file: OnBadFile::Fail, ..Options::default() };
+    let feed = Feed::of(spec, rows, pixels.is_some(), &options);
     let mut batch = feed.first(dataset)?;
     if let Some(pixels) = pixels {
         let eye = Eye::build(spec, rows, pixels)?;
@@ -29,6 +34,13 @@ pub fn inputs(
     }
     batch.input.truncate(batch.rows * spec.input.iter().product::<usize>());
     Ok(batch.input)
+}
+
+/// The picture `files`, in this order, as `spec` is to see them in evaluation. Nothing is opened yet.
+pub fn pictures(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
+    let [channels, ..] = spec.input;
+    let shape = spec.preprocess.resize.map_or(spec.input, |side| [channels, side, side]);
+    data::pictures(files, shape, outputs(spec)?)
 }
 
 /// Puts network input in the place of a batch's pixels.

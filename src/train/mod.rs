@@ -28,7 +28,7 @@ pub use batches::Feed;
 pub use crops::{ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
-pub use inputs::inputs;
+pub use inputs::{inputs, pictures};
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub use options::{Options, check_recipe, hyper, schedule, transform};
 pub use preview::preview;
@@ -40,6 +40,4 @@ pub use schedule::{Decay, LearningRate, Schedule};
 pub use supply::Supply;
 pub use trace::{activations, trace};
 pub use trainer::{Task, Trainer};
-pub use weights::{
-    Named, check_classes, collect, initialise, load, metadata, outputs, replace_outputs, sha256, spec_of,
-};
+pub use weights::{Named, check_classes, collect, initialise, load, metadata, outputs, sha256, spec_of};

@@ -3,7 +3,7 @@
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
-use crate::model::{BuildOptions, LayerOp, Model, Parameter, Spec};
+use crate::model::{BuildOptions, Model, Parameter, Spec};
 use crate::program::Executor;
 use crate::tensor::{Shape, Tensor};
 use std::collections::BTreeMap;
@@ -81,19 +81,6 @@ fn belongs(name: &str, layer: &str) -> bool {
     name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Gives the network's last layer with weights `classes` outputs, and returns that layer's name.
-pub fn replace_outputs(spec: &mut Spec, classes: usize) -> Result<String> {
-    for layer in spec.layers.iter_mut().rev() {
-        match &mut layer.op {
-            LayerOp::Linear { out_features, .. } => *out_features = classes,
-            LayerOp::Conv2d { out_channels, .. } => *out_channels = classes,
-            _ => continue,
-        }
-        return Ok(layer.name.clone());
-    }
-    Err(Error::Usage(format!("model {} has no layer whose outputs --num-classes could replace", spec.name)))
-}
-
 /// Outputs of the network's last layer.
 pub fn outputs(spec: &Spec) -> Result<usize> {
     let smallest = BuildOptions { training: false, ..BuildOptions::new(1) };
@@ -116,7 +103,7 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     if let Some(classes) = number("num_classes").filter(|&n| n > 0)
         && classes != outputs(&spec)?
     {
-        replace_outputs(&mut spec, classes)?;
+        spec.replace_outputs(classes)?;
     }
     if let Some(smoothing) = note("label_smoothing").and_then(|text| text.parse().ok()) {
         spec.recipe.label_smoothing = smoothing;

@@ -27,7 +27,7 @@ fn fine_tuning_keeps_everything_but_the_replaced_layer() {
     let file = safetensors::read(&last).unwrap();
 
     let mut spec = small();
-    let replaced = striate::train::replace_outputs(&mut spec, 3).unwrap();
+    let replaced = spec.replace_outputs(3).unwrap();
     assert_eq!(replaced, "classifier.3");
     let model = Model::build(&spec, &plain().build_options(&spec, Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
@@ -51,7 +51,7 @@ fn fine_tuning_on_other_classes_leaves_frozen_features_bit_for_bit() {
     let first = train(&spec, &data(96, 32), &Options::default());
     let (weights, _) = trained_file(&spec, &first);
     // Three classes in place of four, in other pictures.
-    let replaced = striate::train::replace_outputs(&mut spec, 3).unwrap();
+    let replaced = spec.replace_outputs(3).unwrap();
     let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 96));
     let data = Splits { train: pictures.clone(), val: pictures };
     let options = Options { freeze: Some("features".into()), ..Options::default() };

@@ -7,11 +7,10 @@ mod robustness;
 use super::device;
 use super::output::Output;
 use super::recipe::MOST_ROWS;
-use super::source::SourceArgs;
+use super::source::{self, SourceArgs};
 use super::{Context, memory, stop};
 use crate::data::{Dataset, Labels};
 use crate::error::{Error, Result};
-use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
 use crate::train::{self, Answer, Confusion, Feed, Outcome};
@@ -66,12 +65,7 @@ pub(crate) struct EvalArgs {
 }
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
-    let file = args.weights.as_ref().map(interchange::read).transpose()?;
-    let spec = match (&file, &args.model) {
-        (Some(file), name) => train::spec_of(file, name.as_deref())?,
-        (None, Some(name)) => Spec::load(name)?,
-        (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
-    };
+    let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref())?;
     let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     let tables = args.robustness.iter().map(|table| ("--robustness", table.path()));
     let named = [("--confusion", &args.confusion), ("--predictions", &args.predictions)];

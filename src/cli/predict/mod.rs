@@ -6,10 +6,10 @@ mod names;
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
 use super::{Context, device, memory, source, stop};
-use crate::data::{self, Dataset, OnBadFile};
+use crate::data::{self, OnBadFile};
 use crate::error::{Error, Result};
 use crate::interchange;
-use crate::model::{BuildOptions, LossKind, Model, Spec};
+use crate::model::{BuildOptions, LossKind, Model};
 use crate::train::{self, Answer, Feed};
 use answers::Answers;
 use clap::Args;
@@ -80,7 +80,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     }
     let files = files(&args.pictures)?;
     let count = files.len();
-    let data = Arc::new(open(files, &spec)?);
+    let data = Arc::new(train::pictures(&spec, files)?);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
@@ -127,13 +127,6 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if path.is_dir() { files.extend(data::in_folder(path)?) } else { files.push(path.clone()) }
     }
     Ok(files)
-}
-
-/// `files` as `spec` is to see them, as in evaluation.
-pub(super) fn open(files: Vec<PathBuf>, spec: &Spec) -> Result<Dataset> {
-    let [channels, ..] = spec.input;
-    let shape = spec.preprocess.resize.map_or(spec.input, |side| [channels, side, side]);
-    data::pictures(files, shape, train::outputs(spec)?)
 }
 
 /// The last part of `path`, for people.

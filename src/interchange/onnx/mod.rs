@@ -1,8 +1,9 @@
-//! ONNX: networks with their weights, out (`export`) and in (`import`), through a subset of the published schema.
+//! ONNX: networks with their weights, out (`export`) and in (`import`, `noted`), through a subset of the published schema.
 
 mod averaging;
 mod export;
 mod import;
+mod noted;
 mod schema;
 
 pub use export::{Export, encode};

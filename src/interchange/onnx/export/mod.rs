@@ -17,6 +17,7 @@ use crate::model::{LossKind, Spec};
 use crate::tensor::Tensor;
 use graph::Builder;
 use layers::Weights;
+pub(super) use pooling::regular as regular_windows;
 use prost::Message;
 use std::collections::BTreeMap;
 

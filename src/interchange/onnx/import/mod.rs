@@ -21,7 +21,7 @@ mod shapes;
 mod tensor;
 mod windows;
 
-use super::schema;
+use super::{noted, schema};
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use crate::model::{LossKind, Spec};
@@ -115,7 +115,8 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     finish::answer(&mut draft, loss)?;
     let text = path.display().to_string();
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    finish::finish(draft, input, loss, metadata, &Origin { text: &text, graph: &file.name, stem: &stem })
+    let origin = Origin { text: &text, graph: &file.name, stem: &stem };
+    finish::finish(draft, input, loss, metadata, &origin).map(noted::adopt)
 }
 
 /// The version of the standard operator set, if we know it and the format's.
