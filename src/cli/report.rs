@@ -17,6 +17,12 @@ use std::sync::Arc;
 /// The longest side of the photograph beside its maps, in pixels.
 const SIDE: usize = 224;
 
+/// Inputs of a convolution whose kernels for one output fill a row.
+const ROW: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// Names of layers that a message lists.
+const LISTED: usize = 60;
+
 #[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
     #[command(subcommand)]
@@ -108,7 +114,13 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
         return Err(unknown_layer(&layer, "a convolution", &convolutions));
     };
     let tiles = report::filters(weight)?;
-    let layout = args.sheet.layout(Scale::Each, None);
+    // A tile of one value has no least and greatest of its own.
+    let scale = if tiles.shape == [1; 3] { Scale::Together } else { Scale::Each };
+    let mut layout = args.sheet.layout(scale, None);
+    let inputs = weight.shape().dims()[1];
+    if tiles.shape[0] == 1 && ROW.contains(&inputs) {
+        layout.columns = layout.columns.or(Some(inputs));
+    }
     finish("filters", &layer, &tiles.draw(&layout, None)?, output, context)
 }
 
@@ -130,8 +142,17 @@ fn convolutions(file: &File) -> impl Iterator<Item = &str> {
 }
 
 fn unknown_layer(layer: &str, what: &str, known: &[&str]) -> Error {
-    let near = suggestion(layer, known.iter().copied());
-    let near = if near.is_empty() { format!("; there are {}", known.join(", ")) } else { near };
+    let mut near = suggestion(layer, known.iter().copied());
+    if known.is_empty() {
+        near = "; there is none".into();
+    } else if near.is_empty() {
+        let names = known[..known.len().min(LISTED)].join(", ");
+        let more = known.len().saturating_sub(LISTED);
+        near = format!(
+            "; there are {names}{}",
+            if more > 0 { format!(" and {more} more") } else { String::new() }
+        );
+    }
     Error::Usage(
         printable(&format!("--layer: expected the name of {what}, found {layer}{near}")).into_owned(),
     )
@@ -156,7 +177,7 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     };
     let [least, most] = report::range(&maps.values);
     let op = spec.layers[number].op.name();
-    let caption = format!("{} ({op}): {what}, {least:.3} to {most:.3}", args.layer);
+    let caption = format!("{} ({op}): {what}, {} to {}", args.layer, short(least), short(most));
     let layout = args.sheet.layout(if flat { Scale::Together } else { Scale::Each }, Some(caption));
     let ([width, height], pixels) = Decoder::new().read_whole(&args.image, SIDE)?;
     let sheet = maps.draw(&layout, Some(&Picture { width, height, pixels }))?;
@@ -209,6 +230,11 @@ fn finish(kind: &str, layer: &str, sheet: &Sheet, output: &Path, context: &Conte
     atomic::write(output, |out| out.write_all(&bytes))?;
     let (width, height) = (sheet.canvas.width(), sheet.canvas.height());
     let [least, most] = sheet.range;
+    if sheet.not_finite > 0 {
+        context
+            .out
+            .note(&format!("{} of the values shown are no finite numbers; they are grey", sheet.not_finite));
+    }
     if sheet.shown < sheet.tiles {
         context.out.note(&format!("only the first {} of {} tiles are shown", sheet.shown, sheet.tiles));
     }
@@ -224,13 +250,25 @@ fn finish(kind: &str, layer: &str, sheet: &Sheet, output: &Path, context: &Conte
             "height": height,
             "min": f64::from(least),
             "max": f64::from(most),
+            "not_finite": sheet.not_finite,
         }))?;
     } else {
         context.out.line(&format!(
-            "{}: {kind} of {layer}, {} tiles, {least:.4} to {most:.4}, {width} x {height} pixels",
+            "{}: {kind} of {}, {} tiles, {} to {}, {width} x {height} pixels",
             printable_path(output),
-            sheet.shown
+            printable(layer),
+            sheet.shown,
+            short(least),
+            short(most),
         ))?;
     }
     Ok(0)
+}
+
+/// `value` in few digits, whatever its size.
+fn short(value: f32) -> String {
+    match value.abs() {
+        0.0 | 1e-3..1e5 => format!("{value:.4}"),
+        _ => format!("{value:.3e}"),
+    }
 }

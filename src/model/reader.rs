@@ -25,12 +25,12 @@ impl Source<'_> {
     }
 }
 
-/// "; did you mean `x`?" if one of `known` is near enough to `word` to be meant.
+/// "; did you mean `x`?" if one of `known` is near enough to `word` to be meant: a few letters away, but not all of them.
 pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
         .into_iter()
         .map(|k| (strsim::damerau_levenshtein(word, k), k))
-        .filter(|(distance, k)| *distance <= 2.max(k.len() / 3))
+        .filter(|(distance, k)| *distance <= 2.max(k.len() / 3) && *distance < k.len())
         .min()
         .map(|(_, k)| format!("; did you mean `{k}`?"))
         .unwrap_or_default()

@@ -62,6 +62,8 @@ pub struct Sheet {
     pub tiles: usize,
     /// The least and the greatest value of those shown.
     pub range: [f32; 2],
+    /// How many of them are infinite or no numbers.
+    pub not_finite: usize,
 }
 
 impl Tiles {
@@ -122,7 +124,8 @@ impl Tiles {
             let at = [left + GAP + column * (tile_width + GAP), top + GAP + row * (tile_height + GAP)];
             canvas.place(at, &painted(tile, self.shape, own).scaled(tile_width, tile_height));
         }
-        Ok(Sheet { canvas, shown, tiles: self.len(), range })
+        let not_finite = values.iter().filter(|value| !value.is_finite()).count();
+        Ok(Sheet { canvas, shown, tiles: self.len(), range, not_finite })
     }
 }
 
@@ -187,7 +190,7 @@ mod tests {
         let sheet = tiles.draw(&layout, None).unwrap();
         assert_eq!(sheet.canvas.pixel(GAP, GAP), Some([128; 3]));
         assert_eq!(sheet.canvas.pixel(2 * GAP + 2, GAP), Some([128; 3]));
-        assert_eq!(sheet.range, [3.0, 3.0]);
+        assert_eq!((sheet.range, sheet.not_finite), ([3.0, 3.0], 2));
     }
 
     #[test]

@@ -118,3 +118,86 @@ fn the_sheet_has_a_panel_per_picture_and_takes_no_pictures_place() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("did you mean `blue`?"), "{}", stderr(&output));
 }
+
+/// Ten pictures cut out and mirrored here, each answered alone, against the average.
+#[test]
+fn ten_crops_are_the_mean_of_ten_answers() {
+    let folder = trained();
+    let root = folder.path();
+    // Of the size that pictures are resized to, so that nothing is resampled; 16 x 16 of it is the network's input.
+    let whole = image::RgbImage::from_fn(20, 20, |x, y| {
+        image::Rgb([(x * 12) as u8, (y * 12) as u8, ((x * 7 + y * 31) % 256) as u8])
+    });
+    whole.save(root.join("whole.png")).unwrap();
+    let mut names = Vec::new();
+    for (number, [x, y]) in [[0, 0], [4, 0], [0, 4], [4, 4], [2, 2]].into_iter().enumerate() {
+        let part = image::imageops::crop_imm(&whole, x, y, 16, 16).to_image();
+        let mirrored = image::imageops::flip_horizontal(&part);
+        for (picture, kind) in [(part, "plain"), (mirrored, "mirrored")] {
+            names.push(format!("{number}-{kind}.png"));
+            picture.save(root.join(&names[names.len() - 1])).unwrap();
+        }
+    }
+    // The same network over pictures that are the input already.
+    let model = std::fs::read_to_string(root.join("model.toml")).unwrap().replace("resize = 20\n", "");
+    std::fs::write(root.join("small.toml"), model).unwrap();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let single = answers(&succeed(root, &[&with(&["--json", "-m", "small.toml"])[..], &names].concat()));
+    let mut mean: BTreeMap<String, f64> = BTreeMap::new();
+    for (name, probability) in single.into_iter().flat_map(|(_, top)| top) {
+        *mean.entry(name).or_default() += probability / 10.0;
+    }
+    let ten = answers(&succeed(root, &with(&["--json", "--ten-crop", "-b", "3", "whole.png", "whole.png"])));
+    assert_eq!((ten.len(), mean.len()), (2, 3));
+    for (name, probability) in ten.iter().flat_map(|(_, top)| top) {
+        assert!((probability - mean[name]).abs() < 1e-6, "{name}: {probability} {mean:?}");
+    }
+    let one = answers(&succeed(root, &with(&["--json", "whole.png"])));
+    assert!((one[0].1[0].1 - mean[&one[0].1[0].0]).abs() > 1e-5, "the middle alone is another answer");
+}
+
+#[test]
+fn pictures_of_every_kind_are_answered_and_one_that_is_broken_stops_no_other() {
+    let folder = trained();
+    let root = folder.path();
+    std::fs::create_dir(root.join("odd")).unwrap();
+    let save = |name: &str, picture: image::DynamicImage| picture.save(root.join("odd").join(name)).unwrap();
+    save("a-grey.png", image::GrayImage::from_fn(21, 34, |x, y| image::Luma([(x * y) as u8])).into());
+    save(
+        "b-alpha.png",
+        image::RgbaImage::from_fn(40, 9, |x, y| image::Rgba([x as u8, 9, y as u8, 99])).into(),
+    );
+    let deep =
+        image::ImageBuffer::from_fn(30, 30, |x, y| image::Rgb([(x * 2000) as u16, 7, (y * 2000) as u16]));
+    save("c-16-bit.png", deep.into());
+    std::fs::write(root.join("odd/d-broken.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    save("e-point.png", image::RgbImage::new(1, 1).into());
+    save("f.jpg", image::RgbImage::new(50, 20).into());
+    let output = striate(root, &with(&["--json", "odd", "-b", "2"])).output().unwrap();
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    let found = answers(std::str::from_utf8(&output.stdout).unwrap());
+    let files: Vec<&str> = found.iter().map(|(file, _)| file.as_str()).collect();
+    let expected = ["a-grey.png", "b-alpha.png", "c-16-bit.png", "e-point.png", "f.jpg"];
+    assert_eq!(files, expected.map(|name| format!("odd/{name}")));
+    assert!(found.iter().all(|(_, top)| (top.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9));
+    let said = stderr(&output);
+    assert_eq!(said.matches("d-broken.png").count(), 2, "{said}");
+}
+
+#[test]
+fn names_never_reach_the_terminal_as_they_are() {
+    let folder = trained();
+    let root = folder.path();
+    std::fs::write(root.join("names.txt"), "a\u{1b}[31m\nb\u{202e}\nc\n").unwrap();
+    let text = succeed(root, &with(&["--labels", "names.txt", "photos/red/00.png"]));
+    assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.contains("a\\u{1b}[31m"), "{text}");
+    for (labels, says) in [("gone.txt", "gone.txt"), ("photos", "photos"), ("photos/red/00.png", "00.png")] {
+        let output = striate(root, &with(&["--labels", labels, "photos/red/00.png"])).output().unwrap();
+        assert_eq!((code(&output), stderr(&output).lines().count()), (4, 1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
+    for (arguments, exit) in [(vec!["-k", "0", "photos/red/00.png"], 2), (vec![], 2), (vec!["names.txt"], 4)]
+    {
+        assert_eq!(code(&striate(root, &with(&arguments)).output().unwrap()), exit, "{arguments:?}");
+    }
+}
