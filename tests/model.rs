@@ -156,6 +156,32 @@ fn initial_values_follow_the_seed_and_the_model_file() {
 }
 
 #[test]
+fn the_answer_of_a_network_that_computes_nothing_can_be_read() {
+    for layers in ["op = \"flatten\"", "op = \"dropout\"\n\n[[layer]]\nop = \"flatten\""] {
+        let text = format!("name = \"t\"\ninput = [1, 8, 8]\n\n[[layer]]\n{layers}\n");
+        let spec = Spec::parse(&text, "t.toml").unwrap();
+        for pixels in [None, Some([1, 8, 8])] {
+            let options = BuildOptions { training: false, pixels, ..BuildOptions::new(2) };
+            let model = Model::build(&spec, &options).unwrap();
+            model.program.check_access(model.logits, None).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_few_bytes_do_not_ask_for_any_number_of_outputs() {
+    let network = |outputs: usize| {
+        format!(
+            "name = \"t\"\ninput = [1, 1, 1]\n\n[[layer]]\nop = \"flatten\"\n\n[[layer]]\nop = \"linear\"\nout_features = {outputs}\n"
+        )
+    };
+    let most = Spec::parse(&network(Model::MOST_OUTPUTS), "t.toml").unwrap();
+    assert_eq!(Model::build(&most, &BuildOptions::new(1)).unwrap().classes, 1 << 20);
+    let refused = message(&network(Model::MOST_OUTPUTS + 1));
+    assert!(refused.contains("expected at most 1048576 outputs, found 1048577"), "{refused}");
+}
+
+#[test]
 fn frozen_parameters_get_no_gradient_and_no_update() {
     let spec = Spec::load("alexnet-mini").unwrap();
     let options = BuildOptions { freeze: Some("features".into()), ..BuildOptions::new(4) };

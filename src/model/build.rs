@@ -164,6 +164,9 @@ impl Model {
     /// Records of the metrics buffer: the host looks at least this often (in steps).
     pub const SLOTS: usize = 64;
 
+    /// Most outputs of a network: each is given a name in host memory, and a file of a few bytes can ask for any number.
+    pub const MOST_OUTPUTS: usize = 1 << 20;
+
     /// Compiles `spec`. Errors name the model file and line.
     pub fn build(spec: &Spec, options: &BuildOptions) -> Result<Self> {
         if options.batch == 0 {
@@ -179,7 +182,12 @@ impl Model {
         let mut builder = ProgramBuilder::default();
         let mut input_shape = vec![batch];
         input_shape.extend(spec.input);
-        let role = if options.pixels.is_some() { Role::Transient } else { Role::Input };
+        let role = match options.pixels {
+            None => Role::Input,
+            // The host reads the answer, which the input itself is where nothing is computed.
+            Some(_) if spec.layers.iter().all(|l| l.op.passes_on()) => Role::Output,
+            Some(_) => Role::Transient,
+        };
         let input = builder.buffer("input", input_shape, role)?;
         let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper)?;
         let pictures = match options.pixels {
@@ -198,6 +206,13 @@ impl Model {
                 graph.dims(last)
             )));
         };
+        if classes > Self::MOST_OUTPUTS {
+            return Err(Error::Model(format!(
+                "{}: layer {last}: expected at most {} outputs, found {classes}",
+                spec.origin,
+                Self::MOST_OUTPUTS
+            )));
+        }
         if loss_kind == LossKind::CrossEntropy && spec.layers.last().is_some_and(|l| l.op == LayerOp::Softmax)
         {
             return Err(Error::Model(format!(

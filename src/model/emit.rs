@@ -273,9 +273,7 @@ impl<'s> Graph<'s> {
         // Several names can stand for the last value (a fused ReLU, a flatten, a dropout that does nothing), so
         // the last value is recognised by its size and by having no step below it that makes a new one.
         let from = self.spec.layers.iter().position(|l| l.name == name).map_or(0, |i| i + 1);
-        let last = self.spec.layers[from..]
-            .iter()
-            .all(|l| matches!(l.op, LayerOp::Flatten | LayerOp::Dropout { .. }));
+        let last = self.spec.layers[from..].iter().all(|l| l.op.passes_on());
         let role = if last { Role::Output } else { Role::Transient };
         self.sized(builder, full, dims, role)
     }

@@ -95,6 +95,11 @@ pub struct Layer {
 }
 
 impl LayerOp {
+    /// Whether the layer's output in evaluation is its input, in the same place.
+    pub(super) fn passes_on(&self) -> bool {
+        matches!(self, LayerOp::Flatten | LayerOp::Dropout { .. })
+    }
+
     /// The name in model files.
     pub fn name(&self) -> &'static str {
         match self {
