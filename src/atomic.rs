@@ -23,7 +23,7 @@ pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io:
     stage(path, content)?.commit()
 }
 
-/// As [`write`], but for the name: the file gets it by [`NewFile::commit`] or [`commit_all`].
+/// As [`write()`], but for the name: the file gets it by [`NewFile::commit`] or [`commit_all`].
 pub fn stage(
     path: impl AsRef<Path>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,

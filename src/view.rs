@@ -21,8 +21,8 @@ use bytemuck::{Pod, Zeroable};
 /// * Colour: p is interpolated bilinearly: with column i = floor(sx / 65536), fraction f = sx / 65536 - i, rows alike,
 ///   p = (1 - fy) ((1 - fx) `p[i_y][i_x]` + fx `p[i_y][i_x + 1]`) + fy (the same one row below). Columns and rows beyond
 ///   the border are those at the border.
-/// * `colour`: v[c] = clamp(sum over k of `colour[c][k]` p[k] + `colour[c][3]`, 0, 255). A grey picture has
-///   p[0] = p[1] = p[2]. A picture and an input of different channels always go through it.
+/// * `colour`: `v[c]` = clamp(sum over k of `colour[c][k] p[k] + colour[c][3]`, 0, 255). A grey picture has
+///   `p[0] = p[1] = p[2]`. A picture and an input of different channels always go through it.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct View {

@@ -30,7 +30,7 @@ pub fn write(
     stage(path, tensors, metadata)?.commit()
 }
 
-/// As [`write`], but for the name, which the file gets when it is committed.
+/// As [`write()`], but for the name, which the file gets when it is committed.
 pub fn stage(
     path: impl AsRef<Path>,
     tensors: &[(String, Tensor)],

@@ -3,7 +3,7 @@
 use super::{Describe, Op, Operand};
 use crate::view::{MAX_SIDE, View};
 
-/// x[n, c, oy, ox] = 0 where `cut` covers (oy, ox), else `gain[c]` v[c] + `bias[c]`: picture n looked at as row n of
+/// x[n, c, oy, ox] = 0 where `cut` covers (oy, ox), else `gain[c] v[c] + bias[c]`: picture n looked at as row n of
 /// `views` says. Place, colour and their order of operations are the formula of [`View`]; places wrap around at 32
 /// bits.
 ///

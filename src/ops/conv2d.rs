@@ -127,7 +127,7 @@ impl Describe for Conv2d {
     }
 }
 
-/// db[c] = sum over n and i of dy[n, c, i]. `inner` is h_out * w_out for a convolution, 1 for a linear layer.
+/// `db[c]` = sum over n and i of `dy[n, c, i]`. `inner` is h_out * w_out for a convolution, 1 for a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BiasGrad {
     pub batch: usize,

@@ -2,7 +2,7 @@
 
 use super::{Describe, Hyper, Op, Operand};
 
-/// y[i] = x[i] / (1 - p) if element i is kept, else 0. The same operator with dy and dx is its gradient.
+/// `y[i] = x[i] / (1 - p)` if element i is kept, else 0. The same operator with dy and dx is its gradient.
 ///
 /// Element i is kept if word i mod 4 of philox(counter = [i / 4, draw, layer, 0], key = [seed_lo, seed_hi]) is
 /// at least `threshold`; draw and seed come from `Hyper`, so a mask is a pure function of (seed, draw, layer, i).

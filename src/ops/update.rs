@@ -58,7 +58,7 @@ impl Describe for Update {
     }
 }
 
-/// norms[index] = sum of g^2 (before the root), for one parameter.
+/// `norms[index]` = sum of g^2 (before the root), for one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GradNorm {
     pub len: usize,

@@ -22,7 +22,7 @@ pub use gemm::Block;
 use crate::error::Result;
 use crate::ops::Op;
 
-/// A WGSL kernel: its stem and its complete source (pieces of `shaders/` put together by [`shader!`]).
+/// A WGSL kernel: its stem and its complete source (pieces of `shaders/` put together by `shader!`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     /// The file in `shaders/`, without `.wgsl`; also the label of its pipeline.

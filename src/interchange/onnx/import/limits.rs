@@ -20,6 +20,10 @@ const PARTS: usize = 100_000;
 /// Most whole numbers in shapes and lists of attributes.
 const NUMBERS: usize = 1 << 20;
 
+/// Most numbers in lists of 32-bit ones, which half-precision weights may be in: a byte each in the file can become twelve
+/// while they are read. All of AlexNet's fit.
+const LISTED: usize = 1 << 26;
+
 /// The bytes of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let io = |error| Error::io(path, error);
@@ -51,7 +55,7 @@ fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() as u64 > LENGTH {
         return Err(format!("expected an ONNX file of at most {LENGTH} bytes, found {}", bytes.len()));
     }
-    let mut walk = Walk { bytes, at: 0, parts: 0, numbers: 0 };
+    let mut walk = Walk { bytes, at: 0, parts: 0, numbers: 0, values: 0 };
     walk.message(bytes.len(), &MODEL)
 }
 
@@ -63,6 +67,8 @@ enum Field {
     Texts,
     /// A list of whole numbers.
     Numbers,
+    /// One that weights may be in.
+    Values,
 }
 
 /// The fields of a message that are counted, by number. They nest as deep as these tables, whatever a file does.
@@ -78,7 +84,8 @@ const GRAPH: Message = Message(&[
 ]);
 const NODE: Message = Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&ATTRIBUTE))]);
 const ATTRIBUTE: Message = Message(&[(5, Field::Message(&TENSOR)), (8, Field::Numbers)]);
-const TENSOR: Message = Message(&[(1, Field::Numbers), (7, Field::Numbers), (13, Field::Message(&LEAF))]);
+const TENSOR: Message =
+    Message(&[(1, Field::Numbers), (5, Field::Values), (7, Field::Numbers), (13, Field::Message(&LEAF))]);
 const VALUE_INFO: Message = Message(&[(2, Field::Message(&TYPE))]);
 const TYPE: Message = Message(&[(1, Field::Message(&TENSOR_TYPE))]);
 const TENSOR_TYPE: Message = Message(&[(2, Field::Message(&SHAPE))]);
@@ -90,6 +97,7 @@ struct Walk<'a> {
     at: usize,
     parts: usize,
     numbers: usize,
+    values: usize,
 }
 
 impl Walk<'_> {
@@ -102,9 +110,7 @@ impl Walk<'_> {
             match tag & 7 {
                 0 => {
                     self.varint(end)?;
-                    if let Some(Field::Numbers) = field {
-                        self.count_numbers(1)?;
-                    }
+                    self.count_numbers(field, 1)?;
                 }
                 1 => self.skip(8, end)?,
                 5 => self.skip(4, end)?,
@@ -119,10 +125,10 @@ impl Walk<'_> {
                             self.message(inner_end, inner)?;
                         }
                         Some(Field::Texts) => self.count_part()?,
-                        Some(Field::Numbers) => {
+                        Some(Field::Numbers | Field::Values) => {
                             // The last byte of each number is below 128.
                             let list = &self.bytes[from..self.at];
-                            self.count_numbers(list.iter().filter(|&&byte| byte < 128).count())?;
+                            self.count_numbers(field, list.iter().filter(|&&byte| byte < 128).count())?;
                         }
                         None => {}
                     }
@@ -168,10 +174,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn count_numbers(&mut self, more: usize) -> Result<(), String> {
-        self.numbers += more;
-        if self.numbers > NUMBERS {
-            return Err(format!("expected at most {NUMBERS} numbers in shapes and attributes, found more"));
+    /// Counts `more` numbers of `field`, if its numbers are counted.
+    fn count_numbers(&mut self, field: Option<&Field>, more: usize) -> Result<(), String> {
+        let (count, most, what) = match field {
+            Some(Field::Numbers) => (&mut self.numbers, NUMBERS, "shapes and attributes"),
+            Some(Field::Values) => (&mut self.values, LISTED, "lists of 32-bit numbers"),
+            _ => return Ok(()),
+        };
+        *count += more;
+        if *count > most {
+            return Err(format!("expected at most {most} numbers in {what}, found more"));
         }
         Ok(())
     }
@@ -224,6 +236,9 @@ mod tests {
             [field(1, &vec![1; NUMBERS + 1]), [8, 1].repeat(NUMBERS + 1), field(7, &vec![1; NUMBERS + 1])]
         {
             assert!(refused(graph(field(5, &tensor))).contains("at most 1048576 numbers"));
+        }
+        for tensor in [field(5, &vec![1; LISTED + 1]), [40, 1].repeat(LISTED + 1)] {
+            assert!(refused(graph(field(5, &tensor))).contains("at most 67108864 numbers"));
         }
         let attribute = field(5, &field(8, &vec![1; NUMBERS + 1]));
         assert!(refused(graph(field(1, &attribute))).contains("at most 1048576 numbers"));

@@ -33,13 +33,9 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Const
             let values = values.read(&proto.double_data, |v| Ok(*v), f64::from_le_bytes)?;
             floats(dims, values.into_iter().map(narrow).collect::<Result<_, _>>()?)
         }
-        data_type::FLOAT16 => {
-            let values = values.read(&proto.int32_data, half, u16::from_le_bytes)?;
-            floats(dims, values.into_iter().map(f16_to_f32).collect())
-        }
+        data_type::FLOAT16 => floats(dims, values.halves(&proto.int32_data, f16_to_f32)?),
         data_type::BFLOAT16 => {
-            let values = values.read(&proto.int32_data, half, u16::from_le_bytes)?;
-            floats(dims, values.into_iter().map(|bits| f32::from_bits(u32::from(bits) << 16)).collect())
+            floats(dims, values.halves(&proto.int32_data, |bits| f32::from_bits(u32::from(bits) << 16))?)
         }
         _ if size > INTS && is_whole(proto.data_type) => {
             Err(format!("expected at most {INTS} whole numbers, found {size}"))
@@ -114,6 +110,11 @@ impl Values<'_> {
             return Err(format!("expected {bytes} bytes, found {}", data.len()));
         }
         Ok(data.as_chunks().0.iter().map(|b| raw(*b)).collect())
+    }
+
+    /// The same for numbers of 16 bits.
+    fn halves(self, list: &[i32], number: impl Fn(u16) -> f32) -> Result<Vec<f32>, String> {
+        self.read(list, |value| half(value).map(&number), |bytes| number(u16::from_le_bytes(bytes)))
     }
 
     fn expect(&self, found: usize, what: &str) -> Result<(), String> {
