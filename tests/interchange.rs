@@ -5,10 +5,10 @@ mod allocations;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use striate::atomic;
 use striate::interchange::safetensors::{read, write};
 use striate::interchange::{match_tensors, weights_sha256};
 use striate::tensor::{Shape, Tensor};
+use striate::{atomic, interchange};
 
 fn tensor(shape: &[usize], start: f32) -> Tensor {
     let count = shape.iter().product::<usize>();
@@ -261,6 +261,26 @@ fn what_is_no_file_is_not_replaced_by_one() {
     let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let error = atomic::write(&path, |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("socket: expected the name of a file"), "{error}");
+}
+
+/// Pipes can be read only once, and opening one waits for its other end.
+#[cfg(unix)]
+#[test]
+fn weights_are_read_from_files_only() {
+    for path in ["/dev/null", "/dev/zero"] {
+        let error = interchange::format(path).unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        assert!(error.to_string().contains("found a pipe or a device"), "{error}");
+    }
+}
+
+/// Lengths in an ONNX file may be the byte with which the header of a safetensors file begins.
+#[test]
+fn a_brace_alone_does_not_make_safetensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.onnx");
+    std::fs::write(&path, [8, 8, 0x3a, 0x80, 0x80, 0x80, 1, 10, b'{', 10]).unwrap();
+    assert_eq!(interchange::format(&path).unwrap(), interchange::Format::Onnx);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! `striate import`: networks and weights from other programs become a model file and weights that can be evaluated,
 //! trained on and exported.
 
-use super::Context;
 use super::outputs::Outputs;
 use super::source::quoted;
+use super::{Context, names};
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::{self, File, Format, onnx, safetensors};
@@ -220,8 +220,7 @@ fn adapted(mut spec: Spec, args: &ImportArgs) -> Result<Spec> {
 
 /// One name for each of `outputs` outputs.
 fn read_classes(path: &Path, outputs: usize) -> Result<Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
-    let names: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
+    let names = names::read(path)?;
     if names.len() != outputs {
         let found = names.len();
         return Err(Error::data(

@@ -10,6 +10,7 @@ mod eval;
 mod export;
 mod import;
 mod memory;
+mod names;
 mod output;
 mod outputs;
 mod predict;

@@ -31,6 +31,11 @@ pub(super) const PYTORCH: &str = "expected safetensors, NPZ or ONNX, found PyTor
 /// The format of the file at `path`, told by its first bytes.
 pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     let path = path.as_ref();
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
+    // Before it is opened: opening a pipe would wait for its other end, and what was read of it would be gone.
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(Error::data(path, "expected a file of weights, found a pipe or a device"));
+    }
     let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
     let mut start = Vec::new();
     file.take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
@@ -38,8 +43,8 @@ pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     let named = Format::ALL.iter().find(|(name, _)| extension.eq_ignore_ascii_case(name));
     match start.as_slice() {
         [b'P', b'K', 3 | 5 | 7, ..] => Ok(Format::Npz),
-        // The header's first byte, after its length; an ONNX file has a length or a text there.
-        [_, _, _, _, _, _, _, _, b'{'] => Ok(Format::Safetensors),
+        // The header's first byte, after its length, which is small; an ONNX file has a length or a text there.
+        [_, _, _, _, _, 0, 0, 0, b'{'] => Ok(Format::Safetensors),
         // Pickle, as `torch.save` wrote it before it wrote zip archives.
         [0x80, 2..=5, ..] => Err(Error::data(path, PYTORCH)),
         // The first field is the version of the format, a small number.

@@ -72,7 +72,7 @@ impl Network {
         let mut notes = self.metadata();
         notes.retain(|key, _| !key.starts_with("export_check"));
         let draft = Draft::beside(path, options.format)?;
-        draft.write(&self.spec, &tensors, &notes, options)?;
+        draft.named(path, draft.write(&self.spec, &tensors, &notes, options))?;
 
         let (images, data) = match &options.check {
             Check::Noise(count) => (noise(&self.spec, *count), "noise".to_string()),
@@ -93,7 +93,7 @@ impl Network {
         notes.insert("export_check_data".into(), data.clone());
         notes.insert("export_check_device".into(), device.clone());
 
-        draft.write(&self.spec, &tensors, &notes, options)?;
+        draft.named(path, draft.write(&self.spec, &tensors, &notes, options))?;
         check_content(path, draft.named(path, interchange::read(&draft.path))?, &tensors, &notes)?;
         let bytes = fs::metadata(&draft.path).map_err(|e| Error::io(path, e))?.len();
         atomic::rename(&draft.path, path)?;
@@ -135,13 +135,14 @@ impl Draft {
         }
     }
 
-    /// `result`, whose error, if it is about this file, is about `target` and our fault.
+    /// `result`, whose error, if it is about this file, is about `target`, and our fault where the content is wrong.
     fn named<T>(&self, target: &Path, result: Result<T>) -> Result<T> {
         result.map_err(|error| match error {
             Error::Data { path, message } if path == self.path => {
                 let target = printable_path(target);
                 Error::Verification(format!("{target}: what was written cannot be read again: {message}"))
             }
+            Error::Io { path, source } if path == self.path => Error::io(target, source),
             other => other,
         })
     }

@@ -73,6 +73,9 @@ fn what_cannot_be_exported_leaves_nothing_behind() {
     let with = |more: &[&'static str]| [&model[..], more].concat();
     refuse(root, &with(&["net.pth"]), 2, "expected an extension of safetensors, npz, onnx");
     refuse(root, &with(&["n.npz", "--with-preprocess"]), 2, "expected --format onnx");
+    // The error is about the file that was asked for, not about the temporary one.
+    let long = format!("{}.onnx", "n".repeat(248));
+    refuse(root, &[&model[..], &[&long]].concat(), 1, &format!("error: {long}: "));
     refuse(root, &with(&["n.npz", "--data-path", "nowhere"]), 4, "nowhere");
     refuse(root, &with(&["no/n.npz"]), 4, "a folder that exists");
     refuse(root, &["export", "-o", "n.npz"], 2, "--weights");

@@ -131,6 +131,21 @@ fn what_cannot_be_imported_is_said_in_one_line_and_leaves_nothing() {
     refuse(root, &with(&["--resize", "1"]), 4, &["resize"]);
     refuse(root, &with(&["--input", "3,6,5"]), 2, &["--input", "ONNX"]);
     refuse(root, &with(&["--classes", "three.txt"]), 4, &["three.txt", "expected 4 lines"]);
+    #[cfg(unix)]
+    {
+        refuse(
+            root,
+            &with(&["--classes", "/dev/zero"]),
+            4,
+            &["/dev/zero", "expected at most 16777216 bytes"],
+        );
+        refuse(
+            root,
+            &import(&["/dev/zero"]),
+            4,
+            &["/dev/zero: expected a file of weights, found a pipe or a device"],
+        );
+    }
     assert!(!root.join("out").exists());
     refuse(root, &["eval", "--weights", "cut.npz", "-m", "net.toml"], 4, &["cut.npz"]);
     // A file where the folder should be; the other is not made.

@@ -155,6 +155,21 @@ fn weights_may_be_inputs_or_nodes() {
 }
 
 #[test]
+fn notes_are_kept_as_far_as_the_weights_can_hold_them() {
+    let note = |key: &str, value: String| Entry { key: key.into(), value };
+    let mut model = matrix(vec![floats("w", &[2, 2], &W)], vec![]);
+    model.metadata_props =
+        vec![note("a", "short".into()), note("b", "\u{1}".repeat(2 << 20)), note("c", "also".into())];
+    let imported = import(&model).unwrap();
+    assert_eq!(imported.metadata.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "c"]);
+    assert!(
+        imported.notes.iter().any(|note| note.contains("the note b is left out")),
+        "{:?}",
+        imported.notes
+    );
+}
+
+#[test]
 fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let bytes: Vec<u8> = [0.0].iter().chain(&W).flat_map(|value: &f32| value.to_le_bytes()).collect();

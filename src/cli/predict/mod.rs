@@ -1,11 +1,10 @@
 //! `striate predict`: what a network takes pictures for.
 
 mod answers;
-mod names;
 
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
-use super::{Context, device, memory, source, stop};
+use super::{Context, device, memory, names, source, stop};
 use crate::data::{self, OnBadFile};
 use crate::error::{Error, Result};
 use crate::interchange;

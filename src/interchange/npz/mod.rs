@@ -231,7 +231,10 @@ fn row_major(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
 fn read_notes(entry: &mut impl Read, size: u64) -> Result<BTreeMap<String, String>, NumberError> {
     let header = header::read(entry)?;
     if header.number != Number::U8 || header.shape.len() != 1 || header.count > LONGEST_METADATA {
-        let what = format!("expected at most {LONGEST_METADATA} bytes along one axis (u1), found {header:?}");
+        let (number, shape) = (header.number, header.shape);
+        let what = format!(
+            "expected at most {LONGEST_METADATA} bytes along one axis, found {number:?} of the shape {shape:?}"
+        );
         return Err(NumberError::Value(what));
     }
     // Every byte is exact in an f32.

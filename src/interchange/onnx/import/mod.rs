@@ -40,6 +40,9 @@ use std::path::Path;
 /// Versions of the standard operator set that are read: before 7 operators broadcast otherwise.
 const OPSETS: RangeInclusive<i64> = 7..=26;
 
+/// Longest notes of a file that are kept, in bytes: those of the weights that an import leaves have a bound, too.
+const LONGEST_NOTES: usize = 1 << 20;
+
 /// How a file is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
@@ -109,8 +112,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     }
     let input = input::declare(&mut draft, options)?;
     operators::translate(&mut draft)?;
-    let metadata: BTreeMap<String, String> =
-        model.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+    let metadata = notes(&mut draft, &model);
     let loss = loss(&metadata);
     finish::answer(&mut draft, loss)?;
     let text = path.display().to_string();
@@ -130,6 +132,22 @@ fn versions(model: &schema::Model) -> Result<i64, String> {
         return Ok(version);
     }
     Err(format!("expected operator set {} to {}, found {version}", OPSETS.start(), OPSETS.end()))
+}
+
+/// The file's notes, without those that are too long.
+fn notes(draft: &mut Draft<'_>, model: &schema::Model) -> BTreeMap<String, String> {
+    let mut left = LONGEST_NOTES;
+    let mut notes = BTreeMap::new();
+    for schema::Entry { key, value } in &model.metadata_props {
+        match left.checked_sub(key.len() + value.len()) {
+            Some(rest) => {
+                left = rest;
+                notes.insert(key.clone(), value.clone());
+            }
+            None => draft.note(&format!("the note {} is left out: it is too long", short(key))),
+        }
+    }
+    notes
 }
 
 /// The loss of the network that the file's notes carry.

@@ -30,7 +30,7 @@ pub(super) fn of(weights: &File, labels: Option<&Path>, classes: usize) -> Resul
 }
 
 /// The lines of `path`, without empty ones at the end.
-fn read(path: &Path) -> Result<Vec<String>> {
+pub(super) fn read(path: &Path) -> Result<Vec<String>> {
     let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
     let mut text = String::new();
     file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| Error::io(path, error))?;
