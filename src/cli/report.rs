@@ -17,9 +17,6 @@ use std::sync::Arc;
 /// The longest side of the photograph beside its maps, in pixels.
 const SIDE: usize = 224;
 
-/// Inputs of a convolution whose kernels for one output fill a row.
-const ROW: std::ops::RangeInclusive<usize> = 8..=64;
-
 /// Names of layers that a message lists.
 const LISTED: usize = 60;
 
@@ -117,9 +114,8 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
     // A tile of one value has no least and greatest of its own.
     let scale = if tiles.shape == [1; 3] { Scale::Together } else { Scale::Each };
     let mut layout = args.sheet.layout(scale, None);
-    let inputs = weight.shape().dims()[1];
-    if tiles.shape[0] == 1 && ROW.contains(&inputs) {
-        layout.columns = layout.columns.or(Some(inputs));
+    if tiles.shape[0] == 1 {
+        layout.group = weight.shape().dims().get(1).copied();
     }
     finish("filters", &layer, &tiles.draw(&layout, None)?, output, context)
 }
@@ -218,6 +214,7 @@ impl SheetArgs {
                 Some(ScaleArg::Together) => Scale::Together,
             },
             columns: self.columns.map(usize::from),
+            group: None,
             zoom: self.zoom.map(usize::from),
             caption,
         }

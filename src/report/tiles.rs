@@ -19,6 +19,9 @@ const LINE: usize = 26;
 /// Most tiles of a sheet; more cannot be looked at.
 const MOST_TILES: usize = 1024;
 
+/// Groups of tiles that fill rows.
+const GROUP: std::ops::RangeInclusive<usize> = 8..=64;
+
 const BACKGROUND: Colour = [255; 3];
 const INK: Colour = [32, 32, 32];
 
@@ -38,6 +41,8 @@ pub struct TilesLayout {
     pub scale: Scale,
     /// Tiles of a row; `None`: sixteen where there are many, as in figure 3 of the AlexNet paper.
     pub columns: Option<usize>,
+    /// Tiles that belong together: where nobody says how many a row has, it has whole groups, if they are of 8 to 64.
+    pub group: Option<usize>,
     /// Pixels per value; `None`: a sheet about 1000 pixels wide.
     pub zoom: Option<usize>,
     /// A line above the tiles.
@@ -88,7 +93,7 @@ impl Tiles {
             )));
         }
         let shown = self.len().min(MOST_TILES);
-        let columns = layout.columns.unwrap_or_else(|| columns(shown)).clamp(1, shown);
+        let columns = layout.columns.unwrap_or_else(|| columns(shown, layout.group)).clamp(1, shown);
         let zoom = layout.zoom.unwrap_or_else(|| {
             let (room, wide) = (WIDTH.saturating_sub((columns + 1) * GAP), columns * width);
             ((room + wide / 2) / wide).min(MOST_SIDE / width.max(height)).max(1)
@@ -130,12 +135,16 @@ impl Tiles {
 }
 
 /// Tiles of a row where nobody says.
-fn columns(tiles: usize) -> usize {
-    match tiles {
+fn columns(tiles: usize, group: Option<usize>) -> usize {
+    let many = match tiles {
         0..=8 => tiles,
         9..48 => 8,
         48..=256 => 16,
         _ => 32,
+    };
+    match group.filter(|group| GROUP.contains(group)) {
+        Some(group) => (many / group).max(1) * group,
+        None => many,
     }
 }
 

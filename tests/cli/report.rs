@@ -82,7 +82,12 @@ fn kernels_over_many_channels_are_rows_and_single_weights_are_scaled_together() 
     let mut broken = ramp([2, 3, 2, 2]);
     broken.data_mut()[1] = f32::NAN;
     broken.data_mut()[13] = f32::NEG_INFINITY;
-    let tensors = [("one", ramp([4, 8, 1, 1])), ("many", ramp([20, 64, 3, 3])), ("broken", broken)];
+    let tensors = [
+        ("one", ramp([4, 8, 1, 1])),
+        ("many", ramp([20, 64, 3, 3])),
+        ("some", ramp([64, 16, 3, 3])),
+        ("broken", broken),
+    ];
     let tensors = tensors.map(|(layer, tensor)| (format!("{layer}.weight"), tensor));
     safetensors::write(root.join("w.safetensors"), &tensors, &BTreeMap::new()).unwrap();
 
@@ -95,6 +100,8 @@ fn kernels_over_many_channels_are_rows_and_single_weights_are_scaled_together() 
     assert_eq!((&said["tiles"], &said["not_finite"]), (&32.into(), &0.into()));
     let (sheet, said) = drawn(root, "many");
     assert_eq!((sheet.width(), &said["shown"], &said["tiles"]), (64 * 7 + 4, &1024.into(), &1280.into()));
+    // Two kernels in a row.
+    assert_eq!(drawn(root, "some").0.dimensions(), (32 * 7 + 4, 32 * 7 + 4));
     let (_, said) = drawn(root, "broken");
     assert_eq!((&said["not_finite"], &said["max"]), (&2.into(), &23.0.into()));
 
