@@ -21,9 +21,8 @@ from common import Checks, as_input, difference, imported, json_lines, logits, p
 # Size of the pictures: the smallest that the exporters know to pool adaptively.
 NETWORKS = {"alexnet": 224, "resnet18": 64, "squeezenet1_1": 64, "vgg11": 224, "googlenet": 64}
 ROWS, STEPS = 2, 5
-# The newer exporter; the older one; the older one with batch norms kept apart. (The newer one keeps them only with
-# optimize=False, which writes constants as computations that the importer does not know.)
-FORMS = [(True, True), (False, True), (False, False)]
+# The newer exporter, the older one, and both with batch norms kept apart (and constants written as computations).
+FORMS = [(True, True), (False, True), (True, False), (False, False)]
 STATISTICS = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]", "scale": str(1 / 255)}
 
 

@@ -1,9 +1,11 @@
 //! What graphs mean: small ones are put together here, imported, run on the CPU path and compared with loops of their own; and networks go out and in
 //! again.
 
+mod extents;
 mod forms;
 mod linear;
 mod normalisation;
+mod pytorch;
 mod round_trip;
 #[path = "../../src/interchange/onnx/schema.rs"]
 #[allow(dead_code, reason = "the tests write less than the importer reads")]

@@ -1,6 +1,6 @@
 //! The attributes of a node, asked for one by one; those that nobody asked for are not understood.
 
-use super::super::schema::{Attribute, AttributeType, Node, TensorProto};
+use super::super::schema::{Attribute, AttributeType, Graph, Node, TensorProto};
 use std::cell::RefCell;
 
 /// The attributes of one node.
@@ -60,6 +60,10 @@ impl<'a> Attributes<'a> {
 
     pub fn tensor(&self, name: &'static str) -> Result<Option<&'a TensorProto>, String> {
         Ok(self.find(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))
+    }
+
+    pub fn graph(&self, name: &'static str) -> Result<Option<&'a Graph>, String> {
+        Ok(self.find(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_deref()))
     }
 
     /// Says that `name` is understood.

@@ -153,6 +153,19 @@ impl<'a> Constants<'a> {
         }
     }
 
+    /// Whether the numbers are whole ones, by their type.
+    pub fn is_whole(&self, handle: Handle<'a>) -> bool {
+        tensor::is_whole(self.list[handle.index].data_type)
+    }
+
+    /// The one whole number of an attribute.
+    pub fn whole(&mut self, proto: &TensorProto) -> Result<i64, String> {
+        match tensor::read(proto, &mut self.external)? {
+            Constant::Ints { values, .. } if values.len() == 1 => Ok(values[0]),
+            _ => Err("expected one whole number".into()),
+        }
+    }
+
     /// A short list of whole numbers, and whether it is a single number without an axis.
     pub fn ints(&mut self, handle: Handle<'a>) -> Result<(Vec<i64>, bool), String> {
         let (dims, len) = (self.dims(handle)?, self.len(handle)?);

@@ -3,10 +3,10 @@
 use super::super::schema::Node;
 use super::attributes::{Attributes, short};
 use super::constants::{Constants, Handle};
+use super::extents::Extents;
 use super::graph::Graph;
 use super::normalisation::Response;
 use super::pixels::{Affine, Pixels};
-use super::shapes::Extent;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
@@ -26,10 +26,12 @@ pub(super) enum Value<'a> {
         dims: Vec<usize>,
     },
     Constant(Handle<'a>),
-    /// A computed list of extents, or a single one (`scalar`).
-    Extents {
-        list: Vec<Extent>,
-        scalar: bool,
+    /// A few computed whole numbers.
+    Extents(Extents),
+    /// A list of `len` times the same number.
+    Uniform {
+        value: f32,
+        len: usize,
     },
     /// Pictures on their way to the network's input.
     Pixels(Pixels),

@@ -45,16 +45,14 @@ impl<'a> Graph<'a> {
         while let Some(name) = open.pop() {
             let Some(&maker) = makers.get(name) else { continue };
             if !std::mem::replace(&mut needed[maker], true) {
-                open.extend(
-                    graph.node[maker].input.iter().map(String::as_str).filter(|input| seen.insert(input)),
-                );
+                open.extend(reads(&graph.node[maker]).filter(|input| seen.insert(input)));
             }
         }
         let nodes: Vec<&Node> =
             graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(n, _)| n).collect();
         let mut readers = HashMap::from([(output, 1)]);
-        for input in nodes.iter().flat_map(|node| &node.input) {
-            *readers.entry(input.as_str()).or_insert(0) += 1;
+        for input in nodes.iter().flat_map(|node| reads(node)) {
+            *readers.entry(input).or_insert(0) += 1;
         }
         let inputs =
             graph.input.iter().filter(|input| !initializers.contains_key(input.name.as_str())).collect();
@@ -66,4 +64,11 @@ impl<'a> Graph<'a> {
     pub fn readers(&self, value: &str) -> usize {
         self.readers.get(value).copied().unwrap_or(0)
     }
+}
+
+/// What a node reads, the nodes of its branches included.
+fn reads(node: &Node) -> impl Iterator<Item = &str> {
+    let branches = node.attribute.iter().filter_map(|attribute| attribute.g.as_deref());
+    let inner = branches.flat_map(|graph| graph.node.iter().flat_map(|node| &node.input));
+    node.input.iter().chain(inner).map(String::as_str)
 }

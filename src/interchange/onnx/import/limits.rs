@@ -69,6 +69,8 @@ enum Field {
     Numbers,
     /// One that weights may be in.
     Values,
+    /// What would be decoded without end.
+    Refused(&'static str),
 }
 
 /// The fields of a message that are counted, by number. They nest as deep as these tables, whatever a file does.
@@ -83,7 +85,22 @@ const GRAPH: Message = Message(&[
     (12, Field::Message(&VALUE_INFO)),
 ]);
 const NODE: Message = Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&ATTRIBUTE))]);
-const ATTRIBUTE: Message = Message(&[(5, Field::Message(&TENSOR)), (8, Field::Numbers)]);
+const ATTRIBUTE: Message =
+    Message(&[(5, Field::Message(&TENSOR)), (6, Field::Message(&BRANCH)), (8, Field::Numbers)]);
+// Graphs within a graph, where no further ones may be.
+const BRANCH: Message = Message(&[
+    (1, Field::Message(&BRANCH_NODE)),
+    (5, Field::Message(&TENSOR)),
+    (11, Field::Message(&VALUE_INFO)),
+    (12, Field::Message(&VALUE_INFO)),
+]);
+const BRANCH_NODE: Message =
+    Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&BRANCH_ATTRIBUTE))]);
+const BRANCH_ATTRIBUTE: Message = Message(&[
+    (5, Field::Message(&TENSOR)),
+    (6, Field::Refused("expected no branches within a branch")),
+    (8, Field::Numbers),
+]);
 const TENSOR: Message =
     Message(&[(1, Field::Numbers), (5, Field::Values), (7, Field::Numbers), (13, Field::Message(&LEAF))]);
 const VALUE_INFO: Message = Message(&[(2, Field::Message(&TYPE))]);
@@ -130,6 +147,7 @@ impl Walk<'_> {
                             let list = &self.bytes[from..self.at];
                             self.count_numbers(field, list.iter().filter(|&&byte| byte < 128).count())?;
                         }
+                        Some(Field::Refused(what)) => return Err((*what).into()),
                         None => {}
                     }
                 }
@@ -267,7 +285,7 @@ mod tests {
             heads.extend(head.iter().rev());
         }
         heads.reverse();
-        assert!(decode(graph(heads)).is_ok(), "subgraphs are passed over");
+        assert!(refused(graph(heads)).contains("no branches within a branch"));
         // Groups, which no reader needs.
         assert!(refused(vec![0x13; 200_000]).contains("wire type 3"));
         // Messages nested in fields that are not known.

@@ -7,6 +7,7 @@
 mod attributes;
 mod constants;
 mod draft;
+mod extents;
 mod external;
 mod finish;
 mod graph;

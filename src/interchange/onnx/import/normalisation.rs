@@ -3,7 +3,7 @@
 
 use super::attributes::{ints, sizes};
 use super::draft::{Call, Draft, Value};
-use super::shapes;
+use super::{extents, shapes};
 use crate::model::LayerOp;
 
 /// A batch normalisation with running statistics.
@@ -79,6 +79,20 @@ enum Stage {
     Power,
 }
 
+/// The extents of such a value, without the batch.
+pub(super) fn dims(response: &Response) -> Vec<usize> {
+    match response.stage {
+        Stage::Raised | Stage::RaisedMeans => {
+            let [channels, height, width] = response.dims;
+            // Means are as many as there were channels before the padding.
+            let padding: usize =
+                if response.stage == Stage::Raised { response.padding.iter().sum() } else { 0 };
+            vec![1, channels + padding, height, width]
+        }
+        _ => response.dims.to_vec(),
+    }
+}
+
 /// Whether `node` is a step of a normalisation that is written out: it goes on with one or begins one.
 pub(super) fn is_about_response(draft: &Draft<'_>, call: &Call<'_>) -> bool {
     let node = call.node;
@@ -88,7 +102,9 @@ pub(super) fn is_about_response(draft: &Draft<'_>, call: &Call<'_>) -> bool {
         ("Pow", [a, _]) => matches!(value(a), Some(Value::Layer { .. })),
         _ => false,
     };
-    begins || node.input.iter().any(|name| matches!(value(name), Some(Value::Response(_))))
+    begins
+        || node.op_type != "Shape"
+            && node.input.iter().any(|name| matches!(value(name), Some(Value::Response(_))))
 }
 
 /// One step.
@@ -176,7 +192,7 @@ fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(
     let a = &call.attributes;
     let pads = match a.ints("pads")? {
         Some(pads) => pads.to_vec(),
-        None => shapes::known(draft, call, 1)?,
+        None => extents::read(draft, call, 1)?.known()?,
     };
     let filled_with = match draft.constant(call.node, 2)? {
         Some(handle) => draft.constants.scalar(handle)?,

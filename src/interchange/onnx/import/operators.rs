@@ -2,8 +2,9 @@
 
 use super::super::schema::{AttributeType, Node, TensorProto, data_type};
 use super::attributes::{Attributes, short};
+use super::constants::Handle;
 use super::draft::{Call, Draft, Value};
-use super::{normalisation, pixels, products, shapes, windows};
+use super::{extents, normalisation, pixels, products, shapes, windows};
 use crate::model::LayerOp;
 use std::borrow::Cow;
 
@@ -62,22 +63,27 @@ fn is_standard(node: &Node) -> bool {
 }
 
 fn is_known(node: &Node) -> bool {
-    const KNOWN: [&str; 34] = [
+    const KNOWN: [&str; 40] = [
         "Add",
         "AveragePool",
         "BatchNormalization",
         "Cast",
+        "CastLike",
         "Concat",
         "Constant",
+        "ConstantOfShape",
         "Conv",
         "Div",
         "Dropout",
+        "Equal",
+        "Expand",
         "Flatten",
         "Gather",
         "Gemm",
         "GlobalAveragePool",
         "GlobalMaxPool",
         "Identity",
+        "If",
         "LRN",
         "LogSoftmax",
         "MatMul",
@@ -93,12 +99,20 @@ fn is_known(node: &Node) -> bool {
         "Slice",
         "Softmax",
         "Squeeze",
+        "Sub",
         "Sum",
         "Tanh",
         "Transpose",
         "Unsqueeze",
     ];
     is_standard(node) && KNOWN.contains(&node.op_type.as_str())
+}
+
+/// A node of a branch: one that is not understood is named in the error.
+pub(super) fn inner<'a>(draft: &mut Draft<'a>, node: &'a Node) -> Result<(), String> {
+    let call = Call { node, attributes: Attributes::new(node) };
+    let result = if is_known(node) { one(draft, &call) } else { Err(String::new()) };
+    result.and_then(|()| call.attributes.finish()).map_err(|what| describe(node, &what))
 }
 
 fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
@@ -110,13 +124,14 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     if normalisation::is_about_response(draft, call) {
         return normalisation::step(draft, call);
     }
+    if extents::is_about_extents(draft, call) {
+        return extents::compute(draft, call);
+    }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
-        ("Gather" | "Unsqueeze" | "Squeeze" | "Concat" | "Slice" | "Cast", _)
-            if shapes::is_about_extents(draft, call) =>
-        {
-            shapes::compute(draft, call)
-        }
+        ("If", _) => extents::branch(draft, call),
+        ("Cast" | "CastLike", Some(Value::Constant(handle))) => cast(draft, call, handle),
+        ("Expand", Some(Value::Constant(handle))) => expand(draft, call, handle),
         ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
         ("Identity", Some(Value::Constant(mut handle))) => {
             // A copy: exporters keep equal tensors once and name them again like this.
@@ -153,7 +168,7 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("Flatten", _) => shapes::flatten(draft, call),
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
-        ("Shape", _) => shapes::shape(draft, call),
+        ("Shape", _) => extents::shape(draft, call),
         // Known in other places only.
         _ => Err(String::new()),
     }
@@ -197,6 +212,33 @@ fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let Some(output) = call.node.output.first() else { return Ok(()) };
     let handle = draft.constants.add(output, proto);
     draft.alias(call.node, Value::Constant(handle));
+    Ok(())
+}
+
+/// Floating-point constants are f32 here, whatever they were.
+fn cast<'a>(draft: &mut Draft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
+    let a = &call.attributes;
+    let to = a.int("to", i64::from(data_type::FLOAT))?;
+    a.int("saturate", 1)?;
+    if to != i64::from(data_type::FLOAT)
+        || (call.node.op_type == "CastLike" && draft.layer(call.node, 1).is_err())
+    {
+        return Err("expected to become f32".into());
+    }
+    handle.name = call.node.output.first().map_or(handle.name, String::as_str);
+    draft.alias(call.node, Value::Constant(handle));
+    Ok(())
+}
+
+/// A number repeated to a list.
+fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
+    let value = draft.constants.scalar(handle)?;
+    let len = match extents::read(draft, call, 1)?.known()?.as_slice() {
+        [len] => usize::try_from(*len).ok(),
+        _ => None,
+    };
+    let len = len.ok_or("expected one number to expand to a list")?;
+    draft.alias(call.node, Value::Uniform { value, len });
     Ok(())
 }
 

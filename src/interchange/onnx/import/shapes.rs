@@ -1,136 +1,19 @@
-//! What changes only the shape, and the computed lists of extents that exporters write before a Reshape (Shape, Gather, Unsqueeze, Concat).
+//! What changes only the shape.
 
 use super::attributes::ints;
 use super::constants::Handle;
-
 use super::draft::{Call, Draft, Value, list};
+use super::extents::{self, Extent};
 use crate::model::LayerOp;
-
-/// An extent that the graph computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// The rows of the batch, however many.
-    Batch,
-    Known(i64),
-}
-
-/// Longest list of extents.
-const LONGEST: usize = 64;
-
-/// The extents that `node` reads at `position`, and whether it is a single one without an axis.
-fn extents<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-    position: usize,
-) -> Result<(Vec<Extent>, bool), String> {
-    match draft.value(call.node, position)? {
-        Some(Value::Extents { list, scalar }) => Ok((list.clone(), *scalar)),
-        Some(Value::Constant(handle)) => {
-            let (values, scalar) = draft.constants.ints(*handle)?;
-            Ok((values.into_iter().map(Extent::Known).collect(), scalar))
-        }
-        _ => Err(format!("expected extents as input {position}")),
-    }
-}
-
-/// The extents that `node` reads at `position`, all of them known.
-pub(super) fn known<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result<Vec<i64>, String> {
-    let (list, _) = extents(draft, call, position)?;
-    let known = list.iter().map(|extent| match extent {
-        Extent::Known(n) => Ok(*n),
-        Extent::Batch => Err(format!("expected numbers as input {position}, found the rows of the batch")),
-    });
-    known.collect()
-}
-
-/// Whether `node` computes with extents: one of its inputs is a list of them.
-pub(super) fn is_about_extents(draft: &Draft<'_>, call: &Call<'_>) -> bool {
-    call.node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Extents { .. })))
-}
-
-pub(super) fn shape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (_, dims) = draft.layer(call.node, 0)?;
-    let all: Vec<Extent> =
-        [Extent::Batch].into_iter().chain(dims.iter().map(|&d| Extent::Known(d as i64))).collect();
-    let rank = all.len() as i64;
-    let place = |n: i64| (if n < 0 { n + rank } else { n }).clamp(0, rank) as usize;
-    let (start, end) = (place(call.attributes.int("start", 0)?), place(call.attributes.int("end", rank)?));
-    let list = all.get(start..end).unwrap_or_default().to_vec();
-    draft.alias(call.node, Value::Extents { list, scalar: false });
-    Ok(())
-}
-
-/// Gather, Unsqueeze, Squeeze, Concat, Slice and Cast of extents.
-pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (node, a) = (call.node, &call.attributes);
-    let (mut list, mut scalar) = extents(draft, call, 0)?;
-    match node.op_type.as_str() {
-        "Gather" => {
-            if a.int("axis", 0)? != 0 {
-                return Err("expected axis 0".into());
-            }
-            let (places, one) = extents(draft, call, 1)?;
-            let len = list.len() as i64;
-            let picked = places.iter().map(|place| match place {
-                Extent::Known(n) => {
-                    list.get(usize::try_from(if *n < 0 { n + len } else { *n }).ok()?).copied()
-                }
-                Extent::Batch => None,
-            });
-            list = picked.collect::<Option<_>>().ok_or("its indices are outside of the list")?;
-            scalar = one;
-        }
-        "Unsqueeze" | "Squeeze" => {
-            axes(draft, call)?;
-            if list.len() != 1 {
-                return Err("expected one extent".into());
-            }
-            scalar = node.op_type == "Squeeze";
-        }
-        "Concat" => {
-            a.int("axis", 0)?;
-            for position in 1..node.input.len() {
-                list.extend(extents(draft, call, position)?.0);
-                if list.len() > LONGEST {
-                    return Err(format!("expected at most {LONGEST} extents"));
-                }
-            }
-        }
-        "Cast" => {
-            a.int("to", 0)?;
-        }
-        "Slice" => {
-            let mut numbers = [0, i64::MAX, 0, 1];
-            for (position, number) in numbers.iter_mut().enumerate() {
-                if node.input.get(position + 1).is_some_and(|name| !name.is_empty()) {
-                    match extents(draft, call, position + 1)?.0.as_slice() {
-                        [Extent::Known(n)] => *number = *n,
-                        _ => return Err("expected one start, end, axis and step".into()),
-                    }
-                }
-            }
-            let [start, end, axis, step] = numbers;
-            if axis != 0 || step != 1 {
-                return Err("expected axis 0 and step 1".into());
-            }
-            let len = list.len() as i64;
-            let place = |n: i64| (if n < 0 { n.saturating_add(len) } else { n }).clamp(0, len) as usize;
-            list = list.get(place(start)..place(end)).unwrap_or_default().to_vec();
-        }
-        _ => return Err("is not understood on extents".into()),
-    }
-    draft.alias(node, Value::Extents { list, scalar });
-    Ok(())
-}
 
 /// The axes of a node: an attribute before operator set 13 (18 for reductions), then its second input.
 pub(super) fn axes<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
     if let Some(axes) = call.attributes.ints("axes")? {
         return Ok(Some(axes.to_vec()));
     }
-    match draft.constant(call.node, 1)? {
+    match draft.value(call.node, 1)? {
         None => Ok(None),
-        Some(handle) => draft.constants.ints(handle).map(|(axes, _)| Some(axes)),
+        Some(_) => extents::read(draft, call, 1)?.known().map(Some),
     }
 }
 
@@ -189,7 +72,7 @@ pub(super) fn target<'a>(
     call: &Call<'a>,
     dims: &[usize],
 ) -> Result<Vec<usize>, String> {
-    let (mut target, _) = extents(draft, call, 1)?;
+    let mut target = extents::read(draft, call, 1)?.list;
     if !call.attributes.flag("allowzero", false)? {
         for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Extent::Known(0))
         {

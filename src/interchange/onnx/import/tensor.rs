@@ -153,7 +153,8 @@ fn byte<T: TryFrom<i32>>(value: &i32) -> Result<T, String> {
     T::try_from(*value).map_err(|_| format!("expected a number of one byte, found {value}"))
 }
 
-fn is_whole(data_type: i32) -> bool {
+/// Whether `data_type` is one of the whole numbers that are read.
+pub(super) fn is_whole(data_type: i32) -> bool {
     use data_type::{BOOL, INT8, INT32, INT64, UINT8};
     [INT64, INT32, INT8, UINT8, BOOL].contains(&data_type)
 }

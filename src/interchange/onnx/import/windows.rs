@@ -1,10 +1,12 @@
 //! Convolutions and pools: windows over height and width.
 
 use super::super::averaging;
+use super::super::schema::Node;
 use super::attributes::{Attributes, sizes};
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value, list};
 use crate::model::LayerOp;
+use crate::tensor::Tensor;
 
 /// The windows of a node.
 struct Windows {
@@ -66,8 +68,7 @@ pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
         return Err(format!("weights [{}] in {groups} groups do not fit {channels} channels", list(&dims)));
     }
     let w = Windows::read(a, kernel, [height, width])?;
-    let bias = draft.constant(node, 2)?;
-    let bias = bias.map(|handle| draft.constants.vector(handle, out_channels)).transpose()?;
+    let bias = bias(draft, node, out_channels)?;
     let op = LayerOp::Conv2d {
         out_channels,
         kernel,
@@ -84,6 +85,19 @@ pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
     layer.tensors.push(("weight", weight));
     layer.tensors.extend(bias.map(|bias| ("bias", bias)));
     Ok(())
+}
+
+/// The third input. Zeros that the graph computes are how PyTorch writes that there is none.
+fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<Tensor>, String> {
+    match draft.value(node, 2)? {
+        Some(Value::Uniform { value, len: found }) if *found == len => {
+            Ok((*value != 0.0).then(|| Tensor::full([len], *value)))
+        }
+        _ => {
+            let handle = draft.constant(node, 2)?;
+            handle.map(|handle| draft.constants.vector(handle, len)).transpose()
+        }
+    }
 }
 
 /// MaxPool and AveragePool.
