@@ -124,7 +124,10 @@ pub(super) fn output_dims(
             if size == 0 { Err("size: expected at least 1, found 0".into()) } else { Ok(x.to_vec()) }
         }
         LayerOp::BatchNorm2d { eps, .. } => {
-            picture()?;
+            // A flat input is one place: what PyTorch calls BatchNorm1d.
+            if x.len() != 1 {
+                picture()?;
+            }
             if eps > 0.0 { Ok(x.to_vec()) } else { Err(format!("eps: expected more than 0, found {eps}")) }
         }
         LayerOp::Dropout { p } => {

@@ -60,7 +60,7 @@ fn gemm_with_its_transposes_and_factors() {
     }
     let turned_input = node("Gemm", &["x", "w"], "y", vec![int("transA", 1)]);
     let model = file(&[IN as i64], vec![turned_input], vec![floats("w", &dims, &w)]);
-    assert!(refusal(&model).contains("Gemm (node \"node of y\": transA = 1)"));
+    assert!(refusal(&model).contains("not understood: Gemm (node \"node of y\"): transA = 1"));
     // A bias for each row of the batch; weights that do not fit.
     let plain = node("Gemm", &["x", "w", "b"], "y", vec![]);
     let rows = floats("b", &[2, OUT as i64], &numbers(6, 4));

@@ -154,3 +154,20 @@ fn batch_norm_uses_its_statistics() {
     short[3] = floats("v", &[2], &[1.0, 1.0]);
     assert!(refusal(&file(&DIMS, vec![norm], short)).contains("tensor v: expected [6], found [2]"));
 }
+
+#[test]
+fn batch_norm_of_features_has_one_place() {
+    let x = numbers(3 * 4, 1);
+    let [scale, shift, mean] = [5, 6, 7].map(|seed| numbers(4, seed));
+    let tensors = [("s", &scale), ("b", &shift), ("m", &mean), ("v", &vec![0.25, 1.0, 4.0, 2.25])];
+    let tensors = tensors.map(|(name, values)| floats(name, &[4], values)).into();
+    let norm = node("BatchNormalization", &["x", "s", "b", "m", "v"], "y", vec![float("epsilon", 1e-12)]);
+    let deviation = [0.5, 1.0, 2.0, 1.5];
+    let expected: Vec<f64> = (0..12)
+        .map(|i| {
+            let [value, s, b, m] = [x[i], scale[i % 4], shift[i % 4], mean[i % 4]].map(f64::from);
+            (value - m) / deviation[i % 4] * s + b
+        })
+        .collect();
+    assert_answers(&file(&[4], vec![norm], tensors), &x, &expected);
+}

@@ -187,6 +187,29 @@ fn padding_of_each_side() {
     assert_answers(&pool("AveragePool", kernel, stride, counting), &windows.x, &windows.average(false));
 }
 
+/// Averages that leave padding out, which is what other exporters write for "same": known where only the ends are padded and a window is cut off there.
+#[test]
+fn averages_of_pixels_alone() {
+    let make =
+        |kernel, stride, pads: [i64; 4]| pool("AveragePool", kernel, stride, vec![ints("pads", &pads)]);
+    // 7: windows of 2 at 0, 2, 4 and 6, the last cut off; 8: at 0, 3 and 6.
+    let windows = Windows::new([2, 2], [2, 3], [0, 0, 1, 0]);
+    assert_answers(&make([2, 2], [2, 3], [0, 0, 1, 0]), &windows.x, &windows.average(true));
+    // 8: windows of 3 at 0, 2, 4 and 6, the last cut off; 7: at 0, 2 and 4.
+    let windows = Windows::new([3, 3], [2, 2], [0, 0, 0, 1]);
+    assert_answers(&make([3, 3], [2, 2], [0, 0, 0, 1]), &windows.x, &windows.average(true));
+    // Padding that no window reaches.
+    let windows = Windows::new([3, 2], [2, 2], [0, 0, 1, 1]);
+    assert_answers(&make([3, 2], [2, 2], [0, 0, 1, 1]), &windows.x, &windows.average(true));
+    let same = vec![text("auto_pad", "SAME_UPPER"), int("count_include_pad", 0)];
+    let windows = Windows::new([2, 2], [2, 2], [0, 0, 1, 0]);
+    assert_answers(&pool("AveragePool", [2, 2], [2, 2], same), &windows.x, &windows.average(true));
+    // Padding in front; windows of which more than one is cut off.
+    for (kernel, stride, pads) in [([3, 3], [2, 2], [1, 0, 1, 1]), ([3, 3], [1, 1], [0, 0, 2, 2])] {
+        assert!(refusal(&make(kernel, stride, pads)).contains("count_include_pad = 0 with padding"));
+    }
+}
+
 #[test]
 fn global_pools_and_means() {
     let windows = Windows::new([7, 8], [1, 1], [0; 4]);

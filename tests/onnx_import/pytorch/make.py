@@ -53,7 +53,16 @@ def squeeze():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 1), nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten())
 
 
-NETWORKS = {"residual": Residual, "response4": lambda: response(4), "response5": lambda: response(5), "squeeze": squeeze}
+def flat():
+    """A batch norm over features."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(147, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 5))
+    nn.init.normal_(network[2].running_mean, 0, 0.1)
+    nn.init.uniform_(network[2].running_var, 0.5, 1.5)
+    nn.init.uniform_(network[2].weight, 0.5, 1.5)
+    return network
+
+
+NETWORKS = {"flat": flat, "residual": Residual, "response4": lambda: response(4), "response5": lambda: response(5), "squeeze": squeeze}
 PRESERVE = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
 NEW, OLD = {"dynamo": True, "external_data": False, "verbose": False}, {"dynamo": False}
 FORMS = {

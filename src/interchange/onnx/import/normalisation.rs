@@ -9,7 +9,7 @@ use crate::model::LayerOp;
 /// A batch normalisation with running statistics.
 pub(super) fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, dims) = draft.picture(node, 0)?;
+    let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;
     // 1 - 0.9 is 0.1, as was meant, only if 0.9 is taken as the decimal that was written.
     let kept = a.float("momentum", 0.9)?;

@@ -8,40 +8,82 @@ use super::{extents, normalisation, pixels, products, shapes, windows};
 use crate::model::LayerOp;
 use std::borrow::Cow;
 
-/// Problems that a message names; the rest are counted.
+/// Operators and nodes that a message names; the rest are counted.
 const NAMED: usize = 20;
 
-/// Goes through all nodes. The error lists every node that is not understood.
-pub(super) fn translate<'a>(draft: &mut Draft<'a>) -> Result<(), String> {
-    let mut problems = Vec::new();
-    let mut count = 0;
-    for node in draft.graph.nodes.iter().copied() {
-        let call = Call { node, attributes: Attributes::new(node) };
-        let unknown =
-            node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Unknown)));
-        let result = match (is_known(node), unknown) {
-            (false, _) => Err(String::new()),
-            // Its own fault cannot be told before that of the node above it is mended.
-            (true, true) => {
-                forget(draft, node);
-                continue;
-            }
-            (true, false) => one(draft, &call).and_then(|()| call.attributes.finish()),
-        };
-        if let Err(what) = result {
-            forget(draft, node);
-            count += 1;
-            if problems.len() < NAMED {
-                problems.push(describe(node, &what));
-            }
+/// What is not understood so far.
+#[derive(Default)]
+struct Problems<'a> {
+    /// Operators that are not known, each with its first node and how many it has.
+    operators: Vec<(&'a Node, usize)>,
+    /// Nodes of operators that are known, with the reason.
+    nodes: Vec<String>,
+    /// Nodes of either kind that are not named.
+    more: usize,
+}
+
+impl<'a> Problems<'a> {
+    fn unknown(&mut self, node: &'a Node) {
+        let same = |first: &Node| (&first.domain, &first.op_type) == (&node.domain, &node.op_type);
+        match self.operators.iter().position(|(first, _)| same(first)) {
+            Some(place) => self.operators[place].1 += 1,
+            None if self.operators.len() < NAMED => self.operators.push((node, 1)),
+            None => self.more += 1,
         }
     }
-    if count == 0 {
-        return Ok(());
+
+    fn wrong(&mut self, node: &Node, what: &str) {
+        if self.nodes.len() < NAMED {
+            self.nodes.push(format!("{}: {what}", describe(node)));
+        } else {
+            self.more += 1;
+        }
     }
-    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
-    let nodes = if count == 1 { "1 node is" } else { &format!("{count} nodes are") };
-    Err(format!("{nodes} not understood: {}{more}", problems.join(", ")))
+
+    fn finish(self) -> Result<(), String> {
+        let operators = self.operators.iter().map(|(first, count)| match count {
+            1 => describe(first),
+            _ => format!("{} ({count} nodes, the first is {})", operator(first), name(first)),
+        });
+        let operators: Vec<String> = operators.collect();
+        let mut parts = match operators.as_slice() {
+            [] => vec![],
+            [one] => vec![format!("unknown operator {one}")],
+            several => vec![format!("unknown operators {}", several.join(", "))],
+        };
+        parts.extend(match self.nodes.as_slice() {
+            [] => None,
+            [one] => Some(format!("not understood: {one}")),
+            several => Some(format!("{} nodes are not understood: {}", several.len(), several.join("; "))),
+        });
+        if self.more > 0 {
+            parts.push(format!("and {} more nodes", self.more));
+        }
+        if parts.is_empty() { Ok(()) } else { Err(parts.join("; ")) }
+    }
+}
+
+/// Goes through all nodes. The error names every operator that is not known and every node that is not understood.
+pub(super) fn translate<'a>(draft: &mut Draft<'a>) -> Result<(), String> {
+    let mut problems = Problems::default();
+    for node in draft.graph.nodes.iter().copied() {
+        let call = Call { node, attributes: Attributes::new(node) };
+        if !is_known(node) {
+            problems.unknown(node);
+            forget(draft, node);
+            continue;
+        }
+        if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Unknown))) {
+            // Its own fault cannot be told before that of the node above it is mended.
+            forget(draft, node);
+            continue;
+        }
+        if let Err(what) = one(draft, &call).and_then(|()| call.attributes.finish()) {
+            problems.wrong(node, &what);
+            forget(draft, node);
+        }
+    }
+    problems.finish()
 }
 
 /// Marks what `node` makes as unknown.
@@ -51,11 +93,20 @@ fn forget<'a>(draft: &mut Draft<'a>, node: &'a Node) {
     }
 }
 
-fn describe(node: &Node, what: &str) -> String {
+/// The operator, with its domain if that is not the standard's.
+fn operator(node: &Node) -> String {
     let domain = if is_standard(node) { String::new() } else { format!("{}.", short(&node.domain)) };
+    format!("{domain}{}", short(&node.op_type))
+}
+
+/// The name of a node, or else of the value that it makes.
+fn name(node: &Node) -> String {
     let name = if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name };
-    let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-    format!("{domain}{} (node \"{}\"{what})", short(&node.op_type), short(name))
+    format!("\"{}\"", short(name))
+}
+
+fn describe(node: &Node) -> String {
+    format!("{} (node {})", operator(node), name(node))
 }
 
 fn is_standard(node: &Node) -> bool {
@@ -111,8 +162,11 @@ fn is_known(node: &Node) -> bool {
 /// A node of a branch: one that is not understood is named in the error.
 pub(super) fn inner<'a>(draft: &mut Draft<'a>, node: &'a Node) -> Result<(), String> {
     let call = Call { node, attributes: Attributes::new(node) };
-    let result = if is_known(node) { one(draft, &call) } else { Err(String::new()) };
-    result.and_then(|()| call.attributes.finish()).map_err(|what| describe(node, &what))
+    if !is_known(node) {
+        return Err(format!("unknown operator {}", describe(node)));
+    }
+    let result = one(draft, &call).and_then(|()| call.attributes.finish());
+    result.map_err(|what| format!("{}: {what}", describe(node)))
 }
 
 fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
@@ -169,8 +223,7 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => extents::shape(draft, call),
-        // Known in other places only.
-        _ => Err(String::new()),
+        _ => Err("is known only in other places".into()),
     }
 }
 

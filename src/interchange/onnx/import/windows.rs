@@ -111,11 +111,9 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
         return Err(format!("dilated windows {:?}", w.dilation));
     }
     let ceil = a.flag("ceil_mode", false)?;
+    let mut counts_padding = true;
     if average {
-        let counts_padding = a.flag("count_include_pad", false)?;
-        if !counts_padding && w.pads != [0; 4] {
-            return Err("count_include_pad = 0 with padding".into());
-        }
+        counts_padding = a.flag("count_include_pad", false)?;
         if w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
             // PyTorch writes an adaptive pool that has nothing to do like this.
             draft.alias(node, Value::Layer { from, dims: dims.to_vec() });
@@ -134,18 +132,24 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
         }
     };
     let mut op = make(w.pads, ceil);
-    if !average && op.output_dims(&[&dims]).is_err() {
-        op = same_windows(&w, ceil, dims, make).unwrap_or(op);
+    if !counts_padding && w.pads != [0; 4] {
+        // Without padding: what lies beyond the input does not count here either.
+        op = same_windows(&w, ceil, dims, [[0; 4]], make).ok_or("count_include_pad = 0 with padding")?;
+    } else if !average && op.output_dims(&[&dims]).is_err() {
+        // With at most half the kernel at bottom and right, where the file has more (a way to write `ceil`): what lies beyond the input never wins.
+        let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
+        let pads = |bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]);
+        op = same_windows(&w, ceil, dims, after(0).into_iter().flat_map(pads), make).unwrap_or(op);
     }
     draft.push(node, op, vec![from], &[&dims]).map(|_| ())
 }
 
-/// The max pool with the same windows whose padding at bottom and right is at most half the kernel, where the file's is more (a way to
-/// write `ceil`): what lies beyond the input never wins.
+/// The pool that has as many windows at the same places with one of the paddings `choices`.
 fn same_windows(
     w: &Windows,
     ceil: bool,
     dims: [usize; 3],
+    choices: impl IntoIterator<Item = [usize; 4]>,
     make: impl Fn([usize; 4], bool) -> LayerOp,
 ) -> Option<LayerOp> {
     let mut wanted = [0; 2];
@@ -154,10 +158,10 @@ fn same_windows(
         let room = padded.checked_sub(w.kernel[axis])?;
         wanted[axis] = 1 + if ceil { room.div_ceil(w.stride[axis]) } else { room / w.stride[axis] };
     }
-    let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
-    let choices =
-        after(0).into_iter().flat_map(|bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]));
-    let mut choices = choices.flat_map(|pads| [make(pads, false), make(pads, true)]);
+    let mut choices = choices
+        .into_iter()
+        .filter(|pads| pads[..2] == w.pads[..2])
+        .flat_map(|pads| [make(pads, false), make(pads, true)]);
     choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
 }
 
