@@ -126,7 +126,7 @@ fn layers(model: &Model) -> Vec<LayerOp> {
 
 /// Why a file is refused.
 fn refusal(model: &Model) -> String {
-    let message = import(model).err().expect("refused");
+    let message = import(model).expect_err("refused");
     assert!(!message.contains('\n'), "{message}");
     message
 }

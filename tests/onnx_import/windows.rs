@@ -100,9 +100,12 @@ fn pool(op_type: &str, kernel: [usize; 2], stride: [usize; 2], more: Vec<Attribu
     file(&[4, 7, 8], vec![node(op_type, &["x"], "y", attributes)], vec![])
 }
 
+/// Kernel, stride, and the padding of SAME_UPPER and of SAME_LOWER.
+type Same = ([usize; 2], [usize; 2], [usize; 4], [usize; 4]);
+
 /// Where the windows of SAME_UPPER and SAME_LOWER lie on 7 x 8 pixels, by hand from the standard: ceil(extent / stride) windows; if the padding is odd,
 /// the larger half is at the end (UPPER) or at the beginning (LOWER).
-const SAME: [([usize; 2], [usize; 2], [usize; 4], [usize; 4]); 5] = [
+const SAME: [Same; 5] = [
     // 7: 4 windows to 9, padding 2; 8: 4 windows to 9, padding 1.
     ([3, 3], [2, 2], [1, 0, 1, 1], [1, 1, 1, 0]),
     // 7: 7 windows to 8, padding 1; 8: 3 windows to 10, padding 2.
@@ -221,4 +224,54 @@ fn global_pools_and_means() {
     }
     let other = make("ReduceMean", vec![ints("axes", &[1, 2])]);
     assert!(refusal(&other).contains("expected the mean over height and width"));
+}
+
+/// An adaptive pool over `[4, 7, 8]` to 3 x 5, as products with the matrices that average, by hand: windows of 7 to 3 are 0..3, 2..5 and 4..7; of 8 to 5
+/// they are 0..2, 1..4, 3..5, 4..7 and 6..8.
+#[test]
+fn products_with_averages_are_an_adaptive_pool() {
+    let averaging = |len: usize, windows: &[[usize; 2]]| -> Vec<f32> {
+        let row = |&[begin, end]: &[usize; 2]| {
+            let share = 1.0 / (end - begin) as f32;
+            (0..len).map(move |i| if (begin..end).contains(&i) { share } else { 0.0 })
+        };
+        windows.iter().flat_map(row).collect()
+    };
+    let (tall, wide) = ([[0, 3], [2, 5], [4, 7]], [[0, 2], [1, 4], [3, 5], [4, 7], [6, 8]]);
+    let rows = averaging(7, &tall);
+    let columns: Vec<f32> = {
+        let matrix = averaging(8, &wide);
+        (0..8).flat_map(|i| (0..5).map(|o| matrix[o * 8 + i]).collect::<Vec<_>>()).collect()
+    };
+    let make = |rows: &[f32], columns: &[f32]| {
+        let nodes =
+            vec![node("MatMul", &["rows", "x"], "r", vec![]), node("MatMul", &["r", "columns"], "y", vec![])];
+        let (tall, wide) = (rows.len() as i64 / 7, columns.len() as i64 / 8);
+        file(
+            &[4, 7, 8],
+            nodes,
+            vec![floats("rows", &[tall, 7], rows), floats("columns", &[8, wide], columns)],
+        )
+    };
+    let model = make(&rows, &columns);
+    assert_eq!(layers(&model), [LayerOp::AdaptiveAvgPool2d { output: [3, 5] }, LayerOp::Flatten]);
+    let x = numbers(2 * 4 * 7 * 8, 5);
+    let mut expected = Vec::new();
+    for plane in x.chunks(56) {
+        for [top, bottom] in tall {
+            for [left, right] in wide {
+                let pixels =
+                    (top..bottom).flat_map(|y| (left..right).map(move |x| f64::from(plane[y * 8 + x])));
+                expected.push(pixels.sum::<f64>() / ((bottom - top) * (right - left)) as f64);
+            }
+        }
+    }
+    assert_answers(&model, &x, &expected);
+    let mut other = rows.clone();
+    other[1] = 0.5;
+    assert!(refusal(&make(&other, &columns)).contains("averages as an adaptive pooling does"));
+    assert!(refusal(&make(&rows[..14], &columns)).contains("averages as an adaptive pooling does"));
+    let mut model = make(&rows, &columns);
+    model.graph.as_mut().unwrap().initializer[0] = floats("rows", &[3, 6], &[0.25; 18]);
+    assert!(refusal(&model).contains("expected a matrix that averages 7 rows or columns, found [3, 6]"));
 }
