@@ -1,8 +1,9 @@
 """Exported files in other programs: onnx.checker, onnxruntime and NumPy; and back again by `import`.
 
-usage: exports.py FOLDER [ONLY]        (by way of tests/exchange/run)
+usage: exports.py FOLDER [ONLY [small]]        (by way of tests/exchange/run)
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from common import (Checks, as_input, difference, identical, imported, json_line
 NETWORKS = ("neuron", "mlp-784-15-10", "lenet5", "alexnet-64", "resnet18", "squeezenet1_1", "alexnet", "alexnet-2012",
             "alexnet-2012-asrun", "bvlc-alexnet", "caffenet")
 TRAINED = "alexnet-mini"
+# Of more than 100 MB: not where time and space are short.
+LARGE = {"alexnet", "alexnet-2012", "alexnet-2012-asrun", "bvlc-alexnet", "caffenet"}
+SUFFIXES = ("onnx", "onnx-pixels", "npz", "safetensors")
 
 
 def lively(tensors):
@@ -33,11 +37,11 @@ def lively(tensors):
     return made
 
 
-def weights_of(name, folder):
-    """A file of weights: trained a little, or drawn."""
+def weights_of(name, folder, small):
+    """A file of weights: trained for an epoch (of 2000 pictures, if `small`), or drawn."""
     if name == TRAINED:
-        lines = json_lines(striate("train", "-m", name, "--epochs", 1, "--limit-train", 2000, "--limit-val", 200,
-                                   "--output-dir", folder, "--json"))
+        limits = ("--limit-train", 2000, "--limit-val", 200) if small else ()
+        lines = json_lines(striate("train", "-m", name, "--epochs", 1, *limits, "--output-dir", folder, "--json"))
         return Path(lines[-1]["weights"])
     path = folder / "weights.safetensors"
     striate("export", "-m", name, "-o", path, "-b", 1)
@@ -115,10 +119,10 @@ def as_safetensors(network):
 class Network:
     """A network's weights, pictures, and what Striate answers to them."""
 
-    def __init__(self, name, folder):
+    def __init__(self, name, folder, small):
         self.folder = folder
         folder.mkdir()
-        self.weights = weights_of(name, folder)
+        self.weights = weights_of(name, folder, small)
         self.tensors, notes = load_file(self.weights), metadata_of(self.weights)
         shape = [int(size) for size in notes["input_size"].strip("[]").split(",")]
         self.pixels = pictures(shape, 3)
@@ -126,29 +130,25 @@ class Network:
         self.logits = logits(name, self.weights, self.x, folder)
 
 
-def network(checks, name, folder):
-    network = Network(name, folder / name)
-    for suffix, check in (("onnx", plain), ("onnx-pixels", with_preprocess), ("npz", as_npz),
-                          ("safetensors", as_safetensors)):
-        checks.run(f"export {name} {suffix}", check, network)
-        for made in (*network.folder.glob("*.onnx"), *network.folder.glob("*.npz"), *network.folder.glob("*/*.safetensors")):
-            if made != network.weights:
-                made.unlink()
-    for made in network.folder.glob("**/*.safetensors"):
-        made.unlink()
-    return 0.0
-
-
 def main():
     folder = Path(sys.argv[1])
-    only = sys.argv[2] if len(sys.argv) > 2 else ""
+    only, small = (*sys.argv[2:], "", "")[:2]
     checks = Checks(only)
     for name in (TRAINED, *NETWORKS):
-        if any(only in f"export {name} {suffix}" for suffix in ("onnx", "onnx-pixels", "npz", "safetensors")):
-            try:
-                network(checks, name, folder)
-            except Exception as error:  # no weights or no trace: none of its checks can run
-                checks.run(f"export {name} {only}", raising, error)
+        labels = [f"export {name} {suffix}" for suffix in SUFFIXES]
+        if not any(only in label for label in labels) or (small and name in LARGE):
+            continue
+        try:
+            network = Network(name, folder / name, small)
+        except Exception as error:  # no weights or no trace: none of its checks can run
+            checks.always(f"export {name}", raising, error)
+            continue
+        for label, check in zip(labels, (plain, with_preprocess, as_npz, as_safetensors), strict=True):
+            checks.run(label, check, network)
+            for made in network.folder.glob("**/*"):
+                if made.is_file() and made != network.weights:
+                    made.unlink()
+        shutil.rmtree(network.folder)
     return checks.finish()
 
 
