@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong. Each variant's text is complete: printing it is all a caller has to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// A combination of settings that cannot be meant (exit code 2).
     #[error("{}", printable(.0))]
@@ -36,6 +36,13 @@ pub enum Error {
     /// A mistake of ours, not of the user (exit code 1).
     #[error("internal error, please report it: {}", printable(.0))]
     Internal(String),
+}
+
+/// The message, which is what a program prints whose `main` returns the error.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -210,6 +210,14 @@ fn picture_files_are_answered_as_their_pixels_are_and_one_that_cannot_be_read_is
     assert!(network.predict_files(&files, 2).unwrap().is_empty());
 }
 
+/// A program whose `main` returns an error prints it like this.
+#[test]
+fn an_error_is_its_message_however_it_is_printed() {
+    let error = interchange::read("gone.safetensors").unwrap_err();
+    assert!(error.to_string().starts_with("gone.safetensors: "), "{error}");
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
 #[test]
 fn batches_that_do_not_fit_are_named() {
     let mut network = network(&NetworkOptions::default());

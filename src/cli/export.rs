@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
   striate export --weights best.safetensors -o network.onnx --with-preprocess
   striate export --weights best.safetensors -o network.npz --data-path photos -b 64
 
-The file is read again and run beside the network before it gets its name; the largest difference of their logits is
-printed and noted in the file. In Python:
+The file is read again and run beside the network before it gets its name; the largest difference
+of their logits is printed and noted in the file. In Python:
   onnxruntime.InferenceSession(\"alexnet-mini.onnx\").run(None, {\"input\": x})
   model.load_state_dict(safetensors.torch.load_file(\"alexnet.safetensors\"))
   numpy.load(\"network.npz\")[\"features.0.weight\"]")]
@@ -42,11 +42,11 @@ pub(crate) struct ExportArgs {
     /// gives probabilities
     #[arg(long)]
     with_preprocess: bool,
-    #[command(flatten)]
-    source: SourceArgs,
     /// Samples to check on [default: the recipe's batch size, at most 32]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Samples to check on where nothing is said: enough for every path of a network, quick on any device.
@@ -147,8 +147,9 @@ fn report(path: &Path, format: Format, proof: &Proof, context: &Context) -> Resu
         }))?;
     } else {
         context.out.line(&format!(
-            "{}: {bytes} bytes; read again and run on {samples} samples of {data}: largest difference {max_difference:e}, largest logit {largest_logit}",
-            printable_path(path)
+            "{}: {bytes} bytes; read again and run on {samples} samples of {data}: largest difference {}, largest logit {largest_logit}",
+            printable_path(path),
+            if *max_difference == 0.0 { "0".into() } else { format!("{max_difference:e}") }
         ))?;
     }
     Ok(0)

@@ -62,7 +62,7 @@ fn without_data_that_fits_noise_is_said_to_have_been_used() {
     assert!(said.contains("5 pictures of noise") && said.contains("--data-path"), "{said}");
     assert!(said.contains("the initial values of n"), "{said}");
     let line = String::from_utf8(output.stdout).unwrap();
-    assert!(line.contains("5 samples of noise: largest difference 0e0"), "{line}");
+    assert!(line.contains("5 samples of noise: largest difference 0, "), "{line}");
 }
 
 #[test]

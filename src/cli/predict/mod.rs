@@ -22,8 +22,8 @@ use std::sync::atomic::Ordering;
   striate predict --weights alexnet.safetensors -m alexnet --labels classes.txt -k 3 holiday/
   striate predict --weights runs/alexnet/best.safetensors photos/cats/*.jpg --annotate answers.png
 
-Answers come in the order of the pictures. A picture that cannot be read is named, the others are answered, and the exit
-code is 4.")]
+Answers come in the order of the pictures. A picture that cannot be read is named, the others are
+answered, and the exit code is 4.")]
 pub(crate) struct PredictArgs {
     /// Pictures (JPEG or PNG), and folders of pictures
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
