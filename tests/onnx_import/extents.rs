@@ -13,6 +13,22 @@ fn flattened(nodes: Vec<Node>) -> Model {
     file(&[3, 4, 5], nodes, vec![])
 }
 
+/// `[2^40, 0]` has no values, but a list of its rows would take all memory.
+#[test]
+fn extents_without_values_are_bounded_too() {
+    for huge in [1 << 33, 1 << 40, 1 << 62] {
+        let nodes = vec![
+            held(&[0], "zero"),
+            held(&[i64::MAX], "end"),
+            node("Slice", &["zero", "zero", "zero"], "none", vec![]),
+            held(&[huge, 0], "shape"),
+            node("Reshape", &["none", "shape"], "rows", vec![]),
+            node("Slice", &["rows", "zero", "end"], "target", vec![]),
+        ];
+        assert!(refusal(&flattened(nodes)).contains("expected at most 64 extents"));
+    }
+}
+
 #[test]
 fn numbers_are_computed_as_the_standard_says() {
     let axis = || vec![int("axis", 0)];

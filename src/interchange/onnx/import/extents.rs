@@ -9,6 +9,9 @@ use std::iter::repeat_n;
 /// Most numbers in a tensor of extents.
 const MOST: usize = 64;
 
+/// Most axes of such a tensor.
+const RANK: usize = 8;
+
 /// A number that the graph computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -26,7 +29,8 @@ pub(super) struct Extents {
 
 impl Extents {
     fn new(list: Vec<Extent>, dims: Vec<usize>) -> Result<Self, String> {
-        if list.len() > MOST || dims.len() > MOST {
+        // Where one extent is 0, the others could be any number, and a list of places along them without end.
+        if list.len() > MOST || dims.len() > RANK || dims.iter().any(|&d| d > MOST) {
             return Err(format!("expected at most {MOST} extents"));
         }
         Ok(Extents { list, dims })

@@ -117,6 +117,9 @@ pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
         }
     }
     let Some((position, mut r)) = found else { return squares(draft, call) };
+    if matches!(node.op_type.as_str(), "Mul" | "Add") && node.input.len() != 2 {
+        return Err(format!("expected two inputs, found {}", node.input.len()));
+    }
     r.stage = match (node.op_type.as_str(), r.stage, position) {
         ("Identity", stage, 0) => stage,
         ("Unsqueeze", Stage::Squares, 0) if is_axis_1(draft, call)? => Stage::Raised,
