@@ -1,12 +1,14 @@
-//! Convolution, forward: w times the panels of x; bias and ReLU while a tile of y is in the cache.
+//! Convolution, forward: by minimal filtering (`winograd`) where that pays, else directly: w times the panels of x; bias and ReLU while a tile of y is in the cache.
 //!
 //! The gradient of x for steps of 1 is the same computation ([`Correlation`]) with the roles of x and y exchanged.
 
+use super::executor::Options;
 use super::lowering::{DEPTH, Tile, Tiling, channels_per_piece, lower, split_len};
 use super::parallel::with_scratch;
 use super::product::{Onto, View, product};
 use super::simd::vectorised;
 use super::windows::Windows;
+use super::winograd::{self, Weights};
 use crate::ops::Conv2d;
 use rayon::prelude::*;
 
@@ -28,16 +30,21 @@ pub fn windows(d: &Conv2d) -> Windows {
 }
 
 /// y = conv(x, w) (+ b) (then max(0, .)).
-pub fn conv2d_forward(d: &Conv2d, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
-    let correlation = Correlation {
-        windows: windows(d),
-        batch: d.batch,
-        groups: d.groups,
-        c_in: d.c_in_group(),
-        c_out: d.c_out_group(),
-        relu: d.relu,
-    };
-    correlation.run(x, w, b, y);
+pub fn conv2d_forward(
+    d: &Conv2d,
+    options: Options,
+    x: &[f32],
+    w: &[f32],
+    b: Option<&[f32]>,
+    workspace: &mut Vec<f32>,
+    y: &mut [f32],
+) {
+    let correlation = Correlation::new(d);
+    if options.winograd && winograd::pays(&correlation) {
+        winograd::forward(&correlation, x, Weights { w, turned: false }, b, workspace, y);
+    } else {
+        correlation.run(x, w, b, y);
+    }
 }
 
 /// A cross-correlation of `batch` images; the channels are those of one group.
@@ -52,6 +59,41 @@ pub struct Correlation {
 }
 
 impl Correlation {
+    /// The forward pass of a convolution.
+    pub fn new(d: &Conv2d) -> Self {
+        Correlation {
+            windows: windows(d),
+            batch: d.batch,
+            groups: d.groups,
+            c_in: d.c_in_group(),
+            c_out: d.c_out_group(),
+            relu: d.relu,
+        }
+    }
+
+    /// What leads from dy to dx where steps are 1, with the channels of w exchanged and its taps reversed.
+    pub fn turned(d: &Conv2d) -> Self {
+        let origin = |axis: usize| d.pad[axis] as isize - ((d.kernel[axis] - 1) * d.dilation[axis]) as isize;
+        let windows = Windows {
+            h_in: d.h_out(),
+            w_in: d.w_out(),
+            h_out: d.h_in,
+            w_out: d.w_in,
+            kernel: d.kernel,
+            stride: [1, 1],
+            dilation: d.dilation,
+            origin: [origin(0), origin(1)],
+        };
+        Correlation {
+            windows,
+            batch: d.batch,
+            groups: d.groups,
+            c_in: d.c_out_group(),
+            c_out: d.c_in_group(),
+            relu: false,
+        }
+    }
+
     /// y from x and w `[groups * c_out, c_in, kernel_h, kernel_w]`.
     pub fn run(&self, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
         let windows = &self.windows;

@@ -4,27 +4,33 @@
 //! w^T dy, tile by tile, each row of which is added to the pixels that its tap saw.
 
 use super::conv2d::{Correlation, TASKS, windows};
+use super::executor::Options;
 use super::lowering::{Tile, Tiling, channels_per_piece, gather};
 use super::parallel::{reserve, with_scratch};
 use super::product::{Onto, View, product};
 use super::windows::Windows;
+use super::winograd::{self, Weights};
 use crate::ops::Conv2d;
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// dx from dy and w.
-pub fn conv2d_grad_input(d: &Conv2d, dy: &[f32], w: &[f32], workspace: &mut Vec<f32>, dx: &mut [f32]) {
+pub fn conv2d_grad_input(
+    d: &Conv2d,
+    options: Options,
+    dy: &[f32],
+    w: &[f32],
+    workspace: &mut Vec<f32>,
+    dx: &mut [f32],
+) {
     if d.stride == [1, 1] {
+        let correlation = Correlation::turned(d);
+        if options.winograd && winograd::pays(&correlation) {
+            winograd::forward(&correlation, dy, Weights { w, turned: true }, None, workspace, dx);
+            return;
+        }
         let turned = reserve(workspace, w.len());
         turn(d, w, turned);
-        let correlation = Correlation {
-            windows: turned_windows(d),
-            batch: d.batch,
-            groups: d.groups,
-            c_in: d.c_out_group(),
-            c_out: d.c_in_group(),
-            relu: false,
-        };
         correlation.run(dy, turned, None, dx);
         return;
     }
@@ -44,21 +50,6 @@ pub fn conv2d_grad_input(d: &Conv2d, dy: &[f32], w: &[f32], workspace: &mut Vec<
             });
         }
     });
-}
-
-/// The windows of the correlation that leads from dy to dx when steps are 1.
-fn turned_windows(d: &Conv2d) -> Windows {
-    let origin = |axis: usize| d.pad[axis] as isize - ((d.kernel[axis] - 1) * d.dilation[axis]) as isize;
-    Windows {
-        h_in: d.h_out(),
-        w_in: d.w_out(),
-        h_out: d.h_in,
-        w_out: d.w_in,
-        kernel: d.kernel,
-        stride: [1, 1],
-        dilation: d.dilation,
-        origin: [origin(0), origin(1)],
-    }
 }
 
 /// turned `[c_in, c_out / groups, taps]` = w `[c_out, c_in / groups, taps]` with the channels of each group exchanged

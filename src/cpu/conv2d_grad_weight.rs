@@ -1,13 +1,16 @@
-//! The gradient of a convolution with respect to its weights: dy times the transposed panels of x.
+//! The gradient of a convolution with respect to its weights: by minimal filtering (`winograd`) where that pays, else
+//! dy times the transposed panels of x.
 //!
 //! The sum runs over every pixel of the batch. It is cut into a number of parts that follows from the shape; each part
 //! is summed tile after tile, and the parts are added in order.
 
-use super::conv2d::{TASKS, windows};
+use super::conv2d::{Correlation, TASKS, windows};
+use super::executor::Options;
 use super::lowering::{Tile, Tiling, channels_per_piece, gather, lower, split_len};
 use super::parallel::{reserve, with_scratch};
 use super::product::{Onto, View, product};
 use super::windows::Windows;
+use super::winograd;
 use crate::ops::Conv2d;
 use rayon::prelude::*;
 
@@ -56,7 +59,18 @@ fn is_direct(windows: &Windows) -> bool {
 }
 
 /// dw from x and dy.
-pub fn conv2d_grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Vec<f32>, dw: &mut [f32]) {
+pub fn conv2d_grad_weight(
+    d: &Conv2d,
+    options: Options,
+    x: &[f32],
+    dy: &[f32],
+    workspace: &mut Vec<f32>,
+    dw: &mut [f32],
+) {
+    let correlation = Correlation::new(d);
+    if options.winograd && winograd::pays(&correlation) {
+        return winograd::grad_weight(&correlation, x, dy, workspace, dw);
+    }
     let split = Split::new(d);
     let per_part = d.groups * split.blocks * split.block;
     let sums = reserve(workspace, split.parts * per_part);

@@ -9,6 +9,7 @@ use super::conv2d::conv2d_forward;
 use super::conv2d_grad_input::conv2d_grad_input;
 use super::conv2d_grad_weight::conv2d_grad_weight;
 use super::dropout::dropout;
+use super::executor::Options;
 use super::linear::*;
 use super::local_response_norm::*;
 use super::local_response_norm_within::*;
@@ -24,6 +25,7 @@ use crate::ops::Op;
 /// `workspace` is memory for what operators need between their own passes; it holds nothing from one to the next.
 pub fn dispatch(
     op: &Op,
+    options: Options,
     inputs: &[&[f32]],
     outputs: &mut [&mut [f32]],
     workspace: &mut Vec<f32>,
@@ -45,10 +47,12 @@ pub fn dispatch(
     match op {
         Op::Augment(d) => call!([pixels, views], [x] => augment(d, pixels, views, x)),
         Op::Conv2dForward(d) => {
-            call!([x, w, b @ ..], [y] => conv2d_forward(d, x, w, b.first().copied(), y))
+            call!([x, w, b @ ..], [y] => conv2d_forward(d, options, x, w, b.first().copied(), workspace, y))
         }
-        Op::Conv2dGradInput(d) => call!([dy, w], [dx] => conv2d_grad_input(d, dy, w, workspace, dx)),
-        Op::Conv2dGradWeight(d) => call!([x, dy], [dw] => conv2d_grad_weight(d, x, dy, workspace, dw)),
+        Op::Conv2dGradInput(d) => call!([dy, w], [dx] => conv2d_grad_input(d, options, dy, w, workspace, dx)),
+        Op::Conv2dGradWeight(d) => {
+            call!([x, dy], [dw] => conv2d_grad_weight(d, options, x, dy, workspace, dw))
+        }
         Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, dy, db)),
         Op::LinearForward(d) => {
             call!([x, w, b @ ..], [y] => linear_forward(d, x, w, b.first().copied(), workspace, y))

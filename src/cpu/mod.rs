@@ -30,9 +30,11 @@ mod simd;
 mod softmax;
 mod sum;
 mod update;
+mod vector;
 mod windows;
+mod winograd;
 
 #[cfg(test)]
 mod tests;
 
-pub use executor::Executor;
+pub use executor::{Executor, Options};

@@ -1,10 +1,12 @@
 //! Convolutions and linear layers large enough to be cut up, against plain loops in f64.
 
 use super::{assert_close, normal};
-use crate::cpu::conv2d::conv2d_forward;
+use crate::cpu::conv2d::{Correlation, conv2d_forward};
 use crate::cpu::conv2d_grad_input::conv2d_grad_input;
 use crate::cpu::conv2d_grad_weight::conv2d_grad_weight;
+use crate::cpu::executor::Options;
 use crate::cpu::linear::{linear_forward, linear_grad_input, linear_grad_weight};
+use crate::cpu::winograd::{self, Weights};
 use crate::ops::{Conv2d, Linear};
 
 /// Calls `f` with the places in x, w and y of every product that a convolution consists of.
@@ -32,14 +34,23 @@ fn each_product(d: &Conv2d, mut f: impl FnMut(usize, usize, usize)) {
     }
 }
 
-fn check(d: Conv2d) {
+/// How the three passes are computed.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Direct,
+    /// By minimal filtering, whether it pays or not.
+    Filtered,
+}
+
+fn check(d: Conv2d, way: Way) {
     let (x_len, w_len) = (d.x_shape().iter().product(), d.w_shape().iter().product());
     let y_len: usize = d.y_shape().iter().product();
     let (x, w, b, dy) = (normal(x_len, 0), normal(w_len, 1), normal(d.c_out, 2), normal(y_len, 3));
     let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
 
     let inner = d.h_out() * d.w_out();
-    let mut y: Vec<f64> = (0..y_len).map(|i| f64::from(b[i / inner % d.c_out])).collect();
+    let mut y: Vec<f64> =
+        (0..y_len).map(|i| if d.bias { f64::from(b[i / inner % d.c_out]) } else { 0.0 }).collect();
     let (mut dx, mut dw) = (vec![0.0; x_len], vec![0.0; w_len]);
     each_product(&d, |i, j, k| {
         y[k] += product(x[i], w[j]);
@@ -50,16 +61,43 @@ fn check(d: Conv2d) {
         y.iter_mut().for_each(|v| *v = v.max(0.0));
     }
 
-    let mut workspace = Vec::new();
-    let mut found = vec![f32::NAN; y_len];
-    conv2d_forward(&d, &x, &w, d.bias.then_some(&b), &mut found);
-    assert_close(&format!("y of {d:?}"), &found, &y, 1e-5);
-    let mut found = vec![f32::NAN; x_len];
-    conv2d_grad_input(&d, &dy, &w, &mut workspace, &mut found);
-    assert_close(&format!("dx of {d:?}"), &found, &dx, 1e-5);
-    let mut found = vec![f32::NAN; w_len];
-    conv2d_grad_weight(&d, &x, &dy, &mut workspace, &mut found);
-    assert_close(&format!("dw of {d:?}"), &found, &dw, 1e-5);
+    // What is left in the workspace is not to be taken for a value.
+    let mut workspace = vec![f32::NAN; 1 << 20];
+    let (mut found_y, mut found_dx) = (vec![f32::NAN; y_len], vec![f32::NAN; x_len]);
+    let mut found_dw = vec![f32::NAN; w_len];
+    let b = d.bias.then_some(b.as_slice());
+    match way {
+        Way::Direct => {
+            let options = Options { winograd: false };
+            conv2d_forward(&d, options, &x, &w, b, &mut workspace, &mut found_y);
+            conv2d_grad_input(&d, options, &dy, &w, &mut workspace, &mut found_dx);
+            conv2d_grad_weight(&d, options, &x, &dy, &mut workspace, &mut found_dw);
+        }
+        Way::Filtered => {
+            let (forward, backward) = (Correlation::new(&d), Correlation::turned(&d));
+            assert!(winograd::knows(&forward) && winograd::knows(&backward), "{d:?}");
+            winograd::forward(
+                &forward,
+                &x,
+                Weights { w: &w, turned: false },
+                b,
+                &mut workspace,
+                &mut found_y,
+            );
+            winograd::forward(
+                &backward,
+                &dy,
+                Weights { w: &w, turned: true },
+                None,
+                &mut workspace,
+                &mut found_dx,
+            );
+            winograd::grad_weight(&forward, &x, &dy, &mut workspace, &mut found_dw);
+        }
+    }
+    assert_close(&format!("y of {d:?}, {way:?}"), &found_y, &y, 1e-5);
+    assert_close(&format!("dx of {d:?}, {way:?}"), &found_dx, &dx, 1e-5);
+    assert_close(&format!("dw of {d:?}, {way:?}"), &found_dw, &dw, 1e-5);
 }
 
 const PLAIN: Conv2d = Conv2d {
@@ -80,31 +118,34 @@ const PLAIN: Conv2d = Conv2d {
 #[test]
 fn tiles_that_span_images_and_sums_in_several_pieces() {
     // 35 images of 7 x 5 pixels: tasks of two images, and a last one of one; 62 channels make sums of 558 terms.
-    check(Conv2d { batch: 35, c_in: 62, h_in: 7, w_in: 5, c_out: 19, ..PLAIN });
+    check(Conv2d { batch: 35, c_in: 62, h_in: 7, w_in: 5, c_out: 19, ..PLAIN }, Way::Direct);
 }
 
 #[test]
 fn an_image_of_several_tiles() {
-    check(Conv2d { batch: 2, c_in: 3, h_in: 61, w_in: 70, c_out: 5, ..PLAIN });
-    check(Conv2d { batch: 1, c_in: 58, h_in: 33, w_in: 29, c_out: 70, ..PLAIN });
+    check(Conv2d { batch: 2, c_in: 3, h_in: 61, w_in: 70, c_out: 5, ..PLAIN }, Way::Direct);
+    check(Conv2d { batch: 1, c_in: 58, h_in: 33, w_in: 29, c_out: 70, ..PLAIN }, Way::Direct);
 }
 
 #[test]
 fn steps_dilation_groups_and_uneven_padding() {
     let d = Conv2d { batch: 33, c_in: 12, h_in: 17, w_in: 14, c_out: 8, groups: 2, ..PLAIN };
-    check(Conv2d { kernel: [3, 5], stride: [2, 3], pad: [1, 2, 0, 3], ..d });
-    check(Conv2d { kernel: [2, 3], dilation: [3, 2], pad: [3, 0, 1, 5], ..d });
-    check(Conv2d { kernel: [1, 2], stride: [4, 5], pad: [0; 4], ..d });
-    check(Conv2d { kernel: [5, 5], stride: [2, 1], dilation: [1, 2], pad: [6, 4, 6, 4], groups: 4, ..d });
+    check(Conv2d { kernel: [3, 5], stride: [2, 3], pad: [1, 2, 0, 3], ..d }, Way::Direct);
+    check(Conv2d { kernel: [2, 3], dilation: [3, 2], pad: [3, 0, 1, 5], ..d }, Way::Direct);
+    check(Conv2d { kernel: [1, 2], stride: [4, 5], pad: [0; 4], ..d }, Way::Direct);
+    check(
+        Conv2d { kernel: [5, 5], stride: [2, 1], dilation: [1, 2], pad: [6, 4, 6, 4], groups: 4, ..d },
+        Way::Direct,
+    );
 }
 
 #[test]
 fn one_tap_with_and_without_lowering() {
     let d = Conv2d { kernel: [1, 1], pad: [0; 4], c_in: 20, c_out: 24, ..PLAIN };
-    check(Conv2d { batch: 3, h_in: 23, w_in: 24, groups: 4, ..d });
-    check(Conv2d { batch: 20, h_in: 5, w_in: 4, ..d });
-    check(Conv2d { batch: 2, h_in: 30, w_in: 31, stride: [2, 2], ..d });
-    check(Conv2d { batch: 2, h_in: 12, w_in: 13, pad: [1; 4], ..d });
+    check(Conv2d { batch: 3, h_in: 23, w_in: 24, groups: 4, ..d }, Way::Direct);
+    check(Conv2d { batch: 20, h_in: 5, w_in: 4, ..d }, Way::Direct);
+    check(Conv2d { batch: 2, h_in: 30, w_in: 31, stride: [2, 2], ..d }, Way::Direct);
+    check(Conv2d { batch: 2, h_in: 12, w_in: 13, pad: [1; 4], ..d }, Way::Direct);
 }
 
 #[test]
@@ -138,5 +179,45 @@ fn linear_layers_of_several_blocks() {
         let mut found = vec![f32::NAN; w.len()];
         linear_grad_weight(&d, &x, &dy, &mut found);
         assert_close("dw", &found, &dw, 1e-5);
+    }
+}
+
+/// Networks' own geometries and others: several pictures to a plane and one, seams, groups, channels that fill no block.
+#[test]
+fn minimal_filtering_for_every_geometry() {
+    let three = Conv2d { batch: 9, c_in: 40, h_in: 13, w_in: 13, c_out: 36, ..PLAIN };
+    let five =
+        Conv2d { kernel: [5, 5], pad: [2; 4], batch: 3, c_in: 24, h_in: 27, w_in: 27, c_out: 24, ..PLAIN };
+    let geometries = [
+        three,
+        Conv2d { batch: 37, h_in: 5, w_in: 3, ..three },
+        Conv2d { groups: 2, c_in: 70, c_out: 50, bias: false, relu: false, ..three },
+        Conv2d { pad: [0, 1, 2, 1], h_in: 12, w_in: 30, ..three },
+        Conv2d { pad: [0; 4], ..three },
+        Conv2d { batch: 2, h_in: 40, w_in: 35, c_in: 17, c_out: 33, ..three },
+        five,
+        Conv2d { pad: [0, 4, 4, 0], ..five },
+        Conv2d { batch: 20, h_in: 7, w_in: 6, groups: 2, c_in: 60, c_out: 62, ..five },
+    ];
+    for d in geometries {
+        check(d, Way::Filtered);
+    }
+}
+
+#[test]
+fn minimal_filtering_where_it_does_not_pay() {
+    let d = Conv2d { batch: 8, c_in: 64, h_in: 13, w_in: 13, c_out: 64, ..PLAIN };
+    assert!(winograd::pays(&Correlation::new(&d)));
+    let others = [
+        Conv2d { stride: [2, 2], ..d },
+        Conv2d { dilation: [2, 2], pad: [2; 4], ..d },
+        Conv2d { pad: [3; 4], ..d },
+        Conv2d { kernel: [1, 1], pad: [0; 4], ..d },
+        Conv2d { kernel: [3, 5], ..d },
+        Conv2d { c_in: 3, ..d },
+        Conv2d { batch: 1, c_in: 512, c_out: 512, h_in: 7, w_in: 7, ..d },
+    ];
+    for d in others {
+        assert!(!winograd::pays(&Correlation::new(&d)), "{d:?}");
     }
 }

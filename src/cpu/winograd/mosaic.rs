@@ -1,0 +1,80 @@
+//! Where the tiles of Winograd's convolutions lie: the pictures of a batch side by side.
+//!
+//! Tiles rarely fit a picture evenly: 13 rows take four tiles of 4. So pictures are laid out in planes, `rows` times
+//! `columns` of them, near enough to share their padding, and the tiles cover the plane: those at a seam serve two
+//! pictures. Planes are cut into tiles of M x M outputs; of an output plane the pixels between pictures are dropped.
+
+use crate::cpu::windows::Windows;
+
+/// Most pictures along one side of a plane.
+const MOST: usize = 4;
+/// Tiles that should be treated together, at least: what one reading of the weights serves.
+const TILES: usize = 192;
+
+/// How a batch is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mosaic {
+    pub batch: usize,
+    /// Outputs of a tile, along one side.
+    pub m: usize,
+    /// Pictures of a plane.
+    pub rows: usize,
+    pub columns: usize,
+    /// Pixels from one picture of a plane to the next.
+    pub pitch: [usize; 2],
+    /// Tiles of a plane.
+    pub tiles: [usize; 2],
+    /// Planes treated together.
+    pub planes: usize,
+}
+
+impl Mosaic {
+    /// The layout with the fewest tiles, for steps of 1 and tiles of `m` x `m` outputs.
+    pub fn new(windows: &Windows, batch: usize, m: usize) -> Self {
+        // A picture's windows see its neighbour's padding, never its pixels.
+        let pitch = |axis: usize, inputs: usize, outputs: usize| {
+            let seen = outputs + windows.kernel[axis] - 1;
+            let origin = windows.origin[axis];
+            (seen as isize + origin).max(inputs as isize - origin).max(outputs as isize) as usize
+        };
+        let pitch = [pitch(0, windows.h_in, windows.h_out), pitch(1, windows.w_in, windows.w_out)];
+        let mut best: Option<(usize, Mosaic)> = None;
+        for rows in 1..=MOST {
+            for columns in rows..=MOST {
+                if rows * columns > batch {
+                    continue;
+                }
+                let tiles = [
+                    ((rows - 1) * pitch[0] + windows.h_out).div_ceil(m),
+                    ((columns - 1) * pitch[1] + windows.w_out).div_ceil(m),
+                ];
+                let planes = batch.div_ceil(rows * columns);
+                let total = planes * tiles[0] * tiles[1];
+                // As few as another layout's, and more of them in whole vectors.
+                if best.is_none_or(|(least, _)| total < least) {
+                    let together = TILES.div_ceil(tiles[0] * tiles[1]).min(planes);
+                    best = Some((total, Mosaic { batch, m, rows, columns, pitch, tiles, planes: together }));
+                }
+            }
+        }
+        best.map_or(Mosaic { batch, m, rows: 1, columns: 1, pitch, tiles: [0, 0], planes: 1 }, |(_, best)| {
+            best
+        })
+    }
+
+    /// Pictures treated together.
+    pub fn pictures(&self) -> usize {
+        self.planes * self.rows * self.columns
+    }
+
+    /// Tiles of one plane.
+    pub fn plane_tiles(&self) -> usize {
+        self.tiles[0] * self.tiles[1]
+    }
+
+    /// Places of the pictures of a plane: index in the plane, first row and first column.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let (columns, pitch) = (self.columns, self.pitch);
+        (0..self.rows * self.columns).map(move |i| (i, i / columns * pitch[0], i % columns * pitch[1]))
+    }
+}
