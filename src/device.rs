@@ -46,7 +46,7 @@ impl FromStr for Wish {
 /// An open device.
 #[derive(Clone, Debug)]
 pub enum Device {
-    Cpu,
+    Cpu(cpu::Options),
     Gpu(Gpu),
 }
 
@@ -58,7 +58,7 @@ impl Device {
     pub fn open(wish: &Wish) -> Result<(Device, String)> {
         let open = |choice: Choice| Gpu::open(&choice).map(|gpu| (Device::Gpu(gpu), String::new()));
         match wish {
-            Wish::Cpu => Ok((Device::Cpu, " (asked for)".into())),
+            Wish::Cpu => Ok((Device::cpu(), " (asked for)".into())),
             Wish::Gpu => open(Choice::Gpu),
             Wish::Index(index) => open(Choice::Index(*index)),
             Wish::Name(name) => open(Choice::Name(name.clone())),
@@ -69,11 +69,24 @@ impl Device {
             Wish::Auto => {
                 let adapters = gpu::adapters();
                 if let Some(why) = no_hardware(&adapters) {
-                    return Ok((Device::Cpu, format!(" ({why})")));
+                    return Ok((Device::cpu(), format!(" ({why})")));
                 }
                 // A GPU that is there but does not work should not keep anybody from training.
-                open(Choice::Auto).or_else(|e| Ok((Device::Cpu, format!(" (the GPU cannot be used: {e})"))))
+                open(Choice::Auto).or_else(|e| Ok((Device::cpu(), format!(" (the GPU cannot be used: {e})"))))
             }
+        }
+    }
+
+    /// The CPU path.
+    pub fn cpu() -> Device {
+        Device::Cpu(cpu::Options::default())
+    }
+
+    /// The same device; if it is the CPU, one that computes as `options` say.
+    pub fn with_cpu_options(self, options: cpu::Options) -> Device {
+        match self {
+            Device::Cpu(_) => Device::Cpu(options),
+            gpu => gpu,
         }
     }
 
@@ -85,7 +98,7 @@ impl Device {
     /// Its name, for people and reports.
     pub fn name(&self) -> String {
         match self {
-            Device::Cpu => format!("cpu, {} threads", rayon::current_num_threads()),
+            Device::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
             Device::Gpu(gpu) => format!("{}, {}", gpu.info().name, gpu.info().backend),
         }
     }
@@ -93,7 +106,7 @@ impl Device {
     /// Name and driver.
     pub fn long_name(&self) -> String {
         match self {
-            Device::Cpu => format!("{} ({})", self.name(), std::env::consts::ARCH),
+            Device::Cpu(_) => format!("{} ({})", self.name(), std::env::consts::ARCH),
             Device::Gpu(gpu) => gpu.info().to_string(),
         }
     }
@@ -101,20 +114,20 @@ impl Device {
     /// Whether its buffers lie in the main memory of this machine.
     pub fn uses_main_memory(&self) -> bool {
         match self {
-            Device::Cpu => true,
+            Device::Cpu(_) => true,
             Device::Gpu(gpu) => matches!(gpu.info().kind, Kind::Software | Kind::Integrated),
         }
     }
 
     /// Whether it is the CPU path.
     pub fn is_cpu(&self) -> bool {
-        matches!(self, Device::Cpu)
+        matches!(self, Device::Cpu(_))
     }
 
     /// An executor of `program`.
     pub fn executor(&self, program: Arc<Program>) -> Result<Box<dyn Executor>> {
         Ok(match self {
-            Device::Cpu => Box::new(cpu::Executor::new(program)?),
+            Device::Cpu(options) => Box::new(cpu::Executor::with_options(program, *options)?),
             Device::Gpu(gpu) => Box::new(gpu::Executor::new(gpu, program)?),
         })
     }
@@ -127,8 +140,8 @@ impl Device {
         span: Span,
     ) -> Result<Vec<Duration>> {
         match self {
-            Device::Cpu => {
-                let mut executor = cpu::Executor::new(program)?;
+            Device::Cpu(options) => {
+                let mut executor = cpu::Executor::with_options(program, *options)?;
                 prepare(&mut executor)?;
                 executor.profile(span)?;
                 executor.profile(span)

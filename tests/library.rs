@@ -42,7 +42,7 @@ fn spec() -> Spec {
 }
 
 fn network(options: &NetworkOptions) -> Network {
-    Network::new(spec(), &Device::Cpu, options).unwrap()
+    Network::new(spec(), &Device::cpu(), options).unwrap()
 }
 
 /// Bars that lie (class 0) or stand (class 1) somewhere in noise.
@@ -135,7 +135,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     let mut network = trained();
     network.name_classes(&["lying", "standing"]).unwrap();
     network.save(&path).unwrap();
-    let mut copy = Network::load(&path, &Device::Cpu, &NetworkOptions::inference(5)).unwrap();
+    let mut copy = Network::load(&path, &Device::cpu(), &NetworkOptions::inference(5)).unwrap();
     assert_eq!(copy.class_names(), ["lying", "standing"]);
     let (images, labels) = bars(11, 5);
     assert_eq!(copy.predict(&images, 1).unwrap().len(), 11);
@@ -146,7 +146,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     let mut spec = train::spec_of(&file, None).unwrap();
     let head = spec.replace_outputs(3).unwrap();
     let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
-    let mut tuned = Network::new(spec, &Device::Cpu, &options).unwrap();
+    let mut tuned = Network::new(spec, &Device::cpu(), &options).unwrap();
     tuned.load_weights(file.clone(), Some(&head)).unwrap();
     tuned.train_batch(&images[..36 * 8], &labels[..8], 0.1).unwrap();
     let weights: BTreeMap<_, _> = tuned.weights().unwrap().into_iter().collect();
@@ -156,7 +156,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     // Other outputs than the model file says: the file still makes the same network.
     let path = folder.path().join("three.safetensors");
     tuned.save(&path).unwrap();
-    let mut copy = Network::load(&path, &Device::Cpu, &NetworkOptions::inference(11)).unwrap();
+    let mut copy = Network::load(&path, &Device::cpu(), &NetworkOptions::inference(11)).unwrap();
     assert_eq!(copy.logits(&images).unwrap(), tuned.logits(&images).unwrap());
 }
 

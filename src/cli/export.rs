@@ -79,7 +79,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
     let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     outputs.check("--output", &args.output)?;
     let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     let mut network = network(spec, file, samples, &device, context)?;
     let check = match images(args, &network, samples, context)? {
         Some(check) => check,

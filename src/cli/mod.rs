@@ -24,6 +24,7 @@ mod summary;
 mod trace;
 mod train;
 
+use crate::cpu;
 use crate::device::Wish;
 use crate::error::{Error, printable};
 use anyhow::Context as _;
@@ -49,6 +50,9 @@ pub(crate) struct Common {
     /// Threads of the CPU path [default: all, or RAYON_NUM_THREADS]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// On the CPU path, convolve directly, without Winograd's minimal filtering: slower, and rounded more finely
+    #[arg(long, global = true)]
+    no_winograd: bool,
 }
 
 #[derive(Parser, Debug)]
@@ -100,6 +104,8 @@ enum Verb {
 /// What a verb gets beside its own arguments.
 pub(crate) struct Context {
     pub wish: Wish,
+    /// How the CPU path computes, should it be taken.
+    pub cpu: cpu::Options,
     pub out: Output,
 }
 
@@ -119,7 +125,7 @@ striate --help lists everything, striate <verb> --help explains one.";
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let cli = Cli::parse_from(arguments);
-    let Common { device, json, verbose, quiet, threads } = cli.common;
+    let Common { device, json, verbose, quiet, threads, no_winograd } = cli.common;
     start_log(verbose);
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
@@ -127,7 +133,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .build_global()
             .with_context(|| format!("--threads {threads}"))?;
     }
-    let context = Context { wish: device, out: Output::new(json, quiet) };
+    let cpu = cpu::Options { winograd: !no_winograd };
+    let context = Context { wish: device, cpu, out: Output::new(json, quiet) };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, &context),

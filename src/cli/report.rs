@@ -191,7 +191,7 @@ fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context)
         ..BuildOptions::new(1)
     };
     let model = Model::build(spec, &build)?;
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     memory::check(&device, spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::load(&model, executor.as_mut(), file, None)?;

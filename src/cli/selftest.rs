@@ -35,7 +35,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
     if let Some(kernel) = fault.as_deref().filter(|k| cases.iter().all(|case| case.op.name() != *k)) {
         return Err(Error::Usage(format!("{FAULT}: no kernel is called {kernel}")));
     }
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     let mut make = |program: Arc<Program>| -> Result<Box<dyn Executor>> {
         let executor = device.executor(program.clone())?;
         Ok(match &fault {

@@ -68,7 +68,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         ..BuildOptions::new(spec.recipe.batch_size)
     };
     let model = Model::build(&spec, &build)?;
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::initialise(&model, executor.as_mut(), args.seed)?;

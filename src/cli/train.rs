@@ -177,7 +177,7 @@ fn open_data(args: &TrainArgs, spec: &mut Spec, is_replaced: bool, context: &Con
 }
 
 fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: &Context) -> Result<u8> {
-    let (sheet, left_out) = train::preview(spec, data, options, |program| Device::Cpu.executor(program))?;
+    let (sheet, left_out) = train::preview(spec, data, options, |program| Device::cpu().executor(program))?;
     left_out.iter().for_each(|line| context.out.note(&format!("warning: {line}")));
     let mut png = Vec::new();
     sheet.write(&mut png)?;
@@ -220,7 +220,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     // The first batches are made while the device is opened and the weights are drawn.
     let start = || Supply::start(&spec, &model, &data, &options);
     let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
     let supply = early.map_or_else(start, Ok)?;
@@ -239,7 +239,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     });
     let workbench = |program: Arc<Program>| {
         memory::check_spare(&program)?;
-        Device::Cpu.executor(program)
+        Device::cpu().executor(program)
     };
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: device.name() };
     let trainer = Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, &stop)?;

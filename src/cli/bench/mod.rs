@@ -62,9 +62,9 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<u8> {
 
 /// The chosen device, and the CPU path beside it if the choice is a GPU.
 fn devices(context: &Context, alone: bool) -> Result<Vec<Device>> {
-    let chosen = device::open(&context.wish, &context.out)?;
+    let chosen = device::open(context)?;
     let beside = !chosen.is_cpu() && !alone && context.wish != Wish::Cpu;
-    Ok(if beside { vec![chosen, Device::Cpu] } else { vec![chosen] })
+    Ok(if beside { vec![chosen, Device::Cpu(context.cpu)] } else { vec![chosen] })
 }
 
 /// How numbers are computed: both executors multiply and add in f32.

@@ -102,7 +102,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
         ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
     };
     let model = Model::build(&spec, &build)?;
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     match file {

@@ -85,7 +85,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let model = Model::build(&spec, &build)?;
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;
     let mut answers = Answers::new(args, names, is_softmax, &context.out)?;
-    let device = device::open(&context.wish, &context.out)?;
+    let device = device::open(context)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::load(&model, executor.as_mut(), weights, None)?;
