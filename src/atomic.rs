@@ -145,16 +145,12 @@ struct Done {
 impl Done {
     /// Makes it as if nothing had been done. Where that fails nothing more can be done; the first error is the one to report.
     fn undo(self) {
-        match self.old {
-            Some(old) => {
-                if fs::rename(&old.path, &self.target).is_ok() {
-                    old.keep();
-                }
+        if let Some(old) = self.old {
+            if fs::rename(&old.path, &self.target).is_ok() {
+                old.keep();
             }
-            None if !self.existed => {
-                let _ = fs::remove_file(&self.target);
-            }
-            None => {}
+        } else if !self.existed {
+            let _ = fs::remove_file(&self.target);
         }
     }
 }

@@ -44,7 +44,7 @@ fn devices() -> Vec<Device> {
     let required = std::env::var_os("STRIATE_REQUIRE_GPU").is_some_and(|value| value == "1");
     assert!(!adapters.is_empty() || !required, "STRIATE_REQUIRE_GPU=1, but this machine has no GPU adapter");
     let open = |adapter: &gpu::AdapterInfo| Device::open(&Wish::Index(adapter.index)).unwrap().0;
-    std::iter::once(Device::Cpu).chain(adapters.iter().map(open)).collect()
+    std::iter::once(Device::cpu()).chain(adapters.iter().map(open)).collect()
 }
 
 fn difference(found: &[f32], expected: &[f32]) -> f32 {
@@ -111,7 +111,7 @@ fn a_wrong_weight_is_noticed() {
             let first = file.tensors.iter_mut().find(|(name, _)| name.ends_with("weight")).unwrap().1;
             first.data_mut().iter_mut().for_each(|value| *value *= 1.01);
         };
-        assert!(!faults(&name, &change, &Device::Cpu).is_empty(), "{name}");
+        assert!(!faults(&name, &change, &Device::cpu()).is_empty(), "{name}");
     }
 }
 
@@ -152,7 +152,7 @@ fn exports_are_the_files_that_onnxruntime_answered_by() {
         let is_fixture = toml.exists();
         let spec =
             Spec::load(&if is_fixture { toml.display().to_string() } else { name.to_string() }).unwrap();
-        let mut network = Network::new(spec.clone(), &Device::Cpu, &NetworkOptions::inference(4)).unwrap();
+        let mut network = Network::new(spec.clone(), &Device::cpu(), &NetworkOptions::inference(4)).unwrap();
         let initial = network.weights().unwrap();
         let weights: Vec<(String, Tensor)> =
             initial.into_iter().map(|(name, old)| (name.clone(), drawn(&name, old.shape().dims()))).collect();

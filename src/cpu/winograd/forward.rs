@@ -144,9 +144,8 @@ impl<const N: usize, const M: usize, const R: usize> Work for Filters<'_, N, M, 
         // The kernels of one input channel side by side; those that are not there stay 0.
         let mut taps = [[[0.0; ROWS]; R]; R];
         for channel in 0..c_in {
-            for k in 0..kernels {
-                let (from, to) = (channel, first + k);
-                let start = if turned { from * c_out + to } else { to * c_in + from } * R * R;
+            for (k, output) in (first..first + kernels).enumerate() {
+                let start = if turned { channel * c_out + output } else { output * c_in + channel } * R * R;
                 for (i, &value) in w[start..start + R * R].iter().enumerate() {
                     let tap = if turned { R * R - 1 - i } else { i };
                     taps[tap / R][tap % R][k] = value;

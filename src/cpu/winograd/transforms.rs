@@ -7,6 +7,8 @@
 //!
 //! The functions treat as many tiles, or channels, at a time as a vector has lanes.
 
+#![allow(clippy::needless_range_loop, reason = "matrices are read by their indices")]
+
 use pulp::Simd;
 
 /// Points for N = 6 and N = 8: among pairs of small fractions, those whose F(4, 3) and F(4, 5) err least on random data

@@ -52,12 +52,8 @@ fn adjust(noted: &mut Preprocess, said: &Preprocess) {
     let largest = theirs.iter().fold(0f32, |most, value| most.max(value.abs()));
     let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * largest;
     if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(is_close) {
-        *noted = Preprocess {
-            resize: noted.resize,
-            crop: noted.crop,
-            principal: noted.principal.clone(),
-            ..said.clone()
-        };
+        *noted =
+            Preprocess { resize: noted.resize, crop: noted.crop, principal: noted.principal, ..said.clone() };
     }
 }
 
