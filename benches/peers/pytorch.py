@@ -1,75 +1,64 @@
-"""One training step in Striate and in PyTorch, in turn, in one run: the ratio of their medians.
+"""Seconds of a training step in PyTorch, as JSON; for compare.py.
 
-usage: python3 benches/peers/pytorch.py [--model alexnet] [--batch 32] [--rounds 3]
-Needs torch and torchvision. Both sides: CPU, fp32 storage and fp32 products (precision class: strict fp32), SGD with
-momentum 0.9, random inputs, the same number of threads. STRIATE names another binary than target/release/striate.
+usage: python3 benches/peers/pytorch.py MODEL BATCH THREADS STEPS FORM
+FORM: default, channels_last, or bf16 (autocast, channels_last). Needs torch and torchvision.
+SGD with momentum 0.9, random inputs; alexnet-2012 and alexnet-mini are written out below as in models/.
 """
 
-import argparse
 import json
-import os
 import statistics
-import subprocess
+import sys
 import time
-from pathlib import Path
 
 import torch
 import torchvision
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def striate(model, batch, threads):
-    """Seconds of a training step, by `striate bench step`."""
-    binary = os.environ.get("STRIATE", ROOT / "target/release/striate")
-    command = [binary, "bench", "step", "-m", model, "-b", str(batch), "--device", "cpu", "--alone", "--json"]
-    result = subprocess.run(command + ["--threads", str(threads)], check=True, capture_output=True, text=True)
-    return json.loads(result.stdout)["results"][0]["ms_per_step"] / 1e3
+from torch import nn
 
 
-def pytorch(network, batch, layout, samples):
-    """Median seconds of a training step of `network`, after three to warm up."""
-    network = network.train().to(memory_format=layout)
-    x = torch.randn(batch, 3, 224, 224).to(memory_format=layout)
-    labels = torch.randint(0, 1000, (batch,))
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    times = []
-    for step in range(3 + samples):
-        start = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(network(x), labels).backward()
-        optimizer.step()
-        if step >= 3:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def alexnet_2012():
+    def conv(*sizes, **options):
+        return [nn.Conv2d(*sizes, **options), nn.ReLU(inplace=True)]
+
+    norm, pool = nn.LocalResponseNorm(5, 1e-4, 0.75, 2.0), nn.MaxPool2d(3, 2)
+    features = [
+        *conv(3, 96, 11, stride=4), norm, pool, *conv(96, 256, 5, padding=2, groups=2), norm, pool,
+        *conv(256, 384, 3, padding=1), *conv(384, 384, 3, padding=1, groups=2),
+        *conv(384, 256, 3, padding=1, groups=2), pool,
+    ]
+    classifier = [
+        nn.Flatten(), nn.Linear(9216, 4096), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4096, 4096),
+        nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4096, 1000),
+    ]
+    return nn.Sequential(*features, *classifier), (3, 227, 227), 1000
+
+
+def network(name):
+    """The network, the shape of its pictures and its number of classes."""
+    if name == "alexnet-2012":
+        return alexnet_2012()
+    return getattr(torchvision.models, name)(), (3, 224, 224), 1000
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="alexnet", help="a network that both have: alexnet, resnet18, squeezenet1_1")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    sides = {
-        "striate": lambda: striate(arguments.model, arguments.batch, arguments.threads),
-        "pytorch": lambda: pytorch(
-            getattr(torchvision.models, arguments.model)(), arguments.batch, torch.contiguous_format, 5
-        ),
-        "pytorch channels_last": lambda: pytorch(
-            getattr(torchvision.models, arguments.model)(), arguments.batch, torch.channels_last, 5
-        ),
-    }
-    seconds = {name: [] for name in sides}
-    for _ in range(arguments.rounds):
-        for name, measure in sides.items():
-            seconds[name].append(measure())
-    print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} threads, strict fp32, torch {torch.__version__}")
-    ours = statistics.median(seconds["striate"])
-    for name, values in seconds.items():
-        median = statistics.median(values)
-        print(f"{name:<24} {median * 1e3:9.1f} ms {arguments.batch / median:9.1f} img/s   Striate is {median / ours:.2f} x as fast")
+    name, batch, threads, steps, form = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+    torch.set_num_threads(threads)
+    made, shape, classes = network(name)
+    layout = torch.contiguous_format if form == "default" else torch.channels_last
+    made = made.train().to(memory_format=layout)
+    x = torch.randn(batch, *shape).to(memory_format=layout)
+    labels = torch.randint(0, classes, (batch,))
+    optimizer = torch.optim.SGD(made.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    times = []
+    for step in range(2 + steps):
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=form == "bf16"):
+            loss = nn.functional.cross_entropy(made(x), labels)
+        loss.backward()
+        optimizer.step()
+        if step >= 2:
+            times.append(time.perf_counter() - start)
+    print(json.dumps({"seconds": statistics.median(times), "version": f"torch {torch.__version__}"}))
 
 
 if __name__ == "__main__":

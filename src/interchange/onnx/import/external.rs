@@ -2,15 +2,35 @@
 //! it, and then only regular files in the ONNX file's own folder or below.
 
 use super::super::schema::Entry;
+use super::graph::Graph;
 use crate::error::printable;
 use prost::bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
+/// `TensorProto.data_location`: in another file.
+pub(super) const OUTSIDE: i32 = 1;
+
 /// How often its own length may be read from one file: tensors may share bytes, but a small file must not become a large network.
 const SHARED: u64 = 2;
+
+/// Weights that `graph` needs lie in no other file; else one error for all of them.
+pub(super) fn none(graph: &Graph<'_>) -> Result<(), String> {
+    let outside =
+        graph.initializers.values().filter(|t| t.data_location == OUTSIDE && graph.readers(&t.name) > 0);
+    let locations = outside.flat_map(|t| t.external_data.iter().filter(|entry| entry.key == "location"));
+    let files: BTreeSet<&str> = locations.map(|entry| entry.value.as_str()).collect();
+    let shown = match files.len() {
+        0 => return Ok(()),
+        1 => files.iter().map(|file| printable(file)).collect::<String>(),
+        several => format!("{several} other files"),
+    };
+    Err(format!(
+        "its weights are in {shown}, which only --external-data allows to be read (`external_data` in a program)"
+    ))
+}
 
 /// Where external data may be read from.
 #[derive(Debug, Default)]

@@ -91,6 +91,9 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let opset = versions(&model)?;
     let file = model.graph.as_ref().ok_or("expected a graph, found none")?;
     let graph = Graph::new(file)?;
+    if !options.external_data {
+        external::none(&graph)?;
+    }
     let mut constants = Constants::new(External::beside(path, options.external_data));
     let values = graph
         .initializers

@@ -11,6 +11,10 @@ use std::borrow::Cow;
 /// Operators and nodes that a message names; the rest are counted.
 const NAMED: usize = 20;
 
+/// Why features are transposed, mostly.
+const CHANNELS_LAST: &str = "features are transposed; networks with channels last, as TensorFlow's, have to be exported \
+    with channels first (tf2onnx: --inputs-as-nchw)";
+
 /// What is not understood so far.
 #[derive(Default)]
 struct Problems<'a> {
@@ -20,6 +24,8 @@ struct Problems<'a> {
     nodes: Vec<String>,
     /// Nodes of either kind that are not named.
     more: usize,
+    /// Nodes that were not looked at, as they read what one of the others makes.
+    below: usize,
 }
 
 impl<'a> Problems<'a> {
@@ -59,7 +65,13 @@ impl<'a> Problems<'a> {
         if self.more > 0 {
             parts.push(format!("and {} more nodes", self.more));
         }
-        if parts.is_empty() { Ok(()) } else { Err(parts.join("; ")) }
+        if parts.is_empty() {
+            return Ok(());
+        }
+        if self.below > 0 {
+            parts.push(format!("nodes that read what these make, and so were not looked at: {}", self.below));
+        }
+        Err(parts.join("; "))
     }
 }
 
@@ -75,6 +87,7 @@ pub(super) fn translate<'a>(draft: &mut Draft<'a>) -> Result<(), String> {
         }
         if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Unknown))) {
             // Its own fault cannot be told before that of the node above it is mended.
+            problems.below += 1;
             forget(draft, node);
             continue;
         }
@@ -223,7 +236,8 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => extents::shape(draft, call),
-        _ => Err("is known only in other places".into()),
+        ("Transpose", _) => Err(CHANNELS_LAST.into()),
+        (name, _) => Err(format!("{name} of features is no layer here")),
     }
 }
 

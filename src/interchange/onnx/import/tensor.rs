@@ -1,7 +1,7 @@
 //! The tensors of an ONNX file, as numbers in host memory. Every size is held against the bytes that are there before memory is asked for.
 
 use super::super::schema::{TensorProto, data_type};
-use super::external::External;
+use super::external::{External, OUTSIDE};
 use crate::interchange::numbers::f16_to_f32;
 use crate::tensor::Tensor;
 use prost::bytes::Bytes;
@@ -86,7 +86,7 @@ impl Values<'_> {
     ) -> Result<Vec<T>, String> {
         let TensorProto { float_data, int32_data, int64_data, raw_data, double_data, external_data, .. } =
             self.proto;
-        let elsewhere = self.proto.data_location == 1;
+        let elsewhere = self.proto.data_location == OUTSIDE;
         let places = [
             !float_data.is_empty(),
             !int32_data.is_empty(),
