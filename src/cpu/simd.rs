@@ -1,4 +1,29 @@
-//! Vector instructions beyond what every processor has, chosen at run time. The only file that names pulp.
+//! Vector instructions beyond what every processor has, chosen at run time.
+//!
+//! The environment variable `STRIATE_SIMD` switches the widest off, for tests of what other machines run: `avx2` allows
+//! no AVX-512, `none` nothing but what every processor has. Products by faer choose for themselves.
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
+
+/// Whether AVX2 and AVX-512 may be used, if the processor has them.
+#[cfg(target_arch = "x86_64")]
+static ALLOWED: LazyLock<(bool, bool)> = LazyLock::new(|| {
+    let text = std::env::var("STRIATE_SIMD").unwrap_or_default();
+    (text != "none", text != "none" && text != "avx2")
+});
+
+/// AVX2 and fused multiply-adds.
+#[cfg(target_arch = "x86_64")]
+pub fn avx2() -> Option<pulp::x86::V3> {
+    if ALLOWED.0 { pulp::x86::V3::try_new() } else { None }
+}
+
+/// AVX-512.
+#[cfg(target_arch = "x86_64")]
+pub fn avx512() -> Option<pulp::x86::V4> {
+    if ALLOWED.1 { pulp::x86::V4::try_new() } else { None }
+}
 
 /// `vectorised!(|| body)` is the value of `body`, compiled once for AVX2 and once for any processor; which of them
 /// runs is decided at run time. The compiler neither reorders sums nor fuses products for either, so they have the
@@ -10,7 +35,7 @@ macro_rules! vectorised {
     (|| $body:expr) => {{
         #[cfg(target_arch = "x86_64")]
         {
-            match pulp::x86::V3::try_new() {
+            match $crate::cpu::simd::avx2() {
                 Some(simd) => pulp::Simd::vectorize(simd, || $body),
                 None => $body,
             }

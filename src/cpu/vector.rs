@@ -24,7 +24,7 @@ impl<W: Work> WithSimd for Adapter<W> {
 /// Does the work.
 pub fn run(work: impl Work) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
+    if let Some(simd) = super::simd::avx2() {
         return Simd::vectorize(simd, Adapter(work));
     }
     #[cfg(target_arch = "aarch64")]

@@ -56,6 +56,16 @@ fn devices_lists_the_cpu_and_whatever_else() {
     assert!(succeed(folder.path(), &["devices"]).starts_with("cpu: "));
 }
 
+/// What machines without AVX-512, or without any vectors beyond the usual ones, run.
+#[test]
+fn narrower_vectors_are_right_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for widest in ["avx2", "none"] {
+        let mut command = striate(folder.path(), &["selftest", "--device", "cpu", "--quiet"]);
+        command.env("STRIATE_SIMD", widest).assert().success();
+    }
+}
+
 #[test]
 fn selftest_names_every_kernel_and_finds_a_spoilt_one() {
     let folder = tempfile::tempdir().unwrap();

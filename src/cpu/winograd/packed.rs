@@ -5,6 +5,8 @@
 //! registers. Every sum runs in the order of its index whatever the instruction set, with fused multiply-adds on
 //! processors that have them.
 
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd;
 use pulp::{Simd, WithSimd};
 
 /// Rows of a left panel.
@@ -38,10 +40,10 @@ impl Product<'_> {
     pub fn run(self) {
         #[cfg(target_arch = "x86_64")]
         {
-            if let Some(simd) = pulp::x86::V4::try_new() {
+            if let Some(simd) = simd::avx512() {
                 return Simd::vectorize(simd, Fused(self));
             }
-            if let Some(simd) = pulp::x86::V3::try_new() {
+            if let Some(simd) = simd::avx2() {
                 return Simd::vectorize(simd, Fused(self));
             }
         }
