@@ -308,7 +308,11 @@ fn external_data_stays_in_its_folder() {
         let message = good(import(location, more, allowed).unwrap_err(), location);
         assert!(message.contains(expected) && message.contains("fc.weight"), "{location}: {message}");
     };
-    refused("w.data", &[("offset", "5")], false, "--external-data");
+    let message = good(import("w.data", &[("offset", "5")], false).unwrap_err(), "not allowed");
+    assert!(
+        message.contains("its weights are in w.data, ") && message.contains("--external-data"),
+        "{message}"
+    );
     refused(
         "w.data",
         &[("offset", "6")],
