@@ -206,10 +206,10 @@ fn minimal_filtering_for_every_geometry() {
 
 #[test]
 fn minimal_filtering_is_taken_where_it_pays_only() {
-    // The cases of the self-test that are there for it.
+    // The first is the case of the self-test that is there for it.
     let three = Conv2d { batch: 8, c_in: 96, h_in: 13, w_in: 13, c_out: 128, ..PLAIN };
     let five =
-        Conv2d { batch: 2, c_in: 48, h_in: 27, w_in: 27, c_out: 64, kernel: [5, 5], pad: [2; 4], ..PLAIN };
+        Conv2d { batch: 2, c_in: 96, h_in: 27, w_in: 27, c_out: 128, kernel: [5, 5], pad: [2; 4], ..PLAIN };
     for d in [three, five] {
         assert!(winograd::pays(&Correlation::new(&d)) && winograd::pays(&Correlation::turned(&d)), "{d:?}");
     }

@@ -11,23 +11,18 @@
 
 use pulp::Simd;
 
-/// Points for N = 6 and N = 8: among pairs of small fractions, those whose F(4, 3) and F(4, 5) err least on random data
-/// (1.0e-6 and 2.5e-6 of the outputs' norm in f32; 0, 1, -1, 2, -2 of the paper: 2.2e-6). All matrices but G are exact.
-const SIX: [f64; 5] = [0.0, 0.5, -0.5, 1.5, -1.5];
-const EIGHT: [f64; 7] = [0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0];
+/// Points for N = 6: of the pairs of small fractions those whose F(4, 3) errs least on random data (1.0e-6 of the outputs'
+/// norm in f32; 1, -1, 2, -2 of the paper: 2.2e-6). All matrices but G are exact.
+const POINTS: [f64; 5] = [0.0, 0.5, -0.5, 1.5, -1.5];
 
-const fn point(n: usize, index: usize) -> f64 {
-    if n == 6 { SIX[index] } else { EIGHT[index] }
-}
-
-/// F(M, R) with N = M + R - 1, which is 6 or 8.
+/// F(M, R) with N = M + R - 1, which is 6.
 pub struct Winograd<const N: usize, const M: usize, const R: usize>;
 
 impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
     /// B^T: row j has the coefficients of the product of (x - p) over the points p other than point j; the last row
     /// that of all points.
     pub const INPUT: [[f32; N]; N] = {
-        assert!(N == M + R - 1 && (N == 6 || N == 8));
+        assert!(N == M + R - 1 && N == POINTS.len() + 1);
         let mut matrix = [[0.0; N]; N];
         let mut row = 0;
         while row < N {
@@ -38,10 +33,10 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
                 if other != row {
                     let mut j = N - 1;
                     while j > 0 {
-                        product[j] = product[j - 1] - point(N, other) * product[j];
+                        product[j] = product[j - 1] - POINTS[other] * product[j];
                         j -= 1;
                     }
-                    product[0] *= -point(N, other);
+                    product[0] *= -POINTS[other];
                 }
                 other += 1;
             }
@@ -65,7 +60,7 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
             let mut other = 0;
             while other < N - 1 {
                 if other != row {
-                    divisor *= point(N, row) - point(N, other);
+                    divisor *= POINTS[row] - POINTS[other];
                 }
                 other += 1;
             }
@@ -73,7 +68,7 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
             let mut j = 0;
             while j < R {
                 matrix[row][j] = power as f32;
-                power *= point(N, row);
+                power *= POINTS[row];
                 j += 1;
             }
             row += 1;
@@ -91,7 +86,7 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
             let mut j = 0;
             while j < M {
                 matrix[row][j] = power as f32;
-                power *= point(N, row);
+                power *= POINTS[row];
                 j += 1;
             }
             row += 1;
