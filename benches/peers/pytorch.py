@@ -32,10 +32,25 @@ def alexnet_2012():
     return nn.Sequential(*features, *classifier), (3, 227, 227), 1000
 
 
+def alexnet_mini():
+    def conv(inputs, outputs):
+        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+    features = [
+        nn.Conv2d(1, 16, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2), *conv(16, 48), nn.MaxPool2d(3, 2),
+        *conv(48, 64), *conv(64, 64), *conv(64, 64), nn.MaxPool2d(3, 2),
+    ]
+    classifier = [
+        nn.Flatten(), nn.Dropout(0.2), nn.Linear(256, 256), nn.ReLU(inplace=True), nn.Dropout(0.2), nn.Linear(256, 128),
+        nn.ReLU(inplace=True), nn.Linear(128, 10),
+    ]
+    return nn.Sequential(*features, *classifier), (1, 28, 28), 10
+
+
 def network(name):
     """The network, the shape of its pictures and its number of classes."""
-    if name == "alexnet-2012":
-        return alexnet_2012()
+    if name in ("alexnet-2012", "alexnet-mini"):
+        return {"alexnet-2012": alexnet_2012, "alexnet-mini": alexnet_mini}[name]()
     return getattr(torchvision.models, name)(), (3, 224, 224), 1000
 
 

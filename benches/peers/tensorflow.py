@@ -1,7 +1,7 @@
 """Seconds of a training step in TensorFlow, as JSON; for compare.py.
 
 usage: python3 benches/peers/tensorflow.py MODEL BATCH THREADS STEPS
-Needs tensorflow-cpu. MODEL: alexnet (torchvision's) or alexnet-2012. NHWC, tf.function, SGD with momentum 0.9.
+Needs tensorflow-cpu. MODEL: alexnet (torchvision's), alexnet-2012 or alexnet-mini. NHWC, tf.function, SGD with momentum 0.9.
 """
 
 import os
@@ -33,7 +33,7 @@ def alexnet():
         else:
             x = layers.Conv2D(filters, kernel, step, activation="relu")(padded(x, pad))
         x = layers.MaxPool2D(3, 2)(x) if pooled else x
-    return tf.keras.Model(inputs, head(x)), (224, 224, 3)
+    return tf.keras.Model(inputs, head(x)), (224, 224, 3), 1000
 
 
 def alexnet_2012():
@@ -45,7 +45,19 @@ def alexnet_2012():
         if norm:
             x = layers.Lambda(lambda x: tf.nn.local_response_normalization(x, 2, 2.0, 2e-5, 0.75))(x)
             x = layers.MaxPool2D(3, 2)(x)
-    return tf.keras.Model(inputs, head(layers.MaxPool2D(3, 2)(x))), (227, 227, 3)
+    return tf.keras.Model(inputs, head(layers.MaxPool2D(3, 2)(x))), (227, 227, 3), 1000
+
+
+def alexnet_mini():
+    inputs = x = layers.Input((28, 28, 1))
+    x = layers.MaxPool2D(3, 2)(layers.Conv2D(16, 5, padding="same", activation="relu")(x))
+    for filters, pooled in [(48, True), (64, False), (64, False), (64, True)]:
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+        x = layers.MaxPool2D(3, 2)(x) if pooled else x
+    x = layers.Dense(256, activation="relu")(layers.Dropout(0.2)(layers.Flatten()(x)))
+    x = layers.Dense(128, activation="relu")(layers.Dropout(0.2)(x))
+    return tf.keras.Model(inputs, layers.Dense(10)(x)), (28, 28, 1), 10
 
 
 def head(x):
@@ -58,7 +70,7 @@ def head(x):
 def main():
     name, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    model, shape = {"alexnet": alexnet, "alexnet-2012": alexnet_2012}[name]()
+    model, shape, classes = {"alexnet": alexnet, "alexnet-2012": alexnet_2012, "alexnet-mini": alexnet_mini}[name]()
     optimizer = tf.keras.optimizers.SGD(0.01, momentum=0.9)
     loss_of = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer.build(model.trainable_variables)
@@ -70,7 +82,7 @@ def main():
         optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
         return loss
 
-    x, labels = tf.random.normal((batch, *shape)), tf.random.uniform((batch,), 0, 1000, tf.int64)
+    x, labels = tf.random.normal((batch, *shape)), tf.random.uniform((batch,), 0, classes, tf.int64)
     times = []
     for number in range(2 + steps):
         start = time.perf_counter()

@@ -1,30 +1,75 @@
 //! Convolution by minimal filtering, forward. The gradient of the input is the same computation with other weights.
 //!
-//! A few planes at a time: first every input channel is transformed, in blocks of channels; then each block of output
-//! channels is multiplied, one product for each of the N x N values of a tile, and transformed back. The transformed
-//! inputs stay in the shared cache, a block's products in a core's own.
+//! The kernels are transformed first. Then each task takes a few planes of pictures and goes through their tiles in
+//! waves that are small enough for a core's own cache: it transforms all input channels of a wave, multiplies them by
+//! blocks of output channels, one product for each of the N x N values of a tile, and transforms each block back.
 
 use super::Weights;
 use super::mosaic::Mosaic;
 use super::packed::{COLUMNS, Product, ROWS};
 use super::transforms::Winograd;
-use crate::cpu::conv2d::Correlation;
+use crate::cpu::conv2d::{Correlation, TASKS};
 use crate::cpu::parallel::{reserve, with_scratch};
 use crate::cpu::vector;
 use crate::cpu::vector::{LANES, Work, lanes, put};
 use pulp::Simd;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Input channels that are transformed by one task.
-const BLOCK: usize = 16;
-/// Elements of the products of one task: 1 MiB.
+/// Elements of the transformed inputs of a wave: 2.5 MiB, and the fewest and most tiles that this may mean.
+const INPUTS: usize = 5 << 17;
+const WAVE: Range<usize> = 48..144;
+/// Elements of the products of a block of output channels: 1 MiB.
 const PRODUCTS: usize = 1 << 18;
-/// Elements that long strides are odd multiples of, so that they do not meet in one set of a cache.
+/// Elements that long strides are odd multiples of, so that they do not meet in one set of a cache; also the columns
+/// that products come in.
 const LINE: usize = 16;
 
 /// `len` rounded up to an odd number of cache lines.
 pub fn spread_out(len: usize) -> usize {
     (len.div_ceil(LINE) | 1) * LINE
+}
+
+/// How a correlation is cut into tasks, waves and blocks. None of it changes a result.
+struct Plan {
+    /// Planes of a task.
+    planes: usize,
+    /// Output channels of a task, if those of one picture are cut; else all.
+    channels: usize,
+    /// Most tiles of a wave.
+    wave: usize,
+    /// Elements from one of the N x N values to the next in the transformed inputs.
+    value: usize,
+    /// The same in the products.
+    product: usize,
+    /// Output channels of a block.
+    rows: usize,
+}
+
+impl Plan {
+    fn new(c: &Correlation, mosaic: &Mosaic, values: usize) -> Plan {
+        let threads = rayon::current_num_threads();
+        // The time of the task that ends last, in vectors of tiles, and half a task more for one that began late.
+        let time = |planes: &usize| {
+            let rounds = mosaic.planes.div_ceil(*planes).div_ceil(threads);
+            (2 * rounds + 1) * (planes * mosaic.plane_tiles()).div_ceil(LINE)
+        };
+        let planes = (1..=8.min(mosaic.planes)).min_by_key(time).unwrap_or(1);
+        // A small batch is cut by output channels too; each cut transforms the inputs again.
+        let cuts = if mosaic.per_plane() == 1 { TASKS / mosaic.planes.max(1) } else { 1 };
+        let channels = c.c_out.div_ceil(cuts.max(1)).next_multiple_of(ROWS);
+        let cut = channels < c.c_out && c.c_out % channels == 0;
+        let channels = if cut { channels } else { c.groups * c.c_out };
+        let planes = if cut { 1 } else { planes };
+        let vectors = (planes * mosaic.plane_tiles()).div_ceil(LINE);
+        let most = (INPUTS / (values * c.c_in)).clamp(WAVE.start, WAVE.end) / LINE;
+        let wave = vectors.div_ceil(vectors.div_ceil(most).max(1)) * LINE;
+        let value = spread_out(wave.next_multiple_of(COLUMNS) * c.c_in);
+        let product = spread_out(wave + LANES);
+        let most = c.c_out.min(channels).next_multiple_of(ROWS);
+        let rows = (PRODUCTS / (values * product)).max(1).next_multiple_of(ROWS).min(most);
+        Plan { planes, channels, wave, value, product, rows }
+    }
 }
 
 /// y = conv(x, w) (+ b) (then max(0, .)) with tiles of M x M outputs.
@@ -38,15 +83,10 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
 ) {
     let mosaic = Mosaic::new(&c.windows, c.batch, M);
     let values = N * N;
+    let plan = Plan::new(c, &mosaic, values);
     let panels = c.c_out.div_ceil(ROWS);
-    let blocks = c.c_in.div_ceil(BLOCK);
-    let columns = (mosaic.planes * mosaic.plane_tiles()).div_ceil(COLUMNS);
     let panel = values * c.c_in * ROWS;
-    // Elements from one value of a block of transformed inputs to the next.
-    let value = spread_out(columns * BLOCK * COLUMNS);
-    let block = values * value;
-    let memory = reserve(workspace, c.groups * (panels * panel + blocks * block));
-    let (u, v) = memory.split_at_mut(c.groups * panels * panel);
+    let u = reserve(workspace, c.groups * panels * panel);
     u.par_chunks_mut(panel).enumerate().for_each(|(i, u)| {
         let (group, first) = (i / panels, i % panels * ROWS);
         let kernels = ROWS.min(c.c_out - first);
@@ -54,76 +94,145 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
         let w = Weights { w: &w.w[group * size..(group + 1) * size], turned: w.turned };
         vector::run(Filters::<N, M, R> { w, c_out: c.c_out, c_in: c.c_in, first, kernels, u });
     });
+    let u = &*u;
     let channels = c.groups * c.c_out;
-    let product = spread_out(columns * COLUMNS + LANES);
-    let rows = (PRODUCTS / (values * product)).max(1).next_multiple_of(ROWS).min(panels * ROWS);
-    let per_group = c.c_out.div_ceil(rows);
-    let picture = c.windows.outputs();
-    for (wave, y) in y.chunks_mut(mosaic.pictures() * channels * picture).enumerate() {
-        let first = wave * mosaic.pictures();
-        v.par_chunks_mut(block).enumerate().for_each(|(i, v)| {
-            let (group, begin) = (i / blocks, i % blocks * BLOCK);
-            let inputs = group * c.c_in + begin..group * c.c_in + c.c_in.min(begin + BLOCK);
-            for (offset, channel) in inputs.enumerate() {
-                let picture = |n: usize| {
-                    let start = ((first + n) * c.groups * c.c_in + channel) * c.windows.inputs();
-                    (first + n < c.batch).then(|| &x[start..start + c.windows.inputs()])
-                };
-                with_scratch(inputs_len::<N, M>(&mosaic), |[plane, line]| {
-                    let v = &mut v[offset * COLUMNS..];
-                    vector::run(Inputs::<_, N, M, R> { c, mosaic: &mosaic, picture, value, v, plane, line });
-                });
-            }
-        });
-        let mut tasks: Vec<Vec<&mut [f32]>> = (0..c.groups * per_group).map(|_| Vec::new()).collect();
-        for y in y.chunks_exact_mut(channels * picture) {
-            let groups = y.chunks_exact_mut(c.c_out * picture);
-            for (y, task) in groups.flat_map(|y| y.chunks_mut(rows * picture)).zip(&mut tasks) {
-                task.push(y);
-            }
-        }
-        tasks.par_iter_mut().enumerate().for_each(|(i, y)| {
-            let (group, begin) = (i / per_group, i % per_group * rows);
-            let count = rows.min(c.c_out - begin);
-            let tiles = y.len().div_ceil(mosaic.rows * mosaic.columns) * mosaic.plane_tiles();
-            with_scratch(
-                [rows * values * product + LANES, outputs_len::<M>(&mosaic)],
-                |[products, plane]| {
-                    for t in 0..values {
-                        for q in 0..tiles.div_ceil(COLUMNS) {
-                            Product {
-                                lhs: &u[(group * panels + begin / ROWS) * panel + t * c.c_in * ROWS..],
-                                lhs_pitch: panel,
-                                rhs: &v[group * blocks * block + t * value + q * BLOCK * COLUMNS..],
-                                rhs_pitch: block,
-                                block: BLOCK,
-                                depth: c.c_in,
-                                rows: count,
-                                columns: (tiles - q * COLUMNS).next_multiple_of(LINE).min(COLUMNS),
-                                dst: &mut products[t * product + q * COLUMNS..],
-                                dst_pitch: values * product,
-                                add: false,
-                            }
-                            .run();
+    let per_picture = channels / plan.channels;
+    let pictures = plan.planes * mosaic.per_plane();
+    y.par_chunks_mut(pictures * plan.channels * c.windows.outputs()).enumerate().for_each(|(i, y)| {
+        let task = Task {
+            c,
+            mosaic: &mosaic,
+            plan: &plan,
+            x,
+            u,
+            b,
+            first: i / per_picture * pictures,
+            channel: i % per_picture * plan.channels,
+        };
+        task.run::<N, M, R>(y);
+    });
+}
+
+/// Some pictures and some output channels of them.
+struct Task<'a> {
+    c: &'a Correlation,
+    mosaic: &'a Mosaic,
+    plan: &'a Plan,
+    x: &'a [f32],
+    /// Transformed kernels: panels of [`ROWS`] output channels by group, each `[N * N, c_in, ROWS]`.
+    u: &'a [f32],
+    b: Option<&'a [f32]>,
+    /// The first picture and the first output channel.
+    first: usize,
+    channel: usize,
+}
+
+impl Task<'_> {
+    /// Computes y `[pictures, channels, h_out, w_out]`.
+    fn run<const N: usize, const M: usize, const R: usize>(&self, y: &mut [f32]) {
+        let Task { c, mosaic, plan, .. } = *self;
+        let values = N * N;
+        let pictures = y.len() / (plan.channels * c.windows.outputs());
+        let tiles = pictures.div_ceil(mosaic.per_plane()) * mosaic.plane_tiles();
+        let [plane, line] = inputs_len::<N, M>(mosaic);
+        let lengths = [
+            values * plan.value,
+            plan.rows * values * plan.product + LANES,
+            plane,
+            line,
+            outputs_len::<M>(mosaic),
+        ];
+        let groups = self.channel / c.c_out..(self.channel + plan.channels).div_ceil(c.c_out);
+        with_scratch(lengths, |[v, products, plane, line, lines]| {
+            for group in groups {
+                let begin = self.channel.max(group * c.c_out);
+                let end = (self.channel + plan.channels).min((group + 1) * c.c_out);
+                for start in (0..tiles).step_by(plan.wave) {
+                    let wave = start..tiles.min(start + plan.wave);
+                    self.inputs::<N, M, R>(group, wave.clone(), pictures, v, plane, line);
+                    for first in (begin..end).step_by(plan.rows) {
+                        let block = first..end.min(first + plan.rows);
+                        self.multiply(group, wave.len(), block.clone(), values, v, products);
+                        for (k, channel) in block.enumerate() {
+                            vector::run(Outputs::<N, M, R> {
+                                c,
+                                mosaic,
+                                tiles: wave.clone(),
+                                products: &products[k * values * plan.product..][..values * plan.product + LANES],
+                                product: plan.product,
+                                bias: self.b.map_or(0.0, |b| b[channel]),
+                                lines,
+                                channels: plan.channels,
+                                channel: channel - self.channel,
+                                y,
+                            });
                         }
                     }
-                    for k in 0..count {
-                        let bias = b.map_or(0.0, |b| b[group * c.c_out + begin + k]);
-                        let products = &products[k * values * product..][..values * product + LANES];
-                        vector::run(Outputs::<N, M, R> {
-                            c,
-                            mosaic: &mosaic,
-                            products,
-                            product,
-                            bias,
-                            plane,
-                            y,
-                            k,
-                        });
-                    }
-                },
-            );
+                }
+            }
         });
+    }
+
+    /// v = the transformed inputs of `tiles`: for each value and each [`COLUMNS`] tiles `[c_in, COLUMNS]`.
+    fn inputs<const N: usize, const M: usize, const R: usize>(
+        &self,
+        group: usize,
+        tiles: Range<usize>,
+        pictures: usize,
+        v: &mut [f32],
+        plane: &mut [f32],
+        line: &mut [f32],
+    ) {
+        let c = self.c;
+        for offset in 0..c.c_in {
+            let channel = group * c.c_in + offset;
+            let picture = |n: usize| {
+                let start = ((self.first + n) * c.groups * c.c_in + channel) * c.windows.inputs();
+                (n < pictures).then(|| &self.x[start..start + c.windows.inputs()])
+            };
+            vector::run(Inputs::<_, N, M, R> {
+                c,
+                mosaic: self.mosaic,
+                picture,
+                tiles: tiles.clone(),
+                value: self.plan.value,
+                panel: c.c_in * COLUMNS,
+                v: &mut v[offset * COLUMNS..],
+                plane,
+                line,
+            });
+        }
+    }
+
+    /// products `[channels, N * N, tiles]` of the transformed kernels of `channels` and v.
+    fn multiply(
+        &self,
+        group: usize,
+        tiles: usize,
+        channels: Range<usize>,
+        values: usize,
+        v: &[f32],
+        products: &mut [f32],
+    ) {
+        let Task { c, plan, .. } = *self;
+        let panel = values * c.c_in * ROWS;
+        let first = group * c.c_out.div_ceil(ROWS) + (channels.start - group * c.c_out) / ROWS;
+        for t in 0..values {
+            for (q, start) in (0..tiles).step_by(COLUMNS).enumerate() {
+                Product {
+                    lhs: &self.u[first * panel + t * c.c_in * ROWS..],
+                    lhs_pitch: panel,
+                    rhs: &v[t * plan.value + q * c.c_in * COLUMNS..],
+                    depth: c.c_in,
+                    rows: channels.len(),
+                    columns: (tiles - start).next_multiple_of(LINE).min(COLUMNS),
+                    dst: &mut products[t * plan.product + start..],
+                    dst_pitch: values * plan.product,
+                    add: false,
+                }
+                .run();
+            }
+        }
     }
 }
 
@@ -164,142 +273,170 @@ impl<const N: usize, const M: usize, const R: usize> Work for Filters<'_, N, M, 
 struct Inputs<'a, F, const N: usize, const M: usize, const R: usize> {
     c: &'a Correlation,
     mosaic: &'a Mosaic,
-    /// Picture `n` of those treated together, if there is one.
+    /// Picture `n` of the task, if there is one.
     picture: F,
+    tiles: Range<usize>,
     /// From one value of a tile to the next.
     value: usize,
+    /// From one panel to the next.
+    panel: usize,
     v: &'a mut [f32],
     plane: &'a mut [f32],
     line: &'a mut [f32],
 }
 
-/// Lengths of the scratch memory of [`Inputs`]: `plane` and `line`.
+/// Lengths of the scratch memory of [`Inputs`]: `plane`, the rows of a plane, each split by phase, and `line`.
 fn inputs_len<const N: usize, const M: usize>(mosaic: &Mosaic) -> [usize; 2] {
-    let len = mosaic.tiles[1].next_multiple_of(LANES) + (N - 1) / M;
+    // A vector may begin at any tile.
+    let len = mosaic.tiles[1] + LANES + (N - 1) / M;
     [((mosaic.tiles[0] - 1) * M + N) * M * len, len * M]
 }
 
-impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, const R: usize> Work
-    for Inputs<'_, F, N, M, R>
+impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, const R: usize>
+    Inputs<'_, F, N, M, R>
 {
+    /// Fills `rows` of plane `p`, and zeros where there is no pixel.
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Inputs { c, mosaic, picture, value, v, plane, line } = self;
-        let [down, across] = mosaic.tiles;
-        let len = line.len() / M;
-        let per_plane = mosaic.rows * mosaic.columns;
-        for p in 0..mosaic.planes {
-            if picture(p * per_plane).is_none() {
-                break;
-            }
-            for (row, phases) in plane.chunks_exact_mut(M * len).enumerate() {
-                line.fill(0.0);
-                for (i, top, left) in mosaic.places() {
-                    // The row of the picture that lies here.
-                    let y = row as isize - top as isize + c.windows.origin[0];
-                    let start = left as isize - c.windows.origin[1];
-                    if y < 0 || y >= c.windows.h_in as isize {
-                        continue;
-                    }
-                    if let Some(picture) = picture(p * per_plane + i) {
-                        let source = &picture[y as usize * c.windows.w_in..][..c.windows.w_in];
-                        // Negative padding is not taken (`pays`), so `start` is not negative.
-                        let start = start as usize;
-                        let room = line.len().saturating_sub(start).min(source.len());
-                        line[start..start + room].copy_from_slice(&source[..room]);
-                    }
+    fn fill(&mut self, p: usize, rows: Range<usize>) {
+        let Inputs { c, mosaic, .. } = *self;
+        let len = self.line.len() / M;
+        for row in rows {
+            self.line.fill(0.0);
+            for (i, top, left) in mosaic.places() {
+                // The row of the picture that lies here.
+                let y = row as isize - top as isize + c.windows.origin[0];
+                let start = left as isize - c.windows.origin[1];
+                if y < 0 || y >= c.windows.h_in as isize {
+                    continue;
                 }
-                let (chunks, _) = line.as_chunks::<M>();
-                for phase in 0..M {
-                    for (target, chunk) in phases[phase * len..][..len].iter_mut().zip(chunks) {
-                        *target = chunk[phase];
-                    }
+                if let Some(picture) = (self.picture)(p * mosaic.per_plane() + i) {
+                    let source = &picture[y as usize * c.windows.w_in..][..c.windows.w_in];
+                    // Negative padding is not taken (`pays`), so `start` is not negative.
+                    let start = start as usize;
+                    let room = self.line.len().saturating_sub(start).min(source.len());
+                    self.line[start..start + room].copy_from_slice(&source[..room]);
                 }
             }
-            for ty in 0..down {
-                for tx in (0..across).step_by(S::F32_LANES) {
-                    let corner = &plane[ty * M * M * len + tx..];
-                    let load = |row: usize, column: usize| {
-                        lanes(simd, &corner[(row * M + column % M) * len + column / M..])
-                    };
-                    let index = p * mosaic.plane_tiles() + ty * across + tx;
-                    let (start, offset) = (index / COLUMNS * BLOCK * COLUMNS, index % COLUMNS);
-                    if offset + S::F32_LANES <= COLUMNS {
-                        // What is too much is overwritten by the next row of tiles, or lies behind the last.
-                        let target = &mut v[start + offset..];
-                        Winograd::<N, M, R>::input(simd, load, |t, x| put(simd, &mut target[t * value..], x));
-                    } else {
-                        let valid = S::F32_LANES.min(across - tx);
-                        let here = valid.min(COLUMNS - offset);
-                        let mut line = [0.0; LANES];
-                        Winograd::<N, M, R>::input(simd, load, |t, x| {
-                            put(simd, &mut line, x);
-                            v[t * value + start + offset..][..here].copy_from_slice(&line[..here]);
-                            if here < valid {
-                                let next = t * value + start + BLOCK * COLUMNS;
-                                v[next..][..valid - here].copy_from_slice(&line[here..valid]);
-                            }
-                        });
-                    }
+            let (chunks, _) = self.line.as_chunks::<M>();
+            let phases = &mut self.plane[row * M * len..][..M * len];
+            for phase in 0..M {
+                for (target, chunk) in phases[phase * len..][..len].iter_mut().zip(chunks) {
+                    *target = chunk[phase];
                 }
             }
         }
     }
 }
 
-/// Length of the scratch memory of [`Outputs`].
-fn outputs_len<const M: usize>(mosaic: &Mosaic) -> usize {
-    let len = mosaic.tiles[1].next_multiple_of(LANES);
-    M * M * len + mosaic.tiles[0] * M * len * M
+impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, const R: usize> Work
+    for Inputs<'_, F, N, M, R>
+{
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let len = self.line.len() / M;
+        // Rows of the plane that are filled.
+        let mut filled = (usize::MAX, 0);
+        let mut index = 0;
+        for (p, ty, columns) in self.mosaic.rows_of(self.tiles.clone()) {
+            let rows = ty * M..ty * M + N;
+            let begin = if filled.0 == p { filled.1.max(rows.start) } else { rows.start };
+            self.fill(p, begin..rows.end);
+            filled = (p, rows.end);
+            let Inputs { value, panel, .. } = self;
+            for tx in columns.clone().step_by(S::F32_LANES) {
+                let corner = &self.plane[ty * M * M * len + tx..];
+                let load = |row: usize, column: usize| {
+                    lanes(simd, &corner[(row * M + column % M) * len + column / M..])
+                };
+                let index = index + tx - columns.start;
+                let (start, offset) = (index / COLUMNS * panel, index % COLUMNS);
+                if offset + S::F32_LANES <= COLUMNS {
+                    // What is too much is overwritten by the next row of tiles, or lies behind the last.
+                    let target = &mut self.v[start + offset..];
+                    Winograd::<N, M, R>::input(simd, load, |t, x| put(simd, &mut target[t * value..], x));
+                } else {
+                    let valid = S::F32_LANES.min(columns.end - tx);
+                    let here = valid.min(COLUMNS - offset);
+                    let mut line = [0.0; LANES];
+                    let v = &mut *self.v;
+                    Winograd::<N, M, R>::input(simd, load, |t, x| {
+                        put(simd, &mut line, x);
+                        v[t * value + start + offset..][..here].copy_from_slice(&line[..here]);
+                        if here < valid {
+                            v[t * value + start + panel..][..valid - here].copy_from_slice(&line[here..valid]);
+                        }
+                    });
+                }
+            }
+            index += columns.len();
+        }
+    }
 }
 
-/// Writes channel `k` of the pictures `y` from its products.
-struct Outputs<'a, 'b, const N: usize, const M: usize, const R: usize> {
+/// Length of the scratch memory of [`Outputs`]: a row of tiles by phase, and as the rows of pixels that it is.
+fn outputs_len<const M: usize>(mosaic: &Mosaic) -> usize {
+    2 * M * M * mosaic.tiles[1].next_multiple_of(LANES)
+}
+
+/// Writes channel `channel` of y `[pictures, channels, h_out, w_out]` where `tiles` cover it, from its products.
+struct Outputs<'a, const N: usize, const M: usize, const R: usize> {
     c: &'a Correlation,
     mosaic: &'a Mosaic,
+    tiles: Range<usize>,
     products: &'a [f32],
     product: usize,
     bias: f32,
-    plane: &'a mut [f32],
-    y: &'a mut [&'b mut [f32]],
-    k: usize,
+    lines: &'a mut [f32],
+    channels: usize,
+    channel: usize,
+    y: &'a mut [f32],
 }
 
-impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, '_, N, M, R> {
+impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, N, M, R> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Outputs { c, mosaic, products, product, bias, plane, y, k } = self;
-        let [down, across] = mosaic.tiles;
-        let len = across.next_multiple_of(LANES);
-        let (phases, lines) = plane.split_at_mut(M * M * len);
-        let per_plane = mosaic.rows * mosaic.columns;
-        for (p, y) in y.chunks_mut(per_plane).enumerate() {
-            for (ty, lines) in lines.chunks_exact_mut(M * M * len).enumerate().take(down) {
-                for tx in (0..across).step_by(S::F32_LANES) {
-                    let products = &products[p * mosaic.plane_tiles() + ty * across + tx..];
-                    let phases = &mut phases[tx..];
-                    Winograd::<N, M, R>::output(
-                        simd,
-                        |t| lanes(simd, &products[t * product..]),
-                        |row, column, x| put(simd, &mut phases[(row * M + column) * len..], x),
-                    );
+        let Outputs { c, mosaic, tiles, products, product, bias, lines, channels, channel, y } = self;
+        let len = mosaic.tiles[1].next_multiple_of(LANES);
+        let (phases, lines) = lines.split_at_mut(M * M * len);
+        let (h_out, w_out) = (c.windows.h_out, c.windows.w_out);
+        let pictures = y.len() / (channels * h_out * w_out);
+        let mut index = 0;
+        for (p, ty, columns) in mosaic.rows_of(tiles) {
+            for tx in (0..columns.len()).step_by(S::F32_LANES) {
+                let products = &products[index + tx..];
+                let phases = &mut phases[tx..];
+                Winograd::<N, M, R>::output(
+                    simd,
+                    |t| lanes(simd, &products[t * product..]),
+                    |row, column, x| put(simd, &mut phases[(row * M + column) * len..], x),
+                );
+            }
+            index += columns.len();
+            for (row, line) in lines.chunks_exact_mut(M * len).enumerate() {
+                // The row of pictures of the plane that has a row here, if one has.
+                let (place, row_out) = ((ty * M + row) / mosaic.pitch[0], (ty * M + row) % mosaic.pitch[0]);
+                if place >= mosaic.rows || row_out >= h_out {
+                    continue;
                 }
-                for (row, line) in lines.chunks_exact_mut(M * len).enumerate() {
-                    let (chunks, _) = line.as_chunks_mut::<M>();
-                    for column in 0..M {
-                        let phase = &phases[(row * M + column) * len..][..len];
-                        for (chunk, &value) in chunks.iter_mut().zip(phase) {
-                            chunk[column] = value;
-                        }
+                let (chunks, _) = line.as_chunks_mut::<M>();
+                for column in 0..M {
+                    let phase = &phases[(row * M + column) * len..][..columns.len()];
+                    for (chunk, &value) in chunks.iter_mut().zip(phase) {
+                        chunk[column] = value;
                     }
                 }
-            }
-            let (h_out, w_out) = (c.windows.h_out, c.windows.w_out);
-            for ((_, top, left), y) in mosaic.places().zip(y) {
-                let y = &mut y[k * h_out * w_out..][..h_out * w_out];
-                for (row, y) in y.chunks_exact_mut(w_out).enumerate() {
-                    let line = &lines[(top + row) * M * len + left..][..w_out];
-                    for (y, &value) in y.iter_mut().zip(line) {
+                let line = &line[..columns.len() * M];
+                let first = columns.start * M;
+                for across in first / mosaic.pitch[1]..mosaic.columns {
+                    let left = across * mosaic.pitch[1];
+                    let (begin, end) = (left.max(first), (left + w_out).min(first + line.len()));
+                    let n = p * mosaic.per_plane() + place * mosaic.columns + across;
+                    if begin >= end || n >= pictures {
+                        continue;
+                    }
+                    let start = ((n * channels + channel) * h_out + row_out) * w_out + begin - left;
+                    let source = &line[begin - first..end - first];
+                    for (y, &value) in y[start..].iter_mut().zip(source) {
                         let value = value + bias;
                         // Not f32::max, which would turn a NaN into 0.
                         *y = if c.relu && value < 0.0 { 0.0 } else { value };

@@ -16,6 +16,8 @@ use rayon::prelude::*;
 
 /// Output channels whose gradients one task sums.
 const KERNELS: usize = 32;
+/// Tiles that are treated together, at least: what one reading of the sums serves.
+const TILES: usize = 192;
 
 /// dw from x and dy, both in planes of tiles of M x M outputs; `c` is the forward computation.
 pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
@@ -27,7 +29,9 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
 ) {
     let mosaic = Mosaic::new(&c.windows, c.batch, M);
     let values = N * N;
-    let tiles = mosaic.planes * mosaic.plane_tiles();
+    let together = TILES.div_ceil(mosaic.plane_tiles().max(1)).min(mosaic.planes);
+    let tiles = together * mosaic.plane_tiles();
+    let pictures = together * mosaic.per_plane();
     // Panels of x are `[N * N, tiles, COLUMNS]`, those of dy `[N * N, tiles, ROWS]`, by group and channels.
     let (columns, rows) = (c.c_in.div_ceil(COLUMNS), c.c_out.div_ceil(ROWS));
     let (x_value, dy_value) = (spread_out(tiles * COLUMNS), spread_out(tiles * ROWS));
@@ -41,8 +45,8 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     let (v, rest) = memory.split_at_mut(lengths[0]);
     let (d, sums) = rest.split_at_mut(lengths[1]);
     let (inputs, outputs) = (c.windows.inputs(), c.windows.outputs());
-    for first in (0..c.batch).step_by(mosaic.pictures()) {
-        let planes = mosaic.planes.min((c.batch - first).div_ceil(mosaic.rows * mosaic.columns));
+    for first in (0..c.batch).step_by(pictures) {
+        let planes = together.min((c.batch - first).div_ceil(mosaic.per_plane()));
         let transform_x = || {
             v.par_chunks_mut(x_panel).enumerate().for_each(|(i, v)| {
                 let (group, begin) = (i / columns, i % columns * COLUMNS);
@@ -89,8 +93,6 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                         lhs: &d[(group * rows + begin / ROWS) * dy_panel + t * dy_value..],
                         lhs_pitch: dy_panel,
                         rhs: &v[(group * columns + q) * x_panel + t * x_value..],
-                        rhs_pitch: 0,
-                        block: tiles,
                         depth: planes * mosaic.plane_tiles(),
                         rows: count,
                         columns: (c.c_in - q * COLUMNS).next_multiple_of(16).min(COLUMNS),
@@ -138,7 +140,7 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>> Source<'_, F> {
         let [rows, columns] = self.plane_size(overlap);
         let [height, width] = self.size;
         plane.fill(0.0);
-        let per_plane = self.mosaic.rows * self.mosaic.columns;
+        let per_plane = self.mosaic.per_plane();
         for (i, top, left) in self.mosaic.places() {
             let Some(picture) = (self.picture)(p * per_plane + i) else { continue };
             let (top, left) = (top + self.origin[0], left + self.origin[1]);

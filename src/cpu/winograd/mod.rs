@@ -43,7 +43,7 @@ fn tile(c: &Correlation) -> Option<(usize, usize)> {
     let Windows { h_in, w_in, h_out, w_out, kernel, stride, dilation, origin } = c.windows;
     let (n, m) = match kernel {
         [3, 3] => (6, 4),
-        [5, 5] => (6, 2),
+        [5, 5] => (8, 4),
         _ => return None,
     };
     // The first window begins at the first pixel or in the padding before it; the last one ends likewise.
@@ -66,12 +66,12 @@ pub fn knows(c: &Correlation) -> bool {
 pub fn pays(c: &Correlation) -> bool {
     let Some((n, m)) = tile(c) else { return false };
     let mosaic = Mosaic::new(&c.windows, c.batch, m);
-    let tiles = c.batch.div_ceil(mosaic.rows * mosaic.columns) * mosaic.plane_tiles();
+    let tiles = mosaic.planes * mosaic.plane_tiles();
     let products = c.c_in * c.c_out;
     let filtered = n * n * (products * (tiles + KERNEL) + TRANSFORM * tiles * (c.c_in + c.c_out));
     let direct = c.batch * c.windows.outputs() * c.windows.taps() * products;
-    let together = mosaic.planes * mosaic.plane_tiles();
-    let memory = c.groups * n * n * (products + (together + 64) * (c.c_in + c.c_out));
+    // Sums of the weights' gradients, and the transformed inputs and outputs of some 200 tiles.
+    let memory = c.groups * n * n * (products + 256 * (c.c_in + c.c_out));
     memory <= MEMORY && (filtered as f64) < SHARE * direct as f64
 }
 
@@ -86,7 +86,7 @@ pub fn forward(
 ) {
     match c.windows.kernel {
         [3, 3] => forward::forward::<6, 4, 3>(c, x, w, b, workspace, y),
-        _ => forward::forward::<6, 2, 5>(c, x, w, b, workspace, y),
+        _ => forward::forward::<8, 4, 5>(c, x, w, b, workspace, y),
     }
 }
 
@@ -94,6 +94,6 @@ pub fn forward(
 pub fn grad_weight(c: &Correlation, x: &[f32], dy: &[f32], workspace: &mut Vec<f32>, dw: &mut [f32]) {
     match c.windows.kernel {
         [3, 3] => grad_weight::grad_weight::<6, 4, 3>(c, x, dy, workspace, dw),
-        _ => grad_weight::grad_weight::<6, 2, 5>(c, x, dy, workspace, dw),
+        _ => grad_weight::grad_weight::<8, 4, 5>(c, x, dy, workspace, dw),
     }
 }

@@ -5,11 +5,12 @@
 //! pictures. Planes are cut into tiles of M x M outputs; of an output plane the pixels between pictures are dropped.
 
 use crate::cpu::windows::Windows;
+use std::ops::Range;
 
 /// Most pictures along one side of a plane.
 const MOST: usize = 4;
-/// Tiles that should be treated together, at least: what one reading of the weights serves.
-const TILES: usize = 192;
+/// Fewest planes that a batch of several pictures is laid out in, if it is large enough: each can be a task.
+const PLANES: usize = 8;
 
 /// How a batch is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Mosaic {
     pub pitch: [usize; 2],
     /// Tiles of a plane.
     pub tiles: [usize; 2],
-    /// Planes treated together.
+    /// Planes of the batch.
     pub planes: usize,
 }
 
@@ -41,30 +42,29 @@ impl Mosaic {
         let mut best: Option<(usize, Mosaic)> = None;
         for rows in 1..=MOST {
             for columns in rows..=MOST {
-                if rows * columns > batch {
+                let planes = batch.div_ceil(rows * columns);
+                if rows * columns > 1 && planes < PLANES {
                     continue;
                 }
                 let tiles = [
                     ((rows - 1) * pitch[0] + windows.h_out).div_ceil(m),
                     ((columns - 1) * pitch[1] + windows.w_out).div_ceil(m),
                 ];
-                let planes = batch.div_ceil(rows * columns);
                 let total = planes * tiles[0] * tiles[1];
-                // As few as another layout's, and more of them in whole vectors.
+                // The smallest planes of those with the fewest tiles.
                 if best.is_none_or(|(least, _)| total < least) {
-                    let together = TILES.div_ceil(tiles[0] * tiles[1]).min(planes);
-                    best = Some((total, Mosaic { batch, m, rows, columns, pitch, tiles, planes: together }));
+                    best = Some((total, Mosaic { batch, m, rows, columns, pitch, tiles, planes }));
                 }
             }
         }
-        best.map_or(Mosaic { batch, m, rows: 1, columns: 1, pitch, tiles: [0, 0], planes: 1 }, |(_, best)| {
+        best.map_or(Mosaic { batch, m, rows: 1, columns: 1, pitch, tiles: [0, 0], planes: batch }, |(_, best)| {
             best
         })
     }
 
-    /// Pictures treated together.
-    pub fn pictures(&self) -> usize {
-        self.planes * self.rows * self.columns
+    /// Pictures of a plane.
+    pub fn per_plane(&self) -> usize {
+        self.rows * self.columns
     }
 
     /// Tiles of one plane.
@@ -75,6 +75,16 @@ impl Mosaic {
     /// Places of the pictures of a plane: index in the plane, first row and first column.
     pub fn places(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let (columns, pitch) = (self.columns, self.pitch);
-        (0..self.rows * self.columns).map(move |i| (i, i / columns * pitch[0], i % columns * pitch[1]))
+        (0..self.per_plane()).map(move |i| (i, i / columns * pitch[0], i % columns * pitch[1]))
+    }
+
+    /// The rows of tiles that `tiles`, counted through all planes, touch: the plane, the row, and the columns.
+    pub fn rows_of(&self, tiles: Range<usize>) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
+        let [down, across] = self.tiles;
+        (tiles.start / across..tiles.end.div_ceil(across)).map(move |row| {
+            let first = row * across;
+            let columns = tiles.start.max(first) - first..tiles.end.min(first + across) - first;
+            (row / down, row % down, columns)
+        })
     }
 }

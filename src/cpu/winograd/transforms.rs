@@ -11,18 +11,27 @@
 
 use pulp::Simd;
 
-/// Points for N = 6: of the pairs of small fractions those whose F(4, 3) errs least on random data (1.0e-6 of the outputs'
-/// norm in f32; 1, -1, 2, -2 of the paper: 2.2e-6). All matrices but G are exact.
-const POINTS: [f64; 5] = [0.0, 0.5, -0.5, 1.5, -1.5];
+/// The points besides infinity for tiles of N x N values: 0 and pairs of small fractions, of which those whose results
+/// err least on random data. In f32, of the norm of the outputs: F(4, 3) 0.6e-6 (with 1, -1, 2, -2 of the paper twice as
+/// much), F(4, 5) 2e-6. All matrices but G are exact.
+const fn points(n: usize) -> &'static [f64] {
+    match n {
+        6 => &[0.0, 0.5, -0.5, 1.5, -1.5],
+        8 => &[0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0],
+        _ => panic!("points are known for tiles of 6 x 6 and 8 x 8"),
+    }
+}
 
-/// F(M, R) with N = M + R - 1, which is 6.
+/// F(M, R) with N = M + R - 1.
 pub struct Winograd<const N: usize, const M: usize, const R: usize>;
 
 impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
+    const POINTS: &[f64] = points(N);
+
     /// B^T: row j has the coefficients of the product of (x - p) over the points p other than point j; the last row
     /// that of all points.
     pub const INPUT: [[f32; N]; N] = {
-        assert!(N == M + R - 1 && N == POINTS.len() + 1);
+        assert!(N == M + R - 1 && N == Self::POINTS.len() + 1);
         let mut matrix = [[0.0; N]; N];
         let mut row = 0;
         while row < N {
@@ -33,10 +42,10 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
                 if other != row {
                     let mut j = N - 1;
                     while j > 0 {
-                        product[j] = product[j - 1] - POINTS[other] * product[j];
+                        product[j] = product[j - 1] - Self::POINTS[other] * product[j];
                         j -= 1;
                     }
-                    product[0] *= -POINTS[other];
+                    product[0] *= -Self::POINTS[other];
                 }
                 other += 1;
             }
@@ -60,7 +69,7 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
             let mut other = 0;
             while other < N - 1 {
                 if other != row {
-                    divisor *= POINTS[row] - POINTS[other];
+                    divisor *= Self::POINTS[row] - Self::POINTS[other];
                 }
                 other += 1;
             }
@@ -68,7 +77,7 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
             let mut j = 0;
             while j < R {
                 matrix[row][j] = power as f32;
-                power *= POINTS[row];
+                power *= Self::POINTS[row];
                 j += 1;
             }
             row += 1;
@@ -86,7 +95,7 @@ impl<const N: usize, const M: usize, const R: usize> Winograd<N, M, R> {
             let mut j = 0;
             while j < M {
                 matrix[row][j] = power as f32;
-                power *= POINTS[row];
+                power *= Self::POINTS[row];
                 j += 1;
             }
             row += 1;
