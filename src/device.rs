@@ -132,7 +132,7 @@ impl Device {
         })
     }
 
-    /// The time of each step of `span`, in order, after one run to warm up; an error if the device cannot tell.
+    /// The time of each step of `span`, in order, the median of three runs after one to warm up; an error if the device cannot tell.
     pub fn profile(
         &self,
         program: Arc<Program>,
@@ -143,17 +143,23 @@ impl Device {
             Device::Cpu(options) => {
                 let mut executor = cpu::Executor::with_options(program, *options)?;
                 prepare(&mut executor)?;
-                executor.profile(span)?;
-                executor.profile(span)
+                medians(|| executor.profile(span))
             }
             Device::Gpu(gpu) => {
                 let mut executor = gpu::Executor::new(gpu, program)?;
                 prepare(&mut executor)?;
-                executor.profile(span)?;
-                executor.profile(span)
+                medians(|| executor.profile(span))
             }
         }
     }
+}
+
+/// The median of three runs of each step, after one to warm up.
+fn medians(mut profile: impl FnMut() -> Result<Vec<Duration>>) -> Result<Vec<Duration>> {
+    profile()?;
+    let (first, second, third) = (profile()?, profile()?, profile()?);
+    let middle = |((a, b), c): ((Duration, Duration), Duration)| a.max(b).min(a.min(b).max(c));
+    Ok(first.into_iter().zip(second).zip(third).map(middle).collect())
 }
 
 /// Why `auto` has to take the CPU, if it has to.

@@ -3,7 +3,7 @@
 
 use super::parallel::units_per_task;
 use super::simd::vectorised;
-use super::sum::{sum, sum1, sum2};
+use super::sum::Sum;
 use crate::ops::{BatchNorm2d, Hyper};
 use rayon::prelude::*;
 
@@ -33,10 +33,14 @@ pub fn batch_norm2d_stats(
     let momentum = d.momentum;
     let running = running_mean.par_iter_mut().zip(running_var);
     mean.par_iter_mut().zip(var).zip(running).enumerate().for_each(|(c, ((mean, var), running))| {
-        *mean = (planes(d, x, c, rows).map(sum).sum::<f64>() / n) as f32;
+        let mut total = Sum::default();
+        vectorised!(|| planes(d, x, c, rows).for_each(|x| total.add1(x, |x| x)));
+        *mean = (total.total() / n) as f32;
         let centre = *mean;
+        let mut squares = Sum::default();
         let square = |x: f32| (x - centre) * (x - centre);
-        let squares = planes(d, x, c, rows).map(|x| vectorised!(|| sum1(x, square))).sum::<f64>();
+        vectorised!(|| planes(d, x, c, rows).for_each(|x| squares.add1(x, square)));
+        let squares = squares.total();
         *var = (squares / n) as f32;
         let unbiased = (squares / (n - 1.0).max(1.0)) as f32;
         *running.0 = (1.0 - momentum) * *running.0 + momentum * centre;
@@ -99,11 +103,16 @@ pub fn batch_norm2d_grad_parameters(
             let (((a, b), c), centre) = coefficients;
             *centre = mean[channel];
             let (centred, scale) = (mean[channel], 1.0 / (var[channel] + d.eps).sqrt());
-            let pairs = planes(d, x, channel, rows).zip(planes(d, dy, channel, rows));
-            let products =
-                pairs.map(|(x, dy)| vectorised!(|| sum2(x, dy, |x, dy| (x - centred) * dy))).sum::<f64>();
-            *dw = (products * f64::from(scale)) as f32;
-            *db = planes(d, dy, channel, rows).map(sum).sum::<f64>() as f32;
+            let (mut products, mut total) = (Sum::default(), Sum::default());
+            vectorised!(|| {
+                let pairs = planes(d, x, channel, rows).zip(planes(d, dy, channel, rows));
+                for (x, dy) in pairs {
+                    products.add2(x, dy, |x, dy| (x - centred) * dy);
+                    total.add1(dy, |dy| dy);
+                }
+            });
+            *dw = (products.total() * f64::from(scale)) as f32;
+            *db = total.total() as f32;
             *a = w[channel] * scale;
             *b = -*a * scale * *dw / n;
             *c = -*a * *db / n;

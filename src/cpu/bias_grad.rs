@@ -1,6 +1,7 @@
 //! The gradient of a bias: the sum of dy over everything but the channel.
 
-use super::sum::sum;
+use super::simd::vectorised;
+use super::sum::Sum;
 use crate::ops::BiasGrad;
 use rayon::prelude::*;
 
@@ -25,6 +26,12 @@ pub fn bias_grad(d: &BiasGrad, dy: &[f32], db: &mut [f32]) {
         return;
     }
     db.par_iter_mut().enumerate().for_each(|(c, db)| {
-        *db = dy.chunks_exact(row).map(|line| sum(&line[c * d.inner..][..d.inner])).sum::<f64>() as f32;
+        let mut total = Sum::default();
+        vectorised!(|| {
+            for line in dy.chunks_exact(row) {
+                total.add1(&line[c * d.inner..][..d.inner], |dy| dy);
+            }
+        });
+        *db = total.total() as f32;
     });
 }

@@ -4,6 +4,7 @@
 
 mod data;
 mod ops;
+mod roofs;
 mod step;
 mod timing;
 

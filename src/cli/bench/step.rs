@@ -3,6 +3,7 @@
 use super::super::output::bytes;
 use super::super::recipe::MOST_ROWS;
 use super::super::{Context, memory};
+use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
 use super::{BudgetArgs, Header, devices};
 use crate::device::Device;
@@ -29,7 +30,7 @@ pub(super) struct StepArgs {
     /// Only the chosen device, without the CPU path beside it
     #[arg(long)]
     alone: bool,
-    /// Also the time of every operator of a step
+    /// Also the time of every operator of a step, against the roofs measured on this device
     #[arg(long)]
     profile: bool,
     #[command(flatten)]
@@ -45,8 +46,24 @@ struct Measured {
     update: Timing,
     /// Seconds the host works per step before it could go on to the next.
     host: f64,
-    /// (operator and layer, seconds)
-    profile: Vec<(String, f64)>,
+    profile: Option<Profile>,
+}
+
+/// The operators of a step, and what the device could do at best.
+struct Profile {
+    roofs: Roofs,
+    line: String,
+    steps: Vec<Profiled>,
+}
+
+struct Profiled {
+    /// Operator and layer.
+    name: String,
+    seconds: f64,
+    gflops: f64,
+    gigabytes: f64,
+    /// Share of the nearer roof.
+    roof: f64,
 }
 
 pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
@@ -107,7 +124,7 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
         })
     };
     let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
-    let profile = if args.profile { profile(device, &batch, &hyper, model)? } else { Vec::new() };
+    let profile = args.profile.then(|| profile(device, &batch, &hyper, model, budget)).transpose()?;
     Ok(Measured { device: device.name(), train, forward, gradients, update, host, profile })
 }
 
@@ -132,15 +149,32 @@ fn host_time(
     Ok(median(&mut times))
 }
 
-fn profile(device: &Device, batch: &RandomBatch, hyper: &Hyper, model: &Model) -> Result<Vec<(String, f64)>> {
+fn profile(
+    device: &Device,
+    batch: &RandomBatch,
+    hyper: &Hyper,
+    model: &Model,
+    budget: Budget,
+) -> Result<Profile> {
+    let roofs = Roofs::measure(device, budget)?;
     let mut prepare = |executor: &mut dyn Executor| {
         train::initialise(model, executor, 0)?;
         batch.write(model, executor)?;
         executor.write(model.hyper, hyper.as_words())
     };
     let times = device.profile(Arc::clone(&model.program), &mut prepare, Span::Train)?;
-    let steps = model.program.steps(Span::Train);
-    Ok(steps.zip(times).map(|(s, t)| (format!("{} {}", s.op.name(), s.label), t.as_secs_f64())).collect())
+    let steps = model.program.steps(Span::Train).zip(times).map(|(step, time)| {
+        let seconds = time.as_secs_f64();
+        Profiled {
+            name: format!("{} {}", step.op.name(), step.label),
+            seconds,
+            gflops: step.op.flops() as f64 / seconds / 1e9,
+            gigabytes: step.op.bytes() as f64 / seconds / 1e9,
+            roof: roofs.bound(&step.op) / seconds,
+        }
+    });
+    let (steps, line) = (steps.collect(), roofs.line(device));
+    Ok(Profile { roofs, line, steps })
 }
 
 fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
@@ -177,8 +211,21 @@ impl RandomBatch {
 }
 
 fn to_json(r: &Measured, model: &Model) -> Value {
-    let profile: Vec<Value> =
-        r.profile.iter().map(|(step, s)| json!({"step": step, "ms": s * 1e3})).collect();
+    let steps = r.profile.iter().flat_map(|p| &p.steps);
+    let profile: Vec<Value> = steps
+        .map(|s| {
+            json!({
+                "step": s.name,
+                "ms": s.seconds * 1e3,
+                "gflops": s.gflops,
+                "gigabytes_per_second": s.gigabytes,
+                "fraction_of_roof": s.roof,
+            })
+        })
+        .collect();
+    let roofs = r.profile.as_ref().map(|p| {
+        json!({"gflops": p.roofs.flops / 1e9, "gigabytes_per_second": p.roofs.bandwidth / 1e9})
+    });
     json!({
         "device": r.device,
         "ms_per_step": r.train.median * 1e3,
@@ -190,6 +237,7 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         "gradients_ms": r.gradients.median * 1e3,
         "update_ms": r.update.median * 1e3,
         "host_ms": r.host * 1e3,
+        "roofs": roofs,
         "profile": profile,
     })
 }
@@ -236,10 +284,22 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
             PRECISION = super::PRECISION
         ))?;
     }
-    for r in results.iter().filter(|r| !r.profile.is_empty()) {
-        context.out.line(&format!("operators of a step on {}, ms:", r.device))?;
-        for (step, seconds) in &r.profile {
-            context.out.line(&format!("  {step:<48} {:>9.3}", seconds * 1e3))?;
+    for profile in results.iter().filter_map(|r| r.profile.as_ref()) {
+        context.out.line(&profile.line)?;
+        context.out.line("GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer")?;
+        context.out.line(&format!(
+            "{:<50} {:>9} {:>9} {:>8} {:>6}",
+            "operator and layer", "ms", "GFLOP/s", "GB/s", "roof"
+        ))?;
+        for s in &profile.steps {
+            context.out.line(&format!(
+                "{:<50} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
+                s.name,
+                s.seconds * 1e3,
+                s.gflops,
+                s.gigabytes,
+                100.0 * s.roof
+            ))?;
         }
     }
     Ok(())

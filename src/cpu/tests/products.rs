@@ -42,7 +42,8 @@ enum Way {
     Filtered,
 }
 
-fn check(d: Conv2d, way: Way) {
+/// y, dx and dw as they are found and as they should be.
+fn passes(d: Conv2d, way: Way) -> [(&'static str, Vec<f32>, Vec<f64>); 3] {
     let (x_len, w_len) = (d.x_shape().iter().product(), d.w_shape().iter().product());
     let y_len: usize = d.y_shape().iter().product();
     let (x, w, b, dy) = (normal(x_len, 0), normal(w_len, 1), normal(d.c_out, 2), normal(y_len, 3));
@@ -95,9 +96,13 @@ fn check(d: Conv2d, way: Way) {
             winograd::grad_weight(&forward, &x, &dy, &mut workspace, &mut found_dw);
         }
     }
-    assert_close(&format!("y of {d:?}, {way:?}"), &found_y, &y, 1e-5);
-    assert_close(&format!("dx of {d:?}, {way:?}"), &found_dx, &dx, 1e-5);
-    assert_close(&format!("dw of {d:?}, {way:?}"), &found_dw, &dw, 1e-5);
+    [("y", found_y, y), ("dx", found_dx, dx), ("dw", found_dw, dw)]
+}
+
+fn check(d: Conv2d, way: Way) {
+    for (name, found, expected) in passes(d, way) {
+        assert_close(&format!("{name} of {d:?}, {way:?}"), &found, &expected, 1e-5);
+    }
 }
 
 const PLAIN: Conv2d = Conv2d {
@@ -201,6 +206,31 @@ fn minimal_filtering_for_every_geometry() {
     ];
     for d in geometries {
         check(d, Way::Filtered);
+    }
+}
+
+/// The bounds that `winograd` states, with as many channels as AlexNet has, and for sums over many tiles.
+#[test]
+fn rounding_stays_within_what_is_stated() {
+    let three = Conv2d { h_in: 13, w_in: 13, ..PLAIN };
+    let five = Conv2d { kernel: [5, 5], pad: [2; 4], h_in: 27, w_in: 27, ..PLAIN };
+    let geometries = [
+        (Conv2d { batch: 4, c_in: 192, c_out: 64, ..three }, 2e-6),
+        (Conv2d { batch: 256, c_in: 12, c_out: 12, ..three }, 2e-6),
+        (Conv2d { batch: 2, c_in: 64, c_out: 32, ..five }, 4e-6),
+        (Conv2d { batch: 64, c_in: 8, c_out: 8, ..five }, 4e-6),
+    ];
+    for (d, bound) in geometries {
+        for (way, bound) in [(Way::Filtered, bound), (Way::Direct, 1e-6)] {
+            for (name, found, expected) in passes(d, way) {
+                let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+                let pairs = found.iter().zip(&expected);
+                let error = squares(&mut pairs.map(|(&f, e)| f64::from(f) - e));
+                let error = (error / squares(&mut expected.iter().copied())).sqrt();
+                println!("{name}: {error:.1e} of {bound:.0e}, {way:?}, {:?}, {} channels", d.kernel, d.c_in);
+                assert!(error <= bound, "{name} of {d:?}, {way:?}: {error:.1e} of the norm");
+            }
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::normal;
 use crate::cpu::Executor;
+use crate::cpu::conv2d::Correlation;
+use crate::cpu::winograd;
 use crate::ops::{
     Access, BatchNorm2d, BiasGrad, Conv2d, Dropout, GradNorm, Hyper, Linear, Loss, Metrics, Op, Pool2d,
     Target,
@@ -53,6 +55,12 @@ fn the_number_of_threads_does_not_change_a_bit() {
         bias: true,
         relu: true,
     };
+    // By minimal filtering: many pictures to a task, and a few that are cut by output channels.
+    let filtered = Conv2d { c_in: 96, h_in: 13, c_out: 128, ..conv };
+    let few = Conv2d { batch: 2, h_in: 27, w_in: 27, kernel: [5, 5], pad: [2; 4], ..filtered };
+    for d in [filtered, few] {
+        assert!(winograd::pays(&Correlation::new(&d)) && winograd::pays(&Correlation::turned(&d)), "{d:?}");
+    }
     let linear = Linear { batch: 64, inputs: 1500, outputs: 500, bias: true, relu: false };
     let norm = BatchNorm2d { batch: 64, channels: 19, inner: 150, eps: 1e-5, momentum: 0.1, relu: false };
     let loss = Loss { batch: 64, classes: 1000, target: Target::Class, smoothing: 0.1, grad: true };
@@ -71,6 +79,12 @@ fn the_number_of_threads_does_not_change_a_bit() {
         Op::Conv2dGradInput(conv),
         Op::Conv2dGradInput(Conv2d { stride: [2, 2], ..conv }),
         Op::Conv2dGradWeight(conv),
+        Op::Conv2dForward(filtered),
+        Op::Conv2dGradInput(filtered),
+        Op::Conv2dGradWeight(filtered),
+        Op::Conv2dForward(few),
+        Op::Conv2dGradInput(few),
+        Op::Conv2dGradWeight(few),
         Op::BiasGrad(BiasGrad { batch: 64, channels: 24, inner: 182 }),
         Op::LinearForward(linear),
         Op::LinearGradInput(linear),

@@ -49,10 +49,11 @@ struct Plan {
 impl Plan {
     fn new(c: &Correlation, mosaic: &Mosaic, values: usize) -> Plan {
         let threads = rayon::current_num_threads();
-        // The time of the task that ends last, in vectors of tiles, and half a task more for one that began late.
+        // The time of the task that ends last, in vectors of tiles: one more to a task for reading the kernels, and a
+        // quarter of a task for one that began late.
         let time = |planes: &usize| {
             let rounds = mosaic.planes.div_ceil(*planes).div_ceil(threads);
-            (2 * rounds + 1) * (planes * mosaic.plane_tiles()).div_ceil(LINE)
+            (4 * rounds + 1) * ((planes * mosaic.plane_tiles()).div_ceil(LINE) + 1)
         };
         let planes = (1..=8.min(mosaic.planes)).min_by_key(time).unwrap_or(1);
         // A small batch is cut by output channels too; each cut transforms the inputs again.
@@ -134,22 +135,17 @@ impl Task<'_> {
         let values = N * N;
         let pictures = y.len() / (plan.channels * c.windows.outputs());
         let tiles = pictures.div_ceil(mosaic.per_plane()) * mosaic.plane_tiles();
-        let [plane, line] = inputs_len::<N, M>(mosaic);
-        let lengths = [
-            values * plan.value,
-            plan.rows * values * plan.product + LANES,
-            plane,
-            line,
-            outputs_len::<M>(mosaic),
-        ];
+        let [len, plane] = inputs_len::<N, M>(mosaic);
+        let products = plan.rows * values * plan.product + LANES;
+        let lengths = [values * plan.value, products, plane, outputs_len::<M>(mosaic)];
         let groups = self.channel / c.c_out..(self.channel + plan.channels).div_ceil(c.c_out);
-        with_scratch(lengths, |[v, products, plane, line, lines]| {
+        with_scratch(lengths, |[v, products, plane, lines]| {
             for group in groups {
                 let begin = self.channel.max(group * c.c_out);
                 let end = (self.channel + plan.channels).min((group + 1) * c.c_out);
                 for start in (0..tiles).step_by(plan.wave) {
                     let wave = start..tiles.min(start + plan.wave);
-                    self.inputs::<N, M, R>(group, wave.clone(), pictures, v, plane, line);
+                    self.inputs::<N, M, R>(group, wave.clone(), pictures, v, plane, len);
                     for first in (begin..end).step_by(plan.rows) {
                         let block = first..end.min(first + plan.rows);
                         self.multiply(group, wave.len(), block.clone(), values, v, products);
@@ -181,7 +177,7 @@ impl Task<'_> {
         pictures: usize,
         v: &mut [f32],
         plane: &mut [f32],
-        line: &mut [f32],
+        len: usize,
     ) {
         let c = self.c;
         for offset in 0..c.c_in {
@@ -199,7 +195,7 @@ impl Task<'_> {
                 panel: c.c_in * COLUMNS,
                 v: &mut v[offset * COLUMNS..],
                 plane,
-                line,
+                len,
             });
         }
     }
@@ -281,47 +277,45 @@ struct Inputs<'a, F, const N: usize, const M: usize, const R: usize> {
     /// From one panel to the next.
     panel: usize,
     v: &'a mut [f32],
+    /// Rows of a plane, each as M phases of `len` elements.
     plane: &'a mut [f32],
-    line: &'a mut [f32],
+    len: usize,
 }
 
-/// Lengths of the scratch memory of [`Inputs`]: `plane`, the rows of a plane, each split by phase, and `line`.
+/// Length of a phase of a row of a plane, and of all rows, for [`Inputs`].
 fn inputs_len<const N: usize, const M: usize>(mosaic: &Mosaic) -> [usize; 2] {
     // A vector may begin at any tile.
     let len = mosaic.tiles[1] + LANES + (N - 1) / M;
-    [((mosaic.tiles[0] - 1) * M + N) * M * len, len * M]
+    [len, ((mosaic.tiles[0] - 1) * M + N) * M * len]
 }
 
 impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, const R: usize>
     Inputs<'_, F, N, M, R>
 {
-    /// Fills `rows` of plane `p`, and zeros where there is no pixel.
+    /// Fills `rows` of plane `p`, each split by phase, and zeros where there is no pixel.
     #[inline(always)]
     fn fill(&mut self, p: usize, rows: Range<usize>) {
-        let Inputs { c, mosaic, .. } = *self;
-        let len = self.line.len() / M;
+        let Inputs { c, mosaic, len, .. } = *self;
+        let (h_in, w_in) = (c.windows.h_in, c.windows.w_in);
+        // Pixels before a picture; negative padding is not taken (`pays`).
+        let pad = c.windows.origin.map(|o| -o as usize);
         for row in rows {
-            self.line.fill(0.0);
-            for (i, top, left) in mosaic.places() {
-                // The row of the picture that lies here.
-                let y = row as isize - top as isize + c.windows.origin[0];
-                let start = left as isize - c.windows.origin[1];
-                if y < 0 || y >= c.windows.h_in as isize {
-                    continue;
-                }
-                if let Some(picture) = (self.picture)(p * mosaic.per_plane() + i) {
-                    let source = &picture[y as usize * c.windows.w_in..][..c.windows.w_in];
-                    // Negative padding is not taken (`pays`), so `start` is not negative.
-                    let start = start as usize;
-                    let room = self.line.len().saturating_sub(start).min(source.len());
-                    self.line[start..start + room].copy_from_slice(&source[..room]);
-                }
-            }
-            let (chunks, _) = self.line.as_chunks::<M>();
             let phases = &mut self.plane[row * M * len..][..M * len];
-            for phase in 0..M {
-                for (target, chunk) in phases[phase * len..][..len].iter_mut().zip(chunks) {
-                    *target = chunk[phase];
+            phases.fill(0.0);
+            // The row of pictures of the plane that has a row here, if one has.
+            let Some(inner) = row.checked_sub(pad[0]) else { continue };
+            let (place, y) = (inner / mosaic.pitch[0], inner % mosaic.pitch[0]);
+            if place >= mosaic.rows || y >= h_in {
+                continue;
+            }
+            for across in 0..mosaic.columns {
+                let n = p * mosaic.per_plane() + place * mosaic.columns + across;
+                let Some(picture) = (self.picture)(n) else { break };
+                let source = &picture[y * w_in..][..w_in];
+                // Pixel by pixel: a loop for each phase would take longer to begin than to run.
+                let columns = across * mosaic.pitch[1] + pad[1]..M * len;
+                for (column, &value) in columns.zip(source) {
+                    phases[column % M * len + column / M] = value;
                 }
             }
         }
@@ -333,7 +327,7 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
 {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let len = self.line.len() / M;
+        let len = self.len;
         // Rows of the plane that are filled.
         let mut filled = (usize::MAX, 0);
         let mut index = 0;
@@ -373,9 +367,9 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
     }
 }
 
-/// Length of the scratch memory of [`Outputs`]: a row of tiles by phase, and as the rows of pixels that it is.
+/// Length of the scratch memory of [`Outputs`]: a row of tiles by phase, and a row of its pixels.
 fn outputs_len<const M: usize>(mosaic: &Mosaic) -> usize {
-    2 * M * M * mosaic.tiles[1].next_multiple_of(LANES)
+    (M * M + M) * mosaic.tiles[1].next_multiple_of(LANES)
 }
 
 /// Writes channel `channel` of y `[pictures, channels, h_out, w_out]` where `tiles` cover it, from its products.
@@ -397,7 +391,9 @@ impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, N, M, 
     fn run<S: Simd>(self, simd: S) {
         let Outputs { c, mosaic, tiles, products, product, bias, lines, channels, channel, y } = self;
         let len = mosaic.tiles[1].next_multiple_of(LANES);
-        let (phases, lines) = lines.split_at_mut(M * M * len);
+        let (phases, line) = lines.split_at_mut(M * M * len);
+        let bias = simd.splat_f32s(bias);
+        let floor = simd.splat_f32s(if c.relu { 0.0 } else { f32::NEG_INFINITY });
         let (h_out, w_out) = (c.windows.h_out, c.windows.w_out);
         let pictures = y.len() / (channels * h_out * w_out);
         let mut index = 0;
@@ -408,39 +404,44 @@ impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, N, M, 
                 Winograd::<N, M, R>::output(
                     simd,
                     |t| lanes(simd, &products[t * product..]),
-                    |row, column, x| put(simd, &mut phases[(row * M + column) * len..], x),
+                    |row, column, x| {
+                        let x = simd.add_f32s(x, bias);
+                        // Not the maximum, which would turn a NaN into 0.
+                        let negative = simd.less_than_f32s(x, floor);
+                        let x = simd.select_f32s(negative, floor, x);
+                        put(simd, &mut phases[(row * M + column) * len..], x);
+                    },
                 );
             }
             index += columns.len();
-            for (row, line) in lines.chunks_exact_mut(M * len).enumerate() {
-                // The row of pictures of the plane that has a row here, if one has.
-                let (place, row_out) = ((ty * M + row) / mosaic.pitch[0], (ty * M + row) % mosaic.pitch[0]);
-                if place >= mosaic.rows || row_out >= h_out {
+            // The row of pictures of the plane that has the first row, if one has, and the row in them.
+            let (mut place, mut row_out) = (ty * M / mosaic.pitch[0], ty * M % mosaic.pitch[0]);
+            for row in 0..M {
+                let (here, row_here) = (place, row_out);
+                row_out += 1;
+                if row_out == mosaic.pitch[0] {
+                    (place, row_out) = (place + 1, 0);
+                }
+                if here >= mosaic.rows || row_here >= h_out {
                     continue;
                 }
+                let sources: [&[f32]; M] =
+                    std::array::from_fn(|column| &phases[(row * M + column) * len..][..columns.len()]);
+                let line = &mut line[..columns.len() * M];
                 let (chunks, _) = line.as_chunks_mut::<M>();
-                for column in 0..M {
-                    let phase = &phases[(row * M + column) * len..][..columns.len()];
-                    for (chunk, &value) in chunks.iter_mut().zip(phase) {
-                        chunk[column] = value;
-                    }
+                for (x, chunk) in chunks.iter_mut().enumerate() {
+                    *chunk = std::array::from_fn(|column| sources[column][x]);
                 }
-                let line = &line[..columns.len() * M];
                 let first = columns.start * M;
                 for across in first / mosaic.pitch[1]..mosaic.columns {
                     let left = across * mosaic.pitch[1];
                     let (begin, end) = (left.max(first), (left + w_out).min(first + line.len()));
-                    let n = p * mosaic.per_plane() + place * mosaic.columns + across;
+                    let n = p * mosaic.per_plane() + here * mosaic.columns + across;
                     if begin >= end || n >= pictures {
                         continue;
                     }
-                    let start = ((n * channels + channel) * h_out + row_out) * w_out + begin - left;
-                    let source = &line[begin - first..end - first];
-                    for (y, &value) in y[start..].iter_mut().zip(source) {
-                        let value = value + bias;
-                        // Not f32::max, which would turn a NaN into 0.
-                        *y = if c.relu && value < 0.0 { 0.0 } else { value };
-                    }
+                    let start = ((n * channels + channel) * h_out + row_here) * w_out + begin - left;
+                    y[start..start + end - begin].copy_from_slice(&line[begin - first..end - first]);
                 }
             }
         }
