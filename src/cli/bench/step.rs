@@ -223,9 +223,10 @@ fn to_json(r: &Measured, model: &Model) -> Value {
             })
         })
         .collect();
-    let roofs = r.profile.as_ref().map(|p| {
-        json!({"gflops": p.roofs.flops / 1e9, "gigabytes_per_second": p.roofs.bandwidth / 1e9})
-    });
+    let roofs = r
+        .profile
+        .as_ref()
+        .map(|p| json!({"gflops": p.roofs.flops / 1e9, "gigabytes_per_second": p.roofs.bandwidth / 1e9}));
     json!({
         "device": r.device,
         "ms_per_step": r.train.median * 1e3,
@@ -286,7 +287,9 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
     }
     for profile in results.iter().filter_map(|r| r.profile.as_ref()) {
         context.out.line(&profile.line)?;
-        context.out.line("GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer")?;
+        context.out.line(
+            "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer",
+        )?;
         context.out.line(&format!(
             "{:<50} {:>9} {:>9} {:>8} {:>6}",
             "operator and layer", "ms", "GFLOP/s", "GB/s", "roof"

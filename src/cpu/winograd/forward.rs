@@ -59,7 +59,7 @@ impl Plan {
         // A small batch is cut by output channels too; each cut transforms the inputs again.
         let cuts = if mosaic.per_plane() == 1 { TASKS / mosaic.planes.max(1) } else { 1 };
         let channels = c.c_out.div_ceil(cuts.max(1)).next_multiple_of(ROWS);
-        let cut = channels < c.c_out && c.c_out % channels == 0;
+        let cut = channels < c.c_out && c.c_out.is_multiple_of(channels);
         let channels = if cut { channels } else { c.groups * c.c_out };
         let planes = if cut { 1 } else { planes };
         let vectors = (planes * mosaic.plane_tiles()).div_ceil(LINE);
@@ -154,7 +154,8 @@ impl Task<'_> {
                                 c,
                                 mosaic,
                                 tiles: wave.clone(),
-                                products: &products[k * values * plan.product..][..values * plan.product + LANES],
+                                products: &products[k * values * plan.product..]
+                                    [..values * plan.product + LANES],
                                 product: plan.product,
                                 bias: self.b.map_or(0.0, |b| b[channel]),
                                 lines,
@@ -357,7 +358,8 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
                         put(simd, &mut line, x);
                         v[t * value + start + offset..][..here].copy_from_slice(&line[..here]);
                         if here < valid {
-                            v[t * value + start + panel..][..valid - here].copy_from_slice(&line[here..valid]);
+                            v[t * value + start + panel..][..valid - here]
+                                .copy_from_slice(&line[here..valid]);
                         }
                     });
                 }
