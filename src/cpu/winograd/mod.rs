@@ -4,6 +4,7 @@
 //! * [`transforms`]: the algorithm itself, on vectors of tiles.
 //! * [`mosaic`]: how the pictures of a batch are laid out in tiles.
 //! * [`packed`]: the products.
+//! * [`tiles`]: between pictures and transformed tiles.
 //! * [`forward`], [`grad_weight`]: the passes.
 //!
 //! Rounding: at most 2e-6 of the norm of a result for 3 x 3 and 4e-6 for 5 x 5 (a test holds it to that), where a
@@ -14,6 +15,7 @@ mod forward;
 mod grad_weight;
 mod mosaic;
 mod packed;
+mod tiles;
 mod transforms;
 
 use mosaic::Mosaic;
