@@ -223,6 +223,11 @@ impl Checkpoint {
         [epoch, if self.state.steps_per_epoch == steps_per_epoch { position } else { 0 }]
     }
 
+    /// The line that names the optimiser.
+    pub(super) fn optimiser(&self) -> Option<&String> {
+        self.identity.get("opt")
+    }
+
     /// Updates of the run so far.
     pub fn step(&self) -> usize {
         self.state.step

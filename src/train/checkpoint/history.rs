@@ -69,6 +69,13 @@ pub fn make_newest(path: &Path, folder: &Path) -> Result<()> {
         let path = folder.join(file_name(newer));
         absent_is_fine(fs::remove_file(&path)).map_err(|e| Error::io(&path, e))?;
     }
+    // The older ones close up.
+    for (age, old) in list(folder)?.into_iter().enumerate() {
+        let new = folder.join(file_name(age));
+        if old != new {
+            fs::rename(&old, &new).map_err(|e| Error::io(&new, e))?;
+        }
+    }
     Ok(())
 }
 
@@ -103,8 +110,9 @@ mod tests {
             assert_eq!(texts(folder).concat(), kept);
         }
         assert_eq!(fs::read_dir(folder).unwrap().count(), 3);
-        make_newest(&folder.join(file_name(2)), folder).unwrap();
-        assert_eq!(texts(folder), ["b"]);
+        make_newest(&folder.join(file_name(1)), folder).unwrap();
+        assert_eq!(texts(folder), ["c", "b"]);
+        assert!(folder.join(file_name(1)).exists());
         save(folder, "e", 1);
         assert_eq!(texts(folder), ["e"]);
         for text in ["f", "g", "h"] {

@@ -33,13 +33,19 @@ impl Trainer<'_> {
         if !force {
             checkpoint.check(spec, data, options)?;
         }
-        let bad = |what: String| Error::data(&checkpoint.path, what);
+        let is_new_optimiser = checkpoint.optimiser() != Some(&format!("{:?}", spec.recipe.optimizer));
+        let path = checkpoint.path.clone();
+        let bad = |what: String| Error::data(&path, what);
         for (number, buffer) in model.program.buffers().iter().enumerate().filter(|(_, b)| outlives(b.role)) {
+            // What one optimiser has gathered means nothing to another.
+            if is_new_optimiser && buffer.role == Role::Optimizer {
+                continue;
+            }
             match checkpoint.tensors.remove(&buffer.name) {
                 Some(tensor) if *tensor.shape() == buffer.shape => {
                     self.executor.write(BufferId(number as u32), tensor.data())?;
                 }
-                // Another optimiser keeps other things.
+                // Without momentum there was none.
                 _ if force && buffer.role == Role::Optimizer => {}
                 found => {
                     let found = found.map_or("none".to_string(), |tensor| tensor.shape().to_string());
