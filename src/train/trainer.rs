@@ -24,7 +24,6 @@ use crate::model::{Model, Spec};
 use crate::program::Executor;
 use diagnosis::{Cause, Snapshot};
 use saving::Unsaved;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -263,18 +262,6 @@ impl<'a> Trainer<'a> {
         ))
     }
 
-    /// All weights as they are now; an error if one is not a number, so that none is ever saved.
-    fn weights(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
-        let tensors = weights::collect(self.task.model, self.executor)?;
-        match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
-            None => Ok(tensors),
-            Some((name, _)) => {
-                let why = format!("{name} has values that are no numbers");
-                Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown))
-            }
-        }
-    }
-
     /// An error if most validation samples can no longer be read: an accuracy over the rest would be taken for that of
     /// all. The weights are saved before.
     fn check_validation(&mut self, epoch: usize, lr: f32, validation: &Totals) -> Result<()> {
@@ -345,30 +332,6 @@ impl<'a> Trainer<'a> {
             self.report(Event::Warning(others))?;
         }
         Ok(totals)
-    }
-
-    /// Writes the weights of an epoch that was cut short.
-    fn save_interrupted(&mut self, epoch: usize, lr: f32) -> Result<()> {
-        let tensors = self.weights(epoch, lr)?;
-        if let Some(folder) = &self.folder {
-            folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
-        }
-        Ok(())
-    }
-
-    fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
-        let data = &self.task.data.train;
-        let mut map = weights::metadata(self.task.spec, self.task.model.classes, &data.class_names);
-        map.insert("data".into(), data.name.clone());
-        map.insert("epoch".into(), epoch.to_string());
-        map.insert("step".into(), self.step.to_string());
-        map.insert("seed".into(), self.task.options.seed.to_string());
-        if let Some(totals) = totals.filter(|t| t.rows() > 0) {
-            map.insert("val_acc1".into(), totals.acc1().to_string());
-            map.insert("val_acc5".into(), totals.acc5().to_string());
-            map.insert("val_loss".into(), totals.loss().to_string());
-        }
-        map
     }
 
     fn stopped(&self) -> bool {

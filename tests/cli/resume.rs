@@ -99,11 +99,11 @@ fn killed_at_random_times_a_run_ends_as_if_nothing_had_been() {
 fn a_signal_saves_and_names_the_command_that_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     succeed(folder.path(), &tiny(&["-q", "--epochs", "60", "--name", "whole"]));
-    for (name, number) in [("-INT", 130), ("-TERM", 143)] {
+    for (name, kind, number) in [("int", "-INT", 130), ("term", "-TERM", 143)] {
         let child = start(folder.path(), &tiny(&["--epochs", "60", "--name", name]));
         let run = folder.path().join("runs").join(name);
         wait_until(|| run.join("checkpoint.safetensors").exists());
-        signal(&child, name);
+        signal(&child, kind);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(number), "{}", stderr(&output));
         let stdout = String::from_utf8(output.stdout).unwrap();

@@ -4,6 +4,7 @@
 
 use super::super::checkpoint::{self, Checkpoint, State};
 use super::super::event::Event;
+use super::super::metrics::Totals;
 use super::super::progress::Progress;
 use super::super::run_folder::Weights;
 use super::super::weights;
@@ -109,6 +110,27 @@ impl Trainer<'_> {
         self.attempt(saved)
     }
 
+    /// All weights as they are now; an error if one is not a number, so that none is ever saved.
+    pub(super) fn weights(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
+        let tensors = weights::collect(self.task.model, self.executor)?;
+        match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
+            None => Ok(tensors),
+            Some((name, _)) => {
+                let why = format!("{name} has values that are no numbers");
+                Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown))
+            }
+        }
+    }
+
+    /// Writes the weights of an epoch that was cut short.
+    pub(super) fn save_interrupted(&mut self, epoch: usize, lr: f32) -> Result<()> {
+        let tensors = self.weights(epoch, lr)?;
+        if let Some(folder) = &self.folder {
+            folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
+        }
+        Ok(())
+    }
+
     /// Writes the weights that an epoch ended with, and what could not be written before.
     pub(super) fn save_weights(
         &mut self,
@@ -199,6 +221,22 @@ impl Trainer<'_> {
         notes.insert("position".into(), position.to_string());
         notes.insert("draw".into(), self.draw.to_string());
         folder.checkpoint(&tensors, notes, &state, identity, options.checkpoint_hist)
+    }
+
+    /// The notes of a file that is saved in `epoch`; with `totals`, what the validation said.
+    pub(super) fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
+        let data = &self.task.data.train;
+        let mut map = weights::metadata(self.task.spec, self.task.model.classes, &data.class_names);
+        map.insert("data".into(), data.name.clone());
+        map.insert("epoch".into(), epoch.to_string());
+        map.insert("step".into(), self.step.to_string());
+        map.insert("seed".into(), self.task.options.seed.to_string());
+        if let Some(totals) = totals.filter(|t| t.rows() > 0) {
+            map.insert("val_acc1".into(), totals.acc1().to_string());
+            map.insert("val_acc5".into(), totals.acc5().to_string());
+            map.insert("val_loss".into(), totals.loss().to_string());
+        }
+        map
     }
 
     /// Every tensor that outlives a step, by the name of its buffer; an error if a weight is no number.

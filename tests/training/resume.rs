@@ -5,8 +5,8 @@
 mod damage;
 #[path = "resume/failure.rs"]
 mod failure;
-mod training_support;
 
+use super::training_support::{self, data};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,6 @@ use striate::model::{Model, Optimizer, Scheduler, Spec};
 use striate::ops::Target;
 use striate::train::{Checkpoint, Done, Ending, Event, Options, RunFolder, Task, Trainer};
 use striate::{Error, Result};
-use training_support::data;
 
 const NETWORK: &str = r#"
 name = "normed"

@@ -23,7 +23,6 @@ fn blocked(parent: &Path, steps: std::ops::Range<usize>) -> (Result<(Done, PathB
     };
     let often = Options { log_every: 1, checkpoint_every: Some(2), ..options() };
     let result = Part { watch: &watch, ..Part::new(&spec, &data, &often) }.run(parent);
-    drop(watch);
     (result, warnings.into_inner())
 }
 
