@@ -29,6 +29,8 @@ impl Signals {
 
     /// Exit code after a signal has asked for the end: 128 and its number.
     pub fn code(&self) -> u8 {
+        // What was stored before the flag is seen with it.
+        self.stop.load(Ordering::Acquire);
         match self.first.load(Ordering::Relaxed) {
             0 => INTERRUPTED,
             number => (128 + number) as u8,

@@ -155,3 +155,29 @@ fn key(dataset: &Dataset, sample: usize) -> Option<(usize, u32)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_part_of_a_run_has_told_is_not_told_again() {
+        let bad = |text: &str| Error::data(text, "unreadable");
+        let first = BadFiles::new(OnBadFile::Skip);
+        first.add(bad("a")).unwrap();
+        assert_eq!(first.news().len(), 1);
+        first.add(bad("b")).unwrap();
+        // "b" was found, but not told.
+        let told = first.told();
+        assert_eq!(told, ["a: unreadable"]);
+        let second = BadFiles::new(OnBadFile::Skip);
+        // A loader that has begun before.
+        second.add(bad("c")).unwrap();
+        second.add(bad("a")).unwrap();
+        second.restore(told);
+        second.add(bad("a")).unwrap();
+        second.add(bad("b")).unwrap();
+        assert_eq!(second.news(), ["left out: c: unreadable", "left out: b: unreadable"]);
+        assert!(second.news().is_empty() && second.others().is_none());
+    }
+}

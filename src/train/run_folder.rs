@@ -77,9 +77,15 @@ impl RunFolder {
     /// checkpoint.
     pub fn latest(output_dir: &Path, name: &str) -> Option<PathBuf> {
         let name = folder_name(name);
-        let exists = |path: &PathBuf| path.is_dir();
-        let all = (1u32..).map(|number| numbered(output_dir, &name, number)).take_while(exists);
-        all.filter(|path| checkpoint::Checkpoint::find(path).is_ok()).last()
+        let number = |found: &str| match found.strip_prefix(name.as_str())? {
+            "" => Some(1u32),
+            rest => rest.strip_prefix('-')?.parse().ok().filter(|&number| number > 1),
+        };
+        let folders = std::fs::read_dir(output_dir).ok()?.flatten();
+        let numbers = folders.filter_map(|entry| number(entry.file_name().to_str()?));
+        let paths = numbers.map(|number| (number, numbered(output_dir, &name, number)));
+        let whole = paths.filter(|(_, path)| checkpoint::Checkpoint::find(path).is_ok());
+        whole.max().map(|(_, path)| path)
     }
 
     /// Makes the files what they were when the checkpoint at `from` was written: it becomes the newest, the logs get the
@@ -223,6 +229,21 @@ mod tests {
             .collect();
         assert_eq!(names, ["net", "net-2", "net-3"]);
         assert_eq!(std::fs::read_to_string(parent.path().join("net-3/args.toml")).unwrap(), "seed = 1\n");
+    }
+
+    #[test]
+    fn the_latest_folder_is_the_one_with_the_highest_number_that_has_a_checkpoint() {
+        let parent = tempfile::tempdir().unwrap();
+        assert_eq!(RunFolder::latest(&parent.path().join("none"), "net"), None);
+        for name in ["net", "net-2", "net-10", "net-11", "net-x", "network"] {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            if name != "net-11" {
+                std::fs::write(path.join("checkpoint-1.safetensors"), "").unwrap();
+            }
+        }
+        assert_eq!(RunFolder::latest(parent.path(), "net"), Some(parent.path().join("net-10")));
+        assert_eq!(RunFolder::latest(parent.path(), "ne"), None);
     }
 
     #[test]

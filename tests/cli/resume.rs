@@ -78,7 +78,7 @@ fn killed_at_random_times_a_run_ends_as_if_nothing_had_been() {
                 assert_eq!(code, 0, "{}", stderr(&output));
                 // Killed before its first checkpoint, a run has begun anew in a folder of its own; the last one counts.
                 let numbered = |n: usize| folder.path().join(format!("runs/{name}-{n}"));
-                let run = (2..30).map(numbered).filter(|run| run.is_dir()).last();
+                let run = (2..30).map(numbered).rfind(|run| run.is_dir());
                 let run = run.unwrap_or_else(|| folder.path().join("runs").join(&name));
                 assert_eq!(log(&run), log(&whole), "{}", run.display());
                 for file in ["best.safetensors", "last.safetensors"] {

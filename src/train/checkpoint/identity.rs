@@ -99,7 +99,7 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
     for (which, dataset) in [("training", &data.train), ("validation", &data.val)] {
         put(&format!("{which} samples"), &dataset.len());
         put(&format!("{which} shape"), &dataset.shape);
-        put(&format!("{which} classes"), &dataset.class_names);
+        put(&format!("{which} classes"), &classes(dataset));
         put(&format!("{which} labels"), &labels(dataset));
         put(&format!("{which} images"), &images(dataset));
     }
@@ -133,6 +133,16 @@ fn short(value: Option<&String>) -> String {
         text.push_str("...");
     }
     text
+}
+
+/// Number of classes and XXH3 (64 bits) of their names, of which there may be a million.
+fn classes(dataset: &Dataset) -> String {
+    let mut hash = Xxh3::new();
+    for name in &dataset.class_names {
+        hash.update(&(name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+    }
+    format!("{} {:016x}", dataset.classes, hash.digest())
 }
 
 /// XXH3 (64 bits) of the labels.

@@ -59,7 +59,7 @@ impl Trainer<'_> {
         }
         let state = checkpoint.state.clone();
         self.notices.append(&mut checkpoint.warnings);
-        if state.device != *device {
+        if kind(&state.device) != kind(device) {
             self.notices.push(format!(
                 "{}: the run was on {}, and goes on on {device}: the same bits are not to be expected",
                 checkpoint.path.display(),
@@ -253,6 +253,11 @@ impl Trainer<'_> {
         }
         Ok(tensors)
     }
+}
+
+/// A device without the number of its threads, which changes no bit.
+fn kind(device: &str) -> &str {
+    if device.starts_with("cpu,") { "cpu" } else { device }
 }
 
 /// Whether what a buffer of this role holds matters to later steps.

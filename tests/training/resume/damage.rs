@@ -97,7 +97,7 @@ fn without_a_whole_checkpoint_the_error_is_one_line_and_of_kind_4() {
 }
 
 #[test]
-fn a_checkpoint_of_a_later_version_is_refused_in_one_line() {
+fn a_changed_note_is_found_and_a_later_version_is_refused_in_one_line() {
     let (_parent, folder, _) = saved();
     let path = folder.join("checkpoint.safetensors");
     let mut file = striate::interchange::safetensors::read(&path).unwrap();
@@ -107,4 +107,16 @@ fn a_checkpoint_of_a_later_version_is_refused_in_one_line() {
     // Whoever changes a note changes its hash.
     let error = Checkpoint::read(&path).unwrap_err().to_string();
     assert!(error.contains("notes: expected the hash"), "{error}");
+    // A later version would write the right one: of the length and the text of each key and value.
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    file.metadata.remove("notes_xxh3").unwrap();
+    for text in file.metadata.iter().flat_map(|(key, value)| [key, value]) {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    }
+    file.metadata.insert("notes_xxh3".into(), format!("{:032x}", hash.digest128()));
+    striate::interchange::safetensors::write(&path, &tensors, &file.metadata).unwrap();
+    let error = Checkpoint::read(&path).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(error.to_string().ends_with("checkpoint: expected version 1, found 2"), "{error}");
 }
