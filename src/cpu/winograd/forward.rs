@@ -158,8 +158,7 @@ impl Task<'_> {
                                 c,
                                 mosaic,
                                 tiles: wave.clone(),
-                                products: &products[k * values * plan.product..]
-                                    [..values * plan.product + LANES],
+                                products: &products[k * values * plan.product..][..values * plan.product + LANES],
                                 product: plan.product,
                                 bias: self.b.map_or(0.0, |b| b[channel]),
                                 lines,
@@ -364,8 +363,7 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
                         put(simd, &mut line, x);
                         v[t * value + start + offset..][..here].copy_from_slice(&line[..here]);
                         if here < valid {
-                            v[t * value + start + panel..][..valid - here]
-                                .copy_from_slice(&line[here..valid]);
+                            v[t * value + start + panel..][..valid - here].copy_from_slice(&line[here..valid]);
                         }
                     });
                 }

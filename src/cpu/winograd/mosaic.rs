@@ -57,10 +57,9 @@ impl Mosaic {
                 }
             }
         }
-        best.map_or(
-            Mosaic { batch, m, rows: 1, columns: 1, pitch, tiles: [0, 0], planes: batch },
-            |(_, best)| best,
-        )
+        best.map_or(Mosaic { batch, m, rows: 1, columns: 1, pitch, tiles: [0, 0], planes: batch }, |(_, best)| {
+            best
+        })
     }
 
     /// Pictures of a plane.

@@ -186,7 +186,8 @@ impl Trainer<'_> {
                 let tensors = self.weights(trained, progress.lr())?;
                 let notes = self.metadata(trained, None);
                 self.save_weights(&tensors, notes, false)?;
-                self.checkpoint(epoch, progress)
+                // Within an epoch it was written before the evaluation, which a run that goes on does itself.
+                if is_between { self.checkpoint(epoch, progress) } else { Ok(()) }
             }
         }
     }
