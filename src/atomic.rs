@@ -62,6 +62,19 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         .map_err(|source| Error::io(to, source))
 }
 
+/// Removes the temporary files that killed processes have left in `folder`, which must be nobody else's: those of writers
+/// that are still at it go too.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let left = |name: &str| name.starts_with('.') && name.ends_with(".tmp");
+    for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        if entry.file_name().to_str().is_some_and(left) {
+            fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
 /// A file that is being written beside the one that it is going to replace. Without `commit` it vanishes.
 #[derive(Debug)]
 pub struct NewFile {
@@ -87,8 +100,15 @@ impl NewFile {
     /// Forces what was written to the disk and gives it its name. The error names the target; it is untouched, unless
     /// what failed is forcing the folder to the disk after the rename.
     pub fn commit(self) -> Result<()> {
+        self.commit_after(|| Ok(()))
+    }
+
+    /// As [`NewFile::commit`], with `before` done when the file is whole and on the disk, but for its name. An error of
+    /// it leaves the target as it is.
+    pub fn commit_after(self, before: impl FnOnce() -> io::Result<()>) -> Result<()> {
         let Sealed { target, temporary } = self.seal()?;
         let commit = || {
+            before()?;
             fs::rename(&temporary.path, &target)?;
             temporary.keep();
             sync_folder(folder(&target))

@@ -49,7 +49,7 @@ const EDGES: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
@@ -67,6 +67,9 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("anyhow", &["cli"]),
+    ("signal_hook", &["cli"]),
+    ("ctrlc", &["cli"]),
+    ("fs4", &["train"]),
 ];
 
 /// Modules that have to work where there are no files, threads or clocks.

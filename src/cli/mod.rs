@@ -17,6 +17,7 @@ mod predict;
 mod progress;
 mod recipe;
 mod report;
+mod resume;
 mod selftest;
 mod source;
 mod stop;
@@ -107,6 +108,8 @@ pub(crate) struct Context {
     /// How the CPU path computes, should it be taken.
     pub cpu: cpu::Options,
     pub out: Output,
+    /// What was typed, program name first.
+    pub typed: Vec<OsString>,
 }
 
 const FIRST_STEPS: &str = "\
@@ -124,7 +127,8 @@ striate --help lists everything, striate <verb> --help explains one.";
 ///
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
-    let cli = Cli::parse_from(arguments);
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let cli = Cli::parse_from(&typed);
     let Common { device, json, verbose, quiet, threads, no_winograd } = cli.common;
     start_log(verbose);
     if let Some(threads) = threads {
@@ -134,7 +138,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .with_context(|| format!("--threads {threads}"))?;
     }
     let cpu = cpu::Options { winograd: !no_winograd };
-    let context = Context { wish: device, cpu, out: Output::new(json, quiet) };
+    let context = Context { wish: device, cpu, out: Output::new(json, quiet), typed };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, &context),

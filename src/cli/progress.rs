@@ -15,12 +15,16 @@ pub(crate) struct Progress {
     val_samples: usize,
     /// The command to type next, up to the weights' path.
     next: Box<dyn Fn(&str) -> String>,
+    /// The command that goes on with a run that was stopped.
+    go_on: String,
 }
 
 impl Progress {
-    /// `next` makes the command to type next from the path of the weights.
-    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
-        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next: Box::new(next) }
+    /// `next` makes the command to type next from the path of the weights; `go_on` is the command that goes on with the run
+    /// if it is stopped.
+    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static, go_on: String) -> Self {
+        let next = Box::new(next);
+        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next, go_on }
     }
 
     fn start(&mut self, e: &Start) {
@@ -95,14 +99,18 @@ impl Progress {
         let why = match e.ending {
             Ending::Complete => "done",
             Ending::EarlyStop => "stopped early: no improvement on the validation set",
-            Ending::Interrupted => "interrupted: the step was finished and the weights saved",
+            Ending::Interrupted => "interrupted: the step was finished and everything saved",
         };
         let best =
             if e.best_acc1.is_nan() { String::new() } else { format!(", best top-1 {:.2} %", e.best_acc1) };
         self.result(&format!("{why}, {} steps in {}{best}", e.steps, seconds(e.seconds)))?;
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;
-            self.result(&format!("next: {}", (self.next)(weights)))?;
+            let next = match e.ending {
+                Ending::Interrupted => format!("go on: {}", self.go_on),
+                _ => format!("next: {}", (self.next)(weights)),
+            };
+            self.result(&next)?;
         }
         Ok(())
     }
@@ -127,6 +135,9 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
         if self.out.is_json() {
+            if matches!(event, Event::Done(done) if done.ending == Ending::Interrupted) {
+                self.out.note(&format!("go on: {}", self.go_on));
+            }
             return self.out.line(&event.json());
         }
         match event {

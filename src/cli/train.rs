@@ -2,10 +2,12 @@
 
 use super::Context;
 use super::device;
+use super::memory;
 use super::progress::Progress;
 use super::recipe::{self, RecipeArgs};
+use super::resume::{self, ResumeArgs};
 use super::source::{SourceArgs, quoted};
-use super::{memory, stop};
+use super::stop::Signals;
 use crate::atomic;
 use crate::data::Splits;
 use crate::device::Device;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 const EXAMPLES: &str = "\
 Examples:
   striate train
+  striate train --resume auto
   striate train -m alexnet --data-path /data/imagenet --epochs 90 -b 256 --lr-warmup-epochs 5
   striate train --weights runs/alexnet/best.safetensors -m alexnet --num-classes 5 --lr-mult features=0.1 --data-path flowers";
 
@@ -37,6 +40,8 @@ pub(crate) struct TrainArgs {
     recipe: RecipeArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    resume: ResumeArgs,
 }
 
 /// The network of `striate train` without more words.
@@ -106,6 +111,8 @@ impl TrainArgs {
             max_steps: self.run.max_steps.map(|n| n as usize),
             log_every: self.run.log_every as usize,
             on_bad_file: self.source.on_bad_file,
+            checkpoint_every: self.resume.checkpoint_every.map(|n| n as usize),
+            checkpoint_hist: self.resume.checkpoint_hist as usize,
             freeze: (!self.run.freeze.is_empty()).then(|| self.run.freeze.join(",")),
         }
     }
@@ -134,12 +141,14 @@ impl TrainArgs {
         put("augment", (!self.run.no_augment).into());
         put("dropout", (!self.run.no_dropout).into());
         put("overfit_batch", self.run.overfit_batch.into());
+        put("checkpoint_hist", i64::from(self.resume.checkpoint_hist).into());
         let optional = [
             ("data_path", self.source.data_path.clone().map(Into::into)),
             ("val_split", self.source.val_split.map(|share| f64::from(share).into())),
             ("split", self.source.split.map(|[train, val]| format!("{train}/{val}").into())),
             ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),
             ("limit_val", self.source.limit_val.map(|n| (n as i64).into())),
+            ("checkpoint_every", self.resume.checkpoint_every.map(|n| i64::from(n).into())),
             ("max_steps", self.run.max_steps.map(|n| (n as i64).into())),
             ("num_classes", self.run.num_classes.map(|n| i64::from(n).into())),
             ("weights", self.run.weights.as_ref().map(path)),
@@ -209,16 +218,23 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         let mut outputs = args.source.read_by(args.model.as_deref(), args.run.weights.as_deref(), &spec);
         outputs.check("--preview", path)?;
     }
+    // Before anything that takes long: whoever may not go on is to know it at once.
+    let name = args.run.name.clone().unwrap_or_else(|| spec.name.clone());
+    let resumed = args.resume.open(&args.run.output_dir, &name, &context.out)?;
     let data = open_data(args, &mut spec, replaced.is_some(), context)?;
     if let Some(path) = &args.run.preview {
         return preview(path, &spec, &data, &options, context);
+    }
+    if let Some((checkpoint, _)) = resumed.as_ref().filter(|_| !args.resume.resume_force) {
+        checkpoint.check(&spec, &data, &options)?;
     }
     let target = train::target(&data.train, spec.recipe.loss)?;
     let pixels = data.pixels(spec.input);
     let build = BuildOptions { pixels, ..options.build_options(&spec, target) };
     let model = Model::build(&spec, &build)?;
     // The first batches are made while the device is opened and the weights are drawn.
-    let start = || Supply::start(&spec, &model, &data, &options);
+    let from = resumed.as_ref().map(|(checkpoint, _)| checkpoint);
+    let start = || Supply::go_on(&spec, &model, &data, &options, from);
     let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
     let device = device::open(context)?;
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
@@ -226,23 +242,29 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let supply = early.map_or_else(start, Ok)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::initialise(&model, executor.as_mut(), options.seed)?;
-    if let Some(file) = weights {
+    if let (Some(file), None) = (weights, &resumed) {
         train::load(&model, executor.as_mut(), file, replaced.as_deref())?;
     }
-    let stop = stop::on_signal()?;
+    let signals = Signals::listen()?;
     // Only now that everything is open may the run leave something behind.
-    let name = args.run.name.as_deref().unwrap_or(&spec.name);
-    let folder = RunFolder::create(&args.run.output_dir, name, &args.to_toml(&spec, &device))?;
+    let (checkpoint, folder) = match resumed {
+        Some((checkpoint, folder)) => (Some(checkpoint), folder),
+        None => (None, RunFolder::create(&args.run.output_dir, &name, &args.to_toml(&spec, &device))?),
+    };
     let flags = args.source.flags();
-    let mut progress = Progress::new(context.out, move |weights| {
-        format!("striate eval --weights {}{flags}", quoted(weights))
-    });
+    let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
+    let mut progress = Progress::new(context.out, eval, resume::command(&context.typed, folder.path()));
     let workbench = |program: Arc<Program>| {
         memory::check_spare(&program)?;
         Device::cpu().executor(program)
     };
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: device.name() };
-    let trainer = Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, &stop)?;
-    let done = trainer.with_workbench(&workbench).run()?;
-    Ok(if done.ending == Ending::Interrupted { stop::INTERRUPTED } else { 0 })
+    let stop = &signals.stop;
+    let trainer = Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, stop)?;
+    let trainer = match checkpoint {
+        Some(checkpoint) => trainer.resume(checkpoint, args.resume.resume_force)?,
+        None => trainer,
+    };
+    let done = trainer.with_save_request(&signals.save).with_workbench(&workbench).run()?;
+    Ok(if done.ending == Ending::Interrupted { signals.code() } else { 0 })
 }

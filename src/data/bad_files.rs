@@ -56,6 +56,8 @@ struct State {
     named: Vec<String>,
     /// How many of `named` were told.
     told: usize,
+    /// Errors that an earlier part of the run has told: they are not told again.
+    before: HashSet<String>,
     /// Not yet told, and not to be named.
     others: usize,
 }
@@ -86,8 +88,12 @@ impl BadFiles {
             return Err(error);
         }
         let mut state = self.state();
+        let text = error.to_string();
+        if state.before.contains(&text) {
+            return Ok(());
+        }
         if state.named.len() < NAMED {
-            state.named.push(error.to_string());
+            state.named.push(text);
         } else {
             state.others += 1;
         }
@@ -97,6 +103,23 @@ impl BadFiles {
     /// The errors of the first 20 bad samples.
     pub fn named(&self) -> Vec<String> {
         self.state().named.clone()
+    }
+
+    /// The lines of `named` that `news` has given.
+    pub fn told(&self) -> Vec<String> {
+        let state = self.state();
+        state.named[..state.told].to_vec()
+    }
+
+    /// Takes `named`, from an earlier part of the run, for told.
+    pub fn restore(&self, named: Vec<String>) {
+        let mut state = self.state();
+        state.before = named.iter().cloned().collect();
+        // A loader may have been faster than this; what it found is among them or comes after them.
+        let found = std::mem::replace(&mut state.named, named);
+        state.told = state.named.len();
+        let new: Vec<String> = found.into_iter().filter(|text| !state.before.contains(text)).collect();
+        state.named.extend(new);
     }
 
     /// What is known since the last call, one line per bad sample, the first 20 of the run.
@@ -130,5 +153,31 @@ fn key(dataset: &Dataset, sample: usize) -> Option<(usize, u32)> {
     match &dataset.images {
         Images::Stored(stored) => Some((Arc::as_ptr(&stored.store).addr(), stored.indices[sample])),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_part_of_a_run_has_told_is_not_told_again() {
+        let bad = |text: &str| Error::data(text, "unreadable");
+        let first = BadFiles::new(OnBadFile::Skip);
+        first.add(bad("a")).unwrap();
+        assert_eq!(first.news().len(), 1);
+        first.add(bad("b")).unwrap();
+        // "b" was found, but not told.
+        let told = first.told();
+        assert_eq!(told, ["a: unreadable"]);
+        let second = BadFiles::new(OnBadFile::Skip);
+        // A loader that has begun before.
+        second.add(bad("c")).unwrap();
+        second.add(bad("a")).unwrap();
+        second.restore(told);
+        second.add(bad("a")).unwrap();
+        second.add(bad("b")).unwrap();
+        assert_eq!(second.news(), ["left out: c: unreadable", "left out: b: unreadable"]);
+        assert!(second.news().is_empty() && second.others().is_none());
     }
 }

@@ -75,6 +75,12 @@ impl Loader {
     ///
     /// A data set of which nothing can be read ends with an error instead of the last, empty batch.
     pub fn new(dataset: Arc<Dataset>, options: LoaderOptions) -> Loader {
+        Loader::starting_at(dataset, options, 0)
+    }
+
+    /// As [`Loader::new`], but the epoch's first `first` batches are passed over without being made: what follows is
+    /// the same as if they had been.
+    pub fn starting_at(dataset: Arc<Dataset>, options: LoaderOptions, first: usize) -> Loader {
         let workers = options.workers.count;
         let (epoch, error) = match Epoch::new(dataset, options) {
             Ok(epoch) => (Some(Arc::new(epoch)), None),
@@ -82,9 +88,12 @@ impl Loader {
         };
         let batches = epoch.as_ref().map_or(0, |epoch| epoch.batches());
         // A system that grants no more threads still gets its batches, made when they are asked for.
-        let thread = epoch.as_ref().filter(|_| workers > 0 && batches > 0).and_then(Thread::start);
+        let next = first.min(batches);
+        let is_threaded = |_: &&Arc<Epoch>| workers > 0 && next < batches;
+        let thread = epoch.as_ref().filter(is_threaded).and_then(|epoch| Thread::start(epoch, next));
         let waited = Duration::ZERO;
-        Loader { epoch, thread, spare: None, error, next: 0, batches, rows: 0, waited }
+        // Whether the batches before had any rows is not known: they are taken to have had some.
+        Loader { epoch, thread, spare: None, error, next, batches, rows: usize::from(next > 0), waited }
     }
 
     /// Number of batches in the epoch.
@@ -174,18 +183,18 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(epoch: &Arc<Epoch>) -> Option<Thread> {
+    fn start(epoch: &Arc<Epoch>, first: usize) -> Option<Thread> {
         let (filled, batches) = sync_channel(READY);
         let (spares, empty) = channel();
         let epoch = Arc::clone(epoch);
-        let thread =
-            std::thread::Builder::new().name("loader".into()).spawn(move || work(&epoch, &filled, &empty));
+        let work = move || work(&epoch, first, &filled, &empty);
+        let thread = std::thread::Builder::new().name("loader".into()).spawn(work);
         Some(Thread { batches: Some(batches), spares: Some(spares), handle: Some(thread.ok()?) })
     }
 }
 
-fn work(epoch: &Epoch, filled: &SyncSender<Result<Batch>>, empty: &Receiver<Batch>) {
-    for number in 0..epoch.batches() {
+fn work(epoch: &Epoch, first: usize, filled: &SyncSender<Result<Batch>>, empty: &Receiver<Batch>) {
+    for number in first..epoch.batches() {
         let batch = epoch.assemble(number, empty.try_recv().unwrap_or_default());
         let failed = batch.is_err();
         // Nobody takes it if the loader was dropped.

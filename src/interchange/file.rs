@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
 
 /// A format of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +140,15 @@ pub(super) fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
     } else {
         Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
+}
+
+/// XXH3 (128 bits), in hexadecimal, of the shape of `tensor` and its values as little-endian `f32`: finds damage, as a
+/// checkpoint's reader does, and is no proof against a forger.
+pub fn xxh3(tensor: &Tensor) -> String {
+    let mut hash = Xxh3::new();
+    tensor.shape().dims().iter().for_each(|&dim| hash.update(&(dim as u64).to_le_bytes()));
+    hash.update(&little_endian(tensor.data()));
+    format!("{:032x}", hash.digest128())
 }
 
 /// SHA-256, in hexadecimal, of the values of all `tensors` in name order, each value as little-endian `f32`.

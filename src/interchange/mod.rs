@@ -9,4 +9,4 @@ mod numbers;
 pub mod onnx;
 pub mod safetensors;
 
-pub use file::{File, Format, format, match_tensors, read, weights_sha256};
+pub use file::{File, Format, format, match_tensors, read, weights_sha256, xxh3};

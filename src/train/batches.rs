@@ -93,18 +93,18 @@ impl Feed {
             Some(hook) => Look::Hook(hook.clone()),
             None => self.look(dataset)?,
         };
-        Ok(self.start(dataset, 0, [false, false], look))
+        Ok(self.start(dataset, [0, 0], [false, false], look))
     }
 
-    /// The batches of training epoch `epoch`.
+    /// The batches of training epoch `epoch`, from number `first` on.
     pub(super) fn load(
         &self,
         dataset: &Arc<Dataset>,
-        epoch: usize,
+        [epoch, first]: [usize; 2],
         shuffle: bool,
         augment: bool,
     ) -> Result<Batches> {
-        Ok(self.start(dataset, epoch, [shuffle, augment], self.look(dataset)?))
+        Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.look(dataset)?))
     }
 
     /// The first batch of `dataset`, as it is, `times` times.
@@ -132,7 +132,7 @@ impl Feed {
     fn start(
         &self,
         dataset: &Arc<Dataset>,
-        epoch: usize,
+        [epoch, first]: [usize; 2],
         [shuffle, augment]: [bool; 2],
         look: Look,
     ) -> Batches {
@@ -146,7 +146,7 @@ impl Feed {
             look,
             bad: Arc::clone(&self.bad),
         };
-        Batches::Loaded(Box::new(Loader::new(dataset.clone(), options)))
+        Batches::Loaded(Box::new(Loader::starting_at(dataset.clone(), options, first)))
     }
 }
 

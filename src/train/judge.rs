@@ -1,6 +1,8 @@
 //! Which epoch is the best, and when to stop waiting for a better one.
 
+use super::exact;
 use super::metrics::Totals;
+use serde::{Deserialize, Serialize};
 
 /// Compares epochs by their validation result.
 #[derive(Clone, Debug)]
@@ -8,22 +10,46 @@ pub(super) struct Judge {
     /// Regression has no accuracy to speak of.
     by_loss: bool,
     patience: Option<usize>,
+    so_far: Verdicts,
+}
+
+/// What it has found so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Verdicts {
     best: Option<Best>,
     /// Epochs since the best.
     waited: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Best {
+    #[serde(with = "exact")]
     acc1: f64,
+    #[serde(with = "exact")]
     error: f64,
+    #[serde(with = "exact")]
     loss: f64,
 }
 
 impl Judge {
     /// Goes by top-1 error, or by loss; gives up after `patience` epochs without improvement.
     pub fn new(by_loss: bool, patience: Option<usize>) -> Self {
-        Judge { by_loss, patience, best: None, waited: 0 }
+        Judge { by_loss, patience, so_far: Verdicts::default() }
+    }
+
+    /// What it has found so far.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.so_far
+    }
+
+    /// Goes on from what another judge has found.
+    pub fn restore(&mut self, verdicts: Verdicts) {
+        self.so_far = verdicts;
+    }
+
+    /// Forgets which epoch was the best: the next one is.
+    pub fn forget_best(&mut self) {
+        self.so_far.best = None;
     }
 
     /// What is to become smaller: the validation's top-1 error in percent or its loss, or, without a validation set,
@@ -40,29 +66,30 @@ impl Judge {
     pub fn observe(&mut self, validation: &Totals, training: &Totals) -> bool {
         let error = self.error(validation, training);
         let loss = if validation.rows() == 0 { training.loss() } else { validation.loss() };
-        let is_better = self.best.is_none_or(|b| error < b.error || (error == b.error && loss < b.loss));
+        let is_better =
+            self.so_far.best.is_none_or(|b| error < b.error || (error == b.error && loss < b.loss));
         if is_better {
-            self.best = Some(Best { acc1: validation.acc1(), error, loss });
-            self.waited = 0;
+            self.so_far.best = Some(Best { acc1: validation.acc1(), error, loss });
+            self.so_far.waited = 0;
         } else {
-            self.waited += 1;
+            self.so_far.waited += 1;
         }
         is_better
     }
 
     /// Whether patience has run out.
     pub fn gives_up(&self) -> bool {
-        self.patience.is_some_and(|patience| self.waited >= patience.max(1))
+        self.patience.is_some_and(|patience| self.so_far.waited >= patience.max(1))
     }
 
     /// Whether there has been an epoch.
     pub fn has_best(&self) -> bool {
-        self.best.is_some()
+        self.so_far.best.is_some()
     }
 
     /// Top-1 in percent of the best epoch; NaN if there is none, or no validation set.
     pub fn best_acc1(&self) -> f64 {
-        self.best.map_or(f64::NAN, |best| best.acc1)
+        self.so_far.best.map_or(f64::NAN, |best| best.acc1)
     }
 }
 

@@ -1,15 +1,21 @@
 //! What a step leaves on the device (`ops::Metrics`: sum of losses, top-1 hits, top-5 hits, rows), added up in f64.
 
+use super::exact;
 use crate::error::{Error, Result};
 use crate::ops::Metrics;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A sum of metric records. Rows and hits are whole numbers, losses a sum over rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
+    #[serde(with = "exact")]
     loss: f64,
+    #[serde(with = "exact")]
     hits1: f64,
+    #[serde(with = "exact")]
     hits5: f64,
+    #[serde(with = "exact")]
     rows: f64,
 }
 

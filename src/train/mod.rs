@@ -1,12 +1,15 @@
 //! Training: the loop over epochs (`trainer`), the learning rate (`schedule`), metrics, evaluation, weights by name
-//! and the run's folder. It drives any [`crate::program::Executor`], knows no device, and prints nothing: whoever calls
+//! the run's folder, and checkpoints from which a run goes on. It drives any [`crate::program::Executor`], knows no device, and prints nothing: whoever calls
 //! it listens to its events.
 
 mod batches;
+mod checkpoint;
 mod crops;
 mod evaluate;
 mod event;
+mod exact;
 mod inputs;
+mod journal;
 mod judge;
 mod metrics;
 mod options;
@@ -25,6 +28,7 @@ mod weights;
 mod window;
 
 pub use batches::Feed;
+pub use checkpoint::Checkpoint;
 pub use crops::{ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};

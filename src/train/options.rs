@@ -26,6 +26,10 @@ pub struct Options {
     pub freeze: Option<String>,
     /// What becomes of samples that cannot be read.
     pub on_bad_file: OnBadFile,
+    /// Updates between two checkpoints; `None`: after every epoch only. Those of the epochs come in any case.
+    pub checkpoint_every: Option<usize>,
+    /// Checkpoints that are kept, at least 1.
+    pub checkpoint_hist: usize,
 }
 
 impl Default for Options {
@@ -41,6 +45,8 @@ impl Default for Options {
             log_every: 10,
             freeze: None,
             on_bad_file: OnBadFile::Skip,
+            checkpoint_every: None,
+            checkpoint_hist: 2,
         }
     }
 }

@@ -27,7 +27,8 @@ pub fn preview(
     let pixels = data.pixels(spec.input);
     let feed = Feed::of(spec, size, pixels.is_some(), options);
     let first = |augment: bool| -> Result<Batch> {
-        let mut batches = feed.load(&data.train, 0, options.shuffles(), augment && options.augments())?;
+        let mut batches =
+            feed.load(&data.train, [0, 0], options.shuffles(), augment && options.augments())?;
         let none = || Error::Usage(format!("data set {} has no samples", data.train.name));
         batches.find(|batch| batch.as_ref().map_or(true, |batch| batch.rows > 0)).ok_or_else(none)?
     };

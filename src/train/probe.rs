@@ -10,6 +10,7 @@ use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;
 use crate::program::{Executor, Program, Span};
 use crate::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ const MEMORY: u64 = 512 << 20;
 const PAUSE: u32 = 100;
 
 /// What has been found in a run so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Probe {
     /// Layers that have been named.
     said: BTreeSet<String>,

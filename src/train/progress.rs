@@ -1,23 +1,35 @@
 //! Sums over the training part of an epoch, and the reports that come out of them.
 
 use super::event::Step;
+use super::exact;
 use super::metrics::Totals;
 use super::window::Arrived;
+use serde::{Deserialize, Serialize};
 
 /// What has arrived of an epoch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Progress {
     pub totals: Totals,
-    /// Learning rate of the last update.
-    pub lr: f32,
-    /// Seconds spent waiting for data, once the epoch is over.
+    /// Learning rate of the last update, an `f32`.
+    #[serde(with = "exact")]
+    lr: f64,
+    /// Seconds of training so far.
+    #[serde(with = "exact")]
+    pub seconds: f64,
+    /// Seconds of those that were spent waiting for data.
+    #[serde(with = "exact")]
     pub data_wait: f64,
     /// Since the last report.
     recent: Totals,
+    #[serde(with = "exact")]
     recent_seconds: f64,
+    #[serde(with = "exact")]
     recent_wait: f64,
     /// Of the last report, in case the clock is too coarse for the next one.
+    #[serde(with = "exact")]
     images_per_second: f64,
+    /// Updates in the run, up to the last that has arrived.
+    steps: usize,
 }
 
 impl Progress {
@@ -28,9 +40,22 @@ impl Progress {
         for (entry, record) in &arrived.records {
             self.totals.add(record);
             self.recent.add(record);
-            self.lr = entry.lr;
+            self.lr = entry.lr.into();
+            self.steps = entry.step + 1;
         }
-        let (last, _) = arrived.records.last().filter(|_| arrived.closed)?;
+        if arrived.closed { self.report(epoch) } else { None }
+    }
+
+    /// Learning rate of the last update; 0 before the first.
+    pub fn lr(&self) -> f32 {
+        self.lr as f32
+    }
+
+    /// A report on what has arrived since the last one; `None` if that is nothing.
+    pub fn report(&mut self, epoch: usize) -> Option<Step> {
+        if self.recent.rows() == 0 {
+            return None;
+        }
         let recent = std::mem::take(&mut self.recent);
         let seconds = std::mem::take(&mut self.recent_seconds);
         let waited = std::mem::take(&mut self.recent_wait);
@@ -39,10 +64,10 @@ impl Progress {
         }
         Some(Step {
             epoch,
-            step: last.step + 1,
+            step: self.steps,
             loss: recent.loss(),
             acc1: recent.acc1(),
-            lr: last.lr,
+            lr: self.lr(),
             images_per_second: self.images_per_second,
             data_wait: percent(waited, seconds),
         })

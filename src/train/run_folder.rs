@@ -1,13 +1,18 @@
-//! The folder of a run: `last.safetensors`, `best.safetensors`, `args.toml`, `metrics.csv` and `log.jsonl`. A folder
-//! that exists is never written to: the next free name gets `-2`, `-3`, ...
+//! The folder of a run: `last.safetensors`, `best.safetensors`, checkpoints, `args.toml`, `metrics.csv` and `log.jsonl`. A
+//! new run never writes to a folder that exists: the next free name gets `-2`, `-3`, ... A run that goes on writes to its
+//! own, as long as no other process does: whoever writes holds the lock of the file `.lock`, which the operating system
+//! takes back when the process ends, however that comes about.
 
+use super::checkpoint::{self, Identity, State};
 use super::event::{Epoch, Event, json_number, json_rate};
-use crate::error::{Error, Result};
+use super::journal::Journal;
+use crate::atomic;
+use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Which weights file of a run.
@@ -32,8 +37,10 @@ impl Weights {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    log: File,
-    metrics: File,
+    log: Journal,
+    metrics: Journal,
+    /// Held until this is dropped.
+    _lock: File,
 }
 
 /// Columns of `metrics.csv`.
@@ -46,13 +53,75 @@ impl RunFolder {
     pub fn create(output_dir: &Path, name: &str, args: &str) -> Result<Self> {
         std::fs::create_dir_all(output_dir).map_err(|e| Error::io(output_dir, e))?;
         let path = claim(output_dir, &folder_name(name))?;
+        let lock = lock(&path)?;
         let args_path = path.join("args.toml");
         std::fs::write(&args_path, args).map_err(|e| Error::io(&args_path, e))?;
-        let log = open_new(&path.join("log.jsonl"))?;
-        let metrics = open_new(&path.join("metrics.csv"))?;
-        let mut folder = RunFolder { path, log, metrics };
-        folder.append_metrics(COLUMNS)?;
-        Ok(folder)
+        let log = Journal::create(&path.join("log.jsonl"))?;
+        let mut metrics = Journal::create(&path.join("metrics.csv"))?;
+        metrics.append(COLUMNS)?;
+        Ok(RunFolder { path, log, metrics, _lock: lock })
+    }
+
+    /// Opens the folder of a run that is to go on. A usage error if another process writes to it.
+    pub fn reopen(path: &Path) -> Result<Self> {
+        let lock = lock(path)?;
+        let log = Journal::reopen(&path.join("log.jsonl"))?;
+        let mut metrics = Journal::reopen(&path.join("metrics.csv"))?;
+        if metrics.is_empty() {
+            metrics.append(COLUMNS)?;
+        }
+        Ok(RunFolder { path: path.to_path_buf(), log, metrics, _lock: lock })
+    }
+
+    /// The newest folder of the name `name` in `output_dir` (of `name`, `name-2`, `name-3`, ... the last) that has a
+    /// checkpoint.
+    pub fn latest(output_dir: &Path, name: &str) -> Option<PathBuf> {
+        let name = folder_name(name);
+        let number = |found: &str| match found.strip_prefix(name.as_str())? {
+            "" => Some(1u32),
+            rest => rest.strip_prefix('-')?.parse().ok().filter(|&number| number > 1),
+        };
+        let folders = std::fs::read_dir(output_dir).ok()?.flatten();
+        let numbers = folders.filter_map(|entry| number(entry.file_name().to_str()?));
+        let paths = numbers.map(|number| (number, numbered(output_dir, &name, number)));
+        let whole = paths.filter(|(_, path)| checkpoint::Checkpoint::find(path).is_ok());
+        whole.max().map(|(_, path)| path)
+    }
+
+    /// Makes the files what they were when the checkpoint at `from` was written: it becomes the newest, the logs get the
+    /// lengths `journals` again, and what a killed process has left half written goes. Says what cannot be made so.
+    pub(super) fn rewind(&mut self, from: &Path, journals: [u64; 2]) -> Result<Vec<String>> {
+        checkpoint::make_newest(from, &self.path)?;
+        atomic::sweep(&self.path)?;
+        let mut notices = Vec::new();
+        for (journal, length) in [(&mut self.log, journals[0]), (&mut self.metrics, journals[1])] {
+            if !journal.rewind(length)? {
+                let path = printable_path(journal.path());
+                notices.push(format!(
+                    "{path}: expected at least {length} bytes, found fewer: lines are missing"
+                ));
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Forces the logs to the disk; the lengths of `log.jsonl` and `metrics.csv` in bytes.
+    pub(super) fn sync(&mut self) -> Result<[u64; 2]> {
+        Ok([self.log.sync()?, self.metrics.sync()?])
+    }
+
+    /// Writes a checkpoint and keeps `keep` in all. At any moment the newest whole one is there.
+    pub(super) fn checkpoint(
+        &self,
+        tensors: &[(String, Tensor)],
+        notes: BTreeMap<String, String>,
+        state: &State,
+        identity: &Identity,
+        keep: usize,
+    ) -> Result<()> {
+        let path = self.path.join(checkpoint::file_name(0));
+        let file = checkpoint::stage(&path, tensors, notes, state, identity)?;
+        checkpoint::commit(file, &self.path, keep)
     }
 
     /// Where it lies.
@@ -75,20 +144,14 @@ impl RunFolder {
         safetensors::write(self.weights_path(which), tensors, metadata)
     }
 
-    /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`.
+    /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`. What cannot be written now is kept, and
+    /// written with the next.
     pub fn record(&mut self, event: &Event) -> Result<()> {
-        let line = event.json() + "\n";
-        self.log.write_all(line.as_bytes()).map_err(|e| Error::io(self.path.join("log.jsonl"), e))?;
+        let logged = self.log.append(&event.json());
         match event {
-            Event::Epoch(epoch) => self.append_metrics(&row(epoch)),
-            _ => Ok(()),
+            Event::Epoch(epoch) => logged.and(self.metrics.append(&row(epoch))),
+            _ => logged,
         }
-    }
-
-    fn append_metrics(&mut self, line: &str) -> Result<()> {
-        self.metrics
-            .write_all(format!("{line}\n").as_bytes())
-            .map_err(|e| Error::io(self.path.join("metrics.csv"), e))
     }
 }
 
@@ -123,7 +186,7 @@ fn folder_name(name: &str) -> String {
 /// because making a folder fails if it is there.
 fn claim(parent: &Path, name: &str) -> Result<PathBuf> {
     for number in 1u32.. {
-        let path = parent.join(if number == 1 { name.to_string() } else { format!("{name}-{number}") });
+        let path = numbered(parent, name, number);
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -133,8 +196,24 @@ fn claim(parent: &Path, name: &str) -> Result<PathBuf> {
     Err(Error::Internal("no free folder name".into()))
 }
 
-fn open_new(path: &Path) -> Result<File> {
-    OpenOptions::new().append(true).create_new(true).open(path).map_err(|e| Error::io(path, e))
+fn numbered(parent: &Path, name: &str, number: u32) -> PathBuf {
+    parent.join(if number == 1 { name.to_string() } else { format!("{name}-{number}") })
+}
+
+/// The right to write to the folder at `path`.
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join(".lock");
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&file);
+    let open = open.map_err(|e| Error::io(&file, e))?;
+    match fs4::FileExt::try_lock(&open) {
+        Ok(()) => Ok(open),
+        Err(fs4::TryLockError::WouldBlock) => {
+            Err(Error::Usage(format!("{}: another run is writing to this folder", printable_path(path))))
+        }
+        // A file system without locks is no reason not to train.
+        Err(fs4::TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(open),
+        Err(fs4::TryLockError::Error(e)) => Err(Error::io(&file, e)),
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +229,21 @@ mod tests {
             .collect();
         assert_eq!(names, ["net", "net-2", "net-3"]);
         assert_eq!(std::fs::read_to_string(parent.path().join("net-3/args.toml")).unwrap(), "seed = 1\n");
+    }
+
+    #[test]
+    fn the_latest_folder_is_the_one_with_the_highest_number_that_has_a_checkpoint() {
+        let parent = tempfile::tempdir().unwrap();
+        assert_eq!(RunFolder::latest(&parent.path().join("none"), "net"), None);
+        for name in ["net", "net-2", "net-10", "net-11", "net-x", "network"] {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            if name != "net-11" {
+                std::fs::write(path.join("checkpoint-1.safetensors"), "").unwrap();
+            }
+        }
+        assert_eq!(RunFolder::latest(parent.path(), "net"), Some(parent.path().join("net-10")));
+        assert_eq!(RunFolder::latest(parent.path(), "ne"), None);
     }
 
     #[test]

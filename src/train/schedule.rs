@@ -2,7 +2,9 @@
 //! `plateau` move between epochs. Formulas are PyTorch's (`torch.optim.lr_scheduler`); as in torchvision's
 //! reference scripts the schedule proper begins when the warm-up has ended.
 
+use super::exact;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// The learning rate of every update of a run: a [`Schedule`], or a rule of your own.
 ///
@@ -24,6 +26,16 @@ pub trait LearningRate {
     /// Whether training should stop; asked after every epoch.
     fn has_ended(&self) -> bool {
         false
+    }
+
+    /// What it has learnt from what it observed, as text for a checkpoint; empty if that is nothing.
+    fn state(&self) -> String {
+        String::new()
+    }
+
+    /// Goes on from what [`LearningRate::state`] gave; an error says what is wrong with the text.
+    fn restore(&mut self, _state: &str) -> std::result::Result<(), String> {
+        Ok(())
     }
 }
 
@@ -61,8 +73,16 @@ pub struct Schedule {
     warmup_epochs: f64,
     epochs: usize,
     steps_per_epoch: usize,
-    /// Factor that `plateau` has reached.
+    plateau: Plateau,
+}
+
+/// Where `plateau` stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Plateau {
+    /// Factor of the initial rate that it has reached.
+    #[serde(with = "exact")]
     reduced: f64,
+    #[serde(with = "exact")]
     best_error: f64,
     bad_epochs: usize,
     cuts_made: usize,
@@ -131,11 +151,13 @@ impl Schedule {
             warmup_epochs: f64::from(warmup_epochs),
             epochs,
             steps_per_epoch: steps_per_epoch.max(1),
-            reduced: 1.0,
-            best_error: f64::INFINITY,
-            bad_epochs: 0,
-            cuts_made: 0,
-            ended: false,
+            plateau: Plateau {
+                reduced: 1.0,
+                best_error: f64::INFINITY,
+                bad_epochs: 0,
+                cuts_made: 0,
+                ended: false,
+            },
         })
     }
 
@@ -166,7 +188,7 @@ impl LearningRate for Schedule {
             }
             Decay::Cosine => self.smallest + range * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0,
             Decay::Poly { power } => self.smallest + range * (1.0 - progress).powf(*power),
-            Decay::Plateau { .. } => self.floor(self.reduced),
+            Decay::Plateau { .. } => self.floor(self.plateau.reduced),
         };
         lr as f32
     }
@@ -174,25 +196,36 @@ impl LearningRate for Schedule {
     /// Only `plateau` listens.
     fn observe(&mut self, error: f64) {
         let Decay::Plateau { patience, gamma, cuts } = self.decay else { return };
-        if error < self.best_error * (1.0 - PLATEAU_THRESHOLD) {
-            self.best_error = error;
-            self.bad_epochs = 0;
+        let state = &mut self.plateau;
+        if error < state.best_error * (1.0 - PLATEAU_THRESHOLD) {
+            state.best_error = error;
+            state.bad_epochs = 0;
         } else {
-            self.bad_epochs += 1;
+            state.bad_epochs += 1;
         }
-        if self.bad_epochs > patience {
-            self.bad_epochs = 0;
-            if cuts == Some(self.cuts_made) {
-                self.ended = true;
+        if state.bad_epochs > patience {
+            state.bad_epochs = 0;
+            if cuts == Some(state.cuts_made) {
+                state.ended = true;
                 return;
             }
-            self.reduced *= gamma;
-            self.cuts_made += 1;
+            state.reduced *= gamma;
+            state.cuts_made += 1;
         }
     }
 
     /// Whether the error has stopped improving at the last rate that the schedule has.
     fn has_ended(&self) -> bool {
-        self.ended
+        self.plateau.ended
+    }
+
+    fn state(&self) -> String {
+        // Numbers and text in a struct of our own: nothing that JSON could refuse.
+        serde_json::to_string(&self.plateau).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &str) -> std::result::Result<(), String> {
+        self.plateau = serde_json::from_str(state).map_err(|error| error.to_string())?;
+        Ok(())
     }
 }

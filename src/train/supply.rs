@@ -2,6 +2,7 @@
 //! is still being opened, every other one during the evaluation of the one before.
 
 use super::batches::{Batches, Feed};
+use super::checkpoint::Checkpoint;
 use super::options::Options;
 use crate::data::{BadFiles, Batch, Splits};
 use crate::error::{Error, Result};
@@ -17,13 +18,24 @@ pub struct Supply {
     /// Batches of one update.
     accumulate: usize,
     batch: usize,
-    /// An epoch that is being prepared, and its number.
-    ahead: Option<(usize, Batches)>,
+    /// Batches that are being prepared, with their epoch and the number of updates that it is to go on after.
+    ahead: Option<([usize; 2], Batches)>,
 }
 
 impl Supply {
     /// Starts to prepare the first epoch of a run; `model` was built from `spec`.
     pub fn start(spec: &Spec, model: &Model, data: &Splits, options: &Options) -> Result<Supply> {
+        Supply::go_on(spec, model, data, options, None)
+    }
+
+    /// As [`Supply::start`], for a run that goes on from `checkpoint`.
+    pub fn go_on(
+        spec: &Spec,
+        model: &Model,
+        data: &Splits,
+        options: &Options,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<Supply> {
         if data.train.is_empty() {
             return Err(Error::Usage(format!("data set {} has no samples to train on", data.train.name)));
         }
@@ -36,7 +48,8 @@ impl Supply {
             batch: model.batch,
             ahead: None,
         };
-        supply.prepare(0)?;
+        let [epoch, done] = checkpoint.map_or([0, 0], |c| c.place(supply.steps_per_epoch()));
+        supply.prepare(epoch, done)?;
         Ok(supply)
     }
 
@@ -62,28 +75,29 @@ impl Supply {
             .then(|| format!("{name}: its images are no pixels, so of [augment] only flip is applied"))
     }
 
-    /// Starts to prepare an epoch, if there is one of that number.
-    pub(super) fn prepare(&mut self, epoch: usize) -> Result<()> {
+    /// Starts to prepare what follows the first `done` updates of an epoch, if there is one of that number.
+    pub(super) fn prepare(&mut self, epoch: usize, done: usize) -> Result<()> {
         if epoch < self.epochs {
-            self.ahead = Some((epoch, self.load(epoch)?));
+            self.ahead = Some(([epoch, done], self.load(epoch, done)?));
         }
         Ok(())
     }
 
-    /// The batches of training epoch `epoch`.
-    pub(super) fn epoch(&mut self, epoch: usize) -> Result<Batches> {
+    /// The batches of training epoch `epoch` after its first `done` updates.
+    pub(super) fn epoch(&mut self, epoch: usize, done: usize) -> Result<Batches> {
         match self.ahead.take() {
-            Some((number, batches)) if number == epoch => Ok(batches),
-            _ => self.load(epoch),
+            Some((place, batches)) if place == [epoch, done] => Ok(batches),
+            _ => self.load(epoch, done),
         }
     }
 
-    fn load(&self, epoch: usize) -> Result<Batches> {
+    fn load(&self, epoch: usize, done: usize) -> Result<Batches> {
         let (train, options) = (&self.data.train, &self.options);
         if options.overfit_batch {
-            self.feed.repeat_first(train, self.steps_per_epoch() * self.accumulate)
+            let left = self.steps_per_epoch().saturating_sub(done);
+            self.feed.repeat_first(train, left * self.accumulate)
         } else {
-            self.feed.load(train, epoch, options.shuffles(), options.augments())
+            self.feed.load(train, [epoch, done * self.accumulate], options.shuffles(), options.augments())
         }
     }
 

@@ -3,7 +3,9 @@
 
 mod diagnosis;
 mod epoch;
+mod saving;
 
+use super::checkpoint::Identity;
 use super::evaluate::pass;
 use super::event::{Done, Ending, Epoch, Event, Observer, Start};
 use super::judge::Judge;
@@ -21,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
 use crate::program::Executor;
 use diagnosis::{Cause, Snapshot};
-use std::collections::BTreeMap;
+use saving::Unsaved;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,6 +50,9 @@ pub struct Trainer<'a> {
     supply: Supply,
     schedule: Box<dyn LearningRate + 'a>,
     steps_per_epoch: usize,
+    /// The epoch that the run begins or goes on with, and what has arrived of it.
+    epoch: usize,
+    progress: Progress,
     /// Updates so far.
     step: usize,
     /// Computations of gradients so far.
@@ -59,6 +64,20 @@ pub struct Trainer<'a> {
     /// For a loss that is no number, to find out why.
     snapshot: Option<Snapshot>,
     started: Instant,
+    /// Seconds that the run took before it was stopped.
+    earlier: f64,
+    is_resumed: bool,
+    /// To be told at the start.
+    notices: Vec<String>,
+    /// Set by whoever wants a checkpoint now.
+    save: Option<&'a AtomicBool>,
+    /// Occasions in a row at which saving failed, and what has to be made up for.
+    failures: usize,
+    unsaved: Unsaved,
+    /// Whether the last line could not be written to the log.
+    is_silent: bool,
+    /// What makes the run this one, once it was asked for.
+    identity: Option<Identity>,
 }
 
 impl fmt::Debug for Task<'_> {
@@ -122,6 +141,8 @@ impl<'a> Trainer<'a> {
             supply,
             schedule: Box::new(schedule),
             steps_per_epoch,
+            epoch: 0,
+            progress: Progress::default(),
             step: 0,
             draw: 0,
             judge,
@@ -130,6 +151,14 @@ impl<'a> Trainer<'a> {
             workbench: None,
             snapshot: None,
             started: Instant::now(),
+            earlier: 0.0,
+            is_resumed: false,
+            notices: Vec::new(),
+            save: None,
+            failures: 0,
+            unsaved: None,
+            is_silent: false,
+            identity: None,
             task,
         })
     }
@@ -142,47 +171,77 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Writes a checkpoint after the step in which `save` becomes true, and sets it back.
+    pub fn with_save_request(mut self, save: &'a AtomicBool) -> Self {
+        self.save = Some(save);
+        self
+    }
+
     /// Takes the learning rate of every update from `rule` instead of the recipe.
     pub fn with_learning_rate(mut self, rule: Box<dyn LearningRate + 'a>) -> Self {
         self.schedule = rule;
         self
     }
 
-    /// Trains to the end.
+    /// Trains to the end. With a folder it writes weights and a checkpoint after every epoch; a file that cannot be
+    /// written is a warning, and an error if it happens three times in a row or at the end.
     ///
     /// A loss or weight that is not a number, or a loss that has grown beyond all bounds, is an error
     /// ([`Error::Verification`]); the weights of earlier epochs stay in the run's folder.
     pub fn run(mut self) -> Result<Done> {
         self.started = Instant::now();
-        self.report(Event::Start(self.start()))?;
-        if let Some(warning) = self.supply.warning() {
-            self.report(Event::Warning(warning))?;
-        }
-        let recipe = &self.task.spec.recipe;
-        let mut ending = Ending::Complete;
-        for epoch in 0..recipe.epochs {
-            let began = Instant::now();
-            let progress = self.train_epoch(epoch)?;
-            let trained = began.elapsed().as_secs_f64();
+        self.begin()?;
+        let (mut epoch, mut progress) = (self.epoch, std::mem::take(&mut self.progress));
+        let is_between = self.step == epoch * self.steps_per_epoch;
+        let mut ending = if is_between { self.over(epoch) } else { None };
+        while ending.is_none() {
+            progress = self.train_epoch(epoch, progress)?;
+            let trained = Instant::now();
             let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
             // An evaluation that was cut short is no result.
             if self.stopped() {
-                self.save_interrupted(epoch, progress.lr)?;
-                ending = Ending::Interrupted;
+                self.save_interrupted(epoch, progress.lr())?;
+                self.checkpoint(epoch, &progress)?;
+                ending = Some(Ending::Interrupted);
                 break;
             }
-            self.finish_epoch(epoch, began, trained, &progress, &validation)?;
-            if self.reached_limit() {
-                break;
+            let is_whole = self.step == (epoch + 1) * self.steps_per_epoch;
+            let weights = self.finish_epoch(epoch, trained, &progress, &validation)?;
+            if is_whole {
+                (epoch, progress) = (epoch + 1, Progress::default());
+                let saved = weights.and_then(|()| self.checkpoint(epoch, &progress));
+                self.attempt(saved)?;
+            } else {
+                self.attempt(weights)?;
             }
-            if self.judge.gives_up() || self.schedule.has_ended() {
-                ending = Ending::EarlyStop;
-                break;
-            }
+            ending = self.over(epoch);
         }
-        let done = self.done(ending);
+        self.expect_saved(epoch, &progress)?;
+        let done = self.done(ending.unwrap_or(Ending::Complete));
         self.report(Event::Done(done.clone()))?;
         Ok(done)
+    }
+
+    /// What is said before the first step. The log of a run that goes on has its beginning already.
+    fn begin(&mut self) -> Result<()> {
+        let start = Event::Start(self.start());
+        let warning = self.supply.warning().map(Event::Warning);
+        for event in [Some(start), warning].into_iter().flatten() {
+            if self.is_resumed { self.observer.event(&event)? } else { self.report(event)? }
+        }
+        let notices = std::mem::take(&mut self.notices);
+        notices.into_iter().try_for_each(|text| self.observer.event(&Event::Warning(text)))
+    }
+
+    /// How the run ends, if it does before `epoch`.
+    fn over(&self, epoch: usize) -> Option<Ending> {
+        if self.reached_limit() {
+            return Some(Ending::Complete);
+        }
+        if self.judge.gives_up() || self.schedule.has_ended() {
+            return Some(Ending::EarlyStop);
+        }
+        (epoch >= self.task.spec.recipe.epochs).then_some(Ending::Complete)
     }
 
     fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
@@ -203,18 +262,6 @@ impl<'a> Trainer<'a> {
         ))
     }
 
-    /// All weights as they are now; an error if one is not a number, so that none is ever saved.
-    fn weights(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
-        let tensors = weights::collect(self.task.model, self.executor)?;
-        match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
-            None => Ok(tensors),
-            Some((name, _)) => {
-                let why = format!("{name} has values that are no numbers");
-                Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown))
-            }
-        }
-    }
-
     /// An error if most validation samples can no longer be read: an accuracy over the rest would be taken for that of
     /// all. The weights are saved before.
     fn check_validation(&mut self, epoch: usize, lr: f32, validation: &Totals) -> Result<()> {
@@ -228,31 +275,24 @@ impl<'a> Trainer<'a> {
         Err(Error::data(&self.task.data.val.name, what))
     }
 
-    /// Schedule, files and report.
+    /// Schedule, files of weights and report, after the evaluation that began at `trained`. Answers how saving went.
     fn finish_epoch(
         &mut self,
         epoch: usize,
-        began: Instant,
-        trained: f64,
+        trained: Instant,
         progress: &Progress,
         validation: &Totals,
-    ) -> Result<()> {
+    ) -> Result<Result<()>> {
         let at_end = epoch + 1 == self.task.spec.recipe.epochs || self.reached_limit();
         if let Some(why) = self.watch.diverged(at_end) {
-            return Err(self.diverged(epoch, self.step, progress.lr, &why, &Cause::Unknown));
+            return Err(self.diverged(epoch, self.step, progress.lr(), &why, &Cause::Unknown));
         }
-        let tensors = self.weights(epoch, progress.lr)?;
-        self.check_validation(epoch, progress.lr, validation)?;
+        let tensors = self.weights(epoch, progress.lr())?;
+        self.check_validation(epoch, progress.lr(), validation)?;
         self.schedule.observe(self.judge.error(validation, &progress.totals));
         let improved = self.judge.observe(validation, &progress.totals);
         let weights_sha256 = weights::sha256(self.task.model, &tensors);
-        if let Some(folder) = &self.folder {
-            let metadata = self.metadata(epoch, Some(validation));
-            folder.save(Weights::Last, &tensors, &metadata)?;
-            if improved {
-                folder.save(Weights::Best, &tensors, &metadata)?;
-            }
-        }
+        let saved = self.save_weights(&tensors, self.metadata(epoch, Some(validation)), improved);
         self.report(Event::Epoch(Epoch {
             epoch,
             train_loss: progress.totals.loss(),
@@ -262,14 +302,15 @@ impl<'a> Trainer<'a> {
             acc5: validation.acc5(),
             train_samples: progress.totals.rows() as usize,
             val_samples: validation.rows() as usize,
-            lr: progress.lr,
-            seconds: began.elapsed().as_secs_f64(),
-            images_per_second: progress.totals.rows() as f64 / trained.max(f64::MIN_POSITIVE),
-            data_wait: percent(progress.data_wait, trained),
+            lr: progress.lr(),
+            seconds: progress.seconds + trained.elapsed().as_secs_f64(),
+            images_per_second: progress.totals.rows() as f64 / progress.seconds.max(f64::MIN_POSITIVE),
+            data_wait: percent(progress.data_wait, progress.seconds),
             weights_sha256,
             best: improved,
         }))?;
-        self.look(Duration::from_secs_f64(trained), &tensors)
+        self.look(Duration::try_from_secs_f64(progress.seconds).unwrap_or_default(), &tensors)?;
+        Ok(saved)
     }
 
     /// Reports layers whose ReLUs are dead.
@@ -291,30 +332,6 @@ impl<'a> Trainer<'a> {
             self.report(Event::Warning(others))?;
         }
         Ok(totals)
-    }
-
-    /// Writes the weights of an epoch that was cut short.
-    fn save_interrupted(&mut self, epoch: usize, lr: f32) -> Result<()> {
-        let tensors = self.weights(epoch, lr)?;
-        if let Some(folder) = &self.folder {
-            folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
-        }
-        Ok(())
-    }
-
-    fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
-        let data = &self.task.data.train;
-        let mut map = weights::metadata(self.task.spec, self.task.model.classes, &data.class_names);
-        map.insert("data".into(), data.name.clone());
-        map.insert("epoch".into(), epoch.to_string());
-        map.insert("step".into(), self.step.to_string());
-        map.insert("seed".into(), self.task.options.seed.to_string());
-        if let Some(totals) = totals.filter(|t| t.rows() > 0) {
-            map.insert("val_acc1".into(), totals.acc1().to_string());
-            map.insert("val_acc5".into(), totals.acc5().to_string());
-            map.insert("val_loss".into(), totals.loss().to_string());
-        }
-        map
     }
 
     fn stopped(&self) -> bool {
@@ -347,14 +364,20 @@ impl<'a> Trainer<'a> {
             ending,
             steps: self.step,
             best_acc1: self.judge.best_acc1(),
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: self.earlier + self.started.elapsed().as_secs_f64(),
             weights: self.folder.as_ref().map(|f| f.weights_path(which).display().to_string()),
         }
     }
 
     fn report(&mut self, event: Event) -> Result<()> {
         if let Some(folder) = &mut self.folder {
-            folder.record(&event)?;
+            let recorded = folder.record(&event);
+            let was_silent = std::mem::replace(&mut self.is_silent, recorded.is_err());
+            // The line waits for the next one; a checkpoint is not written without it, so this cannot go on for ever.
+            if let (Err(error), false) = (recorded, was_silent) {
+                let text = format!("{error}: not written yet; the run goes on and tries again");
+                self.observer.event(&Event::Warning(text))?;
+            }
         }
         self.observer.event(&event)
     }

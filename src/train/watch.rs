@@ -1,10 +1,12 @@
 //! Looks at the losses of a run for two ways of going wrong that leave every number finite: a loss that stays where
 //! guessing is (a stall, said once), and one that has grown far beyond where it began (the run has diverged).
 
+use super::exact;
 use super::metrics::Totals;
 use super::window::Entry;
 use crate::data::{Dataset, Labels};
 use crate::model::{LossKind, Model, Recipe};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Losses that are averaged: fewer would be noise, more would come late.
@@ -29,14 +31,23 @@ pub(super) struct Watch {
     constant: f64,
     /// Updates before which a stall is not one.
     patience: usize,
+    seen: Seen,
+}
+
+/// What it has seen so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Seen {
     recent: VecDeque<Totals>,
-    seen: usize,
+    count: usize,
     /// Loss of the first record.
-    first: Option<f64>,
+    first: Option<Loss>,
     /// Whether the mean was at the level of guessing when it was last looked at.
     stalls: bool,
     said: bool,
 }
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Loss(#[serde(with = "exact")] f64);
 
 impl Watch {
     /// Nothing seen yet of a run of `steps_per_epoch` updates an epoch.
@@ -59,12 +70,18 @@ impl Watch {
             guessing,
             constant,
             patience: steps_per_epoch.clamp(PATIENCE[0], PATIENCE[1]),
-            recent: VecDeque::with_capacity(WINDOW),
-            seen: 0,
-            first: None,
-            stalls: false,
-            said: false,
+            seen: Seen::default(),
         }
+    }
+
+    /// What it has seen so far.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Goes on from what another has seen of the same run.
+    pub fn restore(&mut self, seen: Seen) {
+        self.seen = seen;
     }
 
     /// Takes in records in their order. Once in a run, what to say about a loss that does not move: two means in a row
@@ -72,20 +89,20 @@ impl Watch {
     pub fn observe(&mut self, records: &[(Entry, Totals)]) -> Option<String> {
         let mut message = None;
         for (entry, record) in records {
-            self.first.get_or_insert(record.loss());
-            if self.recent.len() == WINDOW {
-                self.recent.pop_front();
+            self.seen.first.get_or_insert(Loss(record.loss()));
+            if self.seen.recent.len() == WINDOW {
+                self.seen.recent.pop_front();
             }
-            self.recent.push_back(*record);
-            self.seen += 1;
-            if self.seen.is_multiple_of(WINDOW) {
+            self.seen.recent.push_back(*record);
+            self.seen.count += 1;
+            if self.seen.count.is_multiple_of(WINDOW) {
                 let (mean, step) = (self.mean(), entry.step + 1);
                 let is_near = |level: &&f64| (mean - **level).abs() <= NEAR.min(NEAR_SHARE * **level);
                 let level = self.guessing.iter().find(is_near);
-                let stalled = self.stalls && step >= self.patience && !self.said;
+                let stalled = self.seen.stalls && step >= self.patience && !self.seen.said;
                 message = message.or(level.filter(|_| stalled).map(|level| advice(mean, *level, step)));
-                self.said |= message.is_some();
-                self.stalls = level.is_some();
+                self.seen.said |= message.is_some();
+                self.seen.stalls = level.is_some();
             }
         }
         message
@@ -95,11 +112,11 @@ impl Watch {
     /// with far behind (most, for a few wild steps at the beginning mean nothing). Few losses tell nothing unless the
     /// run is at its end.
     pub fn diverged(&self, at_end: bool) -> Option<String> {
-        if self.recent.len() < WINDOW && !at_end {
+        if self.seen.recent.len() < WINDOW && !at_end {
             return None;
         }
-        let most = DIVERGED * self.first?.max(self.constant);
-        let mut losses: Vec<f64> = self.recent.iter().map(Totals::loss).collect();
+        let most = DIVERGED * self.seen.first?.0.max(self.constant);
+        let mut losses: Vec<f64> = self.seen.recent.iter().map(Totals::loss).collect();
         losses.sort_unstable_by(f64::total_cmp);
         let median = *losses.get(losses.len() / 2)?;
         let text =
@@ -110,7 +127,7 @@ impl Watch {
     /// Mean loss over the last records.
     fn mean(&self) -> f64 {
         let mut sum = Totals::default();
-        self.recent.iter().for_each(|record| sum.add(record));
+        self.seen.recent.iter().for_each(|record| sum.add(record));
         sum.loss()
     }
 }
@@ -164,11 +181,7 @@ mod tests {
             guessing: guessing(labels, classes, 0.0),
             constant: if labels.is_empty() { 0.0 } else { (classes as f64).ln() },
             patience,
-            recent: VecDeque::new(),
-            seen: 0,
-            first: None,
-            stalls: false,
-            said: false,
+            seen: Seen::default(),
         }
     }
 

@@ -81,8 +81,22 @@ impl Windows {
 
     /// Waits for the next window that is still on its way; ends the open one. `None` when there is nothing left.
     pub fn drain(&mut self, executor: &mut dyn Executor, data_wait: Duration) -> Result<Option<Arrived>> {
+        self.rest(executor, true, data_wait)
+    }
+
+    /// As `drain`, but the open window goes on: what has arrived of it counts, and its end is still to come.
+    pub fn flush(&mut self, executor: &mut dyn Executor, data_wait: Duration) -> Result<Option<Arrived>> {
+        self.rest(executor, false, data_wait)
+    }
+
+    fn rest(
+        &mut self,
+        executor: &mut dyn Executor,
+        close: bool,
+        data_wait: Duration,
+    ) -> Result<Option<Arrived>> {
         if !self.open.is_empty() {
-            self.ask(executor, true, data_wait)?;
+            self.ask(executor, close, data_wait)?;
         }
         self.fetch(executor)
     }

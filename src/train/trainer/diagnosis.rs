@@ -7,12 +7,13 @@ use super::super::options::hyper;
 use super::super::probe::within;
 use super::super::weights;
 use super::super::window::Windows;
+use super::saving::outlives;
 use super::{Task, Trainer};
 use crate::data::{Batch, Images, Labels};
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Model};
 use crate::ops::Hyper;
-use crate::program::{BufferId, Role, Span};
+use crate::program::{BufferId, Span};
 use crate::tensor::Tensor;
 use crate::view::View;
 use std::ops::Range;
@@ -36,7 +37,7 @@ pub(super) enum Cause {
     Network(String),
 }
 
-/// The state that an epoch began with.
+/// The state that an epoch, or what a checkpoint left of it, began with.
 pub(super) struct Snapshot {
     taken: Instant,
     step: usize,
@@ -51,9 +52,8 @@ impl Trainer<'_> {
         if self.workbench.is_none() {
             return Ok(());
         }
-        let is_state = |role| matches!(role, Role::Parameter | Role::State | Role::Optimizer);
         let buffers = self.task.model.program.buffers().iter().enumerate();
-        let kept: Vec<_> = buffers.filter(|(_, buffer)| is_state(buffer.role)).collect();
+        let kept: Vec<_> = buffers.filter(|(_, buffer)| outlives(buffer.role)).collect();
         if kept.iter().map(|(_, buffer)| buffer.shape.bytes()).sum::<u64>() > COPY {
             return Ok(());
         }
@@ -79,10 +79,7 @@ impl Trainer<'_> {
             (&train.images, &train.labels),
             (Images::F32(_), _) | (Images::U8(_), Labels::Values { .. })
         ) {
-            let mut batches = self.supply.epoch(epoch)?;
-            for _ in 0..index {
-                self.supply.group(&mut batches)?.into_iter().for_each(|batch| batches.recycle(batch));
-            }
+            let mut batches = self.supply.epoch(epoch, index)?;
             let group = self.supply.group(&mut batches)?;
             if let Some(text) = group.iter().find_map(|batch| self.bad_sample(batch)) {
                 return Ok(Cause::Data(text));
@@ -101,10 +98,12 @@ impl Trainer<'_> {
         for (buffer, values) in snapshot.values {
             self.executor.write(buffer, &values)?;
         }
-        let mut batches = self.supply.epoch(epoch)?;
+        // A run that goes on from a checkpoint may have begun within the epoch.
+        let first = self.step - epoch * self.steps_per_epoch;
+        let mut batches = self.supply.epoch(epoch, first)?;
         let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
         let began = Instant::now();
-        for _ in 0..index {
+        for _ in first..index {
             self.update(&mut batches, &mut windows)?;
             self.step += 1;
             if self.stopped() || began.elapsed() > 2 * REPLAY {

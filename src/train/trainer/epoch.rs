@@ -12,16 +12,19 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::ops::Hyper;
 use crate::program::Span;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl Trainer<'_> {
-    /// The training part of an epoch.
-    pub(super) fn train_epoch(&mut self, epoch: usize) -> Result<Progress> {
+    /// The training part of an epoch, or what is left of it after `progress`. A run that is stopped on the way leaves it
+    /// as it is: no line says what an uninterrupted run would not have said there.
+    pub(super) fn train_epoch(&mut self, epoch: usize, mut progress: Progress) -> Result<Progress> {
         self.remember()?;
-        let mut batches = self.supply.epoch(epoch)?;
+        let began = Instant::now();
+        let before = (progress.seconds, progress.data_wait);
+        let end = (epoch + 1) * self.steps_per_epoch;
+        let mut batches = self.supply.epoch(epoch, self.step - epoch * self.steps_per_epoch)?;
         let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
-        let mut progress = Progress::default();
-        for _ in 0..self.steps_per_epoch {
+        while self.step < end && !self.reached_limit() {
             let arrived = self.update(&mut batches, &mut windows)?;
             self.tell_bad()?;
             for arrived in arrived {
@@ -29,21 +32,58 @@ impl Trainer<'_> {
             }
             self.step += 1;
             self.forget();
-            if self.stopped() || self.reached_limit() {
+            // The end of an epoch and of a run have checkpoints of their own.
+            let goes_on = self.step < end && !self.stopped() && !self.reached_limit();
+            if goes_on && self.is_due() {
+                self.flush(epoch, &mut windows, batches.waited(), &mut progress)?;
+                progress.seconds = before.0 + began.elapsed().as_secs_f64();
+                progress.data_wait = before.1 + batches.waited().as_secs_f64();
+                self.save(epoch, &progress)?;
+            }
+            if self.stopped() {
                 break;
             }
         }
-        progress.data_wait = batches.waited().as_secs_f64();
+        let waited = batches.waited();
+        progress.data_wait = before.1 + waited.as_secs_f64();
         // The loader goes on with the next epoch while the device finishes this one and validates.
         drop(batches);
-        if !self.stopped() && !self.reached_limit() {
-            self.supply.prepare(epoch + 1)?;
+        if self.step == end {
+            if !self.stopped() && !self.reached_limit() {
+                self.supply.prepare(epoch + 1, 0)?;
+            }
+            while let Some(arrived) = windows.drain(self.executor, waited)? {
+                self.take_in(epoch, arrived, &mut progress)?;
+            }
+        } else {
+            self.flush(epoch, &mut windows, waited, &mut progress)?;
         }
-        let waited = Duration::from_secs_f64(progress.data_wait);
-        while let Some(arrived) = windows.drain(self.executor, waited)? {
-            self.take_in(epoch, arrived, &mut progress)?;
+        progress.seconds = before.0 + began.elapsed().as_secs_f64();
+        if self.stopped() {
+            return Ok(progress);
+        }
+        if self.step < end {
+            // A later run with a higher limit goes on from here, as if there had been no end.
+            self.save(epoch, &progress)?;
+        }
+        if let Some(step) = progress.report(epoch) {
+            self.report(Event::Step(step))?;
         }
         Ok(progress)
+    }
+
+    /// Waits for everything that has been computed so far.
+    fn flush(
+        &mut self,
+        epoch: usize,
+        windows: &mut Windows,
+        waited: Duration,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        while let Some(arrived) = windows.flush(self.executor, waited)? {
+            self.take_in(epoch, arrived, progress)?;
+        }
+        Ok(())
     }
 
     /// One update from the next batches, and the records that have arrived meanwhile. Samples that cannot be read are

@@ -1,0 +1,116 @@
+//! A file of lines that grows with a run. A line that cannot be written (a full disk) waits for the next one, a line that
+//! was written in part is taken back, and the file can be cut to a length that it had before.
+
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The file, open for writing at its end.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    /// Bytes of the lines that are in the file.
+    length: u64,
+    /// Lines that are not.
+    waiting: Vec<u8>,
+}
+
+impl Journal {
+    /// A new file; an error if there is one.
+    pub fn create(path: &Path) -> Result<Journal> {
+        Journal::at(path, OpenOptions::new().write(true).create_new(true))
+    }
+
+    /// The file at `path`, or a new one.
+    pub fn reopen(path: &Path) -> Result<Journal> {
+        Journal::at(path, OpenOptions::new().write(true).create(true).truncate(false))
+    }
+
+    fn at(path: &Path, options: &OpenOptions) -> Result<Journal> {
+        let open = || {
+            let mut file = options.open(path)?;
+            let length = file.seek(SeekFrom::End(0))?;
+            Ok((file, length))
+        };
+        let (file, length) = open().map_err(|e| Error::io(path, e))?;
+        Ok(Journal { path: path.to_path_buf(), file, length, waiting: Vec::new() })
+    }
+
+    /// Adds `line` and whatever waits. The line is kept for the next time if that fails.
+    pub fn append(&mut self, line: &str) -> Result<()> {
+        self.waiting.extend_from_slice(line.as_bytes());
+        self.waiting.push(b'\n');
+        self.flush()
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) -> Result<()> {
+        match self.file.write_all(&self.waiting) {
+            Ok(()) => {
+                self.length += self.waiting.len() as u64;
+                self.waiting.clear();
+                Ok(())
+            }
+            Err(error) => {
+                // A part of it may have been written. Should even this fail, the next attempt starts at the same place.
+                let _ = self.cut(self.length);
+                Err(Error::io(&self.path, error))
+            }
+        }
+    }
+
+    /// Forces everything to the disk; the file's length in bytes.
+    pub fn sync(&mut self) -> Result<u64> {
+        self.flush()?;
+        self.file.sync_data().map_err(|e| Error::io(&self.path, e))?;
+        Ok(self.length)
+    }
+
+    /// Drops what comes after the first `length` bytes; false, and nothing dropped, if there are fewer.
+    pub fn rewind(&mut self, length: u64) -> Result<bool> {
+        if self.length < length {
+            return Ok(false);
+        }
+        self.cut(length).map_err(|e| Error::io(&self.path, e))?;
+        self.length = length;
+        self.waiting.clear();
+        Ok(true)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length)).map(|_| ())
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether no line was ever written.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0 && self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_goes_on_where_it_was_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut journal = Journal::create(&path).unwrap();
+        journal.append("one").unwrap();
+        let length = journal.sync().unwrap();
+        journal.append("two").unwrap();
+        assert!(Journal::create(&path).is_err());
+        let mut again = Journal::reopen(&path).unwrap();
+        assert!(!again.rewind(100).unwrap() && again.rewind(length).unwrap());
+        again.append("three").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\n");
+    }
+}

@@ -1,0 +1,242 @@
+//! The program is stopped, killed and started again: what it leaves, what it says, and that nothing of it shows in the end.
+
+use super::{TINY, code, json_lines, stderr, striate, succeed};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use striate::random::{Purpose, Stream};
+use striate::train::Checkpoint;
+
+fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&TINY[..], more].concat()
+}
+
+fn start(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin("striate"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until `is_so`, at most a minute.
+#[track_caller]
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited a minute");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// The lines of a run's log but for times, devices and paths.
+fn log(run: &Path) -> Vec<serde_json::Value> {
+    let mut lines = json_lines(&std::fs::read_to_string(run.join("log.jsonl")).unwrap());
+    for line in &mut lines {
+        for key in ["seconds", "images_per_second", "data_wait", "folder", "weights"] {
+            line.as_object_mut().unwrap().remove(key);
+        }
+    }
+    lines
+}
+
+/// A run of 8 epochs of 12 steps that saves every 5 steps.
+fn longer(more: &[&'static str]) -> Vec<&'static str> {
+    let flags =
+        ["--limit-train", "192", "--epochs", "8", "--checkpoint-every", "5", "--log-every", "4", "-q"];
+    tiny(&[&flags[..], more].concat())
+}
+
+#[test]
+fn killed_at_random_times_a_run_ends_as_if_nothing_had_been() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    succeed(folder.path(), &longer(&["--name", "whole"]));
+    let time = began.elapsed().as_micros() as u32;
+    let whole = folder.path().join("runs/whole");
+    let mut stream = Stream::new(17, Purpose::Test, 0);
+    let (mut kills, mut ended, mut goes_on) = (0, 0, false);
+    while kills < 20 || goes_on {
+        let name = format!("killed{ended}");
+        let mut child =
+            start(folder.path(), &[&longer(&["--resume", "auto", "--name"])[..], &[&name]].concat());
+        if kills < 20 {
+            std::thread::sleep(Duration::from_micros(stream.below(time).into()));
+            child.kill().unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        match output.status.code() {
+            None => (kills, goes_on) = (kills + 1, true),
+            Some(code) => {
+                assert_eq!(code, 0, "{}", stderr(&output));
+                // Killed before its first checkpoint, a run has begun anew in a folder of its own; the last one counts.
+                let numbered = |n: usize| folder.path().join(format!("runs/{name}-{n}"));
+                let run = (2..30).map(numbered).rfind(|run| run.is_dir());
+                let run = run.unwrap_or_else(|| folder.path().join("runs").join(&name));
+                assert_eq!(log(&run), log(&whole), "{}", run.display());
+                for file in ["best.safetensors", "last.safetensors"] {
+                    assert!(
+                        std::fs::read(run.join(file)).unwrap() == std::fs::read(whole.join(file)).unwrap(),
+                        "{file}"
+                    );
+                }
+                (ended, goes_on) = (ended + 1, false);
+            }
+        }
+    }
+    assert!(ended > 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_and_names_the_command_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), &tiny(&["-q", "--epochs", "60", "--name", "whole"]));
+    for (name, kind, number) in [("int", "-INT", 130), ("term", "-TERM", 143)] {
+        let child = start(folder.path(), &tiny(&["--epochs", "60", "--name", name]));
+        let run = folder.path().join("runs").join(name);
+        wait_until(|| run.join("checkpoint.safetensors").exists());
+        signal(&child, kind);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(number), "{}", stderr(&output));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let command = stdout.lines().last().unwrap().strip_prefix("go on: striate ").unwrap();
+        assert!(command.ends_with(&format!("--resume runs/{name}")), "{command}");
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let again = succeed(folder.path(), &words);
+        assert!(again.contains("done, 180 steps"), "{again}");
+        assert_eq!(log(&run), log(&folder.path().join("runs/whole")));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hang_up_saves_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["-q", "--limit-train", "16000", "--epochs", "100", "--log-every", "1"];
+    let mut child = start(folder.path(), &tiny(&more));
+    let run = folder.path().join("runs/lenet5");
+    let has_step =
+        || std::fs::read_to_string(run.join("log.jsonl")).is_ok_and(|log| log.contains("\"step\":2"));
+    wait_until(has_step);
+    signal(&child, "-HUP");
+    let checkpoint = run.join("checkpoint.safetensors");
+    wait_until(|| checkpoint.exists());
+    // An epoch has 1000 steps: no other reason to save.
+    let step = Checkpoint::read(&checkpoint).unwrap().step();
+    assert!(step > 1 && step % 1000 != 0, "{step}");
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(Checkpoint::read(&checkpoint).unwrap().step() > step);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // Steps of about a second.
+    let arguments = [
+        "train",
+        "--device",
+        "cpu",
+        "--dataset",
+        "synthetic",
+        "--limit-train",
+        "12288",
+        "-b",
+        "3072",
+        "--json",
+    ];
+    let child = start(folder.path(), &[&arguments[..], &["--log-every", "1", "-q"]].concat());
+    let log = folder.path().join("runs/alexnet-mini/log.jsonl");
+    wait_until(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("\"event\":\"start\"")));
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(100));
+    let began = Instant::now();
+    signal(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("\"done\""));
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder_and_a_dead_one_does_not_keep_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = start(folder.path(), &tiny(&["-q", "--epochs", "100000"]));
+    let run = folder.path().join("runs/lenet5");
+    wait_until(|| run.join("checkpoint.safetensors").exists());
+    let resume = tiny(&["--epochs", "100000", "--max-steps", "1", "-q", "--resume", "runs/lenet5"]);
+    let output = striate(folder.path(), &resume).output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert_eq!(stderr(&output), "error: runs/lenet5: another run is writing to this folder\n");
+    // Not so much as a step was disturbed.
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeed(folder.path(), &resume);
+}
+
+#[test]
+fn damage_is_told_in_one_line_and_the_one_before_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), &tiny(&["-q", "--name", "x"]));
+    let run = folder.path().join("runs/x");
+    let before = log(&run);
+    let newest = run.join("checkpoint.safetensors");
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&newest, &bytes).unwrap();
+    let output = striate(folder.path(), &tiny(&["--name", "x", "--resume", "auto"])).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let warnings: Vec<String> =
+        stderr(&output).lines().filter(|line| line.starts_with("warning: ")).map(String::from).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("runs/x/checkpoint.safetensors: tensor ")
+            && warnings[0].contains("checkpoint-1")
+    );
+    assert_eq!(log(&run), before);
+    for name in ["checkpoint.safetensors", "checkpoint-1.safetensors"] {
+        std::fs::write(run.join(name), &bytes[..middle]).unwrap();
+    }
+    let output = striate(folder.path(), &tiny(&["-q", "--resume", "runs/x"])).output().unwrap();
+    assert_eq!((code(&output), stderr(&output).lines().count()), (4, 1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nor is any of the 1 before it whole"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_cannot_be_meant_is_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |more: &[&str], expected: i32, part: &str| {
+        let output = striate(folder.path(), &tiny(&[&["-q"], more].concat())).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(code(&output), expected, "{more:?}: {text}");
+        assert!(text.contains(part), "{more:?}: {text}");
+        if expected == 4 {
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+    };
+    fails(&["--checkpoint-every", "0"], 2, "--checkpoint-every");
+    fails(&["--checkpoint-hist", "0"], 2, "--checkpoint-hist");
+    fails(&["--resume-force"], 2, "--resume");
+    fails(&["--resume", "nowhere"], 4, "nowhere");
+    assert!(!folder.path().join("runs").exists());
+    succeed(folder.path(), &tiny(&["-q", "--resume", "auto"]));
+    let output = striate(folder.path(), &tiny(&["--resume", "auto", "--lr", "0.5"])).output().unwrap();
+    assert_eq!(code(&output), 2);
+    let last = stderr(&output).lines().last().unwrap().to_string();
+    assert!(last.contains("lr: ") && last.contains("0.5 now; --resume-force"), "{last}");
+    succeed(folder.path(), &tiny(&["-q", "--resume", "auto", "--epochs", "3", "--resume-force"]));
+    let log = log(&folder.path().join("runs/lenet5"));
+    assert_eq!(log.iter().filter(|line| line["event"] == "epoch").count(), 3);
+}
