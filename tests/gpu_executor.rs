@@ -181,7 +181,7 @@ fn parts_give_the_same_bits_as_the_whole() {
 
 #[test]
 fn every_tile_gives_the_same_bits() {
-    let tiles = Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Shared]);
+    let tiles = Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Shared, Tile::Subgroup]);
     let open = |tile| gpu_device::open(&Restriction { tile: Some(tile), ..Restriction::default() });
     let Some(registers) = open(Tile::Registers) else { return };
     let expected: Vec<_> = products().iter().map(|op| bits(&registers, op)).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
-use striate::gpu::kernels::{Binding, Dispatch, Kernels, Limits, Shader, Source, Tile, kernels};
+use striate::gpu::kernels::{Binding, Block, Dispatch, Kernels, Limits, Shader, Source, Tile, kernels};
 use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
 use striate::verify::cases::{alexnet_cases, cases};
 use striate::view::View;
@@ -18,15 +18,18 @@ fn small_operators() -> Vec<Op> {
     cases().into_iter().map(|case| case.op).chain(long).collect()
 }
 
-/// What every adapter offers, and limits so low that most operators above have to be cut into parts.
-fn all_limits() -> [Limits; 4] {
+/// What every adapter offers, with each of the tiles, and limits so low that most operators above have to be cut into
+/// parts.
+fn all_limits() -> Vec<Limits> {
     let whole = Limits::default();
-    [
+    let mut all = vec![
         whole,
-        Limits { tile: Tile::Registers, ..whole },
         Limits { align: 8, binding: 300, groups: 50, ..whole },
         Limits { align: 8, binding: 100_000, groups: 50, ..whole },
-    ]
+    ];
+    let tiles = [Tile::Registers, Tile::Subgroup].into_iter().chain(Block::ALL.map(Tile::Exactly));
+    all.extend(tiles.map(|tile| Limits { tile, ..whole }));
+    all
 }
 
 /// Every operator under every limit, without what cannot be cut that finely, and AlexNet's as they would run.
@@ -56,15 +59,25 @@ struct Module {
     info: naga::valid::ModuleInfo,
 }
 
-/// Parsed and validated, with nothing but the capabilities that every adapter has.
+/// Parsed and validated, with nothing but the capabilities that every adapter has; and subgroups for the tile that is
+/// only taken where they are.
 fn compile(shader: &Shader) -> Module {
     let module = naga::front::wgsl::parse_str(shader.source)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
     let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+    let mut validator = naga::valid::Validator::new(flags, capabilities(shader));
+    let info = validator
         .validate(&module)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
     Module { module, info }
+}
+
+fn capabilities(shader: &Shader) -> naga::valid::Capabilities {
+    if shader.source.contains("subgroupBroadcast(") {
+        naga::valid::Capabilities::SUBGROUP
+    } else {
+        naga::valid::Capabilities::empty()
+    }
 }
 
 static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
@@ -88,6 +101,12 @@ fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga
     found
 }
 
+/// The declarations of the file `gemm_<block>.wgsl`.
+fn tile_of(block: Block) -> String {
+    let file = format!("{}/shaders/gemm_{}.wgsl", env!("CARGO_MANIFEST_DIR"), block.name());
+    std::fs::read_to_string(file).unwrap()
+}
+
 #[test]
 fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_limits() {
     for (shader, Module { module, .. }) in MODULES.iter() {
@@ -108,7 +127,10 @@ fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_lim
             .filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup)
             .map(|(_, v)| layouter[v.ty].size)
             .sum();
-        assert!(bytes <= 16_384, "{name}.wgsl: {bytes} bytes of workgroup memory");
+        // Blocks that not every adapter has room for say what they need.
+        let block = Block::ALL.into_iter().find(|b| shader.source.contains(&tile_of(*b)));
+        let most = block.map_or(16_384, Block::workgroup_memory);
+        assert!(bytes <= most, "{name}.wgsl: {bytes} bytes of workgroup memory");
 
         let storage = resources(name, module)
             .values()

@@ -112,7 +112,8 @@ impl Gpu {
         let (info, adapter) = (infos.swap_remove(index), &adapters[index]);
         let mut required_limits = adapter.limits();
         restriction.apply(&mut required_limits);
-        let limits = kernel_limits(&info, &required_limits, restriction);
+        let subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+        let limits = kernel_limits(&info, subgroups, &required_limits, restriction);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("striate"),
             required_features: adapter.features() & adapter::WANTED,
@@ -176,13 +177,24 @@ impl Gpu {
     }
 }
 
-fn kernel_limits(info: &AdapterInfo, limits: &wgpu::Limits, restriction: &Restriction) -> Limits {
-    let tile = if info.kind == Kind::Software { Tile::Registers } else { Tile::Shared };
+fn kernel_limits(
+    info: &AdapterInfo,
+    subgroups: bool,
+    limits: &wgpu::Limits,
+    restriction: &Restriction,
+) -> Limits {
+    let tile = match info.kind {
+        // gemm_subgroup.wgsl takes its eight invocations for one subgroup, or a part of one.
+        Kind::Software if subgroups && info.subgroup[0] >= 8 => Tile::Subgroup,
+        Kind::Software => Tile::Registers,
+        _ => Tile::Shared,
+    };
     Limits {
         binding: (limits.max_storage_buffer_binding_size / 4) as usize,
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
         work: restriction.work.unwrap_or(submission_budget(info.kind)),
+        workgroup_memory: limits.max_compute_workgroup_storage_size,
         tile: restriction.tile.unwrap_or(tile),
     }
 }
