@@ -163,14 +163,14 @@ fn profile(
         executor.write(model.hyper, hyper.as_words())
     };
     let times = device.profile(Arc::clone(&model.program), &mut prepare, Span::Train)?;
-    let steps = model.program.steps(Span::Train).zip(times).map(|(step, time)| {
-        let seconds = time.as_secs_f64();
+    let steps = times.into_iter().map(|timed| {
+        let seconds = timed.time.as_secs_f64();
         Profiled {
-            name: format!("{} {}", step.op.name(), step.label),
             seconds,
-            gflops: step.op.flops() as f64 / seconds / 1e9,
-            gigabytes: step.op.bytes() as f64 / seconds / 1e9,
-            roof: roofs.bound(&step.op) / seconds,
+            gflops: timed.flops as f64 / seconds / 1e9,
+            gigabytes: timed.bytes as f64 / seconds / 1e9,
+            roof: roofs.bound(timed.flops, timed.bytes) / seconds,
+            name: timed.name,
         }
     });
     let (steps, line) = (steps.collect(), roofs.line(device));
@@ -290,13 +290,14 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         context.out.line(
             "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer",
         )?;
+        let width = profile.steps.iter().map(|s| s.name.len()).max().unwrap_or(0).max(50);
         context.out.line(&format!(
-            "{:<50} {:>9} {:>9} {:>8} {:>6}",
+            "{:<width$} {:>9} {:>9} {:>8} {:>6}",
             "operator and layer", "ms", "GFLOP/s", "GB/s", "roof"
         ))?;
         for s in &profile.steps {
             context.out.line(&format!(
-                "{:<50} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
+                "{:<width$} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
                 s.name,
                 s.seconds * 1e3,
                 s.gflops,
