@@ -131,6 +131,14 @@ impl Device {
         })
     }
 
+    /// An executor whose recording alone can be timed; `None` on the CPU, where nothing is recorded.
+    pub fn recorder(&self, program: Arc<Program>) -> Result<Option<gpu::Executor>> {
+        match self {
+            Device::Cpu(_) => Ok(None),
+            Device::Gpu(gpu) => gpu::Executor::new(gpu, program).map(Some),
+        }
+    }
+
     /// The time of each step of `span` (or of several that run as one), in order, the median of three runs after one to
     /// warm up; an error if the device cannot tell.
     pub fn profile(

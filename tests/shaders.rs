@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
+use striate::gpu::Schedule;
 use striate::gpu::kernels::{Binding, Dispatch, Kernels, Limits, Shader, Source, Tile, kernels};
+use striate::model::{BuildOptions, Model, Optimizer, Spec};
 use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
+use striate::program::Span;
 use striate::verify::cases::{alexnet_cases, cases};
 use striate::view::View;
 use wgpu::naga;
@@ -72,8 +75,27 @@ static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
     for dispatch in ALL.iter().flat_map(|(_, _, k)| &k.dispatches) {
         modules.entry(dispatch.shader).or_insert_with(|| compile(&dispatch.shader));
     }
+    for shader in together() {
+        modules.entry(shader).or_insert_with(|| compile(&shader));
+    }
     modules
 });
+
+/// The shaders of steps that run together, in AlexNet's training with and without what an optimiser can have.
+fn together() -> HashSet<Shader> {
+    let limits = Limits { binding: 1 << 28, buffer: 1 << 28, ..Limits::default() };
+    let mut shaders = HashSet::new();
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp] {
+        for freeze in [None, Some("features.0.bias".to_string())] {
+            let mut spec = Spec::load("alexnet").unwrap();
+            spec.recipe.optimizer = optimizer;
+            let options = BuildOptions { clip: freeze.is_some(), freeze, ..BuildOptions::new(16) };
+            let schedule = Schedule::new(&Model::build(&spec, &options).unwrap().program, &limits).unwrap();
+            shaders.extend(schedule.tasks(Span::Train).flat_map(|t| &t.launches).map(|l| l.shader));
+        }
+    }
+    shaders
+}
 
 /// The resource variables by binding number; all are in group 0.
 fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga::GlobalVariable> {
@@ -281,8 +303,10 @@ const FLOOR: &str = "noop";
 
 #[test]
 fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_operator() {
-    let used: BTreeSet<&str> =
+    let mut used: BTreeSet<&str> =
         ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
+    // What stands for several operators at once.
+    used.extend(together().iter().map(|shader| shader.source));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -92,6 +92,36 @@ impl Executor {
         self.transfer.made()
     }
 
+    /// Records `span` as [`program::Executor::run`] does and throws the recording away: for measuring what that costs
+    /// where submitting it would also do the work (Mesa's software adapter does it before it returns).
+    pub fn encode(&self, span: Span) -> Result<()> {
+        self.submissions(span).for_each(drop);
+        self.gpu.check()
+    }
+
+    /// How many allocations of device memory live, and the bytes of their blocks, if the back end says so.
+    pub fn allocations(&self) -> Option<(usize, u64)> {
+        let report = self.gpu.device().generate_allocator_report()?;
+        Some((report.allocations.len(), report.total_reserved_bytes))
+    }
+
+    /// `span` as command buffers, each recorded when it is asked for.
+    fn submissions(&self, span: Span) -> impl Iterator<Item = wgpu::CommandBuffer> {
+        let mut work = self.recordings(span).flat_map(|recording| &recording.dispatches).peekable();
+        std::iter::from_fn(move || {
+            work.peek()?;
+            let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            let mut flops = 0;
+            while let Some(next) = work.next_if(|n| flops == 0 || flops + n.flops <= self.gpu.submission()) {
+                next.record(&mut pass);
+                flops += next.flops.max(1);
+            }
+            drop(pass);
+            Some(encoder.finish())
+        })
+    }
+
     /// The recordings of `span`, in order.
     pub(super) fn recordings(&self, span: Span) -> impl Iterator<Item = &Recording> {
         let (first, second): (&[Recording], &[Recording]) = match span {
@@ -137,17 +167,8 @@ impl program::Executor for Executor {
 
     fn run(&mut self, span: Span) -> Result<()> {
         self.gpu.check()?;
-        let mut work = self.recordings(span).flat_map(|recording| &recording.dispatches).peekable();
-        while work.peek().is_some() {
-            let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            let mut flops = 0;
-            while let Some(next) = work.next_if(|n| flops == 0 || flops + n.flops <= self.gpu.submission()) {
-                next.record(&mut pass);
-                flops += next.flops.max(1);
-            }
-            drop(pass);
-            self.gpu.queue().submit([encoder.finish()]);
+        for commands in self.submissions(span) {
+            self.gpu.queue().submit([commands]);
         }
         self.gpu.check()
     }
