@@ -75,22 +75,20 @@ static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
     for dispatch in ALL.iter().flat_map(|(_, _, k)| &k.dispatches) {
         modules.entry(dispatch.shader).or_insert_with(|| compile(&dispatch.shader));
     }
-    for shader in together() {
-        modules.entry(shader).or_insert_with(|| compile(&shader));
-    }
+    modules.extend(together().into_iter().map(|shader| (shader, compile(&shader))));
     modules
 });
 
 /// The shaders of steps that run together, in AlexNet's training with and without what an optimiser can have.
 fn together() -> HashSet<Shader> {
-    let limits = Limits { binding: 1 << 28, buffer: 1 << 28, ..Limits::default() };
-    let mut shaders = HashSet::new();
+    let (limits, mut shaders) = (Limits::default(), HashSet::new());
     for optimizer in [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp] {
         for freeze in [None, Some("features.0.bias".to_string())] {
             let mut spec = Spec::load("alexnet").unwrap();
             spec.recipe.optimizer = optimizer;
             let options = BuildOptions { clip: freeze.is_some(), freeze, ..BuildOptions::new(16) };
-            let schedule = Schedule::new(&Model::build(&spec, &options).unwrap().program, &limits).unwrap();
+            let model = Model::build(&spec, &options).unwrap();
+            let schedule = Schedule::new(&model.program, &limits).unwrap();
             shaders.extend(schedule.tasks(Span::Train).flat_map(|t| &t.launches).map(|l| l.shader));
         }
     }
@@ -305,7 +303,6 @@ const FLOOR: &str = "noop";
 fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_operator() {
     let mut used: BTreeSet<&str> =
         ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
-    // What stands for several operators at once.
     used.extend(together().iter().map(|shader| shader.source));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = 0;
