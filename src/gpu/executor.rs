@@ -1,5 +1,6 @@
-//! Runs a program on a device. All that can be made beforehand is: buffers, pipelines, bind groups, as the schedule of the
-//! program says. A run only records dispatches, in one compute pass and one submission unless that would take too long for a watchdog.
+//! Runs a program on a device. All that can be made beforehand is: buffers, pipelines, bind groups, as the
+//! schedule of the program says. A run only records dispatches, in one compute pass and one submission unless that
+//! would take too long for a watchdog.
 
 use super::device::Gpu;
 use super::kernels::Dispatch;
@@ -93,7 +94,7 @@ impl Executor {
     }
 
     /// Records `span` as [`program::Executor::run`] does and throws the recording away: for measuring what that costs
-    /// where submitting it would also do the work (Mesa's software adapter does it before it returns).
+    /// where submitting it would also do the work, as it does on a software adapter.
     pub fn encode(&self, span: Span) -> Result<()> {
         self.submissions(span).for_each(drop);
         self.gpu.check()
