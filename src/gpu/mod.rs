@@ -2,7 +2,8 @@
 //!
 //! [`adapters`] lists what a machine offers, [`Gpu::open`] takes one of them, and [`Executor`] runs a program on
 //! it, as its [`Schedule`] says: which steps run together, where tensors lie, which dispatches there are. One pipeline
-//! per distinct (shader, constants), one bind group per dispatch, all made once. Everything that waits is `async` inside; the blocking functions are thin wrappers.
+//! per distinct (shader, constants), one bind group per dispatch, all made once. Everything that waits is `async`
+//! inside; the blocking functions are thin wrappers.
 
 mod adapter;
 mod device;

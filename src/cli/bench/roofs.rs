@@ -48,8 +48,7 @@ impl Roofs {
     }
 
     /// The smallest time in seconds that the roofs allow so many operations and bytes: the slower of arithmetic and
-    /// memory. A convolution by
-    /// minimal filtering does less arithmetic than is counted, and can be faster.
+    /// memory. A convolution by minimal filtering does less arithmetic than is counted, and can be faster.
     pub fn bound(&self, flops: u64, bytes: u64) -> f64 {
         (flops as f64 / self.flops).max(bytes as f64 / self.bandwidth)
     }
