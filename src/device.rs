@@ -10,11 +10,10 @@
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::{self, Choice, Gpu, Kind};
-use crate::program::{Executor, Program, Span};
+use crate::program::{Executor, Program, Span, Timed};
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What the user wants to compute on; what `--device` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,13 +131,22 @@ impl Device {
         })
     }
 
-    /// The time of each step of `span`, in order, the median of three runs after one to warm up; an error if the device cannot tell.
+    /// An executor whose recording alone can be timed; `None` on the CPU, where nothing is recorded.
+    pub fn recorder(&self, program: Arc<Program>) -> Result<Option<gpu::Executor>> {
+        match self {
+            Device::Cpu(_) => Ok(None),
+            Device::Gpu(gpu) => gpu::Executor::new(gpu, program).map(Some),
+        }
+    }
+
+    /// The time of each step of `span` (or of several that run as one), in order, the median of three runs after one to
+    /// warm up; an error if the device cannot tell.
     pub fn profile(
         &self,
         program: Arc<Program>,
         prepare: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
         span: Span,
-    ) -> Result<Vec<Duration>> {
+    ) -> Result<Vec<Timed>> {
         match self {
             Device::Cpu(options) => {
                 let mut executor = cpu::Executor::with_options(program, *options)?;
@@ -155,10 +163,13 @@ impl Device {
 }
 
 /// The median of three runs of each step, after one to warm up.
-fn medians(mut profile: impl FnMut() -> Result<Vec<Duration>>) -> Result<Vec<Duration>> {
+fn medians(mut profile: impl FnMut() -> Result<Vec<Timed>>) -> Result<Vec<Timed>> {
     profile()?;
     let (first, second, third) = (profile()?, profile()?, profile()?);
-    let middle = |((a, b), c): ((Duration, Duration), Duration)| a.max(b).min(a.min(b).max(c));
+    let middle = |((a, b), c): ((Timed, Timed), Timed)| {
+        let time = a.time.max(b.time).min(a.time.min(b.time).max(c.time));
+        Timed { time, ..a }
+    };
     Ok(first.into_iter().zip(second).zip(third).map(middle).collect())
 }
 

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
+use striate::gpu::Schedule;
 use striate::gpu::kernels::{Binding, Block, Dispatch, Kernels, Limits, Shader, Source, Tile, kernels};
+use striate::model::{BuildOptions, Model, Optimizer, Spec};
 use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
+use striate::program::Span;
 use striate::verify::cases::{alexnet_cases, cases};
 use striate::view::View;
 use wgpu::naga;
@@ -85,8 +88,25 @@ static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
     for dispatch in ALL.iter().flat_map(|(_, _, k)| &k.dispatches) {
         modules.entry(dispatch.shader).or_insert_with(|| compile(&dispatch.shader));
     }
+    modules.extend(together().into_iter().map(|shader| (shader, compile(&shader))));
     modules
 });
+
+/// The shaders of steps that run together, in AlexNet's training with and without what an optimiser can have.
+fn together() -> HashSet<Shader> {
+    let (limits, mut shaders) = (Limits::default(), HashSet::new());
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp] {
+        for freeze in [None, Some("features.0.bias".to_string())] {
+            let mut spec = Spec::load("alexnet").unwrap();
+            spec.recipe.optimizer = optimizer;
+            let options = BuildOptions { clip: freeze.is_some(), freeze, ..BuildOptions::new(16) };
+            let model = Model::build(&spec, &options).unwrap();
+            let schedule = Schedule::new(&model.program, &limits).unwrap();
+            shaders.extend(schedule.tasks(Span::Train).flat_map(|t| &t.launches).map(|l| l.shader));
+        }
+    }
+    shaders
+}
 
 /// The resource variables by binding number; all are in group 0.
 fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga::GlobalVariable> {
@@ -303,8 +323,9 @@ const FLOOR: &str = "noop";
 
 #[test]
 fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_operator() {
-    let used: BTreeSet<&str> =
+    let mut used: BTreeSet<&str> =
         ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
+    used.extend(together().iter().map(|shader| shader.source));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -46,6 +46,8 @@ pub struct Restriction {
     pub submission: Option<u64>,
     /// The shape of the matrix product.
     pub tile: Option<Tile>,
+    /// Run every step of a program by itself, each tensor in a buffer of its own.
+    pub apart: bool,
     /// Keep every run-time check in the shaders.
     pub checked: bool,
 }
@@ -191,11 +193,13 @@ fn kernel_limits(
     };
     Limits {
         binding: (limits.max_storage_buffer_binding_size / 4) as usize,
+        buffer: (limits.max_buffer_size / 4) as usize,
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
         work: restriction.work.unwrap_or(submission_budget(info.kind)),
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         tile: restriction.tile.unwrap_or(tile),
+        fuse: !restriction.apart,
     }
 }
 

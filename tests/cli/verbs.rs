@@ -113,7 +113,7 @@ fn bench_step_adds_up() {
     let step = &result["results"][0];
     let ms = step["ms_per_step"].as_f64().unwrap();
     assert!((step["images_per_second"].as_f64().unwrap() - 8000.0 / ms).abs() < 1e-6 * 8000.0 / ms);
-    for key in ["forward_ms", "gradients_ms", "update_ms", "host_ms", "gflops"] {
+    for key in ["forward_ms", "gradients_ms", "update_ms", "host_ms", "upload_ms", "encode_ms", "gflops"] {
         assert!(step[key].as_f64().unwrap() > 0.0, "{key}");
     }
     assert!(step["profile"].as_array().unwrap().len() > 20);

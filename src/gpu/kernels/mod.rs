@@ -8,6 +8,7 @@ mod bias_grad;
 mod channel;
 mod conv2d;
 mod elements;
+mod fused;
 mod gemm;
 mod linear;
 mod loss;
@@ -15,9 +16,12 @@ mod normalise;
 mod pointwise;
 mod pool2d;
 mod slices;
+mod table;
 mod update;
 
+pub use fused::fused;
 pub use gemm::Block;
+pub(super) use table::{Reduction, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;
@@ -51,7 +55,8 @@ pub const NOOP: Shader = shader!("noop", "prelude");
 /// What a binding refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Operand number of the operator (`Op::operands`).
+    /// Operand number of the operator (`Op::operands`), or of the list of all operands of several operators that
+    /// run as one.
     Operand(usize),
     /// Scratch buffer number of [`Kernels::scratch`].
     Scratch(usize),
@@ -104,6 +109,8 @@ pub struct Kernels {
 pub struct Limits {
     /// Largest binding in elements (`max_storage_buffer_binding_size` / 4).
     pub binding: usize,
+    /// Largest buffer in elements.
+    pub buffer: usize,
     /// Offsets of bindings are multiples of this many elements.
     pub align: usize,
     /// Largest number of workgroups in one dimension.
@@ -114,6 +121,8 @@ pub struct Limits {
     pub workgroup_memory: u32,
     /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
     pub tile: Tile,
+    /// Whether steps may run together in one dispatch. It changes no result.
+    pub fuse: bool,
 }
 
 impl Default for Limits {
@@ -121,11 +130,13 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             binding: 1 << 25,
+            buffer: 1 << 26,
             align: 64,
             groups: 65_535,
             work: u64::MAX,
             workgroup_memory: 16_384,
             tile: Tile::Shared,
+            fuse: true,
         }
     }
 }
