@@ -54,14 +54,20 @@ impl Executor {
     /// The same without blocking.
     pub async fn request(gpu: &Gpu, program: Arc<Program>) -> Result<Executor> {
         gpu.check()?;
+        gpu.tune(&program).await?;
         let lists = [Span::Forward, Span::Gradients, Span::Update];
         let mut planned: Vec<Vec<Kernels>> = Vec::new();
         for span in lists {
-            let plan = |s: &Step| kernels::kernels(&s.op, gpu.limits()).map_err(|e| at(s, e));
+            let plan = |s: &Step| kernels::kernels(&s.op, &gpu.limits_of(&s.op)).map_err(|e| at(s, e));
             planned.push(program.steps(span).map(plan).collect::<Result<_>>()?);
         }
         let slots = allocate_slots(gpu, &program).await?;
         let scratch = allocate_scratch(gpu, planned.iter().flatten()).await?;
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let dispatches: Vec<&Dispatch> = planned.iter().flatten().flat_map(|k| &k.dispatches).collect();
+            gpu.pipelines().prepare(gpu, &dispatches);
+        }
         let mut recordings: Vec<Vec<Recording>> = Vec::new();
         for (span, planned) in lists.into_iter().zip(&planned) {
             let mut list = Vec::new();
@@ -71,6 +77,7 @@ impl Executor {
             }
             recordings.push(list);
         }
+        gpu.pipelines().save(false, gpu.host());
         gpu.check()?;
         let [forward, gradients, update] = <[Vec<Recording>; 3]>::try_from(recordings)
             .map_err(|_| Error::Internal("three lists of steps expected".into()))?;

@@ -26,6 +26,23 @@ impl Block {
             Block::B128x128 => [128, 128],
         }
     }
+
+    /// Bytes of workgroup memory (`tile_a` and `tile_b` of `gemm_tile.wgsl`) and invocations of a workgroup.
+    pub fn needs(self) -> [u32; 2] {
+        // TILE_K, by which both tiles are deep.
+        let depth = match self {
+            Block::B64x64 => 16,
+            Block::B64x128 | Block::B128x128 => 8,
+        };
+        let [i, j] = self.size();
+        [depth * (i + 4 + j + 4) as u32 * 4, 256]
+    }
+
+    /// Whether an adapter with `limits` has what it needs.
+    pub fn fits(self, limits: &Limits) -> bool {
+        let [memory, invocations] = self.needs();
+        memory <= limits.workgroup_memory && invocations <= limits.invocations
+    }
 }
 
 /// TILE_I and TILE_J of `gemm_registers.wgsl`.
@@ -58,7 +75,7 @@ impl Product {
     pub fn plan(&self, rows: usize, columns: usize, batches: usize, limits: &Limits) -> (Shader, [u32; 3]) {
         let (shader, [i, j]) = match limits.tile {
             Tile::Registers => (self.registers, REGISTERS),
-            Tile::Shared => self.block(best(rows, columns, batches)),
+            Tile::Shared => self.block(best(rows, columns, batches, limits)),
             Tile::Exactly(block) => self.block(block),
         };
         (shader, fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits))
@@ -74,9 +91,9 @@ impl Product {
     }
 }
 
-/// The block with the least estimated time. A larger one reads less workgroup memory for each product (8, 6 and 4
+/// The block with the least estimated time, of those that fit. A larger one reads less workgroup memory for each product (8, 6 and 4
 /// bytes), but may have to compute more that nobody asked for, and give too few workgroups to fill a GPU.
-fn best(rows: usize, columns: usize, batches: usize) -> Block {
+fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {
     /// About two workgroups for each of the 128 or so cores of a large GPU.
     const FULL: f64 = 256.0;
     let time = |block: Block| {
@@ -90,7 +107,7 @@ fn best(rows: usize, columns: usize, batches: usize) -> Block {
         groups.max(FULL) * (i * j) as f64 * price
     };
     let mut best = Block::B64x64;
-    for block in Block::ALL {
+    for block in Block::ALL.into_iter().filter(|block| block.fits(limits)) {
         if time(block) < time(best) {
             best = block;
         }
@@ -121,10 +138,11 @@ mod tests {
 
     #[test]
     fn small_products_get_small_blocks_and_large_ones_large() {
-        assert_eq!(best(64, 387_200, 1), Block::B64x128);
-        assert_eq!(best(384, 21_632, 1), Block::B128x128);
-        assert_eq!(best(192, 93_312, 1), Block::B64x128, "192 rows fill three blocks of 64, not two of 128");
-        assert_eq!(best(10, 10, 1), Block::B64x64);
+        let limits = Limits::default();
+        assert_eq!(best(64, 387_200, 1, &limits), Block::B64x128);
+        assert_eq!(best(384, 21_632, 1, &limits), Block::B128x128);
+        assert_eq!(best(192, 93_312, 1, &limits), Block::B64x128, "192 rows fill three blocks of 64, not two of 128");
+        assert_eq!(best(10, 10, 1, &limits), Block::B64x64);
     }
 
     #[test]

@@ -110,6 +110,10 @@ pub struct Limits {
     pub groups: u32,
     /// Floating-point operations that one dispatch may have before it is split, where it can be.
     pub work: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
     /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
     pub tile: Tile,
 }
@@ -117,7 +121,15 @@ pub struct Limits {
 impl Default for Limits {
     /// The least that WebGPU promises.
     fn default() -> Self {
-        Limits { binding: 1 << 25, align: 64, groups: 65_535, work: u64::MAX, tile: Tile::Shared }
+        Limits {
+            binding: 1 << 25,
+            align: 64,
+            groups: 65_535,
+            work: u64::MAX,
+            workgroup_memory: 16 << 10,
+            invocations: 256,
+            tile: Tile::Shared,
+        }
     }
 }
 
@@ -131,6 +143,19 @@ pub enum Tile {
     Registers,
     /// The shared one with this block: for tests and tuning.
     Exactly(Block),
+}
+
+impl Tile {
+    /// What a product under `limits` may be computed with: every block that fits; on a software adapter, registers
+    /// too. If `limits` name a block, that alone.
+    pub fn candidates(limits: &Limits) -> Vec<Tile> {
+        let registers = (limits.tile == Tile::Registers).then_some(Tile::Registers);
+        let blocks = Block::ALL.into_iter().filter(|block| block.fits(limits)).map(Tile::Exactly);
+        match limits.tile {
+            Tile::Exactly(_) => vec![limits.tile],
+            Tile::Shared | Tile::Registers => registers.into_iter().chain(blocks).collect(),
+        }
+    }
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
