@@ -105,7 +105,8 @@ mod tests {
     fn cache(folder: &Path) -> (Cache, Arc<Mutex<Vec<String>>>) {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = heard.clone();
-        let listener = Listener(Arc::new(move |news: News<'_>| ear.lock().unwrap().push(format!("{news:?}"))));
+        let listener =
+            Listener(Arc::new(move |news: News<'_>| ear.lock().unwrap().push(format!("{news:?}"))));
         (Cache::new(Some(folder.into()), listener), heard)
     }
 

@@ -165,7 +165,7 @@ impl Gpu {
         let facts = adapter.get_info();
         let binaries = Binaries::open(&device, &facts, host.as_ref());
         Ok(Gpu(Arc::new(Inner {
-            submission: restriction.submission.unwrap_or(submission_budget(info.kind)),
+            submission: restriction.submission.unwrap_or(info.kind.submission_work()),
             pipelines: Pipelines::new(restriction.checked, binaries),
             tuner: Tuner::open(*tuning, &info, facts.device, &limits, host.as_ref()),
             host: host.clone(),
@@ -229,32 +229,9 @@ fn kernel_limits(info: &AdapterInfo, limits: &wgpu::Limits, restriction: &Restri
         binding: (limits.max_storage_buffer_binding_size / 4) as usize,
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
-        work: restriction.work.unwrap_or(dispatch_budget(info.kind)),
+        work: restriction.work.unwrap_or(info.kind.dispatch_work()),
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         invocations: limits.max_compute_invocations_per_workgroup,
         tile: restriction.tile.unwrap_or(tile),
-    }
-}
-
-/// What a dispatch may have to do so that it lasts 100 ms at most, estimated for a slow member of each kind: a discrete
-/// card that achieves 1 TFLOP/s (one of a hundred dollars, ten years old), an integrated GPU that achieves 100 GFLOP/s. A
-/// desktop on the same GPU draws nothing meanwhile, and a card half as fast is still far from any watchdog. Nothing
-/// waits for a software adapter: its dispatches are as long as its submissions.
-fn dispatch_budget(kind: Kind) -> u64 {
-    match kind {
-        Kind::Discrete => 100_000_000_000,
-        Kind::Integrated | Kind::Virtual | Kind::Other => 10_000_000_000,
-        Kind::Software => submission_budget(kind),
-    }
-}
-
-/// Windows resets a GPU that answers nothing for 2 s. These budgets keep a submission below about half of that
-/// on slow members of each kind: 0.5 TFLOP/s achieved by a discrete card, 100 GFLOP/s by an integrated one.
-/// A software adapter has no watchdog; its budget (seconds at 10 GFLOP/s) keeps a wait interruptible.
-fn submission_budget(kind: Kind) -> u64 {
-    match kind {
-        Kind::Discrete => 500_000_000_000,
-        Kind::Integrated | Kind::Virtual | Kind::Other => 50_000_000_000,
-        Kind::Software => 20_000_000_000,
     }
 }

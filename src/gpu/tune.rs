@@ -85,7 +85,8 @@ impl Product {
         let dispatches = &ways.first()?.1.dispatches;
         let first = dispatches.first()?;
         let constants = first.constants.iter().map(|(name, value)| format!(" {name}={value}"));
-        let name = format!("{}{} parts={}", first.shader.name, constants.collect::<String>(), dispatches.len());
+        let name =
+            format!("{}{} parts={}", first.shader.name, constants.collect::<String>(), dispatches.len());
         Some(Product { op: op.clone(), name, shaders: hash.digest(), ways })
     }
 
@@ -97,13 +98,7 @@ impl Product {
 
 impl Tuner {
     /// Reads what `host` keeps of this adapter.
-    pub fn open(
-        tuning: Tuning,
-        info: &AdapterInfo,
-        device: u32,
-        limits: &Limits,
-        host: &dyn Host,
-    ) -> Self {
+    pub fn open(tuning: Tuning, info: &AdapterInfo, device: u32, limits: &Limits, host: &dyn Host) -> Self {
         let fixed = matches!(limits.tile, Tile::Exactly(_));
         let tuning = match tuning {
             Tuning::On if info.kind == Kind::Software => Tuning::Off,

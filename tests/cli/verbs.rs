@@ -28,7 +28,7 @@ fn every_verb_explains_itself_with_an_example() {
     for verb in verbs {
         let help = succeed(folder.path(), &[verb, &["--help"]].concat());
         assert!(help.contains("Example"), "{verb:?} has no example: {help}");
-        for flag in ["--device", "--json", "--quiet", "--verbose"] {
+        for flag in ["--device", "--json", "--quiet", "--tune", "--verbose"] {
             assert!(help.contains(flag), "{verb:?} does not know {flag}");
         }
     }

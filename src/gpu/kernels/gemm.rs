@@ -141,7 +141,11 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(best(64, 387_200, 1, &limits), Block::B64x128);
         assert_eq!(best(384, 21_632, 1, &limits), Block::B128x128);
-        assert_eq!(best(192, 93_312, 1, &limits), Block::B64x128, "192 rows fill three blocks of 64, not two of 128");
+        assert_eq!(
+            best(192, 93_312, 1, &limits),
+            Block::B64x128,
+            "192 rows fill three blocks of 64, not two of 128"
+        );
         assert_eq!(best(10, 10, 1, &limits), Block::B64x64);
     }
 

@@ -151,7 +151,8 @@ mod tests {
         let whole = host.file.lock().unwrap().clone().unwrap();
         // Without its last byte, the line end, it still is what it was.
         let cuts = (0..whole.len() - 1).map(|length| whole[..length].to_vec());
-        let foreign = [b"[]".to_vec(), b"{\"format\":\"other\",\"adapter\":\"card\",\"choices\":{}}".to_vec()];
+        let foreign =
+            [b"[]".to_vec(), b"{\"format\":\"other\",\"adapter\":\"card\",\"choices\":{}}".to_vec()];
         for content in cuts.chain(foreign) {
             *host.file.lock().unwrap() = Some(content.clone());
             host.warnings.lock().unwrap().clear();

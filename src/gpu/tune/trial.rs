@@ -155,8 +155,7 @@ impl<'a> Bench<'a> {
         };
         let mut entries = Vec::new();
         for (number, binding) in (0u32..).zip(&dispatch.bindings) {
-            let part =
-                part(binding).ok_or_else(|| Error::Internal(format!("no {:?}", binding.source)))?;
+            let part = part(binding).ok_or_else(|| Error::Internal(format!("no {:?}", binding.source)))?;
             let resource = wgpu::BindingResource::Buffer(part);
             entries.push(wgpu::BindGroupEntry { binding: number, resource });
         }
