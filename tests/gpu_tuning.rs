@@ -127,7 +127,7 @@ fn no_tile_and_no_tuning_changes_the_weights() {
     let host = Arc::new(Memory::default());
     let tuned = open(&forced(&host)).unwrap();
     assert_eq!(trained(&tuned, &spec, 7, 3), expected);
-    let Some((name, content)) = host.file("tiles_") else {
+    let Some((_, content)) = host.file("tiles_") else {
         assert!(!gpu.info().features.contains(&"timestamp_query".to_string()), "nothing was timed");
         return;
     };
@@ -142,14 +142,9 @@ fn no_tile_and_no_tuning_changes_the_weights() {
     for choice in choices.values() {
         assert!(candidates.iter().any(|tile| choice["tile"] == **tile), "{choice}");
     }
-    // Once on a device, and again on the next; what was kept of other geometries stays.
+    // Once on a device.
     assert_eq!(trained(&tuned, &spec, 7, 3), expected);
     assert!(!host.take().iter().any(|news| news.starts_with("Tuning")));
-    assert_eq!(trained(&open(&forced(&host)).unwrap(), &spec, 7, 3), expected);
-    assert!(host.take().iter().any(|news| news.starts_with("Tuning")));
-    trained(&open(&forced(&host)).unwrap(), &spec, 8, 1);
-    let json: serde_json::Value = serde_json::from_slice(&host.load(&name).unwrap()).unwrap();
-    assert_eq!(json["choices"].as_object().unwrap().len(), 22);
 }
 
 #[test]
@@ -333,8 +328,8 @@ fn the_program_tunes_and_keeps_and_says_so() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{text}");
         let stdout = String::from_utf8(output.stdout).unwrap();
-        let lines = stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let epoch = lines.filter(|line| line["event"] == "epoch").last().unwrap();
+        let mut lines = stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let epoch = lines.rfind(|line| line["event"] == "epoch").unwrap();
         (epoch["weights_sha256"].as_str().unwrap().to_string(), text)
     };
     let (expected, text) = run(&cache, &["--tune", "off"]);
