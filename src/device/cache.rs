@@ -59,10 +59,27 @@ impl Cache {
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for a writer.
     let found = fs::metadata(path)?;
+    if let Some(folder) =
+        path.parent().filter(|folder| fs::metadata(folder).is_ok_and(|f| anybody_may_write(&f)))
+    {
+        let text = format!("anybody may write in {}", printable_path(folder));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
     if !found.is_file() || found.len() > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "expected a file of at most 512 MiB"));
     }
+    if anybody_may_write(&found) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write it"));
+    }
     fs::read(path)
+}
+
+/// Whether whoever has an account here could have put in what a driver is to be given.
+fn anybody_may_write(found: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::mode(found) & 0o002 != 0;
+    #[cfg(not(unix))]
+    return false;
 }
 
 fn write(folder: &Path, name: &str, content: &[u8]) -> Result<()> {
@@ -135,6 +152,26 @@ mod tests {
         let heard = heard.lock().unwrap();
         assert_eq!(heard.len(), 1, "{heard:?}");
         assert!(heard[0].contains("below") && heard[0].contains("nothing is kept"), "{heard:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_anybody_could_have_written_is_not_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let (folder, file) = (place.path().join("cache"), place.path().join("cache/x"));
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (folder_mode, file_mode, read) in
+            [(0o700, 0o600, true), (0o777, 0o600, false), (0o700, 0o666, false)]
+        {
+            let (cache, heard) = cache(&folder);
+            cache.save("x", b"one");
+            mode(&file, file_mode);
+            mode(&folder, folder_mode);
+            assert_eq!(cache.load("x").is_some(), read);
+            assert_eq!(heard.lock().unwrap().is_empty(), read);
+            mode(&folder, 0o700);
+        }
     }
 
     #[test]

@@ -38,9 +38,8 @@ impl fmt::Display for Kind {
 impl Kind {
     /// Floating-point operations of a dispatch so that it lasts 100 ms at most, estimated for a slow member of each kind:
     /// a discrete card that achieves 1 TFLOP/s (one of a hundred dollars, ten years old), an integrated GPU that achieves
-    /// 100 GFLOP/s. A desktop on the same GPU draws nothing meanwhile; a card ten times as slow would still be below the
-    /// 2 s after which Windows resets it. Nothing waits for a software adapter: its dispatches may be as long as its
-    /// submissions.
+    /// 100 GFLOP/s. A desktop on the same GPU draws nothing meanwhile. Nothing waits for a software adapter: its dispatches
+    /// may be as long as its submissions.
     pub fn dispatch_work(self) -> u64 {
         match self {
             Kind::Discrete => 100_000_000_000,

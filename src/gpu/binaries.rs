@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// which follow.
 const MAGIC: &str = "striate pipelines 1";
 
-/// A larger file is begun anew: a cache only grows, and what is no longer used cannot be told apart.
-const LONGEST: usize = 256 << 20;
+/// More is begun anew: a cache only grows, and what is no longer used cannot be told apart.
+const LONGEST: usize = 64 << 20;
 
 /// The compiled pipelines of a device.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl Binaries {
         // them out only if the file is complete, was written for an adapter and driver of this name, and has the
         // SHA-256 that was written with it, so no cut, damaged or foreign file gets to a driver. wgpu compares its
         // own header with the adapter and the driver's cache version besides, and begins anew (`fallback`) where they
-        // differ. Whoever can forge the file with its hash writes where the user alone may write, and could as well
-        // replace this program.
+        // differ. Whoever can forge a file with its hash writes where the user alone may write (`device::cache` reads
+        // nothing that others may write), and could as well replace this program.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         Some(Binaries { cache, file, identity, kept: kept.into(), saved: AtomicUsize::new(0) })
     }
@@ -68,7 +68,7 @@ impl Binaries {
             return;
         }
         self.saved.store(made, Ordering::Relaxed);
-        let Some(data) = self.cache.get_data().filter(|data| data.len() <= LONGEST) else { return };
+        let Some(data) = self.cache.get_data() else { return };
         let hash = hash(&self.identity, &data);
         let mut kept = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *kept != hash {
@@ -92,7 +92,7 @@ fn hash(identity: &str, data: &[u8]) -> String {
 /// Why a file is not taken.
 #[derive(Debug, PartialEq, Eq)]
 enum Fault {
-    /// Whole, but of another driver: nothing to speak of.
+    /// Whole, but of another driver, or too much: nothing to speak of.
     Other,
     Damaged,
 }
@@ -103,10 +103,10 @@ fn unpack<'a>(content: &'a [u8], identity: &str) -> Result<(&'a str, &'a [u8]), 
     let mut line = || parts.next().and_then(|part| std::str::from_utf8(part).ok()).ok_or(Fault::Damaged);
     let (magic, found, expected) = (line()?, line()?, line()?);
     let data = parts.next().ok_or(Fault::Damaged)?;
-    if magic != MAGIC || content.len() > LONGEST + 4096 || hash(found, data) != expected {
+    if magic != MAGIC || hash(found, data) != expected {
         return Err(Fault::Damaged);
     }
-    if found == identity { Ok((expected, data)) } else { Err(Fault::Other) }
+    if found == identity && data.len() <= LONGEST { Ok((expected, data)) } else { Err(Fault::Other) }
 }
 
 #[cfg(test)]

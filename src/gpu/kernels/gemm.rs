@@ -91,8 +91,9 @@ impl Product {
     }
 }
 
-/// The block with the least estimated time, of those that fit. A larger one reads less workgroup memory for each product (8, 6 and 4
-/// bytes), but may have to compute more that nobody asked for, and give too few workgroups to fill a GPU.
+/// The block with the least estimated time of those that fit; the first if none does, which the device then refuses. A
+/// larger one reads less workgroup memory for each product (8, 6 and 4 bytes), but may have to compute more that nobody
+/// asked for, and give too few workgroups to fill a GPU.
 fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {
     /// About two workgroups for each of the 128 or so cores of a large GPU.
     const FULL: f64 = 256.0;
@@ -106,13 +107,8 @@ fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {
         };
         groups.max(FULL) * (i * j) as f64 * price
     };
-    let mut best = Block::B64x64;
-    for block in Block::ALL.into_iter().filter(|block| block.fits(limits)) {
-        if time(block) < time(best) {
-            best = block;
-        }
-    }
-    best
+    let fitting = Block::ALL.into_iter().filter(|block| block.fits(limits));
+    fitting.min_by(|&a, &b| time(a).total_cmp(&time(b))).unwrap_or(Block::ALL[0])
 }
 
 /// Cuts `items`, each with `flops` operations and `sizes` elements of the operands that are cut, so that every part
@@ -147,6 +143,9 @@ mod tests {
             "192 rows fill three blocks of 64, not two of 128"
         );
         assert_eq!(best(10, 10, 1, &limits), Block::B64x64);
+        let [memory, _] = Block::B64x64.needs();
+        let less = Limits { workgroup_memory: memory - 1, ..limits };
+        assert_eq!(best(10, 10, 1, &less), Block::B64x128, "what does not fit is not taken");
     }
 
     #[test]
