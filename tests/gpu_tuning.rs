@@ -290,15 +290,22 @@ fn no_dispatch_of_any_network_is_estimated_to_last_longer_than_100_ms() {
         for kind in [Kind::Discrete, Kind::Integrated, Kind::Virtual, Kind::Other] {
             let work = kind.dispatch_work();
             assert!(work < kind.submission_work());
-            // Bindings begin at every 64 bytes of most adapters. Where they may only at every 256, parts are what these allow.
-            for (binding, align, most) in [(1 << 25, 16, work), (1 << 29, 16, work), (1 << 25, 64, 2 * work)]
+            // Bindings begin at every 64 bytes of most adapters. Where only at every 256, parts are what these allow.
+            for (binding, align, most) in [(1 << 25, 16, work), (1 << 29, 16, work), (1 << 25, 64, 3 * work)]
             {
                 let limits = Limits { binding, align, work, ..Limits::default() };
                 for step in
                     [Span::Train, Span::Forward].into_iter().flat_map(|span| model.program.steps(span))
                 {
                     // Not those that only add up the pieces of a sum.
-                    let dispatches = kernels(&step.op, &limits).unwrap().dispatches;
+                    let dispatches = match kernels(&step.op, &limits) {
+                        Ok(found) => found.dispatches,
+                        // 227 x 227 pixels of 3 channels begin at such an offset only every 64 images.
+                        Err(error) => {
+                            assert!(align == 64 && error.exit_code() == 3, "{name}, {kind}: {error}");
+                            continue;
+                        }
+                    };
                     let own = dispatches.iter().filter(|d| d.shader.name == step.op.name()).count();
                     let each = step.op.flops() / own.max(1) as u64;
                     assert!(each <= most, "{name}, {kind}: {} of {}: {each}", step.op.name(), step.label);
