@@ -7,11 +7,16 @@
 //! # Ok::<(), striate::Error>(())
 //! ```
 
+pub mod cache;
+
 use crate::cpu;
 use crate::error::Result;
-use crate::gpu::{self, Choice, Gpu, Kind};
+use crate::gpu::{self, Choice, Gpu, Kind, News, Restriction, Setup, Tuning};
 use crate::program::{Executor, Program, Span, Timed};
+use cache::Cache;
 use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -42,6 +47,33 @@ impl FromStr for Wish {
     }
 }
 
+/// Hears what a GPU has to say while it is prepared. May be called from several threads at once.
+#[derive(Clone)]
+pub struct Listener(pub Arc<dyn Fn(News<'_>) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// How a GPU is prepared. None of it changes a result.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether matrix products are timed to find their fastest tile.
+    pub tuning: Tuning,
+    /// Where compiled shaders and the fastest tiles are kept between runs; `None` for nowhere.
+    pub cache: Option<PathBuf>,
+    pub listener: Listener,
+}
+
+impl Default for Settings {
+    /// Tuned, kept in [`cache::folder`], nothing said.
+    fn default() -> Self {
+        Settings { tuning: Tuning::On, cache: cache::folder(), listener: Listener(Arc::new(|_| {})) }
+    }
+}
+
 /// An open device.
 #[derive(Clone, Debug)]
 pub enum Device {
@@ -55,7 +87,17 @@ impl Device {
     /// `Wish::Auto` takes a hardware GPU that works, else the CPU; it never fails but where `WGPU_ADAPTER_NAME` names what
     /// is not there.
     pub fn open(wish: &Wish) -> Result<(Device, String)> {
-        let open = |choice: Choice| Gpu::open(&choice).map(|gpu| (Device::Gpu(gpu), String::new()));
+        Device::open_with(wish, &Settings::default())
+    }
+
+    /// The same, prepared as `settings` say.
+    pub fn open_with(wish: &Wish, settings: &Settings) -> Result<(Device, String)> {
+        let open = |choice: Choice| {
+            let host = Cache::new(settings.cache.clone(), settings.listener.clone());
+            let restriction = Restriction::default();
+            let setup = Setup { restriction, tuning: settings.tuning, host: Arc::new(host) };
+            Gpu::open_with(&choice, &setup).map(|gpu| (Device::Gpu(gpu), String::new()))
+        };
         match wish {
             Wish::Cpu => Ok((Device::cpu(), " (asked for)".into())),
             Wish::Gpu => open(Choice::Gpu),

@@ -64,7 +64,7 @@ fn products_agree_with_every_tile() {
     for (number, block) in Block::ALL.into_iter().enumerate() {
         // As small an adapter as has room for it.
         let minimal = Restriction::minimal();
-        let memory = minimal.workgroup_memory.map(|least| least.max(block.workgroup_memory()));
+        let memory = minimal.workgroup_memory.map(|least| least.max(block.needs()[0]));
         let restriction =
             Restriction { tile: Some(Tile::Exactly(block)), workgroup_memory: memory, ..minimal };
         let product = std::cell::Cell::new(number);

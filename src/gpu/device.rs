@@ -1,9 +1,12 @@
 //! An open device: what the adapter allows, its queue, its pipelines and its faults.
 
 use super::adapter::{self, AdapterInfo, Choice, Kind};
+use super::binaries::Binaries;
 use super::fault::{Fault, one_line};
+use super::host::{Host, NoHost};
 use super::kernels::{Limits, Tile};
 use super::pipeline::Pipelines;
+use super::tune::{Tuner, Tuning};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -19,11 +22,38 @@ struct Inner {
     limits: Limits,
     submission: u64,
     pipelines: Pipelines,
+    tuner: Tuner,
+    host: Arc<dyn Host>,
     fault: Arc<Fault>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pipelines.save(true, self.host.as_ref());
+    }
+}
+
+/// How to open a device.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What not to use of what the adapter offers.
+    pub restriction: Restriction,
+    /// Whether matrix products are timed to find their fastest tile.
+    pub tuning: Tuning,
+    /// What keeps files between runs, and hears what goes on.
+    pub host: Arc<dyn Host>,
+}
+
+impl Default for Setup {
+    /// All that is there, nothing timed, nothing kept.
+    fn default() -> Self {
+        Setup { restriction: Restriction::default(), tuning: Tuning::Off, host: Arc::new(NoHost) }
+    }
+}
+
 /// Lowers what an adapter offers, so that a test can see that a lesser one would do. The device itself then
-/// refuses what is beyond. `None` leaves a limit alone.
+/// refuses what is beyond (but for workgroup memory, which wgpu 30 does not add up: `tests/gpu_tuning.rs` does). `None`
+/// leaves a limit alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restriction {
     /// Largest binding in bytes.
@@ -93,21 +123,27 @@ impl Restriction {
 }
 
 impl Gpu {
-    /// Opens an adapter, with all it offers.
+    /// Opens an adapter, with all it offers; nothing is timed and nothing kept.
     ///
     /// # Errors
     /// `Error::Device` if nothing fits `choice` (the message lists what is there) or the adapter refuses.
     pub fn open(choice: &Choice) -> Result<Gpu> {
-        Gpu::open_restricted(choice, &Restriction::default())
+        Gpu::open_with(choice, &Setup::default())
     }
 
     /// Opens an adapter as if it offered less; see [`Restriction`].
     pub fn open_restricted(choice: &Choice, restriction: &Restriction) -> Result<Gpu> {
-        pollster::block_on(Gpu::request(choice, restriction))
+        Gpu::open_with(choice, &Setup { restriction: restriction.clone(), ..Setup::default() })
+    }
+
+    /// Opens an adapter; see [`Setup`].
+    pub fn open_with(choice: &Choice, setup: &Setup) -> Result<Gpu> {
+        pollster::block_on(Gpu::request(choice, setup))
     }
 
     /// The same without blocking.
-    pub async fn request(choice: &Choice, restriction: &Restriction) -> Result<Gpu> {
+    pub async fn request(choice: &Choice, setup: &Setup) -> Result<Gpu> {
+        let Setup { restriction, tuning, host } = setup;
         let found = adapter::list().await;
         let (mut infos, adapters): (Vec<AdapterInfo>, Vec<wgpu::Adapter>) = found.into_iter().unzip();
         let index = adapter::choose(&infos, choice)?;
@@ -130,9 +166,13 @@ impl Gpu {
         let (uncaptured, lost) = (fault.clone(), fault.clone());
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.uncaptured(error)));
         device.set_device_lost_callback(move |reason, message| lost.lost(reason, &message));
+        let facts = adapter.get_info();
+        let binaries = Binaries::open(&device, &facts, host.as_ref());
         Ok(Gpu(Arc::new(Inner {
-            submission: restriction.submission.unwrap_or(submission_budget(info.kind)),
-            pipelines: Pipelines::new(restriction.checked),
+            submission: restriction.submission.unwrap_or(info.kind.submission_work()),
+            pipelines: Pipelines::new(restriction.checked, binaries),
+            tuner: Tuner::open(*tuning, &info, facts.device, &limits, host.as_ref()),
+            host: host.clone(),
             device,
             queue,
             info,
@@ -173,6 +213,14 @@ impl Gpu {
         &self.0.pipelines
     }
 
+    pub(super) fn tuner(&self) -> &Tuner {
+        &self.0.tuner
+    }
+
+    pub(super) fn host(&self) -> &dyn Host {
+        self.0.host.as_ref()
+    }
+
     /// Floating-point operations after which a submission is cut.
     pub(super) fn submission(&self) -> u64 {
         self.0.submission
@@ -196,20 +244,10 @@ fn kernel_limits(
         buffer: (limits.max_buffer_size / 4) as usize,
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
-        work: restriction.work.unwrap_or(submission_budget(info.kind)),
+        work: restriction.work.unwrap_or(info.kind.dispatch_work()),
         workgroup_memory: limits.max_compute_workgroup_storage_size,
+        invocations: limits.max_compute_invocations_per_workgroup,
         tile: restriction.tile.unwrap_or(tile),
         fuse: !restriction.apart,
-    }
-}
-
-/// Windows resets a GPU that answers nothing for 2 s. These budgets keep a submission below about half of that
-/// on slow members of each kind: 0.5 TFLOP/s achieved by a discrete card, 100 GFLOP/s by an integrated one.
-/// A software adapter has no watchdog; its budget (seconds at 10 GFLOP/s) keeps a wait interruptible.
-fn submission_budget(kind: Kind) -> u64 {
-    match kind {
-        Kind::Discrete => 500_000_000_000,
-        Kind::Integrated | Kind::Virtual | Kind::Other => 50_000_000_000,
-        Kind::Software => 20_000_000_000,
     }
 }

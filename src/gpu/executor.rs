@@ -65,14 +65,23 @@ impl Executor {
     /// The same without blocking.
     pub async fn request(gpu: &Gpu, program: Arc<Program>) -> Result<Executor> {
         gpu.check()?;
-        let schedule = Schedule::new(&program, gpu.limits())?;
+        gpu.tune(&program).await?;
+        let schedule = Schedule::tuned(&program, gpu.limits(), &|op| gpu.limits_of(op))?;
         let mut memory = Vec::new();
         for piece in &schedule.memory {
             memory.push(allocate(gpu, piece, schedule.bytes()).await?);
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let spans = [Span::Forward, Span::Gradients, Span::Update];
+            let tasks = spans.into_iter().flat_map(|span| schedule.tasks(span));
+            let dispatches: Vec<Dispatch> = tasks.flat_map(|task| &task.launches).map(dispatch).collect();
+            gpu.pipelines().prepare(gpu, &dispatches.iter().collect::<Vec<_>>());
+        }
         let forward = record(gpu, &schedule, &memory, Span::Forward).await?;
         let gradients = record(gpu, &schedule, &memory, Span::Gradients).await?;
         let update = record(gpu, &schedule, &memory, Span::Update).await?;
+        gpu.pipelines().save(false, gpu.host());
         gpu.check()?;
         let (gpu, places, transfer) = (gpu.clone(), schedule.places, Transfer::default());
         Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer })
@@ -246,9 +255,7 @@ async fn record(
 }
 
 async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) -> Result<Ready> {
-    let (shader, constants, groups) = (launch.shader, launch.constants.clone(), launch.groups);
-    let dispatch = Dispatch { shader, constants, bindings: Vec::new(), groups };
-    let pipeline = gpu.pipelines().get(gpu, &dispatch).await?;
+    let pipeline = gpu.pipelines().get(gpu, &dispatch(launch)).await?;
     let entries: Vec<wgpu::BindGroupEntry> = (0u32..)
         .zip(&launch.parts)
         .map(|(binding, part)| {
@@ -266,7 +273,13 @@ async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) 
         entries: &entries,
     });
     match scope.error().await {
-        Some(error) => Err(Error::Device(format!("shader {}.wgsl: {error}", shader.name))),
-        None => Ok(Ready { pipeline, bind_group, groups, flops: launch.flops }),
+        Some(error) => Err(Error::Device(format!("shader {}.wgsl: {error}", launch.shader.name))),
+        None => Ok(Ready { pipeline, bind_group, groups: launch.groups, flops: launch.flops }),
     }
+}
+
+/// What a pipeline is made for.
+fn dispatch(launch: &Launch) -> Dispatch {
+    let (shader, constants, groups) = (launch.shader, launch.constants.clone(), launch.groups);
+    Dispatch { shader, constants, bindings: Vec::new(), groups }
 }

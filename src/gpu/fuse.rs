@@ -72,7 +72,12 @@ impl<'a> Unit<'a> {
 ///
 /// # Errors
 /// As `kernels`, with operator and layer in front.
-pub(super) fn units<'a>(program: &'a Program, span: Span, limits: &Limits) -> Result<Vec<Unit<'a>>> {
+pub(super) fn units<'a>(
+    program: &'a Program,
+    span: Span,
+    limits: &Limits,
+    limits_of: &dyn Fn(&Op) -> Limits,
+) -> Result<Vec<Unit<'a>>> {
     let steps = program.list(span);
     let uses = uses(program);
     let mut units = Vec::new();
@@ -81,7 +86,7 @@ pub(super) fn units<'a>(program: &'a Program, span: Span, limits: &Limits) -> Re
         let unit = match together(program, &steps[at_step..], &uses, limits) {
             Some(unit) => unit,
             None => {
-                let kernels = kernels(&step.op, limits).map_err(|e| at(step, e))?;
+                let kernels = kernels(&step.op, &limits_of(&step.op)).map_err(|e| at(step, e))?;
                 Unit::new(&steps[at_step..=at_step], kernels)
             }
         };

@@ -5,6 +5,7 @@ use super::fuse::{Unit, at, units};
 use super::kernels::{Dispatch, Limits, Reduction, Shader, Source, reductions, update_table};
 use super::layout::{Layout, Memory, Place, partial, update_of};
 use crate::error::{Error, Result};
+use crate::ops::Op;
 use crate::program::{Program, Span};
 
 /// The most elements of partial sums that wait to be added up together: 256 MiB.
@@ -61,10 +62,22 @@ impl Schedule {
     /// # Errors
     /// `Error::Memory` if a tensor cannot be bound, with operator, layer and sizes.
     pub fn new(program: &Program, limits: &Limits) -> Result<Schedule> {
+        Schedule::tuned(program, limits, &|_| *limits)
+    }
+
+    /// The same, where `limits_of` an operator may ask for another tile than `limits`.
+    ///
+    /// # Errors
+    /// As [`Schedule::new`].
+    pub fn tuned(
+        program: &Program,
+        limits: &Limits,
+        limits_of: &dyn Fn(&Op) -> Limits,
+    ) -> Result<Schedule> {
         let lists = [
-            units(program, Span::Forward, limits)?,
-            units(program, Span::Gradients, limits)?,
-            units(program, Span::Update, limits)?,
+            units(program, Span::Forward, limits, limits_of)?,
+            units(program, Span::Gradients, limits, limits_of)?,
+            units(program, Span::Update, limits, limits_of)?,
         ];
         let layout = Layout::new(program, &lists, limits);
         let mut writer = Writer::new(program, limits, layout);

@@ -57,9 +57,9 @@ impl Block {
         }
     }
 
-    /// Most bytes of workgroup memory that a product with this block uses. `tests/shaders.rs` compares it with the
+    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/shaders.rs` compares the bytes with the
     /// shaders.
-    pub fn workgroup_memory(self) -> u32 {
+    pub fn needs(self) -> [u32; 2] {
         let [i, j] = self.size();
         let (k, buffers) = match self {
             Block::B128x128x8 => (8, 1),
@@ -69,12 +69,14 @@ impl Block {
         };
         // Vectors of 16 bytes, one more in each row; and the terms.
         let row = (i / 4 + 1) + (j / 4 + 1);
-        (buffers * k * row * 16 + 2 * k * 16) as u32
+        let invocations = if self == Block::B32x32x16 { 64 } else { 256 };
+        [(buffers * k * row * 16 + 2 * k * 16) as u32, invocations]
     }
 
-    /// Whether an adapter with so many bytes of workgroup memory can have it. (256 invocations are promised by all.)
-    pub fn fits(self, workgroup_memory: u32) -> bool {
-        self.workgroup_memory() <= workgroup_memory
+    /// Whether an adapter with `limits` has what it needs.
+    pub fn fits(self, limits: &Limits) -> bool {
+        let [memory, invocations] = self.needs();
+        memory <= limits.workgroup_memory && invocations <= limits.invocations
     }
 }
 
@@ -172,16 +174,17 @@ impl Product {
                 let number = OCTETS[..most].iter().position(|n| rows <= n * 8).unwrap_or(most - 1);
                 (self.octets[number], [OCTETS[number] * 8, OCTET_COLUMNS])
             }
-            Tile::Shared => block(best(rows, columns, batches, limits.workgroup_memory)),
+            Tile::Shared => block(best(rows, columns, batches, limits)),
             Tile::Exactly(exactly) => block(exactly),
         };
         (shader, fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits))
     }
 }
 
-/// The block with the least estimated time. A larger one reads less workgroup memory for each product (8, 6 and 4
-/// bytes), but may have to compute more that nobody asked for, and give too few workgroups to fill a GPU.
-fn best(rows: usize, columns: usize, batches: usize, workgroup_memory: u32) -> Block {
+/// The block with the least estimated time of those that fit; the first if none does, which the device then refuses. A
+/// larger one reads less workgroup memory for each product (8, 6 and 4 bytes), but may have to compute more that nobody
+/// asked for, and give too few workgroups to fill a GPU.
+fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {
     /// Invocations of about two workgroups for each of the 128 or so cores of a large GPU.
     const FULL: f64 = 65_536.0;
     let time = |block: Block| {
@@ -194,16 +197,11 @@ fn best(rows: usize, columns: usize, batches: usize, workgroup_memory: u32) -> B
             Block::B128x128x8 | Block::B128x128x16 => 1.02,
             Block::B128x128x8Double | Block::B128x128x16Double => 1.0,
         };
-        let invocations = if block == Block::B32x32x16 { 64.0 } else { 256.0 };
+        let invocations = f64::from(block.needs()[1]);
         (groups * invocations).max(FULL) / invocations * (i * j) as f64 * price
     };
-    let mut best = Block::B64x64x16;
-    for block in Block::ALL.into_iter().filter(|block| block.fits(workgroup_memory)) {
-        if time(block) < time(best) {
-            best = block;
-        }
-    }
-    best
+    let fitting = Block::ALL.into_iter().filter(|block| block.fits(limits));
+    fitting.min_by(|&a, &b| time(a).total_cmp(&time(b))).unwrap_or(Block::ALL[0])
 }
 
 /// Cuts `items`, each with `flops` operations and `sizes` elements of the operands that are cut, so that every part
@@ -229,7 +227,9 @@ mod tests {
 
     #[test]
     fn small_products_get_small_blocks_and_large_ones_large() {
-        let best = |rows, columns, memory| best(rows, columns, 1, memory);
+        let best = |rows, columns, memory| {
+            best(rows, columns, 1, &Limits { workgroup_memory: memory, ..Limits::default() })
+        };
         assert_eq!(best(64, 387_200, 16_384), Block::B64x128x16);
         assert_eq!(best(384, 21_632, 16_384), Block::B128x128x8, "no more than every adapter has");
         assert_eq!(best(384, 21_632, 32_768), Block::B128x128x8Double);

@@ -117,8 +117,10 @@ pub struct Limits {
     pub groups: u32,
     /// Floating-point operations that one dispatch may have before it is split, where it can be.
     pub work: u64,
-    /// Workgroup memory in bytes.
+    /// Bytes of workgroup memory.
     pub workgroup_memory: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
     /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
     pub tile: Tile,
     /// Whether steps may run together in one dispatch. It changes no result.
@@ -134,7 +136,8 @@ impl Default for Limits {
             align: 64,
             groups: 65_535,
             work: u64::MAX,
-            workgroup_memory: 16_384,
+            workgroup_memory: 16 << 10,
+            invocations: 256,
             tile: Tile::Shared,
             fuse: true,
         }
@@ -154,6 +157,19 @@ pub enum Tile {
     Registers,
     /// The shared one with this block: for tests and tuning.
     Exactly(Block),
+}
+
+impl Tile {
+    /// What a product under `limits` may be computed with: every block that fits; on a software adapter, which takes
+    /// seconds to compile a large block, its own tile and the smallest. If `limits` name a block, that alone.
+    pub fn candidates(limits: &Limits) -> Vec<Tile> {
+        let blocks = Block::ALL.into_iter().filter(|block| block.fits(limits)).map(Tile::Exactly);
+        match limits.tile {
+            Tile::Exactly(_) => vec![limits.tile],
+            Tile::Shared => blocks.collect(),
+            Tile::Registers | Tile::Subgroup => [limits.tile].into_iter().chain(blocks.take(2)).collect(),
+        }
+    }
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
