@@ -9,12 +9,11 @@
 
 use crate::cpu;
 use crate::error::Result;
-use crate::gpu::{self, Choice, Gpu, Kind};
-use crate::program::{Executor, Program, Span};
+use crate::gpu::{self, Choice, Gpu, Kind, Restriction};
+use crate::program::{Executor, Program};
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What the user wants to compute on; what `--device` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +55,14 @@ impl Device {
     /// `Wish::Auto` takes a hardware GPU that works, else the CPU; it never fails but where `WGPU_ADAPTER_NAME` names what
     /// is not there.
     pub fn open(wish: &Wish) -> Result<(Device, String)> {
-        let open = |choice: Choice| Gpu::open(&choice).map(|gpu| (Device::Gpu(gpu), String::new()));
+        Device::open_restricted(wish, &Restriction::default())
+    }
+
+    /// As [`Device::open`]; a GPU as if it offered less.
+    pub fn open_restricted(wish: &Wish, restriction: &Restriction) -> Result<(Device, String)> {
+        let open = |choice: Choice| {
+            Gpu::open_restricted(&choice, restriction).map(|gpu| (Device::Gpu(gpu), String::new()))
+        };
         match wish {
             Wish::Cpu => Ok((Device::cpu(), " (asked for)".into())),
             Wish::Gpu => open(Choice::Gpu),
@@ -124,6 +130,38 @@ impl Device {
         matches!(self, Device::Cpu(_))
     }
 
+    /// An error unless its executors can time their steps.
+    pub fn check_clock(&self) -> Result<()> {
+        match self {
+            Device::Cpu(_) => Ok(()),
+            Device::Gpu(gpu) => gpu.check_clock(),
+        }
+    }
+
+    /// Fused multiply-adds in registers; `units` make it longer, by up to a limit of the device.
+    pub fn fma(&self, units: usize) -> Result<Probe> {
+        Ok(match self {
+            Device::Cpu(_) => Probe::Cpu(cpu::Probe::fma(units)),
+            Device::Gpu(gpu) => Probe::Gpu(gpu::Probe::fma(gpu, units)?),
+        })
+    }
+
+    /// A copy of `bytes`, or of as many as the device binds at once.
+    pub fn copy(&self, bytes: u64) -> Result<Probe> {
+        Ok(match self {
+            Device::Cpu(_) => Probe::Cpu(cpu::Probe::copy(bytes)?),
+            Device::Gpu(gpu) => Probe::Gpu(gpu::Probe::copy(gpu, bytes)?),
+        })
+    }
+
+    /// Dispatches that do nothing, each of which waits for the one before if they are `shared`; none on the CPU path.
+    pub fn noop(&self, shared: bool) -> Result<Option<Probe>> {
+        Ok(match self {
+            Device::Cpu(_) => None,
+            Device::Gpu(gpu) => Some(Probe::Gpu(gpu::Probe::noop(gpu, shared)?)),
+        })
+    }
+
     /// An executor of `program`.
     pub fn executor(&self, program: Arc<Program>) -> Result<Box<dyn Executor>> {
         Ok(match self {
@@ -131,35 +169,42 @@ impl Device {
             Device::Gpu(gpu) => Box::new(gpu::Executor::new(gpu, program)?),
         })
     }
-
-    /// The time of each step of `span`, in order, the median of three runs after one to warm up; an error if the device cannot tell.
-    pub fn profile(
-        &self,
-        program: Arc<Program>,
-        prepare: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
-        span: Span,
-    ) -> Result<Vec<Duration>> {
-        match self {
-            Device::Cpu(options) => {
-                let mut executor = cpu::Executor::with_options(program, *options)?;
-                prepare(&mut executor)?;
-                medians(|| executor.profile(span))
-            }
-            Device::Gpu(gpu) => {
-                let mut executor = gpu::Executor::new(gpu, program)?;
-                prepare(&mut executor)?;
-                medians(|| executor.profile(span))
-            }
-        }
-    }
 }
 
-/// The median of three runs of each step, after one to warm up.
-fn medians(mut profile: impl FnMut() -> Result<Vec<Duration>>) -> Result<Vec<Duration>> {
-    profile()?;
-    let (first, second, third) = (profile()?, profile()?, profile()?);
-    let middle = |((a, b), c): ((Duration, Duration), Duration)| a.max(b).min(a.min(b).max(c));
-    Ok(first.into_iter().zip(second).zip(third).map(middle).collect())
+/// Work that measures what a device can do at all, with none of the operators.
+#[derive(Debug)]
+pub enum Probe {
+    Cpu(cpu::Probe),
+    Gpu(gpu::Probe),
+}
+
+impl Probe {
+    /// Floating-point operations of one run.
+    pub fn flops(&self) -> u64 {
+        match self {
+            Probe::Cpu(probe) => probe.flops(),
+            Probe::Gpu(probe) => probe.flops(),
+        }
+    }
+
+    /// Bytes that one run reads and writes.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Probe::Cpu(probe) => probe.bytes(),
+            Probe::Gpu(probe) => probe.bytes(),
+        }
+    }
+
+    /// Does it `count` times and waits.
+    pub fn run(&mut self, count: usize) -> Result<()> {
+        match self {
+            Probe::Cpu(probe) => {
+                probe.run(count);
+                Ok(())
+            }
+            Probe::Gpu(probe) => probe.run(count),
+        }
+    }
 }
 
 /// Why `auto` has to take the CPU, if it has to.

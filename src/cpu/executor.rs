@@ -3,10 +3,10 @@
 use super::dispatch::dispatch;
 use crate::error::{Error, Result};
 use crate::ops::Access;
-use crate::program::{BufferId, Executor as Seam, Pending, Program, Span, Step};
+use crate::program::{BufferId, Clock, Executor as Seam, Pending, Profile, Program, Span, Step, Timed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Most operands that an operator reads, and most that it writes.
 const INPUTS: usize = 6;
@@ -57,19 +57,6 @@ impl Executor {
             slots.push(slot);
         }
         Ok(Executor { program, options, slots, workspace: Vec::new(), reads: BTreeMap::new(), next_read: 0 })
-    }
-
-    /// Runs `span` and says how long each of its steps took, in order.
-    pub fn profile(&mut self, span: Span) -> Result<Vec<Duration>> {
-        let program = Arc::clone(&self.program);
-        program
-            .steps(span)
-            .map(|step| {
-                let start = Instant::now();
-                self.step(&program, step)?;
-                Ok(start.elapsed())
-            })
-            .collect()
     }
 
     fn step(&mut self, program: &Program, step: &Step) -> Result<()> {
@@ -131,6 +118,17 @@ impl Seam for Executor {
     fn run(&mut self, span: Span) -> Result<()> {
         let program = Arc::clone(&self.program);
         program.steps(span).try_for_each(|step| self.step(&program, step))
+    }
+
+    fn profile(&mut self, span: Span) -> Result<Profile> {
+        let program = Arc::clone(&self.program);
+        let mut entries = Vec::new();
+        for (number, step) in program.steps(span).enumerate() {
+            let start = Instant::now();
+            self.step(&program, step)?;
+            entries.push(Timed { steps: vec![number], time: start.elapsed() });
+        }
+        Ok(Profile { clock: Clock::Host, dispatches: 0, entries })
     }
 
     fn wait(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use super::kernels::{self, Binding, Dispatch, Kernels, Source};
 use super::pipeline::Scope;
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
-use crate::program::{self, BufferId, Pending, Program, Span, Step};
+use crate::program::{self, BufferId, Pending, Profile, Program, Span, Step};
 use std::sync::Arc;
 
 /// A dispatch that only has to be recorded.
@@ -15,7 +15,7 @@ pub(super) struct Ready {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     groups: [u32; 3],
-    flops: u64,
+    pub flops: u64,
 }
 
 impl Ready {
@@ -147,6 +147,10 @@ impl program::Executor for Executor {
             self.gpu.queue().submit([encoder.finish()]);
         }
         self.gpu.check()
+    }
+
+    fn profile(&mut self, span: Span) -> Result<Profile> {
+        self.time(span)
     }
 
     fn wait(&mut self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The seam between a program and what runs it. It does not grow with operators.
 
-use super::{BufferId, Span};
-use crate::error::Result;
+use super::{BufferId, Profile, Span};
+use crate::error::{Error, Result};
 
 /// A read that has been asked for; [`Executor::finish_read`] delivers it.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,15 @@ pub trait Executor {
 
     /// Runs the steps of `span` in order. May return before a device has finished.
     fn run(&mut self, span: Span) -> Result<()>;
+
+    /// As [`Executor::run`], with the same results, but waits and says what the steps took.
+    ///
+    /// # Errors
+    /// `Error::Device` if the device has no clock.
+    fn profile(&mut self, span: Span) -> Result<Profile> {
+        let _ = span;
+        Err(Error::Device("steps cannot be timed on this device".into()))
+    }
 
     /// Waits until everything run so far is done; reports what went wrong on the device.
     fn wait(&mut self) -> Result<()>;

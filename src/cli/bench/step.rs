@@ -1,11 +1,13 @@
 //! `striate bench step`: a training step of a network on random data.
 
 use super::super::output::bytes;
+use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
 use super::super::{Context, memory};
+use super::profile::Analysis;
 use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
-use super::{BudgetArgs, Header, devices};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::{BuildOptions, Model, Spec};
@@ -15,6 +17,7 @@ use crate::random::{Purpose, Stream};
 use crate::train;
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +36,11 @@ pub(super) struct StepArgs {
     /// Also the time of every operator of a step, against the roofs measured on this device
     #[arg(long)]
     profile: bool,
+    /// Also a chart of that for the chosen device, as SVG: what every operator reaches under the roofs
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     budget: BudgetArgs,
 }
@@ -46,40 +54,30 @@ struct Measured {
     update: Timing,
     /// Seconds the host works per step before it could go on to the next.
     host: f64,
-    profile: Option<Profile>,
-}
-
-/// The operators of a step, and what the device could do at best.
-struct Profile {
-    roofs: Roofs,
-    line: String,
-    steps: Vec<Profiled>,
-}
-
-struct Profiled {
-    /// Operator and layer.
-    name: String,
-    seconds: f64,
-    gflops: f64,
-    gigabytes: f64,
-    /// Share of the nearer roof.
-    roof: f64,
+    profile: Option<Analysis>,
 }
 
 pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
+    if let Some(path) = &args.roofline {
+        Outputs::new().reads(Some(&args.model)).check("--roofline", path)?;
+    }
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let build = BuildOptions::new(batch);
     let model = Model::build(&spec, &build)?;
-    let devices = devices(context, args.alone)?;
+    let devices = devices(context, args.alone, &args.device)?;
     for device in &devices {
         memory::check(device, &spec, &build, &model)?;
     }
-    let header = Header::new(&devices);
+    let header = Header::new(&devices, &args.device);
     let mut results = Vec::new();
     for device in &devices {
         context.out.note(&format!("measuring {} on {}", spec.name, device.name()));
         results.push(measure_device(device, &spec, &model, args)?);
+    }
+    if let (Some(path), Some(Measured { profile: Some(analysis), .. })) = (&args.roofline, results.first()) {
+        let title = format!("{}, training step at batch {batch}", spec.name);
+        write_picture(path, &analysis.picture(title, header.notes(0)), &context.out)?;
     }
     if context.out.is_json() {
         let steps: Vec<Value> = results.iter().map(|r| to_json(r, &model)).collect();
@@ -124,7 +122,13 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
         })
     };
     let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
-    let profile = args.profile.then(|| profile(device, &batch, &hyper, model, budget)).transpose()?;
+    let mut profile = match args.profile || args.roofline.is_some() {
+        true => Some(profile(device, executor, model, budget)?),
+        false => None,
+    };
+    if let Some(profile) = &mut profile {
+        profile.host = Some(host);
+    }
     Ok(Measured { device: device.name(), train, forward, gradients, update, host, profile })
 }
 
@@ -149,32 +153,22 @@ fn host_time(
     Ok(median(&mut times))
 }
 
-fn profile(
-    device: &Device,
-    batch: &RandomBatch,
-    hyper: &Hyper,
-    model: &Model,
-    budget: Budget,
-) -> Result<Profile> {
+/// Times every step of a training step, several times over.
+fn profile(device: &Device, executor: &mut dyn Executor, model: &Model, budget: Budget) -> Result<Analysis> {
+    let whole = measure(budget, |runs| {
+        (0..runs).try_for_each(|_| executor.run(Span::Train))?;
+        executor.wait()
+    })?;
+    let began = Instant::now();
+    let mut runs = Vec::new();
+    executor.profile(Span::Train)?;
+    while runs.len() < budget.samples && (runs.len() < 3 || began.elapsed().as_secs_f64() < budget.seconds) {
+        runs.push(executor.profile(Span::Train)?);
+    }
     let roofs = Roofs::measure(device, budget)?;
-    let mut prepare = |executor: &mut dyn Executor| {
-        train::initialise(model, executor, 0)?;
-        batch.write(model, executor)?;
-        executor.write(model.hyper, hyper.as_words())
-    };
-    let times = device.profile(Arc::clone(&model.program), &mut prepare, Span::Train)?;
-    let steps = model.program.steps(Span::Train).zip(times).map(|(step, time)| {
-        let seconds = time.as_secs_f64();
-        Profiled {
-            name: format!("{} {}", step.op.name(), step.label),
-            seconds,
-            gflops: step.op.flops() as f64 / seconds / 1e9,
-            gigabytes: step.op.bytes() as f64 / seconds / 1e9,
-            roof: roofs.bound(&step.op) / seconds,
-        }
-    });
-    let (steps, line) = (steps.collect(), roofs.line(device));
-    Ok(Profile { roofs, line, steps })
+    let mut analysis = Analysis::new(&model.program, Span::Train, &runs, device.name(), roofs)?;
+    analysis.whole = Some(whole.median);
+    Ok(analysis)
 }
 
 fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
@@ -211,22 +205,7 @@ impl RandomBatch {
 }
 
 fn to_json(r: &Measured, model: &Model) -> Value {
-    let steps = r.profile.iter().flat_map(|p| &p.steps);
-    let profile: Vec<Value> = steps
-        .map(|s| {
-            json!({
-                "step": s.name,
-                "ms": s.seconds * 1e3,
-                "gflops": s.gflops,
-                "gigabytes_per_second": s.gigabytes,
-                "fraction_of_roof": s.roof,
-            })
-        })
-        .collect();
-    let roofs = r
-        .profile
-        .as_ref()
-        .map(|p| json!({"gflops": p.roofs.flops / 1e9, "gigabytes_per_second": p.roofs.bandwidth / 1e9}));
+    let profile = r.profile.as_ref();
     json!({
         "device": r.device,
         "ms_per_step": r.train.median * 1e3,
@@ -238,8 +217,10 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         "gradients_ms": r.gradients.median * 1e3,
         "update_ms": r.update.median * 1e3,
         "host_ms": r.host * 1e3,
-        "roofs": roofs,
-        "profile": profile,
+        "roofs": profile.map(|p| p.roofs.to_json(&r.device)),
+        "profile_summary": profile.map(Analysis::summary_json),
+        "kinds": profile.map(Analysis::kinds_json),
+        "profile": profile.map(Analysis::steps_json),
     })
 }
 
@@ -286,24 +267,8 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         ))?;
     }
     for profile in results.iter().filter_map(|r| r.profile.as_ref()) {
-        context.out.line(&profile.line)?;
-        context.out.line(
-            "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer",
-        )?;
-        context.out.line(&format!(
-            "{:<50} {:>9} {:>9} {:>8} {:>6}",
-            "operator and layer", "ms", "GFLOP/s", "GB/s", "roof"
-        ))?;
-        for s in &profile.steps {
-            context.out.line(&format!(
-                "{:<50} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
-                s.name,
-                s.seconds * 1e3,
-                s.gflops,
-                s.gigabytes,
-                100.0 * s.roof
-            ))?;
-        }
+        context.out.line("")?;
+        profile.table(super::PRECISION).iter().try_for_each(|line| context.out.line(line))?;
     }
     Ok(())
 }

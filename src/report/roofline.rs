@@ -1,0 +1,351 @@
+//! The roofline chart (Williams, Waterman, Patterson, CACM 52(4), 2009): what operators reach, over how much arithmetic
+//! they do for each byte, under the roofs of arithmetic and memory. Both axes are logarithmic.
+
+use super::svg::{Anchor, Svg, number};
+
+/// A roof over arithmetic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roof {
+    pub label: String,
+    /// Floating-point operations per second.
+    pub flops: f64,
+}
+
+/// One operator that was timed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dot {
+    /// Its layer.
+    pub label: String,
+    /// Its operator; decides colour and shape.
+    pub kind: String,
+    pub flops: u64,
+    pub bytes: u64,
+    pub seconds: f64,
+}
+
+/// What the chart shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roofline {
+    pub title: String,
+    /// Smaller lines below the title.
+    pub notes: Vec<String>,
+    pub ceilings: Vec<Roof>,
+    /// Bytes per second.
+    pub bandwidth: f64,
+    pub dots: Vec<Dot>,
+}
+
+const WIDTH: f64 = 1120.0;
+const PLOT: f64 = 760.0;
+const LEFT: f64 = 76.0;
+const PLOT_HEIGHT: f64 = 480.0;
+/// Colours that can be told apart on white and on black, also by the colour-blind (Okabe and Ito, with their black and yellow
+/// replaced).
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a6fd1", "#8c8c8c"];
+/// Most kinds in the legend.
+const LEGEND: usize = 24;
+/// Most dots with their name beside them; the others tell theirs to a pointer.
+const NAMED: usize = 12;
+const DARK: &str = "@media (prefers-color-scheme: dark) { .paper { fill: #14171a } .t { fill: #e6e6e6 } \
+                    .n { fill: #a9b0b6 } .grid { stroke: #333a40 } .roof { stroke: #e6e6e6 } .mark { stroke: #14171a } }";
+
+/// A logarithmic axis: whole decades from `first`, `decades` of them.
+struct Axis {
+    first: i32,
+    decades: i32,
+    from: f64,
+    length: f64,
+}
+
+impl Axis {
+    /// Around all `values` that are positive.
+    fn new(values: impl Iterator<Item = f64>, from: f64, length: f64) -> Axis {
+        let logs: Vec<f64> = values.filter(|v| v.is_finite() && *v > 0.0).map(f64::log10).collect();
+        let low = logs.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let (first, last) = match logs.is_empty() {
+            true => (0, 1),
+            false => ((low - 0.05).floor() as i32, (high + 0.05).ceil() as i32),
+        };
+        Axis { first, decades: (last - first).max(1), from, length }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        let share = (value.max(f64::MIN_POSITIVE).log10() - f64::from(self.first)) / f64::from(self.decades);
+        self.from + share.clamp(0.0, 1.0) * self.length
+    }
+
+    fn low(&self) -> f64 {
+        10f64.powi(self.first)
+    }
+
+    fn high(&self) -> f64 {
+        10f64.powi(self.first + self.decades)
+    }
+
+    /// Pixels of a decade.
+    fn step(&self) -> f64 {
+        self.length / f64::from(self.decades)
+    }
+}
+
+/// A place that is taken: left, top, right, bottom.
+type Area = [f64; 4];
+
+struct Chart<'a> {
+    what: &'a Roofline,
+    svg: Svg,
+    x: Axis,
+    y: Axis,
+    /// Kinds by their share of the time, largest first.
+    kinds: Vec<(&'a str, f64)>,
+    total: f64,
+}
+
+impl Roofline {
+    /// The chart as an SVG file.
+    pub fn svg(&self) -> String {
+        let top = 52.0 + 17.0 * self.notes.len() as f64;
+        let total: f64 = self.dots.iter().map(|dot| dot.seconds).sum();
+        let mut kinds: Vec<(&str, f64)> = Vec::new();
+        for dot in &self.dots {
+            match kinds.iter_mut().find(|(kind, _)| *kind == dot.kind) {
+                Some((_, seconds)) => *seconds += dot.seconds,
+                None => kinds.push((&dot.kind, dot.seconds)),
+            }
+        }
+        kinds.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let highest = self.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
+        let ridge = highest / self.bandwidth;
+        let intensities = self.dots.iter().filter_map(intensity).chain([ridge, ridge * 3.0]);
+        let x = Axis::new(intensities, LEFT, PLOT);
+        let reached = self.dots.iter().map(|dot| height(dot, x.low()));
+        let roofs = self.ceilings.iter().map(|roof| roof.flops);
+        let y = Axis::new(reached.chain(roofs), top + PLOT_HEIGHT, -PLOT_HEIGHT);
+        let mut chart = Chart { what: self, svg: Svg::default(), x, y, kinds, total };
+        let height = top + PLOT_HEIGHT + 56.0;
+        chart.svg.rect("paper", 0.0, 0.0, WIDTH, height, "#ffffff");
+        chart.head();
+        chart.axes(top);
+        chart.roofs();
+        chart.dots();
+        chart.legend(top);
+        chart.svg.finish(WIDTH, height, &self.title, DARK)
+    }
+}
+
+/// Floating-point operations for each byte; none for what does no arithmetic.
+fn intensity(dot: &Dot) -> Option<f64> {
+    (dot.flops > 0).then(|| dot.flops as f64 / (dot.bytes.max(1)) as f64)
+}
+
+/// Operations per second. What does no arithmetic stands at `left`, as high below the memory's roof as its bytes say.
+fn height(dot: &Dot, left: f64) -> f64 {
+    match dot.flops {
+        0 => left * dot.bytes as f64 / dot.seconds,
+        flops => flops as f64 / dot.seconds,
+    }
+}
+
+impl Chart<'_> {
+    fn head(&mut self) {
+        self.svg.text("t", [20.0, 28.0], Anchor::Start, 17.0, 0.0, &self.what.title);
+        for (number, note) in self.what.notes.iter().enumerate() {
+            let y = 48.0 + 17.0 * number as f64;
+            self.svg.text("n", [20.0, y], Anchor::Start, 12.0, 0.0, note);
+        }
+    }
+
+    fn axes(&mut self, top: f64) {
+        let (right, bottom) = (LEFT + PLOT, top + PLOT_HEIGHT);
+        for decade in 0..=self.x.decades {
+            let value = 10f64.powi(self.x.first + decade);
+            let x = self.x.at(value);
+            self.svg.line("grid", [x, top], [x, bottom], "#dddddd", 1.0);
+            self.svg.text("n", [x, bottom + 18.0], Anchor::Middle, 12.0, 0.0, &tick(value));
+        }
+        for decade in 0..=self.y.decades {
+            let value = 10f64.powi(self.y.first + decade);
+            let y = self.y.at(value);
+            self.svg.line("grid", [LEFT, y], [right, y], "#dddddd", 1.0);
+            self.svg.text("n", [LEFT - 8.0, y + 4.0], Anchor::End, 12.0, 0.0, &tick(value / 1e9));
+        }
+        let middle = (LEFT + right) / 2.0;
+        let label = "floating-point operations per byte";
+        self.svg.text("t", [middle, bottom + 40.0], Anchor::Middle, 13.0, 0.0, label);
+        let y = (top + bottom) / 2.0;
+        self.svg.text("t", [22.0, y], Anchor::Middle, 13.0, -90.0, "GFLOP/s");
+    }
+
+    fn roofs(&mut self) {
+        let highest = self.what.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
+        let bandwidth = self.what.bandwidth;
+        // The memory's roof rises with the intensity, from the left or the lower edge to the highest ceiling.
+        let from = self.x.low().max(self.y.low() / bandwidth);
+        let to = (highest / bandwidth).min(self.x.high());
+        let (start, end) =
+            ([self.x.at(from), self.y.at(from * bandwidth)], [self.x.at(to), self.y.at(to * bandwidth)]);
+        self.svg.line("roof", start, end, "#222222", 2.0);
+        let turn = -(self.y.step().abs() / self.x.step()).atan().to_degrees();
+        let label = format!("{:.1} GB/s, a copy", bandwidth / 1e9);
+        let near = [start[0] + 0.5 * (end[0] - start[0]), start[1] + 0.5 * (end[1] - start[1])];
+        self.svg.text("n", [near[0] - 5.0, near[1] - 7.0], Anchor::Middle, 12.0, turn, &label);
+        let mut ceilings: Vec<&Roof> = self.what.ceilings.iter().collect();
+        ceilings.sort_by(|a, b| b.flops.total_cmp(&a.flops));
+        for (number, roof) in ceilings.into_iter().enumerate() {
+            let y = self.y.at(roof.flops);
+            let from = self.x.at((roof.flops / bandwidth).max(self.x.low()));
+            let width = if number == 0 { 2.0 } else { 1.0 };
+            self.svg.line("roof", [from, y], [LEFT + PLOT, y], "#222222", width);
+            // The highest has its name above, the others below, so that near ones do not meet.
+            let y = if number == 0 { y - 6.0 } else { y + 15.0 };
+            let label = format!("{:.1} GFLOP/s, {}", roof.flops / 1e9, roof.label);
+            self.svg.text("n", [LEFT + PLOT - 4.0, y], Anchor::End, 12.0, 0.0, &label);
+        }
+    }
+
+    fn dots(&mut self) {
+        let mut order: Vec<&Dot> = self.what.dots.iter().collect();
+        order.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        let mut taken: Vec<Area> = Vec::new();
+        let mut places = Vec::new();
+        for dot in &order {
+            let x = self.x.at(intensity(dot).unwrap_or(self.x.low()));
+            let y = self.y.at(height(dot, self.x.low()));
+            let share = dot.seconds / self.total.max(f64::MIN_POSITIVE);
+            let radius = 4.0 + 14.0 * share.sqrt();
+            taken.push([x - radius, y - radius, x + radius, y + radius]);
+            places.push([x, y, radius]);
+            self.mark(dot, [x, y], radius, share);
+        }
+        for ceiling in &self.what.ceilings {
+            // Not over the roofs' own names, to the right.
+            let y = self.y.at(ceiling.flops);
+            taken.push([LEFT + PLOT - 300.0, y - 18.0, LEFT + PLOT, y + 18.0]);
+        }
+        for (dot, place) in order.iter().zip(places).take(NAMED) {
+            self.name(&dot.label, place, &mut taken);
+        }
+    }
+
+    /// The dot itself, with a text for a pointer.
+    fn mark(&mut self, dot: &Dot, [x, y]: [f64; 2], radius: f64, share: f64) {
+        let rank = self.kinds.iter().position(|(kind, _)| *kind == dot.kind).unwrap_or(0);
+        let tip = format!(
+            "{} {}: {:.3} ms, {:.1} % of the time, {:.1} GFLOP/s, {:.1} GB/s{}",
+            dot.kind,
+            dot.label,
+            dot.seconds * 1e3,
+            100.0 * share,
+            dot.flops as f64 / dot.seconds / 1e9,
+            dot.bytes as f64 / dot.seconds / 1e9,
+            if dot.flops == 0 { ", no arithmetic" } else { "" }
+        );
+        shape(&mut self.svg, "dot mark", rank, [x, y], radius, Some(&tip));
+    }
+
+    /// A name where there is room for it beside its dot, or none.
+    fn name(&mut self, label: &str, [x, y, radius]: [f64; 3], taken: &mut Vec<Area>) {
+        let (label, width) = shortened(label, 22);
+        let gap = radius + 4.0;
+        let candidates = [
+            (Anchor::Start, [x + gap, y + 4.0], x + gap),
+            (Anchor::End, [x - gap, y + 4.0], x - gap - width),
+            (Anchor::Middle, [x, y - gap], x - width / 2.0),
+            (Anchor::Middle, [x, y + gap + 9.0], x - width / 2.0),
+        ];
+        for (anchor, at, left) in candidates {
+            let area = [left, at[1] - 10.0, left + width, at[1] + 3.0];
+            let is_inside = area[0] >= LEFT && area[2] <= LEFT + PLOT;
+            let is_free =
+                taken.iter().all(|t| area[2] < t[0] || t[2] < area[0] || area[3] < t[1] || t[3] < area[1]);
+            if is_inside && is_free {
+                self.svg.text("t", at, anchor, 11.0, 0.0, &label);
+                taken.push(area);
+                return;
+            }
+        }
+    }
+
+    fn legend(&mut self, top: f64) {
+        let left = LEFT + PLOT + 28.0;
+        self.svg.text(
+            "t",
+            [left - 8.0, top + 4.0],
+            Anchor::Start,
+            12.0,
+            0.0,
+            "share of the time, by operator",
+        );
+        let kinds = std::mem::take(&mut self.kinds);
+        for (rank, (kind, seconds)) in kinds.iter().take(LEGEND).enumerate() {
+            let y = top + 24.0 + 18.0 * rank as f64;
+            shape(&mut self.svg, "mark", rank, [left, y], 5.5, None);
+            let share = 100.0 * seconds / self.total.max(f64::MIN_POSITIVE);
+            let (name, _) = shortened(kind, 30);
+            self.svg.text(
+                "t",
+                [left + 14.0, y + 4.0],
+                Anchor::Start,
+                11.0,
+                0.0,
+                &format!("{share:.1} %  {name}"),
+            );
+        }
+        if kinds.len() > LEGEND {
+            let y = top + 28.0 + 18.0 * LEGEND as f64;
+            let rest = format!("and {} more", kinds.len() - LEGEND);
+            self.svg.text("n", [left + 14.0, y], Anchor::Start, 11.0, 0.0, &rest);
+        }
+        self.kinds = kinds;
+    }
+}
+
+/// The mark of the kind with this rank: eight colours, then the same in another shape.
+fn shape(svg: &mut Svg, class: &str, rank: usize, [x, y]: [f64; 2], radius: f64, tip: Option<&str>) {
+    let fill = COLOURS[rank % COLOURS.len()];
+    let mut attributes = vec![
+        ("class", class.to_string()),
+        ("fill", fill.to_string()),
+        ("fill-opacity", "0.85".into()),
+        ("stroke", "#ffffff".into()),
+        ("stroke-width", "1".into()),
+    ];
+    match rank / COLOURS.len() {
+        0 => {
+            attributes.extend([("cx", number(x)), ("cy", number(y)), ("r", number(radius))]);
+            svg.element("circle", &attributes, tip);
+        }
+        round => {
+            let side = radius * 0.9;
+            let corners: [[f64; 2]; 4] = match round % 2 {
+                1 => [[-side, -side], [side, -side], [side, side], [-side, side]],
+                _ => [[0.0, -radius], [radius, 0.0], [0.0, radius], [-radius, 0.0]],
+            };
+            let points = corners.map(|[dx, dy]| format!("{},{}", number(x + dx), number(y + dy)));
+            attributes.push(("points", points.join(" ")));
+            svg.element("polygon", &attributes, tip);
+        }
+    }
+}
+
+/// At most `most` characters, and about how wide they are at a size of 11.
+fn shortened(text: &str, most: usize) -> (String, f64) {
+    let count = text.chars().count();
+    let short = match count > most {
+        true => text.chars().take(most - 1).chain(['…']).collect(),
+        false => text.to_string(),
+    };
+    (short, 6.4 * count.min(most) as f64)
+}
+
+/// A power of ten as people read it.
+fn tick(value: f64) -> String {
+    match value {
+        v if v >= 1e6 => format!("{}M", (v / 1e6).round()),
+        v if v >= 1e3 => format!("{}k", (v / 1e3).round()),
+        v if v >= 1.0 => format!("{}", v.round()),
+        v => format!("{v:.*}", (-v.log10()).round().clamp(1.0, 9.0) as usize),
+    }
+}
