@@ -5,6 +5,7 @@
 //! chart, written as text by `svg`. Nothing here runs a network or writes a file: numbers come in, PNG bytes or SVG text go
 //! out.
 
+mod axis;
 mod canvas;
 mod filters;
 mod panel;

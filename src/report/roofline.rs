@@ -1,6 +1,7 @@
 //! The roofline chart (Williams, Waterman, Patterson, CACM 52(4), 2009): what operators reach, over how much arithmetic
 //! they do for each byte, under the roofs of arithmetic and memory. Both axes are logarithmic.
 
+use super::axis::Axis;
 use super::svg::{Anchor, Svg, number};
 
 /// A roof over arithmetic.
@@ -50,46 +51,6 @@ const NAMED: usize = 12;
 const DARK: &str = "@media (prefers-color-scheme: dark) { .paper { fill: #14171a } .t { fill: #e6e6e6 } \
                     .n { fill: #a9b0b6 } .grid { stroke: #333a40 } .roof { stroke: #e6e6e6 } .mark { stroke: #14171a } }";
 
-/// A logarithmic axis: whole decades from `first`, `decades` of them.
-struct Axis {
-    first: i32,
-    decades: i32,
-    from: f64,
-    length: f64,
-}
-
-impl Axis {
-    /// Around all `values` that are positive.
-    fn new(values: impl Iterator<Item = f64>, from: f64, length: f64) -> Axis {
-        let logs: Vec<f64> = values.filter(|v| v.is_finite() && *v > 0.0).map(f64::log10).collect();
-        let low = logs.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let (first, last) = match logs.is_empty() {
-            true => (0, 1),
-            false => ((low - 0.05).floor() as i32, (high + 0.05).ceil() as i32),
-        };
-        Axis { first, decades: (last - first).max(1), from, length }
-    }
-
-    fn at(&self, value: f64) -> f64 {
-        let share = (value.max(f64::MIN_POSITIVE).log10() - f64::from(self.first)) / f64::from(self.decades);
-        self.from + share.clamp(0.0, 1.0) * self.length
-    }
-
-    fn low(&self) -> f64 {
-        10f64.powi(self.first)
-    }
-
-    fn high(&self) -> f64 {
-        10f64.powi(self.first + self.decades)
-    }
-
-    /// Pixels of a decade.
-    fn step(&self) -> f64 {
-        self.length / f64::from(self.decades)
-    }
-}
-
 /// A place that is taken: left, top, right, bottom.
 type Area = [f64; 4];
 
@@ -101,6 +62,8 @@ struct Chart<'a> {
     /// Kinds by their share of the time, largest first.
     kinds: Vec<(&'a str, f64)>,
     total: f64,
+    /// Where nothing more may be written.
+    taken: Vec<Area>,
 }
 
 impl Roofline {
@@ -119,11 +82,11 @@ impl Roofline {
         let highest = self.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
         let ridge = highest / self.bandwidth;
         let intensities = self.dots.iter().filter_map(intensity).chain([ridge, ridge * 3.0]);
-        let x = Axis::new(intensities, LEFT, PLOT);
+        let x = Axis::new(intensities, 0.02, LEFT, PLOT);
         let reached = self.dots.iter().map(|dot| height(dot, x.low()));
         let roofs = self.ceilings.iter().map(|roof| roof.flops);
-        let y = Axis::new(reached.chain(roofs), top + PLOT_HEIGHT, -PLOT_HEIGHT);
-        let mut chart = Chart { what: self, svg: Svg::default(), x, y, kinds, total };
+        let y = Axis::new(reached.chain(roofs), highest * 2e-5, top + PLOT_HEIGHT, -PLOT_HEIGHT);
+        let mut chart = Chart { what: self, svg: Svg::default(), x, y, kinds, total, taken: Vec::new() };
         let height = top + PLOT_HEIGHT + 56.0;
         chart.svg.rect("paper", 0.0, 0.0, WIDTH, height, "#ffffff");
         chart.head();
@@ -159,17 +122,13 @@ impl Chart<'_> {
 
     fn axes(&mut self, top: f64) {
         let (right, bottom) = (LEFT + PLOT, top + PLOT_HEIGHT);
-        for decade in 0..=self.x.decades {
-            let value = 10f64.powi(self.x.first + decade);
-            let x = self.x.at(value);
+        for (x, name) in self.x.ticks(1.0) {
             self.svg.line("grid", [x, top], [x, bottom], "#dddddd", 1.0);
-            self.svg.text("n", [x, bottom + 18.0], Anchor::Middle, 12.0, 0.0, &tick(value));
+            self.svg.text("n", [x, bottom + 18.0], Anchor::Middle, 12.0, 0.0, &name);
         }
-        for decade in 0..=self.y.decades {
-            let value = 10f64.powi(self.y.first + decade);
-            let y = self.y.at(value);
+        for (y, name) in self.y.ticks(1e9) {
             self.svg.line("grid", [LEFT, y], [right, y], "#dddddd", 1.0);
-            self.svg.text("n", [LEFT - 8.0, y + 4.0], Anchor::End, 12.0, 0.0, &tick(value / 1e9));
+            self.svg.text("n", [LEFT - 8.0, y + 4.0], Anchor::End, 12.0, 0.0, &name);
         }
         let middle = (LEFT + right) / 2.0;
         let label = "floating-point operations per byte";
@@ -191,41 +150,48 @@ impl Chart<'_> {
         let label = format!("{:.1} GB/s, a copy", bandwidth / 1e9);
         let near = [start[0] + 0.5 * (end[0] - start[0]), start[1] + 0.5 * (end[1] - start[1])];
         self.svg.text("n", [near[0] - 5.0, near[1] - 7.0], Anchor::Middle, 12.0, turn, &label);
-        let mut ceilings: Vec<&Roof> = self.what.ceilings.iter().collect();
-        ceilings.sort_by(|a, b| b.flops.total_cmp(&a.flops));
-        for (number, roof) in ceilings.into_iter().enumerate() {
+        for roof in &self.what.ceilings {
             let y = self.y.at(roof.flops);
             let from = self.x.at((roof.flops / bandwidth).max(self.x.low()));
-            let width = if number == 0 { 2.0 } else { 1.0 };
+            let width = if roof.flops == highest { 2.0 } else { 1.0 };
             self.svg.line("roof", [from, y], [LEFT + PLOT, y], "#222222", width);
-            // The highest has its name above, the others below, so that near ones do not meet.
-            let y = if number == 0 { y - 6.0 } else { y + 15.0 };
+        }
+    }
+
+    /// The names of the ceilings, above or below their right or left ends, wherever no dot is.
+    fn roof_names(&mut self) {
+        for roof in &self.what.ceilings {
+            let y = self.y.at(roof.flops);
+            let from = self.x.at((roof.flops / self.what.bandwidth).max(self.x.low()));
             let label = format!("{:.1} GFLOP/s, {}", roof.flops / 1e9, roof.label);
-            self.svg.text("n", [LEFT + PLOT - 4.0, y], Anchor::End, 12.0, 0.0, &label);
+            let (label, width) = shortened(&label, 60);
+            let width = width * 12.0 / 11.0;
+            let (left, right) = (from + 30.0, LEFT + PLOT - 4.0 - width);
+            let places = [(right, -6.0), (right, 15.0), (left, 15.0), (left, -6.0)];
+            let area = |(left, down): (f64, f64)| [left, y + down - 11.0, left + width, y + down + 3.0];
+            let free = places.into_iter().find(|&place| is_free(&self.taken, area(place)));
+            let place = free.unwrap_or(places[0]);
+            self.taken.push(area(place));
+            self.svg.text("n", [place.0, y + place.1], Anchor::Start, 12.0, 0.0, &label);
         }
     }
 
     fn dots(&mut self) {
         let mut order: Vec<&Dot> = self.what.dots.iter().collect();
         order.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-        let mut taken: Vec<Area> = Vec::new();
         let mut places = Vec::new();
         for dot in &order {
             let x = self.x.at(intensity(dot).unwrap_or(self.x.low()));
             let y = self.y.at(height(dot, self.x.low()));
             let share = dot.seconds / self.total.max(f64::MIN_POSITIVE);
             let radius = 4.0 + 14.0 * share.sqrt();
-            taken.push([x - radius, y - radius, x + radius, y + radius]);
+            self.taken.push([x - radius, y - radius, x + radius, y + radius]);
             places.push([x, y, radius]);
             self.mark(dot, [x, y], radius, share);
         }
-        for ceiling in &self.what.ceilings {
-            // Not over the roofs' own names, to the right.
-            let y = self.y.at(ceiling.flops);
-            taken.push([LEFT + PLOT - 300.0, y - 18.0, LEFT + PLOT, y + 18.0]);
-        }
+        self.roof_names();
         for (dot, place) in order.iter().zip(places).take(NAMED) {
-            self.name(&dot.label, place, &mut taken);
+            self.name(&dot.label, place);
         }
     }
 
@@ -246,7 +212,7 @@ impl Chart<'_> {
     }
 
     /// A name where there is room for it beside its dot, or none.
-    fn name(&mut self, label: &str, [x, y, radius]: [f64; 3], taken: &mut Vec<Area>) {
+    fn name(&mut self, label: &str, [x, y, radius]: [f64; 3]) {
         let (label, width) = shortened(label, 22);
         let gap = radius + 4.0;
         let candidates = [
@@ -258,11 +224,9 @@ impl Chart<'_> {
         for (anchor, at, left) in candidates {
             let area = [left, at[1] - 10.0, left + width, at[1] + 3.0];
             let is_inside = area[0] >= LEFT && area[2] <= LEFT + PLOT;
-            let is_free =
-                taken.iter().all(|t| area[2] < t[0] || t[2] < area[0] || area[3] < t[1] || t[3] < area[1]);
-            if is_inside && is_free {
+            if is_inside && is_free(&self.taken, area) {
                 self.svg.text("t", at, anchor, 11.0, 0.0, &label);
-                taken.push(area);
+                self.taken.push(area);
                 return;
             }
         }
@@ -300,6 +264,10 @@ impl Chart<'_> {
         }
         self.kinds = kinds;
     }
+}
+
+fn is_free(taken: &[Area], area: Area) -> bool {
+    taken.iter().all(|t| area[2] < t[0] || t[2] < area[0] || area[3] < t[1] || t[3] < area[1])
 }
 
 /// The mark of the kind with this rank: eight colours, then the same in another shape.
@@ -340,12 +308,87 @@ fn shortened(text: &str, most: usize) -> (String, f64) {
     (short, 6.4 * count.min(most) as f64)
 }
 
-/// A power of ten as people read it.
-fn tick(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{}M", (v / 1e6).round()),
-        v if v >= 1e3 => format!("{}k", (v / 1e3).round()),
-        v if v >= 1.0 => format!("{}", v.round()),
-        v => format!("{v:.*}", (-v.log10()).round().clamp(1.0, 9.0) as usize),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of the elements in order; panics where they are not nested, or an attribute is not closed.
+    fn elements(xml: &str) -> Vec<String> {
+        let (mut open, mut seen): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
+        let body = xml.split_once("?>").expect("a declaration").1;
+        for piece in body.split('<').skip(1) {
+            let (tag, text) = piece.split_once('>').expect("a tag that ends");
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+            for part in [tag, text] {
+                let entities = ["amp;", "lt;", "gt;", "quot;"];
+                let is_escaped = |rest: &str| entities.iter().any(|entity| rest.starts_with(entity));
+                assert!(part.split('&').skip(1).all(is_escaped), "{part}");
+            }
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(name));
+                continue;
+            }
+            let name = tag.split([' ', '/']).next().unwrap_or_default();
+            seen.push(name.to_string());
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+        seen
+    }
+
+    fn chart(dots: Vec<Dot>) -> Roofline {
+        Roofline {
+            title: "a <network> & \"more\"".into(),
+            notes: vec!["a device".into()],
+            ceilings: vec![Roof { label: "registers".into(), flops: 1e12 }],
+            bandwidth: 1e11,
+            dots,
+        }
+    }
+
+    #[test]
+    fn the_chart_is_well_formed_escapes_names_and_has_a_dot_for_each_operator() {
+        let dot = |number: usize| Dot {
+            label: format!("layer<{number}>&"),
+            kind: format!("kind{}", number % 20),
+            // The first does no arithmetic, the second takes no time that a clock sees.
+            flops: number as u64 * 1_000_000,
+            bytes: 50_000,
+            seconds: if number == 1 { 1e-9 } else { 1e-3 },
+        };
+        let svg = chart((0..30).map(dot).collect()).svg();
+        let names = elements(&svg);
+        assert_eq!(names.first().map(String::as_str), Some("svg"));
+        assert_eq!(svg.matches("class=\"dot mark\"").count(), 30);
+        assert!(svg.contains("layer&lt;7&gt;&amp;") && !svg.contains("<network>"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        let corners = names.iter().filter(|name| *name == "polygon").count();
+        assert!(corners > 10, "kinds beyond eight have another shape");
+        let empty = chart(Vec::new()).svg();
+        elements(&empty);
+        assert!(!empty.contains("NaN"));
+    }
+
+    #[test]
+    fn a_dot_on_the_roof_stands_on_its_line() {
+        // 10 operations per byte at 1e12 per second: the ridge.
+        let ridge = Dot {
+            label: "ridge".into(),
+            kind: "k".into(),
+            flops: 1_000_000_000,
+            bytes: 100_000_000,
+            seconds: 1e-3,
+        };
+        let svg = chart(vec![ridge]).svg();
+        let after = |text: &str, key: &str| -> f64 {
+            let rest = text.split_once(key).expect(key).1;
+            rest.split('"').next().and_then(|value| value.parse().ok()).expect("a number")
+        };
+        let mark = svg.lines().find(|line| line.contains("dot mark")).expect("a dot");
+        let roof = svg.lines().find(|line| line.contains("class=\"roof\"")).expect("the memory's roof");
+        assert!((after(mark, "cx=\"") - after(roof, "x2=\"")).abs() < 0.02, "{mark} {roof}");
+        assert!((after(mark, "cy=\"") - after(roof, "y2=\"")).abs() < 0.02, "{mark} {roof}");
     }
 }

@@ -175,11 +175,13 @@ impl Header {
     }
 }
 
-/// The commit of the sources that this program was built from, with `-dirty` if they have been changed since;
-/// "unknown" where they or git are gone.
+/// The commit of the sources that this program was built from, with `-dirty` if they have been changed since: as
+/// `STRIATE_COMMIT` said when it was built or says now (for a program that was carried elsewhere), else as git says;
+/// "unknown" where the sources or git are gone.
 fn commit() -> String {
-    if let Some(commit) = option_env!("STRIATE_COMMIT") {
-        return commit.to_string();
+    let carried = std::env::var("STRIATE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    if let Some(commit) = option_env!("STRIATE_COMMIT").map(str::to_string).or(carried) {
+        return commit;
     }
     let output = Command::new("git")
         .args([

@@ -49,6 +49,8 @@ pub(super) struct StepArgs {
 struct Measured {
     device: String,
     train: Timing,
+    /// The same on a batch that is on the device already.
+    resident: Timing,
     forward: Timing,
     gradients: Timing,
     update: Timing,
@@ -121,15 +123,16 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
             executor.wait()
         })
     };
+    let resident = part(Span::Train)?;
     let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
     let mut profile = match args.profile || args.roofline.is_some() {
-        true => Some(profile(device, executor, model, budget)?),
+        true => Some(profile(device, executor, model, &resident, budget)?),
         false => None,
     };
     if let Some(profile) = &mut profile {
         profile.host = Some(host);
     }
-    Ok(Measured { device: device.name(), train, forward, gradients, update, host, profile })
+    Ok(Measured { device: device.name(), train, resident, forward, gradients, update, host, profile })
 }
 
 /// Median seconds from the first write of a step to the return of `run`, with nothing else under way.
@@ -154,11 +157,13 @@ fn host_time(
 }
 
 /// Times every step of a training step, several times over.
-fn profile(device: &Device, executor: &mut dyn Executor, model: &Model, budget: Budget) -> Result<Analysis> {
-    let whole = measure(budget, |runs| {
-        (0..runs).try_for_each(|_| executor.run(Span::Train))?;
-        executor.wait()
-    })?;
+fn profile(
+    device: &Device,
+    executor: &mut dyn Executor,
+    model: &Model,
+    whole: &Timing,
+    budget: Budget,
+) -> Result<Analysis> {
     let began = Instant::now();
     let mut runs = Vec::new();
     executor.profile(Span::Train)?;
@@ -213,6 +218,8 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         "samples": r.train.samples,
         "images_per_second": model.batch as f64 / r.train.median,
         "gflops": model.program.flops(Span::Train) as f64 / r.train.median / 1e9,
+        "resident_ms": r.resident.median * 1e3,
+        "resident_images_per_second": model.batch as f64 / r.resident.median,
         "forward_ms": r.forward.median * 1e3,
         "gradients_ms": r.gradients.median * 1e3,
         "update_ms": r.update.median * 1e3,
@@ -238,19 +245,20 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
     ))?;
     context
         .out
-        .line("medians in ms; forward is evaluation, gradients are forward and backward of training")?;
+        .line("medians in ms; resident is a step whose batch is on the device already, forward is evaluation, gradients are forward and backward of training")?;
     context.out.line(&format!(
-        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
-        "device", "step", "fastest", "img/s", "GFLOP/s", "forward", "gradients", "update", "host"
+        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
+        "device", "step", "fastest", "img/s", "GFLOP/s", "resident", "forward", "gradients", "update", "host"
     ))?;
     for r in results {
         context.out.line(&format!(
-            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>8.3}",
+            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {:>8.3}",
             r.device.chars().take(34).collect::<String>(),
             r.train.median * 1e3,
             r.train.fastest * 1e3,
             model.batch as f64 / r.train.median,
             flops / r.train.median / 1e9,
+            r.resident.median * 1e3,
             r.forward.median * 1e3,
             r.gradients.median * 1e3,
             r.update.median * 1e3,

@@ -1,0 +1,104 @@
+//! What a profile says of a program: medians, what a piece of several steps has to do, and the clocks of the GPU.
+
+mod gpu_device;
+
+use std::time::Duration;
+use striate::gpu::{self, Probe, Restriction};
+use striate::ops::{Linear, Op, Pointwise};
+use striate::program::{
+    BufferId, Clock, Executor as _, Profile, Program, ProgramBuilder, Role, Span, Step, Timed,
+};
+
+/// x times w, its ReLU, and the ReLU of that: one buffer that nothing else sees, one that is read twice.
+fn program() -> Program {
+    let mut builder = ProgramBuilder::default();
+    let x = builder.buffer("x", [64, 512], Role::Input).unwrap();
+    let w = builder.buffer("w", [512, 512], Role::Parameter).unwrap();
+    let y = builder.buffer("y", [64, 512], Role::Transient).unwrap();
+    let z = builder.buffer("z", [64, 512], Role::Transient).unwrap();
+    let out = builder.buffer("out", [64, 512], Role::Output).unwrap();
+    let linear = Linear { batch: 64, inputs: 512, outputs: 512, bias: false, relu: false };
+    let relu = || Op::ReluForward(Pointwise { len: 64 * 512 });
+    let mut add = |op: Op, buffers: Vec<BufferId>, label: &str| {
+        builder.forward.push(Step { op, buffers, label: label.into() });
+    };
+    add(Op::LinearForward(linear), vec![x, w, y], "fc");
+    add(relu(), vec![y, z], "fc.relu");
+    add(relu(), vec![z, out], "last");
+    builder.finish(false).unwrap()
+}
+
+#[test]
+fn a_piece_of_several_steps_does_not_count_what_only_it_sees() {
+    let program = program();
+    let one = program.piece(Span::Forward, &[0]);
+    assert_eq!((one.kind.as_str(), one.label.as_str()), ("linear_forward", "fc"));
+    let tensor = 64 * 512 * 4;
+    assert_eq!(one.bytes, 2 * tensor + 512 * 512 * 4);
+    assert_eq!(one.flops, 2 * 64 * 512 * 512);
+    // y lives in the piece alone, z is read by the last step.
+    let two = program.piece(Span::Forward, &[0, 1]);
+    assert_eq!((two.kind.as_str(), two.label.as_str()), ("linear_forward+relu_forward", "fc, fc.relu"));
+    assert_eq!(two.bytes, one.bytes);
+    let rest = program.piece(Span::Forward, &[1, 2]);
+    assert_eq!((rest.kind.as_str(), rest.bytes), ("relu_forward", 2 * tensor));
+    assert_eq!(program.piece(Span::Forward, &[0, 1, 2]).flops, program.flops(Span::Forward));
+    assert_eq!(program.piece(Span::Forward, &[99]).bytes, 0);
+}
+
+#[test]
+fn the_median_of_profiles_is_taken_entry_by_entry() {
+    let run = |times: [u64; 2]| Profile {
+        clock: Clock::Host,
+        dispatches: 0,
+        entries: (0..2).map(|i| Timed { steps: vec![i], time: Duration::from_nanos(times[i]) }).collect(),
+    };
+    let middle = Profile::median(&[run([3, 10]), run([1, 30]), run([2, 20])]).unwrap();
+    assert_eq!(middle, run([2, 20]));
+    assert_eq!(middle.sum(), Duration::from_nanos(22));
+    assert_eq!(Profile::median(&[run([2, 10]), run([4, 10])]).unwrap(), run([3, 10]));
+    assert!(Profile::median(&[]).is_err());
+    let other = Profile { entries: vec![Timed { steps: vec![5], time: Duration::ZERO }; 2], ..run([1, 1]) };
+    assert!(Profile::median(&[run([1, 1]), other]).is_err());
+}
+
+/// Whatever it is cut into, a profile runs the whole span and has a time for all that takes any.
+#[test]
+fn a_profile_is_cut_into_submissions_as_a_run_is() {
+    let mut profiles = Vec::new();
+    for submission in [None, Some(1)] {
+        let restriction = Restriction { submission, work: Some(1_000_000), ..Restriction::default() };
+        let Some(gpu) = gpu_device::open(&restriction) else { return };
+        if gpu.check_clock().is_err() {
+            return;
+        }
+        let mut executor = gpu::Executor::new(&gpu, program().into()).unwrap();
+        executor.write(BufferId(0), &vec![1.0; 64 * 512]).unwrap();
+        executor.write(BufferId(1), &vec![0.5; 512 * 512]).unwrap();
+        let profile = executor.profile(Span::Forward).unwrap();
+        assert_eq!(executor.read(BufferId(4)).unwrap(), vec![256.0; 64 * 512]);
+        assert!(profile.dispatches > 3, "the product is cut into several dispatches");
+        assert_eq!(profile.dispatches, executor.dispatches(Span::Forward));
+        let steps: Vec<usize> = profile.entries.iter().flat_map(|entry| entry.steps.clone()).collect();
+        assert_eq!(steps, [0, 1, 2]);
+        assert!(profile.entries[0].time > profile.entries[1].time / 100, "{profile:?}");
+        profiles.push(profile);
+    }
+    let [whole, cut] = profiles.as_slice() else { panic!("{profiles:?}") };
+    assert_eq!(whole.clock, cut.clock);
+}
+
+#[test]
+fn probes_have_work_to_do_and_do_it() {
+    let Some(gpu) = gpu_device::open(&Restriction::minimal()) else { return };
+    let fma = Probe::fma(&gpu, 4).unwrap();
+    fma.run(2).unwrap();
+    assert_eq!(fma.flops(), 4 * 256 * 256 * 128);
+    // More than can be bound is less.
+    let copy = Probe::copy(&gpu, u64::MAX).unwrap();
+    copy.run(1).unwrap();
+    assert_eq!(copy.bytes(), 2 << 27);
+    let small = Probe::copy(&gpu, 100).unwrap();
+    small.run(1).unwrap();
+    assert_eq!((small.bytes(), small.flops()), (192, 0));
+}
