@@ -88,17 +88,42 @@ fn a_profile_is_cut_into_submissions_as_a_run_is() {
     assert_eq!(whole.clock, cut.clock);
 }
 
+/// The kernels that measure do all of their work, with every check and without.
 #[test]
 fn probes_have_work_to_do_and_do_it() {
+    for checked in [false, true] {
+        let Some(gpu) = gpu_device::open(&Restriction { checked, ..Restriction::minimal() }) else { return };
+        let fma = Probe::fma(&gpu, 3).unwrap();
+        fma.run(2).unwrap();
+        assert_eq!(fma.flops(), 3 * 256 * 256 * 128);
+        let output = fma.output().unwrap();
+        assert_eq!(output.len(), 3 * 256);
+        for (i, &found) in output.iter().enumerate() {
+            // Eight chains x = 0.999 x + 0.5, from the lane's number on, each 2048 long.
+            let lane = (i % 256) as f64;
+            let (factor, goal) = (f64::from(0.999f32), 0.5 / (1.0 - f64::from(0.999f32)));
+            let chain = |start: f64| goal + (start - goal) * factor.powi(2048);
+            let expected: f64 = (0..8).map(|k| chain(lane + f64::from(k))).sum();
+            assert!(
+                (f64::from(found) - expected).abs() < 1e-4 * expected,
+                "{i}: {found}, expected {expected}"
+            );
+        }
+        let copy = Probe::copy(&gpu, 40_000_000).unwrap();
+        copy.run(1).unwrap();
+        assert_eq!((copy.bytes(), copy.flops()), (80_000_000, 0));
+        let output = copy.output().unwrap();
+        // Random numbers in pieces of 2^18.
+        let (first, rest) = output.split_at(1 << 18);
+        assert!(first.iter().all(|&value| value != 0.0) && rest.len() > 2 * first.len());
+        assert!(rest.chunks(1 << 18).all(|piece| piece == &first[..piece.len()]));
+    }
+}
+
+#[test]
+fn probes_stay_within_what_a_device_binds() {
     let Some(gpu) = gpu_device::open(&Restriction::minimal()) else { return };
-    let fma = Probe::fma(&gpu, 4).unwrap();
-    fma.run(2).unwrap();
-    assert_eq!(fma.flops(), 4 * 256 * 256 * 128);
-    // More than can be bound is less.
-    let copy = Probe::copy(&gpu, u64::MAX).unwrap();
-    copy.run(1).unwrap();
-    assert_eq!(copy.bytes(), 2 << 27);
-    let small = Probe::copy(&gpu, 100).unwrap();
-    small.run(1).unwrap();
-    assert_eq!((small.bytes(), small.flops()), (192, 0));
+    assert_eq!(Probe::copy(&gpu, u64::MAX).unwrap().bytes(), 2 << 27);
+    assert_eq!(Probe::copy(&gpu, 100).unwrap().bytes(), 192);
+    assert_eq!(Probe::fma(&gpu, usize::MAX).unwrap().flops(), 65_535 * 256 * 256 * 128);
 }

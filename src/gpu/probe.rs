@@ -4,6 +4,7 @@
 use super::device::Gpu;
 use super::kernels::{Dispatch, NOOP, ROOF_COPY, ROOF_FMA, fold};
 use super::pipeline::Scope;
+use super::transfer::Transfer;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 
@@ -28,6 +29,8 @@ pub struct Probe {
     pipeline: wgpu::ComputePipeline,
     /// Taken in turn.
     bind_groups: Vec<wgpu::BindGroup>,
+    /// What the first of them writes.
+    output: wgpu::Buffer,
     groups: [u32; 3],
     flops: u64,
     bytes: u64,
@@ -80,7 +83,7 @@ impl Probe {
         let pipeline = gpu.pipelines().get(gpu, &dispatch).await?;
         let scope = Scope::new(gpu.device());
         let memory = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let mut bind_groups = Vec::with_capacity(apart);
+        let (mut bind_groups, mut output) = (Vec::with_capacity(apart), None);
         for _ in 0..apart {
             let made: Vec<wgpu::Buffer> =
                 buffers.iter().map(|&(size, from)| filled(gpu, name, size, from)).collect();
@@ -96,6 +99,7 @@ impl Probe {
                 layout: &pipeline.get_bind_group_layout(0),
                 entries: &entries,
             }));
+            output = output.or(made.into_iter().next_back());
         }
         let full = memory.pop().await.is_some();
         let error = scope.error().await;
@@ -107,8 +111,18 @@ impl Probe {
             return Err(Error::Device(format!("{name}: {error}")));
         }
         gpu.check()?;
-        let groups = dispatch.groups;
-        Ok(Probe { gpu: gpu.clone(), name, pipeline, bind_groups, groups, flops: 0, bytes: 0 })
+        let output = output.ok_or_else(|| Error::Internal(format!("{name} writes nothing")))?;
+        let (gpu, groups) = (gpu.clone(), dispatch.groups);
+        Ok(Probe { gpu, name, pipeline, bind_groups, output, groups, flops: 0, bytes: 0 })
+    }
+
+    /// What the runs so far have left, so that one can see that they did their work.
+    pub fn output(&self) -> Result<Vec<f32>> {
+        let mut transfer = Transfer::default();
+        let len = (self.output.size() / 4) as usize;
+        let pending = pollster::block_on(transfer.start(&self.gpu, &self.output, len))?;
+        transfer.drive(&self.gpu, &pending)?;
+        pollster::block_on(transfer.finish(pending))
     }
 
     /// Floating-point operations of one run.
@@ -149,7 +163,7 @@ fn filled(gpu: &Gpu, name: &str, size: u64, from: &[f32]) -> wgpu::Buffer {
     let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some(name),
         size,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
     let piece = from.len() as u64 * 4;

@@ -55,7 +55,7 @@ impl Executor {
         Ok(Profile { clock, dispatches, entries: entries.into_iter().zip(times).map(timed).collect() })
     }
 
-    /// What is timed as one: the dispatches of each step.
+    /// What is timed as one: the dispatches of each step. Positions are those of `Program::steps`.
     fn entries(&self, span: Span) -> Vec<Entry<'_>> {
         let entry = |(number, dispatches)| Entry { steps: vec![number], dispatches };
         self.recordings(span).map(Vec::as_slice).enumerate().map(entry).collect()
