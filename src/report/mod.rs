@@ -8,6 +8,7 @@
 mod axis;
 mod canvas;
 mod filters;
+mod marks;
 mod panel;
 mod roofline;
 mod svg;

@@ -2,7 +2,8 @@
 //! they do for each byte, under the roofs of arithmetic and memory. Both axes are logarithmic.
 
 use super::axis::Axis;
-use super::svg::{Anchor, Svg, number};
+use super::marks::shape;
+use super::svg::{Anchor, Svg};
 
 /// A roof over arithmetic.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,16 +41,14 @@ const WIDTH: f64 = 1120.0;
 const PLOT: f64 = 760.0;
 const LEFT: f64 = 76.0;
 const PLOT_HEIGHT: f64 = 480.0;
-/// Colours that can be told apart on white and on black, also by the colour-blind (Okabe and Ito, with their black and yellow
-/// replaced).
-const COLOURS: [&str; 8] =
-    ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a6fd1", "#8c8c8c"];
 /// Most kinds in the legend.
 const LEGEND: usize = 24;
 /// Most dots with their name beside them; the others tell theirs to a pointer.
 const NAMED: usize = 12;
-const DARK: &str = "@media (prefers-color-scheme: dark) { .paper { fill: #14171a } .t { fill: #e6e6e6 } \
-                    .n { fill: #a9b0b6 } .grid { stroke: #333a40 } .roof { stroke: #e6e6e6 } .mark { stroke: #14171a } }";
+const STYLE: &str = "\
+    .t, .n { paint-order: stroke; stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round } \
+    @media (prefers-color-scheme: dark) { .paper { fill: #14171a } .grid { stroke: #333a40 } .roof { stroke: #e6e6e6 } \
+    .mark { stroke: #14171a } .t { fill: #e6e6e6 } .n { fill: #a9b0b6 } .t, .n { stroke: #14171a } }";
 
 /// A place that is taken: left, top, right, bottom.
 type Area = [f64; 4];
@@ -94,7 +93,7 @@ impl Roofline {
         chart.roofs();
         chart.dots();
         chart.legend(top);
-        chart.svg.finish(WIDTH, height, &self.title, DARK)
+        chart.svg.finish(WIDTH, height, &self.title, STYLE)
     }
 }
 
@@ -146,16 +145,37 @@ impl Chart<'_> {
         let (start, end) =
             ([self.x.at(from), self.y.at(from * bandwidth)], [self.x.at(to), self.y.at(to * bandwidth)]);
         self.svg.line("roof", start, end, "#222222", 2.0);
-        let turn = -(self.y.step().abs() / self.x.step()).atan().to_degrees();
-        let label = format!("{:.1} GB/s, a copy", bandwidth / 1e9);
-        let near = [start[0] + 0.5 * (end[0] - start[0]), start[1] + 0.5 * (end[1] - start[1])];
-        self.svg.text("n", [near[0] - 5.0, near[1] - 7.0], Anchor::Middle, 12.0, turn, &label);
         for roof in &self.what.ceilings {
             let y = self.y.at(roof.flops);
             let from = self.x.at((roof.flops / bandwidth).max(self.x.low()));
             let width = if roof.flops == highest { 2.0 } else { 1.0 };
             self.svg.line("roof", [from, y], [LEFT + PLOT, y], "#222222", width);
         }
+    }
+
+    /// The name of the memory's roof, along it, where the fewest dots are.
+    fn bandwidth_name(&mut self) {
+        let slope = (self.y.step().abs() / self.x.step()).atan();
+        let (label, width) = shortened(&format!("{:.1} GB/s, a copy", self.what.bandwidth / 1e9), 40);
+        let low = self.x.low().max(self.y.low() / self.what.bandwidth);
+        let start = [self.x.at(low), self.y.at(low * self.what.bandwidth)];
+        let highest = self.what.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
+        let length = (self.x.at((highest / self.what.bandwidth).min(self.x.high())) - start[0]) / slope.cos();
+        // Four small areas along the line, in place of a large one around it.
+        let areas = |share: f64| {
+            [-0.5, -0.17, 0.17, 0.5].map(|part| {
+                let along = share * length + part * width;
+                let (x, y) = (start[0] + along * slope.cos(), start[1] - along * slope.sin() - 13.0);
+                [x - 12.0, y - 9.0, x + 12.0, y + 9.0]
+            })
+        };
+        let shares = [0.5, 0.3, 0.7, 0.2, 0.8, 0.15, 0.4, 0.6];
+        let is_good = |share: &f64| areas(*share).into_iter().all(|area| is_free(&self.taken, area));
+        let share = shares.into_iter().find(is_good).unwrap_or(shares[0]);
+        self.taken.extend(areas(share));
+        let (x, y) = (start[0] + share * length * slope.cos(), start[1] - share * length * slope.sin());
+        let (x, y) = (x - 7.0 * slope.sin(), y - 7.0 * slope.cos());
+        self.svg.text("n", [x, y], Anchor::Middle, 12.0, -slope.to_degrees(), &label);
     }
 
     /// The names of the ceilings, above or below their right or left ends, wherever no dot is.
@@ -189,6 +209,7 @@ impl Chart<'_> {
             places.push([x, y, radius]);
             self.mark(dot, [x, y], radius, share);
         }
+        self.bandwidth_name();
         self.roof_names();
         for (dot, place) in order.iter().zip(places).take(NAMED) {
             self.name(&dot.label, place);
@@ -270,34 +291,6 @@ fn is_free(taken: &[Area], area: Area) -> bool {
     taken.iter().all(|t| area[2] < t[0] || t[2] < area[0] || area[3] < t[1] || t[3] < area[1])
 }
 
-/// The mark of the kind with this rank: eight colours, then the same in another shape.
-fn shape(svg: &mut Svg, class: &str, rank: usize, [x, y]: [f64; 2], radius: f64, tip: Option<&str>) {
-    let fill = COLOURS[rank % COLOURS.len()];
-    let mut attributes = vec![
-        ("class", class.to_string()),
-        ("fill", fill.to_string()),
-        ("fill-opacity", "0.85".into()),
-        ("stroke", "#ffffff".into()),
-        ("stroke-width", "1".into()),
-    ];
-    match rank / COLOURS.len() {
-        0 => {
-            attributes.extend([("cx", number(x)), ("cy", number(y)), ("r", number(radius))]);
-            svg.element("circle", &attributes, tip);
-        }
-        round => {
-            let side = radius * 0.9;
-            let corners: [[f64; 2]; 4] = match round % 2 {
-                1 => [[-side, -side], [side, -side], [side, side], [-side, side]],
-                _ => [[0.0, -radius], [radius, 0.0], [0.0, radius], [-radius, 0.0]],
-            };
-            let points = corners.map(|[dx, dy]| format!("{},{}", number(x + dx), number(y + dy)));
-            attributes.push(("points", points.join(" ")));
-            svg.element("polygon", &attributes, tip);
-        }
-    }
-}
-
 /// At most `most` characters, and about how wide they are at a size of 11.
 fn shortened(text: &str, most: usize) -> (String, f64) {
     let count = text.chars().count();
@@ -305,7 +298,7 @@ fn shortened(text: &str, most: usize) -> (String, f64) {
         true => text.chars().take(most - 1).chain(['…']).collect(),
         false => text.to_string(),
     };
-    (short, 6.4 * count.min(most) as f64)
+    (short, 5.9 * count.min(most) as f64)
 }
 
 #[cfg(test)]
