@@ -82,14 +82,16 @@ def markdown(head, entries, steps, device, checks):
         lines += ["", f"## {head['model']}, training step, batch {entry['batch_size']}", "",
                   f"Striate ({entry['class']}): {entry['ms']:.3f} ms, {entry['images_per_second']:.0f} img/s "
                   f"({entry['ms_range'][0]:.3f} to {entry['ms_range'][1]:.3f} over the rounds; {entry['ms_with_upload']:.3f} ms "
-                  "with the upload of the batch as f32).", "",
-                  "| PyTorch | class | ms | img/s | ratio |", "|---|---|---|---|---|"]
+                  "with the upload of the batch as f32)."]
+        if not entry["peers"]:
+            continue
+        lines += ["", "| PyTorch | class | ms | img/s | ratio |", "|---|---|---|---|---|"]
         ahead = {row["form"] for row in best(entry)}
         for row in entry["peers"]:
             mark = "**" if row["form"] in ahead else ""
             lines.append(f"| {row['form']} | {row['class']} | {row['ms']:.3f} | {row['images_per_second']:.0f} | "
                          f"{mark}{row['ratio']:.2f}{mark} |")
-    if entries:
+    if any(entry["peers"] for entry in entries):
         lines += ["", "In bold: the peer's fastest form of a class."]
     for step in steps:
         summary = step["results"][0].get("profile_summary")
