@@ -12,7 +12,7 @@ pub mod cache;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::{self, Choice, Gpu, Kind, News, Restriction, Setup, Tuning};
-use crate::program::{Executor, Program, Span, Timed};
+use crate::program::{Executor, Program};
 use cache::Cache;
 use std::convert::Infallible;
 use std::fmt;
@@ -60,6 +60,8 @@ impl fmt::Debug for Listener {
 /// How a GPU is prepared. None of it changes a result.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What a GPU is to be used as if it did not have; for tests and measurements.
+    pub restriction: Restriction,
     /// Whether matrix products are timed to find their fastest tile.
     pub tuning: Tuning,
     /// Where compiled shaders and the fastest tiles are kept between runs; `None` for nowhere.
@@ -70,7 +72,12 @@ pub struct Settings {
 impl Default for Settings {
     /// Tuned, kept in [`cache::folder`], nothing said.
     fn default() -> Self {
-        Settings { tuning: Tuning::On, cache: cache::folder(), listener: Listener(Arc::new(|_| {})) }
+        Settings {
+            restriction: Restriction::default(),
+            tuning: Tuning::On,
+            cache: cache::folder(),
+            listener: Listener(Arc::new(|_| {})),
+        }
     }
 }
 
@@ -94,7 +101,7 @@ impl Device {
     pub fn open_with(wish: &Wish, settings: &Settings) -> Result<(Device, String)> {
         let open = |choice: Choice| {
             let host = Cache::new(settings.cache.clone(), settings.listener.clone());
-            let restriction = Restriction::default();
+            let restriction = settings.restriction.clone();
             let setup = Setup { restriction, tuning: settings.tuning, host: Arc::new(host) };
             Gpu::open_with(&choice, &setup).map(|gpu| (Device::Gpu(gpu), String::new()))
         };
@@ -165,6 +172,38 @@ impl Device {
         matches!(self, Device::Cpu(_))
     }
 
+    /// An error unless its executors can time their steps.
+    pub fn check_clock(&self) -> Result<()> {
+        match self {
+            Device::Cpu(_) => Ok(()),
+            Device::Gpu(gpu) => gpu.check_clock(),
+        }
+    }
+
+    /// Fused multiply-adds in registers; `units` make it longer, by up to a limit of the device.
+    pub fn fma(&self, units: usize) -> Result<Probe> {
+        Ok(match self {
+            Device::Cpu(_) => Probe::Cpu(cpu::Probe::fma(units)),
+            Device::Gpu(gpu) => Probe::Gpu(gpu::Probe::fma(gpu, units)?),
+        })
+    }
+
+    /// A copy of `bytes`, or of as many as the device binds at once.
+    pub fn copy(&self, bytes: u64) -> Result<Probe> {
+        Ok(match self {
+            Device::Cpu(_) => Probe::Cpu(cpu::Probe::copy(bytes)?),
+            Device::Gpu(gpu) => Probe::Gpu(gpu::Probe::copy(gpu, bytes)?),
+        })
+    }
+
+    /// Dispatches that do nothing, each of which waits for the one before if they are `shared`; none on the CPU path.
+    pub fn noop(&self, shared: bool) -> Result<Option<Probe>> {
+        Ok(match self {
+            Device::Cpu(_) => None,
+            Device::Gpu(gpu) => Some(Probe::Gpu(gpu::Probe::noop(gpu, shared)?)),
+        })
+    }
+
     /// An executor of `program`.
     pub fn executor(&self, program: Arc<Program>) -> Result<Box<dyn Executor>> {
         Ok(match self {
@@ -180,39 +219,42 @@ impl Device {
             Device::Gpu(gpu) => gpu::Executor::new(gpu, program).map(Some),
         }
     }
-
-    /// The time of each step of `span` (or of several that run as one), in order, the median of three runs after one to
-    /// warm up; an error if the device cannot tell.
-    pub fn profile(
-        &self,
-        program: Arc<Program>,
-        prepare: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
-        span: Span,
-    ) -> Result<Vec<Timed>> {
-        match self {
-            Device::Cpu(options) => {
-                let mut executor = cpu::Executor::with_options(program, *options)?;
-                prepare(&mut executor)?;
-                medians(|| executor.profile(span))
-            }
-            Device::Gpu(gpu) => {
-                let mut executor = gpu::Executor::new(gpu, program)?;
-                prepare(&mut executor)?;
-                medians(|| executor.profile(span))
-            }
-        }
-    }
 }
 
-/// The median of three runs of each step, after one to warm up.
-fn medians(mut profile: impl FnMut() -> Result<Vec<Timed>>) -> Result<Vec<Timed>> {
-    profile()?;
-    let (first, second, third) = (profile()?, profile()?, profile()?);
-    let middle = |((a, b), c): ((Timed, Timed), Timed)| {
-        let time = a.time.max(b.time).min(a.time.min(b.time).max(c.time));
-        Timed { time, ..a }
-    };
-    Ok(first.into_iter().zip(second).zip(third).map(middle).collect())
+/// Work that measures what a device can do at all, with none of the operators.
+#[derive(Debug)]
+pub enum Probe {
+    Cpu(cpu::Probe),
+    Gpu(gpu::Probe),
+}
+
+impl Probe {
+    /// Floating-point operations of one run.
+    pub fn flops(&self) -> u64 {
+        match self {
+            Probe::Cpu(probe) => probe.flops(),
+            Probe::Gpu(probe) => probe.flops(),
+        }
+    }
+
+    /// Bytes that one run reads and writes.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Probe::Cpu(probe) => probe.bytes(),
+            Probe::Gpu(probe) => probe.bytes(),
+        }
+    }
+
+    /// Does it `count` times and waits.
+    pub fn run(&mut self, count: usize) -> Result<()> {
+        match self {
+            Probe::Cpu(probe) => {
+                probe.run(count);
+                Ok(())
+            }
+            Probe::Gpu(probe) => probe.run(count),
+        }
+    }
 }
 
 /// Why `auto` has to take the CPU, if it has to.

@@ -36,7 +36,7 @@
 //! | 7 | [`network`] | a network with its weights on a device, for programs that use the crate |
 //! | 6 | [`train`] | epochs, schedule, metrics, the run's folder, checkpoints and the way back from them |
 //! | 6 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
-//! | 6 | [`report`] | pictures for people: filters, activations, answers |
+//! | 6 | [`report`] | pictures for people: filters, activations, answers, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
 //! | 4 | [`cpu`], [`gpu`] | executors of a program |

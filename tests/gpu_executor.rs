@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use striate::Error;
 use striate::gpu::kernels::{Block, Tile};
-use striate::gpu::{Choice, Executor, Gpu, Kind, Restriction, adapters};
+use striate::gpu::{Choice, Executor, Gpu, Kind, Probe, Restriction, adapters};
 use striate::ops::{BiasGrad, Conv2d, Linear, Op, Pointwise};
 use striate::program::{BufferId, Executor as _, Program, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
@@ -276,24 +276,30 @@ fn a_profile_has_one_time_for_each_step() {
     assert!(executor.read(y).is_err(), "a transient buffer cannot be read");
     executor.write(x, &vec![1.0; 64 * 512]).unwrap();
     executor.write(w, &vec![0.5; 512 * 512]).unwrap();
-    let times = match executor.profile(Span::Forward) {
-        Ok(times) => times,
+    let profile = match executor.profile(Span::Forward) {
+        Ok(profile) => profile,
         Err(error) => {
             assert!(!gpu.info().features.contains(&"timestamp_query".to_string()), "{error}");
+            assert!(gpu.check_clock().is_err());
             return;
         }
     };
-    assert_eq!(times.len(), 2);
-    assert!(times[0].time > Duration::ZERO && times[0].time < Duration::from_secs(60), "{times:?}");
-    assert_eq!((times[0].name.as_str(), times[1].name.as_str()), ("linear_forward fc", "relu_forward relu"));
-    assert_eq!(times[0].flops, 2 * 64 * 512 * 512);
+    let [product, relu] = profile.entries.as_slice() else { panic!("{profile:?}") };
+    assert!(product.time > Duration::ZERO && product.time < Duration::from_secs(60), "{profile:?}");
+    assert_eq!((product.piece.kind.as_str(), product.piece.label.as_str()), ("linear_forward", "fc"));
+    assert_eq!((relu.piece.kind.as_str(), relu.steps), ("relu_forward", 1));
+    assert_eq!(product.piece.flops, 2 * 64 * 512 * 512);
+    assert_eq!(profile.dispatches, executor.dispatches(Span::Forward));
     assert_eq!(executor.read(z).unwrap(), vec![256.0; 64 * 512]);
-    assert!(executor.profile(Span::Update).unwrap().is_empty());
+    assert!(executor.profile(Span::Update).unwrap().entries.is_empty());
 }
 
 #[test]
 fn empty_dispatches_run() {
     let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
-    gpu.noop(100).unwrap();
-    gpu.noop(0).unwrap();
+    for shared in [true, false] {
+        let probe = Probe::noop(&gpu, shared).unwrap();
+        probe.run(300).unwrap();
+        probe.run(0).unwrap();
+    }
 }

@@ -4,16 +4,25 @@ use super::Context;
 use super::output::{Output, seconds};
 use crate::device::{Device, Listener, Settings, cache};
 use crate::error::Result;
-use crate::gpu::News;
+use crate::gpu::{News, Restriction};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Opens what was wished for, and says on stderr what was taken and why.
 pub(crate) fn open(context: &Context) -> Result<Device> {
+    open_restricted(context, Restriction::default())
+}
+
+/// As [`open`]; a GPU as if it offered less.
+pub(crate) fn open_restricted(context: &Context, restriction: Restriction) -> Result<Device> {
     let teller = Mutex::new(Teller { out: context.out, began: Instant::now(), said: false });
     let hear = move |news: News<'_>| teller.lock().unwrap_or_else(PoisonError::into_inner).hear(news);
-    let settings =
-        Settings { tuning: context.tuning, cache: cache::folder(), listener: Listener(Arc::new(hear)) };
+    let settings = Settings {
+        restriction,
+        tuning: context.tuning,
+        cache: cache::folder(),
+        listener: Listener(Arc::new(hear)),
+    };
     let (device, why) = Device::open_with(&context.wish, &settings)?;
     let device = device.with_cpu_options(context.cpu);
     context.out.note(&format!("device: {}{why}", device.name()));

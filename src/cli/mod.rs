@@ -14,6 +14,7 @@ mod names;
 mod output;
 mod outputs;
 mod predict;
+mod profiled;
 mod progress;
 mod recipe;
 mod report;

@@ -116,10 +116,14 @@ impl Progress {
     }
 
     fn warn(&self, message: &str) {
-        let line = format!("warning: {message}");
+        self.note(&format!("warning: {message}"));
+    }
+
+    /// A line on stderr that does not collide with the bar.
+    pub fn note(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| self.out.note(&line)),
-            None => self.out.note(&line),
+            Some(bar) => bar.suspend(|| self.out.note(line)),
+            None => self.out.note(line),
         }
     }
 

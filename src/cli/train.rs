@@ -3,6 +3,7 @@
 use super::Context;
 use super::device;
 use super::memory;
+use super::profiled::{Profiling, Told};
 use super::progress::Progress;
 use super::recipe::{self, RecipeArgs};
 use super::resume::{self, ResumeArgs};
@@ -87,6 +88,10 @@ struct RunArgs {
     /// Dropout layers do nothing
     #[arg(long)]
     no_dropout: bool,
+    /// Time a few of the first steps operator by operator, against what the device was measured to be able to do: on stderr,
+    /// or in a file, as a chart (.svg), JSON (.json) or text. No result depends on it
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    profile: Option<PathBuf>,
     /// Only write how the first samples will look to the network, each without and with the changes of training
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
@@ -218,6 +223,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         let mut outputs = args.source.read_by(args.model.as_deref(), args.run.weights.as_deref(), &spec);
         outputs.check("--preview", path)?;
     }
+    if let Some(path) = args.run.profile.as_ref().filter(|path| path.as_os_str() != "-") {
+        let mut outputs = args.source.read_by(args.model.as_deref(), args.run.weights.as_deref(), &spec);
+        outputs.check("--profile", path)?;
+    }
     // Before anything that takes long: whoever may not go on is to know it at once.
     let name = args.run.name.clone().unwrap_or_else(|| spec.name.clone());
     let resumed = args.resume.open(&args.run.output_dir, &name, &context.out)?;
@@ -240,6 +249,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
     let supply = early.map_or_else(start, Ok)?;
+    let profiling = match &args.run.profile {
+        Some(path) => Some(Profiling::new(path, &device, &spec, &model, context)?),
+        None => None,
+    };
     let mut executor = device.executor(Arc::clone(&model.program))?;
     train::initialise(&model, executor.as_mut(), options.seed)?;
     if let (Some(file), None) = (weights, &resumed) {
@@ -253,7 +266,9 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     };
     let flags = args.source.flags();
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
-    let mut progress = Progress::new(context.out, eval, resume::command(&context.typed, folder.path()));
+    let progress = Progress::new(context.out, eval, resume::command(&context.typed, folder.path()));
+    let mut executor = Profiling::around(profiling.as_ref(), executor);
+    let mut progress = Told::new(progress, profiling);
     let workbench = |program: Arc<Program>| {
         memory::check_spare(&program)?;
         Device::cpu().executor(program)
@@ -266,5 +281,6 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         None => trainer,
     };
     let done = trainer.with_save_request(&signals.save).with_workbench(&workbench).run()?;
+    progress.finish()?;
     Ok(if done.ending == Ending::Interrupted { signals.code() } else { 0 })
 }

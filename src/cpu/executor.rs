@@ -3,7 +3,7 @@
 use super::dispatch::dispatch;
 use crate::error::{Error, Result};
 use crate::ops::Access;
-use crate::program::{BufferId, Executor as Seam, Pending, Program, Span, Step, Timed};
+use crate::program::{BufferId, Clock, Executor as Seam, Pending, Piece, Profile, Program, Span, Step, Timed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,24 +57,6 @@ impl Executor {
             slots.push(slot);
         }
         Ok(Executor { program, options, slots, workspace: Vec::new(), reads: BTreeMap::new(), next_read: 0 })
-    }
-
-    /// Runs `span` and says how long each of its steps took, in order.
-    pub fn profile(&mut self, span: Span) -> Result<Vec<Timed>> {
-        let program = Arc::clone(&self.program);
-        program
-            .steps(span)
-            .map(|step| {
-                let start = Instant::now();
-                self.step(&program, step)?;
-                Ok(Timed {
-                    name: format!("{} {}", step.op.name(), step.label),
-                    flops: step.op.flops(),
-                    bytes: step.op.bytes(),
-                    time: start.elapsed(),
-                })
-            })
-            .collect()
     }
 
     fn step(&mut self, program: &Program, step: &Step) -> Result<()> {
@@ -136,6 +118,17 @@ impl Seam for Executor {
     fn run(&mut self, span: Span) -> Result<()> {
         let program = Arc::clone(&self.program);
         program.steps(span).try_for_each(|step| self.step(&program, step))
+    }
+
+    fn profile(&mut self, span: Span) -> Result<Profile> {
+        let program = Arc::clone(&self.program);
+        let mut entries = Vec::new();
+        for step in program.steps(span) {
+            let start = Instant::now();
+            self.step(&program, step)?;
+            entries.push(Timed { piece: Piece::of(step), steps: 1, time: start.elapsed() });
+        }
+        Ok(Profile { clock: Clock::Host, dispatches: 0, entries })
     }
 
     fn wait(&mut self) -> Result<()> {

@@ -25,6 +25,7 @@ mod lowering;
 mod parallel;
 mod pointwise;
 mod pool2d;
+mod probe;
 mod product;
 mod simd;
 mod softmax;
@@ -38,3 +39,4 @@ mod winograd;
 mod tests;
 
 pub use executor::{Executor, Options};
+pub use probe::Probe;

@@ -9,7 +9,7 @@ use super::pipeline::Scope;
 use super::schedule::{Launch, Schedule};
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
-use crate::program::{self, BufferId, Pending, Program, Span};
+use crate::program::{self, BufferId, Pending, Piece, Profile, Program, Span};
 use std::sync::Arc;
 
 /// A dispatch that only has to be recorded.
@@ -18,7 +18,7 @@ pub(super) struct Ready {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     groups: [u32; 3],
-    flops: u64,
+    pub flops: u64,
 }
 
 impl Ready {
@@ -32,9 +32,8 @@ impl Ready {
 /// The dispatches of one task of the schedule.
 #[derive(Debug)]
 pub(super) struct Recording {
-    pub name: String,
-    pub flops: u64,
-    pub bytes: u64,
+    pub piece: Piece,
+    pub steps: usize,
     pub dispatches: Vec<Ready>,
 }
 
@@ -183,6 +182,10 @@ impl program::Executor for Executor {
         self.gpu.check()
     }
 
+    fn profile(&mut self, span: Span) -> Result<Profile> {
+        self.time(span)
+    }
+
     fn wait(&mut self) -> Result<()> {
         let polled = self.gpu.device().poll(wgpu::PollType::wait_indefinitely());
         self.gpu.check()?;
@@ -236,20 +239,16 @@ async fn record(
 ) -> Result<Vec<Recording>> {
     let mut recordings = Vec::new();
     for task in schedule.tasks(span) {
+        let name = format!("{} of {}", task.piece.kind, task.piece.label);
         let mut dispatches = Vec::new();
         for launch in &task.launches {
-            let ready = ready(gpu, memory, launch, &task.name).await;
+            let ready = ready(gpu, memory, launch, &name).await;
             dispatches.push(ready.map_err(|e| match e {
-                Error::Device(text) => Error::Device(format!("{}: {text}", task.name)),
+                Error::Device(text) => Error::Device(format!("{name}: {text}")),
                 other => other,
             })?);
         }
-        recordings.push(Recording {
-            name: task.name.clone(),
-            flops: task.flops,
-            bytes: task.bytes,
-            dispatches,
-        });
+        recordings.push(Recording { piece: task.piece.clone(), steps: task.steps, dispatches });
     }
     Ok(recordings)
 }

@@ -4,7 +4,7 @@
 use super::kernels::{Kernels, Limits, fused, kernels};
 use crate::error::{Error, Result};
 use crate::ops::{Access, Op};
-use crate::program::{BufferId, Program, Span, Step};
+use crate::program::{BufferId, Piece, Program, Span, Step};
 use std::collections::HashMap;
 
 /// The most steps that one kernel stands for.
@@ -24,10 +24,11 @@ impl<'a> Unit<'a> {
         Unit { steps, buffers, kernels }
     }
 
-    /// Operators and layer, for people.
-    pub fn name(&self) -> String {
+    /// What it is, for people, and what it has to do at least.
+    pub fn piece(&self, program: &Program) -> Piece {
         let operators: Vec<&str> = self.steps.iter().map(|step| step.op.name()).collect();
-        format!("{} {}", operators.join("+"), self.steps.last().map_or("", |step| &step.label))
+        let label = self.steps.last().map_or(String::new(), |step| step.label.clone());
+        Piece { kind: operators.join("+"), label, flops: self.flops(), bytes: self.bytes(program) }
     }
 
     /// Floating-point operations.

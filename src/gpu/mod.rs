@@ -16,6 +16,7 @@ mod host;
 pub mod kernels;
 mod layout;
 mod pipeline;
+mod probe;
 mod profile;
 mod schedule;
 #[cfg(not(target_arch = "wasm32"))]
@@ -29,5 +30,6 @@ pub use device::{Gpu, Restriction, Setup};
 pub use executor::Executor;
 pub use host::{Host, News, NoHost};
 pub use layout::{Memory, Place};
+pub use probe::Probe;
 pub use schedule::{Launch, Part, Schedule, Task};
 pub use tune::Tuning;

@@ -1,132 +1,185 @@
-//! How long each step takes on the device, by timestamp queries.
+//! How long the steps of a run take on the device, by timestamp queries.
 
 use super::device::Gpu;
-use super::executor::{Executor, Recording};
-use super::kernels::{Dispatch, NOOP};
+use super::executor::{Executor, Ready, Recording};
 use super::pipeline::Scope;
 use crate::error::{Error, Result};
-use crate::program::{Span, Timed};
+use crate::program::{Clock, Piece, Profile, Span, Timed};
 use std::time::Duration;
 
-/// Two timestamps for each of so many steps fill the largest query set that wgpu allows (4096).
-const STEPS: usize = 2048;
+/// Most stretches of one submission: two timestamps for each fill the largest query set that wgpu allows (4096).
+const STRETCHES: usize = 2047;
 
-impl Executor {
-    /// Runs `span` with every step (or what runs as one of several) in a pass of its own and returns what each took
-    /// on the device, in order. The sum is more than a run takes: a pass cannot start before the one before it has
-    /// drained.
-    ///
-    /// # Errors
-    /// `Error::Device` if the adapter has no timestamps.
-    pub fn profile(&mut self, span: Span) -> Result<Vec<Timed>> {
-        if !self.gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            let name = &self.gpu.info().name;
-            return Err(Error::Device(format!("{name} has no timestamps, so steps cannot be timed")));
-        }
-        self.gpu.check()?;
-        let recordings: Vec<&Recording> = self.recordings(span).collect();
-        let mut durations = Vec::with_capacity(recordings.len());
-        for part in recordings.chunks(STEPS) {
-            durations.extend(pollster::block_on(time(&self.gpu, part))?);
-        }
-        let timed = |(recording, time): (&&Recording, Duration)| Timed {
-            name: recording.name.clone(),
-            flops: recording.flops,
-            bytes: recording.bytes,
-            time,
-        };
-        Ok(recordings.iter().zip(durations).map(timed).collect())
-    }
+/// What is timed as one.
+struct Entry<'a> {
+    piece: &'a Piece,
+    steps: usize,
+    dispatches: &'a [Ready],
+}
+
+/// The dispatches of an entry, or as many of them as one submission takes.
+struct Stretch<'a> {
+    entry: usize,
+    dispatches: &'a [Ready],
 }
 
 impl Gpu {
-    /// Runs `count` dispatches that do nothing, one after the other in one submission, and waits for them. What
-    /// that takes is the floor under the time of any program with as many dispatches.
-    pub fn noop(&self, count: usize) -> Result<()> {
-        pollster::block_on(noop(self, count))
+    /// An error if the adapter has no timestamps.
+    pub fn check_clock(&self) -> Result<()> {
+        if self.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(());
+        }
+        Err(Error::Device(format!("{} has no timestamps, so steps cannot be timed", self.info().name)))
     }
 }
 
-async fn noop(gpu: &Gpu, count: usize) -> Result<()> {
-    let dispatch = Dispatch { shader: NOOP, constants: Vec::new(), bindings: Vec::new(), groups: [1, 1, 1] };
-    let pipeline = gpu.pipelines().get(gpu, &dispatch).await?;
-    let scope = Scope::new(gpu.device());
-    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some("noop"),
-        size: 16,
-        usage: wgpu::BufferUsages::STORAGE,
-        mapped_at_creation: false,
-    });
-    let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("noop"),
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],
-    });
-    let mut encoder = gpu.device().create_command_encoder(&Default::default());
-    let mut pass = encoder.begin_compute_pass(&Default::default());
-    pass.set_pipeline(&pipeline);
-    pass.set_bind_group(0, &bind_group, &[]);
-    (0..count).for_each(|_| pass.dispatch_workgroups(1, 1, 1));
-    drop(pass);
-    gpu.queue().submit([encoder.finish()]);
-    let polled = gpu.device().poll(wgpu::PollType::wait_indefinitely());
-    if let Some(error) = scope.error().await {
-        return Err(Error::Device(format!("empty dispatches: {error}")));
+impl Executor {
+    /// Runs `span` as `run` does, cut into submissions at the same places, with timestamps between the entries.
+    ///
+    /// # Errors
+    /// `Error::Device` if the adapter has no timestamps.
+    pub(super) fn time(&mut self, span: Span) -> Result<Profile> {
+        self.gpu.check_clock()?;
+        self.gpu.check()?;
+        let features = self.gpu.device().features();
+        let inside = features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
+        let clock = if inside { Clock::InsidePass } else { Clock::PassEach };
+        let entries = self.entries(span);
+        let mut submissions = Vec::new();
+        for submission in cut(&entries, self.gpu.submission()) {
+            submissions.push(Submission::record(&self.gpu, clock, submission)?);
+        }
+        let times = pollster::block_on(collect(&self.gpu, &submissions, entries.len()))?;
+        let dispatches = entries.iter().map(|entry| entry.dispatches.len()).sum();
+        let timed = |(entry, time): (&Entry, Duration)| {
+            let (piece, steps) = (entry.piece.clone(), entry.steps);
+            Timed { piece, steps, time }
+        };
+        Ok(Profile { clock, dispatches, entries: entries.iter().zip(times).map(timed).collect() })
     }
-    gpu.check()?;
-    polled.map(|_| ()).map_err(|e| Error::Device(format!("waiting for the device: {e}")))
+
+    /// What is timed as one: each step, or several that run as one.
+    fn entries(&self, span: Span) -> Vec<Entry<'_>> {
+        fn entry(r: &Recording) -> Entry<'_> {
+            Entry { piece: &r.piece, steps: r.steps, dispatches: &r.dispatches }
+        }
+        self.recordings(span).map(entry).collect()
+    }
 }
 
-async fn time(gpu: &Gpu, steps: &[&Recording]) -> Result<Vec<Duration>> {
-    let count = 2 * steps.len() as u32;
-    let (bytes, device) = (u64::from(count) * 8, gpu.device());
-    let scope = Scope::new(device);
-    let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
-        label: Some("profile"),
-        ty: wgpu::QueryType::Timestamp,
-        count,
-    });
-    let buffer = |usage| {
-        device.create_buffer(&wgpu::BufferDescriptor {
+/// Submissions of at most `budget` floating-point operations each, as far as single dispatches allow.
+fn cut<'a>(entries: &[Entry<'a>], budget: u64) -> Vec<Vec<Stretch<'a>>> {
+    let mut submissions = Vec::new();
+    let mut submission: Vec<Stretch> = Vec::new();
+    let mut flops = 0;
+    for (number, entry) in entries.iter().enumerate() {
+        let mut first = 0;
+        for (at, dispatch) in entry.dispatches.iter().enumerate() {
+            if flops > 0 && (flops + dispatch.flops > budget || submission.len() == STRETCHES) {
+                if at > first {
+                    submission.push(Stretch { entry: number, dispatches: &entry.dispatches[first..at] });
+                }
+                submissions.push(std::mem::take(&mut submission));
+                (flops, first) = (0, at);
+            }
+            flops += dispatch.flops.max(1);
+        }
+        let rest = &entry.dispatches[first..];
+        if !rest.is_empty() {
+            submission.push(Stretch { entry: number, dispatches: rest });
+        }
+    }
+    submissions.push(submission);
+    submissions.retain(|stretches| !stretches.is_empty());
+    submissions
+}
+
+/// A submission under way.
+struct Submission {
+    /// The entry of each stretch.
+    entries: Vec<usize>,
+    clock: Clock,
+    staging: wgpu::Buffer,
+}
+
+impl Submission {
+    fn record(gpu: &Gpu, clock: Clock, stretches: Vec<Stretch<'_>>) -> Result<Submission> {
+        let stamps = match clock {
+            Clock::InsidePass => stretches.len() + 1,
+            Clock::Host | Clock::PassEach => 2 * stretches.len(),
+        };
+        let count = stamps as u32;
+        let (bytes, device) = (u64::from(count) * 8, gpu.device());
+        let scope = Scope::new(device);
+        let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("profile"),
-            size: bytes,
-            usage,
-            mapped_at_creation: false,
-        })
-    };
-    let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-    let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
-    for (i, step) in (0u32..).zip(steps) {
-        let mut encoder = device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: None,
-            timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                query_set: &queries,
-                beginning_of_pass_write_index: Some(2 * i),
-                end_of_pass_write_index: Some(2 * i + 1),
-            }),
+            ty: wgpu::QueryType::Timestamp,
+            count,
         });
-        step.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
-        drop(pass);
+        let buffer = |usage| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("profile"),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = device.create_command_encoder(&Default::default());
+        if clock == Clock::InsidePass {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.write_timestamp(&queries, 0);
+            for (i, stretch) in (1u32..).zip(&stretches) {
+                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+                pass.write_timestamp(&queries, i);
+            }
+        } else {
+            for (i, stretch) in (0u32..).zip(&stretches) {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: None,
+                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                        query_set: &queries,
+                        beginning_of_pass_write_index: Some(2 * i),
+                        end_of_pass_write_index: Some(2 * i + 1),
+                    }),
+                });
+                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+            }
+        }
+        encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
         gpu.queue().submit([encoder.finish()]);
+        if let Some(error) = pollster::block_on(scope.error()) {
+            return Err(Error::Device(format!("timing the steps: {error}")));
+        }
+        let entries = stretches.iter().map(|stretch| stretch.entry).collect();
+        Ok(Submission { entries, clock, staging })
     }
-    let mut encoder = device.create_command_encoder(&Default::default());
-    encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-    encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-    gpu.queue().submit([encoder.finish()]);
-    if let Some(error) = scope.error().await {
-        return Err(Error::Device(format!("timing the steps: {error}")));
+}
+
+/// Waits, and adds up what each of `count` entries took.
+async fn collect(gpu: &Gpu, submissions: &[Submission], count: usize) -> Result<Vec<Duration>> {
+    for submission in submissions {
+        submission.staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
     }
-    staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-    let polled = device.poll(wgpu::PollType::wait_indefinitely());
+    let polled = gpu.device().poll(wgpu::PollType::wait_indefinitely());
     gpu.check()?;
     polled.map_err(|e| Error::Device(format!("waiting for the device: {e}")))?;
-    let view = staging
-        .slice(..)
-        .get_mapped_range()
-        .map_err(|e| Error::Device(format!("reading the timestamps: {e}")))?;
     let period = f64::from(gpu.queue().get_timestamp_period());
-    let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
-    let elapsed = |pair: &[u64]| pair[1].saturating_sub(pair[0]) as f64 * period;
-    Ok(ticks.chunks_exact(2).map(|pair| Duration::from_nanos(elapsed(pair) as u64)).collect())
+    let mut nanoseconds = vec![0.0; count];
+    for submission in submissions {
+        let view = submission
+            .staging
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| Error::Device(format!("reading the timestamps: {e}")))?;
+        let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
+        // Within a pass, the end of one stretch is the beginning of the next.
+        let apart = if submission.clock == Clock::InsidePass { 1 } else { 2 };
+        for (pair, &entry) in ticks.windows(2).step_by(apart).zip(&submission.entries) {
+            nanoseconds[entry] += pair[1].saturating_sub(pair[0]) as f64 * period;
+        }
+    }
+    Ok(nanoseconds.into_iter().map(|time| Duration::from_nanos(time as u64)).collect())
 }

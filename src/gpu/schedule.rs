@@ -6,7 +6,7 @@ use super::kernels::{Dispatch, Limits, Reduction, Shader, Source, reductions, up
 use super::layout::{Layout, Memory, Place, partial, update_of};
 use crate::error::{Error, Result};
 use crate::ops::Op;
-use crate::program::{Program, Span};
+use crate::program::{Piece, Program, Span};
 
 /// The most elements of partial sums that wait to be added up together: 256 MiB.
 const POOL: usize = 1 << 26;
@@ -35,13 +35,11 @@ pub struct Launch {
 /// The launches of one step, or of several that run as one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Operators and layer, for people.
-    pub name: String,
+    /// What it is, and what it has to do at least.
+    pub piece: Piece,
+    /// Steps of the program that it stands for; none if it adds up what several steps left.
+    pub steps: usize,
     pub launches: Vec<Launch>,
-    /// Floating-point operations.
-    pub flops: u64,
-    /// Bytes that have to cross the memory bus at least.
-    pub bytes: u64,
 }
 
 /// A program as memory and launches.
@@ -200,8 +198,7 @@ impl<'a> Writer<'a> {
         let launches = dispatches.iter().map(launch).collect::<Result<_>>();
         let launches =
             launches.map_err(|e| unit.steps.first().map_or_else(|| internal("empty"), |s| at(s, e)))?;
-        let (name, bytes) = (unit.name(), unit.bytes(self.program));
-        tasks.push(Task { name, launches, flops: unit.flops(), bytes });
+        tasks.push(Task { piece: unit.piece(self.program), steps: unit.steps.len(), launches });
         Ok(())
     }
 
@@ -254,9 +251,9 @@ impl<'a> Writer<'a> {
             let (shader, constants, groups) = (entry.shader, entry.constants, entry.groups);
             launches.push(Launch { shader, constants, parts, groups, flops });
         }
-        let name = format!("sum_partials of {} gradients", waiting.len());
         let flops = launches.iter().map(|launch| launch.flops).sum();
-        tasks.push(Task { name, launches, flops, bytes });
+        let label = format!("{} gradients", waiting.len());
+        tasks.push(Task { piece: Piece { kind: "sum_partials".into(), label, flops, bytes }, steps: 0, launches });
     }
 
     /// One launch for updates whose tensors lie in arenas, at the same place in each.
@@ -287,7 +284,8 @@ impl<'a> Writer<'a> {
         let bytes = set.iter().map(|unit| unit.bytes(self.program)).sum();
         let (shader, constants, groups) = (entry.shader, entry.constants, entry.groups);
         let launches = vec![Launch { shader, constants, parts, groups, flops }];
-        Ok(Task { name: format!("{} of {} parameters", first.op.name(), set.len()), launches, flops, bytes })
+        let (kind, label) = (first.op.name().into(), format!("{} parameters", set.len()));
+        Ok(Task { piece: Piece { kind, label, flops, bytes }, steps: set.len(), launches })
     }
 
     fn table(&mut self, words: Vec<u32>) -> Part {

@@ -14,7 +14,7 @@ pub(super) fn module(device: &wgpu::Device, name: &str, source: &str, checked: b
         return device.create_shader_module(descriptor);
     }
     // SAFETY: the sources are the files of `shaders/`, compiled into this crate, never text from outside, and
-    // their constants and bindings come from `kernels` alone. Every index into a buffer is made from an invocation's
+    // their constants and bindings come from `kernels` and `probe` alone. Every index into a buffer is made from an invocation's
     // number that was tested against (or clamped to) the extents the constants give, and the executor binds exactly
     // as many elements as those extents say; `tests/shaders.rs` holds constants and bindings of every kernel against
     // its source. Indices into workgroup memory are below its constant length by construction. Every loop goes

@@ -1,25 +1,12 @@
 //! The seam between a program and what runs it. It does not grow with operators.
 
-use super::{BufferId, Span};
-use crate::error::Result;
-use std::time::Duration;
+use super::{BufferId, Profile, Span};
+use crate::error::{Error, Result};
 
 /// A read that has been asked for; [`Executor::finish_read`] delivers it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "finish_read delivers the values and frees the staging buffer"]
 pub struct Pending(pub u64);
-
-/// How long a step took, or several steps that an executor runs as one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timed {
-    /// Operators and layer.
-    pub name: String,
-    /// Floating-point operations.
-    pub flops: u64,
-    /// Bytes that have to cross the memory bus at least.
-    pub bytes: u64,
-    pub time: Duration,
-}
 
 /// Runs a program on one device. Results are a pure function of what was written and run.
 pub trait Executor {
@@ -34,6 +21,15 @@ pub trait Executor {
 
     /// Runs the steps of `span` in order. May return before a device has finished.
     fn run(&mut self, span: Span) -> Result<()>;
+
+    /// As [`Executor::run`], with the same results, but waits and says what the steps took.
+    ///
+    /// # Errors
+    /// `Error::Device` if the device has no clock.
+    fn profile(&mut self, span: Span) -> Result<Profile> {
+        let _ = span;
+        Err(Error::Device("steps cannot be timed on this device".into()))
+    }
 
     /// Waits until everything run so far is done; reports what went wrong on the device.
     fn wait(&mut self) -> Result<()>;

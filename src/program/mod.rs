@@ -5,11 +5,13 @@
 mod builder;
 mod executor;
 mod plan;
+mod profile;
 
 pub use builder::ProgramBuilder;
 pub(crate) use builder::step;
-pub use executor::{Executor, Pending, Timed};
+pub use executor::{Executor, Pending};
 pub use plan::Plan;
+pub use profile::{Clock, Piece, Profile, Timed};
 
 use crate::error::{Error, Result};
 use crate::ops::{Access, Op};

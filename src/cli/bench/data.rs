@@ -87,7 +87,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &options)?;
     let viewer = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).viewer(&packed)?;
-    let header = Header::new(&[Device::cpu()]);
+    let header = Header::plain(&[Device::cpu()]);
 
     let budget = args.budget.budget();
     let counts = [1, threads];

@@ -1,19 +1,27 @@
-//! `striate bench`: what a training step takes (`step`), what single operators take (`ops`), and what the way of
-//! pictures to the network takes (`data`). Every table is headed by device, driver, source commit and precision class,
+//! `striate bench`: what a training step takes (`step`), what single operators take (`ops`), what the device can do at all
+//! (`device`), and what the way of pictures to the network takes (`data`). Every table is headed by device, driver, source commit and precision class,
 //! so that a number can be compared with another.
 
 mod data;
+mod limits;
 mod ops;
-mod roofs;
+pub(super) mod profile;
+pub(super) mod roofs;
 mod step;
-mod timing;
+pub(super) mod timing;
 
 use super::Context;
 use super::device;
+use super::output::Output;
+use crate::atomic;
 use crate::device::{Device, Wish};
-use crate::error::Result;
+use crate::error::{Result, printable_path};
+use crate::gpu::Restriction;
+use crate::gpu::kernels::{Block, Tile};
+use crate::report::Roofline;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use timing::Budget;
 
@@ -32,6 +40,8 @@ enum What {
     Data(data::DataArgs),
     /// Every kernel at the geometries of AlexNet
     Ops(ops::OpsArgs),
+    /// What the device can do at all: multiply-adds, a copy, a product, empty dispatches
+    Device(limits::LimitsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -53,57 +63,125 @@ impl BudgetArgs {
     }
 }
 
+/// How the GPU path is to be run, against its own choice.
+#[derive(Args, Debug)]
+struct DeviceArgs {
+    /// Keep every run-time check in the shaders
+    #[arg(long)]
+    checked: bool,
+    /// Multiply matrices by this tile alone; no result depends on it [default: by shape and device]
+    #[arg(long, value_name = "TILE", value_parser = tile)]
+    tile: Option<Tile>,
+}
+
+impl DeviceArgs {
+    fn restriction(&self) -> Restriction {
+        Restriction { checked: self.checked, tile: self.tile, ..Restriction::default() }
+    }
+
+    /// What differs from the device's own choice.
+    fn words(&self) -> Vec<String> {
+        let checked = self.checked.then(|| "shaders with run-time checks".to_string());
+        checked.into_iter().chain(self.tile.map(|tile| format!("tile {}", tile_name(tile)))).collect()
+    }
+}
+
+fn tiles() -> impl Iterator<Item = Tile> {
+    [Tile::Shared, Tile::Registers].into_iter().chain(Block::ALL.into_iter().map(Tile::Exactly))
+}
+
+fn tile_name(tile: Tile) -> String {
+    match tile {
+        Tile::Exactly(block) => format!("{block:?}").to_lowercase().trim_start_matches('b').to_string(),
+        tile => format!("{tile:?}").to_lowercase(),
+    }
+}
+
+fn tile(text: &str) -> Result<Tile, String> {
+    tiles().find(|&tile| tile_name(tile) == text).ok_or_else(|| {
+        let names: Vec<String> = tiles().map(tile_name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// Writes a chart and says so.
+pub(super) fn write_picture(path: &Path, picture: &Roofline, out: &Output) -> Result<()> {
+    let text = picture.svg();
+    atomic::write(path, |out| out.write_all(text.as_bytes()))?;
+    out.note(&format!("{}: {} operators", printable_path(path), picture.dots.len()));
+    Ok(())
+}
+
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<u8> {
     match &args.what {
         What::Step(args) => step::run(args, context),
         What::Data(args) => data::run(args, context),
         What::Ops(args) => ops::run(args, context),
+        What::Device(args) => limits::run(args, context),
     }
 }
 
 /// The chosen device, and the CPU path beside it if the choice is a GPU.
-fn devices(context: &Context, alone: bool) -> Result<Vec<Device>> {
-    let chosen = device::open(context)?;
+fn devices(context: &Context, alone: bool, args: &DeviceArgs) -> Result<Vec<Device>> {
+    let chosen = device::open_restricted(context, args.restriction())?;
     let beside = !chosen.is_cpu() && !alone && context.wish != Wish::Cpu;
     Ok(if beside { vec![chosen, Device::Cpu(context.cpu)] } else { vec![chosen] })
 }
 
 /// How numbers are computed: both executors multiply and add in f32.
-const PRECISION: &str = "strict fp32";
+pub(super) const PRECISION: &str = "strict fp32";
 
 /// What heads a table.
-struct Header {
+pub(super) struct Header {
     devices: Vec<String>,
     commit: String,
+    settings: Vec<String>,
 }
 
 impl Header {
-    fn new(devices: &[Device]) -> Self {
-        Header { devices: devices.iter().map(Device::long_name).collect(), commit: commit() }
+    fn new(devices: &[Device], args: &DeviceArgs) -> Self {
+        Header { settings: args.words(), ..Header::plain(devices) }
     }
 
-    fn lines(&self) -> Vec<String> {
+    /// For devices as they are by themselves.
+    pub fn plain(devices: &[Device]) -> Self {
+        let devices = devices.iter().map(Device::long_name).collect();
+        Header { devices, commit: commit(), settings: Vec::new() }
+    }
+
+    /// Below the title of a chart about the device of this number.
+    pub fn notes(&self, device: usize) -> Vec<String> {
+        let lines = self.lines();
+        let named = lines.get(device).filter(|_| device < self.devices.len());
+        named.into_iter().chain(lines.get(self.devices.len()..).into_iter().flatten()).cloned().collect()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.devices.iter().map(|d| format!("device: {d}")).collect();
         let version = env!("CARGO_PKG_VERSION");
         lines.push(format!("striate {version}, commit {}; precision class: {PRECISION}", self.commit));
+        lines.extend((!self.settings.is_empty()).then(|| format!("with {}", self.settings.join(", "))));
         lines
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         json!({
             "devices": self.devices,
             "version": env!("CARGO_PKG_VERSION"),
             "commit": self.commit,
             "precision": PRECISION,
+            "settings": self.settings,
         })
     }
 }
 
-/// The commit of the sources that this program was built from, with `-dirty` if they have been changed since;
-/// "unknown" where they or git are gone.
+/// The commit of the sources that this program was built from, with `-dirty` if they have been changed since: as
+/// `STRIATE_COMMIT` said when it was built or says now (for a program that was carried elsewhere), else as git says;
+/// "unknown" where the sources or git are gone.
 fn commit() -> String {
-    if let Some(commit) = option_env!("STRIATE_COMMIT") {
-        return commit.to_string();
+    let carried = std::env::var("STRIATE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    if let Some(commit) = option_env!("STRIATE_COMMIT").map(str::to_string).or(carried) {
+        return commit;
     }
     let output = Command::new("git")
         .args([

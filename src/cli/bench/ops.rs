@@ -2,15 +2,18 @@
 //! do at all.
 
 use super::super::Context;
+use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
+use super::profile::{self, Line};
 use super::roofs::{Roofs, time};
-use super::{BudgetArgs, Header, devices};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::verify::cases::{Case, alexnet_cases};
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate bench ops -b 128 --only conv2d")]
@@ -24,6 +27,11 @@ pub(super) struct OpsArgs {
     /// Only the chosen device, without the CPU path beside it
     #[arg(long)]
     alone: bool,
+    /// Also a chart for the chosen device, as SVG: what every kernel reaches under the roofs
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     budget: BudgetArgs,
 }
@@ -37,8 +45,11 @@ pub(super) fn run(args: &OpsArgs, context: &Context) -> Result<u8> {
         let text = args.only.as_deref().unwrap_or("");
         return Err(Error::Usage(format!("--only {text}: no kernel has this in its name")));
     }
-    let devices = devices(context, args.alone)?;
-    let header = Header::new(&devices);
+    if let Some(path) = &args.roofline {
+        Outputs::new().check("--roofline", path)?;
+    }
+    let devices = devices(context, args.alone, &args.device)?;
+    let header = Header::new(&devices, &args.device);
     let budget = args.budget.budget();
     let mut roofs = Vec::new();
     for device in &devices {
@@ -50,14 +61,16 @@ pub(super) fn run(args: &OpsArgs, context: &Context) -> Result<u8> {
             "event": "bench-ops",
             "header": header.json(),
             "batch_size": args.batch_size,
-            "roofs": devices.iter().zip(&roofs).map(|(d, r)| r.to_json(d)).collect::<Vec<_>>(),
+            "roofs": devices.iter().zip(&roofs).map(|(d, r)| r.to_json(&d.name())).collect::<Vec<_>>(),
         }))?;
     } else {
         print_head(context, &header, &devices, &roofs, args.batch_size)?;
     }
+    let mut lines: Vec<Vec<Line>> = vec![Vec::new(); devices.len()];
     for case in &cases {
         for (number, (device, roofs)) in devices.iter().zip(&roofs).enumerate() {
             let seconds = time(device, case.program()?, &inputs(case), budget)?;
+            lines[number].push(line(case, roofs, seconds));
             if context.out.is_json() {
                 context.out.json(&row_json(case, device, roofs, seconds))?;
             } else {
@@ -66,7 +79,39 @@ pub(super) fn run(args: &OpsArgs, context: &Context) -> Result<u8> {
             }
         }
     }
+    finish(args, context, &header, &devices, &roofs, &lines)?;
     Ok(0)
+}
+
+/// Totals by operator, and the chart.
+fn finish(
+    args: &OpsArgs,
+    context: &Context,
+    header: &Header,
+    devices: &[Device],
+    roofs: &[Roofs],
+    lines: &[Vec<Line>],
+) -> Result<()> {
+    for (device, lines) in devices.iter().zip(lines) {
+        if context.out.is_json() {
+            let kinds = profile::totals_json(lines);
+            context.out.json(&json!({"event": "kinds", "device": device.name(), "kinds": kinds}))?;
+        } else {
+            context.out.line(&format!("\n{}: all kernels once, {}", device.name(), super::PRECISION))?;
+            profile::totals_table(lines).iter().try_for_each(|line| context.out.line(line))?;
+        }
+    }
+    if let (Some(path), Some(roofs), Some(lines)) = (&args.roofline, roofs.first(), lines.first()) {
+        let title = format!("AlexNet's kernels at batch {}", args.batch_size);
+        write_picture(path, &profile::picture(roofs, lines, title, header.notes(0)), &context.out)?;
+    }
+    Ok(())
+}
+
+fn line(case: &Case, roofs: &Roofs, seconds: f64) -> Line {
+    let (kind, flops, bytes) = (case.op.name(), case.op.flops(), case.op.bytes());
+    let label = case.name.strip_prefix(kind).unwrap_or(&case.name).trim_matches([' ', '/', '_', ':']);
+    Line { kind: kind.into(), label: label.into(), seconds, flops, bytes, bound: roofs.bound(flops, bytes) }
 }
 
 /// The case's inputs; what a kernel only writes starts as zeros.
@@ -104,7 +149,7 @@ fn print_head(
         context.out.line(&line)?;
     }
     for (device, r) in devices.iter().zip(roofs) {
-        context.out.line(&r.line(device))?;
+        r.lines(&device.name()).iter().try_for_each(|line| context.out.line(line))?;
     }
     context.out.line(&format!(
         "AlexNet's kernels at batch {batch}; medians; roof is the share of the nearer roof"

@@ -1,76 +1,147 @@
-//! What a device can do at best, measured with our own kernels: what the times of operators are held against.
+//! What a device can do at best, measured: what the times of operators are held against. The roofs over arithmetic and
+//! memory are measured without any operator, so that a poor kernel does not lower the bar for itself.
 
-use super::timing::{Budget, measure};
-use crate::device::Device;
+use super::timing::{Budget, Timing, measure};
+use crate::device::{Device, Probe};
 use crate::error::Result;
 use crate::ops::{Linear, Op, Pointwise};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Span, Step};
 use crate::random::{Purpose, Stream};
+use crate::report::{Roof, Roofline};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(super) struct Roofs {
-    /// Seconds of a run that does next to nothing.
+/// A copy is larger than caches, and as large as every adapter binds at once (128 MiB).
+const COPY_BYTES: u64 = 1 << 27;
+/// A measurement grows until a run takes so many seconds.
+const LONG: f64 = 0.02;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Roofs {
+    /// Seconds of a run of one operator that does next to nothing.
     pub floor: f64,
-    /// Floating-point operations per second of a large square matrix product.
-    pub flops: f64,
-    /// Bytes per second of y = a + b over large vectors.
-    pub bandwidth: f64,
+    /// Seconds of an empty dispatch among others, each waiting for the one before; 0 on the CPU path.
+    pub dispatch: f64,
+    /// The same without anything to wait for.
+    pub dispatch_apart: f64,
+    /// Floating-point operations per second of fused multiply-adds in registers.
+    pub fma: f64,
+    /// Floating-point operations per second of our best large square matrix product.
+    pub product: f64,
+    /// Bytes per second, read and written, of a copy.
+    pub copy: f64,
 }
 
 impl Roofs {
     pub fn measure(device: &Device, budget: Budget) -> Result<Roofs> {
-        let alone = |op: Op| -> Result<f64> {
-            let (program, buffers) = single(&op)?;
-            time(device, program, &buffers, budget)
-        };
-        let floor = alone(Op::ReluForward(Pointwise { len: 1 }))?;
-        // Three vectors of 64 MiB: larger than caches, smaller than the default limit of a binding (128 MiB).
-        let add = Op::Add(Pointwise { len: 1 << 24 });
-        let bandwidth = add.bytes() as f64 / alone(add.clone())?;
-        // As large as it takes for the device to need 20 ms, so that small devices do not take minutes.
-        let mut size = 512;
-        let flops = loop {
-            let square = Op::LinearForward(Linear {
-                batch: size,
-                inputs: size,
-                outputs: size,
-                bias: false,
-                relu: false,
-            });
-            let seconds = alone(square.clone())?;
-            if seconds > 0.02 || size >= 4096 {
-                break square.flops() as f64 / seconds;
+        let floor = alone(device, &Op::ReluForward(Pointwise { len: 1 }), budget)?;
+        let dispatch = |shared: bool| -> Result<f64> {
+            match device.noop(shared)? {
+                Some(mut probe) => Ok(times(&mut probe, budget, 256)?.median),
+                None => Ok(0.0),
             }
-            size *= 2;
         };
-        Ok(Roofs { floor, flops, bandwidth })
+        let (dispatch, dispatch_apart) = (dispatch(true)?, dispatch(false)?);
+        let mut probe = device.copy(COPY_BYTES)?;
+        let copy = probe.bytes() as f64 / times(&mut probe, budget, 1)?.median;
+        drop(probe);
+        let mut probe = fma(device)?;
+        let fma = probe.flops() as f64 / times(&mut probe, budget, 1)?.median;
+        Ok(Roofs { floor, dispatch, dispatch_apart, fma, product: product(device, budget)?, copy })
     }
 
-    /// The smallest time in seconds that the roofs allow so many operations and bytes: the slower of arithmetic and
+    /// Floating-point operations per second that nothing exceeded.
+    pub fn flops(&self) -> f64 {
+        self.fma.max(self.product)
+    }
+
+    /// The smallest time in seconds that the roofs allow for so many operations and bytes: the slower of arithmetic and
     /// memory. A convolution by minimal filtering does less arithmetic than is counted, and can be faster.
     pub fn bound(&self, flops: u64, bytes: u64) -> f64 {
-        (flops as f64 / self.flops).max(bytes as f64 / self.bandwidth)
+        (flops as f64 / self.flops()).max(bytes as f64 / self.copy)
     }
 
-    pub fn line(&self, device: &Device) -> String {
-        format!(
-            "{}: measured roofs {:.1} GFLOP/s and {:.1} GB/s, an empty dispatch takes {:.4} ms",
-            device.name(),
-            self.flops / 1e9,
-            self.bandwidth / 1e9,
-            self.floor * 1e3
-        )
+    pub fn lines(&self, device: &str) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{device}: measured roofs {:.1} GFLOP/s (multiply-adds in registers; our best square product {:.1}) and {:.1} GB/s (a copy)",
+            self.fma / 1e9,
+            self.product / 1e9,
+            self.copy / 1e9
+        )];
+        lines.push(match self.dispatch > 0.0 {
+            true => format!(
+                "{device}: an operator that does nothing takes {:.4} ms, an empty dispatch {:.4} ms behind a barrier and {:.4} ms without",
+                self.floor * 1e3,
+                self.dispatch * 1e3,
+                self.dispatch_apart * 1e3
+            ),
+            false => format!("{device}: an operator that does nothing takes {:.4} ms", self.floor * 1e3),
+        });
+        lines
     }
 
-    pub fn to_json(&self, device: &Device) -> Value {
+    pub fn to_json(&self, device: &str) -> Value {
         json!({
-            "device": device.name(),
-            "dispatch_floor_ms": self.floor * 1e3,
-            "gflops": self.flops / 1e9,
-            "gigabytes_per_second": self.bandwidth / 1e9,
+            "device": device,
+            "operator_floor_ms": self.floor * 1e3,
+            "dispatch_floor_ms": self.dispatch * 1e3,
+            "dispatch_without_barrier_ms": self.dispatch_apart * 1e3,
+            "fma_gflops": self.fma / 1e9,
+            "product_gflops": self.product / 1e9,
+            "gflops": self.flops() / 1e9,
+            "gigabytes_per_second": self.copy / 1e9,
         })
     }
+
+    /// An empty picture of these roofs.
+    pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
+        let mut ceilings = vec![Roof { label: "multiply-adds in registers".into(), flops: self.fma }];
+        ceilings.push(Roof { label: "our best square product".into(), flops: self.product });
+        Roofline { title, notes, ceilings, bandwidth: self.copy, dots: Vec::new() }
+    }
+}
+
+/// Multiply-adds that take [`LONG`], or as long as the device can be kept at it.
+pub(super) fn fma(device: &Device) -> Result<Probe> {
+    let (mut units, mut before) = (16, 0);
+    loop {
+        let mut probe = device.fma(units)?;
+        let once = Budget { warmup: 1, samples: 3, seconds: 0.0 };
+        // A device that can be given no more answers with the same work again.
+        if times(&mut probe, once, 1)?.median > LONG || probe.flops() == before || units >= 1 << 24 {
+            return Ok(probe);
+        }
+        (before, units) = (probe.flops(), units * 4);
+    }
+}
+
+/// Operations per second of a square product as large as it takes for the device to need [`LONG`], so that small devices
+/// do not take minutes.
+fn product(device: &Device, budget: Budget) -> Result<f64> {
+    let (mut size, mut best) = (512, 0.0f64);
+    loop {
+        let square = Linear { batch: size, inputs: size, outputs: size, bias: false, relu: false };
+        let op = Op::LinearForward(square);
+        let seconds = alone(device, &op, budget)?;
+        best = best.max(op.flops() as f64 / seconds);
+        if seconds > LONG || size >= 4096 {
+            return Ok(best);
+        }
+        size *= 2;
+    }
+}
+
+/// Seconds of one of `burst` runs in a row.
+pub(super) fn times(probe: &mut Probe, budget: Budget, burst: usize) -> Result<Timing> {
+    let timing = measure(budget, |runs| probe.run(runs * burst))?;
+    let scale = 1.0 / burst as f64;
+    Ok(Timing { median: timing.median * scale, fastest: timing.fastest * scale, ..timing })
+}
+
+/// Seconds of one run of an operator over random numbers.
+fn alone(device: &Device, op: &Op, budget: Budget) -> Result<f64> {
+    let (program, buffers) = single(op)?;
+    time(device, program, &buffers, budget)
 }
 
 /// Seconds of one run of a program whose buffers are given in order.

@@ -1,11 +1,13 @@
 //! `striate bench step`: a training step of a network on random data.
 
 use super::super::output::bytes;
+use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
 use super::super::{Context, memory};
+use super::profile::Analysis;
 use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
-use super::{BudgetArgs, Header, devices};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::{BuildOptions, Model, Spec};
@@ -15,6 +17,7 @@ use crate::random::{Purpose, Stream};
 use crate::train;
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +36,11 @@ pub(super) struct StepArgs {
     /// Also the time of every operator of a step, against the roofs measured on this device
     #[arg(long)]
     profile: bool,
+    /// Also a chart of that for the chosen device, as SVG: what every operator reaches under the roofs
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     budget: BudgetArgs,
 }
@@ -41,11 +49,13 @@ pub(super) struct StepArgs {
 struct Measured {
     device: String,
     train: Timing,
+    /// The same on a batch that is on the device already.
+    resident: Timing,
     forward: Timing,
     gradients: Timing,
     update: Timing,
     host: Host,
-    profile: Option<Profile>,
+    profile: Option<Analysis>,
 }
 
 /// Seconds the host works per step before it could go on to the next.
@@ -58,37 +68,27 @@ struct Host {
     total: f64,
 }
 
-/// The operators of a step, and what the device could do at best.
-struct Profile {
-    roofs: Roofs,
-    line: String,
-    steps: Vec<Profiled>,
-}
-
-struct Profiled {
-    /// Operator and layer.
-    name: String,
-    seconds: f64,
-    gflops: f64,
-    gigabytes: f64,
-    /// Share of the nearer roof.
-    roof: f64,
-}
-
 pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
+    if let Some(path) = &args.roofline {
+        Outputs::new().reads(Some(&args.model)).check("--roofline", path)?;
+    }
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let build = BuildOptions::new(batch);
     let model = Model::build(&spec, &build)?;
-    let devices = devices(context, args.alone)?;
+    let devices = devices(context, args.alone, &args.device)?;
     for device in &devices {
         memory::check(device, &spec, &build, &model)?;
     }
-    let header = Header::new(&devices);
+    let header = Header::new(&devices, &args.device);
     let mut results = Vec::new();
     for device in &devices {
         context.out.note(&format!("measuring {} on {}", spec.name, device.name()));
         results.push(measure_device(device, &spec, &model, args)?);
+    }
+    if let (Some(path), Some(Measured { profile: Some(analysis), .. })) = (&args.roofline, results.first()) {
+        let title = format!("{}, training step at batch {batch}", spec.name);
+        write_picture(path, &analysis.picture(title, header.notes(0)), &context.out)?;
     }
     if context.out.is_json() {
         let steps: Vec<Value> = results.iter().map(|r| to_json(r, &model)).collect();
@@ -132,11 +132,18 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
             executor.wait()
         })
     };
+    let resident = part(Span::Train)?;
     let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
+    let mut profile = match args.profile || args.roofline.is_some() {
+        true => Some(profile(device, executor, &resident, budget)?),
+        false => None,
+    };
+    if let Some(profile) = &mut profile {
+        profile.host = Some(host.total);
+    }
     drop(owned);
     host.encode = encode_time(device, model, budget)?;
-    let profile = args.profile.then(|| profile(device, &batch, &hyper, model, budget)).transpose()?;
-    Ok(Measured { device: device.name(), train, forward, gradients, update, host, profile })
+    Ok(Measured { device: device.name(), train, resident, forward, gradients, update, host, profile })
 }
 
 /// Median seconds from the first write of a step to the return of `run`, with nothing else under way.
@@ -168,32 +175,23 @@ fn encode_time(device: &Device, model: &Model, budget: Budget) -> Result<f64> {
     Ok(measure(budget, &mut encode)?.median)
 }
 
+/// Times every step of a training step, several times over.
 fn profile(
     device: &Device,
-    batch: &RandomBatch,
-    hyper: &Hyper,
-    model: &Model,
+    executor: &mut dyn Executor,
+    whole: &Timing,
     budget: Budget,
-) -> Result<Profile> {
+) -> Result<Analysis> {
+    let began = Instant::now();
+    let mut runs = Vec::new();
+    executor.profile(Span::Train)?;
+    while runs.len() < budget.samples && (runs.len() < 3 || began.elapsed().as_secs_f64() < budget.seconds) {
+        runs.push(executor.profile(Span::Train)?);
+    }
     let roofs = Roofs::measure(device, budget)?;
-    let mut prepare = |executor: &mut dyn Executor| {
-        train::initialise(model, executor, 0)?;
-        batch.write(model, executor)?;
-        executor.write(model.hyper, hyper.as_words())
-    };
-    let times = device.profile(Arc::clone(&model.program), &mut prepare, Span::Train)?;
-    let steps = times.into_iter().map(|timed| {
-        let seconds = timed.time.as_secs_f64();
-        Profiled {
-            seconds,
-            gflops: timed.flops as f64 / seconds / 1e9,
-            gigabytes: timed.bytes as f64 / seconds / 1e9,
-            roof: roofs.bound(timed.flops, timed.bytes) / seconds,
-            name: timed.name,
-        }
-    });
-    let (steps, line) = (steps.collect(), roofs.line(device));
-    Ok(Profile { roofs, line, steps })
+    let mut analysis = Analysis::new(&runs, device.name(), roofs)?;
+    analysis.whole = Some(whole.median);
+    Ok(analysis)
 }
 
 fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
@@ -230,22 +228,7 @@ impl RandomBatch {
 }
 
 fn to_json(r: &Measured, model: &Model) -> Value {
-    let steps = r.profile.iter().flat_map(|p| &p.steps);
-    let profile: Vec<Value> = steps
-        .map(|s| {
-            json!({
-                "step": s.name,
-                "ms": s.seconds * 1e3,
-                "gflops": s.gflops,
-                "gigabytes_per_second": s.gigabytes,
-                "fraction_of_roof": s.roof,
-            })
-        })
-        .collect();
-    let roofs = r
-        .profile
-        .as_ref()
-        .map(|p| json!({"gflops": p.roofs.flops / 1e9, "gigabytes_per_second": p.roofs.bandwidth / 1e9}));
+    let profile = r.profile.as_ref();
     json!({
         "device": r.device,
         "ms_per_step": r.train.median * 1e3,
@@ -253,14 +236,18 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         "samples": r.train.samples,
         "images_per_second": model.batch as f64 / r.train.median,
         "gflops": model.program.flops(Span::Train) as f64 / r.train.median / 1e9,
+        "resident_ms": r.resident.median * 1e3,
+        "resident_images_per_second": model.batch as f64 / r.resident.median,
         "forward_ms": r.forward.median * 1e3,
         "gradients_ms": r.gradients.median * 1e3,
         "update_ms": r.update.median * 1e3,
         "host_ms": r.host.total * 1e3,
         "upload_ms": r.host.upload * 1e3,
         "encode_ms": r.host.encode * 1e3,
-        "roofs": roofs,
-        "profile": profile,
+        "roofs": profile.map(|p| p.roofs.to_json(&r.device)),
+        "profile_summary": profile.map(Analysis::summary_json),
+        "kinds": profile.map(Analysis::kinds_json),
+        "profile": profile.map(Analysis::steps_json),
     })
 }
 
@@ -278,14 +265,15 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
     ))?;
     context
         .out
-        .line("medians in ms; forward is evaluation, gradients are forward and backward of training")?;
+        .line("medians in ms; resident is a step whose batch is on the device already, forward is evaluation, gradients are forward and backward of training")?;
     context.out.line(&format!(
-        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}",
+        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}",
         "device",
         "step",
         "fastest",
         "img/s",
         "GFLOP/s",
+        "resident",
         "forward",
         "gradients",
         "update",
@@ -295,12 +283,13 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
     ))?;
     for r in results {
         context.out.line(&format!(
-            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>8.3} {:>8.3} {:>8.3}",
+            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {:>8.3} {:>8.3} {:>8.3}",
             r.device.chars().take(34).collect::<String>(),
             r.train.median * 1e3,
             r.train.fastest * 1e3,
             model.batch as f64 / r.train.median,
             flops / r.train.median / 1e9,
+            r.resident.median * 1e3,
             r.forward.median * 1e3,
             r.gradients.median * 1e3,
             r.update.median * 1e3,
@@ -319,25 +308,8 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         ))?;
     }
     for profile in results.iter().filter_map(|r| r.profile.as_ref()) {
-        context.out.line(&profile.line)?;
-        context.out.line(
-            "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer",
-        )?;
-        let width = profile.steps.iter().map(|s| s.name.len()).max().unwrap_or(0).max(50);
-        context.out.line(&format!(
-            "{:<width$} {:>9} {:>9} {:>8} {:>6}",
-            "operator and layer", "ms", "GFLOP/s", "GB/s", "roof"
-        ))?;
-        for s in &profile.steps {
-            context.out.line(&format!(
-                "{:<width$} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
-                s.name,
-                s.seconds * 1e3,
-                s.gflops,
-                s.gigabytes,
-                100.0 * s.roof
-            ))?;
-        }
+        context.out.line("")?;
+        profile.table(super::PRECISION).iter().try_for_each(|line| context.out.line(line))?;
     }
     Ok(())
 }

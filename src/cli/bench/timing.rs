@@ -6,12 +6,17 @@ use std::time::Instant;
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// Runs before the measurement.
     pub warmup: usize,
     pub samples: usize,
     /// A measurement ends after so many seconds if it has three samples.
     pub seconds: f64,
+}
+
+impl Budget {
+    /// For what is measured on the side.
+    pub const SHORT: Budget = Budget { warmup: 1, samples: 5, seconds: 0.3 };
 }
 
 /// Seconds of one run.
@@ -53,7 +58,7 @@ fn clock(burst: &mut impl FnMut(usize) -> Result<()>, runs: usize) -> Result<f64
 }
 
 /// The middle value, or the mean of the two in the middle; NaN of nothing.
-pub(super) fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,

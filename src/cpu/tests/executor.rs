@@ -64,8 +64,8 @@ fn wrong_accesses_are_errors() {
 fn a_profile_has_one_time_for_each_step_and_computes_the_same() {
     let (mut executor, x, _, y) = chain();
     executor.write(x, &[1.0, 2.0, -3.0, 4.0]).expect("a write");
-    assert_eq!(executor.profile(Span::Forward).expect("a profile").len(), 4);
-    assert_eq!(executor.profile(Span::Train).expect("a profile").len(), 0);
+    assert_eq!(executor.profile(Span::Forward).expect("a profile").entries.len(), 4);
+    assert_eq!(executor.profile(Span::Train).expect("a profile").entries.len(), 0);
     assert_eq!(executor.read(y).expect("a read"), [4.0, 8.0, 0.0, 16.0]);
 }
 

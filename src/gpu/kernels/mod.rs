@@ -52,6 +52,12 @@ pub(crate) use shader;
 /// Does nothing to its one binding: the floor under every measured time.
 pub const NOOP: Shader = shader!("noop", "prelude");
 
+/// Fused multiply-adds in registers: the roof over all arithmetic.
+pub const ROOF_FMA: Shader = shader!("roof_fma", "prelude");
+
+/// A copy: the roof over all that memory limits.
+pub const ROOF_COPY: Shader = shader!("roof_copy", "elements", "prelude");
+
 /// What a binding refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -1,0 +1,288 @@
+//! What the steps of a program took, against what the device could do: totals by operator, then every step, largest first;
+//! as a table, as JSON, and as a chart.
+
+use super::roofs::Roofs;
+use crate::error::Result;
+use crate::program::{Clock, Profile, Timed};
+use crate::report::{Dot, Roofline};
+use serde_json::{Value, json};
+
+/// A profile held against the roofs of its device.
+pub(crate) struct Analysis {
+    device: String,
+    pub roofs: Roofs,
+    clock: Clock,
+    dispatches: usize,
+    /// Steps of the program in all lines.
+    steps: usize,
+    lines: Vec<Line>,
+    /// Seconds of the whole without clocks inside, and of the host's part of it, where they were measured.
+    pub whole: Option<f64>,
+    pub host: Option<f64>,
+}
+
+/// One thing that was timed.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Operator.
+    pub kind: String,
+    /// Layer or parameter.
+    pub label: String,
+    pub seconds: f64,
+    pub flops: u64,
+    pub bytes: u64,
+    /// The seconds that the roofs allow.
+    pub bound: f64,
+}
+
+impl Line {
+    fn gflops(&self) -> f64 {
+        rate(self.flops, self.seconds)
+    }
+
+    fn gigabytes(&self) -> f64 {
+        rate(self.bytes, self.seconds)
+    }
+
+    fn dot(&self) -> Dot {
+        let Line { kind, label, seconds, flops, bytes, .. } = self.clone();
+        Dot { label, kind, flops, bytes, seconds: seconds.max(1e-9) }
+    }
+}
+
+/// Thousands of millions in a second; 0 for what took no time that the clock can see.
+fn rate(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds / 1e9 } else { 0.0 }
+}
+
+/// Lines of the same operator added up, the longest first.
+pub(super) fn totals(lines: &[Line]) -> Vec<(usize, Line)> {
+    let mut totals: Vec<(usize, Line)> = Vec::new();
+    for line in lines {
+        match totals.iter_mut().find(|(_, total)| total.kind == line.kind) {
+            Some((count, total)) => {
+                *count += 1;
+                total.seconds += line.seconds;
+                total.flops += line.flops;
+                total.bytes += line.bytes;
+                total.bound += line.bound;
+            }
+            None => totals.push((1, Line { label: String::new(), ..line.clone() })),
+        }
+    }
+    totals.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));
+    totals
+}
+
+/// Totals by operator as a table.
+pub(super) fn totals_table(lines: &[Line]) -> Vec<String> {
+    let all: f64 = lines.iter().map(|line| line.seconds).sum();
+    let mut table = vec![format!(
+        "{:<42} {:>5} {:>10} {:>7} {:>9} {:>8} {:>10} {:>6}",
+        "operator", "times", "ms", "share", "GFLOP/s", "GB/s", "roof ms", "roof"
+    )];
+    for (count, total) in totals(lines) {
+        table.push(format!("{:<42} {count:>5} {}", shortened(&total.kind, 42), numbers(&total, all)));
+    }
+    table
+}
+
+/// Time, share, rates and roof of a line, as columns.
+fn numbers(line: &Line, all: f64) -> String {
+    format!(
+        "{:>10.3} {:>5.1} % {:>9.1} {:>8.1} {:>10.3} {:>4.0} %",
+        line.seconds * 1e3,
+        100.0 * line.seconds / all.max(f64::MIN_POSITIVE),
+        line.gflops(),
+        line.gigabytes(),
+        line.bound * 1e3,
+        100.0 * line.bound / line.seconds.max(f64::MIN_POSITIVE)
+    )
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).chain(['~']).collect(),
+        false => text.to_string(),
+    }
+}
+
+impl Analysis {
+    /// The median of `runs` of one span.
+    pub fn new(
+        runs: &[Profile],
+        device: String,
+        roofs: Roofs,
+    ) -> Result<Analysis> {
+        let profile = Profile::median(runs)?;
+        let line = |entry: &Timed| {
+            let piece = entry.piece.clone();
+            Line {
+                seconds: entry.time.as_secs_f64(),
+                bound: roofs.bound(piece.flops, piece.bytes),
+                kind: piece.kind,
+                label: piece.label,
+                flops: piece.flops,
+                bytes: piece.bytes,
+            }
+        };
+        let mut lines: Vec<Line> = profile.entries.iter().map(line).collect();
+        lines.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        let steps = profile.entries.iter().map(|entry| entry.steps).sum();
+        let (clock, dispatches) = (profile.clock, profile.dispatches);
+        Ok(Analysis { device, roofs, clock, dispatches, steps, lines, whole: None, host: None })
+    }
+
+    fn sum(&self) -> f64 {
+        self.lines.iter().map(|line| line.seconds).sum()
+    }
+
+    fn bound(&self) -> f64 {
+        self.lines.iter().map(|line| line.bound).sum()
+    }
+
+    /// For people; the precision class is that of the device's products.
+    pub fn table(&self, precision: &str) -> Vec<String> {
+        let (sum, bound) = (self.sum(), self.bound());
+        let mut table = self.roofs.lines(&self.device);
+        table.push(format!(
+            "{}: {} steps in {} pieces, timed by {}; {precision}",
+            self.device,
+            self.steps,
+            self.lines.len(),
+            self.clock.name()
+        ));
+        table.push(
+            "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer".into(),
+        );
+        table.extend(totals_table(&self.lines));
+        table.push(String::new());
+        table.push(format!(
+            "{:<58} {:>10} {:>7} {:>9} {:>8} {:>10} {:>6}",
+            "operator and layer", "ms", "share", "GFLOP/s", "GB/s", "roof ms", "roof"
+        ));
+        for line in &self.lines {
+            let name = shortened(&format!("{} {}", line.kind, line.label), 58);
+            table.push(format!("{name:<58} {}", numbers(line, sum)));
+        }
+        table.push(format!(
+            "all together {:.3} ms; the roofs allow {:.3} ms ({:.0} %)",
+            sum * 1e3,
+            bound * 1e3,
+            100.0 * bound / sum.max(f64::MIN_POSITIVE)
+        ));
+        if let Some(whole) = self.whole {
+            table.push(format!(
+                "the whole, without clocks inside: {:.3} ms, {:+.3} ms beside the sum",
+                whole * 1e3,
+                (whole - sum) * 1e3
+            ));
+        }
+        if self.dispatches > 0 {
+            table.push(format!(
+                "{} dispatches; as many empty ones take {:.3} ms behind barriers, {:.3} ms without",
+                self.dispatches,
+                self.roofs.dispatch * self.dispatches as f64 * 1e3,
+                self.roofs.dispatch_apart * self.dispatches as f64 * 1e3
+            ));
+        }
+        if let Some(host) = self.host {
+            table.push(format!("the host is busy for {:.3} ms of it", host * 1e3));
+        }
+        table
+    }
+
+    /// Every step, as `profile` of `bench step`.
+    pub fn steps_json(&self) -> Value {
+        let sum = self.sum();
+        self.lines
+            .iter()
+            .map(|line| {
+                let mut object = line_json(line, sum);
+                object["step"] = format!("{} {}", line.kind, line.label).into();
+                object["layer"] = line.label.as_str().into();
+                object
+            })
+            .collect()
+    }
+
+    /// Totals by operator.
+    pub fn kinds_json(&self) -> Value {
+        totals_json(&self.lines)
+    }
+
+    /// What the sum means.
+    pub fn summary_json(&self) -> Value {
+        let (sum, bound) = (self.sum(), self.bound());
+        json!({
+            "clock": self.clock.name(),
+            "steps": self.steps,
+            "pieces": self.lines.len(),
+            "dispatches": self.dispatches,
+            "sum_ms": sum * 1e3,
+            "roof_ms": bound * 1e3,
+            "fraction_of_roof": bound / sum.max(f64::MIN_POSITIVE),
+            "whole_ms": self.whole.map(|whole| whole * 1e3),
+            "whole_minus_sum_ms": self.whole.map(|whole| (whole - sum) * 1e3),
+            "empty_dispatches_ms": self.roofs.dispatch * self.dispatches as f64 * 1e3,
+            "empty_dispatches_without_barriers_ms": self.roofs.dispatch_apart * self.dispatches as f64 * 1e3,
+            "host_ms": self.host.map(|host| host * 1e3),
+        })
+    }
+
+    /// The chart.
+    pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
+        picture(&self.roofs, &self.lines, title, notes)
+    }
+}
+
+/// A chart of these lines under these roofs.
+pub(super) fn picture(roofs: &Roofs, lines: &[Line], title: String, notes: Vec<String>) -> Roofline {
+    Roofline { dots: lines.iter().map(Line::dot).collect(), ..roofs.picture(title, notes) }
+}
+
+/// Totals by operator as JSON.
+pub(super) fn totals_json(lines: &[Line]) -> Value {
+    let sum = lines.iter().map(|line| line.seconds).sum();
+    let object = |(count, total): (usize, Line)| {
+        let mut object = line_json(&total, sum);
+        object["times"] = count.into();
+        object
+    };
+    totals(lines).into_iter().map(object).collect()
+}
+
+fn line_json(line: &Line, sum: f64) -> Value {
+    json!({
+        "kind": line.kind,
+        "ms": line.seconds * 1e3,
+        "share": line.seconds / sum.max(f64::MIN_POSITIVE),
+        "flops": line.flops,
+        "bytes": line.bytes,
+        "gflops": line.gflops(),
+        "gigabytes_per_second": line.gigabytes(),
+        "roof_ms": line.bound * 1e3,
+        "fraction_of_roof": line.bound / line.seconds.max(f64::MIN_POSITIVE),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_add_up_and_the_longest_comes_first() {
+        let line = |kind: &str, seconds: f64| Line {
+            kind: kind.into(),
+            label: "x".into(),
+            seconds,
+            flops: 10,
+            bytes: 100,
+            bound: seconds / 2.0,
+        };
+        let totals = totals(&[line("a", 1.0), line("b", 5.0), line("a", 2.0)]);
+        assert_eq!((totals[0].0, totals[0].1.kind.as_str(), totals[0].1.seconds), (1, "b", 5.0));
+        assert_eq!((totals[1].0, totals[1].1.kind.as_str(), totals[1].1.seconds), (2, "a", 3.0));
+        assert_eq!((totals[1].1.flops, totals[1].1.bytes, totals[1].1.bound), (20, 200, 1.5));
+    }
+}

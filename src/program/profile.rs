@@ -1,0 +1,98 @@
+//! What the steps of a span took: what every executor that can time itself answers.
+
+use super::Step;
+use crate::error::{Error, Result};
+use std::time::Duration;
+
+/// How the times of a [`Profile`] were taken, which decides what their sum means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// By the host, which waits for every entry.
+    Host,
+    /// By timestamps between the dispatches of one pass: an entry lasts until the one after it could begin, so the
+    /// entries add up to the time of the pass.
+    InsidePass,
+    /// By timestamps around passes of their own: every entry drains the device, so their sum is more than a run takes.
+    PassEach,
+}
+
+impl Clock {
+    /// For people and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Clock::Host => "host clock",
+            Clock::InsidePass => "timestamps within the pass",
+            Clock::PassEach => "timestamps, a pass for each",
+        }
+    }
+}
+
+/// What was timed as one: a step of the program, or several that a device runs together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    pub piece: Piece,
+    /// How many steps it stands for; none if it is a device's own work between them.
+    pub steps: usize,
+    pub time: Duration,
+}
+
+/// One run of a span, timed piece by piece, in the order in which the pieces ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    pub clock: Clock,
+    /// Dispatches that the run recorded; none on the CPU path.
+    pub dispatches: usize,
+    pub entries: Vec<Timed>,
+}
+
+impl Profile {
+    /// The sum of all entries.
+    pub fn sum(&self) -> Duration {
+        self.entries.iter().map(|entry| entry.time).sum()
+    }
+
+    /// Each entry's median over `runs` of the same span on the same executor.
+    ///
+    /// # Errors
+    /// `Error::Internal` if there is no run, or two have other entries.
+    pub fn median(runs: &[Profile]) -> Result<Profile> {
+        let differ = || Error::Internal("profiles of different runs were put together".into());
+        let mut middle = runs.first().ok_or_else(differ)?.clone();
+        for (number, entry) in middle.entries.iter_mut().enumerate() {
+            let mut times = Vec::with_capacity(runs.len());
+            for run in runs {
+                let found = run.entries.get(number).filter(|found| found.piece == entry.piece);
+                times.push(found.ok_or_else(differ)?.time);
+            }
+            times.sort_unstable();
+            let (upper, lower) = (times[times.len() / 2], times[(times.len() - 1) / 2]);
+            entry.time = (upper + lower) / 2;
+        }
+        Ok(middle)
+    }
+}
+
+/// What an entry of a profile is, and what it has to do at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Names of its operators, joined by `+`.
+    pub kind: String,
+    /// Its layers and parameters, each once.
+    pub label: String,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes read and written at least.
+    pub bytes: u64,
+}
+
+impl Piece {
+    /// One step by itself.
+    pub fn of(step: &Step) -> Piece {
+        Piece {
+            kind: step.op.name().into(),
+            label: step.label.clone(),
+            flops: step.op.flops(),
+            bytes: step.op.bytes(),
+        }
+    }
+}
