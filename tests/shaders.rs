@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
-use striate::gpu::kernels::{Binding, Dispatch, Kernels, Limits, Shader, Source, Tile, kernels};
+use striate::gpu::kernels::{Binding, Dispatch, Kernels, Limits, Products, Shader, Source, Tile, kernels};
 use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
 use striate::verify::cases::{alexnet_cases, cases};
 use striate::view::View;
@@ -19,11 +19,14 @@ fn small_operators() -> Vec<Op> {
 }
 
 /// What every adapter offers, and limits so low that most operators above have to be cut into parts.
-fn all_limits() -> [Limits; 4] {
+fn all_limits() -> [Limits; 7] {
     let whole = Limits::default();
     [
         whole,
         Limits { tile: Tile::Registers, ..whole },
+        Limits { products: Products::Half, ..whole },
+        Limits { products: Products::Half, tile: Tile::Registers, ..whole },
+        Limits { products: Products::HalfCooperative, ..whole },
         Limits { align: 8, binding: 300, groups: 50, ..whole },
         Limits { align: 8, binding: 100_000, groups: 50, ..whole },
     ]
@@ -56,12 +59,21 @@ struct Module {
     info: naga::valid::ModuleInfo,
 }
 
-/// Parsed and validated, with nothing but the capabilities that every adapter has.
+/// Whether a shader is for adapters with cooperative matrices.
+fn is_cooperative(shader: &Shader) -> bool {
+    shader.source.contains("enable wgpu_cooperative_matrix;")
+}
+
+/// Parsed and validated, with nothing but the capabilities that every adapter has, and those that the shader enables.
 fn compile(shader: &Shader) -> Module {
     let module = naga::front::wgsl::parse_str(shader.source)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
     let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+    let mut capabilities = naga::valid::Capabilities::empty();
+    capabilities.set(naga::valid::Capabilities::SHADER_FLOAT16, shader.source.contains("enable f16;"));
+    let cooperative = naga::valid::Capabilities::COOPERATIVE_MATRIX | naga::valid::Capabilities::SUBGROUP;
+    capabilities.set(cooperative, is_cooperative(shader));
+    let info = naga::valid::Validator::new(flags, capabilities)
         .validate(&module)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
     Module { module, info }
@@ -108,7 +120,9 @@ fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_lim
             .filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup)
             .map(|(_, v)| layouter[v.ty].size)
             .sum();
-        assert!(bytes <= 16_384, "{name}.wgsl: {bytes} bytes of workgroup memory");
+        // Adapters with cooperative matrices have more; the others are not given these shaders.
+        let most = if is_cooperative(shader) { 32_768 } else { 16_384 };
+        assert!(bytes <= most, "{name}.wgsl: {bytes} bytes of workgroup memory");
 
         let storage = resources(name, module)
             .values()
@@ -185,13 +199,27 @@ fn constants_and_overrides_have_the_same_names_and_acceptable_values() {
             }
             let values = constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
             let entry = Some((naga::ShaderStage::Compute, "main"));
-            if let Err(error) =
+            let (module, info) =
                 naga::back::pipeline_constants::process_overrides(module, info, entry, &values)
-            {
-                panic!("{what}: {error}");
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+            if is_cooperative(shader) {
+                translates_to_spirv(&what, &module, &info);
             }
         }
     }
+}
+
+/// That the adapters here can compile a shader is seen when it runs; one for cooperative matrices has to be a whole SPIR-V
+/// module at least.
+fn translates_to_spirv(what: &str, module: &naga::Module, info: &naga::valid::ModuleInfo) {
+    let options = naga::back::spv::Options { fake_missing_bindings: true, ..Default::default() };
+    let words = naga::back::spv::write_vec(module, info, &options, None)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    // OpCapability CooperativeMatrixKHR: two words, the second its number; and OpCooperativeMatrixMulAddKHR, of at least
+    // 6 words.
+    assert!(words.windows(2).any(|pair| pair == [2 << 16 | 17, 6022]), "{what}: no capability");
+    let products = words.iter().filter(|&&word| word & 0xffff == 4459 && word >> 16 >= 6).count();
+    assert!(products >= 4, "{what}: {products} products of matrices");
 }
 
 #[test]

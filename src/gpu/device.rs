@@ -2,7 +2,7 @@
 
 use super::adapter::{self, AdapterInfo, Choice, Kind};
 use super::fault::{Fault, one_line};
-use super::kernels::{Limits, Tile};
+use super::kernels::{Limits, Products, Tile};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ struct Inner {
     queue: wgpu::Queue,
     info: AdapterInfo,
     limits: Limits,
+    restriction: Restriction,
     submission: u64,
     pipelines: Pipelines,
     fault: Arc<Fault>,
@@ -109,14 +110,27 @@ impl Gpu {
         let found = adapter::list().await;
         let (mut infos, adapters): (Vec<AdapterInfo>, Vec<wgpu::Adapter>) = found.into_iter().unzip();
         let index = adapter::choose(&infos, choice)?;
-        let (info, adapter) = (infos.swap_remove(index), &adapters[index]);
+        let features = adapters[index].features() & adapter::WANTED;
+        let none = wgpu::ExperimentalFeatures::disabled();
+        Gpu::on(infos.swap_remove(index), &adapters[index], restriction, features, none).await
+    }
+
+    /// A device of `adapter` with these features.
+    pub(super) async fn on(
+        info: AdapterInfo,
+        adapter: &wgpu::Adapter,
+        restriction: &Restriction,
+        required_features: wgpu::Features,
+        experimental_features: wgpu::ExperimentalFeatures,
+    ) -> Result<Gpu> {
         let mut required_limits = adapter.limits();
         restriction.apply(&mut required_limits);
         let limits = kernel_limits(&info, &required_limits, restriction);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("striate"),
-            required_features: adapter.features() & adapter::WANTED,
+            required_features,
             required_limits,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = adapter
@@ -128,6 +142,7 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.uncaptured(error)));
         device.set_device_lost_callback(move |reason, message| lost.lost(reason, &message));
         Ok(Gpu(Arc::new(Inner {
+            restriction: restriction.clone(),
             submission: restriction.submission.unwrap_or(submission_budget(info.kind)),
             pipelines: Pipelines::new(restriction.checked),
             device,
@@ -136,6 +151,25 @@ impl Gpu {
             limits,
             fault,
         })))
+    }
+
+    /// The same device with other products. Pipelines are its own.
+    pub(super) fn with_products(&self, products: Products) -> Gpu {
+        let inner = &*self.0;
+        Gpu(Arc::new(Inner {
+            device: inner.device.clone(),
+            queue: inner.queue.clone(),
+            info: inner.info.clone(),
+            limits: Limits { products, ..inner.limits },
+            restriction: inner.restriction.clone(),
+            submission: inner.submission,
+            pipelines: Pipelines::new(inner.restriction.checked),
+            fault: inner.fault.clone(),
+        }))
+    }
+
+    pub(super) fn restriction(&self) -> &Restriction {
+        &self.0.restriction
     }
 
     /// Facts about the adapter behind this device (what it offers, whether or not it was restricted).
@@ -184,6 +218,7 @@ fn kernel_limits(info: &AdapterInfo, limits: &wgpu::Limits, restriction: &Restri
         groups: limits.max_compute_workgroups_per_dimension,
         work: restriction.work.unwrap_or(submission_budget(info.kind)),
         tile: restriction.tile.unwrap_or(tile),
+        products: Products::Single,
     }
 }
 

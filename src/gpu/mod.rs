@@ -7,7 +7,9 @@
 mod adapter;
 mod device;
 mod executor;
+mod experimental;
 mod fault;
+mod half;
 pub mod kernels;
 mod pipeline;
 mod profile;

@@ -1,7 +1,7 @@
 //! Matrix products: which tile, how many workgroups, and how to cut what one dispatch cannot do.
 
 use super::slices::{Slice, slices};
-use super::{Limits, Shader, Tile, fold};
+use super::{Limits, Products, Shader, Tile, fold};
 use crate::error::Result;
 use crate::ops::Op;
 
@@ -31,6 +31,9 @@ impl Block {
 /// TILE_I and TILE_J of `gemm_registers.wgsl`.
 const REGISTERS: [usize; 2] = [8, 64];
 
+/// TILE_I and TILE_J of `gemm_half_tiles.wgsl`.
+const HALF: [usize; 2] = [64, 128];
+
 /// A product kernel with each of the tiles; made by [`product!`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
@@ -38,16 +41,28 @@ pub(super) struct Product {
     pub b64x64: Shader,
     pub b64x128: Shader,
     pub b128x128: Shader,
+    pub half_registers: Shader,
+    pub half: Shader,
+    pub cooperative: Shader,
 }
 
 /// A [`Product`] from the files of `shaders/`: the kernel's own first, then what it shares with others.
 macro_rules! product {
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::gemm::Product {
-            registers: shader!($name $(, $shared)*, "gemm_registers", "gemm_sums", "prelude"),
+            registers: shader!($name $(, $shared)*, "gemm_registers", "gemm_exact", "gemm_sums", "prelude"),
             b64x64: shader!($name $(, $shared)*, "gemm_tile", "gemm_64x64", "gemm_sums", "prelude"),
             b64x128: shader!($name $(, $shared)*, "gemm_tile", "gemm_64x128", "gemm_sums", "prelude"),
             b128x128: shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128", "gemm_sums", "prelude"),
+            half_registers: shader!(
+                enable "enable_f16"; $name $(, $shared)*, "gemm_registers", "gemm_rounded", "gemm_sums", "prelude"
+            ),
+            half: shader!(
+                enable "enable_f16"; $name $(, $shared)*, "gemm_half", "gemm_half_tiles", "gemm_sums", "prelude"
+            ),
+            cooperative: shader!(
+                enable "enable_cooperative"; $name $(, $shared)*, "gemm_cooperative", "gemm_half_tiles", "prelude"
+            ),
         }
     };
 }
@@ -56,10 +71,13 @@ pub(super) use product;
 impl Product {
     /// The shader and the workgroups for `batches` products of `rows` times `columns` sums.
     pub fn plan(&self, rows: usize, columns: usize, batches: usize, limits: &Limits) -> (Shader, [u32; 3]) {
-        let (shader, [i, j]) = match limits.tile {
-            Tile::Registers => (self.registers, REGISTERS),
-            Tile::Shared => self.block(best(rows, columns, batches)),
-            Tile::Exactly(block) => self.block(block),
+        let (shader, [i, j]) = match (limits.products, limits.tile) {
+            (Products::HalfCooperative, _) => (self.cooperative, HALF),
+            (Products::Half, Tile::Registers) => (self.half_registers, REGISTERS),
+            (Products::Half, _) => (self.half, HALF),
+            (Products::Single, Tile::Registers) => (self.registers, REGISTERS),
+            (Products::Single, Tile::Shared) => self.block(best(rows, columns, batches)),
+            (Products::Single, Tile::Exactly(block)) => self.block(block),
         };
         (shader, fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits))
     }

@@ -31,12 +31,22 @@ pub struct Shader {
 }
 
 /// A [`Shader`] from the files of `shaders/`: its own name first, then what it shares with others. WGSL does not
-/// care about the order of declarations.
+/// care about the order of declarations, but for `enable` directives: a file of those stands first.
 macro_rules! shader {
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::Shader {
             name: $name,
             source: concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+                $("\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $shared, ".wgsl")),)*
+            ),
+        }
+    };
+    (enable $first:literal; $name:literal $(, $shared:literal)*) => {
+        $crate::gpu::kernels::Shader {
+            name: $name,
+            source: concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $first, ".wgsl")),
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
                 $("\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $shared, ".wgsl")),)*
             ),
@@ -112,12 +122,21 @@ pub struct Limits {
     pub work: u64,
     /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
     pub tile: Tile,
+    /// What the factors of matrix products are rounded to.
+    pub products: Products,
 }
 
 impl Default for Limits {
     /// The least that WebGPU promises.
     fn default() -> Self {
-        Limits { binding: 1 << 25, align: 64, groups: 65_535, work: u64::MAX, tile: Tile::Shared }
+        Limits {
+            binding: 1 << 25,
+            align: 64,
+            groups: 65_535,
+            work: u64::MAX,
+            tile: Tile::Shared,
+            products: Products::Single,
+        }
     }
 }
 
@@ -131,6 +150,18 @@ pub enum Tile {
     Registers,
     /// The shared one with this block: for tests and tuning.
     Exactly(Block),
+}
+
+/// What matrix products multiply. The sums are f32 in any case, and so is everything in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Products {
+    /// The factors as they are: strict fp32.
+    Single,
+    /// The factors rounded to f16, multiplied one by one. A product of two is exact in f32.
+    Half,
+    /// The same on the adapter's matrix units (`gemm_cooperative.wgsl`), which add up each sixteen products of a sum in
+    /// an order of their own.
+    HalfCooperative,
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
@@ -188,6 +219,8 @@ pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         | Op::RmsProp(_)
         | Op::GradAccumulate(_)
         | Op::GradNorm(_)
-        | Op::GradClip(_) => update::kernels(op, limits),
+        | Op::GradClip(_)
+        | Op::GradScale(_)
+        | Op::GradUnscale(_) => update::kernels(op, limits),
     }
 }
