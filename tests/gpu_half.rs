@@ -39,7 +39,7 @@ fn verify(gpu: &Gpu, precision: Precision, cases: &[Case]) -> Summary {
             eprintln!("{} {}: {fault}", outcome.kernel, outcome.case);
         }
     };
-    verify::run(cases, precision, &mut make, &mut tell).unwrap()
+    verify::run_as(cases, precision, &mut make, &mut tell).unwrap()
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn so_they_do_in_workgroup_memory() {
     let restriction = Restriction { tile: Some(Tile::Shared), checked: true, ..Restriction::minimal() };
     let Some(gpu) = open(&restriction) else { return };
     assert_eq!(gpu.limits().products, Products::Half);
-    let every_third: Vec<Case> = products().into_iter().step_by(3).collect();
-    verify(&gpu, Precision::Half, &every_third).result().unwrap();
+    let some: Vec<Case> = products().into_iter().step_by(5).collect();
+    verify(&gpu, Precision::Half, &some).result().unwrap();
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn bits(gpu: &Gpu, case: &Case) -> Vec<Vec<u32>> {
 fn registers_and_workgroup_memory_give_the_same_bits() {
     let with = |tile| open(&Restriction { tile: Some(tile), ..Restriction::default() });
     let (Some(registers), Some(shared)) = (with(Tile::Registers), with(Tile::Shared)) else { return };
-    for case in products().iter().filter(|case| !case.name.contains("nan")).step_by(5) {
+    for case in products().iter().filter(|case| !case.name.contains("nan")).step_by(9) {
         assert!(bits(&registers, case) == bits(&shared, case), "{}", case.name);
     }
 }

@@ -1,6 +1,9 @@
 //! Every kernel without a device: each dispatch of each operator is held against its WGSL, parsed and validated by
 //! the compiler that wgpu uses. What a shader computes is the business of the operator tests.
 
+#[path = "shaders/spirv.rs"]
+mod spirv;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 use std::path::Path;
@@ -203,23 +206,10 @@ fn constants_and_overrides_have_the_same_names_and_acceptable_values() {
                 naga::back::pipeline_constants::process_overrides(module, info, entry, &values)
                     .unwrap_or_else(|error| panic!("{what}: {error}"));
             if is_cooperative(shader) {
-                translates_to_spirv(&what, &module, &info);
+                spirv::translates(&what, &module, &info);
             }
         }
     }
-}
-
-/// That the adapters here can compile a shader is seen when it runs; one for cooperative matrices has to be a whole SPIR-V
-/// module at least.
-fn translates_to_spirv(what: &str, module: &naga::Module, info: &naga::valid::ModuleInfo) {
-    let options = naga::back::spv::Options { fake_missing_bindings: true, ..Default::default() };
-    let words = naga::back::spv::write_vec(module, info, &options, None)
-        .unwrap_or_else(|error| panic!("{what}: {error}"));
-    // OpCapability CooperativeMatrixKHR: two words, the second its number; and OpCooperativeMatrixMulAddKHR, of at least
-    // 6 words.
-    assert!(words.windows(2).any(|pair| pair == [2 << 16 | 17, 6022]), "{what}: no capability");
-    let products = words.iter().filter(|&&word| word & 0xffff == 4459 && word >> 16 >= 6).count();
-    assert!(products >= 4, "{what}: {products} products of matrices");
 }
 
 #[test]

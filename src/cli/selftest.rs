@@ -39,13 +39,14 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
     let device = device::open(context)?;
     let mut make = |program| fault_in(device.executor(Arc::clone(&program))?, program, fault.as_deref());
     let mut report = Report { context, precision: device.precision(), kernel: None, written: Ok(()) };
-    let mut summary = verify::run(&cases, Precision::Single, &mut make, &mut |outcome| report.add(outcome))?;
+    let mut summary = verify::run(&cases, &mut make, &mut |outcome| report.add(outcome))?;
     report.flush();
     let products: Vec<Case> = cases.into_iter().filter(|case| case.op.is_product()).collect();
     if let Some(half) = half(&device, context).filter(|_| !products.is_empty()) {
         report.precision = half.precision();
         let mut make = |program| fault_in(half.executor(Arc::clone(&program))?, program, fault.as_deref());
-        let halves = verify::run(&products, Precision::Half, &mut make, &mut |outcome| report.add(outcome))?;
+        let halves =
+            verify::run_as(&products, Precision::Half, &mut make, &mut |outcome| report.add(outcome))?;
         report.flush();
         summary.add(halves);
     }

@@ -61,11 +61,20 @@ pub fn selftest(
     make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,
     report: &mut dyn FnMut(&Outcome),
 ) -> Result<Summary> {
-    run(&cases(), Precision::Single, make, report)
+    run(&cases(), make, report)
 }
 
-/// [`selftest`] for a list of cases, on executors whose products have this precision.
+/// [`selftest`] for a list of cases.
 pub fn run(
+    cases: &[Case],
+    make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,
+    report: &mut dyn FnMut(&Outcome),
+) -> Result<Summary> {
+    run_as(cases, Precision::Single, make, report)
+}
+
+/// [`run`] on executors whose products have this precision.
+pub fn run_as(
     cases: &[Case],
     precision: Precision,
     make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,

@@ -68,24 +68,27 @@ fn devices(context: &Context, alone: bool) -> Result<Vec<Device>> {
     Ok(if beside { vec![chosen, Device::Cpu(context.cpu)] } else { vec![chosen] })
 }
 
-/// How numbers are computed: both executors multiply and add in f32.
-const PRECISION: &str = "strict fp32";
-
 /// What heads a table.
 struct Header {
     devices: Vec<String>,
+    /// Of the first device.
+    precision: &'static str,
     commit: String,
 }
 
 impl Header {
     fn new(devices: &[Device]) -> Self {
-        Header { devices: devices.iter().map(Device::long_name).collect(), commit: commit() }
+        Header {
+            devices: devices.iter().map(Device::long_name).collect(),
+            precision: devices.first().map_or("", Device::precision),
+            commit: commit(),
+        }
     }
 
     fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.devices.iter().map(|d| format!("device: {d}")).collect();
         let version = env!("CARGO_PKG_VERSION");
-        lines.push(format!("striate {version}, commit {}; precision class: {PRECISION}", self.commit));
+        lines.push(format!("striate {version}, commit {}; precision class: {}", self.commit, self.precision));
         lines
     }
 
@@ -94,7 +97,7 @@ impl Header {
             "devices": self.devices,
             "version": env!("CARGO_PKG_VERSION"),
             "commit": self.commit,
-            "precision": PRECISION,
+            "precision": self.precision,
         })
     }
 }

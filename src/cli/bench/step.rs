@@ -2,14 +2,14 @@
 
 use super::super::output::bytes;
 use super::super::recipe::MOST_ROWS;
-use super::super::{Context, memory};
+use super::super::{Context, device, memory};
 use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
 use super::{BudgetArgs, Header, devices};
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::{BuildOptions, Model, Spec};
-use crate::ops::Hyper;
+use crate::ops::{Hyper, Scaling};
 use crate::program::{Executor, Span};
 use crate::random::{Purpose, Stream};
 use crate::train;
@@ -27,6 +27,9 @@ pub(super) struct StepArgs {
     /// Samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
+    /// Half precision, as `train --amp`; the CPU path beside it stays strict fp32
+    #[arg(long)]
+    amp: bool,
     /// Only the chosen device, without the CPU path beside it
     #[arg(long)]
     alone: bool,
@@ -40,6 +43,7 @@ pub(super) struct StepArgs {
 /// What a device needs for a step.
 struct Measured {
     device: String,
+    precision: &'static str,
     train: Timing,
     forward: Timing,
     gradients: Timing,
@@ -69,9 +73,13 @@ struct Profiled {
 pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
-    let build = BuildOptions::new(batch);
+    let loss_scale = args.amp.then_some(Scaling::INITIAL);
+    let build = BuildOptions { loss_scale, ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
-    let devices = devices(context, args.alone)?;
+    let mut devices = devices(context, args.alone)?;
+    if let Some(chosen) = devices.first_mut().filter(|_| args.amp) {
+        *chosen = device::half(chosen, context)?;
+    }
     for device in &devices {
         memory::check(device, &spec, &build, &model)?;
     }
@@ -125,7 +133,8 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
     };
     let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
     let profile = args.profile.then(|| profile(device, &batch, &hyper, model, budget)).transpose()?;
-    Ok(Measured { device: device.name(), train, forward, gradients, update, host, profile })
+    let precision = device.precision();
+    Ok(Measured { device: device.name(), precision, train, forward, gradients, update, host, profile })
 }
 
 /// Median seconds from the first write of a step to the return of `run`, with nothing else under way.
@@ -229,6 +238,7 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         .map(|p| json!({"gflops": p.roofs.flops / 1e9, "gigabytes_per_second": p.roofs.bandwidth / 1e9}));
     json!({
         "device": r.device,
+        "precision": r.precision,
         "ms_per_step": r.train.median * 1e3,
         "ms_fastest": r.train.fastest * 1e3,
         "samples": r.train.samples,
@@ -277,12 +287,15 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         ))?;
     }
     if let [first, second] = results {
+        let precision = match (first.precision, second.precision) {
+            (a, b) if a == b => format!("{a} on both"),
+            (a, b) => format!("{a}, against {b}"),
+        };
         context.out.line(&format!(
-            "{} is {:.2} times as fast as {} ({PRECISION} on both)",
+            "{} is {:.2} times as fast as {} ({precision})",
             first.device,
             second.train.median / first.train.median,
-            second.device,
-            PRECISION = super::PRECISION
+            second.device
         ))?;
     }
     for profile in results.iter().filter_map(|r| r.profile.as_ref()) {

@@ -73,7 +73,7 @@ fn clipping() -> Vec<Case> {
 
 fn scaling() -> Vec<Case> {
     let mut cases = Vec::new();
-    for len in [1, 1000, 1031, 4097] {
+    for len in [1, 63, 640, 1000, 1031, 4097] {
         cases.push(Case::new(Op::GradScale(GradScale { len }), &format!("{len}"), 1));
     }
     // The cases are in their sixth update since the scale has changed.
