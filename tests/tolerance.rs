@@ -28,7 +28,7 @@ fn judge_half(values: &[f64], magnitude: &[f64], terms: usize, found: &[f32]) ->
 
 /// Every element off by `relative` of its magnitude, to either side.
 fn off_by(relative: f64, values: &[f64], magnitude: &[f64]) -> Vec<f32> {
-    let side = |i: usize| if i % 3 == 0 { 1.0 } else { -1.0 };
+    let side = |i: usize| if i.is_multiple_of(3) { 1.0 } else { -1.0 };
     values.iter().zip(magnitude).enumerate().map(|(i, (v, m))| (v + side(i) * relative * m) as f32).collect()
 }
 
