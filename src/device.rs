@@ -104,7 +104,11 @@ impl Device {
         match self {
             Device::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
             Device::Gpu(gpu) => {
-                let half = if gpu.limits().products == Products::Single { "" } else { ", half precision" };
+                let half = match gpu.limits().products {
+                    Products::Single => "",
+                    Products::Half => ", half precision",
+                    Products::HalfCooperative => ", half precision on matrix units",
+                };
                 format!("{}, {}{half}", gpu.info().name, gpu.info().backend)
             }
         }

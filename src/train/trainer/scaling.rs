@@ -53,7 +53,8 @@ impl Trainer<'_> {
         if state.scale < LEAST {
             return Ok(Err(format!("{why} although the loss scale has fallen to {}", state.scale)));
         }
-        // A loss without a gradient that is not finite was learnt from.
+        // A loss without a gradient that is not finite was learnt from. (The device may be some steps ahead and have left out
+        // more; then the next such loss tells.)
         if self.losses.lost as f32 > state.skipped - self.losses.before {
             return Ok(Err(why));
         }
