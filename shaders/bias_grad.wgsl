@@ -1,5 +1,5 @@
 // db[piece, c] = sum of dy[n, c, i] over the images n of the piece and all i. One workgroup for each piece and
-// channel; where there are several pieces, sum_partials.wgsl adds them up.
+// channel; where there are several pieces, sum_partials.wgsl adds them up. dy is what gradient_*.wgsl gives.
 
 // Images in this dispatch.
 override batch: u32;
@@ -10,8 +10,7 @@ override images: u32;
 override first_piece: u32;
 override pieces: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> db: array<f32>;
+@group(0) @binding(OPERANDS) var<storage, read_write> db: array<f32>;
 
 const THREADS = 64u;
 
@@ -34,7 +33,7 @@ fn main(
     for (var n = piece * images; n < end; n++) {
         let plane = (n * channels + channel) * inner;
         for (var i = lane; i < inner; i += THREADS) {
-            sum += dy[plane + i];
+            sum += gradient(plane + i);
         }
     }
     sums[lane] = sum;

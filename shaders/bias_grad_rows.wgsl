@@ -4,14 +4,25 @@ override batch: u32;
 override channels: u32;
 override inner: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> db: array<f32>;
+@group(0) @binding(OPERANDS) var<storage, read_write> db: array<f32>;
 
-fn element(c: u32) {
+// Few, so that some thousand channels give many workgroups.
+const THREADS = 64u;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let c = group_index(group, groups) * THREADS + lane;
+    if c >= channels {
+        return;
+    }
     var sum = 0.0;
     for (var n = 0u; n < batch; n++) {
         for (var i = 0u; i < inner; i++) {
-            sum += dy[(n * channels + c) * inner + i];
+            sum += gradient((n * channels + c) * inner + i);
         }
     }
     db[c] = sum;

@@ -1,8 +1,9 @@
 // An update with gradient clipping: the factor is one more operand, before w.
 
-const FACTORS = 1u;
+// Bindings between hyper and w.
+const FACTORS = TABLES + 1u;
 
-@group(0) @binding(2) var<storage, read> factor: array<f32>;
+@group(0) @binding(2u + TABLES) var<storage, read> factor: array<f32>;
 
 fn clip_factor() -> f32 {
     return factor[0];

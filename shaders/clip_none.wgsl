@@ -1,6 +1,7 @@
 // An update without gradient clipping.
 
-const FACTORS = 0u;
+// Bindings between hyper and w.
+const FACTORS = TABLES;
 
 fn clip_factor() -> f32 {
     return 1.0;

@@ -5,22 +5,23 @@ override has_bias: u32;
 override relu_after: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 override rows: u32 = c_out_group;
 override columns: u32 = batch * pixels_out;
 override batches: u32 = c_in / c_in_group;
+override depth_unit: u32 = window;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
+const A_VECTORS = VECTORS;
+const TERM_TABLE = true;
 
 alias Row = u32;
 alias Column = Spot;
-struct Term {
-    w: u32,
-    x: Spot,
-}
+// x: where in w; yzw: the tap, as a Spot. A vector, so that it is loaded as one.
+alias Term = vec4<u32>;
 
 fn depth(z: u32) -> u32 {
     return window;
@@ -37,19 +38,24 @@ fn column(z: u32, j: u32) -> Column {
 }
 
 fn term(z: u32, k: u32) -> Term {
-    return Term(k, tap_of_window(k / taps, k % taps));
+    let tap = tap_of_window(k / taps, k % taps);
+    return Term(k, tap.offset, tap.h, tap.w);
 }
 
 fn load_a(at: Row, t: Term) -> f32 {
-    return w[at + t.w];
+    return pick(w[place(at + t.x)], at + t.x);
+}
+
+fn load_a4(at: Row, t: Term) -> vec4<f32> {
+    return four(w[place(at + t.x)]);
 }
 
 fn load_b(t: Term, at: Column) -> f32 {
-    let offset = at.offset + t.x.offset;
+    let offset = at.offset + t.y;
     if padded == 0u {
         return x[offset];
     }
-    let inside = at.h + t.x.h < h_in && at.w + t.x.w < w_in;
+    let inside = at.h + t.z < h_in && at.w + t.w < w_in;
     return select(0.0, x[select(0u, offset, inside)], inside);
 }
 

@@ -24,15 +24,15 @@ override phases: u32 = phases_h * phases_w;
 override rows: u32 = c_in_group;
 override columns: u32 = batch * phase_pixels;
 override batches: u32 = c_in / c_in_group * phases;
+override depth_unit: u32 = c_out_group * phase_taps;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
+const TERM_TABLE = true;
 
 alias Row = u32;
 alias Column = Spot;
-struct Term {
-    w: u32,
-    dy: Spot,
-}
+// x: where in w; yzw: where in dy, as a Spot. A vector, so that it is loaded as one.
+alias Term = vec4<u32>;
 
 fn depth(z: u32) -> u32 {
     return c_out_group * phase_taps;
@@ -67,22 +67,24 @@ fn term(z: u32, k: u32) -> Term {
     let exists = tap_h < kernel_h && tap_w < kernel_w;
     return Term(
         select(0u, channel * window + tap_h * kernel_w + tap_w, exists),
-        Spot(channel * pixels_out, select(0x80000000u, tap_h * dilation_h, exists), tap_w * dilation_w),
+        channel * pixels_out,
+        select(0x80000000u, tap_h * dilation_h, exists),
+        tap_w * dilation_w,
     );
 }
 
 fn load_a(at: Row, t: Term) -> f32 {
-    return w[at + t.w];
+    return w[at + t.x];
 }
 
 // The output whose window has this input pixel at this tap, if there is one.
 fn load_b(t: Term, at: Column) -> f32 {
-    let top = at.h - t.dy.h;
-    let left = at.w - t.dy.w;
+    let top = at.h - t.z;
+    let left = at.w - t.w;
     let h = top / stride_h;
     let w = left / stride_w;
     let inside = h < h_out && w < w_out && h * stride_h == top && w * stride_w == left;
-    return select(0.0, dy[select(0u, at.offset + t.dy.offset + h * w_out + w, inside)], inside);
+    return select(0.0, dy[select(0u, at.offset + t.y + h * w_out + w, inside)], inside);
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {

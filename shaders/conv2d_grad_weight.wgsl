@@ -20,8 +20,11 @@ override groups: u32 = c_in / c_in_group;
 override rows: u32 = c_out_group;
 override columns: u32 = window;
 override batches: u32 = pieces * groups;
+// A piece is so many rows of y.
+override depth_unit: u32 = w_out;
 const A_ALONG_K = true;
 const B_ALONG_K = true;
+const TERM_TABLE = false;
 
 alias Row = u32;
 alias Column = Spot;

@@ -1,68 +1,161 @@
 // c[z] = a[z] b[z] for `batches` pairs of matrices, with tiles of both in workgroup memory. For GPUs.
 //
-// A gemm_*_x_*.wgsl beside this file gives the size of a tile. The kernel brings along what the product is of:
+// A gemm_<I>x<J>x<K>.wgsl beside this file gives the size of a tile. The kernel brings along what the product is of:
 //   rows, columns, batches          sizes of c; depth(z): the length of its sums
+//   depth_unit                      a number that divides every depth
 //   Row, Column, Term               what has to be known of an i, a j, a k: offsets, computed once and used often
 //   row(z, i), column(z, j), term(z, k)
 //   load_a(Row, Term), load_b(Term, Column)
 //   A_ALONG_K, B_ALONG_K            whether neighbours in memory are neighbours in k (else in i, in j)
+//   A_VECTORS, B_VECTORS            whether four such neighbours can be loaded at once, by load_a4 and load_b4: if the
+//                                   extent in that direction is a multiple of four
+//   TERM_TABLE                      whether a term is worth keeping in workgroup memory instead of computing it in
+//                                   every invocation
 //   start(z, i, j)                  where a sum begins: mostly 0
 //   store(z, i, j, sum)
-// row, column and term are called with numbers that exist; start with any.
+// row and column are called with numbers that exist, term and start with any; what they give beyond is not looked at.
 
-// 256 invocations as 16 x 16; each owns 4x4 blocks of c that lie 64 apart.
-const BLOCKS_I = TILE_I / 64u;
-const BLOCKS_J = TILE_J / 64u;
-// Elements of a tile of a and of b that one invocation loads.
-const LOADS_A = TILE_I * TILE_K / 256u;
-const LOADS_B = TILE_J * TILE_K / 256u;
-// 4 more, so that rows begin in different banks.
-const STRIDE_A = TILE_I + 4u;
-const STRIDE_B = TILE_J + 4u;
+// LANES_I x LANES_J invocations; each owns 4x4 blocks of c, one in each BLOCKS_I x BLOCKS_J part of the tile.
+const THREADS = LANES_I * LANES_J;
+const BLOCKS_I = TILE_I / (4u * LANES_I);
+const BLOCKS_J = TILE_J / (4u * LANES_J);
+// Elements in one load, and loads of one invocation for a tile of a and of b.
+const UNIT_A = select(1u, 4u, A_VECTORS);
+const UNIT_B = select(1u, 4u, B_VECTORS);
+const LOADS_A = TILE_I * TILE_K / (THREADS * UNIT_A);
+const LOADS_B = TILE_J * TILE_K / (THREADS * UNIT_B);
+// Loads that lie side by side in memory.
+const SPAN_A = select(TILE_I, TILE_K, A_ALONG_K) / UNIT_A;
+const SPAN_B = select(TILE_J, TILE_K, B_ALONG_K) / UNIT_B;
+// Whether all loads of an invocation, of a and of b, are of one k.
+const ONE_TERM = A_ALONG_K && B_ALONG_K && UNIT_A == UNIT_B;
+// Whether the last tile of some sum reaches beyond its end.
+override ragged: bool = depth_unit % TILE_K != 0u;
+// Vectors in a row of a tile; one more, so that rows begin in different banks.
+const STRIDE_A = TILE_I / 4u + 1u;
+const STRIDE_B = TILE_J / 4u + 1u;
+const SIZE_A = TILE_K * STRIDE_A;
+const SIZE_B = TILE_K * STRIDE_B;
 
-var<workgroup> tile_a: array<f32, TILE_K * STRIDE_A>;
-var<workgroup> tile_b: array<f32, TILE_K * STRIDE_B>;
+var<workgroup> tile_a: array<vec4<f32>, BUFFERS * SIZE_A>;
+var<workgroup> tile_b: array<vec4<f32>, BUFFERS * SIZE_B>;
+var<workgroup> terms: array<Term, select(1u, 2u * TILE_K, TERM_TABLE)>;
 
 // (i, k) in its tile of load number n of an invocation.
 fn place_a(lane: u32, n: u32) -> vec2<u32> {
-    if A_ALONG_K {
-        return vec2<u32>(lane / TILE_K + n * (256u / TILE_K), lane % TILE_K);
-    }
-    return vec2<u32>(lane % TILE_I, lane / TILE_I + n * (256u / TILE_I));
+    let along = lane % SPAN_A * UNIT_A;
+    let across = lane / SPAN_A + n * (THREADS / SPAN_A);
+    return select(vec2<u32>(along, across), vec2<u32>(across, along), A_ALONG_K);
 }
 
 fn place_b(lane: u32, n: u32) -> vec2<u32> {
-    if B_ALONG_K {
-        return vec2<u32>(lane / TILE_K + n * (256u / TILE_K), lane % TILE_K);
+    let along = lane % SPAN_B * UNIT_B;
+    let across = lane / SPAN_B + n * (THREADS / SPAN_B);
+    return select(vec2<u32>(along, across), vec2<u32>(across, along), B_ALONG_K);
+}
+
+// The term of row k of the tile whose first k is `first`. Tiles take turns with the two halves of the table: TILE_K is a
+// power of two.
+fn term_at(z: u32, first: u32, k: u32) -> Term {
+    if TERM_TABLE {
+        return terms[(first & TILE_K) + k];
     }
-    return vec2<u32>(lane % TILE_J, lane / TILE_J + n * (256u / TILE_J));
+    return term(z, first + k);
 }
 
-fn fetch_a(z: u32, at: Row, k: u32, end: u32) -> f32 {
-    if k < end {
-        return load_a(at, term(z, k));
+// Puts the terms of the tile that begins at `first` into the table.
+fn note_terms(z: u32, lane: u32, first: u32) {
+    if TERM_TABLE && lane < TILE_K {
+        terms[(first & TILE_K) + lane] = term(z, first + lane);
     }
-    return 0.0;
 }
 
-fn fetch_b(z: u32, at: Column, k: u32, end: u32) -> f32 {
-    if k < end {
-        return load_b(term(z, k), at);
+fn fetch_a(at: Row, t: Term, k: u32, end: u32) -> vec4<f32> {
+    if ragged && k >= end {
+        return vec4<f32>();
     }
-    return 0.0;
+    if A_VECTORS {
+        return load_a4(at, t);
+    }
+    return vec4<f32>(load_a(at, t), 0.0, 0.0, 0.0);
 }
 
-fn read_a(k: u32, i: u32) -> vec4<f32> {
-    let at = k * STRIDE_A + i;
-    return vec4<f32>(tile_a[at], tile_a[at + 1u], tile_a[at + 2u], tile_a[at + 3u]);
+fn fetch_b(at: Column, t: Term, k: u32, end: u32) -> vec4<f32> {
+    if ragged && k >= end {
+        return vec4<f32>();
+    }
+    if B_VECTORS {
+        return load_b4(t, at);
+    }
+    return vec4<f32>(load_b(t, at), 0.0, 0.0, 0.0);
 }
 
-fn read_b(k: u32, j: u32) -> vec4<f32> {
-    let at = k * STRIDE_B + j;
-    return vec4<f32>(tile_b[at], tile_b[at + 1u], tile_b[at + 2u], tile_b[at + 3u]);
+fn keep_a(buffer: u32, place: vec2<u32>, values: vec4<f32>) {
+    let at = buffer * SIZE_A + place.y * STRIDE_A + (place.x >> 2u);
+    if A_VECTORS && !A_ALONG_K {
+        tile_a[at] = values;
+        return;
+    }
+    tile_a[at][place.x & 3u] = values.x;
+    if A_VECTORS {
+        tile_a[at + STRIDE_A][place.x & 3u] = values.y;
+        tile_a[at + 2u * STRIDE_A][place.x & 3u] = values.z;
+        tile_a[at + 3u * STRIDE_A][place.x & 3u] = values.w;
+    }
 }
 
-@compute @workgroup_size(256)
+fn keep_b(buffer: u32, place: vec2<u32>, values: vec4<f32>) {
+    let at = buffer * SIZE_B + place.y * STRIDE_B + (place.x >> 2u);
+    if B_VECTORS && !B_ALONG_K {
+        tile_b[at] = values;
+        return;
+    }
+    tile_b[at][place.x & 3u] = values.x;
+    if B_VECTORS {
+        tile_b[at + STRIDE_B][place.x & 3u] = values.y;
+        tile_b[at + 2u * STRIDE_B][place.x & 3u] = values.z;
+        tile_b[at + 3u * STRIDE_B][place.x & 3u] = values.w;
+    }
+}
+
+// The 4x4 blocks of an invocation; those that the tile is too small for are not touched.
+struct Blocks {
+    b00: Sums,
+    b01: Sums,
+    b10: Sums,
+    b11: Sums,
+}
+
+// One step in k: the vectors of a that begin at `at_a` in the tile, those of b at `at_b`.
+fn multiply_blocks(blocks: ptr<function, Blocks>, at_a: u32, at_b: u32) {
+    let a0 = tile_a[at_a];
+    let b0 = tile_b[at_b];
+    (*blocks).b00 = multiply((*blocks).b00, a0, b0);
+    if BLOCKS_J > 1u {
+        (*blocks).b01 = multiply((*blocks).b01, a0, tile_b[at_b + LANES_J]);
+    }
+    if BLOCKS_I > 1u {
+        let a1 = tile_a[at_a + LANES_I];
+        (*blocks).b10 = multiply((*blocks).b10, a1, b0);
+        if BLOCKS_J > 1u {
+            (*blocks).b11 = multiply((*blocks).b11, a1, tile_b[at_b + LANES_J]);
+        }
+    }
+}
+
+// Written out, since a compiler may or may not do it.
+fn multiply_eight(blocks: ptr<function, Blocks>, at_a: u32, at_b: u32) {
+    multiply_blocks(blocks, at_a, at_b);
+    multiply_blocks(blocks, at_a + STRIDE_A, at_b + STRIDE_B);
+    multiply_blocks(blocks, at_a + 2u * STRIDE_A, at_b + 2u * STRIDE_B);
+    multiply_blocks(blocks, at_a + 3u * STRIDE_A, at_b + 3u * STRIDE_B);
+    multiply_blocks(blocks, at_a + 4u * STRIDE_A, at_b + 4u * STRIDE_B);
+    multiply_blocks(blocks, at_a + 5u * STRIDE_A, at_b + 5u * STRIDE_B);
+    multiply_blocks(blocks, at_a + 6u * STRIDE_A, at_b + 6u * STRIDE_B);
+    multiply_blocks(blocks, at_a + 7u * STRIDE_A, at_b + 7u * STRIDE_B);
+}
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -83,92 +176,237 @@ fn main(
     let a1 = place_a(lane, 1u);
     let a2 = place_a(lane, 2u);
     let a3 = place_a(lane, 3u);
-    let b0 = place_b(lane, 0u);
-    let b1 = place_b(lane, 1u);
-    let b2 = place_b(lane, 2u);
-    let b3 = place_b(lane, 3u);
+    let a4 = place_a(lane, 4u);
+    let a5 = place_a(lane, 5u);
+    let a6 = place_a(lane, 6u);
+    let a7 = place_a(lane, 7u);
     let row0 = row(z, min(first_i + a0.x, rows - 1u));
     let row1 = row(z, min(first_i + a1.x, rows - 1u));
     let row2 = row(z, min(first_i + a2.x, rows - 1u));
     let row3 = row(z, min(first_i + a3.x, rows - 1u));
+    let row4 = row(z, min(first_i + a4.x, rows - 1u));
+    let row5 = row(z, min(first_i + a5.x, rows - 1u));
+    let row6 = row(z, min(first_i + a6.x, rows - 1u));
+    let row7 = row(z, min(first_i + a7.x, rows - 1u));
+    let b0 = place_b(lane, 0u);
+    let b1 = place_b(lane, 1u);
+    let b2 = place_b(lane, 2u);
+    let b3 = place_b(lane, 3u);
+    let b4 = place_b(lane, 4u);
+    let b5 = place_b(lane, 5u);
+    let b6 = place_b(lane, 6u);
+    let b7 = place_b(lane, 7u);
     let column0 = column(z, min(first_j + b0.x, columns - 1u));
     let column1 = column(z, min(first_j + b1.x, columns - 1u));
     let column2 = column(z, min(first_j + b2.x, columns - 1u));
     let column3 = column(z, min(first_j + b3.x, columns - 1u));
+    let column4 = column(z, min(first_j + b4.x, columns - 1u));
+    let column5 = column(z, min(first_j + b5.x, columns - 1u));
+    let column6 = column(z, min(first_j + b6.x, columns - 1u));
+    let column7 = column(z, min(first_j + b7.x, columns - 1u));
 
-    let i = lane / 16u * 4u;
-    let j = lane % 16u * 4u;
-    var block00 = start_block(z, first_i + i, first_j + j);
-    var block01: Sums;
-    var block10: Sums;
-    var block11: Sums;
-    if BLOCKS_J > 1u { block01 = start_block(z, first_i + i, first_j + j + 64u); }
-    if BLOCKS_I > 1u { block10 = start_block(z, first_i + i + 64u, first_j + j); }
-    if BLOCKS_I > 1u && BLOCKS_J > 1u { block11 = start_block(z, first_i + i + 64u, first_j + j + 64u); }
+    let vector_i = lane / LANES_J;
+    let vector_j = lane % LANES_J;
+    let i = first_i + vector_i * 4u;
+    let j = first_j + vector_j * 4u;
+    var blocks: Blocks;
+    blocks.b00 = start_block(z, i, j);
+    if BLOCKS_J > 1u { blocks.b01 = start_block(z, i, j + 4u * LANES_J); }
+    if BLOCKS_I > 1u { blocks.b10 = start_block(z, i + 4u * LANES_I, j); }
+    if BLOCKS_I > 1u && BLOCKS_J > 1u { blocks.b11 = start_block(z, i + 4u * LANES_I, j + 4u * LANES_J); }
 
-    // The next tiles travel into registers while the current ones are multiplied.
     let end = depth(z);
-    var next_a: vec4<f32>;
-    var next_b: vec4<f32>;
-    next_a.x = fetch_a(z, row0, a0.y, end);
-    next_a.y = fetch_a(z, row1, a1.y, end);
-    if LOADS_A > 2u {
-        next_a.z = fetch_a(z, row2, a2.y, end);
-        next_a.w = fetch_a(z, row3, a3.y, end);
-    }
-    next_b.x = fetch_b(z, column0, b0.y, end);
-    next_b.y = fetch_b(z, column1, b1.y, end);
-    if LOADS_B > 2u {
-        next_b.z = fetch_b(z, column2, b2.y, end);
-        next_b.w = fetch_b(z, column3, b3.y, end);
-    }
-    for (var k = 0u; k < end; k += TILE_K) {
-        tile_a[a0.y * STRIDE_A + a0.x] = next_a.x;
-        tile_a[a1.y * STRIDE_A + a1.x] = next_a.y;
-        if LOADS_A > 2u {
-            tile_a[a2.y * STRIDE_A + a2.x] = next_a.z;
-            tile_a[a3.y * STRIDE_A + a3.x] = next_a.w;
-        }
-        tile_b[b0.y * STRIDE_B + b0.x] = next_b.x;
-        tile_b[b1.y * STRIDE_B + b1.x] = next_b.y;
-        if LOADS_B > 2u {
-            tile_b[b2.y * STRIDE_B + b2.x] = next_b.z;
-            tile_b[b3.y * STRIDE_B + b3.x] = next_b.w;
-        }
+    var buffer = 0u;
+    var next_a0: vec4<f32>;
+    var next_a1: vec4<f32>;
+    var next_a2: vec4<f32>;
+    var next_a3: vec4<f32>;
+    var next_a4: vec4<f32>;
+    var next_a5: vec4<f32>;
+    var next_a6: vec4<f32>;
+    var next_a7: vec4<f32>;
+    var next_b0: vec4<f32>;
+    var next_b1: vec4<f32>;
+    var next_b2: vec4<f32>;
+    var next_b3: vec4<f32>;
+    var next_b4: vec4<f32>;
+    var next_b5: vec4<f32>;
+    var next_b6: vec4<f32>;
+    var next_b7: vec4<f32>;
+    note_terms(z, lane, 0u);
+    note_terms(z, lane, TILE_K);
+    if TERM_TABLE {
         workgroupBarrier();
+    }
+    var t = term_at(z, 0u, a0.y);
+    next_a0 = fetch_a(row0, t, a0.y, end);
+    if LOADS_A > 1u {
+        if !A_ALONG_K { t = term_at(z, 0u, a1.y); }
+        next_a1 = fetch_a(row1, t, a1.y, end);
+    }
+    if LOADS_A > 2u {
+        if !A_ALONG_K { t = term_at(z, 0u, a2.y); }
+        next_a2 = fetch_a(row2, t, a2.y, end);
+        if !A_ALONG_K { t = term_at(z, 0u, a3.y); }
+        next_a3 = fetch_a(row3, t, a3.y, end);
+    }
+    if LOADS_A > 4u {
+        if !A_ALONG_K { t = term_at(z, 0u, a4.y); }
+        next_a4 = fetch_a(row4, t, a4.y, end);
+        if !A_ALONG_K { t = term_at(z, 0u, a5.y); }
+        next_a5 = fetch_a(row5, t, a5.y, end);
+        if !A_ALONG_K { t = term_at(z, 0u, a6.y); }
+        next_a6 = fetch_a(row6, t, a6.y, end);
+        if !A_ALONG_K { t = term_at(z, 0u, a7.y); }
+        next_a7 = fetch_a(row7, t, a7.y, end);
+    }
+    if !ONE_TERM { t = term_at(z, 0u, b0.y); }
+    next_b0 = fetch_b(column0, t, b0.y, end);
+    if LOADS_B > 1u {
+        if !B_ALONG_K { t = term_at(z, 0u, b1.y); }
+        next_b1 = fetch_b(column1, t, b1.y, end);
+    }
+    if LOADS_B > 2u {
+        if !B_ALONG_K { t = term_at(z, 0u, b2.y); }
+        next_b2 = fetch_b(column2, t, b2.y, end);
+        if !B_ALONG_K { t = term_at(z, 0u, b3.y); }
+        next_b3 = fetch_b(column3, t, b3.y, end);
+    }
+    if LOADS_B > 4u {
+        if !B_ALONG_K { t = term_at(z, 0u, b4.y); }
+        next_b4 = fetch_b(column4, t, b4.y, end);
+        if !B_ALONG_K { t = term_at(z, 0u, b5.y); }
+        next_b5 = fetch_b(column5, t, b5.y, end);
+        if !B_ALONG_K { t = term_at(z, 0u, b6.y); }
+        next_b6 = fetch_b(column6, t, b6.y, end);
+        if !B_ALONG_K { t = term_at(z, 0u, b7.y); }
+        next_b7 = fetch_b(column7, t, b7.y, end);
+    }
+    keep_a(buffer, a0, next_a0);
+    if LOADS_A > 1u {
+        keep_a(buffer, a1, next_a1);
+    }
+    if LOADS_A > 2u {
+        keep_a(buffer, a2, next_a2);
+        keep_a(buffer, a3, next_a3);
+    }
+    if LOADS_A > 4u {
+        keep_a(buffer, a4, next_a4);
+        keep_a(buffer, a5, next_a5);
+        keep_a(buffer, a6, next_a6);
+        keep_a(buffer, a7, next_a7);
+    }
+    keep_b(buffer, b0, next_b0);
+    if LOADS_B > 1u {
+        keep_b(buffer, b1, next_b1);
+    }
+    if LOADS_B > 2u {
+        keep_b(buffer, b2, next_b2);
+        keep_b(buffer, b3, next_b3);
+    }
+    if LOADS_B > 4u {
+        keep_b(buffer, b4, next_b4);
+        keep_b(buffer, b5, next_b5);
+        keep_b(buffer, b6, next_b6);
+        keep_b(buffer, b7, next_b7);
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < end; k += TILE_K) {
+        // The next tiles travel into registers while the current ones are multiplied.
         let ahead = k + TILE_K;
         if ahead < end {
-            next_a.x = fetch_a(z, row0, ahead + a0.y, end);
-            next_a.y = fetch_a(z, row1, ahead + a1.y, end);
-            if LOADS_A > 2u {
-                next_a.z = fetch_a(z, row2, ahead + a2.y, end);
-                next_a.w = fetch_a(z, row3, ahead + a3.y, end);
+            t = term_at(z, ahead, a0.y);
+            next_a0 = fetch_a(row0, t, ahead + a0.y, end);
+            if LOADS_A > 1u {
+                if !A_ALONG_K { t = term_at(z, ahead, a1.y); }
+                next_a1 = fetch_a(row1, t, ahead + a1.y, end);
             }
-            next_b.x = fetch_b(z, column0, ahead + b0.y, end);
-            next_b.y = fetch_b(z, column1, ahead + b1.y, end);
+            if LOADS_A > 2u {
+                if !A_ALONG_K { t = term_at(z, ahead, a2.y); }
+                next_a2 = fetch_a(row2, t, ahead + a2.y, end);
+                if !A_ALONG_K { t = term_at(z, ahead, a3.y); }
+                next_a3 = fetch_a(row3, t, ahead + a3.y, end);
+            }
+            if LOADS_A > 4u {
+                if !A_ALONG_K { t = term_at(z, ahead, a4.y); }
+                next_a4 = fetch_a(row4, t, ahead + a4.y, end);
+                if !A_ALONG_K { t = term_at(z, ahead, a5.y); }
+                next_a5 = fetch_a(row5, t, ahead + a5.y, end);
+                if !A_ALONG_K { t = term_at(z, ahead, a6.y); }
+                next_a6 = fetch_a(row6, t, ahead + a6.y, end);
+                if !A_ALONG_K { t = term_at(z, ahead, a7.y); }
+                next_a7 = fetch_a(row7, t, ahead + a7.y, end);
+            }
+            if !ONE_TERM { t = term_at(z, ahead, b0.y); }
+            next_b0 = fetch_b(column0, t, ahead + b0.y, end);
+            if LOADS_B > 1u {
+                if !B_ALONG_K { t = term_at(z, ahead, b1.y); }
+                next_b1 = fetch_b(column1, t, ahead + b1.y, end);
+            }
             if LOADS_B > 2u {
-                next_b.z = fetch_b(z, column2, ahead + b2.y, end);
-                next_b.w = fetch_b(z, column3, ahead + b3.y, end);
+                if !B_ALONG_K { t = term_at(z, ahead, b2.y); }
+                next_b2 = fetch_b(column2, t, ahead + b2.y, end);
+                if !B_ALONG_K { t = term_at(z, ahead, b3.y); }
+                next_b3 = fetch_b(column3, t, ahead + b3.y, end);
+            }
+            if LOADS_B > 4u {
+                if !B_ALONG_K { t = term_at(z, ahead, b4.y); }
+                next_b4 = fetch_b(column4, t, ahead + b4.y, end);
+                if !B_ALONG_K { t = term_at(z, ahead, b5.y); }
+                next_b5 = fetch_b(column5, t, ahead + b5.y, end);
+                if !B_ALONG_K { t = term_at(z, ahead, b6.y); }
+                next_b6 = fetch_b(column6, t, ahead + b6.y, end);
+                if !B_ALONG_K { t = term_at(z, ahead, b7.y); }
+                next_b7 = fetch_b(column7, t, ahead + b7.y, end);
             }
         }
-        for (var step = 0u; step < TILE_K; step++) {
-            let upper = read_a(step, i);
-            let left = read_b(step, j);
-            block00 = multiply(block00, upper, left);
-            if BLOCKS_J > 1u {
-                block01 = multiply(block01, upper, read_b(step, j + 64u));
+        let at_a = buffer * SIZE_A + vector_i;
+        let at_b = buffer * SIZE_B + vector_j;
+        multiply_eight(&blocks, at_a, at_b);
+        if TILE_K > 8u {
+            multiply_eight(&blocks, at_a + 8u * STRIDE_A, at_b + 8u * STRIDE_B);
+        }
+        if BUFFERS == 1u {
+            workgroupBarrier();
+        } else {
+            buffer = 1u - buffer;
+        }
+        // The terms of the current tile are no longer needed, those after the next one not yet known.
+        note_terms(z, lane, ahead + TILE_K);
+        if ahead < end {
+            keep_a(buffer, a0, next_a0);
+            if LOADS_A > 1u {
+                keep_a(buffer, a1, next_a1);
             }
-            if BLOCKS_I > 1u {
-                block10 = multiply(block10, read_a(step, i + 64u), left);
+            if LOADS_A > 2u {
+                keep_a(buffer, a2, next_a2);
+                keep_a(buffer, a3, next_a3);
             }
-            if BLOCKS_I > 1u && BLOCKS_J > 1u {
-                block11 = multiply(block11, read_a(step, i + 64u), read_b(step, j + 64u));
+            if LOADS_A > 4u {
+                keep_a(buffer, a4, next_a4);
+                keep_a(buffer, a5, next_a5);
+                keep_a(buffer, a6, next_a6);
+                keep_a(buffer, a7, next_a7);
+            }
+            keep_b(buffer, b0, next_b0);
+            if LOADS_B > 1u {
+                keep_b(buffer, b1, next_b1);
+            }
+            if LOADS_B > 2u {
+                keep_b(buffer, b2, next_b2);
+                keep_b(buffer, b3, next_b3);
+            }
+            if LOADS_B > 4u {
+                keep_b(buffer, b4, next_b4);
+                keep_b(buffer, b5, next_b5);
+                keep_b(buffer, b6, next_b6);
+                keep_b(buffer, b7, next_b7);
             }
         }
         workgroupBarrier();
     }
-    store_block(z, first_i + i, first_j + j, block00);
-    if BLOCKS_J > 1u { store_block(z, first_i + i, first_j + j + 64u, block01); }
-    if BLOCKS_I > 1u { store_block(z, first_i + i + 64u, first_j + j, block10); }
-    if BLOCKS_I > 1u && BLOCKS_J > 1u { store_block(z, first_i + i + 64u, first_j + j + 64u, block11); }
+    store_block(z, i, j, blocks.b00);
+    if BLOCKS_J > 1u { store_block(z, i, j + 4u * LANES_J, blocks.b01); }
+    if BLOCKS_I > 1u { store_block(z, i + 4u * LANES_I, j, blocks.b10); }
+    if BLOCKS_I > 1u && BLOCKS_J > 1u { store_block(z, i + 4u * LANES_I, j + 4u * LANES_J, blocks.b11); }
 }

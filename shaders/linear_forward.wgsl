@@ -3,15 +3,19 @@
 override has_bias: u32;
 override relu_after: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 override rows: u32 = batch;
 override columns: u32 = outputs;
+override depth_unit: u32 = inputs;
 const A_ALONG_K = true;
 const B_ALONG_K = true;
+const A_VECTORS = VECTORS;
+const B_VECTORS = VECTORS;
+const TERM_TABLE = false;
 
 alias Row = u32;
 alias Column = u32;
@@ -34,11 +38,19 @@ fn term(z: u32, k: u32) -> Term {
 }
 
 fn load_a(at: Row, k: Term) -> f32 {
-    return x[at + k];
+    return pick(x[place(at + k)], at + k);
+}
+
+fn load_a4(at: Row, k: Term) -> vec4<f32> {
+    return four(x[place(at + k)]);
 }
 
 fn load_b(k: Term, at: Column) -> f32 {
-    return w[at + k];
+    return pick(w[place(at + k)], at + k);
+}
+
+fn load_b4(k: Term, at: Column) -> vec4<f32> {
+    return four(w[place(at + k)]);
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {

@@ -3,14 +3,18 @@
 
 override accumulate: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<Element>;
+@group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
 override rows: u32 = batch;
 override columns: u32 = inputs;
+override depth_unit: u32 = outputs;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
+const A_VECTORS = VECTORS;
+const B_VECTORS = VECTORS;
+const TERM_TABLE = false;
 
 alias Row = u32;
 alias Column = u32;
@@ -33,11 +37,19 @@ fn term(z: u32, k: u32) -> Term {
 }
 
 fn load_a(at: Row, k: Term) -> f32 {
-    return dy[at + k];
+    return pick(dy[place(at + k)], at + k);
+}
+
+fn load_a4(at: Row, k: Term) -> vec4<f32> {
+    return four(dy[place(at + k)]);
 }
 
 fn load_b(k: Term, at: Column) -> f32 {
-    return w[k * inputs + at];
+    return pick(w[place(k * inputs + at)], k * inputs + at);
+}
+
+fn load_b4(k: Term, at: Column) -> vec4<f32> {
+    return four(w[place(k * inputs + at)]);
 }
 
 fn start(z: u32, i: u32, j: u32) -> f32 {

@@ -1,13 +1,17 @@
 // dw = dy^T x. i: output; j: input; k: row of the batch.
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> dy: array<Element>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 
 override rows: u32 = outputs;
 override columns: u32 = inputs;
+override depth_unit: u32 = batch;
 const A_ALONG_K = false;
 const B_ALONG_K = false;
+const A_VECTORS = VECTORS;
+const B_VECTORS = VECTORS;
+const TERM_TABLE = false;
 
 alias Row = u32;
 alias Column = u32;
@@ -30,11 +34,19 @@ fn term(z: u32, k: u32) -> Term {
 }
 
 fn load_a(at: Row, k: Term) -> f32 {
-    return dy[k * outputs_total + at];
+    return pick(dy[place(k * outputs_total + at)], k * outputs_total + at);
+}
+
+fn load_a4(at: Row, k: Term) -> vec4<f32> {
+    return four(dy[place(k * outputs_total + at)]);
 }
 
 fn load_b(k: Term, at: Column) -> f32 {
-    return x[k * inputs + at];
+    return pick(x[place(k * inputs + at)], k * inputs + at);
+}
+
+fn load_b4(k: Term, at: Column) -> vec4<f32> {
+    return four(x[place(k * inputs + at)]);
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {

@@ -1,11 +1,9 @@
-// What all updates of parameters share: gradient and weights, and their factors.
+// What all updates of parameters share: gradient and weights, and their factors. The multipliers
+// lr_mult and decay_mult come from update_one.wgsl or update_table.wgsl.
 
 @group(0) @binding(0) var<storage, read> g: array<f32>;
 @group(0) @binding(1) var<uniform> hyper: Hyper;
 @group(0) @binding(2u + FACTORS) var<storage, read_write> w: array<f32>;
-
-override lr_mult: f32;
-override decay_mult: f32;
 
 fn learning_rate() -> f32 {
     return hyper.lr * lr_mult;

@@ -7,15 +7,19 @@
 //! # Ok::<(), striate::Error>(())
 //! ```
 
+pub mod cache;
+
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::gpu::kernels::Products;
-use crate::gpu::{self, Choice, Gpu, Kind};
-use crate::program::{Executor, Program, Span};
+use crate::gpu::{self, Choice, Gpu, Kind, News, Restriction, Setup, Tuning};
+use crate::program::{Executor, Program, Span, Timed};
+use cache::Cache;
 use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What the user wants to compute on; what `--device` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,33 @@ impl FromStr for Wish {
 /// Everything is multiplied and added in f32.
 const STRICT: &str = "strict fp32";
 
+/// Hears what a GPU has to say while it is prepared. May be called from several threads at once.
+#[derive(Clone)]
+pub struct Listener(pub Arc<dyn Fn(News<'_>) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// How a GPU is prepared. None of it changes a result.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether matrix products are timed to find their fastest tile.
+    pub tuning: Tuning,
+    /// Where compiled shaders and the fastest tiles are kept between runs; `None` for nowhere.
+    pub cache: Option<PathBuf>,
+    pub listener: Listener,
+}
+
+impl Default for Settings {
+    /// Tuned, kept in [`cache::folder`], nothing said.
+    fn default() -> Self {
+        Settings { tuning: Tuning::On, cache: cache::folder(), listener: Listener(Arc::new(|_| {})) }
+    }
+}
+
 /// An open device.
 #[derive(Clone, Debug)]
 pub enum Device {
@@ -60,7 +91,17 @@ impl Device {
     /// `Wish::Auto` takes a hardware GPU that works, else the CPU; it never fails but where `WGPU_ADAPTER_NAME` names what
     /// is not there.
     pub fn open(wish: &Wish) -> Result<(Device, String)> {
-        let open = |choice: Choice| Gpu::open(&choice).map(|gpu| (Device::Gpu(gpu), String::new()));
+        Device::open_with(wish, &Settings::default())
+    }
+
+    /// The same, prepared as `settings` say.
+    pub fn open_with(wish: &Wish, settings: &Settings) -> Result<(Device, String)> {
+        let open = |choice: Choice| {
+            let host = Cache::new(settings.cache.clone(), settings.listener.clone());
+            let restriction = Restriction::default();
+            let setup = Setup { restriction, tuning: settings.tuning, host: Arc::new(host) };
+            Gpu::open_with(&choice, &setup).map(|gpu| (Device::Gpu(gpu), String::new()))
+        };
         match wish {
             Wish::Cpu => Ok((Device::cpu(), " (asked for)".into())),
             Wish::Gpu => open(Choice::Gpu),
@@ -170,13 +211,22 @@ impl Device {
         })
     }
 
-    /// The time of each step of `span`, in order, the median of three runs after one to warm up; an error if the device cannot tell.
+    /// An executor whose recording alone can be timed; `None` on the CPU, where nothing is recorded.
+    pub fn recorder(&self, program: Arc<Program>) -> Result<Option<gpu::Executor>> {
+        match self {
+            Device::Cpu(_) => Ok(None),
+            Device::Gpu(gpu) => gpu::Executor::new(gpu, program).map(Some),
+        }
+    }
+
+    /// The time of each step of `span` (or of several that run as one), in order, the median of three runs after one to
+    /// warm up; an error if the device cannot tell.
     pub fn profile(
         &self,
         program: Arc<Program>,
         prepare: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
         span: Span,
-    ) -> Result<Vec<Duration>> {
+    ) -> Result<Vec<Timed>> {
         match self {
             Device::Cpu(options) => {
                 let mut executor = cpu::Executor::with_options(program, *options)?;
@@ -193,10 +243,13 @@ impl Device {
 }
 
 /// The median of three runs of each step, after one to warm up.
-fn medians(mut profile: impl FnMut() -> Result<Vec<Duration>>) -> Result<Vec<Duration>> {
+fn medians(mut profile: impl FnMut() -> Result<Vec<Timed>>) -> Result<Vec<Timed>> {
     profile()?;
     let (first, second, third) = (profile()?, profile()?, profile()?);
-    let middle = |((a, b), c): ((Duration, Duration), Duration)| a.max(b).min(a.min(b).max(c));
+    let middle = |((a, b), c): ((Timed, Timed), Timed)| {
+        let time = a.time.max(b.time).min(a.time.min(b.time).max(c.time));
+        Timed { time, ..a }
+    };
     Ok(first.into_iter().zip(second).zip(third).map(middle).collect())
 }
 

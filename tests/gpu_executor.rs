@@ -181,7 +181,7 @@ fn parts_give_the_same_bits_as_the_whole() {
 
 #[test]
 fn every_tile_gives_the_same_bits() {
-    let tiles = Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Shared]);
+    let tiles = Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Shared, Tile::Subgroup]);
     let open = |tile| gpu_device::open(&Restriction { tile: Some(tile), ..Restriction::default() });
     let Some(registers) = open(Tile::Registers) else { return };
     let expected: Vec<_> = products().iter().map(|op| bits(&registers, op)).collect();
@@ -284,7 +284,9 @@ fn a_profile_has_one_time_for_each_step() {
         }
     };
     assert_eq!(times.len(), 2);
-    assert!(times[0] > Duration::ZERO && times[0] < Duration::from_secs(60), "{times:?}");
+    assert!(times[0].time > Duration::ZERO && times[0].time < Duration::from_secs(60), "{times:?}");
+    assert_eq!((times[0].name.as_str(), times[1].name.as_str()), ("linear_forward fc", "relu_forward relu"));
+    assert_eq!(times[0].flops, 2 * 64 * 512 * 512);
     assert_eq!(executor.read(z).unwrap(), vec![256.0; 64 * 512]);
     assert!(executor.profile(Span::Update).unwrap().is_empty());
 }

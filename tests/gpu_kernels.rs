@@ -57,14 +57,20 @@ fn every_kernel_agrees_on_a_minimal_adapter() {
     all_pass(&Restriction::minimal(), |_| true);
 }
 
-/// Every sixth case each, since a software adapter takes long to compile the large blocks. That all tiles give the
+/// Every twelfth case each, since a software adapter takes long to compile the large blocks. That all tiles give the
 /// same bits is tested in `gpu_executor`.
 #[test]
 fn products_agree_with_every_tile() {
     for (number, block) in Block::ALL.into_iter().enumerate() {
-        let restriction = Restriction { tile: Some(Tile::Exactly(block)), ..Restriction::minimal() };
+        // As small an adapter as has room for it.
+        let minimal = Restriction::minimal();
+        let memory = minimal.workgroup_memory.map(|least| least.max(block.needs()[0]));
+        let restriction =
+            Restriction { tile: Some(Tile::Exactly(block)), workgroup_memory: memory, ..minimal };
         let product = std::cell::Cell::new(number);
-        all_pass(&restriction, |case| is_product(case) && product.replace(product.get() + 1) % 6 == 0);
+        all_pass(&restriction, |case| is_product(case) && product.replace(product.get() + 1) % 12 == 0);
     }
-    all_pass(&Restriction { tile: Some(Tile::Registers), ..Restriction::default() }, is_product);
+    for tile in [Tile::Registers, Tile::Subgroup] {
+        all_pass(&Restriction { tile: Some(tile), ..Restriction::default() }, is_product);
+    }
 }

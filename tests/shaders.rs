@@ -3,15 +3,18 @@
 
 #[path = "shaders/spirv.rs"]
 mod spirv;
+#[path = "shaders/structs.rs"]
+mod structs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
-use striate::gpu::kernels::{Binding, Dispatch, Kernels, Limits, Products, Shader, Source, Tile, kernels};
-use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
+use striate::gpu::Schedule;
+use striate::gpu::kernels::{Binding, Block, Dispatch, Kernels, Limits, Products, Shader, Source, Tile, kernels};
+use striate::model::{BuildOptions, Model, Optimizer, Spec};
+use striate::ops::{Access, BatchNorm2d, Op, Softmax};
+use striate::program::Span;
 use striate::verify::cases::{alexnet_cases, cases};
-use striate::view::View;
 use wgpu::naga;
 
 /// The operators of all test cases, and one that is long enough to be cut along its batch.
@@ -21,18 +24,21 @@ fn small_operators() -> Vec<Op> {
     cases().into_iter().map(|case| case.op).chain(long).collect()
 }
 
-/// What every adapter offers, and limits so low that most operators above have to be cut into parts.
-fn all_limits() -> [Limits; 7] {
+/// What every adapter offers, with each of the tiles, and limits so low that most operators above have to be cut into
+/// parts.
+fn all_limits() -> Vec<Limits> {
     let whole = Limits::default();
-    [
+    let mut all = vec![
         whole,
-        Limits { tile: Tile::Registers, ..whole },
         Limits { products: Products::Half, ..whole },
         Limits { products: Products::Half, tile: Tile::Registers, ..whole },
         Limits { products: Products::HalfCooperative, ..whole },
         Limits { align: 8, binding: 300, groups: 50, ..whole },
         Limits { align: 8, binding: 100_000, groups: 50, ..whole },
-    ]
+    ];
+    let tiles = [Tile::Registers, Tile::Subgroup].into_iter().chain(Block::ALL.map(Tile::Exactly));
+    all.extend(tiles.map(|tile| Limits { tile, ..whole }));
+    all
 }
 
 /// Every operator under every limit, without what cannot be cut that finely, and AlexNet's as they would run.
@@ -67,19 +73,26 @@ fn is_cooperative(shader: &Shader) -> bool {
     shader.source.contains("enable wgpu_cooperative_matrix;")
 }
 
-/// Parsed and validated, with nothing but the capabilities that every adapter has, and those that the shader enables.
+/// Parsed and validated, with nothing but the capabilities that every adapter has; and those of shaders that
+/// are only taken where they are.
 fn compile(shader: &Shader) -> Module {
     let module = naga::front::wgsl::parse_str(shader.source)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
     let flags = naga::valid::ValidationFlags::all();
-    let mut capabilities = naga::valid::Capabilities::empty();
-    capabilities.set(naga::valid::Capabilities::SHADER_FLOAT16, shader.source.contains("enable f16;"));
-    let cooperative = naga::valid::Capabilities::COOPERATIVE_MATRIX | naga::valid::Capabilities::SUBGROUP;
-    capabilities.set(cooperative, is_cooperative(shader));
-    let info = naga::valid::Validator::new(flags, capabilities)
+    let mut validator = naga::valid::Validator::new(flags, capabilities(shader));
+    let info = validator
         .validate(&module)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
     Module { module, info }
+}
+
+fn capabilities(shader: &Shader) -> naga::valid::Capabilities {
+    use naga::valid::Capabilities as C;
+    let mut all = C::empty();
+    all.set(C::SUBGROUP, shader.source.contains("subgroupBroadcast(") || is_cooperative(shader));
+    all.set(C::SHADER_FLOAT16, shader.source.contains("enable f16;"));
+    all.set(C::COOPERATIVE_MATRIX, is_cooperative(shader));
+    all
 }
 
 static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
@@ -87,8 +100,25 @@ static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
     for dispatch in ALL.iter().flat_map(|(_, _, k)| &k.dispatches) {
         modules.entry(dispatch.shader).or_insert_with(|| compile(&dispatch.shader));
     }
+    modules.extend(together().into_iter().map(|shader| (shader, compile(&shader))));
     modules
 });
+
+/// The shaders of steps that run together, in AlexNet's training with and without what an optimiser can have.
+fn together() -> HashSet<Shader> {
+    let (limits, mut shaders) = (Limits::default(), HashSet::new());
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp] {
+        for freeze in [None, Some("features.0.bias".to_string())] {
+            let mut spec = Spec::load("alexnet").unwrap();
+            spec.recipe.optimizer = optimizer;
+            let options = BuildOptions { clip: freeze.is_some(), freeze, ..BuildOptions::new(16) };
+            let model = Model::build(&spec, &options).unwrap();
+            let schedule = Schedule::new(&model.program, &limits).unwrap();
+            shaders.extend(schedule.tasks(Span::Train).flat_map(|t| &t.launches).map(|l| l.shader));
+        }
+    }
+    shaders
+}
 
 /// The resource variables by binding number; all are in group 0.
 fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga::GlobalVariable> {
@@ -101,6 +131,12 @@ fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga
         }
     }
     found
+}
+
+/// The declarations of the file `gemm_<block>.wgsl`.
+fn tile_of(block: Block) -> String {
+    let file = format!("{}/shaders/gemm_{}.wgsl", env!("CARGO_MANIFEST_DIR"), block.name());
+    std::fs::read_to_string(file).unwrap()
 }
 
 #[test]
@@ -123,8 +159,10 @@ fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_lim
             .filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup)
             .map(|(_, v)| layouter[v.ty].size)
             .sum();
-        // Adapters with cooperative matrices have more; the others are not given these shaders.
-        let most = if is_cooperative(shader) { 32_768 } else { 16_384 };
+        // What is taken only where there is more says what it needs.
+        let block = Block::ALL.into_iter().find(|b| shader.source.contains(&tile_of(*b)));
+        let cooperative = if is_cooperative(shader) { 32_768 } else { 16_384 };
+        let most = block.map_or(cooperative, |block| block.needs()[0]);
         assert!(bytes <= most, "{name}.wgsl: {bytes} bytes of workgroup memory");
 
         let storage = resources(name, module)
@@ -212,95 +250,14 @@ fn constants_and_overrides_have_the_same_names_and_acceptable_values() {
     }
 }
 
-#[test]
-fn hyper_is_the_same_in_wgsl_and_rust() {
-    let source = include_str!("../shaders/hyper.wgsl");
-    let module = naga::front::wgsl::parse_str(source).unwrap();
-    let hyper = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Hyper")).unwrap().1;
-    let naga::TypeInner::Struct { members, span } = &hyper.inner else { panic!("Hyper is no struct") };
-    macro_rules! members {
-        ($($member:ident),*) => {
-            [$((stringify!($member), offset_of!(Hyper, $member), kind(&Hyper::default().$member))),*]
-        };
-    }
-    let expected = members![
-        rows,
-        loss_scale,
-        slot,
-        accumulate,
-        seed_lo,
-        seed_hi,
-        draw,
-        lr,
-        momentum,
-        beta2,
-        eps,
-        weight_decay,
-        correction1,
-        correction2,
-        max_norm,
-        reserved
-    ];
-    let found: Vec<(&str, usize, &str)> = members
-        .iter()
-        .map(|m| {
-            let kind = match module.types[m.ty].inner {
-                naga::TypeInner::Scalar(naga::Scalar::U32) => "u32",
-                naga::TypeInner::Scalar(naga::Scalar::F32) => "f32",
-                _ => "other",
-            };
-            (m.name.as_deref().unwrap_or(""), m.offset as usize, kind)
-        })
-        .collect();
-    assert_eq!(found, expected);
-    assert_eq!(*span as usize, size_of::<Hyper>());
-    assert_eq!(size_of::<Hyper>(), 4 * Hyper::WORDS);
-}
-
-#[test]
-fn a_view_is_the_same_in_wgsl_and_rust() {
-    let module = naga::front::wgsl::parse_str(include_str!("../shaders/augment.wgsl")).unwrap();
-    let view = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("View")).unwrap().1;
-    let naga::TypeInner::Struct { members, span } = &view.inner else { panic!("View is no struct") };
-    macro_rules! members {
-        ($($member:ident),*) => {
-            [$((stringify!($member), offset_of!(View, $member), kind(&View::blank().$member).to_string())),*]
-        };
-    }
-    let expected = members![x, y, cut, colour, gain, bias, recolour, reserved];
-    let found: Vec<(&str, usize, String)> = members
-        .iter()
-        .map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize, rust_name(&module, m.ty)))
-        .collect();
-    assert_eq!(found, expected);
-    assert_eq!(*span as usize, size_of::<View>());
-}
-
-/// What Rust calls a scalar or an array of WGSL.
-fn rust_name(module: &naga::Module, ty: naga::Handle<naga::Type>) -> String {
-    match &module.types[ty].inner {
-        naga::TypeInner::Scalar(naga::Scalar::U32) => "u32".into(),
-        naga::TypeInner::Scalar(naga::Scalar::I32) => "i32".into(),
-        naga::TypeInner::Scalar(naga::Scalar::F32) => "f32".into(),
-        naga::TypeInner::Array { base, size: naga::ArraySize::Constant(count), .. } => {
-            format!("[{}; {count}]", rust_name(module, *base))
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-/// The name of the type of a member.
-fn kind<T>(_: &T) -> &'static str {
-    std::any::type_name::<T>()
-}
-
 /// Belongs to no operator: a dispatch that does nothing, for measurements of what a dispatch costs.
 const FLOOR: &str = "noop";
 
 #[test]
 fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_operator() {
-    let used: BTreeSet<&str> =
+    let mut used: BTreeSet<&str> =
         ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
+    used.extend(together().iter().map(|shader| shader.source));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,12 +1,20 @@
 //! Opens the device that `--device` asks for, and says which.
 
 use super::Context;
-use crate::device::Device;
+use super::output::{Output, seconds};
+use crate::device::{Device, Listener, Settings, cache};
 use crate::error::{Error, Result};
+use crate::gpu::News;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Opens what was wished for, and says on stderr what was taken and why.
 pub(crate) fn open(context: &Context) -> Result<Device> {
-    let (device, why) = Device::open(&context.wish)?;
+    let teller = Mutex::new(Teller { out: context.out, began: Instant::now(), said: false });
+    let hear = move |news: News<'_>| teller.lock().unwrap_or_else(PoisonError::into_inner).hear(news);
+    let settings =
+        Settings { tuning: context.tuning, cache: cache::folder(), listener: Listener(Arc::new(hear)) };
+    let (device, why) = Device::open_with(&context.wish, &settings)?;
     let device = device.with_cpu_options(context.cpu);
     context.out.note(&format!("device: {}{why}", device.name()));
     Ok(device)
@@ -23,4 +31,42 @@ pub(crate) fn half(device: &Device, context: &Context) -> Result<Device> {
     }
     context.out.note(&format!("precision: {}", half.precision()));
     Ok(half)
+}
+
+/// Shaders that are compiled in less are not spoken of.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Says on stderr what takes long.
+struct Teller {
+    out: Output,
+    /// Of what is going on now.
+    began: Instant,
+    said: bool,
+}
+
+impl Teller {
+    fn hear(&mut self, news: News<'_>) {
+        match news {
+            News::Compiling { done: 0, .. } => (self.began, self.said) = (Instant::now(), false),
+            News::Compiling { done, all } => {
+                if !self.said && done < all && self.began.elapsed() >= PATIENCE {
+                    self.said = true;
+                    self.out.note(&format!("compiling {all} pipelines"));
+                }
+                if done == all {
+                    log::info!("{all} pipelines compiled in {}", seconds(self.began.elapsed().as_secs_f64()));
+                }
+            }
+            News::Tuning { done: 0, all } => {
+                self.began = Instant::now();
+                self.out.note(&format!("tuning {all} matrix products"));
+            }
+            News::Tuning { done, all } if done == all => {
+                let time = seconds(self.began.elapsed().as_secs_f64());
+                self.out.note(&format!("tuned {all} matrix products in {time}"));
+            }
+            News::Tuning { .. } => {}
+            News::Warning(text) => self.out.note(&format!("warning: {text}")),
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::Context;
 use super::output::bytes;
-use crate::error::Result;
+use crate::device::cache;
+use crate::error::{Result, printable_path};
 use crate::gpu::{self, AdapterInfo, Kind};
 use clap::Args;
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ pub(super) fn run(_args: &DevicesArgs, context: &Context) -> Result<u8> {
         context.out.json(&json!({
             "cpu": { "threads": threads, "arch": std::env::consts::ARCH },
             "adapters": list,
+            // Not every name of a folder is text.
+            "cache": cache::folder().map(|folder| folder.to_string_lossy().into_owned()),
         }))?;
         return Ok(0);
     }
@@ -48,6 +51,8 @@ pub(super) fn run(_args: &DevicesArgs, context: &Context) -> Result<u8> {
             "no GPU adapter found; on Debian the packages libvulkan1 and mesa-vulkan-drivers provide Vulkan",
         );
     }
+    let cache = cache::folder().map_or("nowhere".into(), |folder| printable_path(&folder).to_string());
+    context.out.line(&format!("compiled shaders and tuned tiles are kept in: {cache}"))?;
     Ok(0)
 }
 

@@ -28,7 +28,9 @@ mod train;
 use crate::cpu;
 use crate::device::Wish;
 use crate::error::{Error, printable};
+use crate::gpu::Tuning;
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use output::Output;
 use std::ffi::OsString;
@@ -39,6 +41,10 @@ pub(crate) struct Common {
     /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     device: Wish,
+    /// Time each matrix product of a GPU to find its fastest tile: off, on (a hardware GPU, once; kept for later runs), or
+    /// force (again, on any adapter). Changes no result
+    #[arg(long, global = true, default_value = "on", value_name = "WHEN", value_parser = tuning())]
+    tune: Tuning,
     /// Results as JSON on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -105,6 +111,8 @@ enum Verb {
 /// What a verb gets beside its own arguments.
 pub(crate) struct Context {
     pub wish: Wish,
+    /// Whether products of a GPU are timed, should one be taken.
+    pub tuning: Tuning,
     /// How the CPU path computes, should it be taken.
     pub cpu: cpu::Options,
     pub out: Output,
@@ -129,7 +137,7 @@ striate --help lists everything, striate <verb> --help explains one.";
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let typed: Vec<OsString> = arguments.into_iter().collect();
     let cli = Cli::parse_from(&typed);
-    let Common { device, json, verbose, quiet, threads, no_winograd } = cli.common;
+    let Common { device, tune, json, verbose, quiet, threads, no_winograd } = cli.common;
     start_log(verbose);
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
@@ -138,7 +146,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .with_context(|| format!("--threads {threads}"))?;
     }
     let cpu = cpu::Options { winograd: !no_winograd };
-    let context = Context { wish: device, cpu, out: Output::new(json, quiet), typed };
+    let context = Context { wish: device, tuning: tune, cpu, out: Output::new(json, quiet), typed };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, &context),
@@ -156,6 +164,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
     };
     Ok(code?)
+}
+
+/// The words of `--tune`.
+fn tuning() -> impl TypedValueParser<Value = Tuning> {
+    PossibleValuesParser::new(Tuning::NAMES).try_map(|word| word.parse::<Tuning>())
 }
 
 /// Libraries below us warn about things that are none of the user's business, so by default only our own

@@ -3,10 +3,10 @@
 use super::dispatch::dispatch;
 use crate::error::{Error, Result};
 use crate::ops::Access;
-use crate::program::{BufferId, Executor as Seam, Pending, Program, Span, Step};
+use crate::program::{BufferId, Executor as Seam, Pending, Program, Span, Step, Timed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Most operands that an operator reads, and most that it writes.
 const INPUTS: usize = 6;
@@ -60,14 +60,19 @@ impl Executor {
     }
 
     /// Runs `span` and says how long each of its steps took, in order.
-    pub fn profile(&mut self, span: Span) -> Result<Vec<Duration>> {
+    pub fn profile(&mut self, span: Span) -> Result<Vec<Timed>> {
         let program = Arc::clone(&self.program);
         program
             .steps(span)
             .map(|step| {
                 let start = Instant::now();
                 self.step(&program, step)?;
-                Ok(start.elapsed())
+                Ok(Timed {
+                    name: format!("{} {}", step.op.name(), step.label),
+                    flops: step.op.flops(),
+                    bytes: step.op.bytes(),
+                    time: start.elapsed(),
+                })
             })
             .collect()
     }

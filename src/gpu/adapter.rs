@@ -35,6 +35,32 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Kind {
+    /// Floating-point operations of a dispatch so that it lasts 100 ms at most, estimated for a slow member of each kind:
+    /// a discrete card that achieves 1 TFLOP/s (one of a hundred dollars, ten years old), an integrated GPU that achieves
+    /// 100 GFLOP/s. A desktop on the same GPU draws nothing meanwhile. Nothing waits for a software adapter: its dispatches
+    /// may be as long as its submissions.
+    pub fn dispatch_work(self) -> u64 {
+        match self {
+            Kind::Discrete => 100_000_000_000,
+            Kind::Integrated | Kind::Virtual | Kind::Other => 10_000_000_000,
+            Kind::Software => self.submission_work(),
+        }
+    }
+
+    /// Floating-point operations after which a submission is cut. Windows resets a GPU that answers nothing for 2 s; these
+    /// keep a submission to about half of that on members of each kind that are slower than any should be: 0.5 TFLOP/s
+    /// achieved by a discrete card, 50 GFLOP/s by an integrated GPU. A software adapter has no watchdog; its budget
+    /// (seconds at 10 GFLOP/s) keeps a wait interruptible.
+    pub fn submission_work(self) -> u64 {
+        match self {
+            Kind::Discrete => 500_000_000_000,
+            Kind::Integrated | Kind::Virtual | Kind::Other => 50_000_000_000,
+            Kind::Software => 20_000_000_000,
+        }
+    }
+}
+
 impl From<wgpu::DeviceType> for Kind {
     fn from(kind: wgpu::DeviceType) -> Self {
         match kind {
@@ -104,6 +130,7 @@ pub enum Choice {
 pub(super) const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(wgpu::Features::PIPELINE_CACHE)
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::SHADER_F16);
 

@@ -1,9 +1,12 @@
 //! An open device: what the adapter allows, its queue, its pipelines and its faults.
 
 use super::adapter::{self, AdapterInfo, Choice, Kind};
+use super::binaries::Binaries;
 use super::fault::{Fault, one_line};
+use super::host::{Host, NoHost};
 use super::kernels::{Limits, Products, Tile};
 use super::pipeline::Pipelines;
+use super::tune::{Tuner, Tuning};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -20,11 +23,38 @@ struct Inner {
     restriction: Restriction,
     submission: u64,
     pipelines: Pipelines,
+    tuner: Tuner,
+    host: Arc<dyn Host>,
     fault: Arc<Fault>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pipelines.save(true, self.host.as_ref());
+    }
+}
+
+/// How to open a device.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What not to use of what the adapter offers.
+    pub restriction: Restriction,
+    /// Whether matrix products are timed to find their fastest tile.
+    pub tuning: Tuning,
+    /// What keeps files between runs, and hears what goes on.
+    pub host: Arc<dyn Host>,
+}
+
+impl Default for Setup {
+    /// All that is there, nothing timed, nothing kept.
+    fn default() -> Self {
+        Setup { restriction: Restriction::default(), tuning: Tuning::Off, host: Arc::new(NoHost) }
+    }
+}
+
 /// Lowers what an adapter offers, so that a test can see that a lesser one would do. The device itself then
-/// refuses what is beyond. `None` leaves a limit alone.
+/// refuses what is beyond (but for workgroup memory, which wgpu 30 does not add up: `tests/gpu_tuning.rs` does). `None`
+/// leaves a limit alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restriction {
     /// Largest binding in bytes.
@@ -47,6 +77,8 @@ pub struct Restriction {
     pub submission: Option<u64>,
     /// The shape of the matrix product.
     pub tile: Option<Tile>,
+    /// Run every step of a program by itself, each tensor in a buffer of its own.
+    pub apart: bool,
     /// Keep every run-time check in the shaders.
     pub checked: bool,
 }
@@ -92,40 +124,47 @@ impl Restriction {
 }
 
 impl Gpu {
-    /// Opens an adapter, with all it offers.
+    /// Opens an adapter, with all it offers; nothing is timed and nothing kept.
     ///
     /// # Errors
     /// `Error::Device` if nothing fits `choice` (the message lists what is there) or the adapter refuses.
     pub fn open(choice: &Choice) -> Result<Gpu> {
-        Gpu::open_restricted(choice, &Restriction::default())
+        Gpu::open_with(choice, &Setup::default())
     }
 
     /// Opens an adapter as if it offered less; see [`Restriction`].
     pub fn open_restricted(choice: &Choice, restriction: &Restriction) -> Result<Gpu> {
-        pollster::block_on(Gpu::request(choice, restriction))
+        Gpu::open_with(choice, &Setup { restriction: restriction.clone(), ..Setup::default() })
+    }
+
+    /// Opens an adapter; see [`Setup`].
+    pub fn open_with(choice: &Choice, setup: &Setup) -> Result<Gpu> {
+        pollster::block_on(Gpu::request(choice, setup))
     }
 
     /// The same without blocking.
-    pub async fn request(choice: &Choice, restriction: &Restriction) -> Result<Gpu> {
+    pub async fn request(choice: &Choice, setup: &Setup) -> Result<Gpu> {
         let found = adapter::list().await;
         let (mut infos, adapters): (Vec<AdapterInfo>, Vec<wgpu::Adapter>) = found.into_iter().unzip();
         let index = adapter::choose(&infos, choice)?;
         let features = adapters[index].features() & adapter::WANTED;
         let none = wgpu::ExperimentalFeatures::disabled();
-        Gpu::on(infos.swap_remove(index), &adapters[index], restriction, features, none).await
+        Gpu::on(infos.swap_remove(index), &adapters[index], setup, features, none).await
     }
 
     /// A device of `adapter` with these features.
     pub(super) async fn on(
         info: AdapterInfo,
         adapter: &wgpu::Adapter,
-        restriction: &Restriction,
+        setup: &Setup,
         required_features: wgpu::Features,
         experimental_features: wgpu::ExperimentalFeatures,
     ) -> Result<Gpu> {
+        let Setup { restriction, tuning, host } = setup;
         let mut required_limits = adapter.limits();
         restriction.apply(&mut required_limits);
-        let limits = kernel_limits(&info, &required_limits, restriction);
+        let subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+        let limits = kernel_limits(&info, subgroups, &required_limits, restriction);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("striate"),
             required_features,
@@ -141,10 +180,14 @@ impl Gpu {
         let (uncaptured, lost) = (fault.clone(), fault.clone());
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.uncaptured(error)));
         device.set_device_lost_callback(move |reason, message| lost.lost(reason, &message));
+        let facts = adapter.get_info();
+        let binaries = Binaries::open(&device, &facts, host.as_ref());
         Ok(Gpu(Arc::new(Inner {
             restriction: restriction.clone(),
-            submission: restriction.submission.unwrap_or(submission_budget(info.kind)),
-            pipelines: Pipelines::new(restriction.checked),
+            submission: restriction.submission.unwrap_or(info.kind.submission_work()),
+            pipelines: Pipelines::new(restriction.checked, binaries),
+            tuner: Tuner::open(*tuning, &info, facts.device, &limits, host.as_ref()),
+            host: host.clone(),
             device,
             queue,
             info,
@@ -153,17 +196,20 @@ impl Gpu {
         })))
     }
 
-    /// The same device with other products. Pipelines are its own.
+    /// The same device with other products, nothing timed. Pipelines are its own and not kept.
     pub(super) fn with_products(&self, products: Products) -> Gpu {
         let inner = &*self.0;
+        let limits = Limits { products, ..inner.limits };
         Gpu(Arc::new(Inner {
             device: inner.device.clone(),
             queue: inner.queue.clone(),
             info: inner.info.clone(),
-            limits: Limits { products, ..inner.limits },
+            limits,
             restriction: inner.restriction.clone(),
             submission: inner.submission,
-            pipelines: Pipelines::new(inner.restriction.checked),
+            pipelines: inner.pipelines.apart(),
+            tuner: Tuner::open(Tuning::Off, &inner.info, 0, &limits, &NoHost),
+            host: inner.host.clone(),
             fault: inner.fault.clone(),
         }))
     }
@@ -204,31 +250,42 @@ impl Gpu {
         &self.0.pipelines
     }
 
+    pub(super) fn tuner(&self) -> &Tuner {
+        &self.0.tuner
+    }
+
+    pub(super) fn host(&self) -> &dyn Host {
+        self.0.host.as_ref()
+    }
+
     /// Floating-point operations after which a submission is cut.
     pub(super) fn submission(&self) -> u64 {
         self.0.submission
     }
 }
 
-fn kernel_limits(info: &AdapterInfo, limits: &wgpu::Limits, restriction: &Restriction) -> Limits {
-    let tile = if info.kind == Kind::Software { Tile::Registers } else { Tile::Shared };
+fn kernel_limits(
+    info: &AdapterInfo,
+    subgroups: bool,
+    limits: &wgpu::Limits,
+    restriction: &Restriction,
+) -> Limits {
+    let tile = match info.kind {
+        // gemm_subgroup.wgsl takes its eight invocations for one subgroup, or a part of one.
+        Kind::Software if subgroups && info.subgroup[0] >= 8 => Tile::Subgroup,
+        Kind::Software => Tile::Registers,
+        _ => Tile::Shared,
+    };
     Limits {
         binding: (limits.max_storage_buffer_binding_size / 4) as usize,
+        buffer: (limits.max_buffer_size / 4) as usize,
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
-        work: restriction.work.unwrap_or(submission_budget(info.kind)),
+        work: restriction.work.unwrap_or(info.kind.dispatch_work()),
+        workgroup_memory: limits.max_compute_workgroup_storage_size,
+        invocations: limits.max_compute_invocations_per_workgroup,
         tile: restriction.tile.unwrap_or(tile),
         products: Products::Single,
-    }
-}
-
-/// Windows resets a GPU that answers nothing for 2 s. These budgets keep a submission below about half of that
-/// on slow members of each kind: 0.5 TFLOP/s achieved by a discrete card, 100 GFLOP/s by an integrated one.
-/// A software adapter has no watchdog; its budget (seconds at 10 GFLOP/s) keeps a wait interruptible.
-fn submission_budget(kind: Kind) -> u64 {
-    match kind {
-        Kind::Discrete => 500_000_000_000,
-        Kind::Integrated | Kind::Virtual | Kind::Other => 50_000_000_000,
-        Kind::Software => 20_000_000_000,
+        fuse: !restriction.apart,
     }
 }

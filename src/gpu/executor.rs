@@ -1,12 +1,15 @@
-//! Runs a program on a device. All that can be made beforehand is: buffers, pipelines, bind groups. A run only
-//! records dispatches, in one compute pass and one submission unless that would take too long for a watchdog.
+//! Runs a program on a device. All that can be made beforehand is: buffers, pipelines, bind groups, as the
+//! schedule of the program says. A run only records dispatches, in one compute pass and one submission unless that
+//! would take too long for a watchdog.
 
 use super::device::Gpu;
-use super::kernels::{self, Binding, Dispatch, Kernels, Source};
+use super::kernels::Dispatch;
+use super::layout::{Memory, Place};
 use super::pipeline::Scope;
+use super::schedule::{Launch, Schedule};
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
-use crate::program::{self, BufferId, Pending, Program, Span, Step};
+use crate::program::{self, BufferId, Pending, Program, Span};
 use std::sync::Arc;
 
 /// A dispatch that only has to be recorded.
@@ -26,16 +29,24 @@ impl Ready {
     }
 }
 
-/// The dispatches of one step.
-pub(super) type Recording = Vec<Ready>;
+/// The dispatches of one task of the schedule.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub name: String,
+    pub flops: u64,
+    pub bytes: u64,
+    pub dispatches: Vec<Ready>,
+}
 
 /// A program on a GPU. Buffers are zero until they are written.
 #[derive(Debug)]
 pub struct Executor {
     pub(super) gpu: Gpu,
     program: Arc<Program>,
-    slots: Vec<wgpu::Buffer>,
-    /// Recordings of the forward, gradients and update steps.
+    memory: Vec<wgpu::Buffer>,
+    /// Where each buffer of the program begins.
+    places: Vec<Place>,
+    /// Recordings of the forward, gradients and update lists.
     forward: Vec<Recording>,
     gradients: Vec<Recording>,
     update: Vec<Recording>,
@@ -54,28 +65,26 @@ impl Executor {
     /// The same without blocking.
     pub async fn request(gpu: &Gpu, program: Arc<Program>) -> Result<Executor> {
         gpu.check()?;
-        let lists = [Span::Forward, Span::Gradients, Span::Update];
-        let mut planned: Vec<Vec<Kernels>> = Vec::new();
-        for span in lists {
-            let plan = |s: &Step| kernels::kernels(&s.op, gpu.limits()).map_err(|e| at(s, e));
-            planned.push(program.steps(span).map(plan).collect::<Result<_>>()?);
+        gpu.tune(&program).await?;
+        let schedule = Schedule::tuned(&program, gpu.limits(), &|op| gpu.limits_of(op))?;
+        let mut memory = Vec::new();
+        for piece in &schedule.memory {
+            memory.push(allocate(gpu, piece, schedule.bytes()).await?);
         }
-        let slots = allocate_slots(gpu, &program).await?;
-        let scratch = allocate_scratch(gpu, planned.iter().flatten()).await?;
-        let mut recordings: Vec<Vec<Recording>> = Vec::new();
-        for (span, planned) in lists.into_iter().zip(&planned) {
-            let mut list = Vec::new();
-            for (step, kernels) in program.steps(span).zip(planned) {
-                let place = Place { gpu, program: &program, step, kernels, slots: &slots, scratch: &scratch };
-                list.push(place.record().await.map_err(|e| at(step, e))?);
-            }
-            recordings.push(list);
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let spans = [Span::Forward, Span::Gradients, Span::Update];
+            let tasks = spans.into_iter().flat_map(|span| schedule.tasks(span));
+            let dispatches: Vec<Dispatch> = tasks.flat_map(|task| &task.launches).map(dispatch).collect();
+            gpu.pipelines().prepare(gpu, &dispatches.iter().collect::<Vec<_>>());
         }
+        let forward = record(gpu, &schedule, &memory, Span::Forward).await?;
+        let gradients = record(gpu, &schedule, &memory, Span::Gradients).await?;
+        let update = record(gpu, &schedule, &memory, Span::Update).await?;
+        gpu.pipelines().save(false, gpu.host());
         gpu.check()?;
-        let [forward, gradients, update] = <[Vec<Recording>; 3]>::try_from(recordings)
-            .map_err(|_| Error::Internal("three lists of steps expected".into()))?;
-        let transfer = Transfer::default();
-        Ok(Executor { gpu: gpu.clone(), program, slots, forward, gradients, update, transfer })
+        let (gpu, places, transfer) = (gpu.clone(), schedule.places, Transfer::default());
+        Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer })
     }
 
     /// The program that this executor runs.
@@ -85,7 +94,7 @@ impl Executor {
 
     /// How many dispatches a run of `span` records.
     pub fn dispatches(&self, span: Span) -> usize {
-        self.recordings(span).map(Vec::len).sum()
+        self.recordings(span).map(|recording| recording.dispatches.len()).sum()
     }
 
     /// How many staging buffers reads have needed so far.
@@ -93,7 +102,37 @@ impl Executor {
         self.transfer.made()
     }
 
-    /// The recordings of the steps of `span`, in order.
+    /// Records `span` as [`program::Executor::run`] does and throws the recording away: for measuring what that costs
+    /// where submitting it would also do the work, as it does on a software adapter.
+    pub fn encode(&self, span: Span) -> Result<()> {
+        self.submissions(span).for_each(drop);
+        self.gpu.check()
+    }
+
+    /// How many allocations of device memory live, and the bytes of their blocks, if the back end says so.
+    pub fn allocations(&self) -> Option<(usize, u64)> {
+        let report = self.gpu.device().generate_allocator_report()?;
+        Some((report.allocations.len(), report.total_reserved_bytes))
+    }
+
+    /// `span` as command buffers, each recorded when it is asked for.
+    fn submissions(&self, span: Span) -> impl Iterator<Item = wgpu::CommandBuffer> {
+        let mut work = self.recordings(span).flat_map(|recording| &recording.dispatches).peekable();
+        std::iter::from_fn(move || {
+            work.peek()?;
+            let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            let mut flops = 0;
+            while let Some(next) = work.next_if(|n| flops == 0 || flops + n.flops <= self.gpu.submission()) {
+                next.record(&mut pass);
+                flops += next.flops.max(1);
+            }
+            drop(pass);
+            Some(encoder.finish())
+        })
+    }
+
+    /// The recordings of `span`, in order.
     pub(super) fn recordings(&self, span: Span) -> impl Iterator<Item = &Recording> {
         let (first, second): (&[Recording], &[Recording]) = match span {
             Span::Forward => (&self.forward, &[]),
@@ -104,8 +143,10 @@ impl Executor {
         first.iter().chain(second)
     }
 
-    fn slot(&self, buffer: BufferId) -> &wgpu::Buffer {
-        &self.slots[self.program.plan().slot(buffer)]
+    /// The buffer of the device that holds `buffer`, and where in bytes.
+    fn place(&self, buffer: BufferId) -> (&wgpu::Buffer, u64) {
+        let place = self.places[buffer.index()];
+        (&self.memory[place.memory], place.first as u64 * 4)
     }
 }
 
@@ -114,7 +155,8 @@ impl program::Executor for Executor {
         self.program.check_access(buffer, Some(data.len()))?;
         self.gpu.check()?;
         if !data.is_empty() {
-            self.gpu.queue().write_buffer(self.slot(buffer), 0, bytemuck::cast_slice(data));
+            let (memory, first) = self.place(buffer);
+            self.gpu.queue().write_buffer(memory, first, bytemuck::cast_slice(data));
         }
         self.gpu.check()
     }
@@ -123,8 +165,9 @@ impl program::Executor for Executor {
         self.program.check_access(buffer, None)?;
         self.gpu.check()?;
         let len = self.program.buffer(buffer).shape.len();
-        let slot = self.slots[self.program.plan().slot(buffer)].clone();
-        pollster::block_on(self.transfer.start(&self.gpu, &slot, len))
+        let place = self.places[buffer.index()];
+        let first = place.first as u64 * 4;
+        pollster::block_on(self.transfer.start(&self.gpu, &self.memory[place.memory], first, len))
     }
 
     fn finish_read(&mut self, pending: Pending) -> Result<Vec<f32>> {
@@ -134,17 +177,8 @@ impl program::Executor for Executor {
 
     fn run(&mut self, span: Span) -> Result<()> {
         self.gpu.check()?;
-        let mut work = self.recordings(span).flatten().peekable();
-        while work.peek().is_some() {
-            let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            let mut flops = 0;
-            while let Some(next) = work.next_if(|n| flops == 0 || flops + n.flops <= self.gpu.submission()) {
-                next.record(&mut pass);
-                flops += next.flops.max(1);
-            }
-            drop(pass);
-            self.gpu.queue().submit([encoder.finish()]);
+        for commands in self.submissions(span) {
+            self.gpu.queue().submit([commands]);
         }
         self.gpu.check()
     }
@@ -156,71 +190,11 @@ impl program::Executor for Executor {
     }
 }
 
-/// Puts the step in front of a message.
-fn at(step: &Step, error: Error) -> Error {
-    let name = step.op.name();
-    let placed = |text: String| {
-        let text = text.strip_prefix(name).map_or(text.as_str(), |rest| rest.trim_start_matches(": "));
-        format!("{name} of {}: {text}", step.label)
-    };
-    match error {
-        Error::Memory(text) => Error::Memory(placed(text)),
-        Error::Device(text) => Error::Device(placed(text)),
-        Error::Internal(text) => Error::Internal(placed(text)),
-        other => other,
-    }
-}
-
-/// One buffer per slot of the memory plan.
-async fn allocate_slots(gpu: &Gpu, program: &Program) -> Result<Vec<wgpu::Buffer>> {
-    let plan = program.plan();
-    let mut names = vec![""; plan.slots().len()];
-    for (i, buffer) in program.buffers().iter().enumerate() {
-        let name = &mut names[plan.slot(BufferId(i as u32))];
-        if name.is_empty() {
-            *name = &buffer.name;
-        }
-    }
-    // The hyper words are bound as a uniform.
-    let mut uniform = vec![false; names.len()];
-    for step in [Span::Forward, Span::Train].into_iter().flat_map(|span| program.steps(span)) {
-        for (operand, &id) in step.op.operands().iter().zip(&step.buffers) {
-            uniform[plan.slot(id)] |= operand.name == "hyper";
-        }
-    }
-    let mut slots = Vec::new();
-    for ((&len, name), uniform) in plan.slots().iter().zip(names).zip(uniform) {
-        let extra = if uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::empty() };
-        slots.push(allocate(gpu, name, len, extra, plan.bytes()).await?);
-    }
-    Ok(slots)
-}
-
-/// Scratch buffers, shared by all steps: number i is as long as the longest number i.
-async fn allocate_scratch(gpu: &Gpu, all: impl Iterator<Item = &Kernels>) -> Result<Vec<wgpu::Buffer>> {
-    let mut lengths: Vec<usize> = Vec::new();
-    for kernels in all {
-        lengths.resize(lengths.len().max(kernels.scratch.len()), 0);
-        for (longest, &len) in lengths.iter_mut().zip(&kernels.scratch) {
-            *longest = len.max(*longest);
-        }
-    }
-    let total = lengths.iter().map(|&n| n as u64 * 4).sum();
-    let mut buffers = Vec::new();
-    for len in lengths {
-        buffers.push(allocate(gpu, "scratch", len, wgpu::BufferUsages::empty(), total).await?);
-    }
-    Ok(buffers)
-}
-
-async fn allocate(
-    gpu: &Gpu,
-    name: &str,
-    len: usize,
-    extra: wgpu::BufferUsages,
-    total: u64,
-) -> Result<wgpu::Buffer> {
-    let (size, most) = ((len as u64 * 4).max(16), gpu.device().limits().max_buffer_size);
+/// One buffer of the device; `total` bytes are wanted in all.
+async fn allocate(gpu: &Gpu, memory: &Memory, total: u64) -> Result<wgpu::Buffer> {
+    let name = memory.name.as_str();
+    let extra = if memory.uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::empty() };
+    let (size, most) = ((memory.len as u64 * 4).max(16), gpu.device().limits().max_buffer_size);
     let advice = "a smaller batch needs less";
     if size > most {
         return Err(Error::Memory(format!(
@@ -229,7 +203,7 @@ async fn allocate(
         )));
     }
     let scope = Scope::new(gpu.device());
-    let memory = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let space = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some(name),
@@ -237,7 +211,7 @@ async fn allocate(
         usage: usage | extra,
         mapped_at_creation: false,
     });
-    let full = memory.pop().await.is_some();
+    let full = space.pop().await.is_some();
     if let Some(error) = scope.error().await {
         return Err(Error::Device(format!("buffer {name} of {size} bytes: {error}")));
     }
@@ -247,84 +221,65 @@ async fn allocate(
             gpu.info().name
         )));
     }
+    if !memory.words.is_empty() {
+        gpu.queue().write_buffer(&buffer, 0, bytemuck::cast_slice(&memory.words));
+    }
     Ok(buffer)
 }
 
-/// A step and where its tensors lie.
-struct Place<'a> {
-    gpu: &'a Gpu,
-    program: &'a Program,
-    step: &'a Step,
-    kernels: &'a Kernels,
-    slots: &'a [wgpu::Buffer],
-    scratch: &'a [wgpu::Buffer],
+/// Makes pipelines and bind groups for all that `span` runs.
+async fn record(
+    gpu: &Gpu,
+    schedule: &Schedule,
+    memory: &[wgpu::Buffer],
+    span: Span,
+) -> Result<Vec<Recording>> {
+    let mut recordings = Vec::new();
+    for task in schedule.tasks(span) {
+        let mut dispatches = Vec::new();
+        for launch in &task.launches {
+            let ready = ready(gpu, memory, launch, &task.name).await;
+            dispatches.push(ready.map_err(|e| match e {
+                Error::Device(text) => Error::Device(format!("{}: {text}", task.name)),
+                other => other,
+            })?);
+        }
+        recordings.push(Recording {
+            name: task.name.clone(),
+            flops: task.flops,
+            bytes: task.bytes,
+            dispatches,
+        });
+    }
+    Ok(recordings)
 }
 
-impl Place<'_> {
-    async fn record(&self) -> Result<Recording> {
-        let mut ready = Vec::new();
-        let share = self.step.op.flops() / (self.kernels.dispatches.len().max(1) as u64);
-        for dispatch in &self.kernels.dispatches {
-            let pipeline = self.gpu.pipelines().get(self.gpu, dispatch).await?;
-            let bind_group = self.bind(dispatch, &pipeline).await?;
-            ready.push(Ready { pipeline, bind_group, groups: dispatch.groups, flops: share });
-        }
-        Ok(ready)
+async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) -> Result<Ready> {
+    let pipeline = gpu.pipelines().get(gpu, &dispatch(launch)).await?;
+    let entries: Vec<wgpu::BindGroupEntry> = (0u32..)
+        .zip(&launch.parts)
+        .map(|(binding, part)| {
+            // An empty tensor still needs something to be bound.
+            let size = wgpu::BufferSize::new((part.count as u64 * 4).max(4));
+            let (buffer, offset) = (&memory[part.memory], part.first as u64 * 4);
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+            wgpu::BindGroupEntry { binding, resource }
+        })
+        .collect();
+    let scope = Scope::new(gpu.device());
+    let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(name),
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    });
+    match scope.error().await {
+        Some(error) => Err(Error::Device(format!("shader {}.wgsl: {error}", launch.shader.name))),
+        None => Ok(Ready { pipeline, bind_group, groups: launch.groups, flops: launch.flops }),
     }
+}
 
-    async fn bind(&self, dispatch: &Dispatch, pipeline: &wgpu::ComputePipeline) -> Result<wgpu::BindGroup> {
-        let bindings =
-            dispatch.bindings.iter().map(|b| self.part(b)).collect::<Result<Vec<wgpu::BufferBinding>>>()?;
-        let entries: Vec<wgpu::BindGroupEntry> = (0u32..)
-            .zip(bindings)
-            .map(|(binding, part)| wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::Buffer(part),
-            })
-            .collect();
-        let scope = Scope::new(self.gpu.device());
-        let bind_group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(&self.step.label),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        match scope.error().await {
-            Some(error) => Err(Error::Device(format!("shader {}.wgsl: {error}", dispatch.shader.name))),
-            None => Ok(bind_group),
-        }
-    }
-
-    /// The part of a buffer that a binding means.
-    fn part(&self, binding: &Binding) -> Result<wgpu::BufferBinding<'_>> {
-        let absent = || Error::Internal(format!("no {:?}", binding.source));
-        let operands = self.step.op.operands();
-        let (buffer, len, name) = match binding.source {
-            Source::Operand(i) => {
-                let id = *self.step.buffers.get(i).ok_or_else(absent)?;
-                let name = operands.get(i).map_or("", |operand| operand.name);
-                let slot = self.program.plan().slot(id);
-                (&self.slots[slot], self.program.buffer(id).shape.len(), name)
-            }
-            Source::Scratch(i) => {
-                let len = *self.kernels.scratch.get(i).ok_or_else(absent)?;
-                (self.scratch.get(i).ok_or_else(absent)?, len, "scratch")
-            }
-        };
-        let (first, count) = binding.range.unwrap_or((0, len));
-        let limits = self.gpu.limits();
-        if first + count > len || first % limits.align != 0 {
-            return Err(Error::Internal(format!("{name} of {len} elements bound at {first} for {count}")));
-        }
-        if count > limits.binding {
-            return Err(Error::Memory(format!(
-                "{name} has {} bytes, but {} binds at most {} at once; a smaller batch needs less",
-                count * 4,
-                self.gpu.info().name,
-                limits.binding * 4
-            )));
-        }
-        // An empty tensor still needs something to be bound.
-        let size = wgpu::BufferSize::new((count as u64 * 4).max(4));
-        Ok(wgpu::BufferBinding { buffer, offset: first as u64 * 4, size })
-    }
+/// What a pipeline is made for.
+fn dispatch(launch: &Launch) -> Dispatch {
+    let (shader, constants, groups) = (launch.shader, launch.constants.clone(), launch.groups);
+    Dispatch { shader, constants, bindings: Vec::new(), groups }
 }

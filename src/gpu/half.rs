@@ -4,7 +4,7 @@
 //! driver was reported to lose or double terms of sums that go through a loop.
 
 use super::adapter;
-use super::device::Gpu;
+use super::device::{Gpu, Setup};
 use super::executor::Executor;
 use super::experimental;
 use super::kernels::Products;
@@ -61,8 +61,8 @@ impl Gpu {
             return Ok(None);
         };
         let features = (adapter.features() & adapter::WANTED) | NEEDED;
-        let gpu =
-            Gpu::on(info, &adapter, restriction, features, experimental::cooperative_matrices()).await?;
+        let setup = Setup { restriction: restriction.clone(), ..Setup::default() };
+        let gpu = Gpu::on(info, &adapter, &setup, features, experimental::cooperative_matrices()).await?;
         Ok(Some(gpu.with_products(Products::HalfCooperative)))
     }
 }

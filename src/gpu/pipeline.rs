@@ -1,8 +1,12 @@
 //! Pipelines: one per distinct (shader, constants), made once per device and shared by its executors.
 
+use super::binaries::Binaries;
 use super::device::Gpu;
 use super::fault::one_line;
+use super::host::{Host, News};
 use super::kernels::{Dispatch, Shader};
+#[cfg(not(target_arch = "wasm32"))]
+use super::threads;
 use super::trusted;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -15,17 +19,78 @@ struct Key {
     constants: Vec<(&'static str, u64)>,
 }
 
+impl Key {
+    fn of(dispatch: &Dispatch) -> Self {
+        let bits = dispatch.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
+        Key { shader: dispatch.shader, constants: bits }
+    }
+}
+
 /// The pipelines and shader modules of a device.
 #[derive(Debug)]
 pub(super) struct Pipelines {
     checked: bool,
+    binaries: Option<Binaries>,
     modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Key, wgpu::ComputePipeline>>,
 }
 
 impl Pipelines {
-    pub fn new(checked: bool) -> Self {
-        Pipelines { checked, modules: Mutex::default(), pipelines: Mutex::default() }
+    /// With `checked`, shaders keep their run-time checks.
+    pub fn new(checked: bool, binaries: Option<Binaries>) -> Self {
+        Pipelines { checked, binaries, modules: Mutex::default(), pipelines: Mutex::default() }
+    }
+
+    /// None yet, and nothing of them will be kept: for trials.
+    pub fn apart(&self) -> Self {
+        Pipelines::new(self.checked, None)
+    }
+
+    /// Makes what is missing for `dispatches` on all processors at once. One that cannot be made is left to
+    /// [`Pipelines::get`], which says why.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn prepare(&self, gpu: &Gpu, dispatches: &[&Dispatch]) {
+        let mut missing: HashMap<Key, &Dispatch> = HashMap::new();
+        let made = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        for dispatch in dispatches {
+            let key = Key::of(dispatch);
+            if !made.contains_key(&key) {
+                missing.insert(key, dispatch);
+            }
+        }
+        drop(made);
+        let mut shaders: Vec<Shader> = missing.keys().map(|key| key.shader).collect();
+        shaders.sort_by_key(|shader| shader.source);
+        shaders.dedup();
+        // What takes long first, or the last thread works while the others are done: a tile has the most text.
+        let mut missing: Vec<&Dispatch> = missing.into_values().collect();
+        missing.sort_by_key(|dispatch| std::cmp::Reverse(dispatch.shader.source.len()));
+        let (host, all) = (gpu.host(), missing.len());
+        if all == 0 {
+            return;
+        }
+        host.hear(News::Compiling { done: 0, all });
+        threads::each(&shaders, |&shader| {
+            // An error is found again when a pipeline asks for the module.
+            let scope = Scope::new(gpu.device());
+            let module = self.module(gpu.device(), shader);
+            if pollster::block_on(scope.error()).is_none() {
+                self.modules.lock().unwrap_or_else(PoisonError::into_inner).insert(shader, module);
+            }
+        });
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        threads::each(&missing, |dispatch| {
+            let _ = pollster::block_on(self.get(gpu, dispatch));
+            let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            host.hear(News::Compiling { done, all });
+        });
+    }
+
+    /// Keeps what the driver made of the pipelines, where there is more of it than before; with `last`, any more.
+    pub fn save(&self, last: bool, host: &dyn Host) {
+        if let Some(binaries) = &self.binaries {
+            binaries.save(self.count(), last, host);
+        }
     }
 
     /// The pipeline of `dispatch`, with the layout that its WGSL declares.
@@ -34,8 +99,7 @@ impl Pipelines {
     /// `Error::Device` naming shader and constants if wgpu or the driver refuses.
     pub async fn get(&self, gpu: &Gpu, dispatch: &Dispatch) -> Result<wgpu::ComputePipeline> {
         let constants = &dispatch.constants;
-        let bits = constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        let key = Key { shader: dispatch.shader, constants: bits };
+        let key = Key::of(dispatch);
         if let Some(found) = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(found.clone());
         }
@@ -50,7 +114,7 @@ impl Pipelines {
                 constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: self.binaries.as_ref().map(Binaries::cache),
         });
         if let Some(error) = scope.error().await {
             let list: Vec<String> = constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -60,16 +124,15 @@ impl Pipelines {
                 if list.is_empty() { "no constants".to_string() } else { list.join(" ") }
             )));
         }
+        self.modules.lock().unwrap_or_else(PoisonError::into_inner).insert(dispatch.shader, module);
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pipeline.clone());
         Ok(pipeline)
     }
 
+    /// The module of a shader. No lock is held while it is made, so that several can be made at once.
     fn module(&self, device: &wgpu::Device, shader: Shader) -> wgpu::ShaderModule {
-        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        modules
-            .entry(shader)
-            .or_insert_with(|| trusted::module(device, shader.name, shader.source, self.checked))
-            .clone()
+        let found = self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(&shader).cloned();
+        found.unwrap_or_else(|| trusted::module(device, shader.name, shader.source, self.checked))
     }
 
     /// How many pipelines have been made.

@@ -5,19 +5,20 @@ use super::executor::{Executor, Recording};
 use super::kernels::{Dispatch, NOOP};
 use super::pipeline::Scope;
 use crate::error::{Error, Result};
-use crate::program::Span;
+use crate::program::{Span, Timed};
 use std::time::Duration;
 
 /// Two timestamps for each of so many steps fill the largest query set that wgpu allows (4096).
 const STEPS: usize = 2048;
 
 impl Executor {
-    /// Runs `span` with every step in a pass of its own and returns what each took on the device, in order. The
-    /// sum is more than a run takes: a step cannot start before the one before it has drained.
+    /// Runs `span` with every step (or what runs as one of several) in a pass of its own and returns what each took
+    /// on the device, in order. The sum is more than a run takes: a pass cannot start before the one before it has
+    /// drained.
     ///
     /// # Errors
     /// `Error::Device` if the adapter has no timestamps.
-    pub fn profile(&mut self, span: Span) -> Result<Vec<Duration>> {
+    pub fn profile(&mut self, span: Span) -> Result<Vec<Timed>> {
         if !self.gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             let name = &self.gpu.info().name;
             return Err(Error::Device(format!("{name} has no timestamps, so steps cannot be timed")));
@@ -28,7 +29,13 @@ impl Executor {
         for part in recordings.chunks(STEPS) {
             durations.extend(pollster::block_on(time(&self.gpu, part))?);
         }
-        Ok(durations)
+        let timed = |(recording, time): (&&Recording, Duration)| Timed {
+            name: recording.name.clone(),
+            flops: recording.flops,
+            bytes: recording.bytes,
+            time,
+        };
+        Ok(recordings.iter().zip(durations).map(timed).collect())
     }
 }
 
@@ -99,7 +106,7 @@ async fn time(gpu: &Gpu, steps: &[&Recording]) -> Result<Vec<Duration>> {
                 end_of_pass_write_index: Some(2 * i + 1),
             }),
         });
-        step.iter().for_each(|dispatch| dispatch.record(&mut pass));
+        step.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
         drop(pass);
         gpu.queue().submit([encoder.finish()]);
     }

@@ -36,12 +36,18 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    /// Copies the first `len` elements of `source`, as they are after everything submitted so far.
-    pub async fn start(&mut self, gpu: &Gpu, source: &wgpu::Buffer, len: usize) -> Result<Pending> {
+    /// Copies `len` elements of `source` from byte `first` on, as they are after everything submitted so far.
+    pub async fn start(
+        &mut self,
+        gpu: &Gpu,
+        source: &wgpu::Buffer,
+        first: u64,
+        len: usize,
+    ) -> Result<Pending> {
         let bytes = len as u64 * 4;
         let staging = self.staging(gpu, bytes.max(4)).await?;
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(source, first, &staging, 0, bytes);
         let submission = gpu.queue().submit([encoder.finish()]);
         let arrival = Arc::new(Mutex::new(Arrival::default()));
         let told = arrival.clone();

@@ -1,4 +1,4 @@
-//! Shader modules without run-time checks. The one place of `gpu` with unsafe code.
+//! Shader modules without run-time checks. With `binaries`, the one place of `gpu` with unsafe code.
 #![allow(unsafe_code, reason = "the SAFETY paragraph below")]
 
 /// A module of one of the shaders of this crate. With `checked`, every run-time check stays in.

@@ -137,6 +137,10 @@ impl<'s> Graph<'s> {
             LayerOp::AvgPool2d { kernel, stride, padding, ceil } => {
                 Op::AvgPool2dForward(pool(kernel, stride, padding, ceil))
             }
+            // Averages of one element each (AlexNet's at 224 pixels); at the end the answer has a buffer of its own.
+            LayerOp::AdaptiveAvgPool2d { output } if output == [h_in, w_in] && !self.is_last(&layer.name) => {
+                return Ok(inputs[0]);
+            }
             LayerOp::AdaptiveAvgPool2d { output: [h_out, w_out] } => {
                 let channels = x[0];
                 Op::AdaptiveAvgPool2dForward(AdaptiveAvgPool2d { batch, channels, h_in, w_in, h_out, w_out })
@@ -272,10 +276,14 @@ impl<'s> Graph<'s> {
         }
         // Several names can stand for the last value (a fused ReLU, a flatten, a dropout that does nothing), so
         // the last value is recognised by its size and by having no step below it that makes a new one.
-        let from = self.spec.layers.iter().position(|l| l.name == name).map_or(0, |i| i + 1);
-        let last = self.spec.layers[from..].iter().all(|l| l.op.passes_on());
-        let role = if last { Role::Output } else { Role::Transient };
+        let role = if self.is_last(name) { Role::Output } else { Role::Transient };
         self.sized(builder, full, dims, role)
+    }
+
+    /// Whether no layer below the layer `name` makes a new value.
+    fn is_last(&self, name: &str) -> bool {
+        let from = self.spec.layers.iter().position(|l| l.name == name).map_or(0, |i| i + 1);
+        self.spec.layers[from..].iter().all(|l| l.op.passes_on())
     }
 
     fn scratch(&self, builder: &mut ProgramBuilder, name: &str, dims: &[usize]) -> Result<BufferId> {

@@ -2,11 +2,24 @@
 
 use super::{BufferId, Span};
 use crate::error::Result;
+use std::time::Duration;
 
 /// A read that has been asked for; [`Executor::finish_read`] delivers it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "finish_read delivers the values and frees the staging buffer"]
 pub struct Pending(pub u64);
+
+/// How long a step took, or several steps that an executor runs as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// Operators and layer.
+    pub name: String,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes that have to cross the memory bus at least.
+    pub bytes: u64,
+    pub time: Duration,
+}
 
 /// Runs a program on one device. Results are a pure function of what was written and run.
 pub trait Executor {

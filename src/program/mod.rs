@@ -8,7 +8,7 @@ mod plan;
 
 pub use builder::ProgramBuilder;
 pub(crate) use builder::step;
-pub use executor::{Executor, Pending};
+pub use executor::{Executor, Pending, Timed};
 pub use plan::Plan;
 
 use crate::error::{Error, Result};
@@ -133,6 +133,16 @@ impl Program {
             Span::Train => (&self.gradients, &self.update),
         };
         first.iter().chain(second)
+    }
+
+    /// The list of `span`; `Span::Train` is two, and has none of its own.
+    pub(crate) fn list(&self, span: Span) -> &[Step] {
+        match span {
+            Span::Forward => &self.forward,
+            Span::Gradients => &self.gradients,
+            Span::Update => &self.update,
+            Span::Train => &[],
+        }
     }
 
     /// Where the buffers lie in memory.

@@ -19,6 +19,14 @@ pub struct Plan {
 
 impl Plan {
     pub(super) fn new(buffers: &[Buffer], lists: &[&[Step]], keep: bool) -> Self {
+        let touches = |steps: &&[Step]| steps.iter().map(|step| step.buffers.clone()).collect();
+        let lists: Vec<Vec<Vec<BufferId>>> = lists.iter().map(touches).collect();
+        Plan::of_touches(buffers, &lists, keep)
+    }
+
+    /// The same for an executor that runs several steps as one: for each list, the buffers that each of its parts
+    /// touches, in order.
+    pub(crate) fn of_touches(buffers: &[Buffer], lists: &[Vec<Vec<BufferId>>], keep: bool) -> Self {
         let lifetimes: Vec<Vec<Lifetime>> = lists.iter().map(|l| lifetimes(buffers.len(), l)).collect();
         let meet = |a: usize, b: usize| {
             lifetimes.iter().any(|list| match (list[a], list[b]) {
@@ -96,10 +104,10 @@ impl Plan {
     }
 }
 
-fn lifetimes(buffers: usize, steps: &[Step]) -> Vec<Lifetime> {
+fn lifetimes(buffers: usize, touches: &[Vec<BufferId>]) -> Vec<Lifetime> {
     let mut lives = vec![None; buffers];
-    for (time, step) in steps.iter().enumerate() {
-        for id in &step.buffers {
+    for (time, touched) in touches.iter().enumerate() {
+        for id in touched {
             let life: &mut Lifetime = &mut lives[id.index()];
             *life = Some((life.map_or(time, |l| l.0), time));
         }

@@ -27,6 +27,7 @@ fn striate(folder: &Path, arguments: &[&str]) -> Command {
     for name in ["RUST_LOG", "STRIATE_FAULT", "WGPU_ADAPTER_NAME", "WGPU_BACKEND", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }
+    command.env("STRIATE_CACHE", "");
     command
 }
 

@@ -28,7 +28,7 @@ fn every_verb_explains_itself_with_an_example() {
     for verb in verbs {
         let help = succeed(folder.path(), &[verb, &["--help"]].concat());
         assert!(help.contains("Example"), "{verb:?} has no example: {help}");
-        for flag in ["--device", "--json", "--quiet", "--verbose"] {
+        for flag in ["--device", "--json", "--quiet", "--tune", "--verbose"] {
             assert!(help.contains(flag), "{verb:?} does not know {flag}");
         }
     }
@@ -54,6 +54,28 @@ fn devices_lists_the_cpu_and_whatever_else() {
     assert!(result["cpu"]["threads"].as_u64().unwrap() >= 1);
     assert!(result["adapters"].is_array());
     assert!(succeed(folder.path(), &["devices"]).starts_with("cpu: "));
+    assert!(result["cache"].is_null(), "STRIATE_CACHE is set to nothing");
+}
+
+#[test]
+fn the_cache_is_where_the_environment_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let xdg = folder.path().join("striate");
+    let mut command = striate(folder.path(), &["devices", "--json"]);
+    let output = command.env("STRIATE_CACHE", "here").env("XDG_CACHE_HOME", path).output().unwrap();
+    assert_eq!(json_lines(&String::from_utf8(output.stdout).unwrap())[0]["cache"], "here");
+    let default = |value: &str| {
+        let mut command = striate(folder.path(), &["devices", "--json"]);
+        command.env_remove("STRIATE_CACHE").env("XDG_CACHE_HOME", value).env("HOME", "/home/me");
+        command.env_remove("LOCALAPPDATA");
+        json_lines(&String::from_utf8(command.output().unwrap().stdout).unwrap())[0]["cache"].clone()
+    };
+    assert_eq!(default(path), xdg.to_str().unwrap());
+    // The XDG specification: a path that is not absolute is to be ignored.
+    if cfg!(target_os = "linux") {
+        assert_eq!(default("relative"), "/home/me/.cache/striate");
+    }
 }
 
 /// What machines without AVX-512, or without any vectors beyond the usual ones, run.
@@ -113,7 +135,7 @@ fn bench_step_adds_up() {
     let step = &result["results"][0];
     let ms = step["ms_per_step"].as_f64().unwrap();
     assert!((step["images_per_second"].as_f64().unwrap() - 8000.0 / ms).abs() < 1e-6 * 8000.0 / ms);
-    for key in ["forward_ms", "gradients_ms", "update_ms", "host_ms", "gflops"] {
+    for key in ["forward_ms", "gradients_ms", "update_ms", "host_ms", "upload_ms", "encode_ms", "gflops"] {
         assert!(step[key].as_f64().unwrap() > 0.0, "{key}");
     }
     assert!(step["profile"].as_array().unwrap().len() > 20);

@@ -89,7 +89,7 @@ fn row_json(case: &Case, device: &Device, roofs: &Roofs, seconds: f64) -> Value 
         "ms": seconds * 1e3,
         "gflops": case.op.flops() as f64 / seconds / 1e9,
         "gigabytes_per_second": case.op.bytes() as f64 / seconds / 1e9,
-        "fraction_of_roof": roofs.bound(&case.op) / seconds,
+        "fraction_of_roof": roofs.bound(case.op.flops(), case.op.bytes()) / seconds,
     })
 }
 
@@ -122,6 +122,6 @@ fn row(name: &str, op: &Op, device: &Device, roofs: &Roofs, seconds: f64) -> Str
         seconds * 1e3,
         op.flops() as f64 / seconds / 1e9,
         op.bytes() as f64 / seconds / 1e9,
-        100.0 * roofs.bound(op) / seconds
+        100.0 * roofs.bound(op.flops(), op.bytes()) / seconds
     )
 }

@@ -47,10 +47,10 @@ impl Roofs {
         Ok(Roofs { floor, flops, bandwidth })
     }
 
-    /// The smallest time in seconds that the roofs allow `op`: the slower of arithmetic and memory. A convolution by
-    /// minimal filtering does less arithmetic than is counted, and can be faster.
-    pub fn bound(&self, op: &Op) -> f64 {
-        (op.flops() as f64 / self.flops).max(op.bytes() as f64 / self.bandwidth)
+    /// The smallest time in seconds that the roofs allow so many operations and bytes: the slower of arithmetic and
+    /// memory. A convolution by minimal filtering does less arithmetic than is counted, and can be faster.
+    pub fn bound(&self, flops: u64, bytes: u64) -> f64 {
+        (flops as f64 / self.flops).max(bytes as f64 / self.bandwidth)
     }
 
     pub fn line(&self, device: &Device) -> String {

@@ -48,9 +48,18 @@ struct Measured {
     forward: Timing,
     gradients: Timing,
     update: Timing,
-    /// Seconds the host works per step before it could go on to the next.
-    host: f64,
+    host: Host,
     profile: Option<Profile>,
+}
+
+/// Seconds the host works per step before it could go on to the next.
+struct Host {
+    /// Handing over the batch and the hyper words.
+    upload: f64,
+    /// Recording the dispatches; 0 on the CPU.
+    encode: f64,
+    /// All of it, with the submission. A software adapter does the device's work in there too.
+    total: f64,
 }
 
 /// The operators of a step, and what the device could do at best.
@@ -109,13 +118,13 @@ pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
 fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) -> Result<Measured> {
     let batch = RandomBatch::new(model);
     let budget = args.budget.budget();
-    let mut executor = device.executor(Arc::clone(&model.program))?;
+    let mut owned = device.executor(Arc::clone(&model.program))?;
+    let executor = owned.as_mut();
     let hyper = hyper_words(spec, model);
-    train::initialise(model, executor.as_mut(), 0)?;
-    batch.write(model, executor.as_mut())?;
+    train::initialise(model, executor, 0)?;
+    batch.write(model, executor)?;
     executor.write(model.hyper, hyper.as_words())?;
     // A step is what training does: a new batch and new hyper words, then the program.
-    let executor = executor.as_mut();
     let train = measure(budget, |runs| {
         for _ in 0..runs {
             batch.write(model, executor)?;
@@ -124,7 +133,7 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
         }
         executor.wait()
     })?;
-    let host = host_time(executor, &batch, &hyper, model, budget)?;
+    let mut host = host_time(executor, &batch, &hyper, model, budget)?;
     let mut part = |span: Span| {
         measure(budget, |runs| {
             (0..runs).try_for_each(|_| executor.run(span))?;
@@ -132,6 +141,8 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
         })
     };
     let (forward, gradients, update) = (part(Span::Forward)?, part(Span::Gradients)?, part(Span::Update)?);
+    drop(owned);
+    host.encode = encode_time(device, model, budget)?;
     let profile = args.profile.then(|| profile(device, &batch, &hyper, model, budget)).transpose()?;
     let precision = device.precision();
     Ok(Measured { device: device.name(), precision, train, forward, gradients, update, host, profile })
@@ -144,18 +155,26 @@ fn host_time(
     hyper: &Hyper,
     model: &Model,
     budget: Budget,
-) -> Result<f64> {
-    let mut times = Vec::new();
+) -> Result<Host> {
+    let (mut uploads, mut times) = (Vec::new(), Vec::new());
     for _ in 0..budget.samples.min(7) {
         executor.wait()?;
         let began = Instant::now();
         batch.write(model, executor)?;
         executor.write(model.hyper, hyper.as_words())?;
+        uploads.push(began.elapsed().as_secs_f64());
         executor.run(Span::Train)?;
         times.push(began.elapsed().as_secs_f64());
     }
     executor.wait()?;
-    Ok(median(&mut times))
+    Ok(Host { upload: median(&mut uploads), encode: 0.0, total: median(&mut times) })
+}
+
+/// Median seconds to record a step, with nothing else under way; 0 where nothing is recorded.
+fn encode_time(device: &Device, model: &Model, budget: Budget) -> Result<f64> {
+    let Some(executor) = device.recorder(Arc::clone(&model.program))? else { return Ok(0.0) };
+    let mut encode = |runs: usize| (0..runs).try_for_each(|_| executor.encode(Span::Train));
+    Ok(measure(budget, &mut encode)?.median)
 }
 
 fn profile(
@@ -172,14 +191,14 @@ fn profile(
         executor.write(model.hyper, hyper.as_words())
     };
     let times = device.profile(Arc::clone(&model.program), &mut prepare, Span::Train)?;
-    let steps = model.program.steps(Span::Train).zip(times).map(|(step, time)| {
-        let seconds = time.as_secs_f64();
+    let steps = times.into_iter().map(|timed| {
+        let seconds = timed.time.as_secs_f64();
         Profiled {
-            name: format!("{} {}", step.op.name(), step.label),
             seconds,
-            gflops: step.op.flops() as f64 / seconds / 1e9,
-            gigabytes: step.op.bytes() as f64 / seconds / 1e9,
-            roof: roofs.bound(&step.op) / seconds,
+            gflops: timed.flops as f64 / seconds / 1e9,
+            gigabytes: timed.bytes as f64 / seconds / 1e9,
+            roof: roofs.bound(timed.flops, timed.bytes) / seconds,
+            name: timed.name,
         }
     });
     let (steps, line) = (steps.collect(), roofs.line(device));
@@ -247,7 +266,9 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         "forward_ms": r.forward.median * 1e3,
         "gradients_ms": r.gradients.median * 1e3,
         "update_ms": r.update.median * 1e3,
-        "host_ms": r.host * 1e3,
+        "host_ms": r.host.total * 1e3,
+        "upload_ms": r.host.upload * 1e3,
+        "encode_ms": r.host.encode * 1e3,
         "roofs": roofs,
         "profile": profile,
     })
@@ -269,12 +290,22 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         .out
         .line("medians in ms; forward is evaluation, gradients are forward and backward of training")?;
     context.out.line(&format!(
-        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
-        "device", "step", "fastest", "img/s", "GFLOP/s", "forward", "gradients", "update", "host"
+        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}",
+        "device",
+        "step",
+        "fastest",
+        "img/s",
+        "GFLOP/s",
+        "forward",
+        "gradients",
+        "update",
+        "host",
+        "upload",
+        "encode"
     ))?;
     for r in results {
         context.out.line(&format!(
-            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>8.3}",
+            "{:<34} {:>9.3} {:>9.3} {:>9.1} {:>9.1} {:>9.3} {:>9.3} {:>9.3} {:>8.3} {:>8.3} {:>8.3}",
             r.device.chars().take(34).collect::<String>(),
             r.train.median * 1e3,
             r.train.fastest * 1e3,
@@ -283,7 +314,9 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
             r.forward.median * 1e3,
             r.gradients.median * 1e3,
             r.update.median * 1e3,
-            r.host * 1e3
+            r.host.total * 1e3,
+            r.host.upload * 1e3,
+            r.host.encode * 1e3
         ))?;
     }
     if let [first, second] = results {
@@ -303,13 +336,14 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         context.out.line(
             "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer",
         )?;
+        let width = profile.steps.iter().map(|s| s.name.len()).max().unwrap_or(0).max(50);
         context.out.line(&format!(
-            "{:<50} {:>9} {:>9} {:>8} {:>6}",
+            "{:<width$} {:>9} {:>9} {:>8} {:>6}",
             "operator and layer", "ms", "GFLOP/s", "GB/s", "roof"
         ))?;
         for s in &profile.steps {
             context.out.line(&format!(
-                "{:<50} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
+                "{:<width$} {:>9.3} {:>9.1} {:>8.1} {:>4.0} %",
                 s.name,
                 s.seconds * 1e3,
                 s.gflops,

@@ -1,60 +1,97 @@
-//! The gradient of a bias: sums over everything but the channel, in an order that only the shape decides.
+//! The gradient of a bias: sums over everything but the channel, in an order that only the shape decides. What is
+//! summed may be computed on the way in (`fused`).
 
 use super::conv2d::sum_partials;
-use super::elements::{constants, elements};
+use super::elements::constants;
 use super::gemm::cut;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::Result;
 use crate::ops::{BiasGrad, Op};
 
-const BY_GROUP: Shader = shader!("bias_grad", "prelude");
-const BY_ELEMENT: Shader = shader!("bias_grad_rows", "elements", "prelude");
-
 /// Below this, one thread sums a channel (as behind a linear layer, where `inner` is 1).
 const SHORT: usize = 16;
 /// Elements of dy for one workgroup of `bias_grad.wgsl`: 256 for each of its threads.
 const PIECE: usize = 16_384;
+/// THREADS of `bias_grad_rows.wgsl`.
+const ROWS: usize = 64;
+
+/// What is summed and where it comes from.
+pub(super) struct Summed {
+    /// `bias_grad.wgsl` and `bias_grad_rows.wgsl` with the `gradient` they call.
+    pub by_group: Shader,
+    pub by_row: Shader,
+    /// What `gradient` needs.
+    pub constants: Vec<(&'static str, f64)>,
+    /// The operands before db: number, and elements for one image.
+    pub operands: Vec<(usize, usize)>,
+    /// Number of the operand db.
+    pub db: usize,
+    /// Floating-point operations.
+    pub flops: u64,
+}
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let Op::BiasGrad(bias) = op else { return Ok(Kernels::default()) };
+    let plain = Summed {
+        by_group: shader!("bias_grad", "gradient_plain", "prelude"),
+        by_row: shader!("bias_grad_rows", "gradient_plain", "prelude"),
+        constants: Vec::new(),
+        operands: vec![(0, bias.channels * bias.inner)],
+        db: 1,
+        flops: op.flops(),
+    };
+    sums(op, bias, &plain, limits)
+}
+
+/// The dispatches of a bias' gradient over what `summed` says.
+pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -> Result<Kernels> {
     let BiasGrad { batch, channels, inner } = *bias;
     let image = channels * inner;
+    let with = |more: Vec<(&'static str, f64)>| summed.constants.iter().copied().chain(more).collect();
     if inner < SHORT && batch * image <= 1 << 24 {
         let all = constants([("batch", batch), ("channels", channels), ("inner", inner)]);
-        let bindings = vec![Binding::operand(0), Binding::operand(1)];
-        let dispatches = vec![elements(BY_ELEMENT, channels, all, bindings, limits)];
-        return Ok(Kernels { dispatches, scratch: Vec::new() });
+        let operands = summed.operands.iter().map(|&(i, _)| i).chain([summed.db]);
+        let dispatch = Dispatch {
+            shader: summed.by_row,
+            constants: with(all),
+            bindings: operands.map(Binding::operand).collect(),
+            groups: fold(channels.div_ceil(ROWS), limits),
+        };
+        return Ok(Kernels { dispatches: vec![dispatch], scratch: Vec::new() });
     }
     let images = (PIECE / inner).clamp(1, batch.max(1));
     let pieces = batch.div_ceil(images);
     let mut kernels = Kernels::default();
-    let each = op.flops() / pieces.max(1) as u64;
-    for part in cut(op, pieces, each, &[images * image], limits)? {
+    let each = summed.flops / pieces.max(1) as u64;
+    let sizes: Vec<usize> = summed.operands.iter().map(|&(_, size)| images * size).collect();
+    for part in cut(op, pieces, each, &sizes, limits)? {
         let first = part.first * images;
         let count = (part.count * images).min(batch - first);
-        let dy = if part.count == pieces {
-            Binding::operand(0)
-        } else {
-            Binding::slice(0, first * image, count * image)
+        let bind = |&(i, size): &(usize, usize)| {
+            if part.count == pieces {
+                Binding::operand(i)
+            } else {
+                Binding::slice(i, first * size, count * size)
+            }
         };
-        let db = if pieces > 1 { Binding::scratch(0) } else { Binding::operand(1) };
+        let db = if pieces > 1 { Binding::scratch(0) } else { Binding::operand(summed.db) };
         kernels.dispatches.push(Dispatch {
-            shader: BY_GROUP,
-            constants: constants([
+            shader: summed.by_group,
+            constants: with(constants([
                 ("batch", count),
                 ("channels", channels),
                 ("inner", inner),
                 ("images", images),
                 ("first_piece", part.first),
                 ("pieces", part.count),
-            ]),
-            bindings: vec![dy, db],
+            ])),
+            bindings: summed.operands.iter().map(bind).chain([db]).collect(),
             groups: fold(part.count * channels, limits),
         });
     }
     if pieces > 1 {
         kernels.scratch.push(pieces * channels);
-        kernels.dispatches.push(sum_partials(pieces, channels, 1, limits));
+        kernels.dispatches.push(sum_partials(pieces, channels, summed.db, limits));
     }
     Ok(kernels)
 }

@@ -1,15 +1,15 @@
 //! Convolutions as matrix products whose factors are computed on the way in (implicit GEMM).
 
 use super::elements::{constants, elements};
-use super::gemm::{Product, cut, product};
+use super::gemm::{Extents, Product, cut, product};
 use super::slices::Slice;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product = product!("conv2d_forward", "conv2d", "relu", "gemm_zero");
-const GRAD_INPUT: Product = product!("conv2d_grad_input", "conv2d", "gemm_zero");
-const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d");
+const FORWARD: Product = product!(vectors "conv2d_forward", "conv2d", "relu", "gemm_zero", "gemm_scalar_b");
+const GRAD_INPUT: Product = product!("conv2d_grad_input", "conv2d", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
+const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_scalar_a", "gemm_scalar_b");
 pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
@@ -66,7 +66,15 @@ fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let mut kernels = Kernels::default();
     for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
         let columns = part.count * conv.h_out() * conv.w_out();
-        let (shader, groups) = FORWARD.plan(conv.c_out_group(), columns, conv.groups, limits);
+        // The row of a weight is read along k.
+        let extents = Extents {
+            rows: conv.c_out_group(),
+            columns,
+            batches: conv.groups,
+            depth: conv.depth(),
+            vectors: conv.depth().is_multiple_of(4),
+        };
+        let (shader, groups) = FORWARD.plan(extents, limits);
         let mut constants = geometry(conv, part.count);
         constants.push(("has_bias", f64::from(u8::from(conv.bias))));
         constants.push(("relu_after", f64::from(u8::from(conv.relu))));
@@ -87,7 +95,14 @@ fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let products = conv.groups * phases_h * phases_w;
     let mut kernels = Kernels::default();
     for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
-        let (shader, groups) = GRAD_INPUT.plan(conv.c_in_group(), part.count * pixels, products, limits);
+        let extents = Extents {
+            rows: conv.c_in_group(),
+            columns: part.count * pixels,
+            batches: products,
+            depth: conv.c_out_group() * conv.kernel[0] * conv.kernel[1] / (phases_h * phases_w),
+            vectors: false,
+        };
+        let (shader, groups) = GRAD_INPUT.plan(extents, limits);
         let mut all = geometry(conv, part.count);
         all.extend(constants([("phases_h", phases_h), ("phases_w", phases_w)]));
         let bindings = vec![part.bind(0, sizes[1]), Binding::operand(1), part.bind(2, sizes[0])];
@@ -189,8 +204,14 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
             }
         };
         let count = sets[1] * pieces.per_image;
-        let (shader, groups) =
-            GRAD_WEIGHT.plan(conv.c_out_group(), conv.depth(), count * conv.groups, limits);
+        let extents = Extents {
+            rows: conv.c_out_group(),
+            columns: conv.depth(),
+            batches: count * conv.groups,
+            depth: images[1] * conv.h_out() * conv.w_out() / count.max(1),
+            vectors: false,
+        };
+        let (shader, groups) = GRAD_WEIGHT.plan(extents, limits);
         let mut all = geometry(conv, images[1]);
         all.extend(constants([
             ("images", pieces.images),

@@ -5,28 +5,87 @@ use super::{Limits, Products, Shader, Tile, fold};
 use crate::error::Result;
 use crate::ops::Op;
 
-/// Size of the tile of sums that a workgroup of `gemm_tile.wgsl` owns, in rows and columns.
+/// A tile of sums that a workgroup of `gemm_tile.wgsl` owns: rows, columns, and how many products it takes at a time.
+/// Each has a file `gemm_<block>.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Block {
-    /// `gemm_64x64.wgsl`
-    B64x64,
-    /// `gemm_64x128.wgsl`
-    B64x128,
-    /// `gemm_128x128.wgsl`
-    B128x128,
+    B32x32x16,
+    B64x64x16,
+    B64x128x16,
+    B128x64x16,
+    B128x128x8,
+    /// With the factors of the next tile beside those in use: one barrier for each tile instead of two.
+    B128x128x8Double,
+    B128x128x16,
+    B128x128x16Double,
 }
 
 impl Block {
-    pub const ALL: [Block; 3] = [Block::B64x64, Block::B64x128, Block::B128x128];
+    pub const ALL: [Block; 8] = [
+        Block::B32x32x16,
+        Block::B64x64x16,
+        Block::B64x128x16,
+        Block::B128x64x16,
+        Block::B128x128x8,
+        Block::B128x128x8Double,
+        Block::B128x128x16,
+        Block::B128x128x16Double,
+    ];
 
-    fn size(self) -> [usize; 2] {
+    /// As in the name of its file.
+    pub fn name(self) -> &'static str {
         match self {
-            Block::B64x64 => [64, 64],
-            Block::B64x128 => [64, 128],
-            Block::B128x128 => [128, 128],
+            Block::B32x32x16 => "32x32x16",
+            Block::B64x64x16 => "64x64x16",
+            Block::B64x128x16 => "64x128x16",
+            Block::B128x64x16 => "128x64x16",
+            Block::B128x128x8 => "128x128x8",
+            Block::B128x128x8Double => "128x128x8_double",
+            Block::B128x128x16 => "128x128x16",
+            Block::B128x128x16Double => "128x128x16_double",
         }
     }
+
+    /// Rows and columns.
+    pub fn size(self) -> [usize; 2] {
+        match self {
+            Block::B32x32x16 => [32, 32],
+            Block::B64x64x16 => [64, 64],
+            Block::B64x128x16 => [64, 128],
+            Block::B128x64x16 => [128, 64],
+            _ => [128, 128],
+        }
+    }
+
+    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/shaders.rs` compares the bytes with the
+    /// shaders.
+    pub fn needs(self) -> [u32; 2] {
+        let [i, j] = self.size();
+        let (k, buffers) = match self {
+            Block::B128x128x8 => (8, 1),
+            Block::B128x128x8Double => (8, 2),
+            Block::B128x128x16Double => (16, 2),
+            _ => (16, 1),
+        };
+        // Vectors of 16 bytes, one more in each row; and the terms.
+        let row = (i / 4 + 1) + (j / 4 + 1);
+        let invocations = if self == Block::B32x32x16 { 64 } else { 256 };
+        [(buffers * k * row * 16 + 2 * k * 16) as u32, invocations]
+    }
+
+    /// Whether an adapter with `limits` has what it needs.
+    pub fn fits(self, limits: &Limits) -> bool {
+        let [memory, invocations] = self.needs();
+        memory <= limits.workgroup_memory && invocations <= limits.invocations
+    }
 }
+
+/// What a subgroup of `gemm_subgroup.wgsl` owns: so many rows of eight, and 64 columns.
+const OCTETS: [usize; 3] = [1, 2, 4];
+const OCTET_COLUMNS: usize = 64;
+/// Multiply-adds that a software adapter needs about half a millisecond and about 20 ms for.
+const SHORT: usize = 1 << 22;
+const LONG: usize = 1 << 28;
 
 /// TILE_I and TILE_J of `gemm_registers.wgsl`.
 const REGISTERS: [usize; 2] = [8, 64];
@@ -38,22 +97,36 @@ const HALF: [usize; 2] = [64, 128];
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
     pub registers: Shader,
-    pub b64x64: Shader,
-    pub b64x128: Shader,
-    pub b128x128: Shader,
+    /// In the order of [`OCTETS`].
+    pub octets: [Shader; 3],
+    /// In the order of [`Block::ALL`].
+    pub blocks: [Shader; 8],
+    /// The same, loading four neighbours of a factor at a time; as `blocks` for kernels that cannot.
+    pub vectors: [Shader; 8],
     pub half_registers: Shader,
     pub half: Shader,
     pub cooperative: Shader,
 }
 
-/// A [`Product`] from the files of `shaders/`: the kernel's own first, then what it shares with others.
+/// A [`Product`] from the files of `shaders/`: the kernel's own first, then what it shares with others. `vectors` goes
+/// with a kernel that has `Element`s (`vectors_on.wgsl`).
 macro_rules! product {
+    (vectors $name:literal $(, $shared:literal)*) => {
+        $crate::gpu::kernels::gemm::Product {
+            vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*, "vectors_on"),
+            ..$crate::gpu::kernels::gemm::product!($name $(, $shared)*, "vectors_off")
+        }
+    };
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::gemm::Product {
             registers: shader!($name $(, $shared)*, "gemm_registers", "gemm_exact", "gemm_sums", "prelude"),
-            b64x64: shader!($name $(, $shared)*, "gemm_tile", "gemm_64x64", "gemm_sums", "prelude"),
-            b64x128: shader!($name $(, $shared)*, "gemm_tile", "gemm_64x128", "gemm_sums", "prelude"),
-            b128x128: shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128", "gemm_sums", "prelude"),
+            octets: [
+                shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_1", "prelude"),
+                shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_2", "prelude"),
+                shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_4", "prelude"),
+            ],
+            blocks: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
+            vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
             half_registers: shader!(
                 enable "enable_f16"; $name $(, $shared)*, "gemm_registers", "gemm_rounded", "gemm_sums", "prelude"
             ),
@@ -68,52 +141,87 @@ macro_rules! product {
 }
 pub(super) use product;
 
+/// The shaders of [`Product::blocks`].
+macro_rules! blocks {
+    ($name:literal $(, $shared:literal)*) => {
+        [
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_32x32x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_64x64x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_64x128x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x64x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x8", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x8_double", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x16_double", "gemm_sums", "prelude"),
+        ]
+    };
+}
+pub(super) use blocks;
+
+/// The extents of a product, and whether neighbours of its factors can be loaded four at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extents {
+    pub rows: usize,
+    pub columns: usize,
+    pub batches: usize,
+    /// About so many products in each sum.
+    pub depth: usize,
+    pub vectors: bool,
+}
+
 impl Product {
-    /// The shader and the workgroups for `batches` products of `rows` times `columns` sums.
-    pub fn plan(&self, rows: usize, columns: usize, batches: usize, limits: &Limits) -> (Shader, [u32; 3]) {
-        let (shader, [i, j]) = match (limits.products, limits.tile) {
-            (Products::HalfCooperative, _) => (self.cooperative, HALF),
-            (Products::Half, Tile::Registers) => (self.half_registers, REGISTERS),
-            (Products::Half, _) => (self.half, HALF),
-            (Products::Single, Tile::Registers) => (self.registers, REGISTERS),
-            (Products::Single, Tile::Shared) => self.block(best(rows, columns, batches)),
-            (Products::Single, Tile::Exactly(block)) => self.block(block),
+    /// The shader and the workgroups for `extents.batches` products of rows times columns sums.
+    pub fn plan(&self, extents: Extents, limits: &Limits) -> (Shader, [u32; 3]) {
+        let Extents { rows, columns, batches, depth, vectors } = extents;
+        let block = |block: Block| {
+            let shaders = if vectors { &self.vectors } else { &self.blocks };
+            (shaders[block as usize], block.size())
+        };
+        let (shader, [i, j]) = match limits.tile {
+            _ if limits.products == Products::HalfCooperative => (self.cooperative, HALF),
+            Tile::Registers | Tile::Subgroup if limits.products == Products::Half => {
+                (self.half_registers, REGISTERS)
+            }
+            _ if limits.products == Products::Half => (self.half, HALF),
+            Tile::Registers => (self.registers, REGISTERS),
+            Tile::Subgroup => {
+                // More rows make faster products and longer compilation (0.3, 0.5 and 1.7 s).
+                let most = match rows * columns * batches * depth {
+                    ..SHORT => 1,
+                    SHORT..LONG => 2,
+                    LONG.. => OCTETS.len(),
+                };
+                let number = OCTETS[..most].iter().position(|n| rows <= n * 8).unwrap_or(most - 1);
+                (self.octets[number], [OCTETS[number] * 8, OCTET_COLUMNS])
+            }
+            Tile::Shared => block(best(rows, columns, batches, limits)),
+            Tile::Exactly(exactly) => block(exactly),
         };
         (shader, fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits))
     }
-
-    fn block(&self, block: Block) -> (Shader, [usize; 2]) {
-        let shader = match block {
-            Block::B64x64 => self.b64x64,
-            Block::B64x128 => self.b64x128,
-            Block::B128x128 => self.b128x128,
-        };
-        (shader, block.size())
-    }
 }
 
-/// The block with the least estimated time. A larger one reads less workgroup memory for each product (8, 6 and 4
-/// bytes), but may have to compute more that nobody asked for, and give too few workgroups to fill a GPU.
-fn best(rows: usize, columns: usize, batches: usize) -> Block {
-    /// About two workgroups for each of the 128 or so cores of a large GPU.
-    const FULL: f64 = 256.0;
+/// The block with the least estimated time of those that fit; the first if none does, which the device then refuses. A
+/// larger one reads less workgroup memory for each product (8, 6 and 4 bytes), but may have to compute more that nobody
+/// asked for, and give too few workgroups to fill a GPU.
+fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {
+    /// Invocations of about two workgroups for each of the 128 or so cores of a large GPU.
+    const FULL: f64 = 65_536.0;
     let time = |block: Block| {
         let [i, j] = block.size();
         let groups = (rows.div_ceil(i) * columns.div_ceil(j) * batches) as f64;
         let price = match block {
-            Block::B64x64 => 1.5,
-            Block::B64x128 => 1.2,
-            Block::B128x128 => 1.0,
+            Block::B32x32x16 => 1.9,
+            Block::B64x64x16 => 1.5,
+            Block::B64x128x16 | Block::B128x64x16 => 1.2,
+            Block::B128x128x8 | Block::B128x128x16 => 1.02,
+            Block::B128x128x8Double | Block::B128x128x16Double => 1.0,
         };
-        groups.max(FULL) * (i * j) as f64 * price
+        let invocations = f64::from(block.needs()[1]);
+        (groups * invocations).max(FULL) / invocations * (i * j) as f64 * price
     };
-    let mut best = Block::B64x64;
-    for block in Block::ALL {
-        if time(block) < time(best) {
-            best = block;
-        }
-    }
-    best
+    let fitting = Block::ALL.into_iter().filter(|block| block.fits(limits));
+    fitting.min_by(|&a, &b| time(a).total_cmp(&time(b))).unwrap_or(Block::ALL[0])
 }
 
 /// Cuts `items`, each with `flops` operations and `sizes` elements of the operands that are cut, so that every part
@@ -139,10 +247,16 @@ mod tests {
 
     #[test]
     fn small_products_get_small_blocks_and_large_ones_large() {
-        assert_eq!(best(64, 387_200, 1), Block::B64x128);
-        assert_eq!(best(384, 21_632, 1), Block::B128x128);
-        assert_eq!(best(192, 93_312, 1), Block::B64x128, "192 rows fill three blocks of 64, not two of 128");
-        assert_eq!(best(10, 10, 1), Block::B64x64);
+        let best = |rows, columns, memory| {
+            best(rows, columns, 1, &Limits { workgroup_memory: memory, ..Limits::default() })
+        };
+        assert_eq!(best(64, 387_200, 16_384), Block::B64x128x16);
+        assert_eq!(best(384, 21_632, 16_384), Block::B128x128x8, "no more than every adapter has");
+        assert_eq!(best(384, 21_632, 32_768), Block::B128x128x8Double);
+        assert_eq!(best(192, 93_312, 32_768), Block::B64x128x16, "192 rows fill three blocks of 64, not two of 128");
+        assert_eq!(best(128, 4096, 32_768), Block::B64x64x16, "32 blocks of 128 x 128 leave most cores idle");
+        assert_eq!(best(10, 100_000, 32_768), Block::B32x32x16);
+        assert_eq!(best(10, 10, 32_768), Block::B64x64x16);
     }
 
     #[test]

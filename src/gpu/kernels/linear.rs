@@ -1,15 +1,15 @@
 //! Linear layers as matrix products. A weight larger than a binding is cut by output rows.
 
 use super::elements::constants;
-use super::gemm::{Product, cut, product};
+use super::gemm::{Extents, Product, cut, product};
 use super::slices::{Slice, too_large};
 use super::{Binding, Dispatch, Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
 
-const FORWARD: Product = product!("linear_forward", "linear", "relu", "gemm_zero");
-const GRAD_INPUT: Product = product!("linear_grad_input", "linear");
-const GRAD_WEIGHT: Product = product!("linear_grad_weight", "linear", "gemm_zero");
+const FORWARD: Product = product!(vectors "linear_forward", "linear", "relu", "gemm_zero");
+const GRAD_INPUT: Product = product!(vectors "linear_grad_input", "linear");
+const GRAD_WEIGHT: Product = product!(vectors "linear_grad_weight", "linear", "gemm_zero");
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let (Op::LinearForward(linear) | Op::LinearGradInput(linear) | Op::LinearGradWeight(linear)) = op else {
@@ -39,20 +39,24 @@ fn dispatch(op: &Op, linear: &Linear, part: &Slice, limits: &Limits) -> Dispatch
     ]);
     let flag = |set: bool| f64::from(u8::from(set));
     let weight = |operand| part.bind(operand, linear.inputs);
+    // Rows of x are as long as inputs, rows of y as outputs; a part of the outputs may begin anywhere.
+    let lengths = [linear.inputs, linear.outputs, part.first, part.count];
+    let vectors = lengths.iter().all(|length| length.is_multiple_of(4));
+    let extents = |rows, columns, depth| Extents { rows, columns, batches: 1, depth, vectors };
     let ((shader, groups), bindings) = match op {
         Op::LinearGradInput(_) => {
             all.push(("accumulate", flag(part.first > 0)));
-            let plan = GRAD_INPUT.plan(linear.batch, linear.inputs, 1, limits);
+            let plan = GRAD_INPUT.plan(extents(linear.batch, linear.inputs, part.count), limits);
             (plan, vec![Binding::operand(0), weight(1), Binding::operand(2)])
         }
         Op::LinearGradWeight(_) => {
-            let plan = GRAD_WEIGHT.plan(part.count, linear.inputs, 1, limits);
+            let plan = GRAD_WEIGHT.plan(extents(part.count, linear.inputs, linear.batch), limits);
             (plan, vec![Binding::operand(0), Binding::operand(1), weight(2)])
         }
         _ => {
             all.push(("has_bias", flag(linear.bias)));
             all.push(("relu_after", flag(linear.relu)));
-            let plan = FORWARD.plan(linear.batch, part.count, 1, limits);
+            let plan = FORWARD.plan(extents(linear.batch, part.count, linear.inputs), limits);
             // Without a bias its binding must still be something: x, which is not looked at there.
             let (bias, y) = if linear.bias { (2, 3) } else { (0, 2) };
             (plan, vec![Binding::operand(0), weight(1), Binding::operand(bias), Binding::operand(y)])

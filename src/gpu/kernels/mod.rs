@@ -8,6 +8,7 @@ mod bias_grad;
 mod channel;
 mod conv2d;
 mod elements;
+mod fused;
 mod gemm;
 mod linear;
 mod loss;
@@ -15,9 +16,12 @@ mod normalise;
 mod pointwise;
 mod pool2d;
 mod slices;
+mod table;
 mod update;
 
+pub use fused::fused;
 pub use gemm::Block;
+pub(super) use table::{Reduction, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;
@@ -61,7 +65,8 @@ pub const NOOP: Shader = shader!("noop", "prelude");
 /// What a binding refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Operand number of the operator (`Op::operands`).
+    /// Operand number of the operator (`Op::operands`), or of the list of all operands of several operators that
+    /// run as one.
     Operand(usize),
     /// Scratch buffer number of [`Kernels::scratch`].
     Scratch(usize),
@@ -114,16 +119,24 @@ pub struct Kernels {
 pub struct Limits {
     /// Largest binding in elements (`max_storage_buffer_binding_size` / 4).
     pub binding: usize,
+    /// Largest buffer in elements.
+    pub buffer: usize,
     /// Offsets of bindings are multiples of this many elements.
     pub align: usize,
     /// Largest number of workgroups in one dimension.
     pub groups: u32,
     /// Floating-point operations that one dispatch may have before it is split, where it can be.
     pub work: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
     /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
     pub tile: Tile,
     /// What the factors of matrix products are rounded to.
     pub products: Products,
+    /// Whether steps may run together in one dispatch. It changes no result.
+    pub fuse: bool,
 }
 
 impl Default for Limits {
@@ -131,11 +144,15 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             binding: 1 << 25,
+            buffer: 1 << 26,
             align: 64,
             groups: 65_535,
             work: u64::MAX,
+            workgroup_memory: 16 << 10,
+            invocations: 256,
             tile: Tile::Shared,
             products: Products::Single,
+            fuse: true,
         }
     }
 }
@@ -145,8 +162,11 @@ impl Default for Limits {
 pub enum Tile {
     /// Tiles of both factors in workgroup memory (`gemm_tile.wgsl`), their size chosen by the shape: for GPUs.
     Shared,
+    /// Registers of a subgroup, which hands elements round instead of loading them again (`gemm_subgroup.wgsl`): for a
+    /// CPU that plays GPU with subgroups of at least eight; seven to eight times as fast there as the shared one.
+    Subgroup,
     /// Registers only, a workgroup of eight invocations without barriers (`gemm_registers.wgsl`): for a CPU that
-    /// plays GPU, where it is three to four times as fast as the shared one.
+    /// plays GPU without such subgroups.
     Registers,
     /// The shared one with this block: for tests and tuning.
     Exactly(Block),
@@ -162,6 +182,20 @@ pub enum Products {
     /// The same on the adapter's matrix units (`gemm_cooperative.wgsl`), which add up each sixteen products of a sum in
     /// an order of their own.
     HalfCooperative,
+}
+
+impl Tile {
+    /// What a product under `limits` may be computed with: every block that fits; on a software adapter, which takes
+    /// seconds to compile a large block, its own tile and the smallest. If `limits` name a block, that alone; in half precision there is nothing to choose.
+    pub fn candidates(limits: &Limits) -> Vec<Tile> {
+        let blocks = Block::ALL.into_iter().filter(|block| block.fits(limits)).map(Tile::Exactly);
+        match limits.tile {
+            _ if limits.products != Products::Single => vec![limits.tile],
+            Tile::Exactly(_) => vec![limits.tile],
+            Tile::Shared => blocks.collect(),
+            Tile::Registers | Tile::Subgroup => [limits.tile].into_iter().chain(blocks.take(2)).collect(),
+        }
+    }
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.

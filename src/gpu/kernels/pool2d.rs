@@ -12,9 +12,12 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::MaxPool2dForward(d) => {
             windowed(op, shader!("max_pool2d_forward", "window", "elements", "prelude"), d, limits)
         }
-        Op::MaxPool2dBackward(d) => {
-            windowed(op, shader!("max_pool2d_backward", "window", "elements", "prelude"), d, limits)
-        }
+        Op::MaxPool2dBackward(d) => windowed(
+            op,
+            shader!("max_pool2d_backward", "max_pool2d_gradient", "window", "elements", "prelude"),
+            d,
+            limits,
+        ),
         Op::AvgPool2dForward(d) => {
             windowed(op, shader!("avg_pool2d_forward", "average", "window", "elements", "prelude"), d, limits)
         }
@@ -40,8 +43,9 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     }
 }
 
-fn windowed(op: &Op, shader: Shader, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
-    let mut geometry = constants([
+/// The overrides of `window.wgsl`.
+pub(super) fn window(d: &Pool2d) -> Vec<(&'static str, f64)> {
+    constants([
         ("h_in", d.h_in),
         ("w_in", d.w_in),
         ("h_out", d.h_out()),
@@ -52,7 +56,11 @@ fn windowed(op: &Op, shader: Shader, d: &Pool2d, limits: &Limits) -> Result<Kern
         ("stride_w", d.stride[1]),
         ("pad_top", d.pad[0]),
         ("pad_left", d.pad[1]),
-    ]);
+    ])
+}
+
+fn windowed(op: &Op, shader: Shader, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+    let mut geometry = window(d);
     if matches!(op, Op::AvgPool2dForward(_) | Op::AvgPool2dBackward(_)) {
         geometry.extend(constants([("pad_bottom", d.pad[2]), ("pad_right", d.pad[3])]));
     }

@@ -65,21 +65,34 @@ fn elementwise(
     Ok(Kernels { dispatches, scratch: Vec::new() })
 }
 
-/// The source of an update, put together from what it has: a factor of its gradients, a momentum buffer.
+/// A shader and its constants.
+type Sourced = (Shader, Vec<(&'static str, f64)>);
+
+/// The source of an update, put together from what it has: a factor of its gradients, a momentum buffer, a table.
 macro_rules! update_shader {
     ($name:literal, $d:expr $(, $shared:literal)*) => {
         if $d.scaled {
-            shader!($name, $($shared,)* "clip_unscale", "update", "hyper", "elements", "prelude")
+            [
+                shader!($name, $($shared,)* "clip_unscale", "update", "update_one", "hyper", "elements", "prelude"),
+                shader!($name, $($shared,)* "clip_unscale", "update", "update_table", "hyper", "prelude"),
+            ]
         } else if $d.clip {
-            shader!($name, $($shared,)* "clip_factor", "update", "hyper", "elements", "prelude")
+            [
+                shader!($name, $($shared,)* "clip_factor", "update", "update_one", "hyper", "elements", "prelude"),
+                shader!($name, $($shared,)* "clip_factor", "update", "update_table", "hyper", "prelude"),
+            ]
         } else {
-            shader!($name, $($shared,)* "clip_none", "update", "hyper", "elements", "prelude")
+            [
+                shader!($name, $($shared,)* "clip_none", "update", "update_one", "hyper", "elements", "prelude"),
+                shader!($name, $($shared,)* "clip_none", "update", "update_table", "hyper", "prelude"),
+            ]
         }
     };
 }
 
-fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
-    let shader = match op {
+/// The shader of an update of one tensor, and that of many tensors at once.
+pub(super) fn update_shaders(op: &Op, d: &Update) -> (Sourced, Sourced) {
+    let [one, table] = match op {
         Op::Adam(_) => update_shader!("adam", d, "adam_step"),
         Op::AdamW(_) => update_shader!("adamw", d, "adam_step"),
         Op::RmsProp(_) if d.momentum => update_shader!("rmsprop", d, "momentum_buffer"),
@@ -87,11 +100,17 @@ fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
         _ if d.momentum => update_shader!("sgd", d, "momentum_buffer"),
         _ => update_shader!("sgd", d, "momentum_none"),
     };
-    let mut constants = vec![("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))];
+    let mut constants = Vec::new();
     if d.momentum && matches!(op, Op::Sgd(_) | Op::RmsProp(_)) {
         let nesterov = d.nesterov && matches!(op, Op::Sgd(_));
         constants.push(("nesterov", f64::from(u8::from(nesterov))));
     }
+    ((one, constants.clone()), (table, constants))
+}
+
+fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
+    let (shader, mut constants) = update_shaders(op, d).0;
+    constants.extend([("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))]);
     elementwise(op, shader, d.len, &constants, limits)
 }
 

@@ -2,3 +2,6 @@
 const TILE_I = 128u;
 const TILE_J = 128u;
 const TILE_K = 8u;
+const LANES_I = 16u;
+const LANES_J = 16u;
+const BUFFERS = 1u;

@@ -2,3 +2,6 @@
 const TILE_I = 64u;
 const TILE_J = 64u;
 const TILE_K = 16u;
+const LANES_I = 16u;
+const LANES_J = 16u;
+const BUFFERS = 1u;

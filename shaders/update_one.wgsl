@@ -1,0 +1,7 @@
+// An update of one tensor: its multipliers are constants.
+
+// Bindings before the factor.
+const TABLES = 0u;
+
+override lr_mult: f32;
+override decay_mult: f32;

@@ -1,0 +1,152 @@
+//! Which steps of a program run together: a peephole over its lists. A pair or triple of steps becomes one kernel where
+//! `kernels::fused` has one and nobody else reads what lies between them.
+
+use super::kernels::{Kernels, Limits, fused, kernels};
+use crate::error::{Error, Result};
+use crate::ops::{Access, Op};
+use crate::program::{BufferId, Program, Span, Step};
+use std::collections::HashMap;
+
+/// The most steps that one kernel stands for.
+const MOST: usize = 3;
+
+/// One step of a program, or several that run as one.
+pub(super) struct Unit<'a> {
+    pub steps: &'a [Step],
+    /// The buffers of all steps in order; [`super::kernels::Source::Operand`] numbers them.
+    pub buffers: Vec<BufferId>,
+    pub kernels: Kernels,
+}
+
+impl<'a> Unit<'a> {
+    fn new(steps: &'a [Step], kernels: Kernels) -> Self {
+        let buffers = steps.iter().flat_map(|step| step.buffers.clone()).collect();
+        Unit { steps, buffers, kernels }
+    }
+
+    /// Operators and layer, for people.
+    pub fn name(&self) -> String {
+        let operators: Vec<&str> = self.steps.iter().map(|step| step.op.name()).collect();
+        format!("{} {}", operators.join("+"), self.steps.last().map_or("", |step| &step.label))
+    }
+
+    /// Floating-point operations.
+    pub fn flops(&self) -> u64 {
+        self.steps.iter().map(|step| step.op.flops()).sum()
+    }
+
+    /// Name, buffer and access of all operands, in order.
+    pub fn operands(&self) -> Vec<(&'static str, BufferId, Access)> {
+        let named = |step: &Step| step.op.operands().into_iter().map(|o| (o.name, o.access));
+        let operands = self.steps.iter().flat_map(named);
+        operands.zip(&self.buffers).map(|((name, access), &id)| (name, id, access)).collect()
+    }
+
+    /// The buffers that the kernels touch: without what only lies between the steps.
+    pub fn touched(&self) -> Vec<BufferId> {
+        let sources = self.kernels.dispatches.iter().flat_map(|d| &d.bindings).map(|b| b.source);
+        let bound: Vec<BufferId> = sources
+            .filter_map(|source| match source {
+                super::kernels::Source::Operand(i) => self.buffers.get(i).copied(),
+                super::kernels::Source::Scratch(_) => None,
+            })
+            .collect();
+        self.buffers.iter().copied().filter(|id| bound.contains(id)).collect()
+    }
+
+    /// Bytes that have to cross the memory bus at least: every buffer that is touched once, updated ones twice.
+    pub fn bytes(&self, program: &Program) -> u64 {
+        let mut times: HashMap<BufferId, u64> = HashMap::new();
+        let touched = self.touched();
+        for (_, id, access) in self.operands() {
+            if touched.contains(&id) {
+                let most = times.entry(id).or_default();
+                *most = (*most).max(if access == Access::Update { 2 } else { 1 });
+            }
+        }
+        times.iter().map(|(&id, times)| times * program.buffer(id).shape.bytes()).sum()
+    }
+}
+
+/// The units of one list of `program` (not of `Span::Train`, which is two), in order.
+///
+/// # Errors
+/// As `kernels`, with operator and layer in front.
+pub(super) fn units<'a>(
+    program: &'a Program,
+    span: Span,
+    limits: &Limits,
+    limits_of: &dyn Fn(&Op) -> Limits,
+) -> Result<Vec<Unit<'a>>> {
+    let steps = program.list(span);
+    let uses = uses(program);
+    let mut units = Vec::new();
+    let mut at_step = 0;
+    while let Some(step) = steps.get(at_step) {
+        let unit = match together(program, &steps[at_step..], &uses, limits) {
+            Some(unit) => unit,
+            None => {
+                let kernels = kernels(&step.op, &limits_of(&step.op)).map_err(|e| at(step, e))?;
+                Unit::new(&steps[at_step..=at_step], kernels)
+            }
+        };
+        at_step += unit.steps.len();
+        units.push(unit);
+    }
+    Ok(units)
+}
+
+/// How often the steps of all lists touch each buffer.
+fn uses(program: &Program) -> Vec<usize> {
+    let mut uses = vec![0; program.buffers().len()];
+    for span in [Span::Forward, Span::Gradients, Span::Update] {
+        program.steps(span).flat_map(|step| &step.buffers).for_each(|id| uses[id.index()] += 1);
+    }
+    uses
+}
+
+/// The longest beginning of `steps` that runs as one; `None` if only the first step by itself does.
+fn together<'a>(program: &Program, steps: &'a [Step], uses: &[usize], limits: &Limits) -> Option<Unit<'a>> {
+    if !limits.fuse {
+        return None;
+    }
+    (2..=MOST.min(steps.len())).rev().find_map(|count| {
+        let steps = &steps[..count];
+        if !steps.windows(2).all(|pair| follows(program, &pair[0], &pair[1], uses)) {
+            return None;
+        }
+        let ops: Vec<&Op> = steps.iter().map(|step| &step.op).collect();
+        // What cannot be bound as one may still be possible one by one.
+        let kernels = fused(&ops, limits).ok().flatten()?;
+        Some(Unit::new(steps, kernels))
+    })
+}
+
+/// Whether `second` reads what `first` leaves, and nobody else does where that is not stored.
+fn follows(program: &Program, first: &Step, second: &Step, uses: &[usize]) -> bool {
+    let Some(&between) = first.buffers.last() else { return false };
+    match (&first.op, &second.op) {
+        // Operands index, dy, dx and y, dy, dx.
+        (Op::MaxPool2dBackward(_), Op::ReluBackward(_)) => {
+            let unread = uses[between.index()] == 2 && !program.plan().is_kept(between);
+            second.buffers.get(1) == Some(&between) && unread
+        }
+        (Op::ReluBackward(_), Op::BiasGrad(_)) => second.buffers.first() == Some(&between),
+        _ => false,
+    }
+}
+
+/// Puts the step in front of a message.
+pub(super) fn at(step: &Step, error: Error) -> Error {
+    let name = step.op.name();
+    let placed = |text: String| {
+        let text = text.strip_prefix(name).map_or(text.as_str(), |rest| rest.trim_start_matches(": "));
+        format!("{name} of {}: {text}", step.label)
+    };
+    match error {
+        Error::Memory(text) => Error::Memory(placed(text)),
+        Error::Device(text) => Error::Device(placed(text)),
+        Error::Internal(text) => Error::Internal(placed(text)),
+        other => other,
+    }
+}

@@ -1,0 +1,100 @@
+//! Kernels of several operators at once, where the tensor between them has no other reader. Each gives the same bits
+//! as its operators one after the other.
+
+use super::bias_grad::{Summed, sums};
+use super::elements::elements;
+use super::pool2d::window;
+use super::slices::slices;
+use super::{Kernels, Limits, shader};
+use crate::error::Result;
+use crate::ops::{BiasGrad, Op, Pool2d};
+
+/// The dispatches of `ops` as one, if there is a kernel for just these; `None` if there is not. Operands are numbered
+/// through all operators, in order. The caller knows that each operator reads what the one before it writes, and that
+/// what pooling writes has no other reader: it is never stored.
+///
+/// # Errors
+/// As [`super::kernels`], if a tensor cannot be bound even in parts.
+pub fn fused(ops: &[&Op], limits: &Limits) -> Result<Option<Kernels>> {
+    match *ops {
+        [Op::ReluBackward(d), bias @ Op::BiasGrad(b)] if d.len == b.batch * b.channels * b.inner => {
+            relu_bias(bias, b, limits).map(Some)
+        }
+        [pool @ Op::MaxPool2dBackward(d), Op::ReluBackward(r)] if r.len == input(d) => {
+            pool_relu(pool, d, limits).map(Some)
+        }
+        [pool @ Op::MaxPool2dBackward(d), Op::ReluBackward(r), Op::BiasGrad(b)]
+            if r.len == input(d) && b.inner == d.h_in * d.w_in && b.channels == d.channels =>
+        {
+            pool_relu_bias(pool, d, b, limits).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Elements of the input of a pooling.
+fn input(d: &Pool2d) -> usize {
+    d.batch * d.channels * d.h_in * d.w_in
+}
+
+/// Operands: y, dy, dx of relu_backward; dx, db of bias_grad.
+fn relu_bias(op: &Op, b: &BiasGrad, limits: &Limits) -> Result<Kernels> {
+    let image = b.channels * b.inner;
+    let summed = Summed {
+        by_group: shader!("gradient_relu", "bias_grad", "prelude"),
+        by_row: shader!("gradient_relu", "bias_grad_rows", "prelude"),
+        constants: Vec::new(),
+        operands: vec![(0, image), (1, image), (2, image)],
+        db: 4,
+        flops: 2 * op.flops(),
+    };
+    sums(op, b, &summed, limits)
+}
+
+/// Operands: index, dy, dx of max_pool2d_backward; y, dx, dx of relu_backward.
+fn pool_relu(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+    let shader = shader!(
+        "gradient_max_pool2d_relu",
+        "gradient_store",
+        "max_pool2d_gradient",
+        "window",
+        "elements",
+        "prelude"
+    );
+    let [large, small] = [d.h_in * d.w_in, d.h_out() * d.w_out()];
+    let dispatches = slices(op, d.batch * d.channels, 1, &[large, small], limits)?
+        .iter()
+        .map(|slice| {
+            let sides = [(0, small), (1, small), (3, large), (5, large)];
+            let bindings = sides.iter().map(|&(i, size)| slice.bind(i, size)).collect();
+            elements(shader, slice.count * large, window(d), bindings, limits)
+        })
+        .collect();
+    Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+/// The same, then dx, db of bias_grad.
+fn pool_relu_bias(op: &Op, d: &Pool2d, b: &BiasGrad, limits: &Limits) -> Result<Kernels> {
+    let [large, small] = [d.h_in * d.w_in, d.h_out() * d.w_out()].map(|plane| d.channels * plane);
+    let summed = Summed {
+        by_group: shader!(
+            "gradient_max_pool2d_relu",
+            "bias_grad",
+            "max_pool2d_gradient",
+            "window",
+            "prelude"
+        ),
+        by_row: shader!(
+            "gradient_max_pool2d_relu",
+            "bias_grad_rows",
+            "max_pool2d_gradient",
+            "window",
+            "prelude"
+        ),
+        constants: window(d),
+        operands: vec![(0, small), (1, small), (3, large), (5, large)],
+        db: 7,
+        flops: op.flops() + 2 * large as u64 * d.batch as u64,
+    };
+    sums(op, b, &summed, limits)
+}

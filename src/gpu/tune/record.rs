@@ -1,0 +1,169 @@
+//! The choices of an adapter in a file.
+
+use crate::gpu::host::{Host, News};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const FORMAT: &str = "striate tiles 1";
+
+/// A longer file is not one of ours.
+const LONGEST: usize = 16 << 20;
+
+/// With more choices than this, only those of this run are kept: nobody knows which of the others will be used again.
+const MOST: usize = 10_000;
+
+/// What was found for one geometry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Choice {
+    tile: String,
+    /// The number of the shaders it was found among, in hexadecimal digits.
+    shaders: String,
+}
+
+/// The file: JSON, for people to look at.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    format: String,
+    adapter: String,
+    choices: BTreeMap<String, Choice>,
+}
+
+/// Choices by geometry, and where they are kept.
+#[derive(Debug)]
+pub(super) struct Record {
+    file: String,
+    /// Name, back end and driver: with another driver another tile may be the fastest.
+    adapter: String,
+    choices: BTreeMap<String, Choice>,
+}
+
+impl Record {
+    /// An empty one that belongs in `file`.
+    pub fn new(file: String, adapter: String) -> Self {
+        Record { file, adapter, choices: BTreeMap::new() }
+    }
+
+    /// Takes over what `host` keeps. A file that cannot be understood is a warning, one of another driver is nothing.
+    pub fn load(&mut self, host: &dyn Host) {
+        let Some(content) = host.load(&self.file) else { return };
+        match self.parse(&content) {
+            Some(choices) => self.choices = choices,
+            None => {
+                let text = format!("cache file {} is damaged; products are timed anew", self.file);
+                host.hear(News::Warning(&text));
+            }
+        }
+    }
+
+    /// Adds what was chosen here to what `host` keeps.
+    pub fn save(&self, host: &dyn Host) {
+        let mut choices = host.load(&self.file).and_then(|c| self.parse(&c)).unwrap_or_default();
+        if choices.len() + self.choices.len() > MOST {
+            choices.clear();
+        }
+        choices.extend(self.choices.clone());
+        let content = Content { format: FORMAT.into(), adapter: self.adapter.clone(), choices };
+        // Strings and maps of them can always be written.
+        if let Ok(mut text) = serde_json::to_string_pretty(&content) {
+            text.push('\n');
+            host.save(&self.file, text.as_bytes());
+        }
+    }
+
+    /// The choices of a file; none if it is of another driver, `None` if it is not one of ours.
+    fn parse(&self, content: &[u8]) -> Option<BTreeMap<String, Choice>> {
+        if content.len() > LONGEST {
+            return None;
+        }
+        let content: Content = serde_json::from_slice(content).ok()?;
+        if content.format != FORMAT {
+            return None;
+        }
+        Some(if content.adapter == self.adapter { content.choices } else { BTreeMap::new() })
+    }
+
+    /// The tile that was chosen for `geometry` among these shaders.
+    pub fn get(&self, geometry: &str, shaders: u64) -> Option<&str> {
+        let choice = self.choices.get(geometry)?;
+        (choice.shaders == format!("{shaders:016x}")).then_some(choice.tile.as_str())
+    }
+
+    pub fn set(&mut self, geometry: &str, shaders: u64, tile: &str) {
+        let choice = Choice { tile: tile.into(), shaders: format!("{shaders:016x}") };
+        self.choices.insert(geometry.into(), choice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// One file in memory, and how many warnings there were.
+    #[derive(Debug, Default)]
+    struct Memory {
+        file: Mutex<Option<Vec<u8>>>,
+        warnings: Mutex<Vec<String>>,
+    }
+
+    impl Host for Memory {
+        fn load(&self, _name: &str) -> Option<Vec<u8>> {
+            self.file.lock().unwrap().clone()
+        }
+        fn save(&self, _name: &str, content: &[u8]) {
+            *self.file.lock().unwrap() = Some(content.to_vec());
+        }
+        fn hear(&self, news: News<'_>) {
+            if let News::Warning(text) = news {
+                self.warnings.lock().unwrap().push(text.into());
+            }
+        }
+    }
+
+    fn record(adapter: &str) -> Record {
+        Record::new("tiles.json".into(), adapter.into())
+    }
+
+    #[test]
+    fn choices_of_several_runs_are_kept_together() {
+        let host = Memory::default();
+        for (geometry, tile) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            let mut record = record("card");
+            record.set(geometry, 7, tile);
+            record.save(&host);
+        }
+        let mut found = record("card");
+        found.load(&host);
+        assert_eq!((found.get("a", 7), found.get("b", 7)), (Some("3"), Some("2")));
+        assert_eq!((found.get("a", 8), found.get("c", 7)), (None, None));
+        let mut other = record("card with a new driver");
+        other.load(&host);
+        assert_eq!(other.get("a", 7), None);
+        assert!(host.warnings.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_file_is_one_warning_and_replaced() {
+        let host = Memory::default();
+        let mut first = record("card");
+        first.set("a", 7, "1");
+        first.save(&host);
+        let whole = host.file.lock().unwrap().clone().unwrap();
+        // Without its last byte, the line end, it still is what it was.
+        let cuts = (0..whole.len() - 1).map(|length| whole[..length].to_vec());
+        let foreign =
+            [b"[]".to_vec(), b"{\"format\":\"other\",\"adapter\":\"card\",\"choices\":{}}".to_vec()];
+        for content in cuts.chain(foreign) {
+            *host.file.lock().unwrap() = Some(content.clone());
+            host.warnings.lock().unwrap().clear();
+            let mut found = record("card");
+            found.load(&host);
+            assert_eq!(found.get("a", 7), None);
+            let warnings = host.warnings.lock().unwrap().clone();
+            assert_eq!(warnings.len(), 1, "{content:?}");
+            assert!(warnings[0].contains("tiles.json") && !warnings[0].contains('\n'));
+            first.save(&host);
+            assert_eq!(host.file.lock().unwrap().as_ref(), Some(&whole));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Timing the ways of a product on buffers of random numbers.
+
+use super::Product;
+use crate::error::{Error, Result};
+use crate::gpu::device::Gpu;
+use crate::gpu::kernels::{Binding, Dispatch, Kernels, Source, Tile};
+use crate::gpu::pipeline::{Pipelines, Scope};
+use crate::ops::Op;
+use crate::random::{Purpose, Stream};
+
+/// Seconds that a measurement should last at least, if 64 times the product do it: timestamps are coarse.
+const LONG_ENOUGH: f64 = 2e-3;
+
+/// Measurements of each way; the fastest counts, since everything that disturbs makes it slower.
+const ROUNDS: usize = 3;
+
+/// A way that is so many times slower than another at the first try is not tried again.
+const HOPELESS: f64 = 2.0;
+
+/// Random numbers that are copied over and over into every buffer.
+const PATTERN: usize = 1 << 20;
+
+/// Buffers for all products, one after the other, and the means to time.
+pub(super) struct Bench<'a> {
+    gpu: &'a Gpu,
+    pipelines: &'a Pipelines,
+    /// Number i is as long as the longest operand i, or scratch buffer i.
+    operands: Vec<wgpu::Buffer>,
+    scratch: Vec<wgpu::Buffer>,
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    staging: wgpu::Buffer,
+}
+
+/// A dispatch that only has to be recorded.
+struct Ready {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    groups: [u32; 3],
+}
+
+impl<'a> Bench<'a> {
+    /// `None` if there is no memory for it.
+    pub async fn new(gpu: &'a Gpu, pipelines: &'a Pipelines, products: &[Product]) -> Result<Option<Self>> {
+        let (mut operands, mut scratch) = (Vec::new(), Vec::new());
+        for product in products {
+            let lengths: Vec<usize> = product.op.operands().iter().map(|o| o.shape.len()).collect();
+            longest(&mut operands, &lengths);
+            product.ways.iter().for_each(|way| longest(&mut scratch, &way.1.scratch));
+        }
+        let device = gpu.device();
+        let scope = Scope::new(device);
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = |size, usage| {
+            let label = Some("trial");
+            device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false })
+        };
+        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;
+        let copied = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let make = |lengths: Vec<usize>| -> Vec<wgpu::Buffer> {
+            lengths.iter().map(|&len| buffer((len as u64 * 4).max(16), storage | copied)).collect()
+        };
+        let bench = Bench {
+            gpu,
+            pipelines,
+            operands: make(operands),
+            scratch: make(scratch),
+            queries: device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("trial"),
+                ty: wgpu::QueryType::Timestamp,
+                count: 2,
+            }),
+            resolved: buffer(16, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC),
+            staging: buffer(16, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
+        };
+        let full = memory.pop().await.is_some();
+        // A buffer that is larger than the device can have is the executor's to report.
+        if full || scope.error().await.is_some() {
+            return Ok(None);
+        }
+        bench.fill(&buffer(PATTERN as u64 * 4, copied));
+        gpu.check()?;
+        Ok(Some(bench))
+    }
+
+    /// Random numbers between -1 and 1: with zeros some devices use less power and are faster.
+    fn fill(&self, pattern: &wgpu::Buffer) {
+        let mut stream = Stream::new(0, Purpose::Test, 0);
+        let values: Vec<f32> = (0..PATTERN).map(|_| 2.0 * stream.uniform() - 1.0).collect();
+        self.gpu.queue().write_buffer(pattern, 0, bytemuck::cast_slice(&values));
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        for buffer in self.operands.iter().chain(&self.scratch) {
+            for at in (0..buffer.size()).step_by(PATTERN * 4) {
+                encoder.copy_buffer_to_buffer(pattern, 0, buffer, at, pattern.size().min(buffer.size() - at));
+            }
+        }
+        self.gpu.queue().submit([encoder.finish()]);
+    }
+
+    /// Seconds that each way of `product` takes, without those that do not work or are hopeless.
+    pub async fn times(&self, product: &Product) -> Result<Vec<(Tile, f64)>> {
+        let mut ways = Vec::new();
+        for (tile, kernels) in &product.ways {
+            // Drivers do some of their work at the first dispatch, so the first measurement is none.
+            match self.ready(product, kernels).await {
+                Ok(ready) => {
+                    self.measure(&ready, 1)?;
+                    ways.push((*tile, self.measure(&ready, 1)?, ready));
+                }
+                Err(error) => log::warn!("{}: {tile:?} is left out: {error}", product.name),
+            }
+        }
+        let best = ways.iter().map(|way| way.1).fold(f64::INFINITY, f64::min);
+        ways.retain(|way| way.1 <= best * HOPELESS);
+        let repeats = (LONG_ENOUGH / best.max(1e-9)).ceil().clamp(1.0, 64.0) as u32;
+        for _ in 0..ROUNDS {
+            // In turn, so that a clock that changes does so for all.
+            for (_, fastest, ready) in &mut ways {
+                *fastest = self.measure(ready, repeats)?.min(*fastest);
+            }
+        }
+        // Timestamps that stand still say nothing.
+        Ok(ways.into_iter().map(|(tile, seconds, _)| (tile, seconds)).filter(|way| way.1 > 0.0).collect())
+    }
+
+    /// The dispatches of a way, as many as one submission may have: all parts of a product are alike.
+    async fn ready(&self, product: &Product, kernels: &Kernels) -> Result<Vec<Ready>> {
+        let share = (product.op.flops() / kernels.dispatches.len().max(1) as u64).max(1);
+        let most = usize::try_from(self.gpu.submission() / share).unwrap_or(usize::MAX).max(1);
+        let mut ready = Vec::new();
+        for dispatch in kernels.dispatches.iter().take(most) {
+            let pipeline = self.pipelines.get(self.gpu, dispatch).await?;
+            let bind_group = self.bind(&product.op, kernels, dispatch, &pipeline).await?;
+            ready.push(Ready { pipeline, bind_group, groups: dispatch.groups });
+        }
+        Ok(ready)
+    }
+
+    async fn bind(
+        &self,
+        op: &Op,
+        kernels: &Kernels,
+        dispatch: &Dispatch,
+        pipeline: &wgpu::ComputePipeline,
+    ) -> Result<wgpu::BindGroup> {
+        let operands = op.operands();
+        let part = |binding: &Binding| {
+            let (buffer, len) = match binding.source {
+                Source::Operand(i) => (self.operands.get(i)?, operands.get(i)?.shape.len()),
+                Source::Scratch(i) => (self.scratch.get(i)?, *kernels.scratch.get(i)?),
+            };
+            let (first, count) = binding.range.unwrap_or((0, len));
+            let size = wgpu::BufferSize::new((count as u64 * 4).max(4));
+            Some(wgpu::BufferBinding { buffer, offset: first as u64 * 4, size })
+        };
+        let mut entries = Vec::new();
+        for (number, binding) in (0u32..).zip(&dispatch.bindings) {
+            let part = part(binding).ok_or_else(|| Error::Internal(format!("no {:?}", binding.source)))?;
+            let resource = wgpu::BindingResource::Buffer(part);
+            entries.push(wgpu::BindGroupEntry { binding: number, resource });
+        }
+        let scope = Scope::new(self.gpu.device());
+        let bind_group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("trial"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        match scope.error().await {
+            Some(error) => Err(Error::Device(error)),
+            None => Ok(bind_group),
+        }
+    }
+
+    /// Seconds for one of `repeats` times these dispatches.
+    fn measure(&self, dispatches: &[Ready], repeats: u32) -> Result<f64> {
+        let device = self.gpu.device();
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("trial"),
+            timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                query_set: &self.queries,
+                beginning_of_pass_write_index: Some(0),
+                end_of_pass_write_index: Some(1),
+            }),
+        });
+        for _ in 0..repeats {
+            for Ready { pipeline, bind_group, groups: [x, y, z] } in dispatches {
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, bind_group, &[]);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
+        }
+        drop(pass);
+        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, 16);
+        self.gpu.queue().submit([encoder.finish()]);
+        self.staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        let polled = device.poll(wgpu::PollType::wait_indefinitely());
+        self.gpu.check()?;
+        polled.map_err(|e| Error::Device(format!("waiting for the device: {e}")))?;
+        let failed = |e| Error::Device(format!("reading the timestamps: {e}"));
+        let view = self.staging.slice(..).get_mapped_range().map_err(failed)?;
+        let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
+        drop(view);
+        self.staging.unmap();
+        let period = f64::from(self.gpu.queue().get_timestamp_period()) * 1e-9;
+        Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period / f64::from(repeats))
+    }
+}
+
+/// Raises each of `longest` to what is in its place in `lengths`.
+fn longest(longest: &mut Vec<usize>, lengths: &[usize]) {
+    longest.resize(longest.len().max(lengths.len()), 0);
+    for (most, &len) in longest.iter_mut().zip(lengths) {
+        *most = len.max(*most);
+    }
+}
