@@ -9,6 +9,6 @@ fn adam_step(i: u32, d: f32) -> f32 {
     let mean_square = fma(hyper.beta2, v[i], (1.0 - hyper.beta2) * d * d);
     m[i] = mean;
     v[i] = mean_square;
-    let root = sqrt(mean_square) / sqrt(hyper.correction2) + hyper.eps;
-    return learning_rate() / hyper.correction1 * mean / root;
+    let root = sqrt(mean_square) / sqrt(correction2()) + hyper.eps;
+    return learning_rate() / correction1() * mean / root;
 }

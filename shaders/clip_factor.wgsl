@@ -8,3 +8,15 @@ const FACTORS = TABLES + 1u;
 fn clip_factor() -> f32 {
     return factor[0];
 }
+
+fn is_skipped() -> bool {
+    return false;
+}
+
+fn correction1() -> f32 {
+    return hyper.correction1;
+}
+
+fn correction2() -> f32 {
+    return hyper.correction2;
+}

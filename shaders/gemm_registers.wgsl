@@ -1,5 +1,6 @@
 // c[z] = a[z] b[z] for `batches` pairs of matrices, in registers only: 8 x 8 sums in each of 8 invocations, no
-// workgroup memory, no barriers. For software adapters; see gemm_tile.wgsl for what a kernel has to bring along.
+// workgroup memory, no barriers. For software adapters; see gemm_tile.wgsl for what a kernel has to bring along, and
+// gemm_exact.wgsl and gemm_rounded.wgsl for `factors`.
 // There a load costs some fifty times as much as a product: 8 x 8 took 60 % of the time of 4 x 8 (llvmpipe of
 // Mesa 22.3, convolution 64 to 192 channels, 5 x 5), 16 x 8 no less again.
 
@@ -46,10 +47,10 @@ fn main(
     let end = depth(z);
     for (var k = 0u; k < end; k++) {
         let t = term(z, k);
-        let a0 = vec4<f32>(load_a(row0, t), load_a(row1, t), load_a(row2, t), load_a(row3, t));
-        let a1 = vec4<f32>(load_a(row4, t), load_a(row5, t), load_a(row6, t), load_a(row7, t));
-        let b0 = vec4<f32>(load_b(t, column0), load_b(t, column1), load_b(t, column2), load_b(t, column3));
-        let b1 = vec4<f32>(load_b(t, column4), load_b(t, column5), load_b(t, column6), load_b(t, column7));
+        let a0 = factors(vec4<f32>(load_a(row0, t), load_a(row1, t), load_a(row2, t), load_a(row3, t)));
+        let a1 = factors(vec4<f32>(load_a(row4, t), load_a(row5, t), load_a(row6, t), load_a(row7, t)));
+        let b0 = factors(vec4<f32>(load_b(t, column0), load_b(t, column1), load_b(t, column2), load_b(t, column3)));
+        let b1 = factors(vec4<f32>(load_b(t, column4), load_b(t, column5), load_b(t, column6), load_b(t, column7)));
         block00 = multiply(block00, a0, b0);
         block01 = multiply(block01, a0, b1);
         block10 = multiply(block10, a1, b0);

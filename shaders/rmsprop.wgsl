@@ -7,6 +7,9 @@
 const MOMENTUM = 4u + FACTORS;
 
 fn element(i: u32) {
+    if is_skipped() {
+        return;
+    }
     let d = fma(weight_decay(), w[i], gradient(i));
     let mean_square = fma(hyper.beta2, v[i], (1.0 - hyper.beta2) * d * d);
     v[i] = mean_square;

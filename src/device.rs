@@ -10,7 +10,8 @@
 pub mod cache;
 
 use crate::cpu;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::gpu::kernels::Products;
 use crate::gpu::{self, Choice, Gpu, Kind, News, Restriction, Setup, Tuning};
 use crate::program::{Executor, Program};
 use cache::Cache;
@@ -46,6 +47,9 @@ impl FromStr for Wish {
         })
     }
 }
+
+/// Everything is multiplied and added in f32.
+const STRICT: &str = "strict fp32";
 
 /// Hears what a GPU has to say while it is prepared. May be called from several threads at once.
 #[derive(Clone)]
@@ -147,7 +151,14 @@ impl Device {
     pub fn name(&self) -> String {
         match self {
             Device::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
-            Device::Gpu(gpu) => format!("{}, {}", gpu.info().name, gpu.info().backend),
+            Device::Gpu(gpu) => {
+                let half = match gpu.limits().products {
+                    Products::Single => "",
+                    Products::Half => ", half precision",
+                    Products::HalfCooperative => ", half precision on matrix units",
+                };
+                format!("{}, {}{half}", gpu.info().name, gpu.info().backend)
+            }
         }
     }
 
@@ -164,6 +175,33 @@ impl Device {
         match self {
             Device::Cpu(_) => true,
             Device::Gpu(gpu) => matches!(gpu.info().kind, Kind::Software | Kind::Integrated),
+        }
+    }
+
+    /// The same device with the factors of matrix products rounded to f16. Beside it, one line if the device has matrix
+    /// units for that which cannot be used.
+    ///
+    /// # Errors
+    /// `Error::Device` if it has no f16; the CPU path has none.
+    pub fn half(&self) -> Result<(Device, Option<String>)> {
+        match self {
+            Device::Cpu(_) => Err(Error::Device(format!(
+                "{}: half precision: expected a GPU, found the CPU path, which computes in strict fp32",
+                self.name()
+            ))),
+            Device::Gpu(gpu) => gpu.half().map(|(gpu, why)| (Device::Gpu(gpu), why)),
+        }
+    }
+
+    /// The precision class of its convolutions and linear layers, to be named beside every speed.
+    pub fn precision(&self) -> &'static str {
+        match self {
+            Device::Cpu(_) => STRICT,
+            Device::Gpu(gpu) => match gpu.limits().products {
+                Products::Single => STRICT,
+                Products::Half => "half: f16 products, f32 sums",
+                Products::HalfCooperative => "half: f16 products, f32 sums, on matrix units",
+            },
         }
     }
 

@@ -48,7 +48,8 @@ fn a_training_step_of_alexnet_has_at_most_45_dispatches() {
         let len = |schedule: &Schedule, name: &str| -> usize {
             schedule.memory.iter().filter(|m| m.name == name).map(|m| m.len * 4).sum()
         };
-        let bytes = |schedule: &Schedule| -> u64 { schedule.tasks(Span::Train).map(|task| task.piece.bytes).sum() };
+        let bytes =
+            |schedule: &Schedule| -> u64 { schedule.tasks(Span::Train).map(|task| task.piece.bytes).sum() };
         println!(
             "batch {batch}: {} bytes of partial sums, {} of scratch; {} and {} bytes moved, {} and {} of memory",
             len(&schedule, "partial sums"),

@@ -117,7 +117,8 @@ fn no_tile_and_no_tuning_changes_the_weights() {
     let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
     let expected = trained(&gpu, &spec, 7, 3);
     assert_ne!(expected, trained(&gpu, &spec, 7, 2), "the weights move");
-    let tiles = Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Registers, Tile::Subgroup, Tile::Shared]);
+    let tiles =
+        Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Registers, Tile::Subgroup, Tile::Shared]);
     for tile in tiles {
         let gpu = gpu_device::open(&Restriction { tile: Some(tile), ..Restriction::default() }).unwrap();
         assert_eq!(trained(&gpu, &spec, 7, 3), expected, "{tile:?}");

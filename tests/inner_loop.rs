@@ -59,7 +59,8 @@ struct Binary {
 fn compile(dispatch: &Dispatch) -> Binary {
     let module = naga::front::wgsl::parse_str(dispatch.shader.source).unwrap();
     let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty()).validate(&module).unwrap();
+    let info =
+        naga::valid::Validator::new(flags, naga::valid::Capabilities::empty()).validate(&module).unwrap();
     let entry = Some((naga::ShaderStage::Compute, "main"));
     let values = dispatch.constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
     let (module, info) =
@@ -232,7 +233,9 @@ fn the_inner_loop_has_no_bounds_check_no_wide_counter_and_no_division() {
         "product", "block", "fma4", "loads", "selects", "compares", "divisions", "barriers", "all"
     );
     for (name, op) in products() {
-        for block in [Block::B128x128x8, Block::B128x128x8Double, Block::B128x128x16, Block::B128x128x16Double] {
+        for block in
+            [Block::B128x128x8, Block::B128x128x8Double, Block::B128x128x16, Block::B128x128x16Double]
+        {
             let limits = Limits { tile: Tile::Exactly(block), ..Limits::default() };
             let dispatch = &kernels(&op, &limits).unwrap().dispatches[0];
             let binary = compile(dispatch);
@@ -262,7 +265,11 @@ fn the_inner_loop_has_no_bounds_check_no_wide_counter_and_no_division() {
                 Op::Conv2dGradInput(_) => 40,
                 _ => 0,
             };
-            assert!(whole.divisions() <= most, "{what}: {} divisions in a turn of the loop", whole.divisions());
+            assert!(
+                whole.divisions() <= most,
+                "{what}: {} divisions in a turn of the loop",
+                whole.divisions()
+            );
             println!(
                 "{name:<18} {:<18} {:>5} {:>6} {:>7} {:>9} {:>9} {:>8} {:>8}",
                 block.name(),

@@ -1,19 +1,23 @@
 //! Every kernel without a device: each dispatch of each operator is held against its WGSL, parsed and validated by
 //! the compiler that wgpu uses. What a shader computes is the business of the operator tests.
 
+#[path = "shaders/spirv.rs"]
+mod spirv;
+#[path = "shaders/structs.rs"]
+mod structs;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
 use striate::gpu::Schedule;
 use striate::gpu::kernels::{
-    Binding, Block, Dispatch, Kernels, Limits, NOOP, ROOF_COPY, ROOF_FMA, Shader, Source, Tile, kernels,
+    Binding, Block, Dispatch, Kernels, Limits, NOOP, Products, ROOF_COPY, ROOF_FMA, Shader, Source, Tile,
+    kernels,
 };
 use striate::model::{BuildOptions, Model, Optimizer, Spec};
-use striate::ops::{Access, BatchNorm2d, Hyper, Op, Softmax};
+use striate::ops::{Access, BatchNorm2d, Op, Softmax};
 use striate::program::Span;
 use striate::verify::cases::{alexnet_cases, cases};
-use striate::view::View;
 use wgpu::naga;
 
 /// The operators of all test cases, and one that is long enough to be cut along its batch.
@@ -29,6 +33,9 @@ fn all_limits() -> Vec<Limits> {
     let whole = Limits::default();
     let mut all = vec![
         whole,
+        Limits { products: Products::Half, ..whole },
+        Limits { products: Products::Half, tile: Tile::Registers, ..whole },
+        Limits { products: Products::HalfCooperative, ..whole },
         Limits { align: 8, binding: 300, groups: 50, ..whole },
         Limits { align: 8, binding: 100_000, groups: 50, ..whole },
     ];
@@ -64,8 +71,13 @@ struct Module {
     info: naga::valid::ModuleInfo,
 }
 
-/// Parsed and validated, with nothing but the capabilities that every adapter has; and subgroups for the tile that is
-/// only taken where they are.
+/// Whether a shader is for adapters with cooperative matrices.
+fn is_cooperative(shader: &Shader) -> bool {
+    shader.source.contains("enable wgpu_cooperative_matrix;")
+}
+
+/// Parsed and validated, with nothing but the capabilities that every adapter has; and those of shaders that
+/// are only taken where they are.
 fn compile(shader: &Shader) -> Module {
     let module = naga::front::wgsl::parse_str(shader.source)
         .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
@@ -78,11 +90,12 @@ fn compile(shader: &Shader) -> Module {
 }
 
 fn capabilities(shader: &Shader) -> naga::valid::Capabilities {
-    if shader.source.contains("subgroupBroadcast(") {
-        naga::valid::Capabilities::SUBGROUP
-    } else {
-        naga::valid::Capabilities::empty()
-    }
+    use naga::valid::Capabilities as C;
+    let mut all = C::empty();
+    all.set(C::SUBGROUP, shader.source.contains("subgroupBroadcast(") || is_cooperative(shader));
+    all.set(C::SHADER_FLOAT16, shader.source.contains("enable f16;"));
+    all.set(C::COOPERATIVE_MATRIX, is_cooperative(shader));
+    all
 }
 
 static MODULES: LazyLock<HashMap<Shader, Module>> = LazyLock::new(|| {
@@ -150,9 +163,10 @@ fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_lim
             .filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup)
             .map(|(_, v)| layouter[v.ty].size)
             .sum();
-        // Blocks that not every adapter has room for say what they need.
+        // What is taken only where there is more says what it needs.
         let block = Block::ALL.into_iter().find(|b| shader.source.contains(&tile_of(*b)));
-        let most = block.map_or(16_384, |block| block.needs()[0]);
+        let cooperative = if is_cooperative(shader) { 32_768 } else { 16_384 };
+        let most = block.map_or(cooperative, |block| block.needs()[0]);
         assert!(bytes <= most, "{name}.wgsl: {bytes} bytes of workgroup memory");
 
         let storage = resources(name, module)
@@ -230,95 +244,14 @@ fn constants_and_overrides_have_the_same_names_and_acceptable_values() {
             }
             let values = constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
             let entry = Some((naga::ShaderStage::Compute, "main"));
-            if let Err(error) =
+            let (module, info) =
                 naga::back::pipeline_constants::process_overrides(module, info, entry, &values)
-            {
-                panic!("{what}: {error}");
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+            if is_cooperative(shader) {
+                spirv::translates(&what, &module, &info);
             }
         }
     }
-}
-
-#[test]
-fn hyper_is_the_same_in_wgsl_and_rust() {
-    let source = include_str!("../shaders/hyper.wgsl");
-    let module = naga::front::wgsl::parse_str(source).unwrap();
-    let hyper = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Hyper")).unwrap().1;
-    let naga::TypeInner::Struct { members, span } = &hyper.inner else { panic!("Hyper is no struct") };
-    macro_rules! members {
-        ($($member:ident),*) => {
-            [$((stringify!($member), offset_of!(Hyper, $member), kind(&Hyper::default().$member))),*]
-        };
-    }
-    let expected = members![
-        rows,
-        loss_scale,
-        slot,
-        accumulate,
-        seed_lo,
-        seed_hi,
-        draw,
-        lr,
-        momentum,
-        beta2,
-        eps,
-        weight_decay,
-        correction1,
-        correction2,
-        max_norm,
-        reserved
-    ];
-    let found: Vec<(&str, usize, &str)> = members
-        .iter()
-        .map(|m| {
-            let kind = match module.types[m.ty].inner {
-                naga::TypeInner::Scalar(naga::Scalar::U32) => "u32",
-                naga::TypeInner::Scalar(naga::Scalar::F32) => "f32",
-                _ => "other",
-            };
-            (m.name.as_deref().unwrap_or(""), m.offset as usize, kind)
-        })
-        .collect();
-    assert_eq!(found, expected);
-    assert_eq!(*span as usize, size_of::<Hyper>());
-    assert_eq!(size_of::<Hyper>(), 4 * Hyper::WORDS);
-}
-
-#[test]
-fn a_view_is_the_same_in_wgsl_and_rust() {
-    let module = naga::front::wgsl::parse_str(include_str!("../shaders/augment.wgsl")).unwrap();
-    let view = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("View")).unwrap().1;
-    let naga::TypeInner::Struct { members, span } = &view.inner else { panic!("View is no struct") };
-    macro_rules! members {
-        ($($member:ident),*) => {
-            [$((stringify!($member), offset_of!(View, $member), kind(&View::blank().$member).to_string())),*]
-        };
-    }
-    let expected = members![x, y, cut, colour, gain, bias, recolour, reserved];
-    let found: Vec<(&str, usize, String)> = members
-        .iter()
-        .map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize, rust_name(&module, m.ty)))
-        .collect();
-    assert_eq!(found, expected);
-    assert_eq!(*span as usize, size_of::<View>());
-}
-
-/// What Rust calls a scalar or an array of WGSL.
-fn rust_name(module: &naga::Module, ty: naga::Handle<naga::Type>) -> String {
-    match &module.types[ty].inner {
-        naga::TypeInner::Scalar(naga::Scalar::U32) => "u32".into(),
-        naga::TypeInner::Scalar(naga::Scalar::I32) => "i32".into(),
-        naga::TypeInner::Scalar(naga::Scalar::F32) => "f32".into(),
-        naga::TypeInner::Array { base, size: naga::ArraySize::Constant(count), .. } => {
-            format!("[{}; {count}]", rust_name(module, *base))
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-/// The name of the type of a member.
-fn kind<T>(_: &T) -> &'static str {
-    std::any::type_name::<T>()
 }
 
 /// Belong to no operator: what measures the device itself.

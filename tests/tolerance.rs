@@ -1,7 +1,7 @@
 //! The comparer itself: it accepts what fp32 gives, and nothing worse.
 
 use striate::random::{Purpose, Stream};
-use striate::verify::tolerance::{Expected, compare};
+use striate::verify::tolerance::{Expected, Precision, compare};
 
 const LEN: usize = 1000;
 
@@ -17,7 +17,37 @@ fn rounded(values: &[f64]) -> Vec<f32> {
 }
 
 fn judge(values: &[f64], magnitude: &[f64], terms: usize, found: &[f32]) -> Result<f64, String> {
-    compare(&Expected { name: "y", values, magnitude, terms }, found)
+    let precision = Precision::Single;
+    compare(&Expected { name: "y", values, magnitude, terms, precision }, found)
+}
+
+fn judge_half(values: &[f64], magnitude: &[f64], terms: usize, found: &[f32]) -> Result<f64, String> {
+    let precision = Precision::Half;
+    compare(&Expected { name: "y", values, magnitude, terms, precision }, found)
+}
+
+/// Every element off by `relative` of its magnitude, to either side.
+fn off_by(relative: f64, values: &[f64], magnitude: &[f64]) -> Vec<f32> {
+    let side = |i: usize| if i.is_multiple_of(3) { 1.0 } else { -1.0 };
+    values.iter().zip(magnitude).enumerate().map(|(i, (v, m))| (v + side(i) * relative * m) as f32).collect()
+}
+
+#[test]
+fn half_precision_may_err_by_the_rounding_of_its_factors_and_no_more() {
+    let (values, magnitude) = reference();
+    let found = off_by(5.5e-4, &values, &magnitude);
+    assert!(judge_half(&values, &magnitude, 100, &found).is_ok());
+    assert!(judge(&values, &magnitude, 100, &found).is_err());
+    // bf16 has 2.4e-3.
+    let found = off_by(7e-4, &values, &magnitude);
+    assert!(judge_half(&values, &magnitude, 100, &found).unwrap_err().contains("in norm"));
+    // A single product may have the whole error of two roundings.
+    let found = off_by(9.7e-4, &values[..1], &magnitude[..1]);
+    assert!(judge_half(&values[..1], &magnitude[..1], 1, &found).is_ok());
+    let mut found = rounded(&values);
+    found[77] += 5e-3 * magnitude[77] as f32;
+    let message = judge_half(&values, &magnitude, 100, &found).unwrap_err();
+    assert!(message.contains("1 of 1000") && message.contains("worst at 77"), "{message}");
 }
 
 #[test]

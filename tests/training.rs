@@ -5,6 +5,8 @@
 mod divergence;
 #[path = "training/fine_tuning.rs"]
 mod fine_tuning;
+#[path = "training/loss_scaling.rs"]
+mod loss_scaling;
 #[path = "training/resume.rs"]
 mod resume;
 mod training_support;

@@ -3,7 +3,7 @@
 use super::Context;
 use super::output::{Output, seconds};
 use crate::device::{Device, Listener, Settings, cache};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{News, Restriction};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +27,19 @@ pub(crate) fn open_restricted(context: &Context, restriction: Restriction) -> Re
     let device = device.with_cpu_options(context.cpu);
     context.out.note(&format!("device: {}{why}", device.name()));
     Ok(device)
+}
+
+/// `device` in half precision, for `--amp`; says so.
+pub(crate) fn half(device: &Device, context: &Context) -> Result<Device> {
+    let (half, why) = device.half().map_err(|error| match error {
+        Error::Device(what) => Error::Device(format!("--amp: {what}")),
+        other => other,
+    })?;
+    if let Some(why) = why {
+        context.out.note(&format!("warning: {why}"));
+    }
+    context.out.note(&format!("precision: {}", half.precision()));
+    Ok(half)
 }
 
 /// Shaders that are compiled in less are not spoken of.

@@ -5,7 +5,7 @@ use super::Context;
 use super::bench::profile::Analysis;
 use super::bench::roofs::Roofs;
 use super::bench::timing::{Budget, median};
-use super::bench::{Header, PRECISION, write_picture};
+use super::bench::{Header, write_picture};
 use super::output::Output;
 use super::progress::Progress;
 use crate::atomic;
@@ -135,7 +135,7 @@ impl Profiling {
         let mut lines = self.header.lines();
         for (span, analysis) in analyses {
             lines.push(format!("{}, {}", self.title, name(*span)));
-            lines.extend(analysis.table(PRECISION));
+            lines.extend(analysis.table(self.device.precision()));
         }
         lines
     }

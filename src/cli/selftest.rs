@@ -2,10 +2,11 @@
 
 use super::Context;
 use super::device;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::program::{Executor, Program};
 use crate::verify::cases::{Case, cases};
-use crate::verify::{self, Faulty, Outcome};
+use crate::verify::{self, Faulty, Outcome, Precision};
 use clap::Args;
 use serde_json::json;
 use std::sync::Arc;
@@ -36,16 +37,19 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
         return Err(Error::Usage(format!("{FAULT}: no kernel is called {kernel}")));
     }
     let device = device::open(context)?;
-    let mut make = |program: Arc<Program>| -> Result<Box<dyn Executor>> {
-        let executor = device.executor(program.clone())?;
-        Ok(match &fault {
-            Some(kernel) => Box::new(Faulty::new(executor, program, kernel.clone())),
-            None => executor,
-        })
-    };
-    let mut report = Report { context, kernel: None, written: Ok(()) };
-    let summary = verify::run(&cases, &mut make, &mut |outcome| report.add(outcome))?;
+    let mut make = |program| fault_in(device.executor(Arc::clone(&program))?, program, fault.as_deref());
+    let mut report = Report { context, precision: device.precision(), kernel: None, written: Ok(()) };
+    let mut summary = verify::run(&cases, &mut make, &mut |outcome| report.add(outcome))?;
     report.flush();
+    let products: Vec<Case> = cases.into_iter().filter(|case| case.op.is_product()).collect();
+    if let Some(half) = half(&device, context).filter(|_| !products.is_empty()) {
+        report.precision = half.precision();
+        let mut make = |program| fault_in(half.executor(Arc::clone(&program))?, program, fault.as_deref());
+        let halves =
+            verify::run_as(&products, Precision::Half, &mut make, &mut |outcome| report.add(outcome))?;
+        report.flush();
+        summary.add(halves);
+    }
     report.written?;
     let seconds = summary.elapsed.as_secs_f64();
     if context.out.is_json() {
@@ -69,6 +73,27 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
+/// `executor`, with a fault in `kernel` if there is to be one.
+fn fault_in(
+    executor: Box<dyn Executor>,
+    program: Arc<Program>,
+    kernel: Option<&str>,
+) -> Result<Box<dyn Executor>> {
+    Ok(match kernel {
+        Some(kernel) => Box::new(Faulty::new(executor, program, kernel)),
+        None => executor,
+    })
+}
+
+/// The same device with products in half precision, if it has them.
+fn half(device: &Device, context: &Context) -> Option<Device> {
+    let (half, why) = device.half().ok()?;
+    if let Some(why) = why {
+        context.out.note(&format!("warning: {why}"));
+    }
+    Some(half)
+}
+
 /// The cases that are wanted, those of one kernel together, kernels in their first order.
 fn by_kernel(cases: Vec<Case>, only: Option<&str>) -> Vec<Case> {
     let mut kernels: Vec<&str> = Vec::new();
@@ -86,6 +111,8 @@ fn by_kernel(cases: Vec<Case>, only: Option<&str>) -> Vec<Case> {
 /// Prints one line per kernel as soon as its last case is done.
 struct Report<'a> {
     context: &'a Context,
+    /// Of the products that are being checked.
+    precision: &'static str,
     kernel: Option<Kernel>,
     written: Result<()>,
 }
@@ -124,6 +151,7 @@ impl Report<'_> {
             return out.json(&json!({
                 "event": "kernel",
                 "kernel": kernel.name,
+                "precision": self.precision,
                 "cases": kernel.cases,
                 "passed": kernel.faults.is_empty(),
                 "tolerance_used": kernel.used,
@@ -134,6 +162,10 @@ impl Report<'_> {
             None => format!("ok     {:.0} % of the tolerance", 100.0 * kernel.used),
             Some(fault) => format!("WRONG  in {} cases; {fault}", kernel.faults.len()),
         };
-        out.line(&format!("{:<32} {:>3} cases  {verdict}", kernel.name, kernel.cases))
+        let name = match self.precision.split_once(':') {
+            Some((class, _)) => format!("{}, {class}", kernel.name),
+            None => kernel.name.to_string(),
+        };
+        out.line(&format!("{name:<32} {:>3} cases  {verdict}", kernel.cases))
     }
 }

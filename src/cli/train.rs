@@ -15,6 +15,7 @@ use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange;
 use crate::model::{BuildOptions, Model, Spec, Summary};
+use crate::ops::Scaling;
 use crate::program::Program;
 use crate::train::{self, Ending, Options, RateGroup, RunFolder, Supply, Task, Trainer};
 use clap::Args;
@@ -95,6 +96,10 @@ struct RunArgs {
     /// Only write how the first samples will look to the network, each without and with the changes of training
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
+    /// Half precision, on a GPU: the factors of convolutions and linear layers are rounded to f16. Sums, and all that is
+    /// kept, stay f32; the loss is scaled so that small gradients survive
+    #[arg(long)]
+    amp: bool,
     /// Train on the first batch alone, over and over; a network that cannot learn it by heart has a fault
     #[arg(long)]
     overfit_batch: bool,
@@ -118,6 +123,7 @@ impl TrainArgs {
             on_bad_file: self.source.on_bad_file,
             checkpoint_every: self.resume.checkpoint_every.map(|n| n as usize),
             checkpoint_hist: self.resume.checkpoint_hist as usize,
+            loss_scale: self.run.amp.then_some(Scaling::INITIAL),
             freeze: (!self.run.freeze.is_empty()).then(|| self.run.freeze.join(",")),
         }
     }
@@ -154,6 +160,7 @@ impl TrainArgs {
             ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),
             ("limit_val", self.source.limit_val.map(|n| (n as i64).into())),
             ("checkpoint_every", self.resume.checkpoint_every.map(|n| i64::from(n).into())),
+            ("amp", self.run.amp.then_some(true.into())),
             ("max_steps", self.run.max_steps.map(|n| (n as i64).into())),
             ("num_classes", self.run.num_classes.map(|n| i64::from(n).into())),
             ("weights", self.run.weights.as_ref().map(path)),
@@ -246,6 +253,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let start = || Supply::go_on(&spec, &model, &data, &options, from);
     let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
     let device = device::open(context)?;
+    let device = if args.run.amp { device::half(&device, context)? } else { device };
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
     let supply = early.map_or_else(start, Ok)?;

@@ -14,6 +14,7 @@ use super::linear::*;
 use super::local_response_norm::*;
 use super::local_response_norm_within::*;
 use super::loss::*;
+use super::loss_scale::*;
 use super::pointwise::*;
 use super::pool2d::*;
 use super::softmax::*;
@@ -113,6 +114,10 @@ pub fn dispatch(
         Op::GradAccumulate(_) => call!([g, hyper], [sum] => grad_accumulate(g, hyper, sum)),
         Op::GradNorm(d) => call!([g], [norms] => grad_norm(d, g, norms)),
         Op::GradClip(d) => call!([norms, hyper], [factor] => grad_clip(d, norms, hyper, factor)),
+        Op::GradScale(_) => call!([scaling], [dx] => grad_scale(scaling, dx)),
+        Op::GradUnscale(d) => {
+            call!([norms, hyper], [scaling, factor] => grad_unscale(d, norms, hyper, scaling, factor))
+        }
         Op::Sgd(d) => call!([g, hyper, factor @ ..], [w, v @ ..] => {
             sgd(d, g, hyper, factor.first().copied(), w, v.first_mut().map(|v| &mut **v))
         }),

@@ -3,7 +3,9 @@
 use super::dispatch::dispatch;
 use crate::error::{Error, Result};
 use crate::ops::Access;
-use crate::program::{BufferId, Clock, Executor as Seam, Pending, Piece, Profile, Program, Span, Step, Timed};
+use crate::program::{
+    BufferId, Clock, Executor as Seam, Pending, Piece, Profile, Program, Span, Step, Timed,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;

@@ -21,6 +21,7 @@ mod linear;
 mod local_response_norm;
 mod local_response_norm_within;
 mod loss;
+mod loss_scale;
 mod lowering;
 mod parallel;
 mod pointwise;

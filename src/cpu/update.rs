@@ -16,14 +16,21 @@ struct Rates {
 }
 
 impl Rates {
-    fn new(d: &Update, hyper: &[f32], factor: Option<&[f32]>) -> Self {
-        let hyper = Hyper::from_words(hyper);
-        Rates {
+    /// `None` if the update is to do nothing.
+    fn new(d: &Update, hyper: &[f32], factor: Option<&[f32]>) -> Option<Self> {
+        let mut hyper = Hyper::from_words(hyper);
+        if let (true, Some(&[factor, correction1, correction2])) = (d.scaled, factor) {
+            if factor == 0.0 {
+                return None;
+            }
+            hyper = Hyper { correction1, correction2, ..hyper };
+        }
+        Some(Rates {
             hyper,
             lr: hyper.lr * d.lr_mult,
             decay: hyper.weight_decay * d.decay_mult,
             clip: factor.map_or(1.0, |f| f[0]),
-        }
+        })
     }
 }
 
@@ -36,7 +43,7 @@ pub fn sgd(
     w: &mut [f32],
     v: Option<&mut [f32]>,
 ) {
-    let Rates { hyper, lr, decay, clip } = Rates::new(d, hyper, factor);
+    let Some(Rates { hyper, lr, decay, clip }) = Rates::new(d, hyper, factor) else { return };
     let momentum = hyper.momentum;
     let inputs = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
     let Some(v) = v else {
@@ -71,7 +78,7 @@ pub fn adam(
     m: &mut [f32],
     v: &mut [f32],
 ) {
-    let rates = Rates::new(d, hyper, factor);
+    let Some(rates) = Rates::new(d, hyper, factor) else { return };
     let decay = rates.decay;
     adaptive(&rates, g, w, m, v, |w, g| (w, g + decay * w));
 }
@@ -86,7 +93,7 @@ pub fn adamw(
     m: &mut [f32],
     v: &mut [f32],
 ) {
-    let rates = Rates::new(d, hyper, factor);
+    let Some(rates) = Rates::new(d, hyper, factor) else { return };
     let keep = 1.0 - rates.lr * rates.decay;
     adaptive(&rates, g, w, m, v, |w, g| (w * keep, g));
 }
@@ -125,7 +132,7 @@ pub fn rmsprop(
     v: &mut [f32],
     m: Option<&mut [f32]>,
 ) {
-    let Rates { hyper, lr, decay, clip } = Rates::new(d, hyper, factor);
+    let Some(Rates { hyper, lr, decay, clip }) = Rates::new(d, hyper, factor) else { return };
     let Hyper { momentum, beta2: alpha, eps, .. } = hyper;
     let scaled = move |w: f32, g: f32, v: &mut f32| {
         let g = g * clip + decay * w;

@@ -4,7 +4,7 @@ use super::adapter::{self, AdapterInfo, Choice, Kind};
 use super::binaries::Binaries;
 use super::fault::{Fault, one_line};
 use super::host::{Host, NoHost};
-use super::kernels::{Limits, Tile};
+use super::kernels::{Limits, Products, Tile};
 use super::pipeline::Pipelines;
 use super::tune::{Tuner, Tuning};
 use crate::error::{Error, Result};
@@ -20,6 +20,7 @@ struct Inner {
     queue: wgpu::Queue,
     info: AdapterInfo,
     limits: Limits,
+    restriction: Restriction,
     submission: u64,
     pipelines: Pipelines,
     tuner: Tuner,
@@ -143,19 +144,32 @@ impl Gpu {
 
     /// The same without blocking.
     pub async fn request(choice: &Choice, setup: &Setup) -> Result<Gpu> {
-        let Setup { restriction, tuning, host } = setup;
         let found = adapter::list().await;
         let (mut infos, adapters): (Vec<AdapterInfo>, Vec<wgpu::Adapter>) = found.into_iter().unzip();
         let index = adapter::choose(&infos, choice)?;
-        let (info, adapter) = (infos.swap_remove(index), &adapters[index]);
+        let features = adapters[index].features() & adapter::WANTED;
+        let none = wgpu::ExperimentalFeatures::disabled();
+        Gpu::on(infos.swap_remove(index), &adapters[index], setup, features, none).await
+    }
+
+    /// A device of `adapter` with these features.
+    pub(super) async fn on(
+        info: AdapterInfo,
+        adapter: &wgpu::Adapter,
+        setup: &Setup,
+        required_features: wgpu::Features,
+        experimental_features: wgpu::ExperimentalFeatures,
+    ) -> Result<Gpu> {
+        let Setup { restriction, tuning, host } = setup;
         let mut required_limits = adapter.limits();
         restriction.apply(&mut required_limits);
         let subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
         let limits = kernel_limits(&info, subgroups, &required_limits, restriction);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("striate"),
-            required_features: adapter.features() & adapter::WANTED,
+            required_features,
             required_limits,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = adapter
@@ -169,6 +183,7 @@ impl Gpu {
         let facts = adapter.get_info();
         let binaries = Binaries::open(&device, &facts, host.as_ref());
         Ok(Gpu(Arc::new(Inner {
+            restriction: restriction.clone(),
             submission: restriction.submission.unwrap_or(info.kind.submission_work()),
             pipelines: Pipelines::new(restriction.checked, binaries),
             tuner: Tuner::open(*tuning, &info, facts.device, &limits, host.as_ref()),
@@ -179,6 +194,28 @@ impl Gpu {
             limits,
             fault,
         })))
+    }
+
+    /// The same device with other products, nothing timed. Pipelines are its own and not kept.
+    pub(super) fn with_products(&self, products: Products) -> Gpu {
+        let inner = &*self.0;
+        let limits = Limits { products, ..inner.limits };
+        Gpu(Arc::new(Inner {
+            device: inner.device.clone(),
+            queue: inner.queue.clone(),
+            info: inner.info.clone(),
+            limits,
+            restriction: inner.restriction.clone(),
+            submission: inner.submission,
+            pipelines: inner.pipelines.apart(),
+            tuner: Tuner::open(Tuning::Off, &inner.info, 0, &limits, &NoHost),
+            host: inner.host.clone(),
+            fault: inner.fault.clone(),
+        }))
+    }
+
+    pub(super) fn restriction(&self) -> &Restriction {
+        &self.0.restriction
     }
 
     /// Facts about the adapter behind this device (what it offers, whether or not it was restricted).
@@ -248,6 +285,7 @@ fn kernel_limits(
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         invocations: limits.max_compute_invocations_per_workgroup,
         tile: restriction.tile.unwrap_or(tile),
+        products: Products::Single,
         fuse: !restriction.apart,
     }
 }

@@ -187,7 +187,7 @@ fn alike(a: &Step, b: &Step) -> bool {
         step.buffers.iter().copied().filter(|id| !own.contains(id)).collect::<Vec<_>>()
     };
     std::mem::discriminant(&a.op) == std::mem::discriminant(&b.op)
-        && (x.momentum, x.nesterov, x.clip) == (y.momentum, y.nesterov, y.clip)
+        && (x.momentum, x.nesterov, x.clip, x.scaled) == (y.momentum, y.nesterov, y.clip, y.scaled)
         && shared(a) == shared(b)
 }
 

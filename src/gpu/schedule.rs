@@ -67,11 +67,7 @@ impl Schedule {
     ///
     /// # Errors
     /// As [`Schedule::new`].
-    pub fn tuned(
-        program: &Program,
-        limits: &Limits,
-        limits_of: &dyn Fn(&Op) -> Limits,
-    ) -> Result<Schedule> {
+    pub fn tuned(program: &Program, limits: &Limits, limits_of: &dyn Fn(&Op) -> Limits) -> Result<Schedule> {
         let lists = [
             units(program, Span::Forward, limits, limits_of)?,
             units(program, Span::Gradients, limits, limits_of)?,
@@ -253,7 +249,11 @@ impl<'a> Writer<'a> {
         }
         let flops = launches.iter().map(|launch| launch.flops).sum();
         let label = format!("{} gradients", waiting.len());
-        tasks.push(Task { piece: Piece { kind: "sum_partials".into(), label, flops, bytes }, steps: 0, launches });
+        tasks.push(Task {
+            piece: Piece { kind: "sum_partials".into(), label, flops, bytes },
+            steps: 0,
+            launches,
+        });
     }
 
     /// One launch for updates whose tensors lie in arenas, at the same place in each.

@@ -9,7 +9,7 @@ use super::spec::Spec;
 use super::update::OptimizerState;
 use super::{gradient, update};
 use crate::error::{Error, Result};
-use crate::ops::{Access, Augment, Hyper, Loss, Metrics, Op, Target};
+use crate::ops::{Access, Augment, GradScale, Hyper, Loss, Metrics, Op, Scaling, Target};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step, step};
 use crate::random::{Purpose, Stream};
 use crate::tensor::Shape;
@@ -41,10 +41,12 @@ pub struct BuildOptions {
     pub accumulate: bool,
     /// Parameters whose name starts with one of these (separated by commas) are not trained.
     pub freeze: Option<String>,
+    /// Factor of the loss at the start, for dynamic loss scaling; without, the loss is not scaled.
+    pub loss_scale: Option<f32>,
 }
 
 impl BuildOptions {
-    /// Training at this batch size, dropout and fusion on, nothing frozen, clipped or accumulated.
+    /// Training at this batch size, dropout and fusion on, nothing frozen, clipped, accumulated or scaled.
     pub fn new(batch: usize) -> Self {
         BuildOptions {
             batch,
@@ -58,6 +60,7 @@ impl BuildOptions {
             clip: false,
             accumulate: false,
             freeze: None,
+            loss_scale: None,
         }
     }
 
@@ -153,11 +156,15 @@ pub struct Model {
     /// `[batch]`, the loss of each row, and `[batch]`, the rank of the right answer (see [`Loss`]).
     pub losses: BufferId,
     pub ranks: BufferId,
-    /// Gradient of the input, if it was asked for.
+    /// [`Scaling::WORDS`] words; `None` if the loss is not scaled.
+    pub loss_scale: Option<BufferId>,
+    /// Gradient of the input, if it was asked for; that of the scaled loss, if it is scaled.
     pub input_gradient: Option<BufferId>,
     pub batch: usize,
     /// Outputs of the last layer.
     pub classes: usize,
+    /// The loss scale at the start.
+    first_scale: f32,
 }
 
 impl Model {
@@ -244,6 +251,7 @@ impl Model {
         builder.forward.push(step(loss(false), "loss", &[logits, labels, hyper, losses, ranks]));
         builder.forward.push(record.clone());
         let mut input_gradient = None;
+        let mut loss_scale = None;
         if options.training {
             builder.gradients.extend(pictures.clone());
             let logits = graph.forward(&mut builder, true)?;
@@ -251,8 +259,14 @@ impl Model {
             let buffers = [logits, labels, hyper, losses, ranks, gradient];
             builder.gradients.push(step(loss(true), "loss", &buffers));
             builder.gradients.push(record);
+            if options.loss_scale.is_some() {
+                let scaling = builder.buffer("loss_scale", [Scaling::WORDS], Role::Optimizer)?;
+                let op = Op::GradScale(GradScale { len: batch * classes });
+                builder.gradients.push(step(op, "loss", &[scaling, gradient]));
+                loss_scale = Some(scaling);
+            }
             input_gradient = gradient::backward(&mut graph, &mut builder, gradient)?;
-            update::emit(&mut graph, spec, &mut builder)?;
+            update::emit(&mut graph, spec, &mut builder, loss_scale)?;
         }
         let (parameters, state, layers) = graph.finish();
         let program = Arc::new(builder.finish(options.keep)?);
@@ -271,9 +285,11 @@ impl Model {
             logits,
             losses,
             ranks,
+            loss_scale,
             input_gradient,
             batch,
             classes,
+            first_scale: options.loss_scale.unwrap_or(1.0),
         })
     }
 
@@ -282,7 +298,7 @@ impl Model {
         self.parameters.iter().map(|p| p.shape.len()).sum()
     }
 
-    /// Initial values of parameters and running statistics, drawn from `seed`, and zeros for the optimiser's state.
+    /// Initial values of parameters and running statistics, drawn from `seed`, zeros for the optimiser's state, and the first loss scale.
     pub fn initial(&self, seed: u64) -> Result<Vec<(BufferId, Vec<f32>)>> {
         let mut values = Vec::new();
         for (number, p) in self.parameters.iter().chain(&self.state).enumerate() {
@@ -303,8 +319,11 @@ impl Model {
             values.push((p.buffer, data));
         }
         for (number, buffer) in self.program.buffers().iter().enumerate() {
-            if buffer.role == Role::Optimizer {
-                values.push((BufferId(number as u32), vec![0.0; buffer.shape.len()]));
+            let id = BufferId(number as u32);
+            if self.loss_scale == Some(id) {
+                values.push((id, Scaling::new(self.first_scale).as_words().to_vec()));
+            } else if buffer.role == Role::Optimizer {
+                values.push((id, vec![0.0; buffer.shape.len()]));
             }
         }
         Ok(values)

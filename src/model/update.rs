@@ -1,11 +1,11 @@
-//! The update list: accumulation and clipping where asked for, then one update per parameter.
+//! The update list: accumulation, clipping and loss scaling where asked for, then one update per parameter.
 
 use super::graph::Graph;
 use super::recipe::Optimizer;
 use super::spec::Spec;
 use crate::error::Result;
-use crate::ops::{GradClip, GradNorm, Op, Pointwise, Update};
-use crate::program::{ProgramBuilder, Role, step};
+use crate::ops::{GradClip, GradNorm, GradUnscale, Op, Pointwise, Scaling, Update};
+use crate::program::{BufferId, ProgramBuilder, Role, step};
 
 /// Names of the buffers that an optimiser keeps per parameter.
 pub(super) struct OptimizerState;
@@ -14,8 +14,13 @@ impl OptimizerState {
     pub const NAMES: [&'static str; 2] = ["momentum", "square"];
 }
 
-/// Emits `grad_accumulate` steps into the gradients, and the update list.
-pub(super) fn emit(graph: &mut Graph<'_>, spec: &Spec, builder: &mut ProgramBuilder) -> Result<()> {
+/// Emits `grad_accumulate` steps into the gradients, and the update list; `scaling` is there if the loss is scaled.
+pub(super) fn emit(
+    graph: &mut Graph<'_>,
+    spec: &Spec,
+    builder: &mut ProgramBuilder,
+    scaling: Option<BufferId>,
+) -> Result<()> {
     let options = graph.options;
     let recipe = &spec.recipe;
     let hyper = graph.hyper;
@@ -30,16 +35,23 @@ pub(super) fn emit(graph: &mut Graph<'_>, spec: &Spec, builder: &mut ProgramBuil
     }
     let trained: Vec<_> = graph.parameters.iter().filter_map(|p| p.gradient.map(|g| (p, g))).collect();
     let mut factor = None;
-    if options.clip && !trained.is_empty() {
+    if (options.clip || scaling.is_some()) && !trained.is_empty() {
         let count = trained.len();
         let norms = builder.buffer("norms", [count], Role::Output)?;
         for (index, (p, g)) in trained.iter().enumerate() {
             let op = Op::GradNorm(GradNorm { len: p.shape.len(), index, count });
             builder.update.push(step(op, &p.name, &[*g, norms]));
         }
-        let id = builder.buffer("clip_factor", [1], Role::Output)?;
-        builder.update.push(step(Op::GradClip(GradClip { count }), "clip", &[norms, hyper, id]));
-        factor = Some(id);
+        factor = Some(if let Some(scaling) = scaling {
+            let id = builder.buffer("unscale_factor", [GradUnscale::FACTOR], Role::Output)?;
+            let d = GradUnscale { count, clip: options.clip, interval: Scaling::INTERVAL };
+            builder.update.push(step(Op::GradUnscale(d), "loss_scale", &[norms, hyper, scaling, id]));
+            id
+        } else {
+            let id = builder.buffer("clip_factor", [1], Role::Output)?;
+            builder.update.push(step(Op::GradClip(GradClip { count }), "clip", &[norms, hyper, id]));
+            id
+        });
     }
     let has_momentum = recipe.momentum > 0.0;
     for (p, g) in trained {
@@ -49,7 +61,8 @@ pub(super) fn emit(graph: &mut Graph<'_>, spec: &Spec, builder: &mut ProgramBuil
             decay_mult: p.decay_mult,
             momentum: has_momentum,
             nesterov: recipe.nesterov,
-            clip: factor.is_some(),
+            clip: options.clip,
+            scaled: scaling.is_some(),
         };
         let op = match recipe.optimizer {
             Optimizer::Sgd => Op::Sgd(update),

@@ -18,6 +18,7 @@ pub mod linear;
 pub mod local_response_norm;
 pub mod local_response_norm_within;
 pub mod loss;
+pub mod loss_scale;
 pub mod pointwise;
 pub mod pool2d;
 pub mod softmax;
@@ -33,6 +34,7 @@ pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use local_response_norm_within::LocalResponseNormWithin;
 pub use loss::{Loss, Metrics, Target};
+pub use loss_scale::{GradScale, GradUnscale, Scaling};
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
 pub use softmax::Softmax;
@@ -148,6 +150,10 @@ pub enum Op {
     GradNorm(GradNorm),
     /// Factor min(1, max_norm / (norm + 1e-6)) from the list of squared norms.
     GradClip(GradClip),
+    /// The gradient of a loss times the loss scale.
+    GradScale(GradScale),
+    /// The factor that undoes the scale (and clips), and the scale of the next step, from the list of squared norms.
+    GradUnscale(GradUnscale),
     Sgd(Update),
     Adam(Update),
     AdamW(Update),
@@ -188,6 +194,8 @@ macro_rules! descriptor {
             Op::Metrics($d) => $body,
             Op::GradNorm($d) => $body,
             Op::GradClip($d) => $body,
+            Op::GradScale($d) => $body,
+            Op::GradUnscale($d) => $body,
             Op::Sgd($d) | Op::Adam($d) | Op::AdamW($d) | Op::RmsProp($d) => $body,
         }
     };
@@ -249,11 +257,26 @@ impl Op {
             Op::GradAccumulate(_) => "grad_accumulate",
             Op::GradNorm(_) => "grad_norm",
             Op::GradClip(_) => "grad_clip",
+            Op::GradScale(_) => "grad_scale",
+            Op::GradUnscale(_) => "grad_unscale",
             Op::Sgd(_) => "sgd",
             Op::Adam(_) => "adam",
             Op::AdamW(_) => "adamw",
             Op::RmsProp(_) => "rmsprop",
         }
+    }
+
+    /// Whether it is a matrix product at heart: a pass of a convolution or of a linear layer.
+    pub fn is_product(&self) -> bool {
+        matches!(
+            self,
+            Op::Conv2dForward(_)
+                | Op::Conv2dGradInput(_)
+                | Op::Conv2dGradWeight(_)
+                | Op::LinearForward(_)
+                | Op::LinearGradInput(_)
+                | Op::LinearGradWeight(_)
+        )
     }
 
     /// The operands in binding order: inputs first, outputs last.

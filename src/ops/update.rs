@@ -1,8 +1,9 @@
 //! Updates of parameters from their gradients, and clipping by the norm of all gradients.
 
-use super::{Describe, Hyper, Op, Operand};
+use super::{Describe, GradUnscale, Hyper, Op, Operand};
 
 /// One parameter's update; the formulas are PyTorch's. g is the gradient, times the clipping factor if `clip`.
+/// With `scaled` the factor is that of `grad_unscale`, and so are Adam's corrections; where it is 0 nothing changes.
 /// lr = `Hyper::lr` * lr_mult, wd = `Hyper::weight_decay` * decay_mult.
 ///
 /// * sgd: g += wd w; with momentum: v = momentum v + g, g = v (nesterov: g += momentum v); w -= lr g.
@@ -22,6 +23,8 @@ pub struct Update {
     pub nesterov: bool,
     /// Whether the factor of `grad_clip` is an operand.
     pub clip: bool,
+    /// Whether gradients are scaled, and the factor of `grad_unscale` is an operand (also with `clip`).
+    pub scaled: bool,
 }
 
 impl Describe for Update {
@@ -29,7 +32,9 @@ impl Describe for Update {
     fn operands(&self, op: &Op) -> Vec<Operand> {
         let n = [self.len];
         let mut operands = vec![Operand::read("g", n), Operand::read("hyper", [Hyper::WORDS])];
-        if self.clip {
+        if self.scaled {
+            operands.push(Operand::read("factor", [GradUnscale::FACTOR]));
+        } else if self.clip {
             operands.push(Operand::read("factor", [1]));
         }
         operands.push(Operand::update("w", n));

@@ -24,6 +24,9 @@ pub struct Options {
     pub log_every: usize,
     /// Parameters whose name begins so are not trained.
     pub freeze: Option<String>,
+    /// The loss scale at the start, for dynamic loss scaling (`ops::Scaling::INITIAL`), which half precision needs;
+    /// `None`: none. The precision of products is the device's ([`crate::Device::half`]).
+    pub loss_scale: Option<f32>,
     /// What becomes of samples that cannot be read.
     pub on_bad_file: OnBadFile,
     /// Updates between two checkpoints; `None`: after every epoch only. Those of the epochs come in any case.
@@ -44,6 +47,7 @@ impl Default for Options {
             max_steps: None,
             log_every: 10,
             freeze: None,
+            loss_scale: None,
             on_bad_file: OnBadFile::Skip,
             checkpoint_every: None,
             checkpoint_hist: 2,
@@ -61,6 +65,7 @@ impl Options {
             clip: recipe.clip_grad_norm.is_some(),
             accumulate: recipe.grad_accum_steps > 1,
             freeze: self.freeze.clone(),
+            loss_scale: self.loss_scale,
             ..BuildOptions::new(recipe.batch_size)
         }
     }

@@ -4,6 +4,7 @@
 mod diagnosis;
 mod epoch;
 mod saving;
+mod scaling;
 
 use super::checkpoint::Identity;
 use super::evaluate::pass;
@@ -24,6 +25,7 @@ use crate::model::{Model, Spec};
 use crate::program::Executor;
 use diagnosis::{Cause, Snapshot};
 use saving::Unsaved;
+use scaling::Losses;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,6 +61,7 @@ pub struct Trainer<'a> {
     draw: usize,
     judge: Judge,
     watch: Watch,
+    losses: Losses,
     probe: Probe,
     workbench: Option<&'a Workbench<'a>>,
     /// For a loss that is no number, to find out why.
@@ -147,6 +150,7 @@ impl<'a> Trainer<'a> {
             draw: 0,
             judge,
             watch,
+            losses: Losses::default(),
             probe: Probe::default(),
             workbench: None,
             snapshot: None,

@@ -45,6 +45,7 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
         | Op::LocalResponseNormWithinForward(_)
         | Op::Dropout(_)
         | Op::GradAccumulate(_)
+        | Op::GradScale(_)
         | Op::GradClip(_) => outputs.iter().map(absolute).collect(),
         Op::LocalResponseNormBackward(d) => {
             // With alpha negative the two terms add up instead of cancelling.
@@ -88,6 +89,7 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
             all
         }
         Op::Metrics(_) => vec![only(hyper.slot as usize * Metrics::RECORD, &outputs[0])],
+        Op::GradUnscale(_) => vec![exact(&outputs[0]), absolute(&outputs[1])],
         Op::GradNorm(d) => vec![only(d.index, &outputs[0])],
         Op::Sgd(_) | Op::Adam(_) | Op::AdamW(_) | Op::RmsProp(_) => {
             // On absolute values and with a negative rate, everything adds up.

@@ -10,7 +10,8 @@ pub mod oracle;
 mod selftest;
 pub mod tolerance;
 
-pub use check::{Outcome, check};
+pub use check::{Outcome, check, check_as};
 pub use faulty::Faulty;
 pub use magnitude::magnitudes;
-pub use selftest::{Summary, run, selftest};
+pub use selftest::{Summary, run, run_as, selftest};
+pub use tolerance::Precision;

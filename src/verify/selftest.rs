@@ -1,7 +1,8 @@
 //! Every kernel of an executor against the reference.
 
 use super::cases::{Case, cases};
-use super::check::{Outcome, check};
+use super::check::{Outcome, check_as};
+use super::tolerance::Precision;
 use crate::error::{Error, Result};
 use crate::program::{Executor, Program};
 use std::sync::Arc;
@@ -20,6 +21,13 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Takes in what a further run has found, about kernels that this one has covered.
+    pub fn add(&mut self, other: Summary) {
+        self.cases += other.cases;
+        self.failed.extend(other.failed);
+        self.elapsed += other.elapsed;
+    }
+
     /// The kernels with a failure, each once.
     pub fn failed_kernels(&self) -> Vec<&'static str> {
         let mut kernels: Vec<&'static str> = Vec::new();
@@ -62,12 +70,22 @@ pub fn run(
     make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,
     report: &mut dyn FnMut(&Outcome),
 ) -> Result<Summary> {
+    run_as(cases, Precision::Single, make, report)
+}
+
+/// [`run`] on executors whose products have this precision.
+pub fn run_as(
+    cases: &[Case],
+    precision: Precision,
+    make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,
+    report: &mut dyn FnMut(&Outcome),
+) -> Result<Summary> {
     let start = Instant::now();
     let mut failed = Vec::new();
     let mut kernels: Vec<&'static str> = Vec::new();
     for case in cases {
         let program = case.program()?;
-        let outcome = make(program).and_then(|mut executor| check(case, executor.as_mut()));
+        let outcome = make(program).and_then(|mut executor| check_as(case, executor.as_mut(), precision));
         let outcome = outcome.unwrap_or_else(|error| Outcome {
             kernel: case.op.name(),
             case: case.name.clone(),

@@ -4,6 +4,11 @@
 //! length of the sum behind it, whose rounding errors add up like a random walk, and `magnitude` the size of what is
 //! summed (`verify::magnitude`). Per tensor, the norm of the difference is at most 5e-6 of the norm of the
 //! magnitudes: what fp32 reaches, and what TF32 (5e-4) or half precision does not.
+//!
+//! A product in half precision, whose factors are rounded to f16 (relative error u = 2^-11) and whose sums are f32, may
+//! differ by 8 u magnitude more in an element. Each product has an error of at most 2 u, so this is the largest that 16
+//! equal ones can have together, and ten times the standard deviation (0.8 u) of many whose errors are random. In
+//! norm it may differ by 6e-4, where there are enough products for that deviation (4e-4) to be met.
 
 /// Factor of the bound per element.
 pub const ELEMENT: f64 = 8.0;
@@ -11,6 +16,21 @@ pub const ELEMENT: f64 = 8.0;
 pub const TENSOR: f64 = 5e-6;
 /// Longer sums may err more, by the root of their length.
 pub const TENSOR_TERMS: f64 = 1e4;
+/// Largest relative error of a number that is rounded to f16.
+pub const HALF: f64 = 1.0 / 2048.0;
+/// Bound of the relative error in norm of products in half precision, for tensors of at least [`HALF_PRODUCTS`] products.
+pub const HALF_TENSOR: f64 = 6e-4;
+pub const HALF_PRODUCTS: usize = 256;
+
+/// What a result is computed from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Everything is f32.
+    #[default]
+    Single,
+    /// Products of factors rounded to f16.
+    Half,
+}
 
 /// What a tensor has to be.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +42,7 @@ pub struct Expected<'a> {
     pub magnitude: &'a [f64],
     /// Length of the longest sum.
     pub terms: usize,
+    pub precision: Precision,
 }
 
 impl Expected<'_> {
@@ -37,13 +58,30 @@ impl Expected<'_> {
         if difference == 0.0 { 0.0 } else { difference / self.allowed(i) }
     }
 
+    /// What rounding the factors may add, in parts of the magnitude.
+    fn of_factors(&self) -> f64 {
+        if self.precision == Precision::Half { ELEMENT * HALF } else { 0.0 }
+    }
+
+    /// What is allowed in norm.
+    fn limit(&self) -> f64 {
+        let limit = TENSOR * (self.terms as f64 / TENSOR_TERMS).sqrt().max(1.0);
+        let few = self.values.len().saturating_mul(self.terms) < HALF_PRODUCTS;
+        limit
+            + match self.precision {
+                Precision::Half if few => self.of_factors(),
+                Precision::Half => HALF_TENSOR,
+                Precision::Single => 0.0,
+            }
+    }
+
     fn allowed(&self, i: usize) -> f64 {
         if self.magnitude[i] == 0.0 {
             return 0.0;
         }
         // Devices may flush subnormal numbers to zero.
         let rounding = ELEMENT * f64::from(f32::EPSILON) * (self.terms.max(1) as f64).sqrt();
-        rounding * self.magnitude[i] + f64::from(f32::MIN_POSITIVE)
+        (rounding + self.of_factors()) * self.magnitude[i] + f64::from(f32::MIN_POSITIVE)
     }
 }
 
@@ -75,7 +113,7 @@ pub fn compare(expected: &Expected<'_>, found: &[f32]) -> Result<f64, String> {
             found[at]
         ));
     }
-    let limit = TENSOR * (expected.terms as f64 / TENSOR_TERMS).sqrt().max(1.0);
+    let limit = expected.limit();
     let relative = if difference == 0.0 { 0.0 } else { (difference / size).sqrt() };
     if relative > limit {
         return Err(format!(

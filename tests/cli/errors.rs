@@ -214,3 +214,12 @@ fn a_folder_that_cannot_be_written_to() {
     let message = fail(folder.path(), &[&TINY[..], &["--output-dir", "taken"]].concat(), 1);
     assert_says(&message, &["taken"]);
 }
+
+#[test]
+fn half_precision_on_the_cpu_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = fail(folder.path(), &[&TINY[..], &["--amp"]].concat(), 3);
+    assert_says(&message, &["--amp", "expected a GPU", "CPU path"]);
+    let message = fail(folder.path(), &["bench", "step", "-m", "lenet5", "--amp", "--device", "cpu"], 3);
+    assert_says(&message, &["--amp", "expected a GPU"]);
+}

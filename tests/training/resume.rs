@@ -188,6 +188,29 @@ fn every_optimiser_and_accumulation_go_on_the_same() {
 }
 
 #[test]
+fn loss_scaling_goes_on_the_same_also_while_the_scale_falls() {
+    let mut spec = network();
+    (spec.recipe.epochs, spec.recipe.clip_grad_norm) = (2, Some(0.5));
+    let options = Options { loss_scale: Some(2f32.powi(68)), log_every: 1, ..options() };
+    let data = pictures();
+    let parent = tempfile::tempdir().unwrap();
+    let (_, whole) = Part::new(&spec, &data, &options).run(parent.path()).unwrap();
+    let told = lines(&whole).iter().filter(|line| line.contains("left out so far")).count();
+    assert!(told > 0, "no gradient overflowed");
+    let scale = |folder: &Path| {
+        let file = striate::interchange::safetensors::read(folder.join("checkpoint.safetensors")).unwrap();
+        striate::ops::Scaling::from_words(file.tensors["loss_scale"].data())
+    };
+    let end = scale(&whole);
+    assert!(end.skipped > 0.0 && end.updates > 0.0 && end.skipped + end.updates == 14.0, "{end:?}");
+    for stop in [1, 4, 7, 12] {
+        let (_parent, folder) = interrupted(&spec, &data, &options, stop, &options);
+        assert_eq!(scale(&folder), end, "stopped after {stop} updates");
+    }
+    assert_goes_on(&spec, &options, [1, 2, 4, 6, 7, 9, 13]);
+}
+
+#[test]
 fn plateau_patience_and_warm_up_go_on_the_same() {
     let mut spec = network();
     (spec.recipe.epochs, spec.recipe.lr) = (8, 1e-30);

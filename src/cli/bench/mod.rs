@@ -128,12 +128,11 @@ fn devices(context: &Context, alone: bool, args: &DeviceArgs) -> Result<Vec<Devi
     Ok(if beside { vec![chosen, Device::Cpu(context.cpu)] } else { vec![chosen] })
 }
 
-/// How numbers are computed: both executors multiply and add in f32.
-pub(super) const PRECISION: &str = "strict fp32";
-
 /// What heads a table.
 pub(super) struct Header {
     devices: Vec<String>,
+    /// Of the first device.
+    precision: &'static str,
     commit: String,
     settings: Vec<String>,
 }
@@ -145,8 +144,12 @@ impl Header {
 
     /// For devices as they are by themselves.
     pub fn plain(devices: &[Device]) -> Self {
-        let devices = devices.iter().map(Device::long_name).collect();
-        Header { devices, commit: commit(), settings: Vec::new() }
+        Header {
+            devices: devices.iter().map(Device::long_name).collect(),
+            precision: devices.first().map_or("", Device::precision),
+            commit: commit(),
+            settings: Vec::new(),
+        }
     }
 
     /// Below the title of a chart about the device of this number.
@@ -159,7 +162,7 @@ impl Header {
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.devices.iter().map(|d| format!("device: {d}")).collect();
         let version = env!("CARGO_PKG_VERSION");
-        lines.push(format!("striate {version}, commit {}; precision class: {PRECISION}", self.commit));
+        lines.push(format!("striate {version}, commit {}; precision class: {}", self.commit, self.precision));
         lines.extend((!self.settings.is_empty()).then(|| format!("with {}", self.settings.join(", "))));
         lines
     }
@@ -169,7 +172,7 @@ impl Header {
             "devices": self.devices,
             "version": env!("CARGO_PKG_VERSION"),
             "commit": self.commit,
-            "precision": PRECISION,
+            "precision": self.precision,
             "settings": self.settings,
         })
     }

@@ -97,7 +97,7 @@ fn finish(
             let kinds = profile::totals_json(lines);
             context.out.json(&json!({"event": "kinds", "device": device.name(), "kinds": kinds}))?;
         } else {
-            context.out.line(&format!("\n{}: all kernels once, {}", device.name(), super::PRECISION))?;
+            context.out.line(&format!("\n{}: all kernels once, {}", device.name(), device.precision()))?;
             profile::totals_table(lines).iter().try_for_each(|line| context.out.line(line))?;
         }
     }

@@ -109,11 +109,7 @@ fn shortened(text: &str, most: usize) -> String {
 
 impl Analysis {
     /// The median of `runs` of one span.
-    pub fn new(
-        runs: &[Profile],
-        device: String,
-        roofs: Roofs,
-    ) -> Result<Analysis> {
+    pub fn new(runs: &[Profile], device: String, roofs: Roofs) -> Result<Analysis> {
         let profile = Profile::median(runs)?;
         let line = |entry: &Timed| {
             let piece = entry.piece.clone();

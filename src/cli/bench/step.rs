@@ -3,7 +3,7 @@
 use super::super::output::bytes;
 use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
-use super::super::{Context, memory};
+use super::super::{Context, device, memory};
 use super::profile::Analysis;
 use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
@@ -11,7 +11,7 @@ use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::{BuildOptions, Model, Spec};
-use crate::ops::Hyper;
+use crate::ops::{Hyper, Scaling};
 use crate::program::{Executor, Span};
 use crate::random::{Purpose, Stream};
 use crate::train;
@@ -30,6 +30,9 @@ pub(super) struct StepArgs {
     /// Samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
+    /// Half precision, as `train --amp`; the CPU path beside it stays strict fp32
+    #[arg(long)]
+    amp: bool,
     /// Only the chosen device, without the CPU path beside it
     #[arg(long)]
     alone: bool,
@@ -48,6 +51,7 @@ pub(super) struct StepArgs {
 /// What a device needs for a step.
 struct Measured {
     device: String,
+    precision: &'static str,
     train: Timing,
     /// The same on a batch that is on the device already.
     resident: Timing,
@@ -74,9 +78,13 @@ pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
         Outputs::new().reads(Some(&args.model)).check("--roofline", path)?;
     }
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
-    let build = BuildOptions::new(batch);
+    let loss_scale = args.amp.then_some(Scaling::INITIAL);
+    let build = BuildOptions { loss_scale, ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
-    let devices = devices(context, args.alone, &args.device)?;
+    let mut devices = devices(context, args.alone, &args.device)?;
+    if let Some(chosen) = devices.first_mut().filter(|_| args.amp) {
+        *chosen = device::half(chosen, context)?;
+    }
     for device in &devices {
         memory::check(device, &spec, &build, &model)?;
     }
@@ -143,7 +151,18 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
     }
     drop(owned);
     host.encode = encode_time(device, model, budget)?;
-    Ok(Measured { device: device.name(), train, resident, forward, gradients, update, host, profile })
+    let precision = device.precision();
+    Ok(Measured {
+        device: device.name(),
+        precision,
+        train,
+        resident,
+        forward,
+        gradients,
+        update,
+        host,
+        profile,
+    })
 }
 
 /// Median seconds from the first write of a step to the return of `run`, with nothing else under way.
@@ -176,12 +195,7 @@ fn encode_time(device: &Device, model: &Model, budget: Budget) -> Result<f64> {
 }
 
 /// Times every step of a training step, several times over.
-fn profile(
-    device: &Device,
-    executor: &mut dyn Executor,
-    whole: &Timing,
-    budget: Budget,
-) -> Result<Analysis> {
+fn profile(device: &Device, executor: &mut dyn Executor, whole: &Timing, budget: Budget) -> Result<Analysis> {
     let began = Instant::now();
     let mut runs = Vec::new();
     executor.profile(Span::Train)?;
@@ -231,6 +245,7 @@ fn to_json(r: &Measured, model: &Model) -> Value {
     let profile = r.profile.as_ref();
     json!({
         "device": r.device,
+        "precision": r.precision,
         "ms_per_step": r.train.median * 1e3,
         "ms_fastest": r.train.fastest * 1e3,
         "samples": r.train.samples,
@@ -299,17 +314,20 @@ fn print(context: &Context, header: &Header, model: &Model, results: &[Measured]
         ))?;
     }
     if let [first, second] = results {
+        let precision = match (first.precision, second.precision) {
+            (a, b) if a == b => format!("{a} on both"),
+            (a, b) => format!("{a}, against {b}"),
+        };
         context.out.line(&format!(
-            "{} is {:.2} times as fast as {} ({PRECISION} on both)",
+            "{} is {:.2} times as fast as {} ({precision})",
             first.device,
             second.train.median / first.train.median,
-            second.device,
-            PRECISION = super::PRECISION
+            second.device
         ))?;
     }
-    for profile in results.iter().filter_map(|r| r.profile.as_ref()) {
+    for (r, profile) in results.iter().filter_map(|r| r.profile.as_ref().map(|profile| (r, profile))) {
         context.out.line("")?;
-        profile.table(super::PRECISION).iter().try_for_each(|line| context.out.line(line))?;
+        profile.table(r.precision).iter().try_for_each(|line| context.out.line(line))?;
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
 const FORWARD: Product = product!(vectors "conv2d_forward", "conv2d", "relu", "gemm_zero", "gemm_scalar_b");
-const GRAD_INPUT: Product = product!("conv2d_grad_input", "conv2d", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
+const GRAD_INPUT: Product =
+    product!("conv2d_grad_input", "conv2d", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
 const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_scalar_a", "gemm_scalar_b");
 pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
 

@@ -1,7 +1,7 @@
 //! Matrix products: which tile, how many workgroups, and how to cut what one dispatch cannot do.
 
 use super::slices::{Slice, slices};
-use super::{Limits, Shader, Tile, fold};
+use super::{Limits, Products, Shader, Tile, fold};
 use crate::error::Result;
 use crate::ops::Op;
 
@@ -90,6 +90,9 @@ const LONG: usize = 1 << 28;
 /// TILE_I and TILE_J of `gemm_registers.wgsl`.
 const REGISTERS: [usize; 2] = [8, 64];
 
+/// TILE_I and TILE_J of `gemm_half_tiles.wgsl`.
+const HALF: [usize; 2] = [64, 128];
+
 /// A product kernel with each of the tiles; made by [`product!`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
@@ -100,6 +103,9 @@ pub(super) struct Product {
     pub blocks: [Shader; 8],
     /// The same, loading four neighbours of a factor at a time; as `blocks` for kernels that cannot.
     pub vectors: [Shader; 8],
+    pub half_registers: Shader,
+    pub half: Shader,
+    pub cooperative: Shader,
 }
 
 /// A [`Product`] from the files of `shaders/`: the kernel's own first, then what it shares with others. `vectors` goes
@@ -113,7 +119,7 @@ macro_rules! product {
     };
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::gemm::Product {
-            registers: shader!($name $(, $shared)*, "gemm_registers", "gemm_sums", "prelude"),
+            registers: shader!($name $(, $shared)*, "gemm_registers", "gemm_exact", "gemm_sums", "prelude"),
             octets: [
                 shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_1", "prelude"),
                 shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_2", "prelude"),
@@ -121,6 +127,15 @@ macro_rules! product {
             ],
             blocks: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
             vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
+            half_registers: shader!(
+                enable "enable_f16"; $name $(, $shared)*, "gemm_registers", "gemm_rounded", "gemm_sums", "prelude"
+            ),
+            half: shader!(
+                enable "enable_f16"; $name $(, $shared)*, "gemm_half", "gemm_half_tiles", "gemm_sums", "prelude"
+            ),
+            cooperative: shader!(
+                enable "enable_cooperative"; $name $(, $shared)*, "gemm_cooperative", "gemm_half_tiles", "prelude"
+            ),
         }
     };
 }
@@ -163,6 +178,11 @@ impl Product {
             (shaders[block as usize], block.size())
         };
         let (shader, [i, j]) = match limits.tile {
+            _ if limits.products == Products::HalfCooperative => (self.cooperative, HALF),
+            Tile::Registers | Tile::Subgroup if limits.products == Products::Half => {
+                (self.half_registers, REGISTERS)
+            }
+            _ if limits.products == Products::Half => (self.half, HALF),
             Tile::Registers => (self.registers, REGISTERS),
             Tile::Subgroup => {
                 // More rows make faster products and longer compilation (0.3, 0.5 and 1.7 s).
@@ -233,7 +253,11 @@ mod tests {
         assert_eq!(best(64, 387_200, 16_384), Block::B64x128x16);
         assert_eq!(best(384, 21_632, 16_384), Block::B128x128x8, "no more than every adapter has");
         assert_eq!(best(384, 21_632, 32_768), Block::B128x128x8Double);
-        assert_eq!(best(192, 93_312, 32_768), Block::B64x128x16, "192 rows fill three blocks of 64, not two of 128");
+        assert_eq!(
+            best(192, 93_312, 32_768),
+            Block::B64x128x16,
+            "192 rows fill three blocks of 64, not two of 128"
+        );
         assert_eq!(best(128, 4096, 32_768), Block::B64x64x16, "32 blocks of 128 x 128 leave most cores idle");
         assert_eq!(best(10, 100_000, 32_768), Block::B32x32x16);
         assert_eq!(best(10, 10, 32_768), Block::B64x64x16);

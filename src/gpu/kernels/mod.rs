@@ -35,12 +35,22 @@ pub struct Shader {
 }
 
 /// A [`Shader`] from the files of `shaders/`: its own name first, then what it shares with others. WGSL does not
-/// care about the order of declarations.
+/// care about the order of declarations, but for `enable` directives: a file of those stands first.
 macro_rules! shader {
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::Shader {
             name: $name,
             source: concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+                $("\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $shared, ".wgsl")),)*
+            ),
+        }
+    };
+    (enable $first:literal; $name:literal $(, $shared:literal)*) => {
+        $crate::gpu::kernels::Shader {
+            name: $name,
+            source: concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $first, ".wgsl")),
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
                 $("\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $shared, ".wgsl")),)*
             ),
@@ -129,6 +139,8 @@ pub struct Limits {
     pub invocations: u32,
     /// The shape of matrix products. Every shape sums in the same order, so none changes a result.
     pub tile: Tile,
+    /// What the factors of matrix products are rounded to.
+    pub products: Products,
     /// Whether steps may run together in one dispatch. It changes no result.
     pub fuse: bool,
 }
@@ -145,6 +157,7 @@ impl Default for Limits {
             workgroup_memory: 16 << 10,
             invocations: 256,
             tile: Tile::Shared,
+            products: Products::Single,
             fuse: true,
         }
     }
@@ -165,12 +178,25 @@ pub enum Tile {
     Exactly(Block),
 }
 
+/// What matrix products multiply. The sums are f32 in any case, and so is everything in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Products {
+    /// The factors as they are: strict fp32.
+    Single,
+    /// The factors rounded to f16, multiplied one by one. A product of two is exact in f32.
+    Half,
+    /// The same on the adapter's matrix units (`gemm_cooperative.wgsl`), which add up each sixteen products of a sum in
+    /// an order of their own.
+    HalfCooperative,
+}
+
 impl Tile {
     /// What a product under `limits` may be computed with: every block that fits; on a software adapter, which takes
-    /// seconds to compile a large block, its own tile and the smallest. If `limits` name a block, that alone.
+    /// seconds to compile a large block, its own tile and the smallest. If `limits` name a block, that alone; in half precision there is nothing to choose.
     pub fn candidates(limits: &Limits) -> Vec<Tile> {
         let blocks = Block::ALL.into_iter().filter(|block| block.fits(limits)).map(Tile::Exactly);
         match limits.tile {
+            _ if limits.products != Products::Single => vec![limits.tile],
             Tile::Exactly(_) => vec![limits.tile],
             Tile::Shared => blocks.collect(),
             Tile::Registers | Tile::Subgroup => [limits.tile].into_iter().chain(blocks.take(2)).collect(),
@@ -233,6 +259,8 @@ pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         | Op::RmsProp(_)
         | Op::GradAccumulate(_)
         | Op::GradNorm(_)
-        | Op::GradClip(_) => update::kernels(op, limits),
+        | Op::GradClip(_)
+        | Op::GradScale(_)
+        | Op::GradUnscale(_) => update::kernels(op, limits),
     }
 }

@@ -93,8 +93,15 @@ mod tests {
     #[test]
     fn chunks_cover_every_element_of_every_tensor_once() {
         let limits = Limits::default();
-        let update =
-            |len| Update { len, lr_mult: 2.0, decay_mult: 0.0, momentum: true, nesterov: false, clip: false };
+        let update = |len| Update {
+            len,
+            lr_mult: 2.0,
+            decay_mult: 0.0,
+            momentum: true,
+            nesterov: false,
+            clip: false,
+            scaled: false,
+        };
         let tensors = [(0, update(1)), (64, update(1024)), (1088, update(1025)), (2176, update(3))];
         let entry = update_table(&Op::Sgd(update(1)), &tensors, &limits).unwrap();
         let mut seen = vec![0; 2200];

@@ -23,12 +23,26 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
             }],
             scratch: Vec::new(),
         }),
+        Op::GradScale(d) => elementwise(op, shader!("grad_scale", "elements", "prelude"), d.len, &[], limits),
+        Op::GradUnscale(d) => Ok(Kernels {
+            dispatches: vec![Dispatch {
+                shader: shader!("grad_unscale", "reduce", "hyper", "prelude"),
+                constants: constants([
+                    ("count", d.count),
+                    ("clip", usize::from(d.clip)),
+                    ("interval", d.interval),
+                ]),
+                bindings: (0..4).map(Binding::operand).collect(),
+                groups: [1, 1, 1],
+            }],
+            scratch: Vec::new(),
+        }),
         Op::Sgd(d) | Op::Adam(d) | Op::AdamW(d) | Op::RmsProp(d) => update(op, d, limits),
         _ => Err(Error::Internal(format!("{} is not an update", op.name()))),
     }
 }
 
-/// One dispatch per slice of `len` elements. Operands of another length (hyper, factor) are bound whole.
+/// One dispatch per slice of `len` elements. Operands of another length (hyper, factor, scaling) are bound whole.
 fn elementwise(
     op: &Op,
     shader: Shader,
@@ -41,7 +55,7 @@ fn elementwise(
         .iter()
         .map(|slice| {
             let bind = |(i, name): (usize, &str)| match name {
-                "hyper" | "factor" => Binding::operand(i),
+                "hyper" | "factor" | "scaling" => Binding::operand(i),
                 _ => slice.bind(i, 1),
             };
             let bindings = operands.iter().map(|o| o.name).enumerate().map(bind).collect();
@@ -54,10 +68,15 @@ fn elementwise(
 /// A shader and its constants.
 type Sourced = (Shader, Vec<(&'static str, f64)>);
 
-/// The source of an update, put together from what it has: a clipping factor, a momentum buffer, a table.
+/// The source of an update, put together from what it has: a factor of its gradients, a momentum buffer, a table.
 macro_rules! update_shader {
     ($name:literal, $d:expr $(, $shared:literal)*) => {
-        if $d.clip {
+        if $d.scaled {
+            [
+                shader!($name, $($shared,)* "clip_unscale", "update", "update_one", "hyper", "elements", "prelude"),
+                shader!($name, $($shared,)* "clip_unscale", "update", "update_table", "hyper", "prelude"),
+            ]
+        } else if $d.clip {
             [
                 shader!($name, $($shared,)* "clip_factor", "update", "update_one", "hyper", "elements", "prelude"),
                 shader!($name, $($shared,)* "clip_factor", "update", "update_table", "hyper", "prelude"),

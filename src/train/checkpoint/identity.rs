@@ -76,6 +76,7 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
         dropout,
         overfit_batch,
         freeze,
+        loss_scale,
         workers: _,
         max_steps: _,
         log_every: _,
@@ -89,6 +90,10 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
     put("dropout", dropout);
     put("overfit-batch", overfit_batch);
     put("freeze", freeze);
+    // Checkpoints from before there was one go on being what they are.
+    if loss_scale.is_some() {
+        put("amp", loss_scale);
+    }
     put("input", &spec.input);
     put("preprocess", &spec.preprocess);
     put("changes of pictures", &spec.augment);

@@ -19,6 +19,7 @@ impl Trainer<'_> {
     /// as it is: no line says what an uninterrupted run would not have said there.
     pub(super) fn train_epoch(&mut self, epoch: usize, mut progress: Progress) -> Result<Progress> {
         self.remember()?;
+        self.begin_losses()?;
         let began = Instant::now();
         let before = (progress.seconds, progress.data_wait);
         let end = (epoch + 1) * self.steps_per_epoch;
@@ -65,6 +66,8 @@ impl Trainer<'_> {
         if self.step < end {
             // A later run with a higher limit goes on from here, as if there had been no end.
             self.save(epoch, &progress)?;
+        } else if let Err(why) = self.end_losses()? {
+            return Err(self.lost(epoch, self.step.saturating_sub(1), progress.lr(), &why));
         }
         if let Some(step) = progress.report(epoch) {
             self.report(Event::Step(step))?;
@@ -137,10 +140,9 @@ impl Trainer<'_> {
     }
 
     /// Adds records that have arrived, and reports at the end of every `log_every` updates.
-    fn take_in(&mut self, epoch: usize, arrived: Arrived, progress: &mut Progress) -> Result<()> {
-        let lost = arrived.records.iter().copied().find(|(_, record)| !record.is_finite());
-        if let Some((entry, record)) = lost {
-            let why = format!("the loss is {}", record.loss());
+    fn take_in(&mut self, epoch: usize, mut arrived: Arrived, progress: &mut Progress) -> Result<()> {
+        let lost = arrived.records.iter().find(|(_, record)| !record.is_finite()).map(|&(entry, _)| entry);
+        if let (Some(entry), Err(why)) = (lost, self.pass_over(&mut arrived)?) {
             return Err(self.lost(epoch, entry.step, entry.lr, &why));
         }
         if let Some(message) = self.watch.observe(&arrived.records) {

@@ -100,6 +100,14 @@ pub fn alexnet_cases(batch: usize) -> Vec<Case> {
 }
 
 fn sgd(what: &str, len: usize) -> Case {
-    let d = Update { len, lr_mult: 1.0, decay_mult: 1.0, momentum: true, nesterov: false, clip: false };
+    let d = Update {
+        len,
+        lr_mult: 1.0,
+        decay_mult: 1.0,
+        momentum: true,
+        nesterov: false,
+        clip: false,
+        scaled: false,
+    };
     Case::new(Op::Sgd(d), what, 2)
 }

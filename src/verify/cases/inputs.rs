@@ -27,7 +27,11 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             "loss" => fill(len, || 3.0 * stream.uniform()),
             "rank" => fill(len, || stream.below(8) as f32),
             "var" | "running_var" => fill(len, || 0.1 + 2.0 * stream.uniform()),
-            "norms" | "factor" => fill(len, || 0.05 + stream.uniform()),
+            "norms" | "factor" => gradients(case, operand.name, fill(len, || 0.05 + stream.uniform())),
+            "scaling" => {
+                let count = |stream: &mut Stream| stream.below(90) as f32;
+                vec![1024.0 + stream.uniform(), 5.0, count(&mut stream), count(&mut stream)]
+            }
             // The second moment of these is a mean of squares; sgd's v is a momentum and has both signs.
             "v" if !matches!(case.op, Op::Sgd(_)) => fill(len, || stream.normal().powi(2)),
             _ => normal(len, &mut stream),
@@ -58,10 +62,22 @@ fn labels(op: &Op, len: usize, stream: &mut Stream) -> Vec<f32> {
     }
 }
 
+/// Norms or factors as `Case::data` wants them.
+fn gradients(case: &Case, name: &str, mut values: Vec<f32>) -> Vec<f32> {
+    let middle = values.len() / 2;
+    match (case.data, name) {
+        (Data::Skipped, "factor") => values[0] = 0.0,
+        (Data::Skipped, _) => values[middle] = f32::INFINITY,
+        (Data::Nan, "norms") => values[middle] = f32::NAN,
+        _ => {}
+    }
+    values
+}
+
 /// x as `Case::data` wants it.
 fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
     match case.data {
-        Data::Plain | Data::Crops => {}
+        Data::Plain | Data::Crops | Data::Skipped => {}
         Data::Ties => x.iter_mut().for_each(|v| *v = (*v * 2.0).round() / 2.0),
         Data::Offset => x.iter_mut().for_each(|v| *v += 1000.0),
         Data::Huge => x.iter_mut().for_each(|v| *v = (80.0 + *v).copysign(*v)),

@@ -32,6 +32,8 @@ pub enum Data {
     Offset,
     /// x near +80 or -80.
     Huge,
+    /// Scaled gradients that were not all finite.
+    Skipped,
     /// Views as in training: crops of the input's own size, every second one mirrored.
     Crops,
 }

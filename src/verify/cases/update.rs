@@ -1,10 +1,18 @@
 //! Updates of parameters and clipping by norm.
 
-use super::{Case, default_hyper};
-use crate::ops::{GradClip, GradNorm, Hyper, Op, Update};
+use super::{Case, Data, default_hyper};
+use crate::ops::{GradClip, GradNorm, GradScale, GradUnscale, Hyper, Op, Scaling, Update};
 
 fn update(len: usize) -> Update {
-    Update { len, lr_mult: 1.0, decay_mult: 1.0, momentum: false, nesterov: false, clip: false }
+    Update {
+        len,
+        lr_mult: 1.0,
+        decay_mult: 1.0,
+        momentum: false,
+        nesterov: false,
+        clip: false,
+        scaled: false,
+    }
 }
 
 /// An operator from its geometry.
@@ -26,6 +34,9 @@ fn updates() -> Vec<Case> {
             // Adam's first moment is its momentum; the flag says nothing there, so it stays as models leave it.
             cases.push(Case::new(op(d), what, terms));
         }
+        let scaled = Update { momentum: true, scaled: true, ..update(517) };
+        cases.push(Case::new(op(scaled), "scaled", terms));
+        cases.push(Case::new(op(scaled), "skipped", terms).with_data(Data::Skipped));
     }
     let nesterov = Update { momentum: true, nesterov: true, ..update(257) };
     cases.push(Case::new(Op::Sgd(nesterov), "nesterov", 2));
@@ -60,8 +71,33 @@ fn clipping() -> Vec<Case> {
     cases
 }
 
+fn scaling() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for len in [1, 63, 640, 1000, 1031, 4097] {
+        cases.push(Case::new(Op::GradScale(GradScale { len }), &format!("{len}"), 1));
+    }
+    // The cases are in their sixth update since the scale has changed.
+    for (count, clip, interval, max_norm, data) in [
+        (1, false, Scaling::INTERVAL, 0.0, Data::Plain),
+        (16, false, 6, 0.0, Data::Plain),
+        (17, false, 7, 0.0, Data::Plain),
+        (65, true, Scaling::INTERVAL, 1e-4, Data::Plain),
+        (3, true, 6, 1e6, Data::Plain),
+        (16, false, 6, 0.0, Data::Skipped),
+        (300, true, Scaling::INTERVAL, 0.5, Data::Skipped),
+        (65, false, Scaling::INTERVAL, 0.0, Data::Nan),
+    ] {
+        let what = format!("{count}_clip_{clip}_interval_{interval}_{data:?}").to_lowercase();
+        let hyper = Hyper { max_norm, ..default_hyper() };
+        // 24 squarings behind a correction.
+        let case = Case::new(Op::GradUnscale(GradUnscale { count, clip, interval }), &what, count.max(24));
+        cases.push(case.with_hyper(hyper).with_data(data));
+    }
+    cases
+}
+
 pub(super) fn cases() -> Vec<Case> {
-    [updates(), clipping()].concat()
+    [updates(), clipping(), scaling()].concat()
 }
 
 /// Tensors a little larger than the default limit of a binding, 2^27 bytes.

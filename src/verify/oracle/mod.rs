@@ -14,6 +14,7 @@ mod linear;
 mod local_response_norm;
 mod local_response_norm_within;
 mod loss;
+mod loss_scale;
 mod pointwise;
 mod pool2d;
 mod softmax;
@@ -85,6 +86,8 @@ pub fn run(op: &Op, hyper: &Hyper, operands: &mut [Vec<f64>]) {
         Op::GradAccumulate(_) => update::grad_accumulate(hyper, inputs, outputs),
         Op::GradNorm(d) => update::grad_norm(d, inputs, outputs),
         Op::GradClip(_) => update::grad_clip(hyper, inputs, outputs),
+        Op::GradScale(_) => loss_scale::grad_scale(inputs, outputs),
+        Op::GradUnscale(d) => loss_scale::grad_unscale(d, hyper, inputs, outputs),
         Op::Sgd(d) => update::sgd(d, hyper, inputs, outputs),
         Op::Adam(d) => update::adam(d, hyper, inputs, outputs),
         Op::AdamW(d) => update::adamw(d, hyper, inputs, outputs),

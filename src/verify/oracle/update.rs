@@ -17,16 +17,32 @@ pub(super) fn grad_clip(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f
     outputs[0][0] = (f64::from(hyper.max_norm) / (norm + 1e-6)).min(1.0);
 }
 
+/// Whether loss scaling has found a gradient that is not finite: nothing may change.
+fn is_skipped(d: &Update, inputs: &[Vec<f64>]) -> bool {
+    d.scaled && inputs[2][0] == 0.0
+}
+
+/// Adam's two corrections: with loss scaling they come with the factor.
+fn corrections(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>]) -> [f64; 2] {
+    if d.scaled {
+        return [inputs[2][1], inputs[2][2]];
+    }
+    [f64::from(hyper.correction1), f64::from(hyper.correction2)]
+}
+
 /// Gradient number `i` after clipping, learning rate and weight decay of this parameter.
 fn start(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], i: usize) -> (f64, f64, f64) {
     // The operand before the factor is `hyper`, which is not looked at.
-    let factor = if d.clip { inputs[2][0] } else { 1.0 };
+    let factor = if d.clip || d.scaled { inputs[2][0] } else { 1.0 };
     let lr = f64::from(hyper.lr) * f64::from(d.lr_mult);
     let weight_decay = f64::from(hyper.weight_decay) * f64::from(d.decay_mult);
     (inputs[0][i] * factor, lr, weight_decay)
 }
 
 pub(super) fn sgd(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
+    if is_skipped(d, inputs) {
+        return;
+    }
     let momentum = f64::from(hyper.momentum);
     for i in 0..d.len {
         let (mut g, lr, weight_decay) = start(d, hyper, inputs, i);
@@ -41,33 +57,49 @@ pub(super) fn sgd(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut 
 }
 
 /// Adam's moments and its step, for a gradient that already holds whatever decay belongs to it.
-fn adam_step(hyper: &Hyper, outputs: &mut [Vec<f64>], i: usize, lr: f64, g: f64) {
+fn adam_step(
+    hyper: &Hyper,
+    [correction1, correction2]: [f64; 2],
+    outputs: &mut [Vec<f64>],
+    i: usize,
+    lr: f64,
+    g: f64,
+) {
     let (beta1, beta2) = (f64::from(hyper.momentum), f64::from(hyper.beta2));
     let m = beta1 * outputs[1][i] + (1.0 - beta1) * g;
     let v = beta2 * outputs[2][i] + (1.0 - beta2) * g * g;
-    let root = v.sqrt() / f64::from(hyper.correction2).sqrt() + f64::from(hyper.eps);
-    outputs[0][i] -= lr / f64::from(hyper.correction1) * m / root;
+    let root = v.sqrt() / correction2.sqrt() + f64::from(hyper.eps);
+    outputs[0][i] -= lr / correction1 * m / root;
     outputs[1][i] = m;
     outputs[2][i] = v;
 }
 
 pub(super) fn adam(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
+    if is_skipped(d, inputs) {
+        return;
+    }
     for i in 0..d.len {
         let (g, lr, weight_decay) = start(d, hyper, inputs, i);
         let g = g + weight_decay * outputs[0][i];
-        adam_step(hyper, outputs, i, lr, g);
+        adam_step(hyper, corrections(d, hyper, inputs), outputs, i, lr, g);
     }
 }
 
 pub(super) fn adamw(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
+    if is_skipped(d, inputs) {
+        return;
+    }
     for i in 0..d.len {
         let (g, lr, weight_decay) = start(d, hyper, inputs, i);
         outputs[0][i] *= 1.0 - lr * weight_decay;
-        adam_step(hyper, outputs, i, lr, g);
+        adam_step(hyper, corrections(d, hyper, inputs), outputs, i, lr, g);
     }
 }
 
 pub(super) fn rmsprop(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
+    if is_skipped(d, inputs) {
+        return;
+    }
     let (momentum, alpha) = (f64::from(hyper.momentum), f64::from(hyper.beta2));
     for i in 0..d.len {
         let (mut g, lr, weight_decay) = start(d, hyper, inputs, i);
