@@ -73,11 +73,12 @@ struct Loads {
     b1: vec4<f32>,
 }
 
+// Beyond the end -0 and 0: their product, -0, changes no sum, not even one that is -0.
 fn fetch_a(z: u32, at: Row, k: u32, end: u32) -> f32 {
     if k < end {
         return load_a(at, term(z, k));
     }
-    return 0.0;
+    return -0.0;
 }
 
 fn fetch_b(z: u32, at: Column, k: u32, end: u32) -> f32 {

@@ -56,7 +56,8 @@ fn start(z: u32, i: u32, j: u32) -> f32 {
     if accumulate != 0u && i < rows && j < columns {
         return dx[i * inputs + j];
     }
-    return 0.0;
+    // As in gemm_zero.wgsl.
+    return -0.0;
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {

@@ -177,7 +177,9 @@ fn together_and_apart_give_the_same_bits() {
             assert!(tasks().any(|name| name.ends_with(" parameters")), "{name}");
             let found = trained(gpu, &model);
             for ((buffer, bits), (_, expected)) in found.iter().zip(&expected) {
-                assert!(bits == expected, "{name}: {buffer} differs under {:?}", gpu.limits());
+                let at = bits.iter().zip(expected).position(|(a, b)| a != b);
+                let pair = at.map(|i| (i, f32::from_bits(bits[i]), f32::from_bits(expected[i])));
+                assert!(at.is_none(), "{name}: {buffer} differs in {pair:?} under {:?}", gpu.limits());
             }
         }
     }

@@ -95,7 +95,7 @@ fn what_cannot_be_is_refused_before_anything_is_measured() {
     let output = run(&["bench", "ops", "--tile", "7x7", "--device", "cpu"]);
     assert_eq!(code(&output), 2);
     let message = stderr(&output);
-    assert!(message.contains("expected one of shared, registers, 64x64"), "{message}");
+    assert!(message.contains("expected one of shared, subgroup, registers, 32x32x16"), "{message}");
     let output = run(&["bench", "step", "-m", "lenet5", "--roofline", "nowhere/a.svg", "--device", "cpu"]);
     assert_eq!(code(&output), 4);
     let output = run(&[&TINY[..], &["--profile=nowhere/a.svg"]].concat());

@@ -87,12 +87,14 @@ impl DeviceArgs {
 }
 
 fn tiles() -> impl Iterator<Item = Tile> {
-    [Tile::Shared, Tile::Registers].into_iter().chain(Block::ALL.into_iter().map(Tile::Exactly))
+    [Tile::Shared, Tile::Subgroup, Tile::Registers]
+        .into_iter()
+        .chain(Block::ALL.into_iter().map(Tile::Exactly))
 }
 
 fn tile_name(tile: Tile) -> String {
     match tile {
-        Tile::Exactly(block) => format!("{block:?}").to_lowercase().trim_start_matches('b').to_string(),
+        Tile::Exactly(block) => block.name().to_string(),
         tile => format!("{tile:?}").to_lowercase(),
     }
 }

@@ -145,14 +145,14 @@ pub(super) use product;
 macro_rules! blocks {
     ($name:literal $(, $shared:literal)*) => {
         [
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_32x32x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_64x64x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_64x128x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x64x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x8", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x8_double", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_128x128x16_double", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_32x32x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_64x64x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_64x128x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x64x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x8", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x8_double", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x16", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x16_double", "gemm_sums", "prelude"),
         ]
     };
 }
