@@ -193,12 +193,7 @@ fn host_time(
         runs.push(began.elapsed().as_secs_f64());
     }
     executor.wait()?;
-    Ok(Host {
-        upload: median(&mut uploads),
-        encode: 0.0,
-        run: median(&mut runs),
-        total: median(&mut times),
-    })
+    Ok(Host { upload: median(&mut uploads), encode: 0.0, run: median(&mut runs), total: median(&mut times) })
 }
 
 /// Median seconds to record a step, with nothing else under way; 0 where nothing is recorded.
