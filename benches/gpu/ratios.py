@@ -44,25 +44,27 @@ def spread(rows, key, value):
 
 
 def compare(steps, peers):
-    """One entry for each batch: our side, and each of the peer's forms with its ratio."""
+    """One entry for each batch and precision of ours: our side, and each of the peer's forms with its ratio."""
     def ours_of(row):
         return row["results"][0]["resident_ms"]
 
-    ours = medians(steps, lambda r: r["batch_size"], ours_of)
-    around = spread(steps, lambda r: r["batch_size"], ours_of)
-    whole = medians(steps, lambda r: r["batch_size"], lambda r: r["results"][0]["ms_per_step"])
+    def kind(row):
+        return row["batch_size"], row["header"]["precision"]
+
+    ours = medians(steps, kind, ours_of)
+    around = spread(steps, kind, ours_of)
+    whole = medians(steps, kind, lambda r: r["results"][0]["ms_per_step"])
     theirs = medians(peers, lambda r: (r["batch_size"], r["form"]), lambda r: r["ms_per_step"])
     classes = {r["form"]: r["class"] for r in peers}
     entries = []
-    for batch, ms in ours.items():
+    for (batch, precision), ms in ours.items():
         rows = []
         for (size, form), peer in theirs.items():
             if size == batch:
                 rows.append({"form": form, "class": classes[form], "ms": peer, "images_per_second": batch / peer * 1e3,
                              "ratio": peer / ms})
-        precision = next(r["header"]["precision"] for r in steps if r["batch_size"] == batch)
-        entries.append({"batch_size": batch, "class": precision, "ms": ms, "ms_range": around[batch],
-                        "ms_with_upload": whole[batch], "images_per_second": batch / ms * 1e3, "peers": rows})
+        entries.append({"batch_size": batch, "class": precision, "ms": ms, "ms_range": around[batch, precision],
+                        "ms_with_upload": whole[batch, precision], "images_per_second": batch / ms * 1e3, "peers": rows})
     return entries
 
 
