@@ -84,6 +84,11 @@ fn anybody_may_write(found: &fs::Metadata) -> bool {
 
 fn write(folder: &Path, name: &str, content: &[u8]) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| crate::Error::io(folder, e))?;
+    // It would not be read again.
+    if fs::metadata(folder).is_ok_and(|found| anybody_may_write(&found)) {
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write in it");
+        return Err(crate::Error::io(folder, error));
+    }
     atomic::write(folder.join(name), |out| out.write_all(content))
 }
 

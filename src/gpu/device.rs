@@ -165,6 +165,7 @@ impl Gpu {
         restriction.apply(&mut required_limits);
         let subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
         let limits = kernel_limits(&info, subgroups, &required_limits, restriction);
+        check_tile(&info, subgroups, &limits)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("striate"),
             required_features,
@@ -181,12 +182,14 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.uncaptured(error)));
         device.set_device_lost_callback(move |reason, message| lost.lost(reason, &message));
         let facts = adapter.get_info();
+        // With checks a shader is another one: its times are kept from those without.
+        let tuning = if restriction.checked { Tuning::Off } else { *tuning };
         let binaries = Binaries::open(&device, &facts, host.as_ref());
         Ok(Gpu(Arc::new(Inner {
             restriction: restriction.clone(),
             submission: restriction.submission.unwrap_or(info.kind.submission_work()),
             pipelines: Pipelines::new(restriction.checked, binaries),
-            tuner: Tuner::open(*tuning, &info, facts.device, &limits, host.as_ref()),
+            tuner: Tuner::open(tuning, &info, facts.device, &limits, host.as_ref()),
             host: host.clone(),
             device,
             queue,
@@ -264,6 +267,30 @@ impl Gpu {
     }
 }
 
+/// An error if the adapter cannot have the tile of `limits`. wgpu sees to invocations, but neither to the sum of a
+/// kernel's workgroup memory (a software adapter has what it takes) nor to the size of a subgroup.
+fn check_tile(info: &AdapterInfo, subgroups: bool, limits: &Limits) -> Result<()> {
+    match limits.tile {
+        Tile::Subgroup if !subgroups || info.subgroup[0] < SUBGROUP => Err(Error::Device(format!(
+            "{}: tile subgroup: expected subgroups of at least {SUBGROUP}, found {}",
+            info.name, info.subgroup[0]
+        ))),
+        Tile::Exactly(block) if info.kind != Kind::Software && block.needs()[0] > limits.workgroup_memory => {
+            Err(Error::Device(format!(
+                "{}: tile {}: expected {} bytes of workgroup memory, found {}",
+                info.name,
+                block.name(),
+                block.needs()[0],
+                limits.workgroup_memory
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Invocations of a workgroup of `gemm_subgroup.wgsl`, which takes them for one subgroup, or a part of one.
+const SUBGROUP: u32 = 8;
+
 fn kernel_limits(
     info: &AdapterInfo,
     subgroups: bool,
@@ -271,8 +298,7 @@ fn kernel_limits(
     restriction: &Restriction,
 ) -> Limits {
     let tile = match info.kind {
-        // gemm_subgroup.wgsl takes its eight invocations for one subgroup, or a part of one.
-        Kind::Software if subgroups && info.subgroup[0] >= 8 => Tile::Subgroup,
+        Kind::Software if subgroups && info.subgroup[0] >= SUBGROUP => Tile::Subgroup,
         Kind::Software => Tile::Registers,
         _ => Tile::Shared,
     };

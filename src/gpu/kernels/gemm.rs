@@ -201,7 +201,7 @@ impl Product {
     }
 }
 
-/// The block with the least estimated time of those that fit; the first if none does, which the device then refuses. A
+/// The block with the least estimated time of those that fit; the first if none does. A
 /// larger one reads less workgroup memory for each product (8, 6 and 4 bytes), but may have to compute more that nobody
 /// asked for, and give too few workgroups to fill a GPU.
 fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {

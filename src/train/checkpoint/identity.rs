@@ -91,8 +91,8 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
     put("overfit-batch", overfit_batch);
     put("freeze", freeze);
     // Checkpoints from before there was one go on being what they are.
-    if loss_scale.is_some() {
-        put("amp", loss_scale);
+    if let Some(scale) = loss_scale {
+        put("amp", scale);
     }
     put("input", &spec.input);
     put("preprocess", &spec.preprocess);
