@@ -169,7 +169,7 @@ pub enum Tile {
     /// Tiles of both factors in workgroup memory (`gemm_tile.wgsl`), their size chosen by the shape: for GPUs.
     Shared,
     /// Registers of a subgroup, which hands elements round instead of loading them again (`gemm_subgroup.wgsl`): for a
-    /// CPU that plays GPU with subgroups of at least eight; seven to eight times as fast there as the shared one.
+    /// CPU that plays GPU with subgroups of at least eight; `benches/NOTES.md`, section 7, has its speed.
     Subgroup,
     /// Registers only, a workgroup of eight invocations without barriers (`gemm_registers.wgsl`): for a CPU that
     /// plays GPU without such subgroups.
