@@ -117,7 +117,7 @@ pub(crate) struct Context {
     /// How the CPU path computes, should it be taken.
     pub cpu: cpu::Options,
     pub out: Output,
-    /// What was typed, program name first.
+    /// What was typed, program name first; for a run that goes on with the flags it was started with, those too.
     pub typed: Vec<OsString>,
 }
 
@@ -136,7 +136,7 @@ striate --help lists everything, striate <verb> --help explains one.";
 ///
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
-    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let typed = resume::completed::<Cli>(arguments.into_iter().collect())?;
     let cli = Cli::parse_from(&typed);
     let Common { device, tune, json, verbose, quiet, threads, no_winograd } = cli.common;
     start_log(verbose);

@@ -20,6 +20,7 @@ use crate::program::Program;
 use crate::train::{self, Ending, Options, RateGroup, RunFolder, Supply, Task, Trainer};
 use clap::Args;
 use serde_json::json;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -129,13 +130,14 @@ impl TrainArgs {
     }
 
     /// Everything that decided this run, as `args.toml`.
-    fn to_toml(&self, spec: &Spec, device: &Device) -> String {
+    fn to_toml(&self, spec: &Spec, device: &Device, typed: &[OsString]) -> String {
         let mut table = toml::Table::new();
         let mut put = |key: &str, value: toml::Value| {
             table.insert(key.to_string(), value);
         };
         let path = |p: &PathBuf| toml::Value::String(p.display().to_string());
         put("striate", env!("CARGO_PKG_VERSION").into());
+        put(resume::COMMAND, resume::words(typed).into());
         put("model", self.model.clone().unwrap_or_else(|| spec.name.clone()).into());
         put("device", device.long_name().into());
         put("dataset", self.source.dataset.to_string().into());
@@ -268,13 +270,18 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     }
     let signals = Signals::listen()?;
     // Only now that everything is open may the run leave something behind.
+    let described = args.to_toml(&spec, &device, &context.typed);
     let (checkpoint, folder) = match resumed {
-        Some((checkpoint, folder)) => (Some(checkpoint), folder),
-        None => (None, RunFolder::create(&args.run.output_dir, &name, &args.to_toml(&spec, &device))?),
+        Some((checkpoint, folder)) => {
+            // What it goes on with may have been changed by force.
+            folder.describe(&described)?;
+            (Some(checkpoint), folder)
+        }
+        None => (None, RunFolder::create(&args.run.output_dir, &name, &described)?),
     };
     let flags = args.source.flags();
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
-    let progress = Progress::new(context.out, eval, resume::command(&context.typed, folder.path()));
+    let progress = Progress::new(context.out, eval, resume::command(folder.path()));
     let mut executor = Profiling::around(profiling.as_ref(), executor);
     let mut progress = Told::new(progress, profiling);
     let workbench = |program: Arc<Program>| {

@@ -44,6 +44,8 @@ pub struct RunFolder {
 }
 
 /// Columns of `metrics.csv`.
+/// Of the file that says with which flags a run was started.
+const ARGS: &str = "args.toml";
 const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256";
 
 impl RunFolder {
@@ -54,12 +56,17 @@ impl RunFolder {
         std::fs::create_dir_all(output_dir).map_err(|e| Error::io(output_dir, e))?;
         let path = claim(output_dir, &folder_name(name))?;
         let lock = lock(&path)?;
-        let args_path = path.join("args.toml");
-        std::fs::write(&args_path, args).map_err(|e| Error::io(&args_path, e))?;
         let log = Journal::create(&path.join("log.jsonl"))?;
         let mut metrics = Journal::create(&path.join("metrics.csv"))?;
         metrics.append(COLUMNS)?;
-        Ok(RunFolder { path, log, metrics, _lock: lock })
+        let folder = RunFolder { path, log, metrics, _lock: lock };
+        folder.describe(args)?;
+        Ok(folder)
+    }
+
+    /// Writes `args` as the run's `args.toml`, in place of the one that may be there.
+    pub fn describe(&self, args: &str) -> Result<()> {
+        atomic::write(self.path.join(ARGS), |out| out.write_all(args.as_bytes()))
     }
 
     /// Opens the folder of a run that is to go on. A usage error if another process writes to it.
@@ -71,6 +78,12 @@ impl RunFolder {
             metrics.append(COLUMNS)?;
         }
         Ok(RunFolder { path: path.to_path_buf(), log, metrics, _lock: lock })
+    }
+
+    /// The text of the `args.toml` of the run in `folder`.
+    pub fn description(folder: &Path) -> Result<String> {
+        let path = folder.join(ARGS);
+        std::fs::read_to_string(&path).map_err(|e| Error::io(path, e))
     }
 
     /// The newest folder of the name `name` in `output_dir` (of `name`, `name-2`, `name-3`, ... the last) that has a
