@@ -150,7 +150,10 @@ impl Device {
     /// Its name, for people and reports.
     pub fn name(&self) -> String {
         match self {
-            Device::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
+            Device::Cpu(options) => {
+                let how = if options.winograd { "" } else { ", direct convolutions" };
+                format!("cpu, {} threads{how}", rayon::current_num_threads())
+            }
             Device::Gpu(gpu) => {
                 let half = match gpu.limits().products {
                     Products::Single => "",

@@ -51,3 +51,18 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
     std::fs::remove_file(parent.join("runs/lenet5/args.toml")).unwrap();
     succeed(parent, &[&TINY[..], &["--resume", "auto", "--epochs", "3"]].concat());
 }
+
+#[test]
+fn another_way_to_compute_is_told_and_another_number_of_threads_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    succeed(parent, &[&TINY[..], &["--max-steps", "3"]].concat());
+    let told = |more: &[&str]| {
+        let resume = ["train", "--resume", "runs/lenet5", "--max-steps", "4"];
+        let output = striate(parent, &[&resume[..], more].concat()).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stderr(&output).contains("direct convolutions: the same bits are not to be expected")
+    };
+    assert!(!told(&["--threads", "1"]));
+    assert!(told(&["--no-winograd"]));
+}

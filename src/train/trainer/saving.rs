@@ -257,8 +257,8 @@ impl Trainer<'_> {
 }
 
 /// A device without the number of its threads, which changes no bit.
-fn kind(device: &str) -> &str {
-    if device.starts_with("cpu,") { "cpu" } else { device }
+fn kind(device: &str) -> Vec<&str> {
+    device.split(", ").filter(|part| !part.ends_with(" threads")).collect()
 }
 
 /// Whether what a buffer of this role holds matters to later steps.
