@@ -8,15 +8,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     headless::prepare();
-    match striate::cli::run(std::env::args_os()) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let (code, line) = striate::cli::verdict(&error);
-            if let Some(line) = line {
-                // If stderr is gone too there is nobody left to tell.
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }
-            ExitCode::from(code)
-        }
+    let (code, line) = striate::cli::guarded(|| striate::cli::run(std::env::args_os()));
+    if let Some(line) = line {
+        // If stderr is gone too there is nobody left to tell.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
+    ExitCode::from(code)
 }

@@ -8,6 +8,7 @@ mod device;
 mod devices;
 mod eval;
 mod export;
+mod guard;
 mod import;
 mod memory;
 mod names;
@@ -33,6 +34,7 @@ use crate::gpu::Tuning;
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+pub use guard::guarded;
 use output::Output;
 use std::ffi::OsString;
 
