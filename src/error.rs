@@ -24,6 +24,9 @@ pub enum Error {
     /// No usable device, or the device failed (exit code 3).
     #[error("{}", printable(.0))]
     Device(String),
+    /// The device stopped working while it was in use (exit code 3). Opened anew, it may work again.
+    #[error("{}", printable(.0))]
+    Lost(String),
     /// Not enough memory, or over a limit of the device (exit code 3).
     #[error("{}", printable(.0))]
     Memory(String),
@@ -51,7 +54,7 @@ impl Error {
         match self {
             Error::Usage(_) => 2,
             Error::Model(_) | Error::Data { .. } => 4,
-            Error::Device(_) | Error::Memory(_) => 3,
+            Error::Device(_) | Error::Lost(_) | Error::Memory(_) => 3,
             Error::Verification(_) => 5,
             // A path that cannot be what it was given for; anything else is the system's fault.
             Error::Io { source, .. } => match source.kind() {

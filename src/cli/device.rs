@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::output::{Output, seconds};
-use crate::device::{Device, Listener, Settings, cache};
+use crate::device::{Device, Listener, Settings, Wish, cache};
 use crate::error::{Error, Result};
 use crate::gpu::{News, Restriction};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,10 @@ pub(crate) fn open(context: &Context) -> Result<Device> {
 
 /// As [`open`]; a GPU as if it offered less.
 pub(crate) fn open_restricted(context: &Context, restriction: Restriction) -> Result<Device> {
+    open_wish(&context.wish, context, restriction)
+}
+
+fn open_wish(wish: &Wish, context: &Context, restriction: Restriction) -> Result<Device> {
     let teller = Mutex::new(Teller { out: context.out, began: Instant::now(), said: false });
     let hear = move |news: News<'_>| teller.lock().unwrap_or_else(PoisonError::into_inner).hear(news);
     let settings = Settings {
@@ -23,10 +27,19 @@ pub(crate) fn open_restricted(context: &Context, restriction: Restriction) -> Re
         cache: cache::folder(),
         listener: Listener(Arc::new(hear)),
     };
-    let (device, why) = Device::open_with(&context.wish, &settings)?;
+    let (device, why) = Device::open_with(wish, &settings)?;
     let device = device.with_cpu_options(context.cpu);
     context.out.note(&format!("device: {}{why}", device.name()));
     Ok(device)
+}
+
+/// Opens `lost` anew, after it was lost: the same adapter, where there is a choice, and never the CPU path instead.
+pub(crate) fn reopen(lost: &Device, context: &Context) -> Result<Device> {
+    let wish = match (&context.wish, lost) {
+        (Wish::Auto | Wish::Gpu, Device::Gpu(gpu)) => Wish::Name(gpu.info().name.clone()),
+        (wish, _) => wish.clone(),
+    };
+    open_wish(&wish, context, Restriction::default())
 }
 
 /// `device` in half precision, for `--amp`; says so.

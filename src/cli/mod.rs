@@ -30,7 +30,7 @@ mod train;
 use crate::cpu;
 use crate::device::Wish;
 use crate::error::{Error, printable};
-use crate::gpu::Tuning;
+use crate::gpu::{self, Tuning};
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -142,6 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     let cli = Cli::parse_from(&typed);
     let Common { device, tune, json, verbose, quiet, threads, no_winograd } = cli.common;
     start_log(verbose);
+    hush_caught_panics();
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())
@@ -186,6 +187,19 @@ fn start_log(verbose: u8) {
     let environment = env_logger::Env::default().default_filter_or(filter);
     // A second initialisation (in tests) keeps the first.
     let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
+}
+
+/// A panic that becomes an error (of a library that finds its device gone) is told as that error, not as a panic.
+fn hush_caught_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !gpu::is_caught() {
+                usual(panic);
+            }
+        }));
+    });
 }
 
 /// The exit code of `error`, and the line to print for it: none for a reader that has gone away. What does not come

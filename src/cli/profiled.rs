@@ -27,14 +27,14 @@ const RUNS: usize = 5;
 
 /// What has been timed of a span so far.
 #[derive(Debug, Default)]
-struct Taken {
+pub(super) struct Taken {
     /// Seconds that each of the first runs kept the host.
     host: Vec<f64>,
     runs: Vec<Profile>,
 }
 
 /// Training takes one span for each update, or with accumulated gradients two.
-type Spans = Rc<RefCell<Vec<(Span, Taken)>>>;
+pub(super) type Spans = Rc<RefCell<Vec<(Span, Taken)>>>;
 
 /// Where a profile goes, and what it is held against.
 pub(super) struct Profiling {
@@ -76,10 +76,15 @@ impl Profiling {
         })
     }
 
-    /// `executor`, timed if there is a profile to be made.
-    pub fn around(profiling: Option<&Profiling>, executor: Box<dyn Executor>) -> Box<dyn Executor> {
-        match profiling {
-            Some(profiling) => Box::new(Profiled { inner: executor, spans: Rc::clone(&profiling.spans) }),
+    /// Where executors leave what they have timed.
+    pub fn spans(&self) -> Spans {
+        Rc::clone(&self.spans)
+    }
+
+    /// `executor`, timed into `spans` if there is a profile to be made.
+    pub fn around(spans: Option<&Spans>, executor: Box<dyn Executor>) -> Box<dyn Executor> {
+        match spans {
+            Some(spans) => Box::new(Profiled { inner: executor, spans: Rc::clone(spans) }),
             None => executor,
         }
     }

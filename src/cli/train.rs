@@ -17,7 +17,9 @@ use crate::interchange;
 use crate::model::{BuildOptions, Model, Spec, Summary};
 use crate::ops::Scaling;
 use crate::program::Program;
-use crate::train::{self, Ending, Options, RateGroup, RunFolder, Supply, Task, Trainer};
+use crate::train::{
+    self, Ending, Job, OnDeviceLost, Opened, Options, RateGroup, Recovery, RunFolder, Supply, Task,
+};
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;
@@ -97,6 +99,11 @@ struct RunArgs {
     /// Only write how the first samples will look to the network, each without and with the changes of training
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
+    /// If the GPU is lost or has no memory left on the way: retry opens it anew and goes on from the newest checkpoint (or the
+    /// beginning, where there is none), and gives up after three losses without a step between them; stop ends at the first.
+    /// The error then names the checkpoint and how to go on
+    #[arg(long, default_value_t, value_name = "retry|stop", value_parser = on_device_lost)]
+    on_device_lost: OnDeviceLost,
     /// Half precision, on a GPU: the factors of convolutions and linear layers are rounded to f16. Sums, and all that is
     /// kept, stay f32; the loss is scaled so that small gradients survive
     #[arg(long)]
@@ -108,6 +115,10 @@ struct RunArgs {
 
 fn rate_group(text: &str) -> std::result::Result<RateGroup, String> {
     text.parse().map_err(|e: Error| e.to_string())
+}
+
+fn on_device_lost(text: &str) -> std::result::Result<OnDeviceLost, String> {
+    text.parse().map_err(|_| "expected retry or stop".to_string())
 }
 
 impl TrainArgs {
@@ -154,6 +165,7 @@ impl TrainArgs {
         put("augment", (!self.run.no_augment).into());
         put("dropout", (!self.run.no_dropout).into());
         put("overfit_batch", self.run.overfit_batch.into());
+        put("on_device_lost", self.run.on_device_lost.to_string().into());
         put("checkpoint_hist", i64::from(self.resume.checkpoint_hist).into());
         let optional = [
             ("data_path", self.source.data_path.clone().map(Into::into)),
@@ -263,39 +275,54 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         Some(path) => Some(Profiling::new(path, &device, &spec, &model, context)?),
         None => None,
     };
-    let mut executor = device.executor(Arc::clone(&model.program))?;
-    train::initialise(&model, executor.as_mut(), options.seed)?;
-    if let (Some(file), None) = (weights, &resumed) {
-        train::load(&model, executor.as_mut(), file, replaced.as_deref())?;
-    }
+    let (args_toml, spans) =
+        (args.to_toml(&spec, &device, &context.typed), profiling.as_ref().map(Profiling::spans));
+    let weights = weights.filter(|_| resumed.is_none());
+    let mut was_opened = false;
+    let open = || {
+        let mut device = device.clone();
+        if std::mem::replace(&mut was_opened, true) {
+            device = device::reopen(&device, context)?;
+            if args.run.amp {
+                device = device::half(&device, context)?;
+            }
+        }
+        let mut executor = device.executor(Arc::clone(&model.program))?;
+        train::initialise(&model, executor.as_mut(), options.seed)?;
+        if let Some(file) = &weights {
+            train::load(&model, executor.as_mut(), file.clone(), replaced.as_deref())?;
+        }
+        Ok(Opened { executor: Profiling::around(spans.as_ref(), executor), device: device.name() })
+    };
+    let mut recovery = Recovery::new(args.run.on_device_lost, open);
+    let opened = recovery.open(&mut |text| {
+        context.out.note(&format!("warning: {text}"));
+        Ok(())
+    })?;
     let signals = Signals::listen()?;
     // Only now that everything is open may the run leave something behind.
-    let described = args.to_toml(&spec, &device, &context.typed);
     let (checkpoint, folder) = match resumed {
         Some((checkpoint, folder)) => {
             // What it goes on with may have been changed by force.
-            folder.describe(&described)?;
+            folder.describe(&args_toml)?;
             (Some(checkpoint), folder)
         }
-        None => (None, RunFolder::create(&args.run.output_dir, &name, &described)?),
+        None => (None, RunFolder::create(&args.run.output_dir, &name, &args_toml)?),
     };
     let flags = args.source.flags();
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
-    let progress = Progress::new(context.out, eval, resume::command(folder.path()));
-    let mut executor = Profiling::around(profiling.as_ref(), executor);
+    let go_on = resume::command(folder.path());
+    let progress = Progress::new(context.out, eval, go_on.clone());
     let mut progress = Told::new(progress, profiling);
     let workbench = |program: Arc<Program>| {
         memory::check_spare(&program)?;
         Device::cpu().executor(program)
     };
-    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: device.name() };
-    let stop = &signals.stop;
-    let trainer = Trainer::with_supply(task, supply, executor.as_mut(), Some(folder), &mut progress, stop)?;
-    let trainer = match checkpoint {
-        Some(checkpoint) => trainer.resume(checkpoint, args.resume.resume_force)?,
-        None => trainer,
-    };
-    let done = trainer.with_save_request(&signals.save).with_workbench(&workbench).run()?;
+    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: String::new() };
+    let (folder, force) = (Some(folder), args.resume.resume_force);
+    let job = Job { task, opened, supply, folder, checkpoint, force };
+    let recovery = recovery.with_go_on(go_on).with_save_request(&signals.save).with_workbench(&workbench);
+    let done = recovery.train(job, &mut progress, &signals.stop)?;
     progress.finish()?;
     Ok(if done.ending == Ending::Interrupted { signals.code() } else { 0 })
 }

@@ -2,7 +2,7 @@
 
 use super::adapter::{self, AdapterInfo, Choice, Kind};
 use super::binaries::Binaries;
-use super::fault::{Fault, one_line};
+use super::fault::{Fault, caught, one_line};
 use super::host::{Host, NoHost};
 use super::kernels::{Limits, Products, Tile};
 use super::pipeline::Pipelines;
@@ -30,7 +30,10 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.pipelines.save(true, self.host.as_ref());
+        // What a lost device would say of them is not to be relied on.
+        if self.fault.check().is_ok() {
+            self.pipelines.save(true, self.host.as_ref());
+        }
     }
 }
 
@@ -239,6 +242,31 @@ impl Gpu {
     /// The first error that this device reported outside of a call, if there was one.
     pub fn check(&self) -> Result<()> {
         self.0.fault.check()
+    }
+
+    /// Takes the device away, as if it had been lost, from every executor on it: for tests. What it was given before is still
+    /// done; nothing can be read any more.
+    pub fn lose(&self) {
+        self.0.fault.lose("it was taken away");
+        self.0.device.destroy();
+    }
+
+    /// Lets the device go on until what `until` names is done, and delivers what it has.
+    pub(super) fn poll(&self, until: wgpu::PollType) -> Result<()> {
+        let polled = caught(|| self.0.device.poll(until));
+        if polled.is_none() {
+            self.0.fault.lose("waiting for it failed");
+        }
+        self.check()?;
+        match polled {
+            Some(Err(e)) => Err(Error::Device(format!("waiting for the device: {e}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is to be answered where `error` was found: the loss of the device, if that is why.
+    pub(super) fn blame(&self, error: Error) -> Error {
+        self.0.fault.blame(error)
     }
 
     pub(super) fn device(&self) -> &wgpu::Device {

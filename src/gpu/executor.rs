@@ -56,13 +56,18 @@ impl Executor {
     /// Puts `program` on a device: allocates its memory and compiles its shaders.
     ///
     /// # Errors
-    /// `Error::Memory` if it does not fit, `Error::Device` if the device refuses a shader.
+    /// `Error::Memory` if it does not fit, `Error::Device` if the device refuses a shader, `Error::Lost` if it is lost
+    /// meanwhile.
     pub fn new(gpu: &Gpu, program: Arc<Program>) -> Result<Executor> {
         pollster::block_on(Executor::request(gpu, program))
     }
 
     /// The same without blocking.
     pub async fn request(gpu: &Gpu, program: Arc<Program>) -> Result<Executor> {
+        Executor::make(gpu, program).await.map_err(|error| gpu.blame(error))
+    }
+
+    async fn make(gpu: &Gpu, program: Arc<Program>) -> Result<Executor> {
         gpu.check()?;
         gpu.tune(&program).await?;
         let schedule = Schedule::tuned(&program, gpu.limits(), &|op| gpu.limits_of(op))?;
@@ -166,12 +171,13 @@ impl program::Executor for Executor {
         let len = self.program.buffer(buffer).shape.len();
         let place = self.places[buffer.index()];
         let first = place.first as u64 * 4;
-        pollster::block_on(self.transfer.start(&self.gpu, &self.memory[place.memory], first, len))
+        let started = self.transfer.start(&self.gpu, &self.memory[place.memory], first, len);
+        pollster::block_on(started).map_err(|error| self.gpu.blame(error))
     }
 
     fn finish_read(&mut self, pending: Pending) -> Result<Vec<f32>> {
         self.transfer.drive(&self.gpu, &pending)?;
-        pollster::block_on(self.transfer.finish(pending))
+        pollster::block_on(self.transfer.finish(pending)).map_err(|error| self.gpu.blame(error))
     }
 
     fn run(&mut self, span: Span) -> Result<()> {
@@ -183,13 +189,11 @@ impl program::Executor for Executor {
     }
 
     fn profile(&mut self, span: Span) -> Result<Profile> {
-        self.time(span)
+        self.time(span).map_err(|error| self.gpu.blame(error))
     }
 
     fn wait(&mut self) -> Result<()> {
-        let polled = self.gpu.device().poll(wgpu::PollType::wait_indefinitely());
-        self.gpu.check()?;
-        polled.map(|_| ()).map_err(|e| Error::Device(format!("waiting for the device: {e}")))
+        self.gpu.poll(wgpu::PollType::wait_indefinitely())
     }
 }
 

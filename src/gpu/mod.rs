@@ -30,6 +30,7 @@ mod tune;
 pub use adapter::{AdapterInfo, Choice, Kind, adapters};
 pub use device::{Gpu, Restriction, Setup};
 pub use executor::Executor;
+pub use fault::is_caught;
 pub use host::{Host, News, NoHost};
 pub use layout::{Memory, Place};
 pub use probe::Probe;

@@ -149,12 +149,11 @@ impl Probe {
             drop(pass);
             self.gpu.queue().submit([encoder.finish()]);
         }
-        let polled = self.gpu.device().poll(wgpu::PollType::wait_indefinitely());
-        if let Some(error) = pollster::block_on(scope.error()) {
-            return Err(Error::Device(format!("{}: {error}", self.name)));
+        let polled = self.gpu.poll(wgpu::PollType::wait_indefinitely());
+        match pollster::block_on(scope.error()) {
+            Some(error) => Err(self.gpu.blame(Error::Device(format!("{}: {error}", self.name)))),
+            None => polled,
         }
-        self.gpu.check()?;
-        polled.map(|_| ()).map_err(|e| Error::Device(format!("waiting for the device: {e}")))
     }
 }
 

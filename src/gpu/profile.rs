@@ -163,9 +163,7 @@ async fn collect(gpu: &Gpu, submissions: &[Submission], count: usize) -> Result<
     for submission in submissions {
         submission.staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
     }
-    let polled = gpu.device().poll(wgpu::PollType::wait_indefinitely());
-    gpu.check()?;
-    polled.map_err(|e| Error::Device(format!("waiting for the device: {e}")))?;
+    gpu.poll(wgpu::PollType::wait_indefinitely())?;
     let period = f64::from(gpu.queue().get_timestamp_period());
     let mut nanoseconds = vec![0.0; count];
     for submission in submissions {

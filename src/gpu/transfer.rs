@@ -69,9 +69,7 @@ impl Transfer {
     pub fn drive(&self, gpu: &Gpu, pending: &Pending) -> Result<()> {
         let flight = self.flights.get(&pending.0).ok_or_else(unknown)?;
         let wait = wgpu::PollType::Wait { submission_index: Some(flight.submission.clone()), timeout: None };
-        let polled = gpu.device().poll(wait);
-        gpu.check()?;
-        polled.map_err(|e| Error::Device(format!("waiting for the device: {e}")))?;
+        gpu.poll(wait)?;
         let arrived = flight.arrival.lock().unwrap_or_else(PoisonError::into_inner).outcome.is_some();
         if arrived { Ok(()) } else { Err(Error::Device("the device did not deliver a read".into())) }
     }

@@ -194,8 +194,7 @@ impl Gpu {
         drop(bench);
         tuner.record.lock().unwrap_or_else(PoisonError::into_inner).save(self.host());
         // Only now is the memory of the trials free.
-        let _ = self.device().poll(wgpu::PollType::wait_indefinitely());
-        self.check()
+        self.poll(wgpu::PollType::wait_indefinitely())
     }
 
     /// What the kernels of `op` have to respect, with the tile that was chosen for it.

@@ -130,6 +130,12 @@ impl Checkpoint {
         Ok((folder, all))
     }
 
+    /// The newest whole checkpoint in `folder`; `None` if there is none at all.
+    pub(super) fn newest(folder: &Path) -> Result<Option<Checkpoint>> {
+        let all = history::list(folder)?;
+        if all.is_empty() { Ok(None) } else { Checkpoint::read_first(&all).map(Some) }
+    }
+
     /// The first of `paths` that is whole; its `warnings` say what is wrong with those before. If none is, the error is
     /// that of the first.
     pub fn read_first(paths: &[PathBuf]) -> Result<Checkpoint> {

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Which weights file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,27 @@ pub struct RunFolder {
     path: PathBuf,
     log: Journal,
     metrics: Journal,
-    /// Held until this is dropped.
-    _lock: File,
+    /// Held until this and every [`Hold`] is dropped.
+    lock: Arc<File>,
+}
+
+/// The lock of a run's folder, kept while the folder is closed and opened again.
+#[derive(Debug)]
+pub(super) struct Hold {
+    path: PathBuf,
+    lock: Arc<File>,
+}
+
+impl Hold {
+    /// Where the folder lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder, open again.
+    pub fn open(&self) -> Result<RunFolder> {
+        RunFolder::under(&self.path, Arc::clone(&self.lock))
+    }
 }
 
 /// Columns of `metrics.csv`.
@@ -59,7 +79,7 @@ impl RunFolder {
         let log = Journal::create(&path.join("log.jsonl"))?;
         let mut metrics = Journal::create(&path.join("metrics.csv"))?;
         metrics.append(COLUMNS)?;
-        let folder = RunFolder { path, log, metrics, _lock: lock };
+        let folder = RunFolder { path, log, metrics, lock: Arc::new(lock) };
         folder.describe(args)?;
         Ok(folder)
     }
@@ -72,12 +92,16 @@ impl RunFolder {
     /// Opens the folder of a run that is to go on. A usage error if another process writes to it.
     pub fn reopen(path: &Path) -> Result<Self> {
         let lock = lock(path)?;
+        RunFolder::under(path, Arc::new(lock))
+    }
+
+    fn under(path: &Path, lock: Arc<File>) -> Result<Self> {
         let log = Journal::reopen(&path.join("log.jsonl"))?;
         let mut metrics = Journal::reopen(&path.join("metrics.csv"))?;
         if metrics.is_empty() {
             metrics.append(COLUMNS)?;
         }
-        Ok(RunFolder { path: path.to_path_buf(), log, metrics, _lock: lock })
+        Ok(RunFolder { path: path.to_path_buf(), log, metrics, lock })
     }
 
     /// The text of the `args.toml` of the run in `folder`.
@@ -99,6 +123,19 @@ impl RunFolder {
         let paths = numbers.map(|number| (number, numbered(output_dir, &name, number)));
         let whole = paths.filter(|(_, path)| checkpoint::Checkpoint::find(path).is_ok());
         whole.max().map(|(_, path)| path)
+    }
+
+    /// The lock of this folder, to outlive it.
+    pub(super) fn hold(&self) -> Hold {
+        Hold { path: self.path.clone(), lock: Arc::clone(&self.lock) }
+    }
+
+    /// Makes the logs what they were when the folder was made.
+    pub(super) fn begin_anew(&mut self) -> Result<()> {
+        atomic::sweep(&self.path)?;
+        self.log.rewind(0)?;
+        self.metrics.rewind(0)?;
+        self.metrics.append(COLUMNS)
     }
 
     /// Makes the files what they were when the checkpoint at `from` was written: it becomes the newest, the logs get the

@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What is trained, on what, and how.
+#[derive(Clone)]
 pub struct Task<'a> {
     /// With the recipe that flags may have changed.
     pub spec: &'a Spec,
@@ -57,6 +58,8 @@ pub struct Trainer<'a> {
     progress: Progress,
     /// Updates so far.
     step: usize,
+    /// Updates whose results have arrived.
+    arrived: usize,
     /// Computations of gradients so far.
     draw: usize,
     judge: Judge,
@@ -147,6 +150,7 @@ impl<'a> Trainer<'a> {
             epoch: 0,
             progress: Progress::default(),
             step: 0,
+            arrived: 0,
             draw: 0,
             judge,
             watch,
@@ -193,6 +197,16 @@ impl<'a> Trainer<'a> {
     /// A loss or weight that is not a number, or a loss that has grown beyond all bounds, is an error
     /// ([`Error::Verification`]); the weights of earlier epochs stay in the run's folder.
     pub fn run(mut self) -> Result<Done> {
+        self.train()
+    }
+
+    /// Updates whose results have arrived so far.
+    pub(super) fn arrived(&self) -> usize {
+        self.arrived
+    }
+
+    /// As [`Trainer::run`], once.
+    pub(super) fn train(&mut self) -> Result<Done> {
         self.started = Instant::now();
         self.begin()?;
         let (mut epoch, mut progress) = (self.epoch, std::mem::take(&mut self.progress));

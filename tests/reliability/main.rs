@@ -1,3 +1,14 @@
-//! Whether a run survives what happens to runs: the rows of the table in `README.md` beside this file.
+//! Whether a run survives what happens to runs: the rows of the table in `README.md` beside this file. At full size with
+//! `STRIATE_RELIABILITY=full`; each test prints its row and its numbers (`--nocapture`).
 
+mod device_loss;
 mod supply_chain;
+#[path = "../training_support/mod.rs"]
+#[allow(dead_code, reason = "shared with tests/training.rs, which uses all of it")]
+mod training_support;
+
+/// How many there are of something: `ci` in every run of the tests, `full` with `STRIATE_RELIABILITY=full`.
+fn size(ci: usize, full: usize) -> usize {
+    let is_full = std::env::var("STRIATE_RELIABILITY").is_ok_and(|value| value == "full");
+    if is_full { full } else { ci }
+}

@@ -195,9 +195,7 @@ impl<'a> Bench<'a> {
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, 16);
         self.gpu.queue().submit([encoder.finish()]);
         self.staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-        let polled = device.poll(wgpu::PollType::wait_indefinitely());
-        self.gpu.check()?;
-        polled.map_err(|e| Error::Device(format!("waiting for the device: {e}")))?;
+        self.gpu.poll(wgpu::PollType::wait_indefinitely())?;
         let failed = |e| Error::Device(format!("reading the timestamps: {e}"));
         let view = self.staging.slice(..).get_mapped_range().map_err(failed)?;
         let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();

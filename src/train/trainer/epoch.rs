@@ -148,6 +148,7 @@ impl Trainer<'_> {
         if let Some(message) = self.watch.observe(&arrived.records) {
             self.report(Event::Warning(message))?;
         }
+        self.arrived = arrived.records.last().map_or(self.arrived, |(entry, _)| entry.step + 1);
         match progress.add(epoch, &arrived) {
             Some(step) => self.report(Event::Step(step)),
             None => Ok(()),
