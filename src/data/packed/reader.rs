@@ -20,7 +20,7 @@ const BEGINNING: &str = r#"{"__metadata__":{"format":"striate-packed""#;
 const BLOCK: usize = 4 << 20;
 
 /// Whether the file at `path` begins as a packed data set does.
-pub(in crate::data) fn is_packed(path: &Path) -> bool {
+pub(in super::super) fn is_packed(path: &Path) -> bool {
     if !path.is_file() {
         // Opening a pipe would wait.
         return false;
@@ -31,7 +31,7 @@ pub(in crate::data) fn is_packed(path: &Path) -> bool {
 }
 
 /// Opens the packed file `path`.
-pub(in crate::data) fn open(path: &Path) -> Result<Found> {
+pub(in super::super) fn open(path: &Path) -> Result<Found> {
     let bad = |message: String| Error::data(path, message);
     let io = |error| Error::io(path, error);
     if !path.metadata().map_err(io)?.is_file() {

@@ -82,7 +82,7 @@ pub(super) fn adaptive_avg_pool(builder: &mut Builder, place: &Place<'_>) -> Res
 }
 
 /// Length and distance of the windows of one axis, if they are all the same and end with the axis.
-pub(in crate::interchange::onnx) fn regular(len: usize, out: usize) -> Option<[usize; 2]> {
+pub(in super::super) fn regular(len: usize, out: usize) -> Option<[usize; 2]> {
     let [_, length] = window(len, out, 0);
     let step = if out == 1 { 1 } else { window(len, out, 1)[0] };
     let fits = (0..out).all(|o| window(len, out, o) == [o * step, o * step + length]);

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Makes the sound files that fuzzing starts from (corpus/<target>/seed-*): fixtures, files that the program itself writes, and
+formats of others by hand. `seeds.py PROGRAM`, from the repository's root; the program is striate's."""
+
+import gzip
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CORPUS = Path("tests/fuzz/corpus")
+PROGRAM = Path(sys.argv[1]).resolve()
+
+
+def put(target, name, content):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{name}").write_bytes(content)
+
+
+def copy(target, *paths):
+    for path in map(Path, paths):
+        put(target, path.name, path.read_bytes())
+
+
+def idx(*dimensions):
+    count = 1
+    for dimension in dimensions:
+        count *= dimension
+    return struct.pack(f">BBBB{len(dimensions)}I", 0, 0, 8, len(dimensions), *dimensions) + bytes(i % 3 for i in range(count))
+
+
+def safetensors(tensors, metadata=None):
+    header, data = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+put("idx", "images", idx(3, 2, 4))
+put("idx", "labels", idx(5))
+put("idx", "images.gz", gzip.compress(idx(3, 2, 4), mtime=0))
+put("idx", "labels.gz", gzip.compress(idx(5), mtime=0))
+put("idx", "two-streams.gz", gzip.compress(idx(3, 2, 4)[:9], mtime=0) + gzip.compress(idx(3, 2, 4)[9:], mtime=0))
+
+row = bytes(i % 251 for i in range(3072))
+put("cifar", "ten", b"\x00" + b"\x07" + row)
+put("cifar", "hundred", b"\x01" + b"\x03\x42" + row)
+put("cifar", "ten-test", b"\x02" + b"\x09" + row)
+put("cifar", "ten-names", b"\x04" + b"\n".join(b"name %d" % i for i in range(10)))
+put("cifar", "hundred-names", b"\x05" + b"\n".join(b"name %d" % i for i in range(100)))
+
+put("csv", "values", b"a,b,y\n# note\n1,2,0\n\n-1.5,+2e3,1\n")
+put("csv", "quoted", b"\xef\xbb\xbf\"x\",\"y\",\"class\"\r\n\"1\", 2 ,\"2\"\r\n0.5,.25,0\r\n")
+
+put("tensors", "bytes", safetensors({"images": ("U8", [2, 1, 2, 3], bytes(range(12))), "labels": ("I64", [2], struct.pack("<2q", 0, 1))}))
+put("tensors", "floats", safetensors({"images": ("F32", [2, 2], floats(1, 2, 3, 4)), "labels": ("F32", [2, 1], floats(0.5, 1))}))
+put("tensors", "classes", safetensors({"images": ("F32", [2, 2], floats(1, 2, 3, 4)), "labels": ("U8", [2], b"\x00\x02")}))
+put("tensors", "classes32", safetensors({"images": ("U8", [2, 2], b"abcd"), "labels": ("I32", [2], struct.pack("<2i", 3, 2))}))
+
+copy("png", *sorted(Path("tests/fixtures/pictures").glob("*.png")))
+copy("jpeg", *sorted(Path("tests/fixtures/pictures").glob("*.jpg")))
+copy("npz", "tests/fixtures/numpy.npz", "tests/fixtures/compressed.npz")
+copy("onnx", "tests/onnx_damaged/small.onnx", "tests/fixtures/exchange/fire-torchscript.onnx", "tests/fixtures/exchange/fire-dynamo.onnx")
+copy("onnx", *sorted(Path("tests/onnx_import/pytorch").glob("*.onnx"))[:3])
+copy("model", *sorted(Path("models").glob("*.toml")), "tests/fixtures/residual.toml", "tests/fixtures/fire.toml", "tests/fixtures/sigmoid.toml")
+put("safetensors", "types", safetensors({
+    "a": ("F32", [2], floats(1, 2)), "b": ("F16", [1], b"\x00\x3c"), "c": ("BF16", [1, 1], b"\x80\x3f"), "d": ("F64", [], struct.pack("<d", 3)),
+    "e": ("I64", [1], struct.pack("<q", -4)), "f": ("I32", [1], struct.pack("<i", 5)), "g": ("U8", [3, 0], b""),
+}))
+
+MODEL = """name = "tiny"
+input = [1, 4, 4]
+
+[recipe]
+optimizer = "adam"
+
+[[layer]]
+op = "conv2d"
+out_channels = 2
+kernel = 3
+
+[[layer]]
+op = "batch_norm2d"
+
+[[layer]]
+op = "relu"
+
+[[layer]]
+op = "flatten"
+
+[[layer]]
+op = "linear"
+out_features = 2
+"""
+with tempfile.TemporaryDirectory() as folder:
+    folder = Path(folder)
+
+    def run(*arguments):
+        subprocess.run([PROGRAM, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+    (folder / "tiny.toml").write_text(MODEL)
+    run("train", "-q", "--device", "cpu", "-m", "tiny.toml", "--dataset", "synthetic", "--limit-train", "4", "--limit-val", "2",
+        "-b", "2", "--epochs", "1", "--output-dir", "out")
+    made = {path.name: path for path in folder.glob("out/**/*.safetensors")}
+    put("checkpoint", "tiny", made["checkpoint.safetensors"].read_bytes())
+    (folder / "half.toml").write_text(MODEL.replace("adam", "sgd").replace("batch_norm2d", "sigmoid"))
+    run("train", "-q", "--device", "cpu", "-m", "half.toml", "--dataset", "synthetic", "--limit-train", "6", "--limit-val", "2",
+        "-b", "2", "--epochs", "2", "--max-steps", "4", "--output-dir", "half")
+    put("checkpoint", "stopped", next(folder.glob("half/**/checkpoint.safetensors")).read_bytes())
+    put("safetensors", "tiny", made["best.safetensors"].read_bytes())
+    for form in ["npz", "onnx"]:
+        run("export", "--weights", made["best.safetensors"], "--format", form, "-o", f"tiny.{form}")
+        put(form, "tiny", (folder / f"tiny.{form}").read_bytes())
+    for part, kind in [("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")]:
+        (folder / "pictures" / part / kind).mkdir(parents=True)
+        # A picture of its own for each, since a palette of other colours is another picture.
+        shutil.copy(Path.cwd() / "tests/fixtures/pictures/palette.png", folder / "pictures" / part / kind / "a.png")
+    run("dataset", "pack", "pictures", "-o", "packed", "--size", "4")
+    put("packed", "both", (folder / "packed").read_bytes())
+    shutil.rmtree(folder / "pictures" / "val")
+    run("dataset", "pack", "pictures", "-o", "packed", "--size", "3", "--channels", "1", "--val-split", "0")
+    put("packed", "grey", (folder / "packed").read_bytes())
