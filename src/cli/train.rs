@@ -314,8 +314,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: String::new() };
     let (folder, force) = (Some(folder), args.resume.resume_force);
     let job = Job { task, opened, supply, folder, checkpoint, force };
-    let recovery =
-        recovery.with_go_on(go_on).with_save_request(&signals.save).with_workbench(&workbench);
+    let recovery = recovery.with_go_on(go_on).with_save_request(&signals.save).with_workbench(&workbench);
     let done = recovery.train(job, &mut progress, &signals.stop)?;
     progress.finish()?;
     Ok(if done.ending == Ending::Interrupted { signals.code() } else { 0 })

@@ -173,8 +173,7 @@ impl Bench {
             return None;
         };
         let spec = Spec::parse(NETWORK, "normed").unwrap();
-        let options =
-            Options { seed: 5, log_every: 3, checkpoint_every: Some(4), ..Options::default() };
+        let options = Options { seed: 5, log_every: 3, checkpoint_every: Some(4), ..Options::default() };
         let model = Model::build(&spec, &options.build_options(&spec, Target::Class)).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let choice = Choice::Index(first.index);
@@ -332,7 +331,8 @@ fn a_device_that_is_lost_again_and_again_is_given_up_with_a_checkpoint() {
     assert!(matches!(error, Error::Lost(_)) && error.exit_code() == 3, "{error}");
     let newest = Checkpoint::read(&run.folder.join("checkpoint.safetensors")).unwrap();
     let text = error.to_string();
-    let holds = format!("checkpoint.safetensors holds step {}; go on: striate train --resume X", newest.step());
+    let holds =
+        format!("checkpoint.safetensors holds step {}; go on: striate train --resume X", newest.step());
     assert!(text.contains("3 times in a row without a new step") && text.ends_with(&holds), "{text}");
     assert_eq!(run.plan.opened.load(Ordering::Relaxed), 3);
     assert_eq!(run.warnings.len(), 2, "{:?}", run.warnings);

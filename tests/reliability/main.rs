@@ -1,7 +1,9 @@
-//! What a run survives, row by row: a device that is lost (`device_loss`). At full size with
+//! What a run survives, row by row: a device that is lost (`device_loss`), numbers that
+//! go wrong (`non_finite`). At full size with
 //! `STRIATE_RELIABILITY=full`; each test prints its row and its numbers (`--nocapture`).
 
 mod device_loss;
+mod non_finite;
 #[path = "../training_support/mod.rs"]
 #[allow(dead_code, reason = "shared with tests/training.rs, which uses all of it")]
 mod training_support;
