@@ -1,4 +1,4 @@
-// Record `hyper.slot` of metrics = [sum of losses, top-1 hits, top-5 hits, rows]. One workgroup.
+// Record `hyper.slot` of metrics = [sum of losses, top-1 hits, top-5 hits, rows, 0]. One workgroup.
 
 @group(0) @binding(0) var<storage, read> loss: array<f32>;
 @group(0) @binding(1) var<storage, read> rank: array<f32>;
@@ -25,10 +25,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     first = reduce_sum(lane, first);
     five = reduce_sum(lane, five);
     if lane == 0u && hyper.slot < slots {
-        let at = hyper.slot * 4u;
+        let at = hyper.slot * 5u;
         metrics[at] = losses;
         metrics[at + 1u] = first;
         metrics[at + 2u] = five;
         metrics[at + 3u] = f32(rows);
+        metrics[at + 4u] = 0.0;
     }
 }

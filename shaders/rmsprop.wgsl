@@ -7,11 +7,21 @@
 const MOMENTUM = 4u + FACTORS;
 
 fn element(i: u32) {
+    let value = w[i];
+    let before = v[i];
+    look_before(value, WEIGHT);
+    look_before(before, STATE);
     if is_skipped() {
+        look_at_velocity(i);
+        tell();
         return;
     }
-    let d = fma(weight_decay(), w[i], gradient(i));
-    let mean_square = fma(hyper.beta2, v[i], (1.0 - hyper.beta2) * d * d);
+    let d = fma(weight_decay(), value, gradient(i));
+    let mean_square = fma(hyper.beta2, before, (1.0 - hyper.beta2) * d * d);
     v[i] = mean_square;
-    w[i] = fma(-learning_rate(), direction(i, d / (sqrt(mean_square) + hyper.eps)), w[i]);
+    look_after(mean_square, STATE);
+    let next = fma(-learning_rate(), direction(i, d / (sqrt(mean_square) + hyper.eps)), value);
+    w[i] = next;
+    look_after(next, WEIGHT);
+    tell();
 }

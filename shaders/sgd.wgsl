@@ -4,9 +4,16 @@
 const MOMENTUM = 3u + FACTORS;
 
 fn element(i: u32) {
+    let value = w[i];
+    look_before(value, WEIGHT);
     if is_skipped() {
+        look_at_velocity(i);
+        tell();
         return;
     }
-    let d = fma(weight_decay(), w[i], gradient(i));
-    w[i] = fma(-learning_rate(), direction(i, d), w[i]);
+    let d = fma(weight_decay(), value, gradient(i));
+    let next = fma(-learning_rate(), direction(i, d), value);
+    w[i] = next;
+    look_after(next, WEIGHT);
+    tell();
 }

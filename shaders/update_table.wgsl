@@ -10,6 +10,8 @@ struct Chunk {
     end: u32,
     lr_mult: f32,
     decay_mult: f32,
+    // Of the tensor, from 1.
+    number: u32,
 }
 
 override chunks: u32;
@@ -22,6 +24,7 @@ const PER_THREAD = 4u;
 
 var<private> lr_mult: f32;
 var<private> decay_mult: f32;
+var<private> number: u32;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -29,13 +32,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group_index(group, groups);
-    if number >= chunks {
+    let group_number = group_index(group, groups);
+    if group_number >= chunks {
         return;
     }
-    let chunk = table[number];
+    let chunk = table[group_number];
     lr_mult = chunk.lr_mult;
     decay_mult = chunk.decay_mult;
+    number = chunk.number;
     for (var k = 0u; k < PER_THREAD; k++) {
         let i = chunk.first + lane + k * THREADS;
         if i < chunk.end {

@@ -118,17 +118,24 @@ pub fn dispatch(
         Op::GradUnscale(d) => {
             call!([norms, hyper], [scaling, factor] => grad_unscale(d, norms, hyper, scaling, factor))
         }
-        Op::Sgd(d) => call!([g, hyper, factor @ ..], [w, v @ ..] => {
-            sgd(d, g, hyper, factor.first().copied(), w, v.first_mut().map(|v| &mut **v))
+        Op::Sgd(d) => call!([g, hyper, factor @ ..], [w, rest @ ..] => {
+            let (v, record) = rest.split_at_mut(usize::from(d.momentum));
+            let marks = sgd(d, g, hyper, factor.first().copied(), w, v.first_mut().map(|v| &mut **v));
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
         }),
-        Op::Adam(d) => call!([g, hyper, factor @ ..], [w, m, v] => {
-            adam(d, g, hyper, factor.first().copied(), w, m, v)
+        Op::Adam(d) => call!([g, hyper, factor @ ..], [w, m, v, record @ ..] => {
+            let marks = adam(d, g, hyper, factor.first().copied(), w, m, v);
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
         }),
-        Op::AdamW(d) => call!([g, hyper, factor @ ..], [w, m, v] => {
-            adamw(d, g, hyper, factor.first().copied(), w, m, v)
+        Op::AdamW(d) => call!([g, hyper, factor @ ..], [w, m, v, record @ ..] => {
+            let marks = adamw(d, g, hyper, factor.first().copied(), w, m, v);
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
         }),
-        Op::RmsProp(d) => call!([g, hyper, factor @ ..], [w, v, m @ ..] => {
-            rmsprop(d, g, hyper, factor.first().copied(), w, v, m.first_mut().map(|m| &mut **m))
+        Op::RmsProp(d) => call!([g, hyper, factor @ ..], [w, v, rest @ ..] => {
+            let (m, record) = rest.split_at_mut(usize::from(d.momentum));
+            let factor = factor.first().copied();
+            let marks = rmsprop(d, g, hyper, factor, w, v, m.first_mut().map(|m| &mut **m));
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
         }),
     }
 }

@@ -151,6 +151,6 @@ pub fn metrics(d: &Metrics, loss: &[f32], rank: &[f32], hyper: &[f32], metrics: 
         Error::Internal(format!("metrics has {} records, found slot {}", d.slots, hyper.slot))
     })?;
     let hits = |below: f32| rank[..rows].iter().filter(|&&r| r < below).count() as f32;
-    record.copy_from_slice(&[sum(&loss[..rows]) as f32, hits(1.0), hits(5.0), rows as f32]);
+    record.copy_from_slice(&[sum(&loss[..rows]) as f32, hits(1.0), hits(5.0), rows as f32, 0.0]);
     Ok(())
 }

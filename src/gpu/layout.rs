@@ -49,7 +49,7 @@ pub(super) fn update_of(step: &Step) -> Option<&Update> {
 
 /// The operands of an update that are as long as its parameter: number, name, buffer.
 fn tensors(step: &Step) -> Vec<(usize, &'static str, BufferId)> {
-    let shared = ["hyper", "factor"];
+    let shared = ["hyper", "factor", "record"];
     let operands = step.op.operands().into_iter().zip(&step.buffers).enumerate();
     operands.map(|(i, (o, &id))| (i, o.name, id)).filter(|(_, name, _)| !shared.contains(name)).collect()
 }
@@ -188,6 +188,7 @@ fn alike(a: &Step, b: &Step) -> bool {
     };
     std::mem::discriminant(&a.op) == std::mem::discriminant(&b.op)
         && (x.momentum, x.nesterov, x.clip, x.scaled) == (y.momentum, y.nesterov, y.clip, y.scaled)
+        && (x.number > 0, x.slots) == (y.number > 0, y.slots)
         && shared(a) == shared(b)
 }
 

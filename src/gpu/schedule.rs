@@ -271,7 +271,7 @@ impl<'a> Writer<'a> {
         for (operand, &id) in first.op.operands().iter().zip(&first.buffers) {
             let place = self.layout.places[id.index()];
             parts.push(match operand.name {
-                "hyper" | "factor" => {
+                "hyper" | "factor" | "record" => {
                     Part { memory: place.memory, first: place.first, count: operand.shape.len() }
                 }
                 _ => self.whole(place.memory),

@@ -266,7 +266,7 @@ impl Model {
                 loss_scale = Some(scaling);
             }
             input_gradient = gradient::backward(&mut graph, &mut builder, gradient)?;
-            update::emit(&mut graph, spec, &mut builder, loss_scale)?;
+            update::emit(&mut graph, spec, &mut builder, loss_scale, metrics)?;
         }
         let (parameters, state, layers) = graph.finish();
         let program = Arc::new(builder.finish(options.keep)?);
@@ -291,6 +291,12 @@ impl Model {
             classes,
             first_scale: options.loss_scale.unwrap_or(1.0),
         })
+    }
+
+    /// The parameter that updates call by `number` (see [`crate::ops::Update::number`]).
+    pub fn trained(&self, number: u32) -> Option<&Parameter> {
+        let trained = self.parameters.iter().filter(|p| p.gradient.is_some());
+        trained.zip(1u32..).find(|(_, own)| *own == number).map(|(p, _)| p)
     }
 
     /// Number of trainable values.

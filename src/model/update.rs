@@ -1,5 +1,6 @@
 //! The update list: accumulation, clipping and loss scaling where asked for, then one update per parameter.
 
+use super::build::Model;
 use super::graph::Graph;
 use super::recipe::Optimizer;
 use super::spec::Spec;
@@ -14,12 +15,14 @@ impl OptimizerState {
     pub const NAMES: [&'static str; 2] = ["momentum", "square"];
 }
 
-/// Emits `grad_accumulate` steps into the gradients, and the update list; `scaling` is there if the loss is scaled.
+/// Emits `grad_accumulate` steps into the gradients, and the update list; `scaling` is there if the loss is scaled;
+/// updates tell `metrics` of values that are no numbers.
 pub(super) fn emit(
     graph: &mut Graph<'_>,
     spec: &Spec,
     builder: &mut ProgramBuilder,
     scaling: Option<BufferId>,
+    metrics: BufferId,
 ) -> Result<()> {
     let options = graph.options;
     let recipe = &spec.recipe;
@@ -54,7 +57,7 @@ pub(super) fn emit(
         });
     }
     let has_momentum = recipe.momentum > 0.0;
-    for (p, g) in trained {
+    for (number, (p, g)) in (1u32..).zip(trained) {
         let update = Update {
             len: p.shape.len(),
             lr_mult: p.lr_mult,
@@ -63,6 +66,8 @@ pub(super) fn emit(
             nesterov: recipe.nesterov,
             clip: options.clip,
             scaled: scaling.is_some(),
+            number,
+            slots: Model::SLOTS,
         };
         let op = match recipe.optimizer {
             Optimizer::Sgd => Op::Sgd(update),
@@ -75,6 +80,10 @@ pub(super) fn emit(
         buffers.extend(factor);
         buffers.push(p.buffer);
         for operand in op.operands().iter().skip(buffers.len()) {
+            if operand.name == "record" {
+                buffers.push(metrics);
+                continue;
+            }
             let kind = match (recipe.optimizer, operand.name) {
                 (Optimizer::Sgd, _) | (_, "m") => OptimizerState::NAMES[0],
                 _ => OptimizerState::NAMES[1],

@@ -3,7 +3,7 @@
 use super::Network;
 use crate::data::Splits;
 use crate::error::{Error, Result};
-use crate::ops::{Hyper, Metrics, Target};
+use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
 use crate::train::{self, Done, LearningRate, Observer, Options, Task, Trainer};
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,7 @@ pub struct StepResult {
 impl Network {
     /// One update by the recipe's optimiser at learning rate `lr`: from 1 row to as many as the network was made for.
     ///
-    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A loss that is no number is an
+    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A loss or weight that is no number is an
     /// error ([`Error::Verification`]); the weights are spoilt by then.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
@@ -43,6 +43,14 @@ impl Network {
             let what =
                 format!("training diverged: the loss is {loss} in update {}, at lr {lr}", self.updates);
             return Err(Error::Verification(what));
+        }
+        if let Some(found) = metrics.get(Metrics::FOUND).and_then(|&word| NonFinite::from_word(word)) {
+            let parameter = self.model.trained(found.number);
+            let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
+            return Err(Error::Verification(format!(
+                "training diverged: {name} or its optimiser's state holds values that are no numbers after update {}, at lr {lr}",
+                self.updates
+            )));
         }
         Ok(StepResult { loss: f64::from(loss) / rows as f64, correct: correct as usize })
     }

@@ -68,8 +68,8 @@ impl Describe for Loss {
     }
 }
 
-/// Record `Hyper::slot` of `metrics` becomes [sum of losses, top-1 hits, top-5 hits, rows], over the first
-/// `Hyper::rows` rows. So the host can look every `slots` steps instead of every step.
+/// Record `Hyper::slot` of `metrics` becomes [sum of losses, top-1 hits, top-5 hits, rows, 0], over the first
+/// `Hyper::rows` rows. The last word is for updates of the step (see [`super::Update::number`]). So the host can look every `slots` steps instead of every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Metrics {
     pub batch: usize,
@@ -78,7 +78,9 @@ pub struct Metrics {
 
 impl Metrics {
     /// Words of one record.
-    pub const RECORD: usize = 4;
+    pub const RECORD: usize = 5;
+    /// The word of a record that tells of values that are no numbers.
+    pub const FOUND: usize = 4;
 }
 
 impl Describe for Metrics {

@@ -38,7 +38,7 @@ pub use loss_scale::{GradScale, GradUnscale, Scaling};
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
 pub use softmax::Softmax;
-pub use update::{GradClip, GradNorm, Update};
+pub use update::{GradClip, GradNorm, NonFinite, Update};
 
 use crate::error::{Error, Result};
 use crate::tensor::Shape;

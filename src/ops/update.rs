@@ -1,6 +1,6 @@
 //! Updates of parameters from their gradients, and clipping by the norm of all gradients.
 
-use super::{Describe, GradUnscale, Hyper, Op, Operand};
+use super::{Describe, GradUnscale, Hyper, Metrics, Op, Operand};
 
 /// One parameter's update; the formulas are PyTorch's. g is the gradient, times the clipping factor if `clip`.
 /// With `scaled` the factor is that of `grad_unscale`, and so are Adam's corrections; where it is 0 nothing changes.
@@ -25,10 +25,54 @@ pub struct Update {
     pub clip: bool,
     /// Whether gradients are scaled, and the factor of `grad_unscale` is an operand (also with `clip`).
     pub scaled: bool,
+    /// Number of the parameter, from 1. The step's record is an operand, and its last word becomes the largest of what it
+    /// holds and of the [`NonFinite::word`] of every value of w and of the state that is not finite. 0: nothing is looked at.
+    pub number: u32,
+    /// Records in the operand.
+    pub slots: usize,
+}
+
+/// What an update finds that is no number: a value of a parameter, or of its optimiser's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonFinite {
+    /// Of the parameter, as in [`Update::number`].
+    pub number: u32,
+    /// Whether it was so before the update; then the update is not the cause.
+    pub before: bool,
+    pub weight: bool,
+    pub state: bool,
+}
+
+impl NonFinite {
+    /// Parts of the word, which is a whole number below 2^24: [`NonFinite::BEFORE`] + 4 number + weight + 2 state. So the largest
+    /// is of what was there before an update, and then of the last parameter: where gradients come from.
+    pub const BEFORE: u32 = 1 << 23;
+    pub const WEIGHT: u32 = 1;
+    pub const STATE: u32 = 2;
+
+    /// Its word in the record.
+    pub fn word(self) -> f32 {
+        let bit = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
+        let marks = bit(self.weight, Self::WEIGHT) + bit(self.state, Self::STATE);
+        // Beyond the two millionth parameter all are called by the same number.
+        (bit(self.before, Self::BEFORE) + 4 * self.number.min((1 << 21) - 1) + marks) as f32
+    }
+
+    /// What a record's word says; `None` if everything was finite.
+    pub fn from_word(word: f32) -> Option<NonFinite> {
+        let word = word as u32;
+        let is_set = |bit: u32| word & bit != 0;
+        (word > 0).then(|| NonFinite {
+            number: word % Self::BEFORE / 4,
+            before: is_set(Self::BEFORE),
+            weight: is_set(Self::WEIGHT),
+            state: is_set(Self::STATE),
+        })
+    }
 }
 
 impl Describe for Update {
-    /// g, hyper, (factor), w, then the optimiser's state: sgd (v); adam, adamw m, v; rmsprop v, (m).
+    /// g, hyper, (factor), w, then the optimiser's state: sgd (v); adam, adamw m, v; rmsprop v, (m); then the (record).
     fn operands(&self, op: &Op) -> Vec<Operand> {
         let n = [self.len];
         let mut operands = vec![Operand::read("g", n), Operand::read("hyper", [Hyper::WORDS])];
@@ -50,6 +94,9 @@ impl Describe for Update {
             }
             _ if self.momentum => operands.push(Operand::update("v", n)),
             _ => {}
+        }
+        if self.number > 0 {
+            operands.push(Operand::update("record", [self.slots, Metrics::RECORD]));
         }
         operands
     }

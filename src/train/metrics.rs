@@ -1,4 +1,4 @@
-//! What a step leaves on the device (`ops::Metrics`: sum of losses, top-1 hits, top-5 hits, rows), added up in f64.
+//! What a step leaves on the device (`ops::Metrics`: sum of losses, top-1 hits, top-5 hits, rows, and what updates have found), added up in f64.
 
 use super::exact;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ impl Totals {
     /// Record `slot` of the content of a metrics buffer.
     pub fn from_record(metrics: &[f32], slot: usize) -> Result<Self> {
         let start = slot * Metrics::RECORD;
-        let Some(&[loss, hits1, hits5, rows]) = metrics.get(start..start + Metrics::RECORD) else {
+        let Some(&[loss, hits1, hits5, rows, _]) = metrics.get(start..start + Metrics::RECORD) else {
             return Err(Error::Internal(format!("no record {slot} in {} words of metrics", metrics.len())));
         };
         Ok(Totals { loss: loss.into(), hits1: hits1.into(), hits5: hits5.into(), rows: rows.into() })

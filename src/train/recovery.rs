@@ -166,8 +166,8 @@ impl<'a> Recovery<'a> {
                 trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);
                 trainer = self.workbench.into_iter().fold(trainer, Trainer::with_workbench);
                 let done = trainer.train();
-                if trainer.arrived() > self.steps {
-                    (self.steps, self.losses) = (trainer.arrived(), 0);
+                if trainer.arrived > self.steps {
+                    (self.steps, self.losses) = (trainer.arrived, 0);
                 }
                 done
             };

@@ -59,7 +59,7 @@ pub struct Trainer<'a> {
     /// Updates so far.
     step: usize,
     /// Updates whose results have arrived.
-    arrived: usize,
+    pub(super) arrived: usize,
     /// Computations of gradients so far.
     draw: usize,
     judge: Judge,
@@ -198,11 +198,6 @@ impl<'a> Trainer<'a> {
     /// ([`Error::Verification`]); the weights of earlier epochs stay in the run's folder.
     pub fn run(mut self) -> Result<Done> {
         self.train()
-    }
-
-    /// Updates whose results have arrived so far.
-    pub(super) fn arrived(&self) -> usize {
-        self.arrived
     }
 
     /// As [`Trainer::run`], once.

@@ -3,6 +3,7 @@
 
 use super::metrics::Totals;
 use crate::error::Result;
+use crate::ops::{Metrics, NonFinite};
 use crate::program::{BufferId, Executor, Pending};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Arrived {
     pub records: Vec<(Entry, Totals)>,
+    /// What updates have found to be no number.
+    pub found: Vec<(Entry, NonFinite)>,
     /// Whether the window was closed by its user, not because it was full.
     pub closed: bool,
     /// From the end of the window before to the end of this one.
@@ -118,11 +121,15 @@ impl Windows {
         let waited = after - before > (after - self.end) / 20;
         let end = if waited { after } else { asked.sent.max(self.end) };
         let mut records = Vec::with_capacity(asked.entries.len());
+        let mut found = Vec::new();
         for entry in asked.entries {
+            let word = values.get(entry.slot * Metrics::RECORD + Metrics::FOUND);
+            found.extend(word.and_then(|&word| NonFinite::from_word(word)).map(|what| (entry, what)));
             records.push((entry, Totals::from_record(&values, entry.slot)?));
         }
         let arrived = Arrived {
             records,
+            found,
             closed: asked.closed,
             seconds: (end - self.end).as_secs_f64(),
             data_wait: asked.data_wait.saturating_sub(self.waited).as_secs_f64(),

@@ -91,11 +91,17 @@ pub fn magnitudes(op: &Op, hyper: &Hyper, before: &[Vec<f64>], after: &[Vec<f64>
         Op::Metrics(_) => vec![only(hyper.slot as usize * Metrics::RECORD, &outputs[0])],
         Op::GradUnscale(_) => vec![exact(&outputs[0]), absolute(&outputs[1])],
         Op::GradNorm(d) => vec![only(d.index, &outputs[0])],
-        Op::Sgd(_) | Op::Adam(_) | Op::AdamW(_) | Op::RmsProp(_) => {
+        Op::Sgd(d) | Op::Adam(d) | Op::AdamW(d) | Op::RmsProp(d) => {
             // On absolute values and with a negative rate, everything adds up.
             let mut all: Vec<Vec<f64>> = before.iter().map(absolute).collect();
             oracle::run(op, &Hyper { lr: -hyper.lr, ..*hyper }, &mut all);
-            all.split_off(first)
+            let mut all = all.split_off(first);
+            if d.number > 0
+                && let (Some(magnitude), Some(record)) = (all.last_mut(), outputs.last())
+            {
+                *magnitude = exact(record);
+            }
+            all
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `STRIATE_RELIABILITY=full`; each test prints its row and its numbers (`--nocapture`).
 
 mod device_loss;
+mod non_finite;
 mod supply_chain;
 #[path = "../training_support/mod.rs"]
 #[allow(dead_code, reason = "shared with tests/training.rs, which uses all of it")]

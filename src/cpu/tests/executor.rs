@@ -95,14 +95,14 @@ fn a_record_beyond_the_metrics_is_an_error_that_names_the_step() {
     let loss = builder.buffer("loss", [2], Role::Input).expect("loss");
     let rank = builder.buffer("rank", [2], Role::Input).expect("rank");
     let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper).expect("hyper");
-    let metrics = builder.buffer("metrics", [3, 4], Role::Output).expect("metrics");
+    let metrics = builder.buffer("metrics", [3, 5], Role::Output).expect("metrics");
     builder.forward = vec![step(Op::Metrics(d), &[loss, rank, hyper, metrics])];
     let mut executor = Executor::new(Arc::new(builder.finish(false).expect("a program"))).expect("memory");
     executor.write(loss, &[0.5, 2.0]).expect("a write");
     executor.write(rank, &[0.0, 4.0]).expect("a write");
     executor.write(hyper, Hyper { rows: 2, slot: 2, ..Hyper::default() }.as_words()).expect("a write");
     executor.run(Span::Forward).expect("a run");
-    let expected = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.5, 1.0, 2.0, 2.0];
+    let expected = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.5, 1.0, 2.0, 2.0, 0.0];
     assert_eq!(executor.read(metrics).expect("a read"), expected);
     executor.write(hyper, Hyper { rows: 2, slot: 3, ..Hyper::default() }.as_words()).expect("a write");
     let error = executor.run(Span::Forward).expect_err("slot 3 of 3").to_string();

@@ -67,11 +67,11 @@ pub(in crate::gpu) fn update_table(op: &Op, tensors: &[(usize, Update)], limits:
         for first in (0..update.len).step_by(UPDATED) {
             let end = (first + UPDATED).min(update.len);
             table.extend([place + first, place + end].map(|n| n as u32));
-            table.extend([update.lr_mult.to_bits(), update.decay_mult.to_bits()]);
+            table.extend([update.lr_mult.to_bits(), update.decay_mult.to_bits(), update.number]);
         }
     }
     let (shader, all) = update_shaders(op, d).1;
-    Some(entry(shader, all, table, 4, limits))
+    Some(entry(shader, all, table, 5, limits))
 }
 
 fn entry(
@@ -101,13 +101,15 @@ mod tests {
             nesterov: false,
             clip: false,
             scaled: false,
+            number: 7,
+            slots: 1,
         };
         let tensors = [(0, update(1)), (64, update(1024)), (1088, update(1025)), (2176, update(3))];
         let entry = update_table(&Op::Sgd(update(1)), &tensors, &limits).unwrap();
         let mut seen = vec![0; 2200];
-        for chunk in entry.table.chunks(4) {
+        for chunk in entry.table.chunks(5) {
             assert!(chunk[1] > chunk[0] && chunk[1] - chunk[0] <= UPDATED as u32);
-            assert_eq!((f32::from_bits(chunk[2]), f32::from_bits(chunk[3])), (2.0, 0.0));
+            assert_eq!((f32::from_bits(chunk[2]), f32::from_bits(chunk[3]), chunk[4]), (2.0, 0.0, 7));
             (chunk[0]..chunk[1]).for_each(|i| seen[i as usize] += 1);
         }
         for (i, seen) in seen.iter().enumerate() {

@@ -55,7 +55,7 @@ fn elementwise(
         .iter()
         .map(|slice| {
             let bind = |(i, name): (usize, &str)| match name {
-                "hyper" | "factor" | "scaling" => Binding::operand(i),
+                "hyper" | "factor" | "scaling" | "record" => Binding::operand(i),
                 _ => slice.bind(i, 1),
             };
             let bindings = operands.iter().map(|o| o.name).enumerate().map(bind).collect();
@@ -68,8 +68,18 @@ fn elementwise(
 /// A shader and its constants.
 type Sourced = (Shader, Vec<(&'static str, f64)>);
 
-/// The source of an update, put together from what it has: a factor of its gradients, a momentum buffer, a table.
+/// The source of an update, put together from what it has: a momentum buffer, a record, a factor of its gradients, a table.
 macro_rules! update_shader {
+    ($name:literal, $d:expr $(, $shared:literal)*) => {
+        if $d.number > 0 {
+            factored!($name, $d, $($shared,)* "record")
+        } else {
+            factored!($name, $d, $($shared,)* "record_none")
+        }
+    };
+}
+
+macro_rules! factored {
     ($name:literal, $d:expr $(, $shared:literal)*) => {
         if $d.scaled {
             [
@@ -111,6 +121,7 @@ pub(super) fn update_shaders(op: &Op, d: &Update) -> (Sourced, Sourced) {
 fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
     let (shader, mut constants) = update_shaders(op, d).0;
     constants.extend([("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))]);
+    constants.push(("number", f64::from(d.number)));
     elementwise(op, shader, d.len, &constants, limits)
 }
 

@@ -6,13 +6,13 @@ use super::super::event::Event;
 use super::super::options::hyper;
 use super::super::probe::within;
 use super::super::weights;
-use super::super::window::Windows;
+use super::super::window::{Entry, Windows};
 use super::saving::outlives;
 use super::{Task, Trainer};
 use crate::data::{Batch, Images, Labels};
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Model};
-use crate::ops::Hyper;
+use crate::ops::{Hyper, NonFinite};
 use crate::program::{BufferId, Span};
 use crate::tensor::Tensor;
 use crate::view::View;
@@ -160,6 +160,20 @@ impl Trainer<'_> {
             }
         }
         Ok(Cause::Unknown)
+    }
+
+    /// An error for what the update of a step has found.
+    pub(super) fn spoilt(&mut self, epoch: usize, entry: Entry, found: NonFinite) -> Error {
+        let parameter = self.task.model.trained(found.number);
+        let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
+        let what = match (found.weight, found.state) {
+            (true, false) => format!("{name} holds"),
+            (false, _) => format!("the optimiser's state of {name} holds"),
+            (true, true) => format!("{name} and its optimiser's state hold"),
+        };
+        let when = if found.before { "already before the update" } else { "after the update" };
+        let why = format!("{what} values that are no numbers {when}");
+        self.diverged(epoch, entry.step + 1, entry.lr, &why, &Cause::Unknown)
     }
 
     /// An error that tells what happened, why and what remains.

@@ -10,7 +10,7 @@ use super::Trainer;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::model::Model;
-use crate::ops::Hyper;
+use crate::ops::{Hyper, NonFinite};
 use crate::program::Span;
 use std::time::{Duration, Instant};
 
@@ -142,6 +142,13 @@ impl Trainer<'_> {
     /// Adds records that have arrived, and reports at the end of every `log_every` updates.
     fn take_in(&mut self, epoch: usize, mut arrived: Arrived, progress: &mut Progress) -> Result<()> {
         let lost = arrived.records.iter().find(|(_, record)| !record.is_finite()).map(|&(entry, _)| entry);
+        // Whatever was found before a loss is the reason for it. An update that comes out wrong in the same step is not.
+        let is_first = |entry: &Entry, found: &NonFinite| {
+            lost.is_none_or(|lost| entry.step < lost.step || (entry.step == lost.step && found.before))
+        };
+        if let Some((entry, found)) = arrived.found.iter().find(|(entry, found)| is_first(entry, found)) {
+            return Err(self.spoilt(epoch, *entry, *found));
+        }
         if let (Some(entry), Err(why)) = (lost, self.pass_over(&mut arrived)?) {
             return Err(self.lost(epoch, entry.step, entry.lr, &why));
         }

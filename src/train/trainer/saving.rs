@@ -240,13 +240,13 @@ impl Trainer<'_> {
         map
     }
 
-    /// Every tensor that outlives a step, by the name of its buffer; an error if a weight is no number.
+    /// Every tensor that outlives a step, by the name of its buffer; an error if a value is no number.
     fn everything(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
         let program = &self.task.model.program;
         let mut tensors = weights::Named::new();
         for (number, buffer) in program.buffers().iter().enumerate().filter(|(_, b)| outlives(b.role)) {
             let values = self.executor.read(BufferId(number as u32))?;
-            if buffer.role == Role::Parameter && !values.iter().all(|value| value.is_finite()) {
+            if !values.iter().all(|value| value.is_finite()) {
                 let why = format!("{} has values that are no numbers", buffer.name);
                 return Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown));
             }

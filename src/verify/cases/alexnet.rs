@@ -108,6 +108,8 @@ fn sgd(what: &str, len: usize) -> Case {
         nesterov: false,
         clip: false,
         scaled: false,
+        number: 3,
+        slots: 2,
     };
     Case::new(Op::Sgd(d), what, 2)
 }

@@ -27,6 +27,13 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             "loss" => fill(len, || 3.0 * stream.uniform()),
             "rank" => fill(len, || stream.below(8) as f32),
             "var" | "running_var" => fill(len, || 0.1 + 2.0 * stream.uniform()),
+            "g" if case.data == Data::Nan => {
+                let mut g = normal(len, &mut stream);
+                g.iter_mut().step_by(5).for_each(|v| *v = f32::NAN);
+                g
+            }
+            // Words of non-finite values that were found before, or none.
+            "record" => fill(len, || stream.below(40) as f32),
             "norms" | "factor" => gradients(case, operand.name, fill(len, || 0.05 + stream.uniform())),
             "scaling" => {
                 let count = |stream: &mut Stream| stream.below(90) as f32;

@@ -81,6 +81,7 @@ impl Case {
                 (Access::Read, "w" | "b") => Role::Parameter,
                 (Access::Read, _) => Role::Input,
                 (Access::Update, "w") => Role::Parameter,
+                (Access::Update, "record") => Role::Output,
                 (Access::Update, "running_mean" | "running_var") => Role::State,
                 (Access::Update, _) => Role::Optimizer,
                 (Access::Write | Access::Part, _) => Role::Output,

@@ -12,6 +12,8 @@ fn update(len: usize) -> Update {
         nesterov: false,
         clip: false,
         scaled: false,
+        number: 0,
+        slots: 0,
     }
 }
 
@@ -37,6 +39,19 @@ fn updates() -> Vec<Case> {
         let scaled = Update { momentum: true, scaled: true, ..update(517) };
         cases.push(Case::new(op(scaled), "scaled", terms));
         cases.push(Case::new(op(scaled), "skipped", terms).with_data(Data::Skipped));
+    }
+    let watched = Update { number: 5, slots: 3, ..update(1291) };
+    for (op, terms) in kinds {
+        for (what, momentum, data) in [
+            ("watched", true, Data::Plain),
+            ("watched_plain", false, Data::Plain),
+            ("found", true, Data::Nan),
+            ("found_plain", false, Data::Nan),
+        ] {
+            let hyper = Hyper { slot: 1, ..default_hyper() };
+            let case = Case::new(op(Update { momentum, ..watched }), what, terms);
+            cases.push(case.with_hyper(hyper).with_data(data));
+        }
     }
     let nesterov = Update { momentum: true, nesterov: true, ..update(257) };
     cases.push(Case::new(Op::Sgd(nesterov), "nesterov", 2));

@@ -69,7 +69,7 @@ pub(super) fn metrics(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64
     let (loss, rank) = (&inputs[0], &inputs[1]);
     let rows = hyper.rows as usize;
     let hits = |k: f64| rank[..rows].iter().filter(|&&r| r < k).count() as f64;
-    let record = [loss[..rows].iter().sum(), hits(1.0), hits(5.0), rows as f64];
+    let record = [loss[..rows].iter().sum(), hits(1.0), hits(5.0), rows as f64, 0.0];
     let start = hyper.slot as usize * record.len();
     outputs[0][start..start + record.len()].copy_from_slice(&record);
 }

@@ -88,9 +88,13 @@ pub fn run(op: &Op, hyper: &Hyper, operands: &mut [Vec<f64>]) {
         Op::GradClip(_) => update::grad_clip(hyper, inputs, outputs),
         Op::GradScale(_) => loss_scale::grad_scale(inputs, outputs),
         Op::GradUnscale(d) => loss_scale::grad_unscale(d, hyper, inputs, outputs),
-        Op::Sgd(d) => update::sgd(d, hyper, inputs, outputs),
-        Op::Adam(d) => update::adam(d, hyper, inputs, outputs),
-        Op::AdamW(d) => update::adamw(d, hyper, inputs, outputs),
-        Op::RmsProp(d) => update::rmsprop(d, hyper, inputs, outputs),
+        Op::Sgd(d) => update::watched(d, hyper, outputs, |outputs| update::sgd(d, hyper, inputs, outputs)),
+        Op::Adam(d) => update::watched(d, hyper, outputs, |outputs| update::adam(d, hyper, inputs, outputs)),
+        Op::AdamW(d) => {
+            update::watched(d, hyper, outputs, |outputs| update::adamw(d, hyper, inputs, outputs))
+        }
+        Op::RmsProp(d) => {
+            update::watched(d, hyper, outputs, |outputs| update::rmsprop(d, hyper, inputs, outputs))
+        }
     }
 }

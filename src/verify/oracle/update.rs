@@ -1,6 +1,6 @@
 //! Gradient sums, clipping, and the updates of parameters.
 
-use crate::ops::{GradNorm, Hyper, Update};
+use crate::ops::{GradNorm, Hyper, Metrics, NonFinite, Update};
 
 pub(super) fn grad_accumulate(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
     for (sum, g) in outputs[0].iter_mut().zip(&inputs[0]) {
@@ -15,6 +15,40 @@ pub(super) fn grad_norm(d: &GradNorm, inputs: &[Vec<f64>], outputs: &mut [Vec<f6
 pub(super) fn grad_clip(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
     let norm = inputs[0].iter().sum::<f64>().sqrt();
     outputs[0][0] = (f64::from(hyper.max_norm) / (norm + 1e-6)).min(1.0);
+}
+
+/// Calls `update`, and puts what is not finite before or after it into the record, as an f32 would have it.
+pub(super) fn watched(
+    d: &Update,
+    hyper: &Hyper,
+    outputs: &mut [Vec<f64>],
+    update: impl FnOnce(&mut [Vec<f64>]),
+) {
+    if d.number == 0 {
+        return update(outputs);
+    }
+    let last = outputs.len() - 1;
+    let before = outputs[..last].to_vec();
+    update(outputs);
+    let word = hyper.slot as usize * Metrics::RECORD + Metrics::FOUND;
+    for i in 0..d.len {
+        let is_bad = |values: &[Vec<f64>]| values.iter().any(|v| !(v[i] as f32).is_finite());
+        let was = NonFinite {
+            number: d.number,
+            before: true,
+            weight: is_bad(&before[..1]),
+            state: is_bad(&before[1..]),
+        };
+        let is = NonFinite {
+            before: false,
+            weight: is_bad(&outputs[..1]),
+            state: is_bad(&outputs[1..last]),
+            ..was
+        };
+        if let Some(found) = [was, is].into_iter().find(|found| found.weight || found.state) {
+            outputs[last][word] = outputs[last][word].max(f64::from(found.word()));
+        }
+    }
 }
 
 /// Whether loss scaling has found a gradient that is not finite: nothing may change.
