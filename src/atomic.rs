@@ -62,6 +62,29 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         .map_err(|source| Error::io(to, source))
 }
 
+/// Makes the folder `path` and those above it that are missing. Each outlives a power cut.
+pub fn create_folders(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    create_folders(folder(path))?;
+    match fs::create_dir(path) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(Error::io(path, error)),
+        Ok(()) => keep_folder(path),
+    }
+}
+
+/// Makes a folder that was made just now outlive a power cut, as far as the folder that it is in may be read.
+pub fn keep_folder(path: &Path) -> Result<()> {
+    match sync_folder(folder(path)) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(Error::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
 /// Removes the temporary files that killed processes have left in `folder`, which must be nobody else's: those of writers
 /// that are still at it go too.
 pub fn sweep(folder: &Path) -> Result<()> {

@@ -33,7 +33,8 @@ pub enum Error {
     /// A result that is wrong: a self-test that failed, or training that diverged (exit code 5).
     #[error("{}", printable(.0))]
     Verification(String),
-    /// The operating system said no (exit code 1; 4 where a path is missing or not what it was given for).
+    /// The operating system said no (exit code 1; 4 where a path is missing or not what it was given for, 3 where the disk is
+    /// full).
     #[error("{}: {}", printable_path(.path), printable(&.source.to_string()))]
     Io { path: PathBuf, source: std::io::Error },
     /// A mistake of ours, not of the user (exit code 1).
@@ -62,6 +63,7 @@ impl Error {
                 | ErrorKind::IsADirectory
                 | ErrorKind::NotADirectory
                 | ErrorKind::InvalidData => 4,
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 3,
                 _ => 1,
             },
             Error::Internal(_) => 1,

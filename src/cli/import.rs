@@ -12,7 +12,6 @@ use crate::tensor::Shape;
 use crate::train;
 use clap::Args;
 use serde_json::json;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -118,7 +117,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8> {
     let model_path = args.output.join(format!("{stem}.toml"));
     let weights_path = args.output.join(format!("{stem}.safetensors"));
     check_outputs(args, &[&model_path, &weights_path])?;
-    fs::create_dir_all(&args.output).map_err(|error| Error::io(&args.output, error))?;
+    atomic::create_folders(&args.output)?;
     let weights = safetensors::stage(&weights_path, &tensors, &metadata)?;
     let model_file = atomic::stage(&model_path, |out| out.write_all(spec.source.as_bytes()))?;
     atomic::commit_all([weights, model_file])?;

@@ -230,8 +230,13 @@ impl Told {
         Told { progress, profiling }
     }
 
-    /// Tells what was profiled, if that has not been told yet.
+    /// Tells what was profiled, if that has not been told yet. An error if something could not be told.
     pub fn finish(&mut self) -> Result<()> {
+        self.tell()?;
+        self.progress.finish()
+    }
+
+    fn tell(&mut self) -> Result<()> {
         self.profiling.take().map_or(Ok(()), |profiling| profiling.write(&self.progress))
     }
 }
@@ -240,7 +245,7 @@ impl Observer for Told {
     fn event(&mut self, event: &Event) -> Result<()> {
         self.progress.event(event)?;
         match self.profiling.as_ref().is_some_and(Profiling::is_complete) {
-            true => self.finish(),
+            true => self.tell(),
             false => Ok(()),
         }
     }

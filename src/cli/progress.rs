@@ -2,7 +2,7 @@
 //! request.
 
 use super::output::{Output, seconds};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     next: Box<dyn Fn(&str) -> String>,
     /// The command that goes on with a run that was stopped.
     go_on: String,
+    /// Why a result could not be printed.
+    unsaid: Option<Error>,
 }
 
 impl Progress {
@@ -24,7 +26,7 @@ impl Progress {
     /// if it is stopped.
     pub fn new(out: Output, next: impl Fn(&str) -> String + 'static, go_on: String) -> Self {
         let next = Box::new(next);
-        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next, go_on }
+        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next, go_on, unsaid: None }
     }
 
     fn start(&mut self, e: &Start) {
@@ -138,6 +140,24 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
+        // Hours of computing do not end because nobody takes down what they say: the folder has it all.
+        if let Err(error) = self.tell(event)
+            && self.unsaid.is_none()
+        {
+            self.warn(&format!("{error}: a result could not be printed; the run goes on"));
+            self.unsaid = Some(error);
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    /// An error if a result could not be printed.
+    pub fn finish(&mut self) -> Result<()> {
+        self.unsaid.take().map_or(Ok(()), Err)
+    }
+
+    fn tell(&mut self, event: &Event) -> Result<()> {
         if self.out.is_json() {
             if matches!(event, Event::Done(done) if done.ending == Ending::Interrupted) {
                 self.out.note(&format!("go on: {}", self.go_on));

@@ -270,6 +270,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let device = if args.run.amp { device::half(&device, context)? } else { device };
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
+    let place = resumed.as_ref().map_or(args.run.output_dir.as_path(), |(_, folder)| folder.path());
+    train::check_space(place, &model.program, &options)?;
     let supply = early.map_or_else(start, Ok)?;
     let profiling = match &args.run.profile {
         Some(path) => Some(Profiling::new(path, &device, &spec, &model, context)?),

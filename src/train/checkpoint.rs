@@ -10,6 +10,7 @@ use super::judge::Verdicts;
 use super::options::Options;
 use super::probe::Probe;
 use super::progress::Progress;
+use super::space;
 use super::watch::Seen;
 use crate::atomic::NewFile;
 use crate::data::Splits;
@@ -94,6 +95,7 @@ pub(super) fn stage(
     notes.insert(TENSORS.into(), json(serde_json::to_string(&hashes))?);
     notes.insert(FORMAT.into(), VERSION.into());
     notes.insert(HASH.into(), hash(&notes));
+    space::check_file(path, tensors, &notes)?;
     safetensors::stage(path, tensors, &notes)
 }
 

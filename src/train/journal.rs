@@ -15,6 +15,10 @@ pub(super) struct Journal {
     length: u64,
     /// Lines that are not.
     waiting: Vec<u8>,
+    /// The last bytes of the file, of which nobody knows yet whether they are on the disk.
+    unsure: Vec<u8>,
+    /// Whether forcing them to the disk has failed.
+    is_lost: bool,
 }
 
 impl Journal {
@@ -35,7 +39,14 @@ impl Journal {
             Ok((file, length))
         };
         let (file, length) = open().map_err(|e| Error::io(path, e))?;
-        Ok(Journal { path: path.to_path_buf(), file, length, waiting: Vec::new() })
+        Ok(Journal {
+            path: path.to_path_buf(),
+            file,
+            length,
+            waiting: Vec::new(),
+            unsure: Vec::new(),
+            is_lost: false,
+        })
     }
 
     /// Adds `line` and whatever waits. The line is kept for the next time if that fails.
@@ -47,10 +58,11 @@ impl Journal {
 
     /// Writes what waits.
     pub fn flush(&mut self) -> Result<()> {
-        match self.file.write_all(&self.waiting) {
+        let start = SeekFrom::Start(self.length);
+        match self.file.seek(start).and_then(|_| self.file.write_all(&self.waiting)) {
             Ok(()) => {
                 self.length += self.waiting.len() as u64;
-                self.waiting.clear();
+                self.unsure.append(&mut self.waiting);
                 Ok(())
             }
             Err(error) => {
@@ -64,7 +76,13 @@ impl Journal {
     /// Forces everything to the disk; the file's length in bytes.
     pub fn sync(&mut self) -> Result<u64> {
         self.flush()?;
-        self.file.sync_data().map_err(|e| Error::io(&self.path, e))?;
+        // After a failure the system may take for written what is not, and say so when it is asked again: the bytes have
+        // to be handed to it anew.
+        let again = if self.is_lost { self.rewrite() } else { Ok(()) };
+        let synced = again.and_then(|()| self.file.sync_data());
+        self.is_lost = synced.is_err();
+        synced.map_err(|e| Error::io(&self.path, e))?;
+        self.unsure.clear();
         Ok(self.length)
     }
 
@@ -76,7 +94,13 @@ impl Journal {
         self.cut(length).map_err(|e| Error::io(&self.path, e))?;
         self.length = length;
         self.waiting.clear();
+        self.unsure.clear();
         Ok(true)
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.length - self.unsure.len() as u64))?;
+        self.file.write_all(&self.unsure)
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {

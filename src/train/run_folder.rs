@@ -6,6 +6,7 @@
 use super::checkpoint::{self, Identity, State};
 use super::event::{Epoch, Event, json_number, json_rate};
 use super::journal::Journal;
+use super::space;
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
@@ -26,7 +27,7 @@ pub enum Weights {
 }
 
 impl Weights {
-    fn file_name(self) -> &'static str {
+    pub(super) fn file_name(self) -> &'static str {
         match self {
             Weights::Last => "last.safetensors",
             Weights::Best => "best.safetensors",
@@ -73,9 +74,11 @@ impl RunFolder {
     ///
     /// Characters of `name` other than letters, digits, `.`, `_` and `-` become `_`.
     pub fn create(output_dir: &Path, name: &str, args: &str) -> Result<Self> {
-        std::fs::create_dir_all(output_dir).map_err(|e| Error::io(output_dir, e))?;
+        atomic::create_folders(output_dir)?;
         let path = claim(output_dir, &folder_name(name))?;
         let lock = lock(&path)?;
+        // Files that are safe in a folder that may vanish are not safe.
+        atomic::keep_folder(&path)?;
         let log = Journal::create(&path.join("log.jsonl"))?;
         let mut metrics = Journal::create(&path.join("metrics.csv"))?;
         metrics.append(COLUMNS)?;
@@ -191,7 +194,9 @@ impl RunFolder {
         tensors: &[(String, Tensor)],
         metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
-        safetensors::write(self.weights_path(which), tensors, metadata)
+        let path = self.weights_path(which);
+        space::check_file(&path, tensors, metadata)?;
+        safetensors::write(path, tensors, metadata)
     }
 
     /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`. What cannot be written now is kept, and

@@ -289,7 +289,10 @@ fn inputs_and_activations_that_are_no_numbers_are_found_in_the_step() {
                 if sign < 0.0 && ["c2", "l1"].contains(&layer) {
                     result.unwrap_or_else(|error| panic!("{what}: {error}"));
                     let newest = safetensors::read(folder.path().join("run/checkpoint.safetensors")).unwrap();
-                    assert!(newest.tensors.values().all(|t| t.data().iter().all(|v| v.is_finite())), "{what}");
+                    assert!(
+                        newest.tensors.values().all(|t| t.data().iter().all(|v| v.is_finite())),
+                        "{what}"
+                    );
                     harmless += 1;
                     continue;
                 }

@@ -167,7 +167,7 @@ impl Trainer<'_> {
                     let what = format!(
                         "{source}: the run ends, as nothing could be saved {ATTEMPTS} times in a row"
                     );
-                    return Err(Error::io(path, io::Error::other(what)));
+                    return Err(Error::io(path, io::Error::new(source.kind(), what)));
                 }
                 let error = Error::Io { path, source };
                 self.report(Event::Warning(format!("{error}: not saved; the run goes on and tries again")))
