@@ -34,7 +34,7 @@
 //! |---|---|---|
 //! | 7 | [`cli`] | arguments, printing, exit codes |
 //! | 7 | [`network`] | a network with its weights on a device, for programs that use the crate |
-//! | 6 | [`train`] | epochs, schedule, metrics, the run's folder, checkpoints and the way back from them |
+//! | 6 | [`train`] | epochs, schedule, metrics, the run's folder, checkpoints and the way back from them, and from a lost device |
 //! | 6 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
 //! | 6 | [`report`] | pictures for people: filters, activations, answers, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |

@@ -4,26 +4,37 @@
 use super::output::bytes;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::Schedule;
 use crate::model::{BuildOptions, Model, Spec};
 use crate::program::Program;
 
-/// An error if `model` needs more memory than there is; it names the largest batch that fits. Devices with
-/// memory of their own are not asked: their allocation fails in good time.
+/// An error if `model` needs more memory than there is, or larger parts of it than `device` has; it names the largest batch that
+/// fits. How much is left of a device's own memory is not known: there the allocation fails, in good time.
 pub(crate) fn check(device: &Device, spec: &Spec, options: &BuildOptions, model: &Model) -> Result<()> {
-    match available() {
-        Some(available) if device.uses_main_memory() => check_against(available, spec, options, model),
-        _ => Ok(()),
-    }
+    let available = available().filter(|_| device.uses_main_memory());
+    check_against(device, available.unwrap_or(u64::MAX), spec, options, model)
 }
 
-fn check_against(available: u64, spec: &Spec, options: &BuildOptions, model: &Model) -> Result<()> {
-    let needed = needs(spec, model);
-    if needed <= available {
-        return Ok(());
-    }
+fn check_against(
+    device: &Device,
+    available: u64,
+    spec: &Spec,
+    options: &BuildOptions,
+    model: &Model,
+) -> Result<()> {
+    let (needed, refused) = match needs(device, spec, model) {
+        Ok(needed) if needed <= available => return Ok(()),
+        Ok(needed) => (needed, None),
+        Err(Error::Memory(what)) => (0, Some(what)),
+        Err(error) => return Err(error),
+    };
     let fits = |batch: usize| -> Result<bool> {
         let smaller = Model::build(spec, &BuildOptions { batch, ..options.clone() })?;
-        Ok(needs(spec, &smaller) <= available)
+        match needs(device, spec, &smaller) {
+            Ok(needed) => Ok(needed <= available),
+            Err(Error::Memory(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     };
     let (mut good, mut bad) = (0, options.batch);
     while bad - good > 1 {
@@ -38,13 +49,9 @@ fn check_against(available: u64, spec: &Spec, options: &BuildOptions, model: &Mo
         0 => "not even batch 1 fits".to_string(),
         batch => format!("the largest batch that fits is {batch}"),
     };
-    Err(Error::Memory(format!(
-        "{} at batch {} needs {}, available are {}; {advice}",
-        spec.name,
-        options.batch,
-        bytes(needed),
-        bytes(available)
-    )))
+    let what =
+        refused.unwrap_or_else(|| format!("needs {}, available are {}", bytes(needed), bytes(available)));
+    Err(Error::Memory(format!("{} at batch {}: {what}; {advice}", spec.name, options.batch)))
 }
 
 /// An error if `program`, which a run can do without, would take more than half of the main memory that is left.
@@ -64,9 +71,27 @@ pub(crate) fn has_small_batches(spec: &Spec, model: &Model) -> bool {
     available().is_none_or(|available| batches(spec, model) <= available / 8)
 }
 
-/// Bytes for the program and for the batches under way.
-fn needs(spec: &Spec, model: &Model) -> u64 {
-    model.program.plan().bytes().saturating_add(batches(spec, model))
+/// Bytes for the program as `device` lays it out, and for the batches under way.
+///
+/// # Errors
+/// `Error::Memory` if a part of it is larger than the device has.
+fn needs(device: &Device, spec: &Spec, model: &Model) -> Result<u64> {
+    let program = match device {
+        Device::Cpu(_) => model.program.plan().bytes(),
+        Device::Gpu(gpu) => {
+            let (schedule, most) = (Schedule::new(&model.program, gpu.limits())?, gpu.limits().buffer);
+            if let Some(large) = schedule.memory.iter().find(|memory| memory.len > most) {
+                let (needed, most) = (bytes(large.len as u64 * 4), bytes(most as u64 * 4));
+                let name = &gpu.info().name;
+                return Err(Error::Memory(format!(
+                    "buffer {} needs {needed}, but a buffer of {name} has at most {most}",
+                    large.name
+                )));
+            }
+            schedule.bytes()
+        }
+    };
+    Ok(program.saturating_add(batches(spec, model)))
 }
 
 /// Bytes of the batches under way: three each in the loaders of the next epoch and of the evaluation before it, and
@@ -105,12 +130,44 @@ mod tests {
         let spec = Spec::load("lenet5").unwrap();
         let options = BuildOptions::new(1000);
         let build = |batch| Model::build(&spec, &BuildOptions { batch, ..options.clone() }).unwrap();
-        let available = needs(&spec, &build(77));
-        assert!(check_against(needs(&spec, &build(1000)), &spec, &options, &build(1000)).is_ok());
-        let error = check_against(available, &spec, &options, &build(1000)).unwrap_err();
+        let cpu = Device::cpu();
+        let needs = |batch| needs(&cpu, &spec, &build(batch)).unwrap();
+        let check = |available| check_against(&cpu, available, &spec, &options, &build(1000));
+        assert!(check(needs(1000)).is_ok());
+        let error = check(needs(77)).unwrap_err();
         assert!(error.to_string().ends_with("the largest batch that fits is 77"), "{error}");
         assert_eq!(error.exit_code(), 3);
-        let nothing = check_against(1, &spec, &options, &build(1000)).unwrap_err();
+        let nothing = check(1).unwrap_err();
         assert!(nothing.to_string().contains("not even batch 1"), "{nothing}");
+    }
+
+    /// C2, on a device that binds and allocates less than a large batch needs.
+    #[test]
+    fn a_device_with_too_small_buffers_is_told_the_batch_that_fits_it() {
+        use crate::gpu::{Choice, Executor, Gpu, Restriction};
+        let small = Some(1 << 20);
+        let restriction = Restriction { binding: small, buffer: small, ..Restriction::default() };
+        let Ok(gpu) = Gpu::open_restricted(&Choice::Index(0), &restriction) else {
+            assert!(
+                std::env::var("STRIATE_REQUIRE_GPU").is_err(),
+                "STRIATE_REQUIRE_GPU, but there is no adapter"
+            );
+            return;
+        };
+        let (device, spec) = (Device::Gpu(gpu.clone()), Spec::load("lenet5").unwrap());
+        let options = BuildOptions::new(1000);
+        let build = |batch| Model::build(&spec, &BuildOptions { batch, ..options.clone() }).unwrap();
+        let error = check(&device, &spec, &options, &build(1000)).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        let text = error.to_string();
+        let batch = text.rsplit_once("the largest batch that fits is ").map(|(_, batch)| batch.parse());
+        let batch: usize = batch.unwrap_or_else(|| panic!("{text}")).unwrap();
+        // It does fit, the next one does not, and what was reckoned is what is there.
+        let model = build(batch);
+        let executor = Executor::new(&gpu, model.program.clone()).unwrap();
+        let reckoned = needs(&device, &spec, &model).unwrap() - batches(&spec, &model);
+        let reserved = executor.allocations().map(|(_, bytes)| bytes);
+        println!("C2 gpu: {text}; reckoned {reckoned} bytes, reserved {reserved:?}");
+        assert!(Executor::new(&gpu, build(batch + 1).program.clone()).is_err_and(|e| e.exit_code() == 3));
     }
 }

@@ -136,10 +136,11 @@ pub(super) const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
 
 /// All adapters that can compute, in a stable order; empty if there is no driver (or no Vulkan loader).
 pub fn adapters() -> Vec<AdapterInfo> {
-    pollster::block_on(list()).into_iter().map(|(info, _)| info).collect()
+    pollster::block_on(list()).1.into_iter().map(|(info, _)| info).collect()
 }
 
-pub(super) async fn list() -> Vec<(AdapterInfo, wgpu::Adapter)> {
+/// The same with what they are opened by, and whom they belong to.
+pub(super) async fn list() -> (wgpu::Instance, Vec<(AdapterInfo, wgpu::Adapter)>) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.flags = wgpu::InstanceFlags::default().with_env();
     descriptor.backends = match std::env::var("WGPU_BACKEND") {
@@ -152,12 +153,8 @@ pub(super) async fn list() -> Vec<(AdapterInfo, wgpu::Adapter)> {
     let computes = |a: &wgpu::Adapter| {
         a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
     };
-    found
-        .into_iter()
-        .filter(computes)
-        .enumerate()
-        .map(|(index, adapter)| (describe(index, &adapter), adapter))
-        .collect()
+    let found = found.into_iter().filter(computes).enumerate();
+    (instance, found.map(|(index, adapter)| (describe(index, &adapter), adapter)).collect())
 }
 
 fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterInfo {

@@ -16,6 +16,7 @@ pub struct Gpu(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    instance: wgpu::Instance,
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: AdapterInfo,
@@ -147,16 +148,17 @@ impl Gpu {
 
     /// The same without blocking.
     pub async fn request(choice: &Choice, setup: &Setup) -> Result<Gpu> {
-        let found = adapter::list().await;
+        let (instance, found) = adapter::list().await;
         let (mut infos, adapters): (Vec<AdapterInfo>, Vec<wgpu::Adapter>) = found.into_iter().unzip();
         let index = adapter::choose(&infos, choice)?;
         let features = adapters[index].features() & adapter::WANTED;
         let none = wgpu::ExperimentalFeatures::disabled();
-        Gpu::on(infos.swap_remove(index), &adapters[index], setup, features, none).await
+        Gpu::on(instance, infos.swap_remove(index), &adapters[index], setup, features, none).await
     }
 
     /// A device of `adapter` with these features.
     pub(super) async fn on(
+        instance: wgpu::Instance,
         info: AdapterInfo,
         adapter: &wgpu::Adapter,
         setup: &Setup,
@@ -194,6 +196,7 @@ impl Gpu {
             pipelines: Pipelines::new(restriction.checked, binaries),
             tuner: Tuner::open(tuning, &info, facts.device, &limits, host.as_ref()),
             host: host.clone(),
+            instance,
             device,
             queue,
             info,
@@ -207,6 +210,7 @@ impl Gpu {
         let inner = &*self.0;
         let limits = Limits { products, ..inner.limits };
         Gpu(Arc::new(Inner {
+            instance: inner.instance.clone(),
             device: inner.device.clone(),
             queue: inner.queue.clone(),
             info: inner.info.clone(),
@@ -249,6 +253,23 @@ impl Gpu {
     pub fn lose(&self) {
         self.0.fault.lose("it was taken away");
         self.0.device.destroy();
+    }
+
+    /// How many objects of each kind there are on this device, as text: for tests that nothing is left behind. `None` where the
+    /// back end does not say.
+    pub fn objects(&self) -> Option<String> {
+        let report = self.0.instance.generate_report()?.hub;
+        let kinds = [
+            ("shaders", report.shader_modules),
+            ("bind groups", report.bind_groups),
+            ("encoders", report.command_encoders),
+            ("commands", report.command_buffers),
+            ("pipelines", report.compute_pipelines),
+            ("queries", report.query_sets),
+            ("buffers", report.buffers),
+            ("passes", report.compute_passes),
+        ];
+        Some(kinds.map(|(name, kind)| format!("{} {name}", kind.num_allocated)).join(", "))
     }
 
     /// Lets the device go on until what `until` names is done, and delivers what it has.

@@ -56,13 +56,15 @@ impl Gpu {
         if memory < WORKGROUP_MEMORY || info.subgroup != [SUBGROUP; 2] || restriction.tile.is_some() {
             return Ok(None);
         }
-        let found = adapter::list().await.into_iter().find(|(other, _)| *other == info);
+        let (instance, all) = adapter::list().await;
+        let found = all.into_iter().find(|(other, _)| *other == info);
         let Some((_, adapter)) = found.filter(|(_, adapter)| has_matrix_units(adapter)) else {
             return Ok(None);
         };
         let features = (adapter.features() & adapter::WANTED) | NEEDED;
         let setup = Setup { restriction: restriction.clone(), ..Setup::default() };
-        let gpu = Gpu::on(info, &adapter, &setup, features, experimental::cooperative_matrices()).await?;
+        let gpu =
+            Gpu::on(instance, info, &adapter, &setup, features, experimental::cooperative_matrices()).await?;
         Ok(Some(gpu.with_products(Products::HalfCooperative)))
     }
 }

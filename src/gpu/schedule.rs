@@ -75,9 +75,6 @@ impl Schedule {
         ];
         let layout = Layout::new(program, &lists, limits);
         let mut writer = Writer::new(program, limits, layout);
-        for unit in lists.iter().flatten() {
-            writer.reserve(&unit.kernels.scratch);
-        }
         let [forward, gradients, update] = &lists;
         let forward = writer.list(forward)?;
         let gradients = writer.list(gradients)?;
@@ -188,6 +185,9 @@ impl<'a> Writer<'a> {
         if let Some(first) = self.wait(unit, tasks) {
             dispatches = &dispatches[..dispatches.len() - 1];
             pooled = Some(first);
+        } else {
+            // What waits lies in the pool, and needs no other scratch.
+            self.reserve(&unit.kernels.scratch);
         }
         let share = unit.flops() / (dispatches.len().max(1) as u64);
         let launch = |dispatch: &Dispatch| self.launch(unit, dispatch, pooled, share);

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn totals(loss: f32, hits: f32) -> Totals {
-        Totals::from_record(&[4.0 * loss, hits, hits, 4.0], 0).unwrap()
+        Totals::from_record(&[4.0 * loss, hits, hits, 4.0, 0.0], 0).unwrap()
     }
 
     #[test]

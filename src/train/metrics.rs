@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn records_add_up_to_means_and_percentages() {
-        let buffer = [9.0, 9.0, 9.0, 9.0, 6.0, 1.0, 2.0, 4.0, 2.0, 3.0, 3.0, 4.0];
+        let buffer = [9.0, 9.0, 9.0, 9.0, 0.0, 6.0, 1.0, 2.0, 4.0, 0.0, 2.0, 3.0, 3.0, 4.0, 0.0];
         let mut totals = Totals::from_record(&buffer, 1).unwrap();
         totals.add(&Totals::from_record(&buffer, 2).unwrap());
         assert_eq!((totals.loss(), totals.acc1(), totals.acc5(), totals.rows()), (1.0, 50.0, 62.5, 8));
@@ -212,9 +212,9 @@ mod tests {
     fn small_losses_are_not_lost_beside_large_sums() {
         let mut totals = Totals::default();
         for _ in 0..1000 {
-            totals.add(&Totals::from_record(&[16_777_216.0, 0.0, 0.0, 1.0], 0).unwrap());
+            totals.add(&Totals::from_record(&[16_777_216.0, 0.0, 0.0, 1.0, 0.0], 0).unwrap());
         }
-        totals.add(&Totals::from_record(&[1.0, 0.0, 0.0, 1.0], 0).unwrap());
+        totals.add(&Totals::from_record(&[1.0, 0.0, 0.0, 1.0, 0.0], 0).unwrap());
         assert_eq!(totals.loss() * 1001.0, 16_777_216_001.0);
     }
 

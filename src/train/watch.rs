@@ -187,7 +187,7 @@ mod tests {
 
     /// Records of single rows with the losses of steps `from ..`.
     fn records(from: usize, losses: impl IntoIterator<Item = f64>) -> Vec<(Entry, Totals)> {
-        let record = |loss: f64| Totals::from_record(&[loss as f32, 0.0, 0.0, 1.0], 0).unwrap();
+        let record = |loss: f64| Totals::from_record(&[loss as f32, 0.0, 0.0, 1.0, 0.0], 0).unwrap();
         let entry = |i| Entry { step: from + i, slot: 0, lr: 0.1 };
         losses.into_iter().enumerate().map(|(i, loss)| (entry(i), record(loss))).collect()
     }

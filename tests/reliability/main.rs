@@ -7,6 +7,7 @@
 mod crash_states;
 #[cfg(target_os = "linux")]
 mod damage;
+mod determinism;
 mod device_loss;
 #[cfg(target_os = "linux")]
 mod disk;
@@ -20,6 +21,7 @@ mod kill_points;
 mod kills;
 #[cfg(target_os = "linux")]
 mod locks;
+mod long_runs;
 #[cfg(target_os = "linux")]
 mod matrix;
 mod non_finite;
