@@ -78,9 +78,9 @@ fn a_second_signal_ends_the_program_at_once() {
     let times = size(3, 20);
     for number in 0..times {
         let folder = place();
-        // Steps of about a second.
+        // Steps of a few tenths of a second.
         let words =
-            "train --device cpu --dataset synthetic --limit-train 12288 -b 3072 --json --log-every 1 -q";
+            "train --device cpu --dataset synthetic --limit-train 4096 -b 1024 --json --log-every 1 -q";
         let arguments: Vec<String> = words.split(' ').map(String::from).collect();
         let child = start(folder.path(), &arguments);
         let log = folder.path().join("runs/alexnet-mini/log.jsonl");
@@ -91,7 +91,7 @@ fn a_second_signal_ends_the_program_at_once() {
         }
         let (second, code) = [("-TERM", 143), ("-INT", 130)][number % 2];
         signal(&child, "-INT");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(30));
         let began = Instant::now();
         signal(&child, second);
         let output = child.wait_with_output().unwrap();
