@@ -1,10 +1,10 @@
-//! The program is stopped, killed and started again: what it leaves, what it says, and that nothing of it shows in the end.
+//! The program is stopped and started again: what it leaves and what it says. Kills, locks and signals at random times are in
+//! `tests/reliability`.
 
 use super::{TINY, code, json_lines, stderr, striate, succeed};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use striate::random::{Purpose, Stream};
 use striate::train::Checkpoint;
 
 fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -45,53 +45,6 @@ fn log(run: &Path) -> Vec<serde_json::Value> {
         }
     }
     lines
-}
-
-/// A run of 8 epochs of 12 steps that saves every 5 steps.
-fn longer(more: &[&'static str]) -> Vec<&'static str> {
-    let flags =
-        ["--limit-train", "192", "--epochs", "8", "--checkpoint-every", "5", "--log-every", "4", "-q"];
-    tiny(&[&flags[..], more].concat())
-}
-
-#[test]
-fn killed_at_random_times_a_run_ends_as_if_nothing_had_been() {
-    let folder = tempfile::tempdir().unwrap();
-    let began = Instant::now();
-    succeed(folder.path(), &longer(&["--name", "whole"]));
-    let time = began.elapsed().as_micros() as u32;
-    let whole = folder.path().join("runs/whole");
-    let mut stream = Stream::new(17, Purpose::Test, 0);
-    let (mut kills, mut ended, mut goes_on) = (0, 0, false);
-    while kills < 20 || goes_on {
-        let name = format!("killed{ended}");
-        let mut child =
-            start(folder.path(), &[&longer(&["--resume", "auto", "--name"])[..], &[&name]].concat());
-        if kills < 20 {
-            std::thread::sleep(Duration::from_micros(stream.below(time).into()));
-            child.kill().unwrap();
-        }
-        let output = child.wait_with_output().unwrap();
-        match output.status.code() {
-            None => (kills, goes_on) = (kills + 1, true),
-            Some(code) => {
-                assert_eq!(code, 0, "{}", stderr(&output));
-                // Killed before its first checkpoint, a run has begun anew in a folder of its own; the last one counts.
-                let numbered = |n: usize| folder.path().join(format!("runs/{name}-{n}"));
-                let run = (2..30).map(numbered).rfind(|run| run.is_dir());
-                let run = run.unwrap_or_else(|| folder.path().join("runs").join(&name));
-                assert_eq!(log(&run), log(&whole), "{}", run.display());
-                for file in ["best.safetensors", "last.safetensors"] {
-                    assert!(
-                        std::fs::read(run.join(file)).unwrap() == std::fs::read(whole.join(file)).unwrap(),
-                        "{file}"
-                    );
-                }
-                (ended, goes_on) = (ended + 1, false);
-            }
-        }
-    }
-    assert!(ended > 0);
 }
 
 #[cfg(unix)]
@@ -136,53 +89,6 @@ fn a_hang_up_saves_and_the_run_goes_on() {
     signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(Checkpoint::read(&checkpoint).unwrap().step() > step);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_second_signal_ends_the_program_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    // Steps of about a second.
-    let arguments = [
-        "train",
-        "--device",
-        "cpu",
-        "--dataset",
-        "synthetic",
-        "--limit-train",
-        "12288",
-        "-b",
-        "3072",
-        "--json",
-    ];
-    let child = start(folder.path(), &[&arguments[..], &["--log-every", "1", "-q"]].concat());
-    let log = folder.path().join("runs/alexnet-mini/log.jsonl");
-    wait_until(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("\"event\":\"start\"")));
-    signal(&child, "-INT");
-    std::thread::sleep(Duration::from_millis(100));
-    let began = Instant::now();
-    signal(&child, "-TERM");
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143));
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(!String::from_utf8(output.stdout).unwrap().contains("\"done\""));
-}
-
-#[test]
-fn two_runs_do_not_share_a_folder_and_a_dead_one_does_not_keep_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = start(folder.path(), &tiny(&["-q", "--epochs", "100000"]));
-    let run = folder.path().join("runs/lenet5");
-    wait_until(|| run.join("checkpoint.safetensors").exists());
-    let resume = tiny(&["--epochs", "100000", "--max-steps", "1", "-q", "--resume", "runs/lenet5"]);
-    let output = striate(folder.path(), &resume).output().unwrap();
-    assert_eq!(code(&output), 2);
-    assert_eq!(stderr(&output), "error: runs/lenet5: another run is writing to this folder\n");
-    // Not so much as a step was disturbed.
-    assert!(child.try_wait().unwrap().is_none());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    succeed(folder.path(), &resume);
 }
 
 #[test]

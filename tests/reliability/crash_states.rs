@@ -30,11 +30,10 @@ struct Report {
     published: BTreeMap<String, usize>,
 }
 
-/// Goes through `calls`, which were made in `root`, and looks at everything that could be left after each of them. `step`
-/// says of a folder of files what step its checkpoint is of; there is one from the first that was safe on.
-fn explore(root: &Path, run: &str, calls: &[Call]) -> Report {
+/// Goes through `calls`, which were made in `root`, and looks at everything that could be left after each of them.
+fn explore(root: &Path, calls: &[Call]) -> Report {
     let (mut report, mut disk) = (Report::default(), Disk::new(root));
-    let run = root.join("runs").join(run);
+    let run = root.join(RUN);
     let mut seen: HashMap<u64, Result<usize, String>> = HashMap::new();
     // The step of the newest checkpoint that is sure to be there.
     let (mut promised, mut saved) = (0, 0);
@@ -86,10 +85,10 @@ fn explore(root: &Path, run: &str, calls: &[Call]) -> Report {
     report
         .faults
         .extend(disk.out_of_order.iter().map(|name| format!("{name}: named before it was on the disk")));
-    for folder in [root, &run].into_iter().filter(|folder| folder.is_dir()) {
+    for folder in disk.folders() {
         report
             .faults
-            .extend(disk.unsure(folder).iter().map(|name| format!("{name}: its name is not on the disk")));
+            .extend(disk.unsure(&folder).iter().map(|name| format!("{name}: its name is not on the disk")));
     }
     report
 }
@@ -130,8 +129,12 @@ fn traced(root: &Path, options: &[&str], arguments: &[String]) -> Vec<Call> {
     calls
 }
 
-fn tiny(name: &str) -> Vec<String> {
-    train("tiny", name, &["-q", "--limit-train", "24", "--checkpoint-hist", "3"])
+/// Where the run is, in folders that are made for it.
+const RUN: &str = "deep/runs/run";
+
+fn tiny() -> Vec<String> {
+    let place = ["--output-dir", "deep/runs", "-q"];
+    train("tiny", "run", &[&place[..], &["--limit-train", "24", "--checkpoint-hist", "3"]].concat())
 }
 
 #[test]
@@ -141,8 +144,8 @@ fn whatever_a_power_cut_leaves_is_the_old_or_the_new() {
     }
     let folder = place();
     let root = folder.path().canonicalize().unwrap();
-    let calls = traced(&root, &[], &tiny("run"));
-    let report = explore(&root, "run", &calls);
+    let calls = traced(&root, &[], &tiny());
+    let report = explore(&root, &calls);
     assert!(
         report.faults.is_empty(),
         "{} faults:\n{}",
@@ -163,9 +166,9 @@ fn whatever_a_power_cut_leaves_is_the_old_or_the_new() {
     let without = |name: &str, part: &str| {
         let calls: Vec<Call> =
             calls.iter().filter(|c| c.name != name || !c.arguments.contains(part)).cloned().collect();
-        explore(&root, "run", &calls).faults.len()
+        explore(&root, &calls).faults.len()
     };
-    let folder_only = format!("{}/runs/run>", root.display());
+    let folder_only = format!("{}/{RUN}>", root.display());
     for (name, part) in
         [("fsync", ".tmp"), ("fdatasync", "log"), ("fdatasync", "metrics"), ("fsync", &folder_only)]
     {
@@ -183,8 +186,8 @@ fn a_log_that_could_not_be_forced_to_the_disk_is_written_anew() {
         let folder = place();
         let root = folder.path().canonicalize().unwrap();
         let inject = format!("inject=fdatasync:error=EIO:when={number}");
-        let calls = traced(&root, &["-e", &inject], &tiny("run"));
-        let report = explore(&root, "run", &calls);
+        let calls = traced(&root, &["-e", &inject], &tiny());
+        let report = explore(&root, &calls);
         assert!(report.faults.is_empty(), "{}", report.faults[..report.faults.len().min(9)].join("\n"));
         states += report.states;
     }
@@ -198,15 +201,15 @@ fn an_exported_network_is_absent_or_complete() {
     }
     let folder = place();
     let root = folder.path().canonicalize().unwrap();
-    succeed(&root, &tiny("run"));
+    succeed(&root, &tiny());
     let mut told = Vec::new();
     for name in ["out.onnx", "out.npz", "out.safetensors"] {
-        let words = ["export", "--weights", "runs/run/last.safetensors", "-o", name];
+        let words = ["export", "--weights", "deep/runs/run/last.safetensors", "-o", name];
         let arguments: Vec<String> = words.into_iter().map(String::from).collect();
         // Once with nothing there, once over what is there.
         for _ in 0..2 {
             let calls = traced(&root, &[], &arguments);
-            let report = explore(&root, "none", &calls);
+            let report = explore(&root, &calls);
             assert!(report.faults.is_empty(), "{}", report.faults.join("\n"));
             assert!(report.published.contains_key(name), "{name}: {:?}", report.published);
             told.push(report.states);

@@ -225,6 +225,11 @@ impl Disk {
         true
     }
 
+    /// Those that the program has made, and the root.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.folders.keys().cloned().collect()
+    }
+
     /// The names in `folder` whose last change may be lost.
     pub fn unsure(&self, folder: &Path) -> Vec<String> {
         let folder = &self.folders[folder];

@@ -102,7 +102,7 @@ fn a_run_that_does_not_fit_on_the_disk_does_not_begin() {
 fn a_disk_that_fills_up_harms_nothing_and_the_run_goes_on_when_there_is_room() {
     let keep = 3;
     let mut ended = Vec::new();
-    let free: &[u64] = &[0, 4 << 10, 100 << 10, 3 << 20, 4 << 20];
+    let free: &[u64] = &[0, 4 << 10, 100 << 10, 2 << 20, 7 << 19];
     for &free in free.iter().cycle().take(size(free.len(), 10 * free.len())) {
         let folder = place();
         let Some(disk) = Disk::new(folder.path(), 64) else { return };

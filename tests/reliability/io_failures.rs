@@ -15,8 +15,8 @@ fn arguments(name: &str) -> Vec<String> {
     train("wide", name, &["--limit-train", "24", "--resume", "auto"])
 }
 
-/// A folder with a whole run, how it ended, and the calls of two saves: the second, and that of the first epoch's end with
-/// its weights.
+/// A folder with a whole run, how it ended, and the calls of its second save and of what follows: the end of an epoch with
+/// its weights, and at full size the save of that.
 fn prepared() -> (TempDir, End, Vec<Call>) {
     let folder = place();
     succeed(folder.path(), &arguments("whole"));
@@ -24,7 +24,7 @@ fn prepared() -> (TempDir, End, Vec<Call>) {
     let (output, calls) = strace::trace(folder.path(), &[], &arguments("counted"));
     assert!(output.status.success(), "{}", program::stderr(&output));
     let whole = program::end(&folder.path().join("runs/whole"));
-    (folder, whole, strace::saves(&calls, 2, 4))
+    (folder, whole, strace::saves(&calls, 2, size(3, 4)))
 }
 
 fn lines(text: &str, start: &str) -> Vec<String> {
@@ -68,12 +68,9 @@ fn a_call_that_fails_once_is_one_warning_and_the_run_goes_on_to_the_same_end() {
             (tried, warned) = (tried + 1, warned + warnings.len());
         }
     }
-    println!(
-        "A5: {} calls of two saves, {tried} failures, {warned} warnings, all went on to the same end",
-        calls.len()
-    );
+    println!("A5: {} calls, {tried} failures, {warned} warnings, all went on to the same end", calls.len());
     // Where no hard link can be made there is another way; nothing else may fail in silence.
-    assert!(calls.len() >= 30 && warned + 3 * size(1, ERRORS.len()) >= tried, "{warned} of {tried}");
+    assert!(calls.len() >= 25 && warned + 3 * size(1, ERRORS.len()) >= tried, "{warned} of {tried}");
 }
 
 #[test]

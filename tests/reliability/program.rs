@@ -40,27 +40,19 @@ op = "linear"
 out_features = 4
 "#;
 
-/// Layers with which a checkpoint has 5 MiB, which is written in pieces.
+/// One of eight layers with which a checkpoint has 4 MiB, which is written in pieces.
 const WIDE: &str = r#"[[layer]]
 op = "linear"
-out_features = 512
+out_features = 256
 [[layer]]
 op = "relu"
-[[layer]]
-op = "linear"
-out_features = 512
-[[layer]]
-op = "relu"
-[[layer]]
-op = "linear"
-out_features = 512
 "#;
 
-/// A folder with the networks `tiny` (10 kB a checkpoint) and `wide` (5 MiB).
+/// A folder with the networks `tiny` (10 kB a checkpoint) and `wide` (4 MiB).
 pub fn place() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (name, layers) in [("tiny", ""), ("wide", WIDE)] {
-        let text = NETWORK.replace("NAME", name).replace("LAYERS", layers);
+    for (name, layers) in [("tiny", String::new()), ("wide", WIDE.repeat(8))] {
+        let text = NETWORK.replace("NAME", name).replace("LAYERS", &layers);
         std::fs::write(folder.path().join(name).with_extension("toml"), text).unwrap();
     }
     folder
