@@ -49,6 +49,15 @@ impl std::fmt::Debug for Error {
     }
 }
 
+/// What the system says of links that lead to each other (ELOOP); the standard library has no stable name for it.
+const LINKS: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
+    Some(40)
+} else if cfg!(unix) {
+    Some(62)
+} else {
+    None
+};
+
 impl Error {
     /// The exit code that DESIGN gives this kind of failure.
     pub fn exit_code(&self) -> u8 {
@@ -62,7 +71,10 @@ impl Error {
                 ErrorKind::NotFound
                 | ErrorKind::IsADirectory
                 | ErrorKind::NotADirectory
-                | ErrorKind::InvalidData => 4,
+                | ErrorKind::InvalidData
+                // A file that was cut while it was read.
+                | ErrorKind::UnexpectedEof => 4,
+                _ if source.raw_os_error() == LINKS => 4,
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 3,
                 _ => 1,
             },

@@ -45,6 +45,7 @@
 //! | 2 | [`ops`] | operator descriptors: geometry, shapes, FLOPs, bytes; no arithmetic on data |
 //! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, how a picture is looked at |
 //! | 1 | [`atomic`] | output files that are absent or complete |
+//! | 1 | `json` | JSON from files, in which no key stands twice |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
@@ -65,6 +66,7 @@ pub mod device;
 pub mod error;
 pub mod gpu;
 pub mod interchange;
+mod json;
 pub mod model;
 pub mod network;
 pub mod ops;

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. `cli` may use all.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 18] = [
     ("error", &[]),
+    ("json", &[]),
     ("atomic", &["error"]),
     ("tensor", &["error"]),
     ("random", &["error"]),
@@ -18,8 +19,8 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
     ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random", "atomic"]),
-    ("data", &["tensor", "error", "random", "view", "atomic"]),
+    ("interchange", &["model", "tensor", "error", "random", "atomic", "json"]),
+    ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
     // Keeps the files of a GPU between runs.
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
     // Opens pictures and writes them; the numbers in them are handed in.

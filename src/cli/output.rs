@@ -1,7 +1,8 @@
 //! Where words go: results to stdout, notes to stderr. A reader that closes the pipe ends the program quietly.
 
 use crate::data::BadFiles;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 /// The two streams, as the flags want them.
@@ -29,12 +30,12 @@ impl Output {
     /// A result.
     pub fn line(&self, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|e| Error::io("stdout", e))
+        writeln!(stdout, "{}", lines(text)).and_then(|()| stdout.flush()).map_err(|e| Error::io("stdout", e))
     }
 
     /// A result as one line of JSON.
     pub fn json(&self, value: &serde_json::Value) -> Result<()> {
-        self.line(&value.to_string())
+        self.line(&escaped(&value.to_string()))
     }
 
     /// What could not be read, on stderr.
@@ -48,9 +49,28 @@ impl Output {
     pub fn note(&self, text: &str) {
         if !self.quiet {
             // A note that nobody can read is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", lines(text));
         }
     }
+}
+
+/// `text` line by line as a terminal may see it: names in it are from files.
+fn lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON, in whose strings what `printable` would escape is escaped as JSON escapes.
+fn escaped(json: &str) -> String {
+    let escape = |mut text: String, c: char| {
+        let mut bytes = [0; 4];
+        match printable(c.encode_utf8(&mut bytes)) {
+            Cow::Borrowed(_) => text.push(c),
+            // All of them are in the first plane.
+            Cow::Owned(_) => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+        text
+    };
+    json.chars().fold(String::with_capacity(json.len()), escape)
 }
 
 /// Bytes as people read them.
@@ -72,6 +92,15 @@ pub(crate) fn seconds(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_do_nothing_to_a_terminal() {
+        assert_eq!(lines("a  \u{1b}[31m\nb\r\u{202e}"), "a  \\u{1b}[31m\nb\\r\\u{202e}");
+        let value = serde_json::json!({ "\u{9b}": "\u{1b}\u{202e}\u{e4}\n" });
+        let text = escaped(&value.to_string());
+        assert_eq!(text, "{\"\\u009b\":\"\\u001b\\u202e\u{e4}\\n\"}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn sizes_and_times_read_well() {

@@ -47,7 +47,11 @@ impl ResumeArgs {
             ));
             return Ok(None);
         };
-        let (folder, _) = Checkpoint::find(&path)?;
+        let (folder, all) = Checkpoint::find(&path)?;
+        if !folder.join("log.jsonl").exists() {
+            // A file by itself is to be whole before a run's files are made beside it.
+            Checkpoint::read_first(&all)?;
+        }
         let folder = RunFolder::reopen(&folder)?;
         // Once more, now that nobody else can change them.
         let (_, all) = Checkpoint::find(&path)?;

@@ -33,6 +33,10 @@ const MAX_FILE: u64 = 256 << 20;
 /// Most pixels of a picture.
 const MAX_PIXELS: u64 = 100_000_000;
 
+/// Most bytes that the pixels of a picture may take while it is decoded: with the file and what rows take, less than 512 MiB.
+/// A progressive JPEG keeps the coefficients of all components (two bytes each) beside them.
+const MAX_DECODED: u64 = 400 << 20;
+
 /// Most bytes that chunks beside the pixels (profiles, texts) and rows in progress of a PNG may take.
 const MAX_CHUNKS: u64 = 64 << 20;
 
@@ -77,7 +81,7 @@ impl Decoder {
     /// plane, go to `into`, which has as many elements.
     ///
     /// Only a regular file is opened, so nothing blocks. Errors, each one line that names the file: not a file, over
-    /// 256 MiB, over 100,000,000 pixels, not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
+    /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
         self.contain(path, |decoder, turn| decoder.decode(shape, into, turn))
@@ -178,6 +182,17 @@ fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
     Ok(())
 }
 
+/// Checks what decoding would take, `bytes` for each pixel.
+fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
+    let needed = width.saturating_mul(height).saturating_mul(bytes);
+    if needed > MAX_DECODED {
+        return Err(format!(
+            "expected a picture of at most {MAX_DECODED} bytes while it is decoded, found {width}x{height} pixels of {bytes} bytes"
+        ));
+    }
+    Ok(())
+}
+
 /// Waits until no other large picture is being decoded, if this one is large.
 fn wait_for_turn(pixels: u64, turn: &mut Turn) {
     if pixels > LARGE {
@@ -198,9 +213,11 @@ fn jpeg(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> 
         return Err(wrong(&"no header"));
     };
     check_size(width as u64, height as u64, file.len() as u64 * JPEG_EXPANSION)?;
-    wait_for_turn(width as u64 * height as u64, turn);
+    let coefficients = if is_progressive(file) { 2 * colours.num_components() as u64 } else { 0 };
     let (channels, colours) =
         if colours == ColorSpace::Luma { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
+    check_memory(width as u64, height as u64, channels as u64 + coefficients)?;
+    wait_for_turn(width as u64 * height as u64, turn);
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     pixels.clear();
     pixels.resize(width * height * channels, 0);
@@ -213,18 +230,33 @@ fn jpeg(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> 
     Ok(Picture { width, height, channels, orientation })
 }
 
-/// Whether the JPEG `file` has an end marker: the decoder does not miss the last few rows.
-fn has_end(file: &[u8]) -> bool {
-    // Over the segments to the first scan, for a preview in one of them has an end of its own. Within a scan no byte
-    // looks like a marker.
-    let mut at = 2;
+/// Where the first scan of the JPEG `file` begins, and whether its frame is progressive.
+fn first_scan(file: &[u8]) -> (usize, bool) {
+    let (mut at, mut progressive) = (2, false);
     while let Some(&[0xff, marker, high, low]) = file.get(at..).and_then(|rest| rest.first_chunk()) {
+        progressive |= marker == 0xc2;
         match marker {
-            0xda => break,
+            // The scan, or nothing that we know.
+            0xda | 0 => break,
             0xff => at += 1,
             _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
         }
     }
+    (at, progressive)
+}
+
+/// Whether the JPEG `file` is decoded scan by scan; where its segments are not clear, whether it may be.
+fn is_progressive(file: &[u8]) -> bool {
+    let (at, progressive) = first_scan(file);
+    let is_clear = file.get(at + 1) == Some(&0xda);
+    progressive || (!is_clear && file.windows(2).any(|pair| pair == [0xff, 0xc2]))
+}
+
+/// Whether the JPEG `file` has an end marker: the decoder does not miss the last few rows.
+fn has_end(file: &[u8]) -> bool {
+    // Over the segments to the first scan, for a preview in one of them has an end of its own. Within a scan no byte
+    // looks like a marker.
+    let (at, _) = first_scan(file);
     file.get(at..).is_none_or(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]))
 }
 
@@ -241,6 +273,7 @@ fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
     let colours = decoder.color_type();
     let possible = file.len() as u64 * PNG_EXPANSION / u64::from(colours.bytes_per_pixel());
     check_size(width.into(), height.into(), possible)?;
+    check_memory(width.into(), height.into(), colours.bytes_per_pixel().into())?;
     wait_for_turn(u64::from(width) * u64::from(height), turn);
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     pixels.clear();

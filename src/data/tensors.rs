@@ -7,6 +7,7 @@
 use super::dataset::{Dataset, Images, Labels};
 use super::source::{Found, Part};
 use crate::error::{Error, Result};
+use crate::json;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
@@ -25,6 +26,10 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Found> {
 }
 
 fn read(path: &Path, name: &str) -> Result<Part> {
+    // Before it is opened: opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(|error| Error::io(path, error))?.is_file() {
+        return Err(Error::data(path, "expected a safetensors file, found a folder, a pipe or a device"));
+    }
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
     let header = bytes.first_chunk().map_or(0, |&length| u64::from_le_bytes(length));
     if header > HEADER_LIMIT {
@@ -37,6 +42,8 @@ fn read(path: &Path, name: &str) -> Result<Part> {
     }
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| Error::data(path, format!("not a whole safetensors file: {error}")))?;
+    json::check_keys(&bytes[8..8 + header as usize])
+        .map_err(|error| Error::data(path, format!("the header: {error}")))?;
     let tensor = |name: &str| {
         file.tensor(name).map_err(|_| {
             let mut names = file.names();

@@ -10,6 +10,7 @@ use super::file::{File, in_order, little_endian};
 use super::numbers::{NumberError, convert, exact, f16_to_f32};
 use crate::atomic::{self, NewFile};
 use crate::error::{Error, Result};
+use crate::json;
 use crate::tensor::Tensor;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::collections::BTreeMap;
@@ -76,6 +77,11 @@ fn header(sorted: &[&(String, Tensor)], metadata: &BTreeMap<String, String>) -> 
 /// times its own length.
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
+    // Before it is opened: opening a pipe would wait for its other end.
+    if !metadata.is_file() {
+        return Err(Error::data(path, "expected a safetensors file, found a folder, a pipe or a device"));
+    }
     let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
     let length = file.metadata().map_err(|error| Error::io(path, error))?.len();
     let header = read_header(path, &mut file, length)?;
@@ -114,8 +120,9 @@ fn read_header(path: &Path, file: &mut std::fs::File, length: u64) -> Result<Met
     }
     let mut text = vec![0; claimed as usize];
     file.read_exact(&mut text).map_err(|error| Error::io(path, error))?;
-    let header: Metadata =
-        serde_json::from_slice(&text).map_err(|error| bad(format!("the safetensors header: {error}")))?;
+    let header: Metadata = json::check_keys(&text)
+        .and_then(|()| serde_json::from_slice(&text))
+        .map_err(|error| bad(format!("the safetensors header: {error}")))?;
     let data = room - claimed;
     if header.data_len() as u64 != data {
         return Err(bad(format!(

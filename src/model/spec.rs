@@ -8,6 +8,7 @@ use super::recipe::Recipe;
 use crate::error::{Error, Result};
 use crate::view::Augment;
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::Path;
 use toml::de::DeTable;
 
@@ -27,6 +28,9 @@ pub struct Spec {
     /// The text it was read from: weights files carry it, so that they can be used alone.
     pub source: String,
 }
+
+/// Longest model file that is read, in bytes: tens of thousands of layers.
+const LONGEST: u64 = 4 << 20;
 
 macro_rules! builtin {
     ($($name:literal),* $(,)?) => {
@@ -70,7 +74,15 @@ impl Spec {
                 names.join(", ")
             )));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let (mut text, wrong) = (String::new(), |e| Error::io(path, e));
+        let file = std::fs::File::open(path).map_err(wrong)?;
+        file.take(LONGEST + 1).read_to_string(&mut text).map_err(wrong)?;
+        if text.len() as u64 > LONGEST {
+            return Err(Error::data(
+                path,
+                format!("expected a model file of at most {LONGEST} bytes, found more"),
+            ));
+        }
         Self::parse(&text, name_or_path)
     }
 

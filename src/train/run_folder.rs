@@ -230,9 +230,18 @@ fn row(e: &Epoch) -> String {
     .join(",")
 }
 
+/// Longest name of a run's folder, in bytes: file systems allow 255, of which a number may take some.
+const LONGEST_NAME: usize = 200;
+
 fn folder_name(name: &str) -> String {
     let kept = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(kept).take(100).collect();
+    let mut room = LONGEST_NAME;
+    let fits = |c: &char| {
+        let rest = usize::checked_sub(room, c.len_utf8());
+        room = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    let name: String = name.chars().map(kept).take_while(fits).collect();
     // A name of dots alone would be this folder or the one above.
     if name.trim_matches('.').is_empty() { "run".into() } else { name }
 }

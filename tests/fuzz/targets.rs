@@ -307,7 +307,8 @@ fn model(bytes: &[u8]) {
     let again = Spec::parse(&written, "again").unwrap_or_else(|error| panic!("{error}\n{written}"));
     assert_eq!(again.to_toml(), written);
     build(&spec, origin);
-    if judged(spec.replace_outputs(7), origin).is_some() {
+    // A network without such a layer is a wrong wish, not a bad file.
+    if spec.replace_outputs(7).is_ok() {
         build(&spec, origin);
     }
 }

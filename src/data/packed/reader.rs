@@ -5,6 +5,7 @@ use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, VERSION};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
 use crate::data::source::{Found, Part};
 use crate::error::{Error, Result, printable};
+use crate::json;
 use crate::view::MAX_SIDE;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::fs::File;
@@ -55,8 +56,9 @@ pub(in super::super) fn open(path: &Path) -> Result<Found> {
     }
     let mut text = vec![0; claimed as usize];
     file.read_exact(&mut text).map_err(io)?;
-    let header: Metadata =
-        serde_json::from_slice(&text).map_err(|error| bad(format!("the header: {error}")))?;
+    let header: Metadata = json::check_keys(&text)
+        .and_then(|()| serde_json::from_slice(&text))
+        .map_err(|error| bad(format!("the header: {error}")))?;
     let (name, classes) = describe(&header).map_err(bad)?;
     let layout = layout(&header).map_err(bad)?;
     let data = room - claimed;

@@ -2,6 +2,7 @@
 //! it, and then only regular files in the ONNX file's own folder or below.
 
 use super::super::schema::Entry;
+use super::attributes::short;
 use super::graph::Graph;
 use crate::error::printable;
 use prost::bytes::Bytes;
@@ -24,7 +25,7 @@ pub(super) fn none(graph: &Graph<'_>) -> Result<(), String> {
     let files: BTreeSet<&str> = locations.map(|entry| entry.value.as_str()).collect();
     let shown = match files.len() {
         0 => return Ok(()),
-        1 => files.iter().map(|file| printable(file)).collect::<String>(),
+        1 => files.iter().map(|file| printable(&short(file)).into_owned()).collect::<String>(),
         several => format!("{several} other files"),
     };
     Err(format!(
@@ -53,15 +54,22 @@ impl External {
     /// The `bytes` bytes that `entries` (`TensorProto.external_data`) point to.
     pub fn read(&mut self, entries: &[Entry], bytes: usize) -> Result<Bytes, String> {
         let value = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+        // Of two, one program takes the first and another the last.
+        for key in ["location", "offset", "length"] {
+            let count = entries.iter().filter(|e| e.key == key).count();
+            if count > 1 {
+                return Err(format!("external data: {key}: expected one, found {count}"));
+            }
+        }
         let number = |key: &str| match value(key) {
             None => Ok(None),
             Some(text) => text
                 .parse::<u64>()
                 .map(Some)
-                .map_err(|_| format!("external data: {key}: expected a whole number, found {text}")),
+                .map_err(|_| format!("external data: {key}: expected a whole number, found {}", short(text))),
         };
         let location = value("location").ok_or("external data: location is missing")?;
-        let shown = printable(location);
+        let shown = printable(&short(location)).into_owned();
         let Some(folder) = &self.folder else {
             return Err(format!(
                 "its data is in another file, {shown}, which is read only with --external-data"
@@ -110,8 +118,14 @@ fn confined(folder: &Path, location: &str) -> Result<PathBuf, String> {
         );
     }
     // Before it is opened: opening a pipe would wait for its other end.
-    if !fs::metadata(&path).map_err(|error| error.to_string())?.is_file() {
+    let metadata = fs::metadata(&path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
         return Err("expected a regular file".into());
+    }
+    // Where it has another name nobody can tell; an archive that is unpacked may bring one for a file that was there before.
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
+        return Err("expected a file of one name, found a hard link".into());
     }
     Ok(path)
 }

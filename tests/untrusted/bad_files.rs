@@ -1,0 +1,157 @@
+//! Bad files of every format that is read (rows B2, B3): through the library, each is an error of exit code 4 in one line that
+//! names the file, what was expected and what was found, and takes no more memory than the file bears out. Some also through
+//! the program.
+
+mod data;
+mod other;
+
+use crate::sound::seed;
+use crate::{peak, size, striate};
+use data::{Bad, Format, TRAIN};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use striate::error::Error;
+
+/// Bytes beyond twice the file.
+const MOST: usize = 64 << 20;
+
+fn formats() -> Vec<Format> {
+    let data = [data::idx(), data::cifar(), data::safetensors()];
+    data.into_iter().chain([other::pictures(), other::texts(), other::networks()]).flatten().collect()
+}
+
+/// The bad file in a folder of its own, and its path.
+fn place(folder: &Path, format: &Format, bytes: &[u8]) -> PathBuf {
+    for (name, content) in &format.beside {
+        fs::write(folder.join(name), content).unwrap();
+    }
+    let path = folder.join(format.file);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// What is wrong with the answer to a bad file in `folder`.
+fn fault(error: &Error, folder: &Path) -> Option<String> {
+    let text = error.to_string();
+    let good = error.exit_code() == 4
+        && text.starts_with(folder.to_str().unwrap())
+        && !text.contains(char::is_control)
+        && text.len() < 4000;
+    (!good).then(|| format!("code {}: {text:?}", error.exit_code()))
+}
+
+/// Whether a message says what would have been right, or what there is instead.
+fn is_plain(text: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&["expected", "claims", "missing", "unknown", "did you mean", "needs", "describes"])
+}
+
+#[test]
+fn bad_files_are_one_line_each() {
+    let (mut refused, mut sound, mut plain, mut most) = (0, 0, 0, 0);
+    let mut wrong = Vec::new();
+    for format in formats() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut here, mut read, mut said) = (0, 0, 0);
+        for Bad { what, bytes } in &format.bad {
+            let path = place(folder.path(), &format, bytes);
+            let begun = Instant::now();
+            let (peak, result) = peak(|| (format.read)(&path));
+            let time = begun.elapsed();
+            let case = format!("{}: {what}", format.name);
+            let pictures = if matches!(format.name, "PNG" | "JPEG") { 256 << 20 } else { 0 };
+            most = most.max(peak);
+            if peak > 2 * bytes.len() + MOST + pictures {
+                wrong.push(format!("{case}: {peak} bytes for {}", bytes.len()));
+            }
+            if time > Duration::from_secs(1) {
+                wrong.push(format!("{case}: {time:?}"));
+            }
+            match result {
+                Ok(()) if format.forgiving => read += 1,
+                Ok(()) => wrong.push(format!("{case}: was read")),
+                Err(error) => {
+                    wrong.extend(fault(&error, folder.path()).map(|fault| format!("{case}: {fault}")));
+                    here += 1;
+                    said += usize::from(is_plain(&error.to_string()));
+                }
+            }
+        }
+        println!("{}: {here} refused, {said} of them with what was expected, {read} read", format.name);
+        (refused, sound, plain) = (refused + here, sound + read, plain + said);
+    }
+    println!(
+        "B2, B3: {refused} bad files refused ({plain} say what was expected; {sound} more were sound), at most {most} bytes at once"
+    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+    assert!(refused >= 2000 && plain * 10 >= refused * 6, "{refused} refused, {plain} plain");
+}
+
+#[test]
+fn the_program_refuses_bad_files_in_one_line() {
+    let (mut runs, mut longest) = (0, Duration::ZERO);
+    let mut wrong = Vec::new();
+    for format in formats() {
+        // Those that the library refuses, evenly spread.
+        let folder = tempfile::tempdir().unwrap();
+        let each = size(4, 100);
+        let step = (format.bad.len() / each).max(1);
+        for Bad { what, bytes } in format.bad.iter().skip(step / 2).step_by(step) {
+            let path = place(folder.path(), &format, bytes);
+            if (format.read)(&path).is_ok() {
+                continue;
+            }
+            let path = path.to_str().unwrap();
+            let arguments: Vec<&str> = match format.arguments {
+                ["predict"] => {
+                    let weights = seed("safetensors", "tiny");
+                    fs::write(folder.path().join("weights.safetensors"), weights).unwrap();
+                    vec!["predict", "-q", "--device", "cpu", "--weights", "weights.safetensors", path]
+                }
+                more @ ["--dataset", ..] => {
+                    let data = if ["tensors", "packed", "csv"].contains(&more[1]) { path } else { "." };
+                    [&TRAIN[..], &[data], more].concat()
+                }
+                arguments => arguments.to_vec(),
+            };
+            let before: Vec<_> = names(folder.path());
+            let mut fastest = Duration::MAX;
+            let mut output = None;
+            // A busy machine may need a second try.
+            for _ in 0..3 {
+                let begun = Instant::now();
+                output = Some(striate(folder.path(), &arguments).output().unwrap());
+                fastest = fastest.min(begun.elapsed());
+                if fastest < Duration::from_secs(1) {
+                    break;
+                }
+            }
+            let output = output.unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            let good = output.status.code() == Some(4)
+                && output.stdout.is_empty()
+                && text.lines().count() == 1
+                && text.starts_with("error: ")
+                && text.contains(format.file.split('.').next().unwrap())
+                && names(folder.path()) == before
+                && fastest < Duration::from_secs(1);
+            if !good {
+                let code = output.status.code();
+                wrong.push(format!("{}: {what}: {arguments:?}: {code:?}, {fastest:?}, {text}", format.name));
+            }
+            runs += 1;
+            longest = longest.max(fastest);
+        }
+    }
+    println!("B2: {runs} runs of the program refused in one line each, at most {longest:?}");
+    assert!(wrong.is_empty() && runs >= 50, "{runs} runs:\n{}", wrong.join("\n"));
+}
+
+/// What is in `folder`, but for the lock of a run, which is no output.
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|name| !name.ends_with(".lock"));
+    names.sort();
+    names
+}

@@ -1,0 +1,217 @@
+//! Formats that are text, streams or messages, and their bad files: pictures, tables, model files, NPZ and ONNX.
+
+use super::data::{Format, bad};
+use crate::lies::{Number, cuts, numbers};
+use crate::sound::seed;
+use std::path::Path;
+use striate::data::{Decoder, Kind, Request, open};
+use striate::interchange;
+use striate::model::{BuildOptions, Model, Spec};
+
+pub fn pictures() -> Vec<Format> {
+    let field = |name, at, bytes| Number { name, at, bytes, big_endian: true };
+    let png = seed("png", "palette.png");
+    let mut lies = Vec::new();
+    for number in [
+        field("width", 16, 4),
+        field("height", 20, 4),
+        field("bits", 24, 1),
+        field("colours", 25, 1),
+        field("compression", 26, 1),
+        field("filter", 27, 1),
+        field("interlacing", 28, 1),
+    ] {
+        for (what, mut bytes) in numbers(&png, number) {
+            let mut crc = flate2::Crc::new();
+            if bytes.len() == png.len() {
+                crc.update(&bytes[12..29]);
+                bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+            }
+            lies.push((what, bytes));
+        }
+    }
+    lies.extend(numbers(&png, field("first chunk's length", 8, 4)));
+    lies.extend(numbers(&png, field("second chunk's length", 33, 4)));
+    lies.extend(cuts(&png, 0..png.len() - 12));
+    let jpeg = seed("jpeg", "ycck.jpg");
+    let mut others = Vec::new();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    for number in [
+        field("frame's length", frame + 2, 2),
+        field("precision", frame + 4, 1),
+        field("height", frame + 5, 2),
+        field("width", frame + 7, 2),
+        field("components", frame + 9, 1),
+        field("sampling", frame + 11, 1),
+    ] {
+        others.extend(numbers(&jpeg, number));
+    }
+    others.extend(cuts(&jpeg, 0..jpeg.len()));
+    let one = |name, file, lies, forgiving| Format {
+        name,
+        file,
+        beside: Vec::new(),
+        bad: bad(lies),
+        forgiving,
+        read: |path: &Path| Decoder::new().read(path, [3, 8, 8], &mut [0; 192]),
+        arguments: &["predict"],
+    };
+    vec![one("PNG", "a.png", lies, true), one("JPEG", "a.jpg", others, true)]
+}
+
+pub fn texts() -> Vec<Format> {
+    let mut csv: Vec<(String, Vec<u8>)> = Vec::new();
+    for field in [
+        "",
+        "nan",
+        "inf",
+        "-inf",
+        "1e39",
+        "0x1",
+        "1;2",
+        "1 2",
+        "\"1",
+        "--1",
+        "\u{fffd}",
+        "1\u{0}",
+        "a\u{1b}[31mb",
+        "1_0",
+    ] {
+        for at in 0..3 {
+            let mut row = ["1", "2", "0"];
+            row[at] = field;
+            csv.push((
+                format!("{field:?} in column {at}"),
+                format!("1,2,0\n{}\n3,4,1\n", row.join(",")).into_bytes(),
+            ));
+        }
+    }
+    for (what, text) in [
+        ("nothing", ""),
+        ("comments", "# a\n# b\n"),
+        ("a header only", "a,b,c\n"),
+        ("one column", "1\n2\n"),
+        ("fewer columns", "1,2,0\n1,2\n"),
+        ("more columns", "1,2,0\n1,2,3,0\n"),
+        ("no numbers", "a,b\nc,d\ne,f\n"),
+        ("a blank row", "1,2,0\n,,\n"),
+    ] {
+        csv.push((what.into(), text.into()));
+    }
+    csv.push(("not text".into(), (0..=255).collect()));
+    csv.push(("a long field".into(), [&b"1,2,0\n"[..], &[b'9'; 100_000], b",1,1\n"].concat()));
+    csv.push(("a long word".into(), [&b"1,2,0\n"[..], &[b'x'; 100_000], b",1,1\n"].concat()));
+
+    let sound = String::from_utf8(seed("model", "residual.toml")).unwrap();
+    let mut model = Vec::new();
+    let lines: Vec<&str> = sound.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let with = |new: &str| {
+            let mut lines = lines.clone();
+            lines[number] = new;
+            lines.join("\n").into_bytes()
+        };
+        let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
+        for value in [
+            "",
+            "0",
+            "-1",
+            "4294967296",
+            "18446744073709551616",
+            "1e400",
+            "nan",
+            "\"no such word\"",
+            "[]",
+            "[[]]",
+            "{}",
+            "'",
+            "[0, -1]",
+            "2026-01-01",
+        ] {
+            model.push((format!("line {number}: {key} as {value}"), with(&format!("{key} = {value}"))));
+        }
+        model.push((format!("line {number} twice"), with(&format!("{line}\n{line}"))));
+        model.push((format!("line {number}: unknown key"), with(&format!("{key}x = 1"))));
+        model.push((format!("line {number}: no key"), with(" = 1")));
+    }
+    model.extend(cuts(sound.as_bytes(), (0..sound.len()).step_by(7)));
+    model.push(("not Unicode".into(), b"name = \"\xff\"\n".to_vec()));
+    model.push(("deep".into(), format!("input = {}", "[".repeat(100_000)).into_bytes()));
+    model.push(("deep tables".into(), format!("a = {}", "{b=".repeat(100_000)).into_bytes()));
+    model.push(("deep keys".into(), format!("{}c = 1", "a.".repeat(100_000)).into_bytes()));
+    vec![
+        Format {
+            name: "CSV",
+            file: "t.csv",
+            beside: Vec::new(),
+            bad: bad(csv),
+            forgiving: true,
+            read: |path| {
+                let path = Some(path.to_str().unwrap().into());
+                open(&Request { path, kind: Kind::Csv, ..Request::new([2, 1, 1], 2) }).map(drop)
+            },
+            arguments: &["--dataset", "csv"],
+        },
+        Format {
+            name: "model file",
+            file: "m.toml",
+            beside: Vec::new(),
+            bad: bad(model),
+            forgiving: true,
+            read: |path| Model::build(&Spec::load(path.to_str().unwrap())?, &BuildOptions::new(2)).map(drop),
+            arguments: &["train", "-q", "--device", "cpu", "--dataset", "synthetic", "-m", "m.toml"],
+        },
+    ]
+}
+
+pub fn networks() -> Vec<Format> {
+    let mut formats = Vec::new();
+    for (target, name, file, arguments) in [
+        ("onnx", "tiny", "x.onnx", &["import", "-q", "x.onnx", "-o", "out.safetensors"][..]),
+        (
+            "npz",
+            "tiny",
+            "w.npz",
+            &["export", "-q", "--device", "cpu", "-o", "out.onnx", "--weights", "w.npz"],
+        ),
+    ] {
+        let sound = seed(target, name);
+        let mut lies = cuts(&sound, (0..sound.len()).step_by(3));
+        for at in (0..sound.len()).step_by(2) {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = sound.clone();
+                bytes[at] = byte;
+                lies.push((format!("byte {at} as {byte}"), bytes));
+            }
+        }
+        let field = |name, at, bytes| Number { name, at, bytes, big_endian: false };
+        if target == "npz" {
+            let end = sound.windows(4).rposition(|word| word == b"PK\x05\x06").unwrap();
+            for number in [
+                field("entries", end + 10, 2),
+                field("directory's size", end + 12, 4),
+                field("directory's place", end + 16, 4),
+            ] {
+                lies.extend(numbers(&sound, number));
+            }
+            for number in [
+                field("size", 22, 4),
+                field("compressed size", 18, 4),
+                field("name's length", 26, 2),
+                field("method", 8, 2),
+            ] {
+                lies.extend(numbers(&sound, number));
+            }
+        }
+        formats.push(Format {
+            name: if target == "onnx" { "ONNX" } else { "NPZ" },
+            file,
+            beside: Vec::new(),
+            bad: bad(lies),
+            forgiving: true,
+            read: |path| interchange::read(path).map(drop),
+            arguments,
+        });
+    }
+    formats
+}
