@@ -49,9 +49,11 @@ fn check_against(
         0 => "not even batch 1 fits".to_string(),
         batch => format!("the largest batch that fits is {batch}"),
     };
-    let what =
-        refused.unwrap_or_else(|| format!("needs {}, available are {}", bytes(needed), bytes(available)));
-    Err(Error::Memory(format!("{} at batch {}: {what}; {advice}", spec.name, options.batch)))
+    let what = match refused {
+        Some(what) => format!(": {what}"),
+        None => format!(" needs {}, available are {}", bytes(needed), bytes(available)),
+    };
+    Err(Error::Memory(format!("{} at batch {}{what}; {advice}", spec.name, options.batch)))
 }
 
 /// An error if `program`, which a run can do without, would take more than half of the main memory that is left.
