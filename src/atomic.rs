@@ -65,16 +65,10 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
 /// Makes the folder `path` and those above it that are missing. Each outlives a power cut.
 pub fn create_folders(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    create_folders(folder(path))?;
-    match fs::create_dir(path) {
-        // Somebody else was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(Error::io(path, error)),
-        Ok(()) => keep_folder(path),
-    }
+    let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
+    missing.into_iter().try_for_each(keep_folder)
 }
 
 /// Makes a folder that was made just now outlive a power cut, as far as the folder that it is in may be read.

@@ -167,7 +167,12 @@ impl Trainer<'_> {
                     let what = format!(
                         "{source}: the run ends, as nothing could be saved {ATTEMPTS} times in a row"
                     );
-                    return Err(Error::io(path, io::Error::new(source.kind(), what)));
+                    // The exit code is that of a full disk or of a run that failed, not of a path that was named wrong.
+                    let kind = match source.kind() {
+                        full @ (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => full,
+                        _ => io::ErrorKind::Other,
+                    };
+                    return Err(Error::io(path, io::Error::new(kind, what)));
                 }
                 let error = Error::Io { path, source };
                 self.report(Event::Warning(format!("{error}: not saved; the run goes on and tries again")))
