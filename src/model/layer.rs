@@ -2,7 +2,7 @@
 
 use super::init::Init;
 use super::reader::{Padding, Pair, Table, suggestion};
-use crate::error::Result;
+use crate::error::{Result, printable};
 
 /// What a layer does, with its attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,7 +184,7 @@ impl Layer {
         let op = LayerOp::read(&t)?;
         let name = name.unwrap_or_else(|| format!("{}.{number}", op.name()));
         t.rename(format!("layer {name}"));
-        if name.is_empty() || name == "input" || name.len() > 200 || name.chars().any(char::is_control) {
+        if name.is_empty() || name == "input" || name.len() > 200 || printable(&name) != name {
             return Err(
                 t.error("name", "expected a printable name of 1 to 200 characters other than `input`")
             );

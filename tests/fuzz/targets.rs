@@ -19,8 +19,11 @@ use striate::train::{Checkpoint, spec_of};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::Xxh3;
 
+/// Reads bytes; a panic is a finding.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is also that of its folder of `corpus/`.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("checkpoint", checkpoint),
     ("cifar", cifar),
     ("csv", csv),
@@ -196,8 +199,7 @@ fn mended_packed(bytes: &[u8]) -> Option<Vec<u8>> {
     let header: serde_json::Value = serde_json::from_slice(header).ok()?;
     let at = bytes.len() - data.len();
     let place = |name: &str| -> Option<std::ops::Range<usize>> {
-        let place =
-            |end| Some(at.checked_add(header.get(name)?.get("data_offsets")?.get(end)?.as_u64()? as usize)?);
+        let place = |end| at.checked_add(header.get(name)?.get("data_offsets")?.get(end)?.as_u64()? as usize);
         let place = place(0)?..place(1)?;
         (place.start <= place.end && place.end <= bytes.len()).then_some(place)
     };
@@ -259,7 +261,7 @@ fn weights(bytes: &[u8]) {
 fn checkpoint(bytes: &[u8]) {
     let read = |bytes: &[u8]| {
         let path = file("checkpoint.safetensors", bytes);
-        if let Some(read) = judged(Checkpoint::read_first(&[path.clone()]), &path) {
+        if let Some(read) = judged(Checkpoint::read_first(std::slice::from_ref(&path)), &path) {
             let [_, position] = read.place(3);
             assert!(position <= 3 && read.step() <= u32::MAX as usize);
         }

@@ -88,6 +88,52 @@ fn bad_files_are_one_line_each() {
     assert!(refused >= 2000 && plain * 10 >= refused * 6, "{refused} refused, {plain} plain");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_is_refused_and_nothing_waits_for_it() {
+    use std::os::unix::fs::symlink;
+    let mut refused = 0;
+    for format in formats() {
+        for kind in ["a pipe", "a device", "a loop", "a folder", "a socket"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = place(folder.path(), &format, &[]);
+            fs::remove_file(&path).unwrap();
+            match kind {
+                // A model may come through a pipe, as `<(command)` makes one.
+                "a pipe" if format.name == "model file" => continue,
+                "a pipe" => {
+                    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+                }
+                "a device" => symlink("/dev/zero", &path).unwrap(),
+                "a loop" => symlink(format.file, &path).unwrap(),
+                "a folder" => fs::create_dir(&path).unwrap(),
+                _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+            }
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let (read, at) = (format.read, path.clone());
+            std::thread::spawn(move || sender.send(read(&at)));
+            let result = receiver.recv_timeout(Duration::from_secs(20));
+            let result = result.unwrap_or_else(|_| panic!("{}: waits for {kind}", format.name));
+            let Err(error) = result else {
+                // Names that are not there are numbers.
+                assert_eq!(format.name, "class names of CIFAR-10", "{kind} was read");
+                continue;
+            };
+            // A socket cannot be opened, says the system.
+            let code =
+                if kind == "a socket" { [1, 4].contains(&error.exit_code()) } else { error.exit_code() == 4 };
+            let text = error.to_string();
+            assert!(
+                code && text.starts_with(folder.path().to_str().unwrap()),
+                "{}: {kind}: {text}",
+                format.name
+            );
+            refused += 1;
+        }
+    }
+    println!("B2: {refused} pipes, devices, loops, folders and sockets refused");
+}
+
 #[test]
 fn the_program_refuses_bad_files_in_one_line() {
     let (mut runs, mut longest) = (0, Duration::ZERO);

@@ -71,7 +71,8 @@ fn values(own: &Value) -> Vec<(&'static str, String)> {
         ("a list", "[[]]".into()),
         ("an object", "{}".into()),
     ];
-    values.retain(|(_, text)| *text != own.to_string());
+    let own = own.to_string();
+    values.retain(|(_, text)| *text != own);
     values
 }
 

@@ -20,15 +20,21 @@ fn size(ci: usize, full: usize) -> usize {
     if std::env::var("STRIATE_RELIABILITY").is_ok_and(|value| value == "full") { full } else { ci }
 }
 
+thread_local! {
+    /// Its own for each test.
+    static ALONE: std::cell::OnceCell<rayon::ThreadPool> = const { std::cell::OnceCell::new() };
+}
+
 /// What `work` returns, and the most bytes that were held at once meanwhile, above those before: by one thread, which does
 /// what others would share.
 fn peak<T: Send>(work: impl FnOnce() -> T + Send) -> (usize, T) {
-    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    alone.install(|| {
+    let alone = || rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let work = || {
         let mut result = None;
         let peak = allocations::peak_during(|| result = Some(work()));
         (peak, result.unwrap())
-    })
+    };
+    ALONE.with(|pool| pool.get_or_init(alone).install(work))
 }
 
 /// `striate arguments` in `folder`.

@@ -7,7 +7,7 @@ mod src {
     pub mod data;
     pub mod error;
     pub mod interchange;
-    mod json;
+    pub mod json;
     pub mod model;
     pub mod ops;
     pub mod program;

@@ -8,7 +8,7 @@ mod targets;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
-static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static TARGET: LazyLock<targets::Target> = LazyLock::new(|| {
     let name = std::env::var("STRIATE_FUZZ").expect("STRIATE_FUZZ names the target");
     let found = targets::TARGETS.iter().find(|(known, _)| *known == name);
     found.unwrap_or_else(|| panic!("STRIATE_FUZZ: no target {name}")).1
