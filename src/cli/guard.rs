@@ -30,7 +30,9 @@ pub fn guarded(work: impl FnOnce() -> anyhow::Result<u8>) -> (u8, Option<String>
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let what = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let what = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     let place = info.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
     let text = format!("{}{}", crate::error::printable(what), place.unwrap_or_default());
     FIRST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
