@@ -14,6 +14,8 @@ mod disk;
 #[cfg(target_os = "linux")]
 mod disk_full;
 #[cfg(target_os = "linux")]
+mod golden;
+#[cfg(target_os = "linux")]
 mod io_failures;
 #[cfg(target_os = "linux")]
 mod kill_points;

@@ -10,6 +10,7 @@ Needs Python 3.11 or newer, and Cargo.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import shutil
@@ -32,10 +33,12 @@ pub fn mutant(number: usize) -> bool {
 """
 
 
-def switched(number, old, new, path):
+def switched(number, mutation):
     """The code that is one or the other."""
-    switch = "crate::mutant" if path.startswith("src/") and path != "src/main.rs" else "striate::mutant"
-    condition = f"{switch}({number})"
+    condition = f"crate::mutant({number})"
+    if "both" in mutation:
+        return mutation["both"].replace("MUTANT", condition)
+    old, new = mutation["old"], mutation["new"]
     if old.rstrip().endswith(";"):
         return f"if {condition} {{ {new} }} else {{ {old} }}"
     return f"(if {condition} {{ {new} }} else {{ {old} }})"
@@ -55,31 +58,59 @@ def broken_copy(mutations, tree):
         shutil.copy(source, target)
     texts = {}
     for number, mutation in enumerate(mutations, 1):
+        if mutation.get("at_run_time"):
+            continue
         path = mutation["file"]
         text = texts.setdefault(path, (ROOT / path).read_text())
         count = text.count(mutation["old"])
         if count != 1:
             sys.exit(f"mutations.toml: {mutation['name']}: expected its text once in {path}, found {count} times")
-        texts[path] = text.replace(mutation["old"], switched(number, mutation["old"], mutation["new"], path))
+        texts[path] = text.replace(mutation["old"], switched(number, mutation))
     texts["src/lib.rs"] = texts.get("src/lib.rs", (ROOT / "src/lib.rs").read_text()) + SWITCH
     for path, text in texts.items():
         if (tree / path).read_text() != text:
             (tree / path).write_text(text)
 
 
-def cargo(tree, arguments, mutant=None, limit=None):
-    """Runs cargo; its exit code, and what it said."""
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(tree / "target"), "CARGO_INCREMENTAL": "1", "STRIATE_CACHE": ""}
+def run(tree, command, mutant=None, limit=None):
+    """Runs `command` in the broken copy; its exit code, and what it said."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(tree / "target"), "CARGO_INCREMENTAL": "1", "STRIATE_CACHE": "",
+                   "STRIATE": str(tree / "target/release/striate"), "STRIATE_REQUIRE_GPU": "1", "STRIATE_REQUIRE_STRACE": "1"}
     environment.pop("STRIATE_MUTANT", None)
     if mutant is not None:
         environment["STRIATE_MUTANT"] = str(mutant)
     try:
         done = subprocess.run(
-            ["cargo", *arguments], cwd=tree, env=environment, timeout=limit, stdin=subprocess.DEVNULL,
+            command, cwd=tree, env=environment, timeout=limit, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired as stopped:
         return 124, f"stopped after {limit} s\n{(stopped.stdout or b'').decode(errors='replace')}"
+
+
+def flag(program):
+    """What cargo calls a test program."""
+    return "--lib" if program == "lib" else f"--test={program}"
+
+
+@contextlib.contextmanager
+def broken_file(tree, mutation):
+    """For as long as it lasts, the file that a mutation changes when the test runs, not when it is built."""
+    if not mutation.get("at_run_time"):
+        yield
+        return
+    path = tree / mutation["file"]
+    sound = path.read_text() if path.exists() else None
+    if (sound or "").count(mutation["old"]) < 1:
+        sys.exit(f"mutations.toml: {mutation['name']}: its text is not in {mutation['file']}")
+    path.write_text((sound or "").replace(mutation["old"], mutation["new"]) if sound else mutation["new"])
+    try:
+        yield
+    finally:
+        if sound is None:
+            path.unlink()
+        else:
+            path.write_text(sound)
 
 
 def main():
@@ -97,29 +128,36 @@ def main():
     tree = chosen.keep / "tree"
     tree.mkdir(parents=True, exist_ok=True)
     broken_copy(mutations, tree)
-    programs = sorted({program for mutation in mutations for program in mutation["test"][:1]})
-    code, said = cargo(tree, ["test", "--release", "--locked", "--no-run", *[f"--test={name}" for name in programs]])
+    tested = [mutation["test"] for mutation in mutations]
+    programs = sorted({test[0] for test in tested if len(test) > 1})
+    code, said = run(tree, ["cargo", "test", "--release", "--locked", "--no-run", *map(flag, programs)])
+    if code == 0:
+        code, said = run(tree, ["cargo", "build", "--release", "--locked"])
     if code != 0:
         sys.exit(said[-4000:])
     sound, failures = {}, 0
     for number, mutation in enumerate(mutations, 1):
         if chosen.names and not {mutation["name"], mutation["row"]} & set(chosen.names):
             continue
-        program, *filters = mutation["test"]
-        test = ["test", "--release", "--locked", f"--test={program}", "--", "--exact", *filters]
-        key = tuple(mutation["test"])
+        test = mutation["test"]
+        if len(test) > 1:
+            command = ["cargo", "test", "--release", "--locked", flag(test[0]), "--", "--exact", *test[1:]]
+        else:
+            command = test[0].split()
+        key = tuple(test)
         if key not in sound:
-            code, said = cargo(tree, test, limit=LIMIT)
-            sound[key] = code == 0 and f" {len(filters)} passed" in said
+            code, said = run(tree, command, limit=LIMIT)
+            sound[key] = code == 0 and (len(test) == 1 or f" {len(test) - 1} passed" in said)
             (tree.parent / f"{mutation['name']}-sound.txt").write_text(said)
         began = time.monotonic()
-        code, said = cargo(tree, test, number, LIMIT)
+        with broken_file(tree, mutation):
+            code, said = run(tree, command, number, LIMIT)
         (tree.parent / f"{mutation['name']}-broken.txt").write_text(said)
         is_red = code != 0
         verdict = "caught" if sound[key] and is_red else "NOT CAUGHT" if sound[key] else "the sound program FAILS"
         failures += verdict != "caught"
         seconds = time.monotonic() - began
-        print(f"{mutation['row']:4} {mutation['name']:40} {filters[-1]:70} {verdict} ({seconds:.0f} s)", flush=True)
+        print(f"{mutation['row']:4} {mutation['name']:40} {test[-1]:70} {verdict} ({seconds:.0f} s)", flush=True)
     print(f"{failures} of the broken programs passed their tests" if failures else "every broken program was caught")
     return int(failures > 0)
 

@@ -111,7 +111,7 @@ pub(super) mod tests {
         let damaged = |error: io::Error| Error::data("archive", error.to_string());
         let unwritable = |error| Error::io("target", error);
         let full = copy(&mut &b"bytes"[..], &mut Full, damaged, unwritable).unwrap_err();
-        assert!(full.exit_code() == 1 && full.to_string().starts_with("target: "), "{full}");
+        assert!(full.exit_code() == 3 && full.to_string().starts_with("target: "), "{full}");
         let broken = copy(&mut Broken, &mut Vec::new(), damaged, unwritable).unwrap_err();
         assert!(broken.exit_code() == 4 && broken.to_string().starts_with("archive: "), "{broken}");
         assert_eq!(copy(&mut &b"bytes"[..], &mut Vec::new(), damaged, unwritable).unwrap(), 5);
