@@ -79,10 +79,30 @@ pub fn keep_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes the temporary files that killed processes have left in `folder`, which must be nobody else's: those of writers
-/// that are still at it go too.
+/// An error unless `path` is a file, or nothing at all: whoever opens a link writes elsewhere, and who opens a pipe waits.
+pub fn expect_plain(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let what = "expected a plain file, found a link, folder, pipe or device";
+            Err(Error::io(path, io::Error::new(io::ErrorKind::InvalidData, what)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the temporary files that killed processes have left in `folder` (by their names, `.NAME.PROCESS.NUMBER.tmp`), which
+/// must be nobody else's: those of writers that are still at it go too.
 pub fn sweep(folder: &Path) -> Result<()> {
-    let left = |name: &str| name.starts_with('.') && name.ends_with(".tmp");
+    let left = |name: &str| {
+        let mut parts = name.rsplit('.');
+        let is_number = |part: Option<&str>| {
+            part.is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        };
+        name.starts_with('.')
+            && parts.next() == Some("tmp")
+            && is_number(parts.next())
+            && is_number(parts.next())
+    };
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let entry = entry.map_err(|e| Error::io(folder, e))?;
         if entry.file_name().to_str().is_some_and(left) {

@@ -8,6 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory};
 use serde::Deserialize;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -30,6 +31,11 @@ pub(crate) struct ResumeArgs {
 }
 
 impl ResumeArgs {
+    /// Whether no run is to go on, or none but if there is one.
+    pub fn is_new(&self) -> bool {
+        self.resume.as_ref().is_none_or(|path| path.as_os_str() == "auto")
+    }
+
     /// The checkpoint to go on from, and its folder, locked. `output_dir` and `name` are where `auto` looks.
     pub fn open(
         &self,
@@ -65,7 +71,7 @@ impl ResumeArgs {
 pub(super) const COMMAND: &str = "command";
 
 /// Arguments that say how a run goes on and not what it is. What every verb understands is of this kind too.
-const HOW: [&str; 8] = [
+const HOW: [&str; 12] = [
     "resume",
     "resume_force",
     "checkpoint_every",
@@ -74,7 +80,16 @@ const HOW: [&str; 8] = [
     "log_every",
     "workers",
     "profile",
+    "on_device_lost",
+    "on_bad_file",
+    "output_dir",
+    "name",
 ];
+
+/// Words that say how much is told, and to whom; nobody who goes on with a run has typed them. And one that writes a file:
+/// a folder may come from somebody else.
+const NOT_KEPT: [&str; 10] =
+    ["-q", "--quiet", "-v", "-vv", "-vvv", "--verbose", "--json", "--profile", "--resume-force", "--preview"];
 
 /// What was typed (program name first) but for where the run goes on from; nothing where a word is no text.
 pub(super) fn words(typed: &[OsString]) -> Vec<String> {
@@ -84,16 +99,33 @@ pub(super) fn words(typed: &[OsString]) -> Vec<String> {
         let Some(word) = word.to_str() else { return Vec::new() };
         if word == "--resume" {
             rest.next();
-        } else if !word.starts_with("--resume=") && word != "--resume-force" {
+        } else if is_kept(word) {
             words.push(word.to_string());
         }
     }
     words
 }
 
+fn is_kept(word: &str) -> bool {
+    let with_values = ["--resume=", "--profile=", "--preview="];
+    !NOT_KEPT.contains(&word) && !with_values.iter().any(|start| word.starts_with(start))
+}
+
 /// What to type to go on with the run in `folder`.
 pub(super) fn command(folder: &Path) -> String {
-    format!("striate train --resume {}", quoted(&folder.to_string_lossy()))
+    // A word that begins with a dash would be taken for a flag.
+    let start = if folder.as_os_str().as_encoded_bytes().starts_with(b"-") { "./" } else { "" };
+    format!("striate train --resume {start}{}", quoted(&folder.to_string_lossy()))
+}
+
+/// The refusal of a run that is another one, with a way out.
+pub(super) fn advised(error: Error) -> Error {
+    match error {
+        Error::Usage(text) => Error::Usage(format!(
+            "{text}; train --resume without other flags takes those of the run, as its args.toml has them"
+        )),
+        error => error,
+    }
 }
 
 /// `typed` (program name first). Where that is `train --resume ...` without an argument that describes a run, the words
@@ -122,27 +154,34 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
         }
     };
     // Without them the flags have to be typed again.
-    let Ok(text) = RunFolder::description(&folder) else { return Ok(typed) };
+    let text = match RunFolder::description(&folder) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(typed),
+        text => text?,
+    };
     let bad = |what: String| Error::data(folder.join("args.toml"), what);
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.message().to_string()))?;
-    let mut all = match table.get(COMMAND).map(|value| Vec::<String>::deserialize(value.clone())) {
+    let all = match table.get(COMMAND).map(|value| Vec::<String>::deserialize(value.clone())) {
         None => return Ok(typed),
         Some(Ok(words)) if words.is_empty() => return Ok(typed),
-        Some(Ok(words)) => words,
+        Some(Ok(words)) => words.into_iter().filter(|word| is_kept(word)).collect::<Vec<_>>(),
         Some(Err(e)) => return Err(bad(format!("{COMMAND}: expected a list of words: {}", e.message()))),
     };
-    let own = words(&typed);
-    // The verb once.
-    let own: Vec<String> = own.into_iter().filter(|word| word != "train").collect();
-    if !all.ends_with(&own) {
-        all.extend(own);
-    }
+    // What was typed now, as it was typed but for the verb, comes last.
     let program = typed.first().cloned().unwrap_or_else(|| "striate".into());
-    let mut all: Vec<OsString> =
-        std::iter::once(program).chain(all.into_iter().map(OsString::from)).collect();
-    all.extend(["--resume".into(), path.clone().into_os_string()]);
-    all.extend(train.get_flag("resume_force").then(|| "--resume-force".into()));
-    Ok(all)
+    let verb = typed.iter().position(|word| word == "train").unwrap_or_default();
+    let own = typed.into_iter().enumerate().filter(|(place, _)| *place != 0 && *place != verb);
+    let own = own.map(|(_, word)| word);
+    let all: Vec<OsString> =
+        std::iter::once(program).chain(all.into_iter().map(OsString::from)).chain(own).collect();
+    match C::command().try_get_matches_from(&all) {
+        Ok(matches) if matches.subcommand_name() == Some("train") => Ok(all),
+        Ok(_) => Err(bad(format!("{COMMAND}: expected the words of striate train, found others"))),
+        Err(e) => {
+            let text = e.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Err(bad(format!("{COMMAND}: expected the words of striate train, found {first}")))
+        }
+    }
 }
 
 #[cfg(test)]

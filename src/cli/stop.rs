@@ -49,6 +49,8 @@ pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
 fn listen(signals: &Signals, hang_up_saves: bool) -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let fault = |e: std::io::Error| Error::Internal(format!("signals cannot be handled: {e}"));
+    // A file that may not grow any more is an error of whoever writes it, not the end of the process.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(fault)?;
     let mut coming = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(fault)?;
     let (stop, save, first) = (signals.stop.clone(), signals.save.clone(), signals.first.clone());
     let wait = move || {

@@ -228,7 +228,10 @@ fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: 
 }
 
 pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
-    let weights = args.run.weights.as_ref().map(interchange::read).transpose()?;
+    // A run that goes on has its own; of the file it may still need the network.
+    let needs_weights = args.resume.is_new() || args.model.is_none();
+    let weights = args.run.weights.as_ref().filter(|_| needs_weights);
+    let weights = weights.map(interchange::read).transpose()?;
     let mut spec = match (&args.model, &weights) {
         (None, Some(file)) if file.metadata.contains_key("model") => train::spec_of(file, None)?,
         (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,
@@ -256,7 +259,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         return preview(path, &spec, &data, &options, context);
     }
     if let Some((checkpoint, _)) = resumed.as_ref().filter(|_| !args.resume.resume_force) {
-        checkpoint.check(&spec, &data, &options)?;
+        checkpoint.check(&spec, &data, &options).map_err(resume::advised)?;
     }
     let target = train::target(&data.train, spec.recipe.loss)?;
     let pixels = data.pixels(spec.input);
@@ -304,11 +307,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let signals = Signals::listen()?;
     // Only now that everything is open may the run leave something behind.
     let (checkpoint, folder) = match resumed {
-        Some((checkpoint, folder)) => {
-            // What it goes on with may have been changed by force.
-            folder.describe(&args_toml)?;
-            (Some(checkpoint), folder)
-        }
+        Some((checkpoint, folder)) => (Some(checkpoint), folder),
         None => (None, RunFolder::create(&args.run.output_dir, &name, &args_toml)?),
     };
     let flags = args.source.flags();
@@ -322,9 +321,13 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     };
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: String::new() };
     let (folder, force) = (Some(folder), args.resume.resume_force);
-    let job = Job { task, opened, supply, folder, checkpoint, force };
+    let job = Job { task, opened, supply, folder, checkpoint, force, args: args_toml };
     let recovery = recovery.with_go_on(go_on).with_save_request(&signals.save).with_workbench(&workbench);
     let done = recovery.train(job, &mut progress, &signals.stop)?;
-    progress.finish()?;
-    Ok(if done.ending == Ending::Interrupted { signals.code() } else { 0 })
+    let said = progress.finish();
+    // Whoever has sent the signal is to know that it was heard, whatever has become of stdout.
+    if done.ending == Ending::Interrupted {
+        return Ok(signals.code());
+    }
+    said.map(|()| 0)
 }

@@ -110,8 +110,9 @@ fn hash(notes: &BTreeMap<String, String>) -> String {
 }
 
 impl Checkpoint {
-    /// The checkpoints that `path` (a run's folder, or one of its checkpoints, or one that lies elsewhere) names, the one to
-    /// take first, and the folder. An error if there is none.
+    /// The checkpoints that `path` (a run's folder, or one of its checkpoints) names, the one to take first, and the folder. An
+    /// error if there is none, or if the file has another name: a run goes on in the folder of its checkpoint, which has to be
+    /// its own.
     pub fn find(path: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
         let found = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if found.is_dir() {
@@ -126,7 +127,14 @@ impl Checkpoint {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let Some(own) = history::age(path) else { return Ok((folder, vec![path.to_path_buf()])) };
+        let Some(own) = history::age(path) else {
+            let what = format!(
+                "expected a run's folder, or its {} or {}, found a file of another name; a copy goes on in a folder of its own, by that name",
+                file_name(0),
+                file_name(1)
+            );
+            return Err(Error::data(path, what));
+        };
         let mut all = history::list(&folder)?;
         all.retain(|path| history::age(path).is_some_and(|age| age >= own));
         Ok((folder, all))

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The file, open for writing at its end.
@@ -86,16 +86,31 @@ impl Journal {
         Ok(self.length)
     }
 
-    /// Drops what comes after the first `length` bytes; false, and nothing dropped, if there are fewer.
+    /// Drops what comes after the first `length` bytes; false if there are fewer, and then at most a torn line at the end goes.
     pub fn rewind(&mut self, length: u64) -> Result<bool> {
         if self.length < length {
-            return Ok(false);
+            let whole = self.whole_lines().map_err(|e| Error::io(&self.path, e))?;
+            return self.rewind(whole).map(|_| false);
         }
         self.cut(length).map_err(|e| Error::io(&self.path, e))?;
         self.length = length;
         self.waiting.clear();
         self.unsure.clear();
         Ok(true)
+    }
+
+    /// Bytes up to the end of the last whole line.
+    fn whole_lines(&self) -> io::Result<u64> {
+        let mut file = BufReader::new(File::open(&self.path)?);
+        let (mut whole, mut all, mut line) = (0, 0, Vec::new());
+        while file.read_until(b'\n', &mut line)? > 0 {
+            all += line.len() as u64;
+            if line.ends_with(b"\n") {
+                whole = all;
+            }
+            line.clear();
+        }
+        Ok(whole)
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
@@ -136,5 +151,11 @@ mod tests {
         assert!(!again.rewind(100).unwrap() && again.rewind(length).unwrap());
         again.append("three").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\n");
+        // A torn line goes, so that the next one is whole.
+        std::fs::write(&path, "one\nth").unwrap();
+        let mut torn = Journal::reopen(&path).unwrap();
+        assert!(!torn.rewind(100).unwrap());
+        torn.append("four").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nfour\n");
     }
 }

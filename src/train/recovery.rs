@@ -77,6 +77,8 @@ pub struct Job<'a> {
     pub checkpoint: Option<Checkpoint>,
     /// Whether it goes on although it is another run; see [`Trainer::resume`].
     pub force: bool,
+    /// For the `args.toml` of a run that goes on, once it is known that it can.
+    pub args: String,
 }
 
 /// Opens devices for a run and trains it through their losses. Without a folder a run begins anew after each.
@@ -145,7 +147,7 @@ impl<'a> Recovery<'a> {
     /// As [`Trainer::run`]; [`Error::Lost`] or [`Error::Memory`] when the device is given up: the checkpoint that it names is
     /// whole.
     pub fn train(mut self, job: Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
-        let Job { mut task, mut opened, mut supply, mut folder, mut checkpoint, force } = job;
+        let Job { mut task, mut opened, mut supply, mut folder, mut checkpoint, force, args } = job;
         let hold = folder.as_ref().map(RunFolder::hold);
         let given = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
         // Whether the checkpoints of the folder are what this run goes on from.
@@ -161,6 +163,7 @@ impl<'a> Recovery<'a> {
                     Trainer::with_supply(task.clone(), supply, executor, folder, observer, stop)?;
                 if let Some(checkpoint) = checkpoint.take() {
                     trainer = trainer.resume(checkpoint, force)?;
+                    trainer.describe(&args)?;
                 }
                 is_ours = true;
                 trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);

@@ -13,7 +13,7 @@ use crate::interchange::safetensors;
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,9 +64,14 @@ impl Hold {
     }
 }
 
-/// Columns of `metrics.csv`.
 /// Of the file that says with which flags a run was started.
 const ARGS: &str = "args.toml";
+/// Most bytes of it.
+const LONGEST_ARGS: u64 = 1 << 20;
+const LOG: &str = "log.jsonl";
+const METRICS: &str = "metrics.csv";
+const LOCK: &str = ".lock";
+/// Columns of `metrics.csv`.
 const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256";
 
 impl RunFolder {
@@ -79,8 +84,8 @@ impl RunFolder {
         let lock = lock(&path)?;
         // Files that are safe in a folder that may vanish are not safe.
         atomic::keep_folder(&path)?;
-        let log = Journal::create(&path.join("log.jsonl"))?;
-        let mut metrics = Journal::create(&path.join("metrics.csv"))?;
+        let log = Journal::create(&path.join(LOG))?;
+        let mut metrics = Journal::create(&path.join(METRICS))?;
         metrics.append(COLUMNS)?;
         let folder = RunFolder { path, log, metrics, lock: Arc::new(lock) };
         folder.describe(args)?;
@@ -92,15 +97,28 @@ impl RunFolder {
         atomic::write(self.path.join(ARGS), |out| out.write_all(args.as_bytes()))
     }
 
-    /// Opens the folder of a run that is to go on. A usage error if another process writes to it.
+    /// Opens the folder of a run that is to go on. A usage error if another process writes to it; an error of data if files of
+    /// the names of logs are there and nothing says that they are a run's, or if one of its files is none but a link or a pipe.
     pub fn reopen(path: &Path) -> Result<Self> {
+        for name in [ARGS, LOG, METRICS, LOCK] {
+            atomic::expect_plain(&path.join(name))?;
+        }
+        let is_run = path.join(LOCK).exists()
+            || RunFolder::description(path).is_ok_and(|text| {
+                text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("striate"))
+            });
+        if let Some(other) = [LOG, METRICS].into_iter().find(|name| !is_run && path.join(name).exists()) {
+            let what =
+                "expected a run's folder, with its args.toml, found a file of this name by somebody else";
+            return Err(Error::data(path.join(other), what));
+        }
         let lock = lock(path)?;
         RunFolder::under(path, Arc::new(lock))
     }
 
     fn under(path: &Path, lock: Arc<File>) -> Result<Self> {
-        let log = Journal::reopen(&path.join("log.jsonl"))?;
-        let mut metrics = Journal::reopen(&path.join("metrics.csv"))?;
+        let log = Journal::reopen(&path.join(LOG))?;
+        let mut metrics = Journal::reopen(&path.join(METRICS))?;
         if metrics.is_empty() {
             metrics.append(COLUMNS)?;
         }
@@ -110,7 +128,14 @@ impl RunFolder {
     /// The text of the `args.toml` of the run in `folder`.
     pub fn description(folder: &Path) -> Result<String> {
         let path = folder.join(ARGS);
-        std::fs::read_to_string(&path).map_err(|e| Error::io(path, e))
+        atomic::expect_plain(&path)?;
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(LONGEST_ARGS + 1).read_to_string(&mut text));
+        read.map_err(|e| Error::io(&path, e))?;
+        if text.len() as u64 > LONGEST_ARGS {
+            return Err(Error::data(path, format!("expected at most {LONGEST_ARGS} bytes, found more")));
+        }
+        Ok(text)
     }
 
     /// The newest folder of the name `name` in `output_dir` (of `name`, `name-2`, `name-3`, ... the last) that has a
@@ -266,7 +291,7 @@ fn numbered(parent: &Path, name: &str, number: u32) -> PathBuf {
 
 /// The right to write to the folder at `path`.
 fn lock(path: &Path) -> Result<File> {
-    let file = path.join(".lock");
+    let file = path.join(LOCK);
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&file);
     let open = open.map_err(|e| Error::io(&file, e))?;
     match fs4::FileExt::try_lock(&open) {

@@ -213,8 +213,9 @@ impl<'a> Trainer<'a> {
             let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
             // An evaluation that was cut short is no result.
             if self.stopped() {
-                self.save_interrupted(epoch, progress.lr())?;
-                self.checkpoint(epoch, &progress)?;
+                // One that cannot be written is no reason not to write the other.
+                let saved = self.checkpoint(epoch, &progress);
+                self.save_interrupted(epoch, progress.lr()).and(saved)?;
                 ending = Some(Ending::Interrupted);
                 break;
             }
@@ -303,7 +304,9 @@ impl<'a> Trainer<'a> {
         let tensors = self.weights(epoch, progress.lr())?;
         self.check_validation(epoch, progress.lr(), validation)?;
         self.schedule.observe(self.judge.error(validation, &progress.totals));
-        let improved = self.judge.observe(validation, &progress.totals);
+        // A part of an epoch, which may go on later, does not take the place of the best whole one.
+        let counts = self.step == (epoch + 1) * self.steps_per_epoch || !self.judge.has_best();
+        let improved = counts && self.judge.observe(validation, &progress.totals);
         let weights_sha256 = weights::sha256(self.task.model, &tensors);
         let saved = self.save_weights(&tensors, self.metadata(epoch, Some(validation)), improved);
         self.report(Event::Epoch(Epoch {

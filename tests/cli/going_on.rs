@@ -47,6 +47,12 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
     let output = striate(parent, &["train", "--resume", "runs/lenet5"]).output().unwrap();
     assert_eq!((code(&output), stderr(&output).lines().count()), (4, 1));
     assert!(stderr(&output).contains("args.toml: command: expected a list of words"), "{}", stderr(&output));
+    for command in [r#"["eval"]"#, r#"["train", "--no-such-flag"]"#, r#"["--help"]"#] {
+        std::fs::write(parent.join("runs/lenet5/args.toml"), format!("command = {command}\n")).unwrap();
+        let output = striate(parent, &["train", "--resume", "runs/lenet5"]).output().unwrap();
+        assert_eq!((code(&output), stderr(&output).lines().count()), (4, 1), "{}", stderr(&output));
+        assert!(stderr(&output).contains("args.toml: command: expected the words of"), "{}", stderr(&output));
+    }
     // Nor is a missing one: the flags are typed again.
     std::fs::remove_file(parent.join("runs/lenet5/args.toml")).unwrap();
     succeed(parent, &[&TINY[..], &["--resume", "auto", "--epochs", "3"]].concat());
@@ -65,4 +71,108 @@ fn another_way_to_compute_is_told_and_another_number_of_threads_is_not() {
     };
     assert!(!told(&["--threads", "1"]));
     assert!(told(&["--no-winograd"]));
+}
+
+/// A run of three steps of six in `runs/lenet5`.
+fn begun(parent: &std::path::Path, more: &[&str]) {
+    succeed(parent, &[&TINY[..], &["--max-steps", "3"], more].concat());
+}
+
+#[test]
+fn how_much_is_told_and_what_is_written_beside_is_up_to_whoever_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    begun(parent, &["-q", "--profile=profile.txt"]);
+    std::fs::write(parent.join("profile.txt"), "mine").unwrap();
+    let output =
+        striate(parent, &["train", "-v", "--resume", "runs/lenet5", "--max-steps", "4"]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("resume: "), "{}", stderr(&output));
+    // Nor by somebody else's folder.
+    let args = parent.join("runs/lenet5/args.toml");
+    let text =
+        std::fs::read_to_string(&args).unwrap().replace("\"train\"", "\"train\", \"--profile=profile.txt\"");
+    std::fs::write(&args, text).unwrap();
+    let more = ["train", "--resume", "runs/lenet5", "--max-steps", "5", "--on-device-lost", "stop"];
+    assert!(succeed(parent, &more).contains("done, 5 steps"));
+    assert_eq!(std::fs::read_to_string(parent.join("profile.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn what_goes_on_is_a_runs_own_folder_and_nobody_elses_files_are_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    begun(parent, &["-q"]);
+    let other = parent.join("other");
+    std::fs::create_dir(&other).unwrap();
+    let files =
+        [("metrics.csv", "mine, a long line of it, longer than what a run has\n"), (".thesis.docx.tmp", "x")];
+    files.iter().for_each(|(name, text)| std::fs::write(other.join(name), text).unwrap());
+    let refused = |file: &str, expected: &str| {
+        let output = striate(parent, &[&TINY[..], &["--resume", file]].concat()).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(code(&output), 4, "{text}");
+        assert!(text.lines().last().unwrap().contains(expected), "{text}");
+        for (name, text) in files {
+            assert_eq!(std::fs::read_to_string(other.join(name)).unwrap(), text);
+        }
+    };
+    for name in ["copy.safetensors", "checkpoint.safetensors"] {
+        std::fs::copy(parent.join("runs/lenet5/checkpoint.safetensors"), other.join(name)).unwrap();
+    }
+    refused("other/copy.safetensors", "found a file of another name");
+    refused("other/checkpoint.safetensors", "metrics.csv: expected a run's folder");
+    // Alone it may go on; and what looks like a temporary file of somebody else's stays.
+    std::fs::remove_file(other.join("metrics.csv")).unwrap();
+    succeed(parent, &[&TINY[..], &["-q", "--resume", "other/checkpoint.safetensors"]].concat());
+    assert!(other.join(".thesis.docx.tmp").exists() && other.join("log.jsonl").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_in_a_runs_folder_are_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    begun(parent, &["-q"]);
+    std::fs::write(parent.join("victim"), "precious\n").unwrap();
+    for name in ["args.toml", "log.jsonl", "metrics.csv", ".lock"] {
+        let path = parent.join("runs/lenet5").join(name);
+        let sound = std::fs::read(&path).unwrap();
+        for pipe in [false, true] {
+            std::fs::remove_file(&path).unwrap();
+            if pipe {
+                assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+            } else {
+                std::os::unix::fs::symlink(parent.join("victim"), &path).unwrap();
+            }
+            let mut command = striate(parent, &["train", "--resume", "runs/lenet5"]);
+            let output = command.timeout(std::time::Duration::from_secs(30)).output().unwrap();
+            assert_eq!((code(&output), stderr(&output).lines().count()), (4, 1), "{}", stderr(&output));
+            let expected = format!("runs/lenet5/{name}: expected a plain file");
+            assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, sound).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(parent.join("victim")).unwrap(), "precious\n");
+    succeed(parent, &["train", "--resume", "runs/lenet5"]);
+}
+
+#[test]
+fn a_way_to_go_on_that_was_refused_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    begun(parent, &["-q"]);
+    let forced = ["train", "--device", "cpu", "--dataset", "synthetic", "-m", "mlp-784-15-10"];
+    let output = striate(parent, &[&forced[..], &["--resume", "runs/lenet5", "--resume-force"]].concat())
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    assert!(
+        succeed(parent, &["train", "--resume", "runs/lenet5", "--max-steps", "4"]).contains("done, 4 steps")
+    );
+    // And the refusal says how to go on.
+    let output = striate(parent, &["train", "--resume", "runs/lenet5", "--lr", "0.3"]).output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("without other flags takes those of the run"), "{}", stderr(&output));
 }

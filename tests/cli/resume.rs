@@ -71,6 +71,18 @@ fn a_signal_saves_and_names_the_command_that_goes_on() {
 
 #[cfg(unix)]
 #[test]
+fn a_signal_is_heard_though_nobody_reads_what_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = start(folder.path(), &tiny(&["--epochs", "100000"]));
+    drop(child.stdout.take());
+    let run = folder.path().join("runs/lenet5");
+    wait_until(|| run.join("checkpoint-1.safetensors").exists());
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_hang_up_saves_and_the_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let more = ["-q", "--limit-train", "16000", "--epochs", "100", "--log-every", "1"];
@@ -85,6 +97,8 @@ fn a_hang_up_saves_and_the_run_goes_on() {
     // An epoch has 1000 steps: no other reason to save.
     let step = Checkpoint::read(&checkpoint).unwrap().step();
     assert!(step > 1 && !step.is_multiple_of(1000), "{step}");
+    let later = format!("\"step\":{},", step + 2);
+    wait_until(|| std::fs::read_to_string(run.join("log.jsonl")).is_ok_and(|log| log.contains(&later)));
     assert!(child.try_wait().unwrap().is_none());
     signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().code(), Some(143));

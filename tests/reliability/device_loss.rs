@@ -214,7 +214,9 @@ impl Bench {
         };
         let result = opened.and_then(|opened| {
             let supply = Supply::start(spec, model, data, options)?;
-            let job = Job { task, opened, supply, folder: Some(folder), checkpoint: None, force: false };
+            let folder = Some(folder);
+            let job =
+                Job { task, opened, supply, folder, checkpoint: None, force: false, args: String::new() };
             std::thread::scope(|scope| {
                 scope.spawn(|| disturb(&plan));
                 recovery.train(job, &mut observer, &stop)

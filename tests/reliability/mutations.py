@@ -14,6 +14,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A broken program may wait for ever: that fails the test too.
-LIMIT = 600
+LIMIT = 300
 
 SWITCH = """
 /// Which deliberate fault is on.
@@ -79,13 +80,17 @@ def run(tree, command, mutant=None, limit=None):
     environment.pop("STRIATE_MUTANT", None)
     if mutant is not None:
         environment["STRIATE_MUTANT"] = str(mutant)
+    # A group of its own, so that nothing of it goes on when its time is up.
+    running = subprocess.Popen(
+        command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True)
     try:
-        done = subprocess.run(
-            command, cwd=tree, env=environment, timeout=limit, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        return done.returncode, done.stdout
-    except subprocess.TimeoutExpired as stopped:
-        return 124, f"stopped after {limit} s\n{(stopped.stdout or b'').decode(errors='replace')}"
+        said, _ = running.communicate(timeout=limit)
+        return running.returncode, said
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        said, _ = running.communicate()
+        return 124, f"{said}\nstopped after {limit} s"
 
 
 def flag(program):

@@ -5,6 +5,8 @@
 mod damage;
 #[path = "resume/failure.rs"]
 mod failure;
+#[path = "resume/limits.rs"]
+mod limits;
 
 use super::training_support::{self, data};
 use std::cell::Cell;

@@ -97,6 +97,11 @@ impl Trainer<'_> {
         Ok(self)
     }
 
+    /// Writes `args` as the `args.toml` of the run's folder.
+    pub(in super::super) fn describe(&self, args: &str) -> Result<()> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.describe(args))
+    }
+
     /// Whether a checkpoint is due after the update that has just been made.
     pub(super) fn is_due(&self) -> bool {
         let asked = self.save.is_some_and(|save| save.swap(false, Ordering::Relaxed));
