@@ -5,7 +5,7 @@ use super::source::quoted;
 use crate::error::{Error, Result, printable_path};
 use crate::train::{Checkpoint, RunFolder};
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory};
+use clap::{Arg, Args, CommandFactory};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -160,10 +160,15 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
     };
     let bad = |what: String| Error::data(folder.join("args.toml"), what);
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.message().to_string()))?;
-    let all = match table.get(COMMAND).map(|value| Vec::<String>::deserialize(value.clone())) {
+    let stored = match table.get(COMMAND).map(|value| Vec::<String>::deserialize(value.clone())) {
         None => return Ok(typed),
         Some(Ok(words)) if words.is_empty() => return Ok(typed),
-        Some(Ok(words)) => words.into_iter().filter(|word| is_kept(word)).collect::<Vec<_>>(),
+        Some(Ok(words)) => without(words, |flag| {
+            let mut known = command.find_subcommand("train")?.get_arguments().chain(command.get_arguments());
+            known
+                .find(|argument| flag.names(argument))
+                .filter(|argument| is_typed(argument.get_id().as_str()))
+        }),
         Some(Err(e)) => return Err(bad(format!("{COMMAND}: expected a list of words: {}", e.message()))),
     };
     // What was typed now, as it was typed but for the verb, comes last.
@@ -172,7 +177,7 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
     let own = typed.into_iter().enumerate().filter(|(place, _)| *place != 0 && *place != verb);
     let own = own.map(|(_, word)| word);
     let all: Vec<OsString> =
-        std::iter::once(program).chain(all.into_iter().map(OsString::from)).chain(own).collect();
+        std::iter::once(program).chain(stored.into_iter().map(OsString::from)).chain(own).collect();
     match C::command().try_get_matches_from(&all) {
         Ok(matches) if matches.subcommand_name() == Some("train") => Ok(all),
         Ok(_) => Err(bad(format!("{COMMAND}: expected the words of striate train, found others"))),
@@ -182,6 +187,49 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
             Err(bad(format!("{COMMAND}: expected the words of striate train, found {first}")))
         }
     }
+}
+
+/// A word as a flag, whose value may be in the same word.
+enum Flag<'a> {
+    Long(&'a str),
+    Short(char),
+}
+
+impl<'a> Flag<'a> {
+    /// The flag and whether its value, if it takes one, is in the next word.
+    fn of(word: &'a str) -> Option<(Self, bool)> {
+        if let Some(long) = word.strip_prefix("--") {
+            let (name, value) =
+                long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+            return Some((Self::Long(name), value.is_none()));
+        }
+        let mut short = word.strip_prefix('-')?.chars();
+        Some((Self::Short(short.next()?), short.next().is_none()))
+    }
+
+    fn names(&self, argument: &Arg) -> bool {
+        match self {
+            Self::Long(name) => argument.get_long() == Some(name),
+            Self::Short(letter) => argument.get_short() == Some(*letter),
+        }
+    }
+}
+
+/// `words` that are to be kept, but for flags that are given anew: who goes on time and again is not to collect them.
+fn without<'a>(words: Vec<String>, anew: impl Fn(&Flag) -> Option<&'a Arg>) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut words = words.into_iter().filter(|word| is_kept(word));
+    while let Some(word) = words.next() {
+        match Flag::of(&word).and_then(|(flag, is_next)| Some((anew(&flag)?, is_next))) {
+            None => left.push(word),
+            Some((argument, is_next)) => {
+                if is_next && argument.get_action().takes_values() && !argument.is_require_equals_set() {
+                    words.next();
+                }
+            }
+        }
+    }
+    left
 }
 
 #[cfg(test)]

@@ -258,24 +258,6 @@ impl<'a> Trainer<'a> {
         (epoch >= self.task.spec.recipe.epochs).then_some(Ending::Complete)
     }
 
-    fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
-        let kept = match &self.folder {
-            Some(folder) if epoch > 0 => {
-                format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
-            }
-            _ => String::new(),
-        };
-        let advice = "; try a lower --lr or --clip-grad-norm";
-        let (cause, advice) = match cause {
-            Cause::Unknown => (String::new(), advice),
-            Cause::Network(text) => (format!(": {text}"), advice),
-            Cause::Data(text) => (format!(": {text}"), ""),
-        };
-        Error::Verification(format!(
-            "training diverged: {why} in epoch {epoch}, step {step}, at lr {lr}{cause}{advice}{kept}"
-        ))
-    }
-
     /// An error if most validation samples can no longer be read: an accuracy over the rest would be taken for that of
     /// all. The weights are saved before.
     fn check_validation(&mut self, epoch: usize, lr: f32, validation: &Totals) -> Result<()> {

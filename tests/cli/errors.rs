@@ -205,7 +205,7 @@ fn a_training_that_diverges() {
     let output = striate(folder.path(), &[&TINY[..], &more].concat()).output().unwrap();
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     let text = stderr(&output);
-    assert_says(text.lines().last().unwrap(), &["error: ", "diverged", "epoch 0, step"]);
+    assert_says(text.lines().last().unwrap(), &["error: ", "diverged", "in epoch 1 of 2, step"]);
 }
 
 #[test]

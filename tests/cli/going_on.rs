@@ -20,6 +20,12 @@ fn a_run_goes_on_with_the_flags_it_was_started_with() {
     let third =
         succeed(parent, &["-q", "train", "--resume=runs/a_b/checkpoint.safetensors", "--max-steps", "100"]);
     assert!(third.contains("done, 6 steps"), "{third}");
+    // In the place of what was said before, not after it.
+    let args = std::fs::read_to_string(parent.join("runs/a_b/args.toml")).unwrap();
+    assert!(
+        args.matches("\"--max-steps").count() == 1 && args.contains(r#""--max-steps", "100"]"#),
+        "{args}"
+    );
     let sum = |name: &str| {
         let log = std::fs::read_to_string(parent.join("runs").join(name).join("metrics.csv")).unwrap();
         log.lines().last().unwrap().rsplit(',').next().unwrap().to_string()

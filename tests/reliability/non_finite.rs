@@ -222,7 +222,7 @@ fn what_is_no_number_is_found_in_the_step_and_named() {
                         let poison = Some((when, buffer, value));
                         let result = train(&place, (&spec, &model), &data, poison, folder.path(), |_| {});
                         let text = diverged(result, &what);
-                        let at = format!("in epoch 1, step {}, ", STEP + 1);
+                        let at = format!("in epoch 2 of 2, step {} of the run, ", STEP + 1);
                         assert!(text.contains(&said) && text.contains(&at), "{what}: {text}");
                         let before = text.contains("already before the update");
                         assert_eq!(before, when == When::BeforeStep, "{what}: {text}");
@@ -256,7 +256,7 @@ fn inputs_and_activations_that_are_no_numbers_are_found_in_the_step() {
             let poison = Some((When::Sent, model.input, value));
             let result = train(&place, (&spec, &model), &data, poison, folder.path(), |_| {});
             let text = diverged(result, &format!("{value} in the input"));
-            assert!(text.contains(&format!("in epoch 1, step {}, ", STEP + 1)), "{text}");
+            assert!(text.contains(&format!("in epoch 2 of 2, step {} of the run, ", STEP + 1)), "{text}");
             assert_kept(folder.path());
             // In the data: the sample is named.
             let Dataset { images: Images::U8(pixels), labels, .. } = pictures([1, 8, 8], 4, 51) else {
@@ -269,7 +269,10 @@ fn inputs_and_activations_that_are_no_numbers_are_found_in_the_step() {
             let folder = tempfile::tempdir().unwrap();
             let result = train(&place, (&spec, &model), &splits, None, folder.path(), |_| {});
             let text = diverged(result, "a sample");
-            assert!(text.contains("the image of training sample 37") && text.contains("epoch 0"), "{text}");
+            assert!(
+                text.contains("the image of training sample 37") && text.contains("in epoch 1 of "),
+                "{text}"
+            );
             inputs += 2;
         }
         // A layer whose weights are numbers, but what it makes of its input is none: +Inf, -Inf and, where both meet, NaN.
@@ -300,7 +303,7 @@ fn inputs_and_activations_that_are_no_numbers_are_found_in_the_step() {
                     continue;
                 }
                 let text = diverged(result, &what);
-                assert!(text.contains("in epoch 0, step 1, "), "{what}: {text}");
+                assert!(text.contains("in epoch 1 of 2, step 1 of the run, "), "{what}: {text}");
                 assert!(text.contains(&format!("layer {layer} is the first")), "{what}: {text}");
                 assert!(!folder.path().join("run/checkpoint.safetensors").exists(), "{what}");
                 assert!(!folder.path().join("run/best.safetensors").exists(), "{what}");

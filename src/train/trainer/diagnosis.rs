@@ -5,6 +5,7 @@ use super::super::evaluate::{send, target};
 use super::super::event::Event;
 use super::super::options::hyper;
 use super::super::probe::within;
+use super::super::run_folder::Weights;
 use super::super::weights;
 use super::super::window::{Entry, Windows};
 use super::saving::outlives;
@@ -174,6 +175,27 @@ impl Trainer<'_> {
         let when = if found.before { "already before the update" } else { "after the update" };
         let why = format!("{what} values that are no numbers {when}");
         self.diverged(epoch, entry.step + 1, entry.lr, &why, &Cause::Unknown)
+    }
+
+    /// What was found in `epoch` (from 0) at `step` of the run (from 1), with its cause and what is kept.
+    pub(super) fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
+        let kept = match &self.folder {
+            Some(folder) if epoch > 0 => {
+                format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
+            }
+            _ => String::new(),
+        };
+        let advice = "; try a lower --lr or --clip-grad-norm";
+        let (cause, advice) = match cause {
+            Cause::Unknown => (String::new(), advice),
+            Cause::Network(text) => (format!(": {text}"), advice),
+            Cause::Data(text) => (format!(": {text}"), ""),
+        };
+        Error::Verification(format!(
+            "training diverged: {why} in epoch {} of {}, step {step} of the run, at lr {lr}{cause}{advice}{kept}",
+            epoch + 1,
+            self.task.spec.recipe.epochs
+        ))
     }
 
     /// An error that tells what happened, why and what remains.
