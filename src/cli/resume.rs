@@ -88,8 +88,7 @@ const HOW: [&str; 12] = [
 
 /// Words that say how much is told, and to whom; nobody who goes on with a run has typed them. And one that writes a file:
 /// a folder may come from somebody else.
-const NOT_KEPT: [&str; 10] =
-    ["-q", "--quiet", "-v", "-vv", "-vvv", "--verbose", "--json", "--profile", "--resume-force", "--preview"];
+const NOT_KEPT: [&str; 6] = ["--quiet", "--verbose", "--json", "--profile", "--resume-force", "--preview"];
 
 /// What was typed (program name first) but for where the run goes on from; nothing where a word is no text.
 pub(super) fn words(typed: &[OsString]) -> Vec<String> {
@@ -99,16 +98,22 @@ pub(super) fn words(typed: &[OsString]) -> Vec<String> {
         let Some(word) = word.to_str() else { return Vec::new() };
         if word == "--resume" {
             rest.next();
-        } else if is_kept(word) {
-            words.push(word.to_string());
+        } else {
+            words.extend(kept(word));
         }
     }
     words
 }
 
-fn is_kept(word: &str) -> bool {
+/// `word` as it is kept, if it is. Short flags may stand together: -qvj4.
+fn kept(word: &str) -> Option<String> {
     let with_values = ["--resume=", "--profile=", "--preview="];
-    !NOT_KEPT.contains(&word) && !with_values.iter().any(|start| word.starts_with(start))
+    if let Some(flags) = word.strip_prefix('-').filter(|flags| !flags.starts_with('-')) {
+        let rest = flags.trim_start_matches(['q', 'v']);
+        return (!rest.is_empty()).then(|| format!("-{rest}"));
+    }
+    (!NOT_KEPT.contains(&word) && !with_values.iter().any(|start| word.starts_with(start)))
+        .then(|| word.to_string())
 }
 
 /// What to type to go on with the run in `folder`.
@@ -143,7 +148,8 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
     }
     let folder = if path.as_os_str() == "auto" {
         let output_dir = train.get_one::<PathBuf>("output_dir").map_or(Path::new("runs"), PathBuf::as_path);
-        let Some(folder) = RunFolder::latest(output_dir, super::train::DEFAULT_MODEL) else {
+        let name = train.get_one::<String>("name").map_or(super::train::DEFAULT_MODEL, String::as_str);
+        let Some(folder) = RunFolder::latest(output_dir, name) else {
             return Ok(typed);
         };
         folder
@@ -218,7 +224,7 @@ impl<'a> Flag<'a> {
 /// `words` that are to be kept, but for flags that are given anew: who goes on time and again is not to collect them.
 fn without<'a>(words: Vec<String>, anew: impl Fn(&Flag) -> Option<&'a Arg>) -> Vec<String> {
     let mut left = Vec::new();
-    let mut words = words.into_iter().filter(|word| is_kept(word));
+    let mut words = words.into_iter().filter_map(|word| kept(&word));
     while let Some(word) = words.next() {
         match Flag::of(&word).and_then(|(flag, is_next)| Some((anew(&flag)?, is_next))) {
             None => left.push(word),
@@ -238,10 +244,9 @@ mod tests {
 
     #[test]
     fn the_words_of_a_run_are_those_that_began_it_but_for_where_it_goes_on_from() {
-        let typed =
-            ["/bin/striate", "train", "--resume", "auto", "--name", "a b", "--resume-force", "--resume=x"];
-        let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
-        assert_eq!(words(&typed), ["train", "--name", "a b"]);
+        let typed = "/bin/striate train --resume auto --name a -vvvv -qj1 --resume-force --resume=x -q";
+        let typed: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
+        assert_eq!(words(&typed), ["train", "--name", "a", "-j1"]);
         assert_eq!(command(Path::new("runs/a b")), "striate train --resume 'runs/a b'");
     }
 }

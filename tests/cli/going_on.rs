@@ -65,6 +65,17 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
 }
 
 #[test]
+fn auto_goes_on_with_the_run_of_the_name_that_is_typed_and_with_its_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    succeed(parent, &[&TINY[..], &["--name", "alexnet-mini"]].concat());
+    succeed(parent, &[&TINY[..], &["--name", "mine", "--lr", "0.02", "-vvvv", "--max-steps", "4"]].concat());
+    let resume = ["-q", "train", "--resume", "auto", "--name", "mine", "--max-steps", "5"];
+    let said = succeed(parent, &resume);
+    assert!(said.contains("done, 5 steps"), "{said}");
+}
+
+#[test]
 fn another_way_to_compute_is_told_and_another_number_of_threads_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path();
