@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Stop and go on")]
 pub(crate) struct ResumeArgs {
     /// Go on with the run in this folder, or from this checkpoint of it, as if it had not been stopped. Without other flags
-    /// those that it was started with are taken; otherwise they have to be the same. auto is the newest folder of this run's name with a checkpoint in it; without one
-    /// the run begins
+    /// those that it was started with are taken; otherwise they have to be the same. auto is the folder of the highest number
+    /// (NAME, NAME-2, NAME-3, ...) with a checkpoint in it; without one the run begins
     #[arg(long, value_name = "auto|DIR|FILE", conflicts_with = "preview")]
     resume: Option<PathBuf>,
-    /// Go on although recipe, network, data or options have changed; what does not fit starts anew
+    /// Go on although recipe, network, data or options have changed. Parameters must have their names and shapes; optimiser
+    /// state that does not fit starts anew
     #[arg(long, requires = "resume")]
     pub resume_force: bool,
     /// Save a checkpoint after every so many steps too, not only after every epoch
