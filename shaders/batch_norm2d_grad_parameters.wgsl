@@ -25,7 +25,7 @@ fn main(
         return;
     }
     let count = part_len(first_part + part);
-    let base = (part * images * channels + channel) * inner;
+    let base = (part / parts_per_image * images * channels + channel) * inner + first_element(part);
     let center = mean[channel];
     var products = 0.0;
     var sum = 0.0;

@@ -24,7 +24,7 @@ fn main(
         return;
     }
     let count = part_len(first_part + part);
-    let base = (part * images * channels + channel) * inner;
+    let base = (part / parts_per_image * images * channels + channel) * inner + first_element(part);
     var sum = 0.0;
     for (var e = lane; e < count; e += THREADS) {
         sum += x[base + e / inner * channels * inner + e % inner];

@@ -1,4 +1,4 @@
-// db[piece, c] = sum of dy[n, c, i] over the images n of the piece and all i. One workgroup for each piece and
+// db[piece, c] = sum of dy[n, c, i] over the images n of the piece and all i, or over some i of one image. One workgroup for each piece and
 // channel; where there are several pieces, sum_partials.wgsl adds them up. dy is what gradient_*.wgsl gives.
 
 // Images in this dispatch.
@@ -7,6 +7,9 @@ override channels: u32;
 override inner: u32;
 // Images in a piece; the last piece may have fewer.
 override images: u32;
+// Elements of an image in a piece: all, or fewer where an image has several pieces.
+override run: u32;
+override pieces_per_image: u32;
 override first_piece: u32;
 override pieces: u32;
 
@@ -29,10 +32,13 @@ fn main(
         return;
     }
     var sum = 0.0;
-    let end = min((piece + 1u) * images, batch);
-    for (var n = piece * images; n < end; n++) {
+    let group_of_images = piece / pieces_per_image;
+    let first = piece % pieces_per_image * run;
+    let last = min(first + run, inner);
+    let end = min((group_of_images + 1u) * images, batch);
+    for (var n = group_of_images * images; n < end; n++) {
         let plane = (n * channels + channel) * inner;
-        for (var i = lane; i < inner; i += THREADS) {
+        for (var i = first + lane; i < last; i += THREADS) {
             sum += gradient(plane + i);
         }
     }

@@ -1,5 +1,6 @@
 // y = conv(x, w) (+ b) (then max(0, .)), as a matrix product (implicit GEMM: the matrix of windows is never stored).
 // i: output channel of the group; j: image and output pixel; k: channel of the group and tap; z: group.
+// Bias and max go with the last part of the sum.
 
 override has_bias: u32;
 override relu_after: u32;
@@ -12,7 +13,7 @@ override relu_after: u32;
 override rows: u32 = c_out_group;
 override columns: u32 = batch * pixels_out;
 override batches: u32 = c_in / c_in_group;
-override depth_unit: u32 = window;
+override depth_unit: u32 = part_len;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const A_VECTORS = VECTORS;
@@ -24,7 +25,7 @@ alias Column = Spot;
 alias Term = vec4<u32>;
 
 fn depth(z: u32) -> u32 {
-    return window;
+    return part_len;
 }
 
 fn row(z: u32, i: u32) -> Row {
@@ -38,8 +39,9 @@ fn column(z: u32, j: u32) -> Column {
 }
 
 fn term(z: u32, k: u32) -> Term {
-    let tap = tap_of_window(k / taps, k % taps);
-    return Term(k, tap.offset, tap.h, tap.w);
+    let number = part_first + k;
+    let tap = tap_of_window(number / taps, number % taps);
+    return Term(number, tap.offset, tap.h, tap.w);
 }
 
 fn load_a(at: Row, t: Term) -> f32 {
@@ -61,12 +63,16 @@ fn load_b(t: Term, at: Column) -> f32 {
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {
     let channel = z * c_out_group + i;
+    let at = (j / pixels_out * c_out + channel) * pixels_out + j % pixels_out;
     var value = sum;
+    if part_first > 0u {
+        value += y[at];
+    }
     if has_bias != 0u {
         value += b[channel];
     }
     if relu_after != 0u {
         value = relu(value);
     }
-    y[(j / pixels_out * c_out + channel) * pixels_out + j % pixels_out] = value;
+    y[at] = value;
 }

@@ -24,7 +24,7 @@ override phases: u32 = phases_h * phases_w;
 override rows: u32 = c_in_group;
 override columns: u32 = batch * phase_pixels;
 override batches: u32 = c_in / c_in_group * phases;
-override depth_unit: u32 = c_out_group * phase_taps;
+override depth_unit: u32 = part_len;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const TERM_TABLE = true;
@@ -35,7 +35,7 @@ alias Column = Spot;
 alias Term = vec4<u32>;
 
 fn depth(z: u32) -> u32 {
-    return c_out_group * phase_taps;
+    return part_len;
 }
 
 fn row(z: u32, i: u32) -> Row {
@@ -60,9 +60,10 @@ fn column(z: u32, j: u32) -> Column {
 }
 
 fn term(z: u32, k: u32) -> Term {
-    let channel = k / phase_taps;
-    let tap_h = k % phase_taps / phase_taps_w * phases_h + z % phases / phases_w;
-    let tap_w = k % phase_taps_w * phases_w + z % phases_w;
+    let number = part_first + k;
+    let channel = number / phase_taps;
+    let tap_h = number % phase_taps / phase_taps_w * phases_h + z % phases / phases_w;
+    let tap_w = number % phase_taps_w * phases_w + z % phases_w;
     // A phase may have fewer taps than another. One that does not exist lies far away from every output.
     let exists = tap_h < kernel_h && tap_w < kernel_w;
     return Term(
@@ -94,6 +95,11 @@ fn store(z: u32, i: u32, j: u32, sum: f32) {
     // A phase may have fewer rows or columns than another.
     if h < h_in && w < w_in {
         let channel = z / phases * c_in_group + i;
-        dx[(j / phase_pixels * c_in + channel) * pixels_in + h * w_in + w] = sum;
+        let place = (j / phase_pixels * c_in + channel) * pixels_in + h * w_in + w;
+        var value = sum;
+        if part_first > 0u {
+            value += dx[place];
+        }
+        dx[place] = value;
     }
 }

@@ -9,8 +9,12 @@ override piece_rows: u32;
 override pieces_per_image: u32;
 override first_piece: u32;
 override pieces: u32;
-// 1 if this dispatch goes on with the sums it finds: where not even the images of one piece can be bound at once.
+// 1 if this dispatch goes on with the sums it finds: where not even the images of one piece can be bound at once, or a
+// piece is too long.
 override accumulate: u32;
+// The products of each piece that this dispatch takes: at most `part_len` from number `part_first` on.
+override part_first: u32;
+override part_len: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
@@ -20,8 +24,8 @@ override groups: u32 = c_in / c_in_group;
 override rows: u32 = c_out_group;
 override columns: u32 = window;
 override batches: u32 = pieces * groups;
-// A piece is so many rows of y.
-override depth_unit: u32 = w_out;
+// A piece is so many rows of y; 1 if a dispatch takes only some of its products.
+override depth_unit: u32;
 const A_ALONG_K = true;
 const B_ALONG_K = true;
 const TERM_TABLE = false;
@@ -37,7 +41,8 @@ fn depth(z: u32) -> u32 {
     let piece = z / groups;
     let first_image = piece / pieces_per_image * images;
     let first_row = piece % pieces_per_image * piece_rows;
-    return min(images, batch - first_image) * min(piece_rows, h_out - first_row) * w_out;
+    let all = min(images, batch - first_image) * min(piece_rows, h_out - first_row) * w_out;
+    return min(part_len, max(all, part_first) - part_first);
 }
 
 fn row(z: u32, i: u32) -> Row {
@@ -51,10 +56,11 @@ fn column(z: u32, j: u32) -> Column {
 
 fn term(z: u32, k: u32) -> Term {
     let piece = z / groups;
-    let line = k / w_out;
+    let number = part_first + k;
+    let line = number / w_out;
     let image = piece / pieces_per_image * images + line / piece_rows;
     let h = piece % pieces_per_image * piece_rows + line % piece_rows;
-    let w = k % w_out;
+    let w = number % w_out;
     return Term(image * c_out * pixels_out + h * w_out + w, corner_of_window(image * c_in * pixels_in, h, w));
 }
 

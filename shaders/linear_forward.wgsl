@@ -1,4 +1,4 @@
-// y = x w^T (+ b) (then max(0, .)). i: row of the batch; j: output; k: input.
+// y = x w^T (+ b) (then max(0, .)). i: row of the batch; j: output; k: input. Bias and max go with the last part of the sum.
 
 override has_bias: u32;
 override relu_after: u32;
@@ -10,7 +10,7 @@ override relu_after: u32;
 
 override rows: u32 = batch;
 override columns: u32 = outputs;
-override depth_unit: u32 = inputs;
+override depth_unit: u32 = part_len;
 const A_ALONG_K = true;
 const B_ALONG_K = true;
 const A_VECTORS = VECTORS;
@@ -22,7 +22,7 @@ alias Column = u32;
 alias Term = u32;
 
 fn depth(z: u32) -> u32 {
-    return inputs;
+    return part_len;
 }
 
 fn row(z: u32, i: u32) -> Row {
@@ -34,7 +34,7 @@ fn column(z: u32, j: u32) -> Column {
 }
 
 fn term(z: u32, k: u32) -> Term {
-    return k;
+    return part_first + k;
 }
 
 fn load_a(at: Row, k: Term) -> f32 {
@@ -55,12 +55,16 @@ fn load_b4(k: Term, at: Column) -> vec4<f32> {
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {
     let output = first_output + j;
+    let at = i * outputs_total + output;
     var value = sum;
+    if part_first > 0u {
+        value += y[at];
+    }
     if has_bias != 0u {
         value += b[output];
     }
     if relu_after != 0u {
         value = relu(value);
     }
-    y[i * outputs_total + output] = value;
+    y[at] = value;
 }

@@ -1,7 +1,10 @@
-// dx = dy w. i: row of the batch; j: input; k: output. Where w is bound in parts, each dispatch after the first goes
-// on with the sums that it finds in dx, so parts change nothing.
+// dx = dy w. i: row of the batch; j: input; k: output. Where w is bound piece by piece, each dispatch after the first goes
+// on with the sums that it finds in dx, so pieces change nothing. A sum that is too long is cut into parts by the shape alone
+// (src/gpu/kernels/rounds.rs), and sum_partials.wgsl adds them up.
 
 override accumulate: u32;
+// Number of the part in dx.
+override part: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<Element>;
 @group(0) @binding(1) var<storage, read> w: array<Element>;
@@ -52,14 +55,18 @@ fn load_b4(k: Term, at: Column) -> vec4<f32> {
     return four(w[place(k * inputs + at)]);
 }
 
+fn place_of(i: u32, j: u32) -> u32 {
+    return (part * batch + i) * inputs + j;
+}
+
 fn start(z: u32, i: u32, j: u32) -> f32 {
     if accumulate != 0u && i < rows && j < columns {
-        return dx[i * inputs + j];
+        return dx[place_of(i, j)];
     }
     // As in gemm_zero.wgsl.
     return -0.0;
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {
-    dx[i * inputs + j] = sum;
+    dx[place_of(i, j)] = sum;
 }

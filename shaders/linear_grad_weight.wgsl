@@ -6,7 +6,7 @@
 
 override rows: u32 = outputs;
 override columns: u32 = inputs;
-override depth_unit: u32 = batch;
+override depth_unit: u32 = part_len;
 const A_ALONG_K = false;
 const B_ALONG_K = false;
 const A_VECTORS = VECTORS;
@@ -18,7 +18,7 @@ alias Column = u32;
 alias Term = u32;
 
 fn depth(z: u32) -> u32 {
-    return batch;
+    return part_len;
 }
 
 fn row(z: u32, i: u32) -> Row {
@@ -30,7 +30,7 @@ fn column(z: u32, j: u32) -> Column {
 }
 
 fn term(z: u32, k: u32) -> Term {
-    return k;
+    return part_first + k;
 }
 
 fn load_a(at: Row, k: Term) -> f32 {
@@ -50,5 +50,10 @@ fn load_b4(k: Term, at: Column) -> vec4<f32> {
 }
 
 fn store(z: u32, i: u32, j: u32, sum: f32) {
-    dw[i * inputs + j] = sum;
+    let at = i * inputs + j;
+    var value = sum;
+    if part_first > 0u {
+        value += dw[at];
+    }
+    dw[at] = value;
 }

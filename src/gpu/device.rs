@@ -4,7 +4,7 @@ use super::adapter::{self, AdapterInfo, Choice, Kind};
 use super::binaries::Binaries;
 use super::fault::{Fault, caught, one_line};
 use super::host::{Host, NoHost};
-use super::kernels::{Limits, Products, Tile};
+use super::kernels::{Limits, MAX_ROUNDS, Products, Tile};
 use super::pipeline::Pipelines;
 use super::tune::{Tuner, Tuning};
 use crate::error::{Error, Result};
@@ -357,6 +357,7 @@ fn kernel_limits(
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
         work: restriction.work.unwrap_or(info.kind.dispatch_work()),
+        rounds: if info.kind == Kind::Software { MAX_ROUNDS } else { u64::MAX },
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         invocations: limits.max_compute_invocations_per_workgroup,
         tile: restriction.tile.unwrap_or(tile),

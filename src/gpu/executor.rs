@@ -283,6 +283,6 @@ async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) 
 
 /// What a pipeline is made for.
 fn dispatch(launch: &Launch) -> Dispatch {
-    let (shader, constants, groups) = (launch.shader, launch.constants.clone(), launch.groups);
-    Dispatch { shader, constants, bindings: Vec::new(), groups }
+    let Launch { shader, groups, rounds, .. } = *launch;
+    Dispatch { shader, constants: launch.constants.clone(), bindings: Vec::new(), groups, rounds }
 }

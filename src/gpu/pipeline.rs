@@ -4,7 +4,7 @@ use super::binaries::Binaries;
 use super::device::Gpu;
 use super::fault::one_line;
 use super::host::{Host, News};
-use super::kernels::{Dispatch, Shader};
+use super::kernels::{Dispatch, Shader, check_rounds};
 #[cfg(not(target_arch = "wasm32"))]
 use super::threads;
 use super::trusted;
@@ -96,8 +96,10 @@ impl Pipelines {
     /// The pipeline of `dispatch`, with the layout that its WGSL declares.
     ///
     /// # Errors
-    /// `Error::Device` naming shader and constants if wgpu or the driver refuses.
+    /// `Error::Device` naming shader and constants if wgpu or the driver refuses, or if its loops are longer than the
+    /// adapter runs them: whatever runs comes by here.
     pub async fn get(&self, gpu: &Gpu, dispatch: &Dispatch) -> Result<wgpu::ComputePipeline> {
+        check_rounds(dispatch.shader, dispatch.rounds, gpu.limits())?;
         let constants = &dispatch.constants;
         let key = Key::of(dispatch);
         if let Some(found) = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {

@@ -46,6 +46,7 @@ impl Probe {
             constants: vec![("rounds", ROUNDS as f64), ("len", len as f64)],
             bindings: Vec::new(),
             groups: fold(workgroups, gpu.limits()),
+            rounds: ROUNDS + 1,
         };
         let inputs: [f32; 4] = [0.999, 0.5, 0.0, 0.0];
         pollster::block_on(Probe::new(gpu, dispatch, &[(16, &inputs), (len * 4, &[])], 1))
@@ -61,6 +62,7 @@ impl Probe {
             constants: vec![("len", (bytes / 16) as f64)],
             bindings: Vec::new(),
             groups: fold((bytes / 16).div_ceil(PER_GROUP) as usize, gpu.limits()),
+            rounds: 5,
         };
         let mut stream = Stream::new(0, Purpose::Test, 0);
         let values: Vec<f32> = (0..PIECE).map(|_| stream.normal()).collect();
@@ -71,8 +73,13 @@ impl Probe {
     /// An empty dispatch. With `shared`, each writes the buffer of the one before it, so that a barrier stands between
     /// them; otherwise none of 256 in a row has a buffer of another.
     pub fn noop(gpu: &Gpu, shared: bool) -> Result<Probe> {
-        let dispatch =
-            Dispatch { shader: NOOP, constants: Vec::new(), bindings: Vec::new(), groups: [1, 1, 1] };
+        let dispatch = Dispatch {
+            shader: NOOP,
+            constants: Vec::new(),
+            bindings: Vec::new(),
+            groups: [1, 1, 1],
+            rounds: 0,
+        };
         let apart = if shared { 1 } else { APART };
         pollster::block_on(Probe::new(gpu, dispatch, &[(16, &[])], apart))
     }

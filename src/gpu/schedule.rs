@@ -2,7 +2,7 @@
 //! device, from the program and the limits alone.
 
 use super::fuse::{Unit, at, units};
-use super::kernels::{Dispatch, Limits, Reduction, Shader, Source, reductions, update_table};
+use super::kernels::{Dispatch, Entry, Limits, Reduction, Shader, Source, check_rounds, reductions, update_table};
 use super::layout::{Layout, Memory, Place, partial, update_of};
 use crate::error::{Error, Result};
 use crate::ops::Op;
@@ -28,6 +28,8 @@ pub struct Launch {
     pub parts: Vec<Part>,
     /// Workgroups in x, y, z.
     pub groups: [u32; 3],
+    /// The most loop rounds of one invocation.
+    pub rounds: u64,
     /// Floating-point operations.
     pub flops: u64,
 }
@@ -58,7 +60,8 @@ impl Schedule {
     /// The schedule of `program` under `limits`.
     ///
     /// # Errors
-    /// `Error::Memory` if a tensor cannot be bound, with operator, layer and sizes.
+    /// `Error::Memory` if a tensor cannot be bound, `Error::Device` if a loop is longer than the adapter runs it, with
+    /// operator, layer and sizes.
     pub fn new(program: &Program, limits: &Limits) -> Result<Schedule> {
         Schedule::tuned(program, limits, &|_| *limits)
     }
@@ -80,6 +83,10 @@ impl Schedule {
         let gradients = writer.list(gradients)?;
         let update = writer.updates(update)?;
         let Layout { memory, places, .. } = writer.layout;
+        // What operators need was checked with their names; this is for what stands for several.
+        for launch in forward.iter().chain(&gradients).chain(&update).flat_map(|task| &task.launches) {
+            check_rounds(launch.shader, launch.rounds, limits)?;
+        }
         Ok(Schedule { memory, places, forward, gradients, update })
     }
 
@@ -243,9 +250,9 @@ impl<'a> Writer<'a> {
             let flops = sums.iter().map(|s| (s.pieces * s.len) as u64).sum();
             let end = sums.iter().map(|s| s.source + s.pieces * s.len).max().unwrap_or(0);
             let partials = Part { memory: pool, first: 0, count: end };
-            let parts = vec![partials, self.table(entry.table), self.whole(target)];
-            let (shader, constants, groups) = (entry.shader, entry.constants, entry.groups);
-            launches.push(Launch { shader, constants, parts, groups, flops });
+            let parts = vec![partials, self.table(entry.table.clone()), self.whole(target)];
+            let Entry { shader, constants, groups, rounds, .. } = entry;
+            launches.push(Launch { shader, constants, parts, groups, rounds, flops });
         }
         let flops = launches.iter().map(|launch| launch.flops).sum();
         let label = format!("{} gradients", waiting.len());
@@ -282,8 +289,8 @@ impl<'a> Writer<'a> {
         }
         let flops = set.iter().map(|unit| unit.flops()).sum();
         let bytes = set.iter().map(|unit| unit.bytes(self.program)).sum();
-        let (shader, constants, groups) = (entry.shader, entry.constants, entry.groups);
-        let launches = vec![Launch { shader, constants, parts, groups, flops }];
+        let Entry { shader, constants, groups, rounds, .. } = entry;
+        let launches = vec![Launch { shader, constants, parts, groups, rounds, flops }];
         let (kind, label) = (first.op.name().into(), format!("{} parameters", set.len()));
         Ok(Task { piece: Piece { kind, label, flops, bytes }, steps: set.len(), launches })
     }
@@ -330,7 +337,8 @@ impl<'a> Writer<'a> {
             Ok(Part { memory: place.memory, first: place.first + first, count })
         };
         let parts = d.bindings.iter().map(part).collect::<Result<_>>()?;
-        Ok(Launch { shader: d.shader, constants: d.constants.clone(), parts, groups: d.groups, flops })
+        let Dispatch { shader, groups, rounds, .. } = *d;
+        Ok(Launch { shader, constants: d.constants.clone(), parts, groups, rounds, flops })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kernel that turns stored pictures into network input.
 
 use super::elements::{constants, elements};
+use super::rounds::rounds;
 use super::slices::slices;
 use super::{Kernels, Limits, shader};
 use crate::error::Result;
@@ -23,7 +24,8 @@ pub(super) fn kernels(op: &Op, d: &Augment, limits: &Limits) -> Result<Kernels> 
             ]);
             let bindings = sizes.iter().enumerate().map(|(i, &size)| slice.bind(i, size)).collect();
             let shader = shader!("augment", "elements", "prelude");
-            elements(shader, slice.count * d.h_out * d.w_out, geometry, bindings, limits)
+            let each = rounds(d.c_in, 0) + 2 * rounds(d.c_out, 0);
+            elements(shader, slice.count * d.h_out * d.w_out, each, geometry, bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })

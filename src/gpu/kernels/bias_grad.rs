@@ -4,6 +4,7 @@
 use super::conv2d::sum_partials;
 use super::elements::constants;
 use super::gemm::cut;
+use super::rounds::{MAX_ROUNDS, MOST_PIECES, reduction, rounds, runs, strided};
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::Result;
 use crate::ops::{BiasGrad, Op};
@@ -12,8 +13,29 @@ use crate::ops::{BiasGrad, Op};
 const SHORT: usize = 16;
 /// Elements of dy for one workgroup of `bias_grad.wgsl`: 256 for each of its threads.
 const PIECE: usize = 16_384;
-/// THREADS of `bias_grad_rows.wgsl`.
+/// THREADS of `bias_grad.wgsl` and of `bias_grad_rows.wgsl`.
+const THREADS: usize = 64;
 const ROWS: usize = 64;
+
+/// How the images are divided into pieces; a function of the shape alone.
+struct Pieces {
+    /// Images of a piece, or 1 where an image has several.
+    images: usize,
+    /// Elements of each of its images.
+    run: usize,
+    per_image: usize,
+}
+
+impl Pieces {
+    fn of(bias: &BiasGrad) -> Self {
+        let BiasGrad { batch, inner, .. } = *bias;
+        let (run, per_image) = runs(inner);
+        // As many images as a thread has rounds for, of which each image takes two beside those for its elements.
+        let most = (MAX_ROUNDS as usize - THREADS) / (2 + inner.div_ceil(THREADS));
+        let images = (PIECE / inner).clamp(1, batch.max(1)).min(most).max(batch.div_ceil(MOST_PIECES));
+        Pieces { images: if per_image > 1 { 1 } else { images.max(1) }, run, per_image }
+    }
+}
 
 /// What is summed and where it comes from.
 pub(super) struct Summed {
@@ -26,6 +48,8 @@ pub(super) struct Summed {
     pub operands: Vec<(usize, usize)>,
     /// Number of the operand db.
     pub db: usize,
+    /// Rounds of the loops of one `gradient`.
+    pub rounds: u64,
     /// Floating-point operations.
     pub flops: u64,
 }
@@ -38,6 +62,7 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         constants: Vec::new(),
         operands: vec![(0, bias.channels * bias.inner)],
         db: 1,
+        rounds: 0,
         flops: op.flops(),
     };
     sums(op, bias, &plain, limits)
@@ -48,7 +73,9 @@ pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -
     let BiasGrad { batch, channels, inner } = *bias;
     let image = channels * inner;
     let with = |more: Vec<(&'static str, f64)>| summed.constants.iter().copied().chain(more).collect();
-    if inner < SHORT && batch * image <= 1 << 24 {
+    // Whatever is computed on the way in: all kernels have to sum in the same order.
+    let few = rounds(batch, rounds(inner, 0)) <= MAX_ROUNDS;
+    if inner < SHORT && batch * image <= 1 << 24 && few {
         let all = constants([("batch", batch), ("channels", channels), ("inner", inner)]);
         let operands = summed.operands.iter().map(|&(i, _)| i).chain([summed.db]);
         let dispatch = Dispatch {
@@ -56,19 +83,21 @@ pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -
             constants: with(all),
             bindings: operands.map(Binding::operand).collect(),
             groups: fold(channels.div_ceil(ROWS), limits),
+            rounds: rounds(batch, rounds(inner, summed.rounds)),
         };
         return Ok(Kernels { dispatches: vec![dispatch], scratch: Vec::new() });
     }
-    let images = (PIECE / inner).clamp(1, batch.max(1));
-    let pieces = batch.div_ceil(images);
+    let Pieces { images, run, per_image } = Pieces::of(bias);
+    let sets = batch.div_ceil(images);
+    let pieces = sets * per_image;
     let mut kernels = Kernels::default();
-    let each = summed.flops / pieces.max(1) as u64;
+    let each = summed.flops / sets.max(1) as u64;
     let sizes: Vec<usize> = summed.operands.iter().map(|&(_, size)| images * size).collect();
-    for part in cut(op, pieces, each, &sizes, limits)? {
+    for part in cut(op, sets, each, &sizes, limits)? {
         let first = part.first * images;
         let count = (part.count * images).min(batch - first);
         let bind = |&(i, size): &(usize, usize)| {
-            if part.count == pieces {
+            if part.count == sets {
                 Binding::operand(i)
             } else {
                 Binding::slice(i, first * size, count * size)
@@ -82,11 +111,14 @@ pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -
                 ("channels", channels),
                 ("inner", inner),
                 ("images", images),
-                ("first_piece", part.first),
-                ("pieces", part.count),
+                ("run", run),
+                ("pieces_per_image", per_image),
+                ("first_piece", part.first * per_image),
+                ("pieces", part.count * per_image),
             ])),
             bindings: summed.operands.iter().map(bind).chain([db]).collect(),
-            groups: fold(part.count * channels, limits),
+            groups: fold(part.count * per_image * channels, limits),
+            rounds: rounds(images, strided(run, THREADS, summed.rounds)) + reduction(THREADS),
         });
     }
     if pieces > 1 {

@@ -25,7 +25,7 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
                 (shader, vec![slice.bind(0, whole), slice.bind(1, part)])
             };
             let geometry = constants([("part", part), ("whole", whole), ("start", d.offset * d.inner)]);
-            elements(shader, slice.count * part, geometry, bindings, limits)
+            elements(shader, slice.count * part, 0, geometry, bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })

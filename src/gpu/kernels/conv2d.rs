@@ -1,15 +1,16 @@
 //! Convolutions as matrix products whose factors are computed on the way in (implicit GEMM).
 
 use super::elements::{constants, elements};
-use super::gemm::{Extents, Product, cut, product};
+use super::gemm::{Extents, Plan, Product, cut, product};
+use super::rounds::{LONGEST, MOST_PIECES, parts, rounds};
 use super::slices::Slice;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product = product!(vectors "conv2d_forward", "conv2d", "relu", "gemm_zero", "gemm_scalar_b");
+const FORWARD: Product = product!(vectors "conv2d_forward", "conv2d", "gemm_part", "relu", "gemm_zero", "gemm_scalar_b");
 const GRAD_INPUT: Product =
-    product!("conv2d_grad_input", "conv2d", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
+    product!("conv2d_grad_input", "conv2d", "gemm_part", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
 const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_scalar_a", "gemm_scalar_b");
 pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
 
@@ -65,25 +66,30 @@ fn geometry(conv: &Conv2d, batch: usize) -> Vec<(&'static str, f64)> {
 fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
     let mut kernels = Kernels::default();
-    for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
-        let columns = part.count * conv.h_out() * conv.w_out();
+    let slices = cut(op, conv.batch, image_flops(op, conv), &sizes, limits)?;
+    let parts = parts(conv.depth());
+    for (slice, part) in slices.iter().flat_map(|slice| parts.iter().map(move |part| (slice, part))) {
         // The row of a weight is read along k.
         let extents = Extents {
             rows: conv.c_out_group(),
-            columns,
+            columns: slice.count * conv.h_out() * conv.w_out(),
             batches: conv.groups,
-            depth: conv.depth(),
+            depth: part.len,
             vectors: conv.depth().is_multiple_of(4),
         };
-        let (shader, groups) = FORWARD.plan(extents, limits);
-        let mut constants = geometry(conv, part.count);
-        constants.push(("has_bias", f64::from(u8::from(conv.bias))));
-        constants.push(("relu_after", f64::from(u8::from(conv.relu))));
+        let Plan { shader, groups, rounds } = FORWARD.plan(extents, limits);
+        let mut all = geometry(conv, slice.count);
+        all.extend(constants([
+            ("part_first", part.first),
+            ("part_len", part.len),
+            ("has_bias", usize::from(conv.bias && part.last)),
+            ("relu_after", usize::from(conv.relu && part.last)),
+        ]));
         // Without a bias its binding must still be something: w, which is not looked at there.
         let (bias, y) = if conv.bias { (2, 3) } else { (1, 2) };
-        let bindings =
-            vec![part.bind(0, sizes[0]), Binding::operand(1), Binding::operand(bias), part.bind(y, sizes[1])];
-        kernels.dispatches.push(Dispatch { shader, constants, bindings, groups });
+        let (x, y) = (slice.bind(0, sizes[0]), slice.bind(y, sizes[1]));
+        let bindings = vec![x, Binding::operand(1), Binding::operand(bias), y];
+        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
     }
     Ok(kernels)
 }
@@ -95,19 +101,27 @@ fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let pixels = conv.h_in.div_ceil(phases_h) * conv.w_in.div_ceil(phases_w);
     let products = conv.groups * phases_h * phases_w;
     let mut kernels = Kernels::default();
-    for part in cut(op, conv.batch, image_flops(op, conv), &sizes, limits)? {
+    let taps = conv.kernel[0].div_ceil(phases_h) * conv.kernel[1].div_ceil(phases_w);
+    let slices = cut(op, conv.batch, image_flops(op, conv), &sizes, limits)?;
+    let parts = parts(conv.c_out_group() * taps);
+    for (slice, part) in slices.iter().flat_map(|slice| parts.iter().map(move |part| (slice, part))) {
         let extents = Extents {
             rows: conv.c_in_group(),
-            columns: part.count * pixels,
+            columns: slice.count * pixels,
             batches: products,
-            depth: conv.c_out_group() * conv.kernel[0] * conv.kernel[1] / (phases_h * phases_w),
+            depth: part.len,
             vectors: false,
         };
-        let (shader, groups) = GRAD_INPUT.plan(extents, limits);
-        let mut all = geometry(conv, part.count);
-        all.extend(constants([("phases_h", phases_h), ("phases_w", phases_w)]));
-        let bindings = vec![part.bind(0, sizes[1]), Binding::operand(1), part.bind(2, sizes[0])];
-        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups });
+        let Plan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
+        let mut all = geometry(conv, slice.count);
+        all.extend(constants([
+            ("phases_h", phases_h),
+            ("phases_w", phases_w),
+            ("part_first", part.first),
+            ("part_len", part.len),
+        ]));
+        let bindings = vec![slice.bind(0, sizes[1]), Binding::operand(1), slice.bind(2, sizes[0])];
+        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
     }
     Ok(kernels)
 }
@@ -138,13 +152,38 @@ impl Pieces {
         let size = conv.c_out * conv.depth();
         let most = (batch * h_out * w_out / SHORTEST).min(SCRATCH / size);
         let wanted = WANTED.div_ceil(tiles).min(most).max(1);
-        if wanted <= batch {
-            let images = batch.div_ceil(wanted);
-            Pieces { images, rows: h_out, per_image: 1, sets: batch.div_ceil(images) }
+        let pieces = if wanted <= batch {
+            Pieces::of_images(conv, batch.div_ceil(wanted))
         } else {
-            let rows = h_out.div_ceil(wanted.div_ceil(batch).min(h_out));
-            Pieces { images: 1, rows, per_image: h_out.div_ceil(rows), sets: batch }
+            Pieces::of_rows(conv, h_out.div_ceil(wanted.div_ceil(batch).min(h_out)))
+        };
+        let longest = LONGEST.max(batch * h_out * w_out / MOST_PIECES);
+        if pieces.longest(conv) <= longest {
+            return pieces;
         }
+        // Where more partial sums would need too much memory, several dispatches go on with the same.
+        let plane = h_out * w_out;
+        let shorter = if plane <= longest {
+            Pieces::of_images(conv, batch.div_ceil(batch.div_ceil(longest / plane)))
+        } else {
+            Pieces::of_rows(conv, h_out.div_ceil(h_out.div_ceil((longest / w_out).max(1))))
+        };
+        if shorter.count() * size <= SCRATCH { shorter } else { pieces }
+    }
+
+    /// Pieces of whole images.
+    fn of_images(conv: &Conv2d, images: usize) -> Self {
+        Pieces { images, rows: conv.h_out(), per_image: 1, sets: conv.batch.max(1).div_ceil(images) }
+    }
+
+    /// Pieces of some rows of an image.
+    fn of_rows(conv: &Conv2d, rows: usize) -> Self {
+        Pieces { images: 1, rows, per_image: conv.h_out().div_ceil(rows), sets: conv.batch.max(1) }
+    }
+
+    /// Products of the longest piece.
+    fn longest(&self, conv: &Conv2d) -> usize {
+        self.images.min(conv.batch) * self.rows * conv.w_out()
     }
 
     fn count(&self) -> usize {
@@ -163,7 +202,7 @@ struct Part {
 }
 
 /// Dispatches that treat whole sets if one set can be bound and done at once, else some images of a set at a time.
-fn parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<Part>> {
+fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<Part>> {
     let sizes = image_sizes(conv);
     let set = sizes.map(|image| image * pieces.images);
     let flops = image_flops(op, conv) * pieces.images as u64;
@@ -196,7 +235,7 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let size = conv.c_out * conv.depth();
     let several = pieces.count() > 1;
     let mut kernels = Kernels::default();
-    for Part { sets, images, accumulate } in parts(op, conv, &pieces, limits)? {
+    for Part { sets, images, accumulate } in image_parts(op, conv, &pieces, limits)? {
         let bind = |operand: usize, size: usize| {
             if images[1] == conv.batch {
                 Binding::operand(operand)
@@ -205,26 +244,33 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
             }
         };
         let count = sets[1] * pieces.per_image;
-        let extents = Extents {
-            rows: conv.c_out_group(),
-            columns: conv.depth(),
-            batches: count * conv.groups,
-            depth: images[1] * conv.h_out() * conv.w_out() / count.max(1),
-            vectors: false,
-        };
-        let (shader, groups) = GRAD_WEIGHT.plan(extents, limits);
-        let mut all = geometry(conv, images[1]);
-        all.extend(constants([
-            ("images", pieces.images),
-            ("piece_rows", pieces.rows),
-            ("pieces_per_image", pieces.per_image),
-            ("first_piece", sets[0] * pieces.per_image),
-            ("pieces", count),
-            ("accumulate", usize::from(accumulate)),
-        ]));
-        let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
-        let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
-        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups });
+        let depth = pieces.images.min(images[1]) * pieces.rows * conv.w_out();
+        for first in (0..depth.max(1)).step_by(LONGEST) {
+            let len = LONGEST.min(depth - first);
+            let extents = Extents {
+                rows: conv.c_out_group(),
+                columns: conv.depth(),
+                batches: count * conv.groups,
+                depth: len,
+                vectors: false,
+            };
+            let Plan { shader, groups, rounds } = GRAD_WEIGHT.plan(extents, limits);
+            let mut all = geometry(conv, images[1]);
+            all.extend(constants([
+                ("images", pieces.images),
+                ("piece_rows", pieces.rows),
+                ("pieces_per_image", pieces.per_image),
+                ("first_piece", sets[0] * pieces.per_image),
+                ("pieces", count),
+                ("accumulate", usize::from(accumulate || first > 0)),
+                ("part_first", first),
+                ("part_len", len),
+                ("depth_unit", if depth > LONGEST { 1 } else { conv.w_out() }),
+            ]));
+            let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
+            let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
+            kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
+        }
     }
     if several {
         kernels.scratch.push(pieces.count() * size);
@@ -236,7 +282,7 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
 /// Adds up the `pieces` times `len` partial sums of scratch buffer 0 into `operand`.
 pub(super) fn sum_partials(pieces: usize, len: usize, operand: usize, limits: &Limits) -> Dispatch {
     let bindings = vec![Binding::scratch(0), Binding::operand(operand)];
-    elements(SUM_PARTIALS, len, constants([("pieces", pieces)]), bindings, limits)
+    elements(SUM_PARTIALS, len, rounds(pieces, 0), constants([("pieces", pieces)]), bindings, limits)
 }
 
 #[cfg(test)]

@@ -1,23 +1,33 @@
 //! Dispatches of kernels that treat every output element by itself (`shaders/elements.wgsl`).
 
+use super::rounds::rounds;
 use super::{Binding, Dispatch, Limits, Shader, fold};
 
 /// Elements of one workgroup: THREADS * PER_THREAD of `shaders/elements.wgsl`.
 const PER_GROUP: usize = 1024;
+/// PER_THREAD of `shaders/elements.wgsl`.
+const PER_THREAD: usize = 4;
 
 /// The constants of a geometry, as pipelines take them.
 pub(super) fn constants<const N: usize>(values: [(&'static str, usize); N]) -> Vec<(&'static str, f64)> {
     values.map(|(name, value)| (name, value as f64)).to_vec()
 }
 
-/// A dispatch of `shader` that calls its `element` for 0 .. `len`.
+/// The rounds of a thread whose elements have `each` rounds in loops of their own.
+pub(super) const fn thread_rounds(each: u64) -> u64 {
+    rounds(PER_THREAD, each)
+}
+
+/// A dispatch of `shader` that calls its `element` for 0 .. `len`; each has `each` rounds in loops.
 pub(super) fn elements(
     shader: Shader,
     len: usize,
+    each: u64,
     mut constants: Vec<(&'static str, f64)>,
     bindings: Vec<Binding>,
     limits: &Limits,
 ) -> Dispatch {
     constants.push(("len", len as f64));
-    Dispatch { shader, constants, bindings, groups: fold(len.div_ceil(PER_GROUP), limits) }
+    let groups = fold(len.div_ceil(PER_GROUP), limits);
+    Dispatch { shader, constants, bindings, groups, rounds: thread_rounds(each) }
 }

@@ -3,7 +3,8 @@
 
 use super::bias_grad::{Summed, sums};
 use super::elements::elements;
-use super::pool2d::window;
+use super::pool2d::{covering, is_long, term_rounds, window};
+use super::rounds::checked;
 use super::slices::slices;
 use super::{Kernels, Limits, shader};
 use crate::error::Result;
@@ -14,9 +15,15 @@ use crate::ops::{BiasGrad, Op, Pool2d};
 /// what pooling writes has no other reader: it is never stored.
 ///
 /// # Errors
-/// As [`super::kernels`], if a tensor cannot be bound even in parts.
+/// As [`super::kernels`], if a tensor cannot be bound even in parts, or a loop is too long.
 pub fn fused(ops: &[&Op], limits: &Limits) -> Result<Option<Kernels>> {
+    unchecked(ops, limits)?.map(|kernels| checked(kernels, limits)).transpose()
+}
+
+fn unchecked(ops: &[&Op], limits: &Limits) -> Result<Option<Kernels>> {
     match *ops {
+        // The kernels of its own sum in another order.
+        [Op::MaxPool2dBackward(d), ..] if is_long(covering(d)) => Ok(None),
         [Op::ReluBackward(d), bias @ Op::BiasGrad(b)] if d.len == b.batch * b.channels * b.inner => {
             relu_bias(bias, b, limits).map(Some)
         }
@@ -46,6 +53,7 @@ fn relu_bias(op: &Op, b: &BiasGrad, limits: &Limits) -> Result<Kernels> {
         constants: Vec::new(),
         operands: vec![(0, image), (1, image), (2, image)],
         db: 4,
+        rounds: 0,
         flops: 2 * op.flops(),
     };
     sums(op, b, &summed, limits)
@@ -67,7 +75,8 @@ fn pool_relu(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
         .map(|slice| {
             let sides = [(0, small), (1, small), (3, large), (5, large)];
             let bindings = sides.iter().map(|&(i, size)| slice.bind(i, size)).collect();
-            elements(shader, slice.count * large, window(d), bindings, limits)
+            let each = term_rounds(covering(d));
+            elements(shader, slice.count * large, each, window(d), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })
@@ -94,6 +103,7 @@ fn pool_relu_bias(op: &Op, d: &Pool2d, b: &BiasGrad, limits: &Limits) -> Result<
         constants: window(d),
         operands: vec![(0, small), (1, small), (3, large), (5, large)],
         db: 7,
+        rounds: term_rounds(covering(d)),
         flops: op.flops() + 2 * large as u64 * d.batch as u64,
     };
     sums(op, b, &summed, limits)

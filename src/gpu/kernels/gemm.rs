@@ -1,5 +1,6 @@
 //! Matrix products: which tile, how many workgroups, and how to cut what one dispatch cannot do.
 
+use super::rounds::rounds;
 use super::slices::{Slice, slices};
 use super::{Limits, Products, Shader, Tile, fold};
 use crate::error::Result;
@@ -164,14 +165,21 @@ pub(super) struct Extents {
     pub rows: usize,
     pub columns: usize,
     pub batches: usize,
-    /// About so many products in each sum.
+    /// Products in the longest sum.
     pub depth: usize,
     pub vectors: bool,
 }
 
+/// How a product runs.
+pub(super) struct Plan {
+    pub shader: Shader,
+    pub groups: [u32; 3],
+    pub rounds: u64,
+}
+
 impl Product {
     /// The shader and the workgroups for `extents.batches` products of rows times columns sums.
-    pub fn plan(&self, extents: Extents, limits: &Limits) -> (Shader, [u32; 3]) {
+    pub fn plan(&self, extents: Extents, limits: &Limits) -> Plan {
         let Extents { rows, columns, batches, depth, vectors } = extents;
         let block = |block: Block| {
             let shaders = if vectors { &self.vectors } else { &self.blocks };
@@ -197,7 +205,21 @@ impl Product {
             Tile::Shared => block(best(rows, columns, batches, limits)),
             Tile::Exactly(exactly) => block(exactly),
         };
-        (shader, fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits))
+        let groups = fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits);
+        Plan { shader, groups, rounds: longest_loop(depth, limits) }
+    }
+}
+
+/// The rounds of a frame with sums of `depth` products. Most take one product a round, the tiled ones eight or more.
+fn longest_loop(depth: usize, limits: &Limits) -> u64 {
+    /// TILE_K of `gemm_half_tiles.wgsl`; elements that a lane of `gemm_cooperative.wgsl` puts through workgroup memory.
+    const SIXTEEN: usize = 16;
+    const STAGED: usize = 8;
+    match (limits.products, limits.tile) {
+        (Products::HalfCooperative, _) => rounds(depth.div_ceil(SIXTEEN), 0) + 8 * rounds(STAGED, 0),
+        (_, Tile::Registers | Tile::Subgroup) => rounds(depth, 0),
+        (Products::Half, _) => rounds(depth.div_ceil(SIXTEEN), rounds(SIXTEEN, 0)),
+        (Products::Single, _) => rounds(depth.div_ceil(8), 0),
     }
 }
 

@@ -1,15 +1,20 @@
 //! Linear layers as matrix products. A weight larger than a binding is cut by output rows.
 
+use super::conv2d::sum_partials;
 use super::elements::constants;
-use super::gemm::{Extents, Product, cut, product};
+use super::gemm::{Extents, Plan, Product, cut, product};
+use super::rounds::{Part, parts};
 use super::slices::{Slice, too_large};
 use super::{Binding, Dispatch, Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
 
-const FORWARD: Product = product!(vectors "linear_forward", "linear", "relu", "gemm_zero");
+const FORWARD: Product = product!(vectors "linear_forward", "linear", "gemm_part", "relu", "gemm_zero");
 const GRAD_INPUT: Product = product!(vectors "linear_grad_input", "linear");
-const GRAD_WEIGHT: Product = product!(vectors "linear_grad_weight", "linear", "gemm_zero");
+const GRAD_WEIGHT: Product = product!(vectors "linear_grad_weight", "linear", "gemm_part", "gemm_zero");
+
+/// Most elements of the partial sums of dx together: 64 MiB, half of the smallest binding limit.
+const SCRATCH: usize = 1 << 24;
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let (Op::LinearForward(linear) | Op::LinearGradInput(linear) | Op::LinearGradWeight(linear)) = op else {
@@ -20,49 +25,100 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     if activations > limits.binding.max(Limits::default().binding) {
         return Err(too_large(op, limits));
     }
+    match op {
+        Op::LinearGradInput(_) => grad_input(op, linear, limits),
+        Op::LinearGradWeight(_) => by_outputs(op, linear, linear.batch, limits),
+        _ => by_outputs(op, linear, linear.inputs, limits),
+    }
+}
+
+/// Operations for one output.
+fn output_flops(op: &Op, linear: &Linear) -> u64 {
+    op.flops() / linear.outputs as u64
+}
+
+/// The forward pass or the gradient of the weight: parts of the outputs, and for each the parts of sums of `depth` products.
+fn by_outputs(op: &Op, linear: &Linear, depth: usize, limits: &Limits) -> Result<Kernels> {
     let mut kernels = Kernels::default();
-    let each = op.flops() / linear.outputs as u64;
-    for part in cut(op, linear.outputs, each, &[linear.inputs], limits)? {
-        kernels.dispatches.push(dispatch(op, linear, &part, limits));
+    for slice in cut(op, linear.outputs, output_flops(op, linear), &[linear.inputs], limits)? {
+        for part in parts(depth) {
+            kernels.dispatches.push(dispatch(op, linear, &slice, part, limits));
+        }
     }
     Ok(kernels)
 }
 
-/// The dispatch for one part of the outputs.
-fn dispatch(op: &Op, linear: &Linear, part: &Slice, limits: &Limits) -> Dispatch {
-    let mut all = constants([
+/// The overrides of `linear.wgsl`.
+fn geometry(linear: &Linear, first_output: usize, outputs: usize) -> Vec<(&'static str, f64)> {
+    constants([
         ("batch", linear.batch),
         ("inputs", linear.inputs),
-        ("outputs", part.count),
+        ("outputs", outputs),
         ("outputs_total", linear.outputs),
-        ("first_output", part.first),
-    ]);
-    let flag = |set: bool| f64::from(u8::from(set));
-    let weight = |operand| part.bind(operand, linear.inputs);
+        ("first_output", first_output),
+    ])
+}
+
+fn flag(set: bool) -> f64 {
+    f64::from(u8::from(set))
+}
+
+fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits) -> Dispatch {
+    let mut all = geometry(linear, slice.first, slice.count);
+    all.extend(constants([("part_first", part.first), ("part_len", part.len)]));
+    let weight = |operand| slice.bind(operand, linear.inputs);
     // Rows of x are as long as inputs, rows of y as outputs; a part of the outputs may begin anywhere.
-    let lengths = [linear.inputs, linear.outputs, part.first, part.count];
+    let lengths = [linear.inputs, linear.outputs, slice.first, slice.count];
     let vectors = lengths.iter().all(|length| length.is_multiple_of(4));
-    let extents = |rows, columns, depth| Extents { rows, columns, batches: 1, depth, vectors };
-    let ((shader, groups), bindings) = match op {
-        Op::LinearGradInput(_) => {
-            all.push(("accumulate", flag(part.first > 0)));
-            let plan = GRAD_INPUT.plan(extents(linear.batch, linear.inputs, part.count), limits);
-            (plan, vec![Binding::operand(0), weight(1), Binding::operand(2)])
-        }
-        Op::LinearGradWeight(_) => {
-            let plan = GRAD_WEIGHT.plan(extents(part.count, linear.inputs, linear.batch), limits);
-            (plan, vec![Binding::operand(0), Binding::operand(1), weight(2)])
-        }
-        _ => {
-            all.push(("has_bias", flag(linear.bias)));
-            all.push(("relu_after", flag(linear.relu)));
-            let plan = FORWARD.plan(extents(linear.batch, part.count, linear.inputs), limits);
-            // Without a bias its binding must still be something: x, which is not looked at there.
-            let (bias, y) = if linear.bias { (2, 3) } else { (0, 2) };
-            (plan, vec![Binding::operand(0), weight(1), Binding::operand(bias), Binding::operand(y)])
-        }
+    let extents = |rows, columns| Extents { rows, columns, batches: 1, depth: part.len, vectors };
+    let (plan, bindings) = if matches!(op, Op::LinearGradWeight(_)) {
+        let plan = GRAD_WEIGHT.plan(extents(slice.count, linear.inputs), limits);
+        (plan, vec![Binding::operand(0), Binding::operand(1), weight(2)])
+    } else {
+        all.push(("has_bias", flag(linear.bias && part.last)));
+        all.push(("relu_after", flag(linear.relu && part.last)));
+        let plan = FORWARD.plan(extents(linear.batch, slice.count), limits);
+        // Without a bias its binding must still be something: x, which is not looked at there.
+        let (bias, y) = if linear.bias { (2, 3) } else { (0, 2) };
+        (plan, vec![Binding::operand(0), weight(1), Binding::operand(bias), Binding::operand(y)])
     };
-    Dispatch { shader, constants: all, bindings, groups }
+    let Plan { shader, groups, rounds } = plan;
+    Dispatch { shader, constants: all, bindings, groups, rounds }
+}
+
+/// The gradient of the input sums over the outputs, and so over the rows by which a weight is bound: each dispatch after the
+/// first of a part of the sum goes on with what it finds.
+fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
+    let Linear { batch, inputs, outputs, .. } = *linear;
+    let parts = parts(outputs);
+    // Where partial sums would need too much memory the sum is one chain after all, in several dispatches.
+    let several = parts.len() > 1 && parts.len() * batch * inputs <= SCRATCH;
+    let mut kernels = Kernels::default();
+    for (number, part) in parts.iter().enumerate() {
+        for slice in cut(op, part.len, output_flops(op, linear), &[inputs], limits)? {
+            let (first, count) = (part.first + slice.first, slice.count);
+            let mut all = geometry(linear, first, count);
+            let goes_on = slice.first > 0 || (!several && number > 0);
+            all.push(("accumulate", flag(goes_on)));
+            all.push(("part", if several { number as f64 } else { 0.0 }));
+            let vectors = [inputs, outputs, first, count].iter().all(|length| length.is_multiple_of(4));
+            let extents = Extents { rows: batch, columns: inputs, batches: 1, depth: count, vectors };
+            let Plan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
+            let weight = if count == outputs {
+                Binding::operand(1)
+            } else {
+                Binding::slice(1, first * inputs, count * inputs)
+            };
+            let dx = if several { Binding::scratch(0) } else { Binding::operand(2) };
+            let bindings = vec![Binding::operand(0), weight, dx];
+            kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
+        }
+    }
+    if several {
+        kernels.scratch.push(parts.len() * batch * inputs);
+        kernels.dispatches.push(sum_partials(parts.len(), batch * inputs, 2, limits));
+    }
+    Ok(kernels)
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! Kernels of softmax, of the losses and of the record of a step: one workgroup for each row.
 
 use super::elements::constants;
+use super::rounds::{reduction, strided};
 use super::slices::slices;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
 use crate::ops::{Loss, Op, Softmax, Target};
+
+/// THREADS of the kernels of a row, and of `metrics.wgsl`.
+const THREADS: usize = 64;
+const METRICS: usize = 256;
 
 /// The dispatches of softmax, a loss or metrics.
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
@@ -40,6 +45,7 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
                 constants: constants([("batch", d.batch), ("slots", d.slots)]),
                 bindings: (0..4).map(Binding::operand).collect(),
                 groups: [1, 1, 1],
+                rounds: strided(d.batch, METRICS, 0) + 3 * reduction(METRICS),
             }],
             scratch: Vec::new(),
         }),
@@ -60,6 +66,7 @@ fn softmax(op: &Op, shader: Shader, d: &Softmax, limits: &Limits) -> Result<Kern
                 constants: constants([("rows", rows), ("channels", d.channels), ("inner", d.inner)]),
                 bindings: (0..operands).map(|i| slice.bind(i, image)).collect(),
                 groups: fold(rows, limits),
+                rounds: 3 * strided(d.channels, THREADS, 0) + 2 * reduction(THREADS),
             }
         })
         .collect();
@@ -91,7 +98,9 @@ fn loss(
             if d.grad {
                 bindings.push(slice.bind(5, d.classes));
             }
-            Dispatch { shader, constants, bindings, groups: fold(slice.count, limits) }
+            // At most as many passes over a row, and as many reductions, in either loss.
+            let rounds = 4 * (strided(d.classes, THREADS, 0) + reduction(THREADS));
+            Dispatch { shader, constants, bindings, groups: fold(slice.count, limits), rounds }
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })

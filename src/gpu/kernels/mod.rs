@@ -15,13 +15,16 @@ mod loss;
 mod normalise;
 mod pointwise;
 mod pool2d;
+mod rounds;
 mod slices;
 mod table;
 mod update;
 
 pub use fused::fused;
 pub use gemm::Block;
-pub(super) use table::{Reduction, reductions, update_table};
+pub use rounds::{LONGEST, MAX_ROUNDS};
+pub(super) use rounds::check as check_rounds;
+pub(super) use table::{Entry, Reduction, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;
@@ -110,6 +113,8 @@ pub struct Dispatch {
     pub bindings: Vec<Binding>,
     /// Workgroups in x, y, z; see [`fold`].
     pub groups: [u32; 3],
+    /// The most rounds that the loops of one invocation take together, the test that ends each loop included.
+    pub rounds: u64,
 }
 
 /// The dispatches of one operator, in order, and the scratch memory they share.
@@ -133,6 +138,8 @@ pub struct Limits {
     pub groups: u32,
     /// Floating-point operations that one dispatch may have before it is split, where it can be.
     pub work: u64,
+    /// The most loop rounds of one invocation; a dispatch that may take more is refused. It decides nothing else.
+    pub rounds: u64,
     /// Bytes of workgroup memory.
     pub workgroup_memory: u32,
     /// Invocations of a workgroup.
@@ -154,6 +161,7 @@ impl Default for Limits {
             align: 64,
             groups: 65_535,
             work: u64::MAX,
+            rounds: u64::MAX,
             workgroup_memory: 16 << 10,
             invocations: 256,
             tile: Tile::Shared,
@@ -214,8 +222,13 @@ pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
     [x as u32, y as u32, z as u32]
 }
 
-/// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts.
+/// The dispatches of `op` under `limits`; an error (exit code 3) if a tensor cannot be bound even in parts, or a loop may
+/// be longer than the adapter runs it.
 pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
+    rounds::checked(unchecked(op, limits)?, limits)
+}
+
+fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::Augment(d) => augment::kernels(op, d, limits),
         Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => {

@@ -1,6 +1,7 @@
 //! Kernels of local response normalisation and of batch normalisation.
 
 use super::elements::{constants, elements};
+use super::rounds::{MOST_PIECES, reduction, rounds, runs, strided};
 use super::slices::{Slice, slices};
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
@@ -66,7 +67,8 @@ fn local_response_norm(op: &Op, shader: Shader, d: &LocalResponseNorm, limits: &
         .iter()
         .map(|slice| {
             let bindings = (0..operands).map(|i| slice.bind(i, image)).collect();
-            elements(shader, slice.count * image, geometry.clone(), bindings, limits)
+            let each = rounds(d.size.min(d.channels), 0);
+            elements(shader, slice.count * image, each, geometry.clone(), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })
@@ -90,7 +92,8 @@ fn local_response_norm_within(
         .iter()
         .map(|slice| {
             let bindings = (0..operands).map(|i| slice.bind(i, map)).collect();
-            elements(shader, slice.count * map, geometry.clone(), bindings, limits)
+            let each = rounds(d.size.min(d.h), rounds(d.size.min(d.w), 0));
+            elements(shader, slice.count * map, each, geometry.clone(), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })
@@ -99,21 +102,37 @@ fn local_response_norm_within(
 /// Elements of one channel that one workgroup sums: 128 for each thread, enough to be worth its reduction.
 const PART: usize = 32_768;
 
+/// THREADS of the kernels that sum a part.
+const THREADS: usize = 256;
+
 /// How the sums over a channel are divided; a function of the shape alone, so that the order of a sum is too.
 struct Parts {
-    /// Images of a part: a power of two, so that many tensors can be cut between parts.
+    /// Images of a part: a power of two, so that many tensors can be cut between parts. 1 where an image has several.
     images: usize,
+    /// Elements of each of its images.
+    run: usize,
+    per_image: usize,
     count: usize,
 }
 
 impl Parts {
     fn new(d: &BatchNorm2d) -> Self {
-        let images = 1 << (PART / d.inner.max(1)).max(1).ilog2();
-        Parts { images, count: d.batch.div_ceil(images) }
+        let (run, per_image) = runs(d.inner);
+        let few: usize = 1 << (PART / d.inner.max(1)).max(1).ilog2();
+        let least = d.batch.div_ceil(MOST_PIECES).max(1).next_power_of_two();
+        let images = if per_image > 1 { 1 } else { few.max(least) };
+        Parts { images, run, per_image, count: d.batch.div_ceil(images) * per_image }
     }
 
     fn constants(&self, d: &BatchNorm2d) -> Vec<(&'static str, f64)> {
-        constants([("batch", d.batch), ("channels", d.channels), ("inner", d.inner), ("images", self.images)])
+        constants([
+            ("batch", d.batch),
+            ("channels", d.channels),
+            ("inner", d.inner),
+            ("images", self.images),
+            ("run", self.run),
+            ("parts_per_image", self.per_image),
+        ])
     }
 
     /// Two numbers for each part and channel.
@@ -132,15 +151,16 @@ impl Parts {
     ) -> Result<Vec<Dispatch>> {
         let slices = slices(op, d.batch, self.images, &[d.channels * d.inner], limits)?;
         let dispatch = |slice: &Slice| {
-            let parts = slice.count.div_ceil(self.images);
+            let parts = slice.count.div_ceil(self.images) * self.per_image;
             let mut constants = self.constants(d);
-            constants.push(("first_part", (slice.first / self.images) as f64));
+            constants.push(("first_part", (slice.first / self.images * self.per_image) as f64));
             constants.push(("parts", parts as f64));
             Dispatch {
                 shader,
                 constants,
                 bindings: bindings(slice),
                 groups: fold(parts * d.channels, limits),
+                rounds: 2 * (strided(self.images.min(d.batch) * self.run, THREADS, 0) + reduction(THREADS)),
             }
         };
         Ok(slices.iter().map(dispatch).collect())
@@ -164,6 +184,7 @@ fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     dispatches.push(elements(
         shader!("batch_norm2d_stats_total", "batch_norm2d_part", "hyper", "elements", "prelude"),
         d.channels,
+        2 * rounds(parts.count, 0),
         constants,
         bindings,
         limits,
@@ -184,6 +205,7 @@ fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
             elements(
                 shader!("batch_norm2d_forward", "relu", "elements", "prelude"),
                 slice.count * image,
+                0,
                 geometry.clone(),
                 bindings,
                 limits,
@@ -219,6 +241,7 @@ fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels>
     dispatches.push(elements(
         shader!("batch_norm2d_grad_parameters_total", "batch_norm2d_part", "hyper", "elements", "prelude"),
         d.channels,
+        rounds(parts.count, 0),
         constants,
         bindings,
         limits,
@@ -243,6 +266,7 @@ fn grad_input(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
             elements(
                 shader!("batch_norm2d_grad_input", "hyper", "elements", "prelude"),
                 slice.count * image,
+                0,
                 geometry,
                 bindings,
                 limits,

@@ -1,6 +1,7 @@
 //! Kernels that treat every element by itself: activations, add, dropout.
 
 use super::elements::{constants, elements};
+use super::rounds::rounds;
 use super::slices::slices;
 use super::{Kernels, Limits, Shader, shader};
 use crate::error::{Error, Result};
@@ -29,11 +30,14 @@ fn pointwise(op: &Op, shader: Shader, len: usize, limits: &Limits) -> Result<Ker
         .iter()
         .map(|slice| {
             let bindings = (0..operands).map(|i| slice.bind(i, 1)).collect();
-            elements(shader, slice.count, Vec::new(), bindings, limits)
+            elements(shader, slice.count, 0, Vec::new(), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })
 }
+
+/// Rounds of `philox.wgsl`.
+const PHILOX: usize = 10;
 
 fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
     let dispatches = slices(op, d.len, 4, &[1], limits)?
@@ -49,6 +53,7 @@ fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
             elements(
                 shader!("dropout", "philox", "hyper", "elements", "prelude"),
                 slice.count.div_ceil(4),
+                rounds(PHILOX, 0) + rounds(4, 0),
                 constants,
                 vec![slice.bind(0, 1), super::Binding::operand(1), slice.bind(2, 1)],
                 limits,

@@ -1,46 +1,120 @@
-//! Kernels of pooling. All gather: one thread for each output (forward) or input (backward) element.
+//! Kernels of pooling. All gather: one thread for each output (forward) or input (backward) element, or one workgroup
+//! where an element has so many terms that a thread would have too many rounds.
 
-use super::elements::{constants, elements};
+use super::elements::{constants, elements, thread_rounds};
+use super::rounds::{MAX_ROUNDS, reduction, rounds, strided};
 use super::slices::slices;
-use super::{Kernels, Limits, Shader, shader};
+use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
 use crate::ops::{AdaptiveAvgPool2d, Op, Pool2d};
+
+/// Terms of one dispatch of a kernel that has a workgroup for each element: TERMS and THREADS of `gather.wgsl`.
+const TERMS: usize = 1 << 18;
+const THREADS: usize = 256;
+
+/// The two forms of a kernel: one thread for each element, or one workgroup for each element and several dispatches, where
+/// an element has too many terms for a thread.
+struct Forms {
+    short: Shader,
+    long: Shader,
+}
 
 /// The dispatches of a pooling operator.
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::MaxPool2dForward(d) => {
-            windowed(op, shader!("max_pool2d_forward", "window", "elements", "prelude"), d, limits)
+            let short = shader!("max_pool2d_forward", "window", "elements", "prelude");
+            let long = shader!(
+                "max_pool2d_forward_long",
+                "window_inside",
+                "window",
+                "gather_rectangle",
+                "prelude"
+            );
+            windowed(op, Forms { short, long }, d, limits)
         }
-        Op::MaxPool2dBackward(d) => windowed(
-            op,
-            shader!("max_pool2d_backward", "max_pool2d_gradient", "window", "elements", "prelude"),
-            d,
-            limits,
-        ),
+        Op::MaxPool2dBackward(d) => {
+            let short =
+                shader!("max_pool2d_backward", "max_pool2d_gradient", "window", "elements", "prelude");
+            let long = shader!(
+                "max_pool2d_backward_long",
+                "window",
+                "gather",
+                "gather_rectangle",
+                "reduce",
+                "prelude"
+            );
+            windowed(op, Forms { short, long }, d, limits)
+        }
         Op::AvgPool2dForward(d) => {
-            windowed(op, shader!("avg_pool2d_forward", "average", "window", "elements", "prelude"), d, limits)
+            let short = shader!("avg_pool2d_forward", "average", "window", "elements", "prelude");
+            let long = shader!(
+                "avg_pool2d_forward_long",
+                "average",
+                "window_inside",
+                "window",
+                "gather",
+                "gather_rectangle",
+                "reduce",
+                "prelude"
+            );
+            windowed(op, Forms { short, long }, d, limits)
         }
-        Op::AvgPool2dBackward(d) => windowed(
-            op,
-            shader!("avg_pool2d_backward", "average", "window", "elements", "prelude"),
-            d,
-            limits,
-        ),
-        Op::AdaptiveAvgPool2dForward(d) => adaptive(
-            op,
-            shader!("adaptive_avg_pool2d_forward", "adaptive_window", "elements", "prelude"),
-            d,
-            limits,
-        ),
-        Op::AdaptiveAvgPool2dBackward(d) => adaptive(
-            op,
-            shader!("adaptive_avg_pool2d_backward", "adaptive_window", "elements", "prelude"),
-            d,
-            limits,
-        ),
+        Op::AvgPool2dBackward(d) => {
+            let short = shader!("avg_pool2d_backward", "average", "window", "elements", "prelude");
+            let long = shader!(
+                "avg_pool2d_backward_long",
+                "average",
+                "window",
+                "gather",
+                "gather_rectangle",
+                "reduce",
+                "prelude"
+            );
+            windowed(op, Forms { short, long }, d, limits)
+        }
+        Op::AdaptiveAvgPool2dForward(d) => {
+            let short = shader!("adaptive_avg_pool2d_forward", "adaptive_window", "elements", "prelude");
+            let long = shader!(
+                "adaptive_avg_pool2d_forward_long",
+                "adaptive_window",
+                "gather",
+                "gather_rectangle",
+                "reduce",
+                "prelude"
+            );
+            adaptive(op, Forms { short, long }, d, limits)
+        }
+        Op::AdaptiveAvgPool2dBackward(d) => {
+            let short = shader!("adaptive_avg_pool2d_backward", "adaptive_window", "elements", "prelude");
+            let long = shader!(
+                "adaptive_avg_pool2d_backward_long",
+                "adaptive_window",
+                "gather",
+                "gather_rectangle",
+                "reduce",
+                "prelude"
+            );
+            adaptive(op, Forms { short, long }, d, limits)
+        }
         _ => Err(Error::Internal(format!("{} is not a pooling operator", op.name()))),
     }
+}
+
+/// Most terms of an element along each axis: elements of its window, or windows that cover it.
+pub(super) fn covering(d: &Pool2d) -> [usize; 2] {
+    let outputs = [d.h_out(), d.w_out()];
+    [0, 1].map(|axis| d.kernel[axis].div_ceil(d.stride[axis]).min(outputs[axis]))
+}
+
+/// Rounds of the loops over so many terms in one thread.
+pub(super) fn term_rounds([h, w]: [usize; 2]) -> u64 {
+    rounds(h, rounds(w, 0))
+}
+
+/// Whether a thread that has four elements with so many terms would have too many rounds.
+pub(super) fn is_long(terms: [usize; 2]) -> bool {
+    thread_rounds(term_rounds(terms)) > MAX_ROUNDS
 }
 
 /// The overrides of `window.wgsl`.
@@ -59,7 +133,7 @@ pub(super) fn window(d: &Pool2d) -> Vec<(&'static str, f64)> {
     ])
 }
 
-fn windowed(op: &Op, shader: Shader, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+fn windowed(op: &Op, forms: Forms, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
     let mut geometry = window(d);
     if matches!(op, Op::AvgPool2dForward(_) | Op::AvgPool2dBackward(_)) {
         geometry.extend(constants([("pad_bottom", d.pad[2]), ("pad_right", d.pad[3])]));
@@ -72,34 +146,68 @@ fn windowed(op: &Op, shader: Shader, d: &Pool2d, limits: &Limits) -> Result<Kern
         Op::AvgPool2dForward(_) => &[0, 1],
         _ => &[1, 0],
     };
-    planewise(op, shader, d.batch * d.channels, planes, sides, &geometry, limits)
+    let terms = match op {
+        Op::MaxPool2dForward(_) | Op::AvgPool2dForward(_) => d.kernel,
+        _ => covering(d),
+    };
+    let planes = Planes { count: d.batch * d.channels, sizes: planes, sides };
+    planewise(op, forms, planes, terms, &geometry, limits)
 }
 
-fn adaptive(op: &Op, shader: Shader, d: &AdaptiveAvgPool2d, limits: &Limits) -> Result<Kernels> {
+fn adaptive(op: &Op, forms: Forms, d: &AdaptiveAvgPool2d, limits: &Limits) -> Result<Kernels> {
     let geometry = constants([("h_in", d.h_in), ("w_in", d.w_in), ("h_out", d.h_out), ("w_out", d.w_out)]);
     let planes = [d.h_in * d.w_in, d.h_out * d.w_out];
-    let sides: &[usize] = if matches!(op, Op::AdaptiveAvgPool2dForward(_)) { &[0, 1] } else { &[1, 0] };
-    planewise(op, shader, d.batch * d.channels, planes, sides, &geometry, limits)
+    let is_forward = matches!(op, Op::AdaptiveAvgPool2dForward(_));
+    let sides: &[usize] = if is_forward { &[0, 1] } else { &[1, 0] };
+    // A window begins and ends between two inputs, or an input between two windows.
+    let most = |len: usize, windows: usize| (len.div_ceil(windows) + 1).min(len);
+    let terms = if is_forward {
+        [most(d.h_in, d.h_out), most(d.w_in, d.w_out)]
+    } else {
+        [most(d.h_out, d.h_in), most(d.w_out, d.w_in)]
+    };
+    let planes = Planes { count: d.batch * d.channels, sizes: planes, sides };
+    planewise(op, forms, planes, terms, &geometry, limits)
 }
 
-/// One dispatch per slice of `count` planes (one for each image and channel). Operand i consists of planes of
-/// `planes[sides[i]]` elements; a thread computes one element of the last operand.
+/// The operands of a pooling operator: `count` planes each, one for each image and channel. Those of operand i have
+/// `sizes[sides[i]]` elements; the last operand is what is computed.
+struct Planes<'a> {
+    count: usize,
+    sizes: [usize; 2],
+    sides: &'a [usize],
+}
+
+/// One dispatch per slice of planes, or several where an element has many terms (at most `terms` along each axis).
 fn planewise(
     op: &Op,
-    shader: Shader,
-    count: usize,
-    planes: [usize; 2],
-    sides: &[usize],
+    forms: Forms,
+    planes: Planes<'_>,
+    terms: [usize; 2],
     geometry: &[(&'static str, f64)],
     limits: &Limits,
 ) -> Result<Kernels> {
-    let dispatches = slices(op, count, 1, &planes, limits)?
-        .iter()
-        .map(|slice| {
-            let bindings = sides.iter().enumerate().map(|(i, &side)| slice.bind(i, planes[side])).collect();
-            let output = planes[sides[sides.len() - 1]];
-            elements(shader, slice.count * output, geometry.to_vec(), bindings, limits)
-        })
-        .collect();
+    let Planes { count, sizes, sides } = planes;
+    let mut dispatches = Vec::new();
+    for slice in slices(op, count, 1, &sizes, limits)? {
+        let bindings: Vec<Binding> = sides.iter().enumerate().map(|(i, &side)| slice.bind(i, sizes[side])).collect();
+        let outputs = slice.count * sizes[sides[sides.len() - 1]];
+        if !is_long(terms) {
+            let each = term_rounds(terms);
+            dispatches.push(elements(forms.short, outputs, each, geometry.to_vec(), bindings, limits));
+            continue;
+        }
+        for first in (0..terms[0] * terms[1]).step_by(TERMS) {
+            let mut constants = geometry.to_vec();
+            constants.extend([("len", outputs as f64), ("first_term", first as f64)]);
+            dispatches.push(Dispatch {
+                shader: forms.long,
+                constants,
+                bindings: bindings.clone(),
+                groups: fold(outputs, limits),
+                rounds: strided(TERMS, THREADS, 0) + reduction(THREADS),
+            });
+        }
+    }
     Ok(Kernels { dispatches, scratch: Vec::new() })
 }

@@ -2,7 +2,8 @@
 //! buffer, and a table says which elements each workgroup treats.
 
 use super::conv2d::SUM_PARTIALS;
-use super::elements::constants;
+use super::elements::{constants, thread_rounds};
+use super::rounds::rounds;
 use super::update::update_shaders;
 use super::{Dispatch, Limits, Shader, Source, fold, shader};
 use crate::ops::{Op, Update};
@@ -11,12 +12,15 @@ use crate::ops::{Op, Update};
 const UPDATED: usize = 1024;
 /// Elements of a chunk of a sum: THREADS of `sum_partials_table.wgsl`.
 const SUMMED: usize = 256;
+/// Words of a chunk of either.
+const WORDS: usize = 5;
 
 /// A dispatch without its bindings, and the words of its table.
 pub(in crate::gpu) struct Entry {
     pub shader: Shader,
     pub constants: Vec<(&'static str, f64)>,
     pub groups: [u32; 3],
+    pub rounds: u64,
     pub table: Vec<u32>,
 }
 
@@ -55,7 +59,8 @@ pub(in crate::gpu) fn reductions(sums: &[Reduction], limits: &Limits) -> Entry {
             table.extend([r.source + first, r.sum + first, count, r.pieces, r.len].map(|n| n as u32));
         }
     }
-    entry(shader!("sum_partials_table", "prelude"), Vec::new(), table, 5, limits)
+    let most = sums.iter().map(|r| r.pieces).max().unwrap_or(0);
+    entry(shader!("sum_partials_table", "prelude"), Vec::new(), table, rounds(most, 0), limits)
 }
 
 /// One dispatch for updates of the kind of `op`: of each tensor its first element and its update. Bindings: those of
@@ -71,19 +76,19 @@ pub(in crate::gpu) fn update_table(op: &Op, tensors: &[(usize, Update)], limits:
         }
     }
     let (shader, all) = update_shaders(op, d).1;
-    Some(entry(shader, all, table, 5, limits))
+    Some(entry(shader, all, table, thread_rounds(0), limits))
 }
 
 fn entry(
     shader: Shader,
     mut all: Vec<(&'static str, f64)>,
     table: Vec<u32>,
-    words: usize,
+    rounds: u64,
     limits: &Limits,
 ) -> Entry {
-    let chunks = table.len() / words;
+    let chunks = table.len() / WORDS;
     all.extend(constants([("chunks", chunks)]));
-    Entry { shader, constants: all, groups: fold(chunks, limits), table }
+    Entry { shader, constants: all, groups: fold(chunks, limits), rounds, table }
 }
 
 #[cfg(test)]

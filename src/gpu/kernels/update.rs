@@ -1,10 +1,17 @@
 //! Kernels of gradient accumulation, clipping and the optimisers.
 
 use super::elements::{constants, elements};
+use super::rounds::{reduction, rounds, strided};
 use super::slices::slices;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
 use crate::ops::{GradNorm, Op, Update};
+
+/// THREADS of `grad_clip.wgsl` and `grad_unscale.wgsl`, and of the two of the norm.
+const NORMS: usize = 64;
+const SQUARES: usize = 256;
+/// Rounds of `correction` of `grad_unscale.wgsl`.
+const CORRECTION: usize = 25;
 
 /// The dispatches of what happens to gradients and parameters.
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
@@ -20,6 +27,7 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
                 constants: constants([("count", d.count)]),
                 bindings: (0..3).map(Binding::operand).collect(),
                 groups: [1, 1, 1],
+                rounds: strided(d.count, NORMS, 0) + reduction(NORMS),
             }],
             scratch: Vec::new(),
         }),
@@ -34,6 +42,7 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
                 ]),
                 bindings: (0..4).map(Binding::operand).collect(),
                 groups: [1, 1, 1],
+                rounds: strided(d.count, NORMS, 0) + reduction(NORMS) + 2 * rounds(CORRECTION, 0),
             }],
             scratch: Vec::new(),
         }),
@@ -59,7 +68,7 @@ fn elementwise(
                 _ => slice.bind(i, 1),
             };
             let bindings = operands.iter().map(|o| o.name).enumerate().map(bind).collect();
-            elements(shader, slice.count, constants.to_vec(), bindings, limits)
+            elements(shader, slice.count, 0, constants.to_vec(), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })
@@ -137,6 +146,7 @@ fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
             constants: constants([("size", slice.count), ("first_chunk", slice.first / CHUNK)]),
             bindings: vec![slice.bind(0, 1), Binding::scratch(0)],
             groups: fold(slice.count.div_ceil(CHUNK), limits),
+            rounds: strided(CHUNK, SQUARES, 0) + reduction(SQUARES),
         })
         .collect();
     dispatches.push(Dispatch {
@@ -144,6 +154,7 @@ fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
         constants: constants([("chunks", chunks), ("index", d.index)]),
         bindings: vec![Binding::scratch(0), Binding::operand(1)],
         groups: [1, 1, 1],
+        rounds: strided(chunks, SQUARES, 0) + reduction(SQUARES),
     });
     Ok(Kernels { dispatches, scratch: vec![chunks] })
 }

@@ -6,6 +6,7 @@ mod augment;
 mod conv2d;
 mod inputs;
 mod linear;
+mod long;
 mod loss;
 mod norm;
 mod pointwise;
@@ -13,6 +14,7 @@ mod pool2d;
 mod update;
 
 pub use alexnet::alexnet_cases;
+pub use long::{LENGTHS, reduced};
 
 use crate::error::Result;
 use crate::ops::{Access, Hyper, Op};
@@ -124,6 +126,7 @@ pub fn cases() -> Vec<Case> {
         norm::cases(),
         loss::cases(),
         update::cases(),
+        long::cases(),
     ]
     .concat()
 }
