@@ -174,7 +174,7 @@ fn add_layer(builder: &mut Builder, place: &Place<'_>) -> std::result::Result<()
             pooling::max_pool(place, kernel, stride, padding)
         }
         LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
-            pooling::avg_pool(place, kernel, stride, padding)?
+            pooling::avg_pool(builder, place, kernel, stride, padding)
         }
         LayerOp::AdaptiveAvgPool2d { .. } => pooling::adaptive_avg_pool(builder, place)?,
         LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {

@@ -2,6 +2,7 @@
 
 use super::super::schema::Node;
 use super::attributes::{Attributes, short};
+use super::averages::WholeAverages;
 use super::constants::{Constants, Handle};
 use super::extents::Extents;
 use super::graph::Graph;
@@ -43,6 +44,8 @@ pub(super) enum Value<'a> {
         dims: [usize; 3],
         rows: usize,
     },
+    /// Averages over whole windows, which the next node scales.
+    WholeAverages(WholeAverages),
     /// Made by a node that was not understood.
     Unknown,
 }

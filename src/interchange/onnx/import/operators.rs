@@ -4,7 +4,7 @@ use super::super::schema::{AttributeType, Node, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value};
-use super::{extents, normalisation, pixels, products, shapes, windows};
+use super::{averages, extents, normalisation, pixels, products, shapes, windows};
 use crate::model::LayerOp;
 use std::borrow::Cow;
 
@@ -218,13 +218,14 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("GlobalAveragePool", _) => draft.simple(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
         ("ReduceMean", _) => reduce_mean(draft, call),
         ("Gemm", _) => products::gemm(draft, call),
-        ("MatMul", Some(Value::Constant(rows))) => windows::average_rows(draft, call, rows),
+        ("MatMul", Some(Value::Constant(rows))) => averages::rows(draft, call, rows),
         ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
-            windows::average_columns(draft, call, from, dims, rows)
+            averages::columns(draft, call, from, dims, rows)
         }
         ("MatMul", _) => products::mat_mul(draft, call),
         ("Add" | "Sum", _) => products::add(draft, call),
         ("Concat", _) => products::concat(draft, call),
+        ("Mul", _) if averages::is_scaled(draft, call) => averages::scale(draft, call),
         ("BatchNormalization", _) => normalisation::batch_normalization(draft, call),
         ("LRN", _) => normalisation::lrn(draft, call),
         ("Dropout", _) => dropout(draft, call),

@@ -1,9 +1,8 @@
 //! Convolutions and pools: windows over height and width.
 
-use super::super::averaging;
 use super::super::schema::Node;
 use super::attributes::{Attributes, sizes};
-use super::constants::Handle;
+use super::averages;
 use super::draft::{Call, Draft, Value, list};
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
@@ -123,6 +122,10 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
         // It orders the second output, which nobody reads.
         a.int("storage_order", 0)?;
     }
+    if average && counts_padding && !ceil && averages::are_scaled(draft, node) {
+        let Windows { kernel, stride, pads, .. } = w;
+        return averages::whole(draft, call, from, dims, kernel, stride, pads);
+    }
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
         if average {
@@ -170,58 +173,4 @@ pub(super) fn global_max<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(
     let (_, [_, height, width]) = draft.picture(call.node, 0)?;
     let kernel = [height, width];
     draft.simple(call.node, LayerOp::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false })
-}
-
-/// A product with a constant matrix at the left: the rows' half of an adaptive average pooling.
-pub(super) fn average_rows<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-    rows: Handle<'a>,
-) -> Result<(), String> {
-    let (from, dims) = draft.picture(call.node, 1)?;
-    let rows = averages(draft, rows, dims[1], false)?;
-    draft.alias(call.node, Value::AveragedRows { from, dims, rows });
-    Ok(())
-}
-
-/// A product of averaged rows with a constant matrix: the whole adaptive average pooling.
-pub(super) fn average_columns<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-    from: Option<usize>,
-    dims: [usize; 3],
-    rows: usize,
-) -> Result<(), String> {
-    let handle = draft.weight(call.node, 1)?;
-    let columns = averages(draft, handle, dims[2], true)?;
-    let op = LayerOp::AdaptiveAvgPool2d { output: [rows, columns] };
-    draft.push(call.node, op, vec![from], &[&dims]).map(|_| ())
-}
-
-/// How many averages the matrix of a constant takes of `len` rows or columns: it has to be what our export writes, `[averages, len]` or (`turned`)
-/// `[len, averages]`.
-fn averages<'a>(
-    draft: &mut Draft<'a>,
-    handle: Handle<'a>,
-    len: usize,
-    turned: bool,
-) -> Result<usize, String> {
-    let dims = draft.constants.dims(handle)?;
-    let out = match *dims.as_slice() {
-        [out, depth] if !turned && depth == len => out,
-        [depth, out] if turned && depth == len => out,
-        _ => {
-            return Err(format!(
-                "expected a matrix that averages {len} rows or columns, found [{}]",
-                list(&dims)
-            ));
-        }
-    };
-    let found = draft.constants.floats(handle)?;
-    let expected = averaging::matrix(len, out);
-    let expected = if turned != handle.transposed { averaging::turned(&expected, len) } else { expected };
-    if out == 0 || found.data() != expected {
-        return Err("expected a matrix that averages as an adaptive pooling does".into());
-    }
-    Ok(out)
 }
