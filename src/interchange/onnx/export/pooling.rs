@@ -20,7 +20,10 @@ fn reach(place: &Place<'_>, axis: usize, kernel: usize, stride: usize, before: u
 }
 
 /// What lies beyond the padding counts as little as the padding (minus infinity), so there can be more of it.
+///
+/// At stride 1 the reference evaluator of onnx (up to 1.23.2 at least) takes `pads` for top, bottom, left, right, so there unequal ones are a `Pad`.
 pub(super) fn max_pool(
+    builder: &mut Builder,
     place: &Place<'_>,
     kernel: [usize; 2],
     stride: [usize; 2],
@@ -30,7 +33,15 @@ pub(super) fn max_pool(
         let reach = reach(place, axis, kernel[axis], stride[axis], pads[axis]);
         pads[axis + 2] = usize::try_from(reach).unwrap_or(0).max(pads[axis + 2]);
     }
-    windows(place.node("MaxPool"), kernel, stride, pads)
+    if stride != [1, 1] || pads == [pads[0]; 4] {
+        return windows(place.node("MaxPool"), kernel, stride, pads);
+    }
+    let name = &place.layer.name;
+    let [top, left, bottom, right] = pads.map(|pad| pad as i64);
+    let sizes = builder.integers(&format!("{name}.pads"), &[0, 0, top, left, 0, 0, bottom, right]);
+    let value = builder.constant(&format!("{name}.padding"), &[], &[f32::NEG_INFINITY]);
+    let padded = builder.helper(name, "padded", "Pad", &[place.inputs[0], &sizes, &value]);
+    windows(place.node_over("MaxPool", &[&padded]), kernel, stride, [0; 4])
 }
 
 /// Padded zeros count, what lies beyond the padding does not.

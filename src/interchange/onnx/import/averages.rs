@@ -5,6 +5,7 @@ use super::super::averaging;
 use super::super::schema::Node;
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value, list};
+use super::shapes;
 use crate::model::LayerOp;
 
 /// Averages over whole windows of a layer's output `[channels, height, width]`, padding counted.
@@ -16,6 +17,56 @@ pub(super) struct WholeAverages {
     stride: [usize; 2],
     /// Top, left, bottom, right.
     pads: [usize; 4],
+}
+
+/// The mean of a layer's output `[channels, height, width]` over one of its axes.
+#[derive(Clone, Debug)]
+pub(super) struct HalfMean {
+    from: Option<usize>,
+    dims: [usize; 3],
+    /// Axis that is left: 2 is the height, 3 the width.
+    left: i64,
+    /// Whether the other one stays as an axis of extent 1.
+    keeps: bool,
+}
+
+/// The mean over height and width, at once or one after the other.
+pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let before = match draft.value(node, 0)? {
+        Some(Value::HalfMean(half)) => Some(half.clone()),
+        _ => None,
+    };
+    let (from, dims) = match &before {
+        Some(half) => (half.from, half.dims),
+        None => draft.picture(node, 0)?,
+    };
+    let rank = if before.as_ref().is_some_and(|half| !half.keeps) { 3 } else { 4 };
+    let mut axes = shapes::axes(draft, call)?.unwrap_or_default();
+    axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += rank);
+    axes.sort_unstable();
+    a.flag("noop_with_empty_axes", false)?;
+    let keeps = a.flag("keepdims", true)?;
+    let is_whole = match (&before, axes.as_slice()) {
+        (None, [2, 3]) => true,
+        (Some(half), &[axis]) => keeps == half.keeps && axis == if half.keeps { half.left } else { 2 },
+        _ => false,
+    };
+    if is_whole {
+        let pool = LayerOp::AdaptiveAvgPool2d { output: [1, 1] };
+        let layer = draft.push(node, pool, vec![from], &[&dims])?;
+        if !keeps {
+            draft.push(node, LayerOp::Flatten, vec![Some(layer)], &[&[dims[0], 1, 1]])?;
+        }
+        return Ok(());
+    }
+    match (before, axes.as_slice()) {
+        (None, &[axis @ (2 | 3)]) => {
+            draft.alias(node, Value::HalfMean(HalfMean { from, dims, left: 5 - axis, keeps }));
+            Ok(())
+        }
+        _ => Err("expected the mean over height and width".into()),
+    }
 }
 
 /// Whether the one reader of what `node` makes is a product with a constant matrix.

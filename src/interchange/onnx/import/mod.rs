@@ -17,6 +17,7 @@ mod limits;
 mod names;
 mod normalisation;
 mod operators;
+mod padding;
 mod pixels;
 mod products;
 mod shapes;

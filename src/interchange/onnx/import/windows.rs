@@ -4,6 +4,7 @@ use super::super::schema::Node;
 use super::attributes::{Attributes, sizes};
 use super::averages;
 use super::draft::{Call, Draft, Value, list};
+use super::padding;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 
@@ -49,7 +50,7 @@ impl Windows {
 /// A convolution with constant weights.
 pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, [channels, height, width]) = draft.picture(node, 0)?;
+    let (from, [channels, height, width], padding) = padding::around(draft, call)?;
     let handle = draft.weight(node, 1)?;
     let dims = draft.constants.dims(handle)?;
     let [out_channels, depth, kh, kw] = *dims.as_slice() else {
@@ -67,18 +68,25 @@ pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
         return Err(format!("weights [{}] in {groups} groups do not fit {channels} channels", list(&dims)));
     }
     let w = Windows::read(a, kernel, [height, width])?;
+    let (pads, inner) = match &padding {
+        Some(padded) => {
+            padded.check(draft, false)?;
+            (padded.and(w.pads), padded.dims)
+        }
+        None => (w.pads, [channels, height, width]),
+    };
     let bias = bias(draft, node, out_channels)?;
     let op = LayerOp::Conv2d {
         out_channels,
         kernel,
         stride: w.stride,
-        padding: w.pads,
+        padding: pads,
         dilation: w.dilation,
         groups,
         bias: bias.is_some(),
     };
-    let weight = draft.constants.weight(handle)?;
-    let layer = draft.push(node, op, vec![from], &[&[channels, height, width]])?;
+    let weight = draft.own_weights(handle)?;
+    let layer = draft.push(node, op, vec![from], &[&inner])?;
     let layer = &mut draft.layers[layer];
     layer.weight = Some(handle.name);
     layer.tensors.push(("weight", weight));
@@ -102,7 +110,7 @@ fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<
 /// MaxPool and AveragePool.
 pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, dims) = draft.picture(node, 0)?;
+    let (from, dims, padding) = padding::around(draft, call)?;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
     let kernel: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
     let w = Windows::read(a, kernel, [dims[1], dims[2]])?;
@@ -113,7 +121,7 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
     let mut counts_padding = true;
     if average {
         counts_padding = a.flag("count_include_pad", false)?;
-        if w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
+        if padding.is_none() && w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
             // PyTorch writes an adaptive pool that has nothing to do like this.
             draft.alias(node, Value::Layer { from, dims: dims.to_vec() });
             return Ok(());
@@ -122,7 +130,7 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
         // It orders the second output, which nobody reads.
         a.int("storage_order", 0)?;
     }
-    if average && counts_padding && !ceil && averages::are_scaled(draft, node) {
+    if average && padding.is_none() && counts_padding && !ceil && averages::are_scaled(draft, node) {
         let Windows { kernel, stride, pads, .. } = w;
         return averages::whole(draft, call, from, dims, kernel, stride, pads);
     }
@@ -134,6 +142,18 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
             LayerOp::MaxPool2d { kernel, stride, padding, ceil }
         }
     };
+    if let Some(padded) = padding {
+        padded.check(draft, !average)?;
+        if !counts_padding && w.pads != [0; 4] {
+            return Err("count_include_pad = 0 with padding".into());
+        }
+        // Here rounding up may leave out a window that begins in the padding.
+        let (outer, op) = (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.and(w.pads), ceil));
+        if op.output_dims(&[&padded.dims])? != outer {
+            return Err("ceil_mode over padding that a Pad has put there".into());
+        }
+        return draft.push(node, op, vec![from], &[&padded.dims]).map(|_| ());
+    }
     let mut op = make(w.pads, ceil);
     if !counts_padding && w.pads != [0; 4] {
         // Without padding: what lies beyond the input does not count here either.
