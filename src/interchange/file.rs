@@ -79,12 +79,43 @@ pub struct File {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// What PyTorch's wrappers put before the name of every parameter: data-parallel ones and `torch.compile`.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// The start that all of `names` have in common as far as wrappers of PyTorch make it; empty where there is none.
+pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
+    let Some(first) = names.clone().next() else { return "" };
+    let mut length = 0;
+    while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| first[length..].starts_with(**wrapper)) {
+        let longer = length + wrapper.len();
+        if !names.clone().all(|name| name.starts_with(&first[..longer])) {
+            break;
+        }
+        length = longer;
+    }
+    &first[..length]
+}
+
+impl File {
+    /// Takes what wrappers of PyTorch have put before every name (`module.`, `_orig_mod.`) away, unless a tensor that `expected` names is there under
+    /// it: a network may have such names of its own.
+    pub fn unwrap_names<'n>(&mut self, mut expected: impl Iterator<Item = &'n str>) {
+        let length = wrapper(self.tensors.keys().map(String::as_str)).len();
+        if length > 0 && !expected.any(|name| self.tensors.contains_key(name)) {
+            let tensors = std::mem::take(&mut self.tensors);
+            self.tensors =
+                tensors.into_iter().map(|(name, tensor)| (name[length..].to_string(), tensor)).collect();
+        }
+    }
+}
+
 /// The tensors of `file` that `expected` (the tensors of the network `model`) names, in its order. If one is missing, has
 /// another shape, or if the file holds others too, the error lists the first twenty of each kind in one line.
 ///
 /// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
-/// tensors are passed over.
-pub fn match_tensors(file: File, model: &str, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
+/// tensors are passed over. So is what wrappers of PyTorch put before every name ([`File::unwrap_names`]).
+pub fn match_tensors(mut file: File, model: &str, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
+    file.unwrap_names(expected.iter().map(|(name, _)| name.as_str()));
     let File { path, mut tensors, .. } = file;
     let (mut matched, mut missing, mut shapes) = (Vec::new(), Vec::new(), Vec::new());
     for (name, shape) in expected {

@@ -53,6 +53,7 @@ pub fn load(
     replaced: Option<&str>,
 ) -> Result<()> {
     let is_fresh = |name: &str| replaced.is_some_and(|layer| belongs(name, layer));
+    file.unwrap_names(model.parameters.iter().map(|p| p.name.as_str()));
     file.tensors.retain(|name, _| !is_fresh(name));
     let wanted: Vec<&Parameter> =
         model.parameters.iter().chain(&model.state).filter(|p| !is_fresh(&p.name)).collect();

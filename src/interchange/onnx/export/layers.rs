@@ -171,10 +171,10 @@ fn add_layer(builder: &mut Builder, place: &Place<'_>) -> std::result::Result<()
         LayerOp::Softmax => place.node("Softmax").int("axis", 1),
         LayerOp::Flatten => place.node("Flatten").int("axis", 1),
         LayerOp::MaxPool2d { kernel, stride, padding, .. } => {
-            pooling::max_pool(place, kernel, stride, padding)
+            pooling::max_pool(builder, place, kernel, stride, padding)
         }
         LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
-            pooling::avg_pool(place, kernel, stride, padding)?
+            pooling::avg_pool(builder, place, kernel, stride, padding)
         }
         LayerOp::AdaptiveAvgPool2d { .. } => pooling::adaptive_avg_pool(builder, place)?,
         LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {

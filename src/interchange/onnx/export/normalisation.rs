@@ -1,5 +1,6 @@
-//! Local response normalisation: ONNX's own operator where it computes what ours does, and otherwise the formula
-//! x / (k + alpha mean(x^2))^beta written out, its mean an average pooling in which padding counts.
+//! Local response normalisation: the formula x / (k + alpha mean(x^2))^beta written out, its mean an average pooling in which padding counts. PyTorch
+//! exports its own in the same way. ONNX has the operator LRN, but its reference evaluator computes as many channels as the batch has rows (up to
+//! onnx 1.23.2 at least, `findings/onnx_reference_lrn.sh`), and onnxruntime refuses windows of an even size.
 
 use super::graph::{Builder, NodeBuilder};
 use super::layers::Place;
@@ -12,11 +13,6 @@ pub(super) fn local_response_norm(
     [alpha, beta, k]: [f32; 3],
     within: bool,
 ) -> NodeBuilder {
-    // An even window of ONNX is ours turned around.
-    if !within && size % 2 == 1 {
-        let node = place.node("LRN").int("size", size as i64);
-        return node.float("alpha", alpha).float("beta", beta).float("bias", k);
-    }
     let (name, x) = (&place.layer.name, place.inputs[0]);
     let (before, after) = (size / 2, (size - 1) / 2);
     let squares = builder.helper(name, "squares", "Mul", &[x, x]);

@@ -1,5 +1,5 @@
-//! Pooling. ONNX knows only windows that lie in the padded picture or (`ceil_mode`) are cut off at its end, and its two programs for shapes disagree on
-//! the last window; so windows are placed by padding that is written out.
+//! Pooling. `ceil_mode` means different things in different programs (what an average divides by, whether a window may begin in the padding), so it is
+//! never written: windows are placed by explicit padding.
 
 use super::super::averaging::{self, window};
 use super::graph::{Builder, NodeBuilder};
@@ -20,7 +20,10 @@ fn reach(place: &Place<'_>, axis: usize, kernel: usize, stride: usize, before: u
 }
 
 /// What lies beyond the padding counts as little as the padding (minus infinity), so there can be more of it.
+///
+/// At stride 1 the reference evaluator of onnx (up to 1.23.2 at least) takes `pads` for top, bottom, left, right, so there unequal ones are a `Pad`.
 pub(super) fn max_pool(
+    builder: &mut Builder,
     place: &Place<'_>,
     kernel: [usize; 2],
     stride: [usize; 2],
@@ -30,31 +33,45 @@ pub(super) fn max_pool(
         let reach = reach(place, axis, kernel[axis], stride[axis], pads[axis]);
         pads[axis + 2] = usize::try_from(reach).unwrap_or(0).max(pads[axis + 2]);
     }
-    windows(place.node("MaxPool"), kernel, stride, pads)
+    if stride != [1, 1] || pads == [pads[0]; 4] {
+        return windows(place.node("MaxPool"), kernel, stride, pads);
+    }
+    let name = &place.layer.name;
+    let [top, left, bottom, right] = pads.map(|pad| pad as i64);
+    let sizes = builder.integers(&format!("{name}.pads"), &[0, 0, top, left, 0, 0, bottom, right]);
+    let value = builder.constant(&format!("{name}.padding"), &[], &[f32::NEG_INFINITY]);
+    let padded = builder.helper(name, "padded", "Pad", &[place.inputs[0], &sizes, &value]);
+    windows(place.node_over("MaxPool", &[&padded]), kernel, stride, [0; 4])
 }
 
-/// Padded zeros count, what lies beyond the padding does not: `ceil_mode`, where a window reaches that far.
+/// Padded zeros count, what lies beyond the padding does not.
+///
+/// A window that is cut off there (`ceil`) is written as a whole one over more padding, and its average is scaled to what counts. ONNX's own attribute
+/// will not do: what `ceil_mode` divides by is open before operator set 19, and onnxruntime before 1.30 divides by the whole kernel, later ones do not
+/// (`findings/onnxruntime_average_pool_ceil.sh`). Nor will a `Pad` in front of windows without padding, which onnxruntime 1.20 fuses with them wrongly.
 pub(super) fn avg_pool(
+    builder: &mut Builder,
     place: &Place<'_>,
     kernel: [usize; 2],
     stride: [usize; 2],
     mut pads: [usize; 4],
-) -> Result<NodeBuilder, String> {
-    let ends = [0, 1].map(|axis| reach(place, axis, kernel[axis], stride[axis], pads[axis]));
-    let cut = ends.iter().zip(&pads[2..]).any(|(&end, &pad)| end > pad as i64);
-    if cut {
-        for axis in 0..2 {
-            let room = place.x[axis + 1] + pads[axis] + pads[axis + 2] - kernel[axis];
-            if room.div_ceil(stride[axis]) + 1 > place.y[axis + 1] {
-                // We leave out the last window of this axis. With padding up to where the one before it ends, there is none to leave out.
-                pads[axis + 2] = usize::try_from(ends[axis]).map_err(|_| {
-                    "ceil: ONNX cannot leave out the last window of one axis and cut off that of the other"
-                })?;
-            }
-        }
+) -> NodeBuilder {
+    let mut missing = [0; 2];
+    for axis in 0..2 {
+        let reach = reach(place, axis, kernel[axis], stride[axis], pads[axis]);
+        let reach = usize::try_from(reach).unwrap_or(0);
+        missing[axis] = reach.saturating_sub(pads[axis + 2]);
+        pads[axis + 2] += missing[axis];
     }
-    let node = windows(place.node("AveragePool"), kernel, stride, pads).int("count_include_pad", 1);
-    Ok(if cut { node.int("ceil_mode", 1) } else { node })
+    let average = |node: NodeBuilder| windows(node, kernel, stride, pads).int("count_include_pad", 1);
+    if missing == [0; 2] {
+        return average(place.node("AveragePool"));
+    }
+    let name = &place.layer.name;
+    let whole = builder.helper_with(name, "whole", "AveragePool", &[place.inputs[0]], average);
+    let (dims, scales) = averaging::scales([place.y[1], place.y[2]], kernel, missing);
+    let scales = builder.constant(&format!("{name}.scales"), &dims, &scales);
+    place.node_over("Mul", &[&whole, &scales])
 }
 
 /// Windows of one size at one distance, where the extents allow it; otherwise products with matrices that average, rows first.

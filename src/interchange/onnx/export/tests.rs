@@ -172,25 +172,37 @@ fn rounding_up_becomes_padding_of_max_pool() {
     assert_eq!(pads("kernel = 3\npadding = [1, 0, 0, 0]\nceil = true"), [1, 0, 1, 0]);
 }
 
+/// Expected scales by hand: the kernel's size over the number of places that count.
 #[test]
-fn rounding_up_stays_for_avg_pool_where_a_window_is_cut_off() {
+fn cut_off_averages_are_whole_windows_with_scales() {
+    // Height 7: windows of 2 at 0, 2, 4 and 6, of which the last has one row; width 9: the last has one column.
     let cut = graph_of("op = \"avg_pool2d\"\nkernel = 2\nceil = true");
-    assert_eq!(attribute(node(&cut, "a"), "ceil_mode").i, 1);
-    assert_eq!(attribute(node(&cut, "a"), "count_include_pad").i, 1);
+    assert_well_formed(&cut);
+    assert_eq!(operators(&cut), ["AveragePool", "Mul", "Flatten"]);
+    assert_eq!(ints(node(&cut, "a.whole"), "pads"), [0, 0, 1, 1]);
+    assert_eq!(attribute(node(&cut, "a.whole"), "count_include_pad").i, 1);
+    let scales = constant(&cut, "a.scales");
+    assert_eq!(scales.len(), 4 * 5);
+    assert_eq!(scales[..5], [1.0, 1.0, 1.0, 1.0, 2.0]);
+    assert_eq!(scales[15..], [2.0, 2.0, 2.0, 2.0, 4.0]);
+    // None is cut off.
     let whole = graph_of("op = \"avg_pool2d\"\nkernel = 3\nstride = 2\nceil = true");
-    assert!(node(&whole, "a").attribute.iter().all(|a| a.name != "ceil_mode"));
-    // Height: windows at -2, 1, 4 and none at 7, which the padding must not hold either; width: cut off at 9.
+    assert_eq!(operators(&whole), ["AveragePool", "Flatten"]);
+    // Height: windows of 4 at -2, 1, 4 (to 8, within the padding to 9) and none at 7; width: cut off at 9.
     let shorter = graph_of(
         "op = \"avg_pool2d\"\nkernel = [4, 2]\nstride = [3, 2]\npadding = [2, 0, 2, 0]\nceil = true",
     );
-    assert_eq!(ints(node(&shorter, "a"), "pads"), [2, 0, 1, 0]);
-    assert_eq!(attribute(node(&shorter, "a"), "ceil_mode").i, 1);
-    // Height: windows at -1, 3 and none at 7, where no padding can do that; width: cut off at 9.
-    let text =
-        "[[layer]]\nname = \"a\"\nop = \"avg_pool2d\"\nkernel = 2\nstride = [4, 2]\npadding = [1, 0, 1, 0]
-        ceil = true\n[[layer]]\nop = \"flatten\"";
-    let error = bytes(&spec(text), &[], false).unwrap_err().to_string();
-    assert!(error.starts_with("t.toml:3: layer a: ceil: ONNX cannot"), "{error}");
+    assert_eq!(ints(node(&shorter, "a.whole"), "pads"), [2, 0, 2, 1]);
+    assert_eq!(constant(&shorter, "a.scales"), [1.0, 1.0, 1.0, 1.0, 2.0]);
+    // Height: windows at -1 and 3, and none at 7; width: padding counts, so the last window has 2 of 3 columns.
+    let mixed = graph_of(
+        "op = \"avg_pool2d\"\nkernel = [2, 3]\nstride = [4, 4]\npadding = [1, 0, 1, 1]\nceil = true",
+    );
+    assert_eq!(ints(node(&mixed, "a.whole"), "pads"), [1, 0, 1, 2]);
+    assert_eq!(constant(&mixed, "a.scales"), [1.0, 1.0, 1.5]);
+    for graph in [cut, whole, shorter, mixed] {
+        assert!(graph.node.iter().flat_map(|n| &n.attribute).all(|a| a.name != "ceil_mode"));
+    }
 }
 
 #[test]
@@ -215,12 +227,12 @@ fn adaptive_averages_are_windows_where_they_can_be() {
 }
 
 #[test]
-fn normalisation_is_one_node_only_where_onnx_means_the_same() {
+fn normalisation_is_written_out() {
     let graph = graph_of("op = \"local_response_norm\"\nsize = 5\nalpha = 0.5\nbeta = 0.25\nk = 2.0");
-    let norm = node(&graph, "a");
-    assert_eq!((norm.op_type.as_str(), attribute(norm, "size").i), ("LRN", 5));
-    let floats = ["alpha", "beta", "bias"].map(|name| attribute(norm, name).f);
-    assert_eq!(floats, [0.5, 0.25, 2.0]);
+    assert_well_formed(&graph);
+    assert_eq!(ints(node(&graph, "a.raised_mean"), "pads"), [2, 0, 0, 2, 0, 0]);
+    let constants = ["a.alpha", "a.beta", "a.k"].map(|name| constant(&graph, name)[0]);
+    assert_eq!(constants, [0.5, 0.25, 2.0]);
     let graph = graph_of("op = \"local_response_norm\"\nsize = 4\nalpha = 0.5");
     assert_well_formed(&graph);
     assert_eq!(ints(node(&graph, "a.raised_mean"), "pads"), [2, 0, 0, 1, 0, 0]);

@@ -19,6 +19,8 @@ const MOST_COPIED: usize = 16 << 20;
 pub(super) struct Handle<'a> {
     pub name: &'a str,
     index: usize,
+    /// Which of the extents that nodes have given to constants are its own; `None`: those of the file.
+    shape: Option<usize>,
     /// Whether rows and columns are swapped.
     pub transposed: bool,
 }
@@ -34,6 +36,8 @@ impl Handle<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Constants<'a> {
     list: Vec<Cow<'a, TensorProto>>,
+    /// Extents that nodes have given to constants.
+    shapes: Vec<Vec<usize>>,
     /// Those that were read before, by position, and the names of those that became weights.
     read: HashSet<usize>,
     weights: HashSet<&'a str>,
@@ -48,11 +52,29 @@ impl<'a> Constants<'a> {
 
     pub fn add(&mut self, name: &'a str, proto: Cow<'a, TensorProto>) -> Handle<'a> {
         self.list.push(proto);
-        Handle { name, index: self.list.len() - 1, transposed: false }
+        Handle { name, index: self.list.len() - 1, shape: None, transposed: false }
     }
 
-    /// The extents that the file gives.
+    /// The same numbers under other extents.
+    pub fn reshaped(&mut self, handle: Handle<'a>, dims: Vec<usize>) -> Result<Handle<'a>, String> {
+        let len = dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
+        if handle.transposed || len != Some(self.len(handle)?) || dims.len() > LONGEST_LIST {
+            let found = self.dims(handle)?;
+            return Err(format!("tensor {}: {found:?} cannot become {dims:?}", short(handle.name)));
+        }
+        self.shapes.push(dims);
+        Ok(Handle { shape: Some(self.shapes.len() - 1), ..handle })
+    }
+
+    /// Its extents.
     pub fn dims(&self, handle: Handle<'a>) -> Result<Vec<usize>, String> {
+        if let Some(shape) = handle.shape {
+            let mut dims = self.shapes[shape].clone();
+            if handle.transposed {
+                dims.reverse();
+            }
+            return Ok(dims);
+        }
         let dims = &self.list[handle.index].dims;
         let wrong = || format!("tensor {}: expected extents of 0 to 2147483647", short(handle.name));
         let mut dims = dims
@@ -82,17 +104,23 @@ impl<'a> Constants<'a> {
                 return Err(format!("{what}: expected at most {MOST_COPIED}"));
             }
         }
-        tensor::read(&self.list[handle.index], &mut self.external)
-            .map_err(|what| format!("tensor {}: {what}", short(handle.name)))
+        let read = tensor::read(&self.list[handle.index], &mut self.external)
+            .map_err(|what| format!("tensor {}: {what}", short(handle.name)))?;
+        match (read, handle.shape) {
+            (Constant::Floats(tensor), Some(shape)) => {
+                let tensor = Tensor::new(self.shapes[shape].clone(), tensor.into_data());
+                tensor.map(Constant::Floats).map_err(|error| error.to_string())
+            }
+            (read, _) => Ok(read),
+        }
     }
 
-    /// The numbers of a constant, for one layer alone: trained, two layers would not stay equal.
-    pub fn weight(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
-        if !self.weights.insert(handle.name) {
-            return Err(format!("shares its weights {} with another layer", short(handle.name)));
-        }
+    /// The numbers of a constant, and whether another layer has taken them before. Exporters keep equal tensors once, also those of layers that only
+    /// began equal.
+    pub fn weight(&mut self, handle: Handle<'a>) -> Result<(Tensor, bool), String> {
+        let is_shared = !self.weights.insert(handle.name);
         let tensor = self.floats(handle)?;
-        if handle.transposed { transpose(tensor) } else { Ok(tensor) }
+        Ok((if handle.transposed { transpose(tensor)? } else { tensor }, is_shared))
     }
 
     /// The numbers as they lie in the file.

@@ -2,10 +2,12 @@
 
 use super::super::schema::Node;
 use super::attributes::{Attributes, short};
+use super::averages::{HalfMean, WholeAverages};
 use super::constants::{Constants, Handle};
 use super::extents::Extents;
 use super::graph::Graph;
 use super::normalisation::Response;
+use super::padding::Padded;
 use super::pixels::{Affine, Pixels};
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
@@ -43,6 +45,12 @@ pub(super) enum Value<'a> {
         dims: [usize; 3],
         rows: usize,
     },
+    /// A layer's output with padding around it.
+    Padded(Padded),
+    /// The mean of a layer's output over its height or width.
+    HalfMean(HalfMean),
+    /// Averages over whole windows, which the next node scales.
+    WholeAverages(WholeAverages),
     /// Made by a node that was not understood.
     Unknown,
 }
@@ -51,6 +59,8 @@ pub(super) enum Value<'a> {
 #[derive(Debug)]
 pub(super) struct Layer<'a> {
     pub op: LayerOp,
+    /// Channels (or features) of its output.
+    pub channels: usize,
     /// Layers that it reads; `None` is the network's input.
     pub inputs: Vec<Option<usize>>,
     /// Its tensors: `weight`, `bias`, ...
@@ -97,6 +107,10 @@ impl<'a> Draft<'a> {
                 "expected a computed input {position}, found the constant {}",
                 short(handle.name)
             )),
+            Some(Value::Padded(_)) => Err("padding is known only directly before a Conv or a pool".into()),
+            Some(Value::HalfMean(_)) => {
+                Err("the mean over height or width is known only where one over the other follows".into())
+            }
             _ => Err(format!("expected features as input {position}")),
         }
     }
@@ -125,6 +139,18 @@ impl<'a> Draft<'a> {
             Some(Value::Constant(handle)) => Ok(Some(*handle)),
             Some(_) => Err(format!("expected a constant as input {position}, found a computed value")),
         }
+    }
+
+    /// The numbers of a constant as a layer's own weights.
+    pub fn own_weights(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
+        let (weights, is_shared) = self.constants.weight(handle)?;
+        if is_shared {
+            let name = short(handle.name);
+            self.note(&format!(
+                "the weights {name} are read by several layers: each gets a copy of its own, and in training they part"
+            ));
+        }
+        Ok(weights)
     }
 
     /// A constant that has to be there.
@@ -163,9 +189,9 @@ impl<'a> Draft<'a> {
         if size.is_none_or(|size| size > MOST_VALUES) {
             return Err(format!("its output [N, {}] is too large", list(&dims)));
         }
-        let position = self.layers.len();
+        let (position, channels) = (self.layers.len(), dims.first().copied().unwrap_or_default());
         self.values.insert(output, Value::Layer { from: Some(position), dims });
-        self.layers.push(Layer { op, inputs, tensors: Vec::new(), weight: None, node, output });
+        self.layers.push(Layer { op, channels, inputs, tensors: Vec::new(), weight: None, node, output });
         Ok(position)
     }
 

@@ -13,12 +13,8 @@ pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String
         Some(Value::Layer { from, dims }) => (*from, dims.clone()),
         _ => return Err(format!("the output {output:.60} does not depend on the input")),
     };
-    if let Some(last) = from
-        && loss == LossKind::CrossEntropy
-        && draft.layers[last].op == LayerOp::Softmax
-    {
-        draft.note("the final Softmax is left out: the loss cross-entropy contains it");
-        from = draft.layers[last].inputs.first().copied().flatten();
+    if loss == LossKind::CrossEntropy {
+        from = without_softmax(draft, from, dims.iter().product());
     }
     if dims.len() != 1 {
         draft.note("the output is no vector: a flatten layer is put behind it");
@@ -28,6 +24,30 @@ pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String
     }
     keep_what_is_read(draft, from);
     Ok(())
+}
+
+/// The answer `last` of `outputs` values without the softmax that ends it, if one does: the layer itself or what flatten layers read.
+fn without_softmax(draft: &mut Draft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
+    let (mut reader, mut found) = (None, last?);
+    while draft.layers[found].op == LayerOp::Flatten {
+        let above = draft.layers[found].inputs.first().copied().flatten();
+        let Some(above) = above else { return last };
+        (reader, found) = (Some(found), above);
+    }
+    // Over several places that are flattened it is another one than the loss's.
+    let softmax = &draft.layers[found];
+    if softmax.op != LayerOp::Softmax || softmax.channels != outputs {
+        return last;
+    }
+    let above = softmax.inputs.first().copied().flatten();
+    draft.note("the final Softmax is left out: the loss cross-entropy contains it");
+    match reader {
+        None => above,
+        Some(reader) => {
+            draft.layers[reader].inputs = vec![above];
+            last
+        }
+    }
 }
 
 /// Leaves out layers that `last` does not need, and those after it.
@@ -104,6 +124,13 @@ pub(super) fn finish(
         source: String::new(),
     };
     spec.preprocess = pixels::preprocess(&metadata, input, draft.affine.as_ref(), spec.preprocess);
+    let mut notes = draft.notes;
+    if draft.affine.as_ref().is_some_and(|affine| !affine.of_pixels) {
+        let range = if spec.preprocess.scale == 1.0 { "0 to 255" } else { "0 to 1" };
+        notes.push(format!(
+            "the file's own arithmetic on its input has become [preprocess], for images whose pixels it takes as {range} (import --scale says otherwise)"
+        ));
+    }
     let inside = |error: crate::Error| {
         let text = error.to_string();
         let text = text.strip_prefix(origin.text).map(str::to_string).unwrap_or(text);
@@ -117,7 +144,7 @@ pub(super) fn finish(
     if metadata.contains_key("num_classes") {
         metadata.insert("num_classes".into(), model.classes.to_string());
     }
-    Ok(Imported { spec, tensors, metadata, notes: draft.notes })
+    Ok(Imported { spec, tensors, metadata, notes })
 }
 
 /// An error that names the first parameter whose tensor is missing or has another shape.

@@ -5,6 +5,7 @@
 //! listed at once. The layers get names (`names`) and become a model file that is built once to check that all shapes fit (`finish`).
 
 mod attributes;
+mod averages;
 mod constants;
 mod draft;
 mod extents;
@@ -16,6 +17,7 @@ mod limits;
 mod names;
 mod normalisation;
 mod operators;
+mod padding;
 mod pixels;
 mod products;
 mod shapes;

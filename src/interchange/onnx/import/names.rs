@@ -1,6 +1,7 @@
 //! Names for layers: that of the weights where the file has kept it (`features.0.weight`), else that of the node, else that of the value it makes.
 
 use super::draft::Layer;
+use crate::interchange::file::wrapper;
 use std::collections::HashMap;
 
 /// Longest name, in bytes; room is left for a number.
@@ -10,6 +11,8 @@ const LONGEST: usize = 180;
 pub(super) fn names(layers: &[Layer<'_>]) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::from([("input".to_string(), 1)]);
     let mut names = vec![String::new(); layers.len()];
+    let wrapper = wrapper(layers.iter().filter_map(|layer| layer.weight)).to_string();
+    let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper.as_str()));
     // Names of weights first: other programs look for them.
     for (name, layer) in names.iter_mut().zip(layers) {
         if let Some(stem) =

@@ -1,9 +1,9 @@
 //! Normalisations: BatchNormalization, LRN, and local response normalisation written out as x / (k + alpha mean(x^2))^beta, which is how PyTorch
 //! exports its own and we those that LRN does not describe (see `export::normalisation`).
 
-use super::attributes::{ints, sizes};
+use super::attributes::sizes;
 use super::draft::{Call, Draft, Value};
-use super::{extents, shapes};
+use super::{padding, shapes};
 use crate::model::LayerOp;
 
 /// A batch normalisation with running statistics.
@@ -192,27 +192,13 @@ fn number<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result
 
 /// Zeros in front of the channels and behind them.
 fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(), String> {
-    let a = &call.attributes;
-    let pads = match a.ints("pads")? {
-        Some(pads) => pads.to_vec(),
-        None => extents::read(draft, call, 1)?.known()?,
-    };
-    let filled_with = match draft.constant(call.node, 2)? {
-        Some(handle) => draft.constants.scalar(handle)?,
-        None => a.float("value", 0.0)?,
-    };
-    if a.text("mode", "constant")? != "constant"
-        || filled_with != 0.0
-        || draft.constant(call.node, 3)?.is_some()
-    {
-        return Err("expected a padding of zeros".into());
-    }
-    match sizes::<10>("pads", &pads, 0)? {
-        [0, 0, before, 0, 0, 0, 0, after, 0, 0] => {
+    let (axes, value) = padding::read(draft, call, 5)?;
+    match axes[..] {
+        [[0, 0], [0, 0], [before, after], [0, 0], [0, 0]] if value == 0.0 => {
             r.padding = [r.padding[0] + before, r.padding[1] + after];
             Ok(())
         }
-        _ => Err(format!("expected a padding of channels alone, found {}", ints(&pads))),
+        _ => Err(format!("expected a padding of channels alone with zeros, found {axes:?} with {value}")),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::super::schema::{AttributeType, Node, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value};
-use super::{extents, normalisation, pixels, products, shapes, windows};
+use super::draft::{Call, Draft, Value, list};
+use super::{averages, extents, normalisation, padding, pixels, products, shapes, windows};
 use crate::model::LayerOp;
 use std::borrow::Cow;
 
@@ -196,10 +196,16 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
+        ("Add" | "Sub" | "Mul" | "Div", _) if pixels::is_arithmetic(draft, call) => {
+            pixels::arithmetic(draft, call)
+        }
         ("If", _) => extents::branch(draft, call),
         ("Cast" | "CastLike", Some(Value::Constant(handle))) => cast(draft, call, handle),
         ("Expand", Some(Value::Constant(handle))) => expand(draft, call, handle),
         ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
+        ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(Value::Constant(handle))) => {
+            shapes::reshape_constant(draft, call, handle)
+        }
         ("Identity", Some(Value::Constant(mut handle))) => {
             // A copy: exporters keep equal tensors once and name them again like this.
             handle.name = node.output.first().map_or(handle.name, String::as_str);
@@ -216,15 +222,17 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("AveragePool", _) => windows::pool(draft, call, true),
         ("GlobalMaxPool", _) => windows::global_max(draft, call),
         ("GlobalAveragePool", _) => draft.simple(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
-        ("ReduceMean", _) => reduce_mean(draft, call),
         ("Gemm", _) => products::gemm(draft, call),
-        ("MatMul", Some(Value::Constant(rows))) => windows::average_rows(draft, call, rows),
+        ("MatMul", Some(Value::Constant(rows))) => averages::rows(draft, call, rows),
         ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
-            windows::average_columns(draft, call, from, dims, rows)
+            averages::columns(draft, call, from, dims, rows)
         }
         ("MatMul", _) => products::mat_mul(draft, call),
         ("Add" | "Sum", _) => products::add(draft, call),
+        ("ReduceMean", _) => averages::reduce_mean(draft, call),
+        ("Pad", _) => padding::pad(draft, call),
         ("Concat", _) => products::concat(draft, call),
+        ("Mul", _) if averages::is_scaled(draft, call) => averages::scale(draft, call),
         ("BatchNormalization", _) => normalisation::batch_normalization(draft, call),
         ("LRN", _) => normalisation::lrn(draft, call),
         ("Dropout", _) => dropout(draft, call),
@@ -309,24 +317,6 @@ fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Res
     Ok(())
 }
 
-fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (node, a) = (call.node, &call.attributes);
-    let (from, dims) = draft.picture(node, 0)?;
-    let mut axes = shapes::axes(draft, call)?.unwrap_or_default();
-    axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += 4);
-    axes.sort_unstable();
-    a.int("noop_with_empty_axes", 0)?;
-    if axes != [2, 3] {
-        return Err("expected the mean over height and width".into());
-    }
-    let pool = LayerOp::AdaptiveAvgPool2d { output: [1, 1] };
-    let layer = draft.push(node, pool, vec![from], &[&dims])?;
-    if !a.flag("keepdims", true)? {
-        draft.push(node, LayerOp::Flatten, vec![Some(layer)], &[&[dims[0], 1, 1]])?;
-    }
-    Ok(())
-}
-
 fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
@@ -346,10 +336,15 @@ fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
 
 fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
-    let (from, features) = draft.flat(node, 0)?;
+    let (from, dims) = draft.layer(node, 0)?;
+    let rank = dims.len() as i64 + 1;
     let axis = call.attributes.int("axis", if draft.opset < 13 { 1 } else { -1 })?;
-    if axis != 1 && axis != -1 {
-        return Err(format!("expected axis 1 (classes), found {axis}"));
+    if axis != 1 && axis != 1 - rank {
+        return Err(format!("expected axis 1 (classes) of [N, {}], found {axis}", list(&dims)));
+    }
+    // Before operator set 13 it is taken over all axes from this one on.
+    if draft.opset < 13 && dims[1..].iter().any(|&d| d != 1) {
+        return Err(format!("over [{}] together: expected classes alone", list(&dims)));
     }
     if node.op_type == "Softmax" {
         return draft.simple(node, LayerOp::Softmax);
@@ -357,7 +352,10 @@ fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     if node.output.first().map(String::as_str) != Some(draft.graph.output) {
         return Err("is known only as the last node".into());
     }
+    if dims[1..].iter().any(|&d| d != 1) {
+        return Err(format!("over each place of [{}]: expected classes alone", list(&dims)));
+    }
     draft.note("the final LogSoftmax is left out: the loss cross-entropy contains it");
-    draft.alias(node, Value::Layer { from, dims: vec![features] });
+    draft.alias(node, Value::Layer { from, dims });
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What is done to pictures before the network: the nodes that our own export puts before it (Cast, Transpose, Mul, Add), and the notes of
-//! a file about it. Both become the table `[preprocess]`.
+//! What is done to images before the network: the nodes that our own export puts before it (Cast, Transpose, Mul, Add), arithmetic of the input with
+//! constants (Sub, Div, Mul, Add), and the notes of a file about it. All become the table `[preprocess]`.
 
 use super::super::schema::data_type;
 use super::constants::Handle;
@@ -31,6 +31,8 @@ enum Stage {
 pub(super) struct Affine {
     pub factor: Vec<f32>,
     pub offset: Vec<f32>,
+    /// Whether it is of pixels, 0 to 255; else of the input as the file has it, floating-point numbers of a range that it does not say.
+    pub of_pixels: bool,
 }
 
 impl Pixels {
@@ -77,8 +79,49 @@ pub(super) fn add<'a>(
     if !factor.iter().all(|value| value.is_normal()) || !offset.iter().all(|value| value.is_finite()) {
         return Err("expected pictures to be scaled by numbers other than 0".into());
     }
-    draft.affine = Some(Affine { factor, offset });
+    draft.affine = Some(Affine { factor, offset, of_pixels: true });
     draft.alias(call.node, Value::Layer { from: None, dims: pixels.dims.to_vec() });
+    Ok(())
+}
+
+/// Whether `call` computes with the network's input and a constant: nothing else may read that input, as the network begins behind it.
+pub(super) fn is_arithmetic(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+    let [a, b] = call.node.input.as_slice() else { return false };
+    let value = |name: &String| draft.values.get(name.as_str());
+    let is_input = |name: &String| {
+        matches!(value(name), Some(Value::Layer { from: None, dims }) if dims.len() == 3)
+            && draft.graph.readers(name) == 1
+            && draft.affine.as_ref().is_none_or(|affine| !affine.of_pixels)
+    };
+    let is_constant = |name: &String| matches!(value(name), Some(Value::Constant(_)));
+    (is_input(a) && is_constant(b)) || (is_constant(a) && is_input(b))
+}
+
+/// Add, Sub, Mul or Div of the network's input and a constant, a number or one for each channel.
+pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let node = call.node;
+    let (input, constant) = if draft.layer(node, 0).is_ok() { (0, 1) } else { (1, 0) };
+    let (from, dims) = draft.layer(node, input)?;
+    let handle = draft.weight(node, constant)?;
+    let numbers = draft.constants.per_channel(handle, 4, dims[0])?;
+    let identity = || Affine { factor: vec![1.0; dims[0]], offset: vec![0.0; dims[0]], of_pixels: false };
+    let mut affine = draft.affine.clone().unwrap_or_else(identity);
+    let channels = affine.factor.iter_mut().zip(&mut affine.offset).zip(numbers);
+    for ((factor, offset), number) in channels {
+        (*factor, *offset) = match (node.op_type.as_str(), input) {
+            ("Add", _) => (*factor, *offset + number),
+            ("Sub", 0) => (*factor, *offset - number),
+            ("Sub", _) => (-*factor, number - *offset),
+            ("Mul", _) => (*factor * number, *offset * number),
+            ("Div", 0) => (*factor / number, *offset / number),
+            _ => return Err("divides by the input".into()),
+        };
+        if !factor.is_normal() || !offset.is_finite() {
+            return Err("expected the input to be scaled by numbers other than 0".into());
+        }
+    }
+    draft.affine = Some(affine);
+    draft.alias(node, Value::Layer { from, dims });
     Ok(())
 }
 
@@ -104,6 +147,9 @@ pub(super) fn preprocess(
         ..default
     };
     let Some(affine) = affine.filter(|affine| affine_of(&noted) != **affine) else { return noted };
+    if !affine.of_pixels {
+        return behind(affine, noted, number("scale").is_none());
+    }
     // (pixel * scale - mean) / std = pixel * factor + offset, for every scale; 1/255 is the usual one.
     let scale = if affine.factor.iter().any(|factor| factor.abs() > 0.25) { 1.0 } else { 1.0 / 255.0 };
     let std: Vec<f32> = affine.factor.iter().map(|factor| scale / factor).collect();
@@ -111,10 +157,28 @@ pub(super) fn preprocess(
     Preprocess { scale, mean, std, ..noted }
 }
 
+/// `before`, then what the graph does to its input. Where nothing is noted about that input (`is_open`), it is taken for pixels of 0 to 255 if the graph
+/// subtracts or divides by numbers of that size, and else for pixels of 0 to 1.
+fn behind(affine: &Affine, before: Preprocess, is_open: bool) -> Preprocess {
+    let each = || affine.factor.iter().zip(&affine.offset).map(|(f, o)| (f64::from(*f), f64::from(*o)));
+    let is_bytes =
+        is_open && (each().any(|(f, o)| (o / f).abs() > 2.0) || each().all(|(f, _)| f.abs() < 0.05));
+    let scale = if is_bytes { 1.0 } else { before.scale };
+    // ((p - m) / s) f + o = (p - (m - o s / f)) / (s / f)
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for ((f, o), (m, s)) in each().zip(before.mean.iter().zip(&before.std)) {
+        let wide = f64::from(*s) / f;
+        mean.push((f64::from(*m) - o * wide) as f32);
+        std.push(wide as f32);
+    }
+    Preprocess { scale, mean, std, ..before }
+}
+
 /// What the graph of a network with this preprocessing says.
 fn affine_of(p: &Preprocess) -> Affine {
     Affine {
         factor: p.std.iter().map(|std| p.scale / std).collect(),
         offset: p.mean.iter().zip(&p.std).map(|(mean, std)| -mean / std).collect(),
+        of_pixels: true,
     }
 }

@@ -47,7 +47,7 @@ fn linear<'a>(draft: &mut Draft<'a>, call: &Call<'a>, turned: bool) -> Result<us
         [depth, out] if !turned && depth == features => out,
         _ => return Err(format!("weights [{}] do not fit {features} inputs", list(&dims))),
     };
-    let mut weight = draft.constants.weight(handle)?;
+    let mut weight = draft.own_weights(handle)?;
     if !turned {
         weight = transpose(weight)?;
     }

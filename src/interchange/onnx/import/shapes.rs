@@ -139,3 +139,77 @@ pub(super) fn transpose_constant<'a>(
     draft.alias(call.node, Value::Constant(handle.with(turned)));
     Ok(())
 }
+
+/// A constant of floating-point numbers under other extents.
+pub(super) fn reshape_constant<'a>(
+    draft: &mut Draft<'a>,
+    call: &Call<'a>,
+    handle: Handle<'a>,
+) -> Result<(), String> {
+    let dims = draft.constants.dims(handle)?;
+    let a = &call.attributes;
+    let place = |axis: i64, rank: usize| {
+        let axis = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+        usize::try_from(axis)
+            .ok()
+            .filter(|&axis| axis < rank)
+            .ok_or_else(|| format!("no axis {axis} of {rank}"))
+    };
+    let made: Vec<usize> = match call.node.op_type.as_str() {
+        "Reshape" => {
+            let copies = !a.flag("allowzero", false)?;
+            let target = extents::read(draft, call, 1)?.known()?;
+            let mut made = Vec::new();
+            for (axis, &extent) in target.iter().enumerate() {
+                made.push(match extent {
+                    0 if copies => dims.get(axis).copied(),
+                    // Filled in below.
+                    -1 => Some(1),
+                    _ => usize::try_from(extent).ok(),
+                });
+            }
+            let made = made.into_iter().collect::<Option<Vec<usize>>>();
+            let mut made = made.ok_or_else(|| format!("[{}] to {}", list(&dims), ints(&target)))?;
+            if let Some(open) = target.iter().position(|&extent| extent == -1) {
+                if target.iter().filter(|&&extent| extent == -1).count() > 1 {
+                    return Err(format!("expected one open extent, found {}", ints(&target)));
+                }
+                let product = |dims: &[usize]| dims.iter().try_fold(1usize, |size, &d| size.checked_mul(d));
+                let known = product(&made).filter(|&known| known > 0);
+                made[open] = product(&dims).zip(known).map_or(0, |(all, known)| all / known);
+            }
+            made
+        }
+        "Flatten" => {
+            let axis = a.int("axis", 1)?;
+            let axis = if axis == dims.len() as i64 { dims.len() } else { place(axis, dims.len())? };
+            let size = |dims: &[usize]| dims.iter().try_fold(1usize, |size, &d| size.checked_mul(d));
+            [size(&dims[..axis]), size(&dims[axis..])]
+                .into_iter()
+                .collect::<Option<_>>()
+                .ok_or("is too large")?
+        }
+        "Squeeze" => {
+            let gone = match axes(draft, call)? {
+                Some(axes) => {
+                    axes.iter().map(|&axis| place(axis, dims.len())).collect::<Result<Vec<_>, _>>()?
+                }
+                None => (0..dims.len()).filter(|&axis| dims[axis] == 1).collect(),
+            };
+            dims.iter().enumerate().filter(|(axis, _)| !gone.contains(axis)).map(|(_, d)| *d).collect()
+        }
+        _ => {
+            let axes = axes(draft, call)?.ok_or("expected axes")?;
+            let rank = dims.len() + axes.len();
+            let new = axes.iter().map(|&axis| place(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+            let mut old = dims.iter().copied();
+            (0..rank)
+                .map(|axis| if new.contains(&axis) { Some(1) } else { old.next() })
+                .collect::<Option<_>>()
+                .ok_or("expected other axes")?
+        }
+    };
+    let handle = draft.constants.reshaped(handle, made)?;
+    draft.alias(call.node, Value::Constant(handle));
+    Ok(())
+}

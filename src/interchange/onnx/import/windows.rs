@@ -1,10 +1,10 @@
 //! Convolutions and pools: windows over height and width.
 
-use super::super::averaging;
 use super::super::schema::Node;
 use super::attributes::{Attributes, sizes};
-use super::constants::Handle;
+use super::averages;
 use super::draft::{Call, Draft, Value, list};
+use super::padding;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 
@@ -50,7 +50,7 @@ impl Windows {
 /// A convolution with constant weights.
 pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, [channels, height, width]) = draft.picture(node, 0)?;
+    let (from, [channels, height, width], padding) = padding::around(draft, call)?;
     let handle = draft.weight(node, 1)?;
     let dims = draft.constants.dims(handle)?;
     let [out_channels, depth, kh, kw] = *dims.as_slice() else {
@@ -68,18 +68,25 @@ pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
         return Err(format!("weights [{}] in {groups} groups do not fit {channels} channels", list(&dims)));
     }
     let w = Windows::read(a, kernel, [height, width])?;
+    let (pads, inner) = match &padding {
+        Some(padded) => {
+            padded.check(draft, false)?;
+            (padded.and(w.pads), padded.dims)
+        }
+        None => (w.pads, [channels, height, width]),
+    };
     let bias = bias(draft, node, out_channels)?;
     let op = LayerOp::Conv2d {
         out_channels,
         kernel,
         stride: w.stride,
-        padding: w.pads,
+        padding: pads,
         dilation: w.dilation,
         groups,
         bias: bias.is_some(),
     };
-    let weight = draft.constants.weight(handle)?;
-    let layer = draft.push(node, op, vec![from], &[&[channels, height, width]])?;
+    let weight = draft.own_weights(handle)?;
+    let layer = draft.push(node, op, vec![from], &[&inner])?;
     let layer = &mut draft.layers[layer];
     layer.weight = Some(handle.name);
     layer.tensors.push(("weight", weight));
@@ -103,7 +110,7 @@ fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<
 /// MaxPool and AveragePool.
 pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, dims) = draft.picture(node, 0)?;
+    let (from, dims, padding) = padding::around(draft, call)?;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
     let kernel: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
     let w = Windows::read(a, kernel, [dims[1], dims[2]])?;
@@ -114,7 +121,7 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
     let mut counts_padding = true;
     if average {
         counts_padding = a.flag("count_include_pad", false)?;
-        if w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
+        if padding.is_none() && w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
             // PyTorch writes an adaptive pool that has nothing to do like this.
             draft.alias(node, Value::Layer { from, dims: dims.to_vec() });
             return Ok(());
@@ -122,6 +129,10 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
     } else {
         // It orders the second output, which nobody reads.
         a.int("storage_order", 0)?;
+    }
+    if average && padding.is_none() && counts_padding && !ceil && averages::are_scaled(draft, node) {
+        let Windows { kernel, stride, pads, .. } = w;
+        return averages::whole(draft, call, from, dims, kernel, stride, pads);
     }
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
@@ -131,6 +142,18 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
             LayerOp::MaxPool2d { kernel, stride, padding, ceil }
         }
     };
+    if let Some(padded) = padding {
+        padded.check(draft, !average)?;
+        if !counts_padding && w.pads != [0; 4] {
+            return Err("count_include_pad = 0 with padding".into());
+        }
+        // Here rounding up may leave out a window that begins in the padding.
+        let (outer, op) = (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.and(w.pads), ceil));
+        if op.output_dims(&[&padded.dims])? != outer {
+            return Err("ceil_mode over padding that a Pad has put there".into());
+        }
+        return draft.push(node, op, vec![from], &[&padded.dims]).map(|_| ());
+    }
     let mut op = make(w.pads, ceil);
     if !counts_padding && w.pads != [0; 4] {
         // Without padding: what lies beyond the input does not count here either.
@@ -170,58 +193,4 @@ pub(super) fn global_max<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(
     let (_, [_, height, width]) = draft.picture(call.node, 0)?;
     let kernel = [height, width];
     draft.simple(call.node, LayerOp::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false })
-}
-
-/// A product with a constant matrix at the left: the rows' half of an adaptive average pooling.
-pub(super) fn average_rows<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-    rows: Handle<'a>,
-) -> Result<(), String> {
-    let (from, dims) = draft.picture(call.node, 1)?;
-    let rows = averages(draft, rows, dims[1], false)?;
-    draft.alias(call.node, Value::AveragedRows { from, dims, rows });
-    Ok(())
-}
-
-/// A product of averaged rows with a constant matrix: the whole adaptive average pooling.
-pub(super) fn average_columns<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-    from: Option<usize>,
-    dims: [usize; 3],
-    rows: usize,
-) -> Result<(), String> {
-    let handle = draft.weight(call.node, 1)?;
-    let columns = averages(draft, handle, dims[2], true)?;
-    let op = LayerOp::AdaptiveAvgPool2d { output: [rows, columns] };
-    draft.push(call.node, op, vec![from], &[&dims]).map(|_| ())
-}
-
-/// How many averages the matrix of a constant takes of `len` rows or columns: it has to be what our export writes, `[averages, len]` or (`turned`)
-/// `[len, averages]`.
-fn averages<'a>(
-    draft: &mut Draft<'a>,
-    handle: Handle<'a>,
-    len: usize,
-    turned: bool,
-) -> Result<usize, String> {
-    let dims = draft.constants.dims(handle)?;
-    let out = match *dims.as_slice() {
-        [out, depth] if !turned && depth == len => out,
-        [depth, out] if turned && depth == len => out,
-        _ => {
-            return Err(format!(
-                "expected a matrix that averages {len} rows or columns, found [{}]",
-                list(&dims)
-            ));
-        }
-    };
-    let found = draft.constants.floats(handle)?;
-    let expected = averaging::matrix(len, out);
-    let expected = if turned != handle.transposed { averaging::turned(&expected, len) } else { expected };
-    if out == 0 || found.data() != expected {
-        return Err("expected a matrix that averages as an adaptive pooling does".into());
-    }
-    Ok(out)
 }

@@ -1,0 +1,115 @@
+//! The operator Pad. Padding of features becomes that of the convolution or pool behind it, where it is filled with what those pad with.
+
+use super::attributes::ints;
+use super::draft::{Call, Draft, Value};
+use super::extents;
+use crate::model::LayerOp;
+
+/// A layer's output `[channels, height, width]` with `value` around it.
+#[derive(Clone, Debug)]
+pub(super) struct Padded {
+    from: Option<usize>,
+    /// Without the padding.
+    pub dims: [usize; 3],
+    /// Top, left, bottom, right.
+    pub sides: [usize; 4],
+    value: f32,
+}
+
+/// How much the node `call` puts before and behind each of `rank` axes (batch included), and what.
+pub(super) fn read<'a>(
+    draft: &mut Draft<'a>,
+    call: &Call<'a>,
+    rank: usize,
+) -> Result<(Vec<[usize; 2]>, f32), String> {
+    let a = &call.attributes;
+    let mode = a.text("mode", "constant")?;
+    if mode != "constant" {
+        return Err(format!("expected a constant padding, found {mode:.40}"));
+    }
+    // An attribute before operator set 11, then the second input.
+    let pads = match a.ints("pads")? {
+        Some(pads) => pads.to_vec(),
+        None => extents::read(draft, call, 1)?.known()?,
+    };
+    let value = match draft.constant(call.node, 2)? {
+        Some(handle) => draft.constants.scalar(handle)?,
+        None => a.float("value", 0.0)?,
+    };
+    let axes: Vec<i64> = match draft.value(call.node, 3)? {
+        Some(_) => extents::read(draft, call, 3)?.known()?,
+        None => (0..rank as i64).collect(),
+    };
+    let wrong = || {
+        format!("expected a padding of 0 to 65536 at both ends of {} axes, found {}", axes.len(), ints(&pads))
+    };
+    if pads.len() != 2 * axes.len() {
+        return Err(wrong());
+    }
+    let mut sides = vec![None; rank];
+    for (i, &axis) in axes.iter().enumerate() {
+        let axis = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+        let side = |n: i64| usize::try_from(n).ok().filter(|&n| n <= 1 << 16).ok_or_else(wrong);
+        let place = usize::try_from(axis).ok().and_then(|axis| sides.get_mut(axis)).ok_or_else(wrong)?;
+        if place.replace([side(pads[i])?, side(pads[axes.len() + i])?]).is_some() {
+            return Err(wrong());
+        }
+    }
+    Ok((sides.into_iter().map(Option::unwrap_or_default).collect(), value))
+}
+
+/// Pad of features.
+pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, dims) = draft.picture(call.node, 0)?;
+    let (axes, value) = read(draft, call, 4)?;
+    let [[0, 0], [0, 0], [top, bottom], [left, right]] = axes[..] else {
+        return Err("expected a padding of height and width alone".into());
+    };
+    let sides = [top, left, bottom, right];
+    draft.alias(
+        call.node,
+        match sides {
+            [0, 0, 0, 0] => Value::Layer { from, dims: dims.to_vec() },
+            _ => Value::Padded(Padded { from, dims, sides, value }),
+        },
+    );
+    Ok(())
+}
+
+/// What a convolution or pool reads first: the layer, its extents with padding, and that padding if there is any.
+#[expect(clippy::type_complexity, reason = "three things that belong together for two callers")]
+pub(super) fn around<'a>(
+    draft: &Draft<'a>,
+    call: &Call<'a>,
+) -> Result<(Option<usize>, [usize; 3], Option<Padded>), String> {
+    match draft.value(call.node, 0)? {
+        Some(Value::Padded(padded)) => {
+            let Padded { from, dims: [channels, height, width], sides: [top, left, bottom, right], .. } =
+                *padded;
+            Ok((from, [channels, height + top + bottom, width + left + right], Some(padded.clone())))
+        }
+        _ => draft.picture(call.node, 0).map(|(from, dims)| (from, dims, None)),
+    }
+}
+
+impl Padded {
+    /// `pads` and what is around already.
+    pub fn and(&self, pads: [usize; 4]) -> [usize; 4] {
+        [0, 1, 2, 3].map(|side| self.sides[side] + pads[side])
+    }
+
+    /// An error unless it is filled with what convolutions and averages (0) or maxima (minus infinity) pad with.
+    pub fn check(&self, draft: &Draft<'_>, is_maximum: bool) -> Result<(), String> {
+        let value = self.value;
+        // Over numbers that are never below 0, zeros win where everything is 0, which comes to the same.
+        let is_positive = || {
+            let op = self.from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
+            matches!(op, Some(LayerOp::Relu | LayerOp::Sigmoid | LayerOp::Softmax))
+        };
+        let (good, expected) = match is_maximum {
+            true => (value <= f32::MIN || (value == 0.0 && is_positive()), "-inf"),
+            false => (value == 0.0, "0"),
+        };
+        if good { Ok(()) } else { Err(format!("reads padding of {value}: expected {expected}")) }
+    }
+}
