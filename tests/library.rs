@@ -103,7 +103,7 @@ fn batches_train_as_the_trainer_does() {
         images: data::Images::F32(images.clone()),
         labels: data::Labels::Classes(classes),
     });
-    let splits = data::Splits { train: dataset.clone(), val: dataset.clone() };
+    let splits = data::Splits::new(dataset.clone(), dataset.clone());
     let mut whole = network(&NetworkOptions::default());
     whole.spec().recipe.check().unwrap();
     let options = Options { shuffle: false, augment: false, max_steps: Some(3), ..Options::default() };

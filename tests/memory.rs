@@ -105,7 +105,7 @@ fn peaks(count: usize) -> [usize; 3] {
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("packed");
-    let splits = Splits { val: Arc::clone(&train), train };
+    let splits = Splits::new(Arc::clone(&train), train);
     let (packing, summary) = peak(|| pack(&splits, &path, 2, &mut Strict).unwrap());
     assert_eq!(summary.counts, [count, 0]);
     let request =

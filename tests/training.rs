@@ -262,7 +262,7 @@ fn the_gpu_and_the_cpu_agree_on_the_first_ten_steps() {
     let mut spec = striate::model::Spec::load("alexnet-mini").unwrap();
     spec.recipe = striate::model::Recipe { batch_size: 16, ..striate::model::Recipe::default() };
     let pictures = Arc::new(training_support::pictures([1, 28, 28], 10, 160));
-    let data = Splits { train: pictures.clone(), val: pictures };
+    let data = Splits::new(pictures.clone(), pictures);
     let options = Options { log_every: 1, max_steps: Some(10), ..Options::default() };
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut on_gpu = striate::gpu::Executor::new(&gpu, model.program.clone()).unwrap();

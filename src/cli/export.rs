@@ -75,7 +75,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
     if args.with_preprocess && format != Format::Onnx {
         return Err(Error::Usage("--with-preprocess: expected --format onnx, found another".into()));
     }
-    let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref())?;
+    let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
     let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     outputs.check("--output", &args.output)?;
     let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);
@@ -114,7 +114,7 @@ fn network(
 fn images(args: &ExportArgs, network: &Network, samples: usize, context: &Context) -> Result<Option<Check>> {
     let was_asked = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
     let load = || -> Result<Check> {
-        let data = args.source.open(network.spec(), 0)?;
+        let data = args.source.open_whole(network.spec(), 0)?;
         let values = network.inputs(&data.val, samples)?;
         Ok(Check::Images { values, name: data.val.name.clone() })
     };

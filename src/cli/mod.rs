@@ -1,6 +1,7 @@
 //! The command line: one file per verb, what they share (`device`, `output`, `memory`), and the way from an error to an
 //! exit code. Results go to stdout, everything else to stderr.
 
+mod beginning;
 mod bench;
 mod completions;
 mod dataset;
@@ -20,6 +21,7 @@ mod progress;
 mod recipe;
 mod report;
 mod resume;
+mod samples;
 mod selftest;
 mod source;
 mod stop;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, printable};
 use crate::interchange::File;
+use crate::train;
 use std::io::Read;
 use std::path::Path;
 
@@ -21,12 +22,13 @@ pub(super) fn of(weights: &File, labels: Option<&Path>, classes: usize) -> Resul
         }
         return Ok(names);
     }
-    let known =
-        weights.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-    Ok(match known.filter(|names| names.len() == classes) {
-        Some(names) => names.iter().map(|name| printable(name).into_owned()).collect(),
-        None => (0..classes).map(|class| class.to_string()).collect(),
-    })
+    // Outputs that have no name are numbered, as in the library.
+    let mut names = train::class_names(weights);
+    if names.len() > classes {
+        names.clear();
+    }
+    names.extend((names.len()..classes).map(|class| class.to_string()));
+    Ok(names)
 }
 
 /// The lines of `path`, without empty ones at the end.

@@ -2,8 +2,9 @@
 //! request.
 
 use super::output::{Output, seconds};
+use super::samples::describe;
 use crate::error::{Error, Result};
-use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step};
+use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Prints the events of a run.
@@ -33,10 +34,22 @@ impl Progress {
         self.epochs = e.epochs;
         self.steps_per_epoch = e.steps_per_epoch;
         self.val_samples = e.val_samples;
-        self.out.note(&format!(
-            "model: {}, {} parameters; data: {}, {} training and {} validation samples",
-            e.model, e.parameters, e.data, e.train_samples, e.val_samples
-        ));
+        let samples = match &e.val_part {
+            ValPart::Train => format!(
+                "{} training samples, nothing held out: {} of them validate, so accuracies say nothing about other samples",
+                e.train_samples, e.val_samples
+            ),
+            ValPart::HeldOut(division) => format!(
+                "{} training and {} validation samples ({})",
+                e.train_samples,
+                e.val_samples,
+                describe(division)
+            ),
+            ValPart::Validation => {
+                format!("{} training and {} validation samples", e.train_samples, e.val_samples)
+            }
+        };
+        self.out.note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
         if let Some(folder) = &e.folder {
             self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
         }
@@ -79,7 +92,8 @@ impl Progress {
             } else {
                 String::new()
             };
-            format!("validation loss{some} {:.4}  top-1 {:.2} %  top-5 {:.2} %", e.val_loss, e.acc1, e.acc5)
+            let on = if e.val_part == ValPart::Train { " on training samples" } else { "" };
+            format!("validation loss{on}{some} {:.4}  top-1 {:.2} %  top-5 {:.2} %", e.val_loss, e.acc1, e.acc5)
         };
         let line = format!(
             "epoch {}/{}: training loss {:.4}  {validation}  lr {}  {}  {:.0} img/s{}",
@@ -103,8 +117,15 @@ impl Progress {
             Ending::EarlyStop => "stopped early: no improvement on the validation set",
             Ending::Interrupted => "interrupted: the step was finished and everything saved",
         };
-        let best =
-            if e.best_acc1.is_nan() { String::new() } else { format!(", best top-1 {:.2} %", e.best_acc1) };
+        let on = if e.val_part == ValPart::Train { " on the training samples" } else { "" };
+        let best = match e.best_acc1.is_nan() {
+            true => String::new(),
+            false if e.acc1_guess.is_nan() => format!(", best top-1 {:.2} %{on}", e.best_acc1),
+            false => format!(
+                ", best top-1 {:.2} %{on} (guessing the largest class: {:.2} %)",
+                e.best_acc1, e.acc1_guess
+            ),
+        };
         self.result(&format!("{why}, {} steps in {}{best}", e.steps, seconds(e.seconds)))?;
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;

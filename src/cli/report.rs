@@ -1,7 +1,7 @@
 //! `striate report`: pictures of what is inside a network.
 
 use super::outputs::Outputs;
-use super::{Context, device, memory};
+use super::{Context, device, memory, source};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
 use crate::error::{Error, Result, printable, printable_path};
@@ -159,7 +159,7 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     let mut outputs = Outputs::new().reads(model.as_ref()).reads(Some(weights)).reads(Some(&args.image));
     outputs.check("--output", output)?;
     let file = interchange::read(weights)?;
-    let spec = train::spec_of(&file, model.as_deref())?;
+    let spec = source::network_of(&file, model.as_deref(), &context.out)?;
     let known: Vec<&str> = spec.layers.iter().map(|layer| layer.name.as_str()).collect();
     let Some(number) = known.iter().position(|name| *name == args.layer) else {
         return Err(unknown_layer(&args.layer, "a layer", &known));

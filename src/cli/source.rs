@@ -1,7 +1,8 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
+use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Kind, OnBadFile, Request, Splits, Wanted};
+use crate::data::{self, Division, Kind, OnBadFile, Request, Splits, Wanted};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
@@ -55,14 +56,24 @@ pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
 }
 
 impl SourceArgs {
-    /// Opens the data that `spec` is to see.
-    pub fn open(&self, spec: &Spec, seed: u64) -> Result<Splits> {
-        self.open_for(spec, seed, false)
+    /// Opens the data that `spec` is to see, with nothing held back that does not have to be: without a validation part, and
+    /// without flags for one, all samples are both.
+    pub fn open_whole(&self, spec: &Spec, seed: u64) -> Result<Splits> {
+        let request = self.request(spec, seed, false)?;
+        data::open_with(&request, &mut |pool| {
+            let is_asked = self.divides() || pool.has_validation();
+            Ok(if is_asked { request.division(pool) } else { Division::All })
+        })
     }
 
-    /// As [`SourceArgs::open`]; with `follow_classes` there may be more named classes than the network has outputs.
-    pub fn open_for(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Splits> {
-        data::open(&Request {
+    /// Whether the flags say how samples are divided.
+    pub fn divides(&self) -> bool {
+        self.val_split.is_some() || self.split.is_some()
+    }
+
+    /// What to open for `spec`; with `follow_classes` there may be more named classes than the network has outputs.
+    pub fn request(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Request> {
+        Ok(Request {
             path: self.place(spec).map(String::from),
             kind: self.dataset,
             val_split: self.val_split,
@@ -120,14 +131,30 @@ impl SourceArgs {
 }
 
 /// The weights that a verb is given, and the network `model` (a name or a model file), else the one that the weights carry.
-pub(crate) fn network(weights: Option<&Path>, model: Option<&str>) -> Result<(Option<File>, Spec)> {
+pub(crate) fn network(weights: Option<&Path>, model: Option<&str>, out: &Output) -> Result<(Option<File>, Spec)> {
     let file = weights.map(interchange::read).transpose()?;
     let spec = match (&file, model) {
-        (Some(file), model) => train::spec_of(file, model)?,
+        (Some(file), model) => network_of(file, model, out)?,
         (None, Some(name)) => Spec::load(name)?,
         (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
     };
     Ok((file, spec))
+}
+
+/// As [`network`], of weights that were read.
+pub(crate) fn network_of(file: &File, model: Option<&str>, out: &Output) -> Result<Spec> {
+    let spec = train::spec_of(file, model)?;
+    if model.is_some() {
+        warn_of_input(file, &spec, out);
+    }
+    Ok(spec)
+}
+
+/// Says where the weights were trained on another input than `spec` gives its network.
+pub(crate) fn warn_of_input(file: &File, spec: &Spec, out: &Output) {
+    if let Some(line) = train::other_input(file, spec) {
+        out.note(&format!("warning: {line}"));
+    }
 }
 
 /// Loader threads, where `flag` asks for so many.

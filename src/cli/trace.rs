@@ -2,9 +2,9 @@
 
 use super::device;
 use super::recipe::RecipeArgs;
-use super::source::SourceArgs;
+use super::source::{self, SourceArgs};
 use super::train::DEFAULT_MODEL;
-use super::{Context, memory};
+use super::{Context, memory, samples};
 use crate::error::Result;
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
@@ -23,9 +23,9 @@ The file holds input, labels, parameters and running statistics as they were (pa
 losses, loss, grad.<parameter>, grad.input, and parameters and running statistics after the step (updated.<name>).
 The batch is the first one in the data's own order, without augmentation.")]
 pub(crate) struct TraceArgs {
-    /// A built-in network or a model file
-    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
-    model: String,
+    /// A built-in network or a model file [default: the one that --weights was trained with, else alexnet-mini]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
     /// Weights to start from [default: the initial values of --seed]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
@@ -51,11 +51,21 @@ pub(crate) struct TraceArgs {
 }
 
 pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
-    let mut spec = Spec::load(&args.model)?;
-    args.recipe.apply(&mut spec)?;
-    args.source.read_by(Some(&args.model), args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let weights = args.weights.as_ref().map(interchange::read).transpose()?;
-    let data = args.source.open(&spec, args.seed)?;
+    let mut spec = match &weights {
+        Some(file) if args.model.is_some() || file.metadata.contains_key("model") => {
+            source::network_of(file, args.model.as_deref(), &context.out)?
+        }
+        _ => Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?,
+    };
+    args.recipe.apply(&mut spec)?;
+    let model = args.model.as_deref();
+    args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
+    let data = args.source.open_whole(&spec, args.seed)?;
+    let data = match &weights {
+        Some(file) => samples::with_classes_of(file, data, &context.out)?,
+        None => data,
+    };
     let build = BuildOptions {
         dropout: args.dropout,
         fuse: !args.no_fuse,
@@ -94,15 +104,20 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
             "event": "trace",
             "output": args.output.display().to_string(),
             "rows": batch.rows,
+            "data": data.train.name,
+            "part": "train",
+            "samples": data.train.len(),
             "loss": f64::from(loss),
             "tensors": names,
         }))?;
     } else {
         context.out.line(&format!(
-            "{}: {} tensors of one step on {} rows, loss {loss}",
+            "{}: {} tensors of one step on {} rows, the first of {} training samples of {}, loss {loss}",
             args.output.display(),
             tensors.len(),
-            batch.rows
+            batch.rows,
+            data.train.len(),
+            data.train.name
         ))?;
     }
     Ok(0)

@@ -1,13 +1,14 @@
 //! `striate train`.
 
 use super::Context;
+use super::beginning::Beginning;
 use super::device;
 use super::memory;
 use super::profiled::{Profiling, Told};
 use super::progress::Progress;
 use super::recipe::{self, RecipeArgs};
 use super::resume::{self, ResumeArgs};
-use super::source::{SourceArgs, quoted};
+use super::source::{self, SourceArgs, quoted};
 use super::stop::Signals;
 use crate::atomic;
 use crate::data::Splits;
@@ -189,28 +190,6 @@ impl TrainArgs {
     }
 }
 
-/// Opens the data. Where it names its classes, the network gets as many outputs, unless it has weights for others.
-fn open_data(args: &TrainArgs, spec: &mut Spec, is_replaced: bool, context: &Context) -> Result<Splits> {
-    let outputs = train::outputs(spec)?;
-    // One output is no class: it tells two apart.
-    let follows = !is_replaced && outputs > 1;
-    let data = args.source.open_for(spec, args.run.seed, follows)?;
-    let (name, classes) = (&data.train.name, data.train.classes);
-    // Fewer classes whose names are but numbers may be any part of what the network tells apart.
-    if !follows || classes == outputs || (classes < outputs && !data.train.names_classes()) {
-        return Ok(data);
-    }
-    if args.run.weights.is_some() {
-        return Err(Error::Usage(format!(
-            "num-classes: {} has {outputs} outputs, {name} has {classes} classes; --num-classes {classes} replaces the last layer",
-            spec.name
-        )));
-    }
-    let layer = spec.replace_outputs(classes)?;
-    context.out.note(&format!("{}: {layer} gets {classes} outputs, one per class of {name}", spec.name));
-    Ok(data)
-}
-
 fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: &Context) -> Result<u8> {
     let (sheet, left_out) = train::preview(spec, data, options, |program| Device::cpu().executor(program))?;
     left_out.iter().for_each(|line| context.out.note(&format!("warning: {line}")));
@@ -231,11 +210,14 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     // A run that goes on has its own; of the file it may still need the network.
     let needs_weights = args.resume.is_new() || args.model.is_none();
     let weights = args.run.weights.as_ref().filter(|_| needs_weights);
-    let weights = weights.map(interchange::read).transpose()?;
+    let mut weights = weights.map(interchange::read).transpose()?;
     let mut spec = match (&args.model, &weights) {
         (None, Some(file)) if file.metadata.contains_key("model") => train::spec_of(file, None)?,
         (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,
     };
+    if let Some(file) = weights.as_ref().filter(|_| args.model.is_some()) {
+        source::warn_of_input(file, &spec, &context.out);
+    }
     args.recipe.apply(&mut spec)?;
     let replaced = match args.run.num_classes {
         Some(classes) => Some(spec.replace_outputs(classes as usize)?),
@@ -254,7 +236,15 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     // Before anything that takes long: whoever may not go on is to know it at once.
     let name = args.run.name.clone().unwrap_or_else(|| spec.name.clone());
     let resumed = args.resume.open(&args.run.output_dir, &name, &context.out)?;
-    let data = open_data(args, &mut spec, replaced.is_some(), context)?;
+    let start = Beginning {
+        source: &args.source,
+        seed: args.run.seed,
+        is_replaced: replaced.is_some(),
+        has_weights: args.run.weights.is_some(),
+        checkpoint: resumed.as_ref().map(|(checkpoint, _)| checkpoint),
+        out: &context.out,
+    };
+    let data = start.open(&mut spec, weights.as_mut())?;
     if let Some(path) = &args.run.preview {
         return preview(path, &spec, &data, &options, context);
     }

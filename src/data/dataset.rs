@@ -187,18 +187,13 @@ impl Dataset {
         Dataset { name, shape: self.shape, classes: self.classes, class_names, images, labels }
     }
 
-    /// The data set with only `count` samples: its first, or, if they are stored and so perhaps in the order of their
-    /// classes, evenly spread ones.
-    pub(super) fn limit(mut self, count: usize) -> Dataset {
-        if matches!(self.images, Images::Stored(_)) && count < self.len() {
-            let spread = self.spread_indices(count);
-            return self.select(&spread);
-        }
+    /// The data set with only its first `count` samples.
+    pub(super) fn first(mut self, count: usize) -> Dataset {
         let images = count.saturating_mul(self.image_len());
         match &mut self.images {
             Images::U8(values) => values.truncate(images),
             Images::F32(values) => values.truncate(images),
-            Images::Stored(_) => {}
+            Images::Stored(stored) => stored.indices.truncate(count),
         }
         match &mut self.labels {
             Labels::Classes(classes) => classes.truncate(count),

@@ -27,7 +27,7 @@ impl Splits {
         let train = resized(&self.train, channels, side)?;
         let same = Arc::ptr_eq(&self.train, &self.val);
         let val = if same { Arc::clone(&train) } else { resized(&self.val, channels, side)? };
-        Ok(Splits { train, val })
+        Ok(Splits { train, val, origin: self.origin.clone() })
     }
 }
 

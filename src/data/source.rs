@@ -4,13 +4,16 @@
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels};
 use super::kind::Kind;
-use super::{cifar, csv, idx, image_folder, locate, packed, split, synthetic, tensors};
+use super::origin::{Fingerprint, Origin, Provenance};
+use super::split::{self, Division, Pool};
+use super::{cifar, csv, idx, image_folder, locate, packed, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Part of the training samples that is held back where nothing else is said.
-const VAL_SPLIT: f32 = 0.1;
+/// Share of the training samples that is held out for validation where the data has no validation part and nothing else is
+/// asked for.
+pub const VAL_SPLIT: f32 = 0.1;
 
 /// Most classes of data that is for no model: their names fit into any memory.
 pub(super) const MOST_CLASSES: usize = 1 << 20;
@@ -69,6 +72,16 @@ impl Request {
         }
     }
 
+    /// How the samples are divided where nothing else is known of them.
+    pub fn division(&self, pool: &Pool<'_>) -> Division {
+        match (self.counts, self.val_split.unwrap_or(VAL_SPLIT)) {
+            (Some([train, val]), _) => Division::Counts { train, val },
+            (None, _) if pool.has_validation() => Division::Validation,
+            (None, 0.0) => Division::All,
+            (None, share) => Division::HeldOut { share, seed: self.seed, version: Division::VERSION },
+        }
+    }
+
     /// Classes that a label may name: the model's outputs; any number if the data is for no model.
     pub(super) fn outputs(&self) -> usize {
         self.wanted.map_or(MOST_CLASSES, |wanted| wanted.outputs)
@@ -80,9 +93,22 @@ impl Request {
 pub struct Splits {
     pub train: Arc<Dataset>,
     pub val: Arc<Dataset>,
+    /// Where the samples come from; `None` for samples that no file holds.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl Splits {
+    /// Samples to train on and to validate on that come from no file.
+    pub fn new(train: Arc<Dataset>, val: Arc<Dataset>) -> Splits {
+        Splits { train, val, origin: None }
+    }
+
+    /// Whether the samples that validate are those that are trained on.
+    pub fn validates_on_training(&self) -> bool {
+        let is_all = |origin: &Arc<Origin>| origin.provenance.division == Division::All;
+        Arc::ptr_eq(&self.train, &self.val) || self.origin.as_ref().is_some_and(is_all)
+    }
+
     /// An error if a program for an input of `input` cannot take both parts: without views, both have its size.
     fn check_shapes(&self, input: [usize; 3]) -> Result<()> {
         if self.pixels(input).is_some() || (self.train.shape == input && self.val.shape == input) {
@@ -123,6 +149,14 @@ pub(super) struct Part {
 /// Errors, each one line: the path (with the places looked at), the file that is damaged and where, images of
 /// another size than the model takes, classes or values that the model has no output for.
 pub fn open(request: &Request) -> Result<Splits> {
+    open_with(request, &mut |pool| Ok(request.division(pool)))
+}
+
+/// As [`open`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count then.
+pub fn open_with(
+    request: &Request,
+    decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>,
+) -> Result<Splits> {
     check(request)?;
     let place = locate::find(request.path.as_deref(), request.kind)?;
     let Found { mut train, mut val } = match place.kind {
@@ -185,22 +219,17 @@ pub fn open(request: &Request) -> Result<Splits> {
         Some(val) => Some(val.dataset),
         None => None,
     };
-    let (train, val) = match (request.counts, val) {
-        (Some(counts), val) => split::counted(train, val, counts)?,
-        (None, Some(val)) => (train.dataset, Some(val)),
-        (None, None) => split::drawn(train, request.val_split.unwrap_or(VAL_SPLIT), request.seed)?,
+    let data = match place.kind {
+        Kind::Synthetic => Fingerprint::made_up(&train.dataset, place.kind.to_string()),
+        _ => Fingerprint::of(&train.dataset, val.as_ref(), place.kind.to_string()),
     };
-    let limit = |dataset: Dataset, count: Option<usize>| match count {
-        Some(count) => Arc::new(dataset.limit(count)),
-        None => Arc::new(dataset),
-    };
-    let train = limit(train, request.limit_train);
-    let val = match val {
-        Some(val) => limit(val, request.limit_val),
-        None if request.limit_val.is_some() => limit(Dataset::clone(&train), request.limit_val),
-        None => Arc::clone(&train),
-    };
-    let splits = Splits { train, val };
+    let pool = Pool { train: &train, val: val.as_ref(), data: &data };
+    let division = decide(&pool)?;
+    let numbers = pool.divide(&division, [request.limit_train, request.limit_val])?;
+    let [train, val] = split::select(train, val, &division, &numbers)?;
+    let provenance = Provenance { data, division, limit_train: request.limit_train };
+    let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
+    let splits = Splits { train, val, origin: Some(Arc::new(origin)) };
     match request.wanted {
         Some(Wanted { input, .. }) => splits.check_shapes(input),
         None => Ok(()),

@@ -1,70 +1,200 @@
-//! Which samples are trained on and which validate: a share that the seed draws, or numbers of samples in the data's own
-//! order.
+//! Divides a data set into training and validation samples: the data's own validation part, a share drawn by a seed, or
+//! numbers of samples in the data's own order. A division is a function of the labels alone, so it can be computed again
+//! wherever the same data is opened.
 
-use super::dataset::{Dataset, Images, Labels};
+use super::dataset::{Dataset, Images, Labels, Stored};
+use super::origin::Fingerprint;
 use super::source::Part;
+use super::stratify::{drawn_by_class, drawn_evenly};
 use crate::error::{Error, Result};
-use crate::random::{Purpose, Stream};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
 
-/// Holds back part of the samples, drawn by the seed; the order of the others stays. `None` if `part` is 0.
-pub(super) fn drawn(train: Part, part: f32, seed: u64) -> Result<(Dataset, Option<Dataset>)> {
-    if part == 0.0 {
-        return Ok((train.dataset, None));
-    }
-    let count = train.dataset.len();
-    if count < 2 {
-        return Err(Error::data(
-            &train.labels_path,
-            format!(
-                "expected at least 2 samples to hold some back for validation, found {count} (or use --val-split 0)"
-            ),
-        ));
-    }
-    let held = ((count as f64 * f64::from(part)).round() as usize).clamp(1, count - 1);
-    let mut order = Stream::new(seed, Purpose::Split, 0).permutation(count);
-    let (val, rest) = order.split_at_mut(held);
-    val.sort_unstable();
-    rest.sort_unstable();
-    let held_back = train.dataset.clone().select(val);
-    Ok((train.dataset.select(rest), Some(held_back)))
+/// Which samples validate. Numbers of samples count the training files first, then the validation files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "part", rename_all = "kebab-case")]
+pub enum Division {
+    /// The data's own validation part.
+    Validation,
+    /// A share of the training files, 0 to 1 (exclusive), drawn by `seed`.
+    HeldOut {
+        share: f32,
+        seed: u64,
+        /// How it is drawn: 1 from all samples alike, 2 class by class ([`Division::VERSION`]).
+        version: u32,
+    },
+    /// The first `train` samples are trained on, the `val` next ones validate.
+    Counts { train: usize, val: usize },
+    /// Nothing is held back: all samples are trained on, and all validate.
+    All,
 }
 
-/// The first `counts[0]` samples, and the `counts[1]` next, of `train` and then `val`.
-///
-/// Pictures that are read from their files one by one are refused: they lie class by class, so the first ones are no
-/// sample of them.
-pub(super) fn counted(
+impl Division {
+    /// How a new division is drawn. Version 1 did not look at the classes.
+    pub const VERSION: u32 = 2;
+
+    /// An error that says which field is out of range.
+    pub fn check(&self) -> Result<()> {
+        match *self {
+            Division::HeldOut { share, .. } if !(share > 0.0 && share < 1.0) => {
+                Err(Error::Usage(format!("val-split: expected 0 to below 1, found {share}")))
+            }
+            Division::HeldOut { version, .. } if !(1..=Division::VERSION).contains(&version) => {
+                let newest = Division::VERSION;
+                Err(Error::Usage(format!("split version: expected 1 to {newest}, found {version}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The samples of a data set before they are divided.
+pub struct Pool<'a> {
+    pub(super) train: &'a Part,
+    pub(super) val: Option<&'a Dataset>,
+    pub(super) data: &'a Fingerprint,
+}
+
+impl fmt::Debug for Pool<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("data", self.data).finish_non_exhaustive()
+    }
+}
+
+impl Pool<'_> {
+    /// Whether the data has a validation part of its own.
+    pub fn has_validation(&self) -> bool {
+        self.val.is_some()
+    }
+
+    /// By what the data is known again.
+    pub fn data(&self) -> &Fingerprint {
+        self.data
+    }
+
+    /// The numbers of the training and of the validation samples, at most `limits` of them: the first, or, where images are
+    /// read one by one and lie class by class, evenly spread ones.
+    ///
+    /// An error if there are fewer samples than the division needs.
+    pub fn divide(&self, division: &Division, limits: [Option<usize>; 2]) -> Result<[Vec<u32>; 2]> {
+        division.check()?;
+        let own = self.train.dataset.len();
+        let all = own + self.val.map_or(0, Dataset::len);
+        let range = |from: usize, to: usize| (from as u32..to as u32).collect::<Vec<_>>();
+        let [mut train, mut val] = match *division {
+            Division::Validation => [range(0, own), range(own, all)],
+            Division::HeldOut { share, seed, version } => self.drawn(share, seed, version)?,
+            Division::Counts { train, val } => {
+                let fault = |what: String| Error::data(&self.train.labels_path, format!("split: {what}"));
+                if matches!(self.train.dataset.images, Images::Stored(_)) {
+                    return Err(fault(
+                        "expected a format that lies in memory; for pictures in files use val-split".into(),
+                    ));
+                }
+                let wanted = train.checked_add(val).filter(|&wanted| wanted <= all).ok_or_else(|| {
+                    fault(format!("expected at least {train} + {val} samples, found {all}"))
+                })?;
+                [range(0, train), range(train, wanted)]
+            }
+            Division::All => [range(0, all), Vec::new()],
+        };
+        let is_stored = matches!(self.train.dataset.images, Images::Stored(_));
+        limit(&mut train, limits[0], is_stored);
+        if *division == Division::All {
+            val.clone_from(&train);
+        }
+        limit(&mut val, limits[1], is_stored);
+        Ok([train, val])
+    }
+
+    fn drawn(&self, share: f32, seed: u64, version: u32) -> Result<[Vec<u32>; 2]> {
+        let count = self.train.dataset.len();
+        if count < 2 {
+            return Err(Error::data(
+                &self.train.labels_path,
+                format!(
+                    "expected at least 2 samples to hold some back for validation, found {count} (or use --val-split 0)"
+                ),
+            ));
+        }
+        let held = ((count as f64 * f64::from(share)).round() as usize).clamp(1, count - 1);
+        Ok(match &self.train.dataset.labels {
+            Labels::Classes(labels) if version > 1 => drawn_by_class(labels, held, seed),
+            _ => drawn_evenly(count, held, seed),
+        })
+    }
+}
+
+/// Leaves `count` of `samples`.
+fn limit(samples: &mut Vec<u32>, count: Option<usize>, is_spread: bool) {
+    let len = samples.len();
+    let Some(count) = count.filter(|&count| count < len) else { return };
+    if is_spread {
+        *samples = (0..count).map(|i| samples[(i as u64 * len as u64 / count as u64) as usize]).collect();
+    }
+    samples.truncate(count);
+}
+
+/// The samples of both parts that `numbers` names, as [`Pool::divide`] gave them.
+pub(super) fn select(
     train: Part,
     val: Option<Dataset>,
-    counts: [usize; 2],
-) -> Result<(Dataset, Option<Dataset>)> {
-    let fault = |what: String| Error::data(&train.labels_path, format!("split: {what}"));
-    let mut pool = train.dataset;
-    if matches!(pool.images, Images::Stored(_)) {
-        return Err(fault(
-            "expected a format that lies in memory; for pictures in files use val-split".into(),
-        ));
+    division: &Division,
+    numbers: &[Vec<u32>; 2],
+) -> Result<[Arc<Dataset>; 2]> {
+    let fault = |what: &str| Err(Error::data(&train.labels_path, format!("split: {what}")));
+    let own = train.dataset.len() as u32;
+    let [first, second] = numbers;
+    match (division, val) {
+        (Division::Validation, None) => fault("expected data with a validation part, found none"),
+        (Division::Validation, Some(val)) => {
+            let second: Vec<u32> = second.iter().map(|number| number - own).collect();
+            Ok([Arc::new(take(train.dataset, first)), Arc::new(take(val, &second))])
+        }
+        (Division::HeldOut { .. }, _) => {
+            let held_back = train.dataset.clone().select(second);
+            Ok([Arc::new(take(train.dataset, first)), Arc::new(held_back)])
+        }
+        (Division::Counts { .. } | Division::All, val) => {
+            let all = match val {
+                None => train.dataset,
+                Some(val) => match joined(train.dataset, val) {
+                    Some(all) => all,
+                    None => {
+                        let what = "expected validation samples of the training samples' kind and size, found others";
+                        return Err(Error::data(&train.labels_path, format!("split: {what}")));
+                    }
+                },
+            };
+            if first == second {
+                let all = Arc::new(take(all, first));
+                return Ok([Arc::clone(&all), all]);
+            }
+            let second = all.clone().select(second);
+            Ok([Arc::new(take(all, first)), Arc::new(second)])
+        }
     }
-    if let Some(val) = val {
-        pool = joined(pool, val).ok_or_else(|| {
-            fault("expected validation samples of the training samples' kind and size, found others".into())
-        })?;
-    }
-    let (first, found) = (counts[0], pool.len());
-    let Some(wanted) = first.checked_add(counts[1]).filter(|&wanted| wanted <= found) else {
-        let [train, val] = counts;
-        return Err(fault(format!("expected at least {train} + {val} samples, found {found}")));
-    };
-    let range = |from: usize, to: usize| (from as u32..to as u32).collect::<Vec<_>>();
-    let held_back = pool.clone().select(&range(first, wanted));
-    Ok((pool.select(&range(0, first)), Some(held_back)))
 }
 
-/// The samples of both, if they are alike and lie in memory.
+/// `dataset` with only these samples; nothing is copied where they are its first.
+fn take(dataset: Dataset, samples: &[u32]) -> Dataset {
+    if samples.iter().enumerate().all(|(place, &sample)| place as u32 == sample) {
+        return if samples.len() == dataset.len() { dataset } else { dataset.first(samples.len()) };
+    }
+    dataset.select(samples)
+}
+
+/// The samples of both, if they are alike and lie in memory or in one store.
 fn joined(mut first: Dataset, second: Dataset) -> Option<Dataset> {
     match (&mut first.images, second.images) {
         (Images::U8(all), Images::U8(more)) if first.shape == second.shape => all.extend(more),
         (Images::F32(all), Images::F32(more)) if first.shape == second.shape => all.extend(more),
+        (Images::Stored(all), Images::Stored(Stored { store, indices }))
+            if first.shape == second.shape && Arc::ptr_eq(&all.store, &store) =>
+        {
+            all.indices.extend(indices);
+        }
         _ => return None,
     }
     match (&mut first.labels, second.labels) {

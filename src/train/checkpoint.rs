@@ -7,6 +7,7 @@ mod identity;
 
 use super::exact;
 use super::judge::Verdicts;
+use super::lineage::Lineage;
 use super::options::Options;
 use super::probe::Probe;
 use super::progress::Progress;
@@ -75,6 +76,8 @@ pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
     pub(super) state: State,
     identity: Identity,
+    lineage: Lineage,
+    outputs: Option<usize>,
 }
 
 /// Makes the file of a checkpoint, all but its name. `notes` are further ones, for people and other programs.
@@ -217,7 +220,10 @@ impl Checkpoint {
                 state.steps_per_epoch, state.position
             )));
         }
-        Ok(Checkpoint { path: path.to_path_buf(), warnings: Vec::new(), tensors, state, identity })
+        let lineage = Lineage::read(path, &notes)?;
+        let outputs = notes.get("num_classes").and_then(|text| text.parse().ok());
+        let (path, warnings) = (path.to_path_buf(), Vec::new());
+        Ok(Checkpoint { path, warnings, tensors, state, identity, lineage, outputs })
     }
 
     /// An error that says field by field what has changed, if the run that made it was not one of `spec` on `data` under
@@ -237,6 +243,17 @@ impl Checkpoint {
     pub fn place(&self, steps_per_epoch: usize) -> [usize; 2] {
         let State { epoch, position, .. } = self.state;
         [epoch, if self.state.steps_per_epoch == steps_per_epoch { position } else { 0 }]
+    }
+
+    /// The runs that it comes from; the newest is its own. Checkpoints of versions that kept none drew validation samples in
+    /// the way of version 1 ([`crate::data::Division`]).
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// Outputs of its network.
+    pub fn outputs(&self) -> Option<usize> {
+        self.outputs
     }
 
     /// The line that names the optimiser.

@@ -1,6 +1,7 @@
 //! What a run reports while it goes on, and the same as one line of JSON. The library never prints: the caller's
 //! [`Observer`] does.
 
+use crate::data::Division;
 use crate::error::Result;
 
 /// One report of a run.
@@ -31,8 +32,32 @@ pub struct Start {
     pub steps_per_epoch: usize,
     pub train_samples: usize,
     pub val_samples: usize,
+    /// What the validation samples are.
+    pub val_part: ValPart,
     /// The run's folder, if it has one.
     pub folder: Option<String>,
+}
+
+/// What validation samples are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValPart {
+    /// The data's own validation part, or samples that the caller chose.
+    Validation,
+    /// Samples that were held out of the training files.
+    HeldOut(Division),
+    /// The training samples themselves: nothing is held out.
+    Train,
+}
+
+impl ValPart {
+    /// Its name in JSON and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ValPart::Validation => "validation",
+            ValPart::HeldOut(_) => "held-out",
+            ValPart::Train => "train",
+        }
+    }
 }
 
 /// A stretch of steps.
@@ -72,6 +97,8 @@ pub struct Epoch {
     pub train_samples: usize,
     /// Samples that were read and evaluated.
     pub val_samples: usize,
+    /// What they are.
+    pub val_part: ValPart,
     /// Learning rate of the epoch's last step.
     pub lr: f32,
     /// Training and evaluation together.
@@ -105,6 +132,10 @@ pub struct Done {
     pub steps: usize,
     /// Best top-1 in percent on the validation set; NaN if there was no evaluation.
     pub best_acc1: f64,
+    /// Top-1 in percent of always answering with the largest class of the validation set; NaN without classes.
+    pub acc1_guess: f64,
+    /// What the validation samples are.
+    pub val_part: ValPart,
     pub seconds: f64,
     /// The weights to use: the best, or the last ones if there are no others.
     pub weights: Option<String>,
@@ -135,6 +166,7 @@ impl Event {
                 .whole("steps_per_epoch", e.steps_per_epoch as u64)
                 .whole("train_samples", e.train_samples as u64)
                 .whole("val_samples", e.val_samples as u64)
+                .text("val_part", e.val_part.name())
                 .optional("folder", e.folder.as_deref()),
             Event::Step(e) => Line::new("step")
                 .whole("epoch", e.epoch as u64)
@@ -153,6 +185,7 @@ impl Event {
                 .number("acc5", e.acc5)
                 .whole("train_samples", e.train_samples as u64)
                 .whole("val_samples", e.val_samples as u64)
+                .text("val_part", e.val_part.name())
                 .raw("lr", &json_rate(e.lr))
                 .number("seconds", e.seconds)
                 .number("images_per_second", e.images_per_second)
@@ -170,6 +203,8 @@ impl Event {
                 )
                 .whole("steps", e.steps as u64)
                 .number("best_acc1", e.best_acc1)
+                .number("acc1_guess", e.acc1_guess)
+                .text("val_part", e.val_part.name())
                 .number("seconds", e.seconds)
                 .optional("weights", e.weights.as_deref()),
         }
@@ -260,6 +295,7 @@ mod tests {
             steps_per_epoch: 3,
             train_samples: 4,
             val_samples: 5,
+            val_part: ValPart::Validation,
             folder: None,
         });
         let line = event.json();

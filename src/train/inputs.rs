@@ -23,7 +23,7 @@ pub fn inputs(
     executor: impl Fn(Arc<Program>) -> Result<Box<dyn Executor>>,
 ) -> Result<Vec<f32>> {
     let rows = rows.min(dataset.len()).max(1);
-    let pixels = Splits { train: Arc::clone(dataset), val: Arc::clone(dataset) }.pixels(spec.input);
+    let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
     let options = Options { on_bad_file: OnBadFile::Fail, ..Options::default() };
     let feed = Feed::of(spec, rows, pixels.is_some(), &options);

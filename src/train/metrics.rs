@@ -1,6 +1,7 @@
 //! What a step leaves on the device (`ops::Metrics`: sum of losses, top-1 hits, top-5 hits, rows, and what updates have found), added up in f64.
 
 use super::exact;
+use crate::data::{Dataset, Labels};
 use crate::error::{Error, Result};
 use crate::ops::Metrics;
 use serde::{Deserialize, Serialize};
@@ -152,6 +153,14 @@ impl Confusion {
     pub fn precision(&self, class: usize) -> f64 {
         100.0 * self.get(class, class) as f64 / self.answers[class] as f64
     }
+}
+
+/// Top-1 in percent of always answering with the largest class of `dataset`; NaN if its labels are values or it is empty.
+pub fn guess(dataset: &Dataset) -> f64 {
+    let Labels::Classes(labels) = &dataset.labels else { return f64::NAN };
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    labels.iter().for_each(|&class| *counts.entry(class).or_default() += 1);
+    100.0 * counts.into_values().max().unwrap_or(0) as f64 / labels.len() as f64
 }
 
 /// The place of the first maximum of `scores`, a NaN counting as less than any number.

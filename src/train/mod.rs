@@ -4,6 +4,7 @@
 
 mod batches;
 mod checkpoint;
+mod classes;
 mod crops;
 mod evaluate;
 mod event;
@@ -11,6 +12,7 @@ mod exact;
 mod inputs;
 mod journal;
 mod judge;
+mod lineage;
 mod metrics;
 mod options;
 mod preview;
@@ -31,10 +33,14 @@ mod window;
 
 pub use batches::Feed;
 pub use checkpoint::Checkpoint;
+pub use classes::{
+    ClassMatch, class_names, match_classes, missing_class, relabel, relabelled, select_outputs,
+};
 pub use crops::{ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
-pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
+pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number};
 pub use inputs::{inputs, pictures};
+pub use lineage::{Lineage, Seen};
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub use options::{Options, check_recipe, hyper, schedule, transform};
 pub use preview::preview;
@@ -48,4 +54,4 @@ pub use space::check_space;
 pub use supply::Supply;
 pub use trace::{activations, trace};
 pub use trainer::{Task, Trainer};
-pub use weights::{Named, check_classes, collect, initialise, load, metadata, outputs, sha256, spec_of};
+pub use weights::{Named, collect, initialise, load, metadata, other_input, outputs, sha256, spec_of};

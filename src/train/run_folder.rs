@@ -41,6 +41,8 @@ pub struct RunFolder {
     path: PathBuf,
     log: Journal,
     metrics: Journal,
+    /// Whether `metrics.csv` has the column `val_part`.
+    has_part: bool,
     /// Held until this and every [`Hold`] is dropped.
     lock: Arc<File>,
 }
@@ -71,8 +73,8 @@ const LONGEST_ARGS: u64 = 1 << 20;
 const LOG: &str = "log.jsonl";
 const METRICS: &str = "metrics.csv";
 const LOCK: &str = ".lock";
-/// Columns of `metrics.csv`.
-const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256";
+/// Columns of `metrics.csv`. The last one, `val_part`, is missing in files of earlier versions, which are continued without it.
+const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256,val_part";
 
 impl RunFolder {
     /// Makes `output_dir/name`, or `name-2`, `name-3`, ... if that is taken, with `args` as its `args.toml`.
@@ -87,7 +89,7 @@ impl RunFolder {
         let log = Journal::create(&path.join(LOG))?;
         let mut metrics = Journal::create(&path.join(METRICS))?;
         metrics.append(COLUMNS)?;
-        let folder = RunFolder { path, log, metrics, lock: Arc::new(lock) };
+        let folder = RunFolder { path, log, metrics, has_part: true, lock: Arc::new(lock) };
         folder.describe(args)?;
         Ok(folder)
     }
@@ -119,10 +121,15 @@ impl RunFolder {
     fn under(path: &Path, lock: Arc<File>) -> Result<Self> {
         let log = Journal::reopen(&path.join(LOG))?;
         let mut metrics = Journal::reopen(&path.join(METRICS))?;
+        let mut has_part = true;
         if metrics.is_empty() {
             metrics.append(COLUMNS)?;
+        } else {
+            let mut start = vec![0; COLUMNS.len()];
+            let read = File::open(path.join(METRICS)).and_then(|mut file| file.read_exact(&mut start));
+            has_part = read.is_ok() && start == COLUMNS.as_bytes();
         }
-        Ok(RunFolder { path: path.to_path_buf(), log, metrics, lock })
+        Ok(RunFolder { path: path.to_path_buf(), log, metrics, has_part, lock })
     }
 
     /// The text of the `args.toml` of the run in `folder`.
@@ -163,6 +170,7 @@ impl RunFolder {
         atomic::sweep(&self.path)?;
         self.log.rewind(0)?;
         self.metrics.rewind(0)?;
+        self.has_part = true;
         self.metrics.append(COLUMNS)
     }
 
@@ -229,14 +237,14 @@ impl RunFolder {
     pub fn record(&mut self, event: &Event) -> Result<()> {
         let logged = self.log.append(&event.json());
         match event {
-            Event::Epoch(epoch) => logged.and(self.metrics.append(&row(epoch))),
+            Event::Epoch(epoch) => logged.and(self.metrics.append(&row(epoch, self.has_part))),
             _ => logged,
         }
     }
 }
 
 /// One line of `metrics.csv`; a number that is not finite (no validation set) leaves its field empty.
-fn row(e: &Epoch) -> String {
+fn row(e: &Epoch, has_part: bool) -> String {
     let number = |value: f64| if value.is_finite() { json_number(value) } else { String::new() };
     [
         e.epoch.to_string(),
@@ -252,6 +260,9 @@ fn row(e: &Epoch) -> String {
         number(e.images_per_second),
         e.weights_sha256.clone(),
     ]
+    .into_iter()
+    .chain(has_part.then(|| e.val_part.name().to_string()))
+    .collect::<Vec<_>>()
     .join(",")
 }
 

@@ -8,9 +8,9 @@ mod scaling;
 
 use super::checkpoint::Identity;
 use super::evaluate::pass;
-use super::event::{Done, Ending, Epoch, Event, Observer, Start};
+use super::event::{Done, Ending, Epoch, Event, Observer, Start, ValPart};
 use super::judge::Judge;
-use super::metrics::Totals;
+use super::metrics::{Totals, guess};
 use super::options::{Options, check_recipe, schedule};
 use super::probe::{Probe, Workbench};
 use super::progress::{Progress, percent};
@@ -19,7 +19,7 @@ use super::schedule::LearningRate;
 use super::supply::Supply;
 use super::watch::Watch;
 use super::weights;
-use crate::data::{Labels, Splits};
+use crate::data::{Division, Labels, Splits};
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
 use crate::program::Executor;
@@ -300,6 +300,7 @@ impl<'a> Trainer<'a> {
             acc5: validation.acc5(),
             train_samples: progress.totals.rows() as usize,
             val_samples: validation.rows() as usize,
+            val_part: self.val_part(),
             lr: progress.lr(),
             seconds: progress.seconds + trained.elapsed().as_secs_f64(),
             images_per_second: progress.totals.rows() as f64 / progress.seconds.max(f64::MIN_POSITIVE),
@@ -332,6 +333,17 @@ impl<'a> Trainer<'a> {
         Ok(totals)
     }
 
+    /// What the run is validated on.
+    fn val_part(&self) -> ValPart {
+        let Task { data, options, .. } = &self.task;
+        let division = data.origin.as_ref().map(|origin| &origin.provenance.division);
+        match division {
+            _ if options.overfit_batch || data.validates_on_training() => ValPart::Train,
+            None | Some(Division::Validation | Division::All) => ValPart::Validation,
+            Some(division) => ValPart::HeldOut(division.clone()),
+        }
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -352,6 +364,7 @@ impl<'a> Trainer<'a> {
             steps_per_epoch: self.steps_per_epoch,
             train_samples: data.train.len(),
             val_samples: data.val.len(),
+            val_part: self.val_part(),
             folder: self.folder.as_ref().map(|f| f.path().display().to_string()),
         }
     }
@@ -362,6 +375,8 @@ impl<'a> Trainer<'a> {
             ending,
             steps: self.step,
             best_acc1: self.judge.best_acc1(),
+            acc1_guess: guess(&self.task.data.val),
+            val_part: self.val_part(),
             seconds: self.earlier + self.started.elapsed().as_secs_f64(),
             weights: self.folder.as_ref().map(|f| f.weights_path(which).display().to_string()),
         }

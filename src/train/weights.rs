@@ -1,7 +1,6 @@
 //! Weights by name: out of an executor, into a file's tensors, back into an executor, and their fingerprint.
 
-use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable_path};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, Model, Parameter, Spec};
 use crate::program::Executor;
@@ -112,31 +111,37 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     Ok(spec)
 }
 
-/// An error if the classes that `file` was trained on are not those of `data`: its answers would be counted as others.
-/// Classes without names are taken for the same.
-pub fn check_classes(file: &File, data: &Dataset) -> Result<()> {
-    let known = file.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-    let known = known.unwrap_or_default();
-    let is_numbered = known.iter().enumerate().all(|(class, name)| *name == class.to_string());
-    if is_numbered || !data.names_classes() {
-        return Ok(());
-    }
-    let differs = |class: &usize| known.get(*class) != data.class_names.get(*class);
-    match (0..data.class_names.len()).find(differs) {
-        None => Ok(()),
-        Some(class) => {
-            let there = known.get(class).map_or("none".to_string(), |name| format!("\"{name}\""));
-            Err(Error::data(
-                &file.path,
-                format!(
-                    "expected weights for the classes of {}, whose class {class} is \"{}\", found {there} (of {} classes)",
-                    data.name,
-                    data.class_names[class],
-                    known.len()
-                ),
-            ))
+/// What the metadata of `file` say of the network's input that `spec` does otherwise, in one line; `None` if nothing.
+pub fn other_input(file: &File, spec: &Spec) -> Option<String> {
+    let Spec { input, preprocess, .. } = spec;
+    let list = |text: &String| serde_json::from_str::<Vec<f32>>(text).ok();
+    let sides: Vec<f32> = input.iter().map(|&side| side as f32).collect();
+    let [resize, crop] = [preprocess.resize, preprocess.crop].map(|side| side.map_or("none".into(), |n| n.to_string()));
+    let number = |text: &String| text.parse::<f32>().ok();
+    let is_ours = file.metadata.contains_key("input_size");
+    let mut differences = Vec::new();
+    let mut compare = |key: &str, is_same: &dyn Fn(&String) -> bool, ours: String| {
+        let none = "none".to_string();
+        // Our own files leave out what there is none of.
+        let found = file.metadata.get(key).or((is_ours && ["resize", "crop"].contains(&key)).then_some(&none));
+        if let Some(found) = found.filter(|found| !is_same(found)) {
+            differences.push(format!("{key} {found}, not {ours}"));
         }
-    }
+    };
+    compare("input_size", &|text| list(text).is_none_or(|found| found == sides), format!("{input:?}"));
+    compare("scale", &|text| number(text).is_none_or(|found| found == preprocess.scale), preprocess.scale.to_string());
+    compare("mean", &|text| list(text).is_none_or(|found| found == preprocess.mean), format!("{:?}", preprocess.mean));
+    compare("std", &|text| list(text).is_none_or(|found| found == preprocess.std), format!("{:?}", preprocess.std));
+    compare("resize", &|text| *text == resize, resize.clone());
+    compare("crop", &|text| *text == crop, crop.clone());
+    (!differences.is_empty()).then(|| {
+        format!(
+            "{}: the weights were trained with {}; what the model file {} says is used",
+            printable_path(&file.path),
+            differences.join("; "),
+            spec.name
+        )
+    })
 }
 
 /// What stands in a weights file beside the tensors, as text: enough to use them without the run's folder. `outputs` is how

@@ -29,7 +29,7 @@ fn dataset(count: usize, first: usize, shape: [usize; 3]) -> Dataset {
 fn splits(train: usize, val: usize) -> Splits {
     let train = Arc::new(dataset(train, 0, SHAPE));
     let val = if val == 0 { Arc::clone(&train) } else { Arc::new(dataset(val, 1000, SHAPE)) };
-    Splits { train, val }
+    Splits::new(train, val)
 }
 
 /// What was bad and what was done; the first bad picture ends the pass if it is to.
@@ -102,7 +102,7 @@ fn a_pack_holds_back_the_same_pictures_for_validation_as_what_was_packed() {
     let [first, again] = ["first", "again"].map(|name| folder.path().join(name));
     let source = Request { kind: Kind::Synthetic, ..request(folder.path(), SHAPE, 3) };
     let given = open(&Request { limit_train: Some(40), ..source }).unwrap();
-    let alone = Splits { train: Arc::clone(&given.train), val: Arc::clone(&given.train) };
+    let alone = Splits::new(Arc::clone(&given.train), Arc::clone(&given.train));
     write(&alone, &first, 0);
     let split = |path: &Path| open(&Request { val_split: Some(0.3), seed: 5, ..request(path, SHAPE, 3) });
     let one = split(&first).unwrap();
@@ -122,7 +122,7 @@ fn names_that_no_reader_would_take_are_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let names = (0..9).map(|i| i.to_string().repeat(1 << 20)).collect();
     let train = Arc::new(Dataset { class_names: names, classes: 9, ..dataset(5, 0, SHAPE) });
-    let given = Splits { val: Arc::clone(&train), train };
+    let given = Splits::new(Arc::clone(&train), train);
     let error = pack(&given, &folder.path().join("long"), 0, &mut strict()).unwrap_err();
     assert_eq!(error.exit_code(), 4);
     assert!(
@@ -137,7 +137,7 @@ fn the_number_of_threads_does_not_change_a_byte() {
     let folder = tempfile::tempdir().unwrap();
     // More than one block of pictures.
     let train = Arc::new(dataset(400, 0, [3, 100, 120]));
-    let given = Splits { val: Arc::clone(&train), train };
+    let given = Splits::new(Arc::clone(&train), train);
     let file = |workers: usize| {
         let path = folder.path().join(workers.to_string());
         write(&given, &path, workers);
@@ -259,7 +259,7 @@ fn stored(indices: Vec<u32>) -> Splits {
     let labels = Labels::Classes(indices.iter().map(|i| i % 3).collect());
     let images = Images::Stored(Stored { store: Arc::new(Halves), indices });
     let train = Arc::new(Dataset { images, labels, ..dataset(0, 0, SHAPE) });
-    Splits { val: Arc::clone(&train), train }
+    Splits::new(Arc::clone(&train), train)
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn what_has_no_pixels_or_no_classes_is_refused() {
     let path = folder.path().join("set");
     let refuse = |train: Dataset, expected: &str| {
         let train = Arc::new(train);
-        let error = pack(&Splits { val: Arc::clone(&train), train }, &path, 0, &mut strict()).unwrap_err();
+        let error = pack(&Splits::new(Arc::clone(&train), train), &path, 0, &mut strict()).unwrap_err();
         assert!(error.exit_code() == 4 && error.to_string().contains(expected), "{error}");
     };
     refuse(Dataset { images: Images::F32(vec![0.0; 210]), ..dataset(2, 0, SHAPE) }, "found f32 images");

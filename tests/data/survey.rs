@@ -59,7 +59,7 @@ fn copies_classes_and_unreadable_pictures_are_counted_and_named() {
     let train = part(&[10, 20, 10, 30, 255, 10], &[0, 1, 0, 1, 1, 1], true);
     let val = part(&[40, 20, 10], &[0, 1, 1], true);
     let mut bad = Bad::default();
-    let found = survey(&Splits { train, val }, 2, &mut bad).unwrap();
+    let found = survey(&Splits::new(train, val), 2, &mut bad).unwrap();
     assert_eq!(found.classes, [[2, 1], [3, 2]]);
     assert_eq!((found.counts(), found.unreadable), ([5, 3], 1));
     assert_eq!(bad.0, ["bad.png: damaged"]);
@@ -80,12 +80,12 @@ fn copies_classes_and_unreadable_pictures_are_counted_and_named() {
 #[test]
 fn pictures_without_files_are_named_by_their_places() {
     let (train, val) = (part(&[1, 2], &[0, 0], false), part(&[2], &[1], false));
-    let found = survey(&Splits { train, val }, 0, &mut Bad::default()).unwrap();
+    let found = survey(&Splits::new(train, val), 0, &mut Bad::default()).unwrap();
     let pair = &found.leaked.pairs[0];
     assert_eq!((pair.picture.as_str(), pair.equals.as_str()), ("validation picture 0", "training picture 1"));
 
     let same = part(&[1, 2, 2], &[0, 0, 1], false);
-    let found = survey(&Splits { train: Arc::clone(&same), val: same }, 0, &mut Bad::default()).unwrap();
+    let found = survey(&Splits::new(Arc::clone(&same), same), 0, &mut Bad::default()).unwrap();
     assert_eq!((found.counts(), found.leaked.count, found.repeated.count), ([3, 0], 0, 1));
 }
 
@@ -93,10 +93,10 @@ fn pictures_without_files_are_named_by_their_places() {
 fn what_is_no_picture_is_refused() {
     let numbers = Dataset { images: Images::F32(vec![0.0; 12]), ..Dataset::clone(&part(&[1], &[0], false)) };
     let train = Arc::new(numbers);
-    let error = survey(&Splits { val: Arc::clone(&train), train }, 0, &mut Bad::default()).unwrap_err();
+    let error = survey(&Splits::new(Arc::clone(&train), train), 0, &mut Bad::default()).unwrap_err();
     assert_eq!(error.to_string(), "values: expected pixels (bytes), found f32 images");
     // Four planes of three pixels.
     let train = Arc::new(Dataset { shape: [4, 3, 1], ..Dataset::clone(&part(&[1], &[0], false)) });
-    let error = survey(&Splits { val: Arc::clone(&train), train }, 0, &mut Bad::default()).unwrap_err();
+    let error = survey(&Splits::new(Arc::clone(&train), train), 0, &mut Bad::default()).unwrap_err();
     assert_eq!(error.to_string(), "values: expected pixels of 1 or 3 channels, found 4 channels");
 }

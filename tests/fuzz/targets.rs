@@ -84,7 +84,7 @@ fn data(path: &Path, kind: Kind, named_by: &Path) {
         wanted: None,
         ..Request::new([3, 8, 8], 10)
     };
-    let Some(Splits { train, val }) = judged(open(&request), named_by) else { return };
+    let Some(Splits { train, val, .. }) = judged(open(&request), named_by) else { return };
     for dataset in [train, val] {
         assert!(!dataset.is_empty() && dataset.label_len() > 0);
         for sample in (0..dataset.len()).take(LOOKED_AT) {

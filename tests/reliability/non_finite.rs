@@ -265,7 +265,7 @@ fn inputs_and_activations_that_are_no_numbers_are_found_in_the_step() {
             let mut numbers: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
             numbers[37 * 64 + 5] = value;
             let train_set = Dataset { images: Images::F32(numbers), labels, ..pictures([1, 8, 8], 4, 1) };
-            let splits = Splits { train: Arc::new(train_set), val: data.val.clone() };
+            let splits = Splits::new(Arc::new(train_set), data.val.clone());
             let folder = tempfile::tempdir().unwrap();
             let result = train(&place, (&spec, &model), &splits, None, folder.path(), |_| {});
             let text = diverged(result, "a sample");

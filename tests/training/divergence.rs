@@ -70,7 +70,7 @@ fn numbers(value: f32) -> Splits {
     input[37 * 64 + 5] = value;
     let set = training_support::pictures([1, 8, 8], 4, 1);
     let train = Arc::new(Dataset { images: Images::F32(input), labels, ..set });
-    Splits { val: train.clone(), train }
+    Splits::new(train.clone(), train)
 }
 
 #[test]

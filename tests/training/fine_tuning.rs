@@ -53,7 +53,7 @@ fn fine_tuning_on_other_classes_leaves_frozen_features_bit_for_bit() {
     // Three classes in place of four, in other pictures.
     let replaced = spec.replace_outputs(3).unwrap();
     let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 96));
-    let data = Splits { train: pictures.clone(), val: pictures };
+    let data = Splits::new(pictures.clone(), pictures);
     let options = Options { freeze: Some("features".into()), ..Options::default() };
     let run = training_support::fine_tune(&spec, &data, &options, weights, &replaced);
     assert!(run.epochs()[2].acc1 > 60.0, "{:?}", run.epochs());

@@ -96,11 +96,11 @@ fn the_run_after_an_overflow_is_that_of_an_optimiser_that_never_saw_it() {
 
 /// [`data`], with a picture that holds a NaN.
 fn with_nan() -> Splits {
-    let Splits { train, val } = data(64, 16);
+    let Splits { train, val, .. } = data(64, 16);
     let Images::U8(pixels) = &train.images else { unreachable!() };
     let mut values: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
     values[20 * 64 + 7] = f32::NAN;
-    Splits { train: Arc::new(Dataset { images: Images::F32(values), ..(*train).clone() }), val }
+    Splits::new(Arc::new(Dataset { images: Images::F32(values), ..(*train).clone() }), val)
 }
 
 #[test]

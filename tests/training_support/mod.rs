@@ -96,7 +96,7 @@ pub fn pictures(shape: [usize; 3], classes: usize, samples: usize) -> Dataset {
 /// Pictures for [`small`]: `train` to train on; the first `val` of the same to validate on.
 pub fn data(train: usize, val: usize) -> Splits {
     let set = |samples| Arc::new(pictures([1, 8, 8], 4, samples));
-    Splits { train: set(train), val: set(val) }
+    Splits::new(set(train), set(val))
 }
 
 /// What a run reported, and its weights before and after.

@@ -166,7 +166,7 @@ impl Watch for NoBadFile {
 
 /// The same pictures from a packed file.
 fn pack(stored: &Arc<Dataset>, path: &Path) -> Result<Arc<Dataset>> {
-    let splits = Splits { train: Arc::clone(stored), val: Arc::clone(stored) };
+    let splits = Splits::new(Arc::clone(stored), Arc::clone(stored));
     data::pack(&splits, path, 0, &mut NoBadFile)?;
     let request = Request {
         path: Some(path.to_string_lossy().into_owned()),

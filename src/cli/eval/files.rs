@@ -1,5 +1,6 @@
 //! The tables that an evaluation writes: who was taken for whom, and the best five answers to each sample.
 
+use super::super::samples::Samples;
 use super::report::class_name;
 use crate::atomic;
 use crate::data::Dataset;
@@ -39,9 +40,11 @@ pub(super) fn write_confusion(path: &Path, confusion: &Confusion, data: &Dataset
     })
 }
 
-/// One row per sample: its number in the data set, its file if it has one, its class, and the answers with their probabilities, best first. A
-/// network with the loss mse has outputs instead of probabilities.
-pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], data: &Dataset) -> Result<()> {
+/// One row per sample: its number (within the data's own validation part, else within all samples in the data's order, from
+/// 0), its file if it has one, its class, and the answers with their probabilities, best first. A network with the loss mse
+/// has outputs instead of probabilities.
+pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], part: &Samples) -> Result<()> {
+    let data = &part.data;
     atomic::write(path, |out| {
         let mut table = csv::Writer::from_writer(out);
         let answers = predictions.first().map_or(0, |p| p.best.len());
@@ -53,7 +56,8 @@ pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], data: &
         )?;
         for Prediction { sample, truth, best } in predictions {
             let file = data.file(*sample).map(|path| printable_path(&path));
-            let row = once(sample.to_string()).chain(file).chain(once(class_name(data, *truth)));
+            let number = part.numbers.get(*sample).map_or_else(String::new, u32::to_string);
+            let row = once(number).chain(file).chain(once(class_name(data, *truth)));
             let answers = best.iter().flat_map(|&(class, p)| [class_name(data, class), format!("{p:.6}")]);
             table.write_record(row.chain(answers))?;
         }

@@ -7,6 +7,7 @@ mod robustness;
 use super::device;
 use super::output::Output;
 use super::recipe::MOST_ROWS;
+use super::samples::{Part, Samples};
 use super::source::{self, SourceArgs};
 use super::{Context, memory, stop};
 use crate::data::{Dataset, Labels};
@@ -40,7 +41,12 @@ pub(crate) struct EvalArgs {
     /// Samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
-    /// Of a validation set that is split off (--val-split), and of what is random in --robustness [default: the one the weights were trained with]
+    /// Evaluate this part of the data [default: what the weights' run held out, on the same data; else the validation part,
+    /// else all samples]
+    #[arg(long, value_enum, value_name = "val|train|all")]
+    part: Option<Part>,
+    /// Seed of the samples that --val-split draws, and of what is random in --robustness [default: the one the weights were
+    /// trained with]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Answer with the mean probabilities over the four corners and the middle of the resized picture and their mirror
@@ -65,7 +71,7 @@ pub(crate) struct EvalArgs {
 }
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
-    let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref())?;
+    let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
     let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     let tables = args.robustness.iter().map(|table| ("--robustness", table.path()));
     let named = [("--confusion", &args.confusion), ("--predictions", &args.predictions)];
@@ -75,16 +81,12 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
-    let data = args.source.open(&spec, seed)?;
-    if let Some(file) = &file {
-        train::check_classes(file, &data.val)?;
-    }
-    let samples = if data.val.is_empty() {
-        let what = format!("data set {} has no validation samples; --val-split makes some", data.train.name);
+    let part = args.source.open_part(&spec, file.as_ref(), args.part, args.seed, &context.out)?;
+    let samples = Arc::clone(&part.data);
+    if samples.is_empty() {
+        let what = format!("data set {} has no samples of this part", samples.name);
         return Err(Error::Usage(what));
-    } else {
-        Arc::clone(&data.val)
-    };
+    }
     let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
     if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
     {
@@ -97,7 +99,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let build = BuildOptions {
         training: false,
-        pixels: data.pixels(spec.input),
+        pixels: part.splits.pixels(spec.input),
         target: train::target(&samples, spec.recipe.loss)?,
         ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
     };
@@ -116,7 +118,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let feed = Feed::new(&spec, &model, seed, args.source.workers(), args.source.on_bad_file);
     let stop = stop::on_signal()?;
-    let mut subject = Subject { spec, model, executor, samples, feed, seed, stop };
+    let mut subject = Subject { spec, model, executor, samples, part, feed, seed, stop };
     let done = match args.robustness.is_empty() {
         true => evaluate(&mut subject, args, &context.out)?,
         false => damage(&mut subject, &args.robustness, &context.out)?,
@@ -133,6 +135,7 @@ struct Subject {
     model: Model,
     executor: Box<dyn Executor>,
     samples: Arc<Dataset>,
+    part: Samples,
     feed: Feed,
     seed: u64,
     stop: Arc<AtomicBool>,
@@ -140,7 +143,7 @@ struct Subject {
 
 /// One evaluation with its report and files; false if it was interrupted.
 fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool> {
-    let Subject { spec, model, executor, samples, feed, stop, .. } = subject;
+    let Subject { spec, model, executor, samples, part, feed, stop, .. } = subject;
     let executor = executor.as_mut();
     let began = Instant::now();
     let has_classes = matches!(samples.labels, Labels::Classes(_));
@@ -169,22 +172,22 @@ fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool
         files::write_confusion(path, &confusion, samples)?;
     }
     if let Some(path) = &args.predictions {
-        files::write_predictions(path, &predictions, samples)?;
+        files::write_predictions(path, &predictions, part)?;
     }
     let confusion = has_classes.then_some(&confusion);
     let crops = if args.ten_crop { 10 } else { 1 };
-    Report { spec, data: samples, totals: &totals, confusion, crops, seconds }.print(out)?;
+    Report { spec, part, totals: &totals, confusion, crops, seconds }.print(out)?;
     Ok(true)
 }
 
 /// An evaluation for each level of each kind of damage, with its table and files; false if it was interrupted.
 fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> Result<bool> {
-    let Subject { spec, model, executor, samples, feed, seed, stop } = subject;
+    let Subject { spec, model, executor, samples, part, feed, seed, stop } = subject;
     let mut first = true;
     let mut each = |outcome: &Outcome| {
         // Only now is it known how many of the samples can be read.
         if std::mem::take(&mut first) {
-            robustness::head(spec, samples, outcome.totals.rows(), out)?;
+            robustness::head(spec, part, outcome.totals.rows(), out)?;
         }
         robustness::line(outcome, out)
     };
@@ -193,6 +196,6 @@ fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> 
     if stop.load(Ordering::Relaxed) {
         return Ok(false);
     }
-    robustness::finish(tables, &outcomes, spec, samples, out)?;
+    robustness::finish(tables, &outcomes, spec, part, out)?;
     Ok(true)
 }

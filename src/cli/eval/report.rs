@@ -1,6 +1,7 @@
 //! The result of an evaluation: a line of totals and a table by class, or the same as JSON.
 
 use super::super::output::Output;
+use super::super::samples::Samples;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::Spec;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 /// What was evaluated and what came of it.
 pub(super) struct Report<'a> {
     pub spec: &'a Spec,
-    pub data: &'a Dataset,
+    pub part: &'a Samples,
     pub totals: &'a Totals,
     /// None, if the labels are values.
     pub confusion: Option<&'a Confusion>,
@@ -28,7 +29,7 @@ impl Report<'_> {
         let class = |c: &Confusion, class: usize| {
             json!({
                 "class": class,
-                "name": class_name(self.data, class),
+                "name": class_name(&self.part.data, class),
                 "samples": c.samples(class),
                 "acc1": finite(c.recall(class)),
                 "acc5": finite(c.recall5(class)),
@@ -40,23 +41,34 @@ impl Report<'_> {
         let mut object = json!({
             "event": "eval",
             "model": self.spec.name,
-            "data": self.data.name,
+            "data": self.part.data.name,
+            "acc1_guess": self.guess(),
             "crops": self.crops,
             "seconds": self.seconds,
             "classes": classes,
         });
         add_totals(&mut object, self.totals);
+        self.part.add_to(&mut object);
         object
     }
 
+    /// Top-1 in percent of always answering with the largest class; none without classes.
+    fn guess(&self) -> Option<f64> {
+        let counts = |c: &Confusion| (0..c.classes()).map(|class| c.samples(class)).collect::<Vec<_>>();
+        let counts = self.confusion.map(counts).filter(|counts| counts.len() > 1)?;
+        let all: u64 = counts.iter().sum();
+        finite(100.0 * counts.iter().max().copied()? as f64 / all as f64)
+    }
+
     fn text(&self, out: &Output) -> Result<()> {
-        let Report { spec, data, totals, .. } = self;
+        let Report { spec, part, totals, .. } = self;
+        let data = &part.data;
         let crops = if self.crops == 1 { String::new() } else { format!(" in {} crops", self.crops) };
         out.line(&format!(
-            "{} on {}, {} samples{crops}: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2})  ({:.0} img/s)",
+            "{} on {}{}{crops}: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2})  ({:.0} img/s)",
             spec.name,
-            data.name,
-            totals.rows(),
+            part.text(),
+            part.readable(totals.rows()),
             totals.loss(),
             totals.acc1(),
             totals.error1(),
@@ -64,6 +76,9 @@ impl Report<'_> {
             totals.error5(),
             totals.rows() as f64 / self.seconds.max(f64::MIN_POSITIVE)
         ))?;
+        if let Some(guess) = self.guess() {
+            out.line(&format!("guessing the largest class: {guess:.2} %"))?;
+        }
         let Some(confusion) = self.confusion else { return Ok(()) };
         let names: Vec<String> = (0..confusion.classes()).map(|class| class_name(data, class)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);

@@ -1,9 +1,9 @@
 //! `striate eval --robustness`: a table of accuracies by kind and level of damage, on stdout and in files.
 
 use super::super::output::Output;
+use super::super::samples::Samples;
 use super::report::{add_totals, finite};
 use crate::atomic;
-use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::Spec;
 use crate::train::{Outcome, Totals};
@@ -35,11 +35,11 @@ pub(super) fn table(text: &str) -> std::result::Result<Table, String> {
 }
 
 /// The heading of the table on stdout.
-pub(super) fn head(spec: &Spec, data: &Dataset, samples: u64, out: &Output) -> Result<()> {
+pub(super) fn head(spec: &Spec, part: &Samples, rows: u64, out: &Output) -> Result<()> {
     if out.is_json() {
         return Ok(());
     }
-    out.line(&format!("{} on {}, {samples} samples", spec.name, data.name))?;
+    out.line(&format!("{} on {}{}", spec.name, part.text(), part.readable(rows)))?;
     out.line("corruption  level                    loss  top-1 %  top-5 %")
 }
 
@@ -59,10 +59,10 @@ pub(super) fn finish(
     tables: &[Table],
     outcomes: &[Outcome],
     spec: &Spec,
-    data: &Dataset,
+    part: &Samples,
     out: &Output,
 ) -> Result<()> {
-    let object = object(outcomes, spec, data);
+    let object = object(outcomes, spec, part);
     for table in tables {
         match table {
             Table::Csv(path) => write_csv(path, outcomes)?,
@@ -72,7 +72,7 @@ pub(super) fn finish(
     if out.is_json() { out.json(&object) } else { Ok(()) }
 }
 
-fn object(outcomes: &[Outcome], spec: &Spec, data: &Dataset) -> Value {
+fn object(outcomes: &[Outcome], spec: &Spec, part: &Samples) -> Value {
     let level = |outcome: &Outcome| {
         let mut row = json!({
             "corruption": outcome.corruption.name(),
@@ -82,12 +82,14 @@ fn object(outcomes: &[Outcome], spec: &Spec, data: &Dataset) -> Value {
         add_totals(&mut row, &outcome.totals);
         row
     };
-    json!({
+    let mut object = json!({
         "event": "robustness",
         "model": spec.name,
-        "data": data.name,
+        "data": part.data.name,
         "levels": outcomes.iter().map(level).collect::<Vec<Value>>(),
-    })
+    });
+    part.add_to(&mut object);
+    object
 }
 
 fn write_csv(path: &Path, outcomes: &[Outcome]) -> Result<()> {

@@ -64,7 +64,7 @@ pub(crate) struct PredictArgs {
 
 pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let weights = interchange::read(&args.weights)?;
-    let spec = train::spec_of(&weights, args.model.as_deref())?;
+    let spec = source::network_of(&weights, args.model.as_deref(), &context.out)?;
     let is_softmax = spec.recipe.loss == LossKind::CrossEntropy;
     if args.ten_crop && !is_softmax {
         return Err(Error::Usage(

@@ -4,6 +4,7 @@
 
 use super::super::checkpoint::{self, Checkpoint, State};
 use super::super::event::Event;
+use super::super::lineage;
 use super::super::metrics::Totals;
 use super::super::progress::Progress;
 use super::super::run_folder::Weights;
@@ -242,6 +243,10 @@ impl Trainer<'_> {
         map.insert("epoch".into(), epoch.to_string());
         map.insert("step".into(), self.step.to_string());
         map.insert("seed".into(), self.task.options.seed.to_string());
+        map.insert("val_part".into(), self.val_part().name().into());
+        if let Some(origin) = &self.task.data.origin {
+            lineage::note(origin, &mut map);
+        }
         if let Some(totals) = totals.filter(|t| t.rows() > 0) {
             map.insert("val_acc1".into(), totals.acc1().to_string());
             map.insert("val_acc5".into(), totals.acc5().to_string());

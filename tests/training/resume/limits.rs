@@ -11,7 +11,7 @@ fn a_part_of_an_epoch_never_takes_the_place_of_the_best_whole_one() {
     spec.recipe.lr = 0.0003;
     let mut val = crate::training_support::pictures([1, 8, 8], 4, 20);
     val.labels = Labels::Classes((0..20u32).map(|sample| sample * 7 / 3 % 4).collect());
-    let data = Splits { val: Arc::new(val), ..pictures() };
+    let data = Splits::new(pictures().train, Arc::new(val));
     let parent = tempfile::tempdir().unwrap();
     let result = |event: &Event| match event {
         Event::Epoch(epoch) => Some((-epoch.acc1, epoch.val_loss)),

@@ -1,0 +1,155 @@
+//! The runs that weights come from, as their file's metadata tells: which data each has seen and how it was divided. With
+//! it, the samples that were held out can be evaluated without being asked for, and samples that were trained on are
+//! recognised.
+
+use crate::data::{Division, Fingerprint, Origin, Pool, Provenance, VAL_SPLIT};
+use crate::error::{Error, Result};
+use crate::interchange::File;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Metadata: the run that made the weights, and the runs before it whose weights it began with (a list).
+const ORIGIN: &str = "origin";
+const BEFORE: &str = "origin_before";
+/// Most earlier runs that are kept: the newest ones.
+const KEPT: usize = 16;
+
+/// What is known of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    Known(Box<Provenance>),
+    /// Weights of a version that kept the name of the data and the seed only. By default it drew a tenth of the samples, in
+    /// the way of version 1.
+    Named { name: String, seed: u64 },
+}
+
+/// The runs that weights come from, newest first. None if the weights do not say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lineage {
+    runs: Vec<Seen>,
+}
+
+impl Seen {
+    /// What to call the data.
+    pub fn name(&self) -> &str {
+        match self {
+            Seen::Known(provenance) => &provenance.data.name,
+            Seen::Named { name, .. } => name,
+        }
+    }
+
+    /// Whether the run was on `data`, as far as can be told.
+    pub fn is_on(&self, data: &Fingerprint) -> bool {
+        match self {
+            Seen::Known(provenance) => provenance.data.is_same(data),
+            Seen::Named { name, .. } => *name == data.name,
+        }
+    }
+
+    /// How the run divided the samples of `pool`, which are its own.
+    pub fn division(&self, pool: &Pool<'_>) -> Division {
+        match self {
+            Seen::Known(provenance) => provenance.division.clone(),
+            Seen::Named { .. } if pool.has_validation() => Division::Validation,
+            Seen::Named { seed, .. } => Division::HeldOut { share: VAL_SPLIT, seed: *seed, version: 1 },
+        }
+    }
+
+    /// The numbers of the samples of `pool` that the run was trained on, rising; `None` if that is not known.
+    pub fn trained(&self, pool: &Pool<'_>) -> Option<Vec<u32>> {
+        let Seen::Known(provenance) = self else { return None };
+        let (ours, data) = (&provenance.data, pool.data());
+        if ours.is_same(data) {
+            let [mut trained, _] = pool.divide(&provenance.division, [provenance.limit_train, None]).ok()?;
+            trained.sort_unstable();
+            return Some(trained);
+        }
+        // The folder of its training files alone, with nothing held back from them.
+        let all = 0..*data.counts.first()? as u32;
+        let is_all = provenance.division == Division::Validation && provenance.limit_train.is_none();
+        (is_all && data.is_part(0, ours, 0)).then(|| all.collect())
+    }
+
+    /// Whether `data` is the validation part that the run's data has of its own.
+    pub fn validated_on(&self, data: &Fingerprint) -> bool {
+        matches!(self, Seen::Known(provenance) if data.is_part(0, &provenance.data, 1))
+    }
+}
+
+impl Lineage {
+    /// Of the weights in `file`. An error if its metadata say something that cannot be.
+    pub fn of(file: &File) -> Result<Lineage> {
+        Lineage::read(&file.path, &file.metadata)
+    }
+
+    /// Of the metadata of the file at `path`.
+    pub(super) fn read(path: &Path, notes: &BTreeMap<String, String>) -> Result<Lineage> {
+        let bad = |key: &str, what: String| Error::data(path, format!("metadata {key}: {what}"));
+        let check = |provenance: Provenance| match provenance.division.check() {
+            Ok(()) => Ok(Seen::Known(Box::new(provenance))),
+            Err(Error::Usage(what)) => Err(bad(ORIGIN, what)),
+            Err(error) => Err(error),
+        };
+        let Some(text) = notes.get(ORIGIN) else { return Ok(Lineage { runs: named(notes).into_iter().collect() }) };
+        let newest = serde_json::from_str(text).map_err(|error| bad(ORIGIN, error.to_string()))?;
+        let before: Vec<Provenance> = match notes.get(BEFORE) {
+            Some(text) => serde_json::from_str(text).map_err(|error| bad(BEFORE, error.to_string()))?,
+            None => Vec::new(),
+        };
+        let runs = std::iter::once(newest).chain(before.into_iter().rev()).map(check);
+        Ok(Lineage { runs: runs.collect::<Result<_>>()? })
+    }
+
+    /// The runs, newest first.
+    pub fn runs(&self) -> &[Seen] {
+        &self.runs
+    }
+
+    /// The newest run on `data`.
+    pub fn on(&self, data: &Fingerprint) -> Option<&Seen> {
+        self.runs.iter().find(|run| run.is_on(data))
+    }
+
+    /// The numbers of the samples of `pool` that one of the runs was trained on, rising; `None` if that is not known of any
+    /// run on this data.
+    pub fn trained_on(&self, pool: &Pool<'_>) -> Option<Vec<u32>> {
+        let mut all: Option<Vec<u32>> = None;
+        for trained in self.runs.iter().filter_map(|run| run.trained(pool)) {
+            all.get_or_insert_default().extend(trained);
+        }
+        let mut all = all?;
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
+    }
+
+    /// The runs before the newest, for a run that is resumed.
+    pub fn earlier(&self) -> Lineage {
+        Lineage { runs: self.runs.iter().skip(1).cloned().collect() }
+    }
+
+    /// What a run that begins with these weights keeps of them, oldest first.
+    pub fn kept(&self) -> Vec<Provenance> {
+        let known = self.runs.iter().filter_map(|run| match run {
+            Seen::Known(provenance) => Some((**provenance).clone()),
+            Seen::Named { .. } => None,
+        });
+        let mut kept: Vec<Provenance> = known.take(KEPT).collect();
+        kept.reverse();
+        kept
+    }
+}
+
+fn named(notes: &BTreeMap<String, String>) -> Option<Seen> {
+    let name = notes.get("data")?.clone();
+    let seed = notes.get("seed").and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    Some(Seen::Named { name, seed })
+}
+
+/// Writes where the samples of a run come from into the metadata of its weights.
+pub(super) fn note(origin: &Origin, notes: &mut BTreeMap<String, String>) {
+    notes.insert(ORIGIN.into(), serde_json::json!(origin.provenance).to_string());
+    if !origin.before.is_empty() {
+        notes.insert(BEFORE.into(), serde_json::json!(origin.before).to_string());
+    }
+}
