@@ -5,6 +5,7 @@ use super::recipe::RecipeArgs;
 use super::source::SourceArgs;
 use super::train::DEFAULT_MODEL;
 use super::{Context, memory};
+use crate::data::InputRange;
 use crate::error::Result;
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
@@ -55,7 +56,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     args.recipe.apply(&mut spec)?;
     args.source.read_by(Some(&args.model), args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let weights = args.weights.as_ref().map(interchange::read).transpose()?;
-    let data = args.source.open(&spec, args.seed)?;
+    let data = args.source.open(&spec, args.seed, &context.out)?;
     let build = BuildOptions {
         dropout: args.dropout,
         fuse: !args.no_fuse,
@@ -82,6 +83,8 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
     let metadata = BTreeMap::from([
         ("arch".to_string(), spec.name.clone()),
+        // What the tensor input is, for whoever makes a data set of it.
+        ("input_range".to_string(), InputRange::Ready.to_string()),
         ("device".to_string(), device.long_name()),
         ("lr".to_string(), spec.recipe.lr.to_string()),
         ("optimizer".to_string(), spec.recipe.optimizer.to_string()),

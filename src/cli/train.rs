@@ -169,6 +169,8 @@ impl TrainArgs {
         put("checkpoint_hist", i64::from(self.resume.checkpoint_hist).into());
         let optional = [
             ("data_path", self.source.data_path.clone().map(Into::into)),
+            ("input_range", self.source.input_range.map(|range| range.to_string().into())),
+            ("label_column", self.source.label_column.clone().map(Into::into)),
             ("val_split", self.source.val_split.map(|share| f64::from(share).into())),
             ("split", self.source.split.map(|[train, val]| format!("{train}/{val}").into())),
             ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),
@@ -194,7 +196,7 @@ fn open_data(args: &TrainArgs, spec: &mut Spec, is_replaced: bool, context: &Con
     let outputs = train::outputs(spec)?;
     // One output is no class: it tells two apart.
     let follows = !is_replaced && outputs > 1;
-    let data = args.source.open_for(spec, args.run.seed, follows)?;
+    let data = args.source.open_for(spec, args.run.seed, follows, &context.out)?;
     let (name, classes) = (&data.train.name, data.train.classes);
     // Fewer classes whose names are but numbers may be any part of what the network tells apart.
     if !follows || classes == outputs || (classes < outputs && !data.train.names_classes()) {

@@ -64,7 +64,11 @@ pub(super) fn counted(
 fn joined(mut first: Dataset, second: Dataset) -> Option<Dataset> {
     match (&mut first.images, second.images) {
         (Images::U8(all), Images::U8(more)) if first.shape == second.shape => all.extend(more),
-        (Images::F32(all), Images::F32(more)) if first.shape == second.shape => all.extend(more),
+        (Images::F32(all), Images::F32(more)) | (Images::Levels(all), Images::Levels(more))
+            if first.shape == second.shape =>
+        {
+            all.extend(more);
+        }
         _ => return None,
     }
     match (&mut first.labels, second.labels) {

@@ -75,7 +75,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
-    let data = args.source.open(&spec, seed)?;
+    let data = args.source.open(&spec, seed, &context.out)?;
     if let Some(file) = &file {
         train::check_classes(file, &data.val)?;
     }
