@@ -114,7 +114,7 @@ fn network(
 fn images(args: &ExportArgs, network: &Network, samples: usize, context: &Context) -> Result<Option<Check>> {
     let was_asked = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
     let load = || -> Result<Check> {
-        let data = args.source.open_whole(network.spec(), 0)?;
+        let data = args.source.open_whole(network.spec(), 0, &context.out)?;
         let values = network.inputs(&data.val, samples)?;
         Ok(Check::Images { values, name: data.val.name.clone() })
     };

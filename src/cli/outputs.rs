@@ -84,6 +84,6 @@ impl Outputs {
 /// Whether a new file at `path` would count as one more sample of a folder of pictures.
 fn looks_like_picture(path: &Path) -> bool {
     path.extension().is_some_and(|extension| {
-        ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        ["png", "jpg", "jpeg", "jpe", "jfif"].iter().any(|known| extension.eq_ignore_ascii_case(known))
     })
 }

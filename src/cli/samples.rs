@@ -2,8 +2,8 @@
 //! otherwise; and what to say about them.
 
 use super::output::Output;
-use super::source::SourceArgs;
-use crate::data::{self, Dataset, Division, Fingerprint, Labels, Pool, Splits};
+use super::source::{SourceArgs, told};
+use crate::data::{self, Dataset, Division, Fingerprint, Labels, Pool, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use crate::model::Spec;
@@ -56,7 +56,7 @@ impl SourceArgs {
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
         let request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
         let (mut trained, mut trained_on, mut lines, mut whole) = (None, None, Vec::new(), 0);
-        let splits = data::open_with(&request, &mut |pool| {
+        let opened = data::open_with(&request, &mut |pool| {
             let run = lineage.on(pool.data());
             if run.is_none() && !self.is_named() {
                 self.expect_named(&lineage, pool.data())?;
@@ -76,6 +76,7 @@ impl SourceArgs {
             whole = if part == Some(Part::Train) { first.len() } else { second.len() };
             Ok(division)
         })?;
+        let splits = told(opened, out)?;
         let origin = splits.origin.clone().ok_or_else(|| Error::Internal("data without an origin".into()))?;
         let division = origin.provenance.division.clone();
         self.note_unused(&division, out);
@@ -159,7 +160,7 @@ impl SourceArgs {
         checkpoint: Option<&Checkpoint>,
         out: &Output,
     ) -> Result<Splits> {
-        let request = self.request(spec, seed, follow_classes)?;
+        let request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
         let lineage = match (checkpoint, file) {
             (Some(checkpoint), _) => checkpoint.lineage().clone(),
             (None, file) => file.map(Lineage::of).transpose()?.unwrap_or_default(),
@@ -169,7 +170,7 @@ impl SourceArgs {
             None => (None, lineage.clone()),
         };
         let (mut trained_on, mut lines) = (None, Vec::new());
-        let mut splits = data::open_with(&request, &mut |pool| {
+        let opened = data::open_with(&request, &mut |pool| {
             trained_on = before.trained_on(pool);
             let usual = request.division(pool);
             if checkpoint.is_some() {
@@ -188,6 +189,7 @@ impl SourceArgs {
                 None => Ok(usual),
             }
         })?;
+        let mut splits = told(opened, out)?;
         lines.iter().for_each(|line| out.note(line));
         if let Some(origin) = splits.origin.as_mut().map(Arc::make_mut) {
             self.note_unused(&origin.provenance.division, out);

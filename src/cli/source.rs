@@ -2,12 +2,13 @@
 
 use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Division, Kind, OnBadFile, Request, Splits, Wanted};
+use crate::data::{self, Division, InputRange, Kind, Notes, OnBadFile, Request, Splits, Wanted};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::train;
 use clap::Args;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -15,11 +16,27 @@ use std::str::FromStr;
 #[command(next_help_heading = "Data")]
 pub(crate) struct SourceArgs {
     /// A folder, a file, or the name of a built-in set [default: the recipe's, else the set that ships]
+    ///
+    /// A folder of images holds a folder for each class, in train/ and val/ (or under other usual names: Training, test_set,
+    /// ...) or at the top; folders around them are passed through. A table (CSV) has a header that names the label, or its
+    /// label last.
     #[arg(long, value_name = "NAME|DIR|FILE")]
     pub data_path: Option<String>,
     /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
+    /// What the numbers of a table or of f32 tensors are: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
+    /// input)
+    ///
+    /// With the first two the model's [preprocess] applies. A model with [preprocess] needs it, unless the numbers of a table
+    /// are whole and 0 to 255, which are pixels, or the file says it (metadata input_range). Without [preprocess] numbers are
+    /// used as they are.
+    #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
+    pub input_range: Option<InputRange>,
+    /// The label's column in a table, by its name in the header or its number from 1 [default: the one called label, class,
+    /// target, y, ..., else the last]
+    #[arg(long, value_name = "NAME|NUMBER")]
+    pub label_column: Option<String>,
     /// Keep this share of the training samples for validation, where there is no validation set
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub val_split: Option<f32>,
@@ -44,6 +61,10 @@ pub(crate) fn on_bad_file(text: &str) -> std::result::Result<OnBadFile, String> 
     OnBadFile::from_str(text).map_err(|e| e.to_string())
 }
 
+pub(crate) fn input_range(text: &str) -> std::result::Result<InputRange, String> {
+    InputRange::from_str(text).map_err(|e| e.to_string())
+}
+
 fn counts(text: &str) -> std::result::Result<[usize; 2], String> {
     let number = |text: &str| text.trim().parse::<usize>().ok().filter(|&n| n > 0);
     text.split_once('/')
@@ -57,13 +78,14 @@ pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
 
 impl SourceArgs {
     /// Opens the data that `spec` is to see, with nothing held back that does not have to be: without a validation part, and
-    /// without flags for one, all samples are both.
-    pub fn open_whole(&self, spec: &Spec, seed: u64) -> Result<Splits> {
+    /// without flags for one, all samples are both. What was found out about the data goes to `out`.
+    pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
         let request = self.request(spec, seed, false)?;
-        data::open_with(&request, &mut |pool| {
+        let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.divides() || pool.has_validation();
             Ok(if is_asked { request.division(pool) } else { Division::All })
-        })
+        })?;
+        told(opened, out)
     }
 
     /// Whether the flags say how samples are divided.
@@ -91,6 +113,10 @@ impl SourceArgs {
                 resize: spec.preprocess.resize,
                 follow_classes,
             }),
+            has_preprocess: spec.has_preprocess(),
+            input_range: self.input_range,
+            label_column: self.label_column.clone(),
+            for_training: false,
         })
     }
 
@@ -117,6 +143,12 @@ impl SourceArgs {
         if self.dataset != Kind::Auto {
             flags.push_str(&format!(" --dataset {}", self.dataset));
         }
+        if let Some(range) = self.input_range {
+            flags.push_str(&format!(" --input-range {range}"));
+        }
+        if let Some(column) = &self.label_column {
+            flags.push_str(&format!(" --label-column {}", quoted(column)));
+        }
         if let Some(share) = self.val_split {
             flags.push_str(&format!(" --val-split {share}"));
         }
@@ -128,6 +160,35 @@ impl SourceArgs {
         }
         flags
     }
+}
+
+/// The data, once what is to be known about it is told: on stderr, and as an event where results are JSON.
+pub(crate) fn told((splits, notes): (Splits, Notes), out: &Output) -> Result<Splits> {
+    tell(&notes, out);
+    if out.is_json() && !notes.lines.is_empty() {
+        let mut event = json!({"event": "data", "name": splits.train.name});
+        add_notes(&mut event, &notes);
+        out.json(&event)?;
+    }
+    Ok(splits)
+}
+
+/// What was found out about data, on stderr.
+pub(crate) fn tell(notes: &Notes, out: &Output) {
+    for line in &notes.lines {
+        let prefix = if line.starts_with("warning: ") { "" } else { "data: " };
+        out.note(&format!("{prefix}{line}"));
+    }
+}
+
+/// What was found out about data, as keys of a JSON object.
+pub(crate) fn add_notes(object: &mut Value, notes: &Notes) {
+    let files = notes
+        .passed_over
+        .iter()
+        .map(|files| json!({"class": files.class, "extension": files.extension, "count": files.count}));
+    object["passed_over"] = files.collect();
+    object["notes"] = json!(notes.lines);
 }
 
 /// The weights that a verb is given, and the network `model` (a name or a model file), else the one that the weights carry.

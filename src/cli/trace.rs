@@ -5,6 +5,7 @@ use super::recipe::RecipeArgs;
 use super::source::{self, SourceArgs};
 use super::train::DEFAULT_MODEL;
 use super::{Context, memory, samples};
+use crate::data::InputRange;
 use crate::error::Result;
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
@@ -61,7 +62,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     args.recipe.apply(&mut spec)?;
     let model = args.model.as_deref();
     args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
-    let data = args.source.open_whole(&spec, args.seed)?;
+    let data = args.source.open_whole(&spec, args.seed, &context.out)?;
     let data = match &weights {
         Some(file) => samples::with_classes_of(file, data, &context.out)?,
         None => data,
@@ -92,6 +93,8 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
     let metadata = BTreeMap::from([
         ("arch".to_string(), spec.name.clone()),
+        // What the tensor input is, for whoever makes a data set of it.
+        ("input_range".to_string(), InputRange::Ready.to_string()),
         ("device".to_string(), device.long_name()),
         ("lr".to_string(), spec.recipe.lr.to_string()),
         ("optimizer".to_string(), spec.recipe.optimizer.to_string()),

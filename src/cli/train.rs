@@ -170,6 +170,8 @@ impl TrainArgs {
         put("checkpoint_hist", i64::from(self.resume.checkpoint_hist).into());
         let optional = [
             ("data_path", self.source.data_path.clone().map(Into::into)),
+            ("input_range", self.source.input_range.map(|range| range.to_string().into())),
+            ("label_column", self.source.label_column.clone().map(Into::into)),
             ("val_split", self.source.val_split.map(|share| f64::from(share).into())),
             ("split", self.source.split.map(|[train, val]| format!("{train}/{val}").into())),
             ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),

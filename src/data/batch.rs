@@ -209,6 +209,7 @@ impl Rows {
         match &self.dataset.images {
             Images::U8(pixels) => self.normalise(&pixels[from], into),
             Images::F32(values) => into.copy_from_slice(&values[from]),
+            Images::Levels(values) => self.normalise_levels(&values[from], into),
             Images::Stored(_) => {
                 let mut pixels = vec![0; into.len()];
                 self.dataset.read_pixels(sample, &mut pixels)?;
@@ -216,6 +217,18 @@ impl Rows {
             }
         }
         Ok(())
+    }
+
+    /// The arithmetic of [`Transform::tables`], for values between bytes.
+    fn normalise_levels(&self, levels: &[f32], into: &mut [f32]) {
+        let Look::Values(transform) = &self.look else { return };
+        let plane = (self.dataset.shape[1] * self.dataset.shape[2]).max(1);
+        for (channel, (plane, levels)) in into.chunks_mut(plane).zip(levels.chunks(plane)).enumerate() {
+            let (mean, std) = transform.moments(channel);
+            for (value, &level) in plane.iter_mut().zip(levels) {
+                *value = (level * transform.scale - mean) / std;
+            }
+        }
     }
 
     fn normalise(&self, pixels: &[u8], into: &mut [f32]) {

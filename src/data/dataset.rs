@@ -12,6 +12,8 @@ pub enum Images {
     U8(Vec<u8>),
     /// Network input as it is.
     F32(Vec<f32>),
+    /// Pixel values 0 to 255 that are not all whole, to be normalised by a `Transform` as pixels are.
+    Levels(Vec<f32>),
     /// Pixels 0 to 255 that are read when they are needed.
     Stored(Stored),
 }
@@ -56,7 +58,7 @@ impl Images {
     fn keep(&mut self, samples: &[u32], image_len: usize) {
         match self {
             Images::U8(values) => *values = gather(values, samples, image_len),
-            Images::F32(values) => *values = gather(values, samples, image_len),
+            Images::F32(values) | Images::Levels(values) => *values = gather(values, samples, image_len),
             Images::Stored(stored) => stored.indices = gather(&stored.indices, samples, 1),
         }
     }
@@ -107,7 +109,7 @@ impl Dataset {
 
     /// Whether the images are pixels (bytes), which the operator `augment` turns into network input.
     pub fn has_pixels(&self) -> bool {
-        !matches!(self.images, Images::F32(_))
+        matches!(self.images, Images::U8(_) | Images::Stored(_))
     }
 
     /// The file of `sample`, if it has one of its own.
@@ -133,7 +135,7 @@ impl Dataset {
                 let index = *stored.indices.get(sample).ok_or_else(none)?;
                 stored.store.read(index as usize, into)
             }
-            Images::F32(_) => Err(none()),
+            Images::F32(_) | Images::Levels(_) => Err(none()),
         }
     }
 
@@ -172,6 +174,7 @@ impl Dataset {
         let images = match &self.images {
             Images::U8(values) => Images::U8(gather(values, &samples, image)),
             Images::F32(values) => Images::F32(gather(values, &samples, image)),
+            Images::Levels(values) => Images::Levels(gather(values, &samples, image)),
             Images::Stored(stored) => {
                 let indices = gather(&stored.indices, &samples, 1);
                 Images::Stored(Stored { store: Arc::clone(&stored.store), indices })
@@ -192,7 +195,7 @@ impl Dataset {
         let images = count.saturating_mul(self.image_len());
         match &mut self.images {
             Images::U8(values) => values.truncate(images),
-            Images::F32(values) => values.truncate(images),
+            Images::F32(values) | Images::Levels(values) => values.truncate(images),
             Images::Stored(stored) => stored.indices.truncate(count),
         }
         match &mut self.labels {

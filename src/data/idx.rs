@@ -3,11 +3,12 @@
 //! Files may be compressed with gzip.
 
 use super::dataset::{Dataset, Images, Labels};
+use super::notes::Notes;
 use super::source::{Found, Part};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result, printable, printable_path};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Type byte of unsigned bytes, the only type that images and labels use.
@@ -20,38 +21,158 @@ const MAX_EXPANSION: u64 = 1032;
 /// Most bytes reserved for compressed data before any of it was seen.
 const FIRST_RESERVE: u64 = 1 << 20;
 
-/// Whether `folder`, or `raw` in it, holds the training or test images under one of the known names.
-pub(super) fn is_in(folder: &Path) -> bool {
-    ["train", "t10k"].iter().any(|part| locate(folder, part, "images", 3).is_some())
+/// A family of IDX files in a folder: MNIST's own names, or those with one beginning before them, as EMNIST has
+/// (`emnist-letters-train-images-idx3-ubyte`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Family {
+    folder: PathBuf,
+    /// What stands before `train` or `t10k`.
+    prefix: String,
 }
 
-/// Reads the training files of `folder` and, where they are, the test files (`t10k-*`).
-pub(super) fn open(folder: &Path, name: &str) -> Result<Found> {
-    let (train, val) = rayon::join(|| read_part(folder, name, "train"), || read_part(folder, name, "t10k"));
-    let train = train?.ok_or_else(|| {
+/// Names of the part with test samples.
+const TEST: [&str; 2] = ["t10k", "test"];
+
+/// What stands before the part in the name of an IDX file, if it is one: the empty text in `t10k-images-idx3-ubyte`.
+fn prefix(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(".gz").unwrap_or(name).strip_suffix("-ubyte")?;
+    let stem = name.strip_suffix("images-idx3").or_else(|| name.strip_suffix("labels-idx1"));
+    let stem =
+        stem.or_else(|| name.strip_suffix("images.idx3")).or_else(|| name.strip_suffix("labels.idx1"))?;
+    let before = |part: &&str| stem.strip_suffix('-')?.strip_suffix(*part);
+    let found = ["train"].iter().chain(&TEST).find_map(before)?;
+    (found.is_empty() || found.ends_with(['-', '_', '.'])).then_some(found)
+}
+
+/// The beginnings of the names of IDX files in `folder`, each once, in the order of their bytes.
+fn prefixes(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut found: Vec<String> = names.filter_map(|name| Some(prefix(name.to_str()?)?.to_string())).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether `folder`, or `raw` in it, holds the training or test images under one of the known names.
+pub(super) fn is_in(folder: &Path) -> bool {
+    [folder.to_path_buf(), folder.join("raw")].iter().any(|folder| !prefixes(folder).is_empty())
+}
+
+/// The family that `file`, the name of one of its files, belongs to; without one, the only one of `folder`, or MNIST's own.
+fn family(folder: &Path, file: Option<&str>, notes: &mut Notes) -> Result<Family> {
+    let missing = || {
         Error::data(folder, "expected train-images-idx3-ubyte (or .gz), here or in raw/, found no such file")
+    };
+    if let Some(file) = file {
+        let prefix = prefix(file).ok_or_else(|| {
+            let what =
+                "expected a name such as train-images-idx3-ubyte or t10k-labels-idx1-ubyte.gz, found another";
+            Error::data(folder.join(file), what)
+        })?;
+        return Ok(Family { folder: folder.to_path_buf(), prefix: prefix.to_string() });
+    }
+    let folders = [folder.to_path_buf(), folder.join("raw")];
+    let found =
+        folders.into_iter().map(|folder| (prefixes(&folder), folder)).find(|(found, _)| !found.is_empty());
+    let (mut found, folder) = found.ok_or_else(missing)?;
+    if found.len() > 1 {
+        let names = found.iter().map(|prefix| format!("{prefix}train-images-idx3-ubyte"));
+        let names = names.collect::<Vec<_>>().join(", ");
+        // They are in the order of their bytes.
+        if !found[0].is_empty() {
+            let what = format!(
+                "expected the files of one data set, found {names}; name one of the files instead of the folder"
+            );
+            return Err(Error::data(folder, what));
+        }
+        notes.warn(format!(
+            "{}: of several data sets ({names}) train-images-idx3-ubyte is read; naming a file takes its own",
+            printable_path(&folder)
+        ));
+    }
+    Ok(Family { prefix: found.swap_remove(0), folder })
+}
+
+/// Reads the training files of a family in `folder` and, where they are, its test files (`t10k-*`, `test-*`). `file` is the
+/// name of one of the family's files, if that is what was asked for.
+pub(super) fn open(folder: &Path, file: Option<&str>, name: &str, notes: &mut Notes) -> Result<Found> {
+    let family = family(folder, file, notes)?;
+    // Beside others, what its files are called says more than their folder.
+    let name = match family.prefix.trim_end_matches(['-', '_', '.']) {
+        "" => name,
+        own => &printable(own),
+    };
+    let test =
+        TEST.iter().copied().find(|part| family.locate(part, "images", 3).is_some()).unwrap_or(TEST[0]);
+    let (train, val) = rayon::join(|| read_part(&family, name, "train"), || read_part(&family, name, test));
+    let train = train?.ok_or_else(|| {
+        let what = format!(
+            "expected {}train-images-idx3-ubyte (or .gz), here or in raw/, found no such file",
+            family.prefix
+        );
+        Error::data(folder, what)
     })?;
     Ok(Found { train, val: val? })
 }
 
-/// The file `<part>-<what>-idx<dimensions>-ubyte`, also spelt with a dot, gzipped, or in `raw/`.
-fn locate(folder: &Path, part: &str, what: &str, dimensions: u8) -> Option<PathBuf> {
-    let stems = ['-', '.'].map(|separator| format!("{part}-{what}{separator}idx{dimensions}-ubyte"));
-    let folders = [folder.to_path_buf(), folder.join("raw")];
-    let candidates = folders.iter().flat_map(|folder| {
-        stems.iter().flat_map(move |stem| [folder.join(stem), folder.join(format!("{stem}.gz"))])
-    });
-    candidates.into_iter().find(|path| path.is_file())
+impl Family {
+    /// The file `<prefix><part>-<what>-idx<dimensions>-ubyte`, also spelt with a dot, or gzipped.
+    fn locate(&self, part: &str, what: &str, dimensions: u8) -> Option<PathBuf> {
+        let Family { folder, prefix } = self;
+        let stems =
+            ['-', '.'].map(|separator| format!("{prefix}{part}-{what}{separator}idx{dimensions}-ubyte"));
+        let candidates = stems.iter().flat_map(|stem| [folder.join(stem), folder.join(format!("{stem}.gz"))]);
+        candidates.into_iter().find(|path| path.is_file())
+    }
 }
 
-fn read_part(folder: &Path, name: &str, part: &str) -> Result<Option<Part>> {
-    let Some(images_path) = locate(folder, part, "images", 3) else { return Ok(None) };
-    let labels_path = locate(folder, part, "labels", 1).ok_or_else(|| {
+/// An error if beside `path` there is a compressed file of its name with other content.
+fn check_twin(path: &Path) -> Result<()> {
+    let mut twin = path.as_os_str().to_os_string();
+    twin.push(".gz");
+    let twin = PathBuf::from(twin);
+    if path.extension().is_some_and(|extension| extension == "gz") || !twin.is_file() {
+        return Ok(());
+    }
+    let wrong = |error| Error::io(path, error);
+    // A gzip file ends with the checksum and the length of what was compressed (RFC 1952, 2.3.1).
+    let mut end = [0; 8];
+    let zipped = File::open(&twin).and_then(|mut file| {
+        file.seek(SeekFrom::End(-8))?;
+        file.read_exact(&mut end)
+    });
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(wrong)?);
+    let mut crc = flate2::Crc::new();
+    loop {
+        let bytes = file.fill_buf().map_err(wrong)?;
+        if bytes.is_empty() {
+            break;
+        }
+        crc.update(bytes);
+        let count = bytes.len();
+        file.consume(count);
+    }
+    let found: Vec<u8> = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
+    if zipped.is_ok() && end[..] == found[..] {
+        return Ok(());
+    }
+    let what = "expected the content of the compressed file beside it, found another; remove one of the two";
+    Err(Error::data(path, what))
+}
+
+fn read_part(family: &Family, name: &str, part: &str) -> Result<Option<Part>> {
+    let Family { folder, prefix } = family;
+    let Some(images_path) = family.locate(part, "images", 3) else { return Ok(None) };
+    let labels_path = family.locate(part, "labels", 1).ok_or_else(|| {
         Error::data(
             folder,
-            format!("expected {part}-labels-idx1-ubyte (or .gz) beside the images, found no such file"),
+            format!(
+                "expected {prefix}{part}-labels-idx1-ubyte (or .gz) beside the images, found no such file"
+            ),
         )
     })?;
+    check_twin(&images_path)?;
+    check_twin(&labels_path)?;
     let ([count, height, width], images) = read::<3>(&images_path)?;
     let ([labels_count], labels) = read::<1>(&labels_path)?;
     if count != labels_count {

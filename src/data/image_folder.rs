@@ -1,14 +1,18 @@
-//! Folders of pictures: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>` (without `val`, `valid`,
-//! `validation` or `test`), or `root/<class>/**/<file>`, whose samples are then split. A class is a folder with a picture somewhere below; classes are numbered by name,
+//! Folders of pictures: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>`, or `root/<class>/**/<file>`, whose
+//! samples are then split. Where the class folders are, and what the parts may be called, is found out by `layout`. A class
+//! is a folder with a picture somewhere below; classes are numbered by name,
 //! pictures by path, both in the order of their bytes, whatever order the file system has.
 //!
-//! Pictures are told by their names (.jpg, .jpeg, .png in any case) and decoded when they are asked for; only paths
-//! are kept in memory. Other files, and all names that begin with a dot, are counted and left alone. Links are
+//! Pictures are told by their names (.jpg, .jpeg, .jpe, .jfif, .png in any case) and decoded when they are asked for; only paths
+//! are kept in memory. Other files, and all names that begin with a dot, are counted and left alone; images of other types and
+//! folders without pictures are reported by class. Links are
 //! followed, into each folder once per class; a second way into it counts as a picture that cannot be read, so that
 //! it is named. So does whatever is named like a picture and is none.
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::layout::{self, folder_names, is_stray};
+use super::notes::{Notes, Types, some};
 use super::source::{Found, Part};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
@@ -18,16 +22,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the names of pictures end with.
-const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
-
-/// Names of the folder of validation pictures beside `train`; the first that is there counts.
-const VALIDATION: [&str; 4] = ["val", "valid", "validation", "test"];
+const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "png"];
 
 /// Folders within each other below a class.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Layouts, for the errors.
-const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg, jpeg or png)";
+pub(super) const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg, jpeg or png)";
+
+/// Classes that are named one by one in notes about them.
+const NAMED: usize = 20;
 
 /// The pictures of one or more class folders, decoded when they are read.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub struct ImageFolder {
     /// Folder and name of each picture.
     pictures: Vec<(u32, Box<OsStr>)>,
     ignored: usize,
+    /// Files that are no pictures, by type, but for hidden ones.
+    others: Types,
     /// Decoders that no thread is using.
     decoders: Mutex<Vec<Decoder>>,
 }
@@ -57,6 +63,7 @@ impl ImageFolder {
             folders: Vec::new(),
             pictures: Vec::new(),
             ignored: 0,
+            others: Types::default(),
             decoders: Mutex::default(),
         }
     }
@@ -78,13 +85,20 @@ impl ImageFolder {
     }
 
     /// The classes in `root`, their pictures added to the others.
-    fn scan(&mut self, root: &Path) -> Result<Classes> {
+    fn scan(&mut self, root: &Path, notes: &mut Notes) -> Result<Classes> {
         let mut classes = Classes::default();
         let home = place(root)?;
+        let mut outside = Types::default();
+        // Those in which another folder than one called images or the like holds pictures.
+        let mut nested: Vec<String> = Vec::new();
+        let mut remarks = Vec::new();
         for (name, kind) in entries(root)? {
             let path = root.join(&name);
-            if hidden(&name) || kind != EntryKind::Folder {
+            if is_stray(&name) || kind != EntryKind::Folder {
                 self.ignored += usize::from(kind != EntryKind::Folder);
+                if kind != EntryKind::Folder && !hidden(&name) {
+                    outside.count(&name);
+                }
                 continue;
             }
             let before = self.pictures.len();
@@ -95,14 +109,49 @@ impl ImageFolder {
                     "expected a class folder, found a link to a folder that it lies in",
                 ));
             }
-            self.walk(path, 0, &mut visited)?;
-            if self.pictures.len() > before {
-                let class = classes.names.len() as u32;
-                classes.labels.resize(classes.labels.len() + self.pictures.len() - before, class);
+            let first = self.folders.len();
+            let others = std::mem::take(&mut self.others);
+            self.walk(path.clone(), 0, &mut visited)?;
+            let here = std::mem::replace(&mut self.others, others);
+            self.others.add(&here);
+            let count = self.pictures.len() - before;
+            let class = printable_path(Path::new(&name));
+            notes.passed_over.extend(here.passed_over(&class));
+            remarks.extend(remark(&class, count, &here));
+            if count > 0 {
+                let label = classes.names.len() as u32;
+                classes.labels.resize(classes.labels.len() + count, label);
                 classes.names.push(name);
+                if self.folders.len() > first + 1 {
+                    let inner = folder_names(&path)?;
+                    let is_alone = inner.len() == 1 && !self.has_pictures(first, before);
+                    if !inner.is_empty() && !is_alone {
+                        nested.push(format!("{class} ({})", some(&inner)));
+                    }
+                }
             }
         }
+        let more = remarks.len().saturating_sub(NAMED);
+        remarks.into_iter().take(NAMED).for_each(|remark| notes.warn(remark));
+        if more > 0 {
+            notes.warn(format!("{more} more folders of which files are left out"));
+        }
+        if !nested.is_empty() {
+            notes.warn(format!(
+                "class folders hold folders, whose pictures count for the class: {}; for the inner ones as classes name a folder \
+                 with --data-path {}",
+                some(&nested),
+                printable_path(root)
+            ));
+        }
+        notes.passed_over.extend(outside.passed_over(""));
+        self.others.add(&outside);
         Ok(classes)
+    }
+
+    /// Whether a picture from number `first` on lies in the folder of number `folder` itself.
+    fn has_pictures(&self, folder: usize, first: usize) -> bool {
+        self.pictures[first..].iter().any(|(place, _)| *place as usize == folder)
     }
 
     /// Adds the pictures of `folder` and of those in it.
@@ -120,6 +169,9 @@ impl ImageFolder {
             let is_folder = kind == EntryKind::Folder;
             if hidden(&name) || (!is_folder && !is_picture(&name)) {
                 self.ignored += usize::from(!is_folder);
+                if !is_folder && !hidden(&name) {
+                    self.others.count(&name);
+                }
                 continue;
             }
             if is_folder && !is_picture(&name) {
@@ -154,7 +206,7 @@ impl Visited<'_> {
 }
 
 /// The one path that all links to `folder` lead to.
-fn place(folder: &Path) -> Result<PathBuf> {
+pub(super) fn place(folder: &Path) -> Result<PathBuf> {
     folder.canonicalize().map_err(|error| Error::io(folder, error))
 }
 
@@ -217,14 +269,28 @@ pub(super) fn is_picture(name: &OsStr) -> bool {
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Whether there are folders in `root`, which may be classes, or hold them.
-pub(super) fn has_folders(root: &Path) -> bool {
-    let visible = |(name, kind): &(OsString, EntryKind)| *kind == EntryKind::Folder && !hidden(name);
-    entries(root).is_ok_and(|entries| entries.iter().any(visible))
+/// What to say of a class of `count` pictures whose folder also holds `others`, if anything.
+fn remark(class: &str, count: usize, others: &Types) -> Option<String> {
+    let images = others.images();
+    let (left_out, all) = (images.total(), others.total());
+    match (count, left_out, all) {
+        (0, 0, 0) => Some(format!("folder {class} is left out: it is empty")),
+        (0, 0, _) => Some(format!("folder {class} is left out: it holds no pictures ({})", others.words())),
+        (0, ..) => Some(format!(
+            "class {class} is left out: none of its files is a JPEG or PNG ({}); convert them to have it",
+            others.words()
+        )),
+        (_, 0, _) => None,
+        _ => Some(format!(
+            "class {class}: {left_out} of {} images are left out, as only JPEG and PNG are read ({})",
+            count + left_out,
+            images.words()
+        )),
+    }
 }
 
 /// The pictures in `root`, to be brought to `shape`, [channels, height, width].
-pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> {
+pub(super) fn open(root: &Path, name: &str, shape: [usize; 3], notes: &mut Notes) -> Result<Found> {
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
             "dataset: picture files are grey or colour (1 or 3 channels), the model takes {} channels",
@@ -234,28 +300,31 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
     if !root.is_dir() {
         return Err(Error::data(root, format!("expected a folder of pictures: {LAYOUT}, found a file")));
     }
-    let train_path = root.join("train");
-    let val_path = VALIDATION.iter().map(|name| root.join(name)).find(|path| path.is_dir());
-    // A class may be called train too.
-    let split = has_folders(&train_path);
-    if !split && has_folders(&root.join("val")) {
-        return Err(Error::data(root, format!("expected train beside val: {LAYOUT}, found none")));
+    let layout = layout::find(root, notes)?;
+    if layout.train != root && !layout.is_split {
+        notes.add(format!("the classes are the folders in {}", printable_path(&layout.train)));
     }
-    let train_path = if split { train_path } else { root.to_path_buf() };
     let mut folder = ImageFolder::new(shape);
-    let train = folder.scan(&train_path)?;
+    let train = folder.scan(&layout.train, notes)?;
     let train_count = folder.len();
     if folder.is_empty() {
         return Err(Error::data(root, format!("expected pictures: {LAYOUT}, found none")));
     }
     let mut val = None;
-    if let Some(path) = val_path.filter(|_| split) {
-        let mut found = folder.scan(&path)?;
-        if found.labels.is_empty() {
-            return Err(Error::data(path, "expected pictures: <class>/<picture>.jpg, found none"));
-        }
+    if let Some(path) = layout.val {
+        let mut found = folder.scan(&path, notes)?;
         found.relabel(&train.names, &path)?;
+        let missing = train.names.iter().filter(|name| !found.names.contains(name));
+        let missing: Vec<String> = missing.map(|name| printable_path(Path::new(name))).collect();
+        if !missing.is_empty() {
+            notes.warn(format!("{} holds no pictures of {}", printable_path(&path), some(&missing)));
+        }
         val = Some((found, path));
+    }
+    if folder.others.total() > 0 {
+        let count = folder.others.total();
+        let files = if count == 1 { "file is" } else { "files are" };
+        notes.add(format!("{count} other {files} left alone ({})", folder.others.words()));
     }
     let store: Arc<dyn Store> = Arc::new(folder);
     let names: Vec<_> = train.names.iter().map(|name| printable_path(Path::new(name))).collect();
@@ -271,7 +340,10 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
         };
         Part { dataset, images_path: path.clone(), labels_path: path }
     };
-    Ok(Found { val: val.map(|(val, path)| part(val, train_count, path)), train: part(train, 0, train_path) })
+    Ok(Found {
+        val: val.map(|(val, path)| part(val, train_count, path)),
+        train: part(train, 0, layout.train),
+    })
 }
 
 impl Classes {

@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, image_folder, packed};
+use super::{cifar, idx, layout, packed};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,12 +16,15 @@ pub struct Place {
     /// Empty if the data has no place.
     pub path: PathBuf,
     pub name: String,
+    /// The name of the file that was asked for, where `path` is the folder of it and others (IDX).
+    pub file: Option<String>,
 }
 
 /// Finds the data set that `path` (a path, or the name of a built-in set) and `kind` name. An error says where it was
 /// looked for.
 pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
-    let synthetic = || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into() };
+    let synthetic =
+        || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into(), file: None };
     let path = match (kind, path) {
         (Kind::Synthetic, _) => return Ok(synthetic()),
         (Kind::Auto | Kind::Idx, None) => shipped(SHIPPED)?,
@@ -39,7 +42,9 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
         return Err(Error::data(&path, "expected a file or a folder, found a device, pipe or socket"));
     }
     let kind = if kind == Kind::Auto { detect(&path)? } else { kind };
-    // The files of an IDX set belong together: naming one names them all.
+    // The files of an IDX set belong together: naming one names all of its family.
+    let file = path.file_name().filter(|_| kind == Kind::Idx && path.is_file());
+    let file = file.map(|name| name.to_string_lossy().into_owned());
     let path = match path.parent() {
         Some(parent) if kind == Kind::Idx && path.is_file() => {
             if parent.as_os_str().is_empty() {
@@ -54,7 +59,7 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
     let named = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
     // It is printed: no name may do things to a terminal.
     let name = named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned());
-    Ok(Place { kind, path, name })
+    Ok(Place { kind, path, name, file })
 }
 
 /// The folder of a shipped set: in `./data`, where the sources were built from, or where a user keeps data.
@@ -90,24 +95,41 @@ fn detect(path: &Path) -> Result<Kind> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
     if path.is_dir() {
-        if idx::is_in(path) {
-            Ok(Kind::Idx)
-        } else if has("train.safetensors") {
-            Ok(Kind::Tensors)
-        } else if has("train.csv") {
-            Ok(Kind::Csv)
-        } else if cifar::CIFAR10.is_in(path) {
-            Ok(Kind::Cifar10)
-        } else if cifar::CIFAR100.is_in(path) {
-            Ok(Kind::Cifar100)
-        } else if image_folder::has_folders(path) {
-            Ok(Kind::ImageFolder)
-        } else {
-            Err(Error::data(
+        let files = [
+            (idx::is_in(path), Kind::Idx, "IDX files"),
+            (has("train.safetensors"), Kind::Tensors, "train.safetensors"),
+            (has("train.csv"), Kind::Csv, "train.csv"),
+            (cifar::CIFAR10.is_in(path), Kind::Cifar10, "CIFAR-10's files"),
+            (cifar::CIFAR100.is_in(path), Kind::Cifar100, "CIFAR-100's files"),
+        ];
+        let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
+        let is_folder = match found.is_empty() {
+            true => layout::has_folders(path),
+            // Folders without pictures are no data set beside one.
+            false => layout::has_pictures(path)?,
+        };
+        if is_folder {
+            found.push((true, Kind::ImageFolder, "folders of pictures"));
+        }
+        match found[..] {
+            [(_, kind, _)] => Ok(kind),
+            [] => Err(Error::data(
                 path,
                 "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, or \
                  folders of pictures (train/<class>/ or <class>/), found none",
-            ))
+            )),
+            _ => {
+                let names: Vec<_> = found.iter().map(|(.., name)| *name).collect();
+                let kinds: Vec<_> = found.iter().map(|(_, kind, _)| format!("--dataset {kind}")).collect();
+                Err(Error::data(
+                    path,
+                    format!(
+                        "expected one data set, found {}; say which with {}",
+                        names.join(" and "),
+                        kinds.join(" or ")
+                    ),
+                ))
+            }
         }
     } else if packed::is_packed(path) {
         Ok(Kind::Packed)

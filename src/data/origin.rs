@@ -115,12 +115,13 @@ fn images(dataset: &Dataset) -> Option<String> {
             hash.update(values);
             "pixels"
         }
-        Images::F32(values) => {
+        // Pixel values in numbers are other images than network input of the same numbers.
+        Images::F32(values) | Images::Levels(values) => {
             for part in values.chunks(1 << 12) {
                 let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
                 hash.update(&bytes);
             }
-            "values"
+            if matches!(dataset.images, Images::Levels(_)) { "levels" } else { "values" }
         }
         Images::Stored(stored) => {
             for &index in &stored.indices {

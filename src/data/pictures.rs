@@ -57,7 +57,7 @@ pub fn pictures(files: Vec<PathBuf>, shape: [usize; 3], classes: usize) -> Resul
     })
 }
 
-/// The picture files directly in `folder` (told by their names: jpg, jpeg, png; none that begins with a dot), in the order
+/// The picture files directly in `folder` (told by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
 /// of their names' bytes.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {

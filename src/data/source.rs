@@ -4,10 +4,13 @@
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels};
 use super::kind::Kind;
+use super::notes::{Notes, some};
 use super::origin::{Fingerprint, Origin, Provenance};
+use super::range::{InputRange, check_bytes};
 use super::split::{self, Division, Pool};
 use super::{cifar, csv, idx, image_folder, locate, packed, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +44,15 @@ pub struct Request {
     pub picture: [usize; 3],
     /// The model that the data is for; none looks at data for its own sake.
     pub wanted: Option<Wanted>,
+    /// Whether that model's file has a table `[preprocess]`. Then `f32` images have to be declared by `input_range`, and whole
+    /// numbers 0 to 255 of a table are pixels. Otherwise undeclared numbers are used as they are.
+    pub has_preprocess: bool,
+    /// What the numbers of a table or of `f32` images are, where the file does not say it.
+    pub input_range: Option<InputRange>,
+    /// Name, or number from 1 on, of the column of a table that is the label.
+    pub label_column: Option<String>,
+    /// Whether the samples are to be learnt from; a single class is an error then.
+    pub for_training: bool,
 }
 
 /// What a model takes and answers.
@@ -57,7 +69,8 @@ pub struct Wanted {
 }
 
 impl Request {
-    /// A request for the shipped set, whole, for a model that takes images of `input` and has `outputs` outputs.
+    /// A request for the shipped set, whole, for a model that takes images of `input` and has `outputs` outputs. A model of
+    /// more than one pixel is taken to have a `[preprocess]`.
     pub fn new(input: [usize; 3], outputs: usize) -> Request {
         Request {
             path: None,
@@ -69,6 +82,10 @@ impl Request {
             seed: 0,
             picture: input,
             wanted: Some(Wanted { input, outputs, resize: None, follow_classes: false }),
+            has_preprocess: input[1].saturating_mul(input[2]) > 1,
+            input_range: None,
+            label_column: None,
+            for_training: false,
         }
     }
 
@@ -144,32 +161,50 @@ pub(super) struct Part {
     pub labels_path: PathBuf,
 }
 
-/// Reads the data set that `request` names and fits it to the model.
+/// Reads the data set that `request` names and fits it to the model. What its user should know goes to the log, as
+/// warnings; [`open_noting`] returns it.
 ///
 /// Errors, each one line: the path (with the places looked at), the file that is damaged and where, images of
-/// another size than the model takes, classes or values that the model has no output for.
+/// another size than the model takes, classes or values that the model has no output for, files that may mean more than one
+/// thing, a single class to train on.
 pub fn open(request: &Request) -> Result<Splits> {
+    let (splits, notes) = open_noting(request)?;
+    notes.lines.iter().for_each(|line| log::warn!("{}: {}", splits.train.name, printable(line)));
+    Ok(splits)
+}
+
+/// As [`open`], with what was found out on the way.
+pub fn open_noting(request: &Request) -> Result<(Splits, Notes)> {
     open_with(request, &mut |pool| Ok(request.division(pool)))
 }
 
-/// As [`open`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count then.
+/// As [`open_noting`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count
+/// then.
 pub fn open_with(
     request: &Request,
     decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>,
-) -> Result<Splits> {
+) -> Result<(Splits, Notes)> {
     check(request)?;
+    let mut notes = Notes::default();
     let place = locate::find(request.path.as_deref(), request.kind)?;
     let Found { mut train, mut val } = match place.kind {
-        Kind::Idx => idx::open(&place.path, &place.name)?,
-        Kind::ImageFolder => image_folder::open(&place.path, &place.name, request.picture)?,
+        Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut notes)?,
+        Kind::ImageFolder => image_folder::open(&place.path, &place.name, request.picture, &mut notes)?,
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
         Kind::Packed => packed::open(&place.path)?,
-        Kind::Tensors => tensors::open(&place.path, &place.name)?,
-        Kind::Csv => csv::open(&place.path, &place.name, request.wanted.map(|wanted| wanted.outputs))?,
+        Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut notes)?,
+        Kind::Csv => csv::open(&place.path, &place.name, request, &mut notes)?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
+    if place.kind != Kind::Csv && request.label_column.is_some() {
+        let what = format!("label-column: expected a table (csv), found data of the format {}", place.kind);
+        return Err(Error::Usage(what));
+    }
+    if ![Kind::Csv, Kind::Tensors].contains(&place.kind) {
+        check_bytes(request.input_range, &train.images_path)?;
+    }
     let classes = train.largest_class().max(val.as_ref().and_then(Part::largest_class));
     let own = std::mem::take(&mut train.dataset.class_names);
     let (names, names_path) = if own.is_empty() {
@@ -195,6 +230,12 @@ pub fn open_with(
         }
     }
     // From here on every class is below the number of outputs.
+    check_occupied(
+        &train,
+        names.as_deref(),
+        request.for_training && place.kind != Kind::Synthetic,
+        &mut notes,
+    )?;
     let names = names.unwrap_or_else(|| {
         (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect()
     });
@@ -234,7 +275,47 @@ pub fn open_with(
         Some(Wanted { input, .. }) => splits.check_shapes(input),
         None => Ok(()),
     }?;
-    Ok(splits)
+    Ok((splits, notes))
+}
+
+/// An error if there is only one class and it is to be learnt; notes about classes without samples.
+fn check_occupied(
+    train: &Part,
+    names: Option<&[String]>,
+    for_training: bool,
+    notes: &mut Notes,
+) -> Result<()> {
+    let Labels::Classes(labels) = &train.dataset.labels else { return Ok(()) };
+    let found: BTreeSet<u32> = labels.iter().copied().collect();
+    let name = |class: u32| match names.and_then(|names| names.get(class as usize)) {
+        Some(name) => format!("{class} ({})", printable(name)),
+        None => class.to_string(),
+    };
+    if let (1, Some(&class)) = (found.len(), found.first()) {
+        let found = format!("{} of class {}", labels.len(), name(class));
+        if for_training {
+            let what = format!("expected samples of at least two classes to train on, found {found} only");
+            return Err(Error::data(&train.labels_path, what));
+        }
+        notes.warn(format!("all training samples ({found}) are of one class"));
+        return Ok(());
+    }
+    let (Some(&first), Some(&last)) = (found.first(), found.last()) else { return Ok(()) };
+    match names {
+        None if first > 0 => notes.warn(format!(
+            "classes are counted from 0, and there are no samples of {}: the labels are {first} to {last}",
+            if first == 1 { "class 0".to_string() } else { format!("the classes below {first}") }
+        )),
+        None => {}
+        Some(names) => {
+            let empty = (0..names.len() as u32).filter(|class| !found.contains(class)).map(name);
+            let empty: Vec<String> = empty.take(1000).collect();
+            if !empty.is_empty() {
+                notes.warn(format!("there are no training samples of class {}", some(&empty)));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check(request: &Request) -> Result<()> {

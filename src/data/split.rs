@@ -189,7 +189,11 @@ fn take(dataset: Dataset, samples: &[u32]) -> Dataset {
 fn joined(mut first: Dataset, second: Dataset) -> Option<Dataset> {
     match (&mut first.images, second.images) {
         (Images::U8(all), Images::U8(more)) if first.shape == second.shape => all.extend(more),
-        (Images::F32(all), Images::F32(more)) if first.shape == second.shape => all.extend(more),
+        (Images::F32(all), Images::F32(more)) | (Images::Levels(all), Images::Levels(more))
+            if first.shape == second.shape =>
+        {
+            all.extend(more);
+        }
         (Images::Stored(all), Images::Stored(Stored { store, indices }))
             if first.shape == second.shape && Arc::ptr_eq(&all.store, &store) =>
         {

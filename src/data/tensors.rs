@@ -1,12 +1,16 @@
-//! Data sets as safetensors files: `images` (`f32` NCHW, network input as it is; or `u8` NCHW, to be normalised;
-//! or `[samples, features]` of either) and `labels` (`i64`, `i32` or `u8` classes, or `f32` rows).
+//! Data sets as safetensors files: `images` (`f32` NCHW, or `u8` NCHW, which are pixels; or `[samples, features]` of
+//! either) and `labels` (`i64`, `i32` or `u8` classes, or `f32` rows). What `f32` images for a model with `[preprocess]` are,
+//! pixels 0..255, pixels divided by 255 or network input, is said by the request or by `input_range` in the metadata.
 //!
 //! The reference implementation checks the header: offsets without holes or overlaps, sizes without overflow,
 //! the last byte of the file the last byte of a tensor.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::source::{Found, Part};
-use crate::error::{Error, Result};
+use super::notes::Notes;
+use super::parts::validation_files;
+use super::range::{InputRange, Numbers, check_bytes, settle};
+use super::source::{Found, Part, Request};
+use crate::error::{Error, Result, printable_path};
 use crate::json;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -15,17 +19,64 @@ use std::path::Path;
 /// Longest header that is read, in bytes; two tensors need a few hundred.
 const HEADER_LIMIT: u64 = 1 << 20;
 
-/// Reads the file `path`, or `train.safetensors` and, if it is there, `val.safetensors` in the folder `path`.
-pub(super) fn open(path: &Path, name: &str) -> Result<Found> {
-    if !path.is_dir() {
-        return Ok(Found { train: read(path, name)?, val: None });
+/// Metadata of a file that say what its `f32` images are.
+const RANGE: &str = "input_range";
+
+/// Reads the file `path`, or in the folder `path` `train.safetensors` and, if it is there, a file of validation samples.
+pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes) -> Result<Found> {
+    let mut parts = Vec::new();
+    if path.is_dir() {
+        parts.push(read(&path.join("train.safetensors"), name)?);
+        let (val, others) = validation_files(path, "safetensors");
+        if let Some(val) = val {
+            let file = |path: &Path| printable_path(Path::new(path.file_name().unwrap_or_default()));
+            for other in others {
+                notes.add(format!(
+                    "{} is left alone: the validation samples are those of {}",
+                    file(&other),
+                    file(&val)
+                ));
+            }
+            parts.push(read(&val, name)?);
+        }
+    } else {
+        parts.push(read(path, name)?);
     }
-    let val_path = path.join("val.safetensors");
-    let val = if val_path.is_file() { Some(read(&val_path, name)?) } else { None };
-    Ok(Found { train: read(&path.join("train.safetensors"), name)?, val })
+    let noted = parts[0].1;
+    if let Some((part, other)) = parts.iter().find(|(_, range)| *range != noted) {
+        let words = |range: &Option<InputRange>| range.map_or("none".into(), |range| range.to_string());
+        let what =
+            format!("metadata {RANGE}: expected {} as in train, found {}", words(&noted), words(other));
+        return Err(Error::data(&part.images_path, what));
+    }
+    let mut numbers = Vec::new();
+    for (part, _) in &mut parts {
+        match std::mem::replace(&mut part.dataset.images, Images::F32(Vec::new())) {
+            Images::F32(values) => {
+                let width = part.dataset.image_len();
+                let place = Box::new(move |at: usize| format!("images: image {}", at / width.max(1)));
+                numbers.push(Numbers { path: &part.images_path, values, width, place });
+            }
+            images => {
+                check_bytes(request.input_range.or(noted), &part.images_path)?;
+                part.dataset.images = images;
+            }
+        }
+    }
+    let settled = settle(numbers, noted, false, request, notes)?;
+    let floats = parts.iter_mut().filter(|(part, _)| matches!(part.dataset.images, Images::F32(_)));
+    for ((part, _), images) in floats.zip(settled) {
+        part.dataset.images = images;
+    }
+    let mut parts = parts.into_iter().map(|(part, _)| part);
+    match (parts.next(), parts.next()) {
+        (Some(train), val) => Ok(Found { train, val }),
+        _ => Err(Error::Internal("a data set of tensors without a part".into())),
+    }
 }
 
-fn read(path: &Path, name: &str) -> Result<Part> {
+/// The samples of one file, and what it says that its images are.
+fn read(path: &Path, name: &str) -> Result<(Part, Option<InputRange>)> {
     // Before it is opened: opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(|error| Error::io(path, error))?.is_file() {
         return Err(Error::data(path, "expected a safetensors file, found a folder, a pipe or a device"));
@@ -61,7 +112,21 @@ fn read(path: &Path, name: &str) -> Result<Part> {
     }
     let dataset =
         Dataset { name: name.to_string(), shape, classes: 0, class_names: Vec::new(), images, labels };
-    Ok(Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() })
+    let part = Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() };
+    Ok((part, range_of(path, &bytes)?))
+}
+
+/// What the metadata of the file `bytes` say that its images are.
+fn range_of(path: &Path, bytes: &[u8]) -> Result<Option<InputRange>> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| Error::data(path, format!("not a whole safetensors file: {error}")))?;
+    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(RANGE));
+    text.map(|text| {
+        text.parse().map_err(|_| {
+            Error::data(path, format!("metadata {RANGE}: expected 0..255, 0..1 or ready, found {text:?}"))
+        })
+    })
+    .transpose()
 }
 
 fn read_images(path: &Path, tensor: &TensorView) -> Result<(usize, [usize; 3], Images)> {

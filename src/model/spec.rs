@@ -86,6 +86,14 @@ impl Spec {
         Self::parse(&text, name_or_path)
     }
 
+    /// Whether the model file has a table `[preprocess]`, so that the network's input is made from pixels. Without one,
+    /// numbers are used as they are.
+    pub fn has_preprocess(&self) -> bool {
+        let is_said =
+            || self.source.parse::<toml::Table>().is_ok_and(|table| table.contains_key("preprocess"));
+        self.preprocess != Preprocess::plain(self.input[0]) || is_said()
+    }
+
     /// Reads a model file's text; `origin` is what to call it in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let source = Source { origin, text };

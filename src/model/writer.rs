@@ -15,7 +15,13 @@ impl Spec {
         let mut out = Text::default();
         out.put("name", &self.name);
         out.put("input", &self.input);
-        out.table("[preprocess]", |t| preprocess(t, &self.preprocess, self.input[0]));
+        out.table("[preprocess]", |t| {
+            preprocess(t, &self.preprocess, self.input[0]);
+            // That there is one says something, even if all in it is the default.
+            if self.has_preprocess() && t.0.is_empty() {
+                t.put("scale", &self.preprocess.scale);
+            }
+        });
         out.table("[augment]", |t| augment(t, &self.augment));
         out.table("[recipe]", |t| recipe(t, &self.recipe));
         // What a layer without parameters carries can only come from the table [init].

@@ -21,7 +21,7 @@ pub use answers::Guess;
 pub use export::{Check, ExportOptions, Proof};
 pub use training::StepResult;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Request, Wanted};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::interchange::{self, File, safetensors};
@@ -186,6 +186,21 @@ impl Network {
     pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let tensors = self.weights()?;
         safetensors::write(path, &tensors, &self.metadata())
+    }
+
+    /// A request for data that this network takes: its input, outputs and preprocessing are filled in, and `path` is a file, a
+    /// folder or the name of a shipped set.
+    pub fn request(&self, path: &str) -> Request {
+        let Spec { input, preprocess, .. } = &self.spec;
+        let picture = preprocess.resize.map_or(*input, |side| [input[0], side, side]);
+        let request = Request::new(*input, self.model.classes);
+        Request {
+            path: Some(path.to_string()),
+            picture,
+            wanted: request.wanted.map(|wanted| Wanted { resize: preprocess.resize, ..wanted }),
+            has_preprocess: self.spec.has_preprocess(),
+            ..request
+        }
     }
 
     /// The network input of the first `rows` samples of `dataset`, as evaluation shows them: `[rows, channels, height,

@@ -69,6 +69,10 @@ impl Network {
         if train::target(&data.train, self.spec.recipe.loss)? != Target::Class {
             return Err(Error::Usage("labels: expected classes, found values".into()));
         }
+        if data.train.classes == 1 {
+            let what = format!("{}: expected at least two classes to train on, found one", data.train.name);
+            return Err(Error::Usage(what));
+        }
         if data.train.names_classes() && data.train.classes <= self.model.classes {
             let names = &data.train.class_names;
             self.class_names[..names.len()].clone_from_slice(names);

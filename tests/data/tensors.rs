@@ -23,6 +23,8 @@ fn open_tensors(folder: &Path, tensors: &[Given], outputs: usize) -> striate::Re
     save(&path, tensors);
     let mut request = request(&path, [2, 1, 2], outputs);
     request.val_split = Some(0.0);
+    // Of a model without [preprocess].
+    request.has_preprocess = false;
     open(&request)
 }
 

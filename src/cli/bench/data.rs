@@ -130,6 +130,10 @@ fn open(args: &DataArgs, spec: &Spec) -> Result<Arc<Dataset>> {
         seed: 0,
         picture: args.picture.map_or(recipe, |picture| picture.0),
         wanted: None,
+        has_preprocess: false,
+        input_range: None,
+        label_column: None,
+        for_training: false,
     })?;
     Ok(splits.train)
 }
@@ -178,6 +182,10 @@ fn pack(stored: &Arc<Dataset>, path: &Path) -> Result<Arc<Dataset>> {
         seed: 0,
         picture: stored.shape,
         wanted: None,
+        has_preprocess: false,
+        input_range: None,
+        label_column: None,
+        for_training: false,
     };
     Ok(data::open(&request)?.train)
 }

@@ -3,6 +3,7 @@
 use super::DataArgs;
 use crate::cli::Context;
 use crate::cli::output::bytes;
+use crate::cli::source::add_notes;
 use crate::data::{self, Dataset, Images, Labels};
 use crate::error::{Error, Result, printable_path};
 use clap::Args;
@@ -19,7 +20,7 @@ pub(super) struct InfoArgs {
 
 pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     let place = data::find(args.data.data.as_deref(), args.data.dataset)?;
-    let splits = args.data.open()?;
+    let (splits, notes) = args.data.open(context)?;
     let train = &splits.train;
     let val = (!Arc::ptr_eq(train, &splits.val)).then_some(splits.val.as_ref());
     let counts: Vec<[usize; 2]> = {
@@ -34,6 +35,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     };
     let values = match &train.images {
         Images::F32(_) => "numbers",
+        Images::Levels(_) => "levels of 0 to 255",
         Images::U8(_) => "pixels",
         Images::Stored(_) => "pixels, read when they are needed",
     };
@@ -43,7 +45,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
             .zip(&train.class_names)
             .map(|([train, val], name)| json!({"name": name, "train": train, "val": val}))
             .collect();
-        context.out.json(&json!({
+        let mut object = json!({
             "event": "dataset-info",
             "name": train.name,
             "kind": place.kind.to_string(),
@@ -55,7 +57,9 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
             "val": held,
             "ignored": ignored,
             "classes": classes,
-        }))?;
+        });
+        add_notes(&mut object, &notes);
+        context.out.json(&object)?;
         return Ok(0);
     }
     let [c, h, w] = train.shape;

@@ -10,7 +10,8 @@ mod stats;
 mod watch;
 
 use super::Context;
-use crate::data::{self, Kind, OnBadFile, Request, Splits};
+use super::source::tell;
+use crate::data::{self, InputRange, Kind, Notes, OnBadFile, Request, Splits};
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
@@ -57,6 +58,14 @@ struct DataArgs {
     /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
     dataset: Kind,
+    /// What the numbers of a table or of f32 tensors are: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
+    /// input). The first two make pixels of them
+    #[arg(long, value_name = "0..255|0..1|ready", value_parser = super::source::input_range)]
+    input_range: Option<InputRange>,
+    /// The label's column in a table, by its name in the header or its number from 1 [default: the one called label, class,
+    /// target, y, ..., else the last]
+    #[arg(long, value_name = "NAME|NUMBER")]
+    label_column: Option<String>,
     /// Keep this share of the training samples for validation, where there is no validation set
     #[arg(long, value_name = "SHARE")]
     val_split: Option<f32>,
@@ -92,10 +101,12 @@ fn channels(text: &str) -> Result<u32, String> {
 }
 
 impl DataArgs {
-    /// Opens the data, its pictures as they were asked for.
-    fn open(&self) -> Result<Splits> {
+    /// Opens the data, its pictures as they were asked for, and tells what was found out about it.
+    fn open(&self, context: &Context) -> Result<(Splits, Notes)> {
         let number = |given: Option<u32>| given.map(|n| n as usize);
-        data::open(&self.request())?.resized(number(self.channels), number(self.size))
+        let (splits, notes) = data::open_noting(&self.request())?;
+        tell(&notes, &context.out);
+        Ok((splits.resized(number(self.channels), number(self.size))?, notes))
     }
 
     /// The data for its own sake: no model, and nothing held back unless it is asked for.
@@ -111,6 +122,10 @@ impl DataArgs {
             seed: self.seed,
             picture: [self.channels.unwrap_or(CHANNELS), size, size].map(|n| n as usize),
             wanted: None,
+            has_preprocess: false,
+            input_range: self.input_range,
+            label_column: self.label_column.clone(),
+            for_training: false,
         }
     }
 }

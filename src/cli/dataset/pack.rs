@@ -5,7 +5,7 @@ use super::{DataArgs, PassArgs};
 use crate::cli::Context;
 use crate::cli::output::bytes;
 use crate::cli::outputs::Outputs;
-use crate::cli::source::quoted;
+use crate::cli::source::{add_notes, quoted};
 use crate::data::pack;
 use crate::error::{Result, printable_path};
 use clap::Args;
@@ -28,7 +28,7 @@ pub(super) struct PackArgs {
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
     Outputs::new().packs(args.data.data.as_deref(), args.data.dataset).check("--output", &args.output)?;
-    let splits = args.data.open()?;
+    let (splits, notes) = args.data.open(context)?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
     let summary = match pass.end(packed) {
@@ -37,7 +37,7 @@ pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
     };
     let [train, val] = summary.counts;
     if context.out.is_json() {
-        context.out.json(&json!({
+        let mut object = json!({
             "event": "dataset-pack",
             "output": args.output.to_string_lossy(),
             "name": splits.train.name,
@@ -48,7 +48,9 @@ pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
             "bytes": summary.bytes,
             "mean": summary.statistics.mean,
             "std": summary.statistics.std,
-        }))?;
+        });
+        add_notes(&mut object, &notes);
+        context.out.json(&object)?;
         return Ok(0);
     }
     let [c, h, w] = splits.train.shape;

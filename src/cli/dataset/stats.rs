@@ -4,6 +4,7 @@ use super::info::print_classes;
 use super::watch::Pass;
 use super::{DataArgs, PassArgs};
 use crate::cli::Context;
+use crate::cli::source::add_notes;
 use crate::data::{Copies, Statistics, Survey, survey};
 use crate::error::Result;
 use clap::Args;
@@ -21,7 +22,7 @@ pub(super) struct StatsArgs {
 }
 
 pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
-    let splits = args.data.open()?;
+    let (splits, notes) = args.data.open(context)?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let result = survey(&splits, args.pass.workers(), &mut pass);
     let found = match pass.end(result) {
@@ -30,7 +31,9 @@ pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
     };
     let train = &splits.train;
     if context.out.is_json() {
-        context.out.json(&to_json(&train.name, &train.class_names, &found, &pass.bad.named()))?;
+        let mut object = to_json(&train.name, &train.class_names, &found, &pass.bad.named());
+        add_notes(&mut object, &notes);
+        context.out.json(&object)?;
         return Ok(0);
     }
     let [train_count, val_count] = found.counts();

@@ -167,6 +167,11 @@ fn images(dataset: &Dataset) -> String {
     match &dataset.images {
         Images::U8(values) => hash.update(values),
         Images::F32(values) => hash.update(bytemuck::cast_slice(values)),
+        Images::Levels(values) => {
+            // The same numbers as network input would be other images.
+            hash.update(b"levels");
+            hash.update(bytemuck::cast_slice(values));
+        }
         Images::Stored(stored) => {
             for &index in &stored.indices {
                 hash.update(&index.to_le_bytes());

@@ -78,7 +78,7 @@ impl Trainer<'_> {
         // Others hold bytes and class numbers, or would have to be read from their files once more.
         if matches!(
             (&train.images, &train.labels),
-            (Images::F32(_), _) | (Images::U8(_), Labels::Values { .. })
+            (Images::F32(_) | Images::Levels(_), _) | (Images::U8(_), Labels::Values { .. })
         ) {
             let mut batches = self.supply.epoch(epoch, index)?;
             let group = self.supply.group(&mut batches)?;

@@ -1,0 +1,204 @@
+//! Tables: comma-separated columns of numbers and a label. The header line, which is known by having no number in it or a
+//! name such as `label` or `id`, says which column is the label and which ones number the rows; without such a name the label is the last
+//! column (`columns.rs`). Empty lines and lines that start with `#` are passed over. A number may stand in
+//! quotes; it may not contain a comma or a line break, so the reader goes line by line and its errors name the
+//! line that an editor shows.
+//!
+//! For a model with one output the label is a value, else a class: a whole number, or a name, in which case classes are
+//! numbered by the order of their names' bytes. For no model, labels are classes if all of them can be.
+
+mod rows;
+
+use super::columns::{Columns, short};
+use super::dataset::{Dataset, Labels};
+use super::notes::Notes;
+use super::parts::validation_files;
+use super::range::{Numbers, settle};
+use super::source::{Found, MOST_CLASSES, Part, Request};
+use crate::error::{Error, Result, printable_path};
+use rows::{Given, Table, class, read};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Columns from which a table of bytes is one of images, whose label may be the first column as well as the last.
+const WIDE: usize = 17;
+
+/// Reads the file `path`, or in the folder `path` `train.csv` and, if it is there, a file of validation samples.
+pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes) -> Result<Found> {
+    let chosen = request.label_column.as_deref();
+    let outputs = request.wanted.map(|wanted| wanted.outputs);
+    let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
+    let train = read(&train_path, outputs, |start| start.columns(chosen, notes).map(Some))?;
+    let train = train.ok_or_else(|| Error::data(&train_path, "expected a table with labels, found none"))?;
+    train.check_label(outputs)?;
+    let mut tables = vec![train];
+    if path.is_dir() {
+        tables.extend(validation(path, &tables[0].columns, outputs, notes)?);
+    }
+    let width = tables[0].columns.features.len();
+    let mut labels = labels(&mut tables, outputs)?;
+    let mut values: Vec<_> = tables.iter_mut().map(|table| std::mem::take(&mut table.features)).collect();
+    let numbers = tables.iter().zip(values.drain(..)).map(|(table, values)| Numbers {
+        path: &table.path,
+        values,
+        width,
+        place: Box::new(|at| {
+            format!("line {}, column {}", table.lines[at / width], table.columns.features[at % width] + 1)
+        }),
+    });
+    let images = settle(numbers.collect(), None, true, request, notes)?;
+    let shape = match (request.wanted, request.input_range) {
+        (None, Some(_)) => picture(width),
+        _ => [width, 1, 1],
+    };
+    let mut parts =
+        tables.iter().zip(images).zip(labels.parts.drain(..)).map(|((table, images), own)| Part {
+            dataset: Dataset {
+                name: name.to_string(),
+                shape,
+                classes: 0,
+                class_names: labels.names.clone(),
+                images,
+                labels: own,
+            },
+            images_path: table.path.clone(),
+            labels_path: table.path.clone(),
+        });
+    match (parts.next(), parts.next()) {
+        (Some(train), val) => Ok(Found { train, val }),
+        _ => Err(Error::Internal("a table without a part".into())),
+    }
+}
+
+/// The table of validation samples in `folder`, if there is one with labels.
+fn validation(
+    folder: &Path,
+    columns: &Columns,
+    outputs: Option<usize>,
+    notes: &mut Notes,
+) -> Result<Option<Table>> {
+    let (path, others) = validation_files(folder, "csv");
+    let Some(path) = path else { return Ok(None) };
+    let file = |path: &Path| printable_path(Path::new(path.file_name().unwrap_or_default()));
+    for other in others {
+        notes.add(format!(
+            "{} is left alone: the validation samples are those of {}",
+            file(&other),
+            file(&path)
+        ));
+    }
+    let found = read(&path, outputs, |start| columns.of_validation(start))?;
+    if found.is_none() {
+        let label = columns
+            .names
+            .as_ref()
+            .map_or("labels".into(), |names| format!("column {:?}", short(&names[columns.label])));
+        // Competitions keep the labels of their test samples to themselves.
+        if !path.ends_with("test.csv") {
+            return Err(Error::data(path, format!("expected {label} as in train.csv, found none")));
+        }
+        notes.warn(format!(
+            "test.csv is left alone: it has no {label}; validation samples are taken from train.csv"
+        ));
+    }
+    Ok(found)
+}
+
+/// The labels of all tables, with one numbering.
+struct Numbered {
+    names: Vec<String>,
+    parts: Vec<Labels>,
+}
+
+fn labels(tables: &mut [Table], outputs: Option<usize>) -> Result<Numbered> {
+    let mut names: Vec<String> = Vec::new();
+    if let Some(Table { labels: Given::Names(_, known), .. }) = tables.first() {
+        // In the order of their bytes, as a map has them.
+        names.extend(known.keys().cloned());
+    }
+    let mut parts = Vec::new();
+    for table in tables {
+        parts.push(match &table.labels {
+            Given::Numbers(values) if outputs.is_none_or(|outputs| outputs == 1) => {
+                Labels::Values { width: 1, values: values.clone() }
+            }
+            Given::Numbers(values) => Labels::Classes(values.iter().map(|&value| value as u32).collect()),
+            Given::Names(labels, known) => {
+                let mut numbers = vec![0; known.len()];
+                for (name, &met) in known {
+                    numbers[met as usize] = names.binary_search(name).map_err(|_| {
+                        let line =
+                            labels.iter().position(|&label| label == met).map_or(0, |row| table.lines[row]);
+                        let what =
+                            format!("line {line}: expected a label of train.csv, found {:?}", short(name));
+                        Error::data(&table.path, what)
+                    })? as u32;
+                }
+                Labels::Classes(labels.iter().map(|&label| numbers[label as usize]).collect())
+            }
+        });
+    }
+    if outputs.is_none() {
+        let classes: Option<Vec<_>> = parts.iter().map(as_classes).collect();
+        if let Some(classes) = classes {
+            parts = classes.into_iter().map(Labels::Classes).collect();
+        }
+    }
+    Ok(Numbered { names, parts })
+}
+
+/// The values as classes, if all of them are whole numbers of a possible size.
+fn as_classes(labels: &Labels) -> Option<Vec<u32>> {
+    match labels {
+        Labels::Classes(classes) => Some(classes.clone()),
+        Labels::Values { values, .. } => values.iter().map(|&value| class(value, MOST_CLASSES)).collect(),
+    }
+}
+
+/// The sides of a grey or colour picture of `width` numbers, where nothing else says them: a square.
+fn picture(width: usize) -> [usize; 3] {
+    let square = |pixels: usize| Some(pixels.isqrt()).filter(|side| side * side == pixels);
+    match (square(width), square(width / 3).filter(|_| width.is_multiple_of(3))) {
+        (Some(side), _) => [1, side, side],
+        (None, Some(side)) => [3, side, side],
+        (None, None) => [width, 1, 1],
+    }
+}
+
+/// How many classes `values` are, if they are whole numbers 0, 1, 2, ... or 1, 2, 3, ... with none left out.
+fn classes_of(values: impl Iterator<Item = f32>, outputs: Option<usize>) -> Option<usize> {
+    let limit = outputs.unwrap_or(MOST_CLASSES);
+    let found: BTreeSet<u32> = values.map(|value| class(value, limit)).collect::<Option<_>>()?;
+    let (first, last) = (*found.first()?, *found.last()?);
+    (found.len() > 1 && first <= 1 && (last - first) as usize + 1 == found.len()).then_some(found.len())
+}
+
+impl Table {
+    /// An error if the label was taken from the last column though it may as well be the first, as in tables of images.
+    fn check_label(&self, outputs: Option<usize>) -> Result<()> {
+        let Given::Numbers(labels) = &self.labels else { return Ok(()) };
+        let width = self.columns.features.len();
+        if self.columns.is_named || outputs == Some(1) || self.columns.features.first() != Some(&0) {
+            return Ok(());
+        }
+        let column = || self.features.iter().step_by(width).copied();
+        let Some(first) = classes_of(column(), outputs) else { return Ok(()) };
+        let is_one = labels.iter().all(|label| label == &labels[0]) && labels.len() > 1;
+        let are_bytes = || {
+            let is_byte = |value: &f32| value.fract() == 0.0 && (0.0..=255.0).contains(value);
+            self.features.iter().all(is_byte) && self.features.iter().any(|&value| value >= 16.0)
+        };
+        if !is_one && !(self.columns.count >= WIDE && are_bytes()) {
+            return Ok(());
+        }
+        let last = self.columns.label + 1;
+        let found = if is_one { format!("{} alone", labels[0]) } else { "whole numbers too".into() };
+        Err(Error::data(
+            &self.path,
+            format!(
+                "expected a header that names the label; without one it is the last column, which holds {found}, and the \
+                 first holds {first} different whole numbers: say which with --label-column 1 or --label-column {last}"
+            ),
+        ))
+    }
+}

@@ -1,0 +1,429 @@
+//! Where in a folder the class folders are: which folders are the training and validation part, what is only a folder around
+//! them, and what only looks like classes.
+
+use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture, place};
+use super::notes::{Notes, Types, some};
+use super::parts::Role;
+use crate::error::{Error, Result, printable_path};
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Folders that systems and programs leave behind.
+const STRAY: [&str; 6] =
+    ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"];
+
+/// Names of folders that hold all images of a data set, or what belongs to them, and are no classes.
+const CONTAINERS: [&str; 12] = [
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "jpegimages",
+    "annotations",
+    "annotation",
+    "trimaps",
+    "segmentations",
+    "segmentationclass",
+    "segmentationobject",
+    "groundtruth",
+];
+
+/// Names of the validation part, the preferred first.
+const VALIDATION: [&str; 4] = ["val", "valid", "validation", "test"];
+
+/// The folders that hold the class folders of each part.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub train: PathBuf,
+    pub val: Option<PathBuf>,
+    /// Whether there is a folder of the training part.
+    pub is_split: bool,
+}
+
+/// A folder in a folder.
+#[derive(Debug)]
+struct Inner {
+    name: OsString,
+    path: PathBuf,
+    /// Whether it holds pictures itself.
+    direct: bool,
+    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without pictures of its own, or in a
+    /// part of the data set.
+    below: bool,
+}
+
+impl Inner {
+    fn text(&self) -> String {
+        printable_path(Path::new(&self.name))
+    }
+
+    fn is(&self, role: fn(&str) -> Option<Role>) -> Option<Role> {
+        role(&self.name.to_string_lossy())
+    }
+
+    fn is_container(&self) -> bool {
+        CONTAINERS.iter().any(|known| self.name.eq_ignore_ascii_case(known))
+    }
+}
+
+/// What a folder holds.
+struct Level {
+    path: PathBuf,
+    /// Folders with pictures in them or below.
+    folders: Vec<Inner>,
+    /// Pictures directly in it.
+    pictures: usize,
+    /// Tables directly in it.
+    tables: Vec<String>,
+}
+
+impl Level {
+    fn read(path: &Path) -> Result<Level> {
+        let mut level =
+            Level { path: path.to_path_buf(), folders: Vec::new(), pictures: 0, tables: Vec::new() };
+        for (name, kind) in entries(path)? {
+            if kind != EntryKind::Folder {
+                let extension = Path::new(&name).extension().unwrap_or_default();
+                level.pictures += usize::from(!hidden(&name) && is_picture(&name));
+                if !hidden(&name)
+                    && ["csv", "tsv", "txt", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e))
+                {
+                    level.tables.push(printable_path(Path::new(&name)));
+                }
+            } else if !is_stray(&name) {
+                let whole = Role::within(&name.to_string_lossy()).is_some();
+                let path = path.join(&name);
+                let [direct, below] = Peek::new(&level.path)?.folder(&path, whole, 0)?;
+                if direct || below {
+                    level.folders.push(Inner { name, path, direct, below });
+                }
+            }
+        }
+        Ok(level)
+    }
+
+    fn wrong(&self, what: String) -> Error {
+        Error::data(&self.path, what)
+    }
+
+    fn names(folders: &[&Inner]) -> String {
+        some(&folders.iter().map(|folder| folder.text()).collect::<Vec<_>>())
+    }
+
+    /// The parts of the data set, if the folders are such.
+    fn parts(&self, notes: &mut Notes) -> Result<Option<Layout>> {
+        let by = |role: fn(&str) -> Option<Role>| {
+            self.folders.iter().map(|folder| (folder.is(role), folder)).collect::<Vec<_>>()
+        };
+        let all = |roles: &[(Option<Role>, &Inner)]| {
+            !roles.is_empty() && roles.iter().all(|(role, _)| role.is_some())
+        };
+        let within = by(Role::within);
+        // One word of a name is enough where all folders have such words, of more than one part: steam_train and
+        // bullet_train are classes.
+        let has = |train: bool| within.iter().any(|(role, _)| (*role == Some(Role::Train)) == train);
+        let roles = if all(&within) && has(true) && has(false) { within } else { by(Role::of) };
+        let are_all = all(&roles);
+        let of = |wanted: Role| {
+            roles.iter().filter(move |(role, _)| *role == Some(wanted)).map(|(_, folder)| *folder)
+        };
+        let trains: Vec<&Inner> = of(Role::Train).filter(|folder| folder.below).collect();
+        match trains[..] {
+            [] if are_all => return Err(self.no_train(&roles)),
+            [] => return Ok(None),
+            [train] => self.split(train, roles, notes).map(Some),
+            _ => Err(self.wrong(format!(
+                "expected one folder of training pictures, found {}; name the right one with --data-path",
+                Level::names(&trains)
+            ))),
+        }
+    }
+
+    /// Why folders that are called parts of a data set are none.
+    fn no_train(&self, roles: &[(Option<Role>, &Inner)]) -> Error {
+        let flat: Vec<&Inner> =
+            roles.iter().map(|(_, folder)| *folder).filter(|folder| folder.direct).collect();
+        if flat.is_empty()
+            || !roles.iter().any(|(role, _)| *role == Some(Role::Train)) && flat.len() < roles.len()
+        {
+            let found = Level::names(&roles.iter().map(|(_, folder)| *folder).collect::<Vec<_>>());
+            return self.wrong(format!(
+                "expected train beside {found}: {LAYOUT}, found none; to take a part as the whole, name it with --data-path"
+            ));
+        }
+        let tables = match self.tables.is_empty() {
+            true => String::new(),
+            false => format!(" (beside {})", some(&self.tables)),
+        };
+        self.wrong(format!(
+            "expected a folder of pictures for each class: {LAYOUT}, found pictures directly in {}{tables}; sort them into \
+             folders named for their classes",
+            Level::names(&flat)
+        ))
+    }
+
+    /// The parts, of which `train` is one.
+    fn split(&self, train: &Inner, roles: Vec<(Option<Role>, &Inner)>, notes: &mut Notes) -> Result<Layout> {
+        let train_root = class_root(&train.path, &[])?;
+        let train_level = Level::read(&train_root)?;
+        let names: Vec<OsString> = train_level.folders.iter().map(|folder| folder.name.clone()).collect();
+        let mut candidates: Vec<(Role, &Inner)> = roles
+            .iter()
+            .filter_map(|(role, folder)| Some(((*role)?, *folder)))
+            .filter(|(role, _)| [Role::Validation, Role::Test].contains(role))
+            .collect();
+        let preference = |(role, folder): &(Role, &Inner)| {
+            let known = VALIDATION.iter().position(|name| folder.name.eq_ignore_ascii_case(name));
+            (*role == Role::Test, known.unwrap_or(VALIDATION.len()))
+        };
+        candidates.sort_by_key(preference);
+        let mut val: Option<(&Inner, PathBuf)> = None;
+        for (_, folder) in candidates {
+            if let Some((chosen, _)) = &val {
+                notes.add(format!(
+                    "{} is left alone: the validation pictures are those of {}",
+                    folder.text(),
+                    chosen.text()
+                ));
+                continue;
+            }
+            let root = class_root(&folder.path, &names)?;
+            let level = Level::read(&root)?;
+            let is_class = |folder: &Inner| names.contains(&folder.name) || !folder.is_container();
+            match level.folders.iter().any(is_class) {
+                true => val = Some((folder, root)),
+                false => {
+                    notes.warn(format!(
+                        "{} is left alone: it holds pictures, but no class folders",
+                        folder.text()
+                    ));
+                }
+            }
+        }
+        let parts = [Some(Role::Validation), Some(Role::Test)];
+        let is_other =
+            |(role, folder): &&(Option<Role>, &Inner)| !parts.contains(role) && folder.path != train.path;
+        for (_, folder) in roles.iter().filter(is_other) {
+            notes.add(format!(
+                "{} is left alone: it lies beside {} and is no part of the data set",
+                folder.text(),
+                train.text()
+            ));
+        }
+        train_level.check_classes(notes)?;
+        Ok(Layout { train: train_root, val: val.map(|(_, root)| root), is_split: true })
+    }
+
+    /// An error if the folders cannot be classes, with what to do; notes about what lies beside them.
+    fn check_classes(&self, notes: &mut Notes) -> Result<()> {
+        if self.folders.is_empty() {
+            let found = match (self.pictures, self.tables.is_empty()) {
+                (0, _) => match Types::below(&self.path).words() {
+                    words if words.is_empty() => "found none".into(),
+                    words => format!("found none, but {words}"),
+                },
+                (count, true) => format!("found none in folders, but {count} directly in it"),
+                (count, false) => {
+                    format!(
+                        "found none in folders, but {count} directly in it, beside {}",
+                        some(&self.tables)
+                    )
+                }
+            };
+            return Err(self.wrong(format!("expected pictures: {LAYOUT}, {found}")));
+        }
+        let folders: Vec<&Inner> = self.folders.iter().collect();
+        if let Some(container) = folders.iter().find(|folder| folder.is_container()) {
+            return Err(self.wrong(format!(
+                "expected a folder of pictures for each class: {LAYOUT}, found {}, of which {:?} is no class; sort the pictures \
+                 into folders named for their classes",
+                Level::names(&folders),
+                container.text()
+            )));
+        }
+        self.check_copies(notes)?;
+        if self.pictures > 0 {
+            notes.warn(format!(
+                "{} pictures directly in {} are left out: they are in no class folder",
+                self.pictures,
+                printable_path(&self.path)
+            ));
+        }
+        if let Some(folder) =
+            folders.iter().find(|folder| folder.name.eq_ignore_ascii_case("BACKGROUND_Google"))
+        {
+            notes.warn(format!(
+                "{} counts as a class; in Caltech-101 it holds pictures of none",
+                folder.text()
+            ));
+        }
+        Ok(())
+    }
+
+    /// An error if a folder holds folders named like those beside it: it is a copy, and no class. A note if some hold folders
+    /// of the same names, which may be parts of the data set.
+    fn check_copies(&self, notes: &mut Notes) -> Result<()> {
+        let own: HashSet<String> = self.folders.iter().map(|folder| lower(&folder.name)).collect();
+        let mut seen: BTreeMap<String, Vec<&Inner>> = BTreeMap::new();
+        for folder in self.folders.iter().filter(|folder| !folder.direct) {
+            let inner = folder_names(&class_root(&folder.path, &[])?)?;
+            // Only one folder in each, such as images, says nothing.
+            if inner.len() < 2 {
+                continue;
+            }
+            let beside: Vec<String> =
+                inner.iter().filter(|name| own.contains(&name.to_lowercase())).cloned().collect();
+            if beside.len() > 1 {
+                return Err(self.wrong(format!(
+                    "expected class folders, found in {:?} folders named like those beside it ({}); name the folder with the \
+                     classes alone, such as --data-path {}",
+                    folder.text(),
+                    some(&beside),
+                    printable_path(&folder.path)
+                )));
+            }
+            for name in inner {
+                seen.entry(name).or_default().push(folder);
+            }
+        }
+        let shared: Vec<_> = seen.iter().filter(|(_, folders)| folders.len() > 1).collect();
+        if shared.len() < 2 {
+            return Ok(());
+        }
+        let folders = shared[0].1;
+        let names: Vec<String> = shared.iter().map(|(name, _)| name.to_string()).collect();
+        notes.warn(format!(
+            "the classes {} hold folders of the same names ({}); if those are the classes, name one folder with --data-path {}",
+            Level::names(folders),
+            some(&names),
+            printable_path(&folders[0].path)
+        ));
+        Ok(())
+    }
+}
+
+/// The folders with classes in `root`.
+///
+/// Errors: folders that are no classes, and what the operating system says.
+pub(super) fn find(root: &Path, notes: &mut Notes) -> Result<Layout> {
+    let mut at = root.to_path_buf();
+    for _ in 0..=MAX_DEPTH {
+        let level = Level::read(&at)?;
+        if let Some(layout) = level.parts(notes)? {
+            return Ok(layout);
+        }
+        match &level.folders[..] {
+            // A folder around the classes, as archives have.
+            [only] if !only.direct => {
+                if level.pictures > 0 {
+                    notes.warn(format!(
+                        "{} pictures directly in {} are left out",
+                        level.pictures,
+                        printable_path(&at)
+                    ));
+                }
+                at = only.path.clone();
+            }
+            _ => {
+                level.check_classes(notes)?;
+                return Ok(Layout { train: at, val: None, is_split: false });
+            }
+        }
+    }
+    Err(too_deep(root))
+}
+
+fn too_deep(root: &Path) -> Error {
+    Error::data(root, format!("expected at most {MAX_DEPTH} folders within each other"))
+}
+
+/// The folder in `folder` that holds class folders: itself, or the only one with pictures in it, and so on. A folder called
+/// as one of the classes `known` is a class.
+fn class_root(folder: &Path, known: &[OsString]) -> Result<PathBuf> {
+    let mut at = folder.to_path_buf();
+    for _ in 0..=MAX_DEPTH {
+        let level = Level::read(&at)?;
+        match &level.folders[..] {
+            [only] if !only.direct && !known.contains(&only.name) => at = only.path.clone(),
+            _ => return Ok(at),
+        }
+    }
+    Err(too_deep(folder))
+}
+
+/// The names of the folders with pictures in `folder`.
+pub(super) fn folder_names(folder: &Path) -> Result<Vec<String>> {
+    Ok(Level::read(folder)?.folders.iter().map(Inner::text).collect())
+}
+
+fn lower(name: &OsStr) -> String {
+    name.to_string_lossy().to_lowercase()
+}
+
+pub(super) fn is_stray(name: &OsStr) -> bool {
+    hidden(name) || STRAY.iter().any(|stray| name == *stray)
+}
+
+/// Whether there are folders in `root`, which may be classes, or hold them.
+pub(super) fn has_folders(root: &Path) -> bool {
+    let visible = |(name, kind): &(OsString, EntryKind)| *kind == EntryKind::Folder && !hidden(name);
+    entries(root).is_ok_and(|entries| entries.iter().any(visible))
+}
+
+/// Whether a folder in `root` holds pictures, at any depth.
+pub(super) fn has_pictures(root: &Path) -> Result<bool> {
+    Ok(!Level::read(root)?.folders.is_empty())
+}
+
+/// Looks for the first picture.
+struct Peek {
+    /// The folder that is looked at; a link that leads to it or above is no way down.
+    home: PathBuf,
+    seen: HashSet<PathBuf>,
+}
+
+impl Peek {
+    fn new(home: &Path) -> Result<Peek> {
+        Ok(Peek { home: place(home)?, seen: HashSet::new() })
+    }
+
+    /// Whether `folder` holds pictures itself, and whether a folder in it does. The second is only looked for if the first is
+    /// not so, or if `whole`.
+    fn folder(&mut self, folder: &Path, whole: bool, depth: usize) -> Result<[bool; 2]> {
+        let here = place(folder)?;
+        if depth > MAX_DEPTH {
+            return Err(too_deep(folder));
+        }
+        if self.home.starts_with(&here) || !self.seen.insert(here) {
+            return Ok([false; 2]);
+        }
+        let wrong = |error| Error::io(folder, error);
+        let (mut direct, mut inner) = (false, Vec::new());
+        for entry in std::fs::read_dir(folder).map_err(wrong)? {
+            let entry = entry.map_err(wrong)?;
+            let name = entry.file_name();
+            if hidden(&name) {
+                continue;
+            }
+            if is_picture(&name) {
+                direct = true;
+                if !whole {
+                    return Ok([true, false]);
+                }
+                continue;
+            }
+            let kind = entry.file_type().map_err(wrong)?;
+            if !is_stray(&name) && (kind.is_dir() || (kind.is_symlink() && entry.path().is_dir())) {
+                inner.push(entry.path());
+            }
+        }
+        inner.sort_unstable();
+        for path in inner {
+            if self.folder(&path, false, depth + 1)? != [false; 2] {
+                return Ok([direct, true]);
+            }
+        }
+        Ok([direct, false])
+    }
+}

@@ -1,0 +1,126 @@
+//! What opening a data set found out that its user should know: how the files were understood, and what was left out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Types of files that are counted one by one in a line; the rest is summed up.
+const SHOWN: usize = 4;
+
+/// Remarks about a data set, and the files that were passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// One line each, in the order in which they were found. Those that begin with `warning: ` say that something may be
+    /// other than it was meant.
+    pub lines: Vec<String>,
+    /// Files of image folders that were not read, by class and type.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Files of one type that were not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The class, or empty for files outside the class folders.
+    pub class: String,
+    /// In lower case, without the dot; empty for names without one.
+    pub extension: String,
+    pub count: usize,
+}
+
+impl Notes {
+    pub(super) fn add(&mut self, line: impl Into<String>) {
+        self.lines.push(line.into());
+    }
+
+    pub(super) fn warn(&mut self, line: impl Into<String>) {
+        self.lines.push(format!("warning: {}", line.into()));
+    }
+}
+
+/// Numbers of files by the ends of their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Types(BTreeMap<String, usize>);
+
+impl Types {
+    pub fn count(&mut self, name: &OsStr) {
+        let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        *self.0.entry(extension).or_default() += 1;
+    }
+
+    /// The visible files in `folder` and below, of its first hundred thousand entries; links are not followed.
+    pub fn below(folder: &Path) -> Types {
+        let mut types = Types::default();
+        let (mut folders, mut left) = (vec![folder.to_path_buf()], 100_000);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(left) {
+                left -= 1;
+                let name = entry.file_name();
+                if name.as_encoded_bytes().starts_with(b".") {
+                    continue;
+                }
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => types.count(&name),
+                }
+            }
+        }
+        types
+    }
+
+    pub fn add(&mut self, other: &Types) {
+        for (extension, count) in &other.0 {
+            *self.0.entry(extension.clone()).or_default() += count;
+        }
+    }
+
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Those whose names end as names of images do.
+    pub fn images(&self) -> Types {
+        Types(
+            self.0
+                .iter()
+                .filter(|(extension, _)| IMAGES.contains(&extension.as_str()))
+                .map(|(extension, &count)| (extension.clone(), count))
+                .collect(),
+        )
+    }
+
+    /// "10 .webp, 2 .gif", the most frequent first.
+    pub fn words(&self) -> String {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort_by_key(|(extension, count)| (usize::MAX - **count, extension.as_str()));
+        let word = |(extension, count): &(&String, &usize)| match extension.as_str() {
+            "" => format!("{count} without an extension"),
+            _ => format!("{count} .{extension}"),
+        };
+        let mut words: Vec<_> = all.iter().take(SHOWN).map(word).collect();
+        let rest: usize = all.iter().skip(SHOWN).map(|(_, count)| **count).sum();
+        if rest > 0 {
+            words.push(format!("{rest} of other types"));
+        }
+        words.join(", ")
+    }
+
+    pub fn passed_over(&self, class: &str) -> impl Iterator<Item = PassedOver> {
+        self.0.iter().map(move |(extension, &count)| PassedOver {
+            class: class.to_string(),
+            extension: extension.clone(),
+            count,
+        })
+    }
+}
+
+/// How names of images end that are not read.
+const IMAGES: [&str; 18] = [
+    "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2", "jxl", "ppm", "pgm", "pbm", "pnm",
+    "svg", "ico", "tga", "dng",
+];
+
+/// The first few of `names` in one line.
+pub(super) fn some(names: &[String]) -> String {
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}
