@@ -236,3 +236,46 @@ fn batches_that_do_not_fit_are_named() {
     let error = network.train_batch(&[f32::INFINITY; 36], &[0], 0.1).unwrap_err();
     assert_eq!(error.exit_code(), 5, "{error}");
 }
+
+#[test]
+fn a_network_asks_for_the_data_that_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("digits.csv");
+    let row = |label: usize| {
+        let pixels: Vec<String> = (0..784).map(|n| ((n * 3 + label) % 256).to_string()).collect();
+        format!("{label},{}\n", pixels.join(","))
+    };
+    let names: Vec<String> = (0..784).map(|n| format!("pixel{n}")).collect();
+    fs::write(&path, format!("label,{}\n{}{}", names.join(","), row(0), row(1))).unwrap();
+    let options = NetworkOptions::inference(2);
+    let network = Network::new(Spec::load("lenet5").unwrap(), &Device::cpu(), &options).unwrap();
+    let request = data::Request { val_split: Some(0.0), ..network.request(path.to_str().unwrap()) };
+    assert!(request.has_preprocess);
+    let splits = data::open(&request).unwrap();
+    let found = network.inputs(&splits.train, 2).unwrap();
+    let Spec { preprocess, .. } = network.spec();
+    for (at, &found) in found.iter().enumerate() {
+        let pixel = ((at % 784 * 3 + at / 784) % 256) as f32;
+        let expected = (pixel * preprocess.scale - preprocess.mean[0]) / preprocess.std[0];
+        assert!((found - expected).abs() < 1e-6, "{at}: {found} {expected}");
+    }
+}
+
+#[test]
+fn a_single_class_is_nothing_to_train_on() {
+    let (images, labels) = bars(8, 3);
+    let dataset = Arc::new(data::Dataset {
+        name: "bars".into(),
+        shape: [1, 6, 6],
+        classes: 1,
+        class_names: vec!["lying".into()],
+        images: data::Images::F32(images),
+        labels: data::Labels::Classes(vec![0; labels.len()]),
+    });
+    let splits = data::Splits { train: dataset.clone(), val: dataset };
+    let mut observer = |_: &Event| Ok::<(), Error>(());
+    let error = network(&NetworkOptions::default())
+        .train(&splits, &Options::default(), None, &mut observer)
+        .unwrap_err();
+    assert!(error.to_string().contains("at least two classes"), "{error}");
+}

@@ -188,3 +188,21 @@ op = "softmax"
     let written = returns(Spec::parse(text, "text").unwrap());
     assert_eq!(returns(Spec::parse(&written, "written").unwrap()), written, "the text is not canonical");
 }
+
+#[test]
+fn whether_a_network_takes_pixels_outlives_writing_and_reading() {
+    let head = "name = \"n\"\ninput = [1, 2, 2]\n";
+    let layers = "[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 2\n";
+    // A table that says only what is the default says that there is one.
+    for (table, has) in [("", false), ("[preprocess]\n", true), ("[preprocess]\nmean = [0.5]\n", true)] {
+        let spec = Spec::parse(&format!("{head}{table}{layers}"), "n").unwrap();
+        assert_eq!(spec.has_preprocess(), has, "{table}");
+        assert_eq!(Spec::parse(&spec.to_toml(), "again").unwrap().has_preprocess(), has, "{table}");
+    }
+    for (name, has) in [("neuron", false), ("mlp-784-15-10", true), ("lenet5", true), ("alexnet", true)] {
+        assert_eq!(Spec::load(name).unwrap().has_preprocess(), has, "{name}");
+    }
+    // What it did to images before its file said it.
+    let plain = striate::model::Preprocess::plain(1);
+    assert_eq!(Spec::load("mlp-784-15-10").unwrap().preprocess, plain);
+}

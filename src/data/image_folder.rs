@@ -11,7 +11,8 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
-use super::layout::{self, folder_names, is_stray};
+use super::layout;
+use super::level::{folder_names, is_stray};
 use super::notes::{Notes, Types, some};
 use super::source::{Found, Part};
 use crate::error::{Error, Result, printable_path};

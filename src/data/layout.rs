@@ -1,33 +1,14 @@
 //! Where in a folder the class folders are: which folders are the training and validation part, what is only a folder around
 //! them, and what only looks like classes.
 
-use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture, place};
+use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture};
+use super::level::{Inner, Level, class_root, folder_names, too_deep};
 use super::notes::{Notes, Types, some};
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-
-/// Folders that systems and programs leave behind.
-const STRAY: [&str; 6] =
-    ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"];
-
-/// Names of folders that hold all images of a data set, or what belongs to them, and are no classes.
-const CONTAINERS: [&str; 12] = [
-    "images",
-    "image",
-    "imgs",
-    "img",
-    "jpegimages",
-    "annotations",
-    "annotation",
-    "trimaps",
-    "segmentations",
-    "segmentationclass",
-    "segmentationobject",
-    "groundtruth",
-];
 
 /// Names of the validation part, the preferred first.
 const VALIDATION: [&str; 4] = ["val", "valid", "validation", "test"];
@@ -41,76 +22,7 @@ pub(super) struct Layout {
     pub is_split: bool,
 }
 
-/// A folder in a folder.
-#[derive(Debug)]
-struct Inner {
-    name: OsString,
-    path: PathBuf,
-    /// Whether it holds pictures itself.
-    direct: bool,
-    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without pictures of its own, or in a
-    /// part of the data set.
-    below: bool,
-}
-
-impl Inner {
-    fn text(&self) -> String {
-        printable_path(Path::new(&self.name))
-    }
-
-    fn is(&self, role: fn(&str) -> Option<Role>) -> Option<Role> {
-        role(&self.name.to_string_lossy())
-    }
-
-    fn is_container(&self) -> bool {
-        CONTAINERS.iter().any(|known| self.name.eq_ignore_ascii_case(known))
-    }
-}
-
-/// What a folder holds.
-struct Level {
-    path: PathBuf,
-    /// Folders with pictures in them or below.
-    folders: Vec<Inner>,
-    /// Pictures directly in it.
-    pictures: usize,
-    /// Tables directly in it.
-    tables: Vec<String>,
-}
-
 impl Level {
-    fn read(path: &Path) -> Result<Level> {
-        let mut level =
-            Level { path: path.to_path_buf(), folders: Vec::new(), pictures: 0, tables: Vec::new() };
-        for (name, kind) in entries(path)? {
-            if kind != EntryKind::Folder {
-                let extension = Path::new(&name).extension().unwrap_or_default();
-                level.pictures += usize::from(!hidden(&name) && is_picture(&name));
-                if !hidden(&name)
-                    && ["csv", "tsv", "txt", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e))
-                {
-                    level.tables.push(printable_path(Path::new(&name)));
-                }
-            } else if !is_stray(&name) {
-                let whole = Role::within(&name.to_string_lossy()).is_some();
-                let path = path.join(&name);
-                let [direct, below] = Peek::new(&level.path)?.folder(&path, whole, 0)?;
-                if direct || below {
-                    level.folders.push(Inner { name, path, direct, below });
-                }
-            }
-        }
-        Ok(level)
-    }
-
-    fn wrong(&self, what: String) -> Error {
-        Error::data(&self.path, what)
-    }
-
-    fn names(folders: &[&Inner]) -> String {
-        some(&folders.iter().map(|folder| folder.text()).collect::<Vec<_>>())
-    }
-
     /// The parts of the data set, if the folders are such.
     fn parts(&self, notes: &mut Notes) -> Result<Option<Layout>> {
         let by = |role: fn(&str) -> Option<Role>| {
@@ -334,96 +246,19 @@ pub(super) fn find(root: &Path, notes: &mut Notes) -> Result<Layout> {
     Err(too_deep(root))
 }
 
-fn too_deep(root: &Path) -> Error {
-    Error::data(root, format!("expected at most {MAX_DEPTH} folders within each other"))
-}
-
-/// The folder in `folder` that holds class folders: itself, or the only one with pictures in it, and so on. A folder called
-/// as one of the classes `known` is a class.
-fn class_root(folder: &Path, known: &[OsString]) -> Result<PathBuf> {
-    let mut at = folder.to_path_buf();
-    for _ in 0..=MAX_DEPTH {
-        let level = Level::read(&at)?;
-        match &level.folders[..] {
-            [only] if !only.direct && !known.contains(&only.name) => at = only.path.clone(),
-            _ => return Ok(at),
-        }
-    }
-    Err(too_deep(folder))
-}
-
-/// The names of the folders with pictures in `folder`.
-pub(super) fn folder_names(folder: &Path) -> Result<Vec<String>> {
-    Ok(Level::read(folder)?.folders.iter().map(Inner::text).collect())
-}
-
 fn lower(name: &OsStr) -> String {
     name.to_string_lossy().to_lowercase()
 }
 
-pub(super) fn is_stray(name: &OsStr) -> bool {
-    hidden(name) || STRAY.iter().any(|stray| name == *stray)
-}
-
-/// Whether there are folders in `root`, which may be classes, or hold them.
+/// Whether there are folders in `root`, which may be classes, or hold them, or pictures, which is an error to be explained.
 pub(super) fn has_folders(root: &Path) -> bool {
-    let visible = |(name, kind): &(OsString, EntryKind)| *kind == EntryKind::Folder && !hidden(name);
+    let visible = |(name, kind): &(OsString, EntryKind)| {
+        !hidden(name) && (*kind == EntryKind::Folder || is_picture(name))
+    };
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
 }
 
 /// Whether a folder in `root` holds pictures, at any depth.
 pub(super) fn has_pictures(root: &Path) -> Result<bool> {
     Ok(!Level::read(root)?.folders.is_empty())
-}
-
-/// Looks for the first picture.
-struct Peek {
-    /// The folder that is looked at; a link that leads to it or above is no way down.
-    home: PathBuf,
-    seen: HashSet<PathBuf>,
-}
-
-impl Peek {
-    fn new(home: &Path) -> Result<Peek> {
-        Ok(Peek { home: place(home)?, seen: HashSet::new() })
-    }
-
-    /// Whether `folder` holds pictures itself, and whether a folder in it does. The second is only looked for if the first is
-    /// not so, or if `whole`.
-    fn folder(&mut self, folder: &Path, whole: bool, depth: usize) -> Result<[bool; 2]> {
-        let here = place(folder)?;
-        if depth > MAX_DEPTH {
-            return Err(too_deep(folder));
-        }
-        if self.home.starts_with(&here) || !self.seen.insert(here) {
-            return Ok([false; 2]);
-        }
-        let wrong = |error| Error::io(folder, error);
-        let (mut direct, mut inner) = (false, Vec::new());
-        for entry in std::fs::read_dir(folder).map_err(wrong)? {
-            let entry = entry.map_err(wrong)?;
-            let name = entry.file_name();
-            if hidden(&name) {
-                continue;
-            }
-            if is_picture(&name) {
-                direct = true;
-                if !whole {
-                    return Ok([true, false]);
-                }
-                continue;
-            }
-            let kind = entry.file_type().map_err(wrong)?;
-            if !is_stray(&name) && (kind.is_dir() || (kind.is_symlink() && entry.path().is_dir())) {
-                inner.push(entry.path());
-            }
-        }
-        inner.sort_unstable();
-        for path in inner {
-            if self.folder(&path, false, depth + 1)? != [false; 2] {
-                return Ok([direct, true]);
-            }
-        }
-        Ok([direct, false])
-    }
 }

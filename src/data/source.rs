@@ -4,13 +4,12 @@
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels};
 use super::kind::Kind;
-use super::notes::{Notes, some};
+use super::notes::Notes;
 use super::origin::{Fingerprint, Origin, Provenance};
 use super::range::{InputRange, check_bytes};
 use super::split::{self, Division, Pool};
-use super::{cifar, csv, idx, image_folder, locate, packed, synthetic, tensors};
+use super::{cifar, csv, idx, image_folder, locate, occupied, packed, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -230,7 +229,7 @@ pub fn open_with(
         }
     }
     // From here on every class is below the number of outputs.
-    check_occupied(
+    occupied::check(
         &train,
         names.as_deref(),
         request.for_training && place.kind != Kind::Synthetic,
@@ -276,46 +275,6 @@ pub fn open_with(
         None => Ok(()),
     }?;
     Ok((splits, notes))
-}
-
-/// An error if there is only one class and it is to be learnt; notes about classes without samples.
-fn check_occupied(
-    train: &Part,
-    names: Option<&[String]>,
-    for_training: bool,
-    notes: &mut Notes,
-) -> Result<()> {
-    let Labels::Classes(labels) = &train.dataset.labels else { return Ok(()) };
-    let found: BTreeSet<u32> = labels.iter().copied().collect();
-    let name = |class: u32| match names.and_then(|names| names.get(class as usize)) {
-        Some(name) => format!("{class} ({})", printable(name)),
-        None => class.to_string(),
-    };
-    if let (1, Some(&class)) = (found.len(), found.first()) {
-        let found = format!("{} of class {}", labels.len(), name(class));
-        if for_training {
-            let what = format!("expected samples of at least two classes to train on, found {found} only");
-            return Err(Error::data(&train.labels_path, what));
-        }
-        notes.warn(format!("all training samples ({found}) are of one class"));
-        return Ok(());
-    }
-    let (Some(&first), Some(&last)) = (found.first(), found.last()) else { return Ok(()) };
-    match names {
-        None if first > 0 => notes.warn(format!(
-            "classes are counted from 0, and there are no samples of {}: the labels are {first} to {last}",
-            if first == 1 { "class 0".to_string() } else { format!("the classes below {first}") }
-        )),
-        None => {}
-        Some(names) => {
-            let empty = (0..names.len() as u32).filter(|class| !found.contains(class)).map(name);
-            let empty: Vec<String> = empty.take(1000).collect();
-            if !empty.is_empty() {
-                notes.warn(format!("there are no training samples of class {}", some(&empty)));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn check(request: &Request) -> Result<()> {
@@ -378,9 +337,18 @@ impl Part {
         } else if found == wanted || (same_numbers && (flat(found) || flat(wanted))) {
             self.dataset.shape = wanted;
         } else if !self.dataset.has_pixels() || check_size(found, wanted, resize).is_err() {
+            let [height, width, channels] = found;
+            let hint = match [channels, height, width] == wanted {
+                true => ", which looks like height x width x channels",
+                false => "",
+            };
             return Err(Error::data(
                 &self.images_path,
-                format!("expected images of {} as the model takes them, found {}", size(wanted), size(found)),
+                format!(
+                    "expected images of {} as the model takes them, found {}{hint}",
+                    size(wanted),
+                    size(found)
+                ),
             ));
         }
         self.fit_labels(outputs)

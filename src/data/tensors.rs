@@ -42,6 +42,16 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
     } else {
         parts.push(read(path, name)?);
     }
+    for (part, _) in &parts {
+        let [height, width, channels] = part.dataset.shape;
+        let is_last = [1, 3].contains(&channels) && ![1, 3].contains(&height) && height.min(width) > 4;
+        if is_last && request.wanted.is_none_or(|wanted| wanted.input != part.dataset.shape) {
+            notes.warn(format!(
+                "images of {height}x{width}x{channels} look like height x width x channels; they are read as channels x height x \
+                 width"
+            ));
+        }
+    }
     let noted = parts[0].1;
     if let Some((part, other)) = parts.iter().find(|(_, range)| *range != noted) {
         let words = |range: &Option<InputRange>| range.map_or("none".into(), |range| range.to_string());
@@ -137,7 +147,8 @@ fn read_images(path: &Path, tensor: &TensorView) -> Result<(usize, [usize; 3], I
             return Err(Error::data(
                 path,
                 format!(
-                    "images: expected [samples, channels, height, width] or [samples, features], found {other:?}"
+                    "images: expected [samples, channels, height, width] or [samples, features], found {other:?}{}",
+                    if other.len() == 3 { " (grey images have 1 channel)" } else { "" }
                 ),
             ));
         }

@@ -278,7 +278,7 @@ fn copies_of_the_classes_among_them_are_refused() {
             "plantvillage/PlantVillage/Potato/*.jpg",
         ],
         &["PlantVillage", "plantvillage"],
-        [6, 6],
+        [12, 0],
     );
     assert!(notes.contains("hold folders of the same names (Pepper, Potato)"), "{notes}");
 }

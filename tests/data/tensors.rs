@@ -160,3 +160,28 @@ fn damaged_files_are_one_clear_line() {
     }
     assert!(crate::allocations::largest() < 256 << 20, "an allocation of {}", crate::allocations::largest());
 }
+
+#[test]
+fn channels_that_come_last_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.safetensors");
+    let pixels: Vec<u8> = (0..2 * 6 * 5 * 3).map(|n| n as u8).collect();
+    save(&path, &[("images", Dtype::U8, &[2, 6, 5, 3], &pixels), ("labels", Dtype::U8, &[2], &[0, 1])]);
+    let open = |input| {
+        striate::data::open_noting(&striate::data::Request {
+            val_split: Some(0.0),
+            ..request(&path, input, 2)
+        })
+    };
+    let error = open([3, 6, 5]).unwrap_err().to_string();
+    assert!(error.ends_with("found 6x5x3, which looks like height x width x channels"), "{error}");
+    // The same numbers in another order: a network of rows takes them.
+    let (_, notes) = open([90, 1, 1]).unwrap();
+    assert!(
+        notes.lines[0].starts_with("warning: images of 6x5x3 look like height x width x channels"),
+        "{notes:?}"
+    );
+    assert!(open([6, 5, 3]).unwrap().1.lines.is_empty());
+    save(&path, &[("images", Dtype::U8, &[2, 6, 15], &pixels), ("labels", Dtype::U8, &[2], &[0, 1])]);
+    assert!(open([1, 6, 15]).unwrap_err().to_string().contains("(grey images have 1 channel)"));
+}

@@ -76,8 +76,10 @@ def metadata_of(path):
 def save_samples(folder, images, labels):
     """A data set of kind `tensors`."""
     folder.mkdir(parents=True, exist_ok=True)
+    # f32 images are network input as it is, whatever [preprocess] the model has; bytes are pixels.
+    noted = {"input_range": "ready"} if images.dtype == np.float32 else None
     for part in ("train", "val"):
-        save_file({"images": images, "labels": labels.astype(np.int64)}, folder / f"{part}.safetensors")
+        save_file({"images": images, "labels": labels.astype(np.int64)}, folder / f"{part}.safetensors", noted)
     return folder
 
 

@@ -63,6 +63,9 @@ put("cifar", "ten-names", b"\x04" + b"\n".join(b"name %d" % i for i in range(10)
 put("cifar", "hundred-names", b"\x05" + b"\n".join(b"name %d" % i for i in range(100)))
 
 put("csv", "values", b"a,b,y\n# note\n1,2,0\n\n-1.5,+2e3,1\n")
+put("csv", "label-first", b"label,pixel0,pixel1\n1,0,255\n0,128,7\n")
+put("csv", "names", b"id,a,b,species\nx1,1,2,setosa\nx2,3,4.5,virginica\n")
+put("csv", "other-order", b"b,id,label,a\n3,9,1,2\n")
 put("csv", "quoted", b"\xef\xbb\xbf\"x\",\"y\",\"class\"\r\n\"1\", 2 ,\"2\"\r\n0.5,.25,0\r\n")
 
 put("tensors", "bytes", safetensors({"images": ("U8", [2, 1, 2, 3], bytes(range(12))), "labels": ("I64", [2], struct.pack("<2q", 0, 1))}))

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use striate::data::{Decoder, Images, Kind, Request, Splits, open};
+use striate::data::{Decoder, Images, InputRange, Kind, Request, Splits, open};
 use striate::error::{Error, Result};
 use striate::interchange::{self, onnx};
 use striate::model::{BuildOptions, Model, Spec, Summary};
@@ -88,7 +88,7 @@ fn data(path: &Path, kind: Kind, named_by: &Path) {
     for dataset in [train, val] {
         assert!(!dataset.is_empty() && dataset.label_len() > 0);
         for sample in (0..dataset.len()).take(LOOKED_AT) {
-            if !matches!(dataset.images, Images::F32(_)) {
+            if !matches!(dataset.images, Images::F32(_) | Images::Levels(_)) {
                 let mut pixels = vec![0; dataset.image_len()];
                 let _ = judged(dataset.read_pixels(sample, &mut pixels), named_by);
             }
@@ -160,16 +160,36 @@ fn cifar(bytes: &[u8]) {
     }
 }
 
+/// A table for models with and without `[preprocess]`, its numbers and its label declared and not.
 fn csv(bytes: &[u8]) {
     let path = file("t.csv", bytes);
     data(&path, Kind::Csv, &path);
-    for outputs in [1, 3] {
-        let request = Request {
-            path: Some(path.to_str().unwrap().into()),
-            kind: Kind::Csv,
-            ..Request::new([2, 1, 1], outputs)
-        };
+    let model = |input, outputs| Request {
+        path: Some(path.to_str().unwrap().into()),
+        kind: Kind::Csv,
+        ..Request::new(input, outputs)
+    };
+    for request in [
+        model([2, 1, 1], 1),
+        model([2, 1, 1], 3),
+        model([1, 1, 2], 3),
+        Request { label_column: Some("1".into()), ..model([2, 1, 1], 3) },
+        Request {
+            label_column: Some("label".into()),
+            input_range: Some(InputRange::Unit),
+            ..model([1, 1, 2], 3)
+        },
+        Request { input_range: Some(InputRange::Pixels), wanted: None, ..model([2, 1, 1], 3) },
+    ] {
         let _ = judged(open(&request), &path);
+    }
+    // As the validation part of a table that has a header, and of one that has none.
+    for (name, train) in [("named", "label,a,b\n0,1,2\n1,3,4\n"), ("unnamed", "1,2,0\n3,4,1\n")] {
+        let folder = folder().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("train.csv"), train).unwrap();
+        fs::write(folder.join("val.csv"), bytes).unwrap();
+        data(&folder, Kind::Csv, &folder);
     }
 }
 

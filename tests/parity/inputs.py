@@ -37,7 +37,8 @@ def main():
     else:
         labels = torch.randint(outputs, (arguments.batch,), generator=generator)
     train = arguments.folder / "train.safetensors"
-    save_file({"images": images, "labels": labels}, train)
+    # Network input as it is, whatever [preprocess] the model has.
+    save_file({"images": images, "labels": labels}, train, metadata={"input_range": "ready"})
     shutil.copyfile(train, arguments.folder / "val.safetensors")
 
 

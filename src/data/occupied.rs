@@ -1,0 +1,52 @@
+//! Which classes have samples: one alone is nothing to learn, and a class without any may be a mistake.
+
+use super::dataset::Labels;
+use super::notes::{Notes, some};
+use super::source::Part;
+use crate::error::{Error, Result, printable};
+use std::collections::BTreeSet;
+
+/// An error if there is only one class and it is to be learnt; notes about classes without samples.
+pub(super) fn check(
+    train: &Part,
+    names: Option<&[String]>,
+    for_training: bool,
+    notes: &mut Notes,
+) -> Result<()> {
+    let Labels::Classes(labels) = &train.dataset.labels else { return Ok(()) };
+    let found: BTreeSet<u32> = labels.iter().copied().collect();
+    let name = |class: u32| match names.and_then(|names| names.get(class as usize)) {
+        Some(name) => format!("{class} ({})", printable(name)),
+        None => class.to_string(),
+    };
+    if let (1, Some(&class)) = (found.len(), found.first()) {
+        let found = format!("{} of class {}", labels.len(), name(class));
+        if for_training {
+            // What was left out may be the other classes.
+            let others = notes.lines.iter().filter(|line| line.contains(" is left out: ")).take(3);
+            let others: String =
+                others.map(|line| format!("; {}", line.trim_start_matches("warning: "))).collect();
+            let what =
+                format!("expected samples of at least two classes to train on, found {found} only{others}");
+            return Err(Error::data(&train.labels_path, what));
+        }
+        notes.warn(format!("all training samples ({found}) are of one class"));
+        return Ok(());
+    }
+    let (Some(&first), Some(&last)) = (found.first(), found.last()) else { return Ok(()) };
+    match names {
+        None if first > 0 => notes.warn(format!(
+            "classes are counted from 0, and there are no samples of {}: the labels are {first} to {last}",
+            if first == 1 { "class 0".to_string() } else { format!("the classes below {first}") }
+        )),
+        None => {}
+        Some(names) => {
+            let empty = (0..names.len() as u32).filter(|class| !found.contains(class)).map(name);
+            let empty: Vec<String> = empty.take(1000).collect();
+            if !empty.is_empty() {
+                notes.warn(format!("there are no training samples of class {}", some(&empty)));
+            }
+        }
+    }
+    Ok(())
+}
