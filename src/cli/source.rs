@@ -1,7 +1,7 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
 use super::outputs::Outputs;
-use crate::data::{self, Kind, OnBadFile, Request, Splits, Wanted};
+use crate::data::{self, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
@@ -34,6 +34,10 @@ pub(crate) struct SourceArgs {
     /// Threads that prepare batches [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Leave pictures as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns them
+    /// upright
+    #[arg(long)]
+    pub ignore_exif: bool,
     /// skip leaves samples that cannot be read out and names them once; fail ends with the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = on_bad_file)]
     pub on_bad_file: OnBadFile,
@@ -70,16 +74,9 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: match spec.preprocess.resize {
-                Some(side) => [spec.input[0], side, side],
-                None => spec.input,
-            },
-            wanted: Some(Wanted {
-                input: spec.input,
-                outputs: train::outputs(spec)?,
-                resize: spec.preprocess.resize,
-                follow_classes,
-            }),
+            picture: train::picture(spec),
+            ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
+            wanted: Some(train::wanted(spec, follow_classes)?),
         })
     }
 
@@ -111,6 +108,9 @@ impl SourceArgs {
         }
         if let Some([train, val]) = self.split {
             flags.push_str(&format!(" --split {train}/{val}"));
+        }
+        if self.ignore_exif {
+            flags.push_str(" --ignore-exif");
         }
         if let Some(count) = self.limit_val {
             flags.push_str(&format!(" --limit-val {count}"));

@@ -2,7 +2,7 @@
 
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
-use striate::data::{Request, Splits, Wanted, open};
+use striate::data::{Fit, Request, Splits, Wanted, open};
 
 /// Two pictures of `shape` as `name`, classes 0 and 1.
 fn save(folder: &Path, name: &str, shape: [usize; 3]) -> PathBuf {
@@ -19,7 +19,7 @@ fn open_for(path: &Path, input: [usize; 3], resize: Option<usize>) -> striate::R
     open(&Request {
         path: Some(path.to_str().unwrap().into()),
         val_split: Some(0.0),
-        wanted: Some(Wanted { input, outputs: 2, resize, follow_classes: false }),
+        wanted: Some(Wanted { input, outputs: 2, resize, fit: Fit::Covered, follow_classes: false }),
         ..Request::new(input, 2)
     })
 }

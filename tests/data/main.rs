@@ -7,6 +7,7 @@ mod augment;
 mod cifar;
 mod csv;
 mod fit;
+mod framing;
 mod hostile;
 mod idx;
 mod image_folder;

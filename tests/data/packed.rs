@@ -257,7 +257,7 @@ impl Store for Halves {
 
 fn stored(indices: Vec<u32>) -> Splits {
     let labels = Labels::Classes(indices.iter().map(|i| i % 3).collect());
-    let images = Images::Stored(Stored { store: Arc::new(Halves), indices });
+    let images = Images::Stored(Stored { store: Arc::new(Halves), indices, framing: None });
     let train = Arc::new(Dataset { images, labels, ..dataset(0, 0, SHAPE) });
     Splits { val: Arc::clone(&train), train }
 }

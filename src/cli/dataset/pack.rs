@@ -28,7 +28,7 @@ pub(super) struct PackArgs {
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
     Outputs::new().packs(args.data.data.as_deref(), args.data.dataset).check("--output", &args.output)?;
-    let splits = args.data.open()?;
+    let splits = args.data.open_whole()?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
     let summary = match pass.end(packed) {

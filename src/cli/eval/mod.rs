@@ -76,6 +76,11 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let data = args.source.open(&spec, seed)?;
+    let data = match (args.ten_crop, args.robustness.is_empty()) {
+        (true, _) => data.five_crops(),
+        (_, false) => data.with_surroundings(),
+        _ => data,
+    };
     if let Some(file) = &file {
         train::check_classes(file, &data.val)?;
     }
