@@ -1,11 +1,13 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
+use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Kind, OnBadFile, Request, Splits};
+use crate::data::{self, Dataset, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::train;
+use crate::view::Rules;
 use clap::Args;
 use std::path::Path;
 use std::str::FromStr;
@@ -128,6 +130,13 @@ pub(crate) fn network(weights: Option<&Path>, model: Option<&str>) -> Result<(Op
         (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
     };
     Ok((file, spec))
+}
+
+/// A note where pictures of any size are looked at by rules that no longer hold.
+pub(crate) fn note_old_rules(spec: &Spec, data: &Dataset, out: &Output) {
+    if spec.geometry.rules == Rules::Covered && data.has_sizes() {
+        out.note("the weights are from before geometry 2: pictures are resized and cut as they were then");
+    }
 }
 
 /// Loader threads, where `flag` asks for so many.

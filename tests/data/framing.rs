@@ -161,8 +161,11 @@ fn pixels_are_within_one_of_torchvisions() {
 }
 
 /// Pillow's bilinear `resize`, by the dumbest loops (libImaging/Resample.c, 8 bits per channel): rows, then columns, each
-/// rounded to bytes.
-fn pillow(image: &RgbImage, [width, height]: [usize; 2]) -> RgbImage {
+/// rounded to bytes. Pillow 13 takes the columns of some tall pictures first (`columns_first`), which moves a value by 1.
+fn pillow(image: &RgbImage, [width, height]: [usize; 2], columns_first: bool) -> RgbImage {
+    if columns_first {
+        return pillow(&pillow(image, [image.width() as usize, height], false), [width, height], false);
+    }
     let weights = |from: usize, to: usize| -> Vec<Vec<(usize, i64)>> {
         let scale = from as f64 / to as f64;
         let wide = scale.max(1.0);
@@ -198,28 +201,39 @@ fn pillow(image: &RgbImage, [width, height]: [usize; 2]) -> RgbImage {
 }
 
 /// `placement` of `image`, carried out step by step: crop, resize, crop.
-fn carried_out(image: &RgbImage, Placement { source, resized, cut }: Placement) -> Vec<u8> {
+fn carried_out(image: &RgbImage, placement: Placement) -> Vec<u8> {
+    in_order(image, placement, false)
+}
+
+fn in_order(image: &RgbImage, Placement { source, resized, cut }: Placement, columns_first: bool) -> Vec<u8> {
     let crop = |image: &RgbImage, part: Part| {
         let [left, top, width, height] = [part.left, part.top, part.width, part.height].map(|n| n as u32);
         image::imageops::crop_imm(image, left, top, width, height).to_image()
     };
-    let shown = crop(&pillow(&crop(image, source), resized), cut);
+    let shown = crop(&pillow(&crop(image, source), resized, columns_first), cut);
     (0..3).flat_map(|c| shown.pixels().map(move |pixel| pixel.0[c]).collect::<Vec<_>>()).collect()
 }
 
 #[test]
 fn the_loops_of_this_test_are_pillow() {
     let tensors = SafeTensors::deserialize(PIXELS).unwrap();
+    let mut swapped = 0;
     for case in cases() {
         let [width, height] = numbers(&case["size"])[..] else { panic!("{case}") };
         let centre = Frame { shape: [3, 8, 8], framing: Framing::Centre { resize: Some(10) } };
         let window = Frame { shape: [3, 8, 8], framing: falls_back([2.0, 3.0]) };
         for (kind, frame) in [("centre", centre), ("window", window)] {
             let name = format!("{width}x{height}.colour.{kind}");
-            let found = carried_out(&picture(width as u32, height as u32), only(frame, [width, height]));
-            assert_eq!(found, tensors.tensor(&name).unwrap().data(), "{name}");
+            let image = picture(width as u32, height as u32);
+            let placement = only(frame, [width, height]);
+            let found = [false, true].map(|columns_first| in_order(&image, placement, columns_first));
+            let expected = tensors.tensor(&name).unwrap();
+            let is_one = found.iter().any(|found| found == expected.data());
+            assert!(is_one, "{name}: {found:?}\n{:?}", expected.data());
+            swapped += usize::from(found[0] != expected.data());
         }
     }
+    assert!(swapped <= 4, "{swapped} of 80 pictures had their columns first");
 }
 
 #[test]

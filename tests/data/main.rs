@@ -21,6 +21,7 @@ mod stored;
 mod survey;
 mod synthetic;
 mod tensors;
+mod whole;
 
 use std::path::Path;
 use striate::Error;

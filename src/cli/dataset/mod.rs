@@ -63,8 +63,8 @@ struct DataArgs {
     /// Seed of the choice that --val-split makes
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Side of the squares that pictures are brought to: the shorter side is resized, the middle cut out [default: 256
-    /// for picture files, else as they are]
+    /// Length that the shorter side of pictures is resized to; pack keeps them whole, stats looks at the middle square
+    /// [default: 256 for picture files, else as they are]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
     size: Option<u32>,
     /// Leave picture files as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns

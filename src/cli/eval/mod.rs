@@ -90,6 +90,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     } else {
         Arc::clone(&data.val)
     };
+    source::note_old_rules(&spec, &samples, &context.out);
     let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
     if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
     {

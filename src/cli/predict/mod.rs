@@ -86,6 +86,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let count = files.len();
     let data = Arc::new(train::pictures(&spec, files)?);
     let data = if args.ten_crop { Splits::of(data).five_crops().val } else { data };
+    source::note_old_rules(&spec, &data, &context.out);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
