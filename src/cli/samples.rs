@@ -196,7 +196,10 @@ impl SourceArgs {
             let [_, val] = &origin.numbers;
             let seen = trained_on.map_or(0, |trained| overlap(&trained, val));
             if seen > 0 && origin.provenance.division != Division::All {
-                let line = format!("warning: the weights' run was trained on {seen} of {} validation samples", val.len());
+                let line = format!(
+                    "warning: the weights' run was trained on {seen} of {} validation samples",
+                    val.len()
+                );
                 out.note(&line);
             }
             origin.before = before.kept();
@@ -267,7 +270,9 @@ pub(crate) fn with_classes_of(file: &File, splits: Splits, out: &Output) -> Resu
         ClassMatch::Missing(class) => Err(train::missing_class(&file.path, &known, &splits.val, class)),
         ClassMatch::Outputs(outputs) => {
             let (found, all, name) = (outputs.len(), known.len(), &splits.val.name);
-            out.note(&format!("note: the {found} classes of {name} are matched by name with the {all} of the weights"));
+            out.note(&format!(
+                "note: the {found} classes of {name} are matched by name with the {all} of the weights"
+            ));
             Ok(train::relabel(&splits, &known, &outputs))
         }
         ClassMatch::Unnamed => {
@@ -287,7 +292,9 @@ pub(crate) fn note_unnamed(known: &[String], data: &Dataset, out: &Output) {
     let name = &data.name;
     out.note(&match is_numbered {
         true => format!("note: {name} names its classes, the weights do not: output k is taken for class k"),
-        false => format!("note: the weights name their classes, {name} does not: output k is taken for class k"),
+        false => {
+            format!("note: the weights name their classes, {name} does not: output k is taken for class k")
+        }
     });
 }
 
@@ -312,7 +319,11 @@ impl Samples {
     /// Which part of what, after "on".
     pub fn text(&self) -> String {
         let (name, count) = (&self.data.name, self.data.len());
-        let of = if count < self.whole { format!("{count} of the {}", self.whole) } else { format!("the {count}") };
+        let of = if count < self.whole {
+            format!("{count} of the {}", self.whole)
+        } else {
+            format!("the {count}")
+        };
         match (&self.division, self.is_train) {
             (_, true) => format!("{of} training samples of {name}"),
             (Division::All, _) if count < self.whole => format!("{of} samples of {name}"),
@@ -325,7 +336,11 @@ impl Samples {
 
     /// How many samples were read, where that is not all of them.
     pub fn readable(&self, rows: u64) -> String {
-        if rows as usize == self.data.len() { String::new() } else { format!(", {rows} of which can be read") }
+        if rows as usize == self.data.len() {
+            String::new()
+        } else {
+            format!(", {rows} of which can be read")
+        }
     }
 
     /// Adds the same to a JSON object.
@@ -338,7 +353,9 @@ impl Samples {
         };
         object["part"] = part.into();
         let (share, seed) = match self.division {
-            Division::HeldOut { share, seed, .. } => (json!(share.to_string().parse::<f64>().ok()), json!(seed)),
+            Division::HeldOut { share, seed, .. } => {
+                (json!(share.to_string().parse::<f64>().ok()), json!(seed))
+            }
             _ => (Value::Null, Value::Null),
         };
         object["share"] = share;

@@ -2,11 +2,12 @@
 
 use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Division, InputRange, Kind, Notes, OnBadFile, Request, Splits, Wanted};
+use crate::data::{self, Dataset, Division, InputRange, Kind, Notes, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::train;
+use crate::view::Rules;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -52,6 +53,10 @@ pub(crate) struct SourceArgs {
     /// Threads that prepare batches [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Leave pictures as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns them
+    /// upright
+    #[arg(long)]
+    pub ignore_exif: bool,
     /// skip leaves samples that cannot be read out and names them once; fail ends with the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = on_bad_file)]
     pub on_bad_file: OnBadFile,
@@ -103,16 +108,9 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: match spec.preprocess.resize {
-                Some(side) => [spec.input[0], side, side],
-                None => spec.input,
-            },
-            wanted: Some(Wanted {
-                input: spec.input,
-                outputs: train::outputs(spec)?,
-                resize: spec.preprocess.resize,
-                follow_classes,
-            }),
+            picture: train::picture(spec),
+            ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
+            wanted: Some(train::wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
             label_column: self.label_column.clone(),
@@ -155,6 +153,9 @@ impl SourceArgs {
         if let Some([train, val]) = self.split {
             flags.push_str(&format!(" --split {train}/{val}"));
         }
+        if self.ignore_exif {
+            flags.push_str(" --ignore-exif");
+        }
         if let Some(count) = self.limit_val {
             flags.push_str(&format!(" --limit-val {count}"));
         }
@@ -192,7 +193,11 @@ pub(crate) fn add_notes(object: &mut Value, notes: &Notes) {
 }
 
 /// The weights that a verb is given, and the network `model` (a name or a model file), else the one that the weights carry.
-pub(crate) fn network(weights: Option<&Path>, model: Option<&str>, out: &Output) -> Result<(Option<File>, Spec)> {
+pub(crate) fn network(
+    weights: Option<&Path>,
+    model: Option<&str>,
+    out: &Output,
+) -> Result<(Option<File>, Spec)> {
     let file = weights.map(interchange::read).transpose()?;
     let spec = match (&file, model) {
         (Some(file), model) => network_of(file, model, out)?,
@@ -209,6 +214,13 @@ pub(crate) fn network_of(file: &File, model: Option<&str>, out: &Output) -> Resu
         warn_of_input(file, &spec, out);
     }
     Ok(spec)
+}
+
+/// A note where pictures of any size are looked at by rules that no longer hold.
+pub(crate) fn note_old_rules(spec: &Spec, data: &Dataset, out: &Output) {
+    if spec.geometry.rules == Rules::Covered && data.has_sizes() {
+        out.note("the weights are from before geometry 2: pictures are resized and cut as they were then");
+    }
 }
 
 /// Says where the weights were trained on another input than `spec` gives its network.

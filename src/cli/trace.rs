@@ -60,6 +60,9 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         _ => Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?,
     };
     args.recipe.apply(&mut spec)?;
+    if let Some(file) = &weights {
+        spec.geometry = train::geometry(file)?;
+    }
     let model = args.model.as_deref();
     args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let data = args.source.open_whole(&spec, args.seed, &context.out)?;

@@ -11,6 +11,7 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::framing::Frame;
 use super::layout;
 use super::level::{folder_names, is_stray};
 use super::notes::{Notes, Types, some};
@@ -37,8 +38,8 @@ const NAMED: usize = 20;
 /// The pictures of one or more class folders, decoded when they are read.
 #[derive(Debug)]
 pub struct ImageFolder {
-    /// Channels, height and width to which pictures are brought.
-    shape: [usize; 3],
+    frame: Frame,
+    ignore_exif: bool,
     folders: Vec<PathBuf>,
     /// Folder and name of each picture.
     pictures: Vec<(u32, Box<OsStr>)>,
@@ -58,9 +59,10 @@ struct Classes {
 }
 
 impl ImageFolder {
-    fn new(shape: [usize; 3]) -> ImageFolder {
+    fn new(frame: Frame, ignore_exif: bool) -> ImageFolder {
         ImageFolder {
-            shape,
+            frame,
+            ignore_exif,
             folders: Vec::new(),
             pictures: Vec::new(),
             ignored: 0,
@@ -211,8 +213,9 @@ pub(super) fn place(folder: &Path) -> Result<PathBuf> {
     folder.canonicalize().map_err(|error| Error::io(folder, error))
 }
 
-impl Store for ImageFolder {
-    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+impl ImageFolder {
+    /// Runs `decode` on the file of picture `index` with a decoder that no other thread is using.
+    fn decode<T>(&self, index: usize, decode: impl FnOnce(&mut Decoder, &Path) -> Result<T>) -> Result<T> {
         let path = self
             .path(index)
             .ok_or_else(|| Error::Internal(format!("picture {index} of {} was asked for", self.len())))?;
@@ -224,10 +227,34 @@ impl Store for ImageFolder {
             ));
         }
         let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_default();
-        let read = decoder.read(&path, self.shape, into);
+        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
+        let decoded = decode(&mut decoder, &path);
         decoders().push(decoder);
-        read
+        decoded
+    }
+}
+
+impl Store for ImageFolder {
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        self.read_framed(index, &self.frame, into)
+    }
+
+    fn read_framed(&self, index: usize, frame: &Frame, into: &mut [u8]) -> Result<()> {
+        self.decode(index, |decoder, path| decoder.read_framed(path, frame, into))
+    }
+
+    fn read_whole(
+        &self,
+        index: usize,
+        channels: usize,
+        side: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<[usize; 2]> {
+        self.decode(index, |decoder, path| decoder.read_whole(path, channels, side, into))
+    }
+
+    fn has_sizes(&self) -> bool {
+        true
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {
@@ -290,8 +317,15 @@ fn remark(class: &str, count: usize, others: &Types) -> Option<String> {
     }
 }
 
-/// The pictures in `root`, to be brought to `shape`, [channels, height, width].
-pub(super) fn open(root: &Path, name: &str, shape: [usize; 3], notes: &mut Notes) -> Result<Found> {
+/// The pictures in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
+pub(super) fn open(
+    root: &Path,
+    name: &str,
+    frame: Frame,
+    ignore_exif: bool,
+    notes: &mut Notes,
+) -> Result<Found> {
+    let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
             "dataset: picture files are grey or colour (1 or 3 channels), the model takes {} channels",
@@ -305,7 +339,7 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3], notes: &mut Notes
     if layout.train != root && !layout.is_split {
         notes.add(format!("the classes are the folders in {}", printable_path(&layout.train)));
     }
-    let mut folder = ImageFolder::new(shape);
+    let mut folder = ImageFolder::new(frame, ignore_exif);
     let train = folder.scan(&layout.train, notes)?;
     let train_count = folder.len();
     if folder.is_empty() {
@@ -336,7 +370,11 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3], notes: &mut Notes
             shape,
             classes: 0,
             class_names: names.clone(),
-            images: Images::Stored(Stored { store: Arc::clone(&store), indices }),
+            images: Images::Stored(Stored {
+                store: Arc::clone(&store),
+                indices,
+                framing: Some(frame.framing),
+            }),
             labels: Labels::Classes(classes.labels),
         };
         Part { dataset, images_path: path.clone(), labels_path: path }

@@ -194,8 +194,8 @@ fn joined(mut first: Dataset, second: Dataset) -> Option<Dataset> {
         {
             all.extend(more);
         }
-        (Images::Stored(all), Images::Stored(Stored { store, indices }))
-            if first.shape == second.shape && Arc::ptr_eq(&all.store, &store) =>
+        (Images::Stored(all), Images::Stored(Stored { store, indices, framing }))
+            if first.shape == second.shape && all.framing == framing && Arc::ptr_eq(&all.store, &store) =>
         {
             all.indices.extend(indices);
         }

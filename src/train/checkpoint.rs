@@ -19,6 +19,7 @@ use crate::error::{Error, Result, printable_path};
 use crate::interchange::{self, safetensors};
 use crate::model::Spec;
 use crate::tensor::Tensor;
+use crate::view::Rules;
 pub(super) use history::{commit, file_name, make_newest};
 pub(super) use identity::{Identity, identity};
 use serde::{Deserialize, Serialize};
@@ -254,6 +255,11 @@ impl Checkpoint {
     /// Outputs of its network.
     pub fn outputs(&self) -> Option<usize> {
         self.outputs
+    }
+
+    /// By which rules the run resizes and cuts its pictures.
+    pub fn rules(&self) -> Rules {
+        identity::rules(&self.identity)
     }
 
     /// The line that names the optimiser.

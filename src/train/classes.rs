@@ -82,7 +82,8 @@ pub fn select_outputs(file: &mut File, spec: &Spec, known: usize, outputs: &[usi
                 return Err(Error::data(&file.path, what));
             }
             let row = tensor.data().len() / rows.max(1);
-            let values = outputs.iter().flat_map(|&k| &tensor.data()[k * row..(k + 1) * row]).copied().collect();
+            let values =
+                outputs.iter().flat_map(|&k| &tensor.data()[k * row..(k + 1) * row]).copied().collect();
             let mut dims = tensor.shape().dims().to_vec();
             dims[0] = outputs.len();
             let chosen = Tensor::new(dims, values)?;

@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// An error if the input shows the whole picture, so that all five would be the same.
 pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
+    if let Some(five) = viewer.five() {
+        return Ok(std::array::from_fn(|n| Window { mirror: n >= 5, ..five[n % 5] }));
+    }
     let [down, right] = viewer.room();
     if down == 0.0 && right == 0.0 {
         return Err(Error::Usage(
@@ -35,8 +38,8 @@ pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
 /// of the network's outputs, in f64: its scores, which `each` gets, are probabilities. The loss of a sample is -ln of
 /// the mean probability of its class, without label smoothing.
 ///
-/// The model must have been built for the pixels of `dataset`, and the data set must have classes. Every picture is read
-/// once. Stops early, with what it has, once `stop` is set.
+/// The model must have been built for the pixels of `dataset`, which has its five crops or squares to cut them from
+/// ([`crate::data::Splits::five_crops`]), and the data set must have classes. Every picture is read once. Stops early, with what it has, once `stop` is set.
 pub fn ten_crop(
     model: &Model,
     executor: &mut dyn Executor,

@@ -20,7 +20,10 @@ pub enum Seen {
     Known(Box<Provenance>),
     /// Weights of a version that kept the name of the data and the seed only. By default it drew a tenth of the samples, in
     /// the way of version 1.
-    Named { name: String, seed: u64 },
+    Named {
+        name: String,
+        seed: u64,
+    },
 }
 
 /// The runs that weights come from, newest first. None if the weights do not say.
@@ -90,7 +93,9 @@ impl Lineage {
             Err(Error::Usage(what)) => Err(bad(ORIGIN, what)),
             Err(error) => Err(error),
         };
-        let Some(text) = notes.get(ORIGIN) else { return Ok(Lineage { runs: named(notes).into_iter().collect() }) };
+        let Some(text) = notes.get(ORIGIN) else {
+            return Ok(Lineage { runs: named(notes).into_iter().collect() });
+        };
         let newest = serde_json::from_str(text).map_err(|error| bad(ORIGIN, error.to_string()))?;
         let before: Vec<Provenance> = match notes.get(BEFORE) {
             Some(text) => serde_json::from_str(text).map_err(|error| bad(BEFORE, error.to_string()))?,

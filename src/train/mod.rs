@@ -42,7 +42,7 @@ pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json
 pub use inputs::{inputs, pictures};
 pub use lineage::{Lineage, Seen};
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
-pub use options::{Options, check_recipe, hyper, schedule, transform};
+pub use options::{Options, check_recipe, fit, hyper, picture, schedule, transform, wanted};
 pub use preview::preview;
 pub use probe::Workbench;
 pub use rates::{RateGroup, scale_rates};
@@ -54,4 +54,6 @@ pub use space::check_space;
 pub use supply::Supply;
 pub use trace::{activations, trace};
 pub use trainer::{Task, Trainer};
-pub use weights::{Named, collect, initialise, load, metadata, other_input, outputs, sha256, spec_of};
+pub use weights::{
+    Named, collect, geometry, initialise, load, metadata, other_input, outputs, sha256, spec_of,
+};

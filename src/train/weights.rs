@@ -1,10 +1,11 @@
 //! Weights by name: out of an executor, into a file's tensors, back into an executor, and their fingerprint.
 
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result, printable, printable_path};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, Model, Parameter, Spec};
 use crate::program::Executor;
 use crate::tensor::{Shape, Tensor};
+use crate::view::{Geometry, Rules};
 use std::collections::BTreeMap;
 
 /// Named tensors.
@@ -99,6 +100,7 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
             return Err(Error::Usage(format!("{}: {what}", file.path.display())));
         }
     };
+    spec.geometry = geometry(file)?;
     let number = |key: &str| note(key).and_then(|text| text.parse::<usize>().ok());
     if let Some(classes) = number("num_classes").filter(|&n| n > 0)
         && classes != outputs(&spec)?
@@ -111,27 +113,57 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     Ok(spec)
 }
 
+/// How the pictures were looked at that the weights of `file` were trained on: weights of ours from before there was a
+/// choice by the rules of then, those of other programs by torchvision's.
+pub fn geometry(file: &File) -> Result<Geometry> {
+    let note = |key: &str| file.metadata.get(key).map(String::as_str);
+    let rules = match (note("geometry"), note("engine")) {
+        (None, Some("striate")) => Rules::Covered,
+        (None, _) => Rules::Torchvision,
+        (version, _) if version == Rules::Torchvision.version() => Rules::Torchvision,
+        (Some(version), _) => {
+            let what = format!("geometry: expected version 2, found {version:?}");
+            return Err(Error::data(&file.path, printable(&what).into_owned()));
+        }
+    };
+    Ok(Geometry { rules, ignore_exif: note("ignore_exif") == Some("true") })
+}
+
 /// What the metadata of `file` say of the network's input that `spec` does otherwise, in one line; `None` if nothing.
 pub fn other_input(file: &File, spec: &Spec) -> Option<String> {
     let Spec { input, preprocess, .. } = spec;
     let list = |text: &String| serde_json::from_str::<Vec<f32>>(text).ok();
     let sides: Vec<f32> = input.iter().map(|&side| side as f32).collect();
-    let [resize, crop] = [preprocess.resize, preprocess.crop].map(|side| side.map_or("none".into(), |n| n.to_string()));
+    let [resize, crop] =
+        [preprocess.resize, preprocess.crop].map(|side| side.map_or("none".into(), |n| n.to_string()));
     let number = |text: &String| text.parse::<f32>().ok();
     let is_ours = file.metadata.contains_key("input_size");
     let mut differences = Vec::new();
     let mut compare = |key: &str, is_same: &dyn Fn(&String) -> bool, ours: String| {
         let none = "none".to_string();
         // Our own files leave out what there is none of.
-        let found = file.metadata.get(key).or((is_ours && ["resize", "crop"].contains(&key)).then_some(&none));
+        let found =
+            file.metadata.get(key).or((is_ours && ["resize", "crop"].contains(&key)).then_some(&none));
         if let Some(found) = found.filter(|found| !is_same(found)) {
             differences.push(format!("{key} {found}, not {ours}"));
         }
     };
     compare("input_size", &|text| list(text).is_none_or(|found| found == sides), format!("{input:?}"));
-    compare("scale", &|text| number(text).is_none_or(|found| found == preprocess.scale), preprocess.scale.to_string());
-    compare("mean", &|text| list(text).is_none_or(|found| found == preprocess.mean), format!("{:?}", preprocess.mean));
-    compare("std", &|text| list(text).is_none_or(|found| found == preprocess.std), format!("{:?}", preprocess.std));
+    compare(
+        "scale",
+        &|text| number(text).is_none_or(|found| found == preprocess.scale),
+        preprocess.scale.to_string(),
+    );
+    compare(
+        "mean",
+        &|text| list(text).is_none_or(|found| found == preprocess.mean),
+        format!("{:?}", preprocess.mean),
+    );
+    compare(
+        "std",
+        &|text| list(text).is_none_or(|found| found == preprocess.std),
+        format!("{:?}", preprocess.std),
+    );
     compare("resize", &|text| *text == resize, resize.clone());
     compare("crop", &|text| *text == crop, crop.clone());
     (!differences.is_empty()).then(|| {
@@ -162,9 +194,16 @@ pub fn metadata(spec: &Spec, outputs: usize, class_names: &[String]) -> BTreeMap
         ("engine".into(), "striate".into()),
         ("engine_version".into(), env!("CARGO_PKG_VERSION").into()),
     ]);
-    for (key, value) in [("resize", spec.preprocess.resize), ("crop", spec.preprocess.crop)] {
+    let Geometry { rules, ignore_exif } = spec.geometry;
+    for (key, value) in [
+        ("resize", spec.preprocess.resize.map(|side| side.to_string())),
+        ("crop", spec.preprocess.crop.map(|side| side.to_string())),
+        ("square", spec.preprocess.square.then(|| "true".to_string())),
+        ("geometry", rules.version().map(String::from)),
+        ("ignore_exif", ignore_exif.then(|| "true".to_string())),
+    ] {
         if let Some(value) = value {
-            map.insert(key.into(), value.to_string());
+            map.insert(key.into(), value);
         }
     }
     map

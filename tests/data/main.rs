@@ -7,6 +7,7 @@ mod augment;
 mod cifar;
 mod csv;
 mod fit;
+mod framing;
 mod hostile;
 mod idx;
 mod idx_families;
@@ -24,6 +25,7 @@ mod survey;
 mod synthetic;
 mod tables;
 mod tensors;
+mod whole;
 
 use std::path::Path;
 use striate::Error;

@@ -10,7 +10,7 @@ use super::recipe::MOST_ROWS;
 use super::samples::{Part, Samples};
 use super::source::{self, SourceArgs};
 use super::{Context, memory, stop};
-use crate::data::{Dataset, Labels};
+use crate::data::{Dataset, Labels, Splits};
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
@@ -82,11 +82,17 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let part = args.source.open_part(&spec, file.as_ref(), args.part, args.seed, &context.out)?;
-    let samples = Arc::clone(&part.data);
+    let samples = Splits::of(Arc::clone(&part.data));
+    let samples = match (args.ten_crop, args.robustness.is_empty()) {
+        (true, _) => samples.five_crops().val,
+        (_, false) => samples.with_surroundings().val,
+        _ => samples.val,
+    };
     if samples.is_empty() {
         let what = format!("data set {} has no samples of this part", samples.name);
         return Err(Error::Usage(what));
     }
+    source::note_old_rules(&spec, &samples, &context.out);
     let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
     if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
     {

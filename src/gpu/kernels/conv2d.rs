@@ -8,7 +8,8 @@ use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product = product!(vectors "conv2d_forward", "conv2d", "gemm_part", "relu", "gemm_zero", "gemm_scalar_b");
+const FORWARD: Product =
+    product!(vectors "conv2d_forward", "conv2d", "gemm_part", "relu", "gemm_zero", "gemm_scalar_b");
 const GRAD_INPUT: Product =
     product!("conv2d_grad_input", "conv2d", "gemm_part", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
 const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_scalar_a", "gemm_scalar_b");

@@ -24,13 +24,8 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::MaxPool2dForward(d) => {
             let short = shader!("max_pool2d_forward", "window", "elements", "prelude");
-            let long = shader!(
-                "max_pool2d_forward_long",
-                "window_inside",
-                "window",
-                "gather_rectangle",
-                "prelude"
-            );
+            let long =
+                shader!("max_pool2d_forward_long", "window_inside", "window", "gather_rectangle", "prelude");
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::MaxPool2dBackward(d) => {
@@ -190,7 +185,8 @@ fn planewise(
     let Planes { count, sizes, sides } = planes;
     let mut dispatches = Vec::new();
     for slice in slices(op, count, 1, &sizes, limits)? {
-        let bindings: Vec<Binding> = sides.iter().enumerate().map(|(i, &side)| slice.bind(i, sizes[side])).collect();
+        let bindings: Vec<Binding> =
+            sides.iter().enumerate().map(|(i, &side)| slice.bind(i, sizes[side])).collect();
         let outputs = slice.count * sizes[sides[sides.len() - 1]];
         if !is_long(terms) {
             let each = term_rounds(terms);

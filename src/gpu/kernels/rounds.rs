@@ -100,7 +100,10 @@ mod tests {
             let mut next = 0;
             for part in &parts {
                 assert_eq!((part.first, part.last), (next, next + part.len == depth));
-                assert!(part.len <= PART && part.first % 64 == 0, "parts begin where four elements are loaded at once");
+                assert!(
+                    part.len <= PART && part.first % 64 == 0,
+                    "parts begin where four elements are loaded at once"
+                );
                 next += part.len;
             }
             assert_eq!(next, depth);
