@@ -2,7 +2,9 @@
 //! device, from the program and the limits alone.
 
 use super::fuse::{Unit, at, units};
-use super::kernels::{Dispatch, Entry, Limits, Reduction, Shader, Source, check_rounds, reductions, update_table};
+use super::kernels::{
+    Dispatch, Entry, Limits, Reduction, Shader, Source, check_rounds, reductions, update_table,
+};
 use super::layout::{Layout, Memory, Place, partial, update_of};
 use crate::error::{Error, Result};
 use crate::ops::Op;

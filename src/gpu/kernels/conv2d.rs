@@ -8,7 +8,8 @@ use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product = product!(vectors "conv2d_forward", "conv2d", "gemm_part", "relu", "gemm_zero", "gemm_scalar_b");
+const FORWARD: Product =
+    product!(vectors "conv2d_forward", "conv2d", "gemm_part", "relu", "gemm_zero", "gemm_scalar_b");
 const GRAD_INPUT: Product =
     product!("conv2d_grad_input", "conv2d", "gemm_part", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
 const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_scalar_a", "gemm_scalar_b");
@@ -314,6 +315,9 @@ mod tests {
             (7, 3, 50, 8, 3),
             (300, 1, 28, 6, 5),
             (2, 8, 9, 8, 3),
+            // Longer than one dispatch may be: more pieces than keep a GPU busy.
+            (256, 256, 14, 1024, 3),
+            (3, 64, 300, 1500, 3),
         ];
         for (batch, c_in, size, c_out, kernel) in shapes {
             let conv = conv(batch, c_in, size, c_out, kernel);
@@ -332,6 +336,7 @@ mod tests {
             }
             assert!(seen.iter().all(|&times| times == 1), "{conv:?} {pieces:?}");
             assert!(pieces.images == 1 || pieces.per_image == 1);
+            assert!(pieces.longest(&conv) <= LONGEST);
         }
     }
 

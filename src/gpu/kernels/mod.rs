@@ -22,8 +22,8 @@ mod update;
 
 pub use fused::fused;
 pub use gemm::Block;
-pub use rounds::{LONGEST, MAX_ROUNDS};
 pub(super) use rounds::check as check_rounds;
+pub use rounds::{LONGEST, MAX_ROUNDS};
 pub(super) use table::{Entry, Reduction, reductions, update_table};
 
 use crate::error::Result;

@@ -24,13 +24,8 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::MaxPool2dForward(d) => {
             let short = shader!("max_pool2d_forward", "window", "elements", "prelude");
-            let long = shader!(
-                "max_pool2d_forward_long",
-                "window_inside",
-                "window",
-                "gather_rectangle",
-                "prelude"
-            );
+            let long =
+                shader!("max_pool2d_forward_long", "window_inside", "window", "gather_rectangle", "prelude");
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::MaxPool2dBackward(d) => {
@@ -190,7 +185,8 @@ fn planewise(
     let Planes { count, sizes, sides } = planes;
     let mut dispatches = Vec::new();
     for slice in slices(op, count, 1, &sizes, limits)? {
-        let bindings: Vec<Binding> = sides.iter().enumerate().map(|(i, &side)| slice.bind(i, sizes[side])).collect();
+        let bindings: Vec<Binding> =
+            sides.iter().enumerate().map(|(i, &side)| slice.bind(i, sizes[side])).collect();
         let outputs = slice.count * sizes[sides[sides.len() - 1]];
         if !is_long(terms) {
             let each = term_rounds(terms);
@@ -210,4 +206,27 @@ fn planewise(
         }
     }
     Ok(Kernels { dispatches, scratch: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shaders_take_as_many_terms_as_are_planned() {
+        let frames = [
+            include_str!("../../../shaders/gather.wgsl"),
+            include_str!("../../../shaders/max_pool2d_forward_long.wgsl"),
+        ];
+        for source in frames {
+            assert!(source.contains(&format!("const TERMS = {TERMS}u;")));
+            assert!(source.contains(&format!("const THREADS = {THREADS}u;")));
+        }
+    }
+
+    #[test]
+    fn windows_of_common_networks_stay_with_one_thread() {
+        assert!(!is_long([7, 7]) && !is_long([109, 109]));
+        assert!(is_long([110, 110]) && is_long([1, 12_500]) && is_long([12_500, 1]));
+    }
 }

@@ -4,8 +4,8 @@
 
 use super::{Case, Data, conv2d, default_hyper, linear, norm, pool2d};
 use crate::ops::{
-    AdaptiveAvgPool2d, BatchNorm2d, BiasGrad, Conv2d, GradClip, GradNorm, GradUnscale, Hyper, Linear,
-    Loss, Metrics, Op, Pool2d, Scaling, Softmax, Target,
+    AdaptiveAvgPool2d, BatchNorm2d, BiasGrad, Conv2d, GradClip, GradNorm, GradUnscale, Hyper, Linear, Loss,
+    Metrics, Op, Pool2d, Scaling, Softmax, Target,
 };
 
 /// The lengths that every reduction is tried with.
@@ -109,7 +109,8 @@ fn convolutions() -> Vec<Case> {
         let [_, _, grad_weight] = conv2d::triple(what, d);
         cases.push(grad_weight);
     }
-    let sums = [(65_536, 3, 1), (70_001, 10, 1), (30_000, 2, 3), (1, 2, 70_001), (300, 2, 300), (5, 1, 65_537)];
+    let sums =
+        [(65_536, 3, 1), (70_001, 10, 1), (30_000, 2, 3), (1, 2, 70_001), (300, 2, 300), (5, 1, 65_537)];
     for (batch, channels, inner) in sums {
         let what = format!("{batch}x{channels}x{inner}");
         cases.push(Case::new(Op::BiasGrad(BiasGrad { batch, channels, inner }), &what, batch * inner));
@@ -140,7 +141,10 @@ fn pools() -> Vec<Case> {
         ("window_256x256", pool([257, 258], [256, 256], [1, 2])),
         ("window_70001", pool([1, 70_003], [1, 70_001], [1, 1])),
         // Cut by the picture and by its padding.
-        ("window_300x300", Pool2d { pad: [7, 100, 50, 0], ceil: true, ..pool([300, 301], [300, 300], [40, 60]) }),
+        (
+            "window_300x300",
+            Pool2d { pad: [7, 100, 50, 0], ceil: true, ..pool([300, 301], [300, 300], [40, 60]) },
+        ),
         // More than one dispatch takes.
         ("window_600x600", Pool2d { channels: 1, ..pool([600, 601], [600, 600], [1, 1]) }),
     ];
@@ -153,7 +157,8 @@ fn pools() -> Vec<Case> {
     cases.push(Case::new(Op::MaxPool2dForward(tall), "long_ties", 1).with_data(Data::Ties));
     cases.push(Case::new(Op::MaxPool2dForward(tall), "long_nan", 1).with_data(Data::Nan));
     // So many windows that a workgroup gathers them. That many elements have them all, so it is but 12,501.
-    let covered = Pool2d { channels: 1, pad: [0, 12_500, 0, 12_500], ..pool([1, 12_500], [1, 25_000], [1, 1]) };
+    let covered =
+        Pool2d { channels: 1, pad: [0, 12_500, 0, 12_500], ..pool([1, 12_500], [1, 25_000], [1, 1]) };
     let [_, max, _, average] = pool2d::quadruple("covered_by_12501", covered);
     cases.extend([max, average]);
     let adaptive = [
