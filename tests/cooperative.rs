@@ -4,13 +4,13 @@
 //! the business of the check before they are used.
 
 mod gpu_device;
+#[path = "gpu_device/raw.rs"]
+mod raw;
 
-use std::sync::Arc;
-use striate::gpu::kernels::{Dispatch, Kernels, Limits, Products, Source, kernels};
-use striate::gpu::{Executor, Gpu, Restriction};
+use striate::gpu::Restriction;
+use striate::gpu::kernels::{Dispatch, Limits, Products, kernels};
 use striate::ops::Access;
-use striate::program::{BufferId, Executor as _, Span};
-use striate::verify::cases::{Case, cases};
+use striate::verify::cases::cases;
 
 /// A matrix of sums is spread over the 32 invocations of a subgroup, 8 elements each; one of factors is where it lies.
 const PLAIN: &str = "
@@ -70,98 +70,10 @@ fn plain(source: &str) -> String {
     text + PLAIN
 }
 
-/// A device with f16 on the adapter of `gpu`.
-fn device(gpu: &Gpu) -> (wgpu::Device, wgpu::Queue) {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let adapter = adapters.into_iter().find(|adapter| adapter.get_info().name == gpu.info().name).unwrap();
-    let descriptor = wgpu::DeviceDescriptor {
-        required_features: wgpu::Features::SHADER_F16,
-        required_limits: adapter.limits(),
-        ..Default::default()
-    };
-    pollster::block_on(adapter.request_device(&descriptor)).unwrap()
-}
-
-/// Runs the dispatches of a product on `operands`; all of them afterwards.
-fn run(device: &wgpu::Device, queue: &wgpu::Queue, found: &Kernels, operands: &[Vec<f32>]) -> Vec<Vec<u32>> {
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let buffer = |len: usize, usage| {
-        let size = (len as u64 * 4).max(16);
-        device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
-    };
-    let tensors: Vec<wgpu::Buffer> = operands.iter().map(|values| buffer(values.len(), usage)).collect();
-    for (tensor, values) in tensors.iter().zip(operands) {
-        queue.write_buffer(tensor, 0, bytemuck::cast_slice(values));
-    }
-    let scratch: Vec<wgpu::Buffer> = found.scratch.iter().map(|&len| buffer(len, usage)).collect();
-    let mut encoder = device.create_command_encoder(&Default::default());
-    for Dispatch { shader, constants, bindings, groups } in &found.dispatches {
-        let is_product = shader.source.contains("enable wgpu_cooperative_matrix;");
-        let source = if is_product { plain(shader.source) } else { shader.source.to_string() };
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(shader.name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(shader.name),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-            .zip(bindings)
-            .map(|(binding, bound)| {
-                assert_eq!(bound.range, None, "nothing has to be cut here");
-                let buffer = match bound.source {
-                    Source::Operand(i) => &tensors[i],
-                    Source::Scratch(i) => &scratch[i],
-                };
-                wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
-            })
-            .collect();
-        let layout = pipeline.get_bind_group_layout(0);
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &layout,
-            entries: &entries,
-        });
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-    }
-    let mut staging = Vec::new();
-    for (tensor, values) in tensors.iter().zip(operands) {
-        let copy = buffer(values.len(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
-        encoder.copy_buffer_to_buffer(tensor, 0, &copy, 0, values.len() as u64 * 4);
-        staging.push(copy);
-    }
-    queue.submit([encoder.finish()]);
-    for copy in &staging {
-        copy.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
-    }
-    device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
-    let words = |(copy, values): (&wgpu::Buffer, &Vec<f32>)| {
-        let view = copy.get_mapped_range(..).unwrap();
-        bytemuck::pod_collect_to_vec::<u8, u32>(&view)[..values.len()].to_vec()
-    };
-    staging.iter().zip(operands).map(words).collect()
-}
-
-/// The same by the executor.
-fn expected(gpu: &Gpu, case: &Case, operands: &[Vec<f32>]) -> Vec<Vec<u32>> {
-    let program = case.program().unwrap();
-    let mut executor = Executor::new(gpu, Arc::clone(&program)).unwrap();
-    let ids: Vec<BufferId> = (0..operands.len() as u32).map(BufferId).collect();
-    ids.iter().zip(operands).for_each(|(&id, values)| executor.write(id, values).unwrap());
-    executor.run(Span::Forward).unwrap();
-    ids.iter().map(|&id| executor.read(id).unwrap().iter().map(|v| v.to_bits()).collect()).collect()
+/// As [`plain`], for shaders that have such matrices.
+fn rewrite(dispatch: &Dispatch) -> String {
+    let source = dispatch.shader.source;
+    if source.contains("enable wgpu_cooperative_matrix;") { plain(source) } else { source.to_string() }
 }
 
 #[test]
@@ -171,7 +83,7 @@ fn the_frame_for_matrix_units_computes_what_products_one_by_one_do() {
     };
     let Ok((half, _)) = gpu.half() else { return };
     assert_eq!(half.limits().products, Products::Half);
-    let (device, queue) = device(&gpu);
+    let device = raw::device(&gpu, wgpu::Features::SHADER_F16);
     let limits = Limits { products: Products::HalfCooperative, ..Limits::default() };
     let mut kinds = std::collections::BTreeMap::new();
     for case in cases().iter().filter(|case| case.op.is_product() && !case.name.contains("nan")) {
@@ -182,8 +94,8 @@ fn the_frame_for_matrix_units_computes_what_products_one_by_one_do() {
             continue;
         }
         let operands = case.inputs(3);
-        let found = run(&device, &queue, &kernels(&case.op, &limits).unwrap(), &operands);
-        let expected = expected(&half, case, &operands);
+        let found = raw::run(&device, &kernels(&case.op, &limits).unwrap(), &operands, &rewrite);
+        let expected = raw::expected(&half, case, &operands);
         for (i, operand) in case.op.operands().iter().enumerate().filter(|(_, o)| o.access != Access::Read) {
             let off = found[i].iter().zip(&expected[i]).filter(|(a, b)| a != b).count();
             assert_eq!(off, 0, "{}: {off} of {} elements of {}", case.name, found[i].len(), operand.name);

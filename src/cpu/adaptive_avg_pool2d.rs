@@ -1,6 +1,7 @@
 //! Average pooling to a fixed output size.
 
 use super::parallel::units_per_task;
+use super::sum::CHAIN;
 use crate::ops::AdaptiveAvgPool2d;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -8,6 +9,15 @@ use std::ops::Range;
 /// Input rows or columns that output `o` of `outputs` averages.
 fn window(o: usize, len: usize, outputs: usize) -> Range<usize> {
     o * len / outputs..((o + 1) * len).div_ceil(outputs)
+}
+
+/// A sum by way of parts of [`CHAIN`] terms.
+fn sum_of_parts(mut terms: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let mut total = terms.by_ref().take(CHAIN).sum::<f32>();
+    while terms.len() > 0 {
+        total += terms.by_ref().take(CHAIN).sum::<f32>();
+    }
+    total
 }
 
 /// y, the averages.
@@ -20,8 +30,8 @@ pub fn adaptive_avg_pool2d_forward(d: &AdaptiveAvgPool2d, x: &[f32], y: &mut [f3
                 let rows = window(i / d.w_out, d.h_in, d.h_out);
                 let columns = window(i % d.w_out, d.w_in, d.w_out);
                 let count = (rows.len() * columns.len()) as f32;
-                let sums = rows.map(|row| x[row * d.w_in..][columns.clone()].iter().sum::<f32>());
-                *y = sums.sum::<f32>() / count;
+                let row = |row: usize| sum_of_parts(x[row * d.w_in..][columns.clone()].iter().copied());
+                *y = sum_of_parts(rows.map(row)) / count;
             }
         }
     });
@@ -33,6 +43,10 @@ pub fn adaptive_avg_pool2d_backward(d: &AdaptiveAvgPool2d, dy: &[f32], dx: &mut 
     let planes = units_per_task(inputs);
     dx.par_chunks_mut(planes * inputs).zip(dy.par_chunks(planes * outputs)).for_each(|(dx, dy)| {
         for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {
+            if outputs / inputs >= CHAIN {
+                gather(d, dy, dx);
+                continue;
+            }
             dx.fill(0.0);
             for (i, &dy) in dy.iter().enumerate() {
                 let rows = window(i / d.w_out, d.h_in, d.h_out);
@@ -46,4 +60,18 @@ pub fn adaptive_avg_pool2d_backward(d: &AdaptiveAvgPool2d, dy: &[f32], dx: &mut 
             }
         }
     });
+}
+
+/// dx of one plane where very many windows cover each input: summed in parts, input by input.
+fn gather(d: &AdaptiveAvgPool2d, dy: &[f32], dx: &mut [f32]) {
+    for (i, dx) in dx.iter_mut().enumerate() {
+        // Windows that cover an input are what the input's window would be if inputs and outputs changed places.
+        let columns = window(i % d.w_in, d.w_out, d.w_in);
+        let share = |row: usize, column: usize| {
+            let count = window(row, d.h_in, d.h_out).len() * window(column, d.w_in, d.w_out).len();
+            dy[row * d.w_out + column] / count as f32
+        };
+        let row = |row: usize| sum_of_parts(columns.clone().map(|column| share(row, column)));
+        *dx = sum_of_parts(window(i / d.w_in, d.h_out, d.h_in).map(row));
+    }
 }

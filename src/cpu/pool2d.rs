@@ -3,6 +3,7 @@
 
 use super::parallel::{units_per_task, with_scratch};
 use super::simd::vectorised;
+use super::sum::CHAIN;
 use super::windows::Windows;
 use crate::ops::Pool2d;
 use rayon::prelude::*;
@@ -171,10 +172,16 @@ pub fn avg_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32]) {
                     for ((oy, y), height) in y.chunks_exact_mut(w_out).enumerate().zip(&heights) {
                         for ox in (0..w_out).step_by(LANES) {
                             let mut total = [0.0; LANES];
-                            for tap in &g.taps {
-                                let values = lanes(split, oy * g.step() + tap + ox);
+                            for taps in g.taps.chunks(CHAIN) {
+                                let mut part = [0.0; LANES];
+                                for tap in taps {
+                                    let values = lanes(split, oy * g.step() + tap + ox);
+                                    for i in 0..LANES {
+                                        part[i] += values[i];
+                                    }
+                                }
                                 for i in 0..LANES {
-                                    total[i] += values[i];
+                                    total[i] += part[i];
                                 }
                             }
                             put(y, ox, total);

@@ -5,6 +5,10 @@
 
 use super::simd::vectorised;
 
+/// The longest chain of additions in `f32` where nothing better is at hand; longer sums are added up from parts of this
+/// length.
+pub const CHAIN: usize = 4096;
+
 /// Terms that are summed in single precision before they go into the double.
 const BLOCK: usize = 512;
 const LANES: usize = 16;

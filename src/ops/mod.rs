@@ -300,6 +300,12 @@ impl Op {
     /// Refuses a geometry that cannot be executed (a kernel larger than its padded input, groups that do
     /// not divide the channels, ...), with one line that says why.
     pub fn check(&self) -> Result<()> {
-        descriptor!(self, d => d.check()).map_err(|why| Error::Model(format!("{}: {why}", self.name())))
+        let places = match self {
+            Op::MaxPool2dForward(d) | Op::MaxPool2dBackward(d) => d.check_places(),
+            _ => Ok(()),
+        };
+        places
+            .and(descriptor!(self, d => d.check()))
+            .map_err(|why| Error::Model(format!("{}: {why}", self.name())))
     }
 }

@@ -24,6 +24,15 @@ pub struct Pool2d {
 }
 
 impl Pool2d {
+    /// The error for windows whose places do not fit `index`: beyond 2^24 an `f32` does not tell two whole numbers apart.
+    pub(super) fn check_places(&self) -> Result<(), String> {
+        let [h, w] = self.kernel;
+        if h.saturating_mul(w) <= 1 << 24 {
+            return Ok(());
+        }
+        Err(format!("a kernel must have at most 16777216 places, found {h}x{w}"))
+    }
+
     fn extent(&self, axis: usize, len: usize) -> usize {
         let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
         let (before, after) = (self.pad[axis], self.pad[axis + 2]);

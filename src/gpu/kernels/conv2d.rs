@@ -315,6 +315,9 @@ mod tests {
             (7, 3, 50, 8, 3),
             (300, 1, 28, 6, 5),
             (2, 8, 9, 8, 3),
+            // Longer than one dispatch may be: more pieces than keep a GPU busy.
+            (256, 256, 14, 1024, 3),
+            (3, 64, 300, 1500, 3),
         ];
         for (batch, c_in, size, c_out, kernel) in shapes {
             let conv = conv(batch, c_in, size, c_out, kernel);
@@ -333,6 +336,7 @@ mod tests {
             }
             assert!(seen.iter().all(|&times| times == 1), "{conv:?} {pieces:?}");
             assert!(pieces.images == 1 || pieces.per_image == 1);
+            assert!(pieces.longest(&conv) <= LONGEST);
         }
     }
 

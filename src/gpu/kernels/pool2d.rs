@@ -207,3 +207,26 @@ fn planewise(
     }
     Ok(Kernels { dispatches, scratch: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shaders_take_as_many_terms_as_are_planned() {
+        let frames = [
+            include_str!("../../../shaders/gather.wgsl"),
+            include_str!("../../../shaders/max_pool2d_forward_long.wgsl"),
+        ];
+        for source in frames {
+            assert!(source.contains(&format!("const TERMS = {TERMS}u;")));
+            assert!(source.contains(&format!("const THREADS = {THREADS}u;")));
+        }
+    }
+
+    #[test]
+    fn windows_of_common_networks_stay_with_one_thread() {
+        assert!(!is_long([7, 7]) && !is_long([109, 109]));
+        assert!(is_long([110, 110]) && is_long([1, 12_500]) && is_long([12_500, 1]));
+    }
+}
