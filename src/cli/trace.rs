@@ -53,6 +53,7 @@ pub(crate) struct TraceArgs {
 pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     let mut spec = Spec::load(&args.model)?;
     args.recipe.apply(&mut spec)?;
+    args.recipe.check_effects(&spec.recipe)?;
     args.source.read_by(Some(&args.model), args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let weights = args.weights.as_ref().map(interchange::read).transpose()?;
     let data = args.source.open(&spec, args.seed)?;

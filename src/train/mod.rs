@@ -11,6 +11,7 @@ mod exact;
 mod inputs;
 mod journal;
 mod judge;
+mod lone;
 mod metrics;
 mod options;
 mod preview;
