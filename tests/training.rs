@@ -3,8 +3,12 @@
 
 #[path = "training/divergence.rs"]
 mod divergence;
+#[path = "training/effect.rs"]
+mod effect;
 #[path = "training/fine_tuning.rs"]
 mod fine_tuning;
+#[path = "training/lone.rs"]
+mod lone;
 #[path = "training/loss_scaling.rs"]
 mod loss_scaling;
 #[path = "training/resume.rs"]

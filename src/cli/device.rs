@@ -4,7 +4,7 @@ use super::Context;
 use super::output::{Output, seconds};
 use crate::device::{Device, Listener, Settings, Wish, cache};
 use crate::error::{Error, Result};
-use crate::gpu::{News, Restriction};
+use crate::gpu::{News, Restriction, Tuning};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,17 @@ fn open_wish(wish: &Wish, context: &Context, restriction: Restriction) -> Result
     let (device, why) = Device::open_with(wish, &settings)?;
     let device = device.with_cpu_options(context.cpu);
     context.out.note(&format!("device: {}{why}", device.name()));
+    // A word that does nothing is said and not refused: one that a run was started with comes back when it is resumed.
+    let idle = |flag: &str, expected: &str| {
+        let found = device.name();
+        context.out.note(&format!("warning: {flag} has no effect: expected {expected}, found {found}"));
+    };
+    if context.tuning == Tuning::Force && device.is_cpu() {
+        idle("--tune force", "a GPU, whose matrix products it times");
+    }
+    if !context.cpu.winograd && !device.is_cpu() {
+        idle("--no-winograd", "the CPU path (--device cpu)");
+    }
     Ok(device)
 }
 

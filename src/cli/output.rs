@@ -22,6 +22,11 @@ impl Output {
         self.json
     }
 
+    /// Whether nothing but results and errors is printed.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether somebody looks at stderr as it is written.
     pub fn is_interactive(&self) -> bool {
         !self.json && !self.quiet && std::io::stderr().is_terminal()

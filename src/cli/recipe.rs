@@ -1,6 +1,6 @@
 //! The flags that override a model file's `[recipe]`.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Optimizer, Recipe, Scheduler, Spec};
 use crate::train::check_recipe;
 use clap::{Args, ValueEnum};
@@ -17,13 +17,14 @@ pub(crate) struct RecipeArgs {
     /// Learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f32>,
-    /// Optimiser; a change brings PyTorch's defaults for the new one
+    /// Optimizer. A change brings the defaults of the new one: learning rate 0.01 and momentum 0.9 of sgd (PyTorch has 0.001 and
+    /// 0), PyTorch's own of the others
     #[arg(long, value_name = "NAME", value_enum)]
     pub opt: Option<Opt>,
     /// Momentum of sgd and rmsprop, beta1 of adam and adamw
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub momentum: Option<f32>,
-    /// Nesterov's form of momentum
+    /// sgd: Nesterov's form of momentum
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub nesterov: Option<bool>,
     /// Weight decay
@@ -32,22 +33,23 @@ pub(crate) struct RecipeArgs {
     /// How the learning rate changes
     #[arg(long, value_name = "NAME", value_enum)]
     pub lr_scheduler: Option<LrScheduler>,
-    /// step: epochs between two cuts
+    /// step: epochs between two cuts, counted from the end of the warm-up
     #[arg(long, value_name = "EPOCHS")]
     pub lr_step_size: Option<usize>,
-    /// multistep: epochs of the cuts, for example 30,60,80
+    /// multistep: epochs of the cuts, for example 30,60,80, counted from the end of the warm-up
     #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
     pub lr_milestones: Option<Vec<usize>>,
     /// step, multistep, plateau: factor of a cut
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     pub lr_gamma: Option<f32>,
-    /// Smallest learning rate
+    /// Smallest learning rate (of every scheduler but constant)
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr_min: Option<f32>,
     /// poly: exponent
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub lr_power: Option<f32>,
-    /// plateau: epochs without improvement before a cut
+    /// plateau: epochs without a lower validation error (100 % - top-1; the loss where there are no classes) before a cut
+    /// [default: 5; PyTorch has 10]
     #[arg(long, value_name = "EPOCHS")]
     pub lr_patience: Option<usize>,
     /// plateau: most cuts; where one more would be made, training ends
@@ -56,7 +58,7 @@ pub(crate) struct RecipeArgs {
     /// Epochs (0.5 is half of one) of linear warm-up
     #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub lr_warmup_epochs: Option<f32>,
-    /// Label smoothing of the cross-entropy
+    /// Label smoothing of the cross-entropy. The validation loss contains it too
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub label_smoothing: Option<f32>,
     /// Clip gradients to this norm over all parameters
@@ -116,6 +118,81 @@ impl From<LrScheduler> for Scheduler {
 }
 
 impl RecipeArgs {
+    /// The keys of `[recipe]` that flags give.
+    fn keys(&self) -> Vec<&'static str> {
+        // Taken apart so that a new flag is not forgotten here.
+        let RecipeArgs {
+            epochs,
+            batch_size,
+            lr,
+            opt,
+            momentum,
+            nesterov,
+            weight_decay,
+            lr_scheduler,
+            lr_step_size,
+            lr_milestones,
+            lr_gamma,
+            lr_min,
+            lr_power,
+            lr_patience,
+            lr_cuts,
+            lr_warmup_epochs,
+            label_smoothing,
+            clip_grad_norm,
+            grad_accum_steps,
+            patience,
+        } = self;
+        let all = [
+            ("epochs", epochs.is_some()),
+            ("batch_size", batch_size.is_some()),
+            ("lr", lr.is_some()),
+            ("optimizer", opt.is_some()),
+            ("momentum", momentum.is_some()),
+            ("nesterov", nesterov.is_some()),
+            ("weight_decay", weight_decay.is_some()),
+            ("lr_scheduler", lr_scheduler.is_some()),
+            ("lr_step_size", lr_step_size.is_some()),
+            ("lr_milestones", lr_milestones.is_some()),
+            ("lr_gamma", lr_gamma.is_some()),
+            ("lr_min", lr_min.is_some()),
+            ("lr_power", lr_power.is_some()),
+            ("lr_patience", lr_patience.is_some()),
+            ("lr_cuts", lr_cuts.is_some()),
+            ("lr_warmup_epochs", lr_warmup_epochs.is_some()),
+            ("label_smoothing", label_smoothing.is_some()),
+            ("clip_grad_norm", clip_grad_norm.is_some()),
+            ("grad_accum_steps", grad_accum_steps.is_some()),
+            ("patience", patience.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key).collect()
+    }
+
+    /// An error that names the first flag that has no effect on a run with `recipe`, which the flags are part of.
+    ///
+    /// Not for a run that is resumed: it may have been started with such flags before they were refused.
+    pub fn check_effects(&self, recipe: &Recipe) -> Result<()> {
+        match self.keys().into_iter().find_map(|key| Some((key, recipe.idle(key)?))) {
+            None => Ok(()),
+            Some((key, what)) => {
+                let what = what.replace("optimizer ", "--opt ").replace("lr_", "--lr-");
+                Err(Error::Usage(format!("--{}: {what}", key.replace('_', "-"))))
+            }
+        }
+    }
+
+    /// Learning rate, momentum and weight decay, if another optimizer than that of the model file has brought its own.
+    pub fn news(&self, before: &Recipe, now: &Recipe) -> Option<String> {
+        let Recipe { optimizer, lr, momentum, weight_decay, .. } = now;
+        let first = match optimizer {
+            Optimizer::Adam | Optimizer::AdamW => "beta1",
+            Optimizer::Sgd | Optimizer::RmsProp => "momentum",
+        };
+        (before.optimizer != *optimizer).then(|| {
+            format!("optimizer: {optimizer}, lr {lr}, {first} {momentum}, weight decay {weight_decay}")
+        })
+    }
+
     /// Puts the flags into `spec.recipe`; an error names the flag that cannot be meant.
     pub fn apply(&self, spec: &mut Spec) -> Result<()> {
         let recipe = &mut spec.recipe;

@@ -60,6 +60,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         _ => Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?,
     };
     args.recipe.apply(&mut spec)?;
+    args.recipe.check_effects(&spec.recipe)?;
     if let Some(file) = &weights {
         spec.geometry = train::geometry(file)?;
     }

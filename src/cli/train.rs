@@ -222,6 +222,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     if let Some(file) = weights.as_ref().filter(|_| args.model.is_some()) {
         source::warn_of_input(file, &spec, &context.out);
     }
+    let of_the_file = spec.recipe.clone();
     args.recipe.apply(&mut spec)?;
     let replaced = match args.run.num_classes {
         Some(classes) => Some(spec.replace_outputs(classes as usize)?),
@@ -229,6 +230,11 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     };
     train::scale_rates(&mut spec, &args.run.lr_mult)?;
     let options = args.options();
+    if args.run.profile.as_ref().is_some_and(|path| path.as_os_str() == "-") && context.out.is_quiet() {
+        let what =
+            "expected a file (--profile=FILE) with --quiet, which prints nothing on stderr, found none";
+        return Err(Error::Usage(format!("--profile: {what}")));
+    }
     if let Some(path) = &args.run.preview {
         let mut outputs = args.source.read_by(args.model.as_deref(), args.run.weights.as_deref(), &spec);
         outputs.check("--preview", path)?;
@@ -240,6 +246,15 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     // Before anything that takes long: whoever may not go on is to know it at once.
     let name = args.run.name.clone().unwrap_or_else(|| spec.name.clone());
     let resumed = args.resume.open(&args.run.output_dir, &name, &context.out)?;
+    if resumed.is_none() {
+        if args.model.is_some() {
+            spec.check_effects()?;
+        }
+        args.recipe.check_effects(&spec.recipe)?;
+    }
+    if let Some(news) = args.recipe.news(&of_the_file, &spec.recipe) {
+        context.out.note(&news);
+    }
     // A run that goes on looks at pictures as it did; a new one as is right today, whatever its weights were trained with.
     spec.geometry = Geometry {
         rules: resumed.as_ref().map_or(Rules::default(), |(checkpoint, _)| checkpoint.rules()),

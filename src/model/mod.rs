@@ -2,6 +2,7 @@
 //! graph compiled into steps (`build`), initial values (`init`), and the table of `summary`.
 
 mod build;
+mod effect;
 mod emit;
 mod gradient;
 mod graph;

@@ -152,6 +152,11 @@ impl<'t> Table<'t> {
         self.table.get(key)
     }
 
+    /// Whether `key` is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// The line of `key`, or of the table if the key is not there.
     pub fn line_of(&self, key: &str) -> usize {
         self.table.get(key).map_or(self.line, |v| self.source.line(v.span().start))

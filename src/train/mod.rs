@@ -13,6 +13,7 @@ mod inputs;
 mod journal;
 mod judge;
 mod lineage;
+mod lone;
 mod metrics;
 mod options;
 mod preview;

@@ -10,6 +10,7 @@ use super::checkpoint::Identity;
 use super::evaluate::pass;
 use super::event::{Done, Ending, Epoch, Event, Observer, Start, ValPart};
 use super::judge::Judge;
+use super::lone::lone_values;
 use super::metrics::{Totals, guess};
 use super::options::{Options, check_recipe, schedule};
 use super::probe::{Probe, Workbench};
@@ -239,8 +240,9 @@ impl<'a> Trainer<'a> {
     /// What is said before the first step. The log of a run that goes on has its beginning already.
     fn begin(&mut self) -> Result<()> {
         let start = Event::Start(self.start());
+        let lone = lone_values(self.task.model, self.task.data, self.task.options).map(Event::Warning);
         let warning = self.supply.warning().map(Event::Warning);
-        for event in [Some(start), warning].into_iter().flatten() {
+        for event in [Some(start), warning, lone].into_iter().flatten() {
             if self.is_resumed { self.observer.event(&event)? } else { self.report(event)? }
         }
         let notices = std::mem::take(&mut self.notices);

@@ -4,6 +4,7 @@
 //! CPU path.
 
 mod dataset;
+mod effects;
 mod errors;
 mod evaluation;
 mod exchange;

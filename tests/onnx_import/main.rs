@@ -1,10 +1,12 @@
 //! What graphs mean: small ones are put together here, imported, run on the CPU path and compared with loops of their own; and networks go out and in
 //! again.
 
+mod exporters;
 mod extents;
 mod forms;
 mod linear;
 mod normalisation;
+mod padding;
 mod pytorch;
 mod round_trip;
 #[path = "../../src/interchange/onnx/schema.rs"]

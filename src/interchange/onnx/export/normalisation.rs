@@ -1,6 +1,6 @@
 //! Local response normalisation: the formula x / (k + alpha mean(x^2))^beta written out, its mean an average pooling in which padding counts. PyTorch
 //! exports its own in the same way. ONNX has the operator LRN, but its reference evaluator computes as many channels as the batch has rows (up to
-//! onnx 1.23.2 at least, `findings/onnx_reference_lrn.sh`), and onnxruntime refuses windows of an even size.
+//! onnx 1.23.2 at least, `findings/onnx_reference_evaluator.sh`), and onnxruntime refuses windows of an even size.
 
 use super::graph::{Builder, NodeBuilder};
 use super::layers::Place;

@@ -21,7 +21,8 @@ fn reach(place: &Place<'_>, axis: usize, kernel: usize, stride: usize, before: u
 
 /// What lies beyond the padding counts as little as the padding (minus infinity), so there can be more of it.
 ///
-/// At stride 1 the reference evaluator of onnx (up to 1.23.2 at least) takes `pads` for top, bottom, left, right, so there unequal ones are a `Pad`.
+/// At stride 1 the reference evaluator of onnx (up to 1.23.2 at least) takes `pads` for top, bottom, left, right
+/// (`findings/onnx_reference_evaluator.sh`), so there unequal ones are a `Pad`.
 pub(super) fn max_pool(
     builder: &mut Builder,
     place: &Place<'_>,

@@ -198,7 +198,8 @@ fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(
             r.padding = [r.padding[0] + before, r.padding[1] + after];
             Ok(())
         }
-        _ => Err(format!("expected a padding of channels alone with zeros, found {axes:?} with {value}")),
+        _ if value != 0.0 => Err(format!("expected a padding of zeros, found {value}")),
+        _ => Err(format!("expected a padding of channels alone, found {axes:?}")),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn read<'a>(
     let a = &call.attributes;
     let mode = a.text("mode", "constant")?;
     if mode != "constant" {
-        return Err(format!("expected a constant padding, found {mode:.40}"));
+        return Err(format!("expected a padding of zeros or another number, found mode {mode:.40}"));
     }
     // An attribute before operator set 11, then the second input.
     let pads = match a.ints("pads")? {
