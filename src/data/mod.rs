@@ -18,6 +18,7 @@ mod decode;
 mod fit;
 mod idx;
 mod image_folder;
+mod jpeg;
 mod kind;
 mod loader;
 mod locate;
