@@ -148,7 +148,7 @@ impl Decoder {
     /// The pixels of the file in memory, not yet turned.
     fn pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
         if self.file.starts_with(b"\xff\xd8\xff") {
-            jpeg::decode(&self.file, &mut self.pixels, turn)
+            jpeg::decode(&mut self.file, &mut self.pixels, turn)
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
             png(&self.file, &mut self.pixels, turn)
         } else {

@@ -9,6 +9,7 @@ mod csv;
 mod fit;
 mod hostile;
 mod idx;
+mod jpegs;
 mod image_folder;
 mod loader;
 mod locate;
