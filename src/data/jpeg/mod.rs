@@ -29,6 +29,7 @@
 //! where libjpeg repeats the last sample: in the last column and row a quarter of the colour is the padding's, which encoders
 //! fill by repetition, so that it shows by 2 to 4 of 255 at most.
 
+mod means;
 mod structure;
 
 use super::decode::{Decoded, Turn, check_memory, check_size, wait_for_turn};
@@ -109,7 +110,12 @@ fn seal(file: &mut Vec<u8>, structure: &Structure) -> Option<Vec<u8>> {
 }
 
 /// Decodes by zune-jpeg; `None` if it takes the samples for other colours than they are.
-fn plain(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<u8>) -> Decoded<Option<Picture>> {
+fn plain(
+    file: &[u8],
+    structure: &Structure,
+    colours: Colours,
+    pixels: &mut Vec<u8>,
+) -> Decoded<Option<Picture>> {
     let options =
         DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
@@ -128,7 +134,8 @@ fn plain(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<
     }
     let (width, height) = (structure.width, structure.height);
     let coefficients = if structure.is_progressive { 2 * structure.components.len() as u64 } else { 0 };
-    let (channels, space) = if colours == Colours::Grey { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
+    let (channels, space) =
+        if colours == Colours::Grey { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
     check_memory(width as u64, height as u64, channels as u64 + coefficients)?;
     decoder.set_options(options.jpeg_set_out_colorspace(space));
     pixels.clear();
@@ -151,7 +158,10 @@ fn other(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<
     let blocks = [structure.width.div_ceil(8 * h_most), structure.height.div_ceil(8 * v_most)];
     for part in structure.components.iter().filter(|part| part.is_alone) {
         // What it decodes, and what there is.
-        let counted = [(blocks[0] * part.h).min(structure.width.div_ceil(8)), (blocks[1] * part.v).min(structure.height.div_ceil(8))];
+        let counted = [
+            (blocks[0] * part.h).min(structure.width.div_ceil(8)),
+            (blocks[1] * part.v).min(structure.height.div_ceil(8)),
+        ];
         if counted != part.size.map(|side| side.div_ceil(8)) {
             let found = format!("a scan of one component sampled {}x{} of {h_most}x{v_most}", part.h, part.v);
             return unread("interleaved scans or factors of 1 and the largest", &found);
@@ -161,7 +171,8 @@ fn other(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<
         return unread("all quantisation tables before the first scan", "more behind it");
     }
     // The planes, rows on their way, and for a progressive frame the coefficients.
-    let samples: u64 = structure.components.iter().map(|part| (64 * part.h * part.v * blocks[0] * blocks[1]) as u64).sum();
+    let samples: u64 =
+        structure.components.iter().map(|part| (64 * part.h * part.v * blocks[0] * blocks[1]) as u64).sum();
     let channels = structure.components.len() as u64;
     let pixel_count = structure.width as u64 * structure.height as u64;
     let needed = samples * if structure.is_progressive { 5 } else { 2 } + channels * pixel_count;

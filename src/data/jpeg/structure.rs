@@ -4,6 +4,7 @@
 //! every bit of its coefficients in some scan, in an order that the format allows, with the restart markers that the
 //! restart interval demands, up to the end marker.
 
+use super::means::{self, Table};
 use crate::data::decode::Decoded;
 
 /// Most scans that are read; decoding takes time for each.
@@ -11,6 +12,9 @@ const MAX_SCANS: usize = 1000;
 
 /// A bit position that no scan has sent yet.
 const NEVER: u8 = u8::MAX;
+
+/// How the error for a scan that ends early reads.
+const FEW: &str = "a scan ends before its last block";
 
 /// What can be done about a JPEG that is sound and not read.
 const REMEDY: &str = "write it anew as a plain JPEG (`djpeg IN | cjpeg > OUT`) or as PNG";
@@ -63,6 +67,7 @@ pub(super) struct Structure {
     /// The place of the end marker.
     pub end: usize,
     restart: usize,
+    means: [Table; 4],
     is_jfif: bool,
     adobe: Option<u8>,
 }
@@ -70,6 +75,8 @@ pub(super) struct Structure {
 /// A scan's header.
 struct Scan {
     components: Vec<usize>,
+    /// The number of the Huffman table for means, of each component.
+    tables: Vec<usize>,
     from: u8,
     to: u8,
     high: u8,
@@ -88,7 +95,9 @@ pub(super) fn unread<T>(expected: &str, found: &str) -> Decoded<T> {
 /// The place of the next byte 0xff.
 fn next_ff(bytes: &[u8]) -> Option<usize> {
     // Whole chunks without a branch for each byte: entropy-coded data has one in some hundreds.
-    let clear = bytes.chunks_exact(32).take_while(|chunk| !chunk.iter().fold(false, |any, &byte| any | (byte == 0xff)));
+    let clear = bytes
+        .chunks_exact(32)
+        .take_while(|chunk| !chunk.iter().fold(false, |any, &byte| any | (byte == 0xff)));
     let start = 32 * clear.count();
     Some(start + bytes[start..].iter().position(|&byte| byte == 0xff)?)
 }
@@ -117,21 +126,33 @@ impl Structure {
                 0xd9 => break found.end = at - 2,
                 _ => {}
             }
-            let length = file.get(at..).and_then(|rest| rest.first_chunk()).map(|&two| usize::from(u16::from_be_bytes(two)));
+            let length = file
+                .get(at..)
+                .and_then(|rest| rest.first_chunk())
+                .map(|&two| usize::from(u16::from_be_bytes(two)));
             let Some(content) = length.and_then(|length| file.get(at + 2..at + length)) else {
                 return damaged("a segment ends behind the file");
             };
             at += 2 + content.len();
             match marker {
-                0xc4 | 0xc8 | 0xcc => {}
+                0xc4 => {
+                    for (number, table) in Table::of_segment(content) {
+                        found.means[usize::from(number)] = table;
+                    }
+                }
+                0xc8 | 0xcc => {}
                 0xc0..=0xcf => found.frame(marker, content, &check)?,
                 0xda => at = found.scan(file, at, content)?,
                 0xdb => found.tables_change |= found.scans > 0,
                 0xdc => return unread("the number of lines in the frame header", "a DNL segment"),
-                0xdd if content.len() == 2 => found.restart = usize::from(u16::from_be_bytes([content[0], content[1]])),
+                0xdd if content.len() == 2 => {
+                    found.restart = usize::from(u16::from_be_bytes([content[0], content[1]]))
+                }
                 0xde | 0xdf => return unread("one frame", "hierarchical coding"),
                 0xe0 if content.len() >= 12 => found.is_jfif |= content.starts_with(b"JFIF\0"),
-                0xee if content.len() >= 12 && content.starts_with(b"Adobe") => found.adobe = Some(content[11]),
+                0xee if content.len() >= 12 && content.starts_with(b"Adobe") => {
+                    found.adobe = Some(content[11])
+                }
                 _ => {}
             }
         }
@@ -139,7 +160,12 @@ impl Structure {
         Ok(found)
     }
 
-    fn frame(&mut self, marker: u8, content: &[u8], check: &impl Fn(usize, usize) -> Decoded<()>) -> Decoded<()> {
+    fn frame(
+        &mut self,
+        marker: u8,
+        content: &[u8],
+        check: &impl Fn(usize, usize) -> Decoded<()>,
+    ) -> Decoded<()> {
         if !self.components.is_empty() {
             return damaged("a second frame header");
         }
@@ -219,10 +245,14 @@ impl Structure {
                 at += 2;
                 continue;
             }
-            let units = if self.restart == 0 { units } else { self.restart.min(units - markers * self.restart) };
+            let units =
+                if self.restart == 0 { units } else { self.restart.min(units - markers * self.restart) };
             // Bits without a code: too few would go unnoticed.
             if scan.from == 0 && scan.high > 0 && unstuffed(&file[begun..at]) < (units * blocks).div_ceil(8) {
-                return damaged("a scan has too few bytes");
+                return damaged(FEW);
+            }
+            if self.is_progressive && self.scans == 1 && !self.has_means(&file[begun..at], &scan, units) {
+                return damaged(FEW);
             }
             self.ends.push(at);
             if marker != 0xd0 + (markers % 8) as u8 || markers + 1 == intervals {
@@ -236,13 +266,18 @@ impl Structure {
             self.first_scan = self.ends.len() - 1;
         }
         if markers + 1 != intervals {
-            return damaged(format!("a scan has {markers} of {} restart markers, or others between them", intervals - 1));
+            return damaged(format!(
+                "a scan has {markers} of {} restart markers, or others between them",
+                intervals - 1
+            ));
         }
         Ok(at)
     }
 
     fn scan_header(&mut self, content: &[u8]) -> Decoded<Scan> {
-        let Some((&count, rest)) = content.split_first() else { return damaged("a scan header is too short") };
+        let Some((&count, rest)) = content.split_first() else {
+            return damaged("a scan header is too short");
+        };
         let (parts, [from, to, bits]) = match rest.as_chunks::<2>() {
             _ if self.components.is_empty() => return damaged("a scan before the frame header"),
             _ if !(1..=4).contains(&count) || rest.len() != 2 * usize::from(count) + 3 => {
@@ -254,23 +289,30 @@ impl Structure {
             }
         };
         let mut components: Vec<usize> = Vec::new();
+        let tables = parts.iter().map(|part| usize::from(part[1] >> 4 & 3)).collect();
         for [id, _] in parts {
             match self.components.iter().position(|component| component.id == *id) {
                 Some(index) if !components.contains(&index) => components.push(index),
-                _ => return damaged(format!("a scan of component {id}, which the frame does not have or the scan has twice")),
+                _ => {
+                    return damaged(format!(
+                        "a scan of component {id}, which the frame does not have or the scan has twice"
+                    ));
+                }
             }
         }
         self.is_ordered &= components.is_sorted();
         if !self.is_progressive {
-            return Ok(Scan { components, from: 0, to: 63, high: 0, low: 0 });
+            return Ok(Scan { components, tables, from: 0, to: 63, high: 0, low: 0 });
         }
         let (high, low) = (bits >> 4, bits & 15);
         // T.81, G.1.1.1.
         let is_band = if from == 0 { to == 0 } else { from <= to && to < 64 && count == 1 };
         if !is_band || low > 13 || (high > 0 && high != low + 1) {
-            return damaged(format!("a scan of coefficients {from} to {to}, bits {high} to {low}, {count} components"));
+            return damaged(format!(
+                "a scan of coefficients {from} to {to}, bits {high} to {low}, {count} components"
+            ));
         }
-        Ok(Scan { components, from, to, high, low })
+        Ok(Scan { components, tables, from, to, high, low })
     }
 
     /// MCUs of a scan of `components`, and blocks of each (T.81, A.2).
@@ -284,6 +326,16 @@ impl Structure {
         }
     }
 
+    /// Whether there is a mean for every block of `units` MCUs.
+    fn has_means(&self, data: &[u8], scan: &Scan, units: usize) -> bool {
+        let alone = scan.components.len() == 1;
+        let tables = scan.components.iter().zip(&scan.tables).map(|(&index, &table)| {
+            let component = &self.components[index];
+            (&self.means[table], if alone { 1 } else { component.h * component.v })
+        });
+        means::suffice(data, &tables.collect::<Vec<_>>(), units)
+    }
+
     fn check_whole(&self) -> Decoded<()> {
         if self.components.is_empty() {
             return damaged("there is no frame header");
@@ -293,7 +345,9 @@ impl Structure {
                 return damaged(format!("no scan has component {number} of {}", self.components.len()));
             }
             if let Some(k) = component.sent.iter().position(|&sent| sent > 0) {
-                return damaged(format!("the scans that complete component {number} are missing, from coefficient {k} on"));
+                return damaged(format!(
+                    "the scans that complete component {number} are missing, from coefficient {k} on"
+                ));
             }
         }
         Ok(())
@@ -304,13 +358,14 @@ impl Structure {
         let ids: Vec<_> = self.components.iter().map(|component| component.id).collect();
         Ok(match (self.components.len(), self.adobe) {
             (1, _) => Colours::Grey,
+            (_, Some(3..)) => return unread("colour transform 0, 1 or 2 in the Adobe marker", "another"),
             (3, _) if self.is_jfif => Colours::YCbCr,
             (3, Some(0)) => Colours::Rgb,
             (3, None) if ids == *b"RGB" => Colours::Rgb,
             (3, _) => Colours::YCbCr,
             (_, Some(0)) => Colours::Cmyk,
             (_, Some(2)) => Colours::Ycck,
-            (_, Some(_)) => return unread("four components as CMYK or YCCK", "another colour transform"),
+            (_, Some(_)) => return unread("colour transform 0 or 2 for four components", "1"),
             // Programs differ in what they take 0 for.
             (_, None) => {
                 return unread(

@@ -22,7 +22,8 @@ pub enum Colours {
 fn ranges(frame: &Frame, index: usize) -> Vec<[f64; 2]> {
     let component = &frame.components[index];
     let plane = frame.decoded(index);
-    let most = |side: fn(&super::encoder::Component) -> usize| frame.components.iter().map(side).max().unwrap();
+    let most =
+        |side: fn(&super::encoder::Component) -> usize| frame.components.iter().map(side).max().unwrap();
     let around = |at: usize, own: usize, most: usize, size: usize| {
         let place = (at as f64 + 0.5) * own as f64 / most as f64 - 0.5;
         [place.floor(), place.ceil()].map(|place| (place.max(0.0) as usize).min(size - 1))
@@ -48,16 +49,20 @@ pub fn pixels(frame: &Frame, colours: Colours) -> Vec<[[f64; 2]; 3]> {
     let planes: Vec<_> = (0..frame.components.len()).map(|index| ranges(frame, index)).collect();
     let weighed = |at: usize, weights: [f64; 3]| {
         let end = |high: usize| {
-            (0..3).map(|c| weights[c] * planes[c][at][if weights[c] < 0.0 { 1 - high } else { high }]).sum::<f64>()
+            (0..3)
+                .map(|c| weights[c] * planes[c][at][if weights[c] < 0.0 { 1 - high } else { high }])
+                .sum::<f64>()
         };
         [end(0), end(1)]
     };
     // T.871, 7.
     let ycbcr = |at| {
-        let rows = [[1.0, 0.0, 1.402], [1.0, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1.0, 1.772, 0.0]];
+        let rows =
+            [[1.0, 0.0, 1.402], [1.0, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1.0, 1.772, 0.0]];
         rows.map(|row| weighed(at, row).map(|value| (value - 128.0 * (row[1] + row[2])).clamp(0.0, 255.0)))
     };
-    let inked = |at: usize, [low, high]: [f64; 2]| [low * planes[3][at][0] / 255.0, high * planes[3][at][1] / 255.0];
+    let inked =
+        |at: usize, [low, high]: [f64; 2]| [low * planes[3][at][0] / 255.0, high * planes[3][at][1] / 255.0];
     (0..frame.width * frame.height)
         .map(|at| match colours {
             Colours::Grey => [planes[0][at]; 3],
@@ -73,5 +78,7 @@ pub fn pixels(frame: &Frame, colours: Colours) -> Vec<[[f64; 2]; 3]> {
 pub fn error(frame: &Frame, colours: Colours, found: &[u8]) -> f64 {
     assert_eq!(found.len(), 3 * frame.width * frame.height);
     let pairs = pixels(frame, colours).into_iter().flatten().zip(found);
-    pairs.map(|([low, high], &value)| (low - f64::from(value)).max(f64::from(value) - high)).fold(0.0, f64::max)
+    pairs
+        .map(|([low, high], &value)| (low - f64::from(value)).max(f64::from(value) - high))
+        .fold(0.0, f64::max)
 }
