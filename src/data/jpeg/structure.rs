@@ -7,8 +7,8 @@
 use super::means::{self, Table};
 use crate::data::decode::Decoded;
 
-/// Most scans that are read; decoding takes time for each.
-const MAX_SCANS: usize = 1000;
+/// Most scans that are read, as in zune-jpeg: a scan of a few bytes takes the time of going over all blocks.
+const MAX_SCANS: usize = 100;
 
 /// A bit position that no scan has sent yet.
 const NEVER: u8 = u8::MAX;
@@ -265,7 +265,11 @@ impl Structure {
         if self.scans == 1 {
             self.first_scan = self.ends.len() - 1;
         }
-        if markers + 1 != intervals {
+        // One more at the end, which some encoders write, harms nothing.
+        let follows = file[at..].iter().find(|&&byte| byte != 0xff);
+        let is_restart = follows.is_some_and(|marker| (0xd0..=0xd7).contains(marker));
+        let fill = file[at..].iter().take_while(|&&byte| byte == 0xff).count();
+        if markers + 1 != intervals || (is_restart && file.get(at + fill + 1) != Some(&0xff)) {
             return damaged(format!(
                 "a scan has {markers} of {} restart markers, or others between them",
                 intervals - 1

@@ -203,3 +203,29 @@ fn every_sampling_scan_and_restart_interval_is_right_or_refused() {
         "{counts:?}"
     );
 }
+
+/// What lies behind the edge is the encoder's choice and no colour of the picture. Up to 6 of a chroma value, which stands for
+/// 11 of blue, may show (`src/data/jpeg/edge.rs`).
+#[test]
+fn padding_behind_the_edge_does_not_show() {
+    let mut worst = 0.0_f64;
+    for size in [[2, 2], [8, 8], [10, 6], [36, 20], [20, 36], [46, 34], [60, 16], [16, 60]] {
+        for luma in [(2, 2), (2, 1), (1, 2), (4, 1)] {
+            for padding in [0.0, 128.0, 255.0] {
+                for (name, marker, scans) in forms(3) {
+                    for (ids, colours) in [([1, 2, 3], Colours::YCbCr), (*b"RGB", Colours::Rgb)] {
+                        let parts = [(ids[0], luma.0, luma.1), (ids[1], 1, 1), (ids[2], 1, 1)];
+                        let mut frame = Frame::new(size, &parts, Some(padding), patches);
+                        frame.codes = Codes::Flat;
+                        let file = frame.write(marker, &scans);
+                        let error = reference::error(&frame, colours, &decode(&file, size).unwrap());
+                        let case = format!("{name}, {parts:?}, {size:?}, padded with {padding}");
+                        assert!(error <= BOUND + 11.0, "{case}: off by {error:.1}");
+                        worst = worst.max(error);
+                    }
+                }
+            }
+        }
+    }
+    println!("padding shows by {worst:.1} at most");
+}
