@@ -12,21 +12,17 @@
 use super::contain::contained;
 use super::fit::{Fitter, Picture};
 use super::framing::{Frame, Framing};
+use super::jpeg;
 use crate::error::{Error, Result, printable};
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 use std::error::Error as _;
-use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -40,9 +36,6 @@ const MAX_DECODED: u64 = 400 << 20;
 
 /// Most bytes that chunks beside the pixels (profiles, texts) and rows in progress of a PNG may take.
 const MAX_CHUNKS: u64 = 64 << 20;
-
-/// Most pixels that one byte of a JPEG can stand for: each block of 8x8 pixels takes a bit at least.
-const JPEG_EXPANSION: u64 = 8 * 64;
 
 /// Most bytes of pixels that one byte of a PNG can stand for: Deflate expands a byte to at most 1032 (zlib's
 /// technical details), and a bit of palette index to red, green, blue and alpha.
@@ -59,7 +52,7 @@ const LARGE: u64 = 16_000_000;
 static LARGE_TURN: Mutex<()> = Mutex::new(());
 
 /// Held while a large picture is decoded and its memory given back.
-type Turn = Option<MutexGuard<'static, ()>>;
+pub(super) type Turn = Option<MutexGuard<'static, ()>>;
 
 /// Decodes one picture after another in the same memory. Each thread has its own.
 #[derive(Debug, Default)]
@@ -71,7 +64,7 @@ pub struct Decoder {
 }
 
 /// What a decoder found, in one line without the file's name.
-type Decoded<T> = std::result::Result<T, String>;
+pub(super) type Decoded<T> = std::result::Result<T, String>;
 
 impl Decoder {
     /// A decoder without memory yet.
@@ -191,7 +184,7 @@ impl Decoder {
 
     fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
         if self.file.starts_with(b"\xff\xd8\xff") {
-            jpeg(&self.file, &mut self.pixels, turn)
+            jpeg::decode(&mut self.file, &mut self.pixels, turn)
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
             png(&self.file, &mut self.pixels, turn)
         } else {
@@ -202,7 +195,7 @@ impl Decoder {
 }
 
 /// Checks what a header claims before anything is allocated for it.
-fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
+pub(super) fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
     let pixels = width * height;
     if pixels == 0 {
         return Err(format!("expected at least one pixel, found {width}x{height}"));
@@ -219,7 +212,7 @@ fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
 }
 
 /// Checks what decoding would take, `bytes` for each pixel.
-fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
+pub(super) fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
     let needed = width.saturating_mul(height).saturating_mul(bytes);
     if needed > MAX_DECODED {
         return Err(format!(
@@ -230,70 +223,10 @@ fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
 }
 
 /// Waits until no other large picture is being decoded, if this one is large.
-fn wait_for_turn(pixels: u64, turn: &mut Turn) {
+pub(super) fn wait_for_turn(pixels: u64, turn: &mut Turn) {
     if pixels > LARGE {
         *turn = Some(LARGE_TURN.lock().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-fn jpeg(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
-    let wrong = |error: &dyn Display| {
-        let text = error.to_string();
-        format!("not a whole JPEG: {}", text.trim().trim_matches('"').trim_start_matches("[strict-mode]: "))
-    };
-    let options =
-        DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
-    decoder.decode_headers().map_err(|error| wrong(&error))?;
-    let (Some((width, height)), Some(colours)) = (decoder.dimensions(), decoder.input_colorspace()) else {
-        return Err(wrong(&"no header"));
-    };
-    check_size(width as u64, height as u64, file.len() as u64 * JPEG_EXPANSION)?;
-    let coefficients = if is_progressive(file) { 2 * colours.num_components() as u64 } else { 0 };
-    let (channels, colours) =
-        if colours == ColorSpace::Luma { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
-    check_memory(width as u64, height as u64, channels as u64 + coefficients)?;
-    wait_for_turn(width as u64 * height as u64, turn);
-    decoder.set_options(options.jpeg_set_out_colorspace(colours));
-    pixels.clear();
-    pixels.resize(width * height * channels, 0);
-    decoder.decode_into(pixels).map_err(|error| wrong(&error))?;
-    if !has_end(file) {
-        return Err(wrong(&"the end marker is missing"));
-    }
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    Ok(Picture { width, height, channels, orientation })
-}
-
-/// Where the first scan of the JPEG `file` begins, and whether its frame is progressive.
-fn first_scan(file: &[u8]) -> (usize, bool) {
-    let (mut at, mut progressive) = (2, false);
-    while let Some(&[0xff, marker, high, low]) = file.get(at..).and_then(|rest| rest.first_chunk()) {
-        progressive |= marker == 0xc2;
-        match marker {
-            // The scan, or nothing that we know.
-            0xda | 0 => break,
-            0xff => at += 1,
-            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-        }
-    }
-    (at, progressive)
-}
-
-/// Whether the JPEG `file` is decoded scan by scan; where its segments are not clear, whether it may be.
-fn is_progressive(file: &[u8]) -> bool {
-    let (at, progressive) = first_scan(file);
-    let is_clear = file.get(at + 1) == Some(&0xda);
-    progressive || (!is_clear && file.windows(2).any(|pair| pair == [0xff, 0xc2]))
-}
-
-/// Whether the JPEG `file` has an end marker: the decoder does not miss the last few rows.
-fn has_end(file: &[u8]) -> bool {
-    // Over the segments to the first scan, for a preview in one of them has an end of its own. Within a scan no byte
-    // looks like a marker.
-    let (at, _) = first_scan(file);
-    file.get(at..).is_none_or(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]))
 }
 
 fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {

@@ -21,6 +21,7 @@ mod fit;
 mod framing;
 mod idx;
 mod image_folder;
+mod jpeg;
 mod kind;
 mod layout;
 mod level;

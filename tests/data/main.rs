@@ -12,6 +12,7 @@ mod hostile;
 mod idx;
 mod idx_families;
 mod image_folder;
+mod jpegs;
 mod layouts;
 mod loader;
 mod locate;

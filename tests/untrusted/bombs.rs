@@ -90,27 +90,59 @@ fn table(ac: bool, value: u8) -> Vec<u8> {
     segment(0xc4, &[&[u8::from(ac) << 4, 1][..], &[0; 15], &[value]].concat())
 }
 
-/// A progressive JPEG of `side` squared with `scans` scans of zeros for each of its `components`.
-fn progressive(side: u16, components: u8, scans: usize) -> Vec<u8> {
-    let blocks = usize::from(side).div_ceil(8).pow(2);
-    let mut bytes = claiming(0xc2, side, components);
-    let scan = |component: u8, from: u8, to: u8, bits: u8, content: &[u8]| {
-        [&segment(0xda, &[1, component, 0, from, to, bits])[..], content].concat()
+/// The bits that stand for so many blocks at `bits` each, all zero. What is padded is ones.
+fn zero_bits(blocks: usize, bits: usize) -> Vec<u8> {
+    let count = blocks * bits;
+    let mut content = vec![0; count / 8];
+    content.extend((!count.is_multiple_of(8)).then_some(0xff >> (count % 8)));
+    content
+}
+
+fn scan(component: u8, [from, to, bits]: [u8; 3], content: &[u8]) -> Vec<u8> {
+    [&segment(0xda, &[1, component, 0, from, to, bits])[..], content].concat()
+}
+
+/// A whole progressive JPEG of zeros, `side` squared, with 2 + 14 `bands` scans for each of its `components`.
+fn progressive(side: u16, components: u8, bands: u8) -> Vec<u8> {
+    coarse_progressive(side, components, bands, [1, 1])
+}
+
+/// The same with these sampling factors of the first component, across and down alike, and of the others.
+fn coarse_progressive(side: u16, components: u8, bands: u8, factors: [u8; 2]) -> Vec<u8> {
+    let most = *factors.iter().max().unwrap();
+    let blocks = |component: u8| {
+        let factor = factors[usize::from(component > 1)];
+        let factor = if components == 1 { most } else { factor };
+        (usize::from(side) * usize::from(factor)).div_ceil(8 * usize::from(most)).pow(2)
     };
-    // The difference of every block's mean: a zero bit. What is padded is ones.
+    let mut bytes = claiming(0xc2, side, components);
+    let at = bytes.len() - 3 * usize::from(components);
+    (0..components).for_each(|c| bytes[at + 3 * usize::from(c) + 1] = 0x11 * factors[usize::from(c > 0)]);
+    // The difference of every block's mean: a zero bit.
     bytes.extend(table(false, 0));
     for component in 1..=components {
-        let mut content = vec![0; blocks / 8];
-        content.extend((blocks % 8 > 0).then_some(0xff >> (blocks % 8)));
-        bytes.extend(scan(component, 0, 0, 0, &content));
+        bytes.extend(scan(component, [0; 3], &zero_bits(blocks(component), 1)));
     }
     // Runs of 2^14 to 2^15 - 1 blocks at whose end all is zero: a bit, and fourteen more.
     bytes.extend(table(true, 0xe0));
-    let runs = blocks.div_ceil(1 << 14);
-    let content = vec![0; (runs * 15).div_ceil(8) + 1];
-    for number in components as usize..scans {
-        bytes.extend(scan(1 + (number % components as usize) as u8, 1, 63, 0, &content));
+    for component in 1..=components {
+        let content = vec![0; (blocks(component).div_ceil(1 << 14) * 15).div_ceil(8) + 1];
+        for band in 1..=bands {
+            for low in (0..14).rev() {
+                let high = if low == 13 { 0 } else { low + 1 };
+                bytes.extend(scan(component, [band, band, high << 4 | low], &content));
+            }
+        }
+        bytes.extend(scan(component, [bands + 1, 63, 0], &content));
     }
+    [&bytes, &[0xff, 0xd9][..]].concat()
+}
+
+/// A sequential JPEG of zeros, `side` squared, with a scan for each of its three components.
+fn three_scans(side: u16) -> Vec<u8> {
+    let blocks = usize::from(side).div_ceil(8).pow(2);
+    let mut bytes = [claiming(0xc0, side, 3), table(false, 0), table(true, 0)].concat();
+    (1..=3).for_each(|component| bytes.extend(scan(component, [0, 63, 0], &zero_bits(blocks, 2))));
     [&bytes, &[0xff, 0xd9][..]].concat()
 }
 
@@ -164,11 +196,20 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("progressive JPEG of 65535 squared", empty(0xc2, 65535, 3)),
         ("CMYK JPEG of 65535 squared", empty(0xc0, 65535, 4)),
         ("lossless JPEG of 65535 squared", empty(0xc3, 65535, 3)),
-        ("progressive JPEG of 1000 scans", progressive(64, 1, 1000)),
-        ("large progressive JPEG of 1000 scans", progressive(4000, 1, 1000)),
-        ("progressive JPEG of 8000 squared", progressive(8000, 3, 3)),
-        ("progressive JPEG of 10000 squared", progressive(10_000, 3, 3)),
-        ("grey progressive JPEG of 10000 squared, 90 scans", progressive(10_000, 1, 90)),
+        ("progressive JPEG of 870 scans", progressive(64, 1, 62)),
+        ("large progressive JPEG of 870 scans", progressive(4000, 1, 62)),
+        ("progressive JPEG of 8000 squared", progressive(8000, 3, 0)),
+        ("progressive JPEG of 10000 squared", progressive(10_000, 3, 0)),
+        ("grey progressive JPEG of 10000 squared, 86 scans", progressive(10_000, 1, 6)),
+        // For the second decoder.
+        ("JPEG of 6000 squared in three scans", three_scans(6000)),
+        ("JPEG of 10000 squared in three scans", three_scans(10_000)),
+        ("progressive JPEG of 5000 squared, first component coarse", coarse_progressive(5000, 3, 0, [1, 2])),
+        (
+            "progressive JPEG of 4000 squared, first component coarse, 90 scans",
+            coarse_progressive(4000, 3, 2, [1, 2]),
+        ),
+        ("progressive JPEG of 9000 squared, first component coarse", coarse_progressive(9000, 3, 0, [1, 2])),
         ("JPEG with 64 MB of EXIF", jpeg_with(segment(0xe1, &exif).repeat(1000))),
         (
             "JPEG with 64 MB of profile",
@@ -190,6 +231,8 @@ fn claims(name: &str) -> bool {
         "16 bits",
         "progressive JPEG of 8000",
         "progressive JPEG of 10000 s",
+        "10000 squared in three scans",
+        "progressive JPEG of 9000",
     ]
     .iter()
     .any(|part| name.contains(part) && !name.starts_with("grey progressive") && !name.starts_with("lossless"))
