@@ -155,6 +155,18 @@ impl Level {
             )));
         }
         self.check_copies(notes)?;
+        let stem = |folder: &Inner| folder.text().trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+        let first = stem(&self.folders[0]);
+        let are_numbered =
+            folders.len() > 1 && !first.is_empty() && folders.iter().all(|folder| stem(folder) == first);
+        if are_numbered && !self.tables.is_empty() {
+            notes.warn(format!(
+                "the classes {} are named as parts of one set are; if their labels are in {} beside them, sort the pictures into \
+                 folders named for their classes",
+                Level::names(&folders),
+                some(&self.tables)
+            ));
+        }
         if self.pictures > 0 {
             notes.warn(format!(
                 "{} pictures directly in {} are left out: they are in no class folder",
@@ -258,7 +270,8 @@ pub(super) fn has_folders(root: &Path) -> bool {
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
 }
 
-/// Whether a folder in `root` holds pictures, at any depth.
-pub(super) fn has_pictures(root: &Path) -> Result<bool> {
-    Ok(!Level::read(root)?.folders.is_empty())
+/// Whether `root` holds at least two folders of pictures that are taken for classes.
+pub(super) fn has_classes(root: &Path) -> bool {
+    let level = find(root, &mut Notes::default()).and_then(|layout| Level::read(&layout.train));
+    level.is_ok_and(|level| level.folders.iter().filter(|folder| folder.direct).count() > 1)
 }

@@ -13,7 +13,7 @@ const STRAY: [&str; 6] =
     ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"];
 
 /// Names of folders that hold all images of a data set, or what belongs to them, and are no classes.
-const CONTAINERS: [&str; 12] = [
+const CONTAINERS: [&str; 15] = [
     "images",
     "image",
     "imgs",
@@ -26,6 +26,9 @@ const CONTAINERS: [&str; 12] = [
     "segmentationclass",
     "segmentationobject",
     "groundtruth",
+    "jpg",
+    "jpeg",
+    "png",
 ];
 
 /// A folder in a folder.

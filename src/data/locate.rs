@@ -105,8 +105,8 @@ fn detect(path: &Path) -> Result<Kind> {
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
         let is_folder = match found.is_empty() {
             true => layout::has_folders(path),
-            // Folders without pictures are no data set beside one.
-            false => layout::has_pictures(path)?,
+            // A folder beside them may hold anything.
+            false => layout::has_classes(path),
         };
         if is_folder {
             found.push((true, Kind::ImageFolder, "folders of pictures"));

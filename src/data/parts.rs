@@ -45,7 +45,9 @@ impl Role {
     /// The part that `name` is, if it says nothing else: Train, training_set, TestImages, but not asl_train.
     pub fn of(name: &str) -> Option<Role> {
         let words = words(name);
-        let said: Vec<_> = words.iter().filter(|word| !FILLERS.contains(&word.as_str())).collect();
+        let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+        let says = |word: &&String| !FILLERS.contains(&word.as_str()) && !is_number(word);
+        let said: Vec<_> = words.iter().filter(says).collect();
         match said[..] {
             [word] => role(word).or_else(|| joined(word)),
             _ => None,
@@ -63,7 +65,9 @@ impl Role {
     }
 }
 
+/// The part that a word is; a year or a number may follow it: train2017.
 fn role(word: &str) -> Option<Role> {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
     WORDS.iter().find(|(known, _)| *known == word).map(|(_, role)| *role)
 }
 
@@ -85,7 +89,6 @@ fn words(name: &str) -> Vec<String> {
             word.extend(c.to_lowercase());
         }
     }
-    // Numbers say which of several, as in train-1: that is no part by itself.
     words.retain(|word| !word.is_empty());
     words
 }
@@ -116,7 +119,9 @@ mod tests {
             ("test-images", Some(Role::Test)),
             ("Validation", Some(Role::Validation)),
             ("valid", Some(Role::Validation)),
-            ("training", Some(Role::Train)),
+            ("train2017", Some(Role::Train)),
+            ("train_1", Some(Role::Train)),
+            ("2017", None),
             ("bullet_train", None),
             ("trainer", None),
             ("contest", None),

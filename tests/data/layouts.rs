@@ -202,6 +202,23 @@ fn pictures_whose_labels_are_in_a_table_are_refused() {
 }
 
 #[test]
+fn numbered_parts_beside_a_table_are_no_classes() {
+    let notes = right(
+        &["HAM10000_images_part_1/*.jpg", "HAM10000_images_part_2/*.jpg", "HAM10000_metadata.csv"],
+        &["HAM10000_images_part_1", "HAM10000_images_part_2"],
+        [6, 0],
+    );
+    assert!(notes.contains("if their labels are in HAM10000_metadata.csv"), "{notes}");
+    refused(
+        &["train2017/*.jpg", "val2017/*.jpg", "annotations/x.json"],
+        &["pictures directly in train2017, val2017"],
+    );
+    refused(&["jpg/*.jpg", "imagelabels.mat"], &["\"jpg\" is no class"]);
+    let notes = right(&["class1/*.jpg", "class2/*.jpg"], &["class1", "class2"], [6, 0]);
+    assert!(!notes.contains("parts of one set"), "{notes}");
+}
+
+#[test]
 fn signs_and_tiny_imagenet_hold_parts_without_class_folders() {
     let notes = right(
         &[
@@ -374,4 +391,6 @@ fn parts_that_cannot_be_told_apart_are_refused() {
         &["train.csv", "a/*.jpg", "b/*.jpg"],
         &["found train.csv and folders of pictures", "--dataset csv or --dataset image-folder"],
     );
+    // Pictures beside a table are no data set of their own.
+    refused(&["train.csv", "docs/*.png"], &["ROOT/train.csv: line 1: expected at least 2 columns"]);
 }

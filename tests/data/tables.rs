@@ -154,6 +154,16 @@ fn columns_that_number_the_rows_are_left_out_and_named() {
 }
 
 #[test]
+fn a_table_of_image_files_is_told_how_images_are_read() {
+    let text = "image,label\n0001.JPG,cat\n";
+    refused(
+        text,
+        model(1, 2),
+        &["line 2, column 1", "(image files are read from a folder for each class), found \"0001.JPG\""],
+    );
+}
+
+#[test]
 fn other_separators_are_named() {
     for (text, name) in [
         ("a;b;label\n1;2;0\n", "semicolons"),

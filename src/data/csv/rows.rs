@@ -1,9 +1,11 @@
 //! The rows of a table, line by line.
 
 use crate::data::columns::{Columns, Start, short};
+use crate::data::image_folder::is_picture;
 use crate::data::source::MOST_CLASSES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -149,10 +151,14 @@ impl Table {
         };
         for &column in features {
             self.features.push(number(row[column]).ok_or_else(|| {
-                let is_cut = row[column].starts_with(b"\"");
+                let is_file = is_picture(OsStr::new(&*String::from_utf8_lossy(row[column])));
                 wrong(
                     column,
-                    if is_cut { "a finite number (without commas in it)" } else { "a finite number" },
+                    match (row[column].starts_with(b"\""), is_file) {
+                        (true, _) => "a finite number (without commas in it)",
+                        (_, true) => "a finite number (image files are read from a folder for each class)",
+                        _ => "a finite number",
+                    },
                 )
             })?);
         }
@@ -181,12 +187,12 @@ impl Table {
             (Given::Names(..), Some(_)) => return Err(wrong(*label, "a name as in the lines before")),
             (Given::Names(labels, known), None) => {
                 let name = String::from_utf8_lossy(text).trim().to_string();
-                // A quote without its other half: the field goes on after a comma or a line break.
-                if name.starts_with('"') || name.ends_with('"') {
-                    return Err(wrong(*label, "a finite number"));
-                }
                 if MISSING.contains(&name.to_lowercase().as_str()) {
                     return Err(wrong(*label, "a label"));
+                }
+                // A number that is too large, or a quote without its other half: the field goes on after a comma or a line break.
+                if name.parse::<f32>().is_ok() || name.starts_with('"') || name.ends_with('"') {
+                    return Err(wrong(*label, "a finite number"));
                 }
                 let next = known.len();
                 if next == MOST_CLASSES && !known.contains_key(&name) {
