@@ -49,7 +49,8 @@ impl Progress {
                 format!("{} training and {} validation samples", e.train_samples, e.val_samples)
             }
         };
-        self.out.note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
+        self.out
+            .note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
         if let Some(folder) = &e.folder {
             self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
         }
@@ -93,7 +94,10 @@ impl Progress {
                 String::new()
             };
             let on = if e.val_part == ValPart::Train { " on training samples" } else { "" };
-            format!("validation loss{on}{some} {:.4}  top-1 {:.2} %  top-5 {:.2} %", e.val_loss, e.acc1, e.acc5)
+            format!(
+                "validation loss{on}{some} {:.4}  top-1 {:.2} %  top-5 {:.2} %",
+                e.val_loss, e.acc1, e.acc5
+            )
         };
         let line = format!(
             "epoch {}/{}: training loss {:.4}  {validation}  lr {}  {}  {:.0} img/s{}",

@@ -55,7 +55,7 @@ impl SourceArgs {
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
         let request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
-        let (mut trained, mut trained_on, mut lines, mut whole) = (None, None, Vec::new(), 0);
+        let (mut trained, mut trained_on, mut lines, mut whole, mut own) = (None, None, Vec::new(), 0, 0);
         let splits = data::open_with(&request, &mut |pool| {
             let run = lineage.on(pool.data());
             if run.is_none() && !self.is_named() {
@@ -72,6 +72,7 @@ impl SourceArgs {
             lines.extend(about(&lineage, run, &division, pool));
             trained = lineage.runs().first().map(|newest| (newest.name().to_string(), run.is_some()));
             trained_on = lineage.trained_on(pool);
+            own = pool.training_len() as u32;
             let [first, second] = pool.divide(&division, [None, None])?;
             whole = if part == Some(Part::Train) { first.len() } else { second.len() };
             Ok(division)
@@ -83,10 +84,7 @@ impl SourceArgs {
         let [first, second] = &origin.numbers;
         let all: &[u32] = if is_train { first } else { second };
         let trained_on = trained_on.map(|trained: Vec<u32>| overlap(&trained, all));
-        let start = match division {
-            Division::Validation if !is_train => origin.provenance.data.counts[0] as u32,
-            _ => 0,
-        };
+        let start = if division == Division::Validation && !is_train { own } else { 0 };
         let splits = match file {
             Some(file) => with_classes_of(file, splits, out)?,
             None => splits,
@@ -194,7 +192,10 @@ impl SourceArgs {
             let [_, val] = &origin.numbers;
             let seen = trained_on.map_or(0, |trained| overlap(&trained, val));
             if seen > 0 && origin.provenance.division != Division::All {
-                let line = format!("warning: the weights' run was trained on {seen} of {} validation samples", val.len());
+                let line = format!(
+                    "warning: the weights' run was trained on {seen} of {} validation samples",
+                    val.len()
+                );
                 out.note(&line);
             }
             origin.before = before.kept();
@@ -262,10 +263,12 @@ fn overlap(trained: &[u32], numbers: &[u32]) -> usize {
 pub(crate) fn with_classes_of(file: &File, splits: Splits, out: &Output) -> Result<Splits> {
     let known = train::class_names(file);
     match train::match_classes(&known, &splits.val) {
-        ClassMatch::Missing(class) => Err(train::missing_class(&file.path, &known, &splits.val, class)),
+        ClassMatch::Missing(_) => Err(train::other_classes(&file.path, &known, &splits.val)),
         ClassMatch::Outputs(outputs) => {
             let (found, all, name) = (outputs.len(), known.len(), &splits.val.name);
-            out.note(&format!("note: the {found} classes of {name} are matched by name with the {all} of the weights"));
+            out.note(&format!(
+                "note: the {found} classes of {name} are matched by name with the {all} of the weights"
+            ));
             Ok(train::relabel(&splits, &known, &outputs))
         }
         ClassMatch::Unnamed => {
@@ -285,7 +288,9 @@ pub(crate) fn note_unnamed(known: &[String], data: &Dataset, out: &Output) {
     let name = &data.name;
     out.note(&match is_numbered {
         true => format!("note: {name} names its classes, the weights do not: output k is taken for class k"),
-        false => format!("note: the weights name their classes, {name} does not: output k is taken for class k"),
+        false => {
+            format!("note: the weights name their classes, {name} does not: output k is taken for class k")
+        }
     });
 }
 
@@ -310,7 +315,11 @@ impl Samples {
     /// Which part of what, after "on".
     pub fn text(&self) -> String {
         let (name, count) = (&self.data.name, self.data.len());
-        let of = if count < self.whole { format!("{count} of the {}", self.whole) } else { format!("the {count}") };
+        let of = if count < self.whole {
+            format!("{count} of the {}", self.whole)
+        } else {
+            format!("the {count}")
+        };
         match (&self.division, self.is_train) {
             (_, true) => format!("{of} training samples of {name}"),
             (Division::All, _) if count < self.whole => format!("{of} samples of {name}"),
@@ -323,7 +332,11 @@ impl Samples {
 
     /// How many samples were read, where that is not all of them.
     pub fn readable(&self, rows: u64) -> String {
-        if rows as usize == self.data.len() { String::new() } else { format!(", {rows} of which can be read") }
+        if rows as usize == self.data.len() {
+            String::new()
+        } else {
+            format!(", {rows} of which can be read")
+        }
     }
 
     /// Adds the same to a JSON object.
@@ -336,7 +349,9 @@ impl Samples {
         };
         object["part"] = part.into();
         let (share, seed) = match self.division {
-            Division::HeldOut { share, seed, .. } => (json!(share.to_string().parse::<f64>().ok()), json!(seed)),
+            Division::HeldOut { share, seed, .. } => {
+                (json!(share.to_string().parse::<f64>().ok()), json!(seed))
+            }
             _ => (Value::Null, Value::Null),
         };
         object["share"] = share;

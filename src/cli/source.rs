@@ -131,7 +131,11 @@ impl SourceArgs {
 }
 
 /// The weights that a verb is given, and the network `model` (a name or a model file), else the one that the weights carry.
-pub(crate) fn network(weights: Option<&Path>, model: Option<&str>, out: &Output) -> Result<(Option<File>, Spec)> {
+pub(crate) fn network(
+    weights: Option<&Path>,
+    model: Option<&str>,
+    out: &Output,
+) -> Result<(Option<File>, Spec)> {
     let file = weights.map(interchange::read).transpose()?;
     let spec = match (&file, model) {
         (Some(file), model) => network_of(file, model, out)?,

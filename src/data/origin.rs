@@ -79,7 +79,9 @@ impl Fingerprint {
     }
 
     fn has_images_of(&self, other: &Fingerprint, parts: [usize; 2]) -> bool {
-        let (Some(ours), Some(theirs)) = (&self.images, &other.images) else { return self.name == other.name };
+        let (Some(ours), Some(theirs)) = (&self.images, &other.images) else {
+            return self.name == other.name;
+        };
         let kind = |hash: &str| hash.split(':').next().map(String::from);
         if kind(&ours[0]) != kind(&theirs[0]) {
             return self.name == other.name;

@@ -153,10 +153,7 @@ pub fn open(request: &Request) -> Result<Splits> {
 }
 
 /// As [`open`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count then.
-pub fn open_with(
-    request: &Request,
-    decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>,
-) -> Result<Splits> {
+pub fn open_with(request: &Request, decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>) -> Result<Splits> {
     check(request)?;
     let place = locate::find(request.path.as_deref(), request.kind)?;
     let Found { mut train, mut val } = match place.kind {

@@ -54,7 +54,9 @@ fn shares(counts: &[usize], held: usize, seed: u64) -> Vec<usize> {
     // The exact share is held x count / total; differences to it are compared as whole numbers.
     let exact = |class: usize| held as i128 * counts[class] as i128;
     let mut shares: Vec<usize> = (0..counts.len())
-        .map(|class| ((exact(class) / total as i128) as usize).clamp(least(class), most(class).max(least(class))))
+        .map(|class| {
+            ((exact(class) / total as i128) as usize).clamp(least(class), most(class).max(least(class)))
+        })
         .collect();
     let rank = Stream::new(seed, Purpose::Split, 1).permutation(counts.len());
     let missing = |class: usize, share: usize| exact(class) - share as i128 * total as i128;

@@ -2,7 +2,7 @@
 //! it, the samples that were held out can be evaluated without being asked for, and samples that were trained on are
 //! recognised.
 
-use crate::data::{Division, Fingerprint, Origin, Pool, Provenance, VAL_SPLIT};
+use crate::data::{Division, Fingerprint, Origin, Pool, Provenance, Splits, VAL_SPLIT};
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use std::collections::BTreeMap;
@@ -20,7 +20,10 @@ pub enum Seen {
     Known(Box<Provenance>),
     /// Weights of a version that kept the name of the data and the seed only. By default it drew a tenth of the samples, in
     /// the way of version 1.
-    Named { name: String, seed: u64 },
+    Named {
+        name: String,
+        seed: u64,
+    },
 }
 
 /// The runs that weights come from, newest first. None if the weights do not say.
@@ -83,14 +86,16 @@ impl Lineage {
     }
 
     /// Of the metadata of the file at `path`.
-    pub(super) fn read(path: &Path, notes: &BTreeMap<String, String>) -> Result<Lineage> {
+    pub fn read(path: &Path, notes: &BTreeMap<String, String>) -> Result<Lineage> {
         let bad = |key: &str, what: String| Error::data(path, format!("metadata {key}: {what}"));
         let check = |provenance: Provenance| match provenance.division.check() {
             Ok(()) => Ok(Seen::Known(Box::new(provenance))),
             Err(Error::Usage(what)) => Err(bad(ORIGIN, what)),
             Err(error) => Err(error),
         };
-        let Some(text) = notes.get(ORIGIN) else { return Ok(Lineage { runs: named(notes).into_iter().collect() }) };
+        let Some(text) = notes.get(ORIGIN) else {
+            return Ok(Lineage { runs: named(notes).into_iter().collect() });
+        };
         let newest = serde_json::from_str(text).map_err(|error| bad(ORIGIN, error.to_string()))?;
         let before: Vec<Provenance> = match notes.get(BEFORE) {
             Some(text) => serde_json::from_str(text).map_err(|error| bad(BEFORE, error.to_string()))?,
@@ -144,6 +149,17 @@ fn named(notes: &BTreeMap<String, String>) -> Option<Seen> {
     let name = notes.get("data")?.clone();
     let seed = notes.get("seed").and_then(|seed| seed.parse().ok()).unwrap_or(0);
     Some(Seen::Named { name, seed })
+}
+
+/// The metadata that say what weights were trained on, for a run on `data` under `seed` of weights that `before` tells of.
+pub fn origin_notes(data: &Splits, before: &Lineage, seed: u64) -> BTreeMap<String, String> {
+    let mut notes = BTreeMap::new();
+    notes.insert("data".into(), data.train.name.clone());
+    notes.insert("seed".into(), seed.to_string());
+    if let Some(origin) = &data.origin {
+        note(&Origin { before: before.kept(), ..(**origin).clone() }, &mut notes);
+    }
+    notes
 }
 
 /// Writes where the samples of a run come from into the metadata of its weights.

@@ -115,22 +115,36 @@ pub fn other_input(file: &File, spec: &Spec) -> Option<String> {
     let Spec { input, preprocess, .. } = spec;
     let list = |text: &String| serde_json::from_str::<Vec<f32>>(text).ok();
     let sides: Vec<f32> = input.iter().map(|&side| side as f32).collect();
-    let [resize, crop] = [preprocess.resize, preprocess.crop].map(|side| side.map_or("none".into(), |n| n.to_string()));
+    let [resize, crop] =
+        [preprocess.resize, preprocess.crop].map(|side| side.map_or("none".into(), |n| n.to_string()));
     let number = |text: &String| text.parse::<f32>().ok();
     let is_ours = file.metadata.contains_key("input_size");
     let mut differences = Vec::new();
     let mut compare = |key: &str, is_same: &dyn Fn(&String) -> bool, ours: String| {
         let none = "none".to_string();
         // Our own files leave out what there is none of.
-        let found = file.metadata.get(key).or((is_ours && ["resize", "crop"].contains(&key)).then_some(&none));
+        let found =
+            file.metadata.get(key).or((is_ours && ["resize", "crop"].contains(&key)).then_some(&none));
         if let Some(found) = found.filter(|found| !is_same(found)) {
             differences.push(format!("{key} {found}, not {ours}"));
         }
     };
     compare("input_size", &|text| list(text).is_none_or(|found| found == sides), format!("{input:?}"));
-    compare("scale", &|text| number(text).is_none_or(|found| found == preprocess.scale), preprocess.scale.to_string());
-    compare("mean", &|text| list(text).is_none_or(|found| found == preprocess.mean), format!("{:?}", preprocess.mean));
-    compare("std", &|text| list(text).is_none_or(|found| found == preprocess.std), format!("{:?}", preprocess.std));
+    compare(
+        "scale",
+        &|text| number(text).is_none_or(|found| found == preprocess.scale),
+        preprocess.scale.to_string(),
+    );
+    compare(
+        "mean",
+        &|text| list(text).is_none_or(|found| found == preprocess.mean),
+        format!("{:?}", preprocess.mean),
+    );
+    compare(
+        "std",
+        &|text| list(text).is_none_or(|found| found == preprocess.std),
+        format!("{:?}", preprocess.std),
+    );
     compare("resize", &|text| *text == resize, resize.clone());
     compare("crop", &|text| *text == crop, crop.clone());
     (!differences.is_empty()).then(|| {
