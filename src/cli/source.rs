@@ -108,7 +108,8 @@ impl SourceArgs {
         workers(self.workers)
     }
 
-    /// The flags that lead another verb to the same data, with a space before each.
+    /// The flags that lead another verb to the same data, with a space before each. How the data was divided, the weights
+    /// know.
     pub fn flags(&self) -> String {
         let mut flags = String::new();
         if let Some(path) = &self.data_path {
@@ -116,12 +117,6 @@ impl SourceArgs {
         }
         if self.dataset != Kind::Auto {
             flags.push_str(&format!(" --dataset {}", self.dataset));
-        }
-        if let Some(share) = self.val_split {
-            flags.push_str(&format!(" --val-split {share}"));
-        }
-        if let Some([train, val]) = self.split {
-            flags.push_str(&format!(" --split {train}/{val}"));
         }
         if let Some(count) = self.limit_val {
             flags.push_str(&format!(" --limit-val {count}"));

@@ -181,7 +181,7 @@ fn other_data_of_the_same_form_is_named() {
     assert_eq!((&result["trained_data"], &result["same_data"]), (&"digits".into(), &false.into()));
     let (result, notes) = eval(folder, WEIGHTS, "digits", &[]);
     assert!(!notes.contains("warning") && result["same_data"] == true, "{notes}");
-    // The data that ships is only taken where it is meant.
+    // The data that ships is taken only where it is meant.
     let says = "--data-path: the weights were trained on digits, which fashion-mnist is not";
     refused(folder, &["eval", "--device", "cpu", "--weights", WEIGHTS], 2, says);
 }

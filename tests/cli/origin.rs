@@ -164,9 +164,15 @@ fn data_is_known_by_what_it_holds_and_other_data_is_evaluated_whole() {
         "{notes}"
     );
 
-    // Without a name, the data that ships would be taken.
-    let output = striate(folder, &["eval", "--device", "cpu", "--weights", WEIGHTS]).output().unwrap();
-    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    // Nor are the same names of files.
+    fs::create_dir(folder.join("y")).unwrap();
+    photos(&folder.join("y"), "photos", 3);
+    let file = folder.join("y/photos/blue/photos-0-00.png");
+    image::RgbImage::from_fn(9, 9, |x, y| image::Rgb([(x * 25) as u8, (y * 25) as u8, 0]))
+        .save(file)
+        .unwrap();
+    let (result, _, notes) = eval(folder, "y/photos", &[]);
+    assert_eq!((&result["part"], &result["same_data"]), (&"all".into(), &false.into()), "{notes}");
 }
 
 #[test]
