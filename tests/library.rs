@@ -129,6 +129,54 @@ fn batches_train_as_the_trainer_does() {
 }
 
 #[test]
+fn classes_are_matched_by_name_and_unknown_ones_are_refused() {
+    let (images, labels) = bars(24, 3);
+    let set = |names: [&str; 2], labels: Vec<u32>| {
+        Arc::new(data::Dataset {
+            name: "bars".into(),
+            shape: [1, 6, 6],
+            classes: 2,
+            class_names: names.map(String::from).to_vec(),
+            images: data::Images::F32(images.clone()),
+            labels: data::Labels::Classes(labels),
+        })
+    };
+    let mut network = trained();
+    network.name_classes(&["lying", "standing"]).unwrap();
+    let same = set(["lying", "standing"], labels.clone());
+    let swapped = set(["standing", "lying"], labels.iter().map(|label| 1 - label).collect());
+    let other = set(["lying", "leaning"], labels.clone());
+    let right = network.evaluate(&same).unwrap();
+    assert_eq!(right.acc1(), 100.0);
+    assert_eq!(network.evaluate(&swapped).unwrap(), right);
+    let error = network.evaluate(&other).unwrap_err();
+    assert!(error.to_string().contains("whose class 1 is \"leaning\", found \"standing\""), "{error}");
+
+    let mut train = |data: &Arc<data::Dataset>| {
+        let splits = data::Splits::new(data.clone(), data.clone());
+        let options = Options { augment: false, max_steps: Some(1), ..Options::default() };
+        let mut acc1 = 0.0;
+        let mut observer = |event: &Event| {
+            if let Event::Epoch(epoch) = event {
+                acc1 = epoch.acc1;
+            }
+            Ok::<(), Error>(())
+        };
+        let still: Box<dyn train::LearningRate> = Box::new(|_: usize| 0.0);
+        network.train(&splits, &options, Some(still), &mut observer).map(|_| acc1)
+    };
+    assert_eq!(train(&swapped).unwrap(), 100.0);
+    assert!(train(&other).unwrap_err().to_string().contains("leaning"));
+    // The outputs are what they were.
+    assert_eq!(network.class_names(), ["lying", "standing"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.safetensors");
+    network.save(&path).unwrap();
+    let notes = interchange::read(&path).unwrap().metadata;
+    assert_eq!((notes["classes"].as_str(), notes["data"].as_str()), (r#"["lying","standing"]"#, "bars"));
+}
+
+#[test]
 fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bars.safetensors");

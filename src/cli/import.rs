@@ -101,10 +101,10 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8> {
     let parameters: usize = model.parameters.iter().map(|parameter| parameter.shape.len()).sum();
     let classes = args.classes.as_deref().map(|path| read_classes(path, model.classes)).transpose()?;
 
-    let known = || serde_json::from_str::<Vec<String>>(file.metadata.get("classes")?).ok();
-    let classes = classes
-        .or_else(|| known().filter(|names| names.len() == model.classes))
-        .unwrap_or_else(|| (0..model.classes).map(|class| class.to_string()).collect());
+    let classes = match classes {
+        Some(classes) => classes,
+        None => names::of(&file, None, model.classes)?,
+    };
     let mut metadata = file.metadata.clone();
     metadata.extend(train::metadata(&spec, model.classes, &classes));
     let all = || model.parameters.iter().chain(&model.state);
@@ -161,8 +161,10 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
             Some(model) => Spec::load(model)?,
             None => imported.spec.clone(),
         };
-        let notes = imported.notes.clone();
-        return Ok((imported.into_file(path), spec, notes));
+        let mut notes = imported.notes.clone();
+        let file = imported.into_file(path);
+        notes.extend(args.model.as_ref().and_then(|_| train::other_input(&file, &spec)));
+        return Ok((file, spec, notes));
     }
     for (flag, given) in
         [("--input", args.onnx.input.is_some()), ("--external-data", args.onnx.external_data)]
@@ -174,7 +176,8 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
     }
     let file = interchange::read(path)?;
     let spec = train::spec_of(&file, args.model.as_deref())?;
-    Ok((file, spec, Vec::new()))
+    let notes = args.model.as_ref().and_then(|_| train::other_input(&file, &spec));
+    Ok((file, spec, notes.into_iter().collect()))
 }
 
 /// `spec` with what the flags say, as its own text reads.

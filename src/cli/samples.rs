@@ -55,7 +55,7 @@ impl SourceArgs {
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
         let request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
-        let (mut trained, mut trained_on, mut lines, mut whole) = (None, None, Vec::new(), 0);
+        let (mut trained, mut trained_on, mut lines, mut whole, mut own) = (None, None, Vec::new(), 0, 0);
         let opened = data::open_with(&request, &mut |pool| {
             let run = lineage.on(pool.data());
             if run.is_none() && !self.is_named() {
@@ -72,6 +72,7 @@ impl SourceArgs {
             lines.extend(about(&lineage, run, &division, pool));
             trained = lineage.runs().first().map(|newest| (newest.name().to_string(), run.is_some()));
             trained_on = lineage.trained_on(pool);
+            own = pool.training_len() as u32;
             let [first, second] = pool.divide(&division, [None, None])?;
             whole = if part == Some(Part::Train) { first.len() } else { second.len() };
             Ok(division)
@@ -84,10 +85,7 @@ impl SourceArgs {
         let [first, second] = &origin.numbers;
         let all: &[u32] = if is_train { first } else { second };
         let trained_on = trained_on.map(|trained: Vec<u32>| overlap(&trained, all));
-        let start = match division {
-            Division::Validation if !is_train => origin.provenance.data.counts[0] as u32,
-            _ => 0,
-        };
+        let start = if division == Division::Validation && !is_train { own } else { 0 };
         let splits = match file {
             Some(file) => with_classes_of(file, splits, out)?,
             None => splits,
@@ -267,7 +265,7 @@ fn overlap(trained: &[u32], numbers: &[u32]) -> usize {
 pub(crate) fn with_classes_of(file: &File, splits: Splits, out: &Output) -> Result<Splits> {
     let known = train::class_names(file);
     match train::match_classes(&known, &splits.val) {
-        ClassMatch::Missing(class) => Err(train::missing_class(&file.path, &known, &splits.val, class)),
+        ClassMatch::Missing(_) => Err(train::other_classes(&file.path, &known, &splits.val)),
         ClassMatch::Outputs(outputs) => {
             let (found, all, name) = (outputs.len(), known.len(), &splits.val.name);
             out.note(&format!(

@@ -132,7 +132,8 @@ impl SourceArgs {
         workers(self.workers)
     }
 
-    /// The flags that lead another verb to the same data, with a space before each.
+    /// The flags that lead another verb to the same data, with a space before each. How the data was divided, the weights
+    /// know.
     pub fn flags(&self) -> String {
         let mut flags = String::new();
         if let Some(path) = &self.data_path {
@@ -146,12 +147,6 @@ impl SourceArgs {
         }
         if let Some(column) = &self.label_column {
             flags.push_str(&format!(" --label-column {}", quoted(column)));
-        }
-        if let Some(share) = self.val_split {
-            flags.push_str(&format!(" --val-split {share}"));
-        }
-        if let Some([train, val]) = self.split {
-            flags.push_str(&format!(" --split {train}/{val}"));
         }
         if self.ignore_exif {
             flags.push_str(" --ignore-exif");

@@ -18,7 +18,7 @@ pub struct Fingerprint {
     /// XXH3 (64 bits) of labels and class names: training files, validation files.
     pub labels: [String; 2],
     /// XXH3 (64 bits) of the images in the order of the labels, after what was hashed: `pixels`, `values`, or the names of
-    /// the `files`. `None` where only reading every image would tell.
+    /// the `files` and the lengths of some. `None` where only reading every image would tell.
     pub images: Option<[String; 2]>,
 }
 
@@ -109,6 +109,9 @@ fn labels(dataset: &Dataset) -> String {
     format!("{:016x}", hash.digest())
 }
 
+/// Files whose lengths are compared. Data sets of numbered files have the same names, however unlike their images are.
+const MEASURED: usize = 64;
+
 /// The images, or the names of their files: reading them all would take as long as an epoch.
 fn images(dataset: &Dataset) -> Option<String> {
     let mut hash = Xxh3::new();
@@ -130,6 +133,12 @@ fn images(dataset: &Dataset) -> Option<String> {
                 let file = stored.store.file(index as usize)?;
                 hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
                 hash.update(&[0]);
+            }
+            let count = stored.indices.len();
+            let spread = (0..count.min(MEASURED)).map(|n| stored.indices[n * count / count.min(MEASURED)]);
+            for file in spread.filter_map(|index| stored.store.file(index as usize)) {
+                let length = std::fs::metadata(file).map_or(0, |file| file.len());
+                hash.update(&length.to_le_bytes());
             }
             "files"
         }

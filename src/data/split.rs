@@ -68,6 +68,11 @@ impl Pool<'_> {
         self.val.is_some()
     }
 
+    /// Samples of the training files.
+    pub fn training_len(&self) -> usize {
+        self.train.dataset.len()
+    }
+
     /// By what the data is known again.
     pub fn data(&self) -> &Fingerprint {
         self.data

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::LossKind;
 use crate::ops::Hyper;
 use crate::program::Span;
-use crate::train::{self, Feed, Totals};
+use crate::train::{self, ClassMatch, Feed, Totals};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -80,15 +80,23 @@ impl Network {
         Ok(answers)
     }
 
-    /// Loss and accuracies over all of `dataset`, whose images have the size of the network's input. Samples that cannot be
-    /// read are an error.
+    /// Loss and accuracies over all of `dataset`, whose images have the size of the network's input. Where both name their
+    /// classes, they are matched by name. A class that the network does not know and samples that cannot be read are errors.
     pub fn evaluate(&mut self, dataset: &Arc<Dataset>) -> Result<Totals> {
         if dataset.shape != self.spec.input {
             let (input, found) = (self.spec.input, dataset.shape);
             return Err(Error::data(&dataset.name, format!("expected images of {input:?}, found {found:?}")));
         }
+        // A dataset of fewer classes, or in another order, is counted by names.
+        let dataset = match train::match_classes(&self.class_names, dataset) {
+            ClassMatch::Same | ClassMatch::Unnamed => Arc::clone(dataset),
+            ClassMatch::Outputs(outputs) => Arc::new(train::relabelled(dataset, &self.class_names, &outputs)),
+            ClassMatch::Missing(_) => {
+                return Err(train::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
+            }
+        };
         let feed = Feed::new(&self.spec, &self.model, self.options.seed, 1, OnBadFile::Fail);
         let stop = AtomicBool::new(false);
-        train::evaluate(&self.model, self.executor.as_mut(), dataset, &feed, &stop)
+        train::evaluate(&self.model, self.executor.as_mut(), &dataset, &feed, &stop)
     }
 }

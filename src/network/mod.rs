@@ -128,6 +128,8 @@ impl Network {
     }
 
     /// Takes the weights of `file`, and the names of its classes. Errors list what is missing, too much, or of another shape.
+    /// Images are prepared as this network's model file says; [`train::other_input`] tells whether that is how the weights were
+    /// trained.
     ///
     /// With `replaced`, the name of a layer ([`Spec::replace_outputs`] returns it), that layer keeps its values: the file is
     /// from other classes.

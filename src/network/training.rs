@@ -5,7 +5,8 @@ use crate::data::Splits;
 use crate::error::{Error, Result};
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
-use crate::train::{self, Done, LearningRate, Observer, Options, Task, Trainer};
+use crate::train::{self, ClassMatch, Done, LearningRate, Lineage, Observer, Options, Task, Trainer};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// What one step says.
@@ -56,7 +57,7 @@ impl Network {
     }
 
     /// A whole run on `data`, whose images have the size of the network's input: epochs, schedule and loader as the recipe
-    /// and `options` say; dropout and what is frozen were decided when the network was made. `rule`, if given, takes the
+    /// and `options` say. Where network and data both name their classes, they are matched by name. Dropout and what is frozen were decided when the network was made. `rule`, if given, takes the
     /// place of the recipe's learning rate. `observer` hears of every step and epoch.
     pub fn train(
         &mut self,
@@ -73,17 +74,35 @@ impl Network {
             let what = format!("{}: expected at least two classes to train on, found one", data.train.name);
             return Err(Error::Usage(what));
         }
-        if data.train.names_classes() && data.train.classes <= self.model.classes {
-            let names = &data.train.class_names;
-            self.class_names[..names.len()].clone_from_slice(names);
-        }
-        self.notes.clear();
+        let relabelled = self.match_classes(data)?;
+        let data = relabelled.as_ref().unwrap_or(data);
+        let lineage = Lineage::read(Path::new(&self.spec.name), &self.notes)?;
+        self.notes = train::origin_notes(data, &lineage, options.seed);
         let task = Task { spec: &self.spec, model: &self.model, data, options, device: self.device.name() };
         let stop = AtomicBool::new(false);
         let trainer = Trainer::new(task, self.executor.as_mut(), None, observer, &stop)?;
         match rule {
             Some(rule) => trainer.with_learning_rate(rule).run(),
             None => trainer.run(),
+        }
+    }
+
+    /// Names outputs that have no names yet after the classes of `data`. Where they have some, `data` with its classes numbered
+    /// as the outputs are; an error if there is a class that is none of them.
+    fn match_classes(&mut self, data: &Splits) -> Result<Option<Splits>> {
+        match train::match_classes(&self.class_names, &data.train) {
+            ClassMatch::Same => Ok(None),
+            ClassMatch::Outputs(outputs) => Ok(Some(train::relabel(data, &self.class_names, &outputs))),
+            ClassMatch::Missing(_) => {
+                Err(train::other_classes(Path::new(&self.spec.name), &self.class_names, &data.train))
+            }
+            ClassMatch::Unnamed => {
+                if data.train.names_classes() && data.train.classes <= self.model.classes {
+                    let names = &data.train.class_names;
+                    self.class_names[..names.len()].clone_from_slice(names);
+                }
+                Ok(None)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use crate::interchange::File;
 use crate::model::{LayerOp, Spec};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How the classes of data are found among those of weights.
@@ -51,15 +52,17 @@ pub fn match_classes(known: &[String], data: &Dataset) -> ClassMatch {
     }
 }
 
-/// An error that says that `known` has no output of class `class` of `data`.
-pub fn missing_class(path: &std::path::Path, known: &[String], data: &Dataset, class: usize) -> Error {
+/// An error that says that `known`, the names of outputs, are not those of the classes of `data`: the first that differs.
+pub fn other_classes(path: &Path, known: &[String], data: &Dataset) -> Error {
+    let names = &data.class_names;
+    let class = (0..names.len()).find(|&class| known.get(class) != names.get(class)).unwrap_or_default();
     let there = known.get(class).map_or("none".to_string(), |name| format!("\"{name}\""));
     Error::data(
         path,
         format!(
             "expected weights for the classes of {}, whose class {class} is \"{}\", found {there} (of {} classes)",
             data.name,
-            data.class_names[class],
+            names.get(class).map_or("", String::as_str),
             known.len()
         ),
     )

@@ -2,7 +2,7 @@
 //! it, the samples that were held out can be evaluated without being asked for, and samples that were trained on are
 //! recognised.
 
-use crate::data::{Division, Fingerprint, Origin, Pool, Provenance, VAL_SPLIT};
+use crate::data::{Division, Fingerprint, Origin, Pool, Provenance, Splits, VAL_SPLIT};
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ impl Lineage {
     }
 
     /// Of the metadata of the file at `path`.
-    pub(super) fn read(path: &Path, notes: &BTreeMap<String, String>) -> Result<Lineage> {
+    pub fn read(path: &Path, notes: &BTreeMap<String, String>) -> Result<Lineage> {
         let bad = |key: &str, what: String| Error::data(path, format!("metadata {key}: {what}"));
         let check = |provenance: Provenance| match provenance.division.check() {
             Ok(()) => Ok(Seen::Known(Box::new(provenance))),
@@ -149,6 +149,17 @@ fn named(notes: &BTreeMap<String, String>) -> Option<Seen> {
     let name = notes.get("data")?.clone();
     let seed = notes.get("seed").and_then(|seed| seed.parse().ok()).unwrap_or(0);
     Some(Seen::Named { name, seed })
+}
+
+/// The metadata that say what weights were trained on, for a run on `data` under `seed` of weights that `before` tells of.
+pub fn origin_notes(data: &Splits, before: &Lineage, seed: u64) -> BTreeMap<String, String> {
+    let mut notes = BTreeMap::new();
+    notes.insert("data".into(), data.train.name.clone());
+    notes.insert("seed".into(), seed.to_string());
+    if let Some(origin) = &data.origin {
+        note(&Origin { before: before.kept(), ..(**origin).clone() }, &mut notes);
+    }
+    notes
 }
 
 /// Writes where the samples of a run come from into the metadata of its weights.

@@ -35,13 +35,13 @@ mod window;
 pub use batches::Feed;
 pub use checkpoint::Checkpoint;
 pub use classes::{
-    ClassMatch, class_names, match_classes, missing_class, relabel, relabelled, select_outputs,
+    ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };
 pub use crops::{ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number};
 pub use inputs::{inputs, pictures};
-pub use lineage::{Lineage, Seen};
+pub use lineage::{Lineage, Seen, origin_notes};
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub use options::{Options, check_recipe, fit, hyper, picture, schedule, transform, wanted};
 pub use preview::preview;

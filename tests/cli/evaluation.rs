@@ -54,7 +54,7 @@ fn ten_crops_are_one_more_way_to_evaluate() {
     let p: Vec<f64> = table.records().map(|row| row.unwrap()[3].parse().unwrap()).collect();
     assert!(p.len() == 20 && p.iter().all(|p| (0.1..1.0).contains(p)), "{p:?}");
     let text = succeed(folder.path(), &eval(&["--ten-crop"]));
-    assert!(text.starts_with("room on synthetic, 20 samples in 10 crops: loss"), "{text}");
+    assert!(text.starts_with("room on the validation set (20) of synthetic in 10 crops: loss"), "{text}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn training_leaves_a_folder_and_says_what_to_type_next() {
     let next = stdout.lines().last().unwrap().strip_prefix("next: striate ").unwrap();
     let mut words: Vec<&str> = next.split_whitespace().collect();
     words.extend(["--device", "cpu", "--limit-val", "20"]);
-    assert!(succeed(folder.path(), &words).contains("20 samples: loss"));
+    assert!(succeed(folder.path(), &words).contains("on the validation set (20) of synthetic: loss"));
 }
 
 #[test]

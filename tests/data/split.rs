@@ -2,7 +2,7 @@
 
 use crate::{assert_clear, bytes, classes, floats, request};
 use std::path::Path;
-use striate::data::{Request, Splits, open};
+use striate::data::{Division, Request, Splits, open, open_with};
 
 /// A table of `rows` rows whose only feature is the row's number.
 fn table(folder: &Path, rows: usize) -> Request {
@@ -35,7 +35,8 @@ fn a_tenth_is_held_back_by_the_seed() {
 fn the_part_can_be_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let request = table(folder.path(), 10);
-    for (part, held) in [(0.5, 5), (0.01, 1), (0.999, 9)] {
+    // Each of the two classes keeps a sample to be trained on.
+    for (part, held) in [(0.5, 5), (0.01, 1), (0.999, 8)] {
         let (train, val) = rows(&open(&Request { val_split: Some(part), ..request.clone() }).unwrap());
         assert_eq!((train.len(), val.len()), (10 - held, held), "{part}");
     }
@@ -104,4 +105,81 @@ fn limits_take_the_first_samples() {
     let (train, val) = rows(&open(&same).unwrap());
     assert_eq!((train.len(), val.as_slice()), (200, &[0.0, 1.0][..]));
     assert_eq!(open(&Request { limit_train: Some(0), ..request }).unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn earlier_versions_draw_as_they_did() {
+    // What version 0.1.0 held out of 40 samples, each of a class of its own.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    let lines =
+        |class: fn(usize) -> usize| (0..40).map(|row| format!("{row},{}\n", class(row))).collect::<String>();
+    let val = |text: String, share: f32, seed: u64, version: u32| {
+        std::fs::write(&path, text).unwrap();
+        let request = Request { seed, val_split: Some(share), ..request(&path, [1, 1, 1], 40) };
+        let division = Division::HeldOut { share, seed, version };
+        rows(&open_with(&request, &mut |_| Ok(division.clone())).unwrap()).1
+    };
+    let known: [(f32, u64, &[f32]); 2] = [
+        (0.1, 0, &[6.0, 18.0, 25.0, 34.0]),
+        (0.3, 5, &[3.0, 4.0, 5.0, 7.0, 8.0, 20.0, 24.0, 26.0, 27.0, 28.0, 30.0, 38.0]),
+    ];
+    for (share, seed, held) in known {
+        assert_eq!(val(lines(|row| row), share, seed, 1), held);
+        // Whatever the classes are; those of version 2 count.
+        assert_eq!(val(lines(|row| row / 20), share, seed, 1), held);
+        let by_class = val(lines(|row| row / 20), share, seed, 2);
+        assert_eq!(by_class.iter().filter(|&&row| row < 20.0).count(), held.len() / 2);
+    }
+    for (share, version) in [(0.0, 2), (1.0, 2), (f32::NAN, 1), (0.1, 0), (0.1, 3)] {
+        let division = Division::HeldOut { share, seed: 0, version };
+        let error = open_with(&request(&path, [1, 1, 1], 40), &mut |_| Ok(division.clone())).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+    }
+}
+
+#[test]
+fn a_share_is_drawn_from_every_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    let class = |row: usize| if row < 4 { 0 } else { 1 + row % 3 };
+    let text: String = (0..390).map(|row| format!("{row},{}\n", class(row))).collect();
+    std::fs::write(&path, text).unwrap();
+    for seed in 0..30 {
+        let splits = open(&Request { seed, ..request(&path, [1, 1, 1], 4) }).unwrap();
+        let counts =
+            |labels: &[u32]| [0, 1, 2, 3].map(|k| labels.iter().filter(|&&label| label == k).count());
+        let [small, a, b, c] = counts(classes(&splits.val));
+        assert_eq!((small, small + a + b + c), (1, 39), "seed {seed}");
+        assert!([a, b, c].iter().all(|count| (12..=13).contains(count)), "{a} {b} {c}");
+        assert_eq!(counts(classes(&splits.train)).iter().sum::<usize>(), 351);
+    }
+}
+
+#[test]
+fn the_same_data_is_known_again_and_its_samples_by_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = |request: &Request| open(request).unwrap().origin.unwrap();
+    let base = table(folder.path(), 20);
+    let first = origin(&Request { val_split: Some(0.25), seed: 3, limit_train: Some(4), ..base.clone() });
+    let [train, val] = &first.numbers;
+    assert_eq!((train.len(), val.len()), (4, 5));
+    let (_, held) = rows(&open(&Request { val_split: Some(0.25), seed: 3, ..base.clone() }).unwrap());
+    assert_eq!(val.iter().map(|&number| number as f32).collect::<Vec<_>>(), held);
+    let division = Division::HeldOut { share: 0.25, seed: 3, version: Division::VERSION };
+    assert_eq!((&first.provenance.division, first.provenance.limit_train), (&division, Some(4)));
+
+    // Wherever it lies and however it is divided; not with one value, one label or one sample changed.
+    let text = std::fs::read_to_string(folder.path().join("rows.csv")).unwrap();
+    let again = |text: &str| {
+        let path = folder.path().join("other.csv");
+        std::fs::write(&path, text).unwrap();
+        origin(&request(&path, [1, 1, 1], 2)).provenance.data.clone()
+    };
+    let data = &first.provenance.data;
+    assert_eq!((data.kind.as_str(), data.counts), ("csv", [20, 0]));
+    assert!(data.is_same(&again(&text)));
+    for other in [text.replace("19,1", "18,1"), text.replace("19,1", "19,0"), text.replace("19,1\n", "")] {
+        assert!(!data.is_same(&again(&other)), "{other}");
+    }
 }

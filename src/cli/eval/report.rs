@@ -63,9 +63,11 @@ impl Report<'_> {
     fn text(&self, out: &Output) -> Result<()> {
         let Report { spec, part, totals, .. } = self;
         let data = &part.data;
+        let guess = self.guess().map(|guess| format!("  guessing the largest class: {guess:.2} %"));
+        let guess = guess.unwrap_or_default();
         let crops = if self.crops == 1 { String::new() } else { format!(" in {} crops", self.crops) };
         out.line(&format!(
-            "{} on {}{}{crops}: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2})  ({:.0} img/s)",
+            "{} on {}{}{crops}: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2}){guess}  ({:.0} img/s)",
             spec.name,
             part.text(),
             part.readable(totals.rows()),
@@ -76,9 +78,6 @@ impl Report<'_> {
             totals.error5(),
             totals.rows() as f64 / self.seconds.max(f64::MIN_POSITIVE)
         ))?;
-        if let Some(guess) = self.guess() {
-            out.line(&format!("guessing the largest class: {guess:.2} %"))?;
-        }
         let Some(confusion) = self.confusion else { return Ok(()) };
         let names: Vec<String> = (0..confusion.classes()).map(|class| class_name(data, class)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
