@@ -320,7 +320,7 @@ fn a_single_class_is_nothing_to_train_on() {
         images: data::Images::F32(images),
         labels: data::Labels::Classes(vec![0; labels.len()]),
     });
-    let splits = data::Splits { train: dataset.clone(), val: dataset };
+    let splits = data::Splits::new(dataset.clone(), dataset);
     let mut observer = |_: &Event| Ok::<(), Error>(());
     let error = network(&NetworkOptions::default())
         .train(&splits, &Options::default(), None, &mut observer)

@@ -319,6 +319,7 @@ fn lock(path: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::ValPart;
 
     #[test]
     fn a_folder_is_never_used_twice() {
@@ -367,6 +368,7 @@ mod tests {
             acc5: f64::NAN,
             train_samples: 40,
             val_samples: 0,
+            val_part: ValPart::Validation,
             lr: 0.1,
             seconds: 2.0,
             images_per_second: 100.0,

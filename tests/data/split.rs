@@ -118,7 +118,7 @@ fn earlier_versions_draw_as_they_did() {
         std::fs::write(&path, text).unwrap();
         let request = Request { seed, val_split: Some(share), ..request(&path, [1, 1, 1], 40) };
         let division = Division::HeldOut { share, seed, version };
-        rows(&open_with(&request, &mut |_| Ok(division.clone())).unwrap()).1
+        rows(&open_with(&request, &mut |_| Ok(division.clone())).unwrap().0).1
     };
     let known: [(f32, u64, &[f32]); 2] = [
         (0.1, 0, &[6.0, 18.0, 25.0, 34.0]),

@@ -18,7 +18,7 @@ fn contrary() -> Splits {
         ),
         labels: Labels::Classes((0..12).map(|i| (i + swapped) % 2).collect()),
     };
-    Splits { train: Arc::new(set(0)), val: Arc::new(set(1)) }
+    Splits::new(Arc::new(set(0)), Arc::new(set(1)))
 }
 
 const NETWORK: &str = "name = \"n\"\ninput = [1, 1, 2]\n[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 2";

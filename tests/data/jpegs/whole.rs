@@ -276,13 +276,13 @@ fn rare_but_sound_files_are_read() {
 }
 
 #[test]
-fn read_whole_sees_the_same_colours() {
+fn read_within_sees_the_same_colours() {
     let frame = frame(&HALVED, 0xc0);
     let file = frame.write(0xc0, &[0, 1, 2].map(|c| Scan::all(&[c])));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
     fs::write(&path, &file).unwrap();
-    let (size, pixels) = Decoder::new().read_whole(&path, SIZE[0]).unwrap();
+    let (size, pixels) = Decoder::new().read_within(&path, SIZE[0]).unwrap();
     assert_eq!(size, SIZE);
     assert!(reference::error(&frame, Colours::YCbCr, &pixels) <= BOUND);
 }
