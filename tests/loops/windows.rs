@@ -41,7 +41,7 @@ fn very_many_windows_cover_every_element() {
             assert!(dx.iter().enumerate().all(|(i, &v)| i == 7 || v == 0.0), "{device}");
         }
         for (device, mut executor) in both(&program(&Op::AvgPool2dBackward(d))) {
-            let dx = run(executor.as_mut(), &[dy.clone()]);
+            let dx = run(executor.as_mut(), std::slice::from_ref(&dy));
             let mean = sum / (2 * n) as f64;
             for &found in &dx {
                 let error = (f64::from(found) - mean).abs();
