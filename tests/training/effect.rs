@@ -44,7 +44,7 @@ fn recipe(optimizer: Optimizer, lr_scheduler: Scheduler, loss: LossKind) -> Reci
         lr_cuts: Some(3),
         lr_warmup_epochs: 1.0,
         label_smoothing: if loss == LossKind::CrossEntropy { 0.2 } else { 0.0 },
-        clip_grad_norm: Some(0.05),
+        clip_grad_norm: Some(0.3),
         grad_accum_steps: 2,
         loss,
         patience: Some(7),
@@ -74,9 +74,9 @@ const CHANGES: [Change; 20] = [
     ("lr_cuts", |r| r.lr_cuts = Some(1)),
     ("lr_warmup_epochs", |r| r.lr_warmup_epochs = 2.0),
     ("label_smoothing", |r| r.label_smoothing = 0.1),
-    ("clip_grad_norm", |r| r.clip_grad_norm = Some(0.02)),
+    ("clip_grad_norm", |r| r.clip_grad_norm = Some(0.15)),
     ("grad_accum_steps", |r| r.grad_accum_steps = 1),
-    ("patience", |r| r.patience = Some(2)),
+    ("patience", |r| r.patience = Some(1)),
 ];
 
 /// The weights after every epoch.
