@@ -46,5 +46,5 @@ echo "$found"
 [[ $found == "1.23.2 1.32.0
 LRN reference [3, 1, 1] 0.1667 2 3
 LRN onnxruntime [3, 1, 1] 0.1667 0.1333 0.2143
-MaxPool reference [2, 2] 5 6 8 9
-MaxPool onnxruntime [3, 1] 6 9 9" ]] || { echo "not as described" >&2; exit 1; }
+MaxPool reference [1, 2, 2] 5 6 8 9
+MaxPool onnxruntime [1, 3, 1] 6 9 9" ]] || { echo "not as described" >&2; exit 1; }

@@ -194,6 +194,36 @@ fn tensors_are_matched_by_name_and_every_problem_is_listed() {
     assert!(!message.contains('\n') && !message.contains("classifier.weight"), "{message}");
 }
 
+/// `module.` is what PyTorch's data-parallel wrappers put before every name, `_orig_mod.` what torch.compile does.
+#[test]
+fn names_lose_what_wrappers_have_put_before_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let wrapped = |prefix: &str| -> Vec<(String, Tensor)> {
+        let more = ("bn.num_batches_tracked".to_string(), tensor(&[], 3.0));
+        let all = model().into_iter().chain([more]);
+        all.map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
+    };
+    let expected: Vec<(String, Shape)> =
+        model().into_iter().map(|(name, tensor)| (name, tensor.shape().clone())).collect();
+    let values: Vec<Tensor> = model().into_iter().map(|(_, tensor)| tensor).collect();
+    for prefix in ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."] {
+        write(&path, &wrapped(prefix), &metadata()).unwrap();
+        assert_eq!(match_tensors(read(&path).unwrap(), "x", &expected).unwrap(), values, "{prefix}");
+    }
+    // One tensor without it: the names are what they are.
+    let mut mixed = wrapped("module.");
+    mixed[0].0 = model()[0].0.clone();
+    write(&path, &mixed, &metadata()).unwrap();
+    let message = match_tensors(read(&path).unwrap(), "x", &expected).unwrap_err().to_string();
+    assert!(message.contains("4 missing: ") && message.contains("module.scalar"), "{message}");
+    // A network whose own layers are called so.
+    write(&path, &wrapped("module."), &metadata()).unwrap();
+    let own: Vec<(String, Shape)> =
+        expected.iter().map(|(name, shape)| (format!("module.{name}"), shape.clone())).collect();
+    assert_eq!(match_tensors(read(&path).unwrap(), "x", &own).unwrap(), values);
+}
+
 #[test]
 fn the_hash_of_weights_is_over_values_in_name_order() {
     // printf of the little-endian bytes of 1, 2 and -0.5, through coreutils' sha256sum.

@@ -3,7 +3,9 @@
 usage: exports.py FOLDER [ONLY [small]]        (by way of tests/exchange/run)
 """
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def export(weights, path, *flags):
 
 
 def plain(network):
-    """onnxruntime's logits for batches of one and three; then imported again, everything bit for bit."""
+    """Logits of the newest onnxruntime for batches of one and three, and of the oldest; then imported again, everything bit for bit."""
     path = export(network.weights, network.folder / "plain.onnx")
     running = session(path)
     [answer], [question] = running.get_outputs(), running.get_inputs()
@@ -77,6 +79,11 @@ def plain(network):
         found = running.run(None, {"input": network.x[:rows]})[0]
         worst = max(worst, difference(found, network.logits[:rows], f"onnxruntime, {rows} rows"))
     del running
+    if python := os.environ.get("STRIATE_OLDEST_ONNXRUNTIME"):
+        given, made = (network.folder / f"{kind}.npy" for kind in ("given", "made"))
+        np.save(given, network.x)
+        subprocess.run([python, Path(__file__).with_name("answer.py"), path, given, made], check=True, capture_output=True)
+        worst = max(worst, difference(np.load(made), network.logits, "the oldest onnxruntime"))
     model, weights = imported(path, network.folder / "again")
     identical(load_file(weights), network.tensors, "imported again")
     again = logits(model, weights, network.x, network.folder)

@@ -1,6 +1,9 @@
 //! What PyTorch's exporters and the ONNX zoo's files write, beyond one node for one layer.
 
 use super::*;
+use striate::Spec;
+use striate::interchange::onnx::{Export, encode};
+use striate::tensor::Tensor;
 
 /// The outputs that must be the same however a graph is written.
 fn answers(model: &Model, x: &[f32]) -> Vec<f64> {
@@ -197,4 +200,15 @@ fn wrappers_are_no_part_of_names() {
     assert_eq!(names(["module.a.0.weight", "module.a.1.weight"]), ["a.0.weight", "a.1.weight"]);
     assert_eq!(names(["_orig_mod.module.c.weight", "_orig_mod.module.d.weight"]), ["c.weight", "d.weight"]);
     assert_eq!(names(["module.a.weight", "b.weight"]), ["module.a.weight", "b.weight"]);
+    // A network of ours may have such names of its own, and comes back with them.
+    let text = "name = \"n\"\ninput = [1, 2, 2]\n[[layer]]\nname = \"module.a\"\nop = \"conv2d\"\nout_channels = 1\nkernel = 2
+        bias = false\n[[layer]]\nname = \"f\"\nop = \"flatten\"\n";
+    let spec = Spec::parse(text, "n").unwrap();
+    let tensors = [("module.a.weight".to_string(), Tensor::full([1, 1, 2, 2], 2.0))];
+    let metadata = BTreeMap::from([("model".to_string(), text.to_string())]);
+    let bytes =
+        encode(&Export { spec: &spec, tensors: &tensors, metadata: &metadata, with_preprocess: false })
+            .unwrap();
+    let again = decode(bytes, Path::new("n.onnx"), &ImportOptions::default()).unwrap();
+    assert_eq!((again.spec.source, &again.tensors[..]), (text.to_string(), &tensors[..]));
 }

@@ -69,6 +69,24 @@ fn fine_tuning_on_other_classes_leaves_frozen_features_bit_for_bit() {
     assert_ne!(first.after["features.1.running_mean"], first.before["features.1.running_mean"]);
 }
 
+/// Weights that a data-parallel wrapper or torch.compile has saved, its names before all others, start the same training.
+#[test]
+fn wrapped_names_start_the_same_fine_tuning() {
+    let mut spec = with_batch_norm();
+    let first = train(&spec, &data(96, 32), &Options::default());
+    let (weights, _) = trained_file(&spec, &first);
+    let mut wrapped = weights.clone();
+    let names = std::mem::take(&mut wrapped.tensors).into_iter();
+    wrapped.tensors = names.map(|(name, tensor)| (format!("_orig_mod.module.{name}"), tensor)).collect();
+    let replaced = spec.replace_outputs(3).unwrap();
+    let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 48));
+    let data = Splits { train: pictures.clone(), val: pictures };
+    let [plain, wrapped] =
+        [weights, wrapped].map(|file| training_support::fine_tune(&spec, &data, &plain(), file, &replaced));
+    assert_eq!(wrapped.after, plain.after);
+    assert_eq!(wrapped.before["features.0.weight"], first.after["features.0.weight"]);
+}
+
 #[test]
 fn a_frozen_batch_norm_normalises_as_in_evaluation() {
     let mut spec = with_batch_norm();

@@ -97,7 +97,7 @@ pub(super) fn finish(
     metadata: BTreeMap<String, String>,
     origin: &Origin<'_>,
 ) -> Result<Imported, String> {
-    let layer_names = names::names(&draft.layers);
+    let layer_names = names::names(&draft.layers, metadata.contains_key("model"));
     let name_of = |from: &Option<usize>| from.map_or("input".to_string(), |layer| layer_names[layer].clone());
     let (mut layers, mut tensors) = (Vec::new(), Vec::new());
     for (layer, name) in draft.layers.into_iter().zip(&layer_names) {

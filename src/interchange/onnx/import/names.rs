@@ -7,12 +7,12 @@ use std::collections::HashMap;
 /// Longest name, in bytes; room is left for a number.
 const LONGEST: usize = 180;
 
-/// A name for each of `layers`, all different.
-pub(super) fn names(layers: &[Layer<'_>]) -> Vec<String> {
+/// A name for each of `layers`, all different. Unless `is_ours`, what PyTorch's wrappers have put before all of them is no part of the names.
+pub(super) fn names(layers: &[Layer<'_>], is_ours: bool) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::from([("input".to_string(), 1)]);
     let mut names = vec![String::new(); layers.len()];
-    let wrapper = wrapper(layers.iter().filter_map(|layer| layer.weight)).to_string();
-    let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper.as_str()));
+    let wrapper = if is_ours { "" } else { wrapper(layers.iter().filter_map(|layer| layer.weight)) };
+    let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper));
     // Names of weights first: other programs look for them.
     for (name, layer) in names.iter_mut().zip(layers) {
         if let Some(stem) =
