@@ -117,7 +117,7 @@ impl Level {
         let is_other =
             |(role, folder): &&(Option<Role>, &Inner)| !parts.contains(role) && folder.path != train.path;
         for (_, folder) in roles.iter().filter(is_other) {
-            notes.add(format!(
+            notes.warn(format!(
                 "{} is left alone: it lies beside {} and is no part of the data set",
                 folder.text(),
                 train.text()
