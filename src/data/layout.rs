@@ -42,8 +42,8 @@ impl Level {
         };
         let trains: Vec<&Inner> = of(Role::Train).filter(|folder| folder.below).collect();
         match trains[..] {
-            [] if are_all => return Err(self.no_train(&roles)),
-            [] => return Ok(None),
+            [] if are_all => Err(self.no_train(&roles)),
+            [] => Ok(None),
             [train] => self.split(train, roles, notes).map(Some),
             _ => Err(self.wrong(format!(
                 "expected one folder of training pictures, found {}; name the right one with --data-path",
