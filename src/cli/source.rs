@@ -16,22 +16,16 @@ use std::str::FromStr;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct SourceArgs {
-    /// A folder, a file, or the name of a built-in set [default: the recipe's, else the set that ships]
-    ///
-    /// A folder of images holds a folder for each class, in train/ and val/ (or under other usual names: Training, test_set,
-    /// ...) or at the top; folders around them are passed through. A table (CSV) has a header that names the label, or its
-    /// label last.
+    /// A folder (with train/<class> and val/<class> or <class> in it), a file, or the name of a built-in set [default: the
+    /// recipe's, else the set that ships]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     pub data_path: Option<String>,
     /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
     /// What the numbers of a table or of f32 tensors are: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
-    /// input)
-    ///
-    /// With the first two the model's [preprocess] applies. A model with [preprocess] needs it, unless the numbers of a table
-    /// are whole and 0 to 255, which are pixels, or the file says it (metadata input_range). Without [preprocess] numbers are
-    /// used as they are.
+    /// input) [default: what the file says; with a [preprocess] pixels, where a table has whole numbers 0 to 255; without
+    /// one ready]
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
     pub input_range: Option<InputRange>,
     /// The label's column in a table, by its name in the header or its number from 1 [default: the one called label, class,

@@ -42,8 +42,8 @@ impl Level {
         };
         let trains: Vec<&Inner> = of(Role::Train).filter(|folder| folder.below).collect();
         match trains[..] {
-            [] if are_all => return Err(self.no_train(&roles)),
-            [] => return Ok(None),
+            [] if are_all => Err(self.no_train(&roles)),
+            [] => Ok(None),
             [train] => self.split(train, roles, notes).map(Some),
             _ => Err(self.wrong(format!(
                 "expected one folder of training pictures, found {}; name the right one with --data-path",
@@ -117,7 +117,7 @@ impl Level {
         let is_other =
             |(role, folder): &&(Option<Role>, &Inner)| !parts.contains(role) && folder.path != train.path;
         for (_, folder) in roles.iter().filter(is_other) {
-            notes.add(format!(
+            notes.warn(format!(
                 "{} is left alone: it lies beside {} and is no part of the data set",
                 folder.text(),
                 train.text()

@@ -188,7 +188,8 @@ impl Table {
             let is_byte = |value: &f32| value.fract() == 0.0 && (0.0..=255.0).contains(value);
             self.features.iter().all(is_byte) && self.features.iter().any(|&value| value >= 16.0)
         };
-        if !is_one && !(self.columns.count >= WIDE && are_bytes()) {
+        let is_ambiguous = is_one || (self.columns.count >= WIDE && are_bytes());
+        if !is_ambiguous {
             return Ok(());
         }
         let last = self.columns.label + 1;
