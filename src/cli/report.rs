@@ -180,7 +180,8 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     let op = spec.layers[number].op.name();
     let caption = format!("{} ({op}): {what}, {} to {}", args.layer, short(least), short(most));
     let layout = args.sheet.layout(if flat { Scale::Together } else { Scale::Each }, Some(caption));
-    let ([width, height], pixels) = Decoder::new().ignoring_exif(ignore_exif).read_within(&args.image, SIDE)?;
+    let ([width, height], pixels) =
+        Decoder::new().ignoring_exif(ignore_exif).read_within(&args.image, SIDE)?;
     let sheet = maps.draw(&layout, Some(&Picture { width, height, pixels }))?;
     finish("activations", &args.layer, &sheet, output, context)
 }

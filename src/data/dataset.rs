@@ -193,7 +193,8 @@ impl Dataset {
     pub fn read_whole(&self, sample: usize, into: &mut Vec<u8>) -> Result<[usize; 2]> {
         let none = || Error::Internal(format!("sample {sample} of {} whole", self.name));
         let stored = self.stored().ok_or_else(none)?;
-        let (Some(Framing::Whole { side }), Some(&index)) = (stored.framing, stored.indices.get(sample)) else {
+        let (Some(Framing::Whole { side }), Some(&index)) = (stored.framing, stored.indices.get(sample))
+        else {
             return Err(none());
         };
         stored.store.read_whole(index as usize, self.shape[0], side, into)

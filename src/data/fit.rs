@@ -2,7 +2,6 @@
 //! in grey or in colour.
 
 use super::framing::{Frame, Framing, Part, Placement, resize};
-use crate::view::LUMA;
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
@@ -26,7 +25,7 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Whether width and height change places when it is turned upright.
-    fn is_turned(&self) -> bool {
+    pub(super) fn is_turned(&self) -> bool {
         matches!(
             self.orientation,
             Orientation::Rotate90
@@ -41,12 +40,12 @@ impl Picture {
         if self.is_turned() { [self.height, self.width] } else { [self.width, self.height] }
     }
 
-    fn kind(&self) -> PixelType {
+    pub(super) fn kind(&self) -> PixelType {
         if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 }
     }
 
     /// The walk through a part of the picture as it is stored, which is `width` x `height` when it is turned upright.
-    fn walk(&self, [width, height]: [usize; 2]) -> Walk {
+    pub(super) fn walk(&self, [width, height]: [usize; 2]) -> Walk {
         let [width, height] = if self.is_turned() { [height, width] } else { [width, height] };
         Walk::new(self.orientation, width as isize, height as isize)
     }
@@ -76,12 +75,14 @@ impl Picture {
 #[derive(Debug, Default)]
 pub(super) struct Fitter {
     resizer: Resizer,
-    resized: Vec<u8>,
+    pub(super) resized: Vec<u8>,
+    /// Resized across, not yet down.
+    across: Vec<u8>,
     grey: Vec<u8>,
 }
 
 /// Where an upright picture's pixels lie in one stored otherwise: pixel (y, x) is at `first + y * down + x * right`.
-struct Walk {
+pub(super) struct Walk {
     first: isize,
     down: isize,
     right: isize,
@@ -131,12 +132,15 @@ impl Fitter {
                 "expected a picture of at most {MOST_WHOLE_BYTES} bytes and sides of at most {MOST_WHOLE} once its shorter side is resized, found {width}x{height}"
             ));
         }
-        let frame = Frame { shape: [channels, height, width], framing: Framing::Centre { resize: Some(side) } };
+        let frame =
+            Frame { shape: [channels, height, width], framing: Framing::Centre { resize: Some(side) } };
         let mut planes = vec![0; channels * height * width];
         self.fit(picture, pixels, &frame, &mut planes)?;
         into.clear();
         let plane = height * width;
-        into.extend((0..plane).flat_map(|at| (0..channels).map(move |c| c * plane + at)).map(|at| planes[at]));
+        into.extend(
+            (0..plane).flat_map(|at| (0..channels).map(move |c| c * plane + at)).map(|at| planes[at]),
+        );
         Ok([width, height])
     }
 
@@ -172,7 +176,8 @@ impl Fitter {
         let [channels, height, width] = frame.shape;
         let placements = frame.placements(picture.upright());
         let part = height / placements.len().max(1);
-        for (number, Placement { source, resized: [across, down], cut }) in placements.into_iter().enumerate() {
+        for (number, Placement { source, resized: [across, down], cut }) in placements.into_iter().enumerate()
+        {
             if cut.left + cut.width > across || cut.top + cut.height > down {
                 return Err(format!(
                     "expected a resized picture that covers {}x{}, found {across}x{down}",
@@ -236,8 +241,6 @@ impl Fitter {
         if is_whole {
             return Ok(pixels);
         }
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let options = options.crop(inner.left, inner.top, inner.width, inner.height);
         let kind = picture.kind();
         let image = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
             .map_err(|error| wrong(&error))?;
@@ -249,44 +252,38 @@ impl Fitter {
             outer.height as u32,
         )
         .map_err(|error| wrong(&error))?;
-        self.resize(&part, (picture.channels, kind), [width, height], &options)?;
-        Ok(&self.resized)
-    }
-
-    /// The rules from before version 2: resized to cover `shape` and cut around the centre in one step, in fractions of a
-    /// pixel, and grey from the resized colours.
-    fn cover(
-        &mut self,
-        picture: &Picture,
-        pixels: &[u8],
-        [channels, height, width]: [usize; 3],
-        into: &mut [u8],
-    ) -> Result<(), String> {
-        // Turning comes last, when there are fewer pixels to turn.
-        let [stored_width, stored_height] = if picture.is_turned() { [height, width] } else { [width, height] };
-        let pixels = if (picture.width, picture.height) == (stored_width, stored_height) {
-            pixels
-        } else {
-            let kind = picture.kind();
-            let options = ResizeOptions::new()
-                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-                .fit_into_destination(Some((0.5, 0.5)));
-            let source = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
-                .map_err(|error| wrong(&error))?;
-            self.resize(&source, (picture.channels, kind), [stored_width, stored_height], &options)?;
-            &self.resized
-        };
-        let walk = picture.walk([width, height]);
-        let planes = into.chunks_exact_mut((height * width).max(1)).enumerate().take(channels);
-        match (picture.channels, channels) {
-            (3, 1) => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, covered_luma)),
-            (3, _) => planes.for_each(|(c, plane)| walk.copy(pixels, plane, width, |rgb: &[u8; 3]| rgb[c])),
-            _ => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, |&[grey]: &[u8; 1]| grey)),
+        // Pillow resizes across and then down, each rounded to bytes; the resizer by itself does the reverse.
+        let reach = (inner.height / height as f64).max(1.0);
+        let first = (inner.top - reach).floor().max(0.0);
+        let rows = ((inner.top + inner.height + reach).ceil().min(outer.height) - first) as usize;
+        let needs_both = inner.width != width as f64 && inner.height != height as f64;
+        let format = (picture.channels, kind);
+        if picture.is_turned() || !needs_both || rows * width * picture.channels > KEPT {
+            self.resize(&part, format, [width, height], inner)?;
+            return Ok(&self.resized);
         }
-        Ok(())
+        self.resize(&part, format, [width, rows], Place { top: first, height: rows as f64, ..inner })?;
+        let across = std::mem::replace(&mut self.resized, std::mem::take(&mut self.across));
+        let place = Place { left: 0.0, top: inner.top - first, width: width as f64, height: inner.height };
+        let resized = ImageRef::new(width as u32, rows as u32, &across, kind)
+            .map_err(|error| wrong(&error))
+            .and_then(|image| self.resize(&image, format, [width, height], place));
+        self.across = across;
+        resized.map(|()| &self.resized[..])
     }
 
+    /// Brings `place` of `source` to width and height.
     fn resize(
+        &mut self,
+        source: &impl IntoImageView,
+        format: (usize, PixelType),
+        size: [usize; 2],
+        Place { left, top, width, height }: Place,
+    ) -> Result<(), String> {
+        self.resize_as(source, format, size, &bilinear().crop(left, top, width, height))
+    }
+
+    pub(super) fn resize_as(
         &mut self,
         source: &impl IntoImageView,
         (channels, kind): (usize, PixelType),
@@ -304,7 +301,11 @@ impl Fitter {
     }
 }
 
-fn wrong(error: &dyn std::fmt::Display) -> String {
+pub(super) fn bilinear() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+}
+
+pub(super) fn wrong(error: &dyn std::fmt::Display) -> String {
     format!("cannot be resized: {error}")
 }
 
@@ -312,12 +313,6 @@ fn wrong(error: &dyn std::fmt::Display) -> String {
 fn luma(rgb: &[u8; 3]) -> u8 {
     let [r, g, b] = rgb.map(u32::from);
     ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8
-}
-
-/// Grey as in [`LUMA`], rounded.
-fn covered_luma(rgb: &[u8; 3]) -> u8 {
-    let sum: f32 = rgb.iter().zip(LUMA).map(|(&value, weight)| f32::from(value) * weight).sum();
-    (sum + 0.5) as u8
 }
 
 impl Walk {
@@ -339,7 +334,7 @@ impl Walk {
     }
 
     /// One value per pixel, row by row of what is seen.
-    fn copy<const N: usize>(
+    pub(super) fn copy<const N: usize>(
         &self,
         pixels: &[u8],
         plane: &mut [u8],

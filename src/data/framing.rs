@@ -111,7 +111,9 @@ impl Frame {
             Framing::Around { resize: side, crop: [crop_height, crop_width] } => {
                 let resized = resize(size, side);
                 let offset = |resized: usize, frame: usize, crop: usize| {
-                    centre(resized, crop).saturating_sub(centre(frame, crop)).min(resized.saturating_sub(frame))
+                    centre(resized, crop)
+                        .saturating_sub(centre(frame, crop))
+                        .min(resized.saturating_sub(frame))
                 };
                 let left = offset(resized[0], width, crop_width);
                 let top = offset(resized[1], height, crop_height);

@@ -162,11 +162,7 @@ fn place(folder: &Path) -> Result<PathBuf> {
 
 impl ImageFolder {
     /// Runs `decode` on the file of picture `index` with a decoder that no other thread is using.
-    fn decode<T>(
-        &self,
-        index: usize,
-        decode: impl FnOnce(&mut Decoder, &Path) -> Result<T>,
-    ) -> Result<T> {
+    fn decode<T>(&self, index: usize, decode: impl FnOnce(&mut Decoder, &Path) -> Result<T>) -> Result<T> {
         let path = self
             .path(index)
             .ok_or_else(|| Error::Internal(format!("picture {index} of {} was asked for", self.len())))?;

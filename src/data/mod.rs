@@ -12,6 +12,7 @@ mod batch;
 mod cifar;
 mod contain;
 pub mod corrupt;
+mod covered;
 mod csv;
 mod dataset;
 mod decode;

@@ -62,11 +62,7 @@ pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: 
         shape,
         classes,
         class_names: (0..classes).map(|class| class.to_string()).collect(),
-        images: Images::Stored(Stored {
-            store,
-            indices: (0..count).collect(),
-            framing: Some(frame.framing),
-        }),
+        images: Images::Stored(Stored { store, indices: (0..count).collect(), framing: Some(frame.framing) }),
         labels: Labels::Classes(vec![0; count as usize]),
     })
 }

@@ -59,7 +59,9 @@ impl Splits {
                 (Fit::Square, Some(side)) => {
                     Some(Frame { shape: [input[0], side, side], framing: Framing::Square })
                 }
-                (Fit::Input { .. }, resize) => Some(Frame { shape: input, framing: Framing::Centre { resize } }),
+                (Fit::Input { .. }, resize) => {
+                    Some(Frame { shape: input, framing: Framing::Centre { resize } })
+                }
             };
             let is_looked_at = from.has_pixels() && check_kind(from.shape, input).is_ok();
             match frame.filter(|_| is_looked_at && from.framing().is_none()) {

@@ -75,11 +75,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn hand_over(
-        &mut self,
-        block: &mut Block,
-        each: &mut impl FnMut(Scanned) -> Result<()>,
-    ) -> Result<()> {
+    fn hand_over(&mut self, block: &mut Block, each: &mut impl FnMut(Scanned) -> Result<()>) -> Result<()> {
         for (number, sample) in block.rows.drain(..).enumerate() {
             let slot = block.slots[number].get_mut().unwrap_or_else(PoisonError::into_inner);
             match std::mem::replace(&mut slot.read, Ok(Read::default())) {

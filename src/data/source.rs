@@ -158,7 +158,7 @@ pub fn open(request: &Request) -> Result<Splits> {
         Kind::Idx => idx::open(&place.path, &place.name)?,
         Kind::ImageFolder => {
             image_folder::open(&place.path, &place.name, request.frame(), request.ignore_exif)?
-        },
+        }
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
         Kind::Packed => packed::open(&place.path, request.wanted.map(|_| request.frame()))?,

@@ -2,7 +2,8 @@
 
 use super::options::{Options, transform};
 use crate::data::{
-    BadFiles, Batch, Dataset, Framing, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer, Workers,
+    BadFiles, Batch, Dataset, Framing, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer,
+    Workers,
 };
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};

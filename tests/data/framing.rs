@@ -28,7 +28,8 @@ fn cases() -> Vec<Value> {
 /// The picture of that size, as `make.py` has it.
 fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
-        let value = |c: u32| (((3 * x * x + 5 * y * y + 7 * x * y + 85 * c + x * y % 13 * 20) >> 1) & 255) as u8;
+        let value =
+            |c: u32| (((3 * x * x + 5 * y * y + 7 * x * y + 85 * c + x * y % 13 * 20) >> 1) & 255) as u8;
         image::Rgb([value(0), value(1), value(2)])
     })
 }
@@ -59,13 +60,13 @@ fn sizes_and_offsets_are_torchvisions() {
             let (resized, centre) = (numbers(&row["resized"]), numbers(&row["centre"]));
             let what = format!("{size:?} {resize} {crop}");
             let shape = [3, crop, crop];
-            let placed =
-                only(Frame { shape, framing: Framing::Centre { resize: Some(resize) } }, size);
+            let placed = only(Frame { shape, framing: Framing::Centre { resize: Some(resize) } }, size);
             let cut = Part { left: centre[0], top: centre[1], width: crop, height: crop };
             let expected = Placement { source, resized: [resized[0], resized[1]], cut };
             assert_eq!(placed, expected, "{what}");
             // FiveCrop: the corners of all of it, then the middle.
-            let five = Frame { shape: [3, 5 * crop, crop], framing: Framing::Five { resize } }.placements(size);
+            let five =
+                Frame { shape: [3, 5 * crop, crop], framing: Framing::Five { resize } }.placements(size);
             let (right, bottom) = (resized[0] - crop, resized[1] - crop);
             let corners = [[0, 0], [right, 0], [0, bottom], [right, bottom], [centre[0], centre[1]]];
             assert_eq!(five.len(), 5);
@@ -94,15 +95,13 @@ fn without_a_resize_the_picture_just_covers_the_frame() {
     for case in cases() {
         let [width, height] = numbers(&case["size"])[..] else { panic!("{case}") };
         for shape in [[3, 32, 32], [1, 20, 33], [3, 33, 20], [3, 1, 9]] {
-            let Placement { resized: [across, down], cut, .. } = only(Frame::covering(shape), [width, height]);
+            let Placement { resized: [across, down], cut, .. } =
+                only(Frame::covering(shape), [width, height]);
             assert!(across >= shape[2] && down >= shape[1], "{width}x{height} {shape:?}: {across}x{down}");
             // One less would not cover it.
             let side = across.min(down) - 1;
-            let less = if width <= height {
-                [side, side * height / width]
-            } else {
-                [side * width / height, side]
-            };
+            let less =
+                if width <= height { [side, side * height / width] } else { [side * width / height, side] };
             assert!(less[0] < shape[2] || less[1] < shape[1], "{width}x{height} {shape:?}: {less:?} covers");
             assert_eq!([cut.height, cut.width], [shape[1], shape[2]]);
         }
@@ -344,7 +343,13 @@ fn random_resized_crops_see_the_sides_of_a_photograph_as_often_as_torchvisions()
         assert!((of(beyond.into()) - expected).abs() < error, "{size:?}: {}", of(beyond.into()));
         assert!(middle.iter().all(|&sum| (of(sum) - 0.5).abs() < 0.008), "{size:?}: {middle:?}");
         // Mean area of torchvision's windows of these pictures.
-        let mean = if size[0].max(size[1]) == 1200 { 0.2232 } else if square == 375 { 0.4348 } else { 0.390 };
+        let mean = if size[0].max(size[1]) == 1200 {
+            0.2232
+        } else if square == 375 {
+            0.4348
+        } else {
+            0.390
+        };
         assert!((of(area) - mean).abs() < 0.008, "{size:?}: {}", of(area));
     }
 }

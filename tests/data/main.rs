@@ -16,6 +16,7 @@ mod locate;
 mod packed;
 mod pictures;
 mod shipped;
+mod sides;
 mod split;
 mod stored;
 mod survey;

@@ -82,8 +82,13 @@ fn a_pack_of_a_pack_of_whole_pictures_is_the_same_file_for_any_number_of_threads
     let again = root.path().join("again");
     for workers in [1, 4] {
         let splits = unpacked(&path, Some(0.0)).whole(None, None).unwrap();
-        pack(&Splits { val: unpacked(&path, None).whole(None, None).unwrap().val, ..splits }, &again, workers, &mut strict())
-            .unwrap();
+        pack(
+            &Splits { val: unpacked(&path, None).whole(None, None).unwrap().val, ..splits },
+            &again,
+            workers,
+            &mut strict(),
+        )
+        .unwrap();
         // Apart from the name of the set.
         let bytes = |path: &Path| {
             let bytes = std::fs::read(path).unwrap();
@@ -98,11 +103,8 @@ fn a_pack_of_a_pack_of_whole_pictures_is_the_same_file_for_any_number_of_threads
     let bytes = std::fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (images, sizes) = (file.tensor("train.images").unwrap(), file.tensor("train.sizes").unwrap());
-    let sizes: Vec<usize> = sizes
-        .data()
-        .chunks(4)
-        .map(|side| i32::from_le_bytes(side.try_into().unwrap()) as usize)
-        .collect();
+    let sizes: Vec<usize> =
+        sizes.data().chunks(4).map(|side| i32::from_le_bytes(side.try_into().unwrap()) as usize).collect();
     let pixels: usize = sizes.chunks(2).map(|size| size[0] * size[1]).sum();
     assert_eq!(images.shape(), [pixels, 3]);
     assert!(sizes.chunks(2).all(|size| size[0].min(size[1]) == 12), "{sizes:?}");

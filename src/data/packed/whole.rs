@@ -47,7 +47,9 @@ impl Whole {
                 sum += height * width;
             }
             if sum != pixels as u64 {
-                return Err(format!("{part}.sizes: expected pictures of {pixels} pixels in all, found {sum}"));
+                return Err(format!(
+                    "{part}.sizes: expected pictures of {pixels} pixels in all, found {sum}"
+                ));
             }
             at += sum;
         }
@@ -87,7 +89,13 @@ impl Store for Whole {
         self.with(index, |fitter, picture, pixels| fitter.fit(picture, pixels, frame, into))
     }
 
-    fn read_whole(&self, index: usize, channels: usize, side: usize, into: &mut Vec<u8>) -> Result<[usize; 2]> {
+    fn read_whole(
+        &self,
+        index: usize,
+        channels: usize,
+        side: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<[usize; 2]> {
         self.with(index, |fitter, picture, pixels| fitter.whole(picture, pixels, (channels, side), into))
     }
 
@@ -96,9 +104,8 @@ impl Store for Whole {
     }
 
     fn block(&self) -> usize {
-        let pixels = self.places.last().map_or(0, |&([height, width], at)| {
-            at + u64::from(height) * u64::from(width)
-        });
+        let pixels =
+            self.places.last().map_or(0, |&([height, width], at)| at + u64::from(height) * u64::from(width));
         let mean = (pixels as usize * self.channels / self.places.len().max(1)).max(1);
         (BLOCK / mean).max(1)
     }
