@@ -2,12 +2,19 @@
 //! in grey or in colour.
 
 use super::framing::{Frame, Framing, Part, Placement, resize};
+use super::walk::Walk;
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 
 /// Resizing memory larger than this, in bytes, is given back after the picture that needed it.
 const KEPT: usize = 64 << 20;
+
+/// Most values of a part of a picture that is resized in 16 bits: that many take as much as is kept.
+const MOST_DEEP: usize = KEPT / 2;
+
+/// What 16 bits have for one of 8: 255 becomes 65535.
+const DEEP: u16 = 257;
 
 /// Longest side, and most bytes, of a picture that is kept whole: a file of them is read again with the memory of a few.
 pub(super) const MOST_WHOLE: usize = 1 << 16;
@@ -76,16 +83,10 @@ impl Picture {
 pub(super) struct Fitter {
     resizer: Resizer,
     pub(super) resized: Vec<u8>,
-    /// Resized across, not yet down.
-    across: Vec<u8>,
+    /// Pixels in 16 bits, before and after they are resized.
+    wide: Vec<u16>,
+    deep: Vec<u16>,
     grey: Vec<u8>,
-}
-
-/// Where an upright picture's pixels lie in one stored otherwise: pixel (y, x) is at `first + y * down + x * right`.
-pub(super) struct Walk {
-    first: isize,
-    down: isize,
-    right: isize,
 }
 
 /// A part of a picture, in fractions of a pixel.
@@ -241,46 +242,77 @@ impl Fitter {
         if is_whole {
             return Ok(pixels);
         }
+        // What lies within reach of the filter: nothing else is looked at.
+        let [columns, rows] = [
+            reached([inner.left, inner.width], width, outer.width),
+            reached([inner.top, inner.height], height, outer.height),
+        ];
+        let near = Place { left: inner.left - columns[0], top: inner.top - rows[0], ..inner };
+        let region = Part {
+            left: (outer.left + columns[0]) as usize,
+            top: (outer.top + rows[0]) as usize,
+            width: columns[1] as usize,
+            height: rows[1] as usize,
+        };
+        let options = bilinear().crop(near.left, near.top, near.width, near.height);
+        if region.width * region.height * picture.channels > MOST_DEEP {
+            self.shallow(picture, pixels, region, [width, height], &options)?;
+        } else {
+            self.deep(picture, pixels, region, [width, height], &options)?;
+        }
+        Ok(&self.resized)
+    }
+
+    /// Resizes `region` of the stored picture with 16 bits between the passes across and down. Pillow rounds to 8 bits after
+    /// the first one, whichever that is in its version: it is less than 1 from the exact value, and this is half of one, so
+    /// that they are never more than 1 apart.
+    fn deep(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        region: Part,
+        [width, height]: [usize; 2],
+        options: &ResizeOptions,
+    ) -> Result<(), String> {
+        let kind = if picture.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
+        let (row, used) = (picture.width * picture.channels, region.width * picture.channels);
+        self.wide.clear();
+        let first = region.top * row + region.left * picture.channels;
+        for line in pixels[first..].chunks(row).take(region.height) {
+            self.wide.extend(line[..used].iter().map(|&value| u16::from(value) * DEEP));
+        }
+        self.deep.clear();
+        self.deep.resize(width * height * picture.channels, 0);
+        let source = bytemuck::cast_slice(&self.wide);
+        let source = ImageRef::new(region.width as u32, region.height as u32, source, kind)
+            .map_err(|error| wrong(&error))?;
+        let target = bytemuck::cast_slice_mut(&mut self.deep);
+        let mut target =
+            Image::from_slice_u8(width as u32, height as u32, target, kind).map_err(|error| wrong(&error))?;
+        self.resizer.resize(&source, &mut target, options).map_err(|error| wrong(&error))?;
+        self.give_back();
+        self.resized.clear();
+        self.resized
+            .extend(self.deep.iter().map(|&value| ((u32::from(value) + 128) / u32::from(DEEP)) as u8));
+        Ok(())
+    }
+
+    /// As [`Fitter::deep`], with 8 bits between the passes, where there would not be the memory for 16.
+    fn shallow(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        region: Part,
+        size: [usize; 2],
+        options: &ResizeOptions,
+    ) -> Result<(), String> {
         let kind = picture.kind();
         let image = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
             .map_err(|error| wrong(&error))?;
-        let part = CroppedImage::new(
-            &image,
-            outer.left as u32,
-            outer.top as u32,
-            outer.width as u32,
-            outer.height as u32,
-        )
-        .map_err(|error| wrong(&error))?;
-        // Pillow resizes across and then down, each rounded to bytes; the resizer by itself does the reverse.
-        let reach = (inner.height / height as f64).max(1.0);
-        let first = (inner.top - reach).floor().max(0.0);
-        let rows = ((inner.top + inner.height + reach).ceil().min(outer.height) - first) as usize;
-        let needs_both = inner.width != width as f64 && inner.height != height as f64;
-        let format = (picture.channels, kind);
-        if picture.is_turned() || !needs_both || rows * width * picture.channels > KEPT {
-            self.resize(&part, format, [width, height], inner)?;
-            return Ok(&self.resized);
-        }
-        self.resize(&part, format, [width, rows], Place { top: first, height: rows as f64, ..inner })?;
-        let across = std::mem::replace(&mut self.resized, std::mem::take(&mut self.across));
-        let place = Place { left: 0.0, top: inner.top - first, width: width as f64, height: inner.height };
-        let resized = ImageRef::new(width as u32, rows as u32, &across, kind)
-            .map_err(|error| wrong(&error))
-            .and_then(|image| self.resize(&image, format, [width, height], place));
-        self.across = across;
-        resized.map(|()| &self.resized[..])
-    }
-
-    /// Brings `place` of `source` to width and height.
-    fn resize(
-        &mut self,
-        source: &impl IntoImageView,
-        format: (usize, PixelType),
-        size: [usize; 2],
-        Place { left, top, width, height }: Place,
-    ) -> Result<(), String> {
-        self.resize_as(source, format, size, &bilinear().crop(left, top, width, height))
+        let [left, top, width, height] =
+            [region.left, region.top, region.width, region.height].map(|side| side as u32);
+        let part = CroppedImage::new(&image, left, top, width, height).map_err(|error| wrong(&error))?;
+        self.resize_as(&part, (picture.channels, kind), size, options)
     }
 
     pub(super) fn resize_as(
@@ -294,11 +326,24 @@ impl Fitter {
         let mut target = Image::from_slice_u8(width as u32, height as u32, &mut self.resized, kind)
             .map_err(|error| wrong(&error))?;
         let resized = self.resizer.resize(source, &mut target, options).map_err(|error| wrong(&error));
+        self.give_back();
+        resized
+    }
+
+    /// Gives the resizer's memory back, if it is much.
+    fn give_back(&mut self) {
         if self.resizer.size_of_internal_buffers() > KEPT {
             self.resizer.reset_internal_buffers();
         }
-        resized
     }
+}
+
+/// The whole pixels of a side of `own` pixels that the filter reads for `place`, start and length, when that becomes `count`
+/// pixels: first and number.
+fn reached([start, length]: [f64; 2], count: usize, own: f64) -> [f64; 2] {
+    let reach = (length / count as f64).max(1.0);
+    let first = (start - reach).floor().max(0.0);
+    [first, (start + length + reach).ceil().min(own) - first]
 }
 
 pub(super) fn bilinear() -> ResizeOptions {
@@ -313,47 +358,4 @@ pub(super) fn wrong(error: &dyn std::fmt::Display) -> String {
 fn luma(rgb: &[u8; 3]) -> u8 {
     let [r, g, b] = rgb.map(u32::from);
     ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8
-}
-
-impl Walk {
-    /// The walk through a stored picture of `width` x `height`.
-    fn new(orientation: Orientation, width: isize, height: isize) -> Walk {
-        let (top_right, bottom_left, last) = (width - 1, (height - 1) * width, height * width - 1);
-        let (first, down, right) = match orientation {
-            Orientation::NoTransforms => (0, width, 1),
-            Orientation::FlipHorizontal => (top_right, width, -1),
-            Orientation::Rotate180 => (last, -width, -1),
-            Orientation::FlipVertical => (bottom_left, -width, 1),
-            // The first pixel of what is seen is the last of the first stored column, then it goes up.
-            Orientation::Rotate90 => (bottom_left, 1, -width),
-            Orientation::Rotate90FlipH => (0, 1, width),
-            Orientation::Rotate270 => (top_right, -1, width),
-            Orientation::Rotate270FlipH => (last, -1, -width),
-        };
-        Walk { first, down, right }
-    }
-
-    /// One value per pixel, row by row of what is seen.
-    pub(super) fn copy<const N: usize>(
-        &self,
-        pixels: &[u8],
-        plane: &mut [u8],
-        width: usize,
-        value: impl Fn(&[u8; N]) -> u8,
-    ) {
-        let (pixels, _) = pixels.as_chunks::<N>();
-        for (y, row) in plane.chunks_exact_mut(width.max(1)).enumerate() {
-            let start = self.first + y as isize * self.down;
-            if self.right == 1 {
-                let start = start as usize;
-                for (out, pixel) in row.iter_mut().zip(&pixels[start..]) {
-                    *out = value(pixel);
-                }
-            } else {
-                for (x, out) in row.iter_mut().enumerate() {
-                    *out = value(&pixels[(start + x as isize * self.right) as usize]);
-                }
-            }
-        }
-    }
 }

@@ -37,6 +37,7 @@ mod survey;
 mod synthetic;
 mod tensors;
 mod transform;
+mod walk;
 
 pub use augment::Viewer;
 pub use bad_files::{BadFiles, OnBadFile};

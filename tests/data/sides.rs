@@ -2,8 +2,8 @@
 
 use crate::request;
 use striate::data::{
-    BadFiles, Draws, Fit, Framing, Loader, LoaderOptions, Look, OnBadFile, Request, Transform, Viewer, Wanted, Workers,
-    open,
+    BadFiles, Draws, Fit, Framing, Loader, LoaderOptions, Look, OnBadFile, Request, Transform, Viewer,
+    Wanted, Workers, open,
 };
 use striate::view::{Augment, Crop};
 
@@ -29,7 +29,8 @@ fn batches_show_the_sides_of_a_photograph() {
     for crop in [Crop::RandomResized, Crop::Random] {
         let fit = Fit::Input { random_resized: crop == Crop::RandomResized };
         let wanted = Wanted { input: INPUT, outputs: 2, resize: Some(20), fit, follow_classes: false };
-        let request = Request { wanted: Some(wanted), val_split: Some(0.0), ..request(folder.path(), INPUT, 2) };
+        let request =
+            Request { wanted: Some(wanted), val_split: Some(0.0), ..request(folder.path(), INPUT, 2) };
         let data = open(&request).unwrap().train;
         assert_eq!((data.shape, data.framing()), (INPUT, Some(Framing::Centre { resize: Some(20) })));
         let augment = Augment { crop, ..Augment::default() };
