@@ -2,13 +2,19 @@
 //! in grey or in colour.
 
 use super::framing::{Frame, Framing, Part, Placement, resize};
-use crate::view::LUMA;
+use super::walk::Walk;
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 
 /// Resizing memory larger than this, in bytes, is given back after the picture that needed it.
 const KEPT: usize = 64 << 20;
+
+/// Most values of a part of a picture that is resized in 16 bits: that many take as much as is kept.
+const MOST_DEEP: usize = KEPT / 2;
+
+/// What 16 bits have for one of 8: 255 becomes 65535.
+const DEEP: u16 = 257;
 
 /// Longest side, and most bytes, of a picture that is kept whole: a file of them is read again with the memory of a few.
 pub(super) const MOST_WHOLE: usize = 1 << 16;
@@ -26,7 +32,7 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Whether width and height change places when it is turned upright.
-    fn is_turned(&self) -> bool {
+    pub(super) fn is_turned(&self) -> bool {
         matches!(
             self.orientation,
             Orientation::Rotate90
@@ -41,12 +47,12 @@ impl Picture {
         if self.is_turned() { [self.height, self.width] } else { [self.width, self.height] }
     }
 
-    fn kind(&self) -> PixelType {
+    pub(super) fn kind(&self) -> PixelType {
         if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 }
     }
 
     /// The walk through a part of the picture as it is stored, which is `width` x `height` when it is turned upright.
-    fn walk(&self, [width, height]: [usize; 2]) -> Walk {
+    pub(super) fn walk(&self, [width, height]: [usize; 2]) -> Walk {
         let [width, height] = if self.is_turned() { [height, width] } else { [width, height] };
         Walk::new(self.orientation, width as isize, height as isize)
     }
@@ -76,15 +82,11 @@ impl Picture {
 #[derive(Debug, Default)]
 pub(super) struct Fitter {
     resizer: Resizer,
-    resized: Vec<u8>,
+    pub(super) resized: Vec<u8>,
+    /// Pixels in 16 bits, before and after they are resized.
+    wide: Vec<u16>,
+    deep: Vec<u16>,
     grey: Vec<u8>,
-}
-
-/// Where an upright picture's pixels lie in one stored otherwise: pixel (y, x) is at `first + y * down + x * right`.
-struct Walk {
-    first: isize,
-    down: isize,
-    right: isize,
 }
 
 /// A part of a picture, in fractions of a pixel.
@@ -240,58 +242,80 @@ impl Fitter {
         if is_whole {
             return Ok(pixels);
         }
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let options = options.crop(inner.left, inner.top, inner.width, inner.height);
-        let kind = picture.kind();
-        let image = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
-            .map_err(|error| wrong(&error))?;
-        let part = CroppedImage::new(
-            &image,
-            outer.left as u32,
-            outer.top as u32,
-            outer.width as u32,
-            outer.height as u32,
-        )
-        .map_err(|error| wrong(&error))?;
-        self.resize(&part, (picture.channels, kind), [width, height], &options)?;
+        // What lies within reach of the filter: nothing else is looked at.
+        let [columns, rows] = [
+            reached([inner.left, inner.width], width, outer.width),
+            reached([inner.top, inner.height], height, outer.height),
+        ];
+        let near = Place { left: inner.left - columns[0], top: inner.top - rows[0], ..inner };
+        let region = Part {
+            left: (outer.left + columns[0]) as usize,
+            top: (outer.top + rows[0]) as usize,
+            width: columns[1] as usize,
+            height: rows[1] as usize,
+        };
+        let options = bilinear().crop(near.left, near.top, near.width, near.height);
+        if region.width * region.height * picture.channels > MOST_DEEP {
+            self.shallow(picture, pixels, region, [width, height], &options)?;
+        } else {
+            self.deep(picture, pixels, region, [width, height], &options)?;
+        }
         Ok(&self.resized)
     }
 
-    /// The rules from before version 2: resized to cover `shape` and cut around the centre in one step, in fractions of a
-    /// pixel, and grey from the resized colours.
-    fn cover(
+    /// Resizes `region` of the stored picture with 16 bits between the passes across and down. Pillow rounds to 8 bits after
+    /// the first one, whichever that is in its version: it is less than 1 from the exact value, and this is half of one, so
+    /// that they are never more than 1 apart.
+    fn deep(
         &mut self,
         picture: &Picture,
         pixels: &[u8],
-        [channels, height, width]: [usize; 3],
-        into: &mut [u8],
+        region: Part,
+        [width, height]: [usize; 2],
+        options: &ResizeOptions,
     ) -> Result<(), String> {
-        // Turning comes last, when there are fewer pixels to turn.
-        let [stored_width, stored_height] =
-            if picture.is_turned() { [height, width] } else { [width, height] };
-        let pixels = if (picture.width, picture.height) == (stored_width, stored_height) {
-            pixels
-        } else {
-            let kind = picture.kind();
-            let options = ResizeOptions::new()
-                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-                .fit_into_destination(Some((0.5, 0.5)));
-            let source = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
-                .map_err(|error| wrong(&error))?;
-            self.resize(&source, (picture.channels, kind), [stored_width, stored_height], &options)?;
-            &self.resized
-        };
-        let walk = picture.walk([width, height]);
-        let planes = into.chunks_exact_mut((height * width).max(1)).enumerate().take(channels);
-        match (picture.channels, channels) {
-            (3, 1) => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, covered_luma)),
-            (3, _) => planes.for_each(|(c, plane)| walk.copy(pixels, plane, width, |rgb: &[u8; 3]| rgb[c])),
-            _ => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, |&[grey]: &[u8; 1]| grey)),
+        let kind = if picture.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
+        let (row, used) = (picture.width * picture.channels, region.width * picture.channels);
+        self.wide.clear();
+        let first = region.top * row + region.left * picture.channels;
+        for line in pixels[first..].chunks(row).take(region.height) {
+            self.wide.extend(line[..used].iter().map(|&value| u16::from(value) * DEEP));
         }
+        self.deep.clear();
+        self.deep.resize(width * height * picture.channels, 0);
+        let source = bytemuck::cast_slice(&self.wide);
+        let source = ImageRef::new(region.width as u32, region.height as u32, source, kind)
+            .map_err(|error| wrong(&error))?;
+        let target = bytemuck::cast_slice_mut(&mut self.deep);
+        let mut target =
+            Image::from_slice_u8(width as u32, height as u32, target, kind).map_err(|error| wrong(&error))?;
+        self.resizer.resize(&source, &mut target, options).map_err(|error| wrong(&error))?;
+        self.give_back();
+        self.resized.clear();
+        self.resized
+            .extend(self.deep.iter().map(|&value| ((u32::from(value) + 128) / u32::from(DEEP)) as u8));
         Ok(())
     }
 
-    fn resize(
+    /// As [`Fitter::deep`], with 8 bits between the passes, where there would not be the memory for 16.
+    fn shallow(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        region: Part,
+        size: [usize; 2],
+        options: &ResizeOptions,
+    ) -> Result<(), String> {
+        let kind = picture.kind();
+        let image = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
+            .map_err(|error| wrong(&error))?;
+        let [left, top, width, height] =
+            [region.left, region.top, region.width, region.height].map(|side| side as u32);
+        let part = CroppedImage::new(&image, left, top, width, height).map_err(|error| wrong(&error))?;
+        self.resize_as(&part, (picture.channels, kind), size, options)
+    }
+
+    pub(super) fn resize_as(
         &mut self,
         source: &impl IntoImageView,
         (channels, kind): (usize, PixelType),
@@ -302,14 +326,31 @@ impl Fitter {
         let mut target = Image::from_slice_u8(width as u32, height as u32, &mut self.resized, kind)
             .map_err(|error| wrong(&error))?;
         let resized = self.resizer.resize(source, &mut target, options).map_err(|error| wrong(&error));
+        self.give_back();
+        resized
+    }
+
+    /// Gives the resizer's memory back, if it is much.
+    fn give_back(&mut self) {
         if self.resizer.size_of_internal_buffers() > KEPT {
             self.resizer.reset_internal_buffers();
         }
-        resized
     }
 }
 
-fn wrong(error: &dyn std::fmt::Display) -> String {
+/// The whole pixels of a side of `own` pixels that the filter reads for `place`, start and length, when that becomes `count`
+/// pixels: first and number.
+fn reached([start, length]: [f64; 2], count: usize, own: f64) -> [f64; 2] {
+    let reach = (length / count as f64).max(1.0);
+    let first = (start - reach).floor().max(0.0);
+    [first, (start + length + reach).ceil().min(own) - first]
+}
+
+pub(super) fn bilinear() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+}
+
+pub(super) fn wrong(error: &dyn std::fmt::Display) -> String {
     format!("cannot be resized: {error}")
 }
 
@@ -317,53 +358,4 @@ fn wrong(error: &dyn std::fmt::Display) -> String {
 fn luma(rgb: &[u8; 3]) -> u8 {
     let [r, g, b] = rgb.map(u32::from);
     ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8
-}
-
-/// Grey as in [`LUMA`], rounded.
-fn covered_luma(rgb: &[u8; 3]) -> u8 {
-    let sum: f32 = rgb.iter().zip(LUMA).map(|(&value, weight)| f32::from(value) * weight).sum();
-    (sum + 0.5) as u8
-}
-
-impl Walk {
-    /// The walk through a stored picture of `width` x `height`.
-    fn new(orientation: Orientation, width: isize, height: isize) -> Walk {
-        let (top_right, bottom_left, last) = (width - 1, (height - 1) * width, height * width - 1);
-        let (first, down, right) = match orientation {
-            Orientation::NoTransforms => (0, width, 1),
-            Orientation::FlipHorizontal => (top_right, width, -1),
-            Orientation::Rotate180 => (last, -width, -1),
-            Orientation::FlipVertical => (bottom_left, -width, 1),
-            // The first pixel of what is seen is the last of the first stored column, then it goes up.
-            Orientation::Rotate90 => (bottom_left, 1, -width),
-            Orientation::Rotate90FlipH => (0, 1, width),
-            Orientation::Rotate270 => (top_right, -1, width),
-            Orientation::Rotate270FlipH => (last, -1, -width),
-        };
-        Walk { first, down, right }
-    }
-
-    /// One value per pixel, row by row of what is seen.
-    fn copy<const N: usize>(
-        &self,
-        pixels: &[u8],
-        plane: &mut [u8],
-        width: usize,
-        value: impl Fn(&[u8; N]) -> u8,
-    ) {
-        let (pixels, _) = pixels.as_chunks::<N>();
-        for (y, row) in plane.chunks_exact_mut(width.max(1)).enumerate() {
-            let start = self.first + y as isize * self.down;
-            if self.right == 1 {
-                let start = start as usize;
-                for (out, pixel) in row.iter_mut().zip(&pixels[start..]) {
-                    *out = value(pixel);
-                }
-            } else {
-                for (x, out) in row.iter_mut().enumerate() {
-                    *out = value(&pixels[(start + x as isize * self.right) as usize]);
-                }
-            }
-        }
-    }
 }

@@ -13,6 +13,7 @@ mod cifar;
 mod columns;
 mod contain;
 pub mod corrupt;
+mod covered;
 mod csv;
 mod dataset;
 mod decode;
@@ -46,6 +47,7 @@ mod survey;
 mod synthetic;
 mod tensors;
 mod transform;
+mod walk;
 
 pub use augment::Viewer;
 pub use bad_files::{BadFiles, OnBadFile};

@@ -13,6 +13,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Bytes of a buffer that every device offers (WebGPU's `maxStorageBufferBindingSize`).
+const BUFFER: usize = 128 << 20;
+
 /// Windows of the crop's size in the resized picture: its four corners (top left, top right, bottom left, bottom right)
 /// and its middle, then their mirror images in the same order (Krizhevsky et al. 2012, section 4.1).
 ///
@@ -32,6 +35,12 @@ pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
     let corners = [[0.0, 0.0], [0.0, right], [down, 0.0], [down, right]].map(|corner| viewer.window(corner));
     let five = [corners[0], corners[1], corners[2], corners[3], viewer.centre()];
     Ok(std::array::from_fn(|n| Window { mirror: n >= 5, ..five[n % 5] }))
+}
+
+/// At most `rows` rows of a batch whose pixels are `shape` each: as many as fit into what every device has for one buffer. Five
+/// crops of a picture take several times what its middle takes.
+pub fn most_rows(rows: usize, shape: [usize; 3]) -> usize {
+    rows.min((BUFFER / shape.iter().product::<usize>().max(1)).max(1))
 }
 
 /// Loss and accuracies over all of `dataset`, where the answer to a sample is the mean over [`ten_crops`] of the softmax

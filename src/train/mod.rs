@@ -37,7 +37,7 @@ pub use checkpoint::Checkpoint;
 pub use classes::{
     ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };
-pub use crops::{ten_crop, ten_crops};
+pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number};
 pub use inputs::{inputs, pictures};

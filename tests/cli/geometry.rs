@@ -35,7 +35,8 @@ fn noted(weights: &Path, to: &Path, remove: &[&str], add: &[(&str, &str)]) {
 }
 
 fn loss(folder: &Path, weights: &str, more: &[&str]) -> (f64, String) {
-    let eval = ["eval", "--json", "--device", "cpu", "--data-path", "photos", "--val-split", "0", "--weights"];
+    let eval =
+        ["eval", "--json", "--device", "cpu", "--data-path", "photos", "--val-split", "0", "--weights"];
     let output = striate(folder, &[&eval[..], &[weights], more].concat()).output().unwrap();
     let said = stderr(&output);
     let lines = json_lines(std::str::from_utf8(&output.stdout).unwrap());
@@ -60,13 +61,25 @@ fn weights_from_before_are_looked_through_as_then_and_those_of_others_as_torchvi
         lines[0]["top"][0]["probability"].as_f64().unwrap()
     };
     assert!((answer("expected.safetensors") - 0.976_561_986).abs() < 1e-5);
-    let damage =
-        ["eval", "-q", "--device", "cpu", "--data-path", "photos", "--val-split", "0", "--robustness", "r.json"];
+    let damage = [
+        "eval",
+        "-q",
+        "--device",
+        "cpu",
+        "--data-path",
+        "photos",
+        "--val-split",
+        "0",
+        "--robustness",
+        "r.json",
+    ];
     let blurred = |weights: &str| {
         succeed(root, &[&damage[..], &["--weights", weights]].concat());
         let text = std::fs::read_to_string(root.join("r.json")).unwrap();
         let levels = serde_json::from_str::<serde_json::Value>(&text).unwrap()["levels"].clone();
-        let is_it = |level: &&serde_json::Value| (&level["corruption"], &level["level"]) == (&"blur".into(), &1.5.into());
+        let is_it = |level: &&serde_json::Value| {
+            (&level["corruption"], &level["level"]) == (&"blur".into(), &1.5.into())
+        };
         levels.as_array().unwrap().iter().find(is_it).unwrap()["loss"].as_f64().unwrap()
     };
     assert!((blurred("expected.safetensors") - 1.035_221_977).abs() < 1e-4);
@@ -82,7 +95,10 @@ fn weights_from_before_are_looked_through_as_then_and_those_of_others_as_torchvi
     blurred("todays.safetensors");
     let text = std::fs::read_to_string(root.join("r.json")).unwrap();
     let levels = serde_json::from_str::<serde_json::Value>(&text).unwrap()["levels"].clone();
-    assert!((levels[3]["level"] == 0.0) && (levels[3]["loss"].as_f64().unwrap() - others).abs() < 1e-6, "{levels}");
+    assert!(
+        (levels[3]["level"] == 0.0) && (levels[3]["loss"].as_f64().unwrap() - others).abs() < 1e-6,
+        "{levels}"
+    );
     // A version to come is no guess.
     noted(&root.join("expected.safetensors"), &root.join("later.safetensors"), &[], &[("geometry", "3")]);
     let output = striate(root, &[&predict[..], &["later.safetensors"]].concat()).output().unwrap();
@@ -104,7 +120,8 @@ fn a_run_from_before_goes_on_as_if_nothing_had_changed() {
         assert!(worst < 1e-5, "{name}: {worst}");
     }
     // And a new one sees other crops.
-    let train = ["train", "-q", "--device", "cpu", "-m", "tiny.toml", "--data-path", "photos", "--val-split", "0.25"];
+    let train =
+        ["train", "-q", "--device", "cpu", "-m", "tiny.toml", "--data-path", "photos", "--val-split", "0.25"];
     succeed(folder.path(), &[&train[..], &["--name", "new"]].concat());
     let new = safetensors::read(folder.path().join("runs/new/last.safetensors")).unwrap();
     assert_eq!(new.metadata["geometry"], "2");
@@ -114,8 +131,20 @@ fn a_run_from_before_goes_on_as_if_nothing_had_changed() {
 
 /// The input of the first two pictures, back in 0..255, as `trace` with `more` sees it.
 fn seen(root: &Path, model: &str, more: &[&str]) -> Vec<Vec<u8>> {
-    let trace =
-        ["trace", "--evaluation", "--device", "cpu", "--data-path", "photos", "--val-split", "0", "-b", "2", "-o", "t"];
+    let trace = [
+        "trace",
+        "--evaluation",
+        "--device",
+        "cpu",
+        "--data-path",
+        "photos",
+        "--val-split",
+        "0",
+        "-b",
+        "2",
+        "-o",
+        "t",
+    ];
     succeed(root, &[&trace[..], &["-m", model], more].concat());
     let input = &safetensors::read(root.join("t")).unwrap().tensors["input"];
     let byte = |value: &f32| ((value * 0.25 + 0.5) * 255.0).round() as u8;
@@ -169,7 +198,8 @@ fn the_orientation_of_pictures_is_heeded_or_not_as_one_likes_and_weights_remembe
     assert_eq!(stored, plain);
     assert!(upright[0] != plain[0] && upright[1] == plain[1]);
     // The answers of weights that were trained so follow, without the flag.
-    let train = ["train", "-q", "--device", "cpu", "-m", "tiny.toml", "--data-path", "photos", "--val-split", "0.25"];
+    let train =
+        ["train", "-q", "--device", "cpu", "-m", "tiny.toml", "--data-path", "photos", "--val-split", "0.25"];
     succeed(root, &[&train[..], &["--name", "stored", "--ignore-exif", "--max-steps", "3"]].concat());
     succeed(root, &[&train[..], &["--name", "upright"]].concat());
     let weights = |name: &str| format!("runs/{name}/last.safetensors");
@@ -198,7 +228,10 @@ fn the_orientation_of_pictures_is_heeded_or_not_as_one_likes_and_weights_remembe
         let words = ["dataset", "pack", "photos", "--size", "20", "-o", "p"];
         succeed(root, &[&words[..], flags].concat());
         let pack = std::fs::read(root.join("p")).unwrap();
-        let sizes = ::safetensors::SafeTensors::deserialize(&pack).unwrap().tensor("train.sizes").unwrap().data()[..8].to_vec();
+        let sizes =
+            ::safetensors::SafeTensors::deserialize(&pack).unwrap().tensor("train.sizes").unwrap().data()
+                [..8]
+                .to_vec();
         [0, 4].map(|at| i32::from_le_bytes(sizes[at..at + 4].try_into().unwrap()))
     };
     assert_eq!((mean(&[]), mean(&["--ignore-exif"])), ([33, 20], [20, 33]));
@@ -210,15 +243,22 @@ fn a_square_is_cut_before_any_crop() {
     let folder = before();
     let root = folder.path();
     let text = std::fs::read_to_string(root.join("tiny.toml")).unwrap();
-    std::fs::write(root.join("square.toml"), text.replace("crop = 16\n", "crop = 16\nsquare = true\n")).unwrap();
-    assert_eq!(seen(root, "square.toml", &[]), seen(root, "tiny.toml", &[]), "the middle of all is that of the square");
+    std::fs::write(root.join("square.toml"), text.replace("crop = 16\n", "crop = 16\nsquare = true\n"))
+        .unwrap();
+    assert_eq!(
+        seen(root, "square.toml", &[]),
+        seen(root, "tiny.toml", &[]),
+        "the middle of all is that of the square"
+    );
     // Of the size of resize, so that nothing is resampled.
-    let wide = image::RgbImage::from_fn(50, 20, |x, y| image::Rgb([(x * 5) as u8, (y * 12) as u8, (x * y) as u8]));
+    let wide =
+        image::RgbImage::from_fn(50, 20, |x, y| image::Rgb([(x * 5) as u8, (y * 12) as u8, (x * y) as u8]));
     wide.save(root.join("wide.png")).unwrap();
     image::imageops::crop_imm(&wide, 15, 0, 20, 20).to_image().save(root.join("middle.png")).unwrap();
     noted(&root.join("expected.safetensors"), &root.join("w.safetensors"), &["engine"], &[]);
     let ten = |model: &str| {
-        let words = ["predict", "--json", "--device", "cpu", "--weights", "w.safetensors", "--ten-crop", "-m", model];
+        let words =
+            ["predict", "--json", "--device", "cpu", "--weights", "w.safetensors", "--ten-crop", "-m", model];
         let lines = json_lines(&succeed(root, &[&words[..], &["wide.png", "middle.png"]].concat()));
         [0, 1].map(|at| lines[at]["top"][0]["probability"].as_f64().unwrap())
     };
@@ -228,5 +268,9 @@ fn a_square_is_cut_before_any_crop() {
     let error = text.replace("resize = 20\ncrop = 16\n", "square = true\n");
     std::fs::write(root.join("wrong.toml"), error).unwrap();
     let output = striate(root, &["summary", "-m", "wrong.toml"]).output().unwrap();
-    assert!(stderr(&output).contains("square") && stderr(&output).contains("needs a resize"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("square") && stderr(&output).contains("needs a resize"),
+        "{}",
+        stderr(&output)
+    );
 }

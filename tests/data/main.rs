@@ -20,6 +20,7 @@ mod packed;
 mod pictures;
 mod ranges;
 mod shipped;
+mod sides;
 mod split;
 mod stored;
 mod survey;

@@ -103,11 +103,12 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
             "--ten-crop averages probabilities: expected loss cross-entropy, found mse".into(),
         ));
     }
+    let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let build = BuildOptions {
         training: false,
         pixels: part.splits.pixels(spec.input),
         target: train::target(&samples, spec.recipe.loss)?,
-        ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
+        ..BuildOptions::new(if args.ten_crop { train::most_rows(batch, samples.shape) } else { batch })
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;

@@ -88,6 +88,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let data = if args.ten_crop { Splits::of(data).five_crops().val } else { data };
     source::note_old_rules(&spec, &data, &context.out);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);
+    let batch = if args.ten_crop { train::most_rows(batch, data.shape) } else { batch };
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;

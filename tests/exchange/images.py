@@ -1,6 +1,6 @@
 """Pictures as a network sees them, against torchvision: 40 sizes, largest difference of any value, of 255.
 
-usage: geometry.py FOLDER [ONLY]        (by way of tests/exchange/run)
+usage: images.py FOLDER [ONLY]        (by way of tests/exchange/run)
 
 Everything goes through the binary. `centre` and `grey` are Resize + CenterCrop, from the input that `trace` writes; `window`
 is RandomResizedCrop with the windows that Philox draws (computed here too), from the sheet of `train --preview`; `ten` is
