@@ -314,11 +314,11 @@ fn grids_and_bindings_respect_the_limits() {
     assert!(cut.len() > 25, "only {cut:?} were cut into parts");
 }
 
-/// Products cut their weights and outputs only, and metrics has one number for each row of a batch: the executor
-/// refuses their other operands if they are too large.
+/// Products cut their weights and outputs only, metrics has one number for each row of a batch, and clipping one for each
+/// parameter: the executor refuses their other operands if they are too large.
 fn may_bind_whole(op: &Op) -> bool {
     let product = op.name().starts_with("conv2d_") || op.name().starts_with("linear_");
-    product || matches!(op, Op::BiasGrad(_) | Op::Metrics(_))
+    product || matches!(op, Op::BiasGrad(_) | Op::Metrics(_) | Op::GradClip(_) | Op::GradUnscale(_))
 }
 
 /// Where an operand is bound in parts, the parts of its writers cover it without gap or overlap.
