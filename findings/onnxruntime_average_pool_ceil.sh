@@ -4,7 +4,7 @@
 # One would guess: a valid ONNX file gives the same numbers in every version of onnxruntime that reads its operator set.
 # What happens: `AveragePool` with `ceil_mode = 1` and `count_include_pad = 1`, operator set 17, five columns, windows of two at distance two.
 #   The last window has one column. onnxruntime 1.20.1 divides its sum by 2 (the whole window), 1.32.0 by 1 (what lies in the input). The same is
-#   seen from 1.15 to 1.28 on one side and from 1.30 on the other. Operator set 17 does not say which is right; PyTorch divides by 1.
+#   seen from 1.15 to 1.28 on one side and from 1.29 on the other. Operator set 17 does not say which is right; PyTorch divides by 1.
 #   Without ceil_mode, with one more column of padding and the averages multiplied by [1, 1, 2], both give the same. But that padding must be the
 #   pool's own: as a `Pad` node before a pool without padding, onnxruntime 1.20.1 fuses the two and divides by what is not padding.
 # Who meets it: anybody whose network has an average pool that rounds up (PyTorch's ceil_mode=True), and who deploys with another version than the

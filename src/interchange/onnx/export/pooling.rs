@@ -48,7 +48,7 @@ pub(super) fn max_pool(
 /// Padded zeros count, what lies beyond the padding does not.
 ///
 /// A window that is cut off there (`ceil`) is written as a whole one over more padding, and its average is scaled to what counts. ONNX's own attribute
-/// will not do: what `ceil_mode` divides by is open before operator set 19, and onnxruntime before 1.30 divides by the whole kernel, later ones do not
+/// will not do: what `ceil_mode` divides by is open before operator set 19, and onnxruntime before 1.29 divides by the whole kernel, later ones do not
 /// (`findings/onnxruntime_average_pool_ceil.sh`). Nor will a `Pad` in front of windows without padding, which onnxruntime 1.20 fuses with them wrongly.
 pub(super) fn avg_pool(
     builder: &mut Builder,

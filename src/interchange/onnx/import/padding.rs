@@ -77,7 +77,6 @@ pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
 }
 
 /// What a convolution or pool reads first: the layer, its extents with padding, and that padding if there is any.
-#[expect(clippy::type_complexity, reason = "three things that belong together for two callers")]
 pub(super) fn around<'a>(
     draft: &Draft<'a>,
     call: &Call<'a>,
