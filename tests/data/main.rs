@@ -15,6 +15,7 @@ mod loader;
 mod locate;
 mod packed;
 mod pictures;
+mod pngs;
 mod shipped;
 mod split;
 mod stored;
