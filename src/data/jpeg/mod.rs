@@ -77,12 +77,12 @@ pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) 
     wait_for_turn(count, turn);
     let sealed = seal(file, &structure);
     let bytes = sealed.as_deref().unwrap_or(file);
-    if is_plain(&structure) && (colours == Colours::YCbCr || !structure.has_padding()) {
-        if let Some(picture) = plain(bytes, &structure, colours, pixels)? {
-            if !structure.has_padding() || !structure.shows_padding(pixels) {
-                return Ok(picture);
-            }
-        }
+    if is_plain(&structure)
+        && (colours == Colours::YCbCr || !structure.has_padding())
+        && let Some(picture) = plain(bytes, &structure, colours, pixels)?
+        && !(structure.has_padding() && structure.shows_padding(pixels))
+    {
+        return Ok(picture);
     }
     other(bytes, &structure, colours, pixels)
 }
