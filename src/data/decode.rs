@@ -2,11 +2,13 @@
 //!
 //! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
 //! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
-//! are not applied. The picture is turned the way its EXIF orientation says, resized and
-//! cut as the caller's `Frame` says (`framing.rs`, `fit.rs`).
+//! and gamma are not applied; of an animated PNG the default image counts. PIL's `convert("RGB")` (13.0) instead drops alpha and
+//! transparent colours, cuts 16 bits of grey off at 255, and takes the upper byte of 16 bits of colour. The picture is turned the
+//! way its EXIF orientation says, resized and cut as the caller's `Frame` says (`framing.rs`, `fit.rs`).
 //!
 //! A picture counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
-//! error, where many programs show the rest in grey; so is a PNG with a wrong checksum in its pixels. A JPEG has no
+//! error, where many programs show the rest in grey, also with an end marker behind it (`jpeg/structure.rs`); so is a PNG with a
+//! wrong checksum in its pixels. An index beyond the palette of a PNG is black, as in PIL. A JPEG has no
 //! checksum: bytes that are wrong and break no rule cannot be noticed.
 
 use super::contain::contained;

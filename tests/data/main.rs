@@ -18,6 +18,7 @@ mod loader;
 mod locate;
 mod packed;
 mod pictures;
+mod pngs;
 mod ranges;
 mod shipped;
 mod sides;

@@ -10,7 +10,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name)
 }
 
-fn read(path: &Path, shape: [usize; 3]) -> Vec<u8> {
+pub fn read(path: &Path, shape: [usize; 3]) -> Vec<u8> {
     let mut into = vec![7; shape.iter().product()];
     Decoder::new().read(path, shape, &mut into).unwrap();
     into

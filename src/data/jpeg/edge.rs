@@ -8,7 +8,7 @@
 use super::structure::Structure;
 
 /// How far a chroma value may be from what it would be without padding. Compressed photographs reach 5, and rounding 2.
-const LEAK: f32 = 6.0;
+const LEAK: f32 = 8.0;
 
 impl Structure {
     /// Whether padding is next to the last column (0) or row (1), or any, of a component that is upsampled.
@@ -17,7 +17,7 @@ impl Structure {
         // Of an odd number of pixels, the last lies nearer to the sample before.
         self.components.iter().any(|component| {
             let is_halved = [component.h, component.v][axis] < self.most[axis];
-            is_halved && component.size[axis] % 8 != 0 && sides[axis] % 2 == 0
+            is_halved && !component.size[axis].is_multiple_of(8) && sides[axis].is_multiple_of(2)
         })
     }
 
@@ -37,8 +37,11 @@ impl Structure {
                 chroma(&pixels[(sides - back) * steps[axis] + at * steps[1 - axis]..])
             };
             (0..other).any(|at| {
-                let [last, before] = [line(1, at), line(2, at)];
-                let earlier = if sides > 2 { line(3, at) } else { before };
+                let earlier = line(if sides > 2 { 3 } else { 2 }, at);
+                // Where a colour is at its limit, nothing can be told.
+                let (Some(last), Some(before), Some(earlier)) = (line(1, at), line(2, at), earlier) else {
+                    return false;
+                };
                 (0..2).any(|c| (last[c] - (3.0 * before[c] - earlier[c]) / 2.0).abs() > LEAK)
             })
         };
@@ -46,8 +49,11 @@ impl Structure {
     }
 }
 
-/// Cb and Cr of a pixel, less 128 (T.871, 7).
-fn chroma(pixel: &[u8]) -> [f32; 2] {
+/// Cb and Cr of a pixel, less 128 (T.871, 7), unless it was cut off.
+fn chroma(pixel: &[u8]) -> Option<[f32; 2]> {
+    if pixel[..3].iter().any(|value| matches!(value, 0 | 255)) {
+        return None;
+    }
     let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-    [-0.168_736 * r - 0.331_264 * g + 0.5 * b, 0.5 * r - 0.418_688 * g - 0.081_312 * b]
+    Some([-0.168_736 * r - 0.331_264 * g + 0.5 * b, 0.5 * r - 0.418_688 * g - 0.081_312 * b])
 }

@@ -25,7 +25,7 @@
 //! because a new zune-jpeg reads a kind rightly, `is_plain` may let it through.
 //!
 //! Subsampled colour is interpolated by both as by libjpeg-turbo ("fancy" upsampling); no setting of zune-jpeg brings it
-//! nearer. Photographs in 4:2:0 and 4:2:2 differ from libjpeg-turbo 3.1 by 4 of 255 at most, 0.36 on average (4:4:4: 3 and 0.02,
+//! nearer. Photographs in 4:2:0 and 4:2:2 differ from libjpeg-turbo 3.2 by 4 of 255 at most, 0.36 on average (4:4:4: 3 and 0.02,
 //! the rounding of the transform), in the last column and row by up to 10: there zune-jpeg mixes in what an encoder
 //! padded the picture with. Where that shows more than so, jpeg-decoder decodes the picture (`edge.rs`).
 
@@ -47,9 +47,21 @@ use zune_jpeg::JpegDecoder;
 /// Most pixels that one byte of a JPEG can stand for: each block of 8x8 pixels takes a bit at least.
 const JPEG_EXPANSION: u64 = 8 * 64;
 
-/// Six bytes of ones as entropy-coded data: what a decoder may still want for a value (30 bits), and a code (16 at most). After
-/// seven, jpeg-decoder would not see a restart marker behind them.
-const ONES: [u8; 12] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
+/// Ones as entropy-coded data, for the end of a scan of a progressive frame: among them are bits without a code, many at a
+/// time.
+const ONES: [u8; 2048] = {
+    let mut ones = [0; 2048];
+    let mut at = 0;
+    while at < ones.len() {
+        ones[at] = 0xff;
+        at += 2;
+    }
+    ones
+};
+
+/// Elsewhere, six bytes of them: what a decoder may still want for a value (30 bits), and a code (16 at most). After seven,
+/// jpeg-decoder would not see a restart marker behind them.
+const FEW_ONES: usize = 12;
 
 fn wrong(error: &dyn Display) -> String {
     let text = error.to_string();
@@ -65,12 +77,12 @@ pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) 
     wait_for_turn(count, turn);
     let sealed = seal(file, &structure);
     let bytes = sealed.as_deref().unwrap_or(file);
-    if is_plain(&structure) && (colours == Colours::YCbCr || !structure.has_padding()) {
-        if let Some(picture) = plain(bytes, &structure, colours, pixels)? {
-            if !structure.has_padding() || !structure.shows_padding(pixels) {
-                return Ok(picture);
-            }
-        }
+    if is_plain(&structure)
+        && (colours == Colours::YCbCr || !structure.has_padding())
+        && let Some(picture) = plain(bytes, &structure, colours, pixels)?
+        && !(structure.has_padding() && structure.shows_padding(pixels))
+    {
+        return Ok(picture);
     }
     other(bytes, &structure, colours, pixels)
 }
@@ -89,16 +101,20 @@ fn is_plain(structure: &Structure) -> bool {
 fn seal(file: &mut Vec<u8>, structure: &Structure) -> Option<Vec<u8>> {
     if let [end] = structure.ends[..] {
         file.truncate(end);
-        file.extend([&ONES[..], &[0xff, 0xd9]].concat());
+        file.extend([&ONES[..FEW_ONES], &[0xff, 0xd9]].concat());
         return None;
     }
-    let mut sealed = Vec::with_capacity(file.len() + structure.ends.len() * ONES.len());
+    let mut sealed =
+        Vec::with_capacity(file.len() + structure.ends.len() * FEW_ONES + structure.scans * ONES.len());
     let mut from = 0;
     for (number, &end) in structure.ends.iter().enumerate() {
         sealed.extend_from_slice(&file[from..end]);
         // zune-jpeg has to see the marker behind the first scan of a progressive frame without looking for it.
         if !structure.is_progressive || number != structure.first_scan {
-            sealed.extend(ONES);
+            let marker = file[end..].iter().find(|&&byte| byte != 0xff);
+            let is_restart = marker.is_some_and(|marker| (0xd0..=0xd7).contains(marker));
+            let count = if structure.is_progressive && !is_restart { ONES.len() } else { FEW_ONES };
+            sealed.extend_from_slice(&ONES[..count]);
         }
         from = end;
     }

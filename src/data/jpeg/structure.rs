@@ -10,6 +10,9 @@ use crate::data::decode::Decoded;
 /// Most scans that are read, as in zune-jpeg: a scan of a few bytes takes the time of going over all blocks.
 const MAX_SCANS: usize = 100;
 
+/// Most blocks that all scans together go over: three of a picture of the largest size in ten scans each.
+const MAX_BLOCKS: usize = 50_000_000;
+
 /// A bit position that no scan has sent yet.
 const NEVER: u8 = u8::MAX;
 
@@ -67,6 +70,7 @@ pub(super) struct Structure {
     /// The place of the end marker.
     pub end: usize,
     restart: usize,
+    blocks: usize,
     means: [Table; 4],
     is_jfif: bool,
     adobe: Option<u8>,
@@ -232,6 +236,10 @@ impl Structure {
             }
         }
         let [units, blocks] = self.units(&scan.components);
+        self.blocks += units * blocks;
+        if self.blocks > MAX_BLOCKS {
+            return unread(&format!("scans of at most {MAX_BLOCKS} blocks together"), "more");
+        }
         let intervals = if self.restart == 0 { 1 } else { units.div_ceil(self.restart) };
         let (mut at, mut begun, mut markers) = (start, start, 0);
         loop {

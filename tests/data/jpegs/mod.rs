@@ -204,8 +204,8 @@ fn every_sampling_scan_and_restart_interval_is_right_or_refused() {
     );
 }
 
-/// What lies behind the edge is the encoder's choice and no colour of the picture. Up to 6 of a chroma value, which stands for
-/// 11 of blue, may show (`src/data/jpeg/edge.rs`).
+/// What lies behind the edge is the encoder's choice and no colour of the picture. Up to 8 of a chroma value, which stands for
+/// 15 of blue, may show (`src/data/jpeg/edge.rs`).
 #[test]
 fn padding_behind_the_edge_does_not_show() {
     let mut worst = 0.0_f64;
@@ -220,7 +220,7 @@ fn padding_behind_the_edge_does_not_show() {
                         let file = frame.write(marker, &scans);
                         let error = reference::error(&frame, colours, &decode(&file, size).unwrap());
                         let case = format!("{name}, {parts:?}, {size:?}, padded with {padding}");
-                        assert!(error <= BOUND + 11.0, "{case}: off by {error:.1}");
+                        assert!(error <= BOUND + 15.0, "{case}: off by {error:.1}");
                         worst = worst.max(error);
                     }
                 }
