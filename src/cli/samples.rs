@@ -10,6 +10,7 @@ use crate::model::Spec;
 use crate::train::{self, Checkpoint, ClassMatch, Lineage, Seen};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A part of a data set, as `--part` names it.
@@ -202,8 +203,21 @@ impl SourceArgs {
             }
             origin.before = before.kept();
         }
+        if let (Some(_), Some([found, all])) = (self.limit_train, classes_left(&splits.train))
+            && found < all
+        {
+            let count = splits.train.len();
+            out.note(&format!("note: --limit-train: the {count} samples are of {found} of {all} classes"));
+        }
         Ok(splits)
     }
+}
+
+/// How many classes have samples in `data`, and how many classes there are; none where labels are values.
+fn classes_left(data: &Dataset) -> Option<[usize; 2]> {
+    let Labels::Classes(labels) = &data.labels else { return None };
+    let found: BTreeSet<u32> = labels.iter().copied().collect();
+    Some([found.len(), data.classes])
 }
 
 /// The division of a run that is resumed: its own, unless flags say how to divide; drawn in the way that it was drawn.

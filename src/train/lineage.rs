@@ -169,3 +169,62 @@ pub(super) fn note(origin: &Origin, notes: &mut BTreeMap<String, String>) {
         notes.insert(BEFORE.into(), serde_json::json!(origin.before).to_string());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provenance(name: &str, division: Division) -> Provenance {
+        let hashes = || ["1".to_string(), "0".to_string()];
+        let data = Fingerprint {
+            name: name.into(),
+            kind: "csv".into(),
+            counts: [9, 0],
+            labels: hashes(),
+            images: Some(hashes()),
+        };
+        Provenance { data, division, limit_train: Some(5) }
+    }
+
+    fn read(notes: &[(&str, &str)]) -> Result<Lineage> {
+        let notes = notes.iter().map(|(key, text)| (key.to_string(), text.to_string())).collect();
+        Lineage::read(Path::new("w.safetensors"), &notes)
+    }
+
+    #[test]
+    fn what_is_noted_is_read_newest_first() {
+        // A seed and a share that a double would round.
+        let held = Division::HeldOut { share: 0.1, seed: u64::MAX - 1, version: 2 };
+        let all = [held, Division::Validation, Division::Counts { train: 3, val: 4 }, Division::All];
+        let runs: Vec<Provenance> = all.into_iter().map(|division| provenance("x", division)).collect();
+        let origin =
+            Origin { provenance: runs[3].clone(), before: runs[..3].to_vec(), numbers: Default::default() };
+        let mut notes = BTreeMap::new();
+        note(&origin, &mut notes);
+        let lineage = Lineage::read(Path::new("w"), &notes).unwrap();
+        let mut kept = lineage.kept();
+        assert_eq!(kept, runs);
+        assert_eq!(lineage.earlier().kept(), runs[..3]);
+        assert_eq!(lineage.runs()[0], Seen::Known(Box::new(kept.pop().unwrap())));
+    }
+
+    #[test]
+    fn earlier_versions_are_known_by_name_and_damage_is_one_line() {
+        let named = read(&[("data", "photos"), ("seed", "7")]).unwrap();
+        assert_eq!(named.runs(), [Seen::Named { name: "photos".into(), seed: 7 }]);
+        assert_eq!(read(&[("seed", "7")]).unwrap(), Lineage::default());
+        let good = serde_json::json!(provenance("x", Division::HeldOut { share: 0.5, seed: 1, version: 1 }));
+        assert!(read(&[("origin", &good.to_string())]).is_ok());
+        let mut texts = vec!["{}".to_string(), "x".into()];
+        for (key, value) in [("share", 1.5.into()), ("version", 9.into()), ("part", "none".into())] {
+            let mut bad: serde_json::Value = good.clone();
+            bad[key] = value;
+            texts.push(bad.to_string());
+        }
+        for text in texts {
+            let error = read(&[("origin", &text)]).unwrap_err();
+            assert_eq!(error.exit_code(), 4, "{text}: {error}");
+            assert!(error.to_string().starts_with("w.safetensors: metadata origin: "), "{error}");
+        }
+    }
+}

@@ -318,8 +318,9 @@ fn lock(path: &Path) -> Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::ValPart;
     use super::*;
-    use crate::train::ValPart;
+    use crate::data::Division;
 
     #[test]
     fn a_folder_is_never_used_twice() {
@@ -368,7 +369,7 @@ mod tests {
             acc5: f64::NAN,
             train_samples: 40,
             val_samples: 0,
-            val_part: ValPart::Validation,
+            val_part: ValPart::HeldOut(Division::All),
             lr: 0.1,
             seconds: 2.0,
             images_per_second: 100.0,
@@ -382,7 +383,7 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
         assert!(
-            lines[1].starts_with("3,0.500000000,50.0000000,,,,40,0,0.1,2.00000000,100.000000,ab"),
+            lines[1].starts_with("3,0.500000000,50.0000000,,,,40,0,0.1,2.00000000,100.000000,ab,held-out"),
             "{csv}"
         );
         assert_eq!(read("log.jsonl").lines().count(), 1);
