@@ -76,11 +76,11 @@ pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
     Ok(())
 }
 
+/// A layer (`None`: the network's input), its extents with padding, and that padding if there is any.
+type Around = (Option<usize>, [usize; 3], Option<Padded>);
+
 /// What a convolution or pool reads first: the layer, its extents with padding, and that padding if there is any.
-pub(super) fn around<'a>(
-    draft: &Draft<'a>,
-    call: &Call<'a>,
-) -> Result<(Option<usize>, [usize; 3], Option<Padded>), String> {
+pub(super) fn around<'a>(draft: &Draft<'a>, call: &Call<'a>) -> Result<Around, String> {
     match draft.value(call.node, 0)? {
         Some(Value::Padded(padded)) => {
             let Padded { from, dims: [channels, height, width], sides: [top, left, bottom, right], .. } =
