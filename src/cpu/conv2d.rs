@@ -7,6 +7,7 @@ use super::lowering::{DEPTH, Tile, Tiling, channels_per_piece, lower, split_len}
 use super::parallel::with_scratch;
 use super::product::{Onto, View, product};
 use super::simd::vectorised;
+use super::sum::CHAIN;
 use super::windows::Windows;
 use super::winograd::{self, Weights};
 use crate::ops::Conv2d;
@@ -14,6 +15,9 @@ use rayon::prelude::*;
 
 /// Fewest tasks that a batch is cut into, if it is large enough.
 pub const TASKS: usize = 16;
+
+/// The longest sum that is one chain from one piece of the channels to the next.
+const LONGEST: usize = 32_768;
 
 /// The windows of a convolution.
 pub fn windows(d: &Conv2d) -> Windows {
@@ -140,14 +144,15 @@ impl Correlation {
             split_len(windows, tiling),
             piece * windows.taps() * tiling.pitch,
             channels.min(self.c_out) * tiling.pitch,
+            if self.is_long() { channels.min(self.c_out) * tiling.pitch } else { 0 },
         ];
         let groups = channel / self.c_out..(channel + channels).div_ceil(self.c_out);
-        with_scratch(lengths, |[split, panel, result]| {
+        with_scratch(lengths, |[split, panel, result, part]| {
             for tile in tiling.tiles(windows, first, images, self.is_pointwise()) {
                 for group in groups.clone() {
                     let begin = channel.max(group * self.c_out);
                     let end = (channel + channels).min((group + 1) * self.c_out);
-                    self.multiply(tiling, x, w, group, begin..end, tile, split, panel, result);
+                    self.multiply(tiling, x, w, group, begin..end, tile, split, panel, result, part);
                     for segment in tile.segments(windows) {
                         let len = segment.rows * windows.w_out;
                         for (row, c) in (begin..end).enumerate() {
@@ -163,7 +168,8 @@ impl Correlation {
         });
     }
 
-    /// result = w panel for output channels `channels` (of group `group`) and the pixels of `tile`.
+    /// result = w panel for output channels `channels` (of group `group`) and the pixels of `tile`. `part` is scratch memory,
+    /// as long as `result` if the sums are long.
     #[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
     fn multiply(
         &self,
@@ -176,6 +182,7 @@ impl Correlation {
         split: &mut [f32],
         panel: &mut [f32],
         result: &mut [f32],
+        part: &mut [f32],
     ) {
         let windows = &self.windows;
         let taps = windows.taps();
@@ -185,8 +192,11 @@ impl Correlation {
         let total = self.groups * self.c_in;
         let piece = channels_per_piece(self.c_in, taps);
         debug_assert!(piece * taps <= DEPTH.max(taps));
-        let mut onto = Onto::Nothing;
+        // Products that are added to others go on with their sums: one chain, unless parts of it begin anew.
+        let per_part = if self.is_long() { (CHAIN / (piece * taps)).max(1) * piece } else { self.c_in };
         for begin in (0..self.c_in).step_by(piece) {
+            let onto = if begin % per_part == 0 { Onto::Nothing } else { Onto::Old };
+            let is_first = begin < per_part;
             let end = (begin + piece).min(self.c_in);
             let inputs = group * self.c_in + begin..group * self.c_in + end;
             let rows = inputs.len() * taps;
@@ -201,9 +211,19 @@ impl Correlation {
                 }
             };
             let weights = View::new(&w[begin * taps..], channels.len(), rows, depth);
-            product(result, tiling.pitch, onto, weights, panel);
-            onto = Onto::Old;
+            let target = if is_first { &mut *result } else { &mut *part };
+            product(target, tiling.pitch, onto, weights, panel);
+            if !is_first && (end % per_part == 0 || end == self.c_in) {
+                for (result, part) in result.iter_mut().zip(&*part) {
+                    *result += part;
+                }
+            }
         }
+    }
+
+    /// Whether a sum is so long that it is added up from parts.
+    fn is_long(&self) -> bool {
+        self.c_in * self.windows.taps() > LONGEST
     }
 
     /// Whether x itself is the panel: a kernel of one tap, and images large enough to make a tile each.

@@ -258,3 +258,31 @@ fn minimal_filtering_is_taken_where_it_pays_only() {
         assert!(!winograd::pays(&Correlation::new(&d)), "{d:?}");
     }
 }
+
+/// One chain of 70,001 additions of 0.1 errs by 6.4e-4.
+#[test]
+fn very_long_sums_are_added_up_in_parts() {
+    let c_in = 70_001;
+    let d = Conv2d {
+        batch: 1,
+        c_in,
+        h_in: 1,
+        w_in: 1,
+        c_out: 2,
+        kernel: [1, 1],
+        stride: [1, 1],
+        pad: [0; 4],
+        dilation: [1, 1],
+        groups: 1,
+        bias: false,
+        relu: false,
+    };
+    let (x, w) = (vec![1.0; c_in], vec![0.1; 2 * c_in]);
+    let mut y = vec![f32::NAN; 2];
+    conv2d_forward(&d, Options::default(), &x, &w, None, &mut Vec::new(), &mut y);
+    let exact = c_in as f64 * f64::from(0.1f32);
+    for y in y {
+        let error = ((f64::from(y) - exact) / exact).abs();
+        assert!(error < 1e-4, "{error}");
+    }
+}
