@@ -26,7 +26,7 @@ pub struct Viewer {
     std: Vec<f32>,
     /// Stored pixels per pixel of the resized picture, down and across.
     unit: [f64; 2],
-    /// Whether stored pictures are the input itself, or five of it one below the other: their geometry was settled when
+    /// Whether stored pictures are the input itself, or six of it one below the other: their geometry was settled when
     /// they were read ([`Viewer::framing`]).
     framed: bool,
 }
@@ -48,8 +48,8 @@ impl Viewer {
         Ok(Viewer { stored, input, transform: transform.clone(), mean, std, unit, framed: false })
     }
 
-    /// For pictures that are brought to the network's input, or to five crops of it one below the other
-    /// ([`Framing::Five`]), when they are read: views flip them, change their colours and normalise them.
+    /// For pictures that are brought to the network's input, or to six crops of it one below the other
+    /// ([`Framing::Ten`]), when they are read: views flip them, change their colours and normalise them.
     pub fn framed(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Viewer> {
         let whole = Transform { resize: None, ..transform.clone() };
         let viewer = Viewer::new(input, input, &whole)?;
@@ -69,10 +69,10 @@ impl Viewer {
         }
     }
 
-    /// The five crops of a stored picture, if it has them one below the other: the last is the middle.
-    pub fn five(&self) -> Option<[Window; 5]> {
+    /// The six crops of a stored picture, if it has them one below the other ([`Framing::Ten`]).
+    pub fn six(&self) -> Option<[Window; 6]> {
         let height = self.input[1];
-        (self.stored[1] == 5 * height && self.framed)
+        (self.stored[1] == 6 * height && self.framed)
             .then(|| std::array::from_fn(|n| self.window([(n * height) as f64, 0.0])))
     }
 
@@ -104,8 +104,8 @@ impl Viewer {
     /// The middle part of a stored picture that evaluation shows. Its place in the resized picture is whole, as in
     /// torchvision's `CenterCrop`.
     pub fn centre(&self) -> Window {
-        match self.five() {
-            Some([.., middle]) => middle,
+        match self.six() {
+            Some([.., middle, _]) => middle,
             None => self.window(self.room().map(|room| (room / 2.0).round_ties_even())),
         }
     }

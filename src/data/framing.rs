@@ -54,9 +54,10 @@ pub enum Framing {
     /// `Resize(resize)`, cut to the frame so that the pixels of a `CenterCrop(crop)` of the resized picture are those of
     /// a `CenterCrop(crop)` of the frame, with what lies around it.
     Around { resize: usize, crop: [usize; 2] },
-    /// `Resize(resize)`, then `FiveCrop(height / 5, width)`: top left, top right, bottom left, bottom right and middle,
-    /// one below the other.
-    Five { resize: usize },
+    /// `Resize(resize)`, then what `TenCrop(height / 6, width)` shows, one below the other: top left, top right, bottom left,
+    /// bottom right, middle, and the middle of the mirrored picture (not yet mirrored: where the rest is odd, it is one pixel
+    /// beside the middle).
+    Ten { resize: usize },
     /// `Resize(resize)`, then `RandomCrop(height, width)`.
     Random { resize: usize, draws: Draws },
     /// `RandomResizedCrop((height, width), scale, ratio)` of the picture as it is.
@@ -119,11 +120,13 @@ impl Frame {
                 let top = offset(resized[1], height, crop_height);
                 vec![whole(resized, [left, top], height)]
             }
-            Framing::Five { resize: side } => {
+            Framing::Ten { resize: side } => {
                 let resized = resize(size, side);
-                let height = height / 5;
+                let height = height / 6;
                 let (right, bottom) = (resized[0].saturating_sub(width), resized[1].saturating_sub(height));
-                [[0, 0], [right, 0], [0, bottom], [right, bottom], centred(resized, height)]
+                let [left, top] = centred(resized, height);
+                let mirrored = [right - left, top];
+                [[0, 0], [right, 0], [0, bottom], [right, bottom], [left, top], mirrored]
                     .map(|corner| whole(resized, corner, height))
                     .to_vec()
             }

@@ -75,11 +75,11 @@ impl Splits {
         })
     }
 
-    /// The same samples as the five crops that [`Framing::Five`] has, where their geometry is settled when they are read.
-    pub fn five_crops(&self) -> Splits {
+    /// The same samples as the crops that [`Framing::Ten`] has, where their geometry is settled when they are read.
+    pub fn ten_crops(&self) -> Splits {
         self.reframed(|[channels, height, width], resize| Frame {
-            shape: [channels, 5 * height, width],
-            framing: Framing::Five { resize },
+            shape: [channels, 6 * height, width],
+            framing: Framing::Ten { resize },
         })
     }
 

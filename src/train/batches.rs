@@ -76,7 +76,7 @@ impl Feed {
     /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
     pub fn viewer(&self, dataset: &Dataset) -> Result<Viewer> {
         match dataset.framing() {
-            Some(Framing::Centre { .. } | Framing::Five { .. }) => {
+            Some(Framing::Centre { .. } | Framing::Ten { .. }) => {
                 Viewer::framed(dataset.shape, self.input, &self.transform)
             }
             _ => Viewer::new(dataset.shape, self.input, &self.transform),

@@ -21,8 +21,12 @@ const BUFFER: usize = 128 << 20;
 ///
 /// An error if the input shows the whole picture, so that all five would be the same.
 pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
-    if let Some(five) = viewer.five() {
-        return Ok(std::array::from_fn(|n| Window { mirror: n >= 5, ..five[n % 5] }));
+    if let Some(six) = viewer.six() {
+        // The last look is the mirrored picture's own middle.
+        return Ok(std::array::from_fn(|n| match n {
+            9 => Window { mirror: true, ..six[5] },
+            n => Window { mirror: n >= 5, ..six[n % 5] },
+        }));
     }
     let [down, right] = viewer.room();
     if down == 0.0 && right == 0.0 {
@@ -37,7 +41,7 @@ pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
     Ok(std::array::from_fn(|n| Window { mirror: n >= 5, ..five[n % 5] }))
 }
 
-/// At most `rows` rows of a batch whose pixels are `shape` each: as many as fit into what every device has for one buffer. Five
+/// At most `rows` rows of a batch whose pixels are `shape` each: as many as fit into what every device has for one buffer. Six
 /// crops of a picture take several times what its middle takes.
 pub fn most_rows(rows: usize, shape: [usize; 3]) -> usize {
     rows.min((BUFFER / shape.iter().product::<usize>().max(1)).max(1))
@@ -47,8 +51,8 @@ pub fn most_rows(rows: usize, shape: [usize; 3]) -> usize {
 /// of the network's outputs, in f64: its scores, which `each` gets, are probabilities. The loss of a sample is -ln of
 /// the mean probability of its class, without label smoothing.
 ///
-/// The model must have been built for the pixels of `dataset`, which has its five crops or squares to cut them from
-/// ([`crate::data::Splits::five_crops`]), and the data set must have classes. Every picture is read once. Stops early, with what it has, once `stop` is set.
+/// The model must have been built for the pixels of `dataset`, which has its crops or squares to cut them from
+/// ([`crate::data::Splits::ten_crops`]), and the data set must have classes. Every picture is read once. Stops early, with what it has, once `stop` is set.
 pub fn ten_crop(
     model: &Model,
     executor: &mut dyn Executor,

@@ -64,13 +64,20 @@ fn sizes_and_offsets_are_torchvisions() {
             let cut = Part { left: centre[0], top: centre[1], width: crop, height: crop };
             let expected = Placement { source, resized: [resized[0], resized[1]], cut };
             assert_eq!(placed, expected, "{what}");
-            // FiveCrop: the corners of all of it, then the middle.
-            let five =
-                Frame { shape: [3, 5 * crop, crop], framing: Framing::Five { resize } }.placements(size);
+            // TenCrop: the corners of all of it, the middle, and the middle of its mirror image.
+            let framing = Framing::Ten { resize };
+            let ten = Frame { shape: [3, 6 * crop, crop], framing }.placements(size);
             let (right, bottom) = (resized[0] - crop, resized[1] - crop);
-            let corners = [[0, 0], [right, 0], [0, bottom], [right, bottom], [centre[0], centre[1]]];
-            assert_eq!(five.len(), 5);
-            for (placed, [left, top]) in five.iter().zip(corners) {
+            let corners = [
+                [0, 0],
+                [right, 0],
+                [0, bottom],
+                [right, bottom],
+                [centre[0], centre[1]],
+                [right - centre[0], centre[1]],
+            ];
+            assert_eq!(ten.len(), 6);
+            for (placed, [left, top]) in ten.iter().zip(corners) {
                 assert_eq!(*placed, Placement { cut: Part { left, top, ..cut }, ..expected }, "{what}");
             }
             // A square with surroundings has the same middle.
@@ -134,7 +141,7 @@ fn pixels_are_within_one_of_torchvisions() {
         let kinds = [
             ("colour.centre", [3, crop, crop], centre),
             ("grey.centre", [1, crop, crop], centre),
-            ("colour.five", [3, 5 * crop, crop], Framing::Five { resize }),
+            ("colour.ten", [3, 6 * crop, crop], Framing::Ten { resize }),
             ("colour.window", [3, crop, crop], falls_back([2.0, 3.0])),
         ];
         for (kind, shape, framing) in kinds {
@@ -160,7 +167,7 @@ fn pixels_are_within_one_of_torchvisions() {
 }
 
 /// Pillow's bilinear `resize`, by the dumbest loops (libImaging/Resample.c, 8 bits per channel): rows, then columns, each
-/// rounded to bytes. Pillow 13 takes the columns of some tall pictures first (`columns_first`), which moves a value by 1.
+/// rounded to bytes. Pillow 13 takes the columns of some pictures first (`columns_first`), which moves a value by 1.
 fn pillow(image: &RgbImage, [width, height]: [usize; 2], columns_first: bool) -> RgbImage {
     if columns_first {
         return pillow(&pillow(image, [image.width() as usize, height], false), [width, height], false);
@@ -278,7 +285,7 @@ fn a_turned_picture_is_framed_as_its_upright_self() {
     ];
     let mut frames = vec![
         Frame { shape: [3, 24, 24], framing: Framing::Centre { resize: Some(30) } },
-        Frame { shape: [3, 40, 8], framing: Framing::Five { resize: 17 } },
+        Frame { shape: [3, 48, 8], framing: Framing::Ten { resize: 17 } },
         Frame { shape: [3, 50, 70], framing: Framing::Square },
     ];
     for sample in 0..6 {

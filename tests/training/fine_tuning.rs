@@ -80,7 +80,7 @@ fn wrapped_names_start_the_same_fine_tuning() {
     wrapped.tensors = names.map(|(name, tensor)| (format!("_orig_mod.module.{name}"), tensor)).collect();
     let replaced = spec.replace_outputs(3).unwrap();
     let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 48));
-    let data = Splits { train: pictures.clone(), val: pictures };
+    let data = Splits::new(pictures.clone(), pictures);
     let [plain, wrapped] =
         [weights, wrapped].map(|file| training_support::fine_tune(&spec, &data, &plain(), file, &replaced));
     assert_eq!(wrapped.after, plain.after);

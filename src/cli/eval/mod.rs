@@ -84,7 +84,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let part = args.source.open_part(&spec, file.as_ref(), args.part, args.seed, &context.out)?;
     let samples = Splits::of(Arc::clone(&part.data));
     let samples = match (args.ten_crop, args.robustness.is_empty()) {
-        (true, _) => samples.five_crops().val,
+        (true, _) => samples.ten_crops().val,
         (_, false) => samples.with_surroundings().val,
         _ => samples.val,
     };

@@ -85,7 +85,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let files = files(&args.pictures)?;
     let count = files.len();
     let data = Arc::new(train::pictures(&spec, files)?);
-    let data = if args.ten_crop { Splits::of(data).five_crops().val } else { data };
+    let data = if args.ten_crop { Splits::of(data).ten_crops().val } else { data };
     source::note_old_rules(&spec, &data, &context.out);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);
     let batch = if args.ten_crop { train::most_rows(batch, data.shape) } else { batch };
