@@ -6,8 +6,10 @@
 //! differently.
 
 mod augment;
+mod geometry;
 
 pub use augment::{Augment, Crop, Principal};
+pub use geometry::{Geometry, Rules};
 
 use bytemuck::{Pod, Zeroable};
 

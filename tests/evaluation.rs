@@ -168,6 +168,15 @@ fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
 }
 
 #[test]
+fn ten_crops_of_a_batch_fit_into_one_buffer_of_any_device() {
+    let most = striate::train::most_rows(256, [3, 6 * 224, 224]);
+    assert!(most == 148 && most * 3 * 6 * 224 * 224 <= 128 << 20, "{most}");
+    assert_eq!(striate::train::most_rows(16, [3, 6 * 224, 224]), 16);
+    assert_eq!(striate::train::most_rows(4, [3, 4096, 4096]), 2);
+    assert_eq!(striate::train::most_rows(4, [3, 40_960, 4096]), 1);
+}
+
+#[test]
 fn ten_crops_need_room_and_pixels() {
     let refused = |data: Dataset, pixels| {
         let mut network = Network::new(pixels);

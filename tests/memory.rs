@@ -101,7 +101,7 @@ fn peaks(count: usize) -> [usize; 3] {
         classes: 2,
         class_names: vec!["a".into(), "b".into()],
         labels: Labels::Classes(indices.iter().map(|i| i % 2).collect()),
-        images: Images::Stored(Stored { store: Arc::new(Made), indices }),
+        images: Images::Stored(Stored { store: Arc::new(Made), indices, framing: None }),
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("packed");

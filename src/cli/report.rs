@@ -84,6 +84,9 @@ struct ActivationsArgs {
     /// The picture
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
+    /// Leave the picture as it is stored, as torchvision does; otherwise the orientation in its EXIF metadata turns it upright
+    #[arg(long)]
+    ignore_exif: bool,
     /// The layer
     #[arg(long, value_name = "NAME")]
     layer: String,
@@ -159,7 +162,9 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     let mut outputs = Outputs::new().reads(model.as_ref()).reads(Some(weights)).reads(Some(&args.image));
     outputs.check("--output", output)?;
     let file = interchange::read(weights)?;
-    let spec = train::spec_of(&file, model.as_deref())?;
+    let mut spec = train::spec_of(&file, model.as_deref())?;
+    spec.geometry.ignore_exif |= args.ignore_exif;
+    let ignore_exif = spec.geometry.ignore_exif;
     let known: Vec<&str> = spec.layers.iter().map(|layer| layer.name.as_str()).collect();
     let Some(number) = known.iter().position(|name| *name == args.layer) else {
         return Err(unknown_layer(&args.layer, "a layer", &known));
@@ -175,7 +180,8 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     let op = spec.layers[number].op.name();
     let caption = format!("{} ({op}): {what}, {} to {}", args.layer, short(least), short(most));
     let layout = args.sheet.layout(if flat { Scale::Together } else { Scale::Each }, Some(caption));
-    let ([width, height], pixels) = Decoder::new().read_whole(&args.image, SIDE)?;
+    let ([width, height], pixels) =
+        Decoder::new().ignoring_exif(ignore_exif).read_within(&args.image, SIDE)?;
     let sheet = maps.draw(&layout, Some(&Picture { width, height, pixels }))?;
     finish("activations", &args.layer, &sheet, output, context)
 }

@@ -1,11 +1,13 @@
 //! The flags that say where data comes from, shared by every verb that reads some.
 
+use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Kind, OnBadFile, Request, Splits, Wanted};
+use crate::data::{self, Dataset, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::train;
+use crate::view::Rules;
 use clap::Args;
 use std::path::Path;
 use std::str::FromStr;
@@ -34,6 +36,10 @@ pub(crate) struct SourceArgs {
     /// Threads that prepare batches [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Leave pictures as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns them
+    /// upright
+    #[arg(long)]
+    pub ignore_exif: bool,
     /// skip leaves samples that cannot be read out and names them once; fail ends with the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = on_bad_file)]
     pub on_bad_file: OnBadFile,
@@ -70,16 +76,9 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: match spec.preprocess.resize {
-                Some(side) => [spec.input[0], side, side],
-                None => spec.input,
-            },
-            wanted: Some(Wanted {
-                input: spec.input,
-                outputs: train::outputs(spec)?,
-                resize: spec.preprocess.resize,
-                follow_classes,
-            }),
+            picture: train::picture(spec),
+            ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
+            wanted: Some(train::wanted(spec, follow_classes)?),
         })
     }
 
@@ -112,6 +111,9 @@ impl SourceArgs {
         if let Some([train, val]) = self.split {
             flags.push_str(&format!(" --split {train}/{val}"));
         }
+        if self.ignore_exif {
+            flags.push_str(" --ignore-exif");
+        }
         if let Some(count) = self.limit_val {
             flags.push_str(&format!(" --limit-val {count}"));
         }
@@ -128,6 +130,13 @@ pub(crate) fn network(weights: Option<&Path>, model: Option<&str>) -> Result<(Op
         (None, None) => return Err(Error::Usage("expected --weights or --model, found neither".into())),
     };
     Ok((file, spec))
+}
+
+/// A note where pictures of any size are looked at by rules that no longer hold.
+pub(crate) fn note_old_rules(spec: &Spec, data: &Dataset, out: &Output) {
+    if spec.geometry.rules == Rules::Covered && data.has_sizes() {
+        out.note("the weights are from before geometry 2: pictures are resized and cut as they were then");
+    }
 }
 
 /// Loader threads, where `flag` asks for so many.

@@ -55,6 +55,9 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     args.recipe.apply(&mut spec)?;
     args.source.read_by(Some(&args.model), args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let weights = args.weights.as_ref().map(interchange::read).transpose()?;
+    if let Some(file) = &weights {
+        spec.geometry = train::geometry(file)?;
+    }
     let data = args.source.open(&spec, args.seed)?;
     let build = BuildOptions {
         dropout: args.dropout,

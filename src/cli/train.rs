@@ -20,6 +20,7 @@ use crate::program::Program;
 use crate::train::{
     self, Ending, Job, OnDeviceLost, Opened, Options, RateGroup, Recovery, RunFolder, Supply, Task,
 };
+use crate::view::{Geometry, Rules};
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;
@@ -174,6 +175,7 @@ impl TrainArgs {
             ("limit_train", self.source.limit_train.map(|n| (n as i64).into())),
             ("limit_val", self.source.limit_val.map(|n| (n as i64).into())),
             ("checkpoint_every", self.resume.checkpoint_every.map(|n| i64::from(n).into())),
+            ("ignore_exif", self.source.ignore_exif.then_some(true.into())),
             ("amp", self.run.amp.then_some(true.into())),
             ("max_steps", self.run.max_steps.map(|n| (n as i64).into())),
             ("num_classes", self.run.num_classes.map(|n| i64::from(n).into())),
@@ -254,6 +256,11 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     // Before anything that takes long: whoever may not go on is to know it at once.
     let name = args.run.name.clone().unwrap_or_else(|| spec.name.clone());
     let resumed = args.resume.open(&args.run.output_dir, &name, &context.out)?;
+    // A run that goes on looks at pictures as it did; a new one as is right today, whatever its weights were trained with.
+    spec.geometry = Geometry {
+        rules: resumed.as_ref().map_or(Rules::default(), |(checkpoint, _)| checkpoint.rules()),
+        ignore_exif: args.source.ignore_exif,
+    };
     let data = open_data(args, &mut spec, replaced.is_some(), context)?;
     if let Some(path) = &args.run.preview {
         return preview(path, &spec, &data, &options, context);

@@ -1,15 +1,12 @@
-//! The draws: how each stored picture is looked at, as a function of seed, epoch and sample.
-//!
-//! Every kind of change draws from Philox blocks of its own (`Block`), so nothing depends on what other samples draw, and
-//! switching one change on or off leaves the others what they were.
+//! The draws: how each stored picture is looked at, as a function of seed, epoch and sample (`draws.rs`).
 
 use super::corrupt::mean_luma;
+use super::draws::{Block, Draws};
+use super::framing::Framing;
 use super::source::size;
 use super::transform::Transform;
 use crate::error::{Error, Result};
-use crate::random::{Purpose, philox};
 use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
-use std::f64::consts::TAU;
 
 /// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop`.
 const ATTEMPTS: u32 = 10;
@@ -29,6 +26,9 @@ pub struct Viewer {
     std: Vec<f32>,
     /// Stored pixels per pixel of the resized picture, down and across.
     unit: [f64; 2],
+    /// Whether stored pictures are the input itself, or six of it one below the other: their geometry was settled when
+    /// they were read ([`Viewer::framing`]).
+    framed: bool,
 }
 
 impl Viewer {
@@ -45,7 +45,35 @@ impl Viewer {
             None => [height as f64 / input[1] as f64, width as f64 / input[2] as f64],
         };
         let (mean, std) = (0..input[0]).map(|channel| transform.moments(channel)).unzip();
-        Ok(Viewer { stored, input, transform: transform.clone(), mean, std, unit })
+        Ok(Viewer { stored, input, transform: transform.clone(), mean, std, unit, framed: false })
+    }
+
+    /// For pictures that are brought to the network's input, or to six crops of it one below the other
+    /// ([`Framing::Ten`]), when they are read: views flip them, change their colours and normalise them.
+    pub fn framed(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Viewer> {
+        let whole = Transform { resize: None, ..transform.clone() };
+        let viewer = Viewer::new(input, input, &whole)?;
+        check_kind(stored, input).map_err(Error::Usage)?;
+        Ok(Viewer { stored, transform: transform.clone(), framed: true, ..viewer })
+    }
+
+    /// How training sample `sample` is framed in `epoch`, where that is drawn before it is looked at; otherwise as its data
+    /// set says.
+    pub fn framing(&self, seed: u64, epoch: u32, sample: u32) -> Option<Framing> {
+        let Transform { resize, augment: Augment { crop, scale, ratio, .. }, .. } = self.transform;
+        let draws = Draws { seed, epoch, sample };
+        match (self.framed, crop, resize) {
+            (true, Crop::RandomResized, _) => Some(Framing::RandomResized { scale, ratio, draws }),
+            (true, Crop::Random, Some(resize)) => Some(Framing::Random { resize, draws }),
+            _ => None,
+        }
+    }
+
+    /// The six crops of a stored picture, if it has them one below the other ([`Framing::Ten`]).
+    pub fn six(&self) -> Option<[Window; 6]> {
+        let height = self.input[1];
+        (self.stored[1] == 6 * height && self.framed)
+            .then(|| std::array::from_fn(|n| self.window([(n * height) as f64, 0.0])))
     }
 
     /// Channels, height and width of the stored pictures.
@@ -76,7 +104,10 @@ impl Viewer {
     /// The middle part of a stored picture that evaluation shows. Its place in the resized picture is whole, as in
     /// torchvision's `CenterCrop`.
     pub fn centre(&self) -> Window {
-        self.window(self.room().map(|room| (room / 2.0).round_ties_even()))
+        match self.six() {
+            Some([.., middle, _]) => middle,
+            None => self.window(self.room().map(|room| (room / 2.0).round_ties_even())),
+        }
     }
 
     /// The part of a stored picture whose top left corner is at `corner` of the resized picture.
@@ -94,6 +125,9 @@ impl Viewer {
 
     /// How far the crop can be moved down and to the right in the resized picture, in its pixels.
     pub fn room(&self) -> [f64; 2] {
+        if self.framed {
+            return [0.0; 2];
+        }
         let [_, h, w] = self.stored.map(|side| side as f64);
         let [_, height, width] = self.input.map(|side| side as f64);
         // A room that is whole stays whole, whatever the divisions before have rounded.
@@ -106,7 +140,7 @@ impl Viewer {
 
     /// A random view of training sample `sample`, whose bytes are `picture`, in `epoch`.
     pub fn draw(&self, seed: u64, epoch: u32, sample: u32, picture: &[u8]) -> View {
-        let random = Random { seed, epoch, sample };
+        let random = Draws { seed, epoch, sample };
         let augment = &self.transform.augment;
         let [u, v, w, angle] = random.uniforms(Block::Colour, 0);
         let window = Window {
@@ -131,8 +165,9 @@ impl Viewer {
     }
 
     /// Which part of the stored picture is seen.
-    fn place(&self, random: &Random) -> Window {
+    fn place(&self, random: &Draws) -> Window {
         match self.transform.augment.crop {
+            _ if self.framed => self.centre(),
             Crop::Center => self.centre(),
             Crop::Random => {
                 let [u, v, ..] = random.uniforms(Block::Place, 0);
@@ -144,7 +179,7 @@ impl Viewer {
     }
 
     /// torchvision's `RandomResizedCrop.get_params`: a window of whole pixels of the stored picture.
-    fn random_resized(&self, random: &Random) -> Window {
+    fn random_resized(&self, random: &Draws) -> Window {
         let Augment { scale, ratio, .. } = self.transform.augment;
         let [_, h, w] = self.stored.map(|side| side as f64);
         let between = |[low, high]: [f64; 2], uniform: f64| low + (high - low) * uniform;
@@ -208,7 +243,7 @@ impl Viewer {
     }
 
     /// A square about a pixel of the input, cut at its borders.
-    fn hole(&self, random: &Random) -> [u32; 4] {
+    fn hole(&self, random: &Draws) -> [u32; 4] {
         let [_, height, width] = self.input;
         let side = self.transform.augment.cutout;
         let [u, v, ..] = random.uniforms(Block::Hole, 0);
@@ -259,7 +294,7 @@ pub(super) fn check_size(
 
 /// Whether `sample` is mirrored in `epoch`: half of them are.
 pub(super) fn flips(seed: u64, epoch: u32, sample: u32) -> bool {
-    Random { seed, epoch, sample }.words(Block::Mirror, 0)[0] >> 31 == 1
+    Draws { seed, epoch, sample }.words(Block::Mirror, 0)[0] >> 31 == 1
 }
 
 /// Uniform in [1 - amount, 1 + amount], at least 0.
@@ -269,43 +304,4 @@ fn factor(amount: f64, uniform: f64) -> f64 {
     }
     let low = (1.0 - amount).max(0.0);
     low + (1.0 + amount - low) * uniform
-}
-
-/// The first Philox block of each kind of draw; `Place` has [`ATTEMPTS`] of them.
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-enum Block {
-    Mirror = 0,
-    Colour = 1,
-    Noise = 2,
-    Hole = 3,
-    Place = 16,
-}
-
-/// The random numbers of one sample in one epoch. Blocks beside block 0 of the stream
-/// `Stream::new(seed, Purpose::Augment, epoch)`, whose counter has 0 in its second word.
-struct Random {
-    seed: u64,
-    epoch: u32,
-    sample: u32,
-}
-
-impl Random {
-    fn words(&self, block: Block, offset: u32) -> [u32; 4] {
-        let counter = [self.sample, block as u32 + offset, self.epoch, (Purpose::Augment as u32) << 24];
-        philox(counter, [self.seed as u32, (self.seed >> 32) as u32])
-    }
-
-    /// Four numbers in [0, 1).
-    fn uniforms(&self, block: Block, offset: u32) -> [f64; 4] {
-        self.words(block, offset).map(|word| f64::from(word) / 4_294_967_296.0)
-    }
-
-    /// Three standard normal numbers (Box and Muller).
-    fn normals(&self) -> [f64; 3] {
-        let [a, b, c, d] = self.uniforms(Block::Noise, 0);
-        // 1 - u is never 0.
-        let radius = |u: f64| (-2.0 * (1.0 - u).ln()).sqrt();
-        [radius(a) * (TAU * b).cos(), radius(a) * (TAU * b).sin(), radius(c) * (TAU * d).cos()]
-    }
 }

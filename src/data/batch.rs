@@ -181,7 +181,14 @@ impl Rows {
                 let bytes: &mut [u8] = bytemuck::cast_slice_mut(slot.input);
                 let (picture, rest) = bytes.split_at_mut(self.dataset.image_len());
                 rest.fill(0);
-                self.dataset.read_pixels(sample, picture)?;
+                let framing = match look {
+                    Look::Views(viewer) if self.augment => viewer.framing(self.seed, self.epoch, slot.sample),
+                    _ => None,
+                };
+                match framing {
+                    Some(framing) => self.dataset.read_framed(sample, framing, picture)?,
+                    None => self.dataset.read_pixels(sample, picture)?,
+                }
                 let view = match look {
                     Look::Views(viewer) if self.augment => {
                         viewer.draw(self.seed, self.epoch, slot.sample, picture)

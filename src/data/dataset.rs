@@ -1,5 +1,6 @@
 //! A data set: in host memory, or read from its files picture by picture.
 
+use super::framing::{Frame, Framing};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,34 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Writes picture `index` to `into`, `[channels, height, width]`. The same index always gives the same bytes. An
     /// error is one line that names the file.
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()>;
+
+    /// Writes what `frame` shows of picture `index` to `into`, of the frame's shape. Only stores that can do so belong to
+    /// data sets with a framing.
+    fn read_framed(&self, index: usize, frame: &Frame, _into: &mut [u8]) -> Result<()> {
+        Err(Error::Internal(format!("picture {index} was asked for as {frame:?}")))
+    }
+
+    /// Writes picture `index` whole to `into`, `[height, width, channels]`, its shorter side resized to `side`: returns
+    /// width and height. Only stores of pictures of several sizes can.
+    fn read_whole(
+        &self,
+        index: usize,
+        _channels: usize,
+        _side: usize,
+        _into: &mut Vec<u8>,
+    ) -> Result<[usize; 2]> {
+        Err(Error::Internal(format!("picture {index} was asked for whole")))
+    }
+
+    /// The data set that its pictures are from, sample by sample, if they are only brought to another size.
+    fn source(&self) -> Option<&Dataset> {
+        None
+    }
+
+    /// Whether its pictures have sizes of their own, so that only a frame gives them one.
+    fn has_sizes(&self) -> bool {
+        false
+    }
 
     /// The file of picture `index`, if it has one of its own.
     fn file(&self, _index: usize) -> Option<PathBuf> {
@@ -44,11 +73,15 @@ pub struct Stored {
     pub store: Arc<dyn Store>,
     /// Indices into the store, one per sample.
     pub indices: Vec<u32>,
+    /// How pictures are brought to the data set's shape where nothing is drawn at random; none is as they are stored.
+    pub framing: Option<Framing>,
 }
 
 impl PartialEq for Stored {
     fn eq(&self, other: &Stored) -> bool {
-        Arc::ptr_eq(&self.store, &other.store) && self.indices == other.indices
+        Arc::ptr_eq(&self.store, &other.store)
+            && self.indices == other.indices
+            && self.framing == other.framing
     }
 }
 
@@ -130,11 +163,71 @@ impl Dataset {
                 Ok(())
             }
             Images::Stored(stored) => {
-                let index = *stored.indices.get(sample).ok_or_else(none)?;
-                stored.store.read(index as usize, into)
+                let index = *stored.indices.get(sample).ok_or_else(none)? as usize;
+                match stored.framing {
+                    Some(framing) => {
+                        stored.store.read_framed(index, &Frame { shape: self.shape, framing }, into)
+                    }
+                    None => stored.store.read(index, into),
+                }
             }
             Images::F32(_) => Err(none()),
         }
+    }
+
+    /// As [`Dataset::read_pixels`], framed as `framing` says and not as the data set has it.
+    pub fn read_framed(&self, sample: usize, framing: Framing, into: &mut [u8]) -> Result<()> {
+        let none = || Error::Internal(format!("sample {sample} of {} as {framing:?}", self.name));
+        let stored = self.stored().ok_or_else(none)?;
+        let index = *stored.indices.get(sample).ok_or_else(none)?;
+        stored.store.read_framed(index as usize, &Frame { shape: self.shape, framing }, into)
+    }
+
+    /// Whether its pictures have sizes of their own.
+    pub fn has_sizes(&self) -> bool {
+        self.stored().is_some_and(|stored| stored.store.has_sizes())
+    }
+
+    /// Writes the picture of `sample` whole to `into`, `[height, width, channels]`, where the data set keeps pictures so
+    /// ([`Framing::Whole`]): returns width and height.
+    pub fn read_whole(&self, sample: usize, into: &mut Vec<u8>) -> Result<[usize; 2]> {
+        let none = || Error::Internal(format!("sample {sample} of {} whole", self.name));
+        let stored = self.stored().ok_or_else(none)?;
+        let (Some(Framing::Whole { side }), Some(&index)) = (stored.framing, stored.indices.get(sample))
+        else {
+            return Err(none());
+        };
+        stored.store.read_whole(index as usize, self.shape[0], side, into)
+    }
+
+    /// The store of the pictures, if they are read when they are needed.
+    pub(super) fn stored(&self) -> Option<&Stored> {
+        match &self.images {
+            Images::Stored(stored) => Some(stored),
+            _ => None,
+        }
+    }
+
+    /// How pictures are brought to the data set's shape where nothing is drawn at random; none where they have it.
+    pub fn framing(&self) -> Option<Framing> {
+        self.stored().and_then(|stored| stored.framing)
+    }
+
+    /// The same samples in another frame; without a framing of its own, the data set as it is.
+    pub(super) fn reframed(self: &Arc<Self>, frame: Frame) -> Arc<Dataset> {
+        let Some(stored) = self.stored().filter(|stored| stored.framing.is_some()) else {
+            return Arc::clone(self);
+        };
+        let stored = Stored { framing: Some(frame.framing), ..stored.clone() };
+        let (name, class_names) = (self.name.clone(), self.class_names.clone());
+        Arc::new(Dataset {
+            name,
+            shape: frame.shape,
+            classes: self.classes,
+            class_names,
+            images: Images::Stored(stored),
+            labels: self.labels.clone(),
+        })
     }
 
     /// Whether the classes have names of their own, not only numbers.
@@ -174,7 +267,7 @@ impl Dataset {
             Images::F32(values) => Images::F32(gather(values, &samples, image)),
             Images::Stored(stored) => {
                 let indices = gather(&stored.indices, &samples, 1);
-                Images::Stored(Stored { store: Arc::clone(&stored.store), indices })
+                Images::Stored(Stored { indices, ..stored.clone() })
             }
         };
         let labels = match &self.labels {

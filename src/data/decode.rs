@@ -2,8 +2,8 @@
 //!
 //! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
 //! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
-//! are not applied. The picture is turned the way its EXIF orientation says, resized to cover the wanted size, and
-//! cut to it around its centre (`fit.rs`).
+//! are not applied. The picture is turned the way its EXIF orientation says, resized and
+//! cut as the caller's `Frame` says (`framing.rs`, `fit.rs`).
 //!
 //! A picture counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
 //! error, where many programs show the rest in grey; so is a PNG with a wrong checksum in its pixels. A JPEG has no
@@ -11,6 +11,7 @@
 
 use super::contain::contained;
 use super::fit::{Fitter, Picture};
+use super::framing::{Frame, Framing};
 use crate::error::{Error, Result, printable};
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
@@ -66,6 +67,7 @@ pub struct Decoder {
     file: Vec<u8>,
     pixels: Vec<u8>,
     fitter: Fitter,
+    ignore_exif: bool,
 }
 
 /// What a decoder found, in one line without the file's name.
@@ -77,26 +79,57 @@ impl Decoder {
         Decoder::default()
     }
 
-    /// Reads the picture file `path` as `shape`, [channels, height, width] with 1 or 3 channels: its bytes, plane by
-    /// plane, go to `into`, which has as many elements.
+    /// The same, but pictures stay as they are stored if `ignore_exif`, whatever orientation their metadata name.
+    pub fn ignoring_exif(self, ignore_exif: bool) -> Decoder {
+        Decoder { ignore_exif, ..self }
+    }
+
+    /// Reads the middle of the picture file `path` as `shape`, [channels, height, width] with 1 or 3 channels, resized to
+    /// the least size that covers it: its bytes, plane by plane, go to `into`, which has as many elements. Errors as for
+    /// [`Decoder::read_framed`].
+    pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
+        self.read_framed(path, &Frame::covering(shape), into)
+    }
+
+    /// Reads what `frame` shows of the picture file `path`: its bytes, plane by plane, go to `into`, which has as many
+    /// elements as the frame's shape, of 1 or 3 channels.
     ///
     /// Only a regular file is opened, so nothing blocks. Errors, each one line that names the file: not a file, over
     /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
-    pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
-        self.contain(path, |decoder, turn| decoder.decode(shape, into, turn))
+    pub fn read_framed(&mut self, path: &Path, frame: &Frame, into: &mut [u8]) -> Result<()> {
+        self.contain(path, |decoder, turn| {
+            let picture = decoder.pixels(turn)?;
+            decoder.fitter.fit(&picture, &decoder.pixels, frame, into)
+        })
+    }
+
+    /// Reads the picture file `path` whole, its shorter side resized to `side`, as `[height, width, channels]`: returns width
+    /// and height. Errors as for [`Decoder::read_framed`], and a picture of more than 64 MiB or sides over 65,536 by then.
+    pub fn read_whole(
+        &mut self,
+        path: &Path,
+        channels: usize,
+        side: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<[usize; 2]> {
+        self.contain(path, |decoder, turn| {
+            let picture = decoder.pixels(turn)?;
+            decoder.fitter.whole(&picture, &decoder.pixels, (channels, side), into)
+        })
     }
 
     /// Reads the picture file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
-    /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read`].
-    pub fn read_whole(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {
+    /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read_framed`].
+    pub fn read_within(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {
         self.contain(path, |decoder, turn| {
             let picture = decoder.pixels(turn)?;
             let [width, height] = picture.upright();
             let length = |own: usize| (own * side).div_ceil(width.max(height)).clamp(1, side.max(1));
             let (width, height) = (length(width), length(height));
             let mut planes = vec![0; 3 * height * width];
-            decoder.fitter.fit(&picture, &decoder.pixels, [3, height, width], &mut planes)?;
+            let frame = Frame { shape: [3, height, width], framing: Framing::Covered };
+            decoder.fitter.fit(&picture, &decoder.pixels, &frame, &mut planes)?;
             let plane = height * width;
             let pixels = (0..plane).flat_map(|at| [0, 1, 2].map(|c| planes[c * plane + at])).collect();
             Ok(([width, height], pixels))
@@ -147,13 +180,16 @@ impl Decoder {
         }
     }
 
-    fn decode(&mut self, shape: [usize; 3], into: &mut [u8], turn: &mut Turn) -> Decoded<()> {
-        let picture = self.pixels(turn)?;
-        self.fitter.fit(&picture, &self.pixels, shape, into)
-    }
-
     /// The pixels of the file in memory, not yet turned.
     fn pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
+        let picture = self.stored_pixels(turn)?;
+        if self.ignore_exif {
+            return Ok(Picture { orientation: Orientation::NoTransforms, ..picture });
+        }
+        Ok(picture)
+    }
+
+    fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
         if self.file.starts_with(b"\xff\xd8\xff") {
             jpeg(&self.file, &mut self.pixels, turn)
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {

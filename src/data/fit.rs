@@ -1,13 +1,28 @@
-//! A decoded picture of any size as planes of a given size: resized to cover it, cut around the centre, turned the
-//! right way up, in grey or in colour.
+//! A decoded picture of any size as planes of a given size: resized and cut as a `Frame` says, turned the right way up,
+//! in grey or in colour.
 
-use crate::view::LUMA;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use super::framing::{Frame, Framing, Part, Placement, resize};
+use super::walk::Walk;
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 
 /// Resizing memory larger than this, in bytes, is given back after the picture that needed it.
 const KEPT: usize = 64 << 20;
+
+/// From this reduction on, each value is a mean of at least two, none with a weight over 0.72: for two orders of the passes to
+/// be 2 apart, four roundings would all have to be nearly half of one, which happens to one value of about 1e9.
+const AVERAGED: f64 = 1.25;
+
+/// Most values of a part of a picture that is resized in 16 bits: that many take as much as is kept.
+const MOST_DEEP: usize = KEPT / 2;
+
+/// What 16 bits have for one of 8: 255 becomes 65535.
+const DEEP: u16 = 257;
+
+/// Longest side, and most bytes, of a picture that is kept whole: a file of them is read again with the memory of a few.
+pub(super) const MOST_WHOLE: usize = 1 << 16;
+pub(super) const MOST_WHOLE_BYTES: usize = 64 << 20;
 
 /// What there is to know of decoded pixels: `[height, width, channels]`, 1 or 3 channels.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +36,7 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Whether width and height change places when it is turned upright.
-    fn is_turned(&self) -> bool {
+    pub(super) fn is_turned(&self) -> bool {
         matches!(
             self.orientation,
             Orientation::Rotate90
@@ -35,123 +50,318 @@ impl Picture {
     pub fn upright(&self) -> [usize; 2] {
         if self.is_turned() { [self.height, self.width] } else { [self.width, self.height] }
     }
+
+    pub(super) fn kind(&self) -> PixelType {
+        if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 }
+    }
+
+    /// The walk through a part of the picture as it is stored, which is `width` x `height` when it is turned upright.
+    pub(super) fn walk(&self, [width, height]: [usize; 2]) -> Walk {
+        let [width, height] = if self.is_turned() { [height, width] } else { [width, height] };
+        Walk::new(self.orientation, width as isize, height as isize)
+    }
+
+    /// Where `place` of something upright of `size`, width and height, lies in the same thing as it is stored.
+    fn stored(&self, place: Place, [width, height]: [f64; 2]) -> Place {
+        let (right, bottom) = (width - place.left - place.width, height - place.top - place.height);
+        let [left, top] = match self.orientation {
+            Orientation::NoTransforms => [place.left, place.top],
+            Orientation::FlipHorizontal => [right, place.top],
+            Orientation::Rotate180 => [right, bottom],
+            Orientation::FlipVertical => [place.left, bottom],
+            Orientation::Rotate90 => [place.top, right],
+            Orientation::Rotate90FlipH => [place.top, place.left],
+            Orientation::Rotate270 => [bottom, place.left],
+            Orientation::Rotate270FlipH => [bottom, right],
+        };
+        // What subtraction leaves of 0 may be a little less.
+        let [left, top] = [left.max(0.0), top.max(0.0)];
+        let [width, height] =
+            if self.is_turned() { [place.height, place.width] } else { [place.width, place.height] };
+        Place { left, top, width, height }
+    }
 }
 
 /// Brings pictures to size, with memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Fitter {
     resizer: Resizer,
-    resized: Vec<u8>,
+    pub(super) resized: Vec<u8>,
+    /// Pixels in 16 bits, before and after they are resized.
+    wide: Vec<u16>,
+    deep: Vec<u16>,
+    grey: Vec<u8>,
 }
 
-/// Where an upright picture's pixels lie in one stored otherwise: pixel (y, x) is at `first + y * down + x * right`.
-struct Walk {
-    first: isize,
-    down: isize,
-    right: isize,
+/// A part of a picture, in fractions of a pixel.
+#[derive(Clone, Copy)]
+struct Place {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
 }
 
 impl Fitter {
-    /// Writes `picture`, whose pixels are `pixels`, to `into` as `[channels, height, width]`.
+    /// Writes what `frame` shows of `picture`, whose pixels are `pixels`, to `into` as `[channels, height, width]`.
     ///
-    /// Resizing is bilinear, over an area that grows with the reduction, so that nothing is skipped (as in PIL, and
-    /// in torchvision with antialiasing). The error is one line.
+    /// Resizing is bilinear, over an area that grows with the reduction, so that nothing is skipped: Pillow's, within 1
+    /// of 255. A colour picture becomes grey before it is resized. The error is one line.
     pub fn fit(
         &mut self,
         picture: &Picture,
         pixels: &[u8],
-        [channels, height, width]: [usize; 3],
+        frame: &Frame,
         into: &mut [u8],
     ) -> Result<(), String> {
-        let turned = picture.is_turned();
-        // Turning comes last, when there are fewer pixels to turn.
-        let (stored_width, stored_height) = if turned { (height, width) } else { (width, height) };
-        let pixels = if (picture.width, picture.height) == (stored_width, stored_height) {
-            pixels
-        } else {
-            self.resize(picture, pixels, stored_width, stored_height)?;
-            &self.resized
-        };
-        let walk = Walk::new(picture.orientation, stored_width as isize, stored_height as isize);
-        let planes = into.chunks_exact_mut((height * width).max(1)).enumerate().take(channels);
-        match (picture.channels, channels) {
-            (3, 1) => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, luma)),
-            (3, _) => planes.for_each(|(c, plane)| walk.copy(pixels, plane, width, |rgb: &[u8; 3]| rgb[c])),
-            _ => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, |&[grey]: &[u8; 1]| grey)),
+        if frame.framing == Framing::Covered {
+            return self.cover(picture, pixels, frame.shape, into);
+        }
+        self.with_grey(picture, pixels, frame.shape[0], |fitter, picture, pixels| {
+            fitter.show(picture, pixels, frame, into)
+        })
+    }
+
+    /// Writes the whole `picture`, resized so that its shorter side is `side`, to `into` as `[height, width,
+    /// channels]`: returns width and height.
+    pub fn whole(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        (channels, side): (usize, usize),
+        into: &mut Vec<u8>,
+    ) -> Result<[usize; 2], String> {
+        let [width, height] = resize(picture.upright(), side);
+        if width.max(height) > MOST_WHOLE || (width * height).saturating_mul(channels) > MOST_WHOLE_BYTES {
+            return Err(format!(
+                "expected a picture of at most {MOST_WHOLE_BYTES} bytes and sides of at most {MOST_WHOLE} once its shorter side is resized, found {width}x{height}"
+            ));
+        }
+        let frame =
+            Frame { shape: [channels, height, width], framing: Framing::Centre { resize: Some(side) } };
+        let mut planes = vec![0; channels * height * width];
+        self.fit(picture, pixels, &frame, &mut planes)?;
+        into.clear();
+        let plane = height * width;
+        into.extend(
+            (0..plane).flat_map(|at| (0..channels).map(move |c| c * plane + at)).map(|at| planes[at]),
+        );
+        Ok([width, height])
+    }
+
+    /// Runs `work` on the picture, which is grey if one channel is wanted.
+    fn with_grey<T>(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        channels: usize,
+        work: impl FnOnce(&mut Fitter, &Picture, &[u8]) -> Result<T, String>,
+    ) -> Result<T, String> {
+        if (picture.channels, channels) != (3, 1) {
+            return work(self, picture, pixels);
+        }
+        let mut grey = std::mem::take(&mut self.grey);
+        grey.clear();
+        grey.extend(pixels.as_chunks::<3>().0.iter().map(luma));
+        let done = work(self, &Picture { channels: 1, ..*picture }, &grey);
+        if grey.capacity() <= KEPT {
+            self.grey = grey;
+        }
+        done
+    }
+
+    /// As [`Fitter::fit`], for a picture that is already grey where that is wanted.
+    fn show(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        frame: &Frame,
+        into: &mut [u8],
+    ) -> Result<(), String> {
+        let [channels, height, width] = frame.shape;
+        let placements = frame.placements(picture.upright());
+        let part = height / placements.len().max(1);
+        for (number, Placement { source, resized: [across, down], cut }) in placements.into_iter().enumerate()
+        {
+            if cut.left + cut.width > across || cut.top + cut.height > down {
+                return Err(format!(
+                    "expected a resized picture that covers {}x{}, found {across}x{down}",
+                    cut.width, cut.height
+                ));
+            }
+            // In this order, whole numbers stay whole.
+            let along = |count: usize, own: usize, resized: usize| count as f64 * own as f64 / resized as f64;
+            let place = Place {
+                left: along(cut.left, source.width, across),
+                top: along(cut.top, source.height, down),
+                width: along(cut.width, source.width, across),
+                height: along(cut.height, source.height, down),
+            };
+            let pixels = self.cut(picture, pixels, source, place, [cut.width, cut.height])?;
+            let walk = picture.walk([cut.width, cut.height]);
+            let plane = height * width;
+            let planes = into.chunks_exact_mut(plane.max(1)).take(channels);
+            let rows = number * part * width..(number + 1) * part * width;
+            for (c, plane) in planes.enumerate() {
+                let plane = &mut plane[rows.clone()];
+                match picture.channels {
+                    3 => walk.copy(pixels, plane, width, |rgb: &[u8; 3]| rgb[c]),
+                    _ => walk.copy(pixels, plane, width, |&[grey]: &[u8; 1]| grey),
+                }
+            }
         }
         Ok(())
     }
 
-    fn resize(
+    /// `place` of the part `source` of the upright picture, resized to `size`, width and height, in the order in which the
+    /// picture is stored.
+    fn cut<'a>(
+        &'a mut self,
+        picture: &Picture,
+        pixels: &'a [u8],
+        source: Part,
+        place: Place,
+        size: [usize; 2],
+    ) -> Result<&'a [u8], String> {
+        let stored = [picture.width as f64, picture.height as f64];
+        let outer = Place {
+            left: source.left as f64,
+            top: source.top as f64,
+            width: source.width as f64,
+            height: source.height as f64,
+        };
+        let inner = picture.stored(place, [outer.width, outer.height]);
+        let outer = picture.stored(outer, picture.upright().map(|side| side as f64));
+        // A sum of roundings may end beyond the picture.
+        let inner = Place {
+            width: inner.width.min(outer.width - inner.left),
+            height: inner.height.min(outer.height - inner.top),
+            ..inner
+        };
+        let [width, height] = if picture.is_turned() { [size[1], size[0]] } else { size };
+        let is_whole = [inner.left, inner.top, inner.width, inner.height]
+            == [0.0, 0.0, width as f64, height as f64]
+            && [outer.width, outer.height] == stored
+            && stored == [width as f64, height as f64];
+        if is_whole {
+            return Ok(pixels);
+        }
+        // What lies within reach of the filter: nothing else is looked at.
+        let [columns, rows] = [
+            reached([inner.left, inner.width], width, outer.width),
+            reached([inner.top, inner.height], height, outer.height),
+        ];
+        let near = Place { left: inner.left - columns[0], top: inner.top - rows[0], ..inner };
+        let region = Part {
+            left: (outer.left + columns[0]) as usize,
+            top: (outer.top + rows[0]) as usize,
+            width: columns[1] as usize,
+            height: rows[1] as usize,
+        };
+        let options = bilinear().crop(near.left, near.top, near.width, near.height);
+        let reduction = (inner.width / width as f64).min(inner.height / height as f64);
+        if reduction >= AVERAGED || region.width * region.height * picture.channels > MOST_DEEP {
+            self.shallow(picture, pixels, region, [width, height], &options)?;
+        } else {
+            self.deep(picture, pixels, region, [width, height], &options)?;
+        }
+        Ok(&self.resized)
+    }
+
+    /// Resizes `region` of the stored picture with 16 bits between the passes across and down. Pillow rounds to 8 bits after
+    /// the first one, whichever that is in its version: it is less than 1 from the exact value, and this is half of one, so
+    /// that they are never more than 1 apart.
+    fn deep(
         &mut self,
         picture: &Picture,
         pixels: &[u8],
-        width: usize,
-        height: usize,
+        region: Part,
+        [width, height]: [usize; 2],
+        options: &ResizeOptions,
     ) -> Result<(), String> {
-        let kind = if picture.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .fit_into_destination(Some((0.5, 0.5)));
-        self.resized.resize(width * height * picture.channels, 0);
-        let wrong = |error: &dyn std::fmt::Display| format!("cannot be resized: {error}");
-        let source = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
+        let kind = if picture.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
+        let (row, used) = (picture.width * picture.channels, region.width * picture.channels);
+        self.wide.clear();
+        let first = region.top * row + region.left * picture.channels;
+        for line in pixels[first..].chunks(row).take(region.height) {
+            self.wide.extend(line[..used].iter().map(|&value| u16::from(value) * DEEP));
+        }
+        self.deep.clear();
+        self.deep.resize(width * height * picture.channels, 0);
+        let source = bytemuck::cast_slice(&self.wide);
+        let source = ImageRef::new(region.width as u32, region.height as u32, source, kind)
             .map_err(|error| wrong(&error))?;
+        let target = bytemuck::cast_slice_mut(&mut self.deep);
+        let mut target =
+            Image::from_slice_u8(width as u32, height as u32, target, kind).map_err(|error| wrong(&error))?;
+        self.resizer.resize(&source, &mut target, options).map_err(|error| wrong(&error))?;
+        self.give_back();
+        self.resized.clear();
+        self.resized
+            .extend(self.deep.iter().map(|&value| ((u32::from(value) + 128) / u32::from(DEEP)) as u8));
+        Ok(())
+    }
+
+    /// As [`Fitter::deep`], with 8 bits between the passes, in a third less time: where a picture becomes smaller, or where there
+    /// would not be the memory for 16 bits.
+    fn shallow(
+        &mut self,
+        picture: &Picture,
+        pixels: &[u8],
+        region: Part,
+        size: [usize; 2],
+        options: &ResizeOptions,
+    ) -> Result<(), String> {
+        let kind = picture.kind();
+        let image = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
+            .map_err(|error| wrong(&error))?;
+        let [left, top, width, height] =
+            [region.left, region.top, region.width, region.height].map(|side| side as u32);
+        let part = CroppedImage::new(&image, left, top, width, height).map_err(|error| wrong(&error))?;
+        self.resize_as(&part, (picture.channels, kind), size, options)
+    }
+
+    pub(super) fn resize_as(
+        &mut self,
+        source: &impl IntoImageView,
+        (channels, kind): (usize, PixelType),
+        [width, height]: [usize; 2],
+        options: &ResizeOptions,
+    ) -> Result<(), String> {
+        self.resized.resize(width * height * channels, 0);
         let mut target = Image::from_slice_u8(width as u32, height as u32, &mut self.resized, kind)
             .map_err(|error| wrong(&error))?;
-        let resized = self.resizer.resize(&source, &mut target, &options).map_err(|error| wrong(&error));
+        let resized = self.resizer.resize(source, &mut target, options).map_err(|error| wrong(&error));
+        self.give_back();
+        resized
+    }
+
+    /// Gives the resizer's memory back, if it is much.
+    fn give_back(&mut self) {
         if self.resizer.size_of_internal_buffers() > KEPT {
             self.resizer.reset_internal_buffers();
         }
-        resized
     }
 }
 
-/// Grey as in [`LUMA`], rounded.
+/// The whole pixels of a side of `own` pixels that the filter reads for `place`, start and length, when that becomes `count`
+/// pixels: first and number.
+fn reached([start, length]: [f64; 2], count: usize, own: f64) -> [f64; 2] {
+    let reach = (length / count as f64).max(1.0);
+    let first = (start - reach).floor().max(0.0);
+    [first, (start + length + reach).ceil().min(own) - first]
+}
+
+pub(super) fn bilinear() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+}
+
+pub(super) fn wrong(error: &dyn std::fmt::Display) -> String {
+    format!("cannot be resized: {error}")
+}
+
+/// Grey as Pillow's `convert("L")` makes it: ITU-R BT.601 in 1/65536, rounded.
 fn luma(rgb: &[u8; 3]) -> u8 {
-    let sum: f32 = rgb.iter().zip(LUMA).map(|(&value, weight)| f32::from(value) * weight).sum();
-    (sum + 0.5) as u8
-}
-
-impl Walk {
-    /// The walk through a stored picture of `width` x `height`.
-    fn new(orientation: Orientation, width: isize, height: isize) -> Walk {
-        let (top_right, bottom_left, last) = (width - 1, (height - 1) * width, height * width - 1);
-        let (first, down, right) = match orientation {
-            Orientation::NoTransforms => (0, width, 1),
-            Orientation::FlipHorizontal => (top_right, width, -1),
-            Orientation::Rotate180 => (last, -width, -1),
-            Orientation::FlipVertical => (bottom_left, -width, 1),
-            // The first pixel of what is seen is the last of the first stored column, then it goes up.
-            Orientation::Rotate90 => (bottom_left, 1, -width),
-            Orientation::Rotate90FlipH => (0, 1, width),
-            Orientation::Rotate270 => (top_right, -1, width),
-            Orientation::Rotate270FlipH => (last, -1, -width),
-        };
-        Walk { first, down, right }
-    }
-
-    /// One value per pixel, row by row of what is seen.
-    fn copy<const N: usize>(
-        &self,
-        pixels: &[u8],
-        plane: &mut [u8],
-        width: usize,
-        value: impl Fn(&[u8; N]) -> u8,
-    ) {
-        let (pixels, _) = pixels.as_chunks::<N>();
-        for (y, row) in plane.chunks_exact_mut(width.max(1)).enumerate() {
-            let start = self.first + y as isize * self.down;
-            if self.right == 1 {
-                let start = start as usize;
-                for (out, pixel) in row.iter_mut().zip(&pixels[start..]) {
-                    *out = value(pixel);
-                }
-            } else {
-                for (x, out) in row.iter_mut().enumerate() {
-                    *out = value(&pixels[(start + x as isize * self.right) as usize]);
-                }
-            }
-        }
-    }
+    let [r, g, b] = rgb.map(u32::from);
+    ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8
 }

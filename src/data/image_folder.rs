@@ -9,6 +9,7 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::framing::Frame;
 use super::source::{Found, Part};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
@@ -32,8 +33,8 @@ const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg,
 /// The pictures of one or more class folders, decoded when they are read.
 #[derive(Debug)]
 pub struct ImageFolder {
-    /// Channels, height and width to which pictures are brought.
-    shape: [usize; 3],
+    frame: Frame,
+    ignore_exif: bool,
     folders: Vec<PathBuf>,
     /// Folder and name of each picture.
     pictures: Vec<(u32, Box<OsStr>)>,
@@ -51,9 +52,10 @@ struct Classes {
 }
 
 impl ImageFolder {
-    fn new(shape: [usize; 3]) -> ImageFolder {
+    fn new(frame: Frame, ignore_exif: bool) -> ImageFolder {
         ImageFolder {
-            shape,
+            frame,
+            ignore_exif,
             folders: Vec::new(),
             pictures: Vec::new(),
             ignored: 0,
@@ -158,8 +160,9 @@ fn place(folder: &Path) -> Result<PathBuf> {
     folder.canonicalize().map_err(|error| Error::io(folder, error))
 }
 
-impl Store for ImageFolder {
-    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+impl ImageFolder {
+    /// Runs `decode` on the file of picture `index` with a decoder that no other thread is using.
+    fn decode<T>(&self, index: usize, decode: impl FnOnce(&mut Decoder, &Path) -> Result<T>) -> Result<T> {
         let path = self
             .path(index)
             .ok_or_else(|| Error::Internal(format!("picture {index} of {} was asked for", self.len())))?;
@@ -171,10 +174,34 @@ impl Store for ImageFolder {
             ));
         }
         let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_default();
-        let read = decoder.read(&path, self.shape, into);
+        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
+        let decoded = decode(&mut decoder, &path);
         decoders().push(decoder);
-        read
+        decoded
+    }
+}
+
+impl Store for ImageFolder {
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        self.read_framed(index, &self.frame, into)
+    }
+
+    fn read_framed(&self, index: usize, frame: &Frame, into: &mut [u8]) -> Result<()> {
+        self.decode(index, |decoder, path| decoder.read_framed(path, frame, into))
+    }
+
+    fn read_whole(
+        &self,
+        index: usize,
+        channels: usize,
+        side: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<[usize; 2]> {
+        self.decode(index, |decoder, path| decoder.read_whole(path, channels, side, into))
+    }
+
+    fn has_sizes(&self) -> bool {
+        true
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {
@@ -223,8 +250,9 @@ pub(super) fn has_folders(root: &Path) -> bool {
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
 }
 
-/// The pictures in `root`, to be brought to `shape`, [channels, height, width].
-pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> {
+/// The pictures in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
+pub(super) fn open(root: &Path, name: &str, frame: Frame, ignore_exif: bool) -> Result<Found> {
+    let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
             "dataset: picture files are grey or colour (1 or 3 channels), the model takes {} channels",
@@ -242,7 +270,7 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
         return Err(Error::data(root, format!("expected train beside val: {LAYOUT}, found none")));
     }
     let train_path = if split { train_path } else { root.to_path_buf() };
-    let mut folder = ImageFolder::new(shape);
+    let mut folder = ImageFolder::new(frame, ignore_exif);
     let train = folder.scan(&train_path)?;
     let train_count = folder.len();
     if folder.is_empty() {
@@ -266,7 +294,11 @@ pub(super) fn open(root: &Path, name: &str, shape: [usize; 3]) -> Result<Found> 
             shape,
             classes: 0,
             class_names: names.clone(),
-            images: Images::Stored(Stored { store: Arc::clone(&store), indices }),
+            images: Images::Stored(Stored {
+                store: Arc::clone(&store),
+                indices,
+                framing: Some(frame.framing),
+            }),
             labels: Labels::Classes(classes.labels),
         };
         Part { dataset, images_path: path.clone(), labels_path: path }

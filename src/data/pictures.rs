@@ -2,6 +2,7 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::framing::Frame;
 use super::image_folder::{EntryKind, entries, hidden, is_picture};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Picture files, decoded when they are read.
 #[derive(Debug)]
 struct Pictures {
-    /// Channels, height and width to which pictures are brought.
-    shape: [usize; 3],
+    frame: Frame,
+    ignore_exif: bool,
     files: Vec<PathBuf>,
     /// Decoders that no thread is using.
     decoders: Mutex<Vec<Decoder>>,
@@ -19,14 +20,22 @@ struct Pictures {
 
 impl Store for Pictures {
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        self.read_framed(index, &self.frame, into)
+    }
+
+    fn read_framed(&self, index: usize, frame: &Frame, into: &mut [u8]) -> Result<()> {
         let path = self.files.get(index).ok_or_else(|| {
             Error::Internal(format!("picture {index} of {} was asked for", self.files.len()))
         })?;
         let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_default();
-        let read = decoder.read(path, self.shape, into);
+        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
+        let read = decoder.read_framed(path, frame, into);
         decoders().push(decoder);
         read
+    }
+
+    fn has_sizes(&self) -> bool {
+        true
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {
@@ -34,9 +43,10 @@ impl Store for Pictures {
     }
 }
 
-/// The picture `files`, in this order, brought to `shape`, [channels, height, width]. Nothing is opened yet. All are of
-/// class 0 of `classes`, so whatever is counted about right answers means nothing.
-pub fn pictures(files: Vec<PathBuf>, shape: [usize; 3], classes: usize) -> Result<Dataset> {
+/// The picture `files`, in this order, brought to `frame`, and turned upright unless `ignore_exif`. Nothing is opened yet.
+/// All are of class 0 of `classes`, so whatever is counted about right answers means nothing.
+pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: bool) -> Result<Dataset> {
+    let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
             "picture files are grey or colour (1 or 3 channels), the model takes {} channels",
@@ -46,13 +56,13 @@ pub fn pictures(files: Vec<PathBuf>, shape: [usize; 3], classes: usize) -> Resul
     let count = u32::try_from(files.len()).map_err(|_| {
         Error::Usage(format!("expected at most {} pictures, found {}", u32::MAX, files.len()))
     })?;
-    let store = Arc::new(Pictures { shape, files, decoders: Mutex::default() });
+    let store = Arc::new(Pictures { frame, ignore_exif, files, decoders: Mutex::default() });
     Ok(Dataset {
         name: "pictures".into(),
         shape,
         classes,
         class_names: (0..classes).map(|class| class.to_string()).collect(),
-        images: Images::Stored(Stored { store, indices: (0..count).collect() }),
+        images: Images::Stored(Stored { store, indices: (0..count).collect(), framing: Some(frame.framing) }),
         labels: Labels::Classes(vec![0; count as usize]),
     })
 }

@@ -1,19 +1,27 @@
 //! Every picture of a data set once: read by threads, handed over in order, in bounded memory.
 
 use super::dataset::Dataset;
+use super::framing::Framing;
 use super::statistics::Moments;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of pictures that are read while as many are handed over.
 const BLOCK: usize = 8 << 20;
 
+/// Memory of a picture is kept if it is at most so many times what a square one takes.
+const KEPT: usize = 4;
+
 /// A picture that was read.
 pub(super) struct Scanned<'a> {
     /// Its place in the data set.
     pub sample: usize,
-    /// `[channels, height, width]`.
+    /// Width and height.
+    pub size: [usize; 2],
+    /// `[channels, height, width]`; of a data set of whole pictures `[height, width, channels]`.
     pub pixels: &'a [u8],
     /// XXH3-64 of `pixels`.
     pub hash: u64,
@@ -53,38 +61,36 @@ impl Pass<'_> {
         samples: &[u32],
         mut each: impl FnMut(Scanned) -> Result<()> + Send,
     ) -> Result<()> {
-        let image_len = dataset.image_len().max(1);
-        let count = (BLOCK / image_len).clamp(1, samples.len().max(1));
-        let mut blocks = samples.chunks(count);
-        let mut ready = Block { pixels: vec![0; count * image_len], rows: Vec::new() };
-        let mut next = Block { pixels: vec![0; count * image_len], rows: Vec::new() };
-        ready.fill(dataset, blocks.next().unwrap_or_default());
+        let nominal = dataset.image_len().max(1);
+        let count = (BLOCK / nominal).clamp(1, samples.len().max(1));
+        let [mut ready, mut next] = [(); 2].map(|()| Block::new(count, nominal));
+        let mut left = samples;
+        ready.fill(dataset, &mut left);
         while !ready.rows.is_empty() {
-            let following = blocks.next().unwrap_or_default();
-            let (_, handed) = rayon::join(
-                || next.fill(dataset, following),
-                || self.hand_over(&mut ready, image_len, &mut each),
-            );
+            let (_, handed) =
+                rayon::join(|| next.fill(dataset, &mut left), || self.hand_over(&mut ready, &mut each));
             handed?;
             std::mem::swap(&mut ready, &mut next);
         }
         Ok(())
     }
 
-    fn hand_over(
-        &mut self,
-        block: &mut Block,
-        image_len: usize,
-        each: &mut impl FnMut(Scanned) -> Result<()>,
-    ) -> Result<()> {
-        for (Row { sample, read }, pixels) in block.rows.drain(..).zip(block.pixels.chunks(image_len)) {
-            let sample = sample as usize;
-            match read {
-                Ok((hash, moments)) => each(Scanned { sample, pixels, hash, moments: &moments })?,
+    fn hand_over(&mut self, block: &mut Block, each: &mut impl FnMut(Scanned) -> Result<()>) -> Result<()> {
+        for (number, sample) in block.rows.drain(..).enumerate() {
+            let slot = block.slots[number].get_mut().unwrap_or_else(PoisonError::into_inner);
+            match std::mem::replace(&mut slot.read, Ok(Read::default())) {
+                Ok(Read { size, hash, moments }) => {
+                    let pixels = &slot.pixels;
+                    each(Scanned { sample: sample as usize, size, pixels, hash, moments: &moments })?;
+                }
                 Err(error) => {
                     self.skipped += 1;
                     self.watch.bad(error)?;
                 }
+            }
+            // What a few long pictures took is not kept.
+            if slot.pixels.capacity() > KEPT * block.nominal {
+                slot.pixels = Vec::new();
             }
             self.done += 1;
         }
@@ -94,27 +100,68 @@ impl Pass<'_> {
 
 /// Some pictures in a row.
 struct Block {
-    pixels: Vec<u8>,
-    rows: Vec<Row>,
+    slots: Vec<Mutex<Slot>>,
+    /// The samples in the first slots.
+    rows: Vec<u32>,
+    /// Bytes of a picture, or of a square one where they have sizes of their own.
+    nominal: usize,
 }
 
-struct Row {
-    sample: u32,
-    read: Result<(u64, Moments)>,
+/// Memory for a picture.
+struct Slot {
+    pixels: Vec<u8>,
+    read: Result<Read>,
+}
+
+/// What is known of a picture that was read.
+#[derive(Default)]
+struct Read {
+    size: [usize; 2],
+    hash: u64,
+    moments: Moments,
 }
 
 impl Block {
-    fn fill(&mut self, dataset: &Dataset, samples: &[u32]) {
-        let channels = dataset.shape[0];
-        let pictures = self.pixels.par_chunks_mut(dataset.image_len().max(1));
-        let read = |(picture, &sample): (&mut [u8], &u32)| Row {
-            sample,
-            read: dataset
-                .read_pixels(sample as usize, picture)
-                .map(|()| (xxh3_64(picture), Moments::of(picture, channels))),
-        };
-        pictures.zip(samples).map(read).collect_into_vec(&mut self.rows);
+    fn new(count: usize, nominal: usize) -> Block {
+        let slot = || Mutex::new(Slot { pixels: Vec::new(), read: Ok(Read::default()) });
+        Block { slots: std::iter::repeat_with(slot).take(count).collect(), rows: Vec::new(), nominal }
     }
+
+    /// Reads the first samples of `left`, as many as there are slots for or as fit into [`BLOCK`] bytes and one more for each
+    /// thread, and takes them away.
+    fn fill(&mut self, dataset: &Dataset, left: &mut &[u32]) {
+        let most = left.len().min(self.slots.len());
+        let (next, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = |_| {
+            while bytes.load(Ordering::Relaxed) < BLOCK {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&sample) = left[..most].get(at) else { break };
+                let mut slot = self.slots[at].lock().unwrap_or_else(PoisonError::into_inner);
+                slot.read = read(dataset, sample as usize, &mut slot.pixels);
+                bytes.fetch_add(slot.pixels.len(), Ordering::Relaxed);
+            }
+        };
+        (0..rayon::current_num_threads()).into_par_iter().for_each(work);
+        let (taken, rest) = left.split_at(next.into_inner().min(most));
+        self.rows.clear();
+        self.rows.extend_from_slice(taken);
+        *left = rest;
+    }
+}
+
+/// Reads one picture.
+fn read(dataset: &Dataset, sample: usize, pixels: &mut Vec<u8>) -> Result<Read> {
+    let [channels, height, width] = dataset.shape;
+    if !matches!(dataset.framing(), Some(Framing::Whole { .. })) {
+        pixels.resize(dataset.image_len(), 0);
+        dataset.read_pixels(sample, pixels)?;
+        let moments = Moments::of(pixels, channels);
+        return Ok(Read { size: [width, height], hash: xxh3_64(pixels), moments });
+    }
+    let size = dataset.read_whole(sample, pixels)?;
+    let planes: Vec<u8> =
+        (0..channels).flat_map(|c| pixels.iter().skip(c).step_by(channels)).copied().collect();
+    Ok(Read { size, hash: xxh3_64(pixels), moments: Moments::of(&planes, channels) })
 }
 
 /// Runs `work` with `workers` threads of its own; 0 takes those of the program.

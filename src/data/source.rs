@@ -3,6 +3,7 @@
 
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels};
+use super::framing::{Fit, Frame, Framing};
 use super::kind::Kind;
 use super::{cifar, csv, idx, image_folder, locate, packed, split, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};
@@ -33,9 +34,12 @@ pub struct Request {
     /// The same for validation samples.
     pub limit_val: Option<usize>,
     pub seed: u64,
-    /// Channels, height and width to which picture files are brought, and in which synthetic data is made. Other
-    /// formats have their own.
+    /// Channels, height and width to which picture files are brought (with [`Fit::Input`] they are brought to the model's
+    /// input instead), and in which synthetic data is made. Other formats have their own.
     pub picture: [usize; 3],
+    /// Whether picture files stay as they are stored, whatever orientation their EXIF metadata name; otherwise they are
+    /// turned upright.
+    pub ignore_exif: bool,
     /// The model that the data is for; none looks at data for its own sake.
     pub wanted: Option<Wanted>,
 }
@@ -49,8 +53,17 @@ pub struct Wanted {
     pub outputs: usize,
     /// Length that the model has the shorter side of pictures resized to; with it, pictures of any size will do.
     pub resize: Option<usize>,
+    /// Where the geometry of its pictures is settled.
+    pub fit: Fit,
     /// Whether the model's outputs can still be made as many as the data has classes, where it names them.
     pub follow_classes: bool,
+}
+
+impl Wanted {
+    /// How pictures of any size are brought to the input when they are read ([`Fit::Input`]).
+    fn frame(&self) -> Frame {
+        Frame { shape: self.input, framing: Framing::Centre { resize: self.resize } }
+    }
 }
 
 impl Request {
@@ -65,7 +78,18 @@ impl Request {
             limit_val: None,
             seed: 0,
             picture: input,
-            wanted: Some(Wanted { input, outputs, resize: None, follow_classes: false }),
+            ignore_exif: false,
+            wanted: Some(Wanted { input, outputs, resize: None, fit: Fit::default(), follow_classes: false }),
+        }
+    }
+
+    /// How pictures of any size are read.
+    fn frame(&self) -> Frame {
+        let square = Frame { shape: self.picture, framing: Framing::Square };
+        match self.wanted {
+            None | Some(Wanted { fit: Fit::Square, .. }) => square,
+            Some(Wanted { fit: Fit::Covered, .. }) => Frame { framing: Framing::Covered, ..square },
+            Some(wanted) => wanted.frame(),
         }
     }
 
@@ -83,6 +107,11 @@ pub struct Splits {
 }
 
 impl Splits {
+    /// Samples that are trained and validated on alike.
+    pub fn of(samples: Arc<Dataset>) -> Splits {
+        Splits { train: Arc::clone(&samples), val: samples }
+    }
+
     /// An error if a program for an input of `input` cannot take both parts: without views, both have its size.
     fn check_shapes(&self, input: [usize; 3]) -> Result<()> {
         if self.pixels(input).is_some() || (self.train.shape == input && self.val.shape == input) {
@@ -127,10 +156,12 @@ pub fn open(request: &Request) -> Result<Splits> {
     let place = locate::find(request.path.as_deref(), request.kind)?;
     let Found { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, &place.name)?,
-        Kind::ImageFolder => image_folder::open(&place.path, &place.name, request.picture)?,
+        Kind::ImageFolder => {
+            image_folder::open(&place.path, &place.name, request.frame(), request.ignore_exif)?
+        }
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
-        Kind::Packed => packed::open(&place.path)?,
+        Kind::Packed => packed::open(&place.path, request.wanted.map(|_| request.frame()))?,
         Kind::Tensors => tensors::open(&place.path, &place.name)?,
         Kind::Csv => csv::open(&place.path, &place.name, request.wanted.map(|wanted| wanted.outputs))?,
         Kind::Synthetic => synthetic::open(request)?,
@@ -201,10 +232,9 @@ pub fn open(request: &Request) -> Result<Splits> {
         None => Arc::clone(&train),
     };
     let splits = Splits { train, val };
-    match request.wanted {
-        Some(Wanted { input, .. }) => splits.check_shapes(input),
-        None => Ok(()),
-    }?;
+    let Some(wanted) = request.wanted else { return Ok(splits) };
+    let splits = splits.fitted(&wanted)?;
+    splits.check_shapes(wanted.input)?;
     Ok(splits)
 }
 
@@ -258,16 +288,21 @@ impl Part {
     }
 
     /// Checks the samples against the model's input and outputs.
-    fn fit(&mut self, Wanted { input: wanted, outputs, resize, .. }: Wanted) -> Result<()> {
+    fn fit(&mut self, Wanted { input: wanted, outputs, resize, fit, .. }: Wanted) -> Result<()> {
         let found = self.dataset.shape;
         // A row of features and a picture of as many pixels are the same numbers in the same order.
         let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
         let same_numbers = found.iter().product::<usize>() == wanted.iter().product::<usize>();
         if self.dataset.has_pixels() && check_kind(found, wanted).is_ok() && resize.is_some() {
-            check_size(found, wanted, resize).map_err(|what| Error::data(&self.images_path, what))?;
+            // Only views cannot show pictures that are much too large.
+            if fit == Fit::Covered {
+                check_size(found, wanted, resize).map_err(|what| Error::data(&self.images_path, what))?;
+            }
         } else if found == wanted || (same_numbers && (flat(found) || flat(wanted))) {
             self.dataset.shape = wanted;
-        } else if !self.dataset.has_pixels() || check_size(found, wanted, resize).is_err() {
+        } else if self.dataset.framing().is_none()
+            && (!self.dataset.has_pixels() || check_size(found, wanted, resize).is_err())
+        {
             return Err(Error::data(
                 &self.images_path,
                 format!("expected images of {} as the model takes them, found {}", size(wanted), size(found)),

@@ -12,6 +12,9 @@ pub struct Preprocess {
     pub resize: Option<usize>,
     /// Side of the square that is cut out, in pixels: the side of the network's input.
     pub crop: Option<usize>,
+    /// Whether crops, random ones and those of ten, are cut from the middle square of the resized picture, as in Krizhevsky
+    /// et al. 2012, and not from all of it, as in torchvision.
+    pub square: bool,
     pub scale: f32,
     /// One value per channel of the network's input.
     pub mean: Vec<f32>,
@@ -26,6 +29,7 @@ impl Preprocess {
         Preprocess {
             resize: None,
             crop: None,
+            square: false,
             scale: 1.0 / 255.0,
             mean: vec![0.0; channels],
             std: vec![1.0; channels],
@@ -40,6 +44,7 @@ impl Preprocess {
         let p = Preprocess {
             resize: t.get("resize")?,
             crop: t.get("crop")?,
+            square: t.or("square", default.square)?,
             scale: t.or("scale", default.scale)?,
             mean: t.or("mean", default.mean)?,
             std: t.or("std", default.std)?,
@@ -55,6 +60,9 @@ impl Preprocess {
         }
         if let Some(crop) = p.crop.filter(|&crop| [crop, crop] != [height, width]) {
             return Err(t.error("crop", format!("expected the sides of the input {input:?}, found {crop}")));
+        }
+        if p.square && p.resize.is_none() {
+            return Err(t.error("square", "true needs a resize, which is its side"));
         }
         let longest = height.max(width);
         if let Some(resize) = p.resize.filter(|resize| !(longest..=MAX_SIDE).contains(resize)) {

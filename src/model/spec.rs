@@ -6,7 +6,7 @@ use super::preprocess::{Preprocess, read_augment};
 use super::reader::{Source, Table, suggestion};
 use super::recipe::Recipe;
 use crate::error::{Error, Result};
-use crate::view::Augment;
+use crate::view::{Augment, Geometry};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
@@ -19,6 +19,8 @@ pub struct Spec {
     /// Channels, height, width.
     pub input: [usize; 3],
     pub preprocess: Preprocess,
+    /// How pictures are resized and cut; no part of the file, which says nothing of how it was trained.
+    pub geometry: Geometry,
     pub augment: Augment,
     pub recipe: Recipe,
     /// In order; a layer reads only layers above it.
@@ -133,6 +135,7 @@ impl Spec {
             name,
             input,
             preprocess,
+            geometry: Geometry::default(),
             augment,
             recipe,
             layers,

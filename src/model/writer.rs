@@ -157,10 +157,11 @@ fn word<T: PartialEq>(known: &[(&'static str, T)], value: &T) -> Option<String> 
 }
 
 fn preprocess(out: &mut Text, p: &Preprocess, channels: usize) {
-    let Preprocess { resize, crop, scale, mean, std, principal } = p;
+    let Preprocess { resize, crop, square, scale, mean, std, principal } = p;
     let Principal { values, vectors } = Principal::default();
     out.put_some("resize", resize);
     out.put_some("crop", crop);
+    out.put_unless("square", square, &false);
     out.put_unless("scale", scale, &(1.0 / 255.0));
     out.put_unless("mean", mean, &vec![0.0; channels]);
     out.put_unless("std", std, &vec![1.0; channels]);

@@ -2,7 +2,8 @@
 
 use super::options::{Options, transform};
 use crate::data::{
-    BadFiles, Batch, Dataset, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer, Workers,
+    BadFiles, Batch, Dataset, Framing, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer,
+    Workers,
 };
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
@@ -74,7 +75,12 @@ impl Feed {
 
     /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
     pub fn viewer(&self, dataset: &Dataset) -> Result<Viewer> {
-        Viewer::new(dataset.shape, self.input, &self.transform)
+        match dataset.framing() {
+            Some(Framing::Centre { .. } | Framing::Ten { .. }) => {
+                Viewer::framed(dataset.shape, self.input, &self.transform)
+            }
+            _ => Viewer::new(dataset.shape, self.input, &self.transform),
+        }
     }
 
     /// Whether the model file asks for changes that only pixels can have, and there are none.

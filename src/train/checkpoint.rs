@@ -18,6 +18,7 @@ use crate::error::{Error, Result, printable_path};
 use crate::interchange::{self, safetensors};
 use crate::model::Spec;
 use crate::tensor::Tensor;
+use crate::view::Rules;
 pub(super) use history::{commit, file_name, make_newest};
 pub(super) use identity::{Identity, identity};
 use serde::{Deserialize, Serialize};
@@ -237,6 +238,11 @@ impl Checkpoint {
     pub fn place(&self, steps_per_epoch: usize) -> [usize; 2] {
         let State { epoch, position, .. } = self.state;
         [epoch, if self.state.steps_per_epoch == steps_per_epoch { position } else { 0 }]
+    }
+
+    /// By which rules the run resizes and cuts its pictures.
+    pub fn rules(&self) -> Rules {
+        identity::rules(&self.identity)
     }
 
     /// The line that names the optimiser.

@@ -13,11 +13,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Bytes of a buffer that every device offers (WebGPU's `maxStorageBufferBindingSize`).
+const BUFFER: usize = 128 << 20;
+
 /// Windows of the crop's size in the resized picture: its four corners (top left, top right, bottom left, bottom right)
 /// and its middle, then their mirror images in the same order (Krizhevsky et al. 2012, section 4.1).
 ///
 /// An error if the input shows the whole picture, so that all five would be the same.
 pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
+    if let Some(six) = viewer.six() {
+        // The last look is the mirrored picture's own middle.
+        return Ok(std::array::from_fn(|n| match n {
+            9 => Window { mirror: true, ..six[5] },
+            n => Window { mirror: n >= 5, ..six[n % 5] },
+        }));
+    }
     let [down, right] = viewer.room();
     if down == 0.0 && right == 0.0 {
         return Err(Error::Usage(
@@ -31,12 +41,18 @@ pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
     Ok(std::array::from_fn(|n| Window { mirror: n >= 5, ..five[n % 5] }))
 }
 
+/// At most `rows` rows of a batch whose pixels are `shape` each: as many as fit into what every device has for one buffer. Six
+/// crops of a picture take several times what its middle takes.
+pub fn most_rows(rows: usize, shape: [usize; 3]) -> usize {
+    rows.min((BUFFER / shape.iter().product::<usize>().max(1)).max(1))
+}
+
 /// Loss and accuracies over all of `dataset`, where the answer to a sample is the mean over [`ten_crops`] of the softmax
 /// of the network's outputs, in f64: its scores, which `each` gets, are probabilities. The loss of a sample is -ln of
 /// the mean probability of its class, without label smoothing.
 ///
-/// The model must have been built for the pixels of `dataset`, and the data set must have classes. Every picture is read
-/// once. Stops early, with what it has, once `stop` is set.
+/// The model must have been built for the pixels of `dataset`, which has its crops or squares to cut them from
+/// ([`crate::data::Splits::ten_crops`]), and the data set must have classes. Every picture is read once. Stops early, with what it has, once `stop` is set.
 pub fn ten_crop(
     model: &Model,
     executor: &mut dyn Executor,

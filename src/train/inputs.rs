@@ -1,9 +1,9 @@
 //! What a network is given to see: samples of a data set as values in host memory.
 
 use super::batches::Feed;
-use super::options::Options;
+use super::options::{Options, fit, picture};
 use super::weights::outputs;
-use crate::data::{self, Batch, Dataset, OnBadFile, Splits};
+use crate::data::{self, Batch, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
 use crate::error::Result;
 use crate::model::{Eye, Spec};
 use crate::program::{Executor, Program, Span};
@@ -38,9 +38,13 @@ pub fn inputs(
 
 /// The picture `files`, in this order, as `spec` is to see them in evaluation. Nothing is opened yet.
 pub fn pictures(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
-    let [channels, ..] = spec.input;
-    let shape = spec.preprocess.resize.map_or(spec.input, |side| [channels, side, side]);
-    data::pictures(files, shape, outputs(spec)?)
+    let resize = spec.preprocess.resize;
+    let frame = match fit(spec) {
+        Fit::Input { .. } => Frame { shape: spec.input, framing: Framing::Centre { resize } },
+        Fit::Square => Frame { shape: picture(spec), framing: Framing::Square },
+        Fit::Covered => Frame { shape: picture(spec), framing: Framing::Covered },
+    };
+    data::pictures(files, frame, outputs(spec)?, spec.geometry.ignore_exif)
 }
 
 /// Puts network input in the place of a batch's pixels.

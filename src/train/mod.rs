@@ -31,12 +31,12 @@ mod window;
 
 pub use batches::Feed;
 pub use checkpoint::Checkpoint;
-pub use crops::{ten_crop, ten_crops};
+pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, json_number};
 pub use inputs::{inputs, pictures};
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
-pub use options::{Options, check_recipe, hyper, schedule, transform};
+pub use options::{Options, check_recipe, fit, hyper, picture, schedule, transform, wanted};
 pub use preview::preview;
 pub use probe::Workbench;
 pub use rates::{RateGroup, scale_rates};
@@ -48,4 +48,6 @@ pub use space::check_space;
 pub use supply::Supply;
 pub use trace::{activations, trace};
 pub use trainer::{Task, Trainer};
-pub use weights::{Named, check_classes, collect, initialise, load, metadata, outputs, sha256, spec_of};
+pub use weights::{
+    Named, check_classes, collect, geometry, initialise, load, metadata, outputs, sha256, spec_of,
+};

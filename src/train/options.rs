@@ -1,10 +1,12 @@
 //! What a run needs to know beside the model file: everything here comes from flags.
 
 use super::schedule::{Decay, Schedule};
-use crate::data::{OnBadFile, Transform};
+use super::weights::outputs;
+use crate::data::{Fit, OnBadFile, Transform, Wanted};
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
 use crate::ops::{Hyper, Target};
+use crate::view::{Crop, Rules};
 
 /// Settings of a run that are not part of a recipe.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +104,34 @@ pub fn schedule(recipe: &Recipe, steps_per_epoch: usize) -> Result<Schedule> {
         Scheduler::Plateau => Decay::Plateau { patience: recipe.lr_patience, gamma, cuts: recipe.lr_cuts },
     };
     Schedule::new(decay, recipe.lr, recipe.lr_min, recipe.lr_warmup_epochs, recipe.epochs, steps_per_epoch)
+}
+
+/// Where the geometry of the pictures of `spec` is settled.
+pub fn fit(spec: &Spec) -> Fit {
+    match (spec.geometry.rules, spec.preprocess.square) {
+        (Rules::Covered, _) => Fit::Covered,
+        (Rules::Torchvision, true) => Fit::Square,
+        (Rules::Torchvision, false) => {
+            Fit::Input { random_resized: spec.augment.crop == Crop::RandomResized }
+        }
+    }
+}
+
+/// What `spec` wants of its data; with `follow_classes` there may be more named classes than it has outputs.
+pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<Wanted> {
+    Ok(Wanted {
+        input: spec.input,
+        outputs: outputs(spec)?,
+        resize: spec.preprocess.resize,
+        fit: fit(spec),
+        follow_classes,
+    })
+}
+
+/// Channels, height and width of the pictures that `spec` is made for: those that views show crops of, and the size in which
+/// others are made up.
+pub fn picture(spec: &Spec) -> [usize; 3] {
+    spec.preprocess.resize.map_or(spec.input, |side| [spec.input[0], side, side])
 }
 
 /// From pixels to the network's input, as `spec` says.

@@ -158,7 +158,8 @@ pub struct Outcome {
 /// Evaluates every level of every [`Corruption`] over `dataset`, in order; `each` gets each result as it is there.
 ///
 /// The levels that change nothing are one and the same evaluation, the plain one. The pictures are read once for every
-/// other level. The model must have been built for the pixels of `dataset`. Stops early, with the levels that are
+/// other level. The model must have been built for the pixels of `dataset`, which has what lies around the input where there
+/// is any ([`crate::data::Splits::with_surroundings`]). Stops early, with the levels that are
 /// complete, once `stop` is set.
 pub fn robustness(
     model: &Model,

@@ -1,11 +1,12 @@
 //! Weights by name: out of an executor, into a file's tensors, back into an executor, and their fingerprint.
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, Model, Parameter, Spec};
 use crate::program::Executor;
 use crate::tensor::{Shape, Tensor};
+use crate::view::{Geometry, Rules};
 use std::collections::BTreeMap;
 
 /// Named tensors.
@@ -99,6 +100,7 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
             return Err(Error::Usage(format!("{}: {what}", file.path.display())));
         }
     };
+    spec.geometry = geometry(file)?;
     let number = |key: &str| note(key).and_then(|text| text.parse::<usize>().ok());
     if let Some(classes) = number("num_classes").filter(|&n| n > 0)
         && classes != outputs(&spec)?
@@ -109,6 +111,22 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
         spec.recipe.label_smoothing = smoothing;
     }
     Ok(spec)
+}
+
+/// How the pictures were looked at that the weights of `file` were trained on: weights of ours from before there was a
+/// choice by the rules of then, those of other programs by torchvision's.
+pub fn geometry(file: &File) -> Result<Geometry> {
+    let note = |key: &str| file.metadata.get(key).map(String::as_str);
+    let rules = match (note("geometry"), note("engine")) {
+        (None, Some("striate")) => Rules::Covered,
+        (None, _) => Rules::Torchvision,
+        (version, _) if version == Rules::Torchvision.version() => Rules::Torchvision,
+        (Some(version), _) => {
+            let what = format!("geometry: expected version 2, found {version:?}");
+            return Err(Error::data(&file.path, printable(&what).into_owned()));
+        }
+    };
+    Ok(Geometry { rules, ignore_exif: note("ignore_exif") == Some("true") })
 }
 
 /// An error if the classes that `file` was trained on are not those of `data`: its answers would be counted as others.
@@ -156,9 +174,16 @@ pub fn metadata(spec: &Spec, outputs: usize, class_names: &[String]) -> BTreeMap
         ("engine".into(), "striate".into()),
         ("engine_version".into(), env!("CARGO_PKG_VERSION").into()),
     ]);
-    for (key, value) in [("resize", spec.preprocess.resize), ("crop", spec.preprocess.crop)] {
+    let Geometry { rules, ignore_exif } = spec.geometry;
+    for (key, value) in [
+        ("resize", spec.preprocess.resize.map(|side| side.to_string())),
+        ("crop", spec.preprocess.crop.map(|side| side.to_string())),
+        ("square", spec.preprocess.square.then(|| "true".to_string())),
+        ("geometry", rules.version().map(String::from)),
+        ("ignore_exif", ignore_exif.then(|| "true".to_string())),
+    ] {
         if let Some(value) = value {
-            map.insert(key.into(), value.to_string());
+            map.insert(key.into(), value);
         }
     }
     map

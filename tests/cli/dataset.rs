@@ -94,7 +94,12 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     let arguments = ["dataset", "pack", "set", "-o", "set.packed", "--size", "32"];
     let output = striate(folder.path(), &arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("3 training and 1 validation pictures of 3x32x32, 1 left out"), "{text}");
+    assert!(
+        text.contains(
+            "3 training and 1 validation whole pictures of 3 channels and a shorter side of 32, 1 left out"
+        ),
+        "{text}"
+    );
     let warnings = stderr(&output);
     assert_eq!(warnings.matches("set/train/b/5.jpg").count(), 1, "{warnings}");
     let info = &json_lines(&succeed(folder.path(), &["dataset", "info", "set.packed", "--json"]))[0];

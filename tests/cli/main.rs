@@ -1,5 +1,5 @@
 //! The program as a user runs it: training runs (`runs`, `pictures`), evaluation in many looks (`evaluation`), answers to
-//! pictures (`predict`), pictures of a network (`report`), runs that are stopped, killed and go on (`resume`, `going_on`), what is measured (`profile`), the other verbs (`verbs`), networks to other programs and back
+//! pictures (`predict`), pictures of a network (`report`), how pictures are brought to a network's input, now and in older files (`geometry`), runs that are stopped, killed and go on (`resume`, `going_on`), what is measured (`profile`), the other verbs (`verbs`), networks to other programs and back
 //! (`exchange`, `import`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
 //! CPU path.
 
@@ -7,6 +7,7 @@ mod dataset;
 mod errors;
 mod evaluation;
 mod exchange;
+mod geometry;
 mod going_on;
 mod import;
 mod outputs;

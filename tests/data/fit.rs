@@ -2,7 +2,7 @@
 
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
-use striate::data::{Request, Splits, Wanted, open};
+use striate::data::{Fit, Framing, Request, Splits, Wanted, open};
 
 /// Two pictures of `shape` as `name`, classes 0 and 1.
 fn save(folder: &Path, name: &str, shape: [usize; 3]) -> PathBuf {
@@ -15,27 +15,56 @@ fn save(folder: &Path, name: &str, shape: [usize; 3]) -> PathBuf {
     path
 }
 
-fn open_for(path: &Path, input: [usize; 3], resize: Option<usize>) -> striate::Result<Splits> {
+fn open_as(path: &Path, input: [usize; 3], resize: Option<usize>, fit: Fit) -> striate::Result<Splits> {
     open(&Request {
         path: Some(path.to_str().unwrap().into()),
         val_split: Some(0.0),
-        wanted: Some(Wanted { input, outputs: 2, resize, follow_classes: false }),
+        wanted: Some(Wanted { input, outputs: 2, resize, fit, follow_classes: false }),
         ..Request::new(input, 2)
     })
 }
 
+fn open_for(path: &Path, input: [usize; 3], resize: Option<usize>) -> striate::Result<Splits> {
+    open_as(path, input, resize, Fit::default())
+}
+
 #[test]
-fn pictures_of_any_size_and_colour_fit_a_model_with_a_resize() {
+fn pictures_of_any_size_and_colour_are_brought_to_the_input_of_a_model_with_a_resize() {
     let folder = tempfile::tempdir().unwrap();
+    let input = [3, 224, 224];
+    for shape in [[3, 32, 32], [1, 28, 28], [3, 40, 90], [3, 512, 600], [1, 600, 513]] {
+        let path = save(folder.path(), "set.safetensors", shape);
+        let splits = open_for(&path, input, Some(256)).unwrap();
+        assert_eq!((splits.train.shape, splits.pixels(input)), (input, Some(input)));
+        let mut pixels = vec![0; splits.train.image_len()];
+        splits.train.read_pixels(1, &mut pixels).unwrap();
+        assert!(pixels.iter().all(|&pixel| pixel == 7), "{shape:?}");
+        let error = open_for(&path, input, None).unwrap_err().to_string();
+        assert!(error.contains("expected images of 3x224x224 as the model takes them, found "), "{error}");
+        // The middle square of the paper, of which views show crops.
+        let square = open_as(&path, input, Some(256), Fit::Square).unwrap();
+        assert_eq!(square.train.shape, [3, 256, 256]);
+        square.train.read_pixels(1, &mut vec![0; square.train.image_len()]).unwrap();
+    }
+    // Pictures of the input's size stay as they are, unless windows of them are drawn and resized.
+    let same = save(folder.path(), "same.safetensors", [3, 8, 8]);
+    let framing = |random_resized| {
+        open_as(&same, [3, 8, 8], None, Fit::Input { random_resized }).unwrap().train.framing()
+    };
+    assert_eq!((framing(false), framing(true)), (None, Some(Framing::Centre { resize: None })));
+}
+
+#[test]
+fn the_old_rules_show_pictures_through_views_and_so_no_larger_ones_than_those_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = [3, 224, 224];
     for shape in [[3, 32, 32], [1, 28, 28], [3, 40, 90], [3, 512, 600]] {
         let path = save(folder.path(), "set.safetensors", shape);
-        let splits = open_for(&path, [3, 224, 224], Some(256)).unwrap();
-        assert_eq!((splits.train.shape, splits.pixels([3, 224, 224])), (shape, Some(shape)));
-        let error = open_for(&path, [3, 224, 224], None).unwrap_err().to_string();
-        assert!(error.contains("expected images of 3x224x224 as the model takes them, found "), "{error}");
+        let splits = open_as(&path, input, Some(256), Fit::Covered).unwrap();
+        assert_eq!((splits.train.shape, splits.pixels(input)), (shape, Some(shape)));
     }
     let large = save(folder.path(), "large.safetensors", [1, 600, 513]);
-    let error = open_for(&large, [3, 224, 224], Some(256)).unwrap_err();
+    let error = open_as(&large, input, Some(256), Fit::Covered).unwrap_err();
     assert_eq!(error.exit_code(), 4);
     let error = error.to_string();
     assert!(
@@ -62,10 +91,12 @@ fn without_views_the_sizes_have_to_be_equal() {
 }
 
 #[test]
-fn both_parts_have_pictures_of_one_size() {
+fn both_parts_have_pictures_of_one_size_or_are_brought_to_one() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), "train.safetensors", [3, 32, 32]);
     save(folder.path(), "val.safetensors", [3, 40, 40]);
-    let error = open_for(folder.path(), [3, 28, 28], Some(32)).unwrap_err().to_string();
+    let error = open_as(folder.path(), [3, 28, 28], Some(32), Fit::Covered).unwrap_err().to_string();
     assert!(error.contains("pictures of one size and kind, found 3x32x32 and 3x40x40"), "{error}");
+    let splits = open_for(folder.path(), [3, 28, 28], Some(32)).unwrap();
+    assert_eq!((splits.train.shape, splits.val.shape), ([3, 28, 28], [3, 28, 28]));
 }

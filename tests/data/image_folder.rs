@@ -112,7 +112,7 @@ fn a_wrong_folder_is_told_the_layout() {
     picture(root, "train/dog/1.png", 0);
     picture(root, "train/eel/1.png", 0);
     wrong("more classes than outputs", "expected at most 2 classes (the model's outputs), found 3");
-    let error = open(&Request { picture: [4, 2, 2], ..whole(root) }).unwrap_err();
+    let error = open(&Request { picture: [4, 2, 2], wanted: None, ..whole(root) }).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("4 channels"), "{error}");
 }
 

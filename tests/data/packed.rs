@@ -34,8 +34,8 @@ fn splits(train: usize, val: usize) -> Splits {
 
 /// What was bad and what was done; the first bad picture ends the pass if it is to.
 #[derive(Default)]
-struct Seen {
-    bad: Vec<String>,
+pub struct Seen {
+    pub bad: Vec<String>,
     done: Vec<(usize, usize)>,
     strict: bool,
 }
@@ -55,7 +55,7 @@ impl Watch for Seen {
     }
 }
 
-fn strict() -> Seen {
+pub fn strict() -> Seen {
     Seen { strict: true, ..Seen::default() }
 }
 
@@ -68,7 +68,7 @@ fn reopen(path: &Path) -> striate::Result<Splits> {
 }
 
 /// Every picture with its class, in the order of the data set.
-fn content(dataset: &Dataset) -> striate::Result<Vec<(Vec<u8>, u32)>> {
+pub fn content(dataset: &Dataset) -> striate::Result<Vec<(Vec<u8>, u32)>> {
     let one = |sample: usize| {
         let mut pixels = vec![0; dataset.image_len()];
         dataset.read_pixels(sample, &mut pixels)?;
@@ -225,7 +225,8 @@ fn headers_that_lie_are_refused_before_memory_is_taken() {
     let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
     let text = String::from_utf8(good[8..header].to_vec()).unwrap();
     for (from, to, expected) in [
-        ("\"version\":\"1\"", "\"version\":\"2\"", "metadata version: expected 1, found \"2\""),
+        ("\"version\":\"1\"", "\"version\":\"3\"", "metadata version: expected 1 or 2, found \"3\""),
+        ("\"version\":\"1\"", "\"version\":\"2\"", "train.images: expected [pixels, channels]"),
         ("striate-packed", "striate-pecked", "metadata format: expected striate-packed"),
         ("\"name\"", "\"nome\"", "metadata name: expected a text, found none"),
         ("[3,3,5,7]", "[3,2,5,7]", "the header: "),
@@ -257,7 +258,7 @@ impl Store for Halves {
 
 fn stored(indices: Vec<u32>) -> Splits {
     let labels = Labels::Classes(indices.iter().map(|i| i % 3).collect());
-    let images = Images::Stored(Stored { store: Arc::new(Halves), indices });
+    let images = Images::Stored(Stored { store: Arc::new(Halves), indices, framing: None });
     let train = Arc::new(Dataset { images, labels, ..dataset(0, 0, SHAPE) });
     Splits { val: Arc::clone(&train), train }
 }

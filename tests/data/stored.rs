@@ -44,7 +44,11 @@ fn dataset(store: Pictures, count: usize) -> (Arc<Pictures>, Arc<Dataset>) {
         classes: 7,
         class_names: (0..7).map(|class| class.to_string()).collect(),
         // In another order than the store's.
-        images: Images::Stored(Stored { store: store.clone(), indices: (0..count as u32).rev().collect() }),
+        images: Images::Stored(Stored {
+            store: store.clone(),
+            indices: (0..count as u32).rev().collect(),
+            framing: None,
+        }),
         labels: Labels::Classes((0..count as u32).rev().map(|index| index % 7).collect()),
     };
     (store, Arc::new(dataset))

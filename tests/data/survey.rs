@@ -26,7 +26,7 @@ impl Store for Values {
 fn part(values: &[u8], labels: &[u32], stored: bool) -> Arc<Dataset> {
     let indices = (0..values.len() as u32).collect();
     let images = if stored {
-        Images::Stored(Stored { store: Arc::new(Values(values.to_vec())), indices })
+        Images::Stored(Stored { store: Arc::new(Values(values.to_vec())), indices, framing: None })
     } else {
         Images::U8(values.iter().flat_map(|&value| [value; 12]).collect())
     };

@@ -128,8 +128,19 @@ with tempfile.TemporaryDirectory() as folder:
         (folder / "pictures" / part / kind).mkdir(parents=True)
         # A picture of its own for each, since a palette of other colours is another picture.
         shutil.copy(Path.cwd() / "tests/fixtures/pictures/palette.png", folder / "pictures" / part / kind / "a.png")
-    run("dataset", "pack", "pictures", "-o", "packed", "--size", "4")
+    run("dataset", "pack", "pictures", "-o", "packed", "--size", "2")
+    put("packed", "whole", (folder / "packed").read_bytes())
+    # Of pictures of one size, packs are of version 1.
+    for part, count in [("train", 2), ("val", 2)]:
+        images = bytes(7 * i % 251 for i in range(count * 48))
+        (folder / "tensors").mkdir(exist_ok=True)
+        (folder / "tensors" / f"{part}.safetensors").write_bytes(safetensors(
+            {"images": ("U8", [count, 3, 4, 4], images), "labels": ("U8", [count], bytes(range(count)))}))
+    run("dataset", "pack", "tensors", "-o", "packed")
     put("packed", "both", (folder / "packed").read_bytes())
     shutil.rmtree(folder / "pictures" / "val")
-    run("dataset", "pack", "pictures", "-o", "packed", "--size", "3", "--channels", "1", "--val-split", "0")
+    run("dataset", "pack", "pictures", "-o", "packed", "--size", "2", "--channels", "1", "--val-split", "0")
+    put("packed", "whole-grey", (folder / "packed").read_bytes())
+    (folder / "tensors" / "val.safetensors").unlink()
+    run("dataset", "pack", "tensors", "-o", "packed", "--size", "3", "--channels", "1", "--val-split", "0")
     put("packed", "grey", (folder / "packed").read_bytes())

@@ -218,7 +218,7 @@ fn picture(bytes: &[u8]) {
     let path = file("picture", bytes);
     let mut decoder = Decoder::new();
     if judged(decoder.read(&path, [3, 8, 8], &mut [0; 192]), &path).is_some() {
-        let ([width, height], pixels) = decoder.read_whole(&path, 16).unwrap();
+        let ([width, height], pixels) = decoder.read_within(&path, 16).unwrap();
         assert!(pixels.len() == 3 * width * height && width.max(height) == 16);
         decoder.read(&path, [1, 5, 7], &mut [0; 35]).unwrap();
     }

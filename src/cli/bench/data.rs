@@ -8,14 +8,14 @@ use crate::cli::recipe::MOST_ROWS;
 use crate::cpu;
 use crate::data::{
     self, BadFiles, Batch, Dataset, Kind, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Viewer,
-    Watch, Workers,
+    Wanted, Watch, Workers,
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
 use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
-use crate::train::Feed;
+use crate::train::{self, Feed};
 use crate::view::MAX_SIDE;
 use clap::Args;
 use serde_json::{Value, json};
@@ -34,6 +34,9 @@ pub(super) struct DataArgs {
     /// Size of picture files (they are resized) and of pictures that are made up [default: what the model's recipe asks for]
     #[arg(long, value_name = "CxHxW", value_parser = picture)]
     picture: Option<Picture>,
+    /// Leave picture files as they are stored, as torchvision does, whatever their EXIF metadata say
+    #[arg(long)]
+    ignore_exif: bool,
     /// The network whose input and augmentation are used
     #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
     model: String,
@@ -80,9 +83,9 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     let threads =
         args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
-    let stored = open(args, &spec)?;
+    let stored = open(args, &spec, Some(train::wanted(&spec, true)?))?;
     let scratch = Scratch::new()?;
-    let packed = pack(&stored, &scratch.0.join("pictures"))?;
+    let packed = pack(args, &spec, &scratch.0.join("pictures"))?;
     let batch = args.batch_size as usize;
     let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &options)?;
@@ -114,12 +117,8 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// The pictures to measure with.
-fn open(args: &DataArgs, spec: &Spec) -> Result<Arc<Dataset>> {
-    let recipe = match spec.preprocess.resize {
-        Some(side) => [spec.input[0], side, side],
-        None => spec.input,
-    };
+/// The pictures to measure with, for a model or as they are.
+fn open(args: &DataArgs, spec: &Spec, wanted: Option<Wanted>) -> Result<Arc<Dataset>> {
     let splits = data::open(&Request {
         path: args.data_path.clone(),
         kind: if args.data_path.is_none() { Kind::Synthetic } else { Kind::Auto },
@@ -128,8 +127,9 @@ fn open(args: &DataArgs, spec: &Spec) -> Result<Arc<Dataset>> {
         limit_train: Some(args.images as usize),
         limit_val: None,
         seed: 0,
-        picture: args.picture.map_or(recipe, |picture| picture.0),
-        wanted: None,
+        ignore_exif: args.ignore_exif,
+        picture: args.picture.map_or(train::picture(spec), |picture| picture.0),
+        wanted,
     })?;
     Ok(splits.train)
 }
@@ -164,10 +164,11 @@ impl Watch for NoBadFile {
     }
 }
 
-/// The same pictures from a packed file.
-fn pack(stored: &Arc<Dataset>, path: &Path) -> Result<Arc<Dataset>> {
-    let splits = Splits { train: Arc::clone(stored), val: Arc::clone(stored) };
-    data::pack(&splits, path, 0, &mut NoBadFile)?;
+/// The same pictures from a packed file, their shorter sides resized as training would.
+fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
+    let stored = open(args, spec, None)?;
+    let side = stored.has_sizes().then(|| stored.shape[1].min(stored.shape[2]));
+    data::pack(&Splits::of(stored).whole(None, side)?, path, 0, &mut NoBadFile)?;
     let request = Request {
         path: Some(path.to_string_lossy().into_owned()),
         kind: Kind::Packed,
@@ -176,8 +177,9 @@ fn pack(stored: &Arc<Dataset>, path: &Path) -> Result<Arc<Dataset>> {
         limit_train: None,
         limit_val: None,
         seed: 0,
-        picture: stored.shape,
-        wanted: None,
+        ignore_exif: false,
+        picture: train::picture(spec),
+        wanted: Some(train::wanted(spec, true)?),
     };
     Ok(data::open(&request)?.train)
 }

@@ -63,10 +63,14 @@ struct DataArgs {
     /// Seed of the choice that --val-split makes
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Side of the squares that pictures are brought to: the shorter side is resized, the middle cut out [default: 256
-    /// for picture files, else as they are]
+    /// Length that the shorter side of pictures is resized to; pack keeps them whole, stats looks at the middle square
+    /// [default: 256 for picture files, else as they are]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
     size: Option<u32>,
+    /// Leave picture files as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns
+    /// them upright
+    #[arg(long)]
+    ignore_exif: bool,
     /// Channels that pictures are brought to: 3 (RGB) or 1 (grey) [default: 3 for picture files, else as they are]
     #[arg(long, value_name = "N", value_parser = channels)]
     channels: Option<u32>,
@@ -98,6 +102,12 @@ impl DataArgs {
         data::open(&self.request())?.resized(number(self.channels), number(self.size))
     }
 
+    /// As [`DataArgs::open`], but the pictures are whole.
+    fn open_whole(&self) -> Result<Splits> {
+        let number = |given: Option<u32>| given.map(|n| n as usize);
+        data::open(&self.request())?.whole(number(self.channels), number(self.size))
+    }
+
     /// The data for its own sake: no model, and nothing held back unless it is asked for.
     fn request(&self) -> Request {
         let size = self.size.unwrap_or(SIZE);
@@ -109,6 +119,7 @@ impl DataArgs {
             limit_train: None,
             limit_val: None,
             seed: self.seed,
+            ignore_exif: self.ignore_exif,
             picture: [self.channels.unwrap_or(CHANNELS), size, size].map(|n| n as usize),
             wanted: None,
         }

@@ -15,7 +15,9 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate dataset pack photos -o photos.safetensors --size 256\n  \
                   striate train -m alexnet --data-path photos.safetensors\n\n\
-                  The file is a safetensors file with train.images, train.labels and their hashes (val.* likewise).")]
+                  The file is a safetensors file with train.images, train.labels and their hashes (val.* likewise).\n\
+                  Pictures in files stay whole: their shorter side is resized, so that training from the file sees\n\
+                  what it sees of pictures that were resized once. Their sizes are in train.sizes.")]
 pub(super) struct PackArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -28,7 +30,7 @@ pub(super) struct PackArgs {
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
     Outputs::new().packs(args.data.data.as_deref(), args.data.dataset).check("--output", &args.output)?;
-    let splits = args.data.open()?;
+    let splits = args.data.open_whole()?;
     let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
     let summary = match pass.end(packed) {
@@ -42,6 +44,7 @@ pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
             "output": args.output.to_string_lossy(),
             "name": splits.train.name,
             "shape": splits.train.shape,
+            "whole": splits.train.has_sizes(),
             "train": train,
             "val": val,
             "skipped": summary.skipped,
@@ -52,8 +55,13 @@ pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
         return Ok(0);
     }
     let [c, h, w] = splits.train.shape;
+    let pictures = if splits.train.has_sizes() {
+        format!("whole pictures of {c} channels and a shorter side of {h}")
+    } else {
+        format!("pictures of {c}x{h}x{w}")
+    };
     context.out.line(&format!(
-        "{}: {train} training and {val} validation pictures of {c}x{h}x{w}, {} left out, {}",
+        "{}: {train} training and {val} validation {pictures}, {} left out, {}",
         printable_path(&args.output),
         summary.skipped,
         bytes(summary.bytes)

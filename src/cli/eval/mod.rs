@@ -76,6 +76,11 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let data = args.source.open(&spec, seed)?;
+    let data = match (args.ten_crop, args.robustness.is_empty()) {
+        (true, _) => data.ten_crops(),
+        (_, false) => data.with_surroundings(),
+        _ => data,
+    };
     if let Some(file) = &file {
         train::check_classes(file, &data.val)?;
     }
@@ -85,6 +90,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     } else {
         Arc::clone(&data.val)
     };
+    source::note_old_rules(&spec, &samples, &context.out);
     let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
     if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
     {
@@ -95,11 +101,12 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
             "--ten-crop averages probabilities: expected loss cross-entropy, found mse".into(),
         ));
     }
+    let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let build = BuildOptions {
         training: false,
         pixels: data.pixels(spec.input),
         target: train::target(&samples, spec.recipe.loss)?,
-        ..BuildOptions::new(args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize))
+        ..BuildOptions::new(if args.ten_crop { train::most_rows(batch, samples.shape) } else { batch })
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;

@@ -39,6 +39,7 @@ impl<'a> Answers<'a> {
         args: &'a PredictArgs,
         names: Vec<String>,
         is_softmax: bool,
+        ignore_exif: bool,
         out: &'a Output,
     ) -> Result<Answers<'a>> {
         if let Some(truth) = args.truth.as_ref().filter(|truth| !names.contains(truth)) {
@@ -47,7 +48,7 @@ impl<'a> Answers<'a> {
             return Err(Error::Usage(what));
         }
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(WIDEST);
-        let (panels, decoder) = (Vec::new(), Decoder::new());
+        let (panels, decoder) = (Vec::new(), Decoder::new().ignoring_exif(ignore_exif));
         Ok(Answers { args, names, is_softmax, out, width, panels, decoder, answered: 0 })
     }
 
@@ -109,7 +110,7 @@ impl<'a> Answers<'a> {
     }
 
     fn panel(&mut self, file: &Path, scores: &[f64]) -> Result<Panel> {
-        let ([width, height], pixels) = self.decoder.read_whole(file, SIDE)?;
+        let ([width, height], pixels) = self.decoder.read_within(file, SIDE)?;
         let best = train::best(scores, BARS);
         let truth = self.args.truth.clone().or_else(|| self.class_folder(file));
         Ok(Panel {

@@ -5,7 +5,7 @@ mod answers;
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
 use super::{Context, device, memory, names, source, stop};
-use crate::data::{self, OnBadFile};
+use crate::data::{self, OnBadFile, Splits};
 use crate::error::{Error, Result};
 use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model};
@@ -57,6 +57,10 @@ pub(crate) struct PredictArgs {
     /// Threads that decode pictures [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+    /// Leave pictures as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns them
+    /// upright
+    #[arg(long)]
+    ignore_exif: bool,
     /// skip names what cannot be read and goes on; fail ends with the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = source::on_bad_file)]
     on_bad_file: OnBadFile,
@@ -64,7 +68,8 @@ pub(crate) struct PredictArgs {
 
 pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let weights = interchange::read(&args.weights)?;
-    let spec = train::spec_of(&weights, args.model.as_deref())?;
+    let mut spec = train::spec_of(&weights, args.model.as_deref())?;
+    spec.geometry.ignore_exif |= args.ignore_exif;
     let is_softmax = spec.recipe.loss == LossKind::CrossEntropy;
     if args.ten_crop && !is_softmax {
         return Err(Error::Usage(
@@ -80,11 +85,14 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let files = files(&args.pictures)?;
     let count = files.len();
     let data = Arc::new(train::pictures(&spec, files)?);
+    let data = if args.ten_crop { Splits::of(data).ten_crops().val } else { data };
+    source::note_old_rules(&spec, &data, &context.out);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);
+    let batch = if args.ten_crop { train::most_rows(batch, data.shape) } else { batch };
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;
-    let mut answers = Answers::new(args, names, is_softmax, &context.out)?;
+    let mut answers = Answers::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
     let device = device::open(context)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;

@@ -10,11 +10,22 @@
 //! | `checksum` | U64 `[1]` | XXH3-64 of all bytes of the file but the pictures and itself |
 //! | `train.labels`, `val.labels` | I32 `[n]` | classes |
 //!
+//! That is version 1, of pictures of one size. Whole pictures that have one length of the shorter side in common are version
+//! 2, which differs in that
+//!
+//! | tensor | type, shape | what it is |
+//! |---|---|---|
+//! | `train.images`, `val.images` | U8 `[pixels, channels]` | of each picture `[height, width, channels]`, one after the other |
+//! | `train.sizes`, `val.sizes` | I32 `[n, 2]`, at the end | height and width of each picture |
+//!
+//! and the metadata have `size`, the shorter side.
+//!
 //! The metadata begins with `format = "striate-packed"`, by which such a file is known, and has `version`, `name`,
 //! `classes` (a JSON list of names), and of the training pixels (0..1) `mean`, `std`, `pca_eigenvalues`,
 //! `pca_eigenvectors` ([`Statistics`]), JSON too.
 
 mod reader;
+mod whole;
 mod writer;
 
 pub(super) use reader::{is_packed, open};
@@ -26,7 +37,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 const FORMAT: &str = "striate-packed";
-const VERSION: &str = "1";
+/// Of pictures of one size, and of whole pictures of several.
+const VERSIONS: [&str; 2] = ["1", "2"];
 
 /// The names of the two parts.
 const PARTS: [&str; 2] = ["train", "val"];
@@ -37,21 +49,40 @@ const LENGTH: usize = 8;
 /// Longest header, in bytes: the names of a hundred thousand classes.
 const HEADER_LIMIT: u64 = 8 << 20;
 
-/// Where everything lies, decided by the size of a picture and the number of pictures in each part.
+/// The pictures of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pictures {
+    /// All are `[channels, height, width]`.
+    Equal([usize; 3]),
+    /// `[height, width, channels]`, the shorter side `size`; so many pixels in the training part and in the validation part.
+    Whole { channels: usize, size: usize, pixels: [usize; 2] },
+}
+
+/// Where everything lies, decided by the pictures and their number in each part.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
-    picture: [usize; 3],
+    pictures: Pictures,
     counts: [usize; 2],
 }
 
 impl Layout {
-    fn picture_len(&self) -> usize {
-        self.picture.iter().product()
+    fn version(&self) -> &'static str {
+        match self.pictures {
+            Pictures::Equal(_) => VERSIONS[0],
+            Pictures::Whole { .. } => VERSIONS[1],
+        }
+    }
+
+    /// Bytes of the pictures of each part. What was read is of a file that has as many.
+    fn image_bytes(&self) -> [usize; 2] {
+        match self.pictures {
+            Pictures::Equal(picture) => self.counts.map(|count| count * picture.iter().product::<usize>()),
+            Pictures::Whole { channels, pixels, .. } => pixels.map(|pixels| pixels * channels),
+        }
     }
 
     /// The tensors in the order of the file; none if their size cannot be counted.
     fn tensors(&self) -> Option<Vec<(String, TensorInfo)>> {
-        let [c, h, w] = self.picture;
         let mut tensors = Vec::new();
         let mut start = 0usize;
         let mut push = |name: String, dtype: Dtype, shape: Vec<usize>| {
@@ -63,8 +94,12 @@ impl Layout {
         };
         let parts = || PARTS.iter().zip(self.counts).filter(|(_, count)| *count > 0);
         let mut end = 0;
-        for (part, count) in parts() {
-            end = push(format!("{part}.images"), Dtype::U8, vec![count, c, h, w])?;
+        for (number, (part, count)) in parts().enumerate() {
+            let shape = match self.pictures {
+                Pictures::Equal([c, h, w]) => vec![count, c, h, w],
+                Pictures::Whole { channels, pixels, .. } => vec![pixels[number], channels],
+            };
+            end = push(format!("{part}.images"), Dtype::U8, shape)?;
         }
         if end % 8 > 0 {
             push("padding".into(), Dtype::U8, vec![8 - end % 8])?;
@@ -75,6 +110,11 @@ impl Layout {
         push("checksum".into(), Dtype::U64, vec![1])?;
         for (part, count) in parts() {
             push(format!("{part}.labels"), Dtype::I32, vec![count])?;
+        }
+        if let Pictures::Whole { .. } = self.pictures {
+            for (part, count) in parts() {
+                push(format!("{part}.sizes"), Dtype::I32, vec![count, 2])?;
+            }
         }
         Some(tensors)
     }
@@ -94,6 +134,8 @@ struct Metadata<'a> {
     version: &'a str,
     name: &'a str,
     classes: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<String>,
     mean: String,
     std: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,8 +154,12 @@ fn header(
     let pca = statistics.pca.as_ref();
     let metadata = Metadata {
         format: FORMAT,
-        version: VERSION,
+        version: layout.version(),
         name,
+        size: match layout.pictures {
+            Pictures::Equal(_) => None,
+            Pictures::Whole { size, .. } => Some(size.to_string()),
+        },
         classes: serde_json::to_string(classes)?,
         mean: serde_json::to_string(&statistics.mean)?,
         std: serde_json::to_string(&statistics.std)?,

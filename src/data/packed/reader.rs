@@ -1,8 +1,10 @@
 //! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
 //! picture with its hash before it is used.
 
-use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, VERSION};
+use super::whole::Whole;
+use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, Pictures, VERSIONS};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
+use crate::data::framing::{Frame, Framing};
 use crate::data::source::{Found, Part};
 use crate::error::{Error, Result, printable};
 use crate::json;
@@ -18,7 +20,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 const BEGINNING: &str = r#"{"__metadata__":{"format":"striate-packed""#;
 
 /// Bytes of pictures that are best read together.
-const BLOCK: usize = 4 << 20;
+pub(super) const BLOCK: usize = 4 << 20;
 
 /// Whether the file at `path` begins as a packed data set does.
 pub(in super::super) fn is_packed(path: &Path) -> bool {
@@ -31,8 +33,8 @@ pub(in super::super) fn is_packed(path: &Path) -> bool {
     read.is_ok() && bytes.ends_with(BEGINNING.as_bytes())
 }
 
-/// Opens the packed file `path`.
-pub(in super::super) fn open(path: &Path) -> Result<Found> {
+/// Opens the packed file `path`; whole pictures are brought to `frame`, or to squares of their shorter side.
+pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<Found> {
     let bad = |message: String| Error::data(path, message);
     let io = |error| Error::io(path, error);
     if !path.metadata().map_err(io)?.is_file() {
@@ -70,7 +72,7 @@ pub(in super::super) fn open(path: &Path) -> Result<Found> {
     }
 
     let start = LENGTH as u64 + claimed;
-    let tail_start = layout.counts.iter().sum::<usize>() * layout.picture_len();
+    let tail_start = layout.image_bytes().iter().sum::<usize>();
     let mut tail = vec![0; data as usize - tail_start];
     read_at(&file, &mut tail, start + tail_start as u64).map_err(io)?;
     let part = |name: &str, from: usize| {
@@ -89,32 +91,40 @@ pub(in super::super) fn open(path: &Path) -> Result<Found> {
     }
     let mut hashes = Vec::with_capacity(layout.counts.iter().sum());
     let mut labels = [Vec::new(), Vec::new()];
-    for (name, labels) in PARTS.iter().zip(&mut labels) {
+    let mut sizes = [Vec::new(), Vec::new()];
+    for ((name, labels), sizes) in PARTS.iter().zip(&mut labels).zip(&mut sizes) {
         let (words, _) = tail[part(&format!("{name}.hashes"), tail_start)].as_chunks();
         hashes.extend(words.iter().map(|&word| u64::from_le_bytes(word)));
         let (words, _) = tail[part(&format!("{name}.labels"), tail_start)].as_chunks();
         labels.extend(words.iter().map(|&word| u32::from_le_bytes(word)));
+        let (words, _) = tail[part(&format!("{name}.sizes"), tail_start)].as_chunks::<4>();
+        let (pairs, _) = words.as_chunks::<2>();
+        sizes.extend(pairs.iter().map(|pair| pair.map(u32::from_le_bytes)));
         // As a number without sign, a negative label is larger than any number of classes.
         check_labels(labels, classes.len(), "class names", path)?;
     }
-    let store: Arc<dyn Store> = Arc::new(Packed {
-        path: path.to_path_buf(),
-        file,
-        start,
-        train: layout.counts[0],
-        picture_len: layout.picture_len(),
-        hashes,
-    });
+    let file = Packed { path: path.to_path_buf(), file, start, train: layout.counts[0], hashes };
+    let (store, shape, framing): (Arc<dyn Store>, _, _) = match layout.pictures {
+        Pictures::Equal(shape) => {
+            (Arc::new(Equal { file, picture_len: shape.iter().product() }), shape, None)
+        }
+        Pictures::Whole { channels, size, pixels } => {
+            let own = Frame { shape: [channels, size, size], framing: Framing::Square };
+            let frame = frame.unwrap_or(own);
+            let store = Whole::new(file, channels, pixels, sizes).map_err(bad)?;
+            (Arc::new(store), frame.shape, Some(frame.framing))
+        }
+    };
     let mut first = 0u32;
     let mut parts = labels.into_iter().filter(|labels| !labels.is_empty()).map(|labels| {
         let indices = (first..first + labels.len() as u32).collect();
         first += labels.len() as u32;
         let dataset = Dataset {
             name: name.clone(),
-            shape: layout.picture,
+            shape,
             classes: 0,
             class_names: classes.clone(),
-            images: Images::Stored(Stored { store: Arc::clone(&store), indices }),
+            images: Images::Stored(Stored { store: Arc::clone(&store), indices, framing }),
             labels: Labels::Classes(labels),
         };
         Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() }
@@ -131,10 +141,10 @@ fn describe(header: &Metadata) -> Result<(String, Vec<String>), String> {
             .and_then(|metadata| metadata.get(key))
             .ok_or_else(|| format!("metadata {key}: expected a text, found none"))
     };
-    for (key, expected) in [("format", FORMAT), ("version", VERSION)] {
+    for (key, expected) in [("format", &[FORMAT][..]), ("version", &VERSIONS)] {
         let found = text(key)?;
-        if found != expected {
-            return Err(format!("metadata {key}: expected {expected}, found {found:?}"));
+        if !expected.contains(&found.as_str()) {
+            return Err(format!("metadata {key}: expected {}, found {found:?}", expected.join(" or ")));
         }
     }
     let classes: Vec<String> = serde_json::from_str(text("classes")?)
@@ -145,23 +155,14 @@ fn describe(header: &Metadata) -> Result<(String, Vec<String>), String> {
 
 /// The layout that the images' shapes ask for, if the header describes just that.
 fn layout(header: &Metadata) -> Result<Layout, String> {
-    let shape = |part: &str| header.info(&format!("{part}.images")).map(|info| info.shape.as_slice());
-    let Some(&[train, c, h, w]) = shape("train") else {
-        return Err("train.images: expected [pictures, channels, height, width], found another".into());
-    };
-    let counts = [train, shape("val").and_then(|shape| shape.first().copied()).unwrap_or(0)];
-    let picture = [c, h, w];
-    if ![1, 3].contains(&c) || [h, w].iter().any(|side| !(1..=MAX_SIDE).contains(side)) || train == 0 {
-        return Err(format!(
-            "train.images: expected 1 or 3 channels and sides of 1 to {MAX_SIDE}, found {:?}",
-            [train, c, h, w]
-        ));
-    }
+    let version = header.metadata().as_ref().and_then(|metadata| metadata.get("version"));
+    let layout =
+        if version.is_some_and(|version| version == VERSIONS[1]) { whole(header) } else { equal(header) }?;
+    let counts = layout.counts;
     // Samples are counted in 32 bits everywhere.
     if counts[0].saturating_add(counts[1]) > u32::MAX as usize {
         return Err(format!("expected at most {} pictures, found {counts:?}", u32::MAX));
     }
-    let layout = Layout { picture, counts };
     let expected = layout.tensors().unwrap_or_default();
     for (name, expected) in &expected {
         let words = |info: &TensorInfo| format!("{} {:?} at {:?}", info.dtype, info.shape, info.data_offsets);
@@ -180,32 +181,62 @@ fn layout(header: &Metadata) -> Result<Layout, String> {
     Ok(layout)
 }
 
+/// The layout of version 1, as far as the shapes of its tensors say.
+fn equal(header: &Metadata) -> Result<Layout, String> {
+    let shape = |part: &str| header.info(&format!("{part}.images")).map(|info| info.shape.as_slice());
+    let Some(&[train, c, h, w]) = shape("train") else {
+        return Err("train.images: expected [pictures, channels, height, width], found another".into());
+    };
+    let counts = [train, shape("val").and_then(|shape| shape.first().copied()).unwrap_or(0)];
+    if ![1, 3].contains(&c) || [h, w].iter().any(|side| !(1..=MAX_SIDE).contains(side)) || train == 0 {
+        return Err(format!(
+            "train.images: expected 1 or 3 channels and sides of 1 to {MAX_SIDE}, found {:?}",
+            [train, c, h, w]
+        ));
+    }
+    Ok(Layout { pictures: Pictures::Equal([c, h, w]), counts })
+}
+
+/// The layout of version 2.
+fn whole(header: &Metadata) -> Result<Layout, String> {
+    let shape = |name: String| header.info(&name).map_or(&[][..], |info| info.shape.as_slice());
+    let &[_, channels @ (1 | 3)] = shape("train.images".into()) else {
+        return Err("train.images: expected [pixels, channels], 1 or 3 channels, found another".into());
+    };
+    let first = |name: &str| PARTS.map(|part| shape(format!("{part}.{name}")).first().copied().unwrap_or(0));
+    let (counts, pixels) = (first("labels"), first("images"));
+    if counts[0] == 0 {
+        return Err("train.labels: expected a picture at least, found none".into());
+    }
+    let size = header.metadata().as_ref().and_then(|metadata| metadata.get("size"));
+    let size = size.and_then(|text| text.parse().ok()).filter(|size| (1..=MAX_SIDE).contains(size));
+    let size = size.ok_or_else(|| format!("metadata size: expected 1 to {MAX_SIDE}, found another"))?;
+    Ok(Layout { pictures: Pictures::Whole { channels, size, pixels }, counts })
+}
+
 /// A packed file that is open. Pictures of the training part come first.
 #[derive(Debug)]
-struct Packed {
+pub(super) struct Packed {
     path: PathBuf,
     file: File,
     /// Where the first picture begins.
     start: u64,
     /// Pictures of the training part.
     train: usize,
-    picture_len: usize,
     hashes: Vec<u64>,
 }
 
-impl Store for Packed {
-    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
-        let Some(&expected) = self.hashes.get(index).filter(|_| into.len() == self.picture_len) else {
+impl Packed {
+    /// Fills `into` with the bytes of picture `index`, which begin at `at` of the pictures, and holds them against their
+    /// hash.
+    pub fn read(&self, index: usize, at: u64, into: &mut [u8]) -> Result<()> {
+        let Some(&expected) = self.hashes.get(index) else {
             return Err(Error::Internal(format!("picture {index} of {}", self.path.display())));
         };
-        let at = self.start + index as u64 * self.picture_len as u64;
-        let (part, number) =
-            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
-        let bad = |what: String| Error::data(&self.path, format!("{part}.images, picture {number}: {what}"));
-        read_at(&self.file, into, at).map_err(|error| match error.kind() {
+        read_at(&self.file, into, self.start + at).map_err(|error| match error.kind() {
             // It was cut while it was open.
             io::ErrorKind::UnexpectedEof => {
-                bad(format!("expected {} bytes, found the end of the file", self.picture_len))
+                self.bad(index, format!("expected {} bytes, found the end of the file", into.len()))
             }
             _ => Error::io(&self.path, error),
         })?;
@@ -213,7 +244,30 @@ impl Store for Packed {
         if found == expected {
             return Ok(());
         }
-        Err(bad(format!("expected hash {expected:016x}, found {found:016x}")))
+        Err(self.bad(index, format!("expected hash {expected:016x}, found {found:016x}")))
+    }
+
+    /// What is wrong with picture `index`.
+    pub fn bad(&self, index: usize, what: String) -> Error {
+        let (part, number) =
+            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
+        Error::data(&self.path, format!("{part}.images, picture {number}: {what}"))
+    }
+}
+
+/// A file of pictures of one size.
+#[derive(Debug)]
+struct Equal {
+    file: Packed,
+    picture_len: usize,
+}
+
+impl Store for Equal {
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        if into.len() != self.picture_len {
+            return Err(Error::Internal(format!("picture {index} in {} bytes", into.len())));
+        }
+        self.file.read(index, index as u64 * self.picture_len as u64, into)
     }
 
     fn block(&self) -> usize {

@@ -1,8 +1,9 @@
 //! Writing: pictures are read by threads and written in one pass; the header, whose place was kept free, comes last.
 
-use super::{HEADER_LIMIT, LENGTH, Layout, header};
+use super::{HEADER_LIMIT, LENGTH, Layout, Pictures, header};
 use crate::atomic::NewFile;
 use crate::data::dataset::{Dataset, Labels};
+use crate::data::framing::Framing;
 use crate::data::scan::{Pass, Watch, with_threads};
 use crate::data::source::Splits;
 use crate::data::statistics::{Moments, Pca, Statistics};
@@ -14,6 +15,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Room in the header for what its first draft does not have.
 const SLACK: usize = 256;
+
+/// More pixels than a file can hold: the longest number in its place.
+const MOST_PIXELS: usize = 1_000_000_000_000_000;
 
 /// The number that takes the most characters.
 const LONGEST: f64 = -1.234_567_890_123_456_7e-300;
@@ -30,19 +34,24 @@ pub struct Summary {
     pub statistics: Statistics,
 }
 
-/// Writes the pixels and classes of `splits` to the file `path` in one step (see `atomic`), with `workers` threads
+/// Writes the pixels and classes of `splits`, or its whole pictures ([`Framing::Whole`]), to the file `path` in one step (see `atomic`), with `workers` threads
 /// (0: those of the program), whose number does not change a byte. `watch` decides about pictures
 /// that cannot be read.
 ///
-/// Memory does not depend on the number of pictures, apart from 16 bytes for each: place, hash and class.
+/// Memory does not depend on the number of pictures, apart from 16 bytes for each (place, hash and class), and 16 for the size of a whole one.
 ///
 /// Errors: images that are not pixels of 1 or 3 channels, labels that are values, names of classes that are too long
 /// together for the header (8 MiB), no picture that can be read, and what the operating system says about `path`.
 pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch) -> Result<Summary> {
     let parts = parts(splits)?;
     let train = &splits.train;
-    let draft =
-        Layout { picture: train.shape, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
+    let pictures = match train.framing() {
+        Some(Framing::Whole { side }) => {
+            Pictures::Whole { channels: train.shape[0], size: side, pixels: [MOST_PIXELS; 2] }
+        }
+        _ => Pictures::Equal(train.shape),
+    };
+    let draft = Layout { pictures, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
     let widest = Statistics {
         mean: vec![LONGEST; train.shape[0]],
         std: vec![LONGEST; train.shape[0]],
@@ -72,20 +81,36 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
         let Labels::Classes(classes) = &dataset.labels else { continue };
         let mut hashes = Vec::with_capacity(dataset.len());
         let mut labels = Vec::with_capacity(dataset.len());
+        let mut sizes = Vec::new();
         with_threads(workers, || {
             pass.scan(dataset, &samples, |picture| {
                 hashes.push(picture.hash);
                 labels.push(classes[picture.sample]);
+                if pictures != Pictures::Equal(train.shape) {
+                    sizes.push(picture.size);
+                }
                 if number == 0 {
                     moments.add(picture.moments);
                 }
                 file.write_all(picture.pixels).map_err(io)
             })
         })?;
-        tables.push((hashes, labels));
+        tables.push((hashes, labels, sizes));
     }
-    let count = |part: usize| tables.get(part).map_or(0, |(hashes, _)| hashes.len());
-    let layout = Layout { counts: [count(0), count(1)], ..draft };
+    let count = |part: usize| tables.get(part).map_or(0, |(hashes, ..)| hashes.len());
+    let area = |part: usize| {
+        let sizes = tables.get(part).map_or(&[][..], |(_, _, sizes)| sizes);
+        sizes.iter().map(|[width, height]| width * height).sum::<usize>()
+    };
+    let layout = Layout {
+        counts: [count(0), count(1)],
+        pictures: match pictures {
+            Pictures::Whole { channels, size, .. } => {
+                Pictures::Whole { channels, size, pixels: [area(0), area(1)] }
+            }
+            equal => equal,
+        },
+    };
     if layout.counts[0] == 0 {
         return Err(Error::data(
             path,
@@ -99,21 +124,27 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
     }
     text.resize(header_len, b' ');
 
-    let pictures = layout.counts.iter().sum::<usize>() * layout.picture_len();
-    let padding = vec![0; pictures.next_multiple_of(8) - pictures];
-    let hashes = || tables.iter().flat_map(|(hashes, _)| hashes).map(|hash| hash.to_le_bytes());
-    let labels = || tables.iter().flat_map(|(_, labels)| labels).map(|label| label.to_le_bytes());
+    let images = layout.image_bytes().iter().sum::<usize>();
+    let padding = vec![0; images.next_multiple_of(8) - images];
+    let hashes = || tables.iter().flat_map(|(hashes, ..)| hashes).map(|hash| hash.to_le_bytes());
+    let labels = || tables.iter().flat_map(|(_, labels, _)| labels).map(|label| label.to_le_bytes());
+    let sizes = || {
+        let sizes = tables.iter().flat_map(|(_, _, sizes)| sizes);
+        sizes.flat_map(|&[width, height]| [height, width].map(|side| (side as u32).to_le_bytes()))
+    };
     let length = (header_len as u64).to_le_bytes();
     let mut checksum = Xxh3::new();
     [&length[..], &text, &padding].into_iter().for_each(|bytes| checksum.update(bytes));
     hashes().for_each(|hash| checksum.update(&hash));
     labels().for_each(|label| checksum.update(&label));
+    sizes().for_each(|side| checksum.update(&side));
     let checksum = checksum.digest().to_le_bytes();
     let mut finish = || {
         file.write_all(&padding)?;
         hashes().try_for_each(|hash| file.write_all(&hash))?;
         file.write_all(&checksum)?;
         labels().try_for_each(|label| file.write_all(&label))?;
+        sizes().try_for_each(|side| file.write_all(&side))?;
         let bytes = file.stream_position()?;
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&length)?;
@@ -147,7 +178,7 @@ fn parts(splits: &Splits) -> Result<Vec<&Dataset>> {
         if ![1, 3].contains(&dataset.shape[0]) {
             return Err(wrong(&format!("{} channels", dataset.shape[0])));
         }
-        if dataset.shape != splits.train.shape {
+        if dataset.shape != splits.train.shape || dataset.framing() != splits.train.framing() {
             return Err(wrong("validation pictures of another size"));
         }
     }

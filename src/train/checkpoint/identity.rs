@@ -3,10 +3,14 @@
 
 use super::super::options::Options;
 use crate::data::{Dataset, Images, Labels, Splits};
-use crate::model::{Recipe, Spec};
+use crate::model::{self, Recipe, Spec};
+use crate::view::{Principal, Rules};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use xxhash_rust::xxh3::Xxh3;
+
+/// The line of the rules of its pictures.
+const GEOMETRY: &str = "geometry";
 
 /// The lines, by name.
 pub type Identity = BTreeMap<String, String>;
@@ -95,7 +99,17 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
         put("amp", scale);
     }
     put("input", &spec.input);
-    put("preprocess", &spec.preprocess);
+    put("preprocess", &then(&spec.preprocess));
+    // Checkpoints from before these were there go on being what they are.
+    if spec.preprocess.square {
+        put("square", &true);
+    }
+    if let Some(version) = spec.geometry.rules.version() {
+        put(GEOMETRY, &version);
+    }
+    if spec.geometry.ignore_exif {
+        put("ignore-exif", &true);
+    }
     put("changes of pictures", &spec.augment);
     for (number, layer) in spec.layers.iter().enumerate() {
         let text = (&layer.op, &layer.inputs, &layer.init, layer.lr_mult, layer.decay_mult);
@@ -109,6 +123,27 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
         put(&format!("{which} images"), &images(dataset));
     }
     lines
+}
+
+/// By which rules the run that left `lines` resizes and cuts its pictures.
+pub fn rules(lines: &Identity) -> Rules {
+    if lines.contains_key(GEOMETRY) { Rules::Torchvision } else { Rules::Covered }
+}
+
+/// `preprocess` as the line of that name has had it from the beginning.
+fn then(preprocess: &model::Preprocess) -> impl Debug + use<> {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "only its text is wanted")]
+    struct Preprocess {
+        resize: Option<usize>,
+        crop: Option<usize>,
+        scale: f32,
+        mean: Vec<f32>,
+        std: Vec<f32>,
+        principal: Principal,
+    }
+    let model::Preprocess { resize, crop, square: _, scale, mean, std, principal } = preprocess.clone();
+    Preprocess { resize, crop, scale, mean, std, principal }
 }
 
 /// How many lines of a difference are shown.
@@ -168,6 +203,10 @@ fn images(dataset: &Dataset) -> String {
         Images::U8(values) => hash.update(values),
         Images::F32(values) => hash.update(bytemuck::cast_slice(values)),
         Images::Stored(stored) => {
+            // Brought to another size, they are still the same.
+            if let Some(from) = stored.store.source() {
+                return images(from);
+            }
             for &index in &stored.indices {
                 hash.update(&index.to_le_bytes());
                 if let Some(name) = stored.store.file(index as usize).as_ref().and_then(|f| f.file_name()) {

@@ -193,23 +193,25 @@ pub fn safetensors() -> Vec<Format> {
             arguments: &["--dataset", "tensors"],
         });
     }
-    let sound = seed("packed", "both");
-    let mut lies = frame(&sound);
-    lies.extend(header_lies(&sound, &places(&parts(&sound).0, &tensor), &same));
-    for at in 0..sound.len() {
-        let mut bytes = sound.clone();
-        bytes[at] ^= 1 << (at % 8);
-        lies.push((format!("bit of byte {at}"), bytes));
+    for name in ["both", "whole"] {
+        let sound = seed("packed", name);
+        let mut lies = frame(&sound);
+        lies.extend(header_lies(&sound, &places(&parts(&sound).0, &tensor), &same));
+        for at in 0..sound.len() {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (at % 8);
+            lies.push((format!("bit of byte {at}"), bytes));
+        }
+        formats.push(Format {
+            name: if name == "both" { "packed pictures" } else { "packed whole pictures" },
+            file: "p.safetensors",
+            beside: Vec::new(),
+            bad: bad(lies),
+            forgiving: false,
+            read: |path| data(path, Kind::Packed),
+            arguments: &["--dataset", "packed"],
+        });
     }
-    formats.push(Format {
-        name: "packed pictures",
-        file: "p.safetensors",
-        beside: Vec::new(),
-        bad: bad(lies),
-        forgiving: false,
-        read: |path| data(path, Kind::Packed),
-        arguments: &["--dataset", "packed"],
-    });
     let sound = seed("checkpoint", "tiny");
     let mut lies = frame(&sound);
     lies.extend(header_lies(&sound, &places(&parts(&sound).0, &|_| true), &same));

@@ -97,6 +97,7 @@ pub(super) fn finish(
         name: names::network(&[arch, origin.graph], origin.stem),
         input,
         preprocess: Preprocess::plain(input[0]),
+        geometry: Default::default(),
         augment: Default::default(),
         recipe: Recipe { loss, ..Recipe::default() },
         layers,

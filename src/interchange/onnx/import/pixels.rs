@@ -95,8 +95,10 @@ pub(super) fn preprocess(
         let list = notes.get(key).and_then(|text| serde_json::from_str::<Vec<f32>>(text).ok());
         list.filter(|list| list.len() == channels && list.iter().all(|value| value.is_finite()))
     };
+    let resize = whole("resize").filter(|&resize| (height.max(width)..=1 << 14).contains(&resize));
     let noted = Preprocess {
-        resize: whole("resize").filter(|&resize| (height.max(width)..=1 << 14).contains(&resize)),
+        resize,
+        square: resize.is_some() && notes.get("square").is_some_and(|text| text == "true"),
         crop: whole("crop").filter(|&crop| [crop, crop] == [height, width]),
         scale: number("scale").filter(|scale| scale.is_finite()).unwrap_or(default.scale),
         mean: list("mean").unwrap_or_else(|| default.mean.clone()),
