@@ -190,10 +190,28 @@ impl Decoder {
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
             png(&self.file, &mut self.pixels, turn)
         } else {
-            let start: Vec<_> = self.file.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            Err(format!("expected a JPEG or PNG picture, found a file that begins {}", start.join(" ")))
+            Err(format!("expected a JPEG or PNG picture, found {}", described(&self.file)))
         }
     }
+}
+
+/// What a file that is no JPEG or PNG is, by its first bytes: images of other types are often named .jpg.
+fn described(file: &[u8]) -> String {
+    let at = |from: usize, text: &[u8]| file.get(from..).is_some_and(|rest| rest.starts_with(text));
+    let kind = match file {
+        _ if at(0, b"RIFF") && at(8, b"WEBP") => "a WebP image",
+        _ if at(0, b"GIF8") => "a GIF image",
+        _ if at(0, b"BM") => "a BMP image",
+        _ if at(0, b"II*\0") || at(0, b"MM\0*") => "a TIFF image",
+        _ if at(4, b"ftypavif") => "an AVIF image",
+        _ if at(4, b"ftyphei") || at(4, b"ftypmif1") => "a HEIF image",
+        _ if at(0, b"<") => "a text in HTML or XML",
+        _ => {
+            let start: Vec<_> = file.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            return format!("a file that begins {}", start.join(" "));
+        }
+    };
+    kind.into()
 }
 
 /// Checks what a header claims before anything is allocated for it.

@@ -11,11 +11,11 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::found::{Found, Part};
 use super::framing::Frame;
 use super::layout;
 use super::level::{folder_names, is_stray};
 use super::notes::{Notes, Types, some};
-use super::source::{Found, Part};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -120,7 +120,7 @@ impl ImageFolder {
             let count = self.pictures.len() - before;
             let class = printable_path(Path::new(&name));
             notes.passed_over.extend(here.passed_over(&class));
-            remarks.extend(remark(&class, count, &here));
+            remarks.extend(here.remark(&class, count));
             if count > 0 {
                 let label = classes.names.len() as u32;
                 classes.labels.resize(classes.labels.len() + count, label);
@@ -295,26 +295,6 @@ pub(super) fn hidden(name: &OsStr) -> bool {
 pub(super) fn is_picture(name: &OsStr) -> bool {
     let extension = Path::new(name).extension().unwrap_or_default();
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// What to say of a class of `count` pictures whose folder also holds `others`, if anything.
-fn remark(class: &str, count: usize, others: &Types) -> Option<String> {
-    let images = others.images();
-    let (left_out, all) = (images.total(), others.total());
-    match (count, left_out, all) {
-        (0, 0, 0) => Some(format!("folder {class} is left out: it is empty")),
-        (0, 0, _) => Some(format!("folder {class} is left out: it holds no pictures ({})", others.words())),
-        (0, ..) => Some(format!(
-            "class {class} is left out: none of its files is a JPEG or PNG ({}); convert them to have it",
-            others.words()
-        )),
-        (_, 0, _) => None,
-        _ => Some(format!(
-            "class {class}: {left_out} of {} images are left out, as only JPEG and PNG are read ({})",
-            count + left_out,
-            images.words()
-        )),
-    }
 }
 
 /// The pictures in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.

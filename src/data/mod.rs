@@ -19,6 +19,7 @@ mod dataset;
 mod decode;
 mod draws;
 mod fit;
+mod found;
 mod framing;
 mod idx;
 mod image_folder;

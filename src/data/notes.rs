@@ -104,6 +104,26 @@ impl Types {
         words.join(", ")
     }
 
+    /// What to say of a class of `count` pictures whose folder also holds these files, if anything.
+    pub fn remark(&self, class: &str, count: usize) -> Option<String> {
+        let images = self.images();
+        let (left_out, all) = (images.total(), self.total());
+        match (count, left_out, all) {
+            (0, 0, 0) => Some(format!("folder {class} is left out: it is empty")),
+            (0, 0, _) => Some(format!("folder {class} is left out: it holds no pictures ({})", self.words())),
+            (0, ..) => Some(format!(
+                "class {class} is left out: none of its files is a JPEG or PNG ({}); convert them to have it",
+                self.words()
+            )),
+            (_, 0, _) => None,
+            _ => Some(format!(
+                "class {class}: {left_out} of {} images are left out, as only JPEG and PNG are read ({})",
+                count + left_out,
+                images.words()
+            )),
+        }
+    }
+
     pub fn passed_over(&self, class: &str) -> impl Iterator<Item = PassedOver> {
         self.0.iter().map(move |(extension, &count)| PassedOver {
             class: class.to_string(),

@@ -3,7 +3,8 @@
 //! learn, and something to get wrong.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::source::{Found, Part, Request};
+use super::found::{Found, Part};
+use super::source::Request;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use rayon::prelude::*;

@@ -261,3 +261,27 @@ fn the_old_rules_cover_the_wanted_size_and_cut_around_the_centre() {
         assert_near(planes[1], &resized(&other, from, to), 2, &format!("{from:?} to {to:?}, green"));
     }
 }
+
+/// Images of other types are often named .jpg; the error says what they are.
+#[test]
+fn images_of_other_types_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    for (start, kind) in [
+        (&b"RIFF\x24\0\0\0WEBPVP8 "[..], "a WebP image"),
+        (b"GIF89a", "a GIF image"),
+        (b"BM\x36\0\0\0", "a BMP image"),
+        (b"II*\0\x08\0\0\0", "a TIFF image"),
+        (b"MM\0*\0\0\0\x08", "a TIFF image"),
+        (b"\0\0\0\x20ftypavif", "an AVIF image"),
+        (b"\0\0\0\x18ftypheic", "a HEIF image"),
+        (b"<!DOCTYPE html>", "a text in HTML or XML"),
+        (b"RIFF\x24\0\0\0WAVE", "a file that begins 52 49 46 46"),
+    ] {
+        std::fs::write(&path, start).unwrap();
+        let error = Decoder::new().read(&path, [3, 2, 2], &mut [0; 12]).unwrap_err();
+        let end = format!("expected a JPEG or PNG picture, found {kind}");
+        assert!(error.to_string().ends_with(&end), "{error}");
+        assert_eq!(error.exit_code(), 4);
+    }
+}
