@@ -28,8 +28,6 @@ pub(crate) enum Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     pub data: Arc<Dataset>,
-    /// Both parts, for what has to fit either.
-    pub splits: Splits,
     /// Number of each sample: within its part where the data has a validation part of its own, else within all.
     pub numbers: Vec<u32>,
     /// How many of them the weights were trained on, where that is known.
@@ -97,7 +95,7 @@ impl SourceArgs {
         }
         lines.iter().for_each(|line| out.note(line));
         let numbers = all.iter().map(|number| number - start).collect();
-        Ok(Samples { data, splits, numbers, trained_on, division, is_train, whole, trained })
+        Ok(Samples { data, numbers, trained_on, division, is_train, whole, trained })
     }
 
     /// The division of data without a validation part of its own.

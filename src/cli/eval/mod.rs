@@ -82,12 +82,13 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
     let part = args.source.open_part(&spec, file.as_ref(), args.part, args.seed, &context.out)?;
-    let samples = Splits::of(Arc::clone(&part.data));
-    let samples = match (args.ten_crop, args.robustness.is_empty()) {
-        (true, _) => samples.ten_crops().val,
-        (_, false) => samples.with_surroundings().val,
-        _ => samples.val,
+    let shown = Splits::of(Arc::clone(&part.data));
+    let shown = match (args.ten_crop, args.robustness.is_empty()) {
+        (true, _) => shown.ten_crops(),
+        (_, false) => shown.with_surroundings(),
+        _ => shown,
     };
+    let samples = Arc::clone(&shown.val);
     if samples.is_empty() {
         let what = format!("data set {} has no samples of this part", samples.name);
         return Err(Error::Usage(what));
@@ -106,7 +107,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let build = BuildOptions {
         training: false,
-        pixels: part.splits.pixels(spec.input),
+        pixels: shown.pixels(spec.input),
         target: train::target(&samples, spec.recipe.loss)?,
         ..BuildOptions::new(if args.ten_crop { train::most_rows(batch, samples.shape) } else { batch })
     };
