@@ -26,8 +26,8 @@ impl Structure {
         self.pads(0) || self.pads(1)
     }
 
-    /// Whether padding shows in `pixels`, `[height, width, 3]`, which were YCbCr.
-    pub fn shows_padding(&self, pixels: &[u8]) -> bool {
+    /// Whether padding may show in `pixels`, `[height, width, 3]`, whose chroma `chroma` gives.
+    pub fn shows_padding(&self, pixels: &[u8], chroma: fn(&[u8]) -> Chroma) -> bool {
         let along = |axis: usize| {
             // Steps between the lines and along them.
             let steps = [3, 3 * self.width];
@@ -37,23 +37,35 @@ impl Structure {
                 chroma(&pixels[(sides - back) * steps[axis] + at * steps[1 - axis]..])
             };
             (0..other).any(|at| {
-                let earlier = line(if sides > 2 { 3 } else { 2 }, at);
-                // Where a colour is at its limit, nothing can be told.
-                let (Some(last), Some(before), Some(earlier)) = (line(1, at), line(2, at), earlier) else {
-                    return false;
-                };
-                (0..2).any(|c| (last[c] - (3.0 * before[c] - earlier[c]) / 2.0).abs() > LEAK)
+                let (last, before, earlier) =
+                    (line(1, at), line(2, at), line(if sides > 2 { 3 } else { 2 }, at));
+                let is_limited = last.is_limited || before.is_limited || earlier.is_limited;
+                let most = if is_limited { LEAK / 2.0 } else { LEAK };
+                let differs = |c: usize| (last.c[c] - (3.0 * before.c[c] - earlier.c[c]) / 2.0).abs() > most;
+                differs(0) || differs(1)
             })
         };
         (0..2).any(|axis| self.pads(axis) && along(axis))
     }
 }
 
-/// Cb and Cr of a pixel, less 128 (T.871, 7), unless it was cut off.
-fn chroma(pixel: &[u8]) -> Option<[f32; 2]> {
-    if pixel[..3].iter().any(|value| matches!(value, 0 | 255)) {
-        return None;
-    }
+/// Cb and Cr of a pixel, less 128.
+pub struct Chroma {
+    c: [f32; 2],
+    /// Whether a colour may have been cut off, so that they are not what they were.
+    is_limited: bool,
+}
+
+/// Of red, green and blue (T.871, 7).
+pub fn of_rgb(pixel: &[u8]) -> Chroma {
     let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-    Some([-0.168_736 * r - 0.331_264 * g + 0.5 * b, 0.5 * r - 0.418_688 * g - 0.081_312 * b])
+    Chroma {
+        c: [-0.168_736 * r - 0.331_264 * g + 0.5 * b, 0.5 * r - 0.418_688 * g - 0.081_312 * b],
+        is_limited: pixel[..3].iter().any(|value| matches!(value, 0 | 255)),
+    }
+}
+
+/// Of Y, Cb and Cr as they are.
+pub fn of_samples(pixel: &[u8]) -> Chroma {
+    Chroma { c: [f32::from(pixel[1]) - 128.0, f32::from(pixel[2]) - 128.0], is_limited: false }
 }

@@ -47,6 +47,9 @@ use zune_jpeg::JpegDecoder;
 /// Most pixels that one byte of a JPEG can stand for: each block of 8x8 pixels takes a bit at least.
 const JPEG_EXPANSION: u64 = 8 * 64;
 
+/// Most pixels of a picture that is decoded twice, both in memory at once.
+const MOST_TWICE: usize = 16_000_000;
+
 /// Ones as entropy-coded data, for the end of a scan of a progressive frame: among them are bits without a code, many at a
 /// time.
 const ONES: [u8; 2048] = {
@@ -79,12 +82,26 @@ pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) 
     let bytes = sealed.as_deref().unwrap_or(file);
     if is_plain(&structure)
         && (colours == Colours::YCbCr || !structure.has_padding())
-        && let Some(picture) = plain(bytes, &structure, colours, pixels)?
-        && !(structure.has_padding() && structure.shows_padding(pixels))
+        && let Some(picture) = plain(bytes, &structure, colours, ColorSpace::RGB, pixels)?
+        && (!structure.has_padding() || is_clean(bytes, &structure, pixels)?)
     {
         return Ok(picture);
     }
     other(bytes, &structure, colours, pixels)
+}
+
+/// Whether padding behind the edge does not show in `pixels`, which zune-jpeg has decoded. Where red, green and blue leave a
+/// doubt, colours at their limits above all, the file is decoded once more, to what it holds.
+fn is_clean(file: &[u8], structure: &Structure, pixels: &[u8]) -> Decoded<bool> {
+    if !structure.shows_padding(pixels, edge::of_rgb) {
+        return Ok(true);
+    }
+    if structure.width * structure.height > MOST_TWICE {
+        return Ok(false);
+    }
+    let mut samples = Vec::new();
+    let again = plain(file, structure, Colours::YCbCr, ColorSpace::YCbCr, &mut samples)?;
+    Ok(again.is_some() && !structure.shows_padding(&samples, edge::of_samples))
 }
 
 /// Whether zune-jpeg decodes it rightly.
@@ -122,11 +139,12 @@ fn seal(file: &mut Vec<u8>, structure: &Structure) -> Option<Vec<u8>> {
     Some(sealed)
 }
 
-/// Decodes by zune-jpeg; `None` if it takes the samples for other colours than they are.
+/// Decodes by zune-jpeg, to grey or to `space`; `None` if it takes the samples for other colours than they are.
 fn plain(
     file: &[u8],
     structure: &Structure,
     colours: Colours,
+    space: ColorSpace,
     pixels: &mut Vec<u8>,
 ) -> Decoded<Option<Picture>> {
     let options =
@@ -147,8 +165,7 @@ fn plain(
     }
     let (width, height) = (structure.width, structure.height);
     let coefficients = if structure.is_progressive { 2 * structure.components.len() as u64 } else { 0 };
-    let (channels, space) =
-        if colours == Colours::Grey { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
+    let (channels, space) = if colours == Colours::Grey { (1, ColorSpace::Luma) } else { (3, space) };
     check_memory(width as u64, height as u64, channels as u64 + coefficients)?;
     decoder.set_options(options.jpeg_set_out_colorspace(space));
     pixels.clear();
