@@ -75,7 +75,8 @@ impl SourceArgs {
             let [first, second] = pool.divide(&division, [None, None])?;
             whole = if part == Some(Part::Train) { first.len() } else { second.len() };
             Ok(division)
-        })?;
+        });
+        let opened = opened.map_err(|error| self.unnamed(&lineage, error))?;
         let splits = told(opened, out)?;
         let origin = splits.origin.clone().ok_or_else(|| Error::Internal("data without an origin".into()))?;
         let division = origin.provenance.division.clone();
@@ -116,7 +117,7 @@ impl SourceArgs {
             Some(share) => Ok(Division::HeldOut { share, seed: seed.unwrap_or(drawn), version }),
             None if base.is_none() && part.is_some_and(|part| part != Part::All) => {
                 let name = &pool.data().name;
-                let what = "has no validation part, and the weights do not say of one; --val-split draws one";
+                let what = "has no validation part, and the weights do not record one; --val-split draws one";
                 Err(Error::Usage(format!("--part: {name} {what}")))
             }
             None => Ok(base.cloned().unwrap_or(Division::All)),
@@ -137,6 +138,17 @@ impl SourceArgs {
                 run.name(),
                 found.name
             ))),
+        }
+    }
+
+    /// `error` of opening data; where nobody named it, that it has to be named for weights that were trained on other data.
+    fn unnamed(&self, lineage: &Lineage, error: Error) -> Error {
+        match lineage.runs().first() {
+            Some(run) if !self.is_named() && matches!(error, Error::Data { .. }) => Error::Usage(format!(
+                "--data-path: the weights were trained on {}; name the data to use (the data taken without it does not fit: {error})",
+                run.name()
+            )),
+            _ => error,
         }
     }
 
@@ -173,19 +185,34 @@ impl SourceArgs {
             if checkpoint.is_some() {
                 return Ok(resumed(own, usual, self.divides(), pool));
             }
+            if before.on(pool.data()).is_none() {
+                if !self.is_named() {
+                    self.expect_named(&before, pool.data())?;
+                }
+                lines.extend(before.runs().first().map(|newest| {
+                    let (then, now) = (newest.name(), &pool.data().name);
+                    format!("note: the weights were trained on {then}; whether on samples of {now} too is not known")
+                }));
+            }
             match before.on(pool.data()).filter(|_| !self.divides()) {
                 Some(run) => {
                     let division = run.division(pool);
                     if division != Division::Validation {
                         let (data, how) = (&pool.data().name, describe(&division));
-                        lines.push(format!("note: {data} is divided as the weights' run divided it: {how}"));
-                        lines.extend(presumed(run));
+                        lines.push(match presumed(run) {
+                            Some(line) => format!("{line}: {how}"),
+                            None => format!("note: {data} is divided as the weights' run divided it: {how}"),
+                        });
                     }
                     Ok(division)
                 }
                 None => Ok(usual),
             }
-        })?;
+        });
+        let opened = match checkpoint {
+            None => opened.map_err(|error| self.unnamed(&before, error))?,
+            Some(_) => opened?,
+        };
         let mut splits = told(opened, out)?;
         lines.iter().for_each(|line| out.note(line));
         if let Some(origin) = splits.origin.as_mut().map(Arc::make_mut) {

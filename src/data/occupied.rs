@@ -1,10 +1,11 @@
 //! Which classes have samples: one alone is nothing to learn, and a class without any may be a mistake.
 
-use super::dataset::Labels;
+use super::dataset::{Dataset, Labels};
 use super::found::Part;
 use super::notes::{Notes, some};
 use crate::error::{Error, Result, printable};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// An error if there is only one class and it is to be learnt; notes about classes without samples.
 pub(super) fn check(
@@ -49,4 +50,17 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// An error if the division of data of `had` classes leaves samples of a single one to train on.
+pub(super) fn check_left(train: &Dataset, had: usize, path: &Path) -> Result<()> {
+    let Labels::Classes(labels) = &train.labels else { return Ok(()) };
+    let Some(&first) = labels.first().filter(|first| had > 1 && labels.iter().all(|label| label == *first))
+    else {
+        return Ok(());
+    };
+    let name = train.class_names.get(first as usize).map_or_else(|| first.to_string(), String::clone);
+    let found = format!("{} of class {} only", labels.len(), printable(&name));
+    let what = "expected training samples of at least two classes once some are held out";
+    Err(Error::data(path, format!("{what}, found {found}; --val-split or --split divides them otherwise")))
 }

@@ -286,7 +286,11 @@ pub fn open_with(
     let pool = Pool { train: &train, val: val.as_ref(), data: &data };
     let division = decide(&pool)?;
     let numbers = pool.divide(&division, [request.limit_train, request.limit_val])?;
+    let (labels_path, had) = (train.labels_path.clone(), train.dataset.classes);
     let [train, val] = split::select(train, val, &division, &numbers)?;
+    if request.for_training && request.limit_train.is_none() && place.kind != Kind::Synthetic {
+        occupied::check_left(&train, had, &labels_path)?;
+    }
     let provenance = Provenance { data, division, limit_train: request.limit_train };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
     let splits = Splits { train, val, origin: Some(Arc::new(origin)) };

@@ -32,6 +32,7 @@ pub fn class_names(file: &File) -> Vec<String> {
 pub fn match_classes(known: &[String], data: &Dataset) -> ClassMatch {
     let names = &data.class_names;
     let is_numbered = |names: &[String]| names.iter().enumerate().all(|(k, name)| *name == k.to_string());
+    let are_numbers = |names: &[String]| names.iter().all(|name| name.parse::<u64>().is_ok());
     if known.is_empty() || matches!(data.labels, Labels::Values { .. }) {
         return ClassMatch::Unnamed;
     }
@@ -47,6 +48,8 @@ pub fn match_classes(known: &[String], data: &Dataset) -> ClassMatch {
         names.iter().map(|name| places.get(name.as_str()).copied().flatten()).collect();
     match outputs.iter().position(Option::is_none) {
         None => ClassMatch::Outputs(outputs.into_iter().flatten().collect()),
+        // Numbers as names on both sides are names: class "1" is not the output "0" that stands in its place.
+        Some(class) if are_numbers(known) && are_numbers(names) => ClassMatch::Missing(class),
         Some(_) if is_numbered(known) || is_numbered(names) => ClassMatch::Unnamed,
         Some(class) => ClassMatch::Missing(class),
     }

@@ -216,6 +216,16 @@ fn arithmetic_that_is_no_preprocessing_is_refused() {
     refused(one("Sub", ["x", "c"]), floats("c", &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]));
     let twice = vec![node("Sub", &["x", "c"], "a", vec![]), node("Add", &["a", "x"], "v", vec![])];
     refused(twice, floats("c", &[], &[2.0]));
+    // The input by another name is read elsewhere too.
+    let other = vec![
+        node("Identity", &["x"], "i", vec![]),
+        node("Mul", &["i", "c"], "a", vec![]),
+        node("Add", &["a", "x"], "v", vec![]),
+    ];
+    refused(other, floats("c", &[], &[2.0]));
+    // 1 - x: standard deviations are above 0.
+    refused(one("Sub", ["c", "x"]), floats("c", &[], &[1.0]));
+    refused(one("Mul", ["x", "c"]), floats("c", &[], &[-1.0]));
     let later = vec![node("Relu", &["x"], "a", vec![]), node("Mul", &["a", "c"], "v", vec![])];
     refused(later, floats("c", &[], &[2.0]));
 }

@@ -7,8 +7,12 @@
 
 use super::structure::Structure;
 
-/// How far a chroma value may be from what it would be without padding. Compressed photographs reach 5, and rounding 2.
+/// How far a chroma value may be from what it would be without padding; twice as far in the last corner. Compressed
+/// photographs reach 5, and rounding 2.
 const LEAK: f32 = 8.0;
+
+/// Up to this side every pixel counts, and decoding twice costs nothing: half as far.
+const SMALL: usize = 64;
 
 impl Structure {
     /// Whether padding is next to the last column (0) or row (1), or any, of a component that is upsampled.
@@ -28,6 +32,7 @@ impl Structure {
 
     /// Whether padding may show in `pixels`, `[height, width, 3]`, whose chroma `chroma` gives.
     pub fn shows_padding(&self, pixels: &[u8], chroma: fn(&[u8]) -> Chroma) -> bool {
+        let leak = if self.width.min(self.height) <= SMALL { LEAK / 2.0 } else { LEAK };
         let along = |axis: usize| {
             // Steps between the lines and along them.
             let steps = [3, 3 * self.width];
@@ -40,7 +45,7 @@ impl Structure {
                 let (last, before, earlier) =
                     (line(1, at), line(2, at), line(if sides > 2 { 3 } else { 2 }, at));
                 let is_limited = last.is_limited || before.is_limited || earlier.is_limited;
-                let most = if is_limited { LEAK / 2.0 } else { LEAK };
+                let most = if is_limited { leak / 2.0 } else { leak };
                 let differs = |c: usize| (last.c[c] - (3.0 * before.c[c] - earlier.c[c]) / 2.0).abs() > most;
                 differs(0) || differs(1)
             })

@@ -72,10 +72,11 @@ pub(in crate::gpu) fn check(shader: Shader, rounds: u64, limits: &Limits) -> Res
     if rounds <= limits.rounds {
         return Ok(());
     }
+    let name = if shader.name.is_empty() { String::new() } else { format!("{}.wgsl: ", shader.name) };
     Err(Error::Device(format!(
-        "{}.wgsl may take {rounds} loop rounds for this shape, but a software adapter is given at most {} (Mesa's llvmpipe \
+        "{name}up to {rounds} loop rounds for this shape, but a software adapter is given at most {} (Mesa's llvmpipe \
          leaves loops silently after 65535); use the CPU path or a GPU",
-        shader.name, limits.rounds
+        limits.rounds
     )))
 }
 
@@ -128,6 +129,6 @@ mod tests {
         assert!(check(shader, MAX_ROUNDS, &software).is_ok());
         let error = check(shader, MAX_ROUNDS + 1, &software).unwrap_err();
         assert_eq!(error.exit_code(), 3);
-        assert!(error.to_string().contains("noop.wgsl may take 49153 loop rounds"), "{error}");
+        assert!(error.to_string().contains("noop.wgsl: up to 49153 loop rounds"), "{error}");
     }
 }

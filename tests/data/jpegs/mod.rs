@@ -204,8 +204,8 @@ fn every_sampling_scan_and_restart_interval_is_right_or_refused() {
     );
 }
 
-/// What lies behind the edge is the encoder's choice and no colour of the picture. Up to 8 of a chroma value, which stands for
-/// 15 of blue, may show (`src/data/jpeg/edge.rs`).
+/// What lies behind the edge is the encoder's choice and no colour of the picture. Of small pictures, up to 4 of a chroma value may
+/// show along each axis, so 8 in the corner, which stand for 15 of blue (`src/data/jpeg/edge.rs`).
 #[test]
 fn padding_behind_the_edge_does_not_show() {
     let mut worst = 0.0_f64;

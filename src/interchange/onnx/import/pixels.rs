@@ -76,8 +76,10 @@ pub(super) fn add<'a>(
         return Err(EXPECTED.into());
     };
     let offset = draft.constants.per_channel(handle, 4, pixels.dims[0])?;
-    if !factor.iter().all(|value| value.is_normal()) || !offset.iter().all(|value| value.is_finite()) {
-        return Err("expected pictures to be scaled by numbers other than 0".into());
+    if !factor.iter().all(|value| value.is_normal() && *value > 0.0)
+        || !offset.iter().all(|value| value.is_finite())
+    {
+        return Err("expected pictures to be scaled by numbers greater than 0".into());
     }
     draft.affine = Some(Affine { factor, offset, of_pixels: true });
     draft.alias(call.node, Value::Layer { from: None, dims: pixels.dims.to_vec() });
@@ -88,9 +90,12 @@ pub(super) fn add<'a>(
 pub(super) fn is_arithmetic(draft: &Draft<'_>, call: &Call<'_>) -> bool {
     let [a, b] = call.node.input.as_slice() else { return false };
     let value = |name: &String| draft.values.get(name.as_str());
+    // The input may have several names: what Identity and the like return is the input too.
+    let names = draft.values.iter().filter(|(_, value)| matches!(value, Value::Layer { from: None, .. }));
+    let is_read_once = names.clone().all(|(name, _)| draft.graph.readers(name) == 1);
     let is_input = |name: &String| {
         matches!(value(name), Some(Value::Layer { from: None, dims }) if dims.len() == 3)
-            && draft.graph.readers(name) == 1
+            && is_read_once
             && draft.affine.as_ref().is_none_or(|affine| !affine.of_pixels)
     };
     let is_constant = |name: &String| matches!(value(name), Some(Value::Constant(_)));
@@ -116,8 +121,9 @@ pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(
             ("Div", 0) => (*factor / number, *offset / number),
             _ => return Err("divides by the input".into()),
         };
-        if !factor.is_normal() || !offset.is_finite() {
-            return Err("expected the input to be scaled by numbers other than 0".into());
+        // [preprocess] divides by standard deviations.
+        if !factor.is_normal() || *factor < 0.0 || !offset.is_finite() {
+            return Err("expected the input to be scaled by numbers greater than 0".into());
         }
     }
     draft.affine = Some(affine);
