@@ -27,7 +27,10 @@
 //! Subsampled colour is interpolated by both as by libjpeg-turbo ("fancy" upsampling); no setting of zune-jpeg brings it
 //! nearer. Photographs in 4:2:0 and 4:2:2 differ from libjpeg-turbo 3.2 by 4 of 255 at most, 0.36 on average (4:4:4: 3 and 0.02,
 //! the rounding of the transform), in the last column and row by up to 10: there zune-jpeg mixes in what an encoder
-//! padded the picture with. Where that shows more than so, jpeg-decoder decodes the picture (`edge.rs`).
+//! padded the picture with. Where that shows more than so, jpeg-decoder decodes the picture (`edge.rs`). libjpeg-turbo does not
+//! interpolate colour planes of one or two columns, so pictures that narrow differ by up to 94.
+//!
+//! Surplus bytes behind the last block of a scan are passed over, as libjpeg-turbo does with a warning.
 
 mod edge;
 mod means;
