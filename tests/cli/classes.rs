@@ -184,6 +184,46 @@ fn other_data_of_the_same_form_is_named() {
     // The data that ships is taken only where it is meant.
     let says = "--data-path: the weights were trained on digits, which fashion-mnist is not";
     refused(folder, &["eval", "--device", "cpu", "--weights", WEIGHTS], 2, says);
+    refused(folder, &["train", "--device", "cpu", "--weights", WEIGHTS], 2, says);
+}
+
+/// Where the data that ships does not even fit, that is said too.
+#[test]
+fn weights_do_not_meet_the_default_data_by_accident() {
+    let folder = trained();
+    let says = "--data-path: the weights were trained on first; name the data to use";
+    for verb in ["eval", "train"] {
+        refused(folder.path(), &[verb, "--device", "cpu", "--weights", WEIGHTS], 2, says);
+    }
+}
+
+/// Class "1" of the data is not the output "0", though both stand first.
+#[test]
+fn numbers_as_names_are_not_shifted() {
+    let folder = trained();
+    let folder = folder.path();
+    idx(folder, "numbers", 4, &[0, 1, 2], &[]);
+    train(folder, &["-m", "tiny.toml", "--data-path", "numbers", "--name", "n", "--epochs", "1"]);
+    idx(folder, "shifted", 4, &[0, 1, 2], &["1", "2", "3"]);
+    let says = "whose class 0 is \"1\", found \"0\"";
+    let eval = ["eval", "--device", "cpu", "--weights", "runs/n/last.safetensors", "--data-path", "shifted"];
+    refused(folder, &eval, 4, says);
+}
+
+/// A table that is sorted by its label, of which `--split` leaves one class.
+#[test]
+fn one_class_that_a_division_leaves_is_not_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rows: String = (0..30).map(|n| format!("{},{},{}\n", n % 7, n % 5, n / 10)).collect();
+    fs::write(folder.join("sorted.csv"), format!("a,b,label\n{rows}")).unwrap();
+    fs::write(folder.join("two.toml"), MODEL.replace("[1, 4, 4]", "[2, 1, 1]")).unwrap();
+    let train =
+        ["train", "--device", "cpu", "-m", "two.toml", "--data-path", "sorted.csv", "--max-steps", "1"];
+    let says =
+        "expected training samples of at least two classes once some are held out, found 10 of class 0 only";
+    refused(folder, &[&train[..], &["--split", "10/20"]].concat(), 4, says);
+    refused(folder, &[&train[..], &["--split", "20/10"]].concat(), 0, "");
 }
 
 #[test]
