@@ -213,7 +213,7 @@ impl Correlation {
             let weights = View::new(&w[begin * taps..], channels.len(), rows, depth);
             let target = if is_first { &mut *result } else { &mut *part };
             product(target, tiling.pitch, onto, weights, panel);
-            if !is_first && (end % per_part == 0 || end == self.c_in) {
+            if !is_first && (end.is_multiple_of(per_part) || end == self.c_in) {
                 for (result, part) in result.iter_mut().zip(&*part) {
                     *result += part;
                 }
