@@ -137,7 +137,7 @@ impl ImageFolder {
         if let Some((_, around)) = nested.first() {
             notes.warn(format!(
                 "class folders hold folders, whose pictures count for the class: {}; for the inner ones as classes name a folder \
-                 with --data-path, such as --data-path {}",
+                 with them, such as --data-path {}",
                 some(&nested.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>()),
                 printable_path(around)
             ));

@@ -70,6 +70,18 @@ impl Level {
                 "expected train beside {found}: {LAYOUT}, found none; to take a part as the whole, name it with --data-path"
             ));
         }
+        self.flat(&flat)
+    }
+
+    /// Whether there is only one folder, of pictures, called as `part` around it or as a part too: it is no class.
+    fn is_again(&self, part: &Inner) -> bool {
+        let is_same = |only: &Inner| lower(&only.name) == lower(&part.name);
+        let [only] = &self.folders[..] else { return false };
+        only.direct && (is_same(only) || only.is(Role::within).is_some())
+    }
+
+    /// The error for parts that hold pictures, but no folders for the classes.
+    fn flat(&self, parts: &[&Inner]) -> Error {
         let tables = match self.tables.is_empty() {
             true => String::new(),
             false => format!(" (beside {})", some(&self.tables)),
@@ -77,7 +89,7 @@ impl Level {
         self.wrong(format!(
             "expected a folder of pictures for each class: {LAYOUT}, found pictures directly in {}{tables}; sort them into \
              folders named for their classes",
-            Level::names(&flat)
+            Level::names(parts)
         ))
     }
 
@@ -85,6 +97,9 @@ impl Level {
     fn split(&self, train: &Inner, roles: Vec<(Option<Role>, &Inner)>, notes: &mut Notes) -> Result<Layout> {
         let train_root = class_root(&train.path, &[])?;
         let train_level = Level::read(&train_root)?;
+        if train_level.is_again(train) {
+            return Err(self.flat(&[train]));
+        }
         let names: Vec<OsString> = train_level.folders.iter().map(|folder| folder.name.clone()).collect();
         let mut candidates: Vec<(Role, &Inner)> = roles
             .iter()
@@ -108,14 +123,9 @@ impl Level {
             }
             let root = class_root(&folder.path, &names)?;
             let level = Level::read(&root)?;
-            // A folder in the part that is called as it, or as another part, is no class.
-            let is_again = |inner: &Inner| {
-                level.folders.len() == 1
-                    && inner.direct
-                    && (lower(&inner.name) == lower(&folder.name) || inner.is(Role::within).is_some())
+            let is_class = |inner: &Inner| {
+                names.contains(&inner.name) || !(inner.is_container() || level.is_again(folder))
             };
-            let is_class =
-                |inner: &Inner| names.contains(&inner.name) || !(inner.is_container() || is_again(inner));
             match level.folders.iter().any(is_class) {
                 true => val = Some((folder, root)),
                 false => {

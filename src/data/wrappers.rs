@@ -100,28 +100,40 @@ impl Level {
                 printable_path(path)
             )));
         }
-        let mut wrappers = Vec::new();
-        for candidate in &candidates {
-            let inner: Vec<String> = match candidate.store(&candidates, self.folders.len()) {
-                Some(name) => vec![name],
-                None if candidate.is_doubled => candidate.level.folders.iter().map(Inner::text).collect(),
-                None => continue,
-            };
-            wrappers.push((candidate, inner));
+        let is_half = |count: usize| count * 2 >= self.folders.len();
+        let stores = candidates
+            .iter()
+            .filter_map(|candidate| Some((candidate, candidate.store(&candidates, self.folders.len())?)));
+        let stores: Vec<_> = stores.collect();
+        if let Some((first, store)) = stores.first() {
+            let path = printable_path(&first.level.path);
+            if is_half(stores.len()) {
+                return Err(self.wrong(format!(
+                    "expected a folder of pictures for each class, found {found}, but {path} holds {store}, which is no \
+                     class; sort the pictures into folders named for their classes"
+                )));
+            }
+            notes.warn(format!(
+                "{} counts as a class, but {path} holds {store}, as a data set does",
+                first.folder.text()
+            ));
         }
-        let Some((first, inner)) = wrappers.first() else { return Ok(()) };
-        let path = printable_path(&first.level.path);
-        let inner = some(inner);
-        if wrappers.len() * 2 >= self.folders.len() {
-            return Err(self.wrong(format!(
-                "expected a folder of pictures for each class, found {found}, which are folders around others ({path} holds \
-                 {inner}); name the folder with the classes, such as --data-path {path}"
-            )));
+        let doubled: Vec<_> = candidates.iter().filter(|candidate| candidate.is_doubled).collect();
+        if let Some(first) = doubled.first() {
+            let path = printable_path(&first.level.path);
+            let inner = Level::names(&first.level.folders.iter().collect::<Vec<_>>());
+            if is_half(doubled.len()) {
+                return Err(self.wrong(format!(
+                    "expected a folder of pictures for each class, found {found}, which are folders around others ({path} \
+                     holds {inner}); name the folder with the classes, such as --data-path {path}"
+                )));
+            }
+            notes.warn(format!(
+                "{} counts as a class, but {path} holds {inner}; if those are the classes, name their folder with --data-path \
+                 {path}",
+                first.folder.text()
+            ));
         }
-        notes.warn(format!(
-            "{} counts as a class, but {path} holds {inner}; if those are the classes, name their folder with --data-path {path}",
-            first.folder.text()
-        ));
         Ok(())
     }
 }
