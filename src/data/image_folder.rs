@@ -14,8 +14,8 @@ use super::decode::Decoder;
 use super::found::{Found, Part};
 use super::framing::Frame;
 use super::layout;
-use super::level::{folder_names, is_stray};
-use super::notes::{Notes, Types, some};
+use super::level::{class_root, folder_names, is_stray};
+use super::notes::{LeftOut, Notes, Types, some};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -31,9 +31,6 @@ pub(super) const MAX_DEPTH: usize = 32;
 
 /// Layouts, for the errors.
 pub(super) const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg, jpeg or png)";
-
-/// Classes that are named one by one in notes about them.
-const NAMED: usize = 20;
 
 /// The pictures of one or more class folders, decoded when they are read.
 #[derive(Debug)]
@@ -93,8 +90,8 @@ impl ImageFolder {
         let home = place(root)?;
         let mut outside = Types::default();
         // Those in which another folder than one called images or the like holds pictures.
-        let mut nested: Vec<String> = Vec::new();
-        let mut remarks = Vec::new();
+        let mut nested: Vec<(String, PathBuf)> = Vec::new();
+        let mut left_out = LeftOut::default();
         for (name, kind) in entries(root)? {
             let path = root.join(&name);
             if is_stray(&name) || kind != EntryKind::Folder {
@@ -120,31 +117,29 @@ impl ImageFolder {
             let count = self.pictures.len() - before;
             let class = printable_path(Path::new(&name));
             notes.passed_over.extend(here.passed_over(&class));
-            remarks.extend(here.remark(&class, count));
+            left_out.add(class.clone(), count, here);
             if count > 0 {
                 let label = classes.names.len() as u32;
                 classes.labels.resize(classes.labels.len() + count, label);
                 classes.names.push(name);
                 if self.folders.len() > first + 1 {
-                    let inner = folder_names(&path)?;
-                    let is_alone = inner.len() == 1 && !self.has_pictures(first, before);
+                    let has_pictures = self.has_pictures(first, before);
+                    let around = if has_pictures { path } else { class_root(&path, &[])? };
+                    let inner = folder_names(&around)?;
+                    let is_alone = inner.len() == 1 && !has_pictures;
                     if !inner.is_empty() && !is_alone {
-                        nested.push(format!("{class} ({})", some(&inner)));
+                        nested.push((format!("{class} ({})", some(&inner)), around));
                     }
                 }
             }
         }
-        let more = remarks.len().saturating_sub(NAMED);
-        remarks.into_iter().take(NAMED).for_each(|remark| notes.warn(remark));
-        if more > 0 {
-            notes.warn(format!("{more} more folders of which files are left out"));
-        }
-        if !nested.is_empty() {
+        left_out.lines().into_iter().for_each(|line| notes.warn(line));
+        if let Some((_, around)) = nested.first() {
             notes.warn(format!(
                 "class folders hold folders, whose pictures count for the class: {}; for the inner ones as classes name a folder \
-                 with --data-path {}",
-                some(&nested),
-                printable_path(root)
+                 with them, such as --data-path {}",
+                some(&nested.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>()),
+                printable_path(around)
             ));
         }
         notes.passed_over.extend(outside.passed_over(""));
@@ -328,7 +323,7 @@ pub(super) fn open(
     let mut val = None;
     if let Some(path) = layout.val {
         let mut found = folder.scan(&path, notes)?;
-        found.relabel(&train.names, &path)?;
+        found.relabel(&train.names, &path, &layout.train)?;
         let missing = train.names.iter().filter(|name| !found.names.contains(name));
         let missing: Vec<String> = missing.map(|name| printable_path(Path::new(name))).collect();
         if !missing.is_empty() {
@@ -366,12 +361,21 @@ pub(super) fn open(
 }
 
 impl Classes {
-    /// Numbers the classes as `names` does, which has to have them all; `root` is where they are.
-    fn relabel(&mut self, names: &[OsString], root: &Path) -> Result<()> {
+    /// Numbers the classes as `names` does, which has to have them all; `root` is where they are, `train` where those are.
+    fn relabel(&mut self, names: &[OsString], root: &Path, train: &Path) -> Result<()> {
         let number = |name: &OsString| {
             let found = names.binary_search_by(|known| known.as_encoded_bytes().cmp(name.as_encoded_bytes()));
             found.map(|class| class as u32).map_err(|_| {
-                Error::data(root.join(name), "expected a class that train has too, found one that it has not")
+                let there = Types::below(&train.join(name));
+                let found = match there.total() {
+                    0 => "found one that it has not".to_string(),
+                    _ => format!(
+                        "found one of which {} holds no JPEG or PNG ({})",
+                        printable_path(&train.join(name)),
+                        there.words()
+                    ),
+                };
+                Error::data(root.join(name), format!("expected a class that train has too, {found}"))
             })
         };
         let numbers = self.names.iter().map(number).collect::<Result<Vec<_>>>()?;

@@ -4,7 +4,7 @@
 use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture};
 use super::level::{Inner, Level, class_root, folder_names, too_deep};
 use super::notes::{Notes, Types, some};
-use super::parts::Role;
+use super::parts::{Role, words};
 use crate::error::{Error, Result, printable_path};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -12,6 +12,12 @@ use std::path::{Path, PathBuf};
 
 /// Names of the validation part, the preferred first.
 const VALIDATION: [&str; 4] = ["val", "valid", "validation", "test"];
+
+/// Words in the names of folders that a set of pictures was only cut up into.
+const PIECES: [&str; 12] = [
+    "part", "parts", "batch", "batches", "fold", "folds", "shard", "shards", "chunk", "chunks", "image",
+    "images",
+];
 
 /// The folders that hold the class folders of each part.
 #[derive(Debug)]
@@ -64,6 +70,18 @@ impl Level {
                 "expected train beside {found}: {LAYOUT}, found none; to take a part as the whole, name it with --data-path"
             ));
         }
+        self.flat(&flat)
+    }
+
+    /// Whether there is only one folder, of pictures, called as `part` around it or as a part too: it is no class.
+    fn is_again(&self, part: &Inner) -> bool {
+        let is_same = |only: &Inner| lower(&only.name) == lower(&part.name);
+        let [only] = &self.folders[..] else { return false };
+        only.direct && (is_same(only) || only.is(Role::within).is_some())
+    }
+
+    /// The error for parts that hold pictures, but no folders for the classes.
+    fn flat(&self, parts: &[&Inner]) -> Error {
         let tables = match self.tables.is_empty() {
             true => String::new(),
             false => format!(" (beside {})", some(&self.tables)),
@@ -71,7 +89,7 @@ impl Level {
         self.wrong(format!(
             "expected a folder of pictures for each class: {LAYOUT}, found pictures directly in {}{tables}; sort them into \
              folders named for their classes",
-            Level::names(&flat)
+            Level::names(parts)
         ))
     }
 
@@ -79,6 +97,9 @@ impl Level {
     fn split(&self, train: &Inner, roles: Vec<(Option<Role>, &Inner)>, notes: &mut Notes) -> Result<Layout> {
         let train_root = class_root(&train.path, &[])?;
         let train_level = Level::read(&train_root)?;
+        if train_level.is_again(train) {
+            return Err(self.flat(&[train]));
+        }
         let names: Vec<OsString> = train_level.folders.iter().map(|folder| folder.name.clone()).collect();
         let mut candidates: Vec<(Role, &Inner)> = roles
             .iter()
@@ -102,7 +123,9 @@ impl Level {
             }
             let root = class_root(&folder.path, &names)?;
             let level = Level::read(&root)?;
-            let is_class = |folder: &Inner| names.contains(&folder.name) || !folder.is_container();
+            let is_class = |inner: &Inner| {
+                names.contains(&inner.name) || !(inner.is_container() || level.is_again(folder))
+            };
             match level.folders.iter().any(is_class) {
                 true => val = Some((folder, root)),
                 false => {
@@ -155,23 +178,31 @@ impl Level {
             )));
         }
         self.check_copies(notes)?;
+        self.check_wrappers(notes)?;
         let stem = |folder: &Inner| folder.text().trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
         let first = stem(&self.folders[0]);
         let are_numbered =
             folders.len() > 1 && !first.is_empty() && folders.iter().all(|folder| stem(folder) == first);
-        if are_numbered && !self.tables.is_empty() {
+        let are_pieces = are_numbered && words(&first).iter().any(|word| PIECES.contains(&word.as_str()));
+        if are_numbered && (are_pieces || !self.tables.is_empty()) {
+            let labels = match self.tables.is_empty() {
+                true => "elsewhere".to_string(),
+                false => format!("in {} beside them", some(&self.tables)),
+            };
             notes.warn(format!(
-                "the classes {} are named as parts of one set are; if their labels are in {} beside them, sort the pictures into \
-                 folders named for their classes",
-                Level::names(&folders),
-                some(&self.tables)
+                "the classes {} are named as parts of one set are; if their labels are {labels}, sort the pictures into folders \
+                 named for their classes",
+                Level::names(&folders)
             ));
         }
         if self.pictures > 0 {
             notes.warn(format!(
-                "{} pictures directly in {} are left out: they are in no class folder",
-                self.pictures,
-                printable_path(&self.path)
+                "{}: {} in no class folder",
+                self.left_out(),
+                match self.pictures {
+                    1 => "it is",
+                    _ => "they are",
+                }
             ));
         }
         if let Some(folder) =
@@ -183,6 +214,15 @@ impl Level {
             ));
         }
         Ok(())
+    }
+
+    /// That the pictures directly in the folder are left out.
+    fn left_out(&self) -> String {
+        let at = printable_path(&self.path);
+        match self.pictures {
+            1 => format!("1 picture directly in {at} is left out"),
+            count => format!("{count} pictures directly in {at} are left out"),
+        }
     }
 
     /// An error if a folder holds folders named like those beside it: it is a copy, and no class. A note if some hold folders
@@ -241,11 +281,7 @@ pub(super) fn find(root: &Path, notes: &mut Notes) -> Result<Layout> {
             // A folder around the classes, as archives have.
             [only] if !only.direct => {
                 if level.pictures > 0 {
-                    notes.warn(format!(
-                        "{} pictures directly in {} are left out",
-                        level.pictures,
-                        printable_path(&at)
-                    ));
+                    notes.warn(level.left_out());
                 }
                 at = only.path.clone();
             }

@@ -31,6 +31,9 @@ const CONTAINERS: [&str; 15] = [
     "png",
 ];
 
+/// Those of them that the folder of one class may hold too.
+const PLAIN: [&str; 7] = ["images", "image", "imgs", "img", "jpg", "jpeg", "png"];
+
 /// A folder in a folder.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -54,6 +57,11 @@ impl Inner {
 
     pub fn is_container(&self) -> bool {
         CONTAINERS.iter().any(|known| self.name.eq_ignore_ascii_case(known))
+    }
+
+    /// Whether it is a container that only a whole data set has: a class may keep its pictures in a folder called images.
+    pub fn is_store(&self) -> bool {
+        self.is_container() && !PLAIN.iter().any(|known| self.name.eq_ignore_ascii_case(known))
     }
 }
 

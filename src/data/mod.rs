@@ -49,6 +49,7 @@ mod synthetic;
 mod tensors;
 mod transform;
 mod walk;
+mod wrappers;
 
 pub use augment::Viewer;
 pub use bad_files::{BadFiles, OnBadFile};

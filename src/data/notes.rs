@@ -7,6 +7,9 @@ use std::path::Path;
 /// Types of files that are counted one by one in a line; the rest is summed up.
 const SHOWN: usize = 4;
 
+/// Folders that are named one by one in notes about them.
+const NAMED: usize = 20;
+
 /// Remarks about a data set, and the files that were passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
@@ -104,32 +107,87 @@ impl Types {
         words.join(", ")
     }
 
-    /// What to say of a class of `count` pictures whose folder also holds these files, if anything.
-    pub fn remark(&self, class: &str, count: usize) -> Option<String> {
-        let images = self.images();
-        let (left_out, all) = (images.total(), self.total());
-        match (count, left_out, all) {
-            (0, 0, 0) => Some(format!("folder {class} is left out: it is empty")),
-            (0, 0, _) => Some(format!("folder {class} is left out: it holds no pictures ({})", self.words())),
-            (0, ..) => Some(format!(
-                "class {class} is left out: none of its files is a JPEG or PNG ({}); convert them to have it",
-                self.words()
-            )),
-            (_, 0, _) => None,
-            _ => Some(format!(
-                "class {class}: {left_out} of {} images are left out, as only JPEG and PNG are read ({})",
-                count + left_out,
-                images.words()
-            )),
-        }
-    }
-
     pub fn passed_over(&self, class: &str) -> impl Iterator<Item = PassedOver> {
         self.0.iter().map(move |(extension, &count)| PassedOver {
             class: class.to_string(),
             extension: extension.clone(),
             count,
         })
+    }
+}
+
+/// What was left out in the folders of classes.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    /// Folders without anything to read, each with its line.
+    folders: Vec<String>,
+    /// Classes with images of other types only, and those that also have pictures: name, pictures, other files.
+    without: Vec<(String, usize, Types)>,
+    partly: Vec<(String, usize, Types)>,
+}
+
+impl LeftOut {
+    /// Adds a class of `count` pictures whose folder also holds `others`.
+    pub fn add(&mut self, class: String, count: usize, others: Types) {
+        match (count, others.images().total(), others.total()) {
+            (0, 0, 0) => self.folders.push(format!("folder {class} is left out: it is empty")),
+            (0, 0, _) => self
+                .folders
+                .push(format!("folder {class} is left out: it holds no pictures ({})", others.words())),
+            (0, ..) => self.without.push((class, count, others)),
+            (_, 0, _) => {}
+            _ => self.partly.push((class, count, others.images())),
+        }
+    }
+
+    /// A line for each class, or one for all of a kind if they are more than a few.
+    pub fn lines(self) -> Vec<String> {
+        let mut lines: Vec<String> = self.folders.iter().take(NAMED).cloned().collect();
+        if self.folders.len() > NAMED {
+            lines.push(format!("{} more folders are left out", self.folders.len() - NAMED));
+        }
+        let sum = |classes: &[(String, usize, Types)]| {
+            let (mut count, mut types) = (0, Types::default());
+            for (_, pictures, others) in classes {
+                count += pictures;
+                types.add(others);
+            }
+            let names: Vec<String> = classes.iter().map(|(class, ..)| class.clone()).collect();
+            (some(&names), count, types)
+        };
+        match &self.without[..] {
+            few if few.len() <= SHOWN => lines.extend(few.iter().map(|(class, _, types)| {
+                format!(
+                    "class {class} is left out: none of its files is a JPEG or PNG ({}); convert them to have it",
+                    types.words()
+                )
+            })),
+            many => {
+                let (names, _, types) = sum(many);
+                lines.push(format!(
+                    "{} classes are left out: none of their files is a JPEG or PNG ({}): {names}; convert them to have them",
+                    many.len(),
+                    types.words()
+                ));
+            }
+        }
+        let partly = |count: usize, types: &Types| {
+            let left_out = types.total();
+            let are = if left_out == 1 { "is" } else { "are" };
+            let all = count + left_out;
+            let words = types.words();
+            format!("{left_out} of {all} images {are} left out, as only JPEG and PNG are read ({words})")
+        };
+        match &self.partly[..] {
+            few if few.len() <= SHOWN => lines.extend(
+                few.iter().map(|(class, count, types)| format!("class {class}: {}", partly(*count, types))),
+            ),
+            many => {
+                let (names, count, types) = sum(many);
+                lines.push(format!("{} classes ({names}): {}", many.len(), partly(count, &types)));
+            }
+        }
+        lines
     }
 }
 

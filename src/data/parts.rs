@@ -77,7 +77,7 @@ fn joined(word: &str) -> Option<Role> {
 }
 
 /// The words of a name in lower case; a capital after a small letter begins one too.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_small = false;
     for c in name.chars() {

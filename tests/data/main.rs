@@ -29,6 +29,7 @@ mod synthetic;
 mod tables;
 mod tensors;
 mod whole;
+mod wrappers;
 
 use std::path::Path;
 use striate::Error;
