@@ -19,6 +19,7 @@ mod predict;
 mod profiled;
 mod progress;
 mod recipe;
+mod remembered;
 mod report;
 mod resume;
 mod samples;

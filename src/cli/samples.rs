@@ -2,6 +2,7 @@
 //! otherwise; and what to say about them.
 
 use super::output::Output;
+use super::remembered::{check_old_numbers, remember};
 use super::source::{SourceArgs, told};
 use crate::data::{self, Dataset, Division, Fingerprint, Labels, Pool, Request, Splits};
 use crate::error::{Error, Result};
@@ -53,7 +54,8 @@ impl SourceArgs {
     ) -> Result<Samples> {
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
-        let request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
+        let mut request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
+        remember(&mut request, &lineage, out);
         let (mut trained, mut trained_on, mut lines, mut whole, mut own) = (None, None, Vec::new(), 0, 0);
         let opened = data::open_with(&request, &mut |pool| {
             let run = lineage.on(pool.data());
@@ -77,6 +79,9 @@ impl SourceArgs {
             Ok(division)
         })?;
         let splits = told(opened, out)?;
+        if let Some(file) = file {
+            check_old_numbers(file, &lineage, &splits)?;
+        }
         let origin = splits.origin.clone().ok_or_else(|| Error::Internal("data without an origin".into()))?;
         let division = origin.provenance.division.clone();
         self.note_unused(&division, out);
@@ -157,11 +162,12 @@ impl SourceArgs {
         checkpoint: Option<&Checkpoint>,
         out: &Output,
     ) -> Result<Splits> {
-        let request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
+        let mut request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
         let lineage = match (checkpoint, file) {
             (Some(checkpoint), _) => checkpoint.lineage().clone(),
             (None, file) => file.map(Lineage::of).transpose()?.unwrap_or_default(),
         };
+        remember(&mut request, &lineage, out);
         let (own, before) = match checkpoint {
             Some(_) => (lineage.runs().first(), lineage.earlier()),
             None => (None, lineage.clone()),
@@ -187,6 +193,9 @@ impl SourceArgs {
             }
         })?;
         let mut splits = told(opened, out)?;
+        if let Some(file) = file.filter(|_| checkpoint.is_none()) {
+            check_old_numbers(file, &lineage, &splits)?;
+        }
         lines.iter().for_each(|line| out.note(line));
         if let Some(origin) = splits.origin.as_mut().map(Arc::make_mut) {
             self.note_unused(&origin.provenance.division, out);

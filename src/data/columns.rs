@@ -130,7 +130,8 @@ impl Start<'_> {
             ));
         }
         if features.is_empty() {
-            let what = "expected a column besides the label, found none; a list of image files is not read yet";
+            let what =
+                "expected a column besides the label, found none; a list of image files is not read yet";
             return Err(self.wrong(what.into()));
         }
         let found = format!("label: column {}, {:?}", label + 1, short(&self.fields[label]));

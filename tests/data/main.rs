@@ -28,6 +28,7 @@ mod survey;
 mod synthetic;
 mod tables;
 mod tensors;
+mod unnamed_labels;
 mod whole;
 
 use std::path::Path;

@@ -29,7 +29,8 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
     let chosen = request.label_column.as_deref();
     let outputs = request.wanted.map(|wanted| wanted.outputs);
     let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
-    let train = read(&train_path, outputs, |start| start.columns(chosen, request.wanted.is_none(), notes).map(Some))?;
+    let train =
+        read(&train_path, outputs, |start| start.columns(chosen, request.wanted.is_none(), notes).map(Some))?;
     let train = train.ok_or_else(|| Error::data(&train_path, "expected a table with labels, found none"))?;
     train.check_label(outputs)?;
     let mut tables = vec![train];
