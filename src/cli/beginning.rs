@@ -74,7 +74,7 @@ impl Beginning<'_> {
         match train::match_classes(&known, &data.train) {
             ClassMatch::Same => Ok(false),
             ClassMatch::Unnamed => {
-                super::samples::note_unnamed(&known, &data.train, self.out);
+                super::matching::note_unnamed(&known, &data.train, self.out);
                 Ok(false)
             }
             ClassMatch::Outputs(outputs) => {

@@ -1,13 +1,15 @@
 //! Which samples a verb uses: those that the run of the weights held out, if it was on the same data, unless flags say
 //! otherwise; and what to say about them.
 
+use super::matching::with_classes_of;
 use super::output::Output;
+use super::remembered::{check_old_numbers, remember};
 use super::source::{SourceArgs, told};
 use crate::data::{self, Dataset, Division, Fingerprint, Labels, Pool, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use crate::model::Spec;
-use crate::train::{self, Checkpoint, ClassMatch, Lineage, Seen};
+use crate::train::{Checkpoint, Lineage, Seen};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -53,7 +55,8 @@ impl SourceArgs {
     ) -> Result<Samples> {
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
-        let request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
+        let mut request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
+        remember(&mut request, &lineage, out);
         let (mut trained, mut trained_on, mut lines, mut whole, mut own) = (None, None, Vec::new(), 0, 0);
         let opened = data::open_with(&request, &mut |pool| {
             let run = lineage.on(pool.data());
@@ -78,6 +81,9 @@ impl SourceArgs {
         });
         let opened = opened.map_err(|error| self.unnamed(&lineage, error))?;
         let splits = told(opened, out)?;
+        if let Some(file) = file {
+            check_old_numbers(file, &lineage, &splits)?;
+        }
         let origin = splits.origin.clone().ok_or_else(|| Error::Internal("data without an origin".into()))?;
         let division = origin.provenance.division.clone();
         self.note_unused(&division, out);
@@ -169,11 +175,12 @@ impl SourceArgs {
         checkpoint: Option<&Checkpoint>,
         out: &Output,
     ) -> Result<Splits> {
-        let request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
+        let mut request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
         let lineage = match (checkpoint, file) {
             (Some(checkpoint), _) => checkpoint.lineage().clone(),
             (None, file) => file.map(Lineage::of).transpose()?.unwrap_or_default(),
         };
+        remember(&mut request, &lineage, out);
         let (own, before) = match checkpoint {
             Some(_) => (lineage.runs().first(), lineage.earlier()),
             None => (None, lineage.clone()),
@@ -214,6 +221,9 @@ impl SourceArgs {
             Some(_) => opened?,
         };
         let mut splits = told(opened, out)?;
+        if let Some(file) = file.filter(|_| checkpoint.is_none()) {
+            check_old_numbers(file, &lineage, &splits)?;
+        }
         lines.iter().for_each(|line| out.note(line));
         if let Some(origin) = splits.origin.as_mut().map(Arc::make_mut) {
             self.note_unused(&origin.provenance.division, out);
@@ -297,42 +307,6 @@ fn presumed(run: &Seen) -> Option<String> {
 /// How many of `numbers` are among `trained`, which rise.
 fn overlap(trained: &[u32], numbers: &[u32]) -> usize {
     numbers.iter().filter(|number| trained.binary_search(number).is_ok()).count()
-}
-
-/// `splits` with its classes numbered as the outputs of the weights in `file` are. An error if there is one that they do
-/// not know.
-pub(crate) fn with_classes_of(file: &File, splits: Splits, out: &Output) -> Result<Splits> {
-    let known = train::class_names(file);
-    match train::match_classes(&known, &splits.val) {
-        ClassMatch::Missing(_) => Err(train::other_classes(&file.path, &known, &splits.val)),
-        ClassMatch::Outputs(outputs) => {
-            let (found, all, name) = (outputs.len(), known.len(), &splits.val.name);
-            out.note(&format!(
-                "note: the {found} classes of {name} are matched by name with the {all} of the weights"
-            ));
-            Ok(train::relabel(&splits, &known, &outputs))
-        }
-        ClassMatch::Unnamed => {
-            note_unnamed(&known, &splits.val, out);
-            Ok(splits)
-        }
-        ClassMatch::Same => Ok(splits),
-    }
-}
-
-/// Says that outputs and classes were matched by their numbers, where only one of the two has names.
-pub(crate) fn note_unnamed(known: &[String], data: &Dataset, out: &Output) {
-    let is_numbered = known.iter().enumerate().all(|(k, name)| *name == k.to_string());
-    if !matches!(data.labels, Labels::Classes(_)) || (is_numbered && !data.names_classes()) {
-        return;
-    }
-    let name = &data.name;
-    out.note(&match is_numbered {
-        true => format!("note: {name} names its classes, the weights do not: output k is taken for class k"),
-        false => {
-            format!("note: the weights name their classes, {name} does not: output k is taken for class k")
-        }
-    });
 }
 
 /// A division in words.

@@ -107,6 +107,7 @@ impl SourceArgs {
             wanted: Some(train::wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
+            presumed_range: None,
             label_column: self.label_column.clone(),
             for_training: false,
         })

@@ -4,7 +4,7 @@ use super::device;
 use super::recipe::RecipeArgs;
 use super::source::{self, SourceArgs};
 use super::train::DEFAULT_MODEL;
-use super::{Context, memory, samples};
+use super::{Context, matching, memory};
 use crate::data::InputRange;
 use crate::error::Result;
 use crate::interchange::{self, safetensors};
@@ -68,7 +68,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let data = args.source.open_whole(&spec, args.seed, &context.out)?;
     let data = match &weights {
-        Some(file) => samples::with_classes_of(file, data, &context.out)?,
+        Some(file) => matching::with_classes_of(file, data, &context.out)?,
         None => data,
     };
     let build = BuildOptions {

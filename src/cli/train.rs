@@ -7,6 +7,7 @@ use super::memory;
 use super::profiled::{Profiling, Told};
 use super::progress::Progress;
 use super::recipe::{self, RecipeArgs};
+use super::remembered;
 use super::resume::{self, ResumeArgs};
 use super::source::{self, SourceArgs, quoted};
 use super::stop::Signals;
@@ -273,7 +274,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         return preview(path, &spec, &data, &options, context);
     }
     if let Some((checkpoint, _)) = resumed.as_ref().filter(|_| !args.resume.resume_force) {
-        checkpoint.check(&spec, &data, &options).map_err(resume::advised)?;
+        let checked = checkpoint.check(&spec, &data, &options);
+        checked.map_err(|error| remembered::named(resume::advised(error), &data))?;
     }
     let target = train::target(&data.train, spec.recipe.loss)?;
     let pixels = data.pixels(spec.input);

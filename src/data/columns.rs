@@ -32,6 +32,10 @@ const LABELS: [&str; 20] = [
     "categoryname",
 ];
 
+/// Names that columns of labels have in well-known tables, and that a feature may have as well: they count where no name of
+/// [`LABELS`] is there.
+const OUTCOMES: [&str; 7] = ["survived", "outcome", "diagnosis", "quality", "emotion", "result", "go"];
+
 /// Names of columns that number the rows. The empty one is the index that pandas writes.
 const IDS: [&str; 11] =
     ["", "id", "ids", "index", "idx", "uid", "uuid", "rowid", "imageid", "sampleid", "unnamed0"];
@@ -85,8 +89,9 @@ impl Start<'_> {
         !self.numbers.contains(&true) || self.fields.iter().zip(&self.numbers).any(is_name)
     }
 
-    /// Understands the columns of a table; `chosen` is the name or number of the label's, if one was given.
-    pub fn columns(self, chosen: Option<&str>, notes: &mut Notes) -> Result<Columns> {
+    /// Understands the columns of a table; `chosen` is the name or number of the label's, if one was given. `tells_label` has
+    /// a note name the label's column, whatever says which it is.
+    pub fn columns(self, chosen: Option<&str>, tells_label: bool, notes: &mut Notes) -> Result<Columns> {
         let count = self.fields.len();
         if !self.is_header(chosen) {
             let counts_from = |first: usize| {
@@ -125,7 +130,15 @@ impl Start<'_> {
             ));
         }
         if features.is_empty() {
-            return Err(self.wrong("expected a column besides the label, found none".into()));
+            let what =
+                "expected a column besides the label, found none; a list of image files is not read yet";
+            return Err(self.wrong(what.into()));
+        }
+        let found = format!("label: column {}, {:?}", label + 1, short(&self.fields[label]));
+        if !is_named {
+            notes.warn(format!("{found} (the last); --label-column names another"));
+        } else if tells_label {
+            notes.add(found);
         }
         Ok(Columns { names: Some(self.fields), count, label, is_named, features })
     }
@@ -173,6 +186,9 @@ impl Start<'_> {
             found.extend(&y);
         } else if let (true, Some(&y)) = (found.is_empty() && !y.contains(&last), y.first()) {
             found.extend([y, last]);
+        }
+        if found.is_empty() {
+            found.extend((0..keys.len()).filter(|&n| OUTCOMES.contains(&keys[n].as_str())));
         }
         found.sort_unstable();
         match found[..] {

@@ -2,6 +2,8 @@
 //! both, so that an evaluation can use the samples that training held out.
 
 use super::dataset::{Dataset, Images, Labels};
+use super::kind::Kind;
+use super::range::InputRange;
 use super::split::Division;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -31,6 +33,20 @@ pub struct Provenance {
     /// Of the training samples only so many were used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
+    /// The column of a table that was said to be the label, by its name or its number from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// What the numbers of a table or of tensors were said to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_range: Option<InputRange>,
+}
+
+impl Origin {
+    /// Whether the whole numbers of a table were taken for pixels without being told.
+    pub fn assumes_pixels(&self, dataset: &Dataset) -> bool {
+        let Provenance { data, input_range, .. } = &self.provenance;
+        data.kind == Kind::Csv.to_string() && input_range.is_none() && matches!(dataset.images, Images::U8(_))
+    }
 }
 
 /// Where the samples of [`super::Splits`] come from.

@@ -6,18 +6,22 @@ use super::dataset::Images;
 use super::notes::Notes;
 use super::source::Request;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 /// What numbers stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputRange {
     /// Pixel values 0 to 255: scale, mean and standard deviation of `[preprocess]` apply.
+    #[serde(rename = "0..255")]
     Pixels,
     /// Pixel values divided by 255, 0 to 1: they are multiplied by 255, then `[preprocess]` applies.
+    #[serde(rename = "0..1")]
     Unit,
     /// Network input, used as it is.
+    #[serde(rename = "ready")]
     Ready,
 }
 
@@ -97,7 +101,15 @@ pub(super) fn settle(
         let what = format!("its metadata say input_range {noted}, found --input-range {given}");
         return Err(Error::data(first.path, what));
     }
-    let range = match (request.input_range.or(noted), request.wanted) {
+    let known = request.input_range.or(noted);
+    let presumed = request.presumed_range.filter(|_| known.is_none());
+    if let Some(range) = presumed {
+        notes.add(format!(
+            "{}: the numbers are taken for --input-range {range}, as in the weights' run",
+            name(first.path)
+        ));
+    }
+    let range = match (known.or(presumed), request.wanted) {
         (Some(range), _) => range,
         // Looked at for its own sake, or not of this model's size, which is another error.
         (None, None) => return ready(parts),

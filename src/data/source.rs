@@ -53,6 +53,8 @@ pub struct Request {
     pub has_preprocess: bool,
     /// What the numbers of a table or of `f32` images are, where the file does not say it.
     pub input_range: Option<InputRange>,
+    /// What the weights' run took such numbers for: it holds where neither `input_range` nor the file says anything.
+    pub presumed_range: Option<InputRange>,
     /// Name, or number from 1 on, of the column of a table that is the label.
     pub label_column: Option<String>,
     /// Whether the samples are to be learnt from; a single class is an error then.
@@ -98,6 +100,7 @@ impl Request {
             wanted: Some(Wanted { input, outputs, resize: None, fit: Fit::default(), follow_classes: false }),
             has_preprocess: input[1].saturating_mul(input[2]) > 1,
             input_range: None,
+            presumed_range: None,
             label_column: None,
             for_training: false,
         }
@@ -291,7 +294,14 @@ pub fn open_with(
     if request.for_training && request.limit_train.is_none() && place.kind != Kind::Synthetic {
         occupied::check_left(&train, had, &labels_path)?;
     }
-    let provenance = Provenance { data, division, limit_train: request.limit_train };
+    let has_numbers = [Kind::Csv, Kind::Tensors].contains(&place.kind);
+    let provenance = Provenance {
+        data,
+        division,
+        limit_train: request.limit_train,
+        label_column: request.label_column.clone(),
+        input_range: request.input_range.or(request.presumed_range).filter(|_| has_numbers),
+    };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
     let splits = Splits { train, val, origin: Some(Arc::new(origin)) };
     let Some(wanted) = request.wanted else { return Ok((splits, notes)) };

@@ -183,7 +183,7 @@ mod tests {
             labels: hashes(),
             images: Some(hashes()),
         };
-        Provenance { data, division, limit_train: Some(5) }
+        Provenance { data, division, limit_train: Some(5), label_column: None, input_range: None }
     }
 
     fn read(notes: &[(&str, &str)]) -> Result<Lineage> {

@@ -28,6 +28,7 @@ mod survey;
 mod synthetic;
 mod tables;
 mod tensors;
+mod unnamed_labels;
 mod whole;
 mod wrappers;
 

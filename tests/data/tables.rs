@@ -161,6 +161,18 @@ fn a_table_of_image_files_is_told_how_images_are_read() {
         model(1, 2),
         &["line 2, column 1", "(image files are read from a folder for each class), found \"0001.JPG\""],
     );
+    refused(text, model(1, 2), &["a list of image files is not read yet"]);
+    refused(
+        "emotion,image\n0,\"a/1.png\"\n",
+        model(1, 2),
+        &["line 2, column 2", "a list of image files is not read yet"],
+    );
+    refused(
+        "a,image\n0,1.png\n",
+        model(1, 2),
+        &["line 2, column 2", "a list of image files is not read yet"],
+    );
+    refused("id,label\n1.png,cat\n", model(1, 2), &["a list of image files is not read yet"]);
 }
 
 #[test]
@@ -171,6 +183,11 @@ fn other_separators_are_named() {
         ("0,5;1,5;0\n", "semicolons"),
         ("a\tb\tlabel\n1\t2\t0\n", "tabs"),
         ("0,5\t1,5\t0\n", "tabs"),
+        ("a|b|label\n1|2|0\n", "pipes"),
+        ("0,5|1,5|0\n", "pipes"),
+        ("a b label\n1 2 0\n", "spaces"),
+        ("1  2 0\n", "spaces"),
+        ("0,5 1,5 0\n", "spaces"),
     ] {
         refused(text, model(2, 2), &["line 1: expected columns separated by commas", name]);
     }
@@ -178,6 +195,11 @@ fn other_separators_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (splits, _) = table(folder.path(), "1,\t2,\t0\n\t3, 4 ,1\n", model(2, 2)).unwrap();
     assert_eq!(floats(&splits.train), [1.0, 2.0, 3.0, 4.0]);
+    // Names may have blanks and pipes in them.
+    let (splits, _) = table(folder.path(), "sepal length,a|b,class\n1,2,0\n3,4,1\n", model(2, 2)).unwrap();
+    assert_eq!(floats(&splits.train), [1.0, 2.0, 3.0, 4.0]);
+    let (splits, _) = table(folder.path(), "1,2,New York\n3,4,Rome|Paris\n", model(2, 2)).unwrap();
+    assert_eq!(splits.train.class_names, ["New York", "Rome|Paris"]);
 }
 
 #[test]

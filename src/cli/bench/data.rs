@@ -132,6 +132,7 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<Wanted>) -> Result<Arc<Data
         wanted,
         has_preprocess: false,
         input_range: None,
+        presumed_range: None,
         label_column: None,
         for_training: false,
     })?;
@@ -186,6 +187,7 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         wanted: Some(train::wanted(spec, true)?),
         has_preprocess: false,
         input_range: None,
+        presumed_range: None,
         label_column: None,
         for_training: false,
     };

@@ -141,6 +141,7 @@ impl DataArgs {
             wanted: None,
             has_preprocess: false,
             input_range: self.input_range,
+            presumed_range: None,
             label_column: self.label_column.clone(),
             for_training: false,
         }

@@ -29,7 +29,8 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
     let chosen = request.label_column.as_deref();
     let outputs = request.wanted.map(|wanted| wanted.outputs);
     let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
-    let train = read(&train_path, outputs, |start| start.columns(chosen, notes).map(Some))?;
+    let train =
+        read(&train_path, outputs, |start| start.columns(chosen, request.wanted.is_none(), notes).map(Some))?;
     let train = train.ok_or_else(|| Error::data(&train_path, "expected a table with labels, found none"))?;
     train.check_label(outputs)?;
     let mut tables = vec![train];
@@ -174,6 +175,11 @@ fn classes_of(values: impl Iterator<Item = f32>, outputs: Option<usize>) -> Opti
     (found.len() > 1 && first <= 1 && (last - first) as usize + 1 == found.len()).then_some(found.len())
 }
 
+/// The different values, if all are whole numbers that can be classes.
+fn whole(values: impl Iterator<Item = f32>) -> Option<BTreeSet<u32>> {
+    values.map(|value| class(value, MOST_CLASSES)).collect()
+}
+
 impl Table {
     /// An error if the label was taken from the last column though it may as well be the first, as in tables of images.
     fn check_label(&self, outputs: Option<usize>) -> Result<()> {
@@ -183,13 +189,22 @@ impl Table {
             return Ok(());
         }
         let column = || self.features.iter().step_by(width).copied();
-        let Some(first) = classes_of(column(), outputs) else { return Ok(()) };
+        let is_binary = |value: &f32| [0.0, 1.0].contains(value);
+        let is_mask = || {
+            self.columns.count >= WIDE
+                && labels.iter().all(is_binary)
+                && self.features.chunks(width).all(|row| row[1..].iter().all(is_binary))
+        };
+        // Where all else is 0 or 1, a first column that goes beyond is the label of an image of two colours.
+        let values = whole(column()).filter(|values| values.last() > Some(&1));
+        let mask = values.filter(|_| is_mask()).map(|values| values.len());
+        let Some(first) = mask.or_else(|| classes_of(column(), outputs)) else { return Ok(()) };
         let is_one = labels.iter().all(|label| label == &labels[0]) && labels.len() > 1;
         let are_bytes = || {
             let is_byte = |value: &f32| value.fract() == 0.0 && (0.0..=255.0).contains(value);
             self.features.iter().all(is_byte) && self.features.iter().any(|&value| value >= 16.0)
         };
-        let is_ambiguous = is_one || (self.columns.count >= WIDE && are_bytes());
+        let is_ambiguous = is_one || mask.is_some() || (self.columns.count >= WIDE && are_bytes());
         if !is_ambiguous {
             return Ok(());
         }

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Fields in the place of a label that say that there is none.
 const MISSING: [&str; 9] = ["", "nan", "na", "n/a", "null", "?", "inf", "-inf", "infinity"];
 
+/// What is expected where a table names image files.
+const LIST: &str = "a finite number, as a list of image files is not read yet (image files are read from a folder for each class)";
+
 /// The rows of a file.
 pub(super) struct Table {
     pub path: PathBuf,
@@ -112,12 +115,33 @@ fn no_rows(path: &Path) -> Error {
 fn start<'a>(path: &'a Path, line: u64, content: &[u8]) -> Result<Start<'a>> {
     let wrong = |what: String| Error::data(path, format!("line {line}: {what}"));
     let raw = || content.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    for (separator, name) in [(b';', "semicolons"), (b'\t', "tabs")] {
-        if raw().any(|field| !field.starts_with(b"\"") && field.contains(&separator)) {
-            return Err(wrong(format!(
-                "expected columns separated by commas and numbers with decimal points, found {name} between columns"
-            )));
-        }
+    let zeros = content.iter().filter(|&&byte| byte == 0).count();
+    let has_mark = content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff");
+    // Every other byte of Latin text in UTF-16 is 0.
+    if has_mark || zeros * 3 >= content.len() {
+        return Err(wrong("expected text in UTF-8, found UTF-16; save the table as UTF-8".into()));
+    }
+    if content.contains(&b'\r') {
+        let what = "expected lines that end with a line feed, found carriage returns (CR) alone";
+        return Err(wrong(what.into()));
+    }
+    // A header may have blanks or a pipe in a name; numbers have none.
+    let is_one = raw().count() == 1;
+    let separates = |field: &[u8], is: fn(&u8) -> bool| {
+        let mut parts = field.split(is).filter(|part| !part.is_empty()).peekable();
+        field.iter().any(is) && (is_one || parts.peek().is_some() && parts.all(|part| number(part).is_some()))
+    };
+    let found = |is: &dyn Fn(&[u8]) -> bool| raw().any(|field| !field.starts_with(b"\"") && is(field));
+    let separators: [(&str, &dyn Fn(&[u8]) -> bool); 4] = [
+        ("semicolons", &|field| field.contains(&b';')),
+        ("tabs", &|field| field.contains(&b'\t')),
+        ("pipes", &|field| separates(field, |&byte| byte == b'|')),
+        ("spaces", &|field| separates(field, |&byte| byte == b' ')),
+    ];
+    if let Some((name, _)) = separators.iter().find(|(_, is)| found(is)) {
+        return Err(wrong(format!(
+            "expected columns separated by commas and numbers with decimal points, found {name} between columns"
+        )));
     }
     let numbers: Vec<bool> = fields(content).map(|field| number(field).is_some()).collect();
     if numbers.len() < 2 {
@@ -151,12 +175,11 @@ impl Table {
         };
         for &column in features {
             self.features.push(number(row[column]).ok_or_else(|| {
-                let is_file = is_picture(OsStr::new(&*String::from_utf8_lossy(row[column])));
                 wrong(
                     column,
-                    match (row[column].starts_with(b"\""), is_file) {
-                        (true, _) => "a finite number (without commas in it)",
-                        (_, true) => "a finite number (image files are read from a folder for each class)",
+                    match (is_file(row[column]), row[column].starts_with(b"\"")) {
+                        (true, _) => LIST,
+                        (_, true) => "a finite number (without commas in it)",
                         _ => "a finite number",
                     },
                 )
@@ -193,6 +216,9 @@ impl Table {
                 // A number that is too large, or a quote without its other half: the field goes on after a comma or a line break.
                 if name.parse::<f32>().is_ok() || name.starts_with('"') || name.ends_with('"') {
                     return Err(wrong(*label, "a finite number"));
+                }
+                if known.is_empty() && is_file(text) {
+                    return Err(wrong(*label, LIST));
                 }
                 let next = known.len();
                 if next == MOST_CLASSES && !known.contains_key(&name) {
@@ -232,6 +258,11 @@ impl Table {
 /// The finite number that `field` spells.
 fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok().filter(|value: &f32| value.is_finite())
+}
+
+/// Whether `field` is the name of an image file.
+fn is_file(field: &[u8]) -> bool {
+    is_picture(OsStr::new(&*String::from_utf8_lossy(field)))
 }
 
 /// A field without the blanks and the pair of quotes around it.
