@@ -131,8 +131,9 @@ fn start<'a>(path: &'a Path, line: u64, content: &[u8]) -> Result<Start<'a>> {
         let mut parts = field.split(is).filter(|part| !part.is_empty()).peekable();
         field.iter().any(is) && (is_one || parts.peek().is_some() && parts.all(|part| number(part).is_some()))
     };
-    let found = |is: &dyn Fn(&[u8]) -> bool| raw().any(|field| !field.starts_with(b"\"") && is(field));
-    let separators: [(&str, &dyn Fn(&[u8]) -> bool); 4] = [
+    type Separates<'a> = &'a dyn Fn(&[u8]) -> bool;
+    let found = |is: Separates| raw().any(|field| !field.starts_with(b"\"") && is(field));
+    let separators: [(&str, Separates); 4] = [
         ("semicolons", &|field| field.contains(&b';')),
         ("tabs", &|field| field.contains(&b'\t')),
         ("pipes", &|field| separates(field, |&byte| byte == b'|')),
