@@ -6,7 +6,7 @@ use super::source::quoted;
 use crate::data::{self, Kind, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::File;
-use crate::train::{self, Lineage, Seen};
+use crate::train::{self, Checkpoint, Lineage, Seen};
 use crate::view::Rules;
 
 /// Fills in what the newest run of `lineage` was told about such data and `request` does not say.
@@ -48,10 +48,11 @@ fn assumes_pixels(splits: &Splits) -> bool {
     splits.origin.as_ref().is_some_and(|origin| origin.assumes_pixels(&splits.train))
 }
 
-/// The refusal of a run that is another one; where its images differ, by what they may.
-pub(super) fn named(error: Error, splits: &Splits) -> Error {
+/// The refusal to go on from `checkpoint`; where its images differ, with what they may have been in its version.
+pub(super) fn named(error: Error, checkpoint: &Checkpoint, splits: &Splits) -> Error {
+    let is_old = checkpoint.rules() == Rules::Covered;
     match error {
-        Error::Usage(text) if text.contains("training images") && assumes_pixels(splits) => {
+        Error::Usage(text) if is_old && text.contains("training images") && assumes_pixels(splits) => {
             Error::Usage(format!(
                 "{text}; a run of Striate 0.1.0 took a table's numbers as they are: give its flags and --input-range ready"
             ))

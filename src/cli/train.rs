@@ -275,7 +275,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     }
     if let Some((checkpoint, _)) = resumed.as_ref().filter(|_| !args.resume.resume_force) {
         let checked = checkpoint.check(&spec, &data, &options);
-        checked.map_err(|error| remembered::named(resume::advised(error), &data))?;
+        checked.map_err(|error| remembered::named(resume::advised(error), checkpoint, &data))?;
     }
     let target = train::target(&data.train, spec.recipe.loss)?;
     let pixels = data.pixels(spec.input);

@@ -32,6 +32,11 @@ fn eval(folder: &Path, more: &[&str]) -> (Value, String) {
     (lines.last().unwrap().clone(), stderr(&output))
 }
 
+fn write(path: &Path, file: striate::interchange::File) {
+    let tensors: Vec<_> = file.tensors.into_iter().collect();
+    safetensors::write(path, &tensors, &file.metadata).unwrap();
+}
+
 #[test]
 fn weights_remember_the_label_and_the_range_of_their_table() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,7 +84,7 @@ fn weights_of_before_do_not_take_numbers_for_pixels_unasked() {
     for key in ["geometry", "origin", "origin_before"] {
         file.metadata.remove(key);
     }
-    safetensors::write(&folder.join("old.safetensors"), &file.tensors, &file.metadata).unwrap();
+    write(&folder.join("old.safetensors"), file);
     let base =
         ["--device", "cpu", "--data-path", "t.csv", "--label-column", "1", "--weights", "old.safetensors"];
     let refusal = "--input-range: weights of Striate 0.1.0 were trained on a table's numbers as they are; pass ready for such \
@@ -96,20 +101,32 @@ fn weights_of_before_do_not_take_numbers_for_pixels_unasked() {
 }
 
 #[test]
-fn a_run_whose_numbers_were_no_pixels_is_told_what_to_say() {
+fn a_run_of_before_whose_numbers_were_no_pixels_is_told_what_to_say() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/0.1.0-split");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    tables(folder);
-    let (code, notes) = train(folder, &["--label-column", "1", "--input-range", "ready"]);
-    assert_eq!(code, 0, "{notes}");
-    // As a checkpoint of before there was something to remember.
-    let path = folder.join("runs/tiny/checkpoint.safetensors");
-    let mut file = safetensors::read(&path).unwrap();
-    let origin = file.metadata.get_mut("origin").unwrap();
-    *origin = origin.replace(",\"input_range\":\"ready\"", "");
-    assert!(!origin.contains("input_range"));
-    safetensors::write(&path, &file.tensors, &file.metadata).unwrap();
-    let (code, notes) = train(folder, &["--label-column", "1", "--resume", "runs/tiny"]);
-    assert_eq!(code, 2, "{notes}");
-    assert!(notes.contains("training images") && notes.contains("--input-range ready"), "{notes}");
+    fs::create_dir_all(folder.join("runs/tiny")).unwrap();
+    for file in ["args.toml", "checkpoint.safetensors", "log.jsonl", "metrics.csv"] {
+        fs::copy(fixture.join("runs/tiny").join(file), folder.join("runs/tiny").join(file)).unwrap();
+    }
+    // The same run, as its network and its table would be with pixels in them.
+    let model = fs::read_to_string(fixture.join("tiny.toml")).unwrap();
+    let list = "[0.5, 0.5, 0.5, 0.5, 0.5, 0.5]";
+    let preprocess = format!("[preprocess]\nmean = {list}\nstd = {list}\n[recipe]\n");
+    fs::write(folder.join("tiny.toml"), model.replace("[recipe]\n", &preprocess)).unwrap();
+    let rows = fs::read_to_string(fixture.join("rows.csv")).unwrap();
+    let whole = |line: &str| {
+        let (numbers, label) = line.rsplit_once(',').unwrap();
+        let whole = |text: &str| format!("{:.0}", 100.0 + 20.0 * text.parse::<f32>().unwrap());
+        format!("{},{label}\n", numbers.split(',').map(whole).collect::<Vec<_>>().join(","))
+    };
+    fs::write(folder.join("rows.csv"), rows.lines().map(whole).collect::<String>()).unwrap();
+    let output = striate(folder, &["train", "--resume", "runs/tiny"]).output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(code(&output), 2, "{text}");
+    assert!(text.contains("training images"), "{text}");
+    assert!(
+        text.contains("took a table's numbers as they are: give its flags and --input-range ready"),
+        "{text}"
+    );
 }
