@@ -28,8 +28,8 @@ pub(crate) struct SourceArgs {
     /// one ready]
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
     pub input_range: Option<InputRange>,
-    /// The label's column in a table, by its name in the header or its number from 1 [default: the one called label, class,
-    /// target, y, ..., else the last]
+    /// Take the labels of a table from this column: its name in the header, or its number from 1 [default: as in the weights'
+    /// run, else the column called label, class, target, y or the like, else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
     /// Keep this share of the training samples for validation, where there is no validation set
