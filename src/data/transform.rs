@@ -46,8 +46,11 @@ impl Transform {
                 )));
             }
         }
-        match self.std.iter().find(|std| !(std.is_finite() && **std > 0.0)) {
-            Some(std) => Err(Error::Usage(format!("preprocess.std: expected numbers above 0, found {std}"))),
+        // Negative ones invert an image, as imported networks may do (1 - x).
+        match self.std.iter().find(|std| !std.is_normal()) {
+            Some(std) => {
+                Err(Error::Usage(format!("preprocess.std: expected numbers other than 0, found {std}")))
+            }
             None => Ok(()),
         }
     }

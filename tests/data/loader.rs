@@ -207,6 +207,8 @@ fn options_that_cannot_be_meant_are_the_only_item() {
     let dataset = dataset(10, [3, 2, 2]);
     let two_means = Transform { mean: vec![0.0; 2], ..plain() };
     let zero_std = Transform { std: vec![0.0], ..plain() };
+    // 1 - x: an inverted image.
+    Transform { std: vec![-1.0], ..plain() }.check(1).unwrap();
     let wrong = [
         (options(0, 2), "batch-size"),
         (
@@ -215,7 +217,7 @@ fn options_that_cannot_be_meant_are_the_only_item() {
         ),
         (
             LoaderOptions { look: Look::Values(zero_std), ..options(4, 2) },
-            "preprocess.std: expected numbers above 0",
+            "preprocess.std: expected numbers other than 0",
         ),
     ];
     for (options, expected) in wrong {

@@ -79,7 +79,7 @@ pub(super) fn add<'a>(
     if !factor.iter().all(|value| value.is_normal() && *value > 0.0)
         || !offset.iter().all(|value| value.is_finite())
     {
-        return Err("expected pictures to be scaled by numbers greater than 0".into());
+        return Err("expected pictures to be scaled by numbers other than 0".into());
     }
     draft.affine = Some(Affine { factor, offset, of_pixels: true });
     draft.alias(call.node, Value::Layer { from: None, dims: pixels.dims.to_vec() });
@@ -121,9 +121,8 @@ pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(
             ("Div", 0) => (*factor / number, *offset / number),
             _ => return Err("divides by the input".into()),
         };
-        // [preprocess] divides by standard deviations.
-        if !factor.is_normal() || *factor < 0.0 || !offset.is_finite() {
-            return Err("expected the input to be scaled by numbers greater than 0".into());
+        if !factor.is_normal() || !offset.is_finite() {
+            return Err("expected the input to be scaled by numbers other than 0".into());
         }
     }
     draft.affine = Some(affine);
