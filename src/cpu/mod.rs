@@ -41,3 +41,4 @@ mod tests;
 
 pub use executor::{Executor, Options};
 pub use probe::Probe;
+pub use simd::level as simd_level;
