@@ -9,7 +9,7 @@ use std::sync::Arc;
 use striate::gpu::kernels::{Limits, Tile};
 use striate::gpu::{Executor, Gpu, Restriction, Schedule};
 use striate::model::{BuildOptions, Model, Spec};
-use striate::ops::{Access, Hyper};
+use striate::ops::{Access, Hyper, OperandKind};
 use striate::program::{BufferId, Executor as _, Program, Role, Span};
 use striate::random::{Purpose, Stream};
 use striate::train;
@@ -260,7 +260,7 @@ fn tensors_that_keep_their_content_lie_apart() {
             .steps(Span::Update)
             .filter(|step| step.op.name().starts_with("adam") || step.op.name() == "sgd")
             .flat_map(|step| step.op.operands().into_iter().zip(&step.buffers))
-            .filter(|(operand, _)| operand.name == "w" && operand.access == Access::Update)
+            .filter(|(operand, _)| operand.kind == OperandKind::Parameter && operand.access == Access::Update)
             .map(|(_, id)| schedule.places[id.index()].memory)
             .collect();
         assert!(parameters.len() <= 1, "{name}: {parameters:?}");
