@@ -1,4 +1,4 @@
-//! exp, log and tanh of `shaders/elementary.wgsl` to a few units in the last place, where the tolerances of the
+//! exp, log and tanh of `shaders/shared/elementary.wgsl` to a few units in the last place, where the tolerances of the
 //! operator tests would let a worse one pass. (A compiler that joins the two parts of ln 2 costs 35 ulp.)
 
 use crate::gpu_device;

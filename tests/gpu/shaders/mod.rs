@@ -137,7 +137,7 @@ fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga
 
 /// The declarations of the file `gemm_<block>.wgsl`.
 fn tile_of(block: Block) -> String {
-    let file = format!("{}/shaders/gemm_{}.wgsl", env!("CARGO_MANIFEST_DIR"), block.name());
+    let file = format!("{}/shaders/gemm/gemm_{}.wgsl", env!("CARGO_MANIFEST_DIR"), block.name());
     std::fs::read_to_string(file).unwrap()
 }
 
@@ -260,11 +260,11 @@ fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_o
     let mut used: BTreeSet<&str> =
         ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
     used.extend(together().iter().map(|shader| shader.source));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "wgsl") {
+    let folders = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")).unwrap();
+    for folder in folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
             let stem = path.file_stem().unwrap().to_str().unwrap();
             let is_used = used.iter().any(|source| source.contains(&text));

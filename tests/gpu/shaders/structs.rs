@@ -7,7 +7,7 @@ use wgpu::naga;
 
 #[test]
 fn hyper_is_the_same_in_wgsl_and_rust() {
-    let source = include_str!("../../../shaders/hyper.wgsl");
+    let source = include_str!("../../../shaders/shared/hyper.wgsl");
     let module = naga::front::wgsl::parse_str(source).unwrap();
     let hyper = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Hyper")).unwrap().1;
     let naga::TypeInner::Struct { members, span } = &hyper.inner else { panic!("Hyper is no struct") };
@@ -52,7 +52,7 @@ fn hyper_is_the_same_in_wgsl_and_rust() {
 
 #[test]
 fn a_view_is_the_same_in_wgsl_and_rust() {
-    let module = naga::front::wgsl::parse_str(include_str!("../../../shaders/augment.wgsl")).unwrap();
+    let module = naga::front::wgsl::parse_str(include_str!("../../../shaders/augment/augment.wgsl")).unwrap();
     let view = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("View")).unwrap().1;
     let naga::TypeInner::Struct { members, span } = &view.inner else { panic!("View is no struct") };
     macro_rules! members {

@@ -3,12 +3,12 @@
 
 use super::augment::check_kind;
 use super::dataset::Dataset;
-use super::found::{Found, Part};
+use super::diagnostics::Notes;
 use super::framing::{Fit, Frame, Framing};
 use super::kind::Kind;
-use super::notes::Notes;
 use super::origin::{Fingerprint, Origin, Provenance};
 use super::range::{InputRange, check_bytes};
+use super::raw::{Found, Part};
 use super::split::{self, Division, Pool};
 use super::{cifar, csv, idx, image_folder, locate, occupied, packed, synthetic, tensors};
 use crate::error::{Error, Result, printable, printable_path};

@@ -3,7 +3,7 @@
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels};
 use super::framing::Fit;
-use super::source::{Wanted, size};
+use super::open::{Wanted, size};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
