@@ -3,7 +3,7 @@
 use super::corrupt::mean_luma;
 use super::draws::{Block, Draws};
 use super::framing::Framing;
-use super::source::size;
+use super::open::size;
 use super::transform::Transform;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};

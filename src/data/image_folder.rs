@@ -11,11 +11,11 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
-use super::found::{Found, Part};
+use super::diagnostics::{LeftOut, Notes, Types, some};
 use super::framing::Frame;
 use super::layout;
 use super::level::{class_root, folder_names, is_stray};
-use super::notes::{LeftOut, Notes, Types, some};
+use super::raw::{Found, Part};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

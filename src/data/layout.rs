@@ -1,9 +1,9 @@
 //! Where in a folder the class folders are: which folders are the training and validation part, what is only a folder around
 //! them, and what only looks like classes.
 
+use super::diagnostics::{Notes, Types, some};
 use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture};
 use super::level::{Inner, Level, class_root, folder_names, too_deep};
-use super::notes::{Notes, Types, some};
 use super::parts::{Role, words};
 use crate::error::{Error, Result, printable_path};
 use std::collections::{BTreeMap, HashSet};

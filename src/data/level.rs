@@ -1,7 +1,7 @@
 //! What a folder holds: folders with pictures in them or below, pictures, tables.
 
+use super::diagnostics::some;
 use super::image_folder::{EntryKind, MAX_DEPTH, entries, hidden, is_picture, place};
-use super::notes::some;
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;

@@ -3,8 +3,8 @@
 //! pixels without being told.
 
 use super::dataset::Images;
-use super::notes::Notes;
-use super::source::Request;
+use super::diagnostics::Notes;
+use super::open::Request;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;

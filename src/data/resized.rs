@@ -5,7 +5,7 @@ use super::augment::check_kind;
 use super::dataset::{Dataset, Images, Store, Stored};
 use super::fit::{Fitter, Picture};
 use super::framing::{Fit, Frame, Framing, resize};
-use super::source::{Splits, Wanted};
+use super::open::{Splits, Wanted};
 use crate::error::{Error, Result};
 use image::metadata::Orientation;
 use std::path::PathBuf;

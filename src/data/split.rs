@@ -3,8 +3,8 @@
 //! wherever the same data is opened.
 
 use super::dataset::{Dataset, Images, Labels, Stored};
-use super::found::Part;
 use super::origin::Fingerprint;
+use super::raw::Part;
 use super::stratify::{drawn_by_class, drawn_evenly};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 //! learn, and something to get wrong.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::found::{Found, Part};
-use super::source::Request;
+use super::open::Request;
+use super::raw::{Found, Part};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use rayon::prelude::*;
@@ -43,7 +43,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
     let too_large = || {
         Error::Memory(format!(
             "synthetic data: {count} images of {} do not fit in memory",
-            super::source::size(shape)
+            super::open::size(shape)
         ))
     };
     if count as u64 >= u64::from(VAL_STREAM) {

@@ -6,11 +6,11 @@
 //! the last byte of the file the last byte of a tensor.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::found::{Found, Part};
-use super::notes::Notes;
+use super::diagnostics::Notes;
+use super::open::Request;
 use super::parts::validation_files;
 use super::range::{InputRange, Numbers, check_bytes, settle};
-use super::source::Request;
+use super::raw::{Found, Part};
 use crate::error::{Error, Result, printable_path};
 use crate::json;
 use safetensors::SafeTensors;

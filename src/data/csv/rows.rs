@@ -2,7 +2,7 @@
 
 use crate::data::columns::{Columns, Start, short};
 use crate::data::image_folder::is_picture;
-use crate::data::source::MOST_CLASSES;
+use crate::data::open::MOST_CLASSES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -4,8 +4,8 @@
 use super::whole::Whole;
 use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, Pictures, VERSIONS};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
-use crate::data::found::{Found, Part};
 use crate::data::framing::{Frame, Framing};
+use crate::data::raw::{Found, Part};
 use crate::error::{Error, Result, printable};
 use crate::json;
 use crate::view::MAX_SIDE;
