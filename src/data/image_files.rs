@@ -2,8 +2,8 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::directory::{EntryKind, entries, hidden, is_image};
 use super::framing::Frame;
-use super::image_folder::{EntryKind, entries, hidden, is_picture};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,7 +71,7 @@ pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: 
 /// of their names' bytes.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {
-        *kind == EntryKind::Other && !hidden(name) && is_picture(name)
+        *kind == EntryKind::Other && !hidden(name) && is_image(name)
     };
     let files: Vec<_> =
         entries(folder)?.into_iter().filter(is_wanted).map(|(name, _)| folder.join(name)).collect();

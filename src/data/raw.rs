@@ -1,9 +1,9 @@
 //! What a reader returns: samples with the files they are from, and whether they fit a model.
 
 use super::augment::{check_kind, check_size};
-use super::dataset::{Dataset, Labels, check_labels};
+use super::dataset::{Dataset, Labels, check_labels, shape_text};
 use super::framing::Fit;
-use super::open::{Wanted, size};
+use super::request::Wanted;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
@@ -53,8 +53,8 @@ impl Part {
                 &self.images_path,
                 format!(
                     "expected images of {} as the model takes them, found {}{hint}",
-                    size(wanted),
-                    size(found)
+                    shape_text(wanted),
+                    shape_text(found)
                 ),
             ));
         }

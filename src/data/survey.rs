@@ -2,8 +2,8 @@
 //! which pictures are there twice.
 
 use super::dataset::{Dataset, Labels};
-use super::open::Splits;
 use super::scan::{Pass, Watch, with_threads};
+use super::splits::Splits;
 use super::statistics::{Moments, Statistics};
 use crate::error::{Error, Result, printable_path};
 use std::sync::Arc;

@@ -7,10 +7,11 @@
 
 use super::dataset::{Dataset, Images, Labels};
 use super::diagnostics::Notes;
-use super::open::Request;
+use super::numbers::{Numbers, settle};
 use super::parts::validation_files;
-use super::range::{InputRange, Numbers, check_bytes, settle};
+use super::range::{InputRange, check_bytes};
 use super::raw::{Found, Part};
+use super::request::Request;
 use crate::error::{Error, Result, printable_path};
 use crate::json;
 use safetensors::SafeTensors;

@@ -58,7 +58,7 @@ impl Block {
         }
     }
 
-    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/shaders.rs` compares the bytes with the
+    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/gpu/shaders` compares the bytes with the
     /// shaders.
     pub fn needs(self) -> [u32; 2] {
         let [i, j] = self.size();
