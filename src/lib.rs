@@ -65,6 +65,9 @@
 
 #![deny(unsafe_code)]
 
+#[macro_use]
+mod setters;
+
 pub mod atomic;
 #[cfg(feature = "cli")]
 pub mod cli;
