@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. `cli` may use all.
-const EDGES: [(&str, &[&str]); 18] = [
+const EDGES: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("json", &[]),
     ("atomic", &["error"]),
@@ -28,7 +28,9 @@ const EDGES: [(&str, &[&str]); 18] = [
     (
         "network",
         &[
+            "run",
             "train",
+            "inference",
             "data",
             "interchange",
             "device",
@@ -43,12 +45,40 @@ const EDGES: [(&str, &[&str]); 18] = [
             "report",
         ],
     ),
-    // Its checkpoints are safetensors files, and its steps need `ops::Hyper`.
     (
-        "train",
-        &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view", "atomic"],
+        "run",
+        &[
+            "train",
+            "inference",
+            "data",
+            "interchange",
+            "model",
+            "program",
+            "tensor",
+            "error",
+            "view",
+            "atomic",
+        ],
     ),
+    ("train", &["inference", "model", "data", "program", "ops", "tensor", "error", "random", "view"]),
+    // Below what trains: what only runs a network names nothing that trains one.
+    ("inference", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view"]),
 ];
+
+/// Parts of `cli` and `network` that only run a network, and so need nothing that trains one.
+const INFERENCE: [&str; 10] = [
+    "cli/eval",
+    "cli/export",
+    "cli/import",
+    "cli/matching",
+    "cli/predict",
+    "cli/report",
+    "cli/source",
+    "cli/trace",
+    "network/answers",
+    "network/export",
+];
+const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
 const CRATES: [(&str, &[&str]); 19] = [
@@ -71,7 +101,7 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("anyhow", &["cli"]),
     ("signal_hook", &["cli"]),
     ("ctrlc", &["cli"]),
-    ("fs4", &["train"]),
+    ("fs4", &["run"]),
 ];
 
 /// Modules that have to work where there are no files, threads or clocks.
@@ -210,6 +240,13 @@ fn faults(file: &Path, source: &str) -> Vec<String> {
                 faults.insert(format!("{module} may not use {target}"));
             }
         }
+        if within.is_some_and(|target| TRAINING.contains(&target.as_str()))
+            && INFERENCE
+                .iter()
+                .any(|part| file.starts_with(part) || file == Path::new(part).with_extension("rs"))
+        {
+            faults.insert("what only runs a network may not use what trains one".into());
+        }
         for (name, places) in CRATES {
             if path[0] == name && !places.contains(&module) {
                 faults.insert(format!("{module} may not name {name}"));
@@ -305,6 +342,13 @@ fn forbidden_edges_are_found_however_they_are_written() {
         ("gpu/threads.rs", "use std::fs;", "gpu may not use std::fs"),
         ("random.rs", "fn f() { std::thread::yield_now() }", "random may not use std::thread"),
         ("model/init.rs", "use std::fs;", "model may not use std::fs"),
+        ("inference/evaluate.rs", "use crate::train::Options;", "inference may not use train"),
+        (
+            "cli/eval/mod.rs",
+            "use crate::train::Options;",
+            "what only runs a network may not use what trains one",
+        ),
+        ("cli/trace.rs", "use crate::run;", "what only runs a network may not use what trains one"),
         ("charts/mod.rs", "", "module charts has no line in the table of layers"),
     ];
     for (file, source, fault) in wrong {

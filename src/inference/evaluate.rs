@@ -85,7 +85,7 @@ pub type EachAnswer<'a> = dyn FnMut(&Answer<'_>) -> Result<()> + 'a;
 /// Called with every batch that has rows after it has been sent, and once more, without one, at the end.
 type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;
 
-pub(super) fn pass(
+pub(crate) fn pass(
     model: &Model,
     executor: &mut dyn Executor,
     mut batches: Batches,
@@ -124,7 +124,7 @@ pub(super) fn pass(
 }
 
 /// Writes a batch and its hyper words.
-pub(super) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
+pub(crate) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
     match (model.pixels, model.views) {
         (Some(pixels), Some(views)) => {
             executor.write(pixels, &batch.input)?;

@@ -1,7 +1,7 @@
 //! What a network is given to see: samples of a data set as values in host memory.
 
-use super::batches::Feed;
-use super::options::{Options, fit, picture};
+use super::batches::{Feed, FeedOptions};
+use super::preprocess::{fit, picture};
 use super::weights::outputs;
 use crate::data::{self, Batch, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub fn inputs(
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
-    let options = Options { on_bad_file: OnBadFile::Fail, ..Options::default() };
+    let options = FeedOptions { seed: 0, workers: 1, on_bad_file: OnBadFile::Fail };
     let feed = Feed::of(spec, rows, pixels.is_some(), &options);
     let mut batch = feed.first(dataset)?;
     if let Some(pixels) = pixels {
@@ -48,7 +48,7 @@ pub fn pictures(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
 }
 
 /// Puts network input in the place of a batch's pixels.
-pub(super) fn see(eye: &Eye, executor: &mut dyn Executor, batch: &mut Batch) -> Result<()> {
+pub(crate) fn see(eye: &Eye, executor: &mut dyn Executor, batch: &mut Batch) -> Result<()> {
     executor.write(eye.pixels, &batch.input)?;
     executor.write(eye.views, View::as_words(&batch.views))?;
     executor.run(Span::Forward)?;
