@@ -25,6 +25,13 @@
 //! # Ok::<(), striate::Error>(())
 //! ```
 //!
+//! The feature `cli` (on by default) adds the program `striate` and the module that it calls. A library does without it, and then compiles
+//! neither an argument parser nor progress bars:
+//!
+//! ```toml
+//! striate = { version = "0.1", default-features = false }
+//! ```
+//!
 //! `examples/` has four short programs: training on one's own batches, fine-tuning, answering picture files, and a
 //! learning rate of one's own.
 //!
@@ -32,7 +39,7 @@
 //!
 //! | layer | module | what it is for |
 //! |---|---|---|
-//! | 9 | [`cli`] | arguments, printing, exit codes |
+//! | 9 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
 //! | 8 | [`network`] | a network with its weights on a device, for programs that use the crate |
 //! | 7 | [`run`] | one run: folder, checkpoints, logs, disk space, recovery from a lost device |
 //! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
@@ -50,7 +57,7 @@
 //! | 1 | `json` | JSON from files, in which no key stands twice |
 //! | 1 | [`data`] | data sets and the loader |
 //!
-//! `tests/architecture.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
+//! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
 //! names clap and anyhow, only `data` decodes pictures.
 //!
 //! # Reading order
@@ -61,6 +68,7 @@
 #![deny(unsafe_code)]
 
 pub mod atomic;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cpu;
 pub mod data;

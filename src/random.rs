@@ -1,7 +1,7 @@
 //! Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as
 //! 1, 2, 3", SC 2011). A value is a pure function of a key (the seed) and a counter (what it is for and
 //! which element), so there is no generator state to save and the number of threads cannot matter.
-//! `shaders/philox.wgsl` is the same function for the GPU; both are held to the same test vectors.
+//! `shaders/shared/philox.wgsl` is the same function for the GPU; both are held to the same test vectors.
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];

@@ -13,7 +13,7 @@ pub use geometry::{Geometry, Rules};
 
 use bytemuck::{Pod, Zeroable};
 
-/// The table entry of one sample: 32 words of 4 bytes, the same layout in `shaders/augment.wgsl`.
+/// The table entry of one sample: 32 words of 4 bytes, the same layout in `shaders/augment/augment.wgsl`.
 ///
 /// Element (c, oy, ox) of the network input is 0 if `cut` covers (oy, ox), else `gain[c] * v[c] + bias[c]`, where v is
 /// the picture's colour p at (sy, sx), put through `colour` if `recolour` is not 0.

@@ -82,7 +82,7 @@ impl SourceArgs {
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.divides() || pool.has_validation();
-            Ok(if is_asked { request.division(pool) } else { Division::All })
+            Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
         told(opened, out)
     }

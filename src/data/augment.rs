@@ -1,9 +1,9 @@
 //! The draws: how each stored picture is looked at, as a function of seed, epoch and sample (`draws.rs`).
 
 use super::corrupt::mean_luma;
+use super::dataset::shape_text;
 use super::draws::{Block, Draws};
 use super::framing::Framing;
-use super::source::size;
 use super::transform::Transform;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
@@ -262,7 +262,7 @@ impl Viewer {
 pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::Result<(), String> {
     let known = |shape: [usize; 3]| [1, 3].contains(&shape[0]) && shape.iter().all(|&n| n > 0);
     if !known(stored) || !known(input) {
-        let (stored, input) = (size(stored), size(input));
+        let (stored, input) = (shape_text(stored), shape_text(input));
         return Err(format!("expected pictures and an input of 1 or 3 channels, found {stored} and {input}"));
     }
     match stored.into_iter().chain(input).find(|&side| side > MAX_SIDE) {

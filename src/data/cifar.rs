@@ -3,7 +3,7 @@
 //! and blue planes.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::found::{Found, Part};
+use super::raw::{Found, Part};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};

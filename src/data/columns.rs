@@ -1,7 +1,7 @@
 //! What the columns of a table are: which one is the label, which ones number the rows, and in which order the others are
 //! features. The header line says it where there is one; else the label is the last column.
 
-use super::notes::Notes;
+use super::diagnostics::Notes;
 use crate::error::{Error, Result, printable_path};
 use std::path::Path;
 

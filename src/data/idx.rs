@@ -3,8 +3,8 @@
 //! Files may be compressed with gzip.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::found::{Found, Part};
-use super::notes::Notes;
+use super::diagnostics::Notes;
+use super::raw::{Found, Part};
 use crate::error::{Error, Result, printable, printable_path};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;

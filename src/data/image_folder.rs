@@ -11,26 +11,17 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
-use super::found::{Found, Part};
+use super::diagnostics::{LeftOut, Notes, Types, some};
+use super::directory::{EntryKind, LAYOUT, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::framing::Frame;
 use super::layout;
 use super::level::{class_root, folder_names, is_stray};
-use super::notes::{LeftOut, Notes, Types, some};
+use super::raw::{Found, Part};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// What the names of pictures end with.
-const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "png"];
-
-/// Folders within each other below a class.
-pub(super) const MAX_DEPTH: usize = 32;
-
-/// Layouts, for the errors.
-pub(super) const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg, jpeg or png)";
 
 /// The pictures of one or more class folders, decoded when they are read.
 #[derive(Debug)]
@@ -87,7 +78,7 @@ impl ImageFolder {
     /// The classes in `root`, their pictures added to the others.
     fn scan(&mut self, root: &Path, notes: &mut Notes) -> Result<Classes> {
         let mut classes = Classes::default();
-        let home = place(root)?;
+        let home = canonical(root)?;
         let mut outside = Types::default();
         // Those in which another folder than one called images or the like holds pictures.
         let mut nested: Vec<(String, PathBuf)> = Vec::new();
@@ -165,14 +156,14 @@ impl ImageFolder {
         self.folders.push(folder.clone());
         for (name, kind) in entries {
             let is_folder = kind == EntryKind::Folder;
-            if hidden(&name) || (!is_folder && !is_picture(&name)) {
+            if hidden(&name) || (!is_folder && !is_image(&name)) {
                 self.ignored += usize::from(!is_folder);
                 if !is_folder && !hidden(&name) {
                     self.others.count(&name);
                 }
                 continue;
             }
-            if is_folder && !is_picture(&name) {
+            if is_folder && !is_image(&name) {
                 let path = folder.join(&name);
                 if visited.enter(&path)? {
                     self.walk(path, depth + 1, visited)?;
@@ -198,14 +189,9 @@ struct Visited<'a> {
 impl Visited<'_> {
     /// Whether `folder` is to be read: not if it was already, nor if the classes lie in it.
     fn enter(&mut self, folder: &Path) -> Result<bool> {
-        let place = place(folder)?;
+        let place = canonical(folder)?;
         Ok(!self.home.starts_with(&place) && self.places.insert(place))
     }
-}
-
-/// The one path that all links to `folder` lead to.
-pub(super) fn place(folder: &Path) -> Result<PathBuf> {
-    folder.canonicalize().map_err(|error| Error::io(folder, error))
 }
 
 impl ImageFolder {
@@ -215,7 +201,7 @@ impl ImageFolder {
             .path(index)
             .ok_or_else(|| Error::Internal(format!("picture {index} of {} was asked for", self.len())))?;
         // Anything else was kept only so that it is named here.
-        if !path.file_name().is_some_and(is_picture) {
+        if !path.file_name().is_some_and(is_image) {
             return Err(Error::data(
                 path,
                 "expected a folder, found a link to one that was read already or that it lies in",
@@ -259,37 +245,6 @@ impl Store for ImageFolder {
     fn ignored(&self) -> usize {
         self.ignored
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum EntryKind {
-    Folder,
-    /// A file, or anything else, such as a link to nothing.
-    Other,
-}
-
-/// What is in `folder`, in the order of the names' bytes.
-pub(super) fn entries(folder: &Path) -> Result<Vec<(OsString, EntryKind)>> {
-    let wrong = |error| Error::io(folder, error);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(wrong)? {
-        let entry = entry.map_err(wrong)?;
-        let kind = entry.file_type().map_err(wrong)?;
-        // Only links cost another question.
-        let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-        entries.push((entry.file_name(), if is_folder { EntryKind::Folder } else { EntryKind::Other }));
-    }
-    entries.sort_unstable_by(|(a, _), (b, _)| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
-    Ok(entries)
-}
-
-pub(super) fn hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
-
-pub(super) fn is_picture(name: &OsStr) -> bool {
-    let extension = Path::new(name).extension().unwrap_or_default();
-    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// The pictures in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.

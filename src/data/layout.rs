@@ -1,9 +1,9 @@
 //! Where in a folder the class folders are: which folders are the training and validation part, what is only a folder around
 //! them, and what only looks like classes.
 
-use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture};
+use super::diagnostics::{Notes, Types, some};
+use super::directory::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_image};
 use super::level::{Inner, Level, class_root, folder_names, too_deep};
-use super::notes::{Notes, Types, some};
 use super::parts::{Role, words};
 use crate::error::{Error, Result, printable_path};
 use std::collections::{BTreeMap, HashSet};
@@ -301,7 +301,7 @@ fn lower(name: &OsStr) -> String {
 /// Whether there are folders in `root`, which may be classes, or hold them, or pictures, which is an error to be explained.
 pub(super) fn has_folders(root: &Path) -> bool {
     let visible = |(name, kind): &(OsString, EntryKind)| {
-        !hidden(name) && (*kind == EntryKind::Folder || is_picture(name))
+        !hidden(name) && (*kind == EntryKind::Folder || is_image(name))
     };
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
 }

@@ -1,7 +1,7 @@
 //! What a folder holds: folders with pictures in them or below, pictures, tables.
 
-use super::image_folder::{EntryKind, MAX_DEPTH, entries, hidden, is_picture, place};
-use super::notes::some;
+use super::diagnostics::some;
+use super::directory::{EntryKind, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
@@ -83,7 +83,7 @@ impl Level {
         for (name, kind) in entries(path)? {
             if kind != EntryKind::Folder {
                 let extension = Path::new(&name).extension().unwrap_or_default();
-                level.pictures += usize::from(!hidden(&name) && is_picture(&name));
+                level.pictures += usize::from(!hidden(&name) && is_image(&name));
                 if !hidden(&name)
                     && ["csv", "tsv", "txt", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e))
                 {
@@ -146,13 +146,13 @@ struct Peek {
 
 impl Peek {
     fn new(home: &Path) -> Result<Peek> {
-        Ok(Peek { home: place(home)?, seen: HashSet::new() })
+        Ok(Peek { home: canonical(home)?, seen: HashSet::new() })
     }
 
     /// Whether `folder` holds pictures itself, and whether a folder in it does. The second is only looked for if the first is
     /// not so, or if `whole`.
     fn folder(&mut self, folder: &Path, whole: bool, depth: usize) -> Result<[bool; 2]> {
-        let here = place(folder)?;
+        let here = canonical(folder)?;
         if depth > MAX_DEPTH {
             return Err(too_deep(folder));
         }
@@ -167,7 +167,7 @@ impl Peek {
             if hidden(&name) {
                 continue;
             }
-            if is_picture(&name) {
+            if is_image(&name) {
                 direct = true;
                 if !whole {
                     return Ok([true, false]);

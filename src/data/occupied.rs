@@ -1,8 +1,8 @@
 //! Which classes have samples: one alone is nothing to learn, and a class without any may be a mistake.
 
 use super::dataset::{Dataset, Labels};
-use super::found::Part;
-use super::notes::{Notes, some};
+use super::diagnostics::{Notes, some};
+use super::raw::Part;
 use crate::error::{Error, Result, printable};
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -3,7 +3,7 @@
 
 use super::dataset::{Dataset, Labels};
 use super::scan::{Pass, Watch, with_threads};
-use super::source::Splits;
+use super::splits::Splits;
 use super::statistics::{Moments, Statistics};
 use crate::error::{Error, Result, printable_path};
 use std::sync::Arc;

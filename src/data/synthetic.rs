@@ -2,9 +2,9 @@
 //! and phase per channel; a sample is its class's wave, brighter or darker, under noise. So there is something to
 //! learn, and something to get wrong.
 
-use super::dataset::{Dataset, Images, Labels};
-use super::found::{Found, Part};
-use super::source::Request;
+use super::dataset::{Dataset, Images, Labels, shape_text};
+use super::raw::{Found, Part};
+use super::request::Request;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use rayon::prelude::*;
@@ -41,10 +41,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
     let shape = request.picture;
     let image_len: usize = shape.iter().product();
     let too_large = || {
-        Error::Memory(format!(
-            "synthetic data: {count} images of {} do not fit in memory",
-            super::source::size(shape)
-        ))
+        Error::Memory(format!("synthetic data: {count} images of {} do not fit in memory", shape_text(shape)))
     };
     if count as u64 >= u64::from(VAL_STREAM) {
         return Err(too_large());

@@ -6,11 +6,12 @@
 //! the last byte of the file the last byte of a tensor.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::found::{Found, Part};
-use super::notes::Notes;
+use super::diagnostics::Notes;
+use super::numbers::{Numbers, settle};
 use super::parts::validation_files;
-use super::range::{InputRange, Numbers, check_bytes, settle};
-use super::source::Request;
+use super::range::{InputRange, check_bytes};
+use super::raw::{Found, Part};
+use super::request::Request;
 use crate::error::{Error, Result, printable_path};
 use crate::json;
 use safetensors::SafeTensors;

@@ -1,8 +1,8 @@
 //! Folders that an archive puts around a data set, such as `data/data/train`, and that must not be taken for classes where
 //! several lie beside each other.
 
+use super::diagnostics::{Notes, some};
 use super::level::{Inner, Level, class_root};
-use super::notes::{Notes, some};
 use super::parts::Role;
 use crate::error::{Result, printable_path};
 use std::path::{Path, PathBuf};

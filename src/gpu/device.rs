@@ -57,7 +57,7 @@ impl Default for Setup {
 }
 
 /// Lowers what an adapter offers, so that a test can see that a lesser one would do. The device itself then
-/// refuses what is beyond (but for workgroup memory, which wgpu 30 does not add up: `tests/gpu_tuning.rs` does). `None`
+/// refuses what is beyond (but for workgroup memory, which wgpu 30 does not add up: `tests/gpu/tuning.rs` does). `None`
 /// leaves a limit alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restriction {

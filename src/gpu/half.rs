@@ -236,7 +236,7 @@ mod tests {
         assert!(message.contains("run 3") && message.contains("first run"), "{message}");
     }
 
-    /// On whatever adapter is here; `tests/gpu_half.rs` fails where there has to be one.
+    /// On whatever adapter is here; `tests/gpu/half.rs` fails where there has to be one.
     #[test]
     fn a_device_that_multiplies_otherwise_is_found() {
         let Some(info) = adapters().pop() else { return };

@@ -16,12 +16,12 @@ pub(super) fn module(device: &wgpu::Device, name: &str, source: &str, checked: b
     // SAFETY: the sources are the files of `shaders/`, compiled into this crate, never text from outside, and
     // their constants and bindings come from `kernels` and `probe` alone. Every index into a buffer is made from an invocation's
     // number that was tested against (or clamped to) the extents the constants give, and the executor binds exactly
-    // as many elements as those extents say; `tests/shaders.rs` holds constants and bindings of every kernel against
+    // as many elements as those extents say; `tests/gpu/shaders` holds constants and bindings of every kernel against
     // its source. Indices into workgroup memory are below its constant length by construction. Every loop goes
     // towards a bound that does not move, and every divisor is a constant that `Op::check` has found positive, or the larger of something and 1. The
     // values that a kernel reads from buffers are never used as an index without a test, but for those of the tables
     // of `update_table.wgsl` and `sum_partials_table.wgsl`, which `kernels::table` makes from the places that the
-    // schedule gave to tensors within the buffers bound beside them. `tests/gpu_kernels.rs` runs
+    // schedule gave to tensors within the buffers bound beside them. `tests/gpu/kernels.rs` runs
     // every kernel both ways.
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// The `hyper` buffer: 16 words of 4 bytes, the same layout in `shaders/hyper.wgsl` (a test compares them).
+/// The `hyper` buffer: 16 words of 4 bytes, the same layout in `shaders/shared/hyper.wgsl` (a test compares them).
 /// Whole numbers are stored as their bits, so nothing is rounded on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]

@@ -1,7 +1,7 @@
 //! Data sets: what is read is what the files say, damaged files are one clear line each, and batches do not
 //! depend on the number of threads.
 
-#[path = "../allocations/mod.rs"]
+#[path = "../support/allocations.rs"]
 mod allocations;
 mod augment;
 mod cifar;
@@ -16,6 +16,7 @@ mod jpegs;
 mod layouts;
 mod loader;
 mod locate;
+mod memory;
 mod packed;
 mod pictures;
 mod pngs;

@@ -76,8 +76,8 @@ put("tensors", "classes32", safetensors({"images": ("U8", [2, 2], b"abcd"), "lab
 copy("png", *sorted(Path("tests/fixtures/pictures").glob("*.png")))
 copy("jpeg", *sorted(Path("tests/fixtures/pictures").glob("*.jpg")))
 copy("npz", "tests/fixtures/numpy.npz", "tests/fixtures/compressed.npz")
-copy("onnx", "tests/onnx_damaged/small.onnx", "tests/fixtures/exchange/fire-torchscript.onnx", "tests/fixtures/exchange/fire-dynamo.onnx")
-copy("onnx", *sorted(Path("tests/onnx_import/pytorch").glob("*.onnx"))[:3])
+copy("onnx", "tests/untrusted/onnx/small.onnx", "tests/fixtures/exchange/fire-torchscript.onnx", "tests/fixtures/exchange/fire-dynamo.onnx")
+copy("onnx", *sorted(Path("tests/interchange/onnx_import/pytorch").glob("*.onnx"))[:3])
 copy("model", *sorted(Path("models").glob("*.toml")), "tests/fixtures/residual.toml", "tests/fixtures/fire.toml", "tests/fixtures/sigmoid.toml")
 put("safetensors", "types", safetensors({
     "a": ("F32", [2], floats(1, 2)), "b": ("F16", [1], b"\x00\x3c"), "c": ("BF16", [1, 1], b"\x80\x3f"), "d": ("F64", [], struct.pack("<d", 3)),

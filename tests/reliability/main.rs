@@ -34,8 +34,8 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod strace;
 mod supply_chain;
-#[path = "../training_support/mod.rs"]
-#[allow(dead_code, reason = "shared with tests/training.rs, which uses all of it")]
+#[path = "../support/training.rs"]
+#[allow(dead_code, reason = "shared with tests/train, which uses all of it")]
 mod training_support;
 
 /// How often something is done: `ci`, or `full` with `STRIATE_RELIABILITY=full`.

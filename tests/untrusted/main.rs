@@ -2,18 +2,23 @@
 //! day; at full size with `STRIATE_RELIABILITY=full`. Every test prints one line with its row and its numbers
 //! (`--nocapture` shows it). A program of its own, since it counts what is allocated.
 
-#[path = "../allocations/mod.rs"]
+#[path = "../support/allocations.rs"]
 mod allocations;
 mod bad_files;
 mod bombs;
+mod corpora;
 #[cfg(target_os = "linux")]
 mod external_data;
 #[cfg(target_os = "linux")]
 mod folders;
 mod hostile_names;
 mod lies;
+mod onnx;
 mod sound;
 mod supply;
+#[path = "../fuzz/targets.rs"]
+mod targets;
+mod weights;
 
 /// How often something is done: `ci`, or `full` with `STRIATE_RELIABILITY=full`.
 fn size(ci: usize, full: usize) -> usize {

@@ -11,11 +11,11 @@ mod rows;
 
 use super::columns::{Columns, short};
 use super::dataset::{Dataset, Labels};
-use super::found::{Found, Part};
-use super::notes::Notes;
+use super::diagnostics::Notes;
+use super::numbers::{Numbers, settle};
 use super::parts::validation_files;
-use super::range::{Numbers, settle};
-use super::source::{MOST_CLASSES, Request};
+use super::raw::{Found, Part};
+use super::request::{MOST_CLASSES, Request};
 use crate::error::{Error, Result, printable_path};
 use rows::{Given, Table, class, read};
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! The rows of a table, line by line.
 
 use crate::data::columns::{Columns, Start, short};
-use crate::data::image_folder::is_picture;
-use crate::data::source::MOST_CLASSES;
+use crate::data::directory::is_image;
+use crate::data::request::MOST_CLASSES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -263,7 +263,7 @@ fn number(field: &[u8]) -> Option<f32> {
 
 /// Whether `field` is the name of an image file.
 fn is_file(field: &[u8]) -> bool {
-    is_picture(OsStr::new(&*String::from_utf8_lossy(field)))
+    is_image(OsStr::new(&*String::from_utf8_lossy(field)))
 }
 
 /// A field without the blanks and the pair of quotes around it.

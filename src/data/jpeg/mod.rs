@@ -36,8 +36,8 @@ mod edge;
 mod means;
 mod structure;
 
-use super::decode::{Decoded, Turn, check_memory, check_size, wait_for_turn};
 use super::fit::Picture;
+use super::limits::{Decoded, Turn, check_memory, check_size, wait_for_turn};
 use image::metadata::Orientation;
 use jpeg_decoder::ColorTransform;
 use std::fmt::Display;

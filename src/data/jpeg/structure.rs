@@ -5,7 +5,7 @@
 //! restart interval demands, up to the end marker.
 
 use super::means::{self, Table};
-use crate::data::decode::Decoded;
+use crate::data::limits::Decoded;
 
 /// Most scans that are read, as in zune-jpeg: a scan of a few bytes takes the time of going over all blocks.
 const MAX_SCANS: usize = 100;

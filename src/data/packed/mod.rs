@@ -24,6 +24,7 @@
 //! `classes` (a JSON list of names), and of the training pixels (0..1) `mean`, `std`, `pca_eigenvalues`,
 //! `pca_eigenvectors` ([`Statistics`]), JSON too.
 
+mod file;
 mod reader;
 mod whole;
 mod writer;

@@ -1,26 +1,24 @@
 //! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
 //! picture with its hash before it is used.
 
+use super::file::{BLOCK, Packed, read_at};
 use super::whole::Whole;
 use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, Pictures, VERSIONS};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
-use crate::data::found::{Found, Part};
 use crate::data::framing::{Frame, Framing};
+use crate::data::raw::{Found, Part};
 use crate::error::{Error, Result, printable};
 use crate::json;
 use crate::view::MAX_SIDE;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
 /// How every header begins.
 const BEGINNING: &str = r#"{"__metadata__":{"format":"striate-packed""#;
-
-/// Bytes of pictures that are best read together.
-pub(super) const BLOCK: usize = 4 << 20;
 
 /// Whether the file at `path` begins as a packed data set does.
 pub(in super::super) fn is_packed(path: &Path) -> bool {
@@ -214,47 +212,6 @@ fn whole(header: &Metadata) -> Result<Layout, String> {
     Ok(Layout { pictures: Pictures::Whole { channels, size, pixels }, counts })
 }
 
-/// A packed file that is open. Pictures of the training part come first.
-#[derive(Debug)]
-pub(super) struct Packed {
-    path: PathBuf,
-    file: File,
-    /// Where the first picture begins.
-    start: u64,
-    /// Pictures of the training part.
-    train: usize,
-    hashes: Vec<u64>,
-}
-
-impl Packed {
-    /// Fills `into` with the bytes of picture `index`, which begin at `at` of the pictures, and holds them against their
-    /// hash.
-    pub fn read(&self, index: usize, at: u64, into: &mut [u8]) -> Result<()> {
-        let Some(&expected) = self.hashes.get(index) else {
-            return Err(Error::Internal(format!("picture {index} of {}", self.path.display())));
-        };
-        read_at(&self.file, into, self.start + at).map_err(|error| match error.kind() {
-            // It was cut while it was open.
-            io::ErrorKind::UnexpectedEof => {
-                self.bad(index, format!("expected {} bytes, found the end of the file", into.len()))
-            }
-            _ => Error::io(&self.path, error),
-        })?;
-        let found = xxh3_64(into);
-        if found == expected {
-            return Ok(());
-        }
-        Err(self.bad(index, format!("expected hash {expected:016x}, found {found:016x}")))
-    }
-
-    /// What is wrong with picture `index`.
-    pub fn bad(&self, index: usize, what: String) -> Error {
-        let (part, number) =
-            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
-        Error::data(&self.path, format!("{part}.images, picture {number}: {what}"))
-    }
-}
-
 /// A file of pictures of one size.
 #[derive(Debug)]
 struct Equal {
@@ -273,24 +230,4 @@ impl Store for Equal {
     fn block(&self) -> usize {
         (BLOCK / self.picture_len).max(1)
     }
-}
-
-/// Fills `into` from the place `at` of the file, whose own position other threads may use.
-#[cfg(unix)]
-fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut into: &mut [u8], mut at: u64) -> io::Result<()> {
-    while !into.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, into, at)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                into = &mut into[read..];
-                at += read as u64;
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The pictures of a file of version 2: whole, each of its own size, framed when they are read as picture files are.
 
 use super::PARTS;
-use super::reader::{BLOCK, Packed};
+use super::file::{BLOCK, Packed};
 use crate::data::dataset::Store;
 use crate::data::fit::{Fitter, MOST_WHOLE, MOST_WHOLE_BYTES, Picture};
 use crate::data::framing::Frame;

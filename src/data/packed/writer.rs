@@ -5,7 +5,7 @@ use crate::atomic::NewFile;
 use crate::data::dataset::{Dataset, Labels};
 use crate::data::framing::Framing;
 use crate::data::scan::{Pass, Watch, with_threads};
-use crate::data::source::Splits;
+use crate::data::splits::Splits;
 use crate::data::statistics::{Moments, Pca, Statistics};
 use crate::error::{Error, Result};
 use std::io::{Seek, SeekFrom, Write};

@@ -23,7 +23,7 @@ pub(super) fn kernels(op: &Op, d: &Augment, limits: &Limits) -> Result<Kernels> 
                 ("words", d.words()),
             ]);
             let bindings = sizes.iter().enumerate().map(|(i, &size)| slice.bind(i, size)).collect();
-            let shader = shader!("augment", "elements", "prelude");
+            let shader = shader!("augment/augment", "shared/elements", "shared/prelude");
             let each = rounds(d.c_in, 0) + 2 * rounds(d.c_out, 0);
             elements(shader, slice.count * d.h_out * d.w_out, each, geometry, bindings, limits)
         })

@@ -57,8 +57,8 @@ pub(super) struct Summed {
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let Op::BiasGrad(bias) = op else { return Ok(Kernels::default()) };
     let plain = Summed {
-        by_group: shader!("bias_grad", "gradient_plain", "prelude"),
-        by_row: shader!("bias_grad_rows", "gradient_plain", "prelude"),
+        by_group: shader!("bias_grad/bias_grad", "bias_grad/gradient_plain", "shared/prelude"),
+        by_row: shader!("bias_grad/bias_grad_rows", "bias_grad/gradient_plain", "shared/prelude"),
         constants: Vec::new(),
         operands: vec![(0, bias.channels * bias.inner)],
         db: 1,

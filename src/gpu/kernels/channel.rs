@@ -18,10 +18,10 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         .iter()
         .map(|slice| {
             let (shader, bindings) = if forward {
-                let shader = shader!("concat_forward", "elements", "prelude");
+                let shader = shader!("merge/concat_forward", "shared/elements", "shared/prelude");
                 (shader, vec![slice.bind(0, part), slice.bind(1, whole)])
             } else {
-                let shader = shader!("concat_backward", "elements", "prelude");
+                let shader = shader!("merge/concat_backward", "shared/elements", "shared/prelude");
                 (shader, vec![slice.bind(0, whole), slice.bind(1, part)])
             };
             let geometry = constants([("part", part), ("whole", whole), ("start", d.offset * d.inner)]);

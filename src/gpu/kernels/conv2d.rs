@@ -8,12 +8,18 @@ use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product =
-    product!(vectors "conv2d_forward", "conv2d", "gemm_part", "relu", "gemm_zero", "gemm_scalar_b");
-const GRAD_INPUT: Product =
-    product!("conv2d_grad_input", "conv2d", "gemm_part", "gemm_zero", "gemm_scalar_a", "gemm_scalar_b");
-const GRAD_WEIGHT: Product = product!("conv2d_grad_weight", "conv2d", "gemm_scalar_a", "gemm_scalar_b");
-pub(super) const SUM_PARTIALS: Shader = shader!("sum_partials", "elements", "prelude");
+const FORWARD: Product = product!(vectors "conv2d/conv2d_forward", "conv2d/conv2d", "gemm/gemm_part", "activation/relu", "gemm/gemm_zero", "gemm/gemm_scalar_b");
+const GRAD_INPUT: Product = product!(
+    "conv2d/conv2d_grad_input",
+    "conv2d/conv2d",
+    "gemm/gemm_part",
+    "gemm/gemm_zero",
+    "gemm/gemm_scalar_a",
+    "gemm/gemm_scalar_b"
+);
+const GRAD_WEIGHT: Product =
+    product!("conv2d/conv2d_grad_weight", "conv2d/conv2d", "gemm/gemm_scalar_a", "gemm/gemm_scalar_b");
+pub(super) const SUM_PARTIALS: Shader = shader!("shared/sum_partials", "shared/elements", "shared/prelude");
 
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {

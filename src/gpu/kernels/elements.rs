@@ -1,11 +1,11 @@
-//! Dispatches of kernels that treat every output element by itself (`shaders/elements.wgsl`).
+//! Dispatches of kernels that treat every output element by itself (`shaders/shared/elements.wgsl`).
 
 use super::rounds::rounds;
 use super::{Binding, Dispatch, Limits, Shader, fold};
 
-/// Elements of one workgroup: THREADS * PER_THREAD of `shaders/elements.wgsl`.
+/// Elements of one workgroup: THREADS * PER_THREAD of `shaders/shared/elements.wgsl`.
 const PER_GROUP: usize = 1024;
-/// PER_THREAD of `shaders/elements.wgsl`.
+/// PER_THREAD of `shaders/shared/elements.wgsl`.
 const PER_THREAD: usize = 4;
 
 /// The constants of a geometry, as pipelines take them.

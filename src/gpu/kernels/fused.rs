@@ -48,8 +48,8 @@ fn input(d: &Pool2d) -> usize {
 fn relu_bias(op: &Op, b: &BiasGrad, limits: &Limits) -> Result<Kernels> {
     let image = b.channels * b.inner;
     let summed = Summed {
-        by_group: shader!("gradient_relu", "bias_grad", "prelude"),
-        by_row: shader!("gradient_relu", "bias_grad_rows", "prelude"),
+        by_group: shader!("bias_grad/gradient_relu", "bias_grad/bias_grad", "shared/prelude"),
+        by_row: shader!("bias_grad/gradient_relu", "bias_grad/bias_grad_rows", "shared/prelude"),
         constants: Vec::new(),
         operands: vec![(0, image), (1, image), (2, image)],
         db: 4,
@@ -62,12 +62,12 @@ fn relu_bias(op: &Op, b: &BiasGrad, limits: &Limits) -> Result<Kernels> {
 /// Operands: index, dy, dx of max_pool2d_backward; y, dx, dx of relu_backward.
 fn pool_relu(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
     let shader = shader!(
-        "gradient_max_pool2d_relu",
-        "gradient_store",
-        "max_pool2d_gradient",
-        "window",
-        "elements",
-        "prelude"
+        "bias_grad/gradient_max_pool2d_relu",
+        "bias_grad/gradient_store",
+        "pool2d/max_pool2d_gradient",
+        "pool2d/window",
+        "shared/elements",
+        "shared/prelude"
     );
     let [large, small] = [d.h_in * d.w_in, d.h_out() * d.w_out()];
     let dispatches = slices(op, d.batch * d.channels, 1, &[large, small], limits)?
@@ -87,18 +87,18 @@ fn pool_relu_bias(op: &Op, d: &Pool2d, b: &BiasGrad, limits: &Limits) -> Result<
     let [large, small] = [d.h_in * d.w_in, d.h_out() * d.w_out()].map(|plane| d.channels * plane);
     let summed = Summed {
         by_group: shader!(
-            "gradient_max_pool2d_relu",
-            "bias_grad",
-            "max_pool2d_gradient",
-            "window",
-            "prelude"
+            "bias_grad/gradient_max_pool2d_relu",
+            "bias_grad/bias_grad",
+            "pool2d/max_pool2d_gradient",
+            "pool2d/window",
+            "shared/prelude"
         ),
         by_row: shader!(
-            "gradient_max_pool2d_relu",
-            "bias_grad_rows",
-            "max_pool2d_gradient",
-            "window",
-            "prelude"
+            "bias_grad/gradient_max_pool2d_relu",
+            "bias_grad/bias_grad_rows",
+            "pool2d/max_pool2d_gradient",
+            "pool2d/window",
+            "shared/prelude"
         ),
         constants: window(d),
         operands: vec![(0, small), (1, small), (3, large), (5, large)],

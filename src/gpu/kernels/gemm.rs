@@ -58,7 +58,7 @@ impl Block {
         }
     }
 
-    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/shaders.rs` compares the bytes with the
+    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/gpu/shaders` compares the bytes with the
     /// shaders.
     pub fn needs(self) -> [u32; 2] {
         let [i, j] = self.size();
@@ -114,28 +114,28 @@ pub(super) struct Product {
 macro_rules! product {
     (vectors $name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::gemm::Product {
-            vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*, "vectors_on"),
-            ..$crate::gpu::kernels::gemm::product!($name $(, $shared)*, "vectors_off")
+            vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*, "gemm/vectors_on"),
+            ..$crate::gpu::kernels::gemm::product!($name $(, $shared)*, "gemm/vectors_off")
         }
     };
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::gemm::Product {
-            registers: shader!($name $(, $shared)*, "gemm_registers", "gemm_exact", "gemm_sums", "prelude"),
+            registers: shader!($name $(, $shared)*, "gemm/gemm_registers", "gemm/gemm_exact", "gemm/gemm_sums", "shared/prelude"),
             octets: [
-                shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_1", "prelude"),
-                shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_2", "prelude"),
-                shader!($name $(, $shared)*, "gemm_subgroup", "gemm_octets_4", "prelude"),
+                shader!($name $(, $shared)*, "gemm/gemm_subgroup", "gemm/gemm_octets_1", "shared/prelude"),
+                shader!($name $(, $shared)*, "gemm/gemm_subgroup", "gemm/gemm_octets_2", "shared/prelude"),
+                shader!($name $(, $shared)*, "gemm/gemm_subgroup", "gemm/gemm_octets_4", "shared/prelude"),
             ],
             blocks: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
             vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
             half_registers: shader!(
-                enable "enable_f16"; $name $(, $shared)*, "gemm_registers", "gemm_rounded", "gemm_sums", "prelude"
+                enable "gemm/enable_f16"; $name $(, $shared)*, "gemm/gemm_registers", "gemm/gemm_rounded", "gemm/gemm_sums", "shared/prelude"
             ),
             half: shader!(
-                enable "enable_f16"; $name $(, $shared)*, "gemm_half", "gemm_half_tiles", "gemm_sums", "prelude"
+                enable "gemm/enable_f16"; $name $(, $shared)*, "gemm/gemm_half", "gemm/gemm_half_tiles", "gemm/gemm_sums", "shared/prelude"
             ),
             cooperative: shader!(
-                enable "enable_cooperative"; $name $(, $shared)*, "gemm_cooperative", "gemm_half_tiles", "prelude"
+                enable "gemm/enable_cooperative"; $name $(, $shared)*, "gemm/gemm_cooperative", "gemm/gemm_half_tiles", "shared/prelude"
             ),
         }
     };
@@ -146,14 +146,14 @@ pub(super) use product;
 macro_rules! blocks {
     ($name:literal $(, $shared:literal)*) => {
         [
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_32x32x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_64x64x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_64x128x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x64x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x8", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x8_double", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x16", "gemm_sums", "prelude"),
-            shader!($name $(, $shared)*, "gemm_tile", "gemm_stage", "gemm_128x128x16_double", "gemm_sums", "prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_32x32x16", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_64x64x16", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_64x128x16", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x64x16", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x8", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x8_double", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x16", "gemm/gemm_sums", "shared/prelude"),
+            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x16_double", "gemm/gemm_sums", "shared/prelude"),
         ]
     };
 }

@@ -9,9 +9,10 @@ use super::{Binding, Dispatch, Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
 
-const FORWARD: Product = product!(vectors "linear_forward", "linear", "gemm_part", "relu", "gemm_zero");
-const GRAD_INPUT: Product = product!(vectors "linear_grad_input", "linear");
-const GRAD_WEIGHT: Product = product!(vectors "linear_grad_weight", "linear", "gemm_part", "gemm_zero");
+const FORWARD: Product = product!(vectors "linear/linear_forward", "linear/linear", "gemm/gemm_part", "activation/relu", "gemm/gemm_zero");
+const GRAD_INPUT: Product = product!(vectors "linear/linear_grad_input", "linear/linear");
+const GRAD_WEIGHT: Product =
+    product!(vectors "linear/linear_grad_weight", "linear/linear", "gemm/gemm_part", "gemm/gemm_zero");
 
 /// Most elements of the partial sums of dx together: 64 MiB, half of the smallest binding limit.
 const SCRATCH: usize = 1 << 24;

@@ -15,33 +15,33 @@ const METRICS: usize = 256;
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::SoftmaxForward(d) => {
-            softmax(op, shader!("softmax_forward", "elementary", "reduce", "prelude"), d, limits)
+            softmax(op, shader!("activation/softmax_forward", "shared/elementary", "shared/reduce", "shared/prelude"), d, limits)
         }
-        Op::SoftmaxBackward(d) => softmax(op, shader!("softmax_backward", "reduce", "prelude"), d, limits),
+        Op::SoftmaxBackward(d) => softmax(op, shader!("activation/softmax_backward", "shared/reduce", "shared/prelude"), d, limits),
         Op::CrossEntropy(d) if d.target == Target::Values => Err(Error::Model(
             "cross_entropy: expected class numbers as labels, found one value per output; use half_squared_error"
                 .into(),
         )),
         Op::CrossEntropy(d) => {
             let shader = if d.grad {
-                shader!("cross_entropy", "loss_grad", "rank", "elementary", "reduce", "hyper", "prelude")
+                shader!("loss/cross_entropy", "loss/loss_grad", "loss/rank", "shared/elementary", "shared/reduce", "shared/hyper", "shared/prelude")
             } else {
-                shader!("cross_entropy", "loss_only", "rank", "elementary", "reduce", "hyper", "prelude")
+                shader!("loss/cross_entropy", "loss/loss_only", "loss/rank", "shared/elementary", "shared/reduce", "shared/hyper", "shared/prelude")
             };
             loss(op, shader, d, ("smoothing", f64::from(d.smoothing)), limits)
         }
         Op::HalfSquaredError(d) => {
             let shader = if d.grad {
-                shader!("half_squared_error", "loss_grad", "rank", "reduce", "hyper", "prelude")
+                shader!("loss/half_squared_error", "loss/loss_grad", "loss/rank", "shared/reduce", "shared/hyper", "shared/prelude")
             } else {
-                shader!("half_squared_error", "loss_only", "rank", "reduce", "hyper", "prelude")
+                shader!("loss/half_squared_error", "loss/loss_only", "loss/rank", "shared/reduce", "shared/hyper", "shared/prelude")
             };
             let values = f64::from(u8::from(d.target == Target::Values));
             loss(op, shader, d, ("values", values), limits)
         }
         Op::Metrics(d) => Ok(Kernels {
             dispatches: vec![Dispatch {
-                shader: shader!("metrics", "reduce", "hyper", "prelude"),
+                shader: shader!("loss/metrics", "shared/reduce", "shared/hyper", "shared/prelude"),
                 constants: constants([("batch", d.batch), ("slots", d.slots)]),
                 bindings: (0..4).map(Binding::operand).collect(),
                 groups: [1, 1, 1],

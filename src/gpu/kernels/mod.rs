@@ -32,17 +32,17 @@ use crate::ops::Op;
 /// A WGSL kernel: its stem and its complete source (pieces of `shaders/` put together by `shader!`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
-    /// The file in `shaders/`, without `.wgsl`; also the label of its pipeline.
+    /// The name of its file in a folder of `shaders/`, without `.wgsl`; also the label of its pipeline.
     pub name: &'static str,
     pub source: &'static str,
 }
 
-/// A [`Shader`] from the files of `shaders/`: its own name first, then what it shares with others. WGSL does not
-/// care about the order of declarations, but for `enable` directives: a file of those stands first.
+/// A [`Shader`] from files of `shaders/`, each named `"folder/stem"`: the kernel's own file first, then the files it
+/// shares with others. WGSL accepts declarations in any order, except that `enable` directives come first.
 macro_rules! shader {
     ($name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::Shader {
-            name: $name,
+            name: $crate::gpu::kernels::stem($name),
             source: concat!(
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
                 $("\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $shared, ".wgsl")),)*
@@ -51,7 +51,7 @@ macro_rules! shader {
     };
     (enable $first:literal; $name:literal $(, $shared:literal)*) => {
         $crate::gpu::kernels::Shader {
-            name: $name,
+            name: $crate::gpu::kernels::stem($name),
             source: concat!(
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $first, ".wgsl")),
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
@@ -62,14 +62,24 @@ macro_rules! shader {
 }
 pub(crate) use shader;
 
+/// The file's name in a path below `shaders/` without its folder.
+pub(crate) const fn stem(path: &'static str) -> &'static str {
+    let bytes = path.as_bytes();
+    let mut at = bytes.len();
+    while at > 0 && bytes[at - 1] != b'/' {
+        at -= 1;
+    }
+    path.split_at(at).1
+}
+
 /// Does nothing to its one binding: the floor under every measured time.
-pub const NOOP: Shader = shader!("noop", "prelude");
+pub const NOOP: Shader = shader!("probe/noop", "shared/prelude");
 
 /// Fused multiply-adds in registers: the roof over all arithmetic.
-pub const ROOF_FMA: Shader = shader!("roof_fma", "prelude");
+pub const ROOF_FMA: Shader = shader!("probe/roof_fma", "shared/prelude");
 
 /// A copy: the roof over all that memory limits.
-pub const ROOF_COPY: Shader = shader!("roof_copy", "elements", "prelude");
+pub const ROOF_COPY: Shader = shader!("probe/roof_copy", "shared/elements", "shared/prelude");
 
 /// What a binding refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +223,7 @@ impl Tile {
 }
 
 /// `count` workgroups as a grid that respects `Limits::groups`: beyond it, x folds into y, and into z.
-/// Shaders get their number back from `group_index` of `shaders/prelude.wgsl` and must test it against their size.
+/// Shaders get their number back from `group_index` of `shaders/shared/prelude.wgsl` and must test it against their size.
 pub fn fold(count: usize, limits: &Limits) -> [u32; 3] {
     let most = limits.groups as usize;
     let x = count.clamp(1, most);

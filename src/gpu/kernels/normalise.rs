@@ -12,24 +12,36 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::LocalResponseNormForward(d) => local_response_norm(
             op,
-            shader!("local_response_norm_forward", "response_power", "elementary", "elements", "prelude"),
+            shader!(
+                "norm/local_response_norm_forward",
+                "norm/response_power",
+                "shared/elementary",
+                "shared/elements",
+                "shared/prelude"
+            ),
             d,
             limits,
         ),
         Op::LocalResponseNormBackward(d) => local_response_norm(
             op,
-            shader!("local_response_norm_backward", "response_power", "elementary", "elements", "prelude"),
+            shader!(
+                "norm/local_response_norm_backward",
+                "norm/response_power",
+                "shared/elementary",
+                "shared/elements",
+                "shared/prelude"
+            ),
             d,
             limits,
         ),
         Op::LocalResponseNormWithinForward(d) => local_response_norm_within(
             op,
             shader!(
-                "local_response_norm_within_forward",
-                "response_power",
-                "elementary",
-                "elements",
-                "prelude"
+                "norm/local_response_norm_within_forward",
+                "norm/response_power",
+                "shared/elementary",
+                "shared/elements",
+                "shared/prelude"
             ),
             d,
             limits,
@@ -37,11 +49,11 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::LocalResponseNormWithinBackward(d) => local_response_norm_within(
             op,
             shader!(
-                "local_response_norm_within_backward",
-                "response_power",
-                "elementary",
-                "elements",
-                "prelude"
+                "norm/local_response_norm_within_backward",
+                "norm/response_power",
+                "shared/elementary",
+                "shared/elements",
+                "shared/prelude"
             ),
             d,
             limits,
@@ -173,7 +185,13 @@ fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     let mut dispatches = parts.dispatches(
         op,
         d,
-        shader!("batch_norm2d_stats", "batch_norm2d_part", "reduce", "hyper", "prelude"),
+        shader!(
+            "norm/batch_norm2d_stats",
+            "norm/batch_norm2d_part",
+            "shared/reduce",
+            "shared/hyper",
+            "shared/prelude"
+        ),
         |slice| vec![slice.bind(0, image), Binding::operand(1), Binding::scratch(0)],
         limits,
     )?;
@@ -182,7 +200,13 @@ fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     let mut bindings = vec![Binding::scratch(0)];
     bindings.extend((1..6).map(Binding::operand));
     dispatches.push(elements(
-        shader!("batch_norm2d_stats_total", "batch_norm2d_part", "hyper", "elements", "prelude"),
+        shader!(
+            "norm/batch_norm2d_stats_total",
+            "norm/batch_norm2d_part",
+            "shared/hyper",
+            "shared/elements",
+            "shared/prelude"
+        ),
         d.channels,
         2 * rounds(parts.count, 0),
         constants,
@@ -203,7 +227,7 @@ fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
             bindings.extend((1..5).map(Binding::operand));
             bindings.push(slice.bind(5, image));
             elements(
-                shader!("batch_norm2d_forward", "relu", "elements", "prelude"),
+                shader!("norm/batch_norm2d_forward", "activation/relu", "shared/elements", "shared/prelude"),
                 slice.count * image,
                 0,
                 geometry.clone(),
@@ -222,7 +246,13 @@ fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels>
     let mut dispatches = parts.dispatches(
         op,
         d,
-        shader!("batch_norm2d_grad_parameters", "batch_norm2d_part", "reduce", "hyper", "prelude"),
+        shader!(
+            "norm/batch_norm2d_grad_parameters",
+            "norm/batch_norm2d_part",
+            "shared/reduce",
+            "shared/hyper",
+            "shared/prelude"
+        ),
         |slice| {
             vec![
                 slice.bind(0, image),
@@ -239,7 +269,13 @@ fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels>
     let mut bindings = vec![Binding::scratch(0)];
     bindings.extend([1, 2, 3, 5, 6, 7, 8].map(Binding::operand));
     dispatches.push(elements(
-        shader!("batch_norm2d_grad_parameters_total", "batch_norm2d_part", "hyper", "elements", "prelude"),
+        shader!(
+            "norm/batch_norm2d_grad_parameters_total",
+            "norm/batch_norm2d_part",
+            "shared/hyper",
+            "shared/elements",
+            "shared/prelude"
+        ),
         d.channels,
         rounds(parts.count, 0),
         constants,
@@ -264,7 +300,7 @@ fn grad_input(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
                 slice.bind(4, image),
             ];
             elements(
-                shader!("batch_norm2d_grad_input", "hyper", "elements", "prelude"),
+                shader!("norm/batch_norm2d_grad_input", "shared/hyper", "shared/elements", "shared/prelude"),
                 slice.count * image,
                 0,
                 geometry,

@@ -10,13 +10,28 @@ use crate::ops::{Dropout, Op};
 /// The dispatches of an activation, of add or of dropout.
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let (shader, len) = match op {
-        Op::ReluForward(d) => (shader!("relu_forward", "relu", "elements", "prelude"), d.len),
-        Op::ReluBackward(d) => (shader!("relu_backward", "elements", "prelude"), d.len),
-        Op::SigmoidForward(d) => (shader!("sigmoid_forward", "elementary", "elements", "prelude"), d.len),
-        Op::SigmoidBackward(d) => (shader!("sigmoid_backward", "elements", "prelude"), d.len),
-        Op::TanhForward(d) => (shader!("tanh_forward", "elementary", "elements", "prelude"), d.len),
-        Op::TanhBackward(d) => (shader!("tanh_backward", "elements", "prelude"), d.len),
-        Op::Add(d) => (shader!("add", "elements", "prelude"), d.len),
+        Op::ReluForward(d) => (
+            shader!("activation/relu_forward", "activation/relu", "shared/elements", "shared/prelude"),
+            d.len,
+        ),
+        Op::ReluBackward(d) => {
+            (shader!("activation/relu_backward", "shared/elements", "shared/prelude"), d.len)
+        }
+        Op::SigmoidForward(d) => (
+            shader!("activation/sigmoid_forward", "shared/elementary", "shared/elements", "shared/prelude"),
+            d.len,
+        ),
+        Op::SigmoidBackward(d) => {
+            (shader!("activation/sigmoid_backward", "shared/elements", "shared/prelude"), d.len)
+        }
+        Op::TanhForward(d) => (
+            shader!("activation/tanh_forward", "shared/elementary", "shared/elements", "shared/prelude"),
+            d.len,
+        ),
+        Op::TanhBackward(d) => {
+            (shader!("activation/tanh_backward", "shared/elements", "shared/prelude"), d.len)
+        }
+        Op::Add(d) => (shader!("merge/add", "shared/elements", "shared/prelude"), d.len),
         Op::Dropout(d) => return dropout(op, d, limits),
         _ => return Err(Error::Internal(format!("{} is not a pointwise operator", op.name()))),
     };
@@ -51,7 +66,13 @@ fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
             ]);
             constants.push(("scale", f64::from(d.scale())));
             elements(
-                shader!("dropout", "philox", "hyper", "elements", "prelude"),
+                shader!(
+                    "activation/dropout",
+                    "shared/philox",
+                    "shared/hyper",
+                    "shared/elements",
+                    "shared/prelude"
+                ),
                 slice.count.div_ceil(4),
                 rounds(PHILOX, 0) + rounds(4, 0),
                 constants,

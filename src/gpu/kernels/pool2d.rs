@@ -23,72 +23,105 @@ struct Forms {
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::MaxPool2dForward(d) => {
-            let short = shader!("max_pool2d_forward", "window", "elements", "prelude");
-            let long =
-                shader!("max_pool2d_forward_long", "window_inside", "window", "gather_rectangle", "prelude");
+            let short =
+                shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements", "shared/prelude");
+            let long = shader!(
+                "pool2d/max_pool2d_forward_long",
+                "pool2d/window_inside",
+                "pool2d/window",
+                "pool2d/gather_rectangle",
+                "shared/prelude"
+            );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::MaxPool2dBackward(d) => {
-            let short =
-                shader!("max_pool2d_backward", "max_pool2d_gradient", "window", "elements", "prelude");
+            let short = shader!(
+                "pool2d/max_pool2d_backward",
+                "pool2d/max_pool2d_gradient",
+                "pool2d/window",
+                "shared/elements",
+                "shared/prelude"
+            );
             let long = shader!(
-                "max_pool2d_backward_long",
-                "window",
-                "gather",
-                "gather_rectangle",
-                "reduce",
-                "prelude"
+                "pool2d/max_pool2d_backward_long",
+                "pool2d/window",
+                "shared/gather",
+                "pool2d/gather_rectangle",
+                "shared/reduce",
+                "shared/prelude"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::AvgPool2dForward(d) => {
-            let short = shader!("avg_pool2d_forward", "average", "window", "elements", "prelude");
+            let short = shader!(
+                "pool2d/avg_pool2d_forward",
+                "pool2d/average",
+                "pool2d/window",
+                "shared/elements",
+                "shared/prelude"
+            );
             let long = shader!(
-                "avg_pool2d_forward_long",
-                "average",
-                "window_inside",
-                "window",
-                "gather",
-                "gather_rectangle",
-                "reduce",
-                "prelude"
+                "pool2d/avg_pool2d_forward_long",
+                "pool2d/average",
+                "pool2d/window_inside",
+                "pool2d/window",
+                "shared/gather",
+                "pool2d/gather_rectangle",
+                "shared/reduce",
+                "shared/prelude"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::AvgPool2dBackward(d) => {
-            let short = shader!("avg_pool2d_backward", "average", "window", "elements", "prelude");
+            let short = shader!(
+                "pool2d/avg_pool2d_backward",
+                "pool2d/average",
+                "pool2d/window",
+                "shared/elements",
+                "shared/prelude"
+            );
             let long = shader!(
-                "avg_pool2d_backward_long",
-                "average",
-                "window",
-                "gather",
-                "gather_rectangle",
-                "reduce",
-                "prelude"
+                "pool2d/avg_pool2d_backward_long",
+                "pool2d/average",
+                "pool2d/window",
+                "shared/gather",
+                "pool2d/gather_rectangle",
+                "shared/reduce",
+                "shared/prelude"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::AdaptiveAvgPool2dForward(d) => {
-            let short = shader!("adaptive_avg_pool2d_forward", "adaptive_window", "elements", "prelude");
+            let short = shader!(
+                "pool2d/adaptive_avg_pool2d_forward",
+                "pool2d/adaptive_window",
+                "shared/elements",
+                "shared/prelude"
+            );
             let long = shader!(
-                "adaptive_avg_pool2d_forward_long",
-                "adaptive_window",
-                "gather",
-                "gather_rectangle",
-                "reduce",
-                "prelude"
+                "pool2d/adaptive_avg_pool2d_forward_long",
+                "pool2d/adaptive_window",
+                "shared/gather",
+                "pool2d/gather_rectangle",
+                "shared/reduce",
+                "shared/prelude"
             );
             adaptive(op, Forms { short, long }, d, limits)
         }
         Op::AdaptiveAvgPool2dBackward(d) => {
-            let short = shader!("adaptive_avg_pool2d_backward", "adaptive_window", "elements", "prelude");
+            let short = shader!(
+                "pool2d/adaptive_avg_pool2d_backward",
+                "pool2d/adaptive_window",
+                "shared/elements",
+                "shared/prelude"
+            );
             let long = shader!(
-                "adaptive_avg_pool2d_backward_long",
-                "adaptive_window",
-                "gather",
-                "gather_rectangle",
-                "reduce",
-                "prelude"
+                "pool2d/adaptive_avg_pool2d_backward_long",
+                "pool2d/adaptive_window",
+                "shared/gather",
+                "pool2d/gather_rectangle",
+                "shared/reduce",
+                "shared/prelude"
             );
             adaptive(op, Forms { short, long }, d, limits)
         }
@@ -215,8 +248,8 @@ mod tests {
     #[test]
     fn the_shaders_take_as_many_terms_as_are_planned() {
         let frames = [
-            include_str!("../../../shaders/gather.wgsl"),
-            include_str!("../../../shaders/max_pool2d_forward_long.wgsl"),
+            include_str!("../../../shaders/shared/gather.wgsl"),
+            include_str!("../../../shaders/pool2d/max_pool2d_forward_long.wgsl"),
         ];
         for source in frames {
             assert!(source.contains(&format!("const TERMS = {TERMS}u;")));

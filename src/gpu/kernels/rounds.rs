@@ -35,7 +35,7 @@ pub(super) const fn rounds(times: usize, body: u64) -> u64 {
     (times as u64).saturating_mul(body.saturating_add(1)).saturating_add(1)
 }
 
-/// Rounds of a reduction over so many threads (`shaders/reduce.wgsl`).
+/// Rounds of a reduction over so many threads (`shaders/shared/reduce.wgsl`).
 pub(super) const fn reduction(threads: usize) -> u64 {
     rounds(threads.ilog2() as usize, 0)
 }

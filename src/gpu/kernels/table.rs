@@ -60,7 +60,7 @@ pub(in crate::gpu) fn reductions(sums: &[Reduction], limits: &Limits) -> Entry {
         }
     }
     let most = sums.iter().map(|r| r.pieces).max().unwrap_or(0);
-    entry(shader!("sum_partials_table", "prelude"), Vec::new(), table, rounds(most, 0), limits)
+    entry(shader!("shared/sum_partials_table", "shared/prelude"), Vec::new(), table, rounds(most, 0), limits)
 }
 
 /// One dispatch for updates of the kind of `op`: of each tensor its first element and its update. Bindings: those of

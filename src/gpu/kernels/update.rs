@@ -5,7 +5,7 @@ use super::rounds::{reduction, rounds, strided};
 use super::slices::slices;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
-use crate::ops::{GradNorm, Op, Update};
+use crate::ops::{GradNorm, Op, OperandKind, Update};
 
 /// THREADS of `grad_clip.wgsl` and `grad_unscale.wgsl`, and of the two of the norm.
 const NORMS: usize = 64;
@@ -17,13 +17,14 @@ const CORRECTION: usize = 25;
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::GradAccumulate(d) => {
-            let shader = shader!("grad_accumulate", "hyper", "elements", "prelude");
+            let shader =
+                shader!("update/grad_accumulate", "shared/hyper", "shared/elements", "shared/prelude");
             elementwise(op, shader, d.len, &[], limits)
         }
         Op::GradNorm(d) => grad_norm(op, d, limits),
         Op::GradClip(d) => Ok(Kernels {
             dispatches: vec![Dispatch {
-                shader: shader!("grad_clip", "reduce", "hyper", "prelude"),
+                shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper", "shared/prelude"),
                 constants: constants([("count", d.count)]),
                 bindings: (0..3).map(Binding::operand).collect(),
                 groups: [1, 1, 1],
@@ -31,10 +32,16 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
             }],
             scratch: Vec::new(),
         }),
-        Op::GradScale(d) => elementwise(op, shader!("grad_scale", "elements", "prelude"), d.len, &[], limits),
+        Op::GradScale(d) => elementwise(
+            op,
+            shader!("update/grad_scale", "shared/elements", "shared/prelude"),
+            d.len,
+            &[],
+            limits,
+        ),
         Op::GradUnscale(d) => Ok(Kernels {
             dispatches: vec![Dispatch {
-                shader: shader!("grad_unscale", "reduce", "hyper", "prelude"),
+                shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper", "shared/prelude"),
                 constants: constants([
                     ("count", d.count),
                     ("clip", usize::from(d.clip)),
@@ -63,11 +70,13 @@ fn elementwise(
     let dispatches = slices(op, len, 1, &[1], limits)?
         .iter()
         .map(|slice| {
-            let bind = |(i, name): (usize, &str)| match name {
-                "hyper" | "factor" | "scaling" | "record" => Binding::operand(i),
+            let bind = |(i, kind): (usize, OperandKind)| match kind {
+                OperandKind::Hyper | OperandKind::Factor | OperandKind::Scaling | OperandKind::Record => {
+                    Binding::operand(i)
+                }
                 _ => slice.bind(i, 1),
             };
-            let bindings = operands.iter().map(|o| o.name).enumerate().map(bind).collect();
+            let bindings = operands.iter().map(|o| o.kind).enumerate().map(bind).collect();
             elements(shader, slice.count, 0, constants.to_vec(), bindings, limits)
         })
         .collect();
@@ -81,9 +90,9 @@ type Sourced = (Shader, Vec<(&'static str, f64)>);
 macro_rules! update_shader {
     ($name:literal, $d:expr $(, $shared:literal)*) => {
         if $d.number > 0 {
-            factored!($name, $d, $($shared,)* "record")
+            factored!($name, $d, $($shared,)* "update/record")
         } else {
-            factored!($name, $d, $($shared,)* "record_none")
+            factored!($name, $d, $($shared,)* "update/record_none")
         }
     };
 }
@@ -92,18 +101,18 @@ macro_rules! factored {
     ($name:literal, $d:expr $(, $shared:literal)*) => {
         if $d.scaled {
             [
-                shader!($name, $($shared,)* "clip_unscale", "update", "update_one", "hyper", "elements", "prelude"),
-                shader!($name, $($shared,)* "clip_unscale", "update", "update_table", "hyper", "prelude"),
+                shader!($name, $($shared,)* "update/clip_unscale", "update/update", "update/update_one", "shared/hyper", "shared/elements", "shared/prelude"),
+                shader!($name, $($shared,)* "update/clip_unscale", "update/update", "update/update_table", "shared/hyper", "shared/prelude"),
             ]
         } else if $d.clip {
             [
-                shader!($name, $($shared,)* "clip_factor", "update", "update_one", "hyper", "elements", "prelude"),
-                shader!($name, $($shared,)* "clip_factor", "update", "update_table", "hyper", "prelude"),
+                shader!($name, $($shared,)* "update/clip_factor", "update/update", "update/update_one", "shared/hyper", "shared/elements", "shared/prelude"),
+                shader!($name, $($shared,)* "update/clip_factor", "update/update", "update/update_table", "shared/hyper", "shared/prelude"),
             ]
         } else {
             [
-                shader!($name, $($shared,)* "clip_none", "update", "update_one", "hyper", "elements", "prelude"),
-                shader!($name, $($shared,)* "clip_none", "update", "update_table", "hyper", "prelude"),
+                shader!($name, $($shared,)* "update/clip_none", "update/update", "update/update_one", "shared/hyper", "shared/elements", "shared/prelude"),
+                shader!($name, $($shared,)* "update/clip_none", "update/update", "update/update_table", "shared/hyper", "shared/prelude"),
             ]
         }
     };
@@ -112,12 +121,12 @@ macro_rules! factored {
 /// The shader of an update of one tensor, and that of many tensors at once.
 pub(super) fn update_shaders(op: &Op, d: &Update) -> (Sourced, Sourced) {
     let [one, table] = match op {
-        Op::Adam(_) => update_shader!("adam", d, "adam_step"),
-        Op::AdamW(_) => update_shader!("adamw", d, "adam_step"),
-        Op::RmsProp(_) if d.momentum => update_shader!("rmsprop", d, "momentum_buffer"),
-        Op::RmsProp(_) => update_shader!("rmsprop", d, "momentum_none"),
-        _ if d.momentum => update_shader!("sgd", d, "momentum_buffer"),
-        _ => update_shader!("sgd", d, "momentum_none"),
+        Op::Adam(_) => update_shader!("update/adam", d, "update/adam_step"),
+        Op::AdamW(_) => update_shader!("update/adamw", d, "update/adam_step"),
+        Op::RmsProp(_) if d.momentum => update_shader!("update/rmsprop", d, "update/momentum_buffer"),
+        Op::RmsProp(_) => update_shader!("update/rmsprop", d, "update/momentum_none"),
+        _ if d.momentum => update_shader!("update/sgd", d, "update/momentum_buffer"),
+        _ => update_shader!("update/sgd", d, "update/momentum_none"),
     };
     let mut constants = Vec::new();
     if d.momentum && matches!(op, Op::Sgd(_) | Op::RmsProp(_)) {
@@ -134,7 +143,7 @@ fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
     elementwise(op, shader, d.len, &constants, limits)
 }
 
-/// Elements that one workgroup sums: CHUNK of `shaders/grad_norm.wgsl`.
+/// Elements that one workgroup sums: CHUNK of `shaders/update/grad_norm.wgsl`.
 const CHUNK: usize = 16_384;
 
 fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
@@ -142,7 +151,7 @@ fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
     let mut dispatches: Vec<Dispatch> = slices(op, d.len, CHUNK, &[1], limits)?
         .iter()
         .map(|slice| Dispatch {
-            shader: shader!("grad_norm", "reduce", "prelude"),
+            shader: shader!("update/grad_norm", "shared/reduce", "shared/prelude"),
             constants: constants([("size", slice.count), ("first_chunk", slice.first / CHUNK)]),
             bindings: vec![slice.bind(0, 1), Binding::scratch(0)],
             groups: fold(slice.count.div_ceil(CHUNK), limits),
@@ -150,7 +159,7 @@ fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
         })
         .collect();
     dispatches.push(Dispatch {
-        shader: shader!("grad_norm_total", "reduce", "prelude"),
+        shader: shader!("update/grad_norm_total", "shared/reduce", "shared/prelude"),
         constants: constants([("chunks", chunks), ("index", d.index)]),
         bindings: vec![Binding::scratch(0), Binding::operand(1)],
         groups: [1, 1, 1],

@@ -13,7 +13,7 @@ pub const LENGTHS: [usize; 2] = [65_536, 70_001];
 
 /// How many elements of its operands the longest reduction of `op` goes over; `None` where that does not grow with the data.
 ///
-/// `tests/loops.rs` demands cases beyond 65,536 for whatever is not `None` here.
+/// `tests/gpu/loops` demands cases beyond 65,536 for whatever is not `None` here.
 pub fn reduced(op: &Op) -> Option<usize> {
     match op {
         Op::Conv2dForward(d) => Some(d.depth()),

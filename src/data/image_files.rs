@@ -1,0 +1,82 @@
+//! Picture files without labels: those that somebody names, in that order, decoded exactly as those of a folder of classes.
+
+use super::dataset::{Dataset, Images, Labels, Store, Stored};
+use super::decode::Decoder;
+use super::directory::{EntryKind, entries, hidden, is_image};
+use super::framing::Frame;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Picture files, decoded when they are read.
+#[derive(Debug)]
+struct Pictures {
+    frame: Frame,
+    ignore_exif: bool,
+    files: Vec<PathBuf>,
+    /// Decoders that no thread is using.
+    decoders: Mutex<Vec<Decoder>>,
+}
+
+impl Store for Pictures {
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        self.read_framed(index, &self.frame, into)
+    }
+
+    fn read_framed(&self, index: usize, frame: &Frame, into: &mut [u8]) -> Result<()> {
+        let path = self.files.get(index).ok_or_else(|| {
+            Error::Internal(format!("picture {index} of {} was asked for", self.files.len()))
+        })?;
+        let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
+        let read = decoder.read_framed(path, frame, into);
+        decoders().push(decoder);
+        read
+    }
+
+    fn has_sizes(&self) -> bool {
+        true
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.files.get(index).cloned()
+    }
+}
+
+/// The picture `files`, in this order, brought to `frame`, and turned upright unless `ignore_exif`. Nothing is opened yet.
+/// All are of class 0 of `classes`, so whatever is counted about right answers means nothing.
+pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: bool) -> Result<Dataset> {
+    let shape = frame.shape;
+    if !matches!(shape[0], 1 | 3) {
+        return Err(Error::Usage(format!(
+            "picture files are grey or colour (1 or 3 channels), the model takes {} channels",
+            shape[0]
+        )));
+    }
+    let count = u32::try_from(files.len()).map_err(|_| {
+        Error::Usage(format!("expected at most {} pictures, found {}", u32::MAX, files.len()))
+    })?;
+    let store = Arc::new(Pictures { frame, ignore_exif, files, decoders: Mutex::default() });
+    Ok(Dataset {
+        name: "pictures".into(),
+        shape,
+        classes,
+        class_names: (0..classes).map(|class| class.to_string()).collect(),
+        images: Images::Stored(Stored { store, indices: (0..count).collect(), framing: Some(frame.framing) }),
+        labels: Labels::Classes(vec![0; count as usize]),
+    })
+}
+
+/// The picture files directly in `folder` (told by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
+/// of their names' bytes.
+pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {
+        *kind == EntryKind::Other && !hidden(name) && is_image(name)
+    };
+    let files: Vec<_> =
+        entries(folder)?.into_iter().filter(is_wanted).map(|(name, _)| folder.join(name)).collect();
+    if files.is_empty() {
+        return Err(Error::data(folder, "expected pictures (jpg, jpeg or png) directly in it, found none"));
+    }
+    Ok(files)
+}

@@ -1,0 +1,182 @@
+//! Opening a data set: where it is, which reader takes it, whether it fits the model, which samples are held
+//! back for validation.
+
+use super::diagnostics::Notes;
+use super::division::Division;
+use super::kind::Kind;
+use super::origin::{Fingerprint, Origin, Provenance};
+use super::range::check_bytes;
+use super::raw::{Found, Part};
+use super::request::{MOST_CLASSES, Request, Wanted};
+use super::split::{self, Pool};
+use super::splits::Splits;
+use super::{cifar, csv, idx, image_folder, locate, occupied, packed, synthetic, tensors};
+use crate::error::{Error, Result, printable, printable_path};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads the data set that `request` names and fits it to the model. What its user should know goes to the log, as
+/// warnings; [`open_noting`] returns it.
+///
+/// Errors, each one line: the path (with the places looked at), the file that is damaged and where, images of
+/// another size than the model takes, classes or values that the model has no output for, files that may mean more than one
+/// thing, a single class to train on.
+pub fn open(request: &Request) -> Result<Splits> {
+    let (splits, notes) = open_noting(request)?;
+    notes.lines.iter().for_each(|line| log::warn!("{}: {}", splits.train.name, printable(line)));
+    Ok(splits)
+}
+
+/// As [`open`], with what was found out on the way.
+pub fn open_noting(request: &Request) -> Result<(Splits, Notes)> {
+    open_with(request, &mut |pool| Ok(request.division(pool.has_validation())))
+}
+
+/// As [`open_noting`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count
+/// then.
+pub fn open_with(
+    request: &Request,
+    decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>,
+) -> Result<(Splits, Notes)> {
+    check(request)?;
+    let mut notes = Notes::default();
+    let place = locate::find(request.path.as_deref(), request.kind)?;
+    let Found { mut train, mut val } = match place.kind {
+        Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut notes)?,
+        Kind::ImageFolder => {
+            let frame = request.frame();
+            image_folder::open(&place.path, &place.name, frame, request.ignore_exif, &mut notes)?
+        }
+        Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
+        Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
+        Kind::Packed => packed::open(&place.path, request.wanted.map(|_| request.frame()))?,
+        Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut notes)?,
+        Kind::Csv => csv::open(&place.path, &place.name, request, &mut notes)?,
+        Kind::Synthetic => synthetic::open(request)?,
+        Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
+    };
+    if place.kind != Kind::Csv && request.label_column.is_some() {
+        let what = format!("label-column: expected a table (csv), found data of the format {}", place.kind);
+        return Err(Error::Usage(what));
+    }
+    if ![Kind::Csv, Kind::Tensors].contains(&place.kind) {
+        check_bytes(request.input_range, &train.images_path)?;
+    }
+    let classes = train.largest_class().max(val.as_ref().and_then(Part::largest_class));
+    let own = std::mem::take(&mut train.dataset.class_names);
+    let (names, names_path) = if own.is_empty() {
+        (read_class_names(&place.path)?, place.path.join("classes.txt"))
+    } else {
+        (Some(own), place.path.clone())
+    };
+    let names = names.filter(|_| classes.is_some());
+    // Names are compared with the model's outputs before any label is.
+    let outputs = match (&names, request.wanted) {
+        (Some(names), Some(Wanted { follow_classes: true, .. })) => names.len(),
+        _ => request.outputs(),
+    };
+    if let Some(names) = names.as_ref().filter(|names| names.len() > outputs) {
+        let found = names.len();
+        let what = format!("expected at most {outputs} classes (the model's outputs), found {found}");
+        return Err(Error::data(&names_path, what));
+    }
+    for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
+        match request.wanted {
+            Some(wanted) => part.fit(Wanted { outputs, ..wanted })?,
+            None => part.fit_classes(MOST_CLASSES, "classes that can be told apart")?,
+        }
+    }
+    // From here on every class is below the number of outputs.
+    occupied::check(
+        &train,
+        names.as_deref(),
+        request.for_training && place.kind != Kind::Synthetic,
+        &mut notes,
+    )?;
+    let names = names.unwrap_or_else(|| {
+        (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect()
+    });
+    // They are printed in tables: no name may do things to a terminal.
+    let names: Vec<_> = names.iter().map(|name| printable(name).into_owned()).collect();
+    for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
+        part.name_classes(&names)?;
+    }
+    let val = match val {
+        Some(val)
+            if std::mem::discriminant(&val.dataset.labels)
+                != std::mem::discriminant(&train.dataset.labels) =>
+        {
+            return Err(Error::data(
+                &val.labels_path,
+                format!(
+                    "expected labels of the kind in {}, found another",
+                    printable_path(&train.labels_path)
+                ),
+            ));
+        }
+        Some(val) => Some(val.dataset),
+        None => None,
+    };
+    let data = match place.kind {
+        Kind::Synthetic => Fingerprint::made_up(&train.dataset, place.kind.to_string()),
+        _ => Fingerprint::of(&train.dataset, val.as_ref(), place.kind.to_string()),
+    };
+    let pool = Pool { train: &train, val: val.as_ref(), data: &data };
+    let division = decide(&pool)?;
+    let numbers = pool.divide(&division, [request.limit_train, request.limit_val])?;
+    let (labels_path, had) = (train.labels_path.clone(), train.dataset.classes);
+    let [train, val] = split::select(train, val, &division, &numbers)?;
+    if request.for_training && request.limit_train.is_none() && place.kind != Kind::Synthetic {
+        occupied::check_left(&train, had, &labels_path)?;
+    }
+    let has_numbers = [Kind::Csv, Kind::Tensors].contains(&place.kind);
+    let provenance = Provenance {
+        data,
+        division,
+        limit_train: request.limit_train,
+        label_column: request.label_column.clone(),
+        input_range: request.input_range.or(request.presumed_range).filter(|_| has_numbers),
+    };
+    let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
+    let splits = Splits { train, val, origin: Some(Arc::new(origin)) };
+    let Some(wanted) = request.wanted else { return Ok((splits, notes)) };
+    let splits = splits.fitted(&wanted)?;
+    splits.check_shapes(wanted.input)?;
+    Ok((splits, notes))
+}
+
+fn check(request: &Request) -> Result<()> {
+    if let Some(part) = request.val_split.filter(|part| !(0.0..1.0).contains(part)) {
+        return Err(Error::Usage(format!("val-split: expected 0 to below 1, found {part}")));
+    }
+    if request.counts.is_some() && request.val_split.is_some() {
+        return Err(Error::Usage("split: it says what val-split would say; give one of them".into()));
+    }
+    let [train, val] = request.counts.map_or([None; 2], |counts| counts.map(Some));
+    for (flag, limit) in [
+        ("split", train),
+        ("split", val),
+        ("limit-train", request.limit_train),
+        ("limit-val", request.limit_val),
+    ] {
+        if limit == Some(0) {
+            return Err(Error::Usage(format!("{flag}: expected at least 1, found 0")));
+        }
+    }
+    Ok(())
+}
+
+/// The lines of `classes.txt`, if a data set is a folder that has one.
+fn read_class_names(place: &Path) -> Result<Option<Vec<String>>> {
+    let path = place.join("classes.txt");
+    if !place.is_dir() || !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+    let names: Vec<_> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    if names.is_empty() {
+        return Err(Error::data(&path, "expected one class name per line, found none"));
+    }
+    Ok(Some(names))
+}

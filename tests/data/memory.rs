@@ -1,0 +1,121 @@
+//! What packing a data set, and surveying and loading a packed one take of memory does not grow with the number of pictures, but
+//! for a few bytes for each. It counts what all threads of the process have allocated, so it runs in a process of its own.
+
+use crate::allocations::peak_of_all_threads as peak;
+use std::process::Command;
+use std::sync::Arc;
+use striate::data::{
+    BadFiles, Dataset, Images, Labels, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Store,
+    Stored, Transform, Viewer, Watch, Workers, open, pack, survey,
+};
+use striate::{Error, Result};
+
+/// Set in the process that measures.
+const ALONE: &str = "STRIATE_TEST_ALONE";
+
+const SHAPE: [usize; 3] = [3, 128, 128];
+
+/// Rows of a batch.
+const BATCH: usize = 16;
+
+/// Bytes of a batch: pictures, and with views, labels and lists less than this for each row beside them.
+const BATCH_BYTES: usize = BATCH * (3 * 128 * 128 + 1024);
+
+/// Batches at a time: three that the loader holds (its own promise) and the one that its user has.
+const BATCHES: usize = 4;
+
+/// Pictures made when they are asked for.
+#[derive(Debug)]
+struct Made;
+
+impl Store for Made {
+    fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
+        into.iter_mut().enumerate().for_each(|(i, byte)| *byte = (index * 7 + i * i / 5) as u8);
+        Ok(())
+    }
+}
+
+struct Strict;
+
+impl Watch for Strict {
+    fn bad(&mut self, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    fn done(&mut self, _count: usize, _all: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Rows of a training epoch over `dataset`, as training loads it.
+fn load(dataset: Arc<Dataset>) -> usize {
+    let options = LoaderOptions {
+        batch: BATCH,
+        workers: Workers::new(2),
+        seed: 0,
+        epoch: 0,
+        shuffle: true,
+        augment: true,
+        look: Look::Views(Viewer::new(SHAPE, SHAPE, &Transform::default()).unwrap()),
+        bad: BadFiles::new(OnBadFile::Fail),
+    };
+    Loader::new(dataset, options).map(|batch| batch.unwrap().rows).sum()
+}
+
+/// Peaks of packing `count` pictures, of a survey of the packed ones, and of a training epoch over them.
+fn peaks(count: usize) -> [usize; 3] {
+    let indices: Vec<u32> = (0..count as u32).collect();
+    let train = Arc::new(Dataset {
+        name: "made".into(),
+        shape: SHAPE,
+        classes: 2,
+        class_names: vec!["a".into(), "b".into()],
+        labels: Labels::Classes(indices.iter().map(|i| i % 2).collect()),
+        images: Images::Stored(Stored { store: Arc::new(Made), indices, framing: None }),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packed");
+    let splits = Splits::new(Arc::clone(&train), train);
+    let (packing, summary) = peak(|| pack(&splits, &path, 2, &mut Strict).unwrap());
+    assert_eq!(summary.counts, [count, 0]);
+    let request =
+        Request { path: Some(path.to_str().unwrap().into()), val_split: Some(0.0), ..Request::new(SHAPE, 2) };
+    let (surveying, found) = peak(|| survey(&open(&request).unwrap(), 2, &mut Strict).unwrap());
+    assert_eq!(found.counts(), [count, 0]);
+    let (loading, rows) = peak(|| load(open(&request).unwrap().train));
+    assert_eq!(rows, count);
+    [packing, surveying, loading]
+}
+
+#[test]
+fn memory_does_not_grow_with_the_number_of_pictures() {
+    if std::env::var_os(ALONE).is_none() {
+        let name = "memory::memory_does_not_grow_with_the_number_of_pictures";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ALONE, "1");
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        print!("{text}");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("1 passed"), "{text}");
+        return;
+    }
+    // 20 MB and 200 MB of pictures: more than is held at a time.
+    let (few, many) = (400, 4000);
+    let (once, ten_times) = (peaks(few), peaks(many));
+    // Hashes, labels and places, in vectors that may have grown to twice their contents.
+    let indices = |count: usize| count * 100;
+    for (what, (small, large)) in ["packing", "surveying", "loading"].iter().zip(once.iter().zip(ten_times)) {
+        println!("{what}: {small} bytes for {few} pictures, {large} for {many}");
+        assert!(large < 64 << 20, "{what}: {large} bytes");
+    }
+    for work in [0, 1] {
+        let (small, large) = (once[work], ten_times[work]);
+        assert!(large < small + indices(many - few), "{small} bytes for {few} pictures, {large} for {many}");
+    }
+    // How far the loader runs ahead of its user is chance; how far it may is not.
+    for (count, peak) in [(few, once[2]), (many, ten_times[2])] {
+        let allowed = BATCHES * BATCH_BYTES + indices(count);
+        assert!(peak < allowed, "loading {count} pictures: {peak} bytes, at most {allowed} are allowed");
+    }
+}

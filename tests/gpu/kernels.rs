@@ -1,0 +1,75 @@
+//! Every kernel on this machine's adapter against the f64 reference: as shipped, with all run-time checks in the
+//! shaders, and on the least that WebGPU promises.
+
+use crate::gpu_device;
+use striate::gpu::kernels::{Block, Tile};
+use striate::gpu::{Executor, Restriction};
+use striate::ops::Op;
+use striate::verify::cases::{Case, cases};
+use striate::verify::{self, Summary};
+
+/// Runs the cases that `fits` picks; `None` without an adapter.
+fn verify(restriction: &Restriction, fits: impl Fn(&Case) -> bool) -> Option<Summary> {
+    let gpu = gpu_device::open(restriction)?;
+    let picked: Vec<Case> = cases().into_iter().filter(|case| fits(case)).collect();
+    let summary =
+        verify::run(&picked, &mut |program| Ok(Box::new(Executor::new(&gpu, program)?)), &mut |outcome| {
+            if let Some(fault) = &outcome.fault {
+                eprintln!("{} {}: {fault}", outcome.kernel, outcome.case);
+            }
+        });
+    Some(summary.expect("the cases are valid programs"))
+}
+
+fn all_pass(restriction: &Restriction, fits: impl Fn(&Case) -> bool) {
+    if let Some(summary) = verify(restriction, fits) {
+        assert!(summary.cases > 0, "no case was picked");
+        summary.result().unwrap_or_else(|error| panic!("{error}"));
+        eprintln!("{} cases of {} kernels in {:?}", summary.cases, summary.kernels, summary.elapsed);
+    }
+}
+
+fn is_product(case: &Case) -> bool {
+    matches!(
+        case.op,
+        Op::Conv2dForward(_)
+            | Op::Conv2dGradInput(_)
+            | Op::Conv2dGradWeight(_)
+            | Op::LinearForward(_)
+            | Op::LinearGradInput(_)
+            | Op::LinearGradWeight(_)
+    )
+}
+
+#[test]
+fn every_kernel_agrees_with_the_reference() {
+    all_pass(&Restriction::default(), |_| true);
+}
+
+#[test]
+fn every_kernel_agrees_with_run_time_checks_in_the_shaders() {
+    all_pass(&Restriction { checked: true, ..Restriction::default() }, |_| true);
+}
+
+#[test]
+fn every_kernel_agrees_on_a_minimal_adapter() {
+    all_pass(&Restriction::minimal(), |_| true);
+}
+
+/// Every twelfth case each, since a software adapter takes long to compile the large blocks. That all tiles give the
+/// same bits is tested in `gpu_executor`.
+#[test]
+fn products_agree_with_every_tile() {
+    for (number, block) in Block::ALL.into_iter().enumerate() {
+        // As small an adapter as has room for it.
+        let minimal = Restriction::minimal();
+        let memory = minimal.workgroup_memory.map(|least| least.max(block.needs()[0]));
+        let restriction =
+            Restriction { tile: Some(Tile::Exactly(block)), workgroup_memory: memory, ..minimal };
+        let product = std::cell::Cell::new(number);
+        all_pass(&restriction, |case| is_product(case) && product.replace(product.get() + 1) % 12 == 0);
+    }
+    for tile in [Tile::Registers, Tile::Subgroup] {
+        all_pass(&Restriction { tile: Some(tile), ..Restriction::default() }, is_product);
+    }
+}

@@ -1,0 +1,3 @@
+//! What runs a network without training it.
+
+mod evaluation;

@@ -1,0 +1,5 @@
+//! Programs and the model files they are compiled from, without a device.
+
+mod construction;
+mod model;
+mod model_text;

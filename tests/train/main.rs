@@ -1,0 +1,12 @@
+//! Training: the loop, its schedules, its losses and how a run is resumed.
+
+mod divergence;
+mod effect;
+mod fine_tuning;
+mod lone;
+mod loss_scaling;
+mod resume;
+mod schedule;
+mod trainer;
+#[path = "../support/training.rs"]
+mod training_support;

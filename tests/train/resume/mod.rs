@@ -1,0 +1,359 @@
+//! A run that was stopped and goes on does what it would have done without the stop: the same weights, bit for bit, and the
+//! same lines in its logs. And what happens if its checkpoints are damaged, of another run, or cannot be written.
+
+mod damage;
+mod failure;
+mod limits;
+
+use super::training_support::{self, data};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use striate::data::Splits;
+use striate::model::{Model, Optimizer, Scheduler, Spec};
+use striate::ops::Target;
+use striate::run::{Checkpoint, RunFolder};
+use striate::train::{Done, Ending, Event, Options, Task, Trainer};
+use striate::{Error, Result};
+
+const NETWORK: &str = r#"
+name = "normed"
+input = [1, 8, 8]
+[preprocess]
+mean = [0.4]
+std = [0.3]
+[augment]
+flip = true
+[recipe]
+epochs = 3
+batch_size = 8
+lr = 0.05
+momentum = 0.9
+[[layer]]
+op = "conv2d"
+out_channels = 5
+kernel = 3
+[[layer]]
+op = "batch_norm2d"
+[[layer]]
+op = "relu"
+[[layer]]
+op = "max_pool2d"
+kernel = 2
+[[layer]]
+op = "flatten"
+[[layer]]
+op = "dropout"
+p = 0.3
+[[layer]]
+op = "linear"
+out_features = 4
+"#;
+
+/// With batch norm, dropout, momentum and augmentation: 3 epochs of 7 updates on [`pictures`].
+fn network() -> Spec {
+    Spec::parse(NETWORK, "normed").unwrap()
+}
+
+/// 51 samples to train on in batches of 8, the last of 3, and 20 to validate on.
+fn pictures() -> Splits {
+    data(51, 20)
+}
+
+fn options() -> Options {
+    Options { seed: 5, log_every: 3, ..Options::default() }
+}
+
+/// One part of a run: what it trains and how, and what happens on the way.
+struct Part<'a> {
+    spec: &'a Spec,
+    data: &'a Splits,
+    options: Options,
+    /// Where it goes on from.
+    from: Option<&'a Path>,
+    force: bool,
+    /// Sees every event; the first flag stops the run, the second asks for a checkpoint.
+    watch: &'a dyn Fn(&Event, &AtomicBool, &AtomicBool),
+}
+
+impl<'a> Part<'a> {
+    fn new(spec: &'a Spec, data: &'a Splits, options: &Options) -> Self {
+        Part { spec, data, options: options.clone(), from: None, force: false, watch: &|_, _, _| {} }
+    }
+
+    fn run(&self, parent: &Path) -> Result<(Done, PathBuf)> {
+        let options = &self.options;
+        let model = Model::build(self.spec, &options.build_options(self.spec, Target::Class))?;
+        let mut executor = striate::cpu::Executor::new(model.program.clone())?;
+        striate::inference::initialise(&model, &mut executor, options.seed)?;
+        let (stop, save) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mut observer = |event: &Event| {
+            (self.watch)(event, &stop, &save);
+            Ok(())
+        };
+        let task = Task { spec: self.spec, model: &model, data: self.data, options, device: "cpu".into() };
+        let (folder, checkpoint) = match self.from {
+            None => (RunFolder::create(parent, "run", "")?, None),
+            Some(path) => {
+                let (folder, all) = Checkpoint::find(path)?;
+                (RunFolder::reopen(&folder)?, Some(Checkpoint::read_first(&all)?))
+            }
+        };
+        let path = folder.path().to_path_buf();
+        let trainer = Trainer::new(task, &mut executor, &mut observer, &stop)?;
+        let trainer = match checkpoint {
+            None => folder.keep(trainer),
+            Some(checkpoint) => checkpoint.resume(trainer, Some(folder), self.force)?,
+        };
+        Ok((trainer.with_save_request(&save).run()?, path))
+    }
+}
+
+/// The lines of a run's logs but for times and paths.
+fn lines(folder: &Path) -> Vec<String> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let mut lines = Vec::new();
+    for line in read("log.jsonl").lines() {
+        let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+        for key in ["seconds", "images_per_second", "data_wait", "folder", "weights"] {
+            event.as_object_mut().unwrap().remove(key);
+        }
+        lines.push(event.to_string());
+    }
+    for line in read("metrics.csv").lines() {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(fields.len(), 13, "{line}");
+        lines.push([&fields[..9], &fields[11..]].concat().join(","));
+    }
+    lines
+}
+
+/// The bytes of `best.safetensors` and `last.safetensors`.
+fn weights(folder: &Path) -> [Vec<u8>; 2] {
+    ["best.safetensors", "last.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
+}
+
+/// Stops a run of `spec` after `steps` updates and goes on with it; its folder and how it ended.
+fn interrupted(
+    spec: &Spec,
+    data: &Splits,
+    options: &Options,
+    steps: usize,
+    later: &Options,
+) -> (tempfile::TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let first = Options { max_steps: Some(steps), ..options.clone() };
+    let (_, folder) = Part::new(spec, data, &first).run(parent.path()).unwrap();
+    let (done, again) =
+        Part { from: Some(&folder), ..Part::new(spec, data, later) }.run(parent.path()).unwrap();
+    assert_eq!(again, folder);
+    assert_ne!(done.ending, Ending::Interrupted);
+    (parent, folder)
+}
+
+/// A run of `spec` is the same with a stop after any of `steps` updates.
+#[track_caller]
+fn assert_goes_on(spec: &Spec, options: &Options, steps: impl IntoIterator<Item = usize>) {
+    let data = pictures();
+    let parent = tempfile::tempdir().unwrap();
+    let (_, whole) = Part::new(spec, &data, options).run(parent.path()).unwrap();
+    let workers = [1, 2, 4, 0];
+    for stop in steps {
+        let later = Options { workers: workers[stop % 4], ..options.clone() };
+        let (_parent, folder) = interrupted(spec, &data, options, stop, &later);
+        assert_eq!(lines(&folder), lines(&whole), "stopped after {stop} updates");
+        assert!(weights(&folder) == weights(&whole), "stopped after {stop} updates");
+    }
+}
+
+#[test]
+fn a_run_goes_on_the_same_from_every_step_of_it() {
+    // 21 updates; the 7th and 14th end an epoch, the 21st the run.
+    assert_goes_on(&network(), &options(), 1..=21);
+}
+
+#[test]
+fn every_optimiser_and_accumulation_go_on_the_same() {
+    for optimizer in [Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp] {
+        let mut spec = network();
+        spec.recipe = striate::model::Recipe {
+            epochs: 2,
+            batch_size: 8,
+            ..striate::model::Recipe::for_optimizer(optimizer)
+        };
+        assert_goes_on(&spec, &options(), [1, 4, 7, 12]);
+    }
+    let mut spec = network();
+    (spec.recipe.grad_accum_steps, spec.recipe.clip_grad_norm) = (2, Some(0.5));
+    assert_goes_on(&spec, &options(), [1, 3, 4, 6, 11]);
+}
+
+#[test]
+fn loss_scaling_goes_on_the_same_also_while_the_scale_falls() {
+    let mut spec = network();
+    (spec.recipe.epochs, spec.recipe.clip_grad_norm) = (2, Some(0.5));
+    let options = Options { loss_scale: Some(2f32.powi(68)), log_every: 1, ..options() };
+    let data = pictures();
+    let parent = tempfile::tempdir().unwrap();
+    let (_, whole) = Part::new(&spec, &data, &options).run(parent.path()).unwrap();
+    let told = lines(&whole).iter().filter(|line| line.contains("left out so far")).count();
+    assert!(told > 0, "no gradient overflowed");
+    let scale = |folder: &Path| {
+        let file = striate::interchange::safetensors::read(folder.join("checkpoint.safetensors")).unwrap();
+        striate::ops::Scaling::from_words(file.tensors["loss_scale"].data())
+    };
+    let end = scale(&whole);
+    assert!(end.skipped > 0.0 && end.updates > 0.0 && end.skipped + end.updates == 14.0, "{end:?}");
+    for stop in [1, 4, 7, 12] {
+        let (_parent, folder) = interrupted(&spec, &data, &options, stop, &options);
+        assert_eq!(scale(&folder), end, "stopped after {stop} updates");
+    }
+    assert_goes_on(&spec, &options, [1, 2, 4, 6, 7, 9, 13]);
+}
+
+#[test]
+fn plateau_patience_and_warm_up_go_on_the_same() {
+    let mut spec = network();
+    (spec.recipe.epochs, spec.recipe.lr) = (8, 1e-30);
+    (spec.recipe.lr_scheduler, spec.recipe.lr_patience, spec.recipe.lr_gamma) = (Scheduler::Plateau, 0, 0.5);
+    spec.recipe.patience = Some(4);
+    // Without dropout and with a rate of nothing no epoch is better than another, but for batch norm's statistics.
+    assert_goes_on(&spec, &options(), [5, 14, 17, 24, 28]);
+    let mut spec = network();
+    (spec.recipe.lr_scheduler, spec.recipe.lr_warmup_epochs) = (Scheduler::Cosine, 1.5);
+    assert_goes_on(&spec, &options(), [2, 7, 9, 20]);
+}
+
+#[test]
+fn orders_of_the_data_and_one_batch_alone_go_on_the_same() {
+    for options in [
+        Options { shuffle: false, augment: false, dropout: false, ..options() },
+        Options { overfit_batch: true, log_every: 1, ..options() },
+        Options { workers: 4, log_every: 100, ..options() },
+    ] {
+        assert_goes_on(&network(), &options, [3, 7, 10]);
+    }
+}
+
+#[test]
+fn checkpoints_on_the_way_change_nothing_and_each_is_a_place_to_go_on_from() {
+    let (spec, data) = (network(), pictures());
+    let parent = tempfile::tempdir().unwrap();
+    let (_, whole) = Part::new(&spec, &data, &options()).run(parent.path()).unwrap();
+    let often = Options { checkpoint_every: Some(2), checkpoint_hist: 30, ..options() };
+    let (_, folder) = Part::new(&spec, &data, &often).run(parent.path()).unwrap();
+    assert_eq!((lines(&folder), weights(&folder)), (lines(&whole), weights(&whole)));
+    let (_, all) = Checkpoint::find(&folder).unwrap();
+    let steps: Vec<usize> = all.iter().map(|path| Checkpoint::read(path).unwrap().step()).collect();
+    assert_eq!(steps, [21, 20, 18, 16, 14, 12, 10, 8, 7, 6, 4, 2]);
+    // From older ones, always of the same folder.
+    for age in [2, 3, 8, 11] {
+        let path = folder.join(format!("checkpoint-{age}.safetensors"));
+        let expected = Checkpoint::read(&path).unwrap().step();
+        let first = Cell::new(None);
+        let watch = |event: &Event, _: &AtomicBool, _: &AtomicBool| {
+            if let (Event::Step(step), None) = (event, first.get()) {
+                first.set(Some(step.step));
+            }
+        };
+        let part = Part { from: Some(&path), watch: &watch, ..Part::new(&spec, &data, &often) };
+        part.run(parent.path()).unwrap();
+        assert!(first.get().unwrap() > expected, "{first:?} {expected}");
+        assert_eq!((lines(&folder), weights(&folder)), (lines(&whole), weights(&whole)));
+    }
+}
+
+#[test]
+fn stops_at_any_time_and_many_of_them_leave_no_trace() {
+    let (spec, data) = (network(), pictures());
+    let parent = tempfile::tempdir().unwrap();
+    let (_, whole) = Part::new(&spec, &data, &options()).run(parent.path()).unwrap();
+    let stop_soon = |event: &Event, stop: &AtomicBool, _: &AtomicBool| {
+        if matches!(event, Event::Step(_) | Event::Epoch(_)) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let (mut done, folder) =
+        Part { watch: &stop_soon, ..Part::new(&spec, &data, &options()) }.run(parent.path()).unwrap();
+    let mut parts = 1;
+    while done.ending == Ending::Interrupted {
+        let part = Part { watch: &stop_soon, from: Some(&folder), ..Part::new(&spec, &data, &options()) };
+        (done, _) = part.run(parent.path()).unwrap();
+        parts += 1;
+        assert!(parts < 50);
+    }
+    assert!(parts > 4, "{parts}");
+    assert_eq!((lines(&folder), weights(&folder)), (lines(&whole), weights(&whole)));
+    // Asked once more, a run that is over is over.
+    Part { from: Some(&folder), ..Part::new(&spec, &data, &options()) }.run(parent.path()).unwrap();
+    assert_eq!((lines(&folder), weights(&folder)), (lines(&whole), weights(&whole)));
+}
+
+#[test]
+fn a_request_saves_at_once_and_the_run_goes_on() {
+    let (spec, data) = (network(), pictures());
+    let parent = tempfile::tempdir().unwrap();
+    let every_step = Options { log_every: 1, checkpoint_hist: 30, ..options() };
+    let asked = Cell::new(0);
+    let watch = |event: &Event, _: &AtomicBool, save: &AtomicBool| {
+        if matches!(event, Event::Step(step) if step.step == 9) {
+            asked.set(asked.get() + 1);
+            save.store(true, Ordering::Relaxed);
+        }
+    };
+    let (done, folder) =
+        Part { watch: &watch, ..Part::new(&spec, &data, &every_step) }.run(parent.path()).unwrap();
+    assert_eq!((done.ending, done.steps, asked.get()), (Ending::Complete, 21, 1));
+    let (_, all) = Checkpoint::find(&folder).unwrap();
+    let steps: Vec<usize> = all.iter().map(|path| Checkpoint::read(path).unwrap().step()).collect();
+    // Step 9 is reported one update later.
+    assert_eq!(steps, [21, 14, 10, 7]);
+}
+
+#[test]
+fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
+    let (spec, data) = (network(), pictures());
+    let parent = tempfile::tempdir().unwrap();
+    let half = Options { max_steps: Some(10), ..options() };
+    let (_, folder) = Part::new(&spec, &data, &half).run(parent.path()).unwrap();
+    let before = lines(&folder);
+    let refused = |spec: &Spec, data: &Splits, options: &Options, expected: &[&str]| {
+        let error =
+            Part { from: Some(&folder), ..Part::new(spec, data, options) }.run(parent.path()).unwrap_err();
+        assert!(matches!(error, Error::Usage(_)) && error.exit_code() == 2, "{error}");
+        let text = error.to_string();
+        assert!(!text.contains('\n') && text.contains("--resume-force"), "{text}");
+        expected.iter().for_each(|part| assert!(text.contains(part), "{part}: {text}"));
+        assert_eq!(lines(&folder), before);
+    };
+    let mut other = network();
+    (other.recipe.lr, other.recipe.epochs) = (0.01, 5);
+    refused(&other, &data, &options(), &["lr: 0.05 then, 0.01 now", "epochs: 3 then, 5 now"]);
+    let other = Spec::parse(&NETWORK.replace("p = 0.3", "p = 0.4"), "normed").unwrap();
+    refused(&other, &data, &options(), &["layer 005 dropout", "0.3", "0.4"]);
+    let other = Spec::parse(&NETWORK.replace("out_channels = 5", "out_channels = 6"), "normed").unwrap();
+    refused(&other, &data, &options(), &["layer 000"]);
+    refused(&spec, &training_support::data(50, 20), &options(), &["training samples: 51 then, 50 now"]);
+    let mut pixel = pictures();
+    let mut train = (*pixel.train).clone();
+    if let striate::data::Images::U8(values) = &mut train.images {
+        values[77] ^= 1;
+    }
+    pixel.train = std::sync::Arc::new(train);
+    refused(&spec, &pixel, &options(), &["training images: "]);
+    refused(&spec, &data, &Options { seed: 6, ..options() }, &["seed: 5 then, 6 now"]);
+    refused(&spec, &data, &Options { freeze: Some("conv".into()), ..options() }, &["freeze"]);
+    // What fits is taken if that is wished for: more epochs, another rate, another optimiser, other batches.
+    let mut other = network();
+    (other.recipe.lr, other.recipe.epochs, other.recipe.batch_size) = (0.01, 4, 16);
+    other.recipe.optimizer = Optimizer::Adam;
+    let forced = Part { from: Some(&folder), force: true, ..Part::new(&other, &data, &options()) };
+    let (done, _) = forced.run(parent.path()).unwrap();
+    // The second epoch begins anew: it has 4 updates now.
+    assert_eq!((done.ending, done.steps), (Ending::Complete, 16));
+    // Another network cannot be forced into.
+    let other = Spec::parse(&NETWORK.replace("out_channels = 5", "out_channels = 6"), "normed").unwrap();
+    let error = Part { from: Some(&folder), force: true, ..Part::new(&other, &data, &options()) };
+    let error = error.run(parent.path()).unwrap_err();
+    assert!(error.exit_code() == 4 && error.to_string().contains("tensor"), "{error}");
+}
