@@ -18,7 +18,7 @@ pub struct Request {
     /// A file, a folder, or the name of a shipped set; none is the shipped Fashion-MNIST.
     pub path: Option<String>,
     pub kind: Kind,
-    /// Part of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
+    /// RawSplit of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
     /// validation samples of its own. 0 validates on the training samples themselves.
     pub val_split: Option<f32>,
     /// Train on the first so many samples and validate on so many next, of all there are in the data's own order:
@@ -37,7 +37,7 @@ pub struct Request {
     /// turned upright.
     pub ignore_exif: bool,
     /// The model that the data is for; none looks at data for its own sake.
-    pub wanted: Option<Wanted>,
+    pub wanted: Option<ModelShape>,
     /// Whether that model's file has a table `[preprocess]`. Then `f32` images have to be declared by `input_range`, and whole
     /// numbers 0 to 255 of a table are pixels. Otherwise undeclared numbers are used as they are.
     pub has_preprocess: bool,
@@ -53,7 +53,7 @@ pub struct Request {
 
 /// What a model takes and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ModelShape {
     /// Channels, height and width.
     pub input: [usize; 3],
     /// Number of outputs.
@@ -66,7 +66,7 @@ pub struct Wanted {
     pub follow_classes: bool,
 }
 
-impl Wanted {
+impl ModelShape {
     /// How pictures of any size are brought to the input when they are read ([`Fit::Input`]).
     fn frame(&self) -> Frame {
         Frame { shape: self.input, framing: Framing::Centre { resize: self.resize } }
@@ -87,7 +87,13 @@ impl Request {
             seed: 0,
             picture: input,
             ignore_exif: false,
-            wanted: Some(Wanted { input, outputs, resize: None, fit: Fit::default(), follow_classes: false }),
+            wanted: Some(ModelShape {
+                input,
+                outputs,
+                resize: None,
+                fit: Fit::default(),
+                follow_classes: false,
+            }),
             has_preprocess: input[1].saturating_mul(input[2]) > 1,
             input_range: None,
             presumed_range: None,
@@ -100,8 +106,8 @@ impl Request {
     pub(super) fn frame(&self) -> Frame {
         let square = Frame { shape: self.picture, framing: Framing::Square };
         match self.wanted {
-            None | Some(Wanted { fit: Fit::Square, .. }) => square,
-            Some(Wanted { fit: Fit::Covered, .. }) => Frame { framing: Framing::Covered, ..square },
+            None | Some(ModelShape { fit: Fit::Square, .. }) => square,
+            Some(ModelShape { fit: Fit::Covered, .. }) => Frame { framing: Framing::Covered, ..square },
             Some(wanted) => wanted.frame(),
         }
     }

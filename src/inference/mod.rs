@@ -26,7 +26,7 @@ pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub(crate) use evaluate::{pass, send};
 pub use hyper::hyper;
-pub(crate) use inputs::see;
+pub(crate) use inputs::preprocess;
 pub use inputs::{inputs, pictures};
 pub(crate) use lineage::note;
 pub use lineage::{Lineage, Seen, origin_notes};

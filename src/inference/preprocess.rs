@@ -1,7 +1,7 @@
 //! How a network wants its images: what it asks of the data, and the transform from pixels to its input.
 
 use super::weights::outputs;
-use crate::data::{Fit, Transform, Wanted};
+use crate::data::{Fit, ModelShape, Transform};
 use crate::error::Result;
 use crate::model::Spec;
 use crate::view::{Crop, Rules};
@@ -18,8 +18,8 @@ pub fn fit(spec: &Spec) -> Fit {
 }
 
 /// What `spec` wants of its data; with `follow_classes` there may be more named classes than it has outputs.
-pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<Wanted> {
-    Ok(Wanted {
+pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<ModelShape> {
+    Ok(ModelShape {
         input: spec.input,
         outputs: outputs(spec)?,
         resize: spec.preprocess.resize,

@@ -17,7 +17,7 @@ mod summary;
 mod update;
 mod writer;
 
-pub use build::{BuildOptions, Eye, LayerInfo, Model, Parameter};
+pub use build::{BuildOptions, LayerInfo, Model, Parameter, PreprocessProgram};
 pub use init::{Fan, Init, WeightInit};
 pub use layer::{Layer, LayerOp};
 pub use preprocess::Preprocess;

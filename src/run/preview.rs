@@ -2,8 +2,8 @@
 
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{Feed, see};
-use crate::model::{Eye, Spec};
+use crate::inference::{Feed, preprocess};
+use crate::model::{PreprocessProgram, Spec};
 use crate::program::{Executor, Program};
 use crate::train::Options;
 use std::sync::Arc;
@@ -33,15 +33,17 @@ pub fn preview(
     };
     let (mut plain, mut changed) = (first(false)?, first(true)?);
     if let Some(pixels) = pixels {
-        let eye = Eye::build(spec, size, pixels)?;
-        let mut executor = executor(Arc::clone(&eye.program))?;
+        let program = PreprocessProgram::build(spec, size, pixels)?;
+        let mut executor = executor(Arc::clone(&program.program))?;
         for batch in [&mut plain, &mut changed] {
-            see(&eye, executor.as_mut(), batch)?;
+            preprocess(&program, executor.as_mut(), batch)?;
         }
     }
     let row = spec.input.iter().product::<usize>();
     let mut sheet = Sheet { shape: spec.input, columns: COLUMNS, pixels: Vec::new() };
-    for (plain, changed) in plain.input.chunks(row).zip(changed.input.chunks(row)).take(plain.rows) {
+    for (plain, changed) in
+        plain.input.values().chunks(row).zip(changed.input.values().chunks(row)).take(plain.rows)
+    {
         sheet.pixels.extend(colours(spec, plain));
         sheet.pixels.extend(colours(spec, changed));
     }
