@@ -4,6 +4,7 @@ mod averaging;
 mod export;
 mod import;
 mod noted;
+mod operators;
 mod schema;
 
 pub use export::{Export, encode};

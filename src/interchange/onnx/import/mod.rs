@@ -7,7 +7,7 @@
 mod attributes;
 mod averages;
 mod constants;
-mod draft;
+pub(super) mod draft;
 mod extents;
 mod external;
 mod finish;
@@ -15,14 +15,14 @@ mod graph;
 mod input;
 mod limits;
 mod names;
-mod normalisation;
-mod operators;
+pub(super) mod normalisation;
+pub(super) mod operators;
 mod padding;
 mod pixels;
-mod products;
-mod shapes;
+pub(super) mod products;
+pub(super) mod shapes;
 mod tensor;
-mod windows;
+pub(super) mod windows;
 
 use super::{noted, schema};
 use crate::error::{Error, Result};
