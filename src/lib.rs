@@ -25,6 +25,13 @@
 //! # Ok::<(), striate::Error>(())
 //! ```
 //!
+//! The feature `cli` (on by default) adds the program `striate` and the module that it calls. A library does without it, and then compiles
+//! neither an argument parser nor progress bars:
+//!
+//! ```toml
+//! striate = { version = "0.1", default-features = false }
+//! ```
+//!
 //! `examples/` has four short programs: training on one's own batches, fine-tuning, answering picture files, and a
 //! learning rate of one's own.
 //!
@@ -32,7 +39,7 @@
 //!
 //! | layer | module | what it is for |
 //! |---|---|---|
-//! | 7 | [`cli`] | arguments, printing, exit codes |
+//! | 7 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
 //! | 7 | [`network`] | a network with its weights on a device, for programs that use the crate |
 //! | 6 | [`train`] | epochs, schedule, metrics, the run's folder, checkpoints and the way back from them, and from a lost device |
 //! | 6 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
@@ -59,6 +66,7 @@
 #![deny(unsafe_code)]
 
 pub mod atomic;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cpu;
 pub mod data;

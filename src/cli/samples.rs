@@ -188,7 +188,7 @@ impl SourceArgs {
         let (mut trained_on, mut lines) = (None, Vec::new());
         let opened = data::open_with(&request, &mut |pool| {
             trained_on = before.trained_on(pool);
-            let usual = request.division(pool);
+            let usual = request.division(pool.has_validation());
             if checkpoint.is_some() {
                 return Ok(resumed(own, usual, self.divides(), pool));
             }

@@ -2,7 +2,7 @@
 
 use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Dataset, Division, InputRange, Kind, Notes, OnBadFile, Request, Splits};
+use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
 use crate::interchange::{self, File};
 use crate::model::Spec;
@@ -82,7 +82,7 @@ impl SourceArgs {
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.divides() || pool.has_validation();
-            Ok(if is_asked { request.division(pool) } else { Division::All })
+            Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
         told(opened, out)
     }
@@ -154,7 +154,7 @@ impl SourceArgs {
 }
 
 /// The data, once what is to be known about it is told: on stderr, and as an event where results are JSON.
-pub(crate) fn told((splits, notes): (Splits, Notes), out: &Output) -> Result<Splits> {
+pub(crate) fn told((splits, notes): (Splits, Diagnostics), out: &Output) -> Result<Splits> {
     tell(&notes, out);
     if out.is_json() && !notes.lines.is_empty() {
         let mut event = json!({"event": "data", "name": splits.train.name});
@@ -165,7 +165,7 @@ pub(crate) fn told((splits, notes): (Splits, Notes), out: &Output) -> Result<Spl
 }
 
 /// What was found out about data, on stderr.
-pub(crate) fn tell(notes: &Notes, out: &Output) {
+pub(crate) fn tell(notes: &Diagnostics, out: &Output) {
     for line in &notes.lines {
         let prefix = if line.starts_with("warning: ") { "" } else { "data: " };
         out.note(&format!("{prefix}{line}"));
@@ -173,7 +173,7 @@ pub(crate) fn tell(notes: &Notes, out: &Output) {
 }
 
 /// What was found out about data, as keys of a JSON object.
-pub(crate) fn add_notes(object: &mut Value, notes: &Notes) {
+pub(crate) fn add_notes(object: &mut Value, notes: &Diagnostics) {
     let files = notes
         .passed_over
         .iter()

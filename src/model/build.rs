@@ -328,7 +328,7 @@ impl Model {
 
 /// A program that only makes the input of `spec` from stored pictures of `pixels` (channels, height, width).
 #[derive(Clone, Debug)]
-pub struct Eye {
+pub struct PreprocessProgram {
     pub program: Arc<Program>,
     /// `[batch, words]`, as [`Augment`] takes them.
     pub pixels: BufferId,
@@ -338,7 +338,7 @@ pub struct Eye {
     pub input: BufferId,
 }
 
-impl Eye {
+impl PreprocessProgram {
     /// For `batch` pictures at a time.
     pub fn build(spec: &Spec, batch: usize, pixels: [usize; 3]) -> Result<Self> {
         let mut builder = ProgramBuilder::default();
@@ -347,7 +347,7 @@ impl Eye {
         let look = pictures(&mut builder, spec, batch, pixels, input)?;
         let (pixels, views) = (look.buffers[0], look.buffers[1]);
         builder.forward.push(look);
-        Ok(Eye { program: Arc::new(builder.finish(false)?), pixels, views, input })
+        Ok(PreprocessProgram { program: Arc::new(builder.finish(false)?), pixels, views, input })
     }
 }
 

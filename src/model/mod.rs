@@ -19,7 +19,7 @@ mod summary;
 mod update;
 mod writer;
 
-pub use build::{BuildOptions, Eye, LayerInfo, Model};
+pub use build::{BuildOptions, LayerInfo, Model, PreprocessProgram};
 pub use init::{Fan, Init, WeightInit};
 pub use layer::Layer;
 pub use layers::LayerOp;

@@ -21,7 +21,7 @@ pub use answers::Guess;
 pub use export::{Check, ExportOptions, Proof};
 pub use training::StepResult;
 
-use crate::data::{Dataset, Request, Wanted};
+use crate::data::{Dataset, ModelShape, Request};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::interchange::{self, File, safetensors};
@@ -199,7 +199,7 @@ impl Network {
         Request {
             path: Some(path.to_string()),
             picture,
-            wanted: request.wanted.map(|wanted| Wanted { resize: preprocess.resize, ..wanted }),
+            wanted: request.wanted.map(|wanted| ModelShape { resize: preprocess.resize, ..wanted }),
             has_preprocess: self.spec.has_preprocess(),
             ..request
         }

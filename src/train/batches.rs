@@ -2,8 +2,8 @@
 
 use super::options::{Options, transform};
 use crate::data::{
-    BadFiles, Batch, Dataset, Framing, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer,
-    Workers,
+    Augmenter, BadFiles, Batch, Dataset, Framing, InputTransform, Loader, LoaderOptions, OnBadFile,
+    Transform, ViewFn, Workers,
 };
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
@@ -22,7 +22,7 @@ pub struct Feed {
     pixels: bool,
     transform: Transform,
     bad: Arc<BadFiles>,
-    hook: Option<Hook>,
+    view_fn: Option<ViewFn>,
 }
 
 /// The batches of one epoch or evaluation.
@@ -53,13 +53,13 @@ impl Feed {
             pixels,
             transform: transform(spec),
             bad: BadFiles::new(options.on_bad_file),
-            hook: None,
+            view_fn: None,
         }
     }
 
-    /// The same, but evaluation looks at each picture as `hook` says.
-    pub fn with_hook(mut self, hook: Hook) -> Feed {
-        self.hook = Some(hook);
+    /// The same, but evaluation sees each image as `view_fn` says.
+    pub fn with_view_fn(mut self, view_fn: ViewFn) -> Feed {
+        self.view_fn = Some(view_fn);
         self
     }
 
@@ -74,12 +74,12 @@ impl Feed {
     }
 
     /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
-    pub fn viewer(&self, dataset: &Dataset) -> Result<Viewer> {
+    pub fn augmenter(&self, dataset: &Dataset) -> Result<Augmenter> {
         match dataset.framing() {
             Some(Framing::Centre { .. } | Framing::Ten { .. }) => {
-                Viewer::framed(dataset.shape, self.input, &self.transform)
+                Augmenter::framed(dataset.shape, self.input, &self.transform)
             }
-            _ => Viewer::new(dataset.shape, self.input, &self.transform),
+            _ => Augmenter::new(dataset.shape, self.input, &self.transform),
         }
     }
 
@@ -95,11 +95,11 @@ impl Feed {
 
     /// The samples of `dataset` in their own order, without augmentation.
     pub(super) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
-        let look = match &self.hook {
-            Some(hook) => Look::Hook(hook.clone()),
-            None => self.look(dataset)?,
+        let transform = match &self.view_fn {
+            Some(view_fn) => InputTransform::Custom(view_fn.clone()),
+            None => self.input_transform(dataset)?,
         };
-        Ok(self.start(dataset, [0, 0], [false, false], look))
+        Ok(self.start(dataset, [0, 0], [false, false], transform))
     }
 
     /// The batches of training epoch `epoch`, from number `first` on.
@@ -110,7 +110,7 @@ impl Feed {
         shuffle: bool,
         augment: bool,
     ) -> Result<Batches> {
-        Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.look(dataset)?))
+        Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.input_transform(dataset)?))
     }
 
     /// The first batch of `dataset`, as it is, `times` times.
@@ -127,11 +127,11 @@ impl Feed {
             .unwrap_or_else(|| Err(Error::Usage(format!("data set {} has no samples", dataset.name))))
     }
 
-    fn look(&self, dataset: &Dataset) -> Result<Look> {
+    fn input_transform(&self, dataset: &Dataset) -> Result<InputTransform> {
         Ok(if self.pixels {
-            Look::Views(self.viewer(dataset)?)
+            InputTransform::OnDevice(self.augmenter(dataset)?)
         } else {
-            Look::Values(self.transform.clone())
+            InputTransform::OnHost(self.transform.clone())
         })
     }
 
@@ -140,7 +140,7 @@ impl Feed {
         dataset: &Arc<Dataset>,
         [epoch, first]: [usize; 2],
         [shuffle, augment]: [bool; 2],
-        look: Look,
+        transform: InputTransform,
     ) -> Batches {
         let options = LoaderOptions {
             batch: self.batch,
@@ -149,7 +149,7 @@ impl Feed {
             epoch: epoch as u32,
             shuffle,
             augment,
-            look,
+            transform,
             bad: Arc::clone(&self.bad),
         };
         Batches::Loaded(Box::new(Loader::starting_at(dataset.clone(), options, first)))

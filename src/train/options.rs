@@ -2,7 +2,7 @@
 
 use super::schedule::{Decay, Schedule};
 use super::weights::outputs;
-use crate::data::{Fit, OnBadFile, Transform, Wanted};
+use crate::data::{Fit, ModelShape, OnBadFile, Transform};
 use crate::error::{Error, Result};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
 use crate::ops::{Hyper, Target};
@@ -118,8 +118,8 @@ pub fn fit(spec: &Spec) -> Fit {
 }
 
 /// What `spec` wants of its data; with `follow_classes` there may be more named classes than it has outputs.
-pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<Wanted> {
-    Ok(Wanted {
+pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<ModelShape> {
+    Ok(ModelShape {
         input: spec.input,
         outputs: outputs(spec)?,
         resize: spec.preprocess.resize,

@@ -82,6 +82,9 @@ const IMPURE: [&[&str]; 4] =
 /// What of it a file may use all the same, since it is left out where there is none.
 const EXCEPTIONS: [(&str, &[&str]); 1] = [("gpu/threads.rs", &["std", "thread"])];
 
+/// Layers whose modules must not use each other in a circle.
+const ACYCLIC: [&str; 1] = ["data"];
+
 /// The longest file that is still one thing.
 const LINES: usize = 400;
 
@@ -229,6 +232,47 @@ fn faults(file: &Path, source: &str) -> Vec<String> {
     faults.into_iter().map(|fault| format!("src/{}: {fault}", file.display())).collect()
 }
 
+/// The module of a file relative to `src`, without `mod`.
+fn module(file: &Path) -> Vec<String> {
+    let parts = file.with_extension("");
+    parts.iter().map(|part| part.to_string_lossy().into_owned()).filter(|part| part != "mod").collect()
+}
+
+/// Which other modules among `modules` each of them uses through `super` or `crate`. A file that only lists its children
+/// (`mod x; pub use x::Y;`) does not use them.
+fn uses(modules: &[(Vec<String>, String)]) -> Vec<Vec<usize>> {
+    let place =
+        |path: &[String]| (1..=path.len()).rev().find_map(|n| modules.iter().position(|m| m.0 == path[..n]));
+    let of = |(module, source): &(Vec<String>, String)| {
+        let resolved = paths(source).into_iter().filter_map(|path| {
+            let supers = path.iter().take_while(|segment| *segment == "super").count();
+            match path[0].as_str() {
+                "crate" => Some(path[1..].to_vec()),
+                "super" => Some([&module[..module.len().checked_sub(supers)?], &path[supers..]].concat()),
+                _ => None,
+            }
+        });
+        let targets: BTreeSet<usize> = resolved.filter_map(|path| place(&path)).collect();
+        targets.into_iter().filter(|&target| modules[target].0 != *module).collect()
+    };
+    modules.iter().map(of).collect()
+}
+
+/// The modules that can reach themselves.
+fn circles(modules: &[(Vec<String>, String)]) -> Vec<String> {
+    let uses = uses(modules);
+    let reaches_itself = |start: usize| {
+        let (mut seen, mut left) = (BTreeSet::new(), uses[start].clone());
+        while let Some(at) = left.pop() {
+            if seen.insert(at) {
+                left.extend(&uses[at]);
+            }
+        }
+        seen.contains(&start)
+    };
+    (0..modules.len()).filter(|&start| reaches_itself(start)).map(|at| modules[at].0.join("::")).collect()
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -264,6 +308,31 @@ fn arrows_only_point_down() {
     }
     assert!(seen > 500, "only {seen} paths were understood");
     assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn modules_of_a_layer_do_not_use_each_other_in_a_circle() {
+    let src = root().join("src");
+    for layer in ACYCLIC {
+        let read = |file: PathBuf| {
+            let source = fs::read_to_string(&file).expect("a readable source file");
+            (module(file.strip_prefix(&src).expect("below src")), source)
+        };
+        let modules: Vec<_> = files(&src.join(layer)).into_iter().map(read).collect();
+        assert!(
+            uses(&modules).iter().map(Vec::len).sum::<usize>() > modules.len(),
+            "{layer}: uses are not understood"
+        );
+        assert_eq!(circles(&modules), [""; 0], "{layer}");
+    }
+    let of = |sources: &[(&str, &str)]| {
+        let modules: Vec<_> =
+            sources.iter().map(|(file, source)| (module(Path::new(file)), source.to_string())).collect();
+        circles(&modules)
+    };
+    let [a, b] = [("data/a.rs", "use super::b::{self, B};"), ("data/b.rs", "use crate::data::c::d::D;")];
+    assert_eq!(of(&[a, b, ("data/c/d.rs", "use super::super::a;")]), ["data::a", "data::b", "data::c::d"]);
+    assert_eq!(of(&[a, b, ("data/c/d.rs", "// super::super::a\nuse crate::error::Error;")]), [""; 0]);
 }
 
 #[test]

@@ -131,7 +131,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
-        if path.is_dir() { files.extend(data::in_folder(path)?) } else { files.push(path.clone()) }
+        if path.is_dir() { files.extend(data::images_in_folder(path)?) } else { files.push(path.clone()) }
     }
     Ok(files)
 }

@@ -6,7 +6,7 @@ use super::export::layers::Place;
 use super::export::{normalisation as response, pooling};
 use super::import::draft::{Call, Draft};
 use super::import::operators::{dropout, softmax};
-use super::import::{normalisation, products, shapes, windows};
+use super::import::{linear, normalisation, shapes, windows};
 use crate::model::{LayerOp, layers};
 
 /// Reads a node as a layer and adds it to the draft, or gives the reason why it is not understood.
@@ -16,11 +16,11 @@ pub(super) type Reader = for<'a> fn(&mut Draft<'a>, &Call<'a>) -> Result<(), Str
 pub(super) const LAYERS: &[(&str, Reader)] = &[
     ("AveragePool", |draft, call| windows::pool(draft, call, true)),
     ("BatchNormalization", normalisation::batch_normalization),
-    ("Concat", products::concat),
+    ("Concat", linear::concat),
     ("Conv", windows::conv),
     ("Dropout", dropout),
     ("Flatten", shapes::flatten),
-    ("Gemm", products::gemm),
+    ("Gemm", linear::gemm),
     ("GlobalAveragePool", |draft, call| {
         draft.simple(call.node, layers::AdaptiveAvgPool2d { output: [1, 1] }.into())
     }),

@@ -76,10 +76,7 @@ pub fn avg_pool(
 }
 
 /// Windows of one size at one distance, where the extents allow it; otherwise products with matrices that average, rows first.
-pub fn adaptive_avg_pool(
-    builder: &mut Builder,
-    place: &Place<'_>,
-) -> Result<NodeBuilder, String> {
+pub fn adaptive_avg_pool(builder: &mut Builder, place: &Place<'_>) -> Result<NodeBuilder, String> {
     if place.y[1..] == [1, 1] {
         return Ok(place.node("GlobalAveragePool"));
     }

@@ -7,10 +7,7 @@ use super::{padding, shapes};
 use crate::model::{LayerOp, layers};
 
 /// A batch normalisation with running statistics.
-pub fn batch_normalization<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-) -> Result<(), String> {
+pub fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;

@@ -5,7 +5,7 @@ use super::super::schema::{AttributeType, Node, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value, list};
-use super::{averages, extents, normalisation, padding, pixels, products, shapes};
+use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes};
 use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
@@ -184,15 +184,15 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     if normalisation::is_about_response(draft, call) {
         return normalisation::step(draft, call);
     }
-    if extents::is_about_extents(draft, call) {
-        return extents::compute(draft, call);
+    if shape_tensor::is_about_extents(draft, call) {
+        return shape_tensor::compute(draft, call);
     }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
         ("Add" | "Sub" | "Mul" | "Div", _) if pixels::is_arithmetic(draft, call) => {
             pixels::arithmetic(draft, call)
         }
-        ("If", _) => extents::branch(draft, call),
+        ("If", _) => shape_tensor::branch(draft, call),
         ("Cast" | "CastLike", Some(Value::Constant(handle))) => cast(draft, call, handle),
         ("Expand", Some(Value::Constant(handle))) => expand(draft, call, handle),
         ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
@@ -214,14 +214,14 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
             averages::columns(draft, call, from, dims, rows)
         }
-        ("MatMul", _) => products::mat_mul(draft, call),
-        ("Add" | "Sum", _) => products::add(draft, call),
+        ("MatMul", _) => linear::mat_mul(draft, call),
+        ("Add" | "Sum", _) => linear::add(draft, call),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
         ("Mul", _) if averages::is_scaled(draft, call) => averages::scale(draft, call),
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
-        ("Shape", _) => extents::shape(draft, call),
+        ("Shape", _) => shape_tensor::shape(draft, call),
         ("Transpose", _) => Err(CHANNELS_LAST.into()),
         (name, _) => match layer(node) {
             Some(read) => read(draft, call),
@@ -289,7 +289,7 @@ fn cast<'a>(draft: &mut Draft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> R
 /// A number repeated to a list.
 fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
     let value = draft.constants.scalar(handle)?;
-    let len = match extents::read(draft, call, 1)?.known()?.as_slice() {
+    let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
         [len] => usize::try_from(*len).ok(),
         _ => None,
     };
@@ -298,10 +298,7 @@ fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Res
     Ok(())
 }
 
-pub fn dropout<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-) -> Result<(), String> {
+pub fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     a.int("seed", 0)?;
@@ -318,10 +315,7 @@ pub fn dropout<'a>(
     draft.push(node, LayerOp::Dropout(layers::Dropout { p }), vec![from], &[&dims]).map(|_| ())
 }
 
-pub fn softmax<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-) -> Result<(), String> {
+pub fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (from, dims) = draft.layer(node, 0)?;
     let rank = dims.len() as i64 + 1;

@@ -2,7 +2,7 @@
 
 use super::attributes::ints;
 use super::draft::{Call, Draft, Value};
-use super::extents;
+use super::shape_tensor;
 use crate::model::{LayerOp, layers};
 
 /// A layer's output `[channels, height, width]` with `value` around it.
@@ -30,14 +30,14 @@ pub(super) fn read<'a>(
     // An attribute before operator set 11, then the second input.
     let pads = match a.ints("pads")? {
         Some(pads) => pads.to_vec(),
-        None => extents::read(draft, call, 1)?.known()?,
+        None => shape_tensor::read(draft, call, 1)?.known()?,
     };
     let value = match draft.constant(call.node, 2)? {
         Some(handle) => draft.constants.scalar(handle)?,
         None => a.float("value", 0.0)?,
     };
     let axes: Vec<i64> = match draft.value(call.node, 3)? {
-        Some(_) => extents::read(draft, call, 3)?.known()?,
+        Some(_) => shape_tensor::read(draft, call, 3)?.known()?,
         None => (0..rank as i64).collect(),
     };
     let wrong = || {

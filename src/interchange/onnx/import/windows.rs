@@ -108,11 +108,7 @@ fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<
 }
 
 /// MaxPool and AveragePool.
-pub fn pool<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-    average: bool,
-) -> Result<(), String> {
+pub fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims, padding) = padding::around(draft, call)?;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
@@ -193,10 +189,7 @@ fn same_windows(
 }
 
 /// GlobalMaxPool.
-pub fn global_max<'a>(
-    draft: &mut Draft<'a>,
-    call: &Call<'a>,
-) -> Result<(), String> {
+pub fn global_max<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (_, [_, height, width]) = draft.picture(call.node, 0)?;
     let kernel = [height, width];
     draft.simple(
