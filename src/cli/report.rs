@@ -130,7 +130,7 @@ fn first_convolution(file: &File, model: Option<&str>) -> Result<String> {
         return convolutions(file).next().map(String::from).ok_or_else(none);
     }
     let spec = inference::spec_of(file, model)?;
-    let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d { .. }));
+    let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d(_)));
     first.map(|layer| layer.name.clone()).ok_or_else(none)
 }
 
