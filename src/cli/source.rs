@@ -4,9 +4,9 @@ use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
+use crate::inference;
 use crate::interchange::{self, File};
 use crate::model::Spec;
-use crate::train;
 use crate::view::Rules;
 use clap::Args;
 use serde_json::{Value, json};
@@ -102,9 +102,9 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            image_shape: train::picture(spec),
+            image_shape: inference::picture(spec),
             ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
-            model: Some(train::wanted(spec, follow_classes)?),
+            model: Some(inference::wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
             presumed_range: None,
@@ -199,7 +199,7 @@ pub(crate) fn network(
 
 /// As [`network`], of weights that were read.
 pub(crate) fn network_of(file: &File, model: Option<&str>, out: &Output) -> Result<Spec> {
-    let spec = train::spec_of(file, model)?;
+    let spec = inference::spec_of(file, model)?;
     if model.is_some() {
         warn_of_input(file, &spec, out);
     }
@@ -215,7 +215,7 @@ pub(crate) fn note_old_rules(spec: &Spec, data: &Dataset, out: &Output) {
 
 /// Says where the weights were trained on another input than `spec` gives its network.
 pub(crate) fn warn_of_input(file: &File, spec: &Spec, out: &Output) {
-    if let Some(line) = train::other_input(file, spec) {
+    if let Some(line) = inference::other_input(file, spec) {
         out.note(&format!("warning: {line}"));
     }
 }

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::data::{Augmenter, Dataset, Images, Labels, OnBadFile, ViewFn};
+use striate::inference::{
+    Answer, Corruption, Feed, Outcome, Totals, evaluate, evaluate_each, initialise, robustness, ten_crop,
+};
 use striate::model::{BuildOptions, Model, Spec};
 use striate::program::{Executor, Span, write_words};
 use striate::random::{Purpose, Stream};
-use striate::train::{
-    Answer, Corruption, Feed, Outcome, Totals, evaluate, evaluate_each, initialise, robustness, ten_crop,
-};
 use striate::view::View;
 
 /// Side of the stored pictures, and of the network's input.
@@ -169,11 +169,11 @@ fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
 
 #[test]
 fn ten_crops_of_a_batch_fit_into_one_buffer_of_any_device() {
-    let most = striate::train::most_rows(256, [3, 6 * 224, 224]);
+    let most = striate::inference::most_rows(256, [3, 6 * 224, 224]);
     assert!(most == 148 && most * 3 * 6 * 224 * 224 <= 128 << 20, "{most}");
-    assert_eq!(striate::train::most_rows(16, [3, 6 * 224, 224]), 16);
-    assert_eq!(striate::train::most_rows(4, [3, 4096, 4096]), 2);
-    assert_eq!(striate::train::most_rows(4, [3, 40_960, 4096]), 1);
+    assert_eq!(striate::inference::most_rows(16, [3, 6 * 224, 224]), 16);
+    assert_eq!(striate::inference::most_rows(4, [3, 4096, 4096]), 2);
+    assert_eq!(striate::inference::most_rows(4, [3, 40_960, 4096]), 1);
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn ten_crops_need_room_and_pixels() {
     let mut whole = spec();
     whole.preprocess.resize = None;
     let data = pictures(SIDE);
-    let augmenter = Augmenter::new(data.shape, whole.input, &striate::train::transform(&whole)).unwrap();
-    let message = striate::train::ten_crops(&augmenter).unwrap_err().to_string();
+    let augmenter = Augmenter::new(data.shape, whole.input, &striate::inference::transform(&whole)).unwrap();
+    let message = striate::inference::ten_crops(&augmenter).unwrap_err().to_string();
     assert!(message.contains("resize"), "{message}");
 }
 

@@ -12,10 +12,10 @@ use crate::data::{
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::inference::{self, Feed};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
 use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step, write_words};
-use crate::train::{self, Feed};
 use crate::view::MAX_SIDE;
 use clap::Args;
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     let threads =
         args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
-    let stored = open(args, &spec, Some(train::wanted(&spec, true)?))?;
+    let stored = open(args, &spec, Some(inference::wanted(&spec, true)?))?;
     let scratch = Scratch::new()?;
     let packed = pack(args, &spec, &scratch.0.join("pictures"))?;
     let batch = args.batch_size as usize;
@@ -128,7 +128,7 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<
         limit_val: None,
         seed: 0,
         ignore_exif: args.ignore_exif,
-        image_shape: args.picture.map_or(train::picture(spec), |picture| picture.0),
+        image_shape: args.picture.map_or(inference::picture(spec), |picture| picture.0),
         model: wanted,
         has_preprocess: false,
         input_range: None,
@@ -183,8 +183,8 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         limit_val: None,
         seed: 0,
         ignore_exif: false,
-        image_shape: train::picture(spec),
-        model: Some(train::wanted(spec, true)?),
+        image_shape: inference::picture(spec),
+        model: Some(inference::wanted(spec, true)?),
         has_preprocess: false,
         input_range: None,
         presumed_range: None,

@@ -1,17 +1,14 @@
 //! Why a loss is no number. By the time that it is known every weight is spoilt, so the epoch is repeated from the state
 //! that it began with up to the step that failed, which is then computed once more, layer by layer.
 
-use super::super::evaluate::{send, target};
 use super::super::event::Event;
-use super::super::options::hyper;
 use super::super::probe::within;
-use super::super::run_folder::Weights;
-use super::super::weights;
-use super::super::window::{Entry, Windows};
+use super::super::store::Weights;
 use super::saving::outlives;
 use super::{Task, Trainer};
 use crate::data::{Batch, Images, Labels};
 use crate::error::{Error, Result};
+use crate::inference::{Entry, Windows, collect, hyper, restore, send, target};
 use crate::model::{BuildOptions, Model};
 use crate::ops::{Hyper, NonFinite};
 use crate::program::{BufferId, Span};
@@ -85,7 +82,7 @@ impl Trainer<'_> {
             }
         }
         let Some(snapshot) = self.snapshot.take() else {
-            let tensors = weights::collect(self.task.model, self.executor)?;
+            let tensors = collect(self.task.model, self.executor)?;
             return Ok(
                 spoilt(&tensors).map_or(Cause::Unknown, |text| Cause::Network(format!("by now {text}")))
             );
@@ -129,7 +126,7 @@ impl Trainer<'_> {
     /// The first layer whose output, for `group` and the weights that the executor holds, is no number.
     fn layer(&mut self, group: &[Batch]) -> Result<Cause> {
         let Task { spec, model: trained, data, options, .. } = &self.task;
-        let tensors = weights::collect(trained, self.executor)?;
+        let tensors = collect(trained, self.executor)?;
         if let Some(text) = spoilt(&tensors) {
             return Ok(Cause::Network(format!("after the step before {text}")));
         }
@@ -139,7 +136,7 @@ impl Trainer<'_> {
         let build = BuildOptions { keep: true, fuse: false, pixels, ..options.build_options(spec, target) };
         let model = within(spec, build, STEP)?;
         let mut executor = workbench(Arc::clone(&model.program))?;
-        weights::restore(&model, executor.as_mut(), &tensors)?;
+        restore(&model, executor.as_mut(), &tensors)?;
         for (member, batch) in group.iter().filter(|batch| batch.rows > 0).enumerate() {
             let common = hyper(&spec.recipe, options.seed, self.step, 0.0);
             for from in (0..batch.rows).step_by(model.batch) {
@@ -176,9 +173,9 @@ impl Trainer<'_> {
 
     /// What was found in `epoch` (from 0) at `step` of the run (from 1), with its cause and what is kept.
     pub(super) fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
-        let kept = match &self.folder {
-            Some(folder) if epoch > 0 => {
-                format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
+        let kept = match &self.store {
+            Some(store) if epoch > 0 => {
+                format!("; {} holds the epoch before", store.weights_path(Weights::Last).display())
             }
             _ => String::new(),
         };

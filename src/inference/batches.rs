@@ -1,6 +1,6 @@
 //! Where batches come from: a loader over a data set, or one batch over and over (`overfit_batch`).
 
-use super::options::{Options, transform};
+use super::preprocess::transform;
 use crate::data::{
     Augmenter, BadFiles, Batch, Dataset, Framing, InputTransform, Loader, LoaderOptions, OnBadFile,
     Transform, ViewFn, Workers,
@@ -25,9 +25,19 @@ pub struct Feed {
     view_fn: Option<ViewFn>,
 }
 
+/// How the samples of batches are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FeedOptions {
+    /// Of augmentation.
+    pub seed: u64,
+    /// Loader threads.
+    pub workers: usize,
+    pub on_bad_file: OnBadFile,
+}
+
 /// The batches of one epoch or evaluation.
 #[derive(Debug)]
-pub(super) enum Batches {
+pub(crate) enum Batches {
     Loaded(Box<Loader>),
     /// The same batch, for `left` more times.
     Repeated {
@@ -39,12 +49,11 @@ pub(super) enum Batches {
 impl Feed {
     /// Batches for `model`, which was built from `spec`, made by `workers` threads; augmentation is drawn from `seed`.
     pub fn new(spec: &Spec, model: &Model, seed: u64, workers: usize, on_bad_file: OnBadFile) -> Feed {
-        let options = Options { seed, workers, on_bad_file, ..Options::default() };
-        Feed::of(spec, model.batch, model.pixels.is_some(), &options)
+        Feed::of(spec, model.batch, model.pixels.is_some(), &FeedOptions { seed, workers, on_bad_file })
     }
 
     /// Batches of `batch` rows, of pixels with views or of network input.
-    pub(super) fn of(spec: &Spec, batch: usize, pixels: bool, options: &Options) -> Feed {
+    pub(crate) fn of(spec: &Spec, batch: usize, pixels: bool, options: &FeedOptions) -> Feed {
         Feed {
             batch,
             seed: options.seed,
@@ -64,12 +73,12 @@ impl Feed {
     }
 
     /// The same, in batches of `batch` rows.
-    pub(super) fn of_size(&self, batch: usize) -> Feed {
+    pub(crate) fn of_size(&self, batch: usize) -> Feed {
         Feed { batch, ..self.clone() }
     }
 
     /// Whether the program takes pixels and views.
-    pub(super) fn takes_pixels(&self) -> bool {
+    pub(crate) fn takes_pixels(&self) -> bool {
         self.pixels
     }
 
@@ -84,7 +93,7 @@ impl Feed {
     }
 
     /// Whether the model file asks for changes that only pixels can have, and there are none.
-    pub(super) fn ignores_augment(&self) -> bool {
+    pub(crate) fn ignores_augment(&self) -> bool {
         !self.pixels && self.transform.augment.needs_pixels()
     }
 
@@ -94,7 +103,7 @@ impl Feed {
     }
 
     /// The samples of `dataset` in their own order, without augmentation.
-    pub(super) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
+    pub(crate) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
         let transform = match &self.view_fn {
             Some(view_fn) => InputTransform::Custom(view_fn.clone()),
             None => self.input_transform(dataset)?,
@@ -103,7 +112,7 @@ impl Feed {
     }
 
     /// The batches of training epoch `epoch`, from number `first` on.
-    pub(super) fn load(
+    pub(crate) fn load(
         &self,
         dataset: &Arc<Dataset>,
         [epoch, first]: [usize; 2],
@@ -114,7 +123,7 @@ impl Feed {
     }
 
     /// The first batch of `dataset`, as it is, `times` times.
-    pub(super) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<Batches> {
+    pub(crate) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<Batches> {
         let batch = self.first(dataset)?;
         Ok(Batches::Repeated { batch, left: times })
     }

@@ -1,7 +1,7 @@
 //! What a network is given to see: samples of a data set as values in host memory.
 
-use super::batches::Feed;
-use super::options::{Options, fit, picture};
+use super::batches::{Feed, FeedOptions};
+use super::preprocess::{fit, picture};
 use super::weights::outputs;
 use crate::data::{self, Batch, BatchInput, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
 use crate::error::Result;
@@ -24,7 +24,7 @@ pub fn inputs(
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
-    let options = Options { on_bad_file: OnBadFile::Fail, ..Options::default() };
+    let options = FeedOptions { seed: 0, workers: 1, on_bad_file: OnBadFile::Fail };
     let feed = Feed::of(spec, rows, pixels.is_some(), &options);
     let mut batch = feed.first(dataset)?;
     if let Some(pixels) = pixels {
@@ -46,7 +46,7 @@ pub fn pictures(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
 }
 
 /// Replaces the stored images of a batch by network input.
-pub(super) fn preprocess(
+pub(crate) fn preprocess(
     program: &PreprocessProgram,
     executor: &mut dyn Executor,
     batch: &mut Batch,

@@ -84,7 +84,7 @@ pub type EachAnswer<'a> = dyn FnMut(&Answer<'_>) -> Result<()> + 'a;
 /// Called with every batch that has rows after it has been sent, and once more, without one, at the end.
 type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;
 
-pub(super) fn pass(
+pub(crate) fn pass(
     model: &Model,
     executor: &mut dyn Executor,
     mut batches: Batches,
@@ -123,7 +123,7 @@ pub(super) fn pass(
 }
 
 /// Writes a batch and its hyper words.
-pub(super) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
+pub(crate) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
     match (&batch.input, model.pixels, model.views) {
         (BatchInput::Images { bytes, views: table }, Some(pixels), Some(views)) => {
             write_words(executor, pixels, bytes)?;

@@ -1,12 +1,11 @@
-//! What a network is going to preprocess: the first samples of a run, as a sheet of pictures.
+//! What a network is going to see: the first samples of a run, as a sheet of pictures.
 
-use super::batches::Feed;
-use super::inputs::preprocess;
-use super::options::Options;
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{Feed, preprocess};
 use crate::model::{PreprocessProgram, Spec};
 use crate::program::{Executor, Program};
+use crate::train::Options;
 use std::sync::Arc;
 
 /// Samples of a sheet, and pictures of a row: each sample as evaluation would show it and as training does.
@@ -25,7 +24,7 @@ pub fn preview(
 ) -> Result<(Sheet, Vec<String>)> {
     let size = SAMPLES.min(data.train.len()).max(1);
     let pixels = data.pixels(spec.input);
-    let feed = Feed::of(spec, size, pixels.is_some(), options);
+    let feed = Feed::of(spec, size, pixels.is_some(), &options.feed());
     let first = |augment: bool| -> Result<Batch> {
         let mut batches =
             feed.load(&data.train, [0, 0], options.shuffles(), augment && options.augments())?;
