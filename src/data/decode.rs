@@ -1,4 +1,4 @@
-//! Picture files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
+//! ImageInfo files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
 //!
 //! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
 //! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
@@ -12,7 +12,7 @@
 //! checksum: bytes that are wrong and break no rule cannot be noticed.
 
 use super::contain::contained;
-use super::fit::{Fitter, Picture};
+use super::fit::{Fitter, ImageInfo};
 use super::framing::{Frame, Framing};
 use super::jpeg;
 use super::limits::{Decoded, Turn, check_memory, check_size, wait_for_turn};
@@ -156,15 +156,15 @@ impl Decoder {
     }
 
     /// The pixels of the file in memory, not yet turned.
-    fn pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
+    fn pixels(&mut self, turn: &mut Turn) -> Decoded<ImageInfo> {
         let picture = self.stored_pixels(turn)?;
         if self.ignore_exif {
-            return Ok(Picture { orientation: Orientation::NoTransforms, ..picture });
+            return Ok(ImageInfo { orientation: Orientation::NoTransforms, ..picture });
         }
         Ok(picture)
     }
 
-    fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
+    fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<ImageInfo> {
         if self.file.starts_with(b"\xff\xd8\xff") {
             jpeg::decode(&mut self.file, &mut self.pixels, turn)
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
@@ -194,7 +194,7 @@ fn described(file: &[u8]) -> String {
     kind.into()
 }
 
-fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
+fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<ImageInfo> {
     let wrong = |error: ImageError| {
         // The cause alone, without "Format error decoding Png".
         let cause = error.source().map(ToString::to_string);
@@ -223,7 +223,7 @@ fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
         ColorType::Rgba8 | ColorType::Rgba16 => lay_on_white::<4>(pixels),
         other => return Err(format!("expected 8 or 16 bits per channel, found {other:?}")),
     };
-    Ok(Picture { width: width as usize, height: height as usize, channels, orientation })
+    Ok(ImageInfo { width: width as usize, height: height as usize, channels, orientation })
 }
 
 /// Rounds 16 bits (in the machine's byte order) to the nearest 8: 65535 becomes 255.

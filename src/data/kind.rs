@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 /// A format of data sets, as `--dataset` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
-    /// Found out by looking at the path.
+    /// RawSplits out by looking at the path.
     #[default]
     Auto,
     ImageFolder,

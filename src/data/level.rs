@@ -36,7 +36,7 @@ const PLAIN: [&str; 7] = ["images", "image", "imgs", "img", "jpg", "jpeg", "png"
 
 /// A folder in a folder.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct Subfolder {
     pub name: OsString,
     pub path: PathBuf,
     /// Whether it holds pictures itself.
@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub below: bool,
 }
 
-impl Inner {
+impl Subfolder {
     pub fn text(&self) -> String {
         printable_path(Path::new(&self.name))
     }
@@ -69,7 +69,7 @@ impl Inner {
 pub(super) struct Level {
     pub path: PathBuf,
     /// Folders with pictures in them or below.
-    pub folders: Vec<Inner>,
+    pub folders: Vec<Subfolder>,
     /// Pictures directly in it.
     pub pictures: usize,
     /// Tables directly in it.
@@ -94,7 +94,7 @@ impl Level {
                 let path = path.join(&name);
                 let [direct, below] = Peek::new(&level.path)?.folder(&path, whole, 0)?;
                 if direct || below {
-                    level.folders.push(Inner { name, path, direct, below });
+                    level.folders.push(Subfolder { name, path, direct, below });
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Level {
         Error::data(&self.path, what)
     }
 
-    pub fn names(folders: &[&Inner]) -> String {
+    pub fn names(folders: &[&Subfolder]) -> String {
         some(&folders.iter().map(|folder| folder.text()).collect::<Vec<_>>())
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn class_root(folder: &Path, known: &[OsString]) -> Result<PathBuf> {
 
 /// The names of the folders with pictures in `folder`.
 pub(super) fn folder_names(folder: &Path) -> Result<Vec<String>> {
-    Ok(Level::read(folder)?.folders.iter().map(Inner::text).collect())
+    Ok(Level::read(folder)?.folders.iter().map(Subfolder::text).collect())
 }
 
 pub(super) fn is_stray(name: &OsStr) -> bool {

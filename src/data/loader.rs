@@ -5,10 +5,11 @@
 //! a loader holds at most three batches beside those that its user has, and, as every choice is a function of (seed, epoch, sample), any number of threads
 //! gives the same bits.
 
-use super::bad_files::BadFiles;
-use super::batch::{Batch, Look, Rows};
+use super::bad_files::{BadFiles, OnBadFile};
+use super::batch::{Batch, InputTransform};
 use super::dataset::Dataset;
 use super::order::random_order;
+use super::rows::RowFiller;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -40,8 +41,9 @@ impl Workers {
 
 /// How one epoch is loaded.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LoaderOptions {
-    /// Rows of a batch.
+    /// RowFiller of a batch.
     pub batch: usize,
     pub workers: Workers,
     pub seed: u64,
@@ -51,9 +53,37 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// Whether images are changed at random.
     pub augment: bool,
-    pub look: Look,
+    pub transform: InputTransform,
     /// What becomes of samples that cannot be read.
     pub bad: Arc<BadFiles>,
+}
+
+impl LoaderOptions {
+    /// Batches of `batch` rows of the first epoch, in the data set's order, without augmentation, each prepared when it is
+    /// requested. Samples that cannot be read are left out.
+    pub fn new(batch: usize, transform: InputTransform) -> LoaderOptions {
+        LoaderOptions {
+            batch,
+            workers: Workers::new(0),
+            seed: 0,
+            epoch: 0,
+            shuffle: false,
+            augment: false,
+            transform,
+            bad: BadFiles::new(OnBadFile::default()),
+        }
+    }
+
+    setters! {
+        with_batch(batch: usize);
+        with_workers(workers: Workers);
+        with_seed(seed: u64);
+        with_epoch(epoch: u32);
+        with_shuffle(shuffle: bool);
+        with_augment(augment: bool);
+        with_transform(transform: InputTransform);
+        with_bad(bad: Arc<BadFiles>);
+    }
 }
 
 /// The batches of one epoch, in order. Dropping it early stops its thread.
@@ -217,7 +247,7 @@ impl Drop for Thread {
 
 /// What the consumer and the thread share.
 struct Epoch {
-    rows: Rows,
+    rows: RowFiller,
     options: LoaderOptions,
     /// The samples in the order of this epoch.
     order: Vec<u32>,
@@ -233,9 +263,9 @@ impl Epoch {
         } else {
             (0..dataset.len() as u32).collect()
         };
-        let rows = Rows::new(
+        let rows = RowFiller::new(
             dataset,
-            options.look.clone(),
+            options.transform.clone(),
             (options.seed, options.epoch),
             options.augment,
             Arc::clone(&options.bad),

@@ -1,7 +1,7 @@
 //! The numbers of a table or of `f32` tensors as images, once it is known what they are.
 
 use super::dataset::Images;
-use super::diagnostics::Notes;
+use super::diagnostics::Diagnostics;
 use super::range::InputRange;
 use super::request::Request;
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ pub(super) fn settle(
     noted: Option<InputRange>,
     is_table: bool,
     request: &Request,
-    notes: &mut Notes,
+    diagnostics: &mut Diagnostics,
 ) -> Result<Vec<Images>> {
     let ready = |parts: Vec<Numbers>| Ok(parts.into_iter().map(|part| Images::F32(part.values)).collect());
     let Some(first) = parts.first() else { return Ok(Vec::new()) };
@@ -63,12 +63,12 @@ pub(super) fn settle(
     let known = request.input_range.or(noted);
     let presumed = request.presumed_range.filter(|_| known.is_none());
     if let Some(range) = presumed {
-        notes.add(format!(
+        diagnostics.add(format!(
             "{}: the numbers are taken for --input-range {range}, as in the weights' run",
             name(first.path)
         ));
     }
-    let range = match (known.or(presumed), request.wanted) {
+    let range = match (known.or(presumed), request.model) {
         (Some(range), _) => range,
         // Looked at for its own sake, or not of this model's size, which is another error.
         (None, None) => return ready(parts),
@@ -76,7 +76,7 @@ pub(super) fn settle(
         (None, Some(wanted)) if !request.has_preprocess => {
             let is_picture = wanted.input[1] * wanted.input[2] > 1;
             if is_picture && facts.are_bytes() && facts.high > 1.0 {
-                notes.warn(format!(
+                diagnostics.warn(format!(
                     "{}: whole numbers {} to {} are used as they are, since the model has no [preprocess]; where images are \
                      pixels it divides them by 255, and --input-range 0..255 does so here",
                     name(first.path),
@@ -88,7 +88,7 @@ pub(super) fn settle(
         }
         // 0 and 1 alone may as well be pixels divided by 255.
         (None, Some(_)) if is_table && facts.are_bytes() && facts.high > 1.0 => {
-            notes.add(format!(
+            diagnostics.add(format!(
                 "{}: whole numbers {} to {} are taken for pixels (--input-range 0..255)",
                 name(first.path),
                 facts.low,
@@ -108,7 +108,7 @@ pub(super) fn settle(
         }
     };
     if range == InputRange::Pixels && facts.high <= 1.0 {
-        notes.warn(format!(
+        diagnostics.warn(format!(
             "{}: --input-range 0..255, but no number is above {}; for pixels divided by 255 it is 0..1",
             name(first.path),
             facts.high

@@ -1,13 +1,13 @@
 //! Opening a data set: where it is, which reader takes it, whether it fits the model, which samples are held
 //! back for validation.
 
-use super::diagnostics::Notes;
+use super::diagnostics::Diagnostics;
 use super::division::Division;
 use super::kind::Kind;
 use super::origin::{Fingerprint, Origin, Provenance};
 use super::range::check_bytes;
-use super::raw::{Found, Part};
-use super::request::{MOST_CLASSES, Request, Wanted};
+use super::raw::{RawSplit, RawSplits};
+use super::request::{MOST_CLASSES, ModelShape, Request};
 use super::split::{self, Pool};
 use super::splits::Splits;
 use super::{cifar, csv, idx, image_folder, locate, occupied, packed, synthetic, tensors};
@@ -16,42 +16,42 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Reads the data set that `request` names and fits it to the model. What its user should know goes to the log, as
-/// warnings; [`open_noting`] returns it.
+/// warnings; [`open_with_diagnostics`] returns it.
 ///
 /// Errors, each one line: the path (with the places looked at), the file that is damaged and where, images of
 /// another size than the model takes, classes or values that the model has no output for, files that may mean more than one
 /// thing, a single class to train on.
 pub fn open(request: &Request) -> Result<Splits> {
-    let (splits, notes) = open_noting(request)?;
-    notes.lines.iter().for_each(|line| log::warn!("{}: {}", splits.train.name, printable(line)));
+    let (splits, diagnostics) = open_with_diagnostics(request)?;
+    diagnostics.lines.iter().for_each(|line| log::warn!("{}: {}", splits.train.name, printable(line)));
     Ok(splits)
 }
 
 /// As [`open`], with what was found out on the way.
-pub fn open_noting(request: &Request) -> Result<(Splits, Notes)> {
+pub fn open_with_diagnostics(request: &Request) -> Result<(Splits, Diagnostics)> {
     open_with(request, &mut |pool| Ok(request.division(pool.has_validation())))
 }
 
-/// As [`open_noting`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count
+/// As [`open_with_diagnostics`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count
 /// then.
 pub fn open_with(
     request: &Request,
     decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>,
-) -> Result<(Splits, Notes)> {
+) -> Result<(Splits, Diagnostics)> {
     check(request)?;
-    let mut notes = Notes::default();
+    let mut diagnostics = Diagnostics::default();
     let place = locate::find(request.path.as_deref(), request.kind)?;
-    let Found { mut train, mut val } = match place.kind {
-        Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut notes)?,
+    let RawSplits { mut train, mut val } = match place.kind {
+        Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut diagnostics)?,
         Kind::ImageFolder => {
             let frame = request.frame();
-            image_folder::open(&place.path, &place.name, frame, request.ignore_exif, &mut notes)?
+            image_folder::open(&place.path, &place.name, frame, request.ignore_exif, &mut diagnostics)?
         }
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
-        Kind::Packed => packed::open(&place.path, request.wanted.map(|_| request.frame()))?,
-        Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut notes)?,
-        Kind::Csv => csv::open(&place.path, &place.name, request, &mut notes)?,
+        Kind::Packed => packed::open(&place.path, request.model.map(|_| request.frame()))?,
+        Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut diagnostics)?,
+        Kind::Csv => csv::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
@@ -62,7 +62,7 @@ pub fn open_with(
     if ![Kind::Csv, Kind::Tensors].contains(&place.kind) {
         check_bytes(request.input_range, &train.images_path)?;
     }
-    let classes = train.largest_class().max(val.as_ref().and_then(Part::largest_class));
+    let classes = train.largest_class().max(val.as_ref().and_then(RawSplit::largest_class));
     let own = std::mem::take(&mut train.dataset.class_names);
     let (names, names_path) = if own.is_empty() {
         (read_class_names(&place.path)?, place.path.join("classes.txt"))
@@ -71,8 +71,8 @@ pub fn open_with(
     };
     let names = names.filter(|_| classes.is_some());
     // Names are compared with the model's outputs before any label is.
-    let outputs = match (&names, request.wanted) {
-        (Some(names), Some(Wanted { follow_classes: true, .. })) => names.len(),
+    let outputs = match (&names, request.model) {
+        (Some(names), Some(ModelShape { follow_classes: true, .. })) => names.len(),
         _ => request.outputs(),
     };
     if let Some(names) = names.as_ref().filter(|names| names.len() > outputs) {
@@ -81,8 +81,8 @@ pub fn open_with(
         return Err(Error::data(&names_path, what));
     }
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
-        match request.wanted {
-            Some(wanted) => part.fit(Wanted { outputs, ..wanted })?,
+        match request.model {
+            Some(wanted) => part.fit(ModelShape { outputs, ..wanted })?,
             None => part.fit_classes(MOST_CLASSES, "classes that can be told apart")?,
         }
     }
@@ -91,7 +91,7 @@ pub fn open_with(
         &train,
         names.as_deref(),
         request.for_training && place.kind != Kind::Synthetic,
-        &mut notes,
+        &mut diagnostics,
     )?;
     let names = names.unwrap_or_else(|| {
         (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect()
@@ -139,10 +139,10 @@ pub fn open_with(
     };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
     let splits = Splits { train, val, origin: Some(Arc::new(origin)) };
-    let Some(wanted) = request.wanted else { return Ok((splits, notes)) };
+    let Some(wanted) = request.model else { return Ok((splits, diagnostics)) };
     let splits = splits.fitted(&wanted)?;
     splits.check_shapes(wanted.input)?;
-    Ok((splits, notes))
+    Ok((splits, diagnostics))
 }
 
 fn check(request: &Request) -> Result<()> {

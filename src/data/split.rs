@@ -5,7 +5,7 @@
 use super::dataset::{Dataset, Images, Labels, Stored};
 use super::division::Division;
 use super::origin::Fingerprint;
-use super::raw::Part;
+use super::raw::RawSplit;
 use super::stratify::{drawn_by_class, drawn_evenly};
 use crate::error::{Error, Result};
 use std::fmt;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// The samples of a data set before they are divided.
 pub struct Pool<'a> {
-    pub(super) train: &'a Part,
+    pub(super) train: &'a RawSplit,
     pub(super) val: Option<&'a Dataset>,
     pub(super) data: &'a Fingerprint,
 }
@@ -105,7 +105,7 @@ fn limit(samples: &mut Vec<u32>, count: Option<usize>, is_spread: bool) {
 
 /// The samples of both parts that `numbers` names, as [`Pool::divide`] gave them.
 pub(super) fn select(
-    train: Part,
+    train: RawSplit,
     val: Option<Dataset>,
     division: &Division,
     numbers: &[Vec<u32>; 2],

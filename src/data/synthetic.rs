@@ -3,7 +3,7 @@
 //! learn, and something to get wrong.
 
 use super::dataset::{Dataset, Images, Labels, shape_text};
-use super::raw::{Found, Part};
+use super::raw::{RawSplit, RawSplits};
 use super::request::Request;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
@@ -31,14 +31,14 @@ const CLASS_STREAM: u32 = 1 << 31;
 
 /// Images of the size that the model takes, classes in turn. The waves are the same for every seed, so that
 /// weights trained under one seed fit the data of another.
-pub(super) fn open(request: &Request) -> Result<Found> {
+pub(super) fn open(request: &Request) -> Result<RawSplits> {
     let train = make(request, request.limit_train.unwrap_or(TRAIN), 0)?;
     let val = make(request, request.limit_val.unwrap_or(VAL), VAL_STREAM)?;
-    Ok(Found { train, val: Some(val) })
+    Ok(RawSplits { train, val: Some(val) })
 }
 
-fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
-    let shape = request.picture;
+fn make(request: &Request, count: usize, first_stream: u32) -> Result<RawSplit> {
+    let shape = request.image_shape;
     let image_len: usize = shape.iter().product();
     let too_large = || {
         Error::Memory(format!("synthetic data: {count} images of {} do not fit in memory", shape_text(shape)))
@@ -51,7 +51,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
     pixels.try_reserve_exact(bytes).map_err(|_| too_large())?;
     pixels.resize(bytes, 0);
     // One output tells two classes apart.
-    let outputs = request.wanted.map_or(DEFAULT_CLASSES, |wanted| wanted.outputs);
+    let outputs = request.model.map_or(DEFAULT_CLASSES, |wanted| wanted.outputs);
     let classes = outputs.max(2) as u32;
     pixels.par_chunks_mut(image_len.max(1)).enumerate().for_each(|(sample, image)| {
         let sample = sample as u32;
@@ -76,7 +76,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
         images: Images::U8(pixels),
         labels,
     };
-    Ok(Part { dataset, images_path: PathBuf::from("synthetic"), labels_path: PathBuf::from("synthetic") })
+    Ok(RawSplit { dataset, images_path: PathBuf::from("synthetic"), labels_path: PathBuf::from("synthetic") })
 }
 
 fn draw(image: &mut [u8], [_, height, width]: [usize; 3], class: u32, mut noise: Stream) {

@@ -39,7 +39,7 @@ use striate::data::{Dataset, Images, Kind, Labels, Request};
 
 /// A request for the data set at `path`.
 fn request(path: &Path, input: [usize; 3], outputs: usize) -> Request {
-    Request { path: Some(path.to_str().unwrap().into()), ..Request::new(input, outputs) }
+    Request::new(input, outputs).with_path(Some(path.to_str().unwrap().into()))
 }
 
 fn bytes(dataset: &Dataset) -> &[u8] {
@@ -59,7 +59,7 @@ fn floats(dataset: &Dataset) -> &[f32] {
 fn classes(dataset: &Dataset) -> &[u32] {
     match &dataset.labels {
         Labels::Classes(classes) => classes,
-        Labels::Values { .. } => panic!("classes expected"),
+        _ => panic!("classes expected"),
     }
 }
 

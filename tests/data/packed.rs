@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use striate::Error;
 use striate::data::{
-    Dataset, Images, Kind, Labels, PackSummary, Request, Splits, Statistics, Store, Stored, Watch, open, pack,
+    Dataset, Images, Kind, Labels, PackSummary, ScanObserver, Splits, Statistics, Store, Stored, open, pack,
 };
 
 const SHAPE: [usize; 3] = [3, 5, 7];
@@ -40,7 +40,7 @@ pub struct Seen {
     strict: bool,
 }
 
-impl Watch for Seen {
+impl ScanObserver for Seen {
     fn bad(&mut self, error: Error) -> striate::Result<()> {
         if self.strict {
             return Err(error);
@@ -64,7 +64,7 @@ fn write(splits: &Splits, path: &Path, workers: usize) -> PackSummary {
 }
 
 fn reopen(path: &Path) -> striate::Result<Splits> {
-    open(&Request { val_split: Some(0.0), ..request(path, SHAPE, 3) })
+    open(&request(path, SHAPE, 3).with_val_split(Some(0.0)))
 }
 
 /// Every picture with its class, in the order of the data set.
@@ -100,11 +100,11 @@ fn what_is_packed_is_read_back_pixel_for_pixel() {
 fn a_pack_holds_back_the_same_pictures_for_validation_as_what_was_packed() {
     let folder = tempfile::tempdir().unwrap();
     let [first, again] = ["first", "again"].map(|name| folder.path().join(name));
-    let source = Request { kind: Kind::Synthetic, ..request(folder.path(), SHAPE, 3) };
-    let given = open(&Request { limit_train: Some(40), ..source }).unwrap();
+    let source = request(folder.path(), SHAPE, 3).with_kind(Kind::Synthetic);
+    let given = open(&source.with_limit_train(Some(40))).unwrap();
     let alone = Splits::new(Arc::clone(&given.train), Arc::clone(&given.train));
     write(&alone, &first, 0);
-    let split = |path: &Path| open(&Request { val_split: Some(0.3), seed: 5, ..request(path, SHAPE, 3) });
+    let split = |path: &Path| open(&request(path, SHAPE, 3).with_val_split(Some(0.3)).with_seed(5));
     let one = split(&first).unwrap();
     assert_eq!((one.train.len(), one.val.len()), (28, 12));
     // The pack of a pack is the same file, and its parts are the same.
@@ -183,8 +183,7 @@ fn every_cut_and_every_flipped_bit_is_found() {
     let path = folder.path().join("waves.safetensors");
     write(&splits(3, 2), &path, 0);
     let good = std::fs::read(&path).unwrap();
-    let as_packed =
-        || open(&Request { kind: Kind::Packed, val_split: Some(0.0), ..request(&path, SHAPE, 3) });
+    let as_packed = || open(&request(&path, SHAPE, 3).with_kind(Kind::Packed).with_val_split(Some(0.0)));
     for cut in 0..good.len() {
         std::fs::write(&path, &good[..cut]).unwrap();
         assert_clear(&as_packed().expect_err("a cut file"), folder.path(), &format!("cut at {cut}"));
@@ -239,7 +238,7 @@ fn headers_that_lie_are_refused_before_memory_is_taken() {
         assert_ne!(wrong, text, "{from}");
         let length = (wrong.len() as u64).to_le_bytes();
         std::fs::write(&path, [&length[..], wrong.as_bytes(), &good[header..]].concat()).unwrap();
-        let error = open(&Request { kind: Kind::Packed, ..request(&path, SHAPE, 3) }).expect_err(to);
+        let error = open(&request(&path, SHAPE, 3).with_kind(Kind::Packed)).expect_err(to);
         assert_clear(&error, folder.path(), to);
         assert!(error.to_string().contains(expected), "{to}: {error}");
     }

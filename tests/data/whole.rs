@@ -5,7 +5,7 @@ use crate::packed::{Seen, content, strict};
 use crate::{assert_clear, classes, request};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
-use striate::data::{Draws, Fit, Framing, Kind, Request, Splits, Wanted, open, pack};
+use striate::data::{Draws, Fit, Framing, Kind, ModelShape, Splits, open, pack};
 
 /// A folder of pictures of several sizes, two classes, and the same as a pack of shorter sides of 12.
 fn whole(root: &Path) -> (PathBuf, PathBuf) {
@@ -28,7 +28,7 @@ fn whole(root: &Path) -> (PathBuf, PathBuf) {
 }
 
 fn unpacked(path: &Path, val_split: Option<f32>) -> Splits {
-    open(&Request { val_split, seed: 4, wanted: None, ..request(path, [3, 12, 12], 2) }).unwrap()
+    open(&request(path, [3, 12, 12], 2).with_val_split(val_split).with_seed(4).with_model(None)).unwrap()
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn whole_pictures_are_seen_as_those_of_the_files_are() {
     let (folder, path) = whole(root.path());
     let input = [3, 10, 10];
     let fitted = |path: &Path, fit| {
-        let wanted = Wanted { input, outputs: 2, resize: Some(12), fit, follow_classes: false };
-        let request = Request { wanted: Some(wanted), picture: [3, 12, 12], ..request(path, input, 2) };
-        open(&Request { val_split: Some(0.3), seed: 4, ..request }).unwrap()
+        let wanted = ModelShape { input, outputs: 2, resize: Some(12), fit, follow_classes: false };
+        let request = request(path, input, 2).with_model(Some(wanted)).with_image_shape([3, 12, 12]);
+        open(&request.with_val_split(Some(0.3)).with_seed(4)).unwrap()
     };
     for fit in [Fit::default(), Fit::Square] {
         let (files, pack) = (fitted(&folder, fit), fitted(&path, fit));
@@ -122,12 +122,9 @@ fn damage_to_whole_pictures_and_their_sizes_is_found() {
     let good = std::fs::read(&path).unwrap();
     let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
     let open_it = || {
-        let splits = open(&Request {
-            kind: Kind::Packed,
-            val_split: Some(0.0),
-            wanted: None,
-            ..request(&path, [3, 4, 4], 2)
-        })?;
+        let splits = open(
+            &request(&path, [3, 4, 4], 2).with_kind(Kind::Packed).with_val_split(Some(0.0)).with_model(None),
+        )?;
         content(&splits.train)?;
         content(&splits.val)
     };

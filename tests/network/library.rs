@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use striate::inference;
 use striate::interchange::{self, Format};
 use striate::network::Check;
 use striate::random::{Purpose, Stream};
@@ -191,7 +192,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     assert_eq!(answers_only.exit_code(), 2);
 
     let file = interchange::read(&path).unwrap();
-    let mut spec = train::spec_of(&file, None).unwrap();
+    let mut spec = inference::spec_of(&file, None).unwrap();
     let head = spec.replace_outputs(3).unwrap();
     let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
     let mut tuned = Network::new(spec, &Device::cpu(), &options).unwrap();
@@ -297,7 +298,7 @@ fn a_network_asks_for_the_data_that_it_takes() {
     fs::write(&path, format!("label,{}\n{}{}", names.join(","), row(0), row(1))).unwrap();
     let options = NetworkOptions::inference(2);
     let network = Network::new(Spec::load("lenet5").unwrap(), &Device::cpu(), &options).unwrap();
-    let request = data::Request { val_split: Some(0.0), ..network.request(path.to_str().unwrap()) };
+    let request = network.request(path.to_str().unwrap()).with_val_split(Some(0.0));
     assert!(request.has_preprocess);
     let splits = data::open(&request).unwrap();
     let found = network.inputs(&splits.train, 2).unwrap();

@@ -4,7 +4,7 @@
 
 use super::export::regular_windows;
 use super::import::Imported;
-use crate::model::{LayerOp, Preprocess, Spec};
+use crate::model::{LayerOp, Preprocess, Spec, layers};
 use std::collections::HashMap;
 
 /// `imported` with the model file of its notes, if that is the same network; else with a line that says that it is not.
@@ -108,11 +108,7 @@ fn steps(spec: &Spec) -> Option<Steps<'_>> {
         let place = match what(&layer.op, x, &shape) {
             None => *inputs.first()?,
             Some(what) => {
-                let is_trained = matches!(
-                    layer.op,
-                    LayerOp::Conv2d { .. } | LayerOp::Linear { .. } | LayerOp::BatchNorm2d { .. }
-                );
-                let name = is_trained.then_some(layer.name.as_str());
+                let name = layer.op.has_parameters().then_some(layer.name.as_str());
                 found.push(Step { what, name, inputs, shape: shape.clone() });
                 Some(found.len() - 1)
             }
@@ -135,16 +131,18 @@ fn what(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<What> {
         Windows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
     let what = match *op {
-        LayerOp::Dropout { .. } => return None,
+        LayerOp::Dropout(_) => return None,
         // Padding never wins, however much of it there is.
-        LayerOp::MaxPool2d { kernel, stride, padding: [top, left, ..], .. } => What::Pool {
-            is_average: false,
-            windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
-        },
-        LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
+        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
+            What::Pool {
+                is_average: false,
+                windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
+            }
+        }
+        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
             What::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
         }
-        LayerOp::AdaptiveAvgPool2d { .. } => match [1, 2].map(|at| regular_windows(x[at], y[at])) {
+        LayerOp::AdaptiveAvgPool2d(_) => match [1, 2].map(|at| regular_windows(x[at], y[at])) {
             [Some(rows), Some(columns)] => What::Pool {
                 is_average: true,
                 windows: [rows, columns].map(|[length, stride]| Windows {
@@ -157,8 +155,8 @@ fn what(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<What> {
             _ => What::Op(op.clone()),
         },
         // Written as the share of what was, of which it comes back rounded.
-        LayerOp::BatchNorm2d { eps, momentum } => {
-            What::Op(LayerOp::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) })
+        LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum }) => {
+            What::Op(LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) }))
         }
         _ => What::Op(op.clone()),
     };
@@ -255,7 +253,10 @@ mod tests {
     fn outputs_and_preprocessing_are_those_of_the_graph() {
         let graph = NET.replace("out_features = 5", "out_features = 7").replace("0.4]", "0.5]");
         let spec = imported(&parse(&graph), NET).spec;
-        assert_eq!(spec.layers.last().unwrap().op, LayerOp::Linear { out_features: 7, bias: true });
+        assert_eq!(
+            spec.layers.last().unwrap().op,
+            LayerOp::Linear(layers::Linear { out_features: 7, bias: true })
+        );
         assert_eq!((spec.recipe.lr, spec.layers.len()), (0.5, parse(NET).layers.len()));
         assert!((spec.preprocess.mean[3] - 0.5).abs() < 1e-6, "{:?}", spec.preprocess);
     }

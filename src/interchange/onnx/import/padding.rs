@@ -3,11 +3,11 @@
 use super::attributes::ints;
 use super::draft::{Call, Draft, Value};
 use super::shape_tensor;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// A layer's output `[channels, height, width]` with `value` around it.
 #[derive(Clone, Debug)]
-pub(super) struct Padded {
+pub struct Padded {
     from: Option<usize>,
     /// Without the padding.
     pub dims: [usize; 3],
@@ -103,7 +103,14 @@ impl Padded {
         // Over numbers that are never below 0, zeros win where everything is 0, which comes to the same.
         let is_positive = || {
             let op = self.from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
-            matches!(op, Some(LayerOp::Relu | LayerOp::Sigmoid | LayerOp::Softmax))
+            matches!(
+                op,
+                Some(
+                    LayerOp::Relu(layers::Relu)
+                        | LayerOp::Sigmoid(layers::Sigmoid)
+                        | LayerOp::Softmax(layers::Softmax)
+                )
+            )
         };
         let (good, expected) = match is_maximum {
             true => (value <= f32::MIN || (value == 0.0 && is_positive()), "-inf"),

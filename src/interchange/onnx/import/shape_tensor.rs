@@ -14,7 +14,7 @@ const RANK: usize = 8;
 
 /// A number that the graph computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub enum Extent {
     /// The rows of the batch, however many.
     Batch,
     Known(i64),
@@ -22,7 +22,7 @@ pub(super) enum Extent {
 
 /// Numbers, row-major, and their own extents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Extents {
+pub struct Extents {
     pub list: Vec<Extent>,
     dims: Vec<usize>,
 }
