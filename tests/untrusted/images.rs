@@ -2,7 +2,7 @@
 //! a header claims.
 
 use crate::allocations::largest_during;
-use crate::{assert_clear, request};
+use crate::dataset::{assert_clear, request};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
