@@ -1,6 +1,6 @@
 //! The executor: memory for the slots of a plan, and the steps of a span one after the other.
 
-use super::dispatch::dispatch;
+use super::dispatch;
 use crate::error::{Error, Result};
 use crate::ops::Access;
 use crate::program::{

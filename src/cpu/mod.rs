@@ -1,9 +1,9 @@
 //! The CPU executor: a program run by plain functions on slices, threads by rayon, products by faer.
 //!
-//! One file per operator, with the stems of `ops`; `dispatch` is the only place that knows them all. A function gets
-//! its descriptor, its inputs and its outputs, in the order of `Op::operands`. It works on whatever rayon pool it is
-//! called in, and its result does not depend on how many threads that pool has: every split of work, and so every
-//! order of summation, follows from the shapes alone.
+//! One file per operator, with the stems of `ops`; `dispatch` in this file is the only function that knows them all. A function takes
+//! its descriptor, its inputs and its outputs, in the order of `Op::operands`. It runs on the current rayon pool, and its
+//! result does not depend on the number of threads: every split of work, and so every order of summation, follows
+//! from the shapes alone.
 
 mod adaptive_avg_pool2d;
 mod augment;
@@ -13,7 +13,6 @@ mod channel_slice;
 mod conv2d;
 mod conv2d_grad_input;
 mod conv2d_grad_weight;
-mod dispatch;
 mod dropout;
 mod executor;
 mod exponential;
@@ -41,3 +40,144 @@ mod tests;
 
 pub use executor::{Executor, Options};
 pub use probe::Probe;
+pub use simd::level as simd_level;
+
+use adaptive_avg_pool2d::*;
+use augment::augment;
+use batch_norm::*;
+use bias_grad::bias_grad;
+use channel_slice::*;
+use conv2d::conv2d_forward;
+use conv2d_grad_input::conv2d_grad_input;
+use conv2d_grad_weight::conv2d_grad_weight;
+use dropout::dropout;
+use linear::*;
+use local_response_norm::*;
+use local_response_norm_within::*;
+use loss::*;
+use loss_scale::*;
+use pointwise::*;
+use pool2d::*;
+use softmax::*;
+use update::*;
+
+use crate::error::{Error, Result};
+use crate::ops::Op;
+
+/// Runs `op` on its operands: those it only reads, then those it writes, each in the order of `Op::operands`.
+/// `workspace` is memory that an operator needs between its own passes; nothing in it survives an operator.
+fn dispatch(
+    op: &Op,
+    options: Options,
+    inputs: &[&[f32]],
+    outputs: &mut [&mut [f32]],
+    workspace: &mut Vec<f32>,
+) -> Result<()> {
+    // Runs the body if there are as many operands as its patterns name.
+    macro_rules! call {
+        ([$($input:tt)*], [$($output:tt)*] => $body:expr) => {
+            match (inputs, outputs) {
+                ([$($input)*], [$($output)*]) => {
+                    $body;
+                    Ok(())
+                }
+                (inputs, outputs) => Err(Error::Internal(format!(
+                    "{} cannot take {} inputs and {} outputs", op.name(), inputs.len(), outputs.len()
+                ))),
+            }
+        };
+    }
+    match op {
+        Op::Augment(d) => call!([pixels, views], [x] => augment(d, pixels, views, x)),
+        Op::Conv2dForward(d) => {
+            call!([x, w, b @ ..], [y] => conv2d_forward(d, options, x, w, b.first().copied(), workspace, y))
+        }
+        Op::Conv2dGradInput(d) => call!([dy, w], [dx] => conv2d_grad_input(d, options, dy, w, workspace, dx)),
+        Op::Conv2dGradWeight(d) => {
+            call!([x, dy], [dw] => conv2d_grad_weight(d, options, x, dy, workspace, dw))
+        }
+        Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, dy, db)),
+        Op::LinearForward(d) => {
+            call!([x, w, b @ ..], [y] => linear_forward(d, x, w, b.first().copied(), workspace, y))
+        }
+        Op::LinearGradInput(d) => call!([dy, w], [dx] => linear_grad_input(d, dy, w, workspace, dx)),
+        Op::LinearGradWeight(d) => call!([x, dy], [dw] => linear_grad_weight(d, x, dy, dw)),
+        Op::ReluForward(_) => call!([x], [y] => relu_forward(x, y)),
+        Op::ReluBackward(_) => call!([y, dy], [dx] => relu_backward(y, dy, dx)),
+        Op::SigmoidForward(_) => call!([x], [y] => sigmoid_forward(x, y)),
+        Op::SigmoidBackward(_) => call!([y, dy], [dx] => sigmoid_backward(y, dy, dx)),
+        Op::TanhForward(_) => call!([x], [y] => tanh_forward(x, y)),
+        Op::TanhBackward(_) => call!([y, dy], [dx] => tanh_backward(y, dy, dx)),
+        Op::Add(_) => call!([a, b], [y] => add(a, b, y)),
+        Op::MaxPool2dForward(d) => call!([x], [y, index] => max_pool2d_forward(d, x, y, index)),
+        Op::MaxPool2dBackward(d) => call!([index, dy], [dx] => max_pool2d_backward(d, index, dy, dx)),
+        Op::AvgPool2dForward(d) => call!([x], [y] => avg_pool2d_forward(d, x, y)),
+        Op::AvgPool2dBackward(d) => call!([dy], [dx] => avg_pool2d_backward(d, dy, dx)),
+        Op::AdaptiveAvgPool2dForward(d) => call!([x], [y] => adaptive_avg_pool2d_forward(d, x, y)),
+        Op::AdaptiveAvgPool2dBackward(d) => call!([dy], [dx] => adaptive_avg_pool2d_backward(d, dy, dx)),
+        Op::LocalResponseNormForward(d) => {
+            call!([x], [y, scale] => local_response_norm_forward(d, x, y, scale))
+        }
+        Op::LocalResponseNormBackward(d) => {
+            call!([x, scale, dy], [dx] => local_response_norm_backward(d, x, scale, dy, dx))
+        }
+        Op::LocalResponseNormWithinForward(d) => {
+            call!([x], [y, scale] => local_response_norm_within_forward(d, x, y, scale))
+        }
+        Op::LocalResponseNormWithinBackward(d) => {
+            call!([x, scale, dy], [dx] => local_response_norm_within_backward(d, x, scale, dy, dx))
+        }
+        Op::BatchNorm2dStats(d) => call!([x, hyper], [mean, var, running_mean, running_var] => {
+            batch_norm2d_stats(d, x, hyper, mean, var, running_mean, running_var)
+        }),
+        Op::BatchNorm2dForward(d) => {
+            call!([x, w, b, mean, var], [y] => batch_norm2d_forward(d, x, w, b, mean, var, y))
+        }
+        Op::BatchNorm2dGradParameters(d) => {
+            call!([x, w, mean, var, dy, hyper], [dw, db, coefficients] => {
+                batch_norm2d_grad_parameters(d, x, w, mean, var, dy, hyper, dw, db, coefficients)
+            })
+        }
+        Op::BatchNorm2dGradInput(d) => call!([x, coefficients, dy, hyper], [dx] => {
+            batch_norm2d_grad_input(d, x, coefficients, dy, hyper, dx)
+        }),
+        Op::Dropout(d) => call!([x, hyper], [y] => dropout(d, x, hyper, y)),
+        Op::ConcatForward(d) => call!([x], [y] => concat_forward(d, x, y)),
+        Op::ConcatBackward(d) => call!([dy], [dx] => concat_backward(d, dy, dx)),
+        Op::SoftmaxForward(d) => call!([x], [y] => softmax_forward(d, x, y)),
+        Op::SoftmaxBackward(d) => call!([y, dy], [dx] => softmax_backward(d, y, dy, dx)),
+        Op::CrossEntropy(d) => call!([x, labels, hyper], [loss, rank, dx @ ..] => {
+            cross_entropy(d, x, labels, hyper, loss, rank, dx.first_mut().map(|dx| &mut **dx))
+        }),
+        Op::HalfSquaredError(d) => call!([x, labels, hyper], [loss, rank, dx @ ..] => {
+            half_squared_error(d, x, labels, hyper, loss, rank, dx.first_mut().map(|dx| &mut **dx))
+        }),
+        Op::Metrics(d) => call!([loss, rank, hyper], [record] => metrics(d, loss, rank, hyper, record)?),
+        Op::GradAccumulate(_) => call!([g, hyper], [sum] => grad_accumulate(g, hyper, sum)),
+        Op::GradNorm(d) => call!([g], [norms] => grad_norm(d, g, norms)),
+        Op::GradClip(d) => call!([norms, hyper], [factor] => grad_clip(d, norms, hyper, factor)),
+        Op::GradScale(_) => call!([scaling], [dx] => grad_scale(scaling, dx)),
+        Op::GradUnscale(d) => {
+            call!([norms, hyper], [scaling, factor] => grad_unscale(d, norms, hyper, scaling, factor))
+        }
+        Op::Sgd(d) => call!([g, hyper, factor @ ..], [w, rest @ ..] => {
+            let (v, record) = rest.split_at_mut(usize::from(d.momentum));
+            let marks = sgd(d, g, hyper, factor.first().copied(), w, v.first_mut().map(|v| &mut **v));
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
+        }),
+        Op::Adam(d) => call!([g, hyper, factor @ ..], [w, m, v, record @ ..] => {
+            let marks = adam(d, g, hyper, factor.first().copied(), w, m, v);
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
+        }),
+        Op::AdamW(d) => call!([g, hyper, factor @ ..], [w, m, v, record @ ..] => {
+            let marks = adamw(d, g, hyper, factor.first().copied(), w, m, v);
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
+        }),
+        Op::RmsProp(d) => call!([g, hyper, factor @ ..], [w, v, rest @ ..] => {
+            let (m, record) = rest.split_at_mut(usize::from(d.momentum));
+            let factor = factor.first().copied();
+            let marks = rmsprop(d, g, hyper, factor, w, v, m.first_mut().map(|m| &mut **m));
+            tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
+        }),
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::kernels::{Kernels, Limits, fused, kernels};
 use crate::error::{Error, Result};
-use crate::ops::{Access, Op};
+use crate::ops::{Access, Op, Operand};
 use crate::program::{BufferId, Piece, Program, Span, Step};
 use std::collections::HashMap;
 
@@ -36,11 +36,10 @@ impl<'a> Unit<'a> {
         self.steps.iter().map(|step| step.op.flops()).sum()
     }
 
-    /// Name, buffer and access of all operands, in order.
-    pub fn operands(&self) -> Vec<(&'static str, BufferId, Access)> {
-        let named = |step: &Step| step.op.operands().into_iter().map(|o| (o.name, o.access));
-        let operands = self.steps.iter().flat_map(named);
-        operands.zip(&self.buffers).map(|((name, access), &id)| (name, id, access)).collect()
+    /// All operands with their buffers, in order.
+    pub fn operands(&self) -> Vec<(Operand, BufferId)> {
+        let operands = self.steps.iter().flat_map(|step| step.op.operands());
+        operands.zip(self.buffers.iter().copied()).collect()
     }
 
     /// The buffers that the kernels touch: without what only lies between the steps.
@@ -59,10 +58,10 @@ impl<'a> Unit<'a> {
     pub fn bytes(&self, program: &Program) -> u64 {
         let mut times: HashMap<BufferId, u64> = HashMap::new();
         let touched = self.touched();
-        for (_, id, access) in self.operands() {
+        for (operand, id) in self.operands() {
             if touched.contains(&id) {
                 let most = times.entry(id).or_default();
-                *most = (*most).max(if access == Access::Update { 2 } else { 1 });
+                *most = (*most).max(if operand.access == Access::Update { 2 } else { 1 });
             }
         }
         times.iter().map(|(&id, times)| times * program.buffer(id).shape.bytes()).sum()

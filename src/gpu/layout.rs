@@ -5,7 +5,7 @@
 
 use super::fuse::Unit;
 use super::kernels::{Limits, Source};
-use crate::ops::{Access, Op, Update};
+use crate::ops::{Access, Op, OperandKind, Update};
 use crate::program::{BufferId, Plan, Program, Span, Step};
 use std::collections::{HashMap, HashSet};
 
@@ -49,9 +49,14 @@ pub(super) fn update_of(step: &Step) -> Option<&Update> {
 
 /// The operands of an update that are as long as its parameter: number, name, buffer.
 fn tensors(step: &Step) -> Vec<(usize, &'static str, BufferId)> {
-    let shared = ["hyper", "factor", "record"];
     let operands = step.op.operands().into_iter().zip(&step.buffers).enumerate();
-    operands.map(|(i, (o, &id))| (i, o.name, id)).filter(|(_, name, _)| !shared.contains(name)).collect()
+    let own = operands.filter(|(_, (operand, _))| !is_shared(operand.kind));
+    own.map(|(i, (operand, &id))| (i, operand.name, id)).collect()
+}
+
+/// Whether an operand of an update serves all parameters, so that it has no element per element of the weight.
+pub(super) fn is_shared(kind: OperandKind) -> bool {
+    matches!(kind, OperandKind::Hyper | OperandKind::Factor | OperandKind::Record)
 }
 
 /// Tensors at their places in an arena, and its length.
@@ -116,8 +121,9 @@ impl Layout {
             layout.places.push(place);
         }
         // The hyper words are bound as a uniform.
-        for (name, id, _) in lists.iter().flatten().flat_map(Unit::operands) {
-            layout.memory[layout.places[id.index()].memory].uniform |= name == "hyper";
+        for (operand, id) in lists.iter().flatten().flat_map(Unit::operands) {
+            let memory = &mut layout.memory[layout.places[id.index()].memory];
+            memory.uniform |= operand.kind == OperandKind::Hyper;
         }
         layout
     }
@@ -261,7 +267,7 @@ fn conflicts(lists: &[Vec<Unit<'_>>; 3], arenas: &[Arena]) -> Vec<BufferId> {
                 let operands = &operands;
                 dispatch.bindings.iter().filter_map(move |binding| match binding.source {
                     Source::Operand(i) => {
-                        operands.get(i).filter(|o| (o.2 == Access::Read) == read).map(|o| o.1)
+                        operands.get(i).filter(|o| (o.0.access == Access::Read) == read).map(|o| o.1)
                     }
                     Source::Scratch(_) => None,
                 })

@@ -5,9 +5,9 @@ use super::fuse::{Unit, at, units};
 use super::kernels::{
     Dispatch, Entry, Limits, Reduction, Shader, Source, check_rounds, reductions, update_table,
 };
-use super::layout::{Layout, Memory, Place, partial, update_of};
+use super::layout::{Layout, Memory, Place, is_shared, partial, update_of};
 use crate::error::{Error, Result};
-use crate::ops::Op;
+use crate::ops::{Op, OperandKind};
 use crate::program::{Piece, Program, Span};
 
 /// The most elements of partial sums that wait to be added up together: 256 MiB.
@@ -279,13 +279,12 @@ impl<'a> Writer<'a> {
         let mut parts = Vec::new();
         for (operand, &id) in first.op.operands().iter().zip(&first.buffers) {
             let place = self.layout.places[id.index()];
-            parts.push(match operand.name {
-                "hyper" | "factor" | "record" => {
-                    Part { memory: place.memory, first: place.first, count: operand.shape.len() }
-                }
-                _ => self.whole(place.memory),
+            parts.push(if is_shared(operand.kind) {
+                Part { memory: place.memory, first: place.first, count: operand.shape.len() }
+            } else {
+                self.whole(place.memory)
             });
-            if operand.name == "hyper" {
+            if operand.kind == OperandKind::Hyper {
                 parts.push(self.table(entry.table.clone()));
             }
         }
@@ -313,7 +312,7 @@ impl<'a> Writer<'a> {
             let (place, len, name) = match binding.source {
                 Source::Operand(i) => {
                     let id = *unit.buffers.get(i).ok_or_else(absent)?;
-                    let name = unit.operands().get(i).map_or("", |operand| operand.0);
+                    let name = unit.operands().get(i).map_or("", |(operand, _)| operand.name);
                     (self.layout.places[id.index()], self.program.buffer(id).shape.len(), name)
                 }
                 Source::Scratch(i) => {

@@ -4,8 +4,8 @@ use super::build::Model;
 use super::graph::Graph;
 use super::recipe::Optimizer;
 use super::spec::Spec;
-use crate::error::Result;
-use crate::ops::{GradClip, GradNorm, GradUnscale, Op, Pointwise, Scaling, Update};
+use crate::error::{Error, Result};
+use crate::ops::{GradClip, GradNorm, GradUnscale, Op, OperandKind, Pointwise, Scaling, Update};
 use crate::program::{BufferId, ProgramBuilder, Role, step};
 
 /// Names of the buffers that an optimiser keeps per parameter.
@@ -75,18 +75,19 @@ pub(super) fn emit(
             Optimizer::AdamW => Op::AdamW(update),
             Optimizer::RmsProp => Op::RmsProp(update),
         };
-        // The optimiser's state follows the weight; its names in the formulas are m, v.
+        // The optimiser's state follows the weight.
         let mut buffers = vec![g, hyper];
         buffers.extend(factor);
         buffers.push(p.buffer);
         for operand in op.operands().iter().skip(buffers.len()) {
-            if operand.name == "record" {
-                buffers.push(metrics);
-                continue;
-            }
-            let kind = match (recipe.optimizer, operand.name) {
-                (Optimizer::Sgd, _) | (_, "m") => OptimizerState::NAMES[0],
-                _ => OptimizerState::NAMES[1],
+            let kind = match operand.kind {
+                OperandKind::Record => {
+                    buffers.push(metrics);
+                    continue;
+                }
+                OperandKind::Momentum => OptimizerState::NAMES[0],
+                OperandKind::SecondMoment => OptimizerState::NAMES[1],
+                kind => return Err(Error::Internal(format!("{}: no buffer for a {kind:?}", op.name()))),
             };
             let name = format!("{kind}.{}", p.name);
             buffers.push(builder.buffer(name, p.shape.clone(), Role::Optimizer)?);

@@ -1,6 +1,6 @@
 //! Stored pictures (bytes) to network input: place, colour, normalisation and cut-out in one pass.
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 use crate::view::{MAX_SIDE, View};
 
 /// x[n, c, oy, ox] = 0 where `cut` covers (oy, ox), else `gain[c] v[c] + bias[c]`: picture n looked at as row n of
@@ -39,9 +39,9 @@ impl Augment {
 impl Describe for Augment {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         vec![
-            Operand::read("pixels", [self.batch, self.words()]),
-            Operand::read("views", [self.batch, View::WORDS]),
-            Operand::write("x", [self.batch, self.c_out, self.h_out, self.w_out]),
+            Operand::read("pixels", Kind::Bytes, [self.batch, self.words()]),
+            Operand::read("views", Kind::Views, [self.batch, View::WORDS]),
+            Operand::write("x", Kind::Data, [self.batch, self.c_out, self.h_out, self.w_out]),
         ]
     }
 
@@ -52,7 +52,7 @@ impl Describe for Augment {
         per_pixel as u64 * (self.batch * self.h_out * self.w_out) as u64
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         for (what, channels) in [("pictures", self.c_in), ("an input", self.c_out)] {
             if channels != 1 && channels != 3 {
                 return Err(format!("{what} must have 1 or 3 channels, found {channels}"));

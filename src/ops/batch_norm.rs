@@ -1,7 +1,7 @@
 //! Batch normalisation over channels (Ioffe & Szegedy 2015), in four operators: statistics, normalisation, and
 //! the two gradients. Evaluation is the normalisation alone, given the running statistics.
 
-use super::{Describe, Hyper, Op, Operand};
+use super::{Describe, Hyper, Op, Operand, OperandKind as Kind};
 
 /// Geometry of batch_norm2d. x is `[batch, channels, inner]` with `inner` = height times width.
 ///
@@ -27,41 +27,41 @@ impl Describe for BatchNorm2d {
     fn operands(&self, op: &Op) -> Vec<Operand> {
         let x = [self.batch, self.channels, self.inner];
         let c = [self.channels];
-        let hyper = Operand::read("hyper", [Hyper::WORDS]);
+        let hyper = Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]);
         match op {
             Op::BatchNorm2dStats(_) => vec![
-                Operand::read("x", x),
+                Operand::read("x", Kind::Data, x),
                 hyper,
-                Operand::write("mean", c),
-                Operand::write("var", c),
-                Operand::update("running_mean", c),
-                Operand::update("running_var", c),
+                Operand::write("mean", Kind::Mean, c),
+                Operand::write("var", Kind::Variance, c),
+                Operand::update("running_mean", Kind::RunningMean, c),
+                Operand::update("running_var", Kind::RunningVariance, c),
             ],
             Op::BatchNorm2dGradParameters(_) => vec![
-                Operand::read("x", x),
-                Operand::read("w", c),
-                Operand::read("mean", c),
-                Operand::read("var", c),
-                Operand::read("dy", x),
+                Operand::read("x", Kind::Data, x),
+                Operand::read("w", Kind::Parameter, c),
+                Operand::read("mean", Kind::Mean, c),
+                Operand::read("var", Kind::Variance, c),
+                Operand::read("dy", Kind::Gradient, x),
                 hyper,
-                Operand::write("dw", c),
-                Operand::write("db", c),
-                Operand::write("coefficients", [4, self.channels]),
+                Operand::write("dw", Kind::Gradient, c),
+                Operand::write("db", Kind::Gradient, c),
+                Operand::write("coefficients", Kind::Intermediate, [4, self.channels]),
             ],
             Op::BatchNorm2dGradInput(_) => vec![
-                Operand::read("x", x),
-                Operand::read("coefficients", [4, self.channels]),
-                Operand::read("dy", x),
+                Operand::read("x", Kind::Data, x),
+                Operand::read("coefficients", Kind::Intermediate, [4, self.channels]),
+                Operand::read("dy", Kind::Gradient, x),
                 hyper,
-                Operand::write("dx", x),
+                Operand::write("dx", Kind::Gradient, x),
             ],
             _ => vec![
-                Operand::read("x", x),
-                Operand::read("w", c),
-                Operand::read("b", c),
-                Operand::read("mean", c),
-                Operand::read("var", c),
-                Operand::write("y", x),
+                Operand::read("x", Kind::Data, x),
+                Operand::read("w", Kind::Parameter, c),
+                Operand::read("b", Kind::Parameter, c),
+                Operand::read("mean", Kind::Mean, c),
+                Operand::read("var", Kind::Variance, c),
+                Operand::write("y", Kind::Data, x),
             ],
         }
     }
@@ -73,7 +73,7 @@ impl Describe for BatchNorm2d {
             _ => 5 * elements,
         }
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         if self.eps > 0.0 { Ok(()) } else { Err(format!("eps must be positive, found {}", self.eps)) }
     }
 }

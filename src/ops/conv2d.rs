@@ -1,6 +1,6 @@
 //! Two-dimensional convolution (cross-correlation, as in PyTorch) and the gradient of a bias.
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// Geometry of a convolution. x is `[batch, c_in, h_in, w_in]`, w is
 /// `[c_out, c_in / groups, kernel_h, kernel_w]`, y is `[batch, c_out, h_out, w_out]`.
@@ -79,27 +79,40 @@ impl Describe for Conv2d {
         let (x, w, y) = (self.x_shape(), self.w_shape(), self.y_shape());
         match op {
             Op::Conv2dGradInput(_) => {
-                vec![Operand::read("dy", y), Operand::read("w", w), Operand::write("dx", x)]
+                vec![
+                    Operand::read("dy", Kind::Gradient, y),
+                    Operand::read("w", Kind::Parameter, w),
+                    Operand::write("dx", Kind::Gradient, x),
+                ]
             }
             Op::Conv2dGradWeight(_) => {
-                vec![Operand::read("x", x), Operand::read("dy", y), Operand::write("dw", w)]
+                vec![
+                    Operand::read("x", Kind::Data, x),
+                    Operand::read("dy", Kind::Gradient, y),
+                    Operand::write("dw", Kind::Gradient, w),
+                ]
             }
             _ => {
-                let mut operands = vec![Operand::read("x", x), Operand::read("w", w)];
+                let mut operands =
+                    vec![Operand::read("x", Kind::Data, x), Operand::read("w", Kind::Parameter, w)];
                 if self.bias {
-                    operands.push(Operand::read("b", [self.c_out]));
+                    operands.push(Operand::read("b", Kind::Parameter, [self.c_out]));
                 }
-                operands.push(Operand::write("y", y));
+                operands.push(Operand::write("y", Kind::Data, y));
                 operands
             }
         }
+    }
+
+    fn is_product(&self) -> bool {
+        true
     }
 
     fn flops(&self, _op: &Op) -> u64 {
         2 * self.macs()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         let Conv2d { c_in, c_out, groups, kernel, stride, dilation, h_in, w_in, pad, .. } = *self;
         if groups == 0 || c_in % groups != 0 || c_out % groups != 0 {
             return Err(format!(
@@ -138,8 +151,8 @@ pub struct BiasGrad {
 impl Describe for BiasGrad {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         vec![
-            Operand::read("dy", [self.batch, self.channels, self.inner]),
-            Operand::write("db", [self.channels]),
+            Operand::read("dy", Kind::Gradient, [self.batch, self.channels, self.inner]),
+            Operand::write("db", Kind::Gradient, [self.channels]),
         ]
     }
     fn flops(&self, _op: &Op) -> u64 {

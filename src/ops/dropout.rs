@@ -1,6 +1,6 @@
 //! Inverted dropout whose mask is recomputed rather than stored.
 
-use super::{Describe, Hyper, Op, Operand};
+use super::{Describe, Hyper, Op, Operand, OperandKind as Kind};
 
 /// `y[i] = x[i] / (1 - p)` if element i is kept, else 0. The same operator with dy and dx is its gradient.
 ///
@@ -29,15 +29,15 @@ impl Dropout {
 impl Describe for Dropout {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         vec![
-            Operand::read("x", [self.len]),
-            Operand::read("hyper", [Hyper::WORDS]),
-            Operand::write("y", [self.len]),
+            Operand::read("x", Kind::Data, [self.len]),
+            Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]),
+            Operand::write("y", Kind::Data, [self.len]),
         ]
     }
     fn flops(&self, _op: &Op) -> u64 {
         self.len as u64
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         if (0.0..1.0).contains(&self.p) {
             Ok(())
         } else {

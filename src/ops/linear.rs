@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// Geometry of a linear layer. x is `[batch, inputs]`, w is `[outputs, inputs]`, y is `[batch, outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,25 +21,37 @@ impl Describe for Linear {
         let y = [self.batch, self.outputs];
         match op {
             Op::LinearGradInput(_) => {
-                vec![Operand::read("dy", y), Operand::read("w", w), Operand::write("dx", x)]
+                vec![
+                    Operand::read("dy", Kind::Gradient, y),
+                    Operand::read("w", Kind::Parameter, w),
+                    Operand::write("dx", Kind::Gradient, x),
+                ]
             }
             Op::LinearGradWeight(_) => {
-                vec![Operand::read("x", x), Operand::read("dy", y), Operand::write("dw", w)]
+                vec![
+                    Operand::read("x", Kind::Data, x),
+                    Operand::read("dy", Kind::Gradient, y),
+                    Operand::write("dw", Kind::Gradient, w),
+                ]
             }
             _ => {
-                let mut operands = vec![Operand::read("x", x), Operand::read("w", w)];
+                let mut operands =
+                    vec![Operand::read("x", Kind::Data, x), Operand::read("w", Kind::Parameter, w)];
                 if self.bias {
-                    operands.push(Operand::read("b", [self.outputs]));
+                    operands.push(Operand::read("b", Kind::Parameter, [self.outputs]));
                 }
-                operands.push(Operand::write("y", y));
+                operands.push(Operand::write("y", Kind::Data, y));
                 operands
             }
         }
     }
+    fn is_product(&self) -> bool {
+        true
+    }
     fn flops(&self, _op: &Op) -> u64 {
         2 * (self.batch * self.inputs) as u64 * self.outputs as u64
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         if self.outputs == 0 { Err("out_features must be positive, found 0".into()) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 //! Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// y = x / scale^beta with scale = k + alpha / size * (sum of x^2 over the window of channels).
 ///
@@ -23,12 +23,16 @@ impl Describe for LocalResponseNorm {
         let s = [self.batch, self.channels, self.inner];
         match op {
             Op::LocalResponseNormBackward(_) => vec![
-                Operand::read("x", s),
-                Operand::read("scale", s),
-                Operand::read("dy", s),
-                Operand::write("dx", s),
+                Operand::read("x", Kind::Data, s),
+                Operand::read("scale", Kind::Intermediate, s),
+                Operand::read("dy", Kind::Gradient, s),
+                Operand::write("dx", Kind::Gradient, s),
             ],
-            _ => vec![Operand::read("x", s), Operand::write("y", s), Operand::write("scale", s)],
+            _ => vec![
+                Operand::read("x", Kind::Data, s),
+                Operand::write("y", Kind::Data, s),
+                Operand::write("scale", Kind::Intermediate, s),
+            ],
         }
     }
     fn flops(&self, op: &Op) -> u64 {
@@ -39,7 +43,7 @@ impl Describe for LocalResponseNorm {
             _ => elements * (2 * window + 4),
         }
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         if self.size == 0 { Err("size must be positive, found 0".into()) } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
 //! Local response normalisation within each map (cuda-convnet's `rnorm`, Caffe's WITHIN_CHANNEL): the second
 //! normalisation of the network that the authors of AlexNet ran.
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// y = x / scale^beta with scale = k + alpha / size^2 * (sum of x^2 over a window of size x size places of the map).
 ///
@@ -24,12 +24,16 @@ impl Describe for LocalResponseNormWithin {
         let s = [self.batch, self.channels, self.h, self.w];
         match op {
             Op::LocalResponseNormWithinBackward(_) => vec![
-                Operand::read("x", s),
-                Operand::read("scale", s),
-                Operand::read("dy", s),
-                Operand::write("dx", s),
+                Operand::read("x", Kind::Data, s),
+                Operand::read("scale", Kind::Intermediate, s),
+                Operand::read("dy", Kind::Gradient, s),
+                Operand::write("dx", Kind::Gradient, s),
             ],
-            _ => vec![Operand::read("x", s), Operand::write("y", s), Operand::write("scale", s)],
+            _ => vec![
+                Operand::read("x", Kind::Data, s),
+                Operand::write("y", Kind::Data, s),
+                Operand::write("scale", Kind::Intermediate, s),
+            ],
         }
     }
     fn flops(&self, op: &Op) -> u64 {
@@ -40,7 +44,7 @@ impl Describe for LocalResponseNormWithin {
             _ => elements * (2 * window + 4),
         }
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         // Beyond twice the map a larger window holds nothing more.
         match self.size {
             1..=1024 => Ok(()),

@@ -1,6 +1,6 @@
 //! Losses and the record of a step.
 
-use super::{Describe, Hyper, Op, Operand};
+use super::{Describe, Hyper, Op, Operand, OperandKind as Kind};
 
 /// What the labels buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,18 +40,18 @@ impl Describe for Loss {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         let x = [self.batch, self.classes];
         let labels = match self.target {
-            Target::Class => Operand::read("labels", [self.batch]),
-            Target::Values => Operand::read("labels", x),
+            Target::Class => Operand::read("labels", Kind::Labels, [self.batch]),
+            Target::Values => Operand::read("labels", Kind::Labels, x),
         };
         let mut operands = vec![
-            Operand::read("x", x),
+            Operand::read("x", Kind::Data, x),
             labels,
-            Operand::read("hyper", [Hyper::WORDS]),
-            Operand::write("loss", [self.batch]),
-            Operand::write("rank", [self.batch]),
+            Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]),
+            Operand::write("loss", Kind::Loss, [self.batch]),
+            Operand::write("rank", Kind::Rank, [self.batch]),
         ];
         if self.grad {
-            operands.push(Operand::write("dx", x));
+            operands.push(Operand::write("dx", Kind::Gradient, x));
         }
         operands
     }
@@ -59,7 +59,7 @@ impl Describe for Loss {
         let elements = (self.batch * self.classes) as u64;
         if matches!(op, Op::CrossEntropy(_)) { 8 * elements } else { 4 * elements }
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         if (0.0..=1.0).contains(&self.smoothing) {
             Ok(())
         } else {
@@ -86,10 +86,10 @@ impl Metrics {
 impl Describe for Metrics {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         vec![
-            Operand::read("loss", [self.batch]),
-            Operand::read("rank", [self.batch]),
-            Operand::read("hyper", [Hyper::WORDS]),
-            Operand::part("metrics", [self.slots, Metrics::RECORD]),
+            Operand::read("loss", Kind::Loss, [self.batch]),
+            Operand::read("rank", Kind::Rank, [self.batch]),
+            Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]),
+            Operand::part("metrics", Kind::Record, [self.slots, Metrics::RECORD]),
         ]
     }
     fn flops(&self, _op: &Op) -> u64 {

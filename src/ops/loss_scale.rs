@@ -2,7 +2,7 @@
 //! the update divides by the scale again. A step whose scaled gradients are not all finite changes nothing but the
 //! scale. All of it happens on the device, as what PyTorch's `torch.amp.GradScaler` and `_amp_update_scale_` do.
 
-use super::{Describe, Hyper, Op, Operand};
+use super::{Describe, Hyper, Op, Operand, OperandKind as Kind};
 use bytemuck::{Pod, Zeroable};
 
 /// The words of the buffer `scaling`. Counts are whole numbers, exact up to 2^24, where they stay.
@@ -53,7 +53,10 @@ pub struct GradScale {
 
 impl Describe for GradScale {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
-        vec![Operand::read("scaling", [Scaling::WORDS]), Operand::update("dx", [self.len])]
+        vec![
+            Operand::read("scaling", Kind::Scaling, [Scaling::WORDS]),
+            Operand::update("dx", Kind::Gradient, [self.len]),
+        ]
     }
     fn flops(&self, _op: &Op) -> u64 {
         self.len as u64
@@ -85,10 +88,10 @@ impl GradUnscale {
 impl Describe for GradUnscale {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         vec![
-            Operand::read("norms", [self.count]),
-            Operand::read("hyper", [Hyper::WORDS]),
-            Operand::update("scaling", [Scaling::WORDS]),
-            Operand::write("factor", [Self::FACTOR]),
+            Operand::read("norms", Kind::Norms, [self.count]),
+            Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]),
+            Operand::update("scaling", Kind::Scaling, [Scaling::WORDS]),
+            Operand::write("factor", Kind::Factor, [Self::FACTOR]),
         ]
     }
     fn flops(&self, _op: &Op) -> u64 {

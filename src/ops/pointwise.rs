@@ -1,6 +1,6 @@
 //! Operators that treat every element by itself.
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// A run of `len` elements; the shape of the tensors does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,16 +12,24 @@ impl Describe for Pointwise {
     fn operands(&self, op: &Op) -> Vec<Operand> {
         let n = [self.len];
         match op {
-            Op::Add(_) => vec![Operand::read("a", n), Operand::read("b", n), Operand::write("y", n)],
+            Op::Add(_) => vec![
+                Operand::read("a", Kind::Data, n),
+                Operand::read("b", Kind::Data, n),
+                Operand::write("y", Kind::Data, n),
+            ],
             Op::ReluBackward(_) | Op::SigmoidBackward(_) | Op::TanhBackward(_) => {
-                vec![Operand::read("y", n), Operand::read("dy", n), Operand::write("dx", n)]
+                vec![
+                    Operand::read("y", Kind::Data, n),
+                    Operand::read("dy", Kind::Gradient, n),
+                    Operand::write("dx", Kind::Gradient, n),
+                ]
             }
             Op::GradAccumulate(_) => vec![
-                Operand::read("g", n),
-                Operand::read("hyper", [super::Hyper::WORDS]),
-                Operand::update("sum", n),
+                Operand::read("g", Kind::Gradient, n),
+                Operand::read("hyper", Kind::Hyper, [super::Hyper::WORDS]),
+                Operand::update("sum", Kind::Gradient, n),
             ],
-            _ => vec![Operand::read("x", n), Operand::write("y", n)],
+            _ => vec![Operand::read("x", Kind::Data, n), Operand::write("y", Kind::Data, n)],
         }
     }
     fn flops(&self, op: &Op) -> u64 {

@@ -1,6 +1,6 @@
 //! Pooling with windows (maximum, average) and adaptive average pooling, as PyTorch defines them.
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// Geometry of max_pool2d and avg_pool2d. x is `[batch, channels, h_in, w_in]`.
 ///
@@ -24,8 +24,8 @@ pub struct Pool2d {
 }
 
 impl Pool2d {
-    /// The error for windows whose places do not fit `index`: beyond 2^24 an `f32` does not tell two whole numbers apart.
-    pub(super) fn check_places(&self) -> Result<(), String> {
+    /// Rejects windows whose positions do not fit into `index`: above 2^24, `f32` cannot represent every whole number.
+    fn check_index(&self) -> Result<(), String> {
         let [h, w] = self.kernel;
         if h.saturating_mul(w) <= 1 << 24 {
             return Ok(());
@@ -67,13 +67,23 @@ impl Describe for Pool2d {
         let (x, y) = (self.x_shape(), self.y_shape());
         match op {
             Op::MaxPool2dForward(_) => {
-                vec![Operand::read("x", x), Operand::write("y", y), Operand::write("index", y)]
+                vec![
+                    Operand::read("x", Kind::Data, x),
+                    Operand::write("y", Kind::Data, y),
+                    Operand::write("index", Kind::Index, y),
+                ]
             }
             Op::MaxPool2dBackward(_) => {
-                vec![Operand::read("index", y), Operand::read("dy", y), Operand::write("dx", x)]
+                vec![
+                    Operand::read("index", Kind::Index, y),
+                    Operand::read("dy", Kind::Gradient, y),
+                    Operand::write("dx", Kind::Gradient, x),
+                ]
             }
-            Op::AvgPool2dBackward(_) => vec![Operand::read("dy", y), Operand::write("dx", x)],
-            _ => vec![Operand::read("x", x), Operand::write("y", y)],
+            Op::AvgPool2dBackward(_) => {
+                vec![Operand::read("dy", Kind::Gradient, y), Operand::write("dx", Kind::Gradient, x)]
+            }
+            _ => vec![Operand::read("x", Kind::Data, x), Operand::write("y", Kind::Data, y)],
         }
     }
     fn flops(&self, op: &Op) -> u64 {
@@ -83,7 +93,10 @@ impl Describe for Pool2d {
             _ => outputs * (self.kernel[0] * self.kernel[1]) as u64,
         }
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, op: &Op) -> Result<(), String> {
+        if matches!(op, Op::MaxPool2dForward(_) | Op::MaxPool2dBackward(_)) {
+            self.check_index()?;
+        }
         let Pool2d { kernel, stride, pad, h_in, w_in, .. } = *self;
         if kernel.contains(&0) || stride.contains(&0) {
             return Err(format!("kernel and stride must be positive, found {kernel:?} and {stride:?}"));
@@ -119,8 +132,10 @@ impl Describe for AdaptiveAvgPool2d {
         let x = [self.batch, self.channels, self.h_in, self.w_in];
         let y = [self.batch, self.channels, self.h_out, self.w_out];
         match op {
-            Op::AdaptiveAvgPool2dBackward(_) => vec![Operand::read("dy", y), Operand::write("dx", x)],
-            _ => vec![Operand::read("x", x), Operand::write("y", y)],
+            Op::AdaptiveAvgPool2dBackward(_) => {
+                vec![Operand::read("dy", Kind::Gradient, y), Operand::write("dx", Kind::Gradient, x)]
+            }
+            _ => vec![Operand::read("x", Kind::Data, x), Operand::write("y", Kind::Data, y)],
         }
     }
     fn flops(&self, _op: &Op) -> u64 {
@@ -128,7 +143,7 @@ impl Describe for AdaptiveAvgPool2d {
         let outputs = self.batch * self.channels * self.h_out * self.w_out;
         (inputs + outputs) as u64
     }
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, _op: &Op) -> Result<(), String> {
         if self.h_out == 0 || self.w_out == 0 {
             return Err(format!("output must be positive, found {}x{}", self.h_out, self.w_out));
         }

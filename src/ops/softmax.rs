@@ -1,6 +1,6 @@
 //! Softmax over channels as a layer of its own (cross-entropy has its own, fused).
 
-use super::{Describe, Op, Operand};
+use super::{Describe, Op, Operand, OperandKind as Kind};
 
 /// y = exp(x - max) / sum exp(x - max) over the `channels` of `[batch, channels, inner]`.
 /// Backward: dx = y (dy - sum over channels of dy y).
@@ -16,9 +16,13 @@ impl Describe for Softmax {
         let s = [self.batch, self.channels, self.inner];
         match op {
             Op::SoftmaxBackward(_) => {
-                vec![Operand::read("y", s), Operand::read("dy", s), Operand::write("dx", s)]
+                vec![
+                    Operand::read("y", Kind::Data, s),
+                    Operand::read("dy", Kind::Gradient, s),
+                    Operand::write("dx", Kind::Gradient, s),
+                ]
             }
-            _ => vec![Operand::read("x", s), Operand::write("y", s)],
+            _ => vec![Operand::read("x", Kind::Data, s), Operand::write("y", Kind::Data, s)],
         }
     }
     fn flops(&self, op: &Op) -> u64 {

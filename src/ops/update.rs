@@ -1,6 +1,6 @@
 //! Updates of parameters from their gradients, and clipping by the norm of all gradients.
 
-use super::{Describe, GradUnscale, Hyper, Metrics, Op, Operand};
+use super::{Describe, GradUnscale, Hyper, Metrics, Op, Operand, OperandKind as Kind};
 
 /// One parameter's update; the formulas are PyTorch's. g is the gradient, times the clipping factor if `clip`.
 /// With `scaled` the factor is that of `grad_unscale`, and so are Adam's corrections; where it is 0 nothing changes.
@@ -75,28 +75,32 @@ impl Describe for Update {
     /// g, hyper, (factor), w, then the optimiser's state: sgd (v); adam, adamw m, v; rmsprop v, (m); then the (record).
     fn operands(&self, op: &Op) -> Vec<Operand> {
         let n = [self.len];
-        let mut operands = vec![Operand::read("g", n), Operand::read("hyper", [Hyper::WORDS])];
+        let mut operands =
+            vec![Operand::read("g", Kind::Gradient, n), Operand::read("hyper", Kind::Hyper, [Hyper::WORDS])];
         if self.scaled {
-            operands.push(Operand::read("factor", [GradUnscale::FACTOR]));
+            operands.push(Operand::read("factor", Kind::Factor, [GradUnscale::FACTOR]));
         } else if self.clip {
-            operands.push(Operand::read("factor", [1]));
+            operands.push(Operand::read("factor", Kind::Factor, [1]));
         }
-        operands.push(Operand::update("w", n));
+        operands.push(Operand::update("w", Kind::Parameter, n));
         match op {
             Op::Adam(_) | Op::AdamW(_) => {
-                operands.extend([Operand::update("m", n), Operand::update("v", n)]);
+                operands.extend([
+                    Operand::update("m", Kind::Momentum, n),
+                    Operand::update("v", Kind::SecondMoment, n),
+                ]);
             }
             Op::RmsProp(_) => {
-                operands.push(Operand::update("v", n));
+                operands.push(Operand::update("v", Kind::SecondMoment, n));
                 if self.momentum {
-                    operands.push(Operand::update("m", n));
+                    operands.push(Operand::update("m", Kind::Momentum, n));
                 }
             }
-            _ if self.momentum => operands.push(Operand::update("v", n)),
+            _ if self.momentum => operands.push(Operand::update("v", Kind::Momentum, n)),
             _ => {}
         }
         if self.number > 0 {
-            operands.push(Operand::update("record", [self.slots, Metrics::RECORD]));
+            operands.push(Operand::update("record", Kind::Record, [self.slots, Metrics::RECORD]));
         }
         operands
     }
@@ -121,7 +125,10 @@ pub struct GradNorm {
 
 impl Describe for GradNorm {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
-        vec![Operand::read("g", [self.len]), Operand::part("norms", [self.count])]
+        vec![
+            Operand::read("g", Kind::Gradient, [self.len]),
+            Operand::part("norms", Kind::Norms, [self.count]),
+        ]
     }
     fn flops(&self, _op: &Op) -> u64 {
         2 * self.len as u64
@@ -137,9 +144,9 @@ pub struct GradClip {
 impl Describe for GradClip {
     fn operands(&self, _op: &Op) -> Vec<Operand> {
         vec![
-            Operand::read("norms", [self.count]),
-            Operand::read("hyper", [Hyper::WORDS]),
-            Operand::write("factor", [1]),
+            Operand::read("norms", Kind::Norms, [self.count]),
+            Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]),
+            Operand::write("factor", Kind::Factor, [1]),
         ]
     }
     fn flops(&self, _op: &Op) -> u64 {

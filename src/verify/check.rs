@@ -73,7 +73,7 @@ fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool)
 fn judge(case: &Case, inputs: &[Vec<f32>], found: &[Vec<f32>], precision: Precision) -> Result<f64, String> {
     let operands = case.op.operands();
     let before: Vec<Vec<f64>> =
-        operands.iter().zip(inputs).map(|(operand, values)| oracle::operand(operand.name, values)).collect();
+        operands.iter().zip(inputs).map(|(operand, values)| oracle::operand(operand.kind, values)).collect();
     let mut after = before.clone();
     oracle::run(&case.op, &case.hyper, &mut after);
     let mut magnitudes = magnitudes(&case.op, &case.hyper, &before, &after).into_iter();

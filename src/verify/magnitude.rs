@@ -3,7 +3,8 @@
 
 use super::oracle;
 use crate::ops::{
-    Access, Augment, BatchNorm2d, Hyper, LocalResponseNorm, LocalResponseNormWithin, Metrics, Op, Softmax,
+    Access, Augment, BatchNorm2d, Hyper, LocalResponseNorm, LocalResponseNormWithin, Metrics, Op,
+    OperandKind, Softmax,
 };
 use crate::view::View;
 
@@ -127,8 +128,8 @@ fn root_of_squares(op: &Op, hyper: &Hyper, before: &[Vec<f64>], y: &[f64]) -> Ve
     let mut all = before.to_vec();
     let output = all.len() - 1;
     for (operand, values) in op.operands().iter().zip(&mut all) {
-        // A place in a window is no factor.
-        if operand.name != "index" {
+        // A position in a window is not a factor of the products.
+        if operand.kind != OperandKind::Index {
             values.iter_mut().for_each(|v| *v *= *v);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use striate::ops::Hyper;
+use striate::ops::{Hyper, OperandKind};
 use striate::program::{BufferId, Executor, Pending, Program, Span};
 use striate::verify::oracle;
 use striate::{Error, Result};
@@ -25,6 +25,14 @@ impl Reference {
         Reference { program, hyper, buffers, words, reads: HashMap::new(), next_read: 0 }
     }
 
+    /// The kind of `buffer` as an operand of the first step that uses it.
+    fn kind(&self, buffer: BufferId) -> OperandKind {
+        let steps = self.program.steps(Span::Forward).chain(self.program.steps(Span::Train));
+        let operands = steps.flat_map(|step| step.op.operands().into_iter().zip(&step.buffers));
+        let first = operands.into_iter().find(|(_, id)| **id == buffer);
+        first.map_or(OperandKind::Data, |(operand, _)| operand.kind)
+    }
+
     /// The content of a buffer in full precision.
     pub fn values(&mut self, buffer: BufferId) -> &mut Vec<f64> {
         &mut self.buffers[buffer.index()]
@@ -37,7 +45,7 @@ impl Executor for Reference {
         if buffer == self.hyper {
             self.words = data.to_vec();
         } else {
-            self.buffers[buffer.index()] = oracle::operand(&self.program.buffer(buffer).name, data);
+            self.buffers[buffer.index()] = oracle::operand(self.kind(buffer), data);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::dataset::{classes, request};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use striate::Error;
-use striate::data::{Dataset, Images, Labels, PackSummary, Request, Splits, Watch, open, pack};
+use striate::data::{Dataset, Images, Labels, PackSummary, Request, ScanObserver, Splits, open, pack};
 
 pub const SHAPE: [usize; 3] = [3, 5, 7];
 
@@ -36,7 +36,7 @@ pub struct Seen {
     pub strict: bool,
 }
 
-impl Watch for Seen {
+impl ScanObserver for Seen {
     fn bad(&mut self, error: Error) -> striate::Result<()> {
         if self.strict {
             return Err(error);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use striate::cpu;
 use striate::gpu::{self, Restriction};
 use striate::model::{BuildOptions, Model, Spec};
-use striate::ops::{Augment, Hyper, Op};
+use striate::ops::{Augment, Hyper, Op, OperandKind};
 use striate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
 use striate::verify::oracle;
@@ -105,8 +105,8 @@ fn a_thousand_views_agree_with_the_reference() {
         let operands = [pixels, View::as_words(&views).to_vec()];
         let len = ROWS * c_out * h_out * w_out;
         let mut reference = vec![
-            oracle::operand("pixels", &operands[0]),
-            oracle::operand("views", &operands[1]),
+            oracle::operand(OperandKind::Bytes, &operands[0]),
+            oracle::operand(OperandKind::Views, &operands[1]),
             vec![0.0; len],
         ];
         oracle::run(&Op::Augment(d), &Hyper::default(), &mut reference);

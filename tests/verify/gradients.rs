@@ -2,7 +2,7 @@
 //! executors are compared with the oracle (`tests/verify/operators.rs`), theirs are, too.
 
 use std::collections::BTreeSet;
-use striate::ops::{Access, BiasGrad, Conv2d, Hyper, Linear, Op, Target};
+use striate::ops::{Access, BiasGrad, Conv2d, Hyper, Linear, Op, OperandKind, Target};
 use striate::random::{Purpose, Stream};
 use striate::verify::cases::{Case, Data, cases};
 use striate::verify::oracle;
@@ -14,8 +14,8 @@ fn apply(op: &Op, hyper: &Hyper, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
     let mut operands: Vec<Vec<f64>> = Vec::new();
     for operand in op.operands() {
         let len = operand.shape.len();
-        operands.push(match (operand.access, operand.name) {
-            (Access::Read, "hyper") => vec![f64::NAN; len],
+        operands.push(match (operand.access, operand.kind) {
+            (Access::Read, OperandKind::Hyper) => vec![f64::NAN; len],
             (Access::Read, _) => inputs.next().expect("too few inputs").to_vec(),
             (Access::Write, _) => vec![f64::NAN; len],
             (Access::Update | Access::Part, _) => vec![0.0; len],
@@ -48,7 +48,7 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
     let hyper = case.hyper;
     let mut inputs: Vec<Vec<f64>> = Vec::new();
     for (operand, values) in case.op.operands().iter().zip(case.inputs(2)) {
-        if operand.access == Access::Read && operand.name != "hyper" {
+        if operand.access == Access::Read && operand.kind != OperandKind::Hyper {
             inputs.push(values.into_iter().map(f64::from).collect());
         }
     }

@@ -5,8 +5,8 @@ use crate::cpu::Executor;
 use crate::cpu::conv2d::Correlation;
 use crate::cpu::winograd;
 use crate::ops::{
-    Access, BatchNorm2d, BiasGrad, Conv2d, Dropout, GradNorm, Hyper, Linear, Loss, Metrics, Op, Pool2d,
-    Target,
+    Access, BatchNorm2d, BiasGrad, Conv2d, Dropout, GradNorm, Hyper, Linear, Loss, Metrics, Op, OperandKind,
+    Pool2d, Target,
 };
 use crate::program::{BufferId, Executor as _, ProgramBuilder, Role, Span, Step};
 use std::sync::Arc;
@@ -23,12 +23,16 @@ fn bits(op: &Op, threads: usize) -> Vec<Vec<u32>> {
     let mut executor = Executor::new(Arc::new(builder.finish(true).expect("a program"))).expect("memory");
     for (i, (operand, &id)) in operands.iter().zip(&buffers).enumerate() {
         let len = operand.shape.len();
-        let values = match operand.name {
-            "hyper" => Hyper { rows: 60, loss_scale: 0.1, seed_lo: 5, draw: 2, ..Hyper::default() }
-                .as_words()
-                .to_vec(),
-            "labels" => (0..len).map(|i| (i % 10) as f32).collect(),
-            "var" | "running_var" => normal(len, i as u32).iter().map(|v| v * v + 0.1).collect(),
+        let values = match operand.kind {
+            OperandKind::Hyper => {
+                Hyper { rows: 60, loss_scale: 0.1, seed_lo: 5, draw: 2, ..Hyper::default() }
+                    .as_words()
+                    .to_vec()
+            }
+            OperandKind::Labels => (0..len).map(|i| (i % 10) as f32).collect(),
+            OperandKind::Variance | OperandKind::RunningVariance => {
+                normal(len, i as u32).iter().map(|v| v * v + 0.1).collect()
+            }
             _ => normal(len, i as u32),
         };
         executor.write(id, &values).expect("a write");

@@ -5,7 +5,7 @@ use super::rounds::{reduction, rounds, strided};
 use super::slices::slices;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
-use crate::ops::{GradNorm, Op, Update};
+use crate::ops::{GradNorm, Op, OperandKind, Update};
 
 /// THREADS of `grad_clip.wgsl` and `grad_unscale.wgsl`, and of the two of the norm.
 const NORMS: usize = 64;
@@ -70,11 +70,13 @@ fn elementwise(
     let dispatches = slices(op, len, 1, &[1], limits)?
         .iter()
         .map(|slice| {
-            let bind = |(i, name): (usize, &str)| match name {
-                "hyper" | "factor" | "scaling" | "record" => Binding::operand(i),
+            let bind = |(i, kind): (usize, OperandKind)| match kind {
+                OperandKind::Hyper | OperandKind::Factor | OperandKind::Scaling | OperandKind::Record => {
+                    Binding::operand(i)
+                }
                 _ => slice.bind(i, 1),
             };
-            let bindings = operands.iter().map(|o| o.name).enumerate().map(bind).collect();
+            let bindings = operands.iter().map(|o| o.kind).enumerate().map(bind).collect();
             elements(shader, slice.count, 0, constants.to_vec(), bindings, limits)
         })
         .collect();

@@ -1,9 +1,10 @@
-//! ONNX: networks with their weights, out (`export`) and in (`import`, `noted`), through a subset of the published schema.
+//! ONNX: networks with their weights, out (`export`) and in (`import`, `embedded`), through a subset of the published schema.
 
 mod averaging;
+mod embedded;
 mod export;
 mod import;
-mod noted;
+mod operators;
 mod schema;
 
 pub use export::{Export, encode};

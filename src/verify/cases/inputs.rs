@@ -1,7 +1,7 @@
 //! Values for the operands of a case: both signs, and consistent where one operand follows from others.
 
 use super::{Case, Data, augment};
-use crate::ops::{Access, BatchNorm2d, Hyper, Op, Target};
+use crate::ops::{Access, BatchNorm2d, Hyper, Op, OperandKind as Kind, Target};
 use crate::random::{Purpose, Stream};
 use crate::verify::oracle;
 
@@ -13,35 +13,44 @@ fn hash(name: &str) -> u32 {
 pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
     let mut stream = Stream::new(seed, Purpose::Test, hash(&case.name));
     let mut operands = Vec::new();
-    for operand in case.op.operands() {
+    for (i, operand) in case.op.operands().into_iter().enumerate() {
         let len = operand.shape.len();
-        let values = match operand.name {
-            "hyper" => case.hyper.as_words().to_vec(),
+        let values = match operand.kind {
+            Kind::Hyper => case.hyper.as_words().to_vec(),
             _ if operand.access == Access::Write => vec![f32::NAN; len],
-            // Every byte at random, so that many words are NaNs of all kinds.
-            "pixels" => fill(len, || f32::from_bits(stream.next_u32())),
-            "views" => augment::words(case, &mut stream),
-            "labels" => labels(&case.op, len, &mut stream),
-            "x" | "a" => special(case, normal(len, &mut stream)),
-            // Metrics reads losses and ranks, and so looks at 0 and 4 against 5 in particular.
-            "loss" => fill(len, || 3.0 * stream.uniform()),
-            "rank" => fill(len, || stream.below(8) as f32),
-            "var" | "running_var" => fill(len, || 0.1 + 2.0 * stream.uniform()),
-            "g" if case.data == Data::Nan => {
+            // Every byte is random, so that many words are NaNs of all kinds.
+            Kind::Bytes => fill(len, || f32::from_bits(stream.next_u32())),
+            Kind::Views => augment::words(case, &mut stream),
+            Kind::Labels => labels(&case.op, len, &mut stream),
+            Kind::Data if i == 0 => special(case, normal(len, &mut stream)),
+            // Metrics compares ranks with 0 and 5.
+            Kind::Loss => fill(len, || 3.0 * stream.uniform()),
+            Kind::Rank => fill(len, || stream.below(8) as f32),
+            Kind::Variance | Kind::RunningVariance => fill(len, || 0.1 + 2.0 * stream.uniform()),
+            Kind::Gradient if case.data == Data::Nan => {
                 let mut g = normal(len, &mut stream);
                 g.iter_mut().step_by(5).for_each(|v| *v = f32::NAN);
                 g
             }
             // Words of non-finite values that were found before, or none.
-            "record" => fill(len, || stream.below(40) as f32),
-            "norms" | "factor" => gradients(case, operand.name, fill(len, || 0.05 + stream.uniform())),
-            "scaling" => {
+            Kind::Record if operand.access == Access::Update => fill(len, || stream.below(40) as f32),
+            Kind::Norms | Kind::Factor => {
+                gradients(case, operand.kind, fill(len, || 0.05 + stream.uniform()))
+            }
+            Kind::Scaling => {
                 let count = |stream: &mut Stream| stream.below(90) as f32;
                 vec![1024.0 + stream.uniform(), 5.0, count(&mut stream), count(&mut stream)]
             }
-            // The second moment of these is a mean of squares; sgd's v is a momentum and has both signs.
-            "v" if !matches!(case.op, Op::Sgd(_)) => fill(len, || stream.normal().powi(2)),
-            _ => normal(len, &mut stream),
+            Kind::SecondMoment => fill(len, || stream.normal().powi(2)),
+            Kind::Data
+            | Kind::Parameter
+            | Kind::Gradient
+            | Kind::Mean
+            | Kind::RunningMean
+            | Kind::Momentum
+            | Kind::Intermediate
+            | Kind::Index
+            | Kind::Record => normal(len, &mut stream),
         };
         operands.push(values);
     }
@@ -70,12 +79,12 @@ fn labels(op: &Op, len: usize, stream: &mut Stream) -> Vec<f32> {
 }
 
 /// Norms or factors as `Case::data` wants them.
-fn gradients(case: &Case, name: &str, mut values: Vec<f32>) -> Vec<f32> {
+fn gradients(case: &Case, kind: Kind, mut values: Vec<f32>) -> Vec<f32> {
     let middle = values.len() / 2;
-    match (case.data, name) {
-        (Data::Skipped, "factor") => values[0] = 0.0,
+    match (case.data, kind) {
+        (Data::Skipped, Kind::Factor) => values[0] = 0.0,
         (Data::Skipped, _) => values[middle] = f32::INFINITY,
-        (Data::Nan, "norms") => values[middle] = f32::NAN,
+        (Data::Nan, Kind::Norms) => values[middle] = f32::NAN,
         _ => {}
     }
     values

@@ -17,7 +17,7 @@ pub use alexnet::alexnet_cases;
 pub use long::{LENGTHS, reduced};
 
 use crate::error::Result;
-use crate::ops::{Access, Hyper, Op};
+use crate::ops::{Access, Hyper, Op, OperandKind};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step};
 use std::sync::Arc;
 
@@ -77,14 +77,13 @@ impl Case {
         let mut builder = ProgramBuilder::default();
         let mut buffers: Vec<BufferId> = Vec::new();
         for operand in self.op.operands() {
-            let role = match (operand.access, operand.name) {
-                (_, "hyper") => Role::Hyper,
-                (_, "labels") => Role::Labels,
-                (Access::Read, "w" | "b") => Role::Parameter,
+            let role = match (operand.access, operand.kind) {
+                (_, OperandKind::Hyper) => Role::Hyper,
+                (_, OperandKind::Labels) => Role::Labels,
+                (_, OperandKind::Parameter) => Role::Parameter,
+                (_, OperandKind::RunningMean | OperandKind::RunningVariance) => Role::State,
                 (Access::Read, _) => Role::Input,
-                (Access::Update, "w") => Role::Parameter,
-                (Access::Update, "record") => Role::Output,
-                (Access::Update, "running_mean" | "running_var") => Role::State,
+                (Access::Update, OperandKind::Record) => Role::Output,
                 (Access::Update, _) => Role::Optimizer,
                 (Access::Write | Access::Part, _) => Role::Output,
             };

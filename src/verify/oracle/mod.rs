@@ -20,15 +20,15 @@ mod pool2d;
 mod softmax;
 mod update;
 
-use crate::ops::{Access, Hyper, Op};
+use crate::ops::{Access, Hyper, Op, OperandKind};
 
-/// What [`run`] takes for the operand called `name`: its numbers, or each word as a whole number where an operand's
-/// words are no floats (some would be NaNs whose bits a conversion changes).
-pub fn operand(name: &str, values: &[f32]) -> Vec<f64> {
-    match name {
-        "pixels" | "views" => values.iter().map(|v| f64::from(v.to_bits())).collect(),
-        _ => values.iter().map(|&v| f64::from(v)).collect(),
+/// The values of an operand of this kind as [`run`] takes them. Where the words are not floats, each becomes a whole
+/// number (some would be NaNs whose bits a conversion changes).
+pub fn operand(kind: OperandKind, values: &[f32]) -> Vec<f64> {
+    if kind.is_words() {
+        return values.iter().map(|v| f64::from(v.to_bits())).collect();
     }
+    values.iter().map(|&v| f64::from(v)).collect()
 }
 
 /// Executes `op` on `operands`, which stand in binding order, have the lengths that `Op::operands` gives, and come

@@ -13,7 +13,7 @@ use striate::gpu::kernels::{
     kernels,
 };
 use striate::model::{BuildOptions, Model, Optimizer, Spec};
-use striate::ops::{Access, BatchNorm2d, Op, Softmax};
+use striate::ops::{Access, BatchNorm2d, Op, OperandKind, Softmax};
 use striate::program::Span;
 use striate::verify::cases::{alexnet_cases, cases};
 use wgpu::naga;
@@ -206,7 +206,12 @@ fn bindings_agree_with_the_variables_of_the_shader_in_number_kind_and_access() {
                     operands[i].name
                 );
                 let uniform = variable.space == naga::AddressSpace::Uniform;
-                assert_eq!(uniform, operands[i].name == "hyper", "{what}: operand {}", operands[i].name);
+                assert_eq!(
+                    uniform,
+                    operands[i].kind == OperandKind::Hyper,
+                    "{what}: operand {}",
+                    operands[i].name
+                );
             }
         }
     }

@@ -7,7 +7,7 @@ use prost::bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 
 /// The nodes and initializers so far.
-pub(super) struct Builder {
+pub struct Builder {
     nodes: Vec<Node>,
     initializers: Vec<TensorProto>,
     /// Names that are given out: no two values may share one. Those of layers are among them, so that no other node gets one.
@@ -17,7 +17,7 @@ pub(super) struct Builder {
 }
 
 /// One node, put together before it is added.
-pub(super) struct NodeBuilder(Node);
+pub struct NodeBuilder(Node);
 
 impl Builder {
     /// A graph for the layers of `spec`; `parameters` are the names of its initializers.

@@ -2,10 +2,10 @@
 //! `normalisation` do so for the operators that ONNX does not have as one node, or defines otherwise, `preprocess` is the part between pixels and the
 //! network's input.
 
-mod graph;
-mod layers;
-mod normalisation;
-mod pooling;
+pub(super) mod graph;
+pub(super) mod layers;
+pub(super) mod normalisation;
+pub(super) mod pooling;
 mod preprocess;
 #[cfg(test)]
 mod tests;

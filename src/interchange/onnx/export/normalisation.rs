@@ -6,7 +6,7 @@ use super::graph::{Builder, NodeBuilder};
 use super::layers::Place;
 
 /// `[alpha, beta, k]` as in `ops::LocalResponseNorm`.
-pub(super) fn local_response_norm(
+pub fn local_response_norm(
     builder: &mut Builder,
     place: &Place<'_>,
     size: usize,

@@ -23,7 +23,7 @@ fn reach(place: &Place<'_>, axis: usize, kernel: usize, stride: usize, before: u
 ///
 /// At stride 1 the reference evaluator of onnx (up to 1.23.2 at least) takes `pads` for top, bottom, left, right
 /// (`findings/onnx_reference_evaluator.sh`), so there unequal ones are a `Pad`.
-pub(super) fn max_pool(
+pub fn max_pool(
     builder: &mut Builder,
     place: &Place<'_>,
     kernel: [usize; 2],
@@ -50,7 +50,7 @@ pub(super) fn max_pool(
 /// A window that is cut off there (`ceil`) is written as a whole one over more padding, and its average is scaled to what counts. ONNX's own attribute
 /// will not do: what `ceil_mode` divides by is open before operator set 19, and onnxruntime before 1.29 divides by the whole kernel, later ones do not
 /// (`findings/onnxruntime_average_pool_ceil.sh`). Nor will a `Pad` in front of windows without padding, which onnxruntime 1.20 fuses with them wrongly.
-pub(super) fn avg_pool(
+pub fn avg_pool(
     builder: &mut Builder,
     place: &Place<'_>,
     kernel: [usize; 2],
@@ -76,7 +76,7 @@ pub(super) fn avg_pool(
 }
 
 /// Windows of one size at one distance, where the extents allow it; otherwise products with matrices that average, rows first.
-pub(super) fn adaptive_avg_pool(builder: &mut Builder, place: &Place<'_>) -> Result<NodeBuilder, String> {
+pub fn adaptive_avg_pool(builder: &mut Builder, place: &Place<'_>) -> Result<NodeBuilder, String> {
     if place.y[1..] == [1, 1] {
         return Ok(place.node("GlobalAveragePool"));
     }

@@ -4,7 +4,7 @@ use super::super::schema::{Attribute, AttributeType, Graph, Node, TensorProto};
 use std::cell::RefCell;
 
 /// The attributes of one node.
-pub(super) struct Attributes<'a> {
+pub struct Attributes<'a> {
     list: &'a [Attribute],
     asked: RefCell<Vec<&'static str>>,
 }

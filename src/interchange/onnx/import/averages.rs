@@ -6,11 +6,11 @@ use super::super::schema::Node;
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value, list};
 use super::shapes;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// Averages over whole windows of a layer's output `[channels, height, width]`, padding counted.
 #[derive(Clone, Debug)]
-pub(super) struct WholeAverages {
+pub struct WholeAverages {
     from: Option<usize>,
     dims: [usize; 3],
     kernel: [usize; 2],
@@ -21,7 +21,7 @@ pub(super) struct WholeAverages {
 
 /// The mean of a layer's output `[channels, height, width]` over one of its axes.
 #[derive(Clone, Debug)]
-pub(super) struct HalfMean {
+pub struct HalfMean {
     from: Option<usize>,
     dims: [usize; 3],
     /// Axis that is left: 2 is the height, 3 the width.
@@ -53,10 +53,10 @@ pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<
         _ => false,
     };
     if is_whole {
-        let pool = LayerOp::AdaptiveAvgPool2d { output: [1, 1] };
+        let pool = LayerOp::AdaptiveAvgPool2d(layers::AdaptiveAvgPool2d { output: [1, 1] });
         let layer = draft.push(node, pool, vec![from], &[&dims])?;
         if !keeps {
-            draft.push(node, LayerOp::Flatten, vec![Some(layer)], &[&[dims[0], 1, 1]])?;
+            draft.push(node, LayerOp::Flatten(layers::Flatten), vec![Some(layer)], &[&[dims[0], 1, 1]])?;
         }
         return Ok(());
     }
@@ -156,7 +156,8 @@ fn cut_off<'a>(
             continue;
         }
         let padding = [pads[0], pads[1], pads[2] - missing[0], pads[3] - missing[1]];
-        let op = LayerOp::AvgPool2d { kernel: *kernel, stride: *stride, padding, ceil: true };
+        let op =
+            LayerOp::AvgPool2d(layers::AvgPool2d { kernel: *kernel, stride: *stride, padding, ceil: true });
         let fits = op.output_dims(&[dims]).is_ok_and(|dims| dims[1..] == out);
         let (expected, numbers) = averaging::scales(out, *kernel, missing);
         if fits && expected == found[..] && numbers == values.data() {
@@ -184,7 +185,7 @@ pub(super) fn columns<'a>(
 ) -> Result<(), String> {
     let handle = draft.weight(call.node, 1)?;
     let columns = matrix(draft, handle, dims[2], true)?;
-    let op = LayerOp::AdaptiveAvgPool2d { output: [rows, columns] };
+    let op = LayerOp::AdaptiveAvgPool2d(layers::AdaptiveAvgPool2d { output: [rows, columns] });
     draft.push(call.node, op, vec![from], &[&dims]).map(|_| ())
 }
 

@@ -16,7 +16,7 @@ const MOST_COPIED: usize = 16 << 20;
 
 /// A constant as a node names it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Handle<'a> {
+pub struct Handle<'a> {
     pub name: &'a str,
     index: usize,
     /// Which of the extents that nodes have given to constants are its own; `None`: those of the file.
@@ -34,7 +34,7 @@ impl Handle<'_> {
 
 /// All constants.
 #[derive(Debug, Default)]
-pub(super) struct Constants<'a> {
+pub struct Constants<'a> {
     list: Vec<Cow<'a, TensorProto>>,
     /// Extents that nodes have given to constants.
     shapes: Vec<Vec<usize>>,

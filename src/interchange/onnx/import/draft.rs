@@ -4,11 +4,11 @@ use super::super::schema::Node;
 use super::attributes::{Attributes, short};
 use super::averages::{HalfMean, WholeAverages};
 use super::constants::{Constants, Handle};
-use super::extents::Extents;
 use super::graph::Graph;
 use super::normalisation::Response;
 use super::padding::Padded;
 use super::pixels::{Affine, Pixels};
+use super::shape_tensor::Extents;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const MOST_VALUES: usize = 1 << 31;
 
 /// What a value of the graph is to us.
 #[derive(Clone, Debug)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
     /// The output of a layer (`None`: the network's input), with its extents without the batch.
     Layer {
         from: Option<usize>,
@@ -57,7 +57,7 @@ pub(super) enum Value<'a> {
 
 /// A layer to be.
 #[derive(Debug)]
-pub(super) struct Layer<'a> {
+pub struct Layer<'a> {
     pub op: LayerOp,
     /// Channels (or features) of its output.
     pub channels: usize,
@@ -73,7 +73,7 @@ pub(super) struct Layer<'a> {
 }
 
 /// The network so far.
-pub(super) struct Draft<'a> {
+pub struct Draft<'a> {
     pub graph: &'a Graph<'a>,
     /// Version of the operator set.
     pub opset: i64,
@@ -222,7 +222,7 @@ pub(super) fn list(dims: &[usize]) -> String {
 }
 
 /// A node and its attributes.
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     pub node: &'a Node,
     pub attributes: Attributes<'a>,
 }

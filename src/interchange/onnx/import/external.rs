@@ -35,7 +35,7 @@ pub(super) fn none(graph: &Graph<'_>) -> Result<(), String> {
 
 /// Where external data may be read from.
 #[derive(Debug, Default)]
-pub(super) struct External {
+pub struct External {
     /// `None`: nowhere.
     folder: Option<PathBuf>,
     /// Bytes read so far, by file.

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Value};
 use super::{Imported, names, pixels};
-use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec};
+use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, layers};
 use crate::tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,7 +20,7 @@ pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String
         draft.note("the output is no vector: a flatten layer is put behind it");
     }
     if dims.len() != 1 || from.is_none() {
-        from = Some(draft.append("flatten", "", LayerOp::Flatten, vec![from], &[&dims])?);
+        from = Some(draft.append("flatten", "", LayerOp::Flatten(layers::Flatten), vec![from], &[&dims])?);
     }
     keep_what_is_read(draft, from);
     Ok(())
@@ -29,14 +29,14 @@ pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String
 /// The answer `last` of `outputs` values without the softmax that ends it, if one does: the layer itself or what flatten layers read.
 fn without_softmax(draft: &mut Draft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
     let (mut reader, mut found) = (None, last?);
-    while draft.layers[found].op == LayerOp::Flatten {
+    while draft.layers[found].op == LayerOp::Flatten(layers::Flatten) {
         let above = draft.layers[found].inputs.first().copied().flatten();
         let Some(above) = above else { return last };
         (reader, found) = (Some(found), above);
     }
     // Over several places that are flattened it is another one than the loss's.
     let softmax = &draft.layers[found];
-    if softmax.op != LayerOp::Softmax || softmax.channels != outputs {
+    if softmax.op != LayerOp::Softmax(layers::Softmax) || softmax.channels != outputs {
         return last;
     }
     let above = softmax.inputs.first().copied().flatten();

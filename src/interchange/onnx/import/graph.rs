@@ -5,7 +5,7 @@ use super::attributes::short;
 use std::collections::{HashMap, HashSet};
 
 /// What of a graph matters for its answer.
-pub(super) struct Graph<'a> {
+pub struct Graph<'a> {
     /// Nodes that the answer needs, in the order of the file.
     pub nodes: Vec<&'a Node>,
     pub initializers: HashMap<&'a str, &'a TensorProto>,

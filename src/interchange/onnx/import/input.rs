@@ -5,7 +5,7 @@ use super::ImportOptions;
 use super::attributes::short;
 use super::draft::{Draft, Value};
 use super::pixels::Pixels;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// Declares the graph's input. Gives channels, height and width of ours.
 pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Result<[usize; 3], String> {
@@ -66,7 +66,7 @@ pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Res
         draft.values.insert(name, Value::Pixels(Pixels::new(dims)));
     } else if is_flat {
         draft.note("the input is a vector: here it has channels, height 1 and width 1, with a flatten layer behind it");
-        draft.append("flatten", name, LayerOp::Flatten, vec![None], &[&dims])?;
+        draft.append("flatten", name, LayerOp::Flatten(layers::Flatten), vec![None], &[&dims])?;
     } else {
         draft.values.insert(name, Value::Layer { from: None, dims: dims.to_vec() });
     }

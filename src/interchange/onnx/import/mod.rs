@@ -7,24 +7,24 @@
 mod attributes;
 mod averages;
 mod constants;
-mod draft;
-mod extents;
+pub(super) mod draft;
 mod external;
 mod finish;
 mod graph;
 mod input;
 mod limits;
+pub(super) mod linear;
 mod names;
-mod normalisation;
-mod operators;
+pub(super) mod normalisation;
+pub(super) mod operators;
 mod padding;
 mod pixels;
-mod products;
-mod shapes;
+mod shape_tensor;
+pub(super) mod shapes;
 mod tensor;
-mod windows;
+pub(super) mod windows;
 
-use super::{noted, schema};
+use super::{embedded, schema};
 use crate::error::{Error, Result};
 use crate::interchange::File;
 use crate::model::{LossKind, Spec};
@@ -124,7 +124,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let text = path.display().to_string();
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let origin = Origin { text: &text, graph: &file.name, stem: &stem };
-    finish::finish(draft, input, loss, metadata, &origin).map(noted::adopt)
+    finish::finish(draft, input, loss, metadata, &origin).map(embedded::adopt)
 }
 
 /// The version of the standard operator set, if we know it and the format's.

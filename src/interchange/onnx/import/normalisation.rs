@@ -4,10 +4,10 @@
 use super::attributes::sizes;
 use super::draft::{Call, Draft, Value};
 use super::{padding, shapes};
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// A batch normalisation with running statistics.
-pub(super) fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;
@@ -28,26 +28,34 @@ pub(super) fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) ->
         tensors.push((kind, draft.constants.vector(handle, dims[0])?));
     }
     let name = draft.weight(node, 1)?.name;
-    let layer = draft.push(node, LayerOp::BatchNorm2d { eps, momentum }, vec![from], &[&dims])?;
+    let layer = draft.push(
+        node,
+        LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum }),
+        vec![from],
+        &[&dims],
+    )?;
     draft.layers[layer].weight = Some(name);
     draft.layers[layer].tensors = tensors;
     Ok(())
 }
 
 /// The operator LRN.
-pub(super) fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
     if size % 2 == 0 {
         return Err(format!("size {size}: an even window leans to the other side here"));
     }
     let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
-    draft.simple(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
+    draft.simple(
+        call.node,
+        LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within: false }),
+    )
 }
 
 /// A value on the way from x to the x / (k + alpha mean(x^2))^beta of a local response normalisation.
 #[derive(Clone, Debug)]
-pub(super) struct Response {
+pub struct Response {
     /// x and its channels, height and width.
     from: Option<usize>,
     dims: [usize; 3],
@@ -153,7 +161,7 @@ pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
         }
         ("Div", Stage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
             let Response { size, alpha, beta, k, within, .. } = r;
-            let op = LayerOp::LocalResponseNorm { size, alpha, beta, k, within };
+            let op = LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within });
             return draft.push(node, op, vec![r.from], &[&r.dims]).map(|_| ());
         }
         _ => {

@@ -1,11 +1,12 @@
-//! Which operators are understood, and what each becomes.
+//! Goes through the nodes of a graph: what each stands for, and which are not understood.
 
+use super::super::operators::{LAYERS, Reader};
 use super::super::schema::{AttributeType, Node, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value, list};
-use super::{averages, extents, normalisation, padding, pixels, products, shapes, windows};
-use crate::model::LayerOp;
+use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes};
+use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
 /// Operators and nodes that a message names; the rest are counted.
@@ -126,50 +127,42 @@ fn is_standard(node: &Node) -> bool {
     node.domain.is_empty() || node.domain == "ai.onnx"
 }
 
+/// Operators that work on constants, pixels and extents, or that are part of a pattern. Those that are a layer by
+/// themselves stand in [`LAYERS`].
+const PARTS: [&str; 24] = [
+    "Add",
+    "Cast",
+    "CastLike",
+    "Constant",
+    "ConstantOfShape",
+    "Div",
+    "Equal",
+    "Expand",
+    "Gather",
+    "Identity",
+    "If",
+    "MatMul",
+    "Mul",
+    "Pad",
+    "Pow",
+    "ReduceMean",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// The function that reads an operator as a layer.
+fn layer(node: &Node) -> Option<Reader> {
+    LAYERS.iter().find(|(name, _)| *name == node.op_type).map(|(_, read)| *read)
+}
+
 fn is_known(node: &Node) -> bool {
-    const KNOWN: [&str; 40] = [
-        "Add",
-        "AveragePool",
-        "BatchNormalization",
-        "Cast",
-        "CastLike",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "Conv",
-        "Div",
-        "Dropout",
-        "Equal",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Gemm",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Identity",
-        "If",
-        "LRN",
-        "LogSoftmax",
-        "MatMul",
-        "MaxPool",
-        "Mul",
-        "Pad",
-        "Pow",
-        "ReduceMean",
-        "Relu",
-        "Reshape",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Squeeze",
-        "Sub",
-        "Sum",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-    ];
-    is_standard(node) && KNOWN.contains(&node.op_type.as_str())
+    is_standard(node) && (PARTS.contains(&node.op_type.as_str()) || layer(node).is_some())
 }
 
 /// A node of a branch: one that is not understood is named in the error.
@@ -191,15 +184,15 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     if normalisation::is_about_response(draft, call) {
         return normalisation::step(draft, call);
     }
-    if extents::is_about_extents(draft, call) {
-        return extents::compute(draft, call);
+    if shape_tensor::is_about_extents(draft, call) {
+        return shape_tensor::compute(draft, call);
     }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
         ("Add" | "Sub" | "Mul" | "Div", _) if pixels::is_arithmetic(draft, call) => {
             pixels::arithmetic(draft, call)
         }
-        ("If", _) => extents::branch(draft, call),
+        ("If", _) => shape_tensor::branch(draft, call),
         ("Cast" | "CastLike", Some(Value::Constant(handle))) => cast(draft, call, handle),
         ("Expand", Some(Value::Constant(handle))) => expand(draft, call, handle),
         ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
@@ -217,35 +210,23 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
             Ok(())
         }
         ("Constant", _) => constant(draft, call),
-        ("Conv", _) => windows::conv(draft, call),
-        ("MaxPool", _) => windows::pool(draft, call, false),
-        ("AveragePool", _) => windows::pool(draft, call, true),
-        ("GlobalMaxPool", _) => windows::global_max(draft, call),
-        ("GlobalAveragePool", _) => draft.simple(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
-        ("Gemm", _) => products::gemm(draft, call),
         ("MatMul", Some(Value::Constant(rows))) => averages::rows(draft, call, rows),
         ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
             averages::columns(draft, call, from, dims, rows)
         }
-        ("MatMul", _) => products::mat_mul(draft, call),
-        ("Add" | "Sum", _) => products::add(draft, call),
+        ("MatMul", _) => linear::mat_mul(draft, call),
+        ("Add" | "Sum", _) => linear::add(draft, call),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
-        ("Concat", _) => products::concat(draft, call),
         ("Mul", _) if averages::is_scaled(draft, call) => averages::scale(draft, call),
-        ("BatchNormalization", _) => normalisation::batch_normalization(draft, call),
-        ("LRN", _) => normalisation::lrn(draft, call),
-        ("Dropout", _) => dropout(draft, call),
-        ("Relu", _) => draft.simple(node, LayerOp::Relu),
-        ("Sigmoid", _) => draft.simple(node, LayerOp::Sigmoid),
-        ("Tanh", _) => draft.simple(node, LayerOp::Tanh),
-        ("Softmax" | "LogSoftmax", _) => softmax(draft, call),
-        ("Flatten", _) => shapes::flatten(draft, call),
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
-        ("Shape", _) => extents::shape(draft, call),
+        ("Shape", _) => shape_tensor::shape(draft, call),
         ("Transpose", _) => Err(CHANNELS_LAST.into()),
-        (name, _) => Err(format!("{name} of features is no layer here")),
+        (name, _) => match layer(node) {
+            Some(read) => read(draft, call),
+            None => Err(format!("{name} of features is no layer here")),
+        },
     }
 }
 
@@ -308,7 +289,7 @@ fn cast<'a>(draft: &mut Draft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> R
 /// A number repeated to a list.
 fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
     let value = draft.constants.scalar(handle)?;
-    let len = match extents::read(draft, call, 1)?.known()?.as_slice() {
+    let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
         [len] => usize::try_from(*len).ok(),
         _ => None,
     };
@@ -317,7 +298,7 @@ fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Res
     Ok(())
 }
 
-fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     a.int("seed", 0)?;
@@ -331,10 +312,10 @@ fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         draft.alias(node, Value::Layer { from, dims });
         return Ok(());
     }
-    draft.push(node, LayerOp::Dropout { p }, vec![from], &[&dims]).map(|_| ())
+    draft.push(node, LayerOp::Dropout(layers::Dropout { p }), vec![from], &[&dims]).map(|_| ())
 }
 
-fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (from, dims) = draft.layer(node, 0)?;
     let rank = dims.len() as i64 + 1;
@@ -347,7 +328,7 @@ fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         return Err(format!("over [{}] together: expected classes alone", list(&dims)));
     }
     if node.op_type == "Softmax" {
-        return draft.simple(node, LayerOp::Softmax);
+        return draft.simple(node, LayerOp::Softmax(layers::Softmax));
     }
     if node.output.first().map(String::as_str) != Some(draft.graph.output) {
         return Err("is known only as the last node".into());

@@ -2,12 +2,12 @@
 
 use super::attributes::ints;
 use super::draft::{Call, Draft, Value};
-use super::extents;
-use crate::model::LayerOp;
+use super::shape_tensor;
+use crate::model::{LayerOp, layers};
 
 /// A layer's output `[channels, height, width]` with `value` around it.
 #[derive(Clone, Debug)]
-pub(super) struct Padded {
+pub struct Padded {
     from: Option<usize>,
     /// Without the padding.
     pub dims: [usize; 3],
@@ -30,14 +30,14 @@ pub(super) fn read<'a>(
     // An attribute before operator set 11, then the second input.
     let pads = match a.ints("pads")? {
         Some(pads) => pads.to_vec(),
-        None => extents::read(draft, call, 1)?.known()?,
+        None => shape_tensor::read(draft, call, 1)?.known()?,
     };
     let value = match draft.constant(call.node, 2)? {
         Some(handle) => draft.constants.scalar(handle)?,
         None => a.float("value", 0.0)?,
     };
     let axes: Vec<i64> = match draft.value(call.node, 3)? {
-        Some(_) => extents::read(draft, call, 3)?.known()?,
+        Some(_) => shape_tensor::read(draft, call, 3)?.known()?,
         None => (0..rank as i64).collect(),
     };
     let wrong = || {
@@ -103,7 +103,14 @@ impl Padded {
         // Over numbers that are never below 0, zeros win where everything is 0, which comes to the same.
         let is_positive = || {
             let op = self.from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
-            matches!(op, Some(LayerOp::Relu | LayerOp::Sigmoid | LayerOp::Softmax))
+            matches!(
+                op,
+                Some(
+                    LayerOp::Relu(layers::Relu)
+                        | LayerOp::Sigmoid(layers::Sigmoid)
+                        | LayerOp::Softmax(layers::Softmax)
+                )
+            )
         };
         let (good, expected) = match is_maximum {
             true => (value <= f32::MIN || (value == 0.0 && is_positive()), "-inf"),

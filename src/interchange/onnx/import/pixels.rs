@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Pictures on their way to the network's input.
 #[derive(Clone, Debug)]
-pub(super) struct Pixels {
+pub struct Pixels {
     stage: Stage,
     /// Channels, height, width.
     dims: [usize; 3],
@@ -28,7 +28,7 @@ enum Stage {
 
 /// x = pixel * factor + offset, a number for each channel.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Affine {
+pub struct Affine {
     pub factor: Vec<f32>,
     pub offset: Vec<f32>,
     /// Whether it is of pixels, 0 to 255; else of the input as the file has it, floating-point numbers of a range that it does not say.

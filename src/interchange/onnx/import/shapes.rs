@@ -3,8 +3,8 @@
 use super::attributes::ints;
 use super::constants::Handle;
 use super::draft::{Call, Draft, Value, list};
-use super::extents::{self, Extent};
-use crate::model::LayerOp;
+use super::shape_tensor::{self, Extent};
+use crate::model::{LayerOp, layers};
 
 /// The axes of a node: an attribute before operator set 13 (18 for reductions), then its second input.
 pub(super) fn axes<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
@@ -13,11 +13,11 @@ pub(super) fn axes<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<Option<
     }
     match draft.value(call.node, 1)? {
         None => Ok(None),
-        Some(_) => extents::read(draft, call, 1)?.known().map(Some),
+        Some(_) => shape_tensor::read(draft, call, 1)?.known().map(Some),
     }
 }
 
-pub(super) fn flatten<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn flatten<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
     let axis = call.attributes.int("axis", 1)?;
     if axis != 1 && axis != -(dims.len() as i64) {
@@ -36,7 +36,7 @@ fn to_flat<'a>(
         draft.alias(call.node, Value::Layer { from, dims });
         return Ok(());
     }
-    draft.push(call.node, LayerOp::Flatten, vec![from], &[&dims]).map(|_| ())
+    draft.push(call.node, LayerOp::Flatten(layers::Flatten), vec![from], &[&dims]).map(|_| ())
 }
 
 /// Takes away axes of extent 1: known where what is left is flat.
@@ -72,7 +72,7 @@ pub(super) fn target<'a>(
     call: &Call<'a>,
     dims: &[usize],
 ) -> Result<Vec<usize>, String> {
-    let mut target = extents::read(draft, call, 1)?.list;
+    let mut target = shape_tensor::read(draft, call, 1)?.list;
     if !call.attributes.flag("allowzero", false)? {
         for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Extent::Known(0))
         {
@@ -158,7 +158,7 @@ pub(super) fn reshape_constant<'a>(
     let made: Vec<usize> = match call.node.op_type.as_str() {
         "Reshape" => {
             let copies = !a.flag("allowzero", false)?;
-            let target = extents::read(draft, call, 1)?.known()?;
+            let target = shape_tensor::read(draft, call, 1)?.known()?;
             let mut made = Vec::new();
             for (axis, &extent) in target.iter().enumerate() {
                 made.push(match extent {

@@ -1,0 +1,263 @@
+//! The network in a file's notes. Our own export notes the whole model file, which says more than a graph can: dropout, the
+//! recipe, names of layers without parameters. Where graph and note are the same network, the note is what is imported; where
+//! they differ, the graph is.
+
+use super::export::regular_windows;
+use super::import::Imported;
+use crate::model::{LayerOp, Preprocess, Spec, layers};
+use std::collections::HashMap;
+
+/// `imported` with the model file of its notes, if that is the same network; else with a line that says that it is not.
+pub(super) fn adopt(mut imported: Imported) -> Imported {
+    let Some(text) = imported.metadata.get("model") else { return imported };
+    match same_network(text, &imported.spec) {
+        Some(spec) => imported.spec = spec,
+        None => imported.notes.push(
+            "the model file in the file's notes is of another network than its graph: the graph is taken, without a recipe".into(),
+        ),
+    }
+    imported
+}
+
+/// The model file `text`, if it computes what `graph` does; with the number of outputs and the preprocessing of `graph`.
+fn same_network(text: &str, graph: &Spec) -> Option<Spec> {
+    let read = Spec::parse(text, &graph.origin).ok()?;
+    let mut noted = read.clone();
+    let outputs = |spec: &Spec| spec.layer_shapes().ok()?.last().cloned();
+    let wanted = outputs(graph)?;
+    if outputs(&noted)? != wanted {
+        noted.replace_outputs(*wanted.first()?).ok()?;
+    }
+    let (said, plain) = (&graph.preprocess, Preprocess::plain(graph.input[0]));
+    // Where neither graph nor notes say anything else, the model file does.
+    if said.scale != plain.scale || said.mean != plain.mean || said.std != plain.std {
+        adjust(&mut noted.preprocess, said);
+    }
+    let is_same = noted.input == graph.input && steps(&noted)? == steps(graph)?;
+    match is_same {
+        false => None,
+        true if noted == read => Some(read),
+        // Its text has to say what it says.
+        true => Spec::parse(&noted.to_toml(), &graph.origin).ok(),
+    }
+}
+
+/// Gives `noted` the scale, mean and standard deviation of `said`, unless they do the same to pixels but for rounding.
+fn adjust(noted: &mut Preprocess, said: &Preprocess) {
+    let ends = |p: &Preprocess| -> Vec<f32> {
+        let of = |(mean, std): (&f32, &f32)| [0.0, 255.0].map(|pixel| (pixel * p.scale - mean) / std);
+        p.mean.iter().zip(&p.std).flat_map(of).collect()
+    };
+    let (ours, theirs) = (ends(noted), ends(said));
+    let largest = theirs.iter().fold(0f32, |most, value| most.max(value.abs()));
+    let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * largest;
+    if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(is_close) {
+        *noted =
+            Preprocess { resize: noted.resize, crop: noted.crop, principal: noted.principal, ..said.clone() };
+    }
+}
+
+/// What a network computes in evaluation: layers that do something, reading each other by position.
+#[derive(Debug, PartialEq)]
+struct Steps<'a> {
+    steps: Vec<Step<'a>>,
+    /// The one whose value is the answer.
+    last: Option<usize>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Step<'a> {
+    what: What,
+    /// The layer's name, if it has parameters, which are named after it.
+    name: Option<&'a str>,
+    /// Positions among the steps; none is the network's input.
+    inputs: Vec<Option<usize>>,
+    /// Extents of its value.
+    shape: Vec<usize>,
+}
+
+#[derive(Debug, PartialEq)]
+enum What {
+    Op(LayerOp),
+    /// A pool has many descriptions of the same windows.
+    Pool {
+        is_average: bool,
+        windows: [Windows; 2],
+    },
+}
+
+/// The windows of a pool along one axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Windows {
+    length: usize,
+    stride: usize,
+    /// Padding, before and (as far as windows reach into it, and it counts) behind.
+    before: usize,
+    after: usize,
+}
+
+fn steps(spec: &Spec) -> Option<Steps<'_>> {
+    let shapes = spec.layer_shapes().ok()?;
+    let mut extents: HashMap<&str, Vec<usize>> = HashMap::from([("input", spec.input.to_vec())]);
+    let mut places: HashMap<&str, Option<usize>> = HashMap::from([("input", None)]);
+    let mut found = Vec::new();
+    for (layer, shape) in spec.layers.iter().zip(shapes) {
+        let inputs: Vec<Option<usize>> =
+            layer.inputs.iter().map(|name| places.get(name.as_str()).copied()).collect::<Option<_>>()?;
+        let x = extents.get(layer.inputs.first()?.as_str())?;
+        let place = match what(&layer.op, x, &shape) {
+            None => *inputs.first()?,
+            Some(what) => {
+                let name = layer.op.has_parameters().then_some(layer.name.as_str());
+                found.push(Step { what, name, inputs, shape: shape.clone() });
+                Some(found.len() - 1)
+            }
+        };
+        places.insert(&layer.name, place);
+        extents.insert(&layer.name, shape);
+    }
+    let last = *places.get(spec.layers.last()?.name.as_str())?;
+    Some(Steps { steps: found, last })
+}
+
+/// What a layer over `x` that gives `y` does in evaluation, if anything.
+fn what(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<What> {
+    let axis = |axis: usize, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 4]| {
+        let (length, before) = (kernel[axis], padding[axis]);
+        // One window goes nowhere.
+        let stride = if y[axis + 1] == 1 { 1 } else { stride[axis] };
+        let end = (y[axis + 1] - 1) * stride + length;
+        let reach = end.saturating_sub(before + x[axis + 1]);
+        Windows { length, stride, before, after: reach.min(padding[axis + 2]) }
+    };
+    let what = match *op {
+        LayerOp::Dropout(_) => return None,
+        // Padding never wins, however much of it there is.
+        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
+            What::Pool {
+                is_average: false,
+                windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
+            }
+        }
+        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
+            What::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
+        }
+        LayerOp::AdaptiveAvgPool2d(_) => match [1, 2].map(|at| regular_windows(x[at], y[at])) {
+            [Some(rows), Some(columns)] => What::Pool {
+                is_average: true,
+                windows: [rows, columns].map(|[length, stride]| Windows {
+                    length,
+                    stride,
+                    before: 0,
+                    after: 0,
+                }),
+            },
+            _ => What::Op(op.clone()),
+        },
+        // Written as the share of what was, of which it comes back rounded.
+        LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum }) => {
+            What::Op(LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) }))
+        }
+        _ => What::Op(op.clone()),
+    };
+    let same = Windows { length: 1, stride: 1, before: 0, after: 0 };
+    (what != What::Pool { is_average: true, windows: [same; 2] }).then_some(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Export, ImportOptions, decode, encode};
+    use super::*;
+    use crate::model::{BuildOptions, Model};
+    use crate::tensor::Tensor;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    /// What is imported of a file with the graph of `graph` and the note `model`.
+    fn imported(graph: &Spec, model: &str) -> Imported {
+        let built = Model::build(graph, &BuildOptions { training: false, ..BuildOptions::new(1) }).unwrap();
+        let all = built.parameters.iter().chain(&built.state);
+        let tensors: Vec<_> = all.map(|p| (p.name.clone(), Tensor::full(p.shape.clone(), 0.5))).collect();
+        let metadata = BTreeMap::from([("model".to_string(), model.to_string())]);
+        let export = Export { spec: graph, tensors: &tensors, metadata: &metadata, with_preprocess: true };
+        let imported =
+            decode(encode(&export).unwrap(), Path::new("x.onnx"), &ImportOptions::default()).unwrap();
+        let spec = &imported.spec;
+        assert_eq!(*spec, Spec::parse(&spec.source, &spec.origin).unwrap(), "a model file that says it all");
+        imported
+    }
+
+    fn parse(text: &str) -> Spec {
+        Spec::parse(text, "x.onnx").unwrap()
+    }
+
+    #[track_caller]
+    fn assert_adopted(model: &str) {
+        let imported = imported(&parse(model), model);
+        assert_eq!(imported.spec, parse(model));
+        assert_eq!(imported.spec.source, model);
+        assert!(!imported.notes.iter().any(|note| note.contains("another network")), "{:?}", imported.notes);
+    }
+
+    #[test]
+    fn exported_networks_come_back_with_dropout_recipe_and_names() {
+        for name in ["alexnet-mini", "alexnet-64", "lenet5", "mlp-784-15-10", "neuron", "squeezenet1_1"] {
+            assert_adopted(&Spec::load(name).unwrap().source);
+        }
+    }
+
+    const NET: &str = "name = \"n\"\ninput = [4, 9, 11]\n[preprocess]\nmean = [0.1, 0.2, 0.3, 0.4]\n[recipe]\nlr = 0.5
+        [[layer]]\nname = \"drop\"\nop = \"dropout\"\n[[layer]]\nname = \"c\"\nop = \"conv2d\"\nout_channels = 4\nkernel = 3\npadding = 1
+        [[layer]]\nname = \"b\"\nop = \"batch_norm2d\"\nmomentum = 0.3\n[[layer]]\nname = \"r\"\nop = \"relu\"
+        [[layer]]\nname = \"s\"\nop = \"add\"\ninputs = [\"r\", \"drop\"]
+        [[layer]]\nname = \"p\"\nop = \"max_pool2d\"\nkernel = 3\nstride = 2\nceil = true
+        [[layer]]\nname = \"a\"\nop = \"avg_pool2d\"\nkernel = 2\nstride = 2\npadding = 1\nceil = true
+        [[layer]]\nname = \"m\"\nop = \"adaptive_avg_pool2d\"\noutput = [3, 1]
+        [[layer]]\nname = \"f\"\nop = \"flatten\"\n[[layer]]\nname = \"d\"\nop = \"dropout\"\np = 0.25
+        [[layer]]\nname = \"l\"\nop = \"linear\"\nout_features = 5\n";
+
+    #[test]
+    fn the_same_windows_are_the_same_however_they_are_written() {
+        assert_adopted(NET);
+        assert_adopted(&NET.replace("output = [3, 1]", "output = [3, 3]"));
+        let average = "op = \"avg_pool2d\"\nkernel = 2\nstride = 2\npadding = 1\nceil = true";
+        assert_adopted(&NET.replace(average, "op = \"relu\"").replace("[3, 1]", "[2, 1]"));
+    }
+
+    #[test]
+    fn where_note_and_graph_differ_the_graph_is_taken_and_that_is_said() {
+        for (what, other) in [
+            ("momentum = 0.3", "momentum = 0.2"),
+            ("kernel = 3\npadding = 1", "kernel = 1"),
+            ("name = \"c\"", "name = \"conv\""),
+            ("[\"r\", \"drop\"]", "[\"drop\", \"r\"]"),
+            ("op = \"relu\"", "op = \"tanh\""),
+            ("kernel = 3\nstride = 2\nceil = true", "kernel = 2\nstride = 2\nceil = true"),
+            ("op = \"max_pool2d\"", "op = \"avg_pool2d\""),
+            ("input = [4, 9, 11]", "input = [4, 10, 11]"),
+            ("name = \"n\"", "nome = \"n\""),
+        ] {
+            let model = NET.replacen(what, other, 1);
+            assert_ne!(model, NET, "{what}");
+            let imported = imported(&parse(NET), &model);
+            assert!(imported.notes.iter().any(|note| note.contains("another network")), "{other}");
+            assert_eq!(
+                (imported.spec.recipe.lr, imported.spec.layers[0].name.as_str()),
+                (0.01, "c"),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn outputs_and_preprocessing_are_those_of_the_graph() {
+        let graph = NET.replace("out_features = 5", "out_features = 7").replace("0.4]", "0.5]");
+        let spec = imported(&parse(&graph), NET).spec;
+        assert_eq!(
+            spec.layers.last().unwrap().op,
+            LayerOp::Linear(layers::Linear { out_features: 7, bias: true })
+        );
+        assert_eq!((spec.recipe.lr, spec.layers.len()), (0.5, parse(NET).layers.len()));
+        assert!((spec.preprocess.mean[3] - 0.5).abs() < 1e-6, "{:?}", spec.preprocess);
+    }
+}
