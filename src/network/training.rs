@@ -22,8 +22,8 @@ pub struct StepResult {
 impl Network {
     /// One update by the recipe's optimiser at learning rate `lr`: from 1 row to as many as the network was made for.
     ///
-    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A loss or weight that is no number is an
-    /// error ([`Error::Verification`]); the weights are spoilt by then.
+    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A non-finite loss or weight is an
+    /// error ([`Error::Diverged`]); the weights are spoilt by then.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
         let hyper = Hyper {
@@ -44,12 +44,12 @@ impl Network {
         if !loss.is_finite() {
             let what =
                 format!("training diverged: the loss is {loss} in update {}, at lr {lr}", self.updates);
-            return Err(Error::Verification(what));
+            return Err(Error::Diverged(what));
         }
         if let Some(found) = metrics.get(Metrics::FOUND).and_then(|&word| NonFinite::from_word(word)) {
             let parameter = self.model.trained(found.number);
             let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
-            return Err(Error::Verification(format!(
+            return Err(Error::Diverged(format!(
                 "training diverged: {name} or its optimiser's state holds values that are no numbers after update {}, at lr {lr}",
                 self.updates
             )));

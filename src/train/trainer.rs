@@ -218,7 +218,7 @@ impl<'a> Trainer<'a> {
     /// written is a warning, and an error if it happens three times in a row or at the end.
     ///
     /// A loss or weight that is not a number, or a loss that has grown beyond all bounds, is an error
-    /// ([`Error::Verification`]); the weights of earlier epochs stay where they are kept.
+    /// ([`Error::Diverged`]); the weights of earlier epochs stay where they are kept.
     pub fn run(mut self) -> Result<Done> {
         self.train()
     }

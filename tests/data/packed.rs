@@ -7,10 +7,10 @@ use safetensors::tensor::Dtype;
 use std::path::Path;
 use std::sync::Arc;
 use striate::Error;
-use striate::data::{Dataset, Images, Kind, Labels, Request, Splits, Statistics, Store, Stored, open, pack};
+use striate::data::{Dataset, Images, Kind, Labels, Splits, Statistics, Store, Stored, open, pack};
 
 fn reopen(path: &Path) -> striate::Result<Splits> {
-    open(&Request { val_split: Some(0.0), ..request(path, SHAPE, 3) })
+    open(&request(path, SHAPE, 3).with_val_split(Some(0.0)))
 }
 
 #[test]
@@ -36,11 +36,11 @@ fn what_is_packed_is_read_back_pixel_for_pixel() {
 fn a_pack_holds_back_the_same_pictures_for_validation_as_what_was_packed() {
     let folder = tempfile::tempdir().unwrap();
     let [first, again] = ["first", "again"].map(|name| folder.path().join(name));
-    let source = Request { kind: Kind::Synthetic, ..request(folder.path(), SHAPE, 3) };
-    let given = open(&Request { limit_train: Some(40), ..source }).unwrap();
+    let source = request(folder.path(), SHAPE, 3).with_kind(Kind::Synthetic);
+    let given = open(&source.with_limit_train(Some(40))).unwrap();
     let alone = Splits::new(Arc::clone(&given.train), Arc::clone(&given.train));
     write(&alone, &first, 0);
-    let split = |path: &Path| open(&Request { val_split: Some(0.3), seed: 5, ..request(path, SHAPE, 3) });
+    let split = |path: &Path| open(&request(path, SHAPE, 3).with_val_split(Some(0.3)).with_seed(5));
     let one = split(&first).unwrap();
     assert_eq!((one.train.len(), one.val.len()), (28, 12));
     // The pack of a pack is the same file, and its parts are the same.

@@ -133,12 +133,8 @@ fn channels_that_come_last_are_noticed() {
     let path = folder.path().join("set.safetensors");
     let pixels: Vec<u8> = (0..2 * 6 * 5 * 3).map(|n| n as u8).collect();
     save(&path, &[("images", Dtype::U8, &[2, 6, 5, 3], &pixels), ("labels", Dtype::U8, &[2], &[0, 1])]);
-    let open = |input| {
-        striate::data::open_with_diagnostics(&striate::data::Request {
-            val_split: Some(0.0),
-            ..request(&path, input, 2)
-        })
-    };
+    let open =
+        |input| striate::data::open_with_diagnostics(&request(&path, input, 2).with_val_split(Some(0.0)));
     let error = open([3, 6, 5]).unwrap_err().to_string();
     assert!(error.ends_with("found 6x5x3, which looks like height x width x channels"), "{error}");
     // The same numbers in another order: a network of rows takes them.

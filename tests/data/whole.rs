@@ -5,7 +5,7 @@ use crate::packs::{Seen, strict, unpacked, whole};
 use crate::{classes, request};
 use safetensors::SafeTensors;
 use std::path::Path;
-use striate::data::{Draws, Fit, Framing, ModelShape, Request, Splits, open, pack};
+use striate::data::{Draws, Fit, Framing, ModelShape, Splits, open, pack};
 
 #[test]
 fn whole_pictures_are_seen_as_those_of_the_files_are() {
@@ -14,8 +14,8 @@ fn whole_pictures_are_seen_as_those_of_the_files_are() {
     let input = [3, 10, 10];
     let fitted = |path: &Path, fit| {
         let wanted = ModelShape { input, outputs: 2, resize: Some(12), fit, follow_classes: false };
-        let request = Request { wanted: Some(wanted), picture: [3, 12, 12], ..request(path, input, 2) };
-        open(&Request { val_split: Some(0.3), seed: 4, ..request }).unwrap()
+        let request = request(path, input, 2).with_model(Some(wanted)).with_image_shape([3, 12, 12]);
+        open(&request.with_val_split(Some(0.3)).with_seed(4)).unwrap()
     };
     for fit in [Fit::default(), Fit::Square] {
         let (files, pack) = (fitted(&folder, fit), fitted(&path, fit));

@@ -177,7 +177,7 @@ fn train(
 #[track_caller]
 fn diverged(result: Result<()>, what: &str) -> String {
     let error = result.expect_err(what);
-    assert!(matches!(error, Error::Verification(_)) && error.exit_code() == 5, "{what}: {error}");
+    assert!(matches!(error, Error::Diverged(_)) && error.exit_code() == 5, "{what}: {error}");
     error.to_string()
 }
 

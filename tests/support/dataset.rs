@@ -6,14 +6,14 @@ use striate::data::{Dataset, Labels, Request};
 
 /// A request for the data set at `path`.
 pub fn request(path: &Path, input: [usize; 3], outputs: usize) -> Request {
-    Request { path: Some(path.to_str().unwrap().into()), ..Request::new(input, outputs) }
+    Request::new(input, outputs).with_path(Some(path.to_str().unwrap().into()))
 }
 
 /// The labels of a data set with classes.
 pub fn classes(dataset: &Dataset) -> &[u32] {
     match &dataset.labels {
         Labels::Classes(classes) => classes,
-        Labels::Values { .. } => panic!("classes expected"),
+        _ => panic!("classes expected"),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::dataset::{classes, request};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use striate::Error;
-use striate::data::{Dataset, Images, Labels, PackSummary, Request, ScanObserver, Splits, open, pack};
+use striate::data::{Dataset, Images, Labels, PackSummary, ScanObserver, Splits, open, pack};
 
 pub const SHAPE: [usize; 3] = [3, 5, 7];
 
@@ -90,5 +90,5 @@ pub fn whole(root: &Path) -> (PathBuf, PathBuf) {
 }
 
 pub fn unpacked(path: &Path, val_split: Option<f32>) -> Splits {
-    open(&Request { val_split, seed: 4, wanted: None, ..request(path, [3, 12, 12], 2) }).unwrap()
+    open(&request(path, [3, 12, 12], 2).with_val_split(val_split).with_seed(4).with_model(None)).unwrap()
 }

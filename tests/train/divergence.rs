@@ -22,7 +22,7 @@ fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
     let last = folder.weights_path(Weights::Last);
     let error = training_support::try_train(&spec, &data(64, 16), &plain(), Some(folder)).unwrap_err();
     assert_eq!(error.exit_code(), 5);
-    let Error::Verification(text) = &error else { panic!("{error:?}") };
+    let Error::Diverged(text) = &error else { panic!("{error:?}") };
     assert!(text.contains("in epoch 2 of 3, step 6 of the run"), "{text}");
     // The first epoch's weights times 1e34 are still numbers, what the second layer makes of them is none.
     assert!(text.contains("layer classifier.1 is the first whose output holds"), "{text}");

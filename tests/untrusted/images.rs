@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use std::fs;
 use std::io;
 use std::path::Path;
-use striate::data::{Decoder, Images, Request, open};
+use striate::data::{Decoder, Images, open};
 use striate::random::{Purpose, Stream};
 
 /// A picture of 40x30 with something in it.
@@ -204,7 +204,7 @@ fn a_folder_named_like_a_picture_is_a_bad_picture() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("cat/inner.png/1.png")).unwrap();
     fs::write(folder.path().join("cat/whole.png"), png()).unwrap();
-    let splits = open(&Request { val_split: Some(0.0), ..request(folder.path(), [3, 8, 8], 2) }).unwrap();
+    let splits = open(&request(folder.path(), [3, 8, 8], 2).with_val_split(Some(0.0))).unwrap();
     let Images::Stored(stored) = &splits.train.images else { panic!("stored pictures expected") };
     assert_eq!(stored.indices, [0, 1]);
     let error = stored.store.read(0, &mut [0; 192]).unwrap_err();
@@ -256,7 +256,7 @@ mod unix {
         fs::write(class.join("a\x1b]0;title\x07\n.png"), "text").unwrap();
         fs::write(class.join(OsStr::from_bytes(b"b\xff\xfe.jpg")), "text").unwrap();
         fs::write(class.join(OsStr::from_bytes(b"c\xff.jpg")), jpeg()).unwrap();
-        let splits = open(&Request { val_split: Some(0.0), ..request(folder.path(), [3, 8, 8], 2) }).unwrap();
+        let splits = open(&request(folder.path(), [3, 8, 8], 2).with_val_split(Some(0.0))).unwrap();
         assert_eq!(splits.train.class_names, [r"red\u{1b}[31m"]);
         let Images::Stored(stored) = &splits.train.images else { panic!("stored pictures expected") };
         let error = |index| stored.store.read(index, &mut [0; 192]).unwrap_err().to_string();

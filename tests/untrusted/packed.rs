@@ -3,7 +3,7 @@
 use crate::dataset::{assert_clear, request};
 use crate::packs::{SHAPE, content, splits, whole, write};
 use safetensors::SafeTensors;
-use striate::data::{Kind, Request, open};
+use striate::data::{Kind, open};
 
 /// What `read` returns; it must not hold much memory at any time, whatever the file claims.
 fn bounded<T: Send>(read: impl FnOnce() -> T + Send) -> T {
@@ -19,7 +19,7 @@ fn every_cut_and_every_flipped_bit_is_found() {
     write(&splits(3, 2), &path, 0);
     let good = std::fs::read(&path).unwrap();
     let as_packed = || {
-        let request = Request { kind: Kind::Packed, val_split: Some(0.0), ..request(&path, SHAPE, 3) };
+        let request = request(&path, SHAPE, 3).with_kind(Kind::Packed).with_val_split(Some(0.0));
         bounded(|| open(&request))
     };
     for cut in 0..good.len() {
@@ -75,7 +75,7 @@ fn headers_that_lie_are_refused_before_memory_is_taken() {
         assert_ne!(wrong, text, "{from}");
         let length = (wrong.len() as u64).to_le_bytes();
         std::fs::write(&path, [&length[..], wrong.as_bytes(), &good[header..]].concat()).unwrap();
-        let error = open(&Request { kind: Kind::Packed, ..request(&path, SHAPE, 3) }).expect_err(to);
+        let error = open(&request(&path, SHAPE, 3).with_kind(Kind::Packed)).expect_err(to);
         assert_clear(&error, folder.path(), to);
         assert!(error.to_string().contains(expected), "{to}: {error}");
     }
@@ -89,7 +89,7 @@ fn damage_to_whole_pictures_and_their_sizes_is_found() {
     let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
     let open_it = || {
         let request = request(&path, [3, 4, 4], 2);
-        let request = Request { kind: Kind::Packed, val_split: Some(0.0), wanted: None, ..request };
+        let request = request.with_kind(Kind::Packed).with_val_split(Some(0.0)).with_model(None);
         bounded(|| {
             let splits = open(&request)?;
             content(&splits.train)?;

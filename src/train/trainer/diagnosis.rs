@@ -185,7 +185,7 @@ impl Trainer<'_> {
             Cause::Network(text) => (format!(": {text}"), advice),
             Cause::Data(text) => (format!(": {text}"), ""),
         };
-        Error::Verification(format!(
+        Error::Diverged(format!(
             "training diverged: {why} in epoch {} of {}, step {step} of the run, at lr {lr}{cause}{advice}{kept}",
             epoch + 1,
             self.task.spec.recipe.epochs

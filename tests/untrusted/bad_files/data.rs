@@ -40,13 +40,11 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn data(path: &Path, kind: Kind) -> Result<()> {
-    let request = Request {
-        path: Some(path.to_str().unwrap().into()),
-        kind,
-        val_split: Some(0.0),
-        wanted: None,
-        ..Request::new([3, 8, 8], 10)
-    };
+    let request = Request::new([3, 8, 8], 10)
+        .with_path(Some(path.to_str().unwrap().into()))
+        .with_kind(kind)
+        .with_val_split(Some(0.0))
+        .with_model(None);
     let splits = open(&request)?;
     for dataset in [splits.train, splits.val] {
         for sample in 0..dataset.len().min(8) {
