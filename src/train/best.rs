@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 
 /// Compares epochs by their validation result.
 #[derive(Clone, Debug)]
-pub(super) struct Judge {
+pub(super) struct BestTracker {
     /// Regression has no accuracy to speak of.
     by_loss: bool,
     patience: Option<usize>,
-    so_far: Verdicts,
+    so_far: BestState,
 }
 
 /// What it has found so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Verdicts {
+pub(crate) struct BestState {
     best: Option<Best>,
     /// Epochs since the best.
     waited: usize,
@@ -30,19 +30,19 @@ struct Best {
     loss: f64,
 }
 
-impl Judge {
+impl BestTracker {
     /// Goes by top-1 error, or by loss; gives up after `patience` epochs without improvement.
     pub fn new(by_loss: bool, patience: Option<usize>) -> Self {
-        Judge { by_loss, patience, so_far: Verdicts::default() }
+        BestTracker { by_loss, patience, so_far: BestState::default() }
     }
 
     /// What it has found so far.
-    pub fn verdicts(&self) -> &Verdicts {
+    pub fn verdicts(&self) -> &BestState {
         &self.so_far
     }
 
     /// Goes on from what another judge has found.
-    pub fn restore(&mut self, verdicts: Verdicts) {
+    pub fn restore(&mut self, verdicts: BestState) {
         self.so_far = verdicts;
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn more_hits_win_and_among_equals_the_lower_loss() {
-        let mut judge = Judge::new(false, Some(2));
+        let mut judge = BestTracker::new(false, Some(2));
         let training = totals(9.0, 0.0);
         assert!(judge.observe(&totals(1.0, 2.0), &training));
         assert!(judge.observe(&totals(5.0, 3.0), &training));
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn values_and_missing_validation_sets_are_judged_by_loss() {
-        let mut judge = Judge::new(true, None);
+        let mut judge = BestTracker::new(true, None);
         assert!(judge.observe(&totals(2.0, 4.0), &totals(9.0, 0.0)));
         assert!(judge.observe(&totals(1.0, 0.0), &totals(9.0, 0.0)));
-        let mut judge = Judge::new(false, None);
+        let mut judge = BestTracker::new(false, None);
         assert!(judge.observe(&Totals::default(), &totals(2.0, 4.0)));
         assert!(judge.observe(&Totals::default(), &totals(1.0, 0.0)));
         assert!(!judge.observe(&Totals::default(), &totals(1.0, 4.0)));

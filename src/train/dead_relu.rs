@@ -3,7 +3,7 @@
 
 use crate::data::Splits;
 use crate::error::Result;
-use crate::inference::{Feed, restore, send, target};
+use crate::inference::{BatchSource, restore, send, target};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;
 use crate::program::{Executor, Program, Span};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Makes executors of programs that are run beside the training one.
-pub type Workbench<'a> = dyn Fn(Arc<Program>) -> Result<Box<dyn Executor>> + 'a;
+pub type ExecutorFactory<'a> = dyn Fn(Arc<Program>) -> Result<Box<dyn Executor>> + 'a;
 
 /// Pictures that are looked at.
 const PICTURES: usize = 32;
@@ -28,7 +28,7 @@ const PAUSE: u32 = 100;
 
 /// What has been found in a run so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Probe {
+pub(crate) struct DeadReluCheck {
     /// Layers that have been named.
     said: BTreeSet<String>,
     /// How long the last look took.
@@ -37,7 +37,7 @@ pub(crate) struct Probe {
     trained: Duration,
 }
 
-impl Probe {
+impl DeadReluCheck {
     /// Whether to look at the end of an epoch that took `trained`: after the first one, and whenever the look
     /// is a hundredth of the training since the last one.
     pub fn is_due(&mut self, trained: Duration) -> bool {
@@ -50,15 +50,15 @@ impl Probe {
         &mut self,
         spec: &Spec,
         data: &Splits,
-        feed: &Feed,
+        source: &BatchSource,
         tensors: &[(String, Tensor)],
-        workbench: &Workbench<'_>,
+        executors: &ExecutorFactory<'_>,
     ) -> Result<Vec<String>> {
         let began = Instant::now();
         let data = if data.val.is_empty() { &data.train } else { &data.val };
         let pictures = Arc::new(data.spread(PICTURES));
         let build = BuildOptions {
-            pixels: feed.takes_pixels().then_some(data.shape),
+            pixels: source.takes_pixels().then_some(data.shape),
             training: false,
             fuse: false,
             keep: true,
@@ -71,9 +71,9 @@ impl Probe {
         let mut alive: Vec<Vec<bool>> = relus.iter().map(|l| vec![false; l.output.dims()[1]]).collect();
         let mut rows = 0;
         if !relus.is_empty() {
-            let mut executor = workbench(Arc::clone(&model.program))?;
+            let mut executor = executors(Arc::clone(&model.program))?;
             restore(&model, executor.as_mut(), tensors)?;
-            for batch in feed.of_size(model.batch).in_order(&pictures)? {
+            for batch in source.of_size(model.batch).in_order(&pictures)? {
                 let batch = batch?;
                 send(
                     &model,

@@ -21,7 +21,7 @@ const DIVERGED: f64 = 10.0;
 
 /// The losses of a run.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct DivergenceMonitor {
     /// Losses of answers that do not depend on the picture: ln(classes), and the entropy of the training labels.
     /// Empty for losses that have no such level.
     guessing: Vec<f64>,
@@ -29,12 +29,12 @@ pub(super) struct Watch {
     constant: f64,
     /// Updates before which a stall is not one.
     patience: usize,
-    seen: Seen,
+    seen: DivergenceState,
 }
 
 /// What it has seen so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct DivergenceState {
     recent: VecDeque<Totals>,
     count: usize,
     /// Loss of the first record.
@@ -47,7 +47,7 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Loss(#[serde(with = "exact")] f64);
 
-impl Watch {
+impl DivergenceMonitor {
     /// Nothing seen yet of a run of `steps_per_epoch` updates an epoch.
     pub fn new(recipe: &Recipe, model: &Model, train: &Dataset, steps_per_epoch: usize) -> Self {
         let guessing = match (recipe.loss, &train.labels) {
@@ -64,21 +64,21 @@ impl Watch {
             }
             (Labels::Values { width, values }, _) => half_variance(values, *width),
         };
-        Watch {
+        DivergenceMonitor {
             guessing,
             constant,
             patience: steps_per_epoch.clamp(PATIENCE[0], PATIENCE[1]),
-            seen: Seen::default(),
+            seen: DivergenceState::default(),
         }
     }
 
     /// What it has seen so far.
-    pub fn seen(&self) -> &Seen {
+    pub fn seen(&self) -> &DivergenceState {
         &self.seen
     }
 
     /// Goes on from what another has seen of the same run.
-    pub fn restore(&mut self, seen: Seen) {
+    pub fn restore(&mut self, seen: DivergenceState) {
         self.seen = seen;
     }
 
@@ -174,12 +174,12 @@ fn advice(mean: f64, level: f64, step: usize) -> String {
 mod tests {
     use super::*;
 
-    fn watch(labels: &[u32], classes: usize, patience: usize) -> Watch {
-        Watch {
+    fn watch(labels: &[u32], classes: usize, patience: usize) -> DivergenceMonitor {
+        DivergenceMonitor {
             guessing: guessing(labels, classes, 0.0),
             constant: if labels.is_empty() { 0.0 } else { (classes as f64).ln() },
             patience,
-            seen: Seen::default(),
+            seen: DivergenceState::default(),
         }
     }
 
