@@ -1,10 +1,10 @@
 //! Where a run stands between two updates: all that the next one needs beside the tensors on the device. It is what a
 //! checkpoint holds; how it is kept in a file is no concern of the trainer.
 
-use super::judge::Verdicts;
-use super::probe::Probe;
+use super::best::BestState;
+use super::dead_relu::DeadReluCheck;
+use super::divergence::DivergenceState;
 use super::progress::Progress;
-use super::watch::Seen;
 use crate::inference::exact;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,9 @@ pub struct State {
     pub(super) steps_per_epoch: usize,
     /// Of the epoch so far.
     pub(super) progress: Progress,
-    pub(super) verdicts: Verdicts,
-    pub(super) seen: Seen,
-    pub(super) probe: Probe,
+    pub(super) verdicts: BestState,
+    pub(super) seen: DivergenceState,
+    pub(super) probe: DeadReluCheck,
     /// The state of the learning rate's rule.
     pub(super) schedule: String,
     /// Samples that could not be read, as they were reported.

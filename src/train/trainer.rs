@@ -7,16 +7,16 @@ mod reports;
 mod saving;
 mod scaling;
 
+use super::best::BestTracker;
+use super::dead_relu::{DeadReluCheck, ExecutorFactory};
+use super::divergence::DivergenceMonitor;
 use super::event::{Done, Ending, Epoch, Event, Observer};
-use super::judge::Judge;
 use super::lone::lone_values;
 use super::options::{Options, check_recipe, schedule};
-use super::probe::{Probe, Workbench};
+use super::prefetcher::Prefetcher;
 use super::progress::{Progress, percent};
 use super::schedule::LearningRate;
 use super::store::{Store, Weights};
-use super::supply::Supply;
-use super::watch::Watch;
 use crate::data::{Labels, Splits};
 use crate::error::{Error, Result};
 use crate::inference::{Named, Totals, pass, sha256};
@@ -49,7 +49,7 @@ pub struct Trainer<'a> {
     store: Option<Box<dyn Store + 'a>>,
     observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
-    supply: Supply,
+    prefetcher: Prefetcher,
     schedule: Box<dyn LearningRate + 'a>,
     steps_per_epoch: usize,
     /// The epoch that the run begins or goes on with, and what has arrived of it.
@@ -61,11 +61,11 @@ pub struct Trainer<'a> {
     arrived: usize,
     /// Computations of gradients so far.
     draw: usize,
-    judge: Judge,
-    watch: Watch,
+    judge: BestTracker,
+    watch: DivergenceMonitor,
     losses: Losses,
-    probe: Probe,
-    workbench: Option<&'a Workbench<'a>>,
+    probe: DeadReluCheck,
+    executors: Option<&'a ExecutorFactory<'a>>,
     /// For a loss that is no number, to find out why.
     snapshot: Option<Snapshot>,
     started: Instant,
@@ -115,31 +115,31 @@ impl<'a> Trainer<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         check_recipe(&task.spec.recipe)?;
-        let supply = Supply::start(task.spec, task.model, task.data, task.options)?;
-        Self::with_supply(task, supply, executor, observer, stop)
+        let prefetcher = Prefetcher::start(task.spec, task.model, task.data, task.options)?;
+        Self::with_prefetcher(task, prefetcher, executor, observer, stop)
     }
 
     /// As [`Trainer::new`], with batches of the same task that are being prepared already.
-    pub fn with_supply(
+    pub fn with_prefetcher(
         task: Task<'a>,
-        supply: Supply,
+        prefetcher: Prefetcher,
         executor: &'a mut dyn Executor,
         observer: &'a mut dyn Observer,
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         let recipe = &task.spec.recipe;
         check_recipe(recipe)?;
-        let steps_per_epoch = supply.steps_per_epoch();
+        let steps_per_epoch = prefetcher.steps_per_epoch();
         let schedule = schedule(recipe, steps_per_epoch)?;
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
-        let judge = Judge::new(by_loss, recipe.patience);
-        let watch = Watch::new(recipe, task.model, &task.data.train, steps_per_epoch);
+        let judge = BestTracker::new(by_loss, recipe.patience);
+        let watch = DivergenceMonitor::new(recipe, task.model, &task.data.train, steps_per_epoch);
         Ok(Trainer {
             executor,
             store: None,
             observer,
             stop,
-            supply,
+            prefetcher,
             schedule: Box::new(schedule),
             steps_per_epoch,
             epoch: 0,
@@ -150,8 +150,8 @@ impl<'a> Trainer<'a> {
             judge,
             watch,
             losses: Losses::default(),
-            probe: Probe::default(),
-            workbench: None,
+            probe: DeadReluCheck::default(),
+            executors: None,
             snapshot: None,
             started: Instant::now(),
             earlier: 0.0,
@@ -166,10 +166,10 @@ impl<'a> Trainer<'a> {
     }
 
     /// Lets it look inside the network: for dead ReLUs after the first epoch and now and then after others, and for the
-    /// layer where a loss that is no number comes from. Every value is kept in the programs that `workbench` makes executors
+    /// layer where a loss that is no number comes from. Every value is kept in the programs that `executors` makes executors
     /// for, within 1 GiB; where it has no memory for one, there is no look.
-    pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
-        self.workbench = Some(workbench);
+    pub fn with_executor_factory(mut self, executors: &'a ExecutorFactory<'a>) -> Self {
+        self.executors = Some(executors);
         self
     }
 
@@ -263,7 +263,7 @@ impl<'a> Trainer<'a> {
     fn begin(&mut self) -> Result<()> {
         let start = Event::Start(self.start());
         let lone = lone_values(self.task.model, self.task.data, self.task.options).map(Event::Warning);
-        let warning = self.supply.warning().map(Event::Warning);
+        let warning = self.prefetcher.warning().map(Event::Warning);
         for event in [Some(start), warning, lone].into_iter().flatten() {
             if self.is_resumed { self.observer.event(&event)? } else { self.report(event)? }
         }
@@ -338,9 +338,9 @@ impl<'a> Trainer<'a> {
 
     /// Reports layers whose ReLUs are dead.
     fn look(&mut self, trained: Duration, tensors: &Named) -> Result<()> {
-        let Some(workbench) = self.workbench.filter(|_| self.probe.is_due(trained)) else { return Ok(()) };
+        let Some(executors) = self.executors.filter(|_| self.probe.is_due(trained)) else { return Ok(()) };
         let Task { spec, data, .. } = &self.task;
-        let lines = match self.probe.look(spec, data, self.supply.feed(), tensors, workbench) {
+        let lines = match self.probe.look(spec, data, self.prefetcher.batch_source(), tensors, executors) {
             Err(Error::Memory(_)) => Vec::new(),
             lines => lines?,
         };
@@ -348,10 +348,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn evaluate(&mut self) -> Result<Totals> {
-        let Some(batches) = self.supply.validation()? else { return Ok(Totals::default()) };
+        let Some(batches) = self.prefetcher.validation()? else { return Ok(Totals::default()) };
         let totals = pass(self.task.model, self.executor, batches, self.stop, &mut |_, _| Ok(()))?;
         self.tell_bad()?;
-        if let Some(others) = self.supply.bad().others() {
+        if let Some(others) = self.prefetcher.bad().others() {
             self.report(Event::Warning(others))?;
         }
         Ok(totals)

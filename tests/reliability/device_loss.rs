@@ -17,7 +17,7 @@ use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Profile, Span};
 use striate::random::{Purpose, Stream};
 use striate::run::{Checkpoint, Job, OnDeviceLost, Opened, Recovery, RunFolder};
-use striate::train::{Done, Ending, Event, Options, Supply, Task};
+use striate::train::{Done, Ending, Event, Options, Prefetcher, Task};
 use striate::{Error, Result};
 
 const NETWORK: &str = r#"
@@ -217,10 +217,10 @@ impl Bench {
             Ok(())
         };
         let result = opened.and_then(|opened| {
-            let supply = Supply::start(spec, model, data, options)?;
+            let prefetcher = Prefetcher::start(spec, model, data, options)?;
             let folder = Some(folder);
             let job =
-                Job { task, opened, supply, folder, checkpoint: None, force: false, args: String::new() };
+                Job { task, opened, prefetcher, folder, checkpoint: None, force: false, args: String::new() };
             std::thread::scope(|scope| {
                 scope.spawn(|| disturb(&plan));
                 recovery.train(job, &mut observer, &stop)

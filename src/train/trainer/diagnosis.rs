@@ -1,8 +1,8 @@
 //! Why a loss is no number. By the time that it is known every weight is spoilt, so the epoch is repeated from the state
 //! that it began with up to the step that failed, which is then computed once more, layer by layer.
 
+use super::super::dead_relu::within;
 use super::super::event::Event;
-use super::super::probe::within;
 use super::super::store::Weights;
 use super::saving::outlives;
 use super::{Task, Trainer};
@@ -45,7 +45,7 @@ impl Trainer<'_> {
     /// Copies the state that the coming epoch begins with, if there is a use for it.
     pub(super) fn remember(&mut self) -> Result<()> {
         self.snapshot = None;
-        if self.workbench.is_none() {
+        if self.executors.is_none() {
             return Ok(());
         }
         let buffers = self.task.model.program.buffers().iter().enumerate();
@@ -75,8 +75,8 @@ impl Trainer<'_> {
             (&train.images, &train.labels),
             (Images::F32(_) | Images::Levels(_), _) | (Images::U8(_), Labels::Values { .. })
         ) {
-            let mut batches = self.supply.epoch(epoch, index)?;
-            let group = self.supply.group(&mut batches)?;
+            let mut batches = self.prefetcher.epoch(epoch, index)?;
+            let group = self.prefetcher.group(&mut batches)?;
             if let Some(text) = group.iter().find_map(|batch| self.bad_sample(batch)) {
                 return Ok(Cause::Data(text));
             }
@@ -96,7 +96,7 @@ impl Trainer<'_> {
         }
         // A run that goes on from a checkpoint may have begun within the epoch.
         let first = self.step - epoch * self.steps_per_epoch;
-        let mut batches = self.supply.epoch(epoch, first)?;
+        let mut batches = self.prefetcher.epoch(epoch, first)?;
         let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
         let began = Instant::now();
         for _ in first..index {
@@ -106,7 +106,7 @@ impl Trainer<'_> {
                 return Ok(Cause::Unknown);
             }
         }
-        let group = self.supply.group(&mut batches)?;
+        let group = self.prefetcher.group(&mut batches)?;
         self.layer(&group)
     }
 
@@ -130,12 +130,12 @@ impl Trainer<'_> {
         if let Some(text) = spoilt(&tensors) {
             return Ok(Cause::Network(format!("after the step before {text}")));
         }
-        let Some(workbench) = self.workbench else { return Ok(Cause::Unknown) };
+        let Some(executors) = self.executors else { return Ok(Cause::Unknown) };
         let pixels = trained.pixels.map(|_| data.train.shape);
         let target = target(&data.train, spec.recipe.loss)?;
         let build = BuildOptions { keep: true, fuse: false, pixels, ..options.build_options(spec, target) };
         let model = within(spec, build, STEP)?;
-        let mut executor = workbench(Arc::clone(&model.program))?;
+        let mut executor = executors(Arc::clone(&model.program))?;
         restore(&model, executor.as_mut(), &tensors)?;
         for (member, batch) in group.iter().filter(|batch| batch.rows > 0).enumerate() {
             let common = hyper(&spec.recipe, options.seed, self.step, 0.0);

@@ -5,7 +5,7 @@ use super::super::progress::Progress;
 use super::Trainer;
 use crate::data::Batch;
 use crate::error::Result;
-use crate::inference::{Arrived, Batches, Entry, Windows, hyper, send};
+use crate::inference::{Arrived, BatchStream, Entry, Windows, hyper, send};
 use crate::model::Model;
 use crate::ops::{Hyper, NonFinite};
 use crate::program::Span;
@@ -20,7 +20,7 @@ impl Trainer<'_> {
         let began = Instant::now();
         let before = (progress.seconds, progress.data_wait);
         let end = (epoch + 1) * self.steps_per_epoch;
-        let mut batches = self.supply.epoch(epoch, self.step - epoch * self.steps_per_epoch)?;
+        let mut batches = self.prefetcher.epoch(epoch, self.step - epoch * self.steps_per_epoch)?;
         let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
         while self.step < end && !self.reached_limit() {
             let arrived = self.update(&mut batches, &mut windows)?;
@@ -48,7 +48,7 @@ impl Trainer<'_> {
         drop(batches);
         if self.step == end {
             if !self.stopped() && !self.reached_limit() {
-                self.supply.prepare(epoch + 1, 0)?;
+                self.prefetcher.prepare(epoch + 1, 0)?;
             }
             while let Some(arrived) = windows.drain(self.executor, waited)? {
                 self.take_in(epoch, arrived, &mut progress)?;
@@ -89,12 +89,16 @@ impl Trainer<'_> {
     /// One update from the next batches, and the records that have arrived meanwhile. Samples that cannot be read are
     /// no part of the mean; without a single one that can, nothing changes but the number of the step, which places it
     /// in the schedule.
-    pub(super) fn update(&mut self, batches: &mut Batches, windows: &mut Windows) -> Result<Vec<Arrived>> {
+    pub(super) fn update(
+        &mut self,
+        batches: &mut BatchStream,
+        windows: &mut Windows,
+    ) -> Result<Vec<Arrived>> {
         let (model, options) = (self.task.model, self.task.options);
         let recipe = &self.task.spec.recipe;
         let lr = self.schedule.lr(self.step);
         let (members, empty): (Vec<Batch>, Vec<Batch>) =
-            self.supply.group(batches)?.into_iter().partition(|batch| batch.rows > 0);
+            self.prefetcher.group(batches)?.into_iter().partition(|batch| batch.rows > 0);
         empty.into_iter().for_each(|batch| batches.recycle(batch));
         let rows: usize = members.iter().map(|batch| batch.rows).sum();
         let common =
@@ -130,7 +134,7 @@ impl Trainer<'_> {
 
     /// Reports samples that could not be read: the first ones by name, and at the end of an epoch the number of others.
     pub(super) fn tell_bad(&mut self) -> Result<()> {
-        for line in self.supply.bad().news() {
+        for line in self.prefetcher.bad().news() {
             self.report(Event::Warning(line))?;
         }
         Ok(())

@@ -74,7 +74,7 @@ impl Trainer<'_> {
         {
             return Err(bad(format!("schedule: {what}")));
         }
-        self.supply.bad().restore(state.bad);
+        self.prefetcher.bad().restore(state.bad);
         self.earlier = state.seconds;
         self.is_resumed = true;
         Ok(self)
@@ -199,7 +199,7 @@ impl Trainer<'_> {
             seen: self.watch.seen().clone(),
             probe: self.probe.clone(),
             schedule: self.schedule.state(),
-            bad: self.supply.bad().told(),
+            bad: self.prefetcher.bad().told(),
             seconds: self.earlier + self.started.elapsed().as_secs_f64(),
             device: self.task.device.clone(),
         };
