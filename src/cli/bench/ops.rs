@@ -111,7 +111,15 @@ fn finish(
 fn line(case: &Case, roofs: &Roofs, seconds: f64) -> Line {
     let (kind, flops, bytes) = (case.op.name(), case.op.flops(), case.op.bytes());
     let label = case.name.strip_prefix(kind).unwrap_or(&case.name).trim_matches([' ', '/', '_', ':']);
-    Line { kind: kind.into(), label: label.into(), seconds, flops, bytes, bound: roofs.bound(flops, bytes) }
+    Line {
+        kind: kind.into(),
+        label: label.into(),
+        seconds,
+        flops,
+        bytes,
+        bound: roofs.bound(flops, bytes),
+        pipelines: Vec::new(),
+    }
 }
 
 /// The case's inputs; what a kernel only writes starts as zeros.

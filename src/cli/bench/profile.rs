@@ -3,7 +3,7 @@
 
 use super::roofs::Roofs;
 use crate::error::Result;
-use crate::program::{Clock, Profile, Timed};
+use crate::program::{Clock, Profile, ProfileEntry};
 use crate::report::{Dot, Roofline};
 use serde_json::{Value, json};
 
@@ -31,8 +31,10 @@ pub(super) struct Line {
     pub seconds: f64,
     pub flops: u64,
     pub bytes: u64,
-    /// The seconds that the roofs allow.
+    /// The seconds that the peak rates allow.
     pub bound: f64,
+    /// Labels of its GPU pipelines.
+    pub pipelines: Vec<String>,
 }
 
 impl Line {
@@ -111,15 +113,16 @@ impl Analysis {
     /// The median of `runs` of one span.
     pub fn new(runs: &[Profile], device: String, roofs: Roofs) -> Result<Analysis> {
         let profile = Profile::median(runs)?;
-        let line = |entry: &Timed| {
-            let piece = entry.piece.clone();
+        let line = |entry: &ProfileEntry| {
+            let workload = entry.workload.clone();
             Line {
                 seconds: entry.time.as_secs_f64(),
-                bound: roofs.bound(piece.flops, piece.bytes),
-                kind: piece.kind,
-                label: piece.label,
-                flops: piece.flops,
-                bytes: piece.bytes,
+                bound: roofs.bound(workload.flops, workload.bytes),
+                kind: workload.kind,
+                label: workload.label,
+                pipelines: entry.pipelines.clone(),
+                flops: workload.flops,
+                bytes: workload.bytes,
             }
         };
         let mut lines: Vec<Line> = profile.entries.iter().map(line).collect();
@@ -197,6 +200,7 @@ impl Analysis {
                 let mut object = line_json(line, sum);
                 object["step"] = format!("{} {}", line.kind, line.label).into();
                 object["layer"] = line.label.as_str().into();
+                object["pipelines"] = line.pipelines.clone().into();
                 object
             })
             .collect()
@@ -275,6 +279,7 @@ mod tests {
             flops: 10,
             bytes: 100,
             bound: seconds / 2.0,
+            pipelines: Vec::new(),
         };
         let totals = totals(&[line("a", 1.0), line("b", 5.0), line("a", 2.0)]);
         assert_eq!((totals[0].0, totals[0].1.kind.as_str(), totals[0].1.seconds), (1, "b", 5.0));

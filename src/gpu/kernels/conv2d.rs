@@ -221,7 +221,7 @@ impl Pieces {
 }
 
 /// The images of one dispatch of grad_weight.
-struct Part {
+struct ImagePart {
     /// Number of the first set, and how many sets.
     sets: [usize; 2],
     /// Number of the first image, and how many images.
@@ -231,7 +231,7 @@ struct Part {
 }
 
 /// Dispatches that treat whole sets if one set can be bound and done at once, else some images of a set at a time.
-fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<Part>> {
+fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<ImagePart>> {
     let sizes = image_sizes(conv);
     let set = sizes.map(|image| image * pieces.images);
     let flops = image_flops(op, conv) * pieces.images as u64;
@@ -242,7 +242,7 @@ fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Resu
         let whole = |slice: &Slice| {
             let first = slice.first * pieces.images;
             let images = (slice.count * pieces.images).min(conv.batch - first);
-            Part { sets: [slice.first, slice.count], images: [first, images], accumulate: false }
+            ImagePart { sets: [slice.first, slice.count], images: [first, images], accumulate: false }
         };
         return Ok(by_sets?.iter().map(whole).collect());
     }
@@ -252,7 +252,7 @@ fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Resu
         let count = pieces.images.min(conv.batch - first);
         for slice in cut(op, count, image_flops(op, conv), &sizes, limits)? {
             let images = [first + slice.first, slice.count];
-            parts.push(Part { sets: [number, 1], images, accumulate: slice.first > 0 });
+            parts.push(ImagePart { sets: [number, 1], images, accumulate: slice.first > 0 });
         }
     }
     Ok(parts)
@@ -264,7 +264,7 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let size = conv.c_out * conv.depth();
     let several = pieces.count() > 1;
     let mut kernels = Kernels::default();
-    for Part { sets, images, accumulate } in image_parts(op, conv, &pieces, limits)? {
+    for ImagePart { sets, images, accumulate } in image_parts(op, conv, &pieces, limits)? {
         let bind = |operand: usize, size: usize| {
             if images[1] == conv.batch {
                 Binding::operand(operand)

@@ -5,7 +5,7 @@ use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::constants;
 use super::gemm::{Extents, Plan, Product, cut, product};
 use super::limits::Limits;
-use super::rounds::{Part, parts};
+use super::rounds::{SumPart, parts};
 use super::slices::{Slice, too_large};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
@@ -71,7 +71,7 @@ fn flag(set: bool) -> f64 {
     f64::from(u8::from(set))
 }
 
-fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits) -> Dispatch {
+fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: SumPart, limits: &Limits) -> Dispatch {
     let mut all = geometry(linear, slice.first, slice.count);
     all.extend(constants([("part_first", part.first), ("part_len", part.len)]));
     let weight = |operand| slice.bind(operand, linear.inputs);

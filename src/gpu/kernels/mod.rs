@@ -30,9 +30,9 @@ pub use fused::fused;
 pub use limits::{GemmKernel, Limits, Precision};
 pub(super) use rounds::check as check_rounds;
 pub use rounds::{LONGEST, MAX_ROUNDS};
-pub use shader::{Part, Shader, ShaderFile};
+pub use shader::{Shader, ShaderFile, ShaderPart};
 use shader::{files, shader};
-pub(super) use table::{Entry, Reduction, reductions, update_table};
+pub(super) use table::{Reduction, TableDispatch, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;

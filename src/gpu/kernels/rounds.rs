@@ -49,7 +49,7 @@ pub(super) const fn strided(len: usize, threads: usize, body: u64) -> u64 {
 
 /// A part of each sum of a product: `len` products from number `first` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct SumPart {
     pub first: usize,
     pub len: usize,
     /// Whether no other part comes after it.
@@ -57,9 +57,9 @@ pub(super) struct Part {
 }
 
 /// The parts of a sum of `depth` products; one if it is not too long.
-pub(super) fn parts(depth: usize) -> Vec<Part> {
+pub(super) fn parts(depth: usize) -> Vec<SumPart> {
     let len = if depth > LONGEST { PART } else { depth.max(1) };
-    let part = |first| Part { first, len: len.min(depth - first), last: first + len >= depth };
+    let part = |first| SumPart { first, len: len.min(depth - first), last: first + len >= depth };
     if depth == 0 { vec![part(0)] } else { (0..depth).step_by(len).map(part).collect() }
 }
 
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn parts_cover_a_sum_once_and_short_sums_are_not_cut() {
         for depth in [0, 1, 9216, LONGEST] {
-            assert_eq!(parts(depth), [Part { first: 0, len: depth, last: true }]);
+            assert_eq!(parts(depth), [SumPart { first: 0, len: depth, last: true }]);
         }
         for depth in [LONGEST + 1, 65_536, 70_001, 1 << 20] {
             let parts = parts(depth);

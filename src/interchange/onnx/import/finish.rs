@@ -132,7 +132,7 @@ pub(super) fn finish(
             "the file's own arithmetic on its input has become [preprocess], for images whose pixels it takes as {range} (import --scale says otherwise)"
         ));
     }
-    let inside = |error: crate::Error| {
+    let inside = |error: crate::error::Error| {
         let text = error.to_string();
         let text = text.strip_prefix(origin.text).map(str::to_string).unwrap_or(text);
         format!("the network in it{text}")
