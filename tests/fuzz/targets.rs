@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// Reads bytes; a panic is a finding.
 pub type Target = fn(&[u8]);
 
-/// Every target by its name, which is also that of its folder of `corpus/`.
+/// Every target by its name, which is also the name of its folder of seeds and of its archive in `corpus/`.
 pub const TARGETS: [(&str, Target); 12] = [
     ("checkpoint", checkpoint),
     ("cifar", cifar),

@@ -167,10 +167,10 @@ fn train(
     let mut executor = Poisoner { inner: executor.as_mut(), poison, steps: 0 };
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
     let task = Task { spec, model, data, options: &options, device: place.name().into() };
-    let workbench = |program: Arc<Program>| Place::Cpu.executor(&program);
+    let executors = |program: Arc<Program>| Place::Cpu.executor(&program);
     let folder = RunFolder::create(folder, "run", "")?;
     let trainer = folder.keep(Trainer::new(task, &mut executor, &mut observer, &stop)?);
-    trainer.with_workbench(&workbench).run().map(|_| ())
+    trainer.with_executor_factory(&executors).run().map(|_| ())
 }
 
 /// The one line of an error with exit code 5.

@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::inference::{self, Feed};
+use crate::inference::{self, BatchSource};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
 use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step, write_words};
@@ -89,7 +89,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let batch = args.batch_size as usize;
     let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &options)?;
-    let augmenter = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
+    let augmenter = BatchSource::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
     let header = Header::plain(&[Device::cpu()]);
 
     let budget = args.budget.budget();
