@@ -195,11 +195,11 @@ impl Bench {
             let inner = striate::gpu::Executor::new(&gpu, self.model.program.clone())?;
             let mut executor = Disturbed { inner, plan: plan.clone() };
             initialise(&self.model, &mut executor, self.options.seed)?;
-            Ok(Opened { executor: Box::new(executor), device: gpu.info().name.clone() })
+            Ok(Opened { executor: Box::new(executor), device: gpu.info().name.as_str().into() })
         };
         let (began, stop, mut warnings) = (Instant::now(), AtomicBool::new(false), Vec::new());
         let Bench { spec, model, data, options, parent, .. } = self;
-        let task = Task { spec, model, data, options, device: String::new() };
+        let task = Task { spec, model, data, options, device: "".into() };
         let mut recovery = Recovery::new(policy, open).with_go_on("striate train --resume X".into());
         let mut told = Vec::new();
         let opened = recovery.open(&mut |text| {

@@ -214,7 +214,7 @@ pub fn evaluate(spec: &Spec, file: File, data: &Arc<Dataset>) -> (Totals, Confus
     let model = Model::build(spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     load(&model, &mut executor, file, None).unwrap();
-    let source = feed(spec, &model);
+    let source = batch_source(spec, &model);
     let never = AtomicBool::new(false);
     striate::inference::evaluate_classes(&model, &mut executor, data, &source, &never).unwrap()
 }
