@@ -83,7 +83,7 @@ pub struct File {
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
 /// The start that all of `names` have in common as far as wrappers of PyTorch make it; empty where there is none.
-pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
+pub(super) fn common_wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
     let Some(first) = names.clone().next() else { return "" };
     let mut length = 0;
     while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| first[length..].starts_with(**wrapper)) {
@@ -100,7 +100,7 @@ impl File {
     /// Takes what wrappers of PyTorch have put before every name (`module.`, `_orig_mod.`) away, unless a tensor that `expected` names is there under
     /// it: a network may have such names of its own.
     pub fn unwrap_names<'n>(&mut self, mut expected: impl Iterator<Item = &'n str>) {
-        let length = wrapper(self.tensors.keys().map(String::as_str)).len();
+        let length = common_wrapper(self.tensors.keys().map(String::as_str)).len();
         if length > 0 && !expected.any(|name| self.tensors.contains_key(name)) {
             let tensors = std::mem::take(&mut self.tensors);
             self.tensors =
@@ -135,13 +135,13 @@ pub fn match_tensors(mut file: File, model: &str, expected: &[(String, Shape)]) 
         [("missing", &missing), ("of another shape", &shapes), ("not in the model", &extra)]
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
-            .map(|(what, names)| format!("{} {what}: {}", names.len(), first(names)))
+            .map(|(what, names)| format!("{} {what}: {}", names.len(), list_names(names)))
             .collect();
     Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
 }
 
 /// The first of `names`, and how many more there are.
-fn first(names: &[String]) -> String {
+fn list_names(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let text = names[..names.len().min(SHOWN)].join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -152,7 +152,7 @@ fn first(names: &[String]) -> String {
 
 /// `tensors` in name order, as every format writes them; an error, which is ours, if two have one name. `path` is the file
 /// that is to be written.
-pub(super) fn in_order<'a>(
+pub(super) fn sorted_by_name<'a>(
     path: &Path,
     tensors: &'a [(String, Tensor)],
 ) -> Result<Vec<&'a (String, Tensor)>> {

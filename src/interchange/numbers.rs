@@ -40,7 +40,7 @@ pub(super) fn convert<const N: usize>(
 }
 
 /// A whole number, if `f32` holds it.
-pub(super) fn exact(value: i64) -> Result<f32, String> {
+pub(super) fn exact_integer(value: i64) -> Result<f32, String> {
     // f32 holds every whole number up to 2^24.
     if value.unsigned_abs() <= 1 << 24 {
         Ok(value as f32)

@@ -6,8 +6,8 @@
 //! reference implementation (`safetensors::tensor::Metadata`: offsets without holes or overlaps, sizes without
 //! overflow) and against the file's length before a tensor is allocated.
 
-use super::file::{File, in_order, little_endian};
-use super::numbers::{NumberError, convert, exact, f16_to_f32};
+use super::file::{File, little_endian, sorted_by_name};
+use super::numbers::{NumberError, convert, exact_integer, f16_to_f32};
 use crate::atomic::{self, NewFile};
 use crate::error::{Error, Result};
 use crate::json;
@@ -38,7 +38,7 @@ pub fn stage(
     metadata: &BTreeMap<String, String>,
 ) -> Result<NewFile> {
     let path = path.as_ref();
-    let sorted = in_order(path, tensors)?;
+    let sorted = sorted_by_name(path, tensors)?;
     let header = header(&sorted, metadata)
         .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))?;
     atomic::stage(path, |out| {
@@ -143,8 +143,8 @@ fn read_tensor(file: &mut std::fs::File, info: &TensorInfo) -> Result<Vec<f32>, 
             convert(file, count, count, |b| Ok(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)))
         }
         Dtype::F64 => convert(file, count, count, |b| Ok(f64::from_le_bytes(b) as f32)),
-        Dtype::I64 => convert(file, count, count, |b| exact(i64::from_le_bytes(b))),
-        Dtype::I32 => convert(file, count, count, |b| exact(i64::from(i32::from_le_bytes(b)))),
+        Dtype::I64 => convert(file, count, count, |b| exact_integer(i64::from_le_bytes(b))),
+        Dtype::I32 => convert(file, count, count, |b| exact_integer(i64::from(i32::from_le_bytes(b)))),
         Dtype::U8 => convert(file, count, count, |b: [u8; 1]| Ok(f32::from(b[0]))),
         other => {
             Err(NumberError::Value(format!("expected F32, F16, BF16, F64, I64, I32 or U8, found {other}")))

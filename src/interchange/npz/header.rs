@@ -17,7 +17,7 @@ const ALIGNMENT: usize = 64;
 
 /// A type of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Number {
+pub(super) enum NpyType {
     F16,
     F32,
     F64,
@@ -26,22 +26,22 @@ pub(super) enum Number {
     U8,
 }
 
-impl Number {
+impl NpyType {
     /// Bytes of one.
     pub fn size(self) -> usize {
         match self {
-            Number::U8 => 1,
-            Number::F16 => 2,
-            Number::F32 | Number::I32 => 4,
-            Number::F64 | Number::I64 => 8,
+            NpyType::U8 => 1,
+            NpyType::F16 => 2,
+            NpyType::F32 | NpyType::I32 => 4,
+            NpyType::F64 | NpyType::I64 => 8,
         }
     }
 }
 
 /// What the data after the header is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub number: Number,
+pub(super) struct NpyHeader {
+    pub number: NpyType,
     pub big_endian: bool,
     /// Whether the first axis runs fastest, not the last.
     pub fortran_order: bool,
@@ -71,7 +71,7 @@ pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
 }
 
 /// Reads the header at the start of `from`.
-pub(super) fn read(from: &mut impl Read) -> Result<Header, NumberError> {
+pub(super) fn read(from: &mut impl Read) -> Result<NpyHeader, NumberError> {
     let mut start = [0; 8];
     from.read_exact(&mut start)?;
     let [magic @ .., major, _minor] = &start;
@@ -104,7 +104,7 @@ pub(super) fn read(from: &mut impl Read) -> Result<Header, NumberError> {
     parse(&dictionary, start.len() + width + text).map_err(NumberError::Value)
 }
 
-fn parse(text: &[u8], length: usize) -> Result<Header, String> {
+fn parse(text: &[u8], length: usize) -> Result<NpyHeader, String> {
     let mut cursor = Cursor { text, at: 0 };
     let (mut descr, mut order, mut shape) = (None, None, None);
     cursor.expect(b'{')?;
@@ -139,7 +139,7 @@ fn parse(text: &[u8], length: usize) -> Result<Header, String> {
     let count = shape.iter().try_fold(number.size(), |product, &extent| product.checked_mul(extent.max(1)));
     count.filter(|&bytes| bytes <= isize::MAX as usize).ok_or_else(too_large)?;
     let count = shape.iter().product();
-    Ok(Header { number, big_endian, fortran_order, shape, count, length })
+    Ok(NpyHeader { number, big_endian, fortran_order, shape, count, length })
 }
 
 /// A place in a Python literal.
@@ -214,19 +214,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// The type of the numbers, and whether they are big-endian.
-    fn descr(&mut self) -> Result<(Number, bool), String> {
+    fn descr(&mut self) -> Result<(NpyType, bool), String> {
         const KNOWN: &str = "numbers of type f2, f4, f8, i4, i8 or u1";
         if matches!(self.peek(), Some(b'[' | b'(')) {
             return Err(format!("expected {KNOWN}, found records"));
         }
         let descr = self.string()?;
         let number = match descr.get(1..) {
-            Some("f2") => Number::F16,
-            Some("f4") => Number::F32,
-            Some("f8") => Number::F64,
-            Some("i4") => Number::I32,
-            Some("i8") => Number::I64,
-            Some("u1") => Number::U8,
+            Some("f2") => NpyType::F16,
+            Some("f4") => NpyType::F32,
+            Some("f8") => NpyType::F64,
+            Some("i4") => NpyType::I32,
+            Some("i8") => NpyType::I64,
+            Some("u1") => NpyType::U8,
             Some(other) if other.starts_with('O') => {
                 return Err(format!("expected {KNOWN}, found Python objects (pickle), which are never read"));
             }
@@ -273,7 +273,7 @@ impl<'a> Cursor<'a> {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Header, String> {
+    fn parsed(text: &str) -> Result<NpyHeader, String> {
         parse(text.as_bytes(), 128)
     }
 
@@ -284,7 +284,7 @@ mod tests {
             assert_eq!(bytes.len() % ALIGNMENT, 0);
             assert_eq!(bytes.last(), Some(&b'\n'));
             let Ok(header) = read(&mut bytes.as_slice()) else { panic!("{shape:?}") };
-            assert_eq!((header.number, header.fortran_order), (Number::F32, false));
+            assert_eq!((header.number, header.fortran_order), (NpyType::F32, false));
             assert_eq!(header.shape.len(), shape.len());
             assert_eq!(header.length, bytes.len());
         }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn python_literals_are_read_in_any_order_and_spacing() {
         let header = parsed(" {\"shape\" :( 2L ,3 ),'fortran_order':True , 'descr':'>i8' } \n").unwrap();
-        assert_eq!((header.number, header.big_endian, header.fortran_order), (Number::I64, true, true));
+        assert_eq!((header.number, header.big_endian, header.fortran_order), (NpyType::I64, true, true));
         assert_eq!((header.shape, header.count), (vec![2, 3], 6));
     }
 

@@ -6,12 +6,12 @@
 
 mod header;
 
-use super::file::{File, in_order, little_endian};
-use super::numbers::{NumberError, convert, exact, f16_to_f32};
+use super::file::{File, little_endian, sorted_by_name};
+use super::numbers::{NumberError, convert, exact_integer, f16_to_f32};
 use crate::atomic::NewFile;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use header::{Header, Number};
+use header::{NpyHeader, NpyType};
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
@@ -40,7 +40,7 @@ pub fn write(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let path = path.as_ref();
-    let sorted = in_order(path, tensors)?;
+    let sorted = sorted_by_name(path, tensors)?;
     if sorted.iter().any(|(name, _)| name == METADATA) {
         return Err(Error::data(path, format!("no tensor of an NPZ file can be named {METADATA}")));
     }
@@ -111,7 +111,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
         // A claim that the file's length bears out.
         let (size, trusted) = (entry.size(), entry.compressed_size().min(length) as usize);
         if stem == METADATA {
-            metadata = read_notes(&mut entry, size).map_err(wrong)?;
+            metadata = read_metadata(&mut entry, size).map_err(wrong)?;
         } else {
             let tensor = read_array(&mut entry, size, trusted).map_err(wrong)?;
             if tensors.insert(stem.to_string(), tensor).is_some() {
@@ -163,7 +163,7 @@ fn read_array(entry: &mut impl Read, size: u64, trusted: usize) -> Result<Tensor
 
 fn read_numbers(
     entry: &mut impl Read,
-    header: &Header,
+    header: &NpyHeader,
     size: u64,
     trusted: usize,
 ) -> Result<Vec<f32>, NumberError> {
@@ -177,14 +177,16 @@ fn read_numbers(
     let count = header.count;
     let trusted = trusted / header.number.size();
     let values = match header.number {
-        Number::F32 => convert(entry, count, trusted, |b| Ok(f32::from_le_bytes(little(b, big)))),
-        Number::F16 => convert(entry, count, trusted, |b| Ok(f16_to_f32(u16::from_le_bytes(little(b, big))))),
-        Number::F64 => convert(entry, count, trusted, |b| Ok(f64::from_le_bytes(little(b, big)) as f32)),
-        Number::I64 => convert(entry, count, trusted, |b| exact(i64::from_le_bytes(little(b, big)))),
-        Number::I32 => {
-            convert(entry, count, trusted, |b| exact(i64::from(i32::from_le_bytes(little(b, big)))))
+        NpyType::F32 => convert(entry, count, trusted, |b| Ok(f32::from_le_bytes(little(b, big)))),
+        NpyType::F16 => {
+            convert(entry, count, trusted, |b| Ok(f16_to_f32(u16::from_le_bytes(little(b, big)))))
         }
-        Number::U8 => convert(entry, count, trusted, |b: [u8; 1]| Ok(f32::from(b[0]))),
+        NpyType::F64 => convert(entry, count, trusted, |b| Ok(f64::from_le_bytes(little(b, big)) as f32)),
+        NpyType::I64 => convert(entry, count, trusted, |b| exact_integer(i64::from_le_bytes(little(b, big)))),
+        NpyType::I32 => {
+            convert(entry, count, trusted, |b| exact_integer(i64::from(i32::from_le_bytes(little(b, big)))))
+        }
+        NpyType::U8 => convert(entry, count, trusted, |b: [u8; 1]| Ok(f32::from(b[0]))),
     }?;
     // Only at its end is the entry's checksum looked at.
     if entry.read(&mut [0])? > 0 {
@@ -228,9 +230,9 @@ fn row_major(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
 }
 
 /// The notes: a JSON object of texts, as bytes.
-fn read_notes(entry: &mut impl Read, size: u64) -> Result<BTreeMap<String, String>, NumberError> {
+fn read_metadata(entry: &mut impl Read, size: u64) -> Result<BTreeMap<String, String>, NumberError> {
     let header = header::read(entry)?;
-    if header.number != Number::U8 || header.shape.len() != 1 || header.count > LONGEST_METADATA {
+    if header.number != NpyType::U8 || header.shape.len() != 1 || header.count > LONGEST_METADATA {
         let (number, shape) = (header.number, header.shape);
         let what = format!(
             "expected at most {LONGEST_METADATA} bytes along one axis, found {number:?} of the shape {shape:?}"

@@ -17,7 +17,7 @@ pub(super) fn matrix(len: usize, out: usize) -> Vec<f32> {
 }
 
 /// The matrix `[columns, rows]` of the same values.
-pub(super) fn turned(matrix: &[f32], columns: usize) -> Vec<f32> {
+pub(super) fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|i| matrix.iter().skip(i).step_by(columns).copied()).collect()
 }
 

@@ -2,13 +2,13 @@
 //! recipe, names of layers without parameters. Where graph and note are the same network, the note is what is imported; where
 //! they differ, the graph is.
 
-use super::export::regular_windows;
+use super::export::uniform_windows;
 use super::import::Imported;
 use crate::model::{LayerOp, Preprocess, Spec};
 use std::collections::HashMap;
 
 /// `imported` with the model file of its notes, if that is the same network; else with a line that says that it is not.
-pub(super) fn adopt(mut imported: Imported) -> Imported {
+pub(super) fn prefer_embedded(mut imported: Imported) -> Imported {
     let Some(text) = imported.metadata.get("model") else { return imported };
     match same_network(text, &imported.spec) {
         Some(spec) => imported.spec = spec,
@@ -22,52 +22,56 @@ pub(super) fn adopt(mut imported: Imported) -> Imported {
 /// The model file `text`, if it computes what `graph` does; with the number of outputs and the preprocessing of `graph`.
 fn same_network(text: &str, graph: &Spec) -> Option<Spec> {
     let read = Spec::parse(text, &graph.origin).ok()?;
-    let mut noted = read.clone();
+    let mut embedded = read.clone();
     let outputs = |spec: &Spec| spec.layer_shapes().ok()?.last().cloned();
     let wanted = outputs(graph)?;
-    if outputs(&noted)? != wanted {
-        noted.replace_outputs(*wanted.first()?).ok()?;
+    if outputs(&embedded)? != wanted {
+        embedded.replace_outputs(*wanted.first()?).ok()?;
     }
-    let (said, plain) = (&graph.preprocess, Preprocess::plain(graph.input[0]));
+    let (from_graph, plain) = (&graph.preprocess, Preprocess::plain(graph.input[0]));
     // Where neither graph nor notes say anything else, the model file does.
-    if said.scale != plain.scale || said.mean != plain.mean || said.std != plain.std {
-        adjust(&mut noted.preprocess, said);
+    if from_graph.scale != plain.scale || from_graph.mean != plain.mean || from_graph.std != plain.std {
+        adjust(&mut embedded.preprocess, from_graph);
     }
-    let is_same = noted.input == graph.input && steps(&noted)? == steps(graph)?;
+    let is_same = embedded.input == graph.input && steps(&embedded)? == steps(graph)?;
     match is_same {
         false => None,
-        true if noted == read => Some(read),
+        true if embedded == read => Some(read),
         // Its text has to say what it says.
-        true => Spec::parse(&noted.to_toml(), &graph.origin).ok(),
+        true => Spec::parse(&embedded.to_toml(), &graph.origin).ok(),
     }
 }
 
 /// Gives `noted` the scale, mean and standard deviation of `said`, unless they do the same to pixels but for rounding.
-fn adjust(noted: &mut Preprocess, said: &Preprocess) {
+fn adjust(embedded: &mut Preprocess, from_graph: &Preprocess) {
     let ends = |p: &Preprocess| -> Vec<f32> {
         let of = |(mean, std): (&f32, &f32)| [0.0, 255.0].map(|pixel| (pixel * p.scale - mean) / std);
         p.mean.iter().zip(&p.std).flat_map(of).collect()
     };
-    let (ours, theirs) = (ends(noted), ends(said));
+    let (ours, theirs) = (ends(embedded), ends(from_graph));
     let largest = theirs.iter().fold(0f32, |most, value| most.max(value.abs()));
     let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * largest;
     if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(is_close) {
-        *noted =
-            Preprocess { resize: noted.resize, crop: noted.crop, principal: noted.principal, ..said.clone() };
+        *embedded = Preprocess {
+            resize: embedded.resize,
+            crop: embedded.crop,
+            principal: embedded.principal,
+            ..from_graph.clone()
+        };
     }
 }
 
 /// What a network computes in evaluation: layers that do something, reading each other by position.
 #[derive(Debug, PartialEq)]
-struct Steps<'a> {
-    steps: Vec<Step<'a>>,
+struct EvaluationSteps<'a> {
+    steps: Vec<EvaluationStep<'a>>,
     /// The one whose value is the answer.
     last: Option<usize>,
 }
 
 #[derive(Debug, PartialEq)]
-struct Step<'a> {
-    what: What,
+struct EvaluationStep<'a> {
+    kind: StepKind,
     /// The layer's name, if it has parameters, which are named after it.
     name: Option<&'a str>,
     /// Positions among the steps; none is the network's input.
@@ -77,18 +81,18 @@ struct Step<'a> {
 }
 
 #[derive(Debug, PartialEq)]
-enum What {
+enum StepKind {
     Op(LayerOp),
     /// A pool has many descriptions of the same windows.
     Pool {
         is_average: bool,
-        windows: [Windows; 2],
+        windows: [PoolWindows; 2],
     },
 }
 
 /// The windows of a pool along one axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Windows {
+struct PoolWindows {
     length: usize,
     stride: usize,
     /// Padding, before and (as far as windows reach into it, and it counts) behind.
@@ -96,7 +100,7 @@ struct Windows {
     after: usize,
 }
 
-fn steps(spec: &Spec) -> Option<Steps<'_>> {
+fn steps(spec: &Spec) -> Option<EvaluationSteps<'_>> {
     let shapes = spec.layer_shapes().ok()?;
     let mut extents: HashMap<&str, Vec<usize>> = HashMap::from([("input", spec.input.to_vec())]);
     let mut places: HashMap<&str, Option<usize>> = HashMap::from([("input", None)]);
@@ -105,15 +109,15 @@ fn steps(spec: &Spec) -> Option<Steps<'_>> {
         let inputs: Vec<Option<usize>> =
             layer.inputs.iter().map(|name| places.get(name.as_str()).copied()).collect::<Option<_>>()?;
         let x = extents.get(layer.inputs.first()?.as_str())?;
-        let place = match what(&layer.op, x, &shape) {
+        let place = match step_kind(&layer.op, x, &shape) {
             None => *inputs.first()?,
-            Some(what) => {
+            Some(kind) => {
                 let is_trained = matches!(
                     layer.op,
                     LayerOp::Conv2d { .. } | LayerOp::Linear { .. } | LayerOp::BatchNorm2d { .. }
                 );
                 let name = is_trained.then_some(layer.name.as_str());
-                found.push(Step { what, name, inputs, shape: shape.clone() });
+                found.push(EvaluationStep { kind, name, inputs, shape: shape.clone() });
                 Some(found.len() - 1)
             }
         };
@@ -121,49 +125,49 @@ fn steps(spec: &Spec) -> Option<Steps<'_>> {
         extents.insert(&layer.name, shape);
     }
     let last = *places.get(spec.layers.last()?.name.as_str())?;
-    Some(Steps { steps: found, last })
+    Some(EvaluationSteps { steps: found, last })
 }
 
 /// What a layer over `x` that gives `y` does in evaluation, if anything.
-fn what(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<What> {
+fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
     let axis = |axis: usize, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 4]| {
         let (length, before) = (kernel[axis], padding[axis]);
         // One window goes nowhere.
         let stride = if y[axis + 1] == 1 { 1 } else { stride[axis] };
         let end = (y[axis + 1] - 1) * stride + length;
         let reach = end.saturating_sub(before + x[axis + 1]);
-        Windows { length, stride, before, after: reach.min(padding[axis + 2]) }
+        PoolWindows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
-    let what = match *op {
+    let kind = match *op {
         LayerOp::Dropout { .. } => return None,
         // Padding never wins, however much of it there is.
-        LayerOp::MaxPool2d { kernel, stride, padding: [top, left, ..], .. } => What::Pool {
+        LayerOp::MaxPool2d { kernel, stride, padding: [top, left, ..], .. } => StepKind::Pool {
             is_average: false,
             windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
         },
         LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
-            What::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
+            StepKind::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
         }
-        LayerOp::AdaptiveAvgPool2d { .. } => match [1, 2].map(|at| regular_windows(x[at], y[at])) {
-            [Some(rows), Some(columns)] => What::Pool {
+        LayerOp::AdaptiveAvgPool2d { .. } => match [1, 2].map(|at| uniform_windows(x[at], y[at])) {
+            [Some(rows), Some(columns)] => StepKind::Pool {
                 is_average: true,
-                windows: [rows, columns].map(|[length, stride]| Windows {
+                windows: [rows, columns].map(|[length, stride]| PoolWindows {
                     length,
                     stride,
                     before: 0,
                     after: 0,
                 }),
             },
-            _ => What::Op(op.clone()),
+            _ => StepKind::Op(op.clone()),
         },
         // Written as the share of what was, of which it comes back rounded.
         LayerOp::BatchNorm2d { eps, momentum } => {
-            What::Op(LayerOp::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) })
+            StepKind::Op(LayerOp::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) })
         }
-        _ => What::Op(op.clone()),
+        _ => StepKind::Op(op.clone()),
     };
-    let same = Windows { length: 1, stride: 1, before: 0, after: 0 };
-    (what != What::Pool { is_average: true, windows: [same; 2] }).then_some(what)
+    let same = PoolWindows { length: 1, stride: 1, before: 0, after: 0 };
+    (kind != StepKind::Pool { is_average: true, windows: [same; 2] }).then_some(kind)
 }
 
 #[cfg(test)]

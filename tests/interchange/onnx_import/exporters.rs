@@ -6,15 +6,15 @@ use striate::interchange::onnx::{Export, encode};
 use striate::tensor::Tensor;
 
 /// The outputs that must be the same however a graph is written.
-fn answers(model: &Model, x: &[f32]) -> Vec<f64> {
+fn answers(model: &ModelProto, x: &[f32]) -> Vec<f64> {
     answer(import(model).unwrap(), x).into_iter().map(f64::from).collect()
 }
 
-fn flatten(from: &str) -> Node {
+fn flatten(from: &str) -> NodeProto {
     node("Flatten", &[from], "y", vec![])
 }
 
-fn conv(from: &str, weights: &str, to: &str, attributes: Vec<Attribute>) -> Node {
+fn conv(from: &str, weights: &str, to: &str, attributes: Vec<AttributeProto>) -> NodeProto {
     node("Conv", &[from, weights], to, attributes)
 }
 
@@ -66,7 +66,7 @@ fn constants_may_be_reshaped_before_a_product() {
         (0..3).map(|o| (0..8).map(|i| f64::from(row[i]) * f64::from(weights[3 * i + o])).sum()).collect()
     };
     let expected: Vec<f64> = x.chunks(8).flat_map(product).collect();
-    let with = |reshape: Node, dims: &[i64], more: Vec<TensorProto>| {
+    let with = |reshape: NodeProto, dims: &[i64], more: Vec<TensorProto>| {
         let nodes = vec![
             node("Reshape", &["x", "flat"], "f", vec![]),
             reshape,

@@ -3,12 +3,12 @@
 use super::*;
 
 /// A value of whole numbers in a node of its own: `Constant`.
-fn held(values: &[i64], output: &str) -> Node {
+fn held(values: &[i64], output: &str) -> NodeProto {
     node("Constant", &[], output, vec![ints("value_ints", values)])
 }
 
 /// A file that flattens its input `[N, 3, 4, 5]` to the extents `target`, which `nodes` make.
-fn flattened(nodes: Vec<Node>) -> Model {
+fn flattened(nodes: Vec<NodeProto>) -> ModelProto {
     let nodes = [nodes, vec![node("Reshape", &["x", "target"], "y", vec![])]].concat();
     file(&[3, 4, 5], nodes, vec![])
 }
@@ -118,16 +118,16 @@ fn what_has_no_answer_or_no_end_is_refused() {
 }
 
 /// One of two branches, by whether the channels of the input (3) are as many as `channels`.
-fn choice(channels: i64, yes: Vec<Node>, no: Vec<Node>) -> Model {
-    let branch = |name: &str, node: Vec<Node>| {
+fn choice(channels: i64, yes: Vec<NodeProto>, no: Vec<NodeProto>) -> ModelProto {
+    let branch = |name: &str, node: Vec<NodeProto>| {
         let output = node.last().unwrap().output[0].clone();
-        let output = vec![ValueInfo { name: output, r#type: None }];
-        let graph = Graph { node, output, ..Graph::default() };
-        Attribute {
+        let output = vec![ValueInfoProto { name: output, r#type: None }];
+        let graph = GraphProto { node, output, ..GraphProto::default() };
+        AttributeProto {
             name: name.into(),
             g: Some(Box::new(graph)),
             r#type: AttributeType::Graph.into(),
-            ..Attribute::default()
+            ..AttributeProto::default()
         }
     };
     let nodes = vec![

@@ -1,6 +1,6 @@
 //! The forms in which files say the same thing: shapes, constants, nodes that change nothing, weights elsewhere.
 
-use super::schema::Entry;
+use super::schema::StringStringEntryProto;
 use super::*;
 
 const DIMS: [i64; 3] = [3, 4, 5];
@@ -123,7 +123,7 @@ fn what_changes_nothing_is_passed_over() {
 }
 
 /// y = W x with `W = [[1, 2], [3, 4]]` over two features, its weights named `w`.
-fn matrix(weights: Vec<TensorProto>, before: Vec<Node>) -> Model {
+fn matrix(weights: Vec<TensorProto>, before: Vec<NodeProto>) -> ModelProto {
     let nodes = [before, vec![node("Gemm", &["x", "w"], "y", vec![int("transB", 1)])]].concat();
     file(&[2], nodes, weights)
 }
@@ -143,11 +143,11 @@ fn weights_may_be_inputs_or_nodes() {
     // Without the initializer there are two inputs.
     old.graph.as_mut().unwrap().initializer.clear();
     assert!(refusal(&old).contains("expected one input that is used, found 2 (w, x)"));
-    let held = Attribute {
+    let held = AttributeProto {
         name: "value".into(),
         t: Some(floats("", &[2, 2], &W)),
         r#type: AttributeType::Tensor.into(),
-        ..Attribute::default()
+        ..AttributeProto::default()
     };
     assert_answers(&matrix(vec![], vec![node("Constant", &[], "w", vec![held])]), &X, &Y);
     let copied = node("Identity", &["kept"], "w", vec![]);
@@ -156,7 +156,7 @@ fn weights_may_be_inputs_or_nodes() {
 
 #[test]
 fn notes_are_kept_as_far_as_the_weights_can_hold_them() {
-    let note = |key: &str, value: String| Entry { key: key.into(), value };
+    let note = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
     let mut model = matrix(vec![floats("w", &[2, 2], &W)], vec![]);
     model.metadata_props =
         vec![note("a", "short".into()), note("b", "\u{1}".repeat(2 << 20)), note("c", "also".into())];
@@ -174,7 +174,7 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let bytes: Vec<u8> = [0.0].iter().chain(&W).flat_map(|value: &f32| value.to_le_bytes()).collect();
     std::fs::write(folder.path().join("weights.bin"), bytes).unwrap();
-    let entry = |key: &str, value: &str| Entry { key: key.into(), value: value.into() };
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
     let elsewhere = TensorProto {
         float_data: vec![],
         data_location: 1,

@@ -1,14 +1,14 @@
 //! Nodes and constants as they are collected, each with a name of its own.
 
-use super::super::schema::{Attribute, AttributeType, Node, TensorProto, data_type};
+use super::super::schema::{AttributeProto, AttributeType, NodeProto, TensorProto, data_type};
 use crate::interchange::file::little_endian;
 use crate::model::Spec;
 use prost::bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 
 /// The nodes and initializers so far.
-pub(super) struct Builder {
-    nodes: Vec<Node>,
+pub(super) struct GraphBuilder {
+    nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
     /// Names that are given out: no two values may share one. Those of layers are among them, so that no other node gets one.
     taken: HashSet<String>,
@@ -17,13 +17,13 @@ pub(super) struct Builder {
 }
 
 /// One node, put together before it is added.
-pub(super) struct NodeBuilder(Node);
+pub(super) struct NodeBuilder(NodeProto);
 
-impl Builder {
+impl GraphBuilder {
     /// A graph for the layers of `spec`; `parameters` are the names of its initializers.
     pub fn new<'a>(spec: &Spec, parameters: impl Iterator<Item = &'a str>) -> Self {
         let fixed = ["input", "logits", "probabilities"].into_iter();
-        let mut builder = Builder {
+        let mut builder = GraphBuilder {
             nodes: Vec::new(),
             initializers: Vec::new(),
             taken: fixed.chain(parameters).map(str::to_string).collect(),
@@ -105,19 +105,19 @@ impl Builder {
         name
     }
 
-    pub fn finish(self) -> (Vec<Node>, Vec<TensorProto>) {
+    pub fn finish(self) -> (Vec<NodeProto>, Vec<TensorProto>) {
         (self.nodes, self.initializers)
     }
 }
 
 impl NodeBuilder {
     pub fn new(op_type: &str, name: &str, inputs: &[&str], output: &str) -> Self {
-        NodeBuilder(Node {
+        NodeBuilder(NodeProto {
             input: inputs.iter().map(|input| (*input).to_string()).collect(),
             output: vec![output.into()],
             name: name.into(),
             op_type: op_type.into(),
-            ..Node::default()
+            ..NodeProto::default()
         })
     }
 
@@ -133,8 +133,9 @@ impl NodeBuilder {
         self.attribute(name, AttributeType::Ints, |a| a.ints = values.iter().map(|&n| n as i64).collect())
     }
 
-    fn attribute(mut self, name: &str, kind: AttributeType, set: impl FnOnce(&mut Attribute)) -> Self {
-        let mut attribute = Attribute { name: name.into(), r#type: kind.into(), ..Attribute::default() };
+    fn attribute(mut self, name: &str, kind: AttributeType, set: impl FnOnce(&mut AttributeProto)) -> Self {
+        let mut attribute =
+            AttributeProto { name: name.into(), r#type: kind.into(), ..AttributeProto::default() };
         set(&mut attribute);
         self.0.attribute.push(attribute);
         self

@@ -1,6 +1,6 @@
 //! Which node (or nodes) a layer is, and which tensors it needs.
 
-use super::graph::{Builder, NodeBuilder};
+use super::graph::{GraphBuilder, NodeBuilder};
 use super::{normalisation, pooling};
 use crate::error::{Error, Result};
 use crate::model::{Layer, LayerOp, Spec};
@@ -8,13 +8,13 @@ use crate::tensor::Tensor;
 use std::collections::HashMap;
 
 /// The tensors of each layer, in the order in which its ONNX node reads them.
-pub(super) struct Weights<'a>(Vec<Vec<(String, &'a Tensor)>>);
+pub(super) struct LayerTensors<'a>(Vec<Vec<(String, &'a Tensor)>>);
 
-impl<'a> Weights<'a> {
+impl<'a> LayerTensors<'a> {
     /// Those of `tensors` that the layers of `spec` need; `shapes` are the layers' outputs.
     pub fn new(spec: &Spec, tensors: &'a [(String, Tensor)], shapes: &[Vec<usize>]) -> Result<Self> {
         let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
-        let inputs = Inputs::new(spec, shapes);
+        let inputs = InputShapes::new(spec, shapes);
         let mut found = Vec::with_capacity(spec.layers.len());
         for layer in &spec.layers {
             let mut own = Vec::new();
@@ -31,7 +31,7 @@ impl<'a> Weights<'a> {
             }
             found.push(own);
         }
-        Ok(Weights(found))
+        Ok(LayerTensors(found))
     }
 
     /// Bytes of all of them.
@@ -45,14 +45,14 @@ impl<'a> Weights<'a> {
 }
 
 /// The extents of what layers read first.
-struct Inputs<'a>(HashMap<&'a str, &'a [usize]>);
+struct InputShapes<'a>(HashMap<&'a str, &'a [usize]>);
 
-impl<'a> Inputs<'a> {
+impl<'a> InputShapes<'a> {
     fn new(spec: &'a Spec, shapes: &'a [Vec<usize>]) -> Self {
         let names = spec.layers.iter().map(|layer| layer.name.as_str());
         let mut all: HashMap<&str, &[usize]> = names.zip(shapes.iter().map(Vec::as_slice)).collect();
         all.insert("input", &spec.input);
-        Inputs(all)
+        InputShapes(all)
     }
 
     fn of(&self, layer: &Layer) -> &'a [usize] {
@@ -82,7 +82,7 @@ fn expected(op: &LayerOp, x: &[usize]) -> Vec<(&'static str, Vec<usize>)> {
 }
 
 /// Where a layer's node stands in the graph.
-pub(super) struct Place<'a> {
+pub(super) struct LayerContext<'a> {
     pub layer: &'a Layer,
     /// The values it reads.
     pub inputs: Vec<&'a str>,
@@ -93,7 +93,7 @@ pub(super) struct Place<'a> {
     pub output: &'a str,
 }
 
-impl Place<'_> {
+impl LayerContext<'_> {
     /// The layer's own node, without attributes.
     pub fn node(&self, op_type: &str) -> NodeBuilder {
         self.node_over(op_type, &self.inputs)
@@ -107,15 +107,15 @@ impl Place<'_> {
 
 /// Adds all layers of `spec`, and their tensors. The first reads `start`, the last writes `logits`.
 pub(super) fn add(
-    builder: &mut Builder,
+    builder: &mut GraphBuilder,
     spec: &Spec,
     shapes: &[Vec<usize>],
-    weights: &Weights<'_>,
+    weights: &LayerTensors<'_>,
     start: String,
 ) -> Result<()> {
     // The value that each name stands for. Dropout does nothing in evaluation: its name stands for what it reads.
     let mut values: HashMap<&str, String> = HashMap::from([("input", start)]);
-    let inputs = Inputs::new(spec, shapes);
+    let inputs = InputShapes::new(spec, shapes);
     let last = last_node(spec);
     for (i, layer) in spec.layers.iter().enumerate() {
         let read = layer.inputs.iter().map(|name| values.get(name.as_str()).map_or("", String::as_str));
@@ -127,12 +127,12 @@ pub(super) fn add(
         }
         let output = if last == Some(i) { "logits".to_string() } else { builder.value_name(&layer.name) };
         let (x, y) = (inputs.of(layer), shapes[i].as_slice());
-        let mut place = Place { layer, inputs: read, x, y, output: &output };
+        let mut context = LayerContext { layer, inputs: read, x, y, output: &output };
         for (name, tensor) in &weights.0[i] {
             builder.initializer(name, tensor.shape().dims(), tensor.data());
-            place.inputs.push(name);
+            context.inputs.push(name);
         }
-        add_layer(builder, &place).map_err(|what| {
+        add_layer(builder, &context).map_err(|what| {
             Error::Model(format!("{}:{}: layer {}: {what}", spec.origin, layer.line, layer.name))
         })?;
         values.insert(&layer.name, output);
@@ -155,54 +155,54 @@ fn last_node(spec: &Spec) -> Option<usize> {
 }
 
 /// Adds one layer, or says why ONNX has no words for it.
-fn add_layer(builder: &mut Builder, place: &Place<'_>) -> std::result::Result<(), String> {
-    let node = match place.layer.op {
-        LayerOp::Conv2d { kernel, stride, padding, dilation, groups, .. } => place
+fn add_layer(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> std::result::Result<(), String> {
+    let node = match context.layer.op {
+        LayerOp::Conv2d { kernel, stride, padding, dilation, groups, .. } => context
             .node("Conv")
             .ints("kernel_shape", &kernel)
             .ints("strides", &stride)
             .ints("pads", &padding)
             .ints("dilations", &dilation)
             .int("group", groups as i64),
-        LayerOp::Linear { .. } => place.node("Gemm").int("transB", 1),
-        LayerOp::Relu => place.node("Relu"),
-        LayerOp::Sigmoid => place.node("Sigmoid"),
-        LayerOp::Tanh => place.node("Tanh"),
-        LayerOp::Softmax => place.node("Softmax").int("axis", 1),
-        LayerOp::Flatten => place.node("Flatten").int("axis", 1),
+        LayerOp::Linear { .. } => context.node("Gemm").int("transB", 1),
+        LayerOp::Relu => context.node("Relu"),
+        LayerOp::Sigmoid => context.node("Sigmoid"),
+        LayerOp::Tanh => context.node("Tanh"),
+        LayerOp::Softmax => context.node("Softmax").int("axis", 1),
+        LayerOp::Flatten => context.node("Flatten").int("axis", 1),
         LayerOp::MaxPool2d { kernel, stride, padding, .. } => {
-            pooling::max_pool(builder, place, kernel, stride, padding)
+            pooling::max_pool(builder, context, kernel, stride, padding)
         }
         LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
-            pooling::avg_pool(builder, place, kernel, stride, padding)
+            pooling::avg_pool(builder, context, kernel, stride, padding)
         }
-        LayerOp::AdaptiveAvgPool2d { .. } => pooling::adaptive_avg_pool(builder, place)?,
+        LayerOp::AdaptiveAvgPool2d { .. } => pooling::adaptive_avg_pool(builder, context)?,
         LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {
-            normalisation::local_response_norm(builder, place, size, [alpha, beta, k], within)
+            normalisation::local_response_norm(builder, context, size, [alpha, beta, k], within)
         }
         // The running statistics' old share, where ours is the new one's.
         LayerOp::BatchNorm2d { eps, momentum } => {
-            place.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
+            context.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
         }
-        LayerOp::Add => add_values(builder, place),
-        LayerOp::Concat => place.node("Concat").int("axis", 1),
+        LayerOp::Add => add_values(builder, context),
+        LayerOp::Concat => context.node("Concat").int("axis", 1),
         // The caller passes over it.
-        LayerOp::Dropout { .. } => place.node("Identity"),
+        LayerOp::Dropout { .. } => context.node("Identity"),
     };
     builder.add(node);
     Ok(())
 }
 
 /// ((a + b) + c) + ...: the order of our own sum.
-fn add_values(builder: &mut Builder, place: &Place<'_>) -> NodeBuilder {
-    let (first, others) = (place.inputs[0], &place.inputs[1..]);
+fn add_values(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> NodeBuilder {
+    let (first, others) = (context.inputs[0], &context.inputs[1..]);
     let mut sum = first.to_string();
     let count = others.len();
     for (i, next) in others[..count.saturating_sub(1)].iter().enumerate() {
-        sum = builder.helper(&place.layer.name, &format!("sum{i}"), "Add", &[&sum, next]);
+        sum = builder.helper(&context.layer.name, &format!("sum{i}"), "Add", &[&sum, next]);
     }
     match others.last() {
-        Some(last) => place.node_over("Add", &[&sum, last]),
-        None => place.node("Identity"),
+        Some(last) => context.node_over("Add", &[&sum, last]),
+        None => context.node("Identity"),
     }
 }

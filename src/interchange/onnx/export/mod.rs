@@ -10,14 +10,17 @@ mod preprocess;
 #[cfg(test)]
 mod tests;
 
-use super::schema::{Dimension, Entry, Graph, Model, OperatorSet, TensorShape, TensorType, TypeProto};
-use super::schema::{ValueInfo, data_type};
+use super::schema::{
+    Dimension, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto,
+    TensorTypeProto, TypeProto,
+};
+use super::schema::{ValueInfoProto, data_type};
 use crate::error::{Error, Result};
 use crate::model::{LossKind, Spec};
 use crate::tensor::Tensor;
-use graph::Builder;
-use layers::Weights;
-pub(super) use pooling::regular as regular_windows;
+use graph::GraphBuilder;
+use layers::LayerTensors;
+pub(super) use pooling::uniform_windows;
 use prost::Message;
 use std::collections::BTreeMap;
 
@@ -52,11 +55,11 @@ pub fn encode(export: &Export<'_>) -> Result<Vec<u8>> {
     let spec = export.spec;
     let shapes = spec.layer_shapes()?;
     let classes = shapes.last().ok_or_else(|| Error::Model(format!("{}: no layers", spec.name)))?;
-    let weights = Weights::new(spec, export.tensors, &shapes)?;
+    let weights = LayerTensors::new(spec, export.tensors, &shapes)?;
     if weights.bytes() >= LIMIT {
         return Err(too_large(spec, weights.bytes()));
     }
-    let mut builder = Builder::new(spec, weights.names());
+    let mut builder = GraphBuilder::new(spec, weights.names());
     let [channels, height, width] = spec.input;
     let (input, kind) = if export.with_preprocess {
         ([height, width, channels], data_type::UINT8)
@@ -76,7 +79,7 @@ pub fn encode(export: &Export<'_>) -> Result<Vec<u8>> {
         "logits"
     };
     let (node, initializer) = builder.finish();
-    let graph = Graph {
+    let graph = GraphProto {
         node,
         // The standard wants a name.
         name: if spec.name.is_empty() { "network".into() } else { spec.name.clone() },
@@ -84,15 +87,16 @@ pub fn encode(export: &Export<'_>) -> Result<Vec<u8>> {
         input: vec![value_info("input", kind, &input)],
         output: vec![value_info(output, data_type::FLOAT, classes)],
     };
-    let entry = |(key, value): (&String, &String)| Entry { key: key.clone(), value: value.clone() };
-    let model = Model {
+    let entry =
+        |(key, value): (&String, &String)| StringStringEntryProto { key: key.clone(), value: value.clone() };
+    let model = ModelProto {
         ir_version: IR_VERSION,
         producer_name: "striate".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
-        opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: export.metadata.iter().map(entry).collect(),
-        ..Model::default()
+        ..ModelProto::default()
     };
     match model.encoded_len() {
         bytes if bytes >= LIMIT => Err(too_large(spec, bytes)),
@@ -108,10 +112,10 @@ fn too_large(spec: &Spec, bytes: usize) -> Error {
 }
 
 /// A graph's input or output: `dims` behind an open number of rows.
-fn value_info(name: &str, elem_type: i32, dims: &[usize]) -> ValueInfo {
+fn value_info(name: &str, elem_type: i32, dims: &[usize]) -> ValueInfoProto {
     let batch = Dimension { dim_param: Some("batch".into()), dim_value: None };
     let known = |&n: &usize| Dimension { dim_value: Some(n as i64), dim_param: None };
-    let shape = TensorShape { dim: std::iter::once(batch).chain(dims.iter().map(known)).collect() };
-    let tensor_type = Some(TensorType { elem_type, shape: Some(shape) });
-    ValueInfo { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(dims.iter().map(known)).collect() };
+    let tensor_type = Some(TensorTypeProto { elem_type, shape: Some(shape) });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
 }

@@ -2,18 +2,18 @@
 //! exports its own in the same way. ONNX has the operator LRN, but its reference evaluator computes as many channels as the batch has rows (up to
 //! onnx 1.23.2 at least, `findings/onnx_reference_evaluator.sh`), and onnxruntime refuses windows of an even size.
 
-use super::graph::{Builder, NodeBuilder};
-use super::layers::Place;
+use super::graph::{GraphBuilder, NodeBuilder};
+use super::layers::LayerContext;
 
 /// `[alpha, beta, k]` as in `ops::LocalResponseNorm`.
 pub(super) fn local_response_norm(
-    builder: &mut Builder,
-    place: &Place<'_>,
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
     size: usize,
     [alpha, beta, k]: [f32; 3],
     within: bool,
 ) -> NodeBuilder {
-    let (name, x) = (&place.layer.name, place.inputs[0]);
+    let (name, x) = (&context.layer.name, context.inputs[0]);
     let (before, after) = (size / 2, (size - 1) / 2);
     let squares = builder.helper(name, "squares", "Mul", &[x, x]);
     let mean = if within {
@@ -36,5 +36,5 @@ pub(super) fn local_response_norm(
     let scaled = builder.helper(name, "scaled", "Mul", &[&mean, &alpha]);
     let scale = builder.helper(name, "scale", "Add", &[&scaled, &k]);
     let power = builder.helper(name, "power", "Pow", &[&scale, &beta]);
-    place.node_over("Div", &[x, &power])
+    context.node_over("Div", &[x, &power])
 }

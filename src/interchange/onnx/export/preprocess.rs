@@ -1,11 +1,11 @@
 //! What is done to pictures, as nodes: from u8 `[batch, height, width, channels]` to what the first layer reads, and from logits to probabilities.
 
 use super::super::schema::data_type;
-use super::graph::{Builder, NodeBuilder};
+use super::graph::{GraphBuilder, NodeBuilder};
 use crate::model::Preprocess;
 
 /// Adds (pixel * scale - mean) / std as one product and one sum per channel; returns the value that has it.
-pub(super) fn add(builder: &mut Builder, preprocess: &Preprocess) -> String {
+pub(super) fn add(builder: &mut GraphBuilder, preprocess: &Preprocess) -> String {
     let channels = preprocess.mean.len();
     let each = |value: fn(f64, f64, f64) -> f64| -> Vec<f32> {
         let pairs = preprocess.mean.iter().zip(&preprocess.std);
@@ -26,7 +26,7 @@ pub(super) fn add(builder: &mut Builder, preprocess: &Preprocess) -> String {
 }
 
 /// Adds the softmax that the loss contains.
-pub(super) fn softmax(builder: &mut Builder) {
+pub(super) fn softmax(builder: &mut GraphBuilder) {
     let name = builder.fresh("softmax");
     let node = NodeBuilder::new("Softmax", &name, &["logits"], "probabilities");
     builder.add(node.int("axis", 1));

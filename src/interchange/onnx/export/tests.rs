@@ -1,6 +1,6 @@
 //! What is in the bytes of an exported network.
 
-use super::super::schema::{Attribute, AttributeType, Graph, Model, Node, TensorProto};
+use super::super::schema::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, TensorProto};
 use super::{Export, encode};
 use crate::error::Result;
 use crate::model::{self, BuildOptions, Spec};
@@ -24,8 +24,8 @@ fn bytes(spec: &Spec, tensors: &[(String, Tensor)], with_preprocess: bool) -> Re
     encode(&Export { spec, tensors, metadata: &metadata, with_preprocess })
 }
 
-fn exported(spec: &Spec, with_preprocess: bool) -> Model {
-    Model::decode(bytes(spec, &tensors(spec), with_preprocess).unwrap().as_slice()).unwrap()
+fn exported(spec: &Spec, with_preprocess: bool) -> ModelProto {
+    ModelProto::decode(bytes(spec, &tensors(spec), with_preprocess).unwrap().as_slice()).unwrap()
 }
 
 /// Layers over an input `[4, 7, 9]`, as TOML.
@@ -34,31 +34,31 @@ fn spec(layers: &str) -> Spec {
 }
 
 /// The graph of one layer `a` with `attributes` and a flatten below it.
-fn graph_of(attributes: &str) -> Graph {
+fn graph_of(attributes: &str) -> GraphProto {
     let text = format!("[[layer]]\nname = \"a\"\n{attributes}\n[[layer]]\nname = \"f\"\nop = \"flatten\"");
     exported(&spec(&text), false).graph.unwrap()
 }
 
-fn node<'g>(graph: &'g Graph, name: &str) -> &'g Node {
+fn node<'g>(graph: &'g GraphProto, name: &str) -> &'g NodeProto {
     graph.node.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
 }
 
-fn attribute<'g>(node: &'g Node, name: &str) -> &'g Attribute {
+fn attribute<'g>(node: &'g NodeProto, name: &str) -> &'g AttributeProto {
     let found = node.attribute.iter().find(|attribute| attribute.name == name);
     found.unwrap_or_else(|| panic!("node {} has no {name}", node.name))
 }
 
-fn ints<'g>(node: &'g Node, name: &str) -> &'g [i64] {
+fn ints<'g>(node: &'g NodeProto, name: &str) -> &'g [i64] {
     let attribute = attribute(node, name);
     assert_eq!(attribute.r#type(), AttributeType::Ints);
     &attribute.ints
 }
 
-fn operators(graph: &Graph) -> Vec<&str> {
+fn operators(graph: &GraphProto) -> Vec<&str> {
     graph.node.iter().map(|node| node.op_type.as_str()).collect()
 }
 
-fn constant(graph: &Graph, name: &str) -> Vec<f32> {
+fn constant(graph: &GraphProto, name: &str) -> Vec<f32> {
     let found = graph.initializer.iter().find(|tensor| tensor.name == name);
     values(found.unwrap_or_else(|| panic!("no initializer {name}")))
 }
@@ -70,7 +70,7 @@ fn values(tensor: &TensorProto) -> Vec<f32> {
 }
 
 /// Fails unless every value is written once, before it is read, and the output is written.
-fn assert_well_formed(graph: &Graph) {
+fn assert_well_formed(graph: &GraphProto) {
     let inputs = graph.input.iter().map(|input| input.name.as_str());
     let mut known = HashSet::new();
     for name in inputs.chain(graph.initializer.iter().map(|tensor| tensor.name.as_str())) {
@@ -89,7 +89,7 @@ fn assert_well_formed(graph: &Graph) {
     assert!(known.contains(graph.output[0].name.as_str()));
 }
 
-fn dims(value: &super::super::schema::ValueInfo) -> Vec<String> {
+fn dims(value: &super::super::schema::ValueInfoProto) -> Vec<String> {
     let tensor = value.r#type.as_ref().unwrap().tensor_type.as_ref().unwrap();
     let dim = &tensor.shape.as_ref().unwrap().dim;
     let text = |d: &super::Dimension| d.dim_param.clone().unwrap_or_else(|| d.dim_value.unwrap().to_string());

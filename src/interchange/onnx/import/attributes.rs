@@ -1,21 +1,21 @@
 //! The attributes of a node, asked for one by one; those that nobody asked for are not understood.
 
-use super::super::schema::{Attribute, AttributeType, Graph, Node, TensorProto};
+use super::super::schema::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use std::cell::RefCell;
 
 /// The attributes of one node.
 pub(super) struct Attributes<'a> {
-    list: &'a [Attribute],
+    list: &'a [AttributeProto],
     asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Attributes<'a> {
-    pub fn new(node: &'a Node) -> Self {
+    pub fn new(node: &'a NodeProto) -> Self {
         Attributes { list: &node.attribute, asked: RefCell::default() }
     }
 
     /// The attribute `name`, which has to be of `kind`. (Files of IR version 1 do not say the kind.)
-    fn find(&self, name: &'static str, kind: AttributeType) -> Result<Option<&'a Attribute>, String> {
+    fn find(&self, name: &'static str, kind: AttributeType) -> Result<Option<&'a AttributeProto>, String> {
         self.ask(name);
         let Some(found) = self.list.iter().find(|attribute| attribute.name == name) else { return Ok(None) };
         if found.r#type == kind as i32 || found.r#type == AttributeType::Undefined as i32 {
@@ -62,7 +62,7 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))
     }
 
-    pub fn graph(&self, name: &'static str) -> Result<Option<&'a Graph>, String> {
+    pub fn graph(&self, name: &'static str) -> Result<Option<&'a GraphProto>, String> {
         Ok(self.find(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_deref()))
     }
 
@@ -72,7 +72,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// The one attribute there is, of whatever name and kind.
-    pub fn only(&self) -> Result<&'a Attribute, String> {
+    pub fn only(&self) -> Result<&'a AttributeProto, String> {
         match self.list {
             [one] => Ok(one),
             _ => Err(format!("expected one attribute, found {}", self.list.len())),

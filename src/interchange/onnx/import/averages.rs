@@ -2,15 +2,15 @@
 //! cuts off as whole ones whose averages are scaled (see `export::pooling`).
 
 use super::super::averaging;
-use super::super::schema::Node;
+use super::super::schema::NodeProto;
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shapes;
 use crate::model::LayerOp;
 
 /// Averages over whole windows of a layer's output `[channels, height, width]`, padding counted.
 #[derive(Clone, Debug)]
-pub(super) struct WholeAverages {
+pub(super) struct FullWindowAverages {
     from: Option<usize>,
     dims: [usize; 3],
     kernel: [usize; 2],
@@ -21,7 +21,7 @@ pub(super) struct WholeAverages {
 
 /// The mean of a layer's output `[channels, height, width]` over one of its axes.
 #[derive(Clone, Debug)]
-pub(super) struct HalfMean {
+pub(super) struct PartialMean {
     from: Option<usize>,
     dims: [usize; 3],
     /// Axis that is left: 2 is the height, 3 the width.
@@ -31,15 +31,15 @@ pub(super) struct HalfMean {
 }
 
 /// The mean over height and width, at once or one after the other.
-pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn reduce_mean<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let before = match draft.value(node, 0)? {
-        Some(Value::HalfMean(half)) => Some(half.clone()),
+        Some(GraphValue::PartialMean(half)) => Some(half.clone()),
         _ => None,
     };
     let (from, dims) = match &before {
         Some(half) => (half.from, half.dims),
-        None => draft.picture(node, 0)?,
+        None => draft.feature_map(node, 0)?,
     };
     let rank = if before.as_ref().is_some_and(|half| !half.keeps) { 3 } else { 4 };
     let mut axes = shapes::axes(draft, call)?.unwrap_or_default();
@@ -62,7 +62,7 @@ pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<
     }
     match (before, axes.as_slice()) {
         (None, &[axis @ (2 | 3)]) => {
-            draft.alias(node, Value::HalfMean(HalfMean { from, dims, left: 5 - axis, keeps }));
+            draft.alias(node, GraphValue::PartialMean(PartialMean { from, dims, left: 5 - axis, keeps }));
             Ok(())
         }
         _ => Err("expected the mean over height and width".into()),
@@ -70,7 +70,7 @@ pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<
 }
 
 /// Whether the one reader of what `node` makes is a product with a constant matrix.
-pub(super) fn are_scaled(draft: &Draft<'_>, node: &Node) -> bool {
+pub(super) fn feeds_scales(draft: &NetworkDraft<'_>, node: &NodeProto) -> bool {
     let Some(output) = node.output.first().filter(|output| draft.graph.readers(output) == 1) else {
         return false;
     };
@@ -80,18 +80,18 @@ pub(super) fn are_scaled(draft: &Draft<'_>, node: &Node) -> bool {
     };
     let other =
         reader.input.iter().find(|input| *input != output).and_then(|name| draft.values.get(name.as_str()));
-    matches!(other, Some(Value::Constant(handle)) if draft.constants.dims(*handle).is_ok_and(|dims| dims.len() == 2))
+    matches!(other, Some(GraphValue::Constant(handle)) if draft.constants.dims(*handle).is_ok_and(|dims| dims.len() == 2))
 }
 
 /// Whether `call` scales such averages.
-pub(super) fn is_scaled(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+pub(super) fn applies_scales(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let value = |name: &String| draft.values.get(name.as_str());
-    call.node.input.iter().any(|name| matches!(value(name), Some(Value::WholeAverages(_))))
+    call.node.input.iter().any(|name| matches!(value(name), Some(GraphValue::FullWindowAverages(_))))
 }
 
 /// The first of the two nodes.
-pub(super) fn whole<'a>(
-    draft: &mut Draft<'a>,
+pub(super) fn full_windows<'a>(
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     from: Option<usize>,
     dims: [usize; 3],
@@ -99,17 +99,20 @@ pub(super) fn whole<'a>(
     stride: [usize; 2],
     pads: [usize; 4],
 ) -> Result<(), String> {
-    draft.alias(call.node, Value::WholeAverages(WholeAverages { from, dims, kernel, stride, pads }));
+    draft.alias(
+        call.node,
+        GraphValue::FullWindowAverages(FullWindowAverages { from, dims, kernel, stride, pads }),
+    );
     Ok(())
 }
 
 /// The second: the product with scales, which say how many places of each window count.
-pub(super) fn scale<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn scale<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (mut averages, mut scales) = (None, None);
     for position in 0..2 {
         match draft.value(call.node, position)? {
-            Some(Value::WholeAverages(found)) => averages = Some(found.clone()),
-            Some(Value::Constant(handle)) => scales = Some(*handle),
+            Some(GraphValue::FullWindowAverages(found)) => averages = Some(found.clone()),
+            Some(GraphValue::Constant(handle)) => scales = Some(*handle),
             _ => {}
         }
     }
@@ -123,11 +126,11 @@ pub(super) fn scale<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), St
 
 /// The pooling with `ceil` whose averages are whole ones times `scales`, if there is one.
 fn cut_off<'a>(
-    draft: &mut Draft<'a>,
-    averages: &WholeAverages,
+    draft: &mut NetworkDraft<'a>,
+    averages: &FullWindowAverages,
     scales: Handle<'a>,
 ) -> Result<Option<LayerOp>, String> {
-    let WholeAverages { dims, kernel, stride, pads, .. } = averages;
+    let FullWindowAverages { dims, kernel, stride, pads, .. } = averages;
     let mut out = [0; 2];
     for axis in 0..2 {
         let room = (dims[axis + 1] + pads[axis] + pads[axis + 2]).checked_sub(kernel[axis]);
@@ -167,16 +170,20 @@ fn cut_off<'a>(
 }
 
 /// A product with a constant matrix at the left: the rows' half of an adaptive average pooling.
-pub(super) fn rows<'a>(draft: &mut Draft<'a>, call: &Call<'a>, rows: Handle<'a>) -> Result<(), String> {
-    let (from, dims) = draft.picture(call.node, 1)?;
+pub(super) fn average_rows<'a>(
+    draft: &mut NetworkDraft<'a>,
+    call: &Call<'a>,
+    rows: Handle<'a>,
+) -> Result<(), String> {
+    let (from, dims) = draft.feature_map(call.node, 1)?;
     let rows = matrix(draft, rows, dims[1], false)?;
-    draft.alias(call.node, Value::AveragedRows { from, dims, rows });
+    draft.alias(call.node, GraphValue::AveragedRows { from, dims, rows });
     Ok(())
 }
 
 /// A product of averaged rows with a constant matrix: the whole adaptive average pooling.
-pub(super) fn columns<'a>(
-    draft: &mut Draft<'a>,
+pub(super) fn average_columns<'a>(
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     from: Option<usize>,
     dims: [usize; 3],
@@ -190,7 +197,12 @@ pub(super) fn columns<'a>(
 
 /// How many averages the matrix of a constant takes of `len` rows or columns: it has to be what our export writes, `[averages, len]` or (`turned`)
 /// `[len, averages]`.
-fn matrix<'a>(draft: &mut Draft<'a>, handle: Handle<'a>, len: usize, turned: bool) -> Result<usize, String> {
+fn matrix<'a>(
+    draft: &mut NetworkDraft<'a>,
+    handle: Handle<'a>,
+    len: usize,
+    turned: bool,
+) -> Result<usize, String> {
     let dims = draft.constants.dims(handle)?;
     let out = match *dims.as_slice() {
         [out, depth] if !turned && depth == len => out,
@@ -204,7 +216,7 @@ fn matrix<'a>(draft: &mut Draft<'a>, handle: Handle<'a>, len: usize, turned: boo
     };
     let found = draft.constants.floats(handle)?;
     let expected = averaging::matrix(len, out);
-    let expected = if turned != handle.transposed { averaging::turned(&expected, len) } else { expected };
+    let expected = if turned != handle.transposed { averaging::transposed(&expected, len) } else { expected };
     if out == 0 || found.data() != expected {
         return Err("expected a matrix that averages as an adaptive pooling does".into());
     }

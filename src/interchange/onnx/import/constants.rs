@@ -36,7 +36,7 @@ impl Handle<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Constants<'a> {
     list: Vec<Cow<'a, TensorProto>>,
-    /// Extents that nodes have given to constants.
+    /// ShapeTensor that nodes have given to constants.
     shapes: Vec<Vec<usize>>,
     /// Those that were read before, by position, and the names of those that became weights.
     read: HashSet<usize>,
@@ -182,12 +182,12 @@ impl<'a> Constants<'a> {
     }
 
     /// Whether the numbers are whole ones, by their type.
-    pub fn is_whole(&self, handle: Handle<'a>) -> bool {
-        tensor::is_whole(self.list[handle.index].data_type)
+    pub fn is_integer(&self, handle: Handle<'a>) -> bool {
+        tensor::is_integer(self.list[handle.index].data_type)
     }
 
     /// The one whole number of an attribute.
-    pub fn whole(&mut self, proto: &TensorProto) -> Result<i64, String> {
+    pub fn integer(&mut self, proto: &TensorProto) -> Result<i64, String> {
         match tensor::read(proto, &mut self.external)? {
             Constant::Ints { values, .. } if values.len() == 1 => Ok(values[0]),
             _ => Err("expected one whole number".into()),

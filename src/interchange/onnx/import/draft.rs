@@ -1,14 +1,14 @@
 //! The network as it grows while the nodes are gone through: what each value of the graph is, and the layers so far.
 
-use super::super::schema::Node;
+use super::super::schema::NodeProto;
 use super::attributes::{Attributes, short};
-use super::averages::{HalfMean, WholeAverages};
+use super::averages::{FullWindowAverages, PartialMean};
 use super::constants::{Constants, Handle};
-use super::graph::Graph;
-use super::normalisation::Response;
+use super::graph::ReachableGraph;
+use super::normalisation::PartialLrn;
 use super::padding::Padded;
 use super::pixels::{Affine, Pixels};
-use super::shape_tensor::Extents;
+use super::shape_tensor::ShapeTensor;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const MOST_VALUES: usize = 1 << 31;
 
 /// What a value of the graph is to us.
 #[derive(Clone, Debug)]
-pub(super) enum Value<'a> {
+pub(super) enum GraphValue<'a> {
     /// The output of a layer (`None`: the network's input), with its extents without the batch.
     Layer {
         from: Option<usize>,
@@ -29,7 +29,7 @@ pub(super) enum Value<'a> {
     },
     Constant(Handle<'a>),
     /// A few computed whole numbers.
-    Extents(Extents),
+    ShapeTensor(ShapeTensor),
     /// A list of `len` times the same number.
     Uniform {
         value: f32,
@@ -38,7 +38,7 @@ pub(super) enum Value<'a> {
     /// Pictures on their way to the network's input.
     Pixels(Pixels),
     /// Part of a local response normalisation that is written out.
-    Response(Response),
+    PartialLrn(PartialLrn),
     /// A layer's output with its rows averaged: half an adaptive pooling.
     AveragedRows {
         from: Option<usize>,
@@ -48,16 +48,16 @@ pub(super) enum Value<'a> {
     /// A layer's output with padding around it.
     Padded(Padded),
     /// The mean of a layer's output over its height or width.
-    HalfMean(HalfMean),
+    PartialMean(PartialMean),
     /// Averages over whole windows, which the next node scales.
-    WholeAverages(WholeAverages),
+    FullWindowAverages(FullWindowAverages),
     /// Made by a node that was not understood.
     Unknown,
 }
 
 /// A layer to be.
 #[derive(Debug)]
-pub(super) struct Layer<'a> {
+pub(super) struct DraftLayer<'a> {
     pub op: LayerOp,
     /// Channels (or features) of its output.
     pub channels: usize,
@@ -73,23 +73,23 @@ pub(super) struct Layer<'a> {
 }
 
 /// The network so far.
-pub(super) struct Draft<'a> {
-    pub graph: &'a Graph<'a>,
+pub(super) struct NetworkDraft<'a> {
+    pub graph: &'a ReachableGraph<'a>,
     /// Version of the operator set.
     pub opset: i64,
     /// Rows of a batch, if the file fixes them.
     pub batch: Option<usize>,
     pub constants: Constants<'a>,
-    pub values: HashMap<&'a str, Value<'a>>,
-    pub layers: Vec<Layer<'a>>,
+    pub values: HashMap<&'a str, GraphValue<'a>>,
+    pub layers: Vec<DraftLayer<'a>>,
     /// What the graph does to pixels before the network's input.
     pub affine: Option<Affine>,
     pub notes: Vec<String>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> NetworkDraft<'a> {
     /// The value that `node` reads at `position`; `None` if it leaves it out.
-    pub fn value(&self, node: &'a Node, position: usize) -> Result<Option<&Value<'a>>, String> {
+    pub fn value(&self, node: &'a NodeProto, position: usize) -> Result<Option<&GraphValue<'a>>, String> {
         match node.input.get(position).map(String::as_str) {
             None | Some("") => Ok(None),
             Some(name) => match self.values.get(name) {
@@ -100,15 +100,17 @@ impl<'a> Draft<'a> {
     }
 
     /// The layer that `node` reads at `position`, with its extents.
-    pub fn layer(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, Vec<usize>), String> {
+    pub fn layer(&self, node: &'a NodeProto, position: usize) -> Result<(Option<usize>, Vec<usize>), String> {
         match self.value(node, position)? {
-            Some(Value::Layer { from, dims }) => Ok((*from, dims.clone())),
-            Some(Value::Constant(handle)) => Err(format!(
+            Some(GraphValue::Layer { from, dims }) => Ok((*from, dims.clone())),
+            Some(GraphValue::Constant(handle)) => Err(format!(
                 "expected a computed input {position}, found the constant {}",
                 short(handle.name)
             )),
-            Some(Value::Padded(_)) => Err("padding is known only directly before a Conv or a pool".into()),
-            Some(Value::HalfMean(_)) => {
+            Some(GraphValue::Padded(_)) => {
+                Err("padding is known only directly before a Conv or a pool".into())
+            }
+            Some(GraphValue::PartialMean(_)) => {
                 Err("the mean over height or width is known only where one over the other follows".into())
             }
             _ => Err(format!("expected features as input {position}")),
@@ -116,7 +118,11 @@ impl<'a> Draft<'a> {
     }
 
     /// The same, of extents channels, height, width.
-    pub fn picture(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, [usize; 3]), String> {
+    pub fn feature_map(
+        &self,
+        node: &'a NodeProto,
+        position: usize,
+    ) -> Result<(Option<usize>, [usize; 3]), String> {
         let (from, dims) = self.layer(node, position)?;
         let picture = <[usize; 3]>::try_from(dims);
         picture
@@ -125,7 +131,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The same, of one extent.
-    pub fn flat(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, usize), String> {
+    pub fn flat(&self, node: &'a NodeProto, position: usize) -> Result<(Option<usize>, usize), String> {
         match self.layer(node, position)? {
             (from, dims) if dims.len() == 1 => Ok((from, dims[0])),
             (_, dims) => Err(format!("expected an input [N, K], found [N, {}]", list(&dims))),
@@ -133,10 +139,10 @@ impl<'a> Draft<'a> {
     }
 
     /// The constant that `node` reads at `position`, if there is one.
-    pub fn constant(&self, node: &'a Node, position: usize) -> Result<Option<Handle<'a>>, String> {
+    pub fn constant(&self, node: &'a NodeProto, position: usize) -> Result<Option<Handle<'a>>, String> {
         match self.value(node, position)? {
             None => Ok(None),
-            Some(Value::Constant(handle)) => Ok(Some(*handle)),
+            Some(GraphValue::Constant(handle)) => Ok(Some(*handle)),
             Some(_) => Err(format!("expected a constant as input {position}, found a computed value")),
         }
     }
@@ -154,7 +160,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A constant that has to be there.
-    pub fn weight(&self, node: &'a Node, position: usize) -> Result<Handle<'a>, String> {
+    pub fn weight(&self, node: &'a NodeProto, position: usize) -> Result<Handle<'a>, String> {
         self.constant(node, position)?
             .ok_or_else(|| format!("expected a constant as input {position}, found none"))
     }
@@ -162,7 +168,7 @@ impl<'a> Draft<'a> {
     /// Adds a layer, whose output is that of `node`. Gives its position.
     pub fn push(
         &mut self,
-        node: &'a Node,
+        node: &'a NodeProto,
         op: LayerOp,
         inputs: Vec<Option<usize>>,
         dims: &[&[usize]],
@@ -190,13 +196,21 @@ impl<'a> Draft<'a> {
             return Err(format!("its output [N, {}] is too large", list(&dims)));
         }
         let (position, channels) = (self.layers.len(), dims.first().copied().unwrap_or_default());
-        self.values.insert(output, Value::Layer { from: Some(position), dims });
-        self.layers.push(Layer { op, channels, inputs, tensors: Vec::new(), weight: None, node, output });
+        self.values.insert(output, GraphValue::Layer { from: Some(position), dims });
+        self.layers.push(DraftLayer {
+            op,
+            channels,
+            inputs,
+            tensors: Vec::new(),
+            weight: None,
+            node,
+            output,
+        });
         Ok(position)
     }
 
     /// Says that `node` changes nothing: its output is `value`.
-    pub fn alias(&mut self, node: &'a Node, value: Value<'a>) {
+    pub fn alias(&mut self, node: &'a NodeProto, value: GraphValue<'a>) {
         if let Some(output) = node.output.first() {
             self.values.insert(output, value);
         }
@@ -210,19 +224,19 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a layer of one input.
-    pub fn simple(&mut self, node: &'a Node, op: LayerOp) -> Result<(), String> {
+    pub fn push_unary(&mut self, node: &'a NodeProto, op: LayerOp) -> Result<(), String> {
         let (from, dims) = self.layer(node, 0)?;
         self.push(node, op, vec![from], &[&dims]).map(|_| ())
     }
 }
 
-/// Extents for a message.
+/// ShapeTensor for a message.
 pub(super) fn list(dims: &[usize]) -> String {
     dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A node and its attributes.
 pub(super) struct Call<'a> {
-    pub node: &'a Node,
+    pub node: &'a NodeProto,
     pub attributes: Attributes<'a>,
 }

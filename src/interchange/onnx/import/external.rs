@@ -1,9 +1,9 @@
 //! Weights beside an ONNX file. The file says where they lie, so it could ask for any file of the machine: nothing is opened unless the user allows
 //! it, and then only regular files in the ONNX file's own folder or below.
 
-use super::super::schema::Entry;
+use super::super::schema::StringStringEntryProto;
 use super::attributes::short;
-use super::graph::Graph;
+use super::graph::ReachableGraph;
 use crate::error::printable;
 use prost::bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +18,7 @@ pub(super) const OUTSIDE: i32 = 1;
 const SHARED: u64 = 2;
 
 /// Weights that `graph` needs lie in no other file; else one error for all of them.
-pub(super) fn none(graph: &Graph<'_>) -> Result<(), String> {
+pub(super) fn none(graph: &ReachableGraph<'_>) -> Result<(), String> {
     let outside =
         graph.initializers.values().filter(|t| t.data_location == OUTSIDE && graph.readers(&t.name) > 0);
     let locations = outside.flat_map(|t| t.external_data.iter().filter(|entry| entry.key == "location"));
@@ -52,7 +52,7 @@ impl External {
     }
 
     /// The `bytes` bytes that `entries` (`TensorProto.external_data`) point to.
-    pub fn read(&mut self, entries: &[Entry], bytes: usize) -> Result<Bytes, String> {
+    pub fn read(&mut self, entries: &[StringStringEntryProto], bytes: usize) -> Result<Bytes, String> {
         let value = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value.as_str());
         // Of two, one program takes the first and another the last.
         for key in ["location", "offset", "length"] {
@@ -134,9 +134,9 @@ fn confined(folder: &Path, location: &str) -> Result<PathBuf, String> {
 mod tests {
     use super::*;
 
-    fn entries(location: &str, more: &[(&str, &str)]) -> Vec<Entry> {
+    fn entries(location: &str, more: &[(&str, &str)]) -> Vec<StringStringEntryProto> {
         let all = [("location", location)].into_iter().chain(more.iter().copied());
-        all.map(|(key, value)| Entry { key: key.into(), value: value.into() }).collect()
+        all.map(|(key, value)| StringStringEntryProto { key: key.into(), value: value.into() }).collect()
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! From the draft to a model file and its tensors, checked against each other.
 
-use super::draft::{Draft, Value};
+use super::draft::{GraphValue, NetworkDraft};
 use super::{Imported, names, pixels};
 use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec};
 use crate::tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
 /// Takes the final softmax away, which the loss contains, and makes the answer flat.
-pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String> {
+pub(super) fn finish_output(draft: &mut NetworkDraft<'_>, loss: LossKind) -> Result<(), String> {
     let output = draft.graph.output;
     let (mut from, dims) = match draft.values.get(output) {
-        Some(Value::Layer { from, dims }) => (*from, dims.clone()),
+        Some(GraphValue::Layer { from, dims }) => (*from, dims.clone()),
         _ => return Err(format!("the output {output:.60} does not depend on the input")),
     };
     if loss == LossKind::CrossEntropy {
@@ -27,7 +27,7 @@ pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String
 }
 
 /// The answer `last` of `outputs` values without the softmax that ends it, if one does: the layer itself or what flatten layers read.
-fn without_softmax(draft: &mut Draft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
+fn without_softmax(draft: &mut NetworkDraft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
     let (mut reader, mut found) = (None, last?);
     while draft.layers[found].op == LayerOp::Flatten {
         let above = draft.layers[found].inputs.first().copied().flatten();
@@ -51,7 +51,7 @@ fn without_softmax(draft: &mut Draft<'_>, last: Option<usize>, outputs: usize) -
 }
 
 /// Leaves out layers that `last` does not need, and those after it.
-fn keep_what_is_read(draft: &mut Draft<'_>, last: Option<usize>) {
+fn keep_what_is_read(draft: &mut NetworkDraft<'_>, last: Option<usize>) {
     let mut needed = vec![false; draft.layers.len()];
     if let Some(last) = last {
         needed[last] = true;
@@ -81,7 +81,7 @@ fn keep_what_is_read(draft: &mut Draft<'_>, last: Option<usize>) {
 }
 
 /// Where the network comes from, for its name and messages.
-pub(super) struct Origin<'a> {
+pub(super) struct ImportSource<'a> {
     /// What to call the file.
     pub text: &'a str,
     /// The name of the graph, and of the file without its extension.
@@ -91,11 +91,11 @@ pub(super) struct Origin<'a> {
 
 /// The model file, and the tensors under its names.
 pub(super) fn finish(
-    draft: Draft<'_>,
+    draft: NetworkDraft<'_>,
     input: [usize; 3],
     loss: LossKind,
     metadata: BTreeMap<String, String>,
-    origin: &Origin<'_>,
+    origin: &ImportSource<'_>,
 ) -> Result<Imported, String> {
     let layer_names = names::names(&draft.layers, metadata.contains_key("model"));
     let name_of = |from: &Option<usize>| from.map_or("input".to_string(), |layer| layer_names[layer].clone());
@@ -114,7 +114,7 @@ pub(super) fn finish(
     }
     let arch = metadata.get("arch").map_or("", String::as_str);
     let mut spec = Spec {
-        name: names::network(&[arch, origin.graph], origin.stem),
+        name: names::network_name(&[arch, origin.graph], origin.stem),
         input,
         preprocess: Preprocess::plain(input[0]),
         geometry: Default::default(),

@@ -1,16 +1,16 @@
 //! The graph as the file gives it: its inputs, its answer, and the nodes that the answer needs.
 
-use super::super::schema::{self, Node, TensorProto, ValueInfo};
+use super::super::schema::{self, NodeProto, TensorProto, ValueInfoProto};
 use super::attributes::short;
 use std::collections::{HashMap, HashSet};
 
 /// What of a graph matters for its answer.
-pub(super) struct Graph<'a> {
+pub(super) struct ReachableGraph<'a> {
     /// Nodes that the answer needs, in the order of the file.
-    pub nodes: Vec<&'a Node>,
+    pub nodes: Vec<&'a NodeProto>,
     pub initializers: HashMap<&'a str, &'a TensorProto>,
     /// Inputs that are no initializers (before IR version 4 a file lists both).
-    pub inputs: Vec<&'a ValueInfo>,
+    pub inputs: Vec<&'a ValueInfoProto>,
     /// The value that is the answer.
     pub output: &'a str,
     /// Names of further outputs.
@@ -19,8 +19,8 @@ pub(super) struct Graph<'a> {
     readers: HashMap<&'a str, usize>,
 }
 
-impl<'a> Graph<'a> {
-    pub fn new(graph: &'a schema::Graph) -> Result<Self, String> {
+impl<'a> ReachableGraph<'a> {
+    pub fn new(graph: &'a schema::GraphProto) -> Result<Self, String> {
         let mut initializers = HashMap::new();
         for tensor in &graph.initializer {
             if initializers.insert(tensor.name.as_str(), tensor).is_some() {
@@ -48,7 +48,7 @@ impl<'a> Graph<'a> {
                 open.extend(reads(&graph.node[maker]).filter(|input| seen.insert(input)));
             }
         }
-        let nodes: Vec<&Node> =
+        let nodes: Vec<&NodeProto> =
             graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(n, _)| n).collect();
         let mut readers = HashMap::from([(output, 1)]);
         for input in nodes.iter().flat_map(|node| reads(node)) {
@@ -57,7 +57,7 @@ impl<'a> Graph<'a> {
         let inputs =
             graph.input.iter().filter(|input| !initializers.contains_key(input.name.as_str())).collect();
         let others = names.into_iter().filter(|name| *name != output).collect();
-        Ok(Graph { nodes, initializers, inputs, output, others, readers })
+        Ok(ReachableGraph { nodes, initializers, inputs, output, others, readers })
     }
 
     /// How often a value is read by the nodes that matter, or as the answer.
@@ -67,7 +67,7 @@ impl<'a> Graph<'a> {
 }
 
 /// What a node reads, the nodes of its branches included.
-fn reads(node: &Node) -> impl Iterator<Item = &str> {
+fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     let branches = node.attribute.iter().filter_map(|attribute| attribute.g.as_deref());
     let inner = branches.flat_map(|graph| graph.node.iter().flat_map(|node| &node.input));
     node.input.iter().chain(inner).map(String::as_str)

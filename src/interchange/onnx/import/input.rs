@@ -1,15 +1,18 @@
 //! The one input of a network: its extents and type.
 
-use super::super::schema::{Dimension, ValueInfo, data_type};
+use super::super::schema::{Dimension, ValueInfoProto, data_type};
 use super::ImportOptions;
 use super::attributes::short;
-use super::draft::{Draft, Value};
+use super::draft::{GraphValue, NetworkDraft};
 use super::pixels::Pixels;
 use crate::model::LayerOp;
 
 /// Declares the graph's input. Gives channels, height and width of ours.
-pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Result<[usize; 3], String> {
-    let used: Vec<&'a ValueInfo> =
+pub(super) fn declare<'a>(
+    draft: &mut NetworkDraft<'a>,
+    options: &ImportOptions,
+) -> Result<[usize; 3], String> {
+    let used: Vec<&'a ValueInfoProto> =
         draft.graph.inputs.iter().copied().filter(|input| draft.graph.readers(&input.name) > 0).collect();
     let [input] = used.as_slice() else {
         let names: Vec<String> = used.iter().take(8).map(|input| short(&input.name)).collect();
@@ -63,12 +66,12 @@ pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Res
     }
     let name = input.name.as_str();
     if is_bytes {
-        draft.values.insert(name, Value::Pixels(Pixels::new(dims)));
+        draft.values.insert(name, GraphValue::Pixels(Pixels::new(dims)));
     } else if is_flat {
         draft.note("the input is a vector: here it has channels, height 1 and width 1, with a flatten layer behind it");
         draft.append("flatten", name, LayerOp::Flatten, vec![None], &[&dims])?;
     } else {
-        draft.values.insert(name, Value::Layer { from: None, dims: dims.to_vec() });
+        draft.values.insert(name, GraphValue::Layer { from: None, dims: dims.to_vec() });
     }
     Ok(dims)
 }

@@ -3,7 +3,7 @@
 //!
 //! Encoding: <https://protobuf.dev/programming-guides/encoding/>.
 
-use super::super::schema::Model;
+use super::super::schema::ModelProto;
 use crate::error::{Error, Result};
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -45,9 +45,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The file that `bytes` are; its raw data are slices of them. An error is one line without the file's name.
-pub(super) fn decode(bytes: Vec<u8>) -> Result<Model, String> {
+pub(super) fn decode(bytes: Vec<u8>) -> Result<ModelProto, String> {
     check(&bytes)?;
-    Model::decode(Bytes::from(bytes)).map_err(|error| format!("not an ONNX file, or damaged: {error}"))
+    ModelProto::decode(Bytes::from(bytes)).map_err(|error| format!("not an ONNX file, or damaged: {error}"))
 }
 
 /// Refuses bytes that are no protocol buffer, or that would become more than the limits allow.
@@ -55,14 +55,14 @@ fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() as u64 > LENGTH {
         return Err(format!("expected an ONNX file of at most {LENGTH} bytes, found {}", bytes.len()));
     }
-    let mut walk = Walk { bytes, at: 0, parts: 0, numbers: 0, values: 0 };
-    walk.message(bytes.len(), &MODEL)
+    let mut scanner = WireScanner { bytes, at: 0, parts: 0, numbers: 0, values: 0 };
+    scanner.message(bytes.len(), &MODEL)
 }
 
 /// What is counted in a field.
-enum Field {
+enum FieldRule {
     /// A message, or a list of them.
-    Message(&'static Message),
+    Message(&'static MessageRule),
     /// A list of texts.
     Texts,
     /// A list of whole numbers.
@@ -74,42 +74,53 @@ enum Field {
 }
 
 /// The fields of a message that are counted, by number. They nest as deep as these tables, whatever a file does.
-struct Message(&'static [(u64, Field)]);
+struct MessageRule(&'static [(u64, FieldRule)]);
 
-const MODEL: Message =
-    Message(&[(7, Field::Message(&GRAPH)), (8, Field::Message(&LEAF)), (14, Field::Message(&LEAF))]);
-const GRAPH: Message = Message(&[
-    (1, Field::Message(&NODE)),
-    (5, Field::Message(&TENSOR)),
-    (11, Field::Message(&VALUE_INFO)),
-    (12, Field::Message(&VALUE_INFO)),
+const MODEL: MessageRule = MessageRule(&[
+    (7, FieldRule::Message(&GRAPH)),
+    (8, FieldRule::Message(&LEAF)),
+    (14, FieldRule::Message(&LEAF)),
 ]);
-const NODE: Message = Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&ATTRIBUTE))]);
-const ATTRIBUTE: Message =
-    Message(&[(5, Field::Message(&TENSOR)), (6, Field::Message(&BRANCH)), (8, Field::Numbers)]);
+const GRAPH: MessageRule = MessageRule(&[
+    (1, FieldRule::Message(&NODE)),
+    (5, FieldRule::Message(&TENSOR)),
+    (11, FieldRule::Message(&VALUE_INFO)),
+    (12, FieldRule::Message(&VALUE_INFO)),
+]);
+const NODE: MessageRule =
+    MessageRule(&[(1, FieldRule::Texts), (2, FieldRule::Texts), (5, FieldRule::Message(&ATTRIBUTE))]);
+const ATTRIBUTE: MessageRule = MessageRule(&[
+    (5, FieldRule::Message(&TENSOR)),
+    (6, FieldRule::Message(&BRANCH)),
+    (8, FieldRule::Numbers),
+]);
 // Graphs within a graph, where no further ones may be.
-const BRANCH: Message = Message(&[
-    (1, Field::Message(&BRANCH_NODE)),
-    (5, Field::Message(&TENSOR)),
-    (11, Field::Message(&VALUE_INFO)),
-    (12, Field::Message(&VALUE_INFO)),
+const BRANCH: MessageRule = MessageRule(&[
+    (1, FieldRule::Message(&BRANCH_NODE)),
+    (5, FieldRule::Message(&TENSOR)),
+    (11, FieldRule::Message(&VALUE_INFO)),
+    (12, FieldRule::Message(&VALUE_INFO)),
 ]);
-const BRANCH_NODE: Message =
-    Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&BRANCH_ATTRIBUTE))]);
-const BRANCH_ATTRIBUTE: Message = Message(&[
-    (5, Field::Message(&TENSOR)),
-    (6, Field::Refused("expected no branches within a branch")),
-    (8, Field::Numbers),
+const BRANCH_NODE: MessageRule =
+    MessageRule(&[(1, FieldRule::Texts), (2, FieldRule::Texts), (5, FieldRule::Message(&BRANCH_ATTRIBUTE))]);
+const BRANCH_ATTRIBUTE: MessageRule = MessageRule(&[
+    (5, FieldRule::Message(&TENSOR)),
+    (6, FieldRule::Refused("expected no branches within a branch")),
+    (8, FieldRule::Numbers),
 ]);
-const TENSOR: Message =
-    Message(&[(1, Field::Numbers), (5, Field::Values), (7, Field::Numbers), (13, Field::Message(&LEAF))]);
-const VALUE_INFO: Message = Message(&[(2, Field::Message(&TYPE))]);
-const TYPE: Message = Message(&[(1, Field::Message(&TENSOR_TYPE))]);
-const TENSOR_TYPE: Message = Message(&[(2, Field::Message(&SHAPE))]);
-const SHAPE: Message = Message(&[(1, Field::Message(&LEAF))]);
-const LEAF: Message = Message(&[]);
+const TENSOR: MessageRule = MessageRule(&[
+    (1, FieldRule::Numbers),
+    (5, FieldRule::Values),
+    (7, FieldRule::Numbers),
+    (13, FieldRule::Message(&LEAF)),
+]);
+const VALUE_INFO: MessageRule = MessageRule(&[(2, FieldRule::Message(&TYPE))]);
+const TYPE: MessageRule = MessageRule(&[(1, FieldRule::Message(&TENSOR_TYPE))]);
+const TENSOR_TYPE: MessageRule = MessageRule(&[(2, FieldRule::Message(&SHAPE))]);
+const SHAPE: MessageRule = MessageRule(&[(1, FieldRule::Message(&LEAF))]);
+const LEAF: MessageRule = MessageRule(&[]);
 
-struct Walk<'a> {
+struct WireScanner<'a> {
     bytes: &'a [u8],
     at: usize,
     parts: usize,
@@ -117,9 +128,9 @@ struct Walk<'a> {
     values: usize,
 }
 
-impl Walk<'_> {
+impl WireScanner<'_> {
     /// Walks over a message that ends at `end`.
-    fn message(&mut self, end: usize, message: &Message) -> Result<(), String> {
+    fn message(&mut self, end: usize, message: &MessageRule) -> Result<(), String> {
         while self.at < end {
             let start = self.at;
             let tag = self.varint(end)?;
@@ -136,18 +147,18 @@ impl Walk<'_> {
                     let from = self.at;
                     self.skip(length, end)?;
                     match field {
-                        Some(Field::Message(inner)) => {
+                        Some(FieldRule::Message(inner)) => {
                             self.count_part()?;
                             let inner_end = std::mem::replace(&mut self.at, from);
                             self.message(inner_end, inner)?;
                         }
-                        Some(Field::Texts) => self.count_part()?,
-                        Some(Field::Numbers | Field::Values) => {
+                        Some(FieldRule::Texts) => self.count_part()?,
+                        Some(FieldRule::Numbers | FieldRule::Values) => {
                             // The last byte of each number is below 128.
                             let list = &self.bytes[from..self.at];
                             self.count_numbers(field, list.iter().filter(|&&byte| byte < 128).count())?;
                         }
-                        Some(Field::Refused(what)) => return Err((*what).into()),
+                        Some(FieldRule::Refused(what)) => return Err((*what).into()),
                         None => {}
                     }
                 }
@@ -193,10 +204,10 @@ impl Walk<'_> {
     }
 
     /// Counts `more` numbers of `field`, if its numbers are counted.
-    fn count_numbers(&mut self, field: Option<&Field>, more: usize) -> Result<(), String> {
+    fn count_numbers(&mut self, field: Option<&FieldRule>, more: usize) -> Result<(), String> {
         let (count, most, what) = match field {
-            Some(Field::Numbers) => (&mut self.numbers, NUMBERS, "shapes and attributes"),
-            Some(Field::Values) => (&mut self.values, LISTED, "lists of 32-bit numbers"),
+            Some(FieldRule::Numbers) => (&mut self.numbers, NUMBERS, "shapes and attributes"),
+            Some(FieldRule::Values) => (&mut self.values, LISTED, "lists of 32-bit numbers"),
             _ => return Ok(()),
         };
         *count += more;
@@ -249,7 +260,7 @@ mod tests {
         }
         // Across many graphs, which merge into one.
         assert!(refused(graph([10, 0].repeat(1000)).repeat(101)).contains("at most 100000 nodes"));
-        // Extents of a tensor, packed and not; whole numbers; numbers of an attribute.
+        // ShapeTensor of a tensor, packed and not; whole numbers; numbers of an attribute.
         for tensor in
             [field(1, &vec![1; NUMBERS + 1]), [8, 1].repeat(NUMBERS + 1), field(7, &vec![1; NUMBERS + 1])]
         {

@@ -1,13 +1,13 @@
 //! Linear layers: Gemm, MatMul, and a constant added to a layer's output, which is its bias.
 
 use super::constants::transpose;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::pixels;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 
 /// alpha A' B' + beta C.
-pub(super) fn gemm<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (alpha, beta) = (a.float("alpha", 1.0)?, a.float("beta", 1.0)?);
     if a.flag("transA", false)? {
@@ -32,12 +32,12 @@ pub(super) fn gemm<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
 }
 
 /// A product with a constant matrix at the right.
-pub(super) fn mat_mul<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn mat_mul<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     linear(draft, call, false).map(|_| ())
 }
 
 /// A linear layer without a bias; `turned`: the file's matrix is `[out, in]` as ours.
-fn linear<'a>(draft: &mut Draft<'a>, call: &Call<'a>, turned: bool) -> Result<usize, String> {
+fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, turned: bool) -> Result<usize, String> {
     let node = call.node;
     let (from, features) = draft.flat(node, 0)?;
     let handle = draft.weight(node, 1)?;
@@ -58,7 +58,7 @@ fn linear<'a>(draft: &mut Draft<'a>, call: &Call<'a>, turned: bool) -> Result<us
     Ok(position)
 }
 
-fn set_bias(draft: &mut Draft<'_>, layer: usize, values: Vec<f32>) -> Result<(), String> {
+fn set_bias(draft: &mut NetworkDraft<'_>, layer: usize, values: Vec<f32>) -> Result<(), String> {
     let layer = &mut draft.layers[layer];
     match &mut layer.op {
         LayerOp::Linear { bias, .. } | LayerOp::Conv2d { bias, .. } if !*bias => *bias = true,
@@ -70,14 +70,14 @@ fn set_bias(draft: &mut Draft<'_>, layer: usize, values: Vec<f32>) -> Result<(),
 }
 
 /// Add and Sum.
-pub(super) fn add<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     if let [a, b] = node.input.as_slice() {
         for (computed, constant) in [(a, 1), (b, 0)] {
-            if let Some(Value::Constant(handle)) = draft.value(node, constant)? {
+            if let Some(GraphValue::Constant(handle)) = draft.value(node, constant)? {
                 let handle = *handle;
                 return match draft.value(node, 1 - constant)?.cloned() {
-                    Some(Value::Layer { from: Some(layer), dims }) => {
+                    Some(GraphValue::Layer { from: Some(layer), dims }) => {
                         let own =
                             draft.layers[layer].output == computed && draft.graph.readers(computed) == 1;
                         if !own {
@@ -87,10 +87,10 @@ pub(super) fn add<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
                         set_bias(draft, layer, bias)?;
                         let output = node.output.first().map_or("", String::as_str);
                         draft.layers[layer].output = output;
-                        draft.alias(node, Value::Layer { from: Some(layer), dims });
+                        draft.alias(node, GraphValue::Layer { from: Some(layer), dims });
                         Ok(())
                     }
-                    Some(Value::Pixels(pixels)) => pixels::add(draft, call, pixels, handle),
+                    Some(GraphValue::Pixels(pixels)) => pixels::add(draft, call, pixels, handle),
                     _ => Err("adds a constant to what is no layer's own output".into()),
                 };
             }
@@ -102,11 +102,11 @@ pub(super) fn add<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
         inputs.push(from);
         shapes.push(dims);
     }
-    several(draft, call, LayerOp::Add, inputs, shapes)
+    multi_input(draft, call, LayerOp::Add, inputs, shapes)
 }
 
 /// Concat along the channels.
-pub(super) fn concat<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (mut inputs, mut shapes) = (Vec::new(), Vec::new());
     for position in 0..node.input.len() {
@@ -119,12 +119,12 @@ pub(super) fn concat<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), S
     if axis != 1 && axis != 1 - rank {
         return Err(format!("expected axis 1 (channels), found {axis}"));
     }
-    several(draft, call, LayerOp::Concat, inputs, shapes)
+    multi_input(draft, call, LayerOp::Concat, inputs, shapes)
 }
 
 /// A layer of several inputs; of one, it changes nothing.
-fn several<'a>(
-    draft: &mut Draft<'a>,
+fn multi_input<'a>(
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     op: LayerOp,
     inputs: Vec<Option<usize>>,
@@ -133,7 +133,7 @@ fn several<'a>(
     match (inputs.as_slice(), shapes.pop()) {
         (_, None) => Err("expected inputs, found none".into()),
         ([one], Some(dims)) => {
-            draft.alias(call.node, Value::Layer { from: *one, dims });
+            draft.alias(call.node, GraphValue::Layer { from: *one, dims });
             Ok(())
         }
         (_, Some(last)) => {

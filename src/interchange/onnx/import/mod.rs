@@ -31,10 +31,10 @@ use crate::model::{LossKind, Spec};
 use crate::tensor::Tensor;
 use attributes::short;
 use constants::Constants;
-use draft::{Draft, Value};
+use draft::{GraphValue, NetworkDraft};
 use external::External;
-use finish::Origin;
-use graph::Graph;
+use finish::ImportSource;
+use graph::ReachableGraph;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -92,7 +92,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let model = limits::decode(bytes)?;
     let opset = versions(&model)?;
     let file = model.graph.as_ref().ok_or("expected a graph, found none")?;
-    let graph = Graph::new(file)?;
+    let graph = ReachableGraph::new(file)?;
     if !options.external_data {
         external::none(&graph)?;
     }
@@ -100,9 +100,9 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let values = graph
         .initializers
         .iter()
-        .map(|(name, proto)| (*name, Value::Constant(constants.add(name, Cow::Borrowed(*proto)))))
+        .map(|(name, proto)| (*name, GraphValue::Constant(constants.add(name, Cow::Borrowed(*proto)))))
         .collect();
-    let mut draft = Draft {
+    let mut draft = NetworkDraft {
         graph: &graph,
         opset,
         batch: None,
@@ -120,15 +120,15 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     operators::translate(&mut draft)?;
     let metadata = notes(&mut draft, &model);
     let loss = loss(&metadata);
-    finish::answer(&mut draft, loss)?;
+    finish::finish_output(&mut draft, loss)?;
     let text = path.display().to_string();
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let origin = Origin { text: &text, graph: &file.name, stem: &stem };
-    finish::finish(draft, input, loss, metadata, &origin).map(embedded::adopt)
+    let origin = ImportSource { text: &text, graph: &file.name, stem: &stem };
+    finish::finish(draft, input, loss, metadata, &origin).map(embedded::prefer_embedded)
 }
 
 /// The version of the standard operator set, if we know it and the format's.
-fn versions(model: &schema::Model) -> Result<i64, String> {
+fn versions(model: &schema::ModelProto) -> Result<i64, String> {
     if model.ir_version < 3 {
         return Err(format!("expected an ONNX file of IR version 3 or later, found {}", model.ir_version));
     }
@@ -141,10 +141,10 @@ fn versions(model: &schema::Model) -> Result<i64, String> {
 }
 
 /// The file's notes, without those that are too long.
-fn notes(draft: &mut Draft<'_>, model: &schema::Model) -> BTreeMap<String, String> {
+fn notes(draft: &mut NetworkDraft<'_>, model: &schema::ModelProto) -> BTreeMap<String, String> {
     let mut left = LONGEST_NOTES;
     let mut notes = BTreeMap::new();
-    for schema::Entry { key, value } in &model.metadata_props {
+    for schema::StringStringEntryProto { key, value } in &model.metadata_props {
         match left.checked_sub(key.len() + value.len()) {
             Some(rest) => {
                 left = rest;

@@ -1,17 +1,17 @@
 //! Names for layers: that of the weights where the file has kept it (`features.0.weight`), else that of the node, else that of the value it makes.
 
-use super::draft::Layer;
-use crate::interchange::file::wrapper;
+use super::draft::DraftLayer;
+use crate::interchange::file::common_wrapper;
 use std::collections::HashMap;
 
 /// Longest name, in bytes; room is left for a number.
 const LONGEST: usize = 180;
 
 /// A name for each of `layers`, all different. Unless `is_ours`, what PyTorch's wrappers have put before all of them is no part of the names.
-pub(super) fn names(layers: &[Layer<'_>], is_ours: bool) -> Vec<String> {
+pub(super) fn names(layers: &[DraftLayer<'_>], is_ours: bool) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::from([("input".to_string(), 1)]);
     let mut names = vec![String::new(); layers.len()];
-    let wrapper = if is_ours { "" } else { wrapper(layers.iter().filter_map(|layer| layer.weight)) };
+    let wrapper = if is_ours { "" } else { common_wrapper(layers.iter().filter_map(|layer| layer.weight)) };
     let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper));
     // Names of weights first: other programs look for them.
     for (name, layer) in names.iter_mut().zip(layers) {
@@ -86,7 +86,7 @@ fn unique(taken: &mut HashMap<String, usize>, name: String) -> String {
 }
 
 /// A name for the network: `wanted` if it says something, else `file`; only letters, digits, `.`, `_` and `-`, so that it can name files.
-pub(super) fn network(wanted: &[&str], file: &str) -> String {
+pub(super) fn network_name(wanted: &[&str], file: &str) -> String {
     let dull = ["", "main_graph", "main", "graph", "torch_jit", "torch-jit-export"];
     let wanted = wanted.iter().find(|name| !dull.contains(name)).unwrap_or(&file);
     let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
@@ -119,6 +119,6 @@ mod tests {
         assert_eq!(made, ["a", "a_1", "a_1_1", "a_2", "input_1", "layer"]);
         assert_eq!(printable("a\n\u{202e}b c"), "a__b c");
         assert_eq!(printable(&"\u{e9}".repeat(200)).len(), 180);
-        assert_eq!(network(&["", "main_graph"], "../net 1"), "_net_1");
+        assert_eq!(network_name(&["", "main_graph"], "../net 1"), "_net_1");
     }
 }

@@ -2,12 +2,12 @@
 //! exports its own and we those that LRN does not describe (see `export::normalisation`).
 
 use super::attributes::sizes;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{padding, shapes};
 use crate::model::LayerOp;
 
 /// A batch normalisation with running statistics.
-pub(super) fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;
@@ -35,23 +35,23 @@ pub(super) fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) ->
 }
 
 /// The operator LRN.
-pub(super) fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn lrn<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
     if size % 2 == 0 {
         return Err(format!("size {size}: an even window leans to the other side here"));
     }
     let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
-    draft.simple(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
+    draft.push_unary(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
 }
 
 /// A value on the way from x to the x / (k + alpha mean(x^2))^beta of a local response normalisation.
 #[derive(Clone, Debug)]
-pub(super) struct Response {
+pub(super) struct PartialLrn {
     /// x and its channels, height and width.
     from: Option<usize>,
     dims: [usize; 3],
-    stage: Stage,
+    stage: LrnStage,
     /// Channels of zeros in front and behind.
     padding: [usize; 2],
     size: usize,
@@ -62,7 +62,7 @@ pub(super) struct Response {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum LrnStage {
     /// x^2 `[N, C, H, W]`.
     Squares,
     /// x^2 `[N, 1, C, H, W]`, where channels may have been padded.
@@ -80,13 +80,13 @@ enum Stage {
 }
 
 /// The extents of such a value, without the batch.
-pub(super) fn dims(response: &Response) -> Vec<usize> {
+pub(super) fn dims(response: &PartialLrn) -> Vec<usize> {
     match response.stage {
-        Stage::Raised | Stage::RaisedMeans => {
+        LrnStage::Raised | LrnStage::RaisedMeans => {
             let [channels, height, width] = response.dims;
             // Means are as many as there were channels before the padding.
             let padding: usize =
-                if response.stage == Stage::Raised { response.padding.iter().sum() } else { 0 };
+                if response.stage == LrnStage::Raised { response.padding.iter().sum() } else { 0 };
             vec![1, channels + padding, height, width]
         }
         _ => response.dims.to_vec(),
@@ -94,25 +94,25 @@ pub(super) fn dims(response: &Response) -> Vec<usize> {
 }
 
 /// Whether `node` is a step of a normalisation that is written out: it goes on with one or begins one.
-pub(super) fn is_about_response(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+pub(super) fn is_lrn_step(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let node = call.node;
     let value = |name: &String| draft.values.get(name.as_str());
     let begins = match (node.op_type.as_str(), node.input.as_slice()) {
-        ("Mul", [a, b]) => a == b && matches!(value(a), Some(Value::Layer { .. })),
-        ("Pow", [a, _]) => matches!(value(a), Some(Value::Layer { .. })),
+        ("Mul", [a, b]) => a == b && matches!(value(a), Some(GraphValue::Layer { .. })),
+        ("Pow", [a, _]) => matches!(value(a), Some(GraphValue::Layer { .. })),
         _ => false,
     };
     begins
         || node.op_type != "Shape"
-            && node.input.iter().any(|name| matches!(value(name), Some(Value::Response(_))))
+            && node.input.iter().any(|name| matches!(value(name), Some(GraphValue::PartialLrn(_))))
 }
 
 /// One step.
-pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let mut found = None;
     for position in 0..node.input.len() {
-        if let Some(Value::Response(response)) = draft.value(node, position)? {
+        if let Some(GraphValue::PartialLrn(response)) = draft.value(node, position)? {
             found = Some((position, response.clone()));
         }
     }
@@ -122,37 +122,37 @@ pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
     }
     r.stage = match (node.op_type.as_str(), r.stage, position) {
         ("Identity", stage, 0) => stage,
-        ("Unsqueeze", Stage::Squares, 0) if is_axis_1(draft, call)? => Stage::Raised,
-        ("Reshape", Stage::Squares, 0)
+        ("Unsqueeze", LrnStage::Squares, 0) if is_axis_1(draft, call)? => LrnStage::Raised,
+        ("Reshape", LrnStage::Squares, 0)
             if shapes::target(draft, call, &r.dims)? == [&[1], &r.dims[..]].concat() =>
         {
-            Stage::Raised
+            LrnStage::Raised
         }
-        ("Pad", Stage::Raised, 0) => {
+        ("Pad", LrnStage::Raised, 0) => {
             pad(draft, call, &mut r)?;
-            Stage::Raised
+            LrnStage::Raised
         }
-        ("AveragePool", Stage::Squares | Stage::Raised, 0) => average(call, &mut r)?,
-        ("Squeeze", Stage::RaisedMeans, 0) if is_axis_1(draft, call)? => Stage::Means,
-        ("Reshape", Stage::RaisedMeans | Stage::Means, 0)
+        ("AveragePool", LrnStage::Squares | LrnStage::Raised, 0) => average(call, &mut r)?,
+        ("Squeeze", LrnStage::RaisedMeans, 0) if is_axis_1(draft, call)? => LrnStage::Means,
+        ("Reshape", LrnStage::RaisedMeans | LrnStage::Means, 0)
             if shapes::target(draft, call, &r.dims)? == r.dims =>
         {
-            Stage::Means
+            LrnStage::Means
         }
-        ("Mul", Stage::Means, _) => {
+        ("Mul", LrnStage::Means, _) => {
             r.alpha = number(draft, call, 1 - position)?;
-            Stage::Scaled
+            LrnStage::Scaled
         }
-        ("Add", Stage::Scaled, _) => {
+        ("Add", LrnStage::Scaled, _) => {
             r.k = number(draft, call, 1 - position)?;
-            Stage::Shifted
+            LrnStage::Shifted
         }
-        ("Pow", Stage::Shifted, 0) => {
+        ("Pow", LrnStage::Shifted, 0) => {
             r.beta = number(draft, call, 1)?;
-            Stage::Power
+            LrnStage::Power
         }
-        ("Div", Stage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
-            let Response { size, alpha, beta, k, within, .. } = r;
+        ("Div", LrnStage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
+            let PartialLrn { size, alpha, beta, k, within, .. } = r;
             let op = LayerOp::LocalResponseNorm { size, alpha, beta, k, within };
             return draft.push(node, op, vec![r.from], &[&r.dims]).map(|_| ());
         }
@@ -163,35 +163,35 @@ pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
             );
         }
     };
-    draft.alias(node, Value::Response(r));
+    draft.alias(node, GraphValue::PartialLrn(r));
     Ok(())
 }
 
 /// x times x, or x to the power of 2.
-fn squares<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn squares<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     if call.node.op_type == "Pow" && number(draft, call, 1)? != 2.0 {
         return Err("expected a power of 2".into());
     }
-    let (from, dims) = draft.picture(call.node, 0)?;
-    let (stage, padding, size, within) = (Stage::Squares, [0; 2], 0, false);
-    let response = Response { from, dims, stage, padding, size, within, alpha: 0.0, k: 0.0, beta: 0.0 };
-    draft.alias(call.node, Value::Response(response));
+    let (from, dims) = draft.feature_map(call.node, 0)?;
+    let (stage, padding, size, within) = (LrnStage::Squares, [0; 2], 0, false);
+    let response = PartialLrn { from, dims, stage, padding, size, within, alpha: 0.0, k: 0.0, beta: 0.0 };
+    draft.alias(call.node, GraphValue::PartialLrn(response));
     Ok(())
 }
 
-fn is_axis_1<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<bool, String> {
+fn is_axis_1<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<bool, String> {
     Ok(shapes::axes(draft, call)?.is_some_and(|axes| axes == [1] || axes == [-4]))
 }
 
 /// The constant number at `position`.
-fn number<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result<f32, String> {
+fn number<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, position: usize) -> Result<f32, String> {
     let handle = draft.weight(call.node, position)?;
     let number = draft.constants.scalar(handle)?;
     if number.is_finite() { Ok(number) } else { Err(format!("expected a number, found {number}")) }
 }
 
 /// Zeros in front of the channels and behind them.
-fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(), String> {
+fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, r: &mut PartialLrn) -> Result<(), String> {
     let (axes, value) = padding::read(draft, call, 5)?;
     match axes[..] {
         [[0, 0], [0, 0], [before, after], [0, 0], [0, 0]] if value == 0.0 => {
@@ -204,13 +204,13 @@ fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(
 }
 
 /// The means over windows of channels, or of places within each map.
-fn average(call: &Call<'_>, r: &mut Response) -> Result<Stage, String> {
+fn average(call: &Call<'_>, r: &mut PartialLrn) -> Result<LrnStage, String> {
     let a = &call.attributes;
     let counts_padding = a.flag("count_include_pad", false)?;
     if a.flag("ceil_mode", false)? || !["NOTSET", "VALID"].contains(&a.text("auto_pad", "NOTSET")?) {
         return Err("expected windows without ceil_mode and auto_pad".into());
     }
-    r.within = r.stage == Stage::Squares;
+    r.within = r.stage == LrnStage::Squares;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
     let (reach, is_plain) = if r.within {
         let [height, width]: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
@@ -241,5 +241,5 @@ fn average(call: &Call<'_>, r: &mut Response) -> Result<Stage, String> {
             "expected windows of {size} with {expected:?} before and after, found {reach:?}"
         ));
     }
-    Ok(if r.within { Stage::Means } else { Stage::RaisedMeans })
+    Ok(if r.within { LrnStage::Means } else { LrnStage::RaisedMeans })
 }

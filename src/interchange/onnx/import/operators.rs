@@ -1,9 +1,9 @@
 //! Which operators are understood, and what each becomes.
 
-use super::super::schema::{AttributeType, Node, TensorProto, data_type};
+use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes, windows};
 use crate::model::LayerOp;
 use std::borrow::Cow;
@@ -19,7 +19,7 @@ const CHANNELS_LAST: &str = "features are transposed; networks with channels las
 #[derive(Default)]
 struct Problems<'a> {
     /// Operators that are not known, each with its first node and how many it has.
-    operators: Vec<(&'a Node, usize)>,
+    operators: Vec<(&'a NodeProto, usize)>,
     /// Nodes of operators that are known, with the reason.
     nodes: Vec<String>,
     /// Nodes of either kind that are not named.
@@ -29,8 +29,8 @@ struct Problems<'a> {
 }
 
 impl<'a> Problems<'a> {
-    fn unknown(&mut self, node: &'a Node) {
-        let same = |first: &Node| (&first.domain, &first.op_type) == (&node.domain, &node.op_type);
+    fn unknown(&mut self, node: &'a NodeProto) {
+        let same = |first: &NodeProto| (&first.domain, &first.op_type) == (&node.domain, &node.op_type);
         match self.operators.iter().position(|(first, _)| same(first)) {
             Some(place) => self.operators[place].1 += 1,
             None if self.operators.len() < NAMED => self.operators.push((node, 1)),
@@ -38,7 +38,7 @@ impl<'a> Problems<'a> {
         }
     }
 
-    fn wrong(&mut self, node: &Node, what: &str) {
+    fn wrong(&mut self, node: &NodeProto, what: &str) {
         if self.nodes.len() < NAMED {
             self.nodes.push(format!("{}: {what}", describe(node)));
         } else {
@@ -76,57 +76,58 @@ impl<'a> Problems<'a> {
 }
 
 /// Goes through all nodes. The error names every operator that is not known and every node that is not understood.
-pub(super) fn translate<'a>(draft: &mut Draft<'a>) -> Result<(), String> {
+pub(super) fn translate<'a>(draft: &mut NetworkDraft<'a>) -> Result<(), String> {
     let mut problems = Problems::default();
     for node in draft.graph.nodes.iter().copied() {
         let call = Call { node, attributes: Attributes::new(node) };
         if !is_known(node) {
             problems.unknown(node);
-            forget(draft, node);
+            mark_unknown(draft, node);
             continue;
         }
-        if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Unknown))) {
+        if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(GraphValue::Unknown)))
+        {
             // Its own fault cannot be told before that of the node above it is mended.
             problems.below += 1;
-            forget(draft, node);
+            mark_unknown(draft, node);
             continue;
         }
-        if let Err(what) = one(draft, &call).and_then(|()| call.attributes.finish()) {
+        if let Err(what) = translate_node(draft, &call).and_then(|()| call.attributes.finish()) {
             problems.wrong(node, &what);
-            forget(draft, node);
+            mark_unknown(draft, node);
         }
     }
     problems.finish()
 }
 
 /// Marks what `node` makes as unknown.
-fn forget<'a>(draft: &mut Draft<'a>, node: &'a Node) {
+fn mark_unknown<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto) {
     for output in node.output.iter().filter(|output| !output.is_empty()) {
-        draft.values.insert(output, Value::Unknown);
+        draft.values.insert(output, GraphValue::Unknown);
     }
 }
 
 /// The operator, with its domain if that is not the standard's.
-fn operator(node: &Node) -> String {
+fn operator(node: &NodeProto) -> String {
     let domain = if is_standard(node) { String::new() } else { format!("{}.", short(&node.domain)) };
     format!("{domain}{}", short(&node.op_type))
 }
 
 /// The name of a node, or else of the value that it makes.
-fn name(node: &Node) -> String {
+fn name(node: &NodeProto) -> String {
     let name = if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name };
     format!("\"{}\"", short(name))
 }
 
-fn describe(node: &Node) -> String {
+fn describe(node: &NodeProto) -> String {
     format!("{} (node {})", operator(node), name(node))
 }
 
-fn is_standard(node: &Node) -> bool {
+fn is_standard(node: &NodeProto) -> bool {
     node.domain.is_empty() || node.domain == "ai.onnx"
 }
 
-fn is_known(node: &Node) -> bool {
+fn is_known(node: &NodeProto) -> bool {
     const KNOWN: [&str; 40] = [
         "Add",
         "AveragePool",
@@ -173,43 +174,46 @@ fn is_known(node: &Node) -> bool {
 }
 
 /// A node of a branch: one that is not understood is named in the error.
-pub(super) fn inner<'a>(draft: &mut Draft<'a>, node: &'a Node) -> Result<(), String> {
+pub(super) fn translate_branch_node<'a>(
+    draft: &mut NetworkDraft<'a>,
+    node: &'a NodeProto,
+) -> Result<(), String> {
     let call = Call { node, attributes: Attributes::new(node) };
     if !is_known(node) {
         return Err(format!("unknown operator {}", describe(node)));
     }
-    let result = one(draft, &call).and_then(|()| call.attributes.finish());
+    let result = translate_node(draft, &call).and_then(|()| call.attributes.finish());
     result.map_err(|what| format!("{}: {what}", describe(node)))
 }
 
-fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     if let Some(further) = node.output.iter().skip(1).find(|output| draft.graph.readers(output) > 0) {
         return Err(format!("its further output {} is read", short(further)));
     }
     let first = draft.value(node, 0)?.cloned();
-    if normalisation::is_about_response(draft, call) {
+    if normalisation::is_lrn_step(draft, call) {
         return normalisation::step(draft, call);
     }
-    if shape_tensor::is_about_extents(draft, call) {
+    if shape_tensor::is_shape_arithmetic(draft, call) {
         return shape_tensor::compute(draft, call);
     }
     match (node.op_type.as_str(), first) {
-        ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
+        ("Cast" | "Transpose" | "Mul", Some(GraphValue::Pixels(pixels))) => pixels::step(draft, call, pixels),
         ("Add" | "Sub" | "Mul" | "Div", _) if pixels::is_arithmetic(draft, call) => {
             pixels::arithmetic(draft, call)
         }
         ("If", _) => shape_tensor::branch(draft, call),
-        ("Cast" | "CastLike", Some(Value::Constant(handle))) => cast(draft, call, handle),
-        ("Expand", Some(Value::Constant(handle))) => expand(draft, call, handle),
-        ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
-        ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(Value::Constant(handle))) => {
+        ("Cast" | "CastLike", Some(GraphValue::Constant(handle))) => cast(draft, call, handle),
+        ("Expand", Some(GraphValue::Constant(handle))) => expand(draft, call, handle),
+        ("Transpose", Some(GraphValue::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
+        ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(GraphValue::Constant(handle))) => {
             shapes::reshape_constant(draft, call, handle)
         }
-        ("Identity", Some(Value::Constant(mut handle))) => {
+        ("Identity", Some(GraphValue::Constant(mut handle))) => {
             // A copy: exporters keep equal tensors once and name them again like this.
             handle.name = node.output.first().map_or(handle.name, String::as_str);
-            draft.alias(node, Value::Constant(handle));
+            draft.alias(node, GraphValue::Constant(handle));
             Ok(())
         }
         ("Identity", Some(value)) => {
@@ -221,24 +225,24 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         ("MaxPool", _) => windows::pool(draft, call, false),
         ("AveragePool", _) => windows::pool(draft, call, true),
         ("GlobalMaxPool", _) => windows::global_max(draft, call),
-        ("GlobalAveragePool", _) => draft.simple(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
+        ("GlobalAveragePool", _) => draft.push_unary(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
         ("Gemm", _) => linear::gemm(draft, call),
-        ("MatMul", Some(Value::Constant(rows))) => averages::rows(draft, call, rows),
-        ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
-            averages::columns(draft, call, from, dims, rows)
+        ("MatMul", Some(GraphValue::Constant(rows))) => averages::average_rows(draft, call, rows),
+        ("MatMul", Some(GraphValue::AveragedRows { from, dims, rows })) => {
+            averages::average_columns(draft, call, from, dims, rows)
         }
         ("MatMul", _) => linear::mat_mul(draft, call),
         ("Add" | "Sum", _) => linear::add(draft, call),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
         ("Concat", _) => linear::concat(draft, call),
-        ("Mul", _) if averages::is_scaled(draft, call) => averages::scale(draft, call),
+        ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
         ("BatchNormalization", _) => normalisation::batch_normalization(draft, call),
         ("LRN", _) => normalisation::lrn(draft, call),
         ("Dropout", _) => dropout(draft, call),
-        ("Relu", _) => draft.simple(node, LayerOp::Relu),
-        ("Sigmoid", _) => draft.simple(node, LayerOp::Sigmoid),
-        ("Tanh", _) => draft.simple(node, LayerOp::Tanh),
+        ("Relu", _) => draft.push_unary(node, LayerOp::Relu),
+        ("Sigmoid", _) => draft.push_unary(node, LayerOp::Sigmoid),
+        ("Tanh", _) => draft.push_unary(node, LayerOp::Tanh),
         ("Softmax" | "LogSoftmax", _) => softmax(draft, call),
         ("Flatten", _) => shapes::flatten(draft, call),
         ("Reshape", _) => shapes::reshape(draft, call),
@@ -249,7 +253,7 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     }
 }
 
-fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let proto = match a.tensor("value") {
         Ok(Some(tensor)) => Cow::Borrowed(tensor),
@@ -286,12 +290,12 @@ fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     };
     let Some(output) = call.node.output.first() else { return Ok(()) };
     let handle = draft.constants.add(output, proto);
-    draft.alias(call.node, Value::Constant(handle));
+    draft.alias(call.node, GraphValue::Constant(handle));
     Ok(())
 }
 
 /// Floating-point constants are f32 here, whatever they were.
-fn cast<'a>(draft: &mut Draft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
+fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let to = a.int("to", i64::from(data_type::FLOAT))?;
     a.int("saturate", 1)?;
@@ -301,23 +305,23 @@ fn cast<'a>(draft: &mut Draft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> R
         return Err("expected to become f32".into());
     }
     handle.name = call.node.output.first().map_or(handle.name, String::as_str);
-    draft.alias(call.node, Value::Constant(handle));
+    draft.alias(call.node, GraphValue::Constant(handle));
     Ok(())
 }
 
 /// A number repeated to a list.
-fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
+fn expand<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
     let value = draft.constants.scalar(handle)?;
     let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
         [len] => usize::try_from(*len).ok(),
         _ => None,
     };
     let len = len.ok_or("expected one number to expand to a list")?;
-    draft.alias(call.node, Value::Uniform { value, len });
+    draft.alias(call.node, GraphValue::Uniform { value, len });
     Ok(())
 }
 
-fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn dropout<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     a.int("seed", 0)?;
@@ -328,13 +332,13 @@ fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         p = draft.constants.scalar(handle)?;
     }
     if p == 0.0 {
-        draft.alias(node, Value::Layer { from, dims });
+        draft.alias(node, GraphValue::Layer { from, dims });
         return Ok(());
     }
     draft.push(node, LayerOp::Dropout { p }, vec![from], &[&dims]).map(|_| ())
 }
 
-fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (from, dims) = draft.layer(node, 0)?;
     let rank = dims.len() as i64 + 1;
@@ -347,7 +351,7 @@ fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         return Err(format!("over [{}] together: expected classes alone", list(&dims)));
     }
     if node.op_type == "Softmax" {
-        return draft.simple(node, LayerOp::Softmax);
+        return draft.push_unary(node, LayerOp::Softmax);
     }
     if node.output.first().map(String::as_str) != Some(draft.graph.output) {
         return Err("is known only as the last node".into());
@@ -356,6 +360,6 @@ fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
         return Err(format!("over each place of [{}]: expected classes alone", list(&dims)));
     }
     draft.note("the final LogSoftmax is left out: the loss cross-entropy contains it");
-    draft.alias(node, Value::Layer { from, dims });
+    draft.alias(node, GraphValue::Layer { from, dims });
     Ok(())
 }

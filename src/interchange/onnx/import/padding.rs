@@ -1,7 +1,7 @@
 //! The operator Pad. Padding of features becomes that of the convolution or pool behind it, where it is filled with what those pad with.
 
 use super::attributes::ints;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use super::shape_tensor;
 use crate::model::LayerOp;
 
@@ -18,7 +18,7 @@ pub(super) struct Padded {
 
 /// How much the node `call` puts before and behind each of `rank` axes (batch included), and what.
 pub(super) fn read<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     rank: usize,
 ) -> Result<(Vec<[usize; 2]>, f32), String> {
@@ -59,8 +59,8 @@ pub(super) fn read<'a>(
 }
 
 /// Pad of features.
-pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (from, dims) = draft.picture(call.node, 0)?;
+pub(super) fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, dims) = draft.feature_map(call.node, 0)?;
     let (axes, value) = read(draft, call, 4)?;
     let [[0, 0], [0, 0], [top, bottom], [left, right]] = axes[..] else {
         return Err("expected a padding of height and width alone".into());
@@ -69,36 +69,36 @@ pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
     draft.alias(
         call.node,
         match sides {
-            [0, 0, 0, 0] => Value::Layer { from, dims: dims.to_vec() },
-            _ => Value::Padded(Padded { from, dims, sides, value }),
+            [0, 0, 0, 0] => GraphValue::Layer { from, dims: dims.to_vec() },
+            _ => GraphValue::Padded(Padded { from, dims, sides, value }),
         },
     );
     Ok(())
 }
 
 /// A layer (`None`: the network's input), its extents with padding, and that padding if there is any.
-type Around = (Option<usize>, [usize; 3], Option<Padded>);
+type PaddedInput = (Option<usize>, [usize; 3], Option<Padded>);
 
 /// What a convolution or pool reads first: the layer, its extents with padding, and that padding if there is any.
-pub(super) fn around<'a>(draft: &Draft<'a>, call: &Call<'a>) -> Result<Around, String> {
+pub(super) fn padded_input<'a>(draft: &NetworkDraft<'a>, call: &Call<'a>) -> Result<PaddedInput, String> {
     match draft.value(call.node, 0)? {
-        Some(Value::Padded(padded)) => {
+        Some(GraphValue::Padded(padded)) => {
             let Padded { from, dims: [channels, height, width], sides: [top, left, bottom, right], .. } =
                 *padded;
             Ok((from, [channels, height + top + bottom, width + left + right], Some(padded.clone())))
         }
-        _ => draft.picture(call.node, 0).map(|(from, dims)| (from, dims, None)),
+        _ => draft.feature_map(call.node, 0).map(|(from, dims)| (from, dims, None)),
     }
 }
 
 impl Padded {
     /// `pads` and what is around already.
-    pub fn and(&self, pads: [usize; 4]) -> [usize; 4] {
+    pub fn combined_with(&self, pads: [usize; 4]) -> [usize; 4] {
         [0, 1, 2, 3].map(|side| self.sides[side] + pads[side])
     }
 
     /// An error unless it is filled with what convolutions and averages (0) or maxima (minus infinity) pad with.
-    pub fn check(&self, draft: &Draft<'_>, is_maximum: bool) -> Result<(), String> {
+    pub fn check(&self, draft: &NetworkDraft<'_>, is_maximum: bool) -> Result<(), String> {
         let value = self.value;
         // Over numbers that are never below 0, zeros win where everything is 0, which comes to the same.
         let is_positive = || {

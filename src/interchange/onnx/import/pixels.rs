@@ -3,21 +3,21 @@
 
 use super::super::schema::data_type;
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use crate::model::Preprocess;
 use std::collections::BTreeMap;
 
 /// Pictures on their way to the network's input.
 #[derive(Clone, Debug)]
 pub(super) struct Pixels {
-    stage: Stage,
+    stage: PixelStage,
     /// Channels, height, width.
     dims: [usize; 3],
     factor: Option<Vec<f32>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum PixelStage {
     /// u8 `[N, H, W, C]`.
     Bytes,
     /// f32 `[N, H, W, C]`.
@@ -38,41 +38,41 @@ pub(super) struct Affine {
 impl Pixels {
     /// An input of pictures, u8 `[N, height, width, channels]`.
     pub fn new([channels, height, width]: [usize; 3]) -> Self {
-        Pixels { stage: Stage::Bytes, dims: [channels, height, width], factor: None }
+        Pixels { stage: PixelStage::Bytes, dims: [channels, height, width], factor: None }
     }
 }
 
 const EXPECTED: &str = "expected pictures to go through Cast, Transpose, Mul and Add";
 
 /// Cast, Transpose and Mul of pictures.
-pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>, pixels: Pixels) -> Result<(), String> {
+pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, pixels: Pixels) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let next = match (node.op_type.as_str(), pixels.stage) {
-        ("Cast", Stage::Bytes) if a.int("to", 0)? == i64::from(data_type::FLOAT) => {
-            Pixels { stage: Stage::Floats, ..pixels }
+        ("Cast", PixelStage::Bytes) if a.int("to", 0)? == i64::from(data_type::FLOAT) => {
+            Pixels { stage: PixelStage::Floats, ..pixels }
         }
-        ("Transpose", Stage::Floats) if a.ints("perm")? == Some(&[0, 3, 1, 2]) => {
-            Pixels { stage: Stage::Planes, ..pixels }
+        ("Transpose", PixelStage::Floats) if a.ints("perm")? == Some(&[0, 3, 1, 2]) => {
+            Pixels { stage: PixelStage::Planes, ..pixels }
         }
-        ("Mul", Stage::Planes) if pixels.factor.is_none() => {
+        ("Mul", PixelStage::Planes) if pixels.factor.is_none() => {
             let constant = (0..2).find_map(|position| draft.constant(node, position).ok().flatten());
             let factor = draft.constants.per_channel(constant.ok_or(EXPECTED)?, 4, pixels.dims[0])?;
             Pixels { factor: Some(factor), ..pixels }
         }
         _ => return Err(EXPECTED.into()),
     };
-    draft.alias(node, Value::Pixels(next));
+    draft.alias(node, GraphValue::Pixels(next));
     Ok(())
 }
 
 /// The last step: its output is the network's input.
 pub(super) fn add<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     pixels: Pixels,
     handle: Handle<'a>,
 ) -> Result<(), String> {
-    let (Some(factor), Stage::Planes, None) = (pixels.factor, pixels.stage, &draft.affine) else {
+    let (Some(factor), PixelStage::Planes, None) = (pixels.factor, pixels.stage, &draft.affine) else {
         return Err(EXPECTED.into());
     };
     let offset = draft.constants.per_channel(handle, 4, pixels.dims[0])?;
@@ -82,28 +82,29 @@ pub(super) fn add<'a>(
         return Err("expected pictures to be scaled by numbers other than 0".into());
     }
     draft.affine = Some(Affine { factor, offset, of_pixels: true });
-    draft.alias(call.node, Value::Layer { from: None, dims: pixels.dims.to_vec() });
+    draft.alias(call.node, GraphValue::Layer { from: None, dims: pixels.dims.to_vec() });
     Ok(())
 }
 
 /// Whether `call` computes with the network's input and a constant: nothing else may read that input, as the network begins behind it.
-pub(super) fn is_arithmetic(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+pub(super) fn is_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let [a, b] = call.node.input.as_slice() else { return false };
     let value = |name: &String| draft.values.get(name.as_str());
     // The input may have several names: what Identity and the like return is the input too.
-    let names = draft.values.iter().filter(|(_, value)| matches!(value, Value::Layer { from: None, .. }));
+    let names =
+        draft.values.iter().filter(|(_, value)| matches!(value, GraphValue::Layer { from: None, .. }));
     let is_read_once = names.clone().all(|(name, _)| draft.graph.readers(name) == 1);
     let is_input = |name: &String| {
-        matches!(value(name), Some(Value::Layer { from: None, dims }) if dims.len() == 3)
+        matches!(value(name), Some(GraphValue::Layer { from: None, dims }) if dims.len() == 3)
             && is_read_once
             && draft.affine.as_ref().is_none_or(|affine| !affine.of_pixels)
     };
-    let is_constant = |name: &String| matches!(value(name), Some(Value::Constant(_)));
+    let is_constant = |name: &String| matches!(value(name), Some(GraphValue::Constant(_)));
     (is_input(a) && is_constant(b)) || (is_constant(a) && is_input(b))
 }
 
 /// Add, Sub, Mul or Div of the network's input and a constant, a number or one for each channel.
-pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn arithmetic<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (input, constant) = if draft.layer(node, 0).is_ok() { (0, 1) } else { (1, 0) };
     let (from, dims) = draft.layer(node, input)?;
@@ -126,7 +127,7 @@ pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(
         }
     }
     draft.affine = Some(affine);
-    draft.alias(node, Value::Layer { from, dims });
+    draft.alias(node, GraphValue::Layer { from, dims });
     Ok(())
 }
 
@@ -155,7 +156,7 @@ pub(super) fn preprocess(
     };
     let Some(affine) = affine.filter(|affine| affine_of(&noted) != **affine) else { return noted };
     if !affine.of_pixels {
-        return behind(affine, noted, number("scale").is_none());
+        return combine(affine, noted, number("scale").is_none());
     }
     // (pixel * scale - mean) / std = pixel * factor + offset, for every scale; 1/255 is the usual one.
     let scale = if affine.factor.iter().any(|factor| factor.abs() > 0.25) { 1.0 } else { 1.0 / 255.0 };
@@ -166,7 +167,7 @@ pub(super) fn preprocess(
 
 /// `before`, then what the graph does to its input. Where nothing is noted about that input (`is_open`), it is taken for pixels of 0 to 255 if the graph
 /// subtracts or divides by numbers of that size, and else for pixels of 0 to 1.
-fn behind(affine: &Affine, before: Preprocess, is_open: bool) -> Preprocess {
+fn combine(affine: &Affine, before: Preprocess, is_open: bool) -> Preprocess {
     let each = || affine.factor.iter().zip(&affine.offset).map(|(f, o)| (f64::from(*f), f64::from(*o)));
     let is_bytes =
         is_open && (each().any(|(f, o)| (o / f).abs() > 2.0) || each().all(|(f, _)| f.abs() < 0.05));

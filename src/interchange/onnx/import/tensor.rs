@@ -26,18 +26,19 @@ pub(super) enum Constant {
 /// The values of `proto`; those that lie in another file are read through `external`. An error says why not, in one line, without the tensor's name.
 pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Constant, String> {
     let (dims, size) = extents(&proto.dims)?;
-    let values = Values { proto, size, external };
+    let values = TensorValues { proto, size, external };
     match proto.data_type {
         data_type::FLOAT => floats(dims, values.read(&proto.float_data, |v| Ok(*v), f32::from_le_bytes)?),
         data_type::DOUBLE => {
             let values = values.read(&proto.double_data, |v| Ok(*v), f64::from_le_bytes)?;
             floats(dims, values.into_iter().map(narrow).collect::<Result<_, _>>()?)
         }
-        data_type::FLOAT16 => floats(dims, values.halves(&proto.int32_data, f16_to_f32)?),
-        data_type::BFLOAT16 => {
-            floats(dims, values.halves(&proto.int32_data, |bits| f32::from_bits(u32::from(bits) << 16))?)
-        }
-        _ if size > INTS && is_whole(proto.data_type) => {
+        data_type::FLOAT16 => floats(dims, values.half_precision(&proto.int32_data, f16_to_f32)?),
+        data_type::BFLOAT16 => floats(
+            dims,
+            values.half_precision(&proto.int32_data, |bits| f32::from_bits(u32::from(bits) << 16))?,
+        ),
+        _ if size > INTS && is_integer(proto.data_type) => {
             Err(format!("expected at most {INTS} whole numbers, found {size}"))
         }
         data_type::INT64 => ints(dims, values.read(&proto.int64_data, |v| Ok(*v), i64::from_le_bytes)?),
@@ -53,7 +54,7 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Const
     }
 }
 
-/// Extents and their product.
+/// ShapeTensor and their product.
 fn extents(dims: &[i64]) -> Result<(Vec<usize>, usize), String> {
     if dims.len() > RANK {
         return Err(format!("expected at most {RANK} extents, found {}", dims.len()));
@@ -69,14 +70,14 @@ fn extents(dims: &[i64]) -> Result<(Vec<usize>, usize), String> {
 }
 
 /// Where a tensor's values may be: raw bytes in the file, a list of numbers, or another file.
-struct Values<'a> {
+struct TensorValues<'a> {
     proto: &'a TensorProto,
     /// How many they are.
     size: usize,
     external: &'a mut External,
 }
 
-impl Values<'_> {
+impl TensorValues<'_> {
     /// The values out of raw bytes (each through `raw`) or out of `list` (each through `listed`), which has to be the only place.
     fn read<const N: usize, L, T>(
         self,
@@ -113,12 +114,12 @@ impl Values<'_> {
     }
 
     /// The same for numbers of 16 bits.
-    fn halves(self, list: &[i32], number: impl Fn(u16) -> f32) -> Result<Vec<f32>, String> {
+    fn half_precision(self, list: &[i32], number: impl Fn(u16) -> f32) -> Result<Vec<f32>, String> {
         self.read(list, |value| half(value).map(&number), |bytes| number(u16::from_le_bytes(bytes)))
     }
 
     fn expect(&self, found: usize, what: &str) -> Result<(), String> {
-        let Values { proto, size, .. } = self;
+        let TensorValues { proto, size, .. } = self;
         if found == *size {
             Ok(())
         } else {
@@ -154,7 +155,7 @@ fn byte<T: TryFrom<i32>>(value: &i32) -> Result<T, String> {
 }
 
 /// Whether `data_type` is one of the whole numbers that are read.
-pub(super) fn is_whole(data_type: i32) -> bool {
+pub(super) fn is_integer(data_type: i32) -> bool {
     use data_type::{BOOL, INT8, INT32, INT64, UINT8};
     [INT64, INT32, INT8, UINT8, BOOL].contains(&data_type)
 }
@@ -194,7 +195,7 @@ fn type_name(data_type: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interchange::onnx::schema::Entry;
+    use crate::interchange::onnx::schema::StringStringEntryProto;
     use std::path::Path;
 
     fn read(proto: &TensorProto) -> Result<Constant, String> {
@@ -290,7 +291,7 @@ mod tests {
         refused(&raw(data_type::DOUBLE, &[1], &1e300f64.to_le_bytes()), "fit 32 bits, found 1e300");
         let outside = TensorProto {
             data_location: 1,
-            external_data: vec![Entry { key: "location".into(), value: "w.bin".into() }],
+            external_data: vec![StringStringEntryProto { key: "location".into(), value: "w.bin".into() }],
             ..proto(data_type::FLOAT, &[1])
         };
         refused(&outside, "w.bin, which is read only with --external-data");

@@ -1,15 +1,15 @@
 //! Convolutions and pools: windows over height and width.
 
-use super::super::schema::Node;
+use super::super::schema::NodeProto;
 use super::attributes::{Attributes, sizes};
 use super::averages;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::padding;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 
 /// The windows of a node.
-struct Windows {
+struct WindowAttributes {
     kernel: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
@@ -17,7 +17,7 @@ struct Windows {
     pads: [usize; 4],
 }
 
-impl Windows {
+impl WindowAttributes {
     /// Reads the attributes that all window operators share, over an input of height and width `extents`.
     fn read(a: &Attributes<'_>, kernel: [usize; 2], extents: [usize; 2]) -> Result<Self, String> {
         let stride = a.sizes("strides", 1, 1)?;
@@ -43,14 +43,14 @@ impl Windows {
             }
             other => return Err(format!("attribute auto_pad: unknown value {other:.40}")),
         };
-        Ok(Windows { kernel, stride, dilation, pads })
+        Ok(WindowAttributes { kernel, stride, dilation, pads })
     }
 }
 
 /// A convolution with constant weights.
-pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, [channels, height, width], padding) = padding::around(draft, call)?;
+    let (from, [channels, height, width], padding) = padding::padded_input(draft, call)?;
     let handle = draft.weight(node, 1)?;
     let dims = draft.constants.dims(handle)?;
     let [out_channels, depth, kh, kw] = *dims.as_slice() else {
@@ -67,11 +67,11 @@ pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
     if depth.checked_mul(groups) != Some(channels) {
         return Err(format!("weights [{}] in {groups} groups do not fit {channels} channels", list(&dims)));
     }
-    let w = Windows::read(a, kernel, [height, width])?;
+    let w = WindowAttributes::read(a, kernel, [height, width])?;
     let (pads, inner) = match &padding {
         Some(padded) => {
             padded.check(draft, false)?;
-            (padded.and(w.pads), padded.dims)
+            (padded.combined_with(w.pads), padded.dims)
         }
         None => (w.pads, [channels, height, width]),
     };
@@ -95,9 +95,9 @@ pub(super) fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
 }
 
 /// The third input. Zeros that the graph computes are how PyTorch writes that there is none.
-fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<Tensor>, String> {
+fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Result<Option<Tensor>, String> {
     match draft.value(node, 2)? {
-        Some(Value::Uniform { value, len: found }) if *found == len => {
+        Some(GraphValue::Uniform { value, len: found }) if *found == len => {
             Ok((*value != 0.0).then(|| Tensor::full([len], *value)))
         }
         _ => {
@@ -108,12 +108,12 @@ fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<
 }
 
 /// MaxPool and AveragePool.
-pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
+pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, dims, padding) = padding::around(draft, call)?;
+    let (from, dims, padding) = padding::padded_input(draft, call)?;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
     let kernel: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
-    let w = Windows::read(a, kernel, [dims[1], dims[2]])?;
+    let w = WindowAttributes::read(a, kernel, [dims[1], dims[2]])?;
     if w.dilation != [1, 1] {
         return Err(format!("dilated windows {:?}", w.dilation));
     }
@@ -123,16 +123,16 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
         counts_padding = a.flag("count_include_pad", false)?;
         if padding.is_none() && w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
             // PyTorch writes an adaptive pool that has nothing to do like this.
-            draft.alias(node, Value::Layer { from, dims: dims.to_vec() });
+            draft.alias(node, GraphValue::Layer { from, dims: dims.to_vec() });
             return Ok(());
         }
     } else {
         // It orders the second output, which nobody reads.
         a.int("storage_order", 0)?;
     }
-    if average && padding.is_none() && counts_padding && !ceil && averages::are_scaled(draft, node) {
-        let Windows { kernel, stride, pads, .. } = w;
-        return averages::whole(draft, call, from, dims, kernel, stride, pads);
+    if average && padding.is_none() && counts_padding && !ceil && averages::feeds_scales(draft, node) {
+        let WindowAttributes { kernel, stride, pads, .. } = w;
+        return averages::full_windows(draft, call, from, dims, kernel, stride, pads);
     }
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
@@ -148,7 +148,8 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
             return Err("count_include_pad = 0 with padding".into());
         }
         // Here rounding up may leave out a window that begins in the padding.
-        let (outer, op) = (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.and(w.pads), ceil));
+        let (outer, op) =
+            (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.combined_with(w.pads), ceil));
         if op.output_dims(&[&padded.dims])? != outer {
             return Err("ceil_mode over padding that a Pad has put there".into());
         }
@@ -169,7 +170,7 @@ pub(super) fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) ->
 
 /// The pool that has as many windows at the same places with one of the paddings `choices`.
 fn same_windows(
-    w: &Windows,
+    w: &WindowAttributes,
     ceil: bool,
     dims: [usize; 3],
     choices: impl IntoIterator<Item = [usize; 4]>,
@@ -189,8 +190,8 @@ fn same_windows(
 }
 
 /// GlobalMaxPool.
-pub(super) fn global_max<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (_, [_, height, width]) = draft.picture(call.node, 0)?;
+pub(super) fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
     let kernel = [height, width];
-    draft.simple(call.node, LayerOp::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false })
+    draft.push_unary(call.node, LayerOp::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false })
 }
