@@ -1,12 +1,12 @@
-//! The header of a `.npy` file, versions 1 to 3: a magic word, a length, and a Python dictionary of three literals that say
-//! number type, order and shape (NumPy, `numpy.lib.format`). Only what NumPy itself writes for numbers is understood.
+//! The header of a `.npy` file, versions 1 to 3: a magic word, a length, and a Python dictionary of three literals for
+//! type, order and shape (`numpy.lib.format`). Only headers that NumPy itself writes for numeric arrays are accepted.
 
 use super::super::numbers::NumberError;
 use std::io::Read;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// Longest dictionary that is read, in bytes; NumPy's own limit is 10000.
+/// Longest accepted dictionary in bytes; NumPy's own limit is 10000.
 const LONGEST: usize = 1 << 16;
 
 /// Most axes of an array, NumPy's own limit.
@@ -15,7 +15,7 @@ const MOST_AXES: usize = 64;
 /// The data starts at a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
 
-/// A type of numbers.
+/// The element type of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NpyType {
     F16,
@@ -27,7 +27,7 @@ pub(super) enum NpyType {
 }
 
 impl NpyType {
-    /// Bytes of one.
+    /// Size of one element in bytes.
     pub fn size(self) -> usize {
         match self {
             NpyType::U8 => 1,
@@ -38,21 +38,21 @@ impl NpyType {
     }
 }
 
-/// What the data after the header is.
+/// Type, order and shape of the data after the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NpyHeader {
     pub number: NpyType,
     pub big_endian: bool,
-    /// Whether the first axis runs fastest, not the last.
+    /// Whether the first axis varies fastest (Fortran order), not the last.
     pub fortran_order: bool,
     pub shape: Vec<usize>,
-    /// Elements; their bytes too can be counted in a `usize`.
+    /// Number of elements; their size in bytes is known to fit a `usize`, too.
     pub count: usize,
     /// Bytes from the start of the file to the data.
     pub length: usize,
 }
 
-/// The header of an array of `shape` in row-major order, of the type `descr` as NumPy writes it (`<f4`).
+/// The header of a row-major array of `shape` whose type is `descr` in NumPy's notation (`<f4`).
 pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if axes.len() == 1 { "," } else { "" };
@@ -64,7 +64,7 @@ pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     text.push('\n');
     let mut bytes = MAGIC.to_vec();
     bytes.extend([1, 0]);
-    // A shape has few axes, so that 65535 bytes are never needed.
+    // A shape has few axes, so the length fits 16 bits.
     bytes.extend((length as u16).to_le_bytes());
     bytes.extend(text.as_bytes());
     bytes
@@ -135,14 +135,14 @@ fn parse(text: &[u8], length: usize) -> Result<NpyHeader, String> {
     let shape = shape.ok_or_else(|| missing("shape"))?;
     let fortran_order = order.ok_or_else(|| missing("fortran_order"))?;
     let too_large = || format!("the .npy header: the shape {shape:?} has more elements than can be counted");
-    // Also where another extent is 0.
+    // Checked even if another extent is 0.
     let count = shape.iter().try_fold(number.size(), |product, &extent| product.checked_mul(extent.max(1)));
     count.filter(|&bytes| bytes <= isize::MAX as usize).ok_or_else(too_large)?;
     let count = shape.iter().product();
     Ok(NpyHeader { number, big_endian, fortran_order, shape, count, length })
 }
 
-/// A place in a Python literal.
+/// A position in a Python literal.
 struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
@@ -185,7 +185,7 @@ impl<'a> Cursor<'a> {
         &rest[..length]
     }
 
-    /// A string without escapes, in either kind of quotes.
+    /// Parses a string without escapes, in single or double quotes.
     fn string(&mut self) -> Result<&'a str, String> {
         let quote = match self.peek() {
             Some(quote @ (b'\'' | b'"')) => quote,
@@ -213,7 +213,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The type of the numbers, and whether they are big-endian.
+    /// Parses the element type and its byte order (true: big-endian).
     fn descr(&mut self) -> Result<(NpyType, bool), String> {
         const KNOWN: &str = "numbers of type f2, f4, f8, i4, i8 or u1";
         if matches!(self.peek(), Some(b'[' | b'(')) {
@@ -240,7 +240,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A tuple of whole numbers, each perhaps with the L of Python 2.
+    /// Parses a tuple of integers, each with an optional `L` suffix from Python 2.
     fn shape(&mut self) -> Result<Vec<usize>, String> {
         let mut shape = Vec::new();
         self.expect(b'(')?;

@@ -1,25 +1,27 @@
-//! The network in a file's notes. Our own export notes the whole model file, which says more than a graph can: dropout, the
-//! recipe, names of layers without parameters. Where graph and note are the same network, the note is what is imported; where
-//! they differ, the graph is.
+//! The model file embedded in the metadata of an exported ONNX file. It holds more than a graph can: dropout, the recipe,
+//! and names of layers without parameters. If it describes the same network as the graph, the import uses it; otherwise
+//! the import uses the graph.
 
 use super::export::uniform_windows;
 use super::import::Imported;
 use crate::model::{LayerOp, Preprocess, Spec};
 use std::collections::HashMap;
 
-/// `imported` with the model file of its notes, if that is the same network; else with a line that says that it is not.
+/// Replaces the network of `imported` with the embedded model file if both are the same network, and adds a note if they
+/// are not.
 pub(super) fn prefer_embedded(mut imported: Imported) -> Imported {
     let Some(text) = imported.metadata.get("model") else { return imported };
     match same_network(text, &imported.spec) {
         Some(spec) => imported.spec = spec,
         None => imported.notes.push(
-            "the model file in the file's notes is of another network than its graph: the graph is taken, without a recipe".into(),
+            "the model file in the metadata describes another network than the graph; the graph is imported, without a recipe".into(),
         ),
     }
     imported
 }
 
-/// The model file `text`, if it computes what `graph` does; with the number of outputs and the preprocessing of `graph`.
+/// Parses the model file `text`, with the number of outputs and the preprocessing of `graph`, if it computes the same
+/// function as `graph`.
 fn same_network(text: &str, graph: &Spec) -> Option<Spec> {
     let read = Spec::parse(text, &graph.origin).ok()?;
     let mut embedded = read.clone();
@@ -29,7 +31,7 @@ fn same_network(text: &str, graph: &Spec) -> Option<Spec> {
         embedded.replace_outputs(*wanted.first()?).ok()?;
     }
     let (from_graph, plain) = (&graph.preprocess, Preprocess::plain(graph.input[0]));
-    // Where neither graph nor notes say anything else, the model file does.
+    // Preprocessing that graph and metadata leave at its default comes from the model file.
     if from_graph.scale != plain.scale || from_graph.mean != plain.mean || from_graph.std != plain.std {
         adjust(&mut embedded.preprocess, from_graph);
     }
@@ -37,12 +39,13 @@ fn same_network(text: &str, graph: &Spec) -> Option<Spec> {
     match is_same {
         false => None,
         true if embedded == read => Some(read),
-        // Its text has to say what it says.
+        // Outputs or preprocessing changed, so the text is written again.
         true => Spec::parse(&embedded.to_toml(), &graph.origin).ok(),
     }
 }
 
-/// Gives `noted` the scale, mean and standard deviation of `said`, unless they do the same to pixels but for rounding.
+/// Copies scale, mean and standard deviation of `from_graph` to `embedded`, unless both map pixels to the same values up
+/// to rounding.
 fn adjust(embedded: &mut Preprocess, from_graph: &Preprocess) {
     let ends = |p: &Preprocess| -> Vec<f32> {
         let of = |(mean, std): (&f32, &f32)| [0.0, 255.0].map(|pixel| (pixel * p.scale - mean) / std);
@@ -61,29 +64,30 @@ fn adjust(embedded: &mut Preprocess, from_graph: &Preprocess) {
     }
 }
 
-/// What a network computes in evaluation: layers that do something, reading each other by position.
+/// The computation of a network in evaluation: its layers without those that do nothing, referring to each other by
+/// position.
 #[derive(Debug, PartialEq)]
 struct EvaluationSteps<'a> {
     steps: Vec<EvaluationStep<'a>>,
-    /// The one whose value is the answer.
+    /// The step whose value is the output; `None` is the network's input.
     last: Option<usize>,
 }
 
 #[derive(Debug, PartialEq)]
 struct EvaluationStep<'a> {
     kind: StepKind,
-    /// The layer's name, if it has parameters, which are named after it.
+    /// The layer's name if it has parameters, whose names contain it.
     name: Option<&'a str>,
-    /// Positions among the steps; none is the network's input.
+    /// Positions of the steps it reads; `None` is the network's input.
     inputs: Vec<Option<usize>>,
-    /// Extents of its value.
+    /// Shape of its value, without the batch.
     shape: Vec<usize>,
 }
 
 #[derive(Debug, PartialEq)]
 enum StepKind {
     Op(LayerOp),
-    /// A pool has many descriptions of the same windows.
+    /// A pool, by its windows: different attributes can describe the same ones.
     Pool {
         is_average: bool,
         windows: [PoolWindows; 2],
@@ -95,7 +99,7 @@ enum StepKind {
 struct PoolWindows {
     length: usize,
     stride: usize,
-    /// Padding, before and (as far as windows reach into it, and it counts) behind.
+    /// Padding before the input, and behind it as far as windows reach into it and it counts.
     before: usize,
     after: usize,
 }
@@ -128,11 +132,11 @@ fn steps(spec: &Spec) -> Option<EvaluationSteps<'_>> {
     Some(EvaluationSteps { steps: found, last })
 }
 
-/// What a layer over `x` that gives `y` does in evaluation, if anything.
+/// The step of a layer with input shape `x` and output shape `y` in evaluation; `None` if it does nothing.
 fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
     let axis = |axis: usize, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 4]| {
         let (length, before) = (kernel[axis], padding[axis]);
-        // One window goes nowhere.
+        // The stride of a single window has no effect.
         let stride = if y[axis + 1] == 1 { 1 } else { stride[axis] };
         let end = (y[axis + 1] - 1) * stride + length;
         let reach = end.saturating_sub(before + x[axis + 1]);
@@ -140,7 +144,7 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
     };
     let kind = match *op {
         LayerOp::Dropout { .. } => return None,
-        // Padding never wins, however much of it there is.
+        // Padding never is the maximum, so its size behind the input has no effect.
         LayerOp::MaxPool2d { kernel, stride, padding: [top, left, ..], .. } => StepKind::Pool {
             is_average: false,
             windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
@@ -160,7 +164,7 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
             },
             _ => StepKind::Op(op.clone()),
         },
-        // Written as the share of what was, of which it comes back rounded.
+        // ONNX stores 1 - momentum, so this is the value that returns, rounded.
         LayerOp::BatchNorm2d { eps, momentum } => {
             StepKind::Op(LayerOp::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) })
         }
@@ -179,7 +183,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    /// What is imported of a file with the graph of `graph` and the note `model`.
+    /// Imports a file with the graph of `graph` and `model` as its embedded model file.
     fn imported(graph: &Spec, model: &str) -> Imported {
         let built = Model::build(graph, &BuildOptions { training: false, ..BuildOptions::new(1) }).unwrap();
         let all = built.parameters.iter().chain(&built.state);
@@ -189,7 +193,7 @@ mod tests {
         let imported =
             decode(encode(&export).unwrap(), Path::new("x.onnx"), &ImportOptions::default()).unwrap();
         let spec = &imported.spec;
-        assert_eq!(*spec, Spec::parse(&spec.source, &spec.origin).unwrap(), "a model file that says it all");
+        assert_eq!(*spec, Spec::parse(&spec.source, &spec.origin).unwrap(), "a complete model file");
         imported
     }
 
@@ -231,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn where_note_and_graph_differ_the_graph_is_taken_and_that_is_said() {
+    fn a_graph_that_differs_from_the_embedded_model_file_wins_with_a_note() {
         for (what, other) in [
             ("momentum = 0.3", "momentum = 0.2"),
             ("kernel = 3\npadding = 1", "kernel = 1"),

@@ -1,11 +1,12 @@
-//! The part of ONNX's schema that networks of our operators need, as protocol-buffer messages. Field numbers and meanings are those of
-//! `onnx.proto3` (ONNX IR version 8): <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3>. Fields that are not named here are passed over when a
-//! file is read, except where reading them would be needed to understand the network: those are named so that they can be refused.
+//! The subset of ONNX's schema that networks of our operators need, as protocol-buffer messages. Types, field numbers and
+//! meanings are those of `onnx.proto3` (ONNX IR version 8): <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3>.
+//! Unlisted fields are ignored on reading. Fields that would change the meaning of a network are listed so that they can
+//! be rejected.
 
 use prost::Message;
 use prost::bytes::Bytes;
 
-/// A file: `ModelProto`.
+/// `ModelProto`: a whole file.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
     #[prost(int64, tag = "1")]
@@ -78,7 +79,7 @@ pub struct NodeProto {
     pub domain: String,
 }
 
-/// `AttributeProto`; which field holds the value is said by `type`.
+/// `AttributeProto`; `type` selects the field that holds the value.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -101,7 +102,7 @@ pub struct AttributeProto {
     pub r#type: i32,
 }
 
-/// `AttributeProto.AttributeType`, of what we read.
+/// `AttributeProto.AttributeType`, the types that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum AttributeType {
@@ -130,7 +131,7 @@ pub struct TensorProto {
     pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub name: String,
-    /// Little-endian. Decoded from [`Bytes`] it is a slice of the file, not a copy.
+    /// Little-endian values. Decoding from [`Bytes`] makes this a slice of the file, not a copy.
     #[prost(bytes = "bytes", tag = "9")]
     pub raw_data: Bytes,
     #[prost(double, repeated, tag = "10")]
@@ -142,7 +143,7 @@ pub struct TensorProto {
     pub data_location: i32,
 }
 
-/// `TensorProto.DataType`, of what we read.
+/// `TensorProto.DataType`, the types that are read.
 pub mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
@@ -164,7 +165,7 @@ pub struct ValueInfoProto {
     pub r#type: Option<TypeProto>,
 }
 
-/// `TypeProto`, of tensors.
+/// `TypeProto`, for tensors only.
 #[derive(Clone, PartialEq, Message)]
 pub struct TypeProto {
     #[prost(message, optional, tag = "1")]
@@ -187,7 +188,7 @@ pub struct TensorShapeProto {
     pub dim: Vec<Dimension>,
 }
 
-/// `TensorShapeProto.Dimension`: a number, or the name of one that is open, or nothing.
+/// `TensorShapeProto.Dimension`: a number, the name of an open dimension, or neither.
 #[derive(Clone, PartialEq, Message)]
 pub struct Dimension {
     #[prost(int64, optional, tag = "1")]

@@ -40,8 +40,12 @@ fn weights_that_are_stored_once_are_copied() {
     let imported = import(&shared).unwrap();
     assert_eq!(imported.tensors.len(), 2);
     assert_eq!(imported.tensors[0].1, imported.tensors[1].1);
-    let note = imported.notes.iter().find(|note| note.contains("weights w are read by several layers"));
-    assert!(note.is_some_and(|note| note.contains("in training they part")), "{:?}", imported.notes);
+    let note = imported.notes.iter().find(|note| note.contains("weights w are shared by several layers"));
+    assert!(
+        note.is_some_and(|note| note.contains("training makes the copies differ")),
+        "{:?}",
+        imported.notes
+    );
     assert_answers(&shared, &x, &answers(&apart, &x));
     assert!(import(&apart).unwrap().notes.is_empty());
     // Linear layers too, one of them through a transposed view of it.
@@ -151,7 +155,7 @@ fn a_final_softmax_is_left_out_before_and_behind_a_flatten() {
     let alone = file(&[3, 1, 1], vec![node("Softmax", &["x"], "y", vec![int("axis", 1)])], vec![]);
     for model in [behind, before, alone] {
         assert_eq!(layers(&model), [LayerOp::Flatten]);
-        assert!(import(&model).unwrap().notes.iter().any(|note| note.contains("final Softmax is left out")));
+        assert!(import(&model).unwrap().notes.iter().any(|note| note.contains("final Softmax is dropped")));
     }
     // Over each of two places: no softmax over the four outputs.
     let two = file(&[2, 1, 2], vec![softmax(), flatten("s")], vec![]);

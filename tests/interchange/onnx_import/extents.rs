@@ -105,7 +105,7 @@ fn what_has_no_answer_or_no_end_is_refused() {
         vec![held(&[1, 2], "list"), node("Slice", &["list", "list", "list"], "target", vec![])],
     ];
     for nodes in bad {
-        assert!(refusal(&flattened(nodes)).contains("not understood"));
+        assert!(refusal(&flattened(nodes)).contains("not supported"));
     }
     // Every list doubles the one before.
     let mut nodes = vec![held(&[1], "list 0")];
@@ -154,7 +154,7 @@ fn a_branch_is_taken_where_the_file_decides() {
     assert_eq!(layers(&choice(3, vec![same.clone()], unknown())), [LayerOp::Relu, LayerOp::Flatten]);
     // A name of the graph around it.
     let shadow = vec![node("Identity", &["x"], "shape", vec![])];
-    assert!(refusal(&choice(3, shadow, vec![same.clone()])).contains("the value shape is made twice"));
+    assert!(refusal(&choice(3, shadow, vec![same.clone()])).contains("the value shape is produced twice"));
     // Rows of the batch are no condition; branches of branches are not read.
     let mut open = choice(3, vec![tanh.clone()], vec![same.clone()]);
     open.graph.as_mut().unwrap().node[1] = held(&[0], "one");
@@ -173,5 +173,5 @@ fn a_branch_is_taken_where_the_file_decides() {
     graph.node.insert(0, node("Conv", &["x", "w"], "c", vec![]));
     graph.node.pop();
     graph.node.push(node("Add", &["chosen", "biased"], "y", vec![]));
-    assert!(refusal(&shared).contains("no layer's own output"));
+    assert!(refusal(&shared).contains("not a layer's own output"));
 }

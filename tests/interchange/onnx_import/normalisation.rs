@@ -35,7 +35,7 @@ fn lrn_is_centred() {
     };
     assert_answers(&make(3), &rows(), &response(&rows(), [1, 1]));
     assert_answers(&make(5), &rows(), &response(&rows(), [2, 2]));
-    assert!(refusal(&make(4)).contains("size 4: an even window leans to the other side here"));
+    assert!(refusal(&make(4)).contains("size 4: expected an odd size"));
 }
 
 /// PyTorch's `LocalResponseNorm(size)` as it writes it, with `pads` for the two sides of the channels.

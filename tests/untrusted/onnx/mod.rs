@@ -325,6 +325,6 @@ fn external_data_stays_in_its_folder() {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink("../w.data", folder.join("link.data")).unwrap();
-        refused("link.data", &[], true, "leads out of it");
+        refused("link.data", &[], true, "leads outside");
     }
 }

@@ -1,4 +1,4 @@
-//! Nodes and constants as they are collected, each with a name of its own.
+//! A builder that collects the nodes and initializers of a graph under unique names.
 
 use super::super::schema::{AttributeProto, AttributeType, NodeProto, TensorProto, data_type};
 use crate::interchange::file::little_endian;
@@ -10,17 +10,17 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct GraphBuilder {
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
-    /// Names that are given out: no two values may share one. Those of layers are among them, so that no other node gets one.
+    /// Names in use. Those of layers are reserved from the start, so that no helper node takes one.
     taken: HashSet<String>,
-    /// What each layer's value is called.
+    /// The name of each layer's value, by layer.
     values: HashMap<String, String>,
 }
 
-/// One node, put together before it is added.
+/// A node under construction.
 pub(super) struct NodeBuilder(NodeProto);
 
 impl GraphBuilder {
-    /// A graph for the layers of `spec`; `parameters` are the names of its initializers.
+    /// Starts a graph for the layers of `spec`; `parameters` are the names of its initializers.
     pub fn new<'a>(spec: &Spec, parameters: impl Iterator<Item = &'a str>) -> Self {
         let fixed = ["input", "logits", "probabilities"].into_iter();
         let mut builder = GraphBuilder {
@@ -29,7 +29,7 @@ impl GraphBuilder {
             taken: fixed.chain(parameters).map(str::to_string).collect(),
             values: HashMap::new(),
         };
-        // All names that can stay as they are come first.
+        // Layers whose names are free keep them; the others are numbered afterwards.
         let (free, others): (Vec<_>, Vec<_>) =
             spec.layers.iter().map(|layer| &layer.name).partition(|name| !builder.taken.contains(*name));
         for name in free.into_iter().chain(others) {
@@ -39,7 +39,7 @@ impl GraphBuilder {
         builder
     }
 
-    /// `wanted`, or that with a number behind it if it is taken.
+    /// Reserves `wanted`, with a number appended if it is taken, and returns the name.
     pub fn fresh(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_string();
         let mut number = 1;
@@ -50,25 +50,25 @@ impl GraphBuilder {
         name
     }
 
-    /// What the value of the layer `layer` is called.
+    /// The name of the value of the layer `layer`.
     pub fn value_name(&self, layer: &str) -> String {
         self.values.get(layer).cloned().unwrap_or_else(|| layer.to_string())
     }
 
-    /// Adds an initializer under a name that is its own already.
+    /// Adds an f32 initializer under a name that is already reserved for it.
     pub fn initializer(&mut self, name: &str, dims: &[usize], values: &[f32]) {
         let raw = Bytes::from(little_endian(values).into_owned());
         self.tensor(name, dims, data_type::FLOAT, raw);
     }
 
-    /// Adds a constant of f32 and returns its name.
+    /// Adds an f32 constant and returns its name.
     pub fn constant(&mut self, wanted: &str, dims: &[usize], values: &[f32]) -> String {
         let name = self.fresh(wanted);
         self.initializer(&name, dims, values);
         name
     }
 
-    /// Adds a constant of i64, `[values.len()]`, and returns its name.
+    /// Adds an i64 constant of shape `[values.len()]` and returns its name.
     pub fn integers(&mut self, wanted: &str, values: &[i64]) -> String {
         let name = self.fresh(wanted);
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -86,12 +86,12 @@ impl GraphBuilder {
         self.nodes.push(node.0);
     }
 
-    /// Adds a helper node of the layer `layer`, whose value gets a name that ends in `part`; returns that name.
+    /// Adds a helper node for the layer `layer` and returns the name of its value, which ends in `part`.
     pub fn helper(&mut self, layer: &str, part: &str, op_type: &str, inputs: &[&str]) -> String {
         self.helper_with(layer, part, op_type, inputs, |node| node)
     }
 
-    /// The same with attributes.
+    /// Like [`GraphBuilder::helper`], for a node with attributes.
     pub fn helper_with(
         &mut self,
         layer: &str,

@@ -1,4 +1,4 @@
-//! Which node (or nodes) a layer is, and which tensors it needs.
+//! The nodes and initializers that each layer becomes.
 
 use super::graph::{GraphBuilder, NodeBuilder};
 use super::{normalisation, pooling};
@@ -7,11 +7,12 @@ use crate::model::{Layer, LayerOp, Spec};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 
-/// The tensors of each layer, in the order in which its ONNX node reads them.
+/// The tensors of every layer, in the order in which its ONNX node reads them.
 pub(super) struct LayerTensors<'a>(Vec<Vec<(String, &'a Tensor)>>);
 
 impl<'a> LayerTensors<'a> {
-    /// Those of `tensors` that the layers of `spec` need; `shapes` are the layers' outputs.
+    /// Selects from `tensors` those that the layers of `spec` need; `shapes` are the layers' output shapes. A missing tensor
+    /// or one of another shape is an error.
     pub fn new(spec: &Spec, tensors: &'a [(String, Tensor)], shapes: &[Vec<usize>]) -> Result<Self> {
         let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
         let inputs = InputShapes::new(spec, shapes);
@@ -34,7 +35,7 @@ impl<'a> LayerTensors<'a> {
         Ok(LayerTensors(found))
     }
 
-    /// Bytes of all of them.
+    /// Total size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.iter().flatten().map(|(_, tensor)| size_of_val(tensor.data())).sum()
     }
@@ -44,7 +45,7 @@ impl<'a> LayerTensors<'a> {
     }
 }
 
-/// The extents of what layers read first.
+/// Shapes of values by name, to look up the shape of a layer's first input.
 struct InputShapes<'a>(HashMap<&'a str, &'a [usize]>);
 
 impl<'a> InputShapes<'a> {
@@ -61,7 +62,7 @@ impl<'a> InputShapes<'a> {
     }
 }
 
-/// Kinds and shapes of the tensors of an operator over inputs `x` (extents without the batch).
+/// Kinds and shapes of the tensors of an operator with the input shape `x` (without the batch).
 fn expected(op: &LayerOp, x: &[usize]) -> Vec<(&'static str, Vec<usize>)> {
     let with_bias = |weight: Vec<usize>, bias: bool| {
         let out = weight[0];
@@ -81,12 +82,12 @@ fn expected(op: &LayerOp, x: &[usize]) -> Vec<(&'static str, Vec<usize>)> {
     }
 }
 
-/// Where a layer's node stands in the graph.
+/// A layer with the values that its node reads and writes.
 pub(super) struct LayerContext<'a> {
     pub layer: &'a Layer,
     /// The values it reads.
     pub inputs: Vec<&'a str>,
-    /// Extents of the first of them and of its own value, without the batch.
+    /// Shapes of the first input and of the output, without the batch.
     pub x: &'a [usize],
     pub y: &'a [usize],
     /// The value it writes.
@@ -94,18 +95,18 @@ pub(super) struct LayerContext<'a> {
 }
 
 impl LayerContext<'_> {
-    /// The layer's own node, without attributes.
+    /// The layer's node, without attributes.
     pub fn node(&self, op_type: &str) -> NodeBuilder {
         self.node_over(op_type, &self.inputs)
     }
 
-    /// The same over other values.
+    /// The layer's node reading `inputs` instead, without attributes.
     pub fn node_over(&self, op_type: &str, inputs: &[&str]) -> NodeBuilder {
         NodeBuilder::new(op_type, &self.layer.name, inputs, self.output)
     }
 }
 
-/// Adds all layers of `spec`, and their tensors. The first reads `start`, the last writes `logits`.
+/// Adds all layers of `spec` and their tensors. `start` is the value of the network's input; the last node writes `logits`.
 pub(super) fn add(
     builder: &mut GraphBuilder,
     spec: &Spec,
@@ -113,7 +114,7 @@ pub(super) fn add(
     weights: &LayerTensors<'_>,
     start: String,
 ) -> Result<()> {
-    // The value that each name stands for. Dropout does nothing in evaluation: its name stands for what it reads.
+    // The value behind each layer's name. Dropout does nothing in evaluation, so its name stands for its input's value.
     let mut values: HashMap<&str, String> = HashMap::from([("input", start)]);
     let inputs = InputShapes::new(spec, shapes);
     let last = last_node(spec);
@@ -138,13 +139,13 @@ pub(super) fn add(
         values.insert(&layer.name, output);
     }
     if last.is_none() {
-        // Nothing but dropout.
+        // The network has no layer except dropout.
         builder.add(NodeBuilder::new("Identity", "logits", &[&values["input"]], "logits"));
     }
     Ok(())
 }
 
-/// The layer whose value is the network's: the last one, or what the dropout at the end reads.
+/// The layer whose value is the network's output: the last one that is not dropout; `None` if there is no such layer.
 fn last_node(spec: &Spec) -> Option<usize> {
     let position = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
     let mut last = spec.layers.len().checked_sub(1)?;
@@ -154,7 +155,7 @@ fn last_node(spec: &Spec) -> Option<usize> {
     Some(last)
 }
 
-/// Adds one layer, or says why ONNX has no words for it.
+/// Adds one layer. The error says why ONNX cannot express it.
 fn add_layer(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> std::result::Result<(), String> {
     let node = match context.layer.op {
         LayerOp::Conv2d { kernel, stride, padding, dilation, groups, .. } => context
@@ -180,20 +181,20 @@ fn add_layer(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> std::res
         LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {
             normalisation::local_response_norm(builder, context, size, [alpha, beta, k], within)
         }
-        // The running statistics' old share, where ours is the new one's.
+        // ONNX's momentum is the weight of the old statistics, ours that of the new ones.
         LayerOp::BatchNorm2d { eps, momentum } => {
             context.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
         }
         LayerOp::Add => add_values(builder, context),
         LayerOp::Concat => context.node("Concat").int("axis", 1),
-        // The caller passes over it.
+        // Never reached: the caller skips dropout.
         LayerOp::Dropout { .. } => context.node("Identity"),
     };
     builder.add(node);
     Ok(())
 }
 
-/// ((a + b) + c) + ...: the order of our own sum.
+/// Adds from left to right, ((a + b) + c) + ..., which is the order of our own sum.
 fn add_values(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> NodeBuilder {
     let (first, others) = (context.inputs[0], &context.inputs[1..]);
     let mut sum = first.to_string();

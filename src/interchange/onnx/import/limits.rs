@@ -1,5 +1,5 @@
-//! What a file may ask for before it is decoded. A message of two bytes becomes a structure of hundreds, and a number of one byte one of eight; so the
-//! bytes are walked once, without memory, and what they would become is counted.
+//! Limits that are checked before a file is decoded. A message of two bytes decodes to a structure of hundreds, and a
+//! number of one byte to one of eight. So the bytes are scanned once, without allocating, to count what they decode to.
 //!
 //! Encoding: <https://protobuf.dev/programming-guides/encoding/>.
 
@@ -11,23 +11,24 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// Longest file, in bytes: protocol buffers end there, too. Larger networks keep their weights in other files.
+/// Longest file in bytes, which is also the limit of protocol buffers. Larger networks store their weights in other files.
 const LENGTH: u64 = (1 << 31) - 1;
 
-/// Most parts (nodes, tensors, attributes, names, extents) that a file may have; networks of a thousand layers have some ten thousand.
+/// Most parts of a file (nodes, tensors, attributes, names, dimensions); a network of a thousand layers has about ten
+/// thousand.
 const PARTS: usize = 100_000;
 
-/// Most whole numbers in shapes and lists of attributes.
+/// Most integers in shapes and attribute lists.
 const NUMBERS: usize = 1 << 20;
 
-/// Most numbers in lists of 32-bit ones, which half-precision weights may be in: a byte each in the file can become twelve
-/// while they are read. All of AlexNet's fit.
+/// Most numbers in lists of 32-bit numbers, which may hold half-precision weights. One byte in the file can take twelve
+/// bytes while they are read. All of AlexNet's weights fit.
 const LISTED: usize = 1 << 26;
 
-/// The bytes of the file at `path`.
+/// Reads the bytes of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let io = |error| Error::io(path, error);
-    // Before it is opened: opening a pipe would wait for its other end.
+    // Checked before opening, because opening a pipe would block.
     let metadata = fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
         return Err(Error::data(path, "expected a regular file"));
@@ -44,13 +45,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The file that `bytes` are; its raw data are slices of them. An error is one line without the file's name.
+/// Decodes `bytes`; the raw data of tensors are slices of them. An error is one line without the file's name.
 pub(super) fn decode(bytes: Vec<u8>) -> Result<ModelProto, String> {
     check(&bytes)?;
     ModelProto::decode(Bytes::from(bytes)).map_err(|error| format!("not an ONNX file, or damaged: {error}"))
 }
 
-/// Refuses bytes that are no protocol buffer, or that would become more than the limits allow.
+/// Rejects bytes that are not a protocol buffer, or that would decode to more than the limits allow.
 fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() as u64 > LENGTH {
         return Err(format!("expected an ONNX file of at most {LENGTH} bytes, found {}", bytes.len()));
@@ -59,21 +60,21 @@ fn check(bytes: &[u8]) -> Result<(), String> {
     scanner.message(bytes.len(), &MODEL)
 }
 
-/// What is counted in a field.
+/// How the content of a field is counted.
 enum FieldRule {
     /// A message, or a list of them.
     Message(&'static MessageRule),
-    /// A list of texts.
+    /// A list of strings.
     Texts,
-    /// A list of whole numbers.
+    /// A list of integers.
     Numbers,
-    /// One that weights may be in.
+    /// A list of numbers that may be weights.
     Values,
-    /// What would be decoded without end.
+    /// A field that could nest without end, with the message that rejects it.
     Refused(&'static str),
 }
 
-/// The fields of a message that are counted, by number. They nest as deep as these tables, whatever a file does.
+/// The counted fields of a message, by number. The depth of these tables bounds the recursion for any file.
 struct MessageRule(&'static [(u64, FieldRule)]);
 
 const MODEL: MessageRule = MessageRule(&[
@@ -94,7 +95,7 @@ const ATTRIBUTE: MessageRule = MessageRule(&[
     (6, FieldRule::Message(&BRANCH)),
     (8, FieldRule::Numbers),
 ]);
-// Graphs within a graph, where no further ones may be.
+// Graphs of branches, which may not contain further branches.
 const BRANCH: MessageRule = MessageRule(&[
     (1, FieldRule::Message(&BRANCH_NODE)),
     (5, FieldRule::Message(&TENSOR)),
@@ -120,6 +121,7 @@ const TENSOR_TYPE: MessageRule = MessageRule(&[(2, FieldRule::Message(&SHAPE))])
 const SHAPE: MessageRule = MessageRule(&[(1, FieldRule::Message(&LEAF))]);
 const LEAF: MessageRule = MessageRule(&[]);
 
+/// A scanner over the wire format, with the counts so far.
 struct WireScanner<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -129,7 +131,7 @@ struct WireScanner<'a> {
 }
 
 impl WireScanner<'_> {
-    /// Walks over a message that ends at `end`.
+    /// Scans a message that ends at `end`.
     fn message(&mut self, end: usize, message: &MessageRule) -> Result<(), String> {
         while self.at < end {
             let start = self.at;
@@ -162,7 +164,7 @@ impl WireScanner<'_> {
                         None => {}
                     }
                 }
-                // Groups, which ONNX does not have.
+                // Groups, which ONNX does not use.
                 other => {
                     return Err(format!("not an ONNX file, or damaged: wire type {other} at byte {start}"));
                 }
@@ -203,7 +205,7 @@ impl WireScanner<'_> {
         Ok(())
     }
 
-    /// Counts `more` numbers of `field`, if its numbers are counted.
+    /// Counts `more` numbers of `field`, if that field is counted.
     fn count_numbers(&mut self, field: Option<&FieldRule>, more: usize) -> Result<(), String> {
         let (count, most, what) = match field {
             Some(FieldRule::Numbers) => (&mut self.numbers, NUMBERS, "shapes and attributes"),
@@ -246,10 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_two_bytes_become() {
+    fn counts_the_parts_that_two_bytes_decode_to() {
         assert_eq!(decode(graph([10, 0].repeat(1000))).unwrap().graph.unwrap().node.len(), 1000);
         for content in [
-            // Nodes; initializers; inputs of a node; attributes of a node; extents of a shape.
+            // Nodes; initializers; inputs of a node; attributes of a node; dimensions of a shape.
             [10, 0].repeat(PARTS + 1),
             [42, 0].repeat(PARTS + 1),
             field(1, &[10, 0].repeat(PARTS + 1)),
@@ -260,7 +262,7 @@ mod tests {
         }
         // Across many graphs, which merge into one.
         assert!(refused(graph([10, 0].repeat(1000)).repeat(101)).contains("at most 100000 nodes"));
-        // ShapeTensor of a tensor, packed and not; whole numbers; numbers of an attribute.
+        // Dimensions of a tensor, packed and not; integers; numbers of an attribute.
         for tensor in
             [field(1, &vec![1; NUMBERS + 1]), [8, 1].repeat(NUMBERS + 1), field(7, &vec![1; NUMBERS + 1])]
         {
@@ -297,9 +299,9 @@ mod tests {
         }
         heads.reverse();
         assert!(refused(graph(heads)).contains("no branches within a branch"));
-        // Groups, which no reader needs.
+        // Groups, which no ONNX file uses.
         assert!(refused(vec![0x13; 200_000]).contains("wire type 3"));
-        // Messages nested in fields that are not known.
+        // Messages nested in unknown fields.
         let mut nested = Vec::new();
         for _ in 0..200 {
             nested = field(15, &nested);

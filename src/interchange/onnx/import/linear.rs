@@ -1,4 +1,4 @@
-//! Linear layers: Gemm, MatMul, and a constant added to a layer's output, which is its bias.
+//! Linear layers (Gemm, MatMul), biases (a constant added to a layer's output), sums and concatenations.
 
 use super::constants::transpose;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
@@ -6,15 +6,15 @@ use super::pixels;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 
-/// alpha A' B' + beta C.
+/// Translates Gemm, alpha A' B' + beta C.
 pub(super) fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (alpha, beta) = (a.float("alpha", 1.0)?, a.float("beta", 1.0)?);
     if a.flag("transA", false)? {
         return Err("transA = 1".into());
     }
-    let turned = a.flag("transB", false)?;
-    let layer = linear(draft, call, turned)?;
+    let transposed = a.flag("transB", false)?;
+    let layer = linear(draft, call, transposed)?;
     let LayerOp::Linear { out_features, .. } = draft.layers[layer].op else { return Ok(()) };
     if alpha != 1.0 {
         for (_, weight) in &mut draft.layers[layer].tensors {
@@ -31,24 +31,25 @@ pub(super) fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
     Ok(())
 }
 
-/// A product with a constant matrix at the right.
+/// Translates a product with a constant matrix on the right.
 pub(super) fn mat_mul<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     linear(draft, call, false).map(|_| ())
 }
 
-/// A linear layer without a bias; `turned`: the file's matrix is `[out, in]` as ours.
-fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, turned: bool) -> Result<usize, String> {
+/// Adds a linear layer without a bias and returns its position. The file's matrix is `[out, in]`, as ours, if
+/// `transposed`, else `[in, out]`.
+fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, transposed: bool) -> Result<usize, String> {
     let node = call.node;
     let (from, features) = draft.flat(node, 0)?;
     let handle = draft.weight(node, 1)?;
     let dims = draft.constants.dims(handle)?;
     let out_features = match *dims.as_slice() {
-        [out, depth] if turned && depth == features => out,
-        [depth, out] if !turned && depth == features => out,
+        [out, depth] if transposed && depth == features => out,
+        [depth, out] if !transposed && depth == features => out,
         _ => return Err(format!("weights [{}] do not fit {features} inputs", list(&dims))),
     };
     let mut weight = draft.own_weights(handle)?;
-    if !turned {
+    if !transposed {
         weight = transpose(weight)?;
     }
     let op = LayerOp::Linear { out_features, bias: false };
@@ -69,7 +70,7 @@ fn set_bias(draft: &mut NetworkDraft<'_>, layer: usize, values: Vec<f32>) -> Res
     Ok(())
 }
 
-/// Add and Sum.
+/// Translates Add and Sum: a bias, the last step of preprocessing, or a sum of layers.
 pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     if let [a, b] = node.input.as_slice() {
@@ -81,7 +82,7 @@ pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
                         let own =
                             draft.layers[layer].output == computed && draft.graph.readers(computed) == 1;
                         if !own {
-                            return Err("adds a constant to what is no layer's own output".into());
+                            return Err("adds a constant to a value that is not a layer's own output".into());
                         }
                         let bias = draft.constants.per_channel(handle, dims.len() + 1, dims[0])?;
                         set_bias(draft, layer, bias)?;
@@ -91,7 +92,7 @@ pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
                         Ok(())
                     }
                     Some(GraphValue::Pixels(pixels)) => pixels::add(draft, call, pixels, handle),
-                    _ => Err("adds a constant to what is no layer's own output".into()),
+                    _ => Err("adds a constant to a value that is not a layer's own output".into()),
                 };
             }
         }
@@ -105,7 +106,7 @@ pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
     multi_input(draft, call, LayerOp::Add, inputs, shapes)
 }
 
-/// Concat along the channels.
+/// Translates Concat along the channels.
 pub(super) fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (mut inputs, mut shapes) = (Vec::new(), Vec::new());
@@ -122,7 +123,7 @@ pub(super) fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resul
     multi_input(draft, call, LayerOp::Concat, inputs, shapes)
 }
 
-/// A layer of several inputs; of one, it changes nothing.
+/// Adds a layer of several inputs; with a single input it does nothing and is dropped.
 fn multi_input<'a>(
     draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,

@@ -1,25 +1,25 @@
-//! Normalisations: BatchNormalization, LRN, and local response normalisation written out as x / (k + alpha mean(x^2))^beta, which is how PyTorch
-//! exports its own and we those that LRN does not describe (see `export::normalisation`).
+//! Normalisations: BatchNormalization, LRN, and local response normalisation as the elementary nodes of
+//! x / (k + alpha mean(x^2))^beta, which PyTorch and our own export write (see `export::normalisation`).
 
 use super::attributes::sizes;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{padding, shapes};
 use crate::model::LayerOp;
 
-/// A batch normalisation with running statistics.
+/// Translates BatchNormalization.
 pub(super) fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;
-    // 1 - 0.9 is 0.1, as was meant, only if 0.9 is taken as the decimal that was written.
+    // 1 - 0.9 gives the intended 0.1 only if 0.9 is read as a decimal, not as the nearest f32.
     let kept = a.float("momentum", 0.9)?;
     let kept = kept.to_string().parse::<f64>().unwrap_or(f64::from(kept));
     let momentum = (1.0 - kept) as f32;
     if !a.flag("spatial", true)? {
-        return Err("spatial = 0 (statistics for each place)".into());
+        return Err("spatial = 0 (statistics per position)".into());
     }
     if a.flag("training_mode", false)? {
-        let what = "the file normalises with the statistics of the batch (training_mode); here evaluation uses the running ones";
+        let what = "BatchNormalization uses batch statistics (training_mode = 1); the imported network evaluates with running statistics";
         draft.note(what);
     }
     let mut tensors = Vec::new();
@@ -34,25 +34,27 @@ pub(super) fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<
     Ok(())
 }
 
-/// The operator LRN.
+/// Translates LRN.
 pub(super) fn lrn<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
     if size % 2 == 0 {
-        return Err(format!("size {size}: an even window leans to the other side here"));
+        return Err(format!(
+            "size {size}: expected an odd size, since even windows are aligned differently here"
+        ));
     }
     let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
     draft.push_unary(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
 }
 
-/// A value on the way from x to the x / (k + alpha mean(x^2))^beta of a local response normalisation.
+/// An intermediate value in the computation of x / (k + alpha mean(x^2))^beta.
 #[derive(Clone, Debug)]
 pub(super) struct PartialLrn {
-    /// x and its channels, height and width.
+    /// The layer that is x (`None`: the network's input), and its channels, height and width.
     from: Option<usize>,
     dims: [usize; 3],
     stage: LrnStage,
-    /// Channels of zeros in front and behind.
+    /// Channels of zeros added before and after.
     padding: [usize; 2],
     size: usize,
     within: bool,
@@ -65,7 +67,7 @@ pub(super) struct PartialLrn {
 enum LrnStage {
     /// x^2 `[N, C, H, W]`.
     Squares,
-    /// x^2 `[N, 1, C, H, W]`, where channels may have been padded.
+    /// x^2 `[N, 1, C, H, W]`; the channels may be padded.
     Raised,
     /// The means `[N, 1, C, H, W]`.
     RaisedMeans,
@@ -75,16 +77,16 @@ enum LrnStage {
     Scaled,
     /// k + alpha means.
     Shifted,
-    /// That to the power of beta.
+    /// (k + alpha means)^beta.
     Power,
 }
 
-/// The extents of such a value, without the batch.
+/// The shape of a partial result, without the batch.
 pub(super) fn dims(response: &PartialLrn) -> Vec<usize> {
     match response.stage {
         LrnStage::Raised | LrnStage::RaisedMeans => {
             let [channels, height, width] = response.dims;
-            // Means are as many as there were channels before the padding.
+            // There is one mean per channel before the padding.
             let padding: usize =
                 if response.stage == LrnStage::Raised { response.padding.iter().sum() } else { 0 };
             vec![1, channels + padding, height, width]
@@ -93,7 +95,7 @@ pub(super) fn dims(response: &PartialLrn) -> Vec<usize> {
     }
 }
 
-/// Whether `node` is a step of a normalisation that is written out: it goes on with one or begins one.
+/// True if `call` begins or continues a local response normalisation in elementary nodes.
 pub(super) fn is_lrn_step(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let node = call.node;
     let value = |name: &String| draft.values.get(name.as_str());
@@ -107,7 +109,7 @@ pub(super) fn is_lrn_step(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
             && node.input.iter().any(|name| matches!(value(name), Some(GraphValue::PartialLrn(_))))
 }
 
-/// One step.
+/// Translates one node of the computation.
 pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let mut found = None;
@@ -167,7 +169,7 @@ pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
     Ok(())
 }
 
-/// x times x, or x to the power of 2.
+/// Begins a computation with x * x or x^2.
 fn squares<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     if call.node.op_type == "Pow" && number(draft, call, 1)? != 2.0 {
         return Err("expected a power of 2".into());
@@ -183,14 +185,14 @@ fn is_axis_1<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<bool, 
     Ok(shapes::axes(draft, call)?.is_some_and(|axes| axes == [1] || axes == [-4]))
 }
 
-/// The constant number at `position`.
+/// The finite constant that is read at `position`.
 fn number<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, position: usize) -> Result<f32, String> {
     let handle = draft.weight(call.node, position)?;
     let number = draft.constants.scalar(handle)?;
-    if number.is_finite() { Ok(number) } else { Err(format!("expected a number, found {number}")) }
+    if number.is_finite() { Ok(number) } else { Err(format!("expected a finite number, found {number}")) }
 }
 
-/// Zeros in front of the channels and behind them.
+/// Zeros before and after the channels.
 fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, r: &mut PartialLrn) -> Result<(), String> {
     let (axes, value) = padding::read(draft, call, 5)?;
     match axes[..] {
@@ -203,7 +205,7 @@ fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, r: &mut PartialLrn) ->
     }
 }
 
-/// The means over windows of channels, or of places within each map.
+/// Means over windows of channels, or of positions within each map.
 fn average(call: &Call<'_>, r: &mut PartialLrn) -> Result<LrnStage, String> {
     let a = &call.attributes;
     let counts_padding = a.flag("count_include_pad", false)?;

@@ -1,4 +1,4 @@
-//! Which operators are understood, and what each becomes.
+//! The supported operators and their translation.
 
 use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
@@ -8,31 +8,31 @@ use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shap
 use crate::model::LayerOp;
 use std::borrow::Cow;
 
-/// Operators and nodes that a message names; the rest are counted.
+/// Most operators and nodes that a message names; the rest are counted.
 const NAMED: usize = 20;
 
-/// Why features are transposed, mostly.
-const CHANNELS_LAST: &str = "features are transposed; networks with channels last, as TensorFlow's, have to be exported \
-    with channels first (tf2onnx: --inputs-as-nchw)";
+/// The message for transposed features, which usually come from TensorFlow.
+const CHANNELS_LAST: &str = "transposes features; export channels-last networks (TensorFlow) with channels first \
+    (tf2onnx: --inputs-as-nchw)";
 
-/// What is not understood so far.
+/// The unsupported operators and nodes found so far.
 #[derive(Default)]
 struct Problems<'a> {
-    /// Operators that are not known, each with its first node and how many it has.
+    /// Unknown operators, each with its first node and its number of nodes.
     operators: Vec<(&'a NodeProto, usize)>,
-    /// Nodes of operators that are known, with the reason.
+    /// Nodes of known operators that are not supported, with the reason.
     nodes: Vec<String>,
-    /// Nodes of either kind that are not named.
+    /// Number of further nodes of either kind.
     more: usize,
-    /// Nodes that were not looked at, as they read what one of the others makes.
-    below: usize,
+    /// Number of nodes that were not checked because they depend on one of the others.
+    unchecked: usize,
 }
 
 impl<'a> Problems<'a> {
     fn unknown(&mut self, node: &'a NodeProto) {
         let same = |first: &NodeProto| (&first.domain, &first.op_type) == (&node.domain, &node.op_type);
         match self.operators.iter().position(|(first, _)| same(first)) {
-            Some(place) => self.operators[place].1 += 1,
+            Some(index) => self.operators[index].1 += 1,
             None if self.operators.len() < NAMED => self.operators.push((node, 1)),
             None => self.more += 1,
         }
@@ -59,8 +59,8 @@ impl<'a> Problems<'a> {
         };
         parts.extend(match self.nodes.as_slice() {
             [] => None,
-            [one] => Some(format!("not understood: {one}")),
-            several => Some(format!("{} nodes are not understood: {}", several.len(), several.join("; "))),
+            [one] => Some(format!("not supported: {one}")),
+            several => Some(format!("{} nodes are not supported: {}", several.len(), several.join("; "))),
         });
         if self.more > 0 {
             parts.push(format!("and {} more nodes", self.more));
@@ -68,14 +68,14 @@ impl<'a> Problems<'a> {
         if parts.is_empty() {
             return Ok(());
         }
-        if self.below > 0 {
-            parts.push(format!("nodes that read what these make, and so were not looked at: {}", self.below));
+        if self.unchecked > 0 {
+            parts.push(format!("nodes that depend on these and were not checked: {}", self.unchecked));
         }
         Err(parts.join("; "))
     }
 }
 
-/// Goes through all nodes. The error names every operator that is not known and every node that is not understood.
+/// Translates all nodes. The error names every unknown operator and every unsupported node.
 pub(super) fn translate<'a>(draft: &mut NetworkDraft<'a>) -> Result<(), String> {
     let mut problems = Problems::default();
     for node in draft.graph.nodes.iter().copied() {
@@ -87,8 +87,8 @@ pub(super) fn translate<'a>(draft: &mut NetworkDraft<'a>) -> Result<(), String> 
         }
         if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(GraphValue::Unknown)))
         {
-            // Its own fault cannot be told before that of the node above it is mended.
-            problems.below += 1;
+            // Whether this node is supported cannot be decided while its input is unknown.
+            problems.unchecked += 1;
             mark_unknown(draft, node);
             continue;
         }
@@ -100,20 +100,20 @@ pub(super) fn translate<'a>(draft: &mut NetworkDraft<'a>) -> Result<(), String> 
     problems.finish()
 }
 
-/// Marks what `node` makes as unknown.
+/// Marks the outputs of `node` as unknown.
 fn mark_unknown<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto) {
     for output in node.output.iter().filter(|output| !output.is_empty()) {
         draft.values.insert(output, GraphValue::Unknown);
     }
 }
 
-/// The operator, with its domain if that is not the standard's.
+/// The operator, with its domain unless it is the standard one.
 fn operator(node: &NodeProto) -> String {
     let domain = if is_standard(node) { String::new() } else { format!("{}.", short(&node.domain)) };
     format!("{domain}{}", short(&node.op_type))
 }
 
-/// The name of a node, or else of the value that it makes.
+/// The name of a node, or of its first output if it has none.
 fn name(node: &NodeProto) -> String {
     let name = if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name };
     format!("\"{}\"", short(name))
@@ -173,7 +173,7 @@ fn is_known(node: &NodeProto) -> bool {
     is_standard(node) && KNOWN.contains(&node.op_type.as_str())
 }
 
-/// A node of a branch: one that is not understood is named in the error.
+/// Translates a node of a branch. The error names the node.
 pub(super) fn translate_branch_node<'a>(
     draft: &mut NetworkDraft<'a>,
     node: &'a NodeProto,
@@ -211,7 +211,7 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
             shapes::reshape_constant(draft, call, handle)
         }
         ("Identity", Some(GraphValue::Constant(mut handle))) => {
-            // A copy: exporters keep equal tensors once and name them again like this.
+            // Exporters store equal tensors once and give the copies names with Identity.
             handle.name = node.output.first().map_or(handle.name, String::as_str);
             draft.alias(node, GraphValue::Constant(handle));
             Ok(())
@@ -249,7 +249,7 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => shape_tensor::shape(draft, call),
         ("Transpose", _) => Err(CHANNELS_LAST.into()),
-        (name, _) => Err(format!("{name} of features is no layer here")),
+        (name, _) => Err(format!("{name} of computed values is not supported")),
     }
 }
 
@@ -272,7 +272,7 @@ fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
                     ..TensorProto::default()
                 },
                 ("value_floats", Ok(AttributeType::Floats)) => {
-                    a.ask("value_floats");
+                    a.mark_read("value_floats");
                     TensorProto {
                         float_data: only.floats.clone(),
                         dims: vec![only.floats.len() as i64],
@@ -294,7 +294,7 @@ fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
     Ok(())
 }
 
-/// Floating-point constants are f32 here, whatever they were.
+/// Translates the cast of a constant to f32; constants of every floating-point type are already read as f32.
 fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let to = a.int("to", i64::from(data_type::FLOAT))?;
@@ -302,14 +302,14 @@ fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a
     if to != i64::from(data_type::FLOAT)
         || (call.node.op_type == "CastLike" && draft.layer(call.node, 1).is_err())
     {
-        return Err("expected to become f32".into());
+        return Err("expected a cast to f32".into());
     }
     handle.name = call.node.output.first().map_or(handle.name, String::as_str);
     draft.alias(call.node, GraphValue::Constant(handle));
     Ok(())
 }
 
-/// A number repeated to a list.
+/// Translates the expansion of a single number to a vector.
 fn expand<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
     let value = draft.constants.scalar(handle)?;
     let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
@@ -346,7 +346,7 @@ fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Stri
     if axis != 1 && axis != 1 - rank {
         return Err(format!("expected axis 1 (classes) of [N, {}], found {axis}", list(&dims)));
     }
-    // Before operator set 13 it is taken over all axes from this one on.
+    // Before operator set 13 softmax runs over this axis and all later ones together.
     if draft.opset < 13 && dims[1..].iter().any(|&d| d != 1) {
         return Err(format!("over [{}] together: expected classes alone", list(&dims)));
     }
@@ -354,12 +354,12 @@ fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Stri
         return draft.push_unary(node, LayerOp::Softmax);
     }
     if node.output.first().map(String::as_str) != Some(draft.graph.output) {
-        return Err("is known only as the last node".into());
+        return Err("is supported only as the last node".into());
     }
     if dims[1..].iter().any(|&d| d != 1) {
-        return Err(format!("over each place of [{}]: expected classes alone", list(&dims)));
+        return Err(format!("over each position of [{}]: expected classes alone", list(&dims)));
     }
-    draft.note("the final LogSoftmax is left out: the loss cross-entropy contains it");
+    draft.note("the final LogSoftmax is dropped: the cross-entropy loss includes it");
     draft.alias(node, GraphValue::Layer { from, dims });
     Ok(())
 }

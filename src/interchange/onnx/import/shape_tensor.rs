@@ -1,26 +1,26 @@
-//! The small tensors of whole numbers that exporters compute with: extents of values, axes and paddings, which end in a Reshape, a Pad or the condition
-//! of an If. The rows of the batch stay a symbol in them.
+//! Arithmetic on the small integer tensors that exporters compute: shapes, axes and paddings that end in a Reshape, a Pad or
+//! the condition of an If. The batch size stays symbolic.
 
 use super::attributes::short;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{normalisation, shapes};
 use std::iter::repeat_n;
 
-/// Most numbers in a tensor of extents.
+/// Most numbers in a shape tensor.
 const MOST: usize = 64;
 
-/// Most axes of such a tensor.
+/// Most axes of a shape tensor.
 const RANK: usize = 8;
 
-/// A number that the graph computes.
+/// A number in a shape tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dim {
-    /// The rows of the batch, however many.
+    /// The batch size, which is not known.
     Batch,
     Known(i64),
 }
 
-/// Numbers, row-major, and their own extents.
+/// An integer tensor: its numbers, row-major, and its own shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ShapeTensor {
     pub list: Vec<Dim>,
@@ -29,9 +29,9 @@ pub(super) struct ShapeTensor {
 
 impl ShapeTensor {
     fn new(list: Vec<Dim>, dims: Vec<usize>) -> Result<Self, String> {
-        // Where one extent is 0, the others could be any number, and a list of places along them without end.
+        // With one dimension of 0 the others are unlimited by the number of elements, and so would be loops over them.
         if list.len() > MOST || dims.len() > RANK || dims.iter().any(|&d| d > MOST) {
-            return Err(format!("expected at most {MOST} extents"));
+            return Err(format!("expected at most {MOST} numbers in a shape tensor"));
         }
         Ok(ShapeTensor { list, dims })
     }
@@ -45,13 +45,13 @@ impl ShapeTensor {
     pub fn known(&self) -> Result<Vec<i64>, String> {
         let known = self.list.iter().map(|extent| match extent {
             Dim::Known(n) => Ok(*n),
-            Dim::Batch => Err("expected numbers, found the rows of the batch".to_string()),
+            Dim::Batch => Err("expected numbers, found the batch size".to_string()),
         });
         known.collect()
     }
 }
 
-/// The extents that `node` reads at `position`: computed ones, or a constant.
+/// The shape tensor that the node reads at `position`, computed or constant.
 pub(super) fn read<'a>(
     draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
@@ -64,11 +64,11 @@ pub(super) fn read<'a>(
             let dims = if scalar { vec![] } else { vec![values.len()] };
             ShapeTensor::new(values.into_iter().map(Dim::Known).collect(), dims)
         }
-        _ => Err(format!("expected extents as input {position}")),
+        _ => Err(format!("expected a shape tensor as input {position}")),
     }
 }
 
-/// Whether `node` computes with extents: it can, and what it reads first are some, or a constant of whole numbers.
+/// True if `call` computes on shape tensors: its operator can, and its first input is one or an integer constant.
 pub(super) fn is_shape_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     const COMPUTE: [&str; 15] = [
         "Add",
@@ -97,7 +97,7 @@ pub(super) fn is_shape_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> 
     }
 }
 
-/// The extents of a value.
+/// Translates Shape.
 pub(super) fn shape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let known = |d: &usize| Dim::Known(*d as i64);
     let behind = |dims: &[usize]| [Dim::Batch].into_iter().chain(dims.iter().map(known)).collect();
@@ -115,7 +115,7 @@ pub(super) fn shape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result
     Ok(())
 }
 
-/// A node that computes with extents.
+/// Translates a node that computes on shape tensors.
 pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let x = read(draft, call, 0)?;
@@ -124,10 +124,10 @@ pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             if a.int("axis", 0)? != 0 || x.dims.len() != 1 {
                 return Err("expected axis 0 of a list".into());
             }
-            let places = read(draft, call, 1)?;
-            let picked = places.known()?.into_iter().map(|n| x.list.get(index(n, x.list.len())?).copied());
+            let indices = read(draft, call, 1)?;
+            let picked = indices.known()?.into_iter().map(|n| x.list.get(index(n, x.list.len())?).copied());
             let list = picked.collect::<Option<_>>().ok_or("its indices are outside of the list")?;
-            ShapeTensor::new(list, places.dims)
+            ShapeTensor::new(list, indices.dims)
         }
         "Unsqueeze" => {
             let axes = shapes::axes(draft, call)?.ok_or("expected axes")?;
@@ -207,29 +207,29 @@ pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             let dims = if x.dims.len() < y.dims.len() { y.dims } else { x.dims };
             ShapeTensor::new(vec![Dim::Known(made.ok_or("expected smaller numbers")?)], dims)
         }
-        _ => Err("is not understood on extents".into()),
+        _ => Err("is not supported on shape tensors".into()),
     };
     draft.alias(node, GraphValue::ShapeTensor(made?));
     Ok(())
 }
 
-/// The place that `n` names among `len`, counted from the end if it is negative.
+/// The index `n` into `len` elements, counted from the end if it is negative.
 fn index(n: i64, len: usize) -> Option<usize> {
     let n = if n < 0 { n.checked_add(len as i64)? } else { n };
     usize::try_from(n).ok().filter(|&n| n < len)
 }
 
-/// `one` in a tensor of the extents `dims`.
+/// A shape tensor of shape `dims` filled with `one`.
 fn filled(one: Dim, dims: &[i64]) -> Result<ShapeTensor, String> {
     let dims: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let len = dims.as_ref().and_then(|dims| dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d)));
     match (dims, len) {
         (Some(dims), Some(len)) if len <= MOST => ShapeTensor::new(repeat_n(one, len).collect(), dims),
-        _ => Err(format!("expected at most {MOST} extents")),
+        _ => Err(format!("expected at most {MOST} numbers in a shape tensor")),
     }
 }
 
-/// The same numbers in a tensor of the extents `target`, one of which may be -1.
+/// The same numbers with the shape `target`, of which one dimension may be -1.
 fn reshaped(x: ShapeTensor, target: &[i64]) -> Result<ShapeTensor, String> {
     let wrong = || format!("{} numbers do not fit {target:?}", x.list.len());
     let known = target.iter().filter(|&&d| d != -1).map(|&d| usize::try_from(d).ok());
@@ -244,7 +244,7 @@ fn reshaped(x: ShapeTensor, target: &[i64]) -> Result<ShapeTensor, String> {
     ShapeTensor::new(x.list, dims)
 }
 
-/// Rows of a list or matrix.
+/// Translates Slice along axis 0.
 fn slice<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, x: ShapeTensor) -> Result<ShapeTensor, String> {
     let mut numbers = [0, i64::MAX, 0, 1];
     for (position, number) in numbers.iter_mut().enumerate() {
@@ -271,12 +271,12 @@ fn slice<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, x: ShapeTensor) -> R
     ShapeTensor::new(list, [&[places.len()], rest].concat())
 }
 
-/// The branch of an If whose condition the file fixes: its nodes are gone through in place of it.
+/// Translates an If whose condition is constant by translating the nodes of the selected branch in its place.
 pub(super) fn branch<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (yes, no) = (call.attributes.graph("then_branch")?, call.attributes.graph("else_branch")?);
     let condition = match read(draft, call, 0)?.list.as_slice() {
         [Dim::Known(n)] => *n != 0,
-        _ => return Err("expected a condition that the file fixes".into()),
+        _ => return Err("expected a constant condition".into()),
     };
     let graph = if condition { yes } else { no }.ok_or("expected two branches")?;
     if !graph.initializer.is_empty() {
@@ -284,11 +284,11 @@ pub(super) fn branch<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resul
     }
     for node in &graph.node {
         if let Some(output) = node.output.iter().find(|output| draft.values.contains_key(output.as_str())) {
-            return Err(format!("the value {} is made twice", short(output)));
+            return Err(format!("the value {} is produced twice", short(output)));
         }
         super::operators::translate_branch_node(draft, node)?;
     }
     let made = graph.output.first().and_then(|output| draft.values.get(output.name.as_str())).cloned();
-    draft.alias(call.node, made.ok_or("expected a branch that makes a value")?);
+    draft.alias(call.node, made.ok_or("expected a branch with an output")?);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What changes only the shape.
+//! Operators that only change a shape.
 
 use super::attributes::ints;
 use super::constants::Handle;
@@ -6,7 +6,7 @@ use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shape_tensor::{self, Dim};
 use crate::model::LayerOp;
 
-/// The axes of a node: an attribute before operator set 13 (18 for reductions), then its second input.
+/// The axes of a node: an attribute before operator set 13 (18 for reductions), since then the second input.
 pub(super) fn axes<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
     if let Some(axes) = call.attributes.ints("axes")? {
         return Ok(Some(axes.to_vec()));
@@ -39,7 +39,7 @@ fn to_flat<'a>(
     draft.push(call.node, LayerOp::Flatten, vec![from], &[&dims]).map(|_| ())
 }
 
-/// Takes away axes of extent 1: known where what is left is flat.
+/// Translates Squeeze of features, which is supported if a vector remains.
 pub(super) fn squeeze<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
     let axes = axes(draft, call)?.ok_or("expected axes")?;
@@ -48,7 +48,7 @@ pub(super) fn squeeze<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
     let left: Vec<usize> =
         dims.iter().enumerate().filter(|(i, _)| !gone(*i as i64 + 1)).map(|(_, d)| *d).collect();
     if gone(0) || left.iter().product::<usize>() != dims.iter().product::<usize>() || left.len() != 1 {
-        return Err(format!("axes {} of [N, {}]: expected what leaves [N, K]", ints(&axes), list(&dims)));
+        return Err(format!("axes {} of [N, {}]: expected axes that leave [N, K]", ints(&axes), list(&dims)));
     }
     to_flat(draft, call, from, dims)
 }
@@ -62,11 +62,11 @@ pub(super) fn reshape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             Ok(())
         }
         [_] => to_flat(draft, call, from, dims),
-        _ => Err(format!("[N, {}] to [N, {}]: expected [N, everything]", list(&dims), list(&target))),
+        _ => Err(format!("[N, {}] to [N, {}]: expected [N, K]", list(&dims), list(&target))),
     }
 }
 
-/// The extents, without the batch, that a Reshape gives a value of the extents `dims`.
+/// The shape, without the batch, that a Reshape gives a value of the shape `dims`.
 pub(super) fn target<'a>(
     draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
@@ -77,7 +77,7 @@ pub(super) fn target<'a>(
         for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Dim::Known(0)) {
             *extent = match axis.checked_sub(1) {
                 None => Dim::Batch,
-                Some(i) => Dim::Known(*dims.get(i).ok_or("its 0 names an axis that is not there")? as i64),
+                Some(i) => Dim::Known(*dims.get(i).ok_or("its 0 copies an axis that does not exist")? as i64),
             };
         }
     }
@@ -90,11 +90,11 @@ pub(super) fn target<'a>(
                 Dim::Known(n) => n.to_string(),
             })
             .collect();
-        format!("[N, {}] to [{}]: expected [N, everything]", list(dims), target.join(", "))
+        format!("[N, {}] to [{}]: expected [N, K]", list(dims), target.join(", "))
     };
     let total: usize = dims.iter().product();
     let Some((first, rest)) = target.split_first() else { return Err(wrong()) };
-    // The first axis has to stay the batch: by name, as the rest, or by number where the file fixes the batch.
+    // The first axis must stay the batch: symbolically, as the open rest (-1), or as the number that the file fixes.
     let rest_is_open = match first {
         Dim::Batch => true,
         Dim::Known(-1) => false,
@@ -122,24 +122,24 @@ pub(super) fn target<'a>(
     Ok(out)
 }
 
-/// Swaps rows and columns of a constant.
+/// Translates the transpose of a constant matrix.
 pub(super) fn transpose_constant<'a>(
     draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     handle: Handle<'a>,
 ) -> Result<(), String> {
     let dims = draft.constants.dims(handle)?;
-    let turned = match call.attributes.ints("perm")? {
+    let transposed = match call.attributes.ints("perm")? {
         _ if dims.len() != 2 => return Err(format!("expected a matrix, found [{}]", list(&dims))),
         None | Some([1, 0]) => !handle.transposed,
         Some([0, 1]) => handle.transposed,
         Some(other) => return Err(format!("perm {} of a matrix", ints(other))),
     };
-    draft.alias(call.node, GraphValue::Constant(handle.with(turned)));
+    draft.alias(call.node, GraphValue::Constant(handle.with(transposed)));
     Ok(())
 }
 
-/// A constant of floating-point numbers under other extents.
+/// Translates a reshape of a constant.
 pub(super) fn reshape_constant<'a>(
     draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,

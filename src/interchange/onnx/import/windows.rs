@@ -1,4 +1,4 @@
-//! Convolutions and pools: windows over height and width.
+//! Convolutions and pools: operators with windows over height and width.
 
 use super::super::schema::NodeProto;
 use super::attributes::{Attributes, sizes};
@@ -8,17 +8,17 @@ use super::padding;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 
-/// The windows of a node.
+/// The window attributes of a node.
 struct WindowAttributes {
     kernel: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
-    /// Top, left, bottom, right; ONNX has the same order.
+    /// Top, left, bottom, right, in ONNX's order.
     pads: [usize; 4],
 }
 
 impl WindowAttributes {
-    /// Reads the attributes that all window operators share, over an input of height and width `extents`.
+    /// Reads the attributes that all window operators share, for an input of height and width `extents`.
     fn read(a: &Attributes<'_>, kernel: [usize; 2], extents: [usize; 2]) -> Result<Self, String> {
         let stride = a.sizes("strides", 1, 1)?;
         let dilation: [usize; 2] = a.sizes("dilations", 1, 1)?;
@@ -30,7 +30,7 @@ impl WindowAttributes {
             "SAME_UPPER" | "SAME_LOWER" => {
                 let mut pads = [0; 4];
                 for axis in 0..2 {
-                    // As many windows as strides begin in the input.
+                    // SAME: one window per stride that starts in the input.
                     let windows = extents[axis].div_ceil(stride[axis]);
                     let span = dilation[axis] * (kernel[axis] - 1) + 1;
                     let total = (windows.max(1) - 1) * stride[axis] + span;
@@ -47,7 +47,7 @@ impl WindowAttributes {
     }
 }
 
-/// A convolution with constant weights.
+/// Translates a convolution with constant weights.
 pub(super) fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, [channels, height, width], padding) = padding::padded_input(draft, call)?;
@@ -94,7 +94,7 @@ pub(super) fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
     Ok(())
 }
 
-/// The third input. Zeros that the graph computes are how PyTorch writes that there is none.
+/// The bias, which is the third input. PyTorch writes computed zeros if there is none.
 fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Result<Option<Tensor>, String> {
     match draft.value(node, 2)? {
         Some(GraphValue::Uniform { value, len: found }) if *found == len => {
@@ -107,7 +107,7 @@ fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Re
     }
 }
 
-/// MaxPool and AveragePool.
+/// Translates MaxPool and AveragePool.
 pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims, padding) = padding::padded_input(draft, call)?;
@@ -122,12 +122,12 @@ pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: b
     if average {
         counts_padding = a.flag("count_include_pad", false)?;
         if padding.is_none() && w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
-            // PyTorch writes an adaptive pool that has nothing to do like this.
+            // PyTorch exports an adaptive pool without effect like this.
             draft.alias(node, GraphValue::Layer { from, dims: dims.to_vec() });
             return Ok(());
         }
     } else {
-        // It orders the second output, which nobody reads.
+        // It only affects the second output, which is unused.
         a.int("storage_order", 0)?;
     }
     if average && padding.is_none() && counts_padding && !ceil && averages::feeds_scales(draft, node) {
@@ -147,20 +147,21 @@ pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: b
         if !counts_padding && w.pads != [0; 4] {
             return Err("count_include_pad = 0 with padding".into());
         }
-        // Here rounding up may leave out a window that begins in the padding.
+        // With `ceil`, windows that would start in the padding are left out, which moving the padding can change.
         let (outer, op) =
             (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.combined_with(w.pads), ceil));
         if op.output_dims(&[&padded.dims])? != outer {
-            return Err("ceil_mode over padding that a Pad has put there".into());
+            return Err("ceil_mode with padding from a Pad node".into());
         }
         return draft.push(node, op, vec![from], &[&padded.dims]).map(|_| ());
     }
     let mut op = make(w.pads, ceil);
     if !counts_padding && w.pads != [0; 4] {
-        // Without padding: what lies beyond the input does not count here either.
+        // `ceil` without padding: elements beyond the input do not count, either.
         op = same_windows(&w, ceil, dims, [[0; 4]], make).ok_or("count_include_pad = 0 with padding")?;
     } else if !average && op.output_dims(&[&dims]).is_err() {
-        // With at most half the kernel at bottom and right, where the file has more (a way to write `ceil`): what lies beyond the input never wins.
+        // The file pads by more than half the kernel at bottom or right (a way to write `ceil`). Padding never is the
+        // maximum, so any padding with the same windows will do.
         let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
         let pads = |bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]);
         op = same_windows(&w, ceil, dims, after(0).into_iter().flat_map(pads), make).unwrap_or(op);
@@ -168,7 +169,7 @@ pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: b
     draft.push(node, op, vec![from], &[&dims]).map(|_| ())
 }
 
-/// The pool that has as many windows at the same places with one of the paddings `choices`.
+/// Finds a pool with the same windows whose padding is one of `choices`.
 fn same_windows(
     w: &WindowAttributes,
     ceil: bool,
@@ -189,7 +190,7 @@ fn same_windows(
     choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
 }
 
-/// GlobalMaxPool.
+/// Translates GlobalMaxPool.
 pub(super) fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
     let kernel = [height, width];
