@@ -163,7 +163,7 @@ fn notes_are_kept_as_far_as_the_weights_can_hold_them() {
     let imported = import(&model).unwrap();
     assert_eq!(imported.metadata.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "c"]);
     assert!(
-        imported.notes.iter().any(|note| note.contains("the note b is left out")),
+        imported.notes.iter().any(|note| note.contains("the metadata entry b is dropped")),
         "{:?}",
         imported.notes
     );
@@ -189,7 +189,7 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     assert_eq!(answer(read(true).unwrap(), &X), Y.map(|value| value as f32));
     let refused = read(false).unwrap_err().to_string();
     assert!(
-        refused.contains("its weights are in weights.bin, ") && refused.contains("--external-data"),
+        refused.contains("its weights are in weights.bin; ") && refused.contains("--external-data"),
         "{refused}"
     );
 }

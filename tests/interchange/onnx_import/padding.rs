@@ -158,7 +158,7 @@ fn arithmetic_on_the_input_is_preprocessing() {
         nodes.extend([node("Relu", &[&last], "r", vec![]), node("Flatten", &["r"], "y", vec![])]);
         let imported = import(&file(&[2, 1, 1], nodes, constants)).unwrap();
         assert!(
-            imported.notes.iter().any(|note| note.contains("has become [preprocess]")),
+            imported.notes.iter().any(|note| note.contains("is imported as [preprocess]")),
             "{:?}",
             imported.notes
         );
