@@ -4,7 +4,7 @@
 //! `cargo run --release --example fine_tune runs/alexnet-mini/best.safetensors shoes.safetensors`
 
 use striate::data::{self, Labels, Request};
-use striate::{Device, Error, Network, NetworkOptions, Result, interchange, train};
+use striate::{Device, Error, Network, NetworkOptions, Result, inference, interchange};
 
 const ROWS: usize = 64;
 /// Sandal, sneaker and ankle boot of Fashion-MNIST.
@@ -16,7 +16,7 @@ fn main() -> Result<()> {
     })?;
 
     let file = interchange::read(&weights)?;
-    let mut spec = train::spec_of(&file, None)?;
+    let mut spec = inference::spec_of(&file, None)?;
     let head = spec.replace_outputs(2)?;
     // Everything that can be trained but the new layer.
     let is_old = |name: &&String| !name.starts_with(&head) && !name.contains(".running_");

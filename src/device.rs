@@ -165,6 +165,26 @@ impl Device {
         }
     }
 
+    /// A stable identifier of the arithmetic: two devices with the same key compute the same bits. For a GPU it is
+    /// `gpu/<backend>/<adapter>/<precision class>`; for the CPU path `cpu/<architecture>/<SIMD level>/<convolution>`,
+    /// without the number of threads, which changes no bit. Unlike [`Device::name`], it may be stored and compared.
+    pub fn key(&self) -> String {
+        match self {
+            Device::Cpu(options) => {
+                let convolution = if options.winograd { "winograd" } else { "direct" };
+                format!("cpu/{}/{}/{convolution}", std::env::consts::ARCH, cpu::simd_level())
+            }
+            Device::Gpu(gpu) => {
+                let precision = match gpu.limits().products {
+                    Products::Single => "fp32",
+                    Products::Half => "half",
+                    Products::HalfCooperative => "half-cooperative",
+                };
+                format!("gpu/{}/{}/{precision}", gpu.info().backend, gpu.info().name)
+            }
+        }
+    }
+
     /// Name and driver.
     pub fn long_name(&self) -> String {
         match self {
@@ -329,6 +349,16 @@ mod tests {
         assert_eq!(wish("2"), Wish::Index(2));
         assert_eq!(wish("llvmpipe"), Wish::Name("llvmpipe".into()));
         assert_eq!(wish("RTX 4090"), Wish::Name("RTX 4090".into()));
+    }
+
+    #[test]
+    fn a_key_names_the_arithmetic_and_not_the_threads() {
+        let options = cpu::Options { winograd: false };
+        let [winograd, direct] = [Device::cpu(), Device::cpu().with_cpu_options(options)].map(|d| d.key());
+        assert!(winograd.starts_with("cpu/") && winograd.ends_with("/winograd"), "{winograd}");
+        assert_eq!(direct, winograd.replace("winograd", "direct"));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(pool.install(|| Device::cpu().key()), winograd);
     }
 
     #[test]

@@ -25,6 +25,13 @@
 //! # Ok::<(), striate::Error>(())
 //! ```
 //!
+//! The feature `cli` (on by default) adds the program `striate` and the module that it calls. A library does without it, and then compiles
+//! neither an argument parser nor progress bars:
+//!
+//! ```toml
+//! striate = { version = "0.1", default-features = false }
+//! ```
+//!
 //! `examples/` has four short programs: training on one's own batches, fine-tuning, answering picture files, and a
 //! learning rate of one's own.
 //!
@@ -32,10 +39,12 @@
 //!
 //! | layer | module | what it is for |
 //! |---|---|---|
-//! | 7 | [`cli`] | arguments, printing, exit codes |
-//! | 7 | [`network`] | a network with its weights on a device, for programs that use the crate |
-//! | 6 | [`train`] | epochs, schedule, metrics, the run's folder, checkpoints and the way back from them, and from a lost device |
-//! | 6 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
+//! | 9 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
+//! | 8 | [`network`] | a network with its weights on a device, for programs that use the crate |
+//! | 7 | [`run`] | one run: folder, checkpoints, logs, disk space, recovery from a lost device |
+//! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
+//! | 5 | [`inference`] | batches, evaluation, metrics, crops, robustness, weights by name |
+//! | 5 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
 //! | 6 | [`report`] | pictures for people: filters, activations, answers, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
@@ -59,12 +68,14 @@
 #![deny(unsafe_code)]
 
 pub mod atomic;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cpu;
 pub mod data;
 pub mod device;
 pub mod error;
 pub mod gpu;
+pub mod inference;
 pub mod interchange;
 mod json;
 pub mod model;
@@ -73,6 +84,7 @@ pub mod ops;
 pub mod program;
 pub mod random;
 pub mod report;
+pub mod run;
 pub mod tensor;
 pub mod train;
 pub mod verify;

@@ -5,9 +5,10 @@ use super::output::Output;
 use super::source::SourceArgs;
 use crate::data::Splits;
 use crate::error::{Error, Result, printable_path};
+use crate::inference::{self, ClassMatch};
 use crate::interchange::File;
 use crate::model::Spec;
-use crate::train::{self, Checkpoint, ClassMatch};
+use crate::run::Checkpoint;
 
 /// Most names of classes that a message lists.
 const LISTED: usize = 8;
@@ -31,7 +32,7 @@ impl Beginning<'_> {
     /// A usage error if there is a class that the weights have no output for.
     pub fn open(&self, spec: &mut Spec, mut weights: Option<&mut File>) -> Result<Splits> {
         self.follow_file(spec, weights.as_deref())?;
-        let outputs = train::outputs(spec)?;
+        let outputs = inference::outputs(spec)?;
         // One output is no class: it tells two apart.
         let follows = !self.is_replaced && outputs > 1;
         let file = weights.as_deref();
@@ -62,23 +63,23 @@ impl Beginning<'_> {
         let noted = || weights?.metadata.get("num_classes")?.parse().ok();
         let own = self.checkpoint.filter(|_| self.has_weights).and_then(Checkpoint::outputs);
         match own.or_else(noted).filter(|&n: &usize| n > 0 && !self.is_replaced) {
-            Some(found) if found != train::outputs(spec)? => spec.replace_outputs(found).map(|_| ()),
+            Some(found) if found != inference::outputs(spec)? => spec.replace_outputs(found).map(|_| ()),
             _ => Ok(()),
         }
     }
 
     /// Puts the rows of the last layer into the order of the classes of `data`; whether there was something to do.
     fn match_classes(&self, spec: &mut Spec, data: &Splits, file: &mut File) -> Result<bool> {
-        let known = train::class_names(file);
+        let known = inference::class_names(file);
         let (name, names) = (&data.train.name, &data.train.class_names);
-        match train::match_classes(&known, &data.train) {
+        match inference::match_classes(&known, &data.train) {
             ClassMatch::Same => Ok(false),
             ClassMatch::Unnamed => {
                 super::matching::note_unnamed(&known, &data.train, self.out);
                 Ok(false)
             }
             ClassMatch::Outputs(outputs) => {
-                train::select_outputs(file, spec, known.len(), &outputs)?;
+                inference::select_outputs(file, spec, known.len(), &outputs)?;
                 let layer = spec.replace_outputs(outputs.len())?;
                 let (found, all) = (outputs.len(), known.len());
                 self.out.note(&format!(

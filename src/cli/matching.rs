@@ -3,21 +3,21 @@
 use super::output::Output;
 use crate::data::{Dataset, Labels, Splits};
 use crate::error::Result;
+use crate::inference::{self, ClassMatch};
 use crate::interchange::File;
-use crate::train::{self, ClassMatch};
 
 /// `splits` with its classes numbered as the outputs of the weights in `file` are. An error if there is one that they do
 /// not know.
 pub(crate) fn with_classes_of(file: &File, splits: Splits, out: &Output) -> Result<Splits> {
-    let known = train::class_names(file);
-    match train::match_classes(&known, &splits.val) {
-        ClassMatch::Missing(_) => Err(train::other_classes(&file.path, &known, &splits.val)),
+    let known = inference::class_names(file);
+    match inference::match_classes(&known, &splits.val) {
+        ClassMatch::Missing(_) => Err(inference::other_classes(&file.path, &known, &splits.val)),
         ClassMatch::Outputs(outputs) => {
             let (found, all, name) = (outputs.len(), known.len(), &splits.val.name);
             out.note(&format!(
                 "note: the {found} classes of {name} are matched by name with the {all} of the weights"
             ));
-            Ok(train::relabel(&splits, &known, &outputs))
+            Ok(inference::relabel(&splits, &known, &outputs))
         }
         ClassMatch::Unnamed => {
             note_unnamed(&known, &splits.val, out);

@@ -5,8 +5,9 @@ use super::output::Output;
 use super::source::quoted;
 use crate::data::{self, Kind, Request, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{self, Lineage, Seen};
 use crate::interchange::File;
-use crate::train::{self, Checkpoint, Lineage, Seen};
+use crate::run::Checkpoint;
 use crate::view::Rules;
 
 /// Fills in what the newest run of `lineage` was told about such data and `request` does not say.
@@ -33,7 +34,7 @@ pub(super) fn check_old_numbers(file: &File, lineage: &Lineage, splits: &Splits)
         // They do not say what they were trained on.
         Some(Seen::Named { .. }) | None => true,
     };
-    let is_old = train::geometry(file)?.rules == Rules::Covered;
+    let is_old = inference::geometry(file)?.rules == Rules::Covered;
     if !is_old || !had_numbers || !assumes_pixels(splits) {
         return Ok(());
     }

@@ -5,10 +5,10 @@ use super::{Context, device, memory, source};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
 use crate::error::{Error, Result, printable, printable_path};
+use crate::inference::{self, Feed};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, LayerOp, Model, Spec, suggestion};
 use crate::report::{self, RgbImage, TileScale, TileSheet, Tiles, TilesLayout};
-use crate::train::{self, Feed};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -129,8 +129,8 @@ fn first_convolution(file: &File, model: Option<&str>) -> Result<String> {
     if model.is_none() && !file.metadata.contains_key("model") {
         return convolutions(file).next().map(String::from).ok_or_else(none);
     }
-    let spec = train::spec_of(file, model)?;
-    let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d { .. }));
+    let spec = inference::spec_of(file, model)?;
+    let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d(_)));
     first.map(|layer| layer.name.clone()).ok_or_else(none)
 }
 
@@ -188,7 +188,7 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
 
 /// What layer `number` of `spec` with the weights of `file` answers to `image`, as tiles.
 fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context) -> Result<Tiles> {
-    let data = Arc::new(train::pictures(spec, vec![image.to_path_buf()])?);
+    let data = Arc::new(inference::pictures(spec, vec![image.to_path_buf()])?);
     let build = BuildOptions {
         training: false,
         fuse: false,
@@ -200,10 +200,10 @@ fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context)
     let device = device::open(context)?;
     memory::check(&device, spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
-    train::load(&model, executor.as_mut(), file, None)?;
+    inference::load(&model, executor.as_mut(), file, None)?;
     let feed = Feed::new(spec, &model, 0, 1, OnBadFile::Fail);
     let batch = feed.first(&data)?;
-    let y = train::activations(&model, executor.as_mut(), &batch, number)?;
+    let y = inference::activations(&model, executor.as_mut(), &batch, number)?;
     let shape = match y.shape().dims() {
         &[_, _, height, width] => [1, height, width],
         _ => [1, 1, 1],

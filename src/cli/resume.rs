@@ -3,7 +3,7 @@
 use super::output::Output;
 use super::source::quoted;
 use crate::error::{Error, Result, printable_path};
-use crate::train::{Checkpoint, RunFolder};
+use crate::run::{Checkpoint, RunFolder};
 use clap::parser::ValueSource;
 use clap::{Arg, Args, CommandFactory};
 use serde::Deserialize;

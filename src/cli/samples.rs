@@ -7,9 +7,10 @@ use super::remembered::{check_old_numbers, remember};
 use super::source::{SourceArgs, told};
 use crate::data::{self, Dataset, Division, Fingerprint, Labels, Pool, Request, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{Lineage, Seen};
 use crate::interchange::File;
 use crate::model::Spec;
-use crate::train::{Checkpoint, Lineage, Seen};
+use crate::run::Checkpoint;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -188,7 +189,7 @@ impl SourceArgs {
         let (mut trained_on, mut lines) = (None, Vec::new());
         let opened = data::open_with(&request, &mut |pool| {
             trained_on = before.trained_on(pool);
-            let usual = request.division(pool);
+            let usual = request.division(pool.has_validation());
             if checkpoint.is_some() {
                 return Ok(resumed(own, usual, self.divides(), pool));
             }

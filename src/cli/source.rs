@@ -2,11 +2,11 @@
 
 use super::output::Output;
 use super::outputs::Outputs;
-use crate::data::{self, Dataset, Division, InputRange, Kind, Notes, OnBadFile, Request, Splits};
+use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
+use crate::inference;
 use crate::interchange::{self, File};
 use crate::model::Spec;
-use crate::train;
 use crate::view::Rules;
 use clap::Args;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ impl SourceArgs {
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.divides() || pool.has_validation();
-            Ok(if is_asked { request.division(pool) } else { Division::All })
+            Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
         told(opened, out)
     }
@@ -102,9 +102,9 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: train::picture(spec),
+            picture: inference::picture(spec),
             ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
-            wanted: Some(train::wanted(spec, follow_classes)?),
+            wanted: Some(inference::wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
             presumed_range: None,
@@ -154,7 +154,7 @@ impl SourceArgs {
 }
 
 /// The data, once what is to be known about it is told: on stderr, and as an event where results are JSON.
-pub(crate) fn told((splits, notes): (Splits, Notes), out: &Output) -> Result<Splits> {
+pub(crate) fn told((splits, notes): (Splits, Diagnostics), out: &Output) -> Result<Splits> {
     tell(&notes, out);
     if out.is_json() && !notes.lines.is_empty() {
         let mut event = json!({"event": "data", "name": splits.train.name});
@@ -165,7 +165,7 @@ pub(crate) fn told((splits, notes): (Splits, Notes), out: &Output) -> Result<Spl
 }
 
 /// What was found out about data, on stderr.
-pub(crate) fn tell(notes: &Notes, out: &Output) {
+pub(crate) fn tell(notes: &Diagnostics, out: &Output) {
     for line in &notes.lines {
         let prefix = if line.starts_with("warning: ") { "" } else { "data: " };
         out.note(&format!("{prefix}{line}"));
@@ -173,7 +173,7 @@ pub(crate) fn tell(notes: &Notes, out: &Output) {
 }
 
 /// What was found out about data, as keys of a JSON object.
-pub(crate) fn add_notes(object: &mut Value, notes: &Notes) {
+pub(crate) fn add_notes(object: &mut Value, notes: &Diagnostics) {
     let files = notes
         .passed_over
         .iter()
@@ -199,7 +199,7 @@ pub(crate) fn network(
 
 /// As [`network`], of weights that were read.
 pub(crate) fn network_of(file: &File, model: Option<&str>, out: &Output) -> Result<Spec> {
-    let spec = train::spec_of(file, model)?;
+    let spec = inference::spec_of(file, model)?;
     if model.is_some() {
         warn_of_input(file, &spec, out);
     }
@@ -215,7 +215,7 @@ pub(crate) fn note_old_rules(spec: &Spec, data: &Dataset, out: &Output) {
 
 /// Says where the weights were trained on another input than `spec` gives its network.
 pub(crate) fn warn_of_input(file: &File, spec: &Spec, out: &Output) {
-    if let Some(line) = train::other_input(file, spec) {
+    if let Some(line) = inference::other_input(file, spec) {
         out.note(&format!("warning: {line}"));
     }
 }

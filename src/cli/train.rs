@@ -15,13 +15,13 @@ use crate::atomic;
 use crate::data::Splits;
 use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
+use crate::inference;
 use crate::interchange;
 use crate::model::{BuildOptions, Model, Spec, Summary};
 use crate::ops::Scaling;
 use crate::program::Program;
-use crate::train::{
-    self, Ending, Job, OnDeviceLost, Opened, Options, RateGroup, Recovery, RunFolder, Supply, Task,
-};
+use crate::run::{self, Job, OnDeviceLost, Opened, Recovery, RunFolder};
+use crate::train::{self, Ending, Options, RateGroup, Supply, Task};
 use crate::view::{Geometry, Rules};
 use clap::Args;
 use serde_json::json;
@@ -196,7 +196,7 @@ impl TrainArgs {
 }
 
 fn preview(path: &Path, spec: &Spec, data: &Splits, options: &Options, context: &Context) -> Result<u8> {
-    let (sheet, left_out) = train::preview(spec, data, options, |program| Device::cpu().executor(program))?;
+    let (sheet, left_out) = run::preview(spec, data, options, |program| Device::cpu().executor(program))?;
     left_out.iter().for_each(|line| context.out.note(&format!("warning: {line}")));
     let mut png = Vec::new();
     sheet.write(&mut png)?;
@@ -217,7 +217,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let weights = args.run.weights.as_ref().filter(|_| needs_weights);
     let mut weights = weights.map(interchange::read).transpose()?;
     let mut spec = match (&args.model, &weights) {
-        (None, Some(file)) if file.metadata.contains_key("model") => train::spec_of(file, None)?,
+        (None, Some(file)) if file.metadata.contains_key("model") => inference::spec_of(file, None)?,
         (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,
     };
     if let Some(file) = weights.as_ref().filter(|_| args.model.is_some()) {
@@ -277,20 +277,20 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         let checked = checkpoint.check(&spec, &data, &options);
         checked.map_err(|error| remembered::named(resume::advised(error), checkpoint, &data))?;
     }
-    let target = train::target(&data.train, spec.recipe.loss)?;
+    let target = inference::target(&data.train, spec.recipe.loss)?;
     let pixels = data.pixels(spec.input);
     let build = BuildOptions { pixels, ..options.build_options(&spec, target) };
     let model = Model::build(&spec, &build)?;
     // The first batches are made while the device is opened and the weights are drawn.
     let from = resumed.as_ref().map(|(checkpoint, _)| checkpoint);
-    let start = || Supply::go_on(&spec, &model, &data, &options, from);
+    let start = || Supply::go_on(&spec, &model, &data, &options, from.map(|checkpoint| checkpoint.state()));
     let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
     let device = device::open(context)?;
     let device = if args.run.amp { device::half(&device, context)? } else { device };
     context.out.note(&format!("memory: {}", Summary::new(&model).memory_line()));
     memory::check(&device, &spec, &build, &model)?;
     let place = resumed.as_ref().map_or(args.run.output_dir.as_path(), |(_, folder)| folder.path());
-    train::check_space(place, &model.program, &options)?;
+    run::check_space(place, &model.program, &options)?;
     let supply = early.map_or_else(start, Ok)?;
     let profiling = match &args.run.profile {
         Some(path) => Some(Profiling::new(path, &device, &spec, &model, context)?),
@@ -309,9 +309,9 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
             }
         }
         let mut executor = device.executor(Arc::clone(&model.program))?;
-        train::initialise(&model, executor.as_mut(), options.seed)?;
+        inference::initialise(&model, executor.as_mut(), options.seed)?;
         if let Some(file) = &weights {
-            train::load(&model, executor.as_mut(), file.clone(), replaced.as_deref())?;
+            inference::load(&model, executor.as_mut(), file.clone(), replaced.as_deref())?;
         }
         Ok(Opened { executor: Profiling::around(spans.as_ref(), executor), device: device.name() })
     };

@@ -40,6 +40,7 @@ mod tests;
 
 pub use executor::{Executor, Options};
 pub use probe::Probe;
+pub use simd::level as simd_level;
 
 use adaptive_avg_pool2d::*;
 use augment::augment;

@@ -25,6 +25,18 @@ pub fn avx512() -> Option<pulp::x86::V4> {
     if ALLOWED.1 { pulp::x86::V4::try_new() } else { None }
 }
 
+/// The name of the widest vector instructions that kernels use here: `avx512`, `avx2` or `baseline`.
+pub fn level() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    return match (avx512(), avx2()) {
+        (Some(_), _) => "avx512",
+        (None, Some(_)) => "avx2",
+        (None, None) => "baseline",
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    "baseline"
+}
+
 /// `vectorised!(|| body)` is the value of `body`, compiled once for AVX2 and once for any processor; which of them
 /// runs is decided at run time. The compiler neither reorders sums nor fuses products for either, so they have the
 /// same results. What the body calls must be inlined into it to profit.

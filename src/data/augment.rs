@@ -1,9 +1,9 @@
 //! The draws: how each stored picture is looked at, as a function of seed, epoch and sample (`draws.rs`).
 
 use super::corrupt::mean_luma;
-use super::draws::{Block, Draws};
+use super::dataset::shape_text;
+use super::draws::{DrawKind, Draws};
 use super::framing::Framing;
-use super::open::size;
 use super::transform::Transform;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
@@ -17,7 +17,7 @@ const MOST_REDUCTION: f64 = 2.0;
 
 /// From stored pictures of one size to the input of one network.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Viewer {
+pub struct Augmenter {
     stored: [usize; 3],
     input: [usize; 3],
     transform: Transform,
@@ -27,16 +27,16 @@ pub struct Viewer {
     /// Stored pixels per pixel of the resized picture, down and across.
     unit: [f64; 2],
     /// Whether stored pictures are the input itself, or six of it one below the other: their geometry was settled when
-    /// they were read ([`Viewer::framing`]).
+    /// they were read ([`Augmenter::framing`]).
     framed: bool,
 }
 
-impl Viewer {
+impl Augmenter {
     /// For pictures of `stored` and a network that takes `input`, both channels, height and width.
     ///
     /// An error if views cannot show such pictures: channels other than 1 and 3, sides over [`MAX_SIDE`], pictures
     /// more than twice as large as `transform.resize` makes them, or of another size where it is not given.
-    pub fn new(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Viewer> {
+    pub fn new(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Augmenter> {
         check_size(stored, input, transform.resize).map_err(Error::Usage)?;
         transform.check(input[0])?;
         let [_, height, width] = stored;
@@ -45,16 +45,16 @@ impl Viewer {
             None => [height as f64 / input[1] as f64, width as f64 / input[2] as f64],
         };
         let (mean, std) = (0..input[0]).map(|channel| transform.moments(channel)).unzip();
-        Ok(Viewer { stored, input, transform: transform.clone(), mean, std, unit, framed: false })
+        Ok(Augmenter { stored, input, transform: transform.clone(), mean, std, unit, framed: false })
     }
 
     /// For pictures that are brought to the network's input, or to six crops of it one below the other
     /// ([`Framing::Ten`]), when they are read: views flip them, change their colours and normalise them.
-    pub fn framed(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Viewer> {
+    pub fn framed(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Augmenter> {
         let whole = Transform { resize: None, ..transform.clone() };
-        let viewer = Viewer::new(input, input, &whole)?;
+        let augmenter = Augmenter::new(input, input, &whole)?;
         check_kind(stored, input).map_err(Error::Usage)?;
-        Ok(Viewer { stored, transform: transform.clone(), framed: true, ..viewer })
+        Ok(Augmenter { stored, transform: transform.clone(), framed: true, ..augmenter })
     }
 
     /// How training sample `sample` is framed in `epoch`, where that is drawn before it is looked at; otherwise as its data
@@ -142,7 +142,7 @@ impl Viewer {
     pub fn draw(&self, seed: u64, epoch: u32, sample: u32, picture: &[u8]) -> View {
         let random = Draws { seed, epoch, sample };
         let augment = &self.transform.augment;
-        let [u, v, w, angle] = random.uniforms(Block::Colour, 0);
+        let [u, v, w, angle] = random.uniforms(DrawKind::Colour, 0);
         let window = Window {
             angle: f64::from(augment.rotation) * (2.0 * angle - 1.0),
             mirror: augment.flip && flips(seed, epoch, sample),
@@ -170,7 +170,7 @@ impl Viewer {
             _ if self.framed => self.centre(),
             Crop::Center => self.centre(),
             Crop::Random => {
-                let [u, v, ..] = random.uniforms(Block::Place, 0);
+                let [u, v, ..] = random.uniforms(DrawKind::Place, 0);
                 let [down, right] = self.room();
                 self.window([(u * (down + 1.0).floor()).floor(), (v * (right + 1.0).floor()).floor()])
             }
@@ -187,7 +187,7 @@ impl Viewer {
         let window =
             |top, left, height, width| Window { top, left, height, width, angle: 0.0, mirror: false };
         for attempt in 0..ATTEMPTS {
-            let [area, shape, down, right] = random.uniforms(Block::Place, attempt);
+            let [area, shape, down, right] = random.uniforms(DrawKind::Place, attempt);
             let area = h * w * between(scale.map(f64::from), area);
             let ratio = between(log_ratio, shape).exp();
             let (width, height) = ((area * ratio).sqrt().round(), (area / ratio).sqrt().round());
@@ -246,7 +246,7 @@ impl Viewer {
     fn hole(&self, random: &Draws) -> [u32; 4] {
         let [_, height, width] = self.input;
         let side = self.transform.augment.cutout;
-        let [u, v, ..] = random.uniforms(Block::Hole, 0);
+        let [u, v, ..] = random.uniforms(DrawKind::Hole, 0);
         let range = |uniform: f64, length: usize| {
             let centre = (uniform * length as f64) as usize;
             let first = centre.saturating_sub(side / 2);
@@ -262,7 +262,7 @@ impl Viewer {
 pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::Result<(), String> {
     let known = |shape: [usize; 3]| [1, 3].contains(&shape[0]) && shape.iter().all(|&n| n > 0);
     if !known(stored) || !known(input) {
-        let (stored, input) = (size(stored), size(input));
+        let (stored, input) = (shape_text(stored), shape_text(input));
         return Err(format!("expected pictures and an input of 1 or 3 channels, found {stored} and {input}"));
     }
     match stored.into_iter().chain(input).find(|&side| side > MAX_SIDE) {
@@ -294,7 +294,7 @@ pub(super) fn check_size(
 
 /// Whether `sample` is mirrored in `epoch`: half of them are.
 pub(super) fn flips(seed: u64, epoch: u32, sample: u32) -> bool {
-    Draws { seed, epoch, sample }.words(Block::Mirror, 0)[0] >> 31 == 1
+    Draws { seed, epoch, sample }.words(DrawKind::Mirror, 0)[0] >> 31 == 1
 }
 
 /// Uniform in [1 - amount, 1 + amount], at least 0.

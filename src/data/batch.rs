@@ -1,257 +1,177 @@
-//! A batch, and how the rows of one are filled: by several threads at once, each row by one of them.
+//! A batch: what one step of a network reads, and how stored images become it.
 
-use super::augment::{Viewer, flips};
-use super::bad_files::BadFiles;
-use super::dataset::{Dataset, Images, Labels};
+use super::augment::Augmenter;
 use super::transform::Transform;
-use crate::error::{Error, Result};
 use crate::view::View;
-use rayon::prelude::*;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// What one step needs.
-#[derive(Clone, Debug, Default)]
+/// The input and the labels of one step.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Network input `[batch, channels, height, width]`, or, if there are views, pixels `[batch, words]`: the bytes of
-    /// each stored picture, channel by channel, four to a word (a bit pattern, not a number), the rest of the last
-    /// word 0. Rows past `rows` are 0.
-    pub input: Vec<f32>,
-    /// How each picture is looked at, `[batch]`; rows past `rows` are blank. Empty if `input` is network input.
-    pub views: Vec<View>,
+    pub input: BatchInput,
     /// `[batch]` class numbers, or `[batch, width]` values; rows past `rows` are 0.
     pub labels: Vec<f32>,
-    /// Which sample each real row is.
+    /// The sample of each real row.
     pub samples: Vec<u32>,
-    /// How many rows are real: fewer than `batch` in the last one, and where samples cannot be read; then even 0.
+    /// Number of real rows. It is below the batch size in the last batch and where samples cannot be read, and may be 0.
     pub rows: usize,
 }
 
-impl PartialEq for Batch {
-    /// Bit by bit: words of pixels are no numbers.
-    fn eq(&self, other: &Batch) -> bool {
-        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        self.rows == other.rows
-            && self.samples == other.samples
-            && bits(&self.labels) == bits(&other.labels)
-            && self.views == other.views
-            && bits(&self.input) == bits(&other.input)
-    }
-}
-
-/// Gives each sample, by its number and stored picture, the view of it; may change the picture's bytes.
-#[derive(Clone)]
-pub struct Hook(Arc<Looking>);
-
-type Looking = dyn Fn(usize, &mut [u8]) -> View + Send + Sync;
-
-impl Hook {
-    pub fn new(hook: impl Fn(usize, &mut [u8]) -> View + Send + Sync + 'static) -> Hook {
-        Hook(Arc::new(hook))
-    }
-}
-
-impl fmt::Debug for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook")
-    }
-}
-
-/// How images become what a batch holds.
+/// What a program reads of the images of a batch.
 #[derive(Clone, Debug)]
-pub enum Look {
-    /// Network input, made on the host from images of its size.
-    Values(Transform),
-    /// Pixels with views, for the operator `augment`.
-    Views(Viewer),
-    /// Pixels with the views of a caller.
-    Hook(Hook),
+pub enum BatchInput {
+    /// Network input, `[batch, channels, height, width]`; rows past the real ones are 0.
+    Values(Vec<f32>),
+    /// Stored images and their views, for the operator `augment`.
+    Images {
+        /// `[batch, width]` with [`BatchInput::row_bytes`] bytes in a row: the image channel by channel, then zeros. Rows
+        /// past the real ones are 0.
+        bytes: Vec<u8>,
+        /// The view of each image, `[batch]`; rows past the real ones are blank.
+        views: Vec<View>,
+    },
 }
 
-/// Everything that decides a row but its sample.
-pub(super) struct Rows {
-    pub dataset: Arc<Dataset>,
-    pub look: Look,
-    /// The view of every picture where nothing is random.
-    plain: View,
-    /// What each byte becomes, per channel, for [`Look::Values`].
-    tables: Vec<[f32; 256]>,
-    seed: u64,
-    epoch: u32,
-    augment: bool,
-    bad: Arc<BadFiles>,
+impl Default for BatchInput {
+    fn default() -> Self {
+        BatchInput::Values(Vec::new())
+    }
 }
 
-impl Rows {
-    pub fn new(
-        dataset: Arc<Dataset>,
-        look: Look,
-        (seed, epoch): (u64, u32),
-        augment: bool,
-        bad: Arc<BadFiles>,
-    ) -> Result<Rows> {
-        let (mut plain, mut tables) = (View::blank(), Vec::new());
-        match &look {
-            Look::Values(transform) => {
-                transform.check(dataset.shape[0])?;
-                tables = transform.tables(dataset.shape[0]);
+impl PartialEq for BatchInput {
+    /// Values are equal if their bits are, so that a NaN equals itself.
+    fn eq(&self, other: &BatchInput) -> bool {
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        match (self, other) {
+            (BatchInput::Values(a), BatchInput::Values(b)) => bits(a) == bits(b),
+            (BatchInput::Images { bytes: a, views: left }, BatchInput::Images { bytes: b, views: right }) => {
+                a == b && left == right
             }
-            _ if !dataset.has_pixels() => {
-                let what = format!("data set {} has no pixels, expected some to look at", dataset.name);
-                return Err(Error::Usage(what));
-            }
-            Look::Views(viewer) => plain = viewer.plain(),
-            Look::Hook(_) => {}
+            _ => false,
         }
-        Ok(Rows { dataset, look, plain, tables, seed, epoch, augment, bad })
+    }
+}
+
+impl BatchInput {
+    /// Bytes that an image of `len` bytes takes in a batch: whole 32-bit words, as the operator `augment` reads them.
+    pub fn row_bytes(len: usize) -> usize {
+        len.next_multiple_of(4)
     }
 
-    /// Fills `batch` with `samples`, and with padding up to `size` rows. Samples that cannot be read are left out.
-    pub fn fill(
-        &self,
-        samples: &[u32],
-        size: usize,
-        pool: Option<&rayon::ThreadPool>,
-        batch: &mut Batch,
-    ) -> Result<()> {
-        let (width, label_len) = (self.width(), self.dataset.label_len());
-        batch.input.resize(size * width, 0.0);
-        batch.labels.resize(size * label_len, 0.0);
-        batch.views.resize(if self.views() { size } else { 0 }, View::blank());
-        let mut views = batch.views.iter_mut();
-        let inputs = batch.input.chunks_mut(width.max(1));
-        let slots: Vec<Slot<'_>> = inputs
-            .zip(batch.labels.chunks_mut(label_len.max(1)))
-            .zip(samples)
-            .map(|((input, label), &sample)| Slot { sample, input, label, view: views.next() })
-            .collect();
-        let read: Vec<Result<bool>> = match pool {
-            Some(pool) => pool.install(|| slots.into_par_iter().map(|slot| self.row(slot)).collect()),
-            None => slots.into_iter().map(|slot| self.row(slot)).collect(),
+    /// The network input; empty if the batch holds stored images.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            BatchInput::Values(values) => values,
+            BatchInput::Images { .. } => &[],
+        }
+    }
+
+    /// The bytes of the stored images; empty if the batch holds network input.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            BatchInput::Values(_) => &[],
+            BatchInput::Images { bytes, .. } => bytes,
+        }
+    }
+
+    /// The views of the stored images; empty if the batch holds network input.
+    pub fn views(&self) -> &[View] {
+        match self {
+            BatchInput::Values(_) => &[],
+            BatchInput::Images { views, .. } => views,
+        }
+    }
+}
+
+impl Batch {
+    /// Rows `range` of this batch of `size` rows, padded to the length of the range.
+    pub fn slice(&self, size: usize, range: Range<usize>) -> Batch {
+        fn rows<T: Copy>(values: &[T], size: usize, range: &Range<usize>, padding: T) -> Vec<T> {
+            let width = values.len() / size.max(1);
+            let mut rows = values[range.start * width..range.end.min(size) * width].to_vec();
+            rows.resize(range.len() * width, padding);
+            rows
+        }
+        let end = range.end.min(self.rows);
+        Batch {
+            input: match &self.input {
+                BatchInput::Values(values) => BatchInput::Values(rows(values, size, &range, 0.0)),
+                BatchInput::Images { bytes, views } => BatchInput::Images {
+                    bytes: rows(bytes, size, &range, 0),
+                    views: rows(views, size, &range, View::blank()),
+                },
+            },
+            labels: rows(&self.labels, size, &range, 0.0),
+            samples: self.samples[range.start..end].to_vec(),
+            rows: end - range.start,
+        }
+    }
+}
+
+/// A function that gives each sample, by its number and stored image, its view. It may change the image's bytes.
+#[derive(Clone)]
+pub struct ViewFn(Arc<dyn Fn(usize, &mut [u8]) -> View + Send + Sync>);
+
+impl ViewFn {
+    /// Wraps `view`.
+    pub fn new(view: impl Fn(usize, &mut [u8]) -> View + Send + Sync + 'static) -> ViewFn {
+        ViewFn(Arc::new(view))
+    }
+
+    pub(super) fn view(&self, sample: usize, image: &mut [u8]) -> View {
+        (self.0)(sample, image)
+    }
+}
+
+impl fmt::Debug for ViewFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ViewFn")
+    }
+}
+
+/// How stored images become the input of a batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum InputTransform {
+    /// Network input that the host computes from images of its size.
+    OnHost(Transform),
+    /// Stored images with views, which the operator `augment` turns into network input.
+    OnDevice(Augmenter),
+    /// Stored images with views that the caller computes.
+    Custom(ViewFn),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slices_of_a_batch_are_all_its_rows_in_order() {
+        // Five rows of eight, of two values each.
+        let values =
+            |width: usize| (0..8 * width).map(move |i| if i < 5 * width { i as f32 + 1.0 } else { 0.0 });
+        let batch = Batch {
+            input: BatchInput::Values(values(2).collect()),
+            labels: values(1).collect(),
+            samples: vec![40, 41, 42, 43, 44],
+            rows: 5,
         };
-        batch.samples.clear();
-        for (row, (read, &sample)) in read.into_iter().zip(samples).enumerate() {
-            match read {
-                Ok(true) => {
-                    let to = batch.samples.len();
-                    if to < row {
-                        batch.input.copy_within(row * width..(row + 1) * width, to * width);
-                        batch.labels.copy_within(row * label_len..(row + 1) * label_len, to * label_len);
-                        if let Some(&view) = batch.views.get(row) {
-                            batch.views[to] = view;
-                        }
-                    }
-                    batch.samples.push(sample);
-                }
-                Ok(false) => {}
-                Err(error) => self.bad.note(&self.dataset, sample as usize, error)?,
-            }
-        }
-        batch.rows = batch.samples.len();
-        batch.input[batch.rows * width..].fill(0.0);
-        batch.labels[batch.rows * label_len..].fill(0.0);
-        batch.views.iter_mut().skip(batch.rows).for_each(|view| *view = View::blank());
-        Ok(())
+        assert_eq!(batch.slice(8, 0..8), batch);
+        let (first, last) = (batch.slice(8, 0..3), batch.slice(8, 3..6));
+        assert_eq!((first.input.values(), first.rows), ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0].as_slice(), 3));
+        assert_eq!(last.input.values(), [7.0, 8.0, 9.0, 10.0, 0.0, 0.0]);
+        assert_eq!((last.labels, last.samples, last.rows), (vec![4.0, 5.0, 0.0], vec![43, 44], 2));
+        // The range may end past the batch.
+        let beyond = batch.slice(8, 4..9);
+        assert_eq!((beyond.input.values().len(), beyond.labels.len(), beyond.rows), (10, 5, 1));
+        let mut views = vec![View::blank(); 8];
+        views[4].recolour = 1;
+        let images = BatchInput::Images { bytes: (0..32).collect(), views: views.clone() };
+        let images = Batch { input: images, ..batch };
+        let last = images.slice(8, 4..6);
+        assert_eq!(last.input.bytes(), [16, 17, 18, 19, 20, 21, 22, 23]);
+        assert_eq!(last.input.views(), [views[4], View::blank()]);
     }
-
-    fn views(&self) -> bool {
-        !matches!(self.look, Look::Values(_))
-    }
-
-    /// Words of one row of the input.
-    fn width(&self) -> usize {
-        let len = self.dataset.image_len();
-        if self.views() { len.div_ceil(4) } else { len }
-    }
-
-    /// Fills one row; false if the sample is known to be bad, an error if it turns out to be.
-    fn row(&self, slot: Slot<'_>) -> Result<bool> {
-        let sample = slot.sample as usize;
-        if self.bad.knows(&self.dataset, sample) {
-            return Ok(false);
-        }
-        match &self.look {
-            Look::Values(transform) => {
-                self.values(sample, slot.input)?;
-                if self.augment && transform.augment.flip && flips(self.seed, self.epoch, slot.sample) {
-                    slot.input.chunks_mut(self.dataset.shape[2]).for_each(<[f32]>::reverse);
-                }
-            }
-            look => {
-                let bytes: &mut [u8] = bytemuck::cast_slice_mut(slot.input);
-                let (picture, rest) = bytes.split_at_mut(self.dataset.image_len());
-                rest.fill(0);
-                let framing = match look {
-                    Look::Views(viewer) if self.augment => viewer.framing(self.seed, self.epoch, slot.sample),
-                    _ => None,
-                };
-                match framing {
-                    Some(framing) => self.dataset.read_framed(sample, framing, picture)?,
-                    None => self.dataset.read_pixels(sample, picture)?,
-                }
-                let view = match look {
-                    Look::Views(viewer) if self.augment => {
-                        viewer.draw(self.seed, self.epoch, slot.sample, picture)
-                    }
-                    Look::Hook(hook) => hook.0(sample, picture),
-                    _ => self.plain,
-                };
-                if let Some(place) = slot.view {
-                    *place = view;
-                }
-            }
-        }
-        match &self.dataset.labels {
-            Labels::Classes(classes) => slot.label[0] = classes[sample] as f32,
-            Labels::Values { width, values } => {
-                slot.label.copy_from_slice(&values[sample * width..(sample + 1) * width]);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Network input made on the host.
-    fn values(&self, sample: usize, into: &mut [f32]) -> Result<()> {
-        let from = sample * into.len()..(sample + 1) * into.len();
-        match &self.dataset.images {
-            Images::U8(pixels) => self.normalise(&pixels[from], into),
-            Images::F32(values) => into.copy_from_slice(&values[from]),
-            Images::Levels(values) => self.normalise_levels(&values[from], into),
-            Images::Stored(_) => {
-                let mut pixels = vec![0; into.len()];
-                self.dataset.read_pixels(sample, &mut pixels)?;
-                self.normalise(&pixels, into);
-            }
-        }
-        Ok(())
-    }
-
-    /// The arithmetic of [`Transform::tables`], for values between bytes.
-    fn normalise_levels(&self, levels: &[f32], into: &mut [f32]) {
-        let Look::Values(transform) = &self.look else { return };
-        let plane = (self.dataset.shape[1] * self.dataset.shape[2]).max(1);
-        for (channel, (plane, levels)) in into.chunks_mut(plane).zip(levels.chunks(plane)).enumerate() {
-            let (mean, std) = transform.moments(channel);
-            for (value, &level) in plane.iter_mut().zip(levels) {
-                *value = (level * transform.scale - mean) / std;
-            }
-        }
-    }
-
-    fn normalise(&self, pixels: &[u8], into: &mut [f32]) {
-        let plane = (self.dataset.shape[1] * self.dataset.shape[2]).max(1);
-        for ((plane, pixels), table) in into.chunks_mut(plane).zip(pixels.chunks(plane)).zip(&self.tables) {
-            for (value, &pixel) in plane.iter_mut().zip(pixels) {
-                *value = table[usize::from(pixel)];
-            }
-        }
-    }
-}
-
-/// One row of a batch, to be filled.
-struct Slot<'a> {
-    sample: u32,
-    input: &'a mut [f32],
-    label: &'a mut [f32],
-    view: Option<&'a mut View>,
 }

@@ -3,7 +3,7 @@
 //! and blue planes.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::raw::{Found, Part};
+use super::raw::{RawSplit, RawSplits};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -17,7 +17,7 @@ const PIXELS: usize = 3 * 32 * 32;
 const MAX_NAMES: u64 = 1 << 16;
 
 /// What tells the two sets apart.
-pub(super) struct Layout {
+pub(super) struct CifarFormat {
     train: &'static [&'static str],
     val: &'static str,
     names: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Layout {
     classes: usize,
 }
 
-pub(super) const CIFAR10: Layout = Layout {
+pub(super) const CIFAR10: CifarFormat = CifarFormat {
     train: &[
         "data_batch_1.bin",
         "data_batch_2.bin",
@@ -42,7 +42,7 @@ pub(super) const CIFAR10: Layout = Layout {
     classes: 10,
 };
 
-pub(super) const CIFAR100: Layout = Layout {
+pub(super) const CIFAR100: CifarFormat = CifarFormat {
     train: &["train.bin"],
     val: "test.bin",
     names: "fine_label_names.txt",
@@ -51,7 +51,7 @@ pub(super) const CIFAR100: Layout = Layout {
     classes: 100,
 };
 
-impl Layout {
+impl CifarFormat {
     fn files(&self) -> impl Iterator<Item = &'static str> {
         self.train.iter().copied().chain([self.val])
     }
@@ -68,7 +68,7 @@ impl Layout {
     }
 
     /// Reads the set in `root`: all its training files and its test file.
-    pub fn open(&self, root: &Path, name: &str) -> Result<Found> {
+    pub fn open(&self, root: &Path, name: &str) -> Result<RawSplits> {
         let missing =
             |folder: &Path| -> Vec<_> { self.files().filter(|name| !folder.join(name).is_file()).collect() };
         let folder = self.locate(root).unwrap_or_else(|| root.to_path_buf());
@@ -77,7 +77,7 @@ impl Layout {
             return Err(Error::data(folder, format!("expected {}, found no such file", absent.join(", "))));
         }
         let names = self.class_names(&folder)?;
-        let part = |files: &[&str]| -> Result<Part> {
+        let part = |files: &[&str]| -> Result<RawSplit> {
             let paths: Vec<_> = files.iter().map(|file| folder.join(file)).collect();
             let (labels, images) = self.read(&paths)?;
             let dataset = Dataset {
@@ -89,9 +89,9 @@ impl Layout {
                 labels: Labels::Classes(labels),
             };
             let path = if let [path] = &paths[..] { path.clone() } else { folder.clone() };
-            Ok(Part { dataset, images_path: path.clone(), labels_path: path })
+            Ok(RawSplit { dataset, images_path: path.clone(), labels_path: path })
         };
-        Ok(Found { train: part(self.train)?, val: Some(part(&[self.val])?) })
+        Ok(RawSplits { train: part(self.train)?, val: Some(part(&[self.val])?) })
     }
 
     /// The lines of the file of class names, if it is there; numbers where it is not.

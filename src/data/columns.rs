@@ -1,7 +1,7 @@
 //! What the columns of a table are: which one is the label, which ones number the rows, and in which order the others are
 //! features. The header line says it where there is one; else the label is the last column.
 
-use super::diagnostics::Notes;
+use super::diagnostics::Diagnostics;
 use crate::error::{Error, Result, printable_path};
 use std::path::Path;
 
@@ -61,7 +61,7 @@ pub(super) struct Columns {
 }
 
 /// What is known of a table before its second line is read.
-pub(super) struct Start<'a> {
+pub(super) struct FirstLine<'a> {
     pub path: &'a Path,
     /// Number of the first line with something in it.
     pub line: u64,
@@ -71,7 +71,7 @@ pub(super) struct Start<'a> {
     pub numbers: Vec<bool>,
 }
 
-impl Start<'_> {
+impl FirstLine<'_> {
     fn wrong(&self, what: String) -> Error {
         Error::data(self.path, format!("line {}: {what}", self.line))
     }
@@ -91,7 +91,12 @@ impl Start<'_> {
 
     /// Understands the columns of a table; `chosen` is the name or number of the label's, if one was given. `tells_label` has
     /// a note name the label's column, whatever says which it is.
-    pub fn columns(self, chosen: Option<&str>, tells_label: bool, notes: &mut Notes) -> Result<Columns> {
+    pub fn columns(
+        self,
+        chosen: Option<&str>,
+        tells_label: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Columns> {
         let count = self.fields.len();
         if !self.is_header(chosen) {
             let counts_from = |first: usize| {
@@ -122,7 +127,7 @@ impl Start<'_> {
         let is_id = |column: &usize| *column != label && IDS.contains(&key(&self.fields[*column]).as_str());
         let (ids, features): (Vec<_>, Vec<_>) = (0..count).filter(|&column| column != label).partition(is_id);
         for id in ids {
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "{}: column {}, {:?}, is left out, since it numbers the rows",
                 printable_path(Path::new(self.path.file_name().unwrap_or_default())),
                 id + 1,
@@ -136,9 +141,9 @@ impl Start<'_> {
         }
         let found = format!("label: column {}, {:?}", label + 1, short(&self.fields[label]));
         if !is_named {
-            notes.warn(format!("{found} (the last); --label-column names another"));
+            diagnostics.warn(format!("{found} (the last); --label-column names another"));
         } else if tells_label {
-            notes.add(found);
+            diagnostics.add(found);
         }
         Ok(Columns { names: Some(self.fields), count, label, is_named, features })
     }
@@ -240,7 +245,7 @@ pub(super) fn short(field: &str) -> String {
 
 impl Columns {
     /// The columns of the validation table in the order of this one, the training table; `None` if it has no label.
-    pub fn of_validation(&self, start: Start) -> Result<Option<Columns>> {
+    pub fn of_validation(&self, start: FirstLine) -> Result<Option<Columns>> {
         let chosen = self.names.as_ref().map(|names| names[self.label].as_str());
         let Some(names) = &self.names else {
             if start.is_header(None) {

@@ -1,7 +1,7 @@
 //! The rules from before geometry version 2 ([`crate::view::Rules::Covered`]), for weights that were trained by them and runs
 //! that go on. Nothing here may change a bit.
 
-use super::fit::{Fitter, Picture, bilinear, wrong};
+use super::fit::{Fitter, ImageInfo, bilinear, wrong};
 use crate::view::LUMA;
 use fast_image_resize::images::ImageRef;
 
@@ -10,7 +10,7 @@ impl Fitter {
     /// pixel, and grey from the resized colours.
     pub(super) fn cover(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
         [channels, height, width]: [usize; 3],
         into: &mut [u8],

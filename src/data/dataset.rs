@@ -321,3 +321,8 @@ fn gather<T: Copy>(values: &[T], samples: &[u32], width: usize) -> Vec<T> {
     }
     gathered
 }
+
+/// A shape as people write it: 3x224x224.
+pub(super) fn shape_text([channels, height, width]: [usize; 3]) -> String {
+    format!("{channels}x{height}x{width}")
+}

@@ -1,4 +1,4 @@
-//! Picture files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
+//! ImageInfo files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
 //!
 //! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
 //! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
@@ -12,9 +12,10 @@
 //! checksum: bytes that are wrong and break no rule cannot be noticed.
 
 use super::contain::contained;
-use super::fit::{Fitter, Picture};
+use super::fit::{Fitter, ImageInfo};
 use super::framing::{Frame, Framing};
 use super::jpeg;
+use super::limits::{Decoded, Turn, check_memory, check_size, wait_for_turn};
 use crate::error::{Error, Result, printable};
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
@@ -24,17 +25,9 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 256 << 20;
-
-/// Most pixels of a picture.
-const MAX_PIXELS: u64 = 100_000_000;
-
-/// Most bytes that the pixels of a picture may take while it is decoded: with the file and what rows take, less than 512 MiB.
-/// A progressive JPEG keeps the coefficients of all components (two bytes each) beside them.
-const MAX_DECODED: u64 = 400 << 20;
 
 /// Most bytes that chunks beside the pixels (profiles, texts) and rows in progress of a PNG may take.
 const MAX_CHUNKS: u64 = 64 << 20;
@@ -46,16 +39,6 @@ const PNG_EXPANSION: u64 = 1032 * 32;
 /// Buffers larger than this are given back after the picture that needed them.
 const KEPT: usize = 64 << 20;
 
-/// Pictures of more pixels than this are decoded one at a time.
-const LARGE: u64 = 16_000_000;
-
-/// Whose turn it is to decode a large picture. Each takes hundreds of megabytes while it is decoded, so that many threads
-/// with one each could take more memory than a machine has; one at a time bounds it whatever the number of threads.
-static LARGE_TURN: Mutex<()> = Mutex::new(());
-
-/// Held while a large picture is decoded and its memory given back.
-pub(super) type Turn = Option<MutexGuard<'static, ()>>;
-
 /// Decodes one picture after another in the same memory. Each thread has its own.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -64,9 +47,6 @@ pub struct Decoder {
     fitter: Fitter,
     ignore_exif: bool,
 }
-
-/// What a decoder found, in one line without the file's name.
-pub(super) type Decoded<T> = std::result::Result<T, String>;
 
 impl Decoder {
     /// A decoder without memory yet.
@@ -176,15 +156,15 @@ impl Decoder {
     }
 
     /// The pixels of the file in memory, not yet turned.
-    fn pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
+    fn pixels(&mut self, turn: &mut Turn) -> Decoded<ImageInfo> {
         let picture = self.stored_pixels(turn)?;
         if self.ignore_exif {
-            return Ok(Picture { orientation: Orientation::NoTransforms, ..picture });
+            return Ok(ImageInfo { orientation: Orientation::NoTransforms, ..picture });
         }
         Ok(picture)
     }
 
-    fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<Picture> {
+    fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<ImageInfo> {
         if self.file.starts_with(b"\xff\xd8\xff") {
             jpeg::decode(&mut self.file, &mut self.pixels, turn)
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
@@ -214,42 +194,7 @@ fn described(file: &[u8]) -> String {
     kind.into()
 }
 
-/// Checks what a header claims before anything is allocated for it.
-pub(super) fn check_size(width: u64, height: u64, possible: u64) -> Decoded<()> {
-    let pixels = width * height;
-    if pixels == 0 {
-        return Err(format!("expected at least one pixel, found {width}x{height}"));
-    }
-    if pixels > MAX_PIXELS {
-        return Err(format!("expected at most {MAX_PIXELS} pixels, found {width}x{height}"));
-    }
-    if pixels > possible {
-        return Err(format!(
-            "the header claims {width}x{height} pixels, a file of this length holds at most {possible}"
-        ));
-    }
-    Ok(())
-}
-
-/// Checks what decoding would take, `bytes` for each pixel.
-pub(super) fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
-    let needed = width.saturating_mul(height).saturating_mul(bytes);
-    if needed > MAX_DECODED {
-        return Err(format!(
-            "expected a picture of at most {MAX_DECODED} bytes while it is decoded, found {width}x{height} pixels of {bytes} bytes"
-        ));
-    }
-    Ok(())
-}
-
-/// Waits until no other large picture is being decoded, if this one is large.
-pub(super) fn wait_for_turn(pixels: u64, turn: &mut Turn) {
-    if pixels > LARGE {
-        *turn = Some(LARGE_TURN.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
+fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<ImageInfo> {
     let wrong = |error: ImageError| {
         // The cause alone, without "Format error decoding Png".
         let cause = error.source().map(ToString::to_string);
@@ -278,7 +223,7 @@ fn png(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
         ColorType::Rgba8 | ColorType::Rgba16 => lay_on_white::<4>(pixels),
         other => return Err(format!("expected 8 or 16 bits per channel, found {other:?}")),
     };
-    Ok(Picture { width: width as usize, height: height as usize, channels, orientation })
+    Ok(ImageInfo { width: width as usize, height: height as usize, channels, orientation })
 }
 
 /// Rounds 16 bits (in the machine's byte order) to the nearest 8: 65535 becomes 255.

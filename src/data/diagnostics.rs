@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Types of files that are counted one by one in a line; the rest is summed up.
+/// ExtensionCounts of files that are counted one by one in a line; the rest is summed up.
 const SHOWN: usize = 4;
 
-/// Folders that are named one by one in notes about them.
+/// Folders that are named one by one in diagnostics about them.
 const NAMED: usize = 20;
 
 /// Remarks about a data set, and the files that were passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notes {
+pub struct Diagnostics {
     /// One line each, in the order in which they were found. Those that begin with `warning: ` say that something may be
     /// other than it was meant.
     pub lines: Vec<String>,
     /// Files of image folders that were not read, by class and type.
-    pub passed_over: Vec<PassedOver>,
+    pub passed_over: Vec<SkippedFiles>,
 }
 
 /// Files of one type that were not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedOver {
+pub struct SkippedFiles {
     /// The class, or empty for files outside the class folders.
     pub class: String,
     /// In lower case, without the dot; empty for names without one.
@@ -30,7 +30,7 @@ pub struct PassedOver {
     pub count: usize,
 }
 
-impl Notes {
+impl Diagnostics {
     pub(super) fn add(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
     }
@@ -42,17 +42,17 @@ impl Notes {
 
 /// Numbers of files by the ends of their names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Types(BTreeMap<String, usize>);
+pub(super) struct ExtensionCounts(BTreeMap<String, usize>);
 
-impl Types {
+impl ExtensionCounts {
     pub fn count(&mut self, name: &OsStr) {
         let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
         *self.0.entry(extension).or_default() += 1;
     }
 
     /// The visible files in `folder` and below, of its first hundred thousand entries; links are not followed.
-    pub fn below(folder: &Path) -> Types {
-        let mut types = Types::default();
+    pub fn below(folder: &Path) -> ExtensionCounts {
+        let mut types = ExtensionCounts::default();
         let (mut folders, mut left) = (vec![folder.to_path_buf()], 100_000);
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(left) {
@@ -70,7 +70,7 @@ impl Types {
         types
     }
 
-    pub fn add(&mut self, other: &Types) {
+    pub fn add(&mut self, other: &ExtensionCounts) {
         for (extension, count) in &other.0 {
             *self.0.entry(extension.clone()).or_default() += count;
         }
@@ -81,8 +81,8 @@ impl Types {
     }
 
     /// Those whose names end as names of images do.
-    pub fn images(&self) -> Types {
-        Types(
+    pub fn images(&self) -> ExtensionCounts {
+        ExtensionCounts(
             self.0
                 .iter()
                 .filter(|(extension, _)| IMAGES.contains(&extension.as_str()))
@@ -107,8 +107,8 @@ impl Types {
         words.join(", ")
     }
 
-    pub fn passed_over(&self, class: &str) -> impl Iterator<Item = PassedOver> {
-        self.0.iter().map(move |(extension, &count)| PassedOver {
+    pub fn passed_over(&self, class: &str) -> impl Iterator<Item = SkippedFiles> {
+        self.0.iter().map(move |(extension, &count)| SkippedFiles {
             class: class.to_string(),
             extension: extension.clone(),
             count,
@@ -118,17 +118,17 @@ impl Types {
 
 /// What was left out in the folders of classes.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(super) struct SkippedClasses {
     /// Folders without anything to read, each with its line.
     folders: Vec<String>,
     /// Classes with images of other types only, and those that also have pictures: name, pictures, other files.
-    without: Vec<(String, usize, Types)>,
-    partly: Vec<(String, usize, Types)>,
+    without: Vec<(String, usize, ExtensionCounts)>,
+    partly: Vec<(String, usize, ExtensionCounts)>,
 }
 
-impl LeftOut {
+impl SkippedClasses {
     /// Adds a class of `count` pictures whose folder also holds `others`.
-    pub fn add(&mut self, class: String, count: usize, others: Types) {
+    pub fn add(&mut self, class: String, count: usize, others: ExtensionCounts) {
         match (count, others.images().total(), others.total()) {
             (0, 0, 0) => self.folders.push(format!("folder {class} is left out: it is empty")),
             (0, 0, _) => self
@@ -146,8 +146,8 @@ impl LeftOut {
         if self.folders.len() > NAMED {
             lines.push(format!("{} more folders are left out", self.folders.len() - NAMED));
         }
-        let sum = |classes: &[(String, usize, Types)]| {
-            let (mut count, mut types) = (0, Types::default());
+        let sum = |classes: &[(String, usize, ExtensionCounts)]| {
+            let (mut count, mut types) = (0, ExtensionCounts::default());
             for (_, pictures, others) in classes {
                 count += pictures;
                 types.add(others);
@@ -171,7 +171,7 @@ impl LeftOut {
                 ));
             }
         }
-        let partly = |count: usize, types: &Types| {
+        let partly = |count: usize, types: &ExtensionCounts| {
             let left_out = types.total();
             let are = if left_out == 1 { "is" } else { "are" };
             let all = count + left_out;

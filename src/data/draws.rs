@@ -7,7 +7,7 @@ use std::f64::consts::TAU;
 /// The first Philox block of each kind of draw; `Place` has as many as a window may take attempts.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
-pub(super) enum Block {
+pub(super) enum DrawKind {
     Mirror = 0,
     Colour = 1,
     Noise = 2,
@@ -25,19 +25,19 @@ pub struct Draws {
 }
 
 impl Draws {
-    pub(super) fn words(&self, block: Block, offset: u32) -> [u32; 4] {
+    pub(super) fn words(&self, block: DrawKind, offset: u32) -> [u32; 4] {
         let counter = [self.sample, block as u32 + offset, self.epoch, (Purpose::Augment as u32) << 24];
         philox(counter, [self.seed as u32, (self.seed >> 32) as u32])
     }
 
     /// Four numbers in [0, 1).
-    pub(super) fn uniforms(&self, block: Block, offset: u32) -> [f64; 4] {
+    pub(super) fn uniforms(&self, block: DrawKind, offset: u32) -> [f64; 4] {
         self.words(block, offset).map(|word| f64::from(word) / 4_294_967_296.0)
     }
 
     /// Three standard normal numbers (Box and Muller).
     pub(super) fn normals(&self) -> [f64; 3] {
-        let [a, b, c, d] = self.uniforms(Block::Noise, 0);
+        let [a, b, c, d] = self.uniforms(DrawKind::Noise, 0);
         // 1 - u is never 0.
         let radius = |u: f64| (-2.0 * (1.0 - u).ln()).sqrt();
         [radius(a) * (TAU * b).cos(), radius(a) * (TAU * b).sin(), radius(c) * (TAU * d).cos()]

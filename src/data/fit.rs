@@ -1,7 +1,7 @@
 //! A decoded picture of any size as planes of a given size: resized and cut as a `Frame` says, turned the right way up,
 //! in grey or in colour.
 
-use super::framing::{Frame, Framing, Part, Placement, resize};
+use super::framing::{Frame, Framing, Placement, Region, resize};
 use super::walk::Walk;
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -26,7 +26,7 @@ pub(super) const MOST_WHOLE_BYTES: usize = 64 << 20;
 
 /// What there is to know of decoded pixels: `[height, width, channels]`, 1 or 3 channels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Picture {
+pub(super) struct ImageInfo {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
@@ -34,7 +34,7 @@ pub(super) struct Picture {
     pub orientation: Orientation,
 }
 
-impl Picture {
+impl ImageInfo {
     /// Whether width and height change places when it is turned upright.
     pub(super) fn is_turned(&self) -> bool {
         matches!(
@@ -62,7 +62,7 @@ impl Picture {
     }
 
     /// Where `place` of something upright of `size`, width and height, lies in the same thing as it is stored.
-    fn stored(&self, place: Place, [width, height]: [f64; 2]) -> Place {
+    fn stored(&self, place: Rect, [width, height]: [f64; 2]) -> Rect {
         let (right, bottom) = (width - place.left - place.width, height - place.top - place.height);
         let [left, top] = match self.orientation {
             Orientation::NoTransforms => [place.left, place.top],
@@ -78,7 +78,7 @@ impl Picture {
         let [left, top] = [left.max(0.0), top.max(0.0)];
         let [width, height] =
             if self.is_turned() { [place.height, place.width] } else { [place.width, place.height] };
-        Place { left, top, width, height }
+        Rect { left, top, width, height }
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Fitter {
 
 /// A part of a picture, in fractions of a pixel.
 #[derive(Clone, Copy)]
-struct Place {
+struct Rect {
     left: f64,
     top: f64,
     width: f64,
@@ -109,7 +109,7 @@ impl Fitter {
     /// of 255. A colour picture becomes grey before it is resized. The error is one line.
     pub fn fit(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
         frame: &Frame,
         into: &mut [u8],
@@ -126,7 +126,7 @@ impl Fitter {
     /// channels]`: returns width and height.
     pub fn whole(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
         (channels, side): (usize, usize),
         into: &mut Vec<u8>,
@@ -152,10 +152,10 @@ impl Fitter {
     /// Runs `work` on the picture, which is grey if one channel is wanted.
     fn with_grey<T>(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
         channels: usize,
-        work: impl FnOnce(&mut Fitter, &Picture, &[u8]) -> Result<T, String>,
+        work: impl FnOnce(&mut Fitter, &ImageInfo, &[u8]) -> Result<T, String>,
     ) -> Result<T, String> {
         if (picture.channels, channels) != (3, 1) {
             return work(self, picture, pixels);
@@ -163,7 +163,7 @@ impl Fitter {
         let mut grey = std::mem::take(&mut self.grey);
         grey.clear();
         grey.extend(pixels.as_chunks::<3>().0.iter().map(luma));
-        let done = work(self, &Picture { channels: 1, ..*picture }, &grey);
+        let done = work(self, &ImageInfo { channels: 1, ..*picture }, &grey);
         if grey.capacity() <= KEPT {
             self.grey = grey;
         }
@@ -173,7 +173,7 @@ impl Fitter {
     /// As [`Fitter::fit`], for a picture that is already grey where that is wanted.
     fn show(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
         frame: &Frame,
         into: &mut [u8],
@@ -191,7 +191,7 @@ impl Fitter {
             }
             // In this order, whole numbers stay whole.
             let along = |count: usize, own: usize, resized: usize| count as f64 * own as f64 / resized as f64;
-            let place = Place {
+            let place = Rect {
                 left: along(cut.left, source.width, across),
                 top: along(cut.top, source.height, down),
                 width: along(cut.width, source.width, across),
@@ -217,14 +217,14 @@ impl Fitter {
     /// picture is stored.
     fn cut<'a>(
         &'a mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &'a [u8],
-        source: Part,
-        place: Place,
+        source: Region,
+        place: Rect,
         size: [usize; 2],
     ) -> Result<&'a [u8], String> {
         let stored = [picture.width as f64, picture.height as f64];
-        let outer = Place {
+        let outer = Rect {
             left: source.left as f64,
             top: source.top as f64,
             width: source.width as f64,
@@ -233,7 +233,7 @@ impl Fitter {
         let inner = picture.stored(place, [outer.width, outer.height]);
         let outer = picture.stored(outer, picture.upright().map(|side| side as f64));
         // A sum of roundings may end beyond the picture.
-        let inner = Place {
+        let inner = Rect {
             width: inner.width.min(outer.width - inner.left),
             height: inner.height.min(outer.height - inner.top),
             ..inner
@@ -251,8 +251,8 @@ impl Fitter {
             reached([inner.left, inner.width], width, outer.width),
             reached([inner.top, inner.height], height, outer.height),
         ];
-        let near = Place { left: inner.left - columns[0], top: inner.top - rows[0], ..inner };
-        let region = Part {
+        let near = Rect { left: inner.left - columns[0], top: inner.top - rows[0], ..inner };
+        let region = Region {
             left: (outer.left + columns[0]) as usize,
             top: (outer.top + rows[0]) as usize,
             width: columns[1] as usize,
@@ -273,9 +273,9 @@ impl Fitter {
     /// that they are never more than 1 apart.
     fn deep(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
-        region: Part,
+        region: Region,
         [width, height]: [usize; 2],
         options: &ResizeOptions,
     ) -> Result<(), String> {
@@ -306,9 +306,9 @@ impl Fitter {
     /// would not be the memory for 16 bits.
     fn shallow(
         &mut self,
-        picture: &Picture,
+        picture: &ImageInfo,
         pixels: &[u8],
-        region: Part,
+        region: Region,
         size: [usize; 2],
         options: &ResizeOptions,
     ) -> Result<(), String> {

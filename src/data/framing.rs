@@ -6,7 +6,7 @@
 //! every picture; random draws have their distribution, but are Philox numbers of seed, epoch and sample instead of
 //! PyTorch's generator.
 
-use super::draws::{Block, Draws};
+use super::draws::{DrawKind, Draws};
 
 /// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop`.
 const ATTEMPTS: u32 = 10;
@@ -66,7 +66,7 @@ pub enum Framing {
 
 /// A part of a picture: left, top, width and height in whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Region {
     pub left: usize,
     pub top: usize,
     pub width: usize,
@@ -77,10 +77,10 @@ pub struct Part {
 /// the result is what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
-    pub source: Part,
+    pub source: Region,
     /// Width and height.
     pub resized: [usize; 2],
-    pub cut: Part,
+    pub cut: Region,
 }
 
 impl Frame {
@@ -95,9 +95,9 @@ impl Frame {
     pub fn placements(&self, size: [usize; 2]) -> Vec<Placement> {
         let [_, height, width] = self.shape;
         let whole = |resized: [usize; 2], [left, top]: [usize; 2], height: usize| Placement {
-            source: Part { left: 0, top: 0, width: size[0], height: size[1] },
+            source: Region { left: 0, top: 0, width: size[0], height: size[1] },
             resized,
-            cut: Part { left, top, width, height },
+            cut: Region { left, top, width, height },
         };
         let centred = |[w, h]: [usize; 2], height: usize| [centre(w, width), centre(h, height)];
         match self.framing {
@@ -132,7 +132,7 @@ impl Frame {
             }
             Framing::Random { resize: side, draws } => {
                 let resized = resize(size, side);
-                let [down, right, ..] = draws.uniforms(Block::Place, 0);
+                let [down, right, ..] = draws.uniforms(DrawKind::Place, 0);
                 let corner = [
                     below(right, resized[0].saturating_sub(width)),
                     below(down, resized[1].saturating_sub(height)),
@@ -142,7 +142,7 @@ impl Frame {
             Framing::RandomResized { scale, ratio, draws } => vec![Placement {
                 source: random_resized(size, scale, ratio, draws),
                 resized: [width, height],
-                cut: Part { left: 0, top: 0, width, height },
+                cut: Region { left: 0, top: 0, width, height },
             }],
         }
     }
@@ -176,26 +176,26 @@ fn below(uniform: f64, most: usize) -> usize {
 }
 
 /// The window that `RandomResizedCrop` draws.
-fn random_resized([w, h]: [usize; 2], scale: [f32; 2], ratio: [f32; 2], draws: Draws) -> Part {
+fn random_resized([w, h]: [usize; 2], scale: [f32; 2], ratio: [f32; 2], draws: Draws) -> Region {
     let between = |[low, high]: [f64; 2], uniform: f64| low + (high - low) * uniform;
     let log_ratio = ratio.map(|ratio| f64::from(ratio).ln());
     let area = w as f64 * h as f64;
     for attempt in 0..ATTEMPTS {
-        let [share, shape, down, right] = draws.uniforms(Block::Place, attempt);
+        let [share, shape, down, right] = draws.uniforms(DrawKind::Place, attempt);
         let area = area * between(scale.map(f64::from), share);
         let ratio = between(log_ratio, shape).exp();
         let side = |square: f64| square.sqrt().round_ties_even();
         let (width, height) = (side(area * ratio), side(area / ratio));
         if (1.0..=w as f64).contains(&width) && (1.0..=h as f64).contains(&height) {
             let (width, height) = (width as usize, height as usize);
-            return Part { left: below(right, w - width), top: below(down, h - height), width, height };
+            return Region { left: below(right, w - width), top: below(down, h - height), width, height };
         }
     }
     fallback([w, h], ratio)
 }
 
 /// What `RandomResizedCrop` takes where no window fits: the middle, as much of it as the ratios allow.
-fn fallback([w, h]: [usize; 2], ratio: [f32; 2]) -> Part {
+fn fallback([w, h]: [usize; 2], ratio: [f32; 2]) -> Region {
     let [narrowest, widest] = ratio.map(f64::from);
     let own = w as f64 / h as f64;
     let side = |length: f64, most: usize| (length.round_ties_even() as usize).clamp(1, most);
@@ -206,5 +206,5 @@ fn fallback([w, h]: [usize; 2], ratio: [f32; 2]) -> Part {
     } else {
         (w, h)
     };
-    Part { left: (w - width) / 2, top: (h - height) / 2, width, height }
+    Region { left: (w - width) / 2, top: (h - height) / 2, width, height }
 }

@@ -3,8 +3,8 @@
 //! Files may be compressed with gzip.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::diagnostics::Notes;
-use super::raw::{Found, Part};
+use super::diagnostics::Diagnostics;
+use super::raw::{RawSplit, RawSplits};
 use crate::error::{Error, Result, printable, printable_path};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -59,7 +59,7 @@ pub(super) fn is_in(folder: &Path) -> bool {
 }
 
 /// The family that `file`, the name of one of its files, belongs to; without one, the only one of `folder`, or MNIST's own.
-fn family(folder: &Path, file: Option<&str>, notes: &mut Notes) -> Result<Family> {
+fn family(folder: &Path, file: Option<&str>, diagnostics: &mut Diagnostics) -> Result<Family> {
     let missing = || {
         Error::data(folder, "expected train-images-idx3-ubyte (or .gz), here or in raw/, found no such file")
     };
@@ -85,7 +85,7 @@ fn family(folder: &Path, file: Option<&str>, notes: &mut Notes) -> Result<Family
             );
             return Err(Error::data(folder, what));
         }
-        notes.warn(format!(
+        diagnostics.warn(format!(
             "{}: of several data sets ({names}) train-images-idx3-ubyte is read; naming a file takes its own",
             printable_path(&folder)
         ));
@@ -95,8 +95,13 @@ fn family(folder: &Path, file: Option<&str>, notes: &mut Notes) -> Result<Family
 
 /// Reads the training files of a family in `folder` and, where they are, its test files (`t10k-*`, `test-*`). `file` is the
 /// name of one of the family's files, if that is what was asked for.
-pub(super) fn open(folder: &Path, file: Option<&str>, name: &str, notes: &mut Notes) -> Result<Found> {
-    let family = family(folder, file, notes)?;
+pub(super) fn open(
+    folder: &Path,
+    file: Option<&str>,
+    name: &str,
+    diagnostics: &mut Diagnostics,
+) -> Result<RawSplits> {
+    let family = family(folder, file, diagnostics)?;
     // Beside others, what its files are called says more than their folder.
     let name = match family.prefix.trim_end_matches(['-', '_', '.']) {
         "" => name,
@@ -112,7 +117,7 @@ pub(super) fn open(folder: &Path, file: Option<&str>, name: &str, notes: &mut No
         );
         Error::data(folder, what)
     })?;
-    Ok(Found { train, val: val? })
+    Ok(RawSplits { train, val: val? })
 }
 
 impl Family {
@@ -160,7 +165,7 @@ fn check_twin(path: &Path) -> Result<()> {
     Err(Error::data(path, what))
 }
 
-fn read_part(family: &Family, name: &str, part: &str) -> Result<Option<Part>> {
+fn read_part(family: &Family, name: &str, part: &str) -> Result<Option<RawSplit>> {
     let Family { folder, prefix } = family;
     let Some(images_path) = family.locate(part, "images", 3) else { return Ok(None) };
     let labels_path = family.locate(part, "labels", 1).ok_or_else(|| {
@@ -192,7 +197,7 @@ fn read_part(family: &Family, name: &str, part: &str) -> Result<Option<Part>> {
         images: Images::U8(images),
         labels: Labels::Classes(labels.into_iter().map(u32::from).collect()),
     };
-    Ok(Some(Part { dataset, images_path, labels_path }))
+    Ok(Some(RawSplit { dataset, images_path, labels_path }))
 }
 
 /// The `N` dimensions and the bytes of an IDX file. Nothing is allocated for data that the file cannot hold.

@@ -1,16 +1,16 @@
-//! Picture files without labels: those that somebody names, in that order, decoded exactly as those of a folder of classes.
+//! ImageInfo files without labels: those that somebody names, in that order, decoded exactly as those of a folder of classes.
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
+use super::directory::{EntryKind, entries, hidden, is_image};
 use super::framing::Frame;
-use super::image_folder::{EntryKind, entries, hidden, is_picture};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Picture files, decoded when they are read.
+/// ImageInfo files, decoded when they are read.
 #[derive(Debug)]
-struct Pictures {
+struct ImageFiles {
     frame: Frame,
     ignore_exif: bool,
     files: Vec<PathBuf>,
@@ -18,7 +18,7 @@ struct Pictures {
     decoders: Mutex<Vec<Decoder>>,
 }
 
-impl Store for Pictures {
+impl Store for ImageFiles {
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
         self.read_framed(index, &self.frame, into)
     }
@@ -45,7 +45,7 @@ impl Store for Pictures {
 
 /// The picture `files`, in this order, brought to `frame`, and turned upright unless `ignore_exif`. Nothing is opened yet.
 /// All are of class 0 of `classes`, so whatever is counted about right answers means nothing.
-pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: bool) -> Result<Dataset> {
+pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: bool) -> Result<Dataset> {
     let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
@@ -56,7 +56,7 @@ pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: 
     let count = u32::try_from(files.len()).map_err(|_| {
         Error::Usage(format!("expected at most {} pictures, found {}", u32::MAX, files.len()))
     })?;
-    let store = Arc::new(Pictures { frame, ignore_exif, files, decoders: Mutex::default() });
+    let store = Arc::new(ImageFiles { frame, ignore_exif, files, decoders: Mutex::default() });
     Ok(Dataset {
         name: "pictures".into(),
         shape,
@@ -69,9 +69,9 @@ pub fn pictures(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: 
 
 /// The picture files directly in `folder` (told by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
 /// of their names' bytes.
-pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {
-        *kind == EntryKind::Other && !hidden(name) && is_picture(name)
+        *kind == EntryKind::Other && !hidden(name) && is_image(name)
     };
     let files: Vec<_> =
         entries(folder)?.into_iter().filter(is_wanted).map(|(name, _)| folder.join(name)).collect();

@@ -11,26 +11,17 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
-use super::diagnostics::{LeftOut, Notes, Types, some};
+use super::diagnostics::{Diagnostics, ExtensionCounts, SkippedClasses, some};
+use super::directory::{EntryKind, LAYOUT, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::framing::Frame;
 use super::layout;
 use super::level::{class_root, folder_names, is_stray};
-use super::raw::{Found, Part};
+use super::raw::{RawSplit, RawSplits};
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// What the names of pictures end with.
-const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "png"];
-
-/// Folders within each other below a class.
-pub(super) const MAX_DEPTH: usize = 32;
-
-/// Layouts, for the errors.
-pub(super) const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg, jpeg or png)";
 
 /// The pictures of one or more class folders, decoded when they are read.
 #[derive(Debug)]
@@ -42,7 +33,7 @@ pub struct ImageFolder {
     pictures: Vec<(u32, Box<OsStr>)>,
     ignored: usize,
     /// Files that are no pictures, by type, but for hidden ones.
-    others: Types,
+    others: ExtensionCounts,
     /// Decoders that no thread is using.
     decoders: Mutex<Vec<Decoder>>,
 }
@@ -63,7 +54,7 @@ impl ImageFolder {
             folders: Vec::new(),
             pictures: Vec::new(),
             ignored: 0,
-            others: Types::default(),
+            others: ExtensionCounts::default(),
             decoders: Mutex::default(),
         }
     }
@@ -85,13 +76,13 @@ impl ImageFolder {
     }
 
     /// The classes in `root`, their pictures added to the others.
-    fn scan(&mut self, root: &Path, notes: &mut Notes) -> Result<Classes> {
+    fn scan(&mut self, root: &Path, diagnostics: &mut Diagnostics) -> Result<Classes> {
         let mut classes = Classes::default();
-        let home = place(root)?;
-        let mut outside = Types::default();
+        let home = canonical(root)?;
+        let mut outside = ExtensionCounts::default();
         // Those in which another folder than one called images or the like holds pictures.
         let mut nested: Vec<(String, PathBuf)> = Vec::new();
-        let mut left_out = LeftOut::default();
+        let mut left_out = SkippedClasses::default();
         for (name, kind) in entries(root)? {
             let path = root.join(&name);
             if is_stray(&name) || kind != EntryKind::Folder {
@@ -116,7 +107,7 @@ impl ImageFolder {
             self.others.add(&here);
             let count = self.pictures.len() - before;
             let class = printable_path(Path::new(&name));
-            notes.passed_over.extend(here.passed_over(&class));
+            diagnostics.passed_over.extend(here.passed_over(&class));
             left_out.add(class.clone(), count, here);
             if count > 0 {
                 let label = classes.names.len() as u32;
@@ -133,16 +124,16 @@ impl ImageFolder {
                 }
             }
         }
-        left_out.lines().into_iter().for_each(|line| notes.warn(line));
+        left_out.lines().into_iter().for_each(|line| diagnostics.warn(line));
         if let Some((_, around)) = nested.first() {
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "class folders hold folders, whose pictures count for the class: {}; for the inner ones as classes name a folder \
                  with them, such as --data-path {}",
                 some(&nested.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>()),
                 printable_path(around)
             ));
         }
-        notes.passed_over.extend(outside.passed_over(""));
+        diagnostics.passed_over.extend(outside.passed_over(""));
         self.others.add(&outside);
         Ok(classes)
     }
@@ -165,14 +156,14 @@ impl ImageFolder {
         self.folders.push(folder.clone());
         for (name, kind) in entries {
             let is_folder = kind == EntryKind::Folder;
-            if hidden(&name) || (!is_folder && !is_picture(&name)) {
+            if hidden(&name) || (!is_folder && !is_image(&name)) {
                 self.ignored += usize::from(!is_folder);
                 if !is_folder && !hidden(&name) {
                     self.others.count(&name);
                 }
                 continue;
             }
-            if is_folder && !is_picture(&name) {
+            if is_folder && !is_image(&name) {
                 let path = folder.join(&name);
                 if visited.enter(&path)? {
                     self.walk(path, depth + 1, visited)?;
@@ -198,14 +189,9 @@ struct Visited<'a> {
 impl Visited<'_> {
     /// Whether `folder` is to be read: not if it was already, nor if the classes lie in it.
     fn enter(&mut self, folder: &Path) -> Result<bool> {
-        let place = place(folder)?;
+        let place = canonical(folder)?;
         Ok(!self.home.starts_with(&place) && self.places.insert(place))
     }
-}
-
-/// The one path that all links to `folder` lead to.
-pub(super) fn place(folder: &Path) -> Result<PathBuf> {
-    folder.canonicalize().map_err(|error| Error::io(folder, error))
 }
 
 impl ImageFolder {
@@ -215,7 +201,7 @@ impl ImageFolder {
             .path(index)
             .ok_or_else(|| Error::Internal(format!("picture {index} of {} was asked for", self.len())))?;
         // Anything else was kept only so that it is named here.
-        if !path.file_name().is_some_and(is_picture) {
+        if !path.file_name().is_some_and(is_image) {
             return Err(Error::data(
                 path,
                 "expected a folder, found a link to one that was read already or that it lies in",
@@ -261,45 +247,14 @@ impl Store for ImageFolder {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum EntryKind {
-    Folder,
-    /// A file, or anything else, such as a link to nothing.
-    Other,
-}
-
-/// What is in `folder`, in the order of the names' bytes.
-pub(super) fn entries(folder: &Path) -> Result<Vec<(OsString, EntryKind)>> {
-    let wrong = |error| Error::io(folder, error);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(wrong)? {
-        let entry = entry.map_err(wrong)?;
-        let kind = entry.file_type().map_err(wrong)?;
-        // Only links cost another question.
-        let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-        entries.push((entry.file_name(), if is_folder { EntryKind::Folder } else { EntryKind::Other }));
-    }
-    entries.sort_unstable_by(|(a, _), (b, _)| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
-    Ok(entries)
-}
-
-pub(super) fn hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
-
-pub(super) fn is_picture(name: &OsStr) -> bool {
-    let extension = Path::new(name).extension().unwrap_or_default();
-    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
 /// The pictures in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
 pub(super) fn open(
     root: &Path,
     name: &str,
     frame: Frame,
     ignore_exif: bool,
-    notes: &mut Notes,
-) -> Result<Found> {
+    diagnostics: &mut Diagnostics,
+) -> Result<RawSplits> {
     let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
@@ -310,31 +265,31 @@ pub(super) fn open(
     if !root.is_dir() {
         return Err(Error::data(root, format!("expected a folder of pictures: {LAYOUT}, found a file")));
     }
-    let layout = layout::find(root, notes)?;
+    let layout = layout::find(root, diagnostics)?;
     if layout.train != root && !layout.is_split {
-        notes.add(format!("the classes are the folders in {}", printable_path(&layout.train)));
+        diagnostics.add(format!("the classes are the folders in {}", printable_path(&layout.train)));
     }
     let mut folder = ImageFolder::new(frame, ignore_exif);
-    let train = folder.scan(&layout.train, notes)?;
+    let train = folder.scan(&layout.train, diagnostics)?;
     let train_count = folder.len();
     if folder.is_empty() {
         return Err(Error::data(root, format!("expected pictures: {LAYOUT}, found none")));
     }
     let mut val = None;
     if let Some(path) = layout.val {
-        let mut found = folder.scan(&path, notes)?;
+        let mut found = folder.scan(&path, diagnostics)?;
         found.relabel(&train.names, &path, &layout.train)?;
         let missing = train.names.iter().filter(|name| !found.names.contains(name));
         let missing: Vec<String> = missing.map(|name| printable_path(Path::new(name))).collect();
         if !missing.is_empty() {
-            notes.warn(format!("{} holds no pictures of {}", printable_path(&path), some(&missing)));
+            diagnostics.warn(format!("{} holds no pictures of {}", printable_path(&path), some(&missing)));
         }
         val = Some((found, path));
     }
     if folder.others.total() > 0 {
         let count = folder.others.total();
         let files = if count == 1 { "file is" } else { "files are" };
-        notes.add(format!("{count} other {files} left alone ({})", folder.others.words()));
+        diagnostics.add(format!("{count} other {files} left alone ({})", folder.others.words()));
     }
     let store: Arc<dyn Store> = Arc::new(folder);
     let names: Vec<_> = train.names.iter().map(|name| printable_path(Path::new(name))).collect();
@@ -352,9 +307,9 @@ pub(super) fn open(
             }),
             labels: Labels::Classes(classes.labels),
         };
-        Part { dataset, images_path: path.clone(), labels_path: path }
+        RawSplit { dataset, images_path: path.clone(), labels_path: path }
     };
-    Ok(Found {
+    Ok(RawSplits {
         val: val.map(|(val, path)| part(val, train_count, path)),
         train: part(train, 0, layout.train),
     })
@@ -366,7 +321,7 @@ impl Classes {
         let number = |name: &OsString| {
             let found = names.binary_search_by(|known| known.as_encoded_bytes().cmp(name.as_encoded_bytes()));
             found.map(|class| class as u32).map_err(|_| {
-                let there = Types::below(&train.join(name));
+                let there = ExtensionCounts::below(&train.join(name));
                 let found = match there.total() {
                     0 => "found one that it has not".to_string(),
                     _ => format!(

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// A format of data sets, as `--dataset` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// Found out by looking at the path.
+    /// RawSplits out by looking at the path.
     #[default]
     Auto,
     ImageFolder,

@@ -1,9 +1,9 @@
 //! Where in a folder the class folders are: which folders are the training and validation part, what is only a folder around
 //! them, and what only looks like classes.
 
-use super::diagnostics::{Notes, Types, some};
-use super::image_folder::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_picture};
-use super::level::{Inner, Level, class_root, folder_names, too_deep};
+use super::diagnostics::{Diagnostics, ExtensionCounts, some};
+use super::directory::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_image};
+use super::level::{Level, Subfolder, class_root, folder_names, too_deep};
 use super::parts::{Role, words};
 use crate::error::{Error, Result, printable_path};
 use std::collections::{BTreeMap, HashSet};
@@ -21,7 +21,7 @@ const PIECES: [&str; 12] = [
 
 /// The folders that hold the class folders of each part.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct FolderLayout {
     pub train: PathBuf,
     pub val: Option<PathBuf>,
     /// Whether there is a folder of the training part.
@@ -30,11 +30,11 @@ pub(super) struct Layout {
 
 impl Level {
     /// The parts of the data set, if the folders are such.
-    fn parts(&self, notes: &mut Notes) -> Result<Option<Layout>> {
+    fn parts(&self, diagnostics: &mut Diagnostics) -> Result<Option<FolderLayout>> {
         let by = |role: fn(&str) -> Option<Role>| {
             self.folders.iter().map(|folder| (folder.is(role), folder)).collect::<Vec<_>>()
         };
-        let all = |roles: &[(Option<Role>, &Inner)]| {
+        let all = |roles: &[(Option<Role>, &Subfolder)]| {
             !roles.is_empty() && roles.iter().all(|(role, _)| role.is_some())
         };
         let within = by(Role::within);
@@ -46,11 +46,11 @@ impl Level {
         let of = |wanted: Role| {
             roles.iter().filter(move |(role, _)| *role == Some(wanted)).map(|(_, folder)| *folder)
         };
-        let trains: Vec<&Inner> = of(Role::Train).filter(|folder| folder.below).collect();
+        let trains: Vec<&Subfolder> = of(Role::Train).filter(|folder| folder.below).collect();
         match trains[..] {
             [] if are_all => Err(self.no_train(&roles)),
             [] => Ok(None),
-            [train] => self.split(train, roles, notes).map(Some),
+            [train] => self.split(train, roles, diagnostics).map(Some),
             _ => Err(self.wrong(format!(
                 "expected one folder of training pictures, found {}; name the right one with --data-path",
                 Level::names(&trains)
@@ -59,8 +59,8 @@ impl Level {
     }
 
     /// Why folders that are called parts of a data set are none.
-    fn no_train(&self, roles: &[(Option<Role>, &Inner)]) -> Error {
-        let flat: Vec<&Inner> =
+    fn no_train(&self, roles: &[(Option<Role>, &Subfolder)]) -> Error {
+        let flat: Vec<&Subfolder> =
             roles.iter().map(|(_, folder)| *folder).filter(|folder| folder.direct).collect();
         if flat.is_empty()
             || !roles.iter().any(|(role, _)| *role == Some(Role::Train)) && flat.len() < roles.len()
@@ -74,14 +74,14 @@ impl Level {
     }
 
     /// Whether there is only one folder, of pictures, called as `part` around it or as a part too: it is no class.
-    fn is_again(&self, part: &Inner) -> bool {
-        let is_same = |only: &Inner| lower(&only.name) == lower(&part.name);
+    fn is_again(&self, part: &Subfolder) -> bool {
+        let is_same = |only: &Subfolder| lower(&only.name) == lower(&part.name);
         let [only] = &self.folders[..] else { return false };
         only.direct && (is_same(only) || only.is(Role::within).is_some())
     }
 
     /// The error for parts that hold pictures, but no folders for the classes.
-    fn flat(&self, parts: &[&Inner]) -> Error {
+    fn flat(&self, parts: &[&Subfolder]) -> Error {
         let tables = match self.tables.is_empty() {
             true => String::new(),
             false => format!(" (beside {})", some(&self.tables)),
@@ -94,27 +94,32 @@ impl Level {
     }
 
     /// The parts, of which `train` is one.
-    fn split(&self, train: &Inner, roles: Vec<(Option<Role>, &Inner)>, notes: &mut Notes) -> Result<Layout> {
+    fn split(
+        &self,
+        train: &Subfolder,
+        roles: Vec<(Option<Role>, &Subfolder)>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<FolderLayout> {
         let train_root = class_root(&train.path, &[])?;
         let train_level = Level::read(&train_root)?;
         if train_level.is_again(train) {
             return Err(self.flat(&[train]));
         }
         let names: Vec<OsString> = train_level.folders.iter().map(|folder| folder.name.clone()).collect();
-        let mut candidates: Vec<(Role, &Inner)> = roles
+        let mut candidates: Vec<(Role, &Subfolder)> = roles
             .iter()
             .filter_map(|(role, folder)| Some(((*role)?, *folder)))
             .filter(|(role, _)| [Role::Validation, Role::Test].contains(role))
             .collect();
-        let preference = |(role, folder): &(Role, &Inner)| {
+        let preference = |(role, folder): &(Role, &Subfolder)| {
             let known = VALIDATION.iter().position(|name| folder.name.eq_ignore_ascii_case(name));
             (*role == Role::Test, known.unwrap_or(VALIDATION.len()))
         };
         candidates.sort_by_key(preference);
-        let mut val: Option<(&Inner, PathBuf)> = None;
+        let mut val: Option<(&Subfolder, PathBuf)> = None;
         for (_, folder) in candidates {
             if let Some((chosen, _)) = &val {
-                notes.add(format!(
+                diagnostics.add(format!(
                     "{} is left alone: the validation pictures are those of {}",
                     folder.text(),
                     chosen.text()
@@ -123,13 +128,13 @@ impl Level {
             }
             let root = class_root(&folder.path, &names)?;
             let level = Level::read(&root)?;
-            let is_class = |inner: &Inner| {
+            let is_class = |inner: &Subfolder| {
                 names.contains(&inner.name) || !(inner.is_container() || level.is_again(folder))
             };
             match level.folders.iter().any(is_class) {
                 true => val = Some((folder, root)),
                 false => {
-                    notes.warn(format!(
+                    diagnostics.warn(format!(
                         "{} is left alone: it holds pictures, but no class folders",
                         folder.text()
                     ));
@@ -138,23 +143,23 @@ impl Level {
         }
         let parts = [Some(Role::Validation), Some(Role::Test)];
         let is_other =
-            |(role, folder): &&(Option<Role>, &Inner)| !parts.contains(role) && folder.path != train.path;
+            |(role, folder): &&(Option<Role>, &Subfolder)| !parts.contains(role) && folder.path != train.path;
         for (_, folder) in roles.iter().filter(is_other) {
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "{} is left alone: it lies beside {} and is no part of the data set",
                 folder.text(),
                 train.text()
             ));
         }
-        train_level.check_classes(notes)?;
-        Ok(Layout { train: train_root, val: val.map(|(_, root)| root), is_split: true })
+        train_level.check_classes(diagnostics)?;
+        Ok(FolderLayout { train: train_root, val: val.map(|(_, root)| root), is_split: true })
     }
 
-    /// An error if the folders cannot be classes, with what to do; notes about what lies beside them.
-    fn check_classes(&self, notes: &mut Notes) -> Result<()> {
+    /// An error if the folders cannot be classes, with what to do; diagnostics about what lies beside them.
+    fn check_classes(&self, diagnostics: &mut Diagnostics) -> Result<()> {
         if self.folders.is_empty() {
             let found = match (self.pictures, self.tables.is_empty()) {
-                (0, _) => match Types::below(&self.path).words() {
+                (0, _) => match ExtensionCounts::below(&self.path).words() {
                     words if words.is_empty() => "found none".into(),
                     words => format!("found none, but {words}"),
                 },
@@ -168,7 +173,7 @@ impl Level {
             };
             return Err(self.wrong(format!("expected pictures: {LAYOUT}, {found}")));
         }
-        let folders: Vec<&Inner> = self.folders.iter().collect();
+        let folders: Vec<&Subfolder> = self.folders.iter().collect();
         if let Some(container) = folders.iter().find(|folder| folder.is_container()) {
             return Err(self.wrong(format!(
                 "expected a folder of pictures for each class: {LAYOUT}, found {}, of which {:?} is no class; sort the pictures \
@@ -177,9 +182,10 @@ impl Level {
                 container.text()
             )));
         }
-        self.check_copies(notes)?;
-        self.check_wrappers(notes)?;
-        let stem = |folder: &Inner| folder.text().trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+        self.check_copies(diagnostics)?;
+        self.check_wrappers(diagnostics)?;
+        let stem =
+            |folder: &Subfolder| folder.text().trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
         let first = stem(&self.folders[0]);
         let are_numbered =
             folders.len() > 1 && !first.is_empty() && folders.iter().all(|folder| stem(folder) == first);
@@ -189,14 +195,14 @@ impl Level {
                 true => "elsewhere".to_string(),
                 false => format!("in {} beside them", some(&self.tables)),
             };
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "the classes {} are named as parts of one set are; if their labels are {labels}, sort the pictures into folders \
                  named for their classes",
                 Level::names(&folders)
             ));
         }
         if self.pictures > 0 {
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "{}: {} in no class folder",
                 self.left_out(),
                 match self.pictures {
@@ -208,7 +214,7 @@ impl Level {
         if let Some(folder) =
             folders.iter().find(|folder| folder.name.eq_ignore_ascii_case("BACKGROUND_Google"))
         {
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "{} counts as a class; in Caltech-101 it holds pictures of none",
                 folder.text()
             ));
@@ -227,9 +233,9 @@ impl Level {
 
     /// An error if a folder holds folders named like those beside it: it is a copy, and no class. A note if some hold folders
     /// of the same names, which may be parts of the data set.
-    fn check_copies(&self, notes: &mut Notes) -> Result<()> {
+    fn check_copies(&self, diagnostics: &mut Diagnostics) -> Result<()> {
         let own: HashSet<String> = self.folders.iter().map(|folder| lower(&folder.name)).collect();
-        let mut seen: BTreeMap<String, Vec<&Inner>> = BTreeMap::new();
+        let mut seen: BTreeMap<String, Vec<&Subfolder>> = BTreeMap::new();
         for folder in self.folders.iter().filter(|folder| !folder.direct) {
             let inner = folder_names(&class_root(&folder.path, &[])?)?;
             // Only one folder in each, such as images, says nothing.
@@ -257,7 +263,7 @@ impl Level {
         }
         let folders = shared[0].1;
         let names: Vec<String> = shared.iter().map(|(name, _)| name.to_string()).collect();
-        notes.warn(format!(
+        diagnostics.warn(format!(
             "the classes {} hold folders of the same names ({}); if those are the classes, name one folder with --data-path {}",
             Level::names(folders),
             some(&names),
@@ -270,24 +276,24 @@ impl Level {
 /// The folders with classes in `root`.
 ///
 /// Errors: folders that are no classes, and what the operating system says.
-pub(super) fn find(root: &Path, notes: &mut Notes) -> Result<Layout> {
+pub(super) fn find(root: &Path, diagnostics: &mut Diagnostics) -> Result<FolderLayout> {
     let mut at = root.to_path_buf();
     for _ in 0..=MAX_DEPTH {
         let level = Level::read(&at)?;
-        if let Some(layout) = level.parts(notes)? {
+        if let Some(layout) = level.parts(diagnostics)? {
             return Ok(layout);
         }
         match &level.folders[..] {
             // A folder around the classes, as archives have.
             [only] if !only.direct => {
                 if level.pictures > 0 {
-                    notes.warn(level.left_out());
+                    diagnostics.warn(level.left_out());
                 }
                 at = only.path.clone();
             }
             _ => {
-                level.check_classes(notes)?;
-                return Ok(Layout { train: at, val: None, is_split: false });
+                level.check_classes(diagnostics)?;
+                return Ok(FolderLayout { train: at, val: None, is_split: false });
             }
         }
     }
@@ -301,13 +307,13 @@ fn lower(name: &OsStr) -> String {
 /// Whether there are folders in `root`, which may be classes, or hold them, or pictures, which is an error to be explained.
 pub(super) fn has_folders(root: &Path) -> bool {
     let visible = |(name, kind): &(OsString, EntryKind)| {
-        !hidden(name) && (*kind == EntryKind::Folder || is_picture(name))
+        !hidden(name) && (*kind == EntryKind::Folder || is_image(name))
     };
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
 }
 
 /// Whether `root` holds at least two folders of pictures that are taken for classes.
 pub(super) fn has_classes(root: &Path) -> bool {
-    let level = find(root, &mut Notes::default()).and_then(|layout| Level::read(&layout.train));
+    let level = find(root, &mut Diagnostics::default()).and_then(|layout| Level::read(&layout.train));
     level.is_ok_and(|level| level.folders.iter().filter(|folder| folder.direct).count() > 1)
 }

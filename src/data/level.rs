@@ -1,7 +1,7 @@
 //! What a folder holds: folders with pictures in them or below, pictures, tables.
 
 use super::diagnostics::some;
-use super::image_folder::{EntryKind, MAX_DEPTH, entries, hidden, is_picture, place};
+use super::directory::{EntryKind, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
 use std::collections::HashSet;
@@ -36,7 +36,7 @@ const PLAIN: [&str; 7] = ["images", "image", "imgs", "img", "jpg", "jpeg", "png"
 
 /// A folder in a folder.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct Subfolder {
     pub name: OsString,
     pub path: PathBuf,
     /// Whether it holds pictures itself.
@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub below: bool,
 }
 
-impl Inner {
+impl Subfolder {
     pub fn text(&self) -> String {
         printable_path(Path::new(&self.name))
     }
@@ -69,7 +69,7 @@ impl Inner {
 pub(super) struct Level {
     pub path: PathBuf,
     /// Folders with pictures in them or below.
-    pub folders: Vec<Inner>,
+    pub folders: Vec<Subfolder>,
     /// Pictures directly in it.
     pub pictures: usize,
     /// Tables directly in it.
@@ -83,7 +83,7 @@ impl Level {
         for (name, kind) in entries(path)? {
             if kind != EntryKind::Folder {
                 let extension = Path::new(&name).extension().unwrap_or_default();
-                level.pictures += usize::from(!hidden(&name) && is_picture(&name));
+                level.pictures += usize::from(!hidden(&name) && is_image(&name));
                 if !hidden(&name)
                     && ["csv", "tsv", "txt", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e))
                 {
@@ -94,7 +94,7 @@ impl Level {
                 let path = path.join(&name);
                 let [direct, below] = Peek::new(&level.path)?.folder(&path, whole, 0)?;
                 if direct || below {
-                    level.folders.push(Inner { name, path, direct, below });
+                    level.folders.push(Subfolder { name, path, direct, below });
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Level {
         Error::data(&self.path, what)
     }
 
-    pub fn names(folders: &[&Inner]) -> String {
+    pub fn names(folders: &[&Subfolder]) -> String {
         some(&folders.iter().map(|folder| folder.text()).collect::<Vec<_>>())
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn class_root(folder: &Path, known: &[OsString]) -> Result<PathBuf> {
 
 /// The names of the folders with pictures in `folder`.
 pub(super) fn folder_names(folder: &Path) -> Result<Vec<String>> {
-    Ok(Level::read(folder)?.folders.iter().map(Inner::text).collect())
+    Ok(Level::read(folder)?.folders.iter().map(Subfolder::text).collect())
 }
 
 pub(super) fn is_stray(name: &OsStr) -> bool {
@@ -146,13 +146,13 @@ struct Peek {
 
 impl Peek {
     fn new(home: &Path) -> Result<Peek> {
-        Ok(Peek { home: place(home)?, seen: HashSet::new() })
+        Ok(Peek { home: canonical(home)?, seen: HashSet::new() })
     }
 
     /// Whether `folder` holds pictures itself, and whether a folder in it does. The second is only looked for if the first is
     /// not so, or if `whole`.
     fn folder(&mut self, folder: &Path, whole: bool, depth: usize) -> Result<[bool; 2]> {
-        let here = place(folder)?;
+        let here = canonical(folder)?;
         if depth > MAX_DEPTH {
             return Err(too_deep(folder));
         }
@@ -167,7 +167,7 @@ impl Peek {
             if hidden(&name) {
                 continue;
             }
-            if is_picture(&name) {
+            if is_image(&name) {
                 direct = true;
                 if !whole {
                     return Ok([true, false]);

@@ -6,9 +6,10 @@
 //! gives the same bits.
 
 use super::bad_files::BadFiles;
-use super::batch::{Batch, Look, Rows};
+use super::batch::{Batch, InputTransform};
 use super::dataset::Dataset;
 use super::order::random_order;
+use super::rows::RowFiller;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Workers {
 /// How one epoch is loaded.
 #[derive(Clone, Debug)]
 pub struct LoaderOptions {
-    /// Rows of a batch.
+    /// RowFiller of a batch.
     pub batch: usize,
     pub workers: Workers,
     pub seed: u64,
@@ -51,7 +52,7 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// Whether images are changed at random.
     pub augment: bool,
-    pub look: Look,
+    pub transform: InputTransform,
     /// What becomes of samples that cannot be read.
     pub bad: Arc<BadFiles>,
 }
@@ -217,7 +218,7 @@ impl Drop for Thread {
 
 /// What the consumer and the thread share.
 struct Epoch {
-    rows: Rows,
+    rows: RowFiller,
     options: LoaderOptions,
     /// The samples in the order of this epoch.
     order: Vec<u32>,
@@ -233,9 +234,9 @@ impl Epoch {
         } else {
             (0..dataset.len() as u32).collect()
         };
-        let rows = Rows::new(
+        let rows = RowFiller::new(
             dataset,
-            options.look.clone(),
+            options.transform.clone(),
             (options.seed, options.epoch),
             options.augment,
             Arc::clone(&options.bad),

@@ -10,7 +10,7 @@ const SHIPPED: &str = "fashion-mnist";
 
 /// A data set that was found: its format, its folder or file, and what to call it.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Location {
     /// Never `Auto`.
     pub kind: Kind,
     /// Empty if the data has no place.
@@ -22,9 +22,9 @@ pub struct Place {
 
 /// Finds the data set that `path` (a path, or the name of a built-in set) and `kind` name. An error says where it was
 /// looked for.
-pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
+pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
     let synthetic =
-        || Place { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into(), file: None };
+        || Location { kind: Kind::Synthetic, path: PathBuf::new(), name: "synthetic".into(), file: None };
     let path = match (kind, path) {
         (Kind::Synthetic, _) => return Ok(synthetic()),
         (Kind::Auto | Kind::Idx, None) => shipped(SHIPPED)?,
@@ -59,7 +59,7 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Place> {
     let named = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
     // It is printed: no name may do things to a terminal.
     let name = named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned());
-    Ok(Place { kind, path, name, file })
+    Ok(Location { kind, path, name, file })
 }
 
 /// The folder of a shipped set: in `./data`, where the sources were built from, or where a user keeps data.

@@ -1,18 +1,18 @@
 //! Which classes have samples: one alone is nothing to learn, and a class without any may be a mistake.
 
 use super::dataset::{Dataset, Labels};
-use super::diagnostics::{Notes, some};
-use super::raw::Part;
+use super::diagnostics::{Diagnostics, some};
+use super::raw::RawSplit;
 use crate::error::{Error, Result, printable};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// An error if there is only one class and it is to be learnt; notes about classes without samples.
+/// An error if there is only one class and it is to be learnt; diagnostics about classes without samples.
 pub(super) fn check(
-    train: &Part,
+    train: &RawSplit,
     names: Option<&[String]>,
     for_training: bool,
-    notes: &mut Notes,
+    diagnostics: &mut Diagnostics,
 ) -> Result<()> {
     let Labels::Classes(labels) = &train.dataset.labels else { return Ok(()) };
     let found: BTreeSet<u32> = labels.iter().copied().collect();
@@ -24,19 +24,19 @@ pub(super) fn check(
         let found = format!("{} of class {}", labels.len(), name(class));
         if for_training {
             // What was left out may be the other classes.
-            let others = notes.lines.iter().filter(|line| line.contains(" is left out: ")).take(3);
+            let others = diagnostics.lines.iter().filter(|line| line.contains(" is left out: ")).take(3);
             let others: String =
                 others.map(|line| format!("; {}", line.trim_start_matches("warning: "))).collect();
             let what =
                 format!("expected samples of at least two classes to train on, found {found} only{others}");
             return Err(Error::data(&train.labels_path, what));
         }
-        notes.warn(format!("all training samples ({found}) are of one class"));
+        diagnostics.warn(format!("all training samples ({found}) are of one class"));
         return Ok(());
     }
     let (Some(&first), Some(&last)) = (found.first(), found.last()) else { return Ok(()) };
     match names {
-        None if first > 0 => notes.warn(format!(
+        None if first > 0 => diagnostics.warn(format!(
             "classes are counted from 0, and there are no samples of {}: the labels are {first} to {last}",
             if first == 1 { "class 0".to_string() } else { format!("the classes below {first}") }
         )),
@@ -45,7 +45,7 @@ pub(super) fn check(
             let empty = (0..names.len() as u32).filter(|class| !found.contains(class)).map(name);
             let empty: Vec<String> = empty.take(1000).collect();
             if !empty.is_empty() {
-                notes.warn(format!("there are no training samples of class {}", some(&empty)));
+                diagnostics.warn(format!("there are no training samples of class {}", some(&empty)));
             }
         }
     }

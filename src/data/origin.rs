@@ -2,9 +2,9 @@
 //! both, so that an evaluation can use the samples that training held out.
 
 use super::dataset::{Dataset, Images, Labels};
+use super::division::Division;
 use super::kind::Kind;
 use super::range::InputRange;
-use super::split::Division;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;

@@ -1,26 +1,26 @@
 //! What a reader returns: samples with the files they are from, and whether they fit a model.
 
 use super::augment::{check_kind, check_size};
-use super::dataset::{Dataset, Labels, check_labels};
+use super::dataset::{Dataset, Labels, check_labels, shape_text};
 use super::framing::Fit;
-use super::open::{Wanted, size};
+use super::request::ModelShape;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
 /// What a reader returns; classes are not named yet.
-pub(super) struct Found {
-    pub train: Part,
-    pub val: Option<Part>,
+pub(super) struct RawSplits {
+    pub train: RawSplit,
+    pub val: Option<RawSplit>,
 }
 
 /// Samples with the files they are from, for the errors.
-pub(super) struct Part {
+pub(super) struct RawSplit {
     pub dataset: Dataset,
     pub images_path: PathBuf,
     pub labels_path: PathBuf,
 }
 
-impl Part {
+impl RawSplit {
     pub fn largest_class(&self) -> Option<u32> {
         match &self.dataset.labels {
             Labels::Classes(classes) => classes.iter().copied().max(),
@@ -29,7 +29,7 @@ impl Part {
     }
 
     /// Checks the samples against the model's input and outputs.
-    pub fn fit(&mut self, Wanted { input: wanted, outputs, resize, fit, .. }: Wanted) -> Result<()> {
+    pub fn fit(&mut self, ModelShape { input: wanted, outputs, resize, fit, .. }: ModelShape) -> Result<()> {
         let found = self.dataset.shape;
         // A row of features and a picture of as many pixels are the same numbers in the same order.
         let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
@@ -53,8 +53,8 @@ impl Part {
                 &self.images_path,
                 format!(
                     "expected images of {} as the model takes them, found {}{hint}",
-                    size(wanted),
-                    size(found)
+                    shape_text(wanted),
+                    shape_text(found)
                 ),
             ));
         }

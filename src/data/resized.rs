@@ -3,9 +3,10 @@
 
 use super::augment::check_kind;
 use super::dataset::{Dataset, Images, Store, Stored};
-use super::fit::{Fitter, Picture};
+use super::fit::{Fitter, ImageInfo};
 use super::framing::{Fit, Frame, Framing, resize};
-use super::open::{Splits, Wanted};
+use super::request::ModelShape;
+use super::splits::Splits;
 use crate::error::{Error, Result};
 use image::metadata::Orientation;
 use std::path::PathBuf;
@@ -51,8 +52,8 @@ impl Splits {
     }
 
     /// The same samples, those in memory and of one size too, as the network is to have them in its batches.
-    pub(super) fn fitted(&self, wanted: &Wanted) -> Result<Splits> {
-        let Wanted { input, resize, .. } = *wanted;
+    pub(super) fn fitted(&self, wanted: &ModelShape) -> Result<Splits> {
+        let ModelShape { input, resize, .. } = *wanted;
         self.each(|from| {
             let frame = match (wanted.fit, resize) {
                 (Fit::Covered, _) | (Fit::Square | Fit::Input { random_resized: false }, None) => None,
@@ -148,7 +149,7 @@ impl Store for Resized {
         let read = self.from.read_pixels(index, planes).and_then(|()| {
             let [channels, height, width] = self.from.shape;
             interleave(planes, channels, pixels);
-            let picture = Picture { width, height, channels, orientation: Orientation::NoTransforms };
+            let picture = ImageInfo { width, height, channels, orientation: Orientation::NoTransforms };
             let wrong = |what| Error::data(&self.from.name, format!("picture {index}: {what}"));
             fitter.fit(&picture, pixels, frame, into).map_err(wrong)
         });

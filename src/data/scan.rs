@@ -16,7 +16,7 @@ const BLOCK: usize = 8 << 20;
 const KEPT: usize = 4;
 
 /// A picture that was read.
-pub(super) struct Scanned<'a> {
+pub(super) struct ScannedImage<'a> {
     /// Its place in the data set.
     pub sample: usize,
     /// Width and height.
@@ -29,7 +29,7 @@ pub(super) struct Scanned<'a> {
 }
 
 /// Follows a pass over all pictures of a data set.
-pub trait Watch: Send {
+pub trait ScanObserver: Send {
     /// A picture cannot be read: why, in a line that names its file. An error ends the pass; else the picture is left
     /// out.
     fn bad(&mut self, error: Error) -> Result<()>;
@@ -39,18 +39,18 @@ pub trait Watch: Send {
 }
 
 /// A pass over the pictures of one or more data sets.
-pub(super) struct Pass<'a> {
-    watch: &'a mut dyn Watch,
+pub(super) struct Scan<'a> {
+    watch: &'a mut dyn ScanObserver,
     done: usize,
     all: usize,
     /// Pictures that could not be read.
     pub skipped: usize,
 }
 
-impl Pass<'_> {
+impl Scan<'_> {
     /// A pass over `all` pictures.
-    pub fn new(watch: &mut dyn Watch, all: usize) -> Pass<'_> {
-        Pass { watch, done: 0, all, skipped: 0 }
+    pub fn new(watch: &mut dyn ScanObserver, all: usize) -> Scan<'_> {
+        Scan { watch, done: 0, all, skipped: 0 }
     }
 
     /// Reads the pictures `samples` of `dataset` (bytes) and gives them to `each` one after the other, in that order,
@@ -59,11 +59,11 @@ impl Pass<'_> {
         &mut self,
         dataset: &Dataset,
         samples: &[u32],
-        mut each: impl FnMut(Scanned) -> Result<()> + Send,
+        mut each: impl FnMut(ScannedImage) -> Result<()> + Send,
     ) -> Result<()> {
         let nominal = dataset.image_len().max(1);
         let count = (BLOCK / nominal).clamp(1, samples.len().max(1));
-        let [mut ready, mut next] = [(); 2].map(|()| Block::new(count, nominal));
+        let [mut ready, mut next] = [(); 2].map(|()| ScanBlock::new(count, nominal));
         let mut left = samples;
         ready.fill(dataset, &mut left);
         while !ready.rows.is_empty() {
@@ -75,13 +75,17 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn hand_over(&mut self, block: &mut Block, each: &mut impl FnMut(Scanned) -> Result<()>) -> Result<()> {
+    fn hand_over(
+        &mut self,
+        block: &mut ScanBlock,
+        each: &mut impl FnMut(ScannedImage) -> Result<()>,
+    ) -> Result<()> {
         for (number, sample) in block.rows.drain(..).enumerate() {
             let slot = block.slots[number].get_mut().unwrap_or_else(PoisonError::into_inner);
-            match std::mem::replace(&mut slot.read, Ok(Read::default())) {
-                Ok(Read { size, hash, moments }) => {
+            match std::mem::replace(&mut slot.read, Ok(ReadImage::default())) {
+                Ok(ReadImage { size, hash, moments }) => {
                     let pixels = &slot.pixels;
-                    each(Scanned { sample: sample as usize, size, pixels, hash, moments: &moments })?;
+                    each(ScannedImage { sample: sample as usize, size, pixels, hash, moments: &moments })?;
                 }
                 Err(error) => {
                     self.skipped += 1;
@@ -99,8 +103,8 @@ impl Pass<'_> {
 }
 
 /// Some pictures in a row.
-struct Block {
-    slots: Vec<Mutex<Slot>>,
+struct ScanBlock {
+    slots: Vec<Mutex<ScanSlot>>,
     /// The samples in the first slots.
     rows: Vec<u32>,
     /// Bytes of a picture, or of a square one where they have sizes of their own.
@@ -108,23 +112,23 @@ struct Block {
 }
 
 /// Memory for a picture.
-struct Slot {
+struct ScanSlot {
     pixels: Vec<u8>,
-    read: Result<Read>,
+    read: Result<ReadImage>,
 }
 
 /// What is known of a picture that was read.
 #[derive(Default)]
-struct Read {
+struct ReadImage {
     size: [usize; 2],
     hash: u64,
     moments: Moments,
 }
 
-impl Block {
-    fn new(count: usize, nominal: usize) -> Block {
-        let slot = || Mutex::new(Slot { pixels: Vec::new(), read: Ok(Read::default()) });
-        Block { slots: std::iter::repeat_with(slot).take(count).collect(), rows: Vec::new(), nominal }
+impl ScanBlock {
+    fn new(count: usize, nominal: usize) -> ScanBlock {
+        let slot = || Mutex::new(ScanSlot { pixels: Vec::new(), read: Ok(ReadImage::default()) });
+        ScanBlock { slots: std::iter::repeat_with(slot).take(count).collect(), rows: Vec::new(), nominal }
     }
 
     /// Reads the first samples of `left`, as many as there are slots for or as fit into [`BLOCK`] bytes and one more for each
@@ -150,18 +154,18 @@ impl Block {
 }
 
 /// Reads one picture.
-fn read(dataset: &Dataset, sample: usize, pixels: &mut Vec<u8>) -> Result<Read> {
+fn read(dataset: &Dataset, sample: usize, pixels: &mut Vec<u8>) -> Result<ReadImage> {
     let [channels, height, width] = dataset.shape;
     if !matches!(dataset.framing(), Some(Framing::Whole { .. })) {
         pixels.resize(dataset.image_len(), 0);
         dataset.read_pixels(sample, pixels)?;
         let moments = Moments::of(pixels, channels);
-        return Ok(Read { size: [width, height], hash: xxh3_64(pixels), moments });
+        return Ok(ReadImage { size: [width, height], hash: xxh3_64(pixels), moments });
     }
     let size = dataset.read_whole(sample, pixels)?;
     let planes: Vec<u8> =
         (0..channels).flat_map(|c| pixels.iter().skip(c).step_by(channels)).copied().collect();
-    Ok(Read { size, hash: xxh3_64(pixels), moments: Moments::of(&planes, channels) })
+    Ok(ReadImage { size, hash: xxh3_64(pixels), moments: Moments::of(&planes, channels) })
 }
 
 /// Runs `work` with `workers` threads of its own; 0 takes those of the program.

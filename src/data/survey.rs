@@ -2,8 +2,8 @@
 //! which pictures are there twice.
 
 use super::dataset::{Dataset, Labels};
-use super::open::Splits;
-use super::scan::{Pass, Watch, with_threads};
+use super::scan::{Scan, ScanObserver, with_threads};
+use super::splits::Splits;
 use super::statistics::{Moments, Statistics};
 use crate::error::{Error, Result, printable_path};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Survey {
 /// that cannot be read. If both parts are the same data set, it counts as training part.
 ///
 /// Errors: images that are not pixels of 1 or 3 channels, labels that are no classes.
-pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn Watch) -> Result<Survey> {
+pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn ScanObserver) -> Result<Survey> {
     let mut parts = vec![splits.train.as_ref()];
     if !Arc::ptr_eq(&splits.train, &splits.val) {
         parts.push(&splits.val);
@@ -62,7 +62,7 @@ pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn Watch) -> Result<
     let mut moments = Moments::default();
     let mut classes = vec![[0; 2]; splits.train.classes];
     let mut pictures: [Vec<(u64, u32)>; 2] = Default::default();
-    let mut pass = Pass::new(watch, parts.iter().map(|part| part.len()).sum());
+    let mut pass = Scan::new(watch, parts.iter().map(|part| part.len()).sum());
     for (number, (dataset, pictures)) in parts.iter().zip(&mut pictures).enumerate() {
         let labels = labels(dataset)?;
         let samples: Vec<u32> = (0..dataset.len() as u32).collect();

@@ -2,9 +2,9 @@
 //! and phase per channel; a sample is its class's wave, brighter or darker, under noise. So there is something to
 //! learn, and something to get wrong.
 
-use super::dataset::{Dataset, Images, Labels};
-use super::open::Request;
-use super::raw::{Found, Part};
+use super::dataset::{Dataset, Images, Labels, shape_text};
+use super::raw::{RawSplit, RawSplits};
+use super::request::Request;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use rayon::prelude::*;
@@ -31,20 +31,17 @@ const CLASS_STREAM: u32 = 1 << 31;
 
 /// Images of the size that the model takes, classes in turn. The waves are the same for every seed, so that
 /// weights trained under one seed fit the data of another.
-pub(super) fn open(request: &Request) -> Result<Found> {
+pub(super) fn open(request: &Request) -> Result<RawSplits> {
     let train = make(request, request.limit_train.unwrap_or(TRAIN), 0)?;
     let val = make(request, request.limit_val.unwrap_or(VAL), VAL_STREAM)?;
-    Ok(Found { train, val: Some(val) })
+    Ok(RawSplits { train, val: Some(val) })
 }
 
-fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
+fn make(request: &Request, count: usize, first_stream: u32) -> Result<RawSplit> {
     let shape = request.picture;
     let image_len: usize = shape.iter().product();
     let too_large = || {
-        Error::Memory(format!(
-            "synthetic data: {count} images of {} do not fit in memory",
-            super::open::size(shape)
-        ))
+        Error::Memory(format!("synthetic data: {count} images of {} do not fit in memory", shape_text(shape)))
     };
     if count as u64 >= u64::from(VAL_STREAM) {
         return Err(too_large());
@@ -79,7 +76,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<Part> {
         images: Images::U8(pixels),
         labels,
     };
-    Ok(Part { dataset, images_path: PathBuf::from("synthetic"), labels_path: PathBuf::from("synthetic") })
+    Ok(RawSplit { dataset, images_path: PathBuf::from("synthetic"), labels_path: PathBuf::from("synthetic") })
 }
 
 fn draw(image: &mut [u8], [_, height, width]: [usize; 3], class: u32, mut noise: Stream) {

@@ -6,11 +6,12 @@
 //! the last byte of the file the last byte of a tensor.
 
 use super::dataset::{Dataset, Images, Labels};
-use super::diagnostics::Notes;
-use super::open::Request;
+use super::diagnostics::Diagnostics;
+use super::numbers::{Numbers, settle};
 use super::parts::validation_files;
-use super::range::{InputRange, Numbers, check_bytes, settle};
-use super::raw::{Found, Part};
+use super::range::{InputRange, check_bytes};
+use super::raw::{RawSplit, RawSplits};
+use super::request::Request;
 use crate::error::{Error, Result, printable_path};
 use crate::json;
 use safetensors::SafeTensors;
@@ -24,7 +25,12 @@ const HEADER_LIMIT: u64 = 1 << 20;
 const RANGE: &str = "input_range";
 
 /// Reads the file `path`, or in the folder `path` `train.safetensors` and, if it is there, a file of validation samples.
-pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes) -> Result<Found> {
+pub(super) fn open(
+    path: &Path,
+    name: &str,
+    request: &Request,
+    diagnostics: &mut Diagnostics,
+) -> Result<RawSplits> {
     let mut parts = Vec::new();
     if path.is_dir() {
         parts.push(read(&path.join("train.safetensors"), name)?);
@@ -32,7 +38,7 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
         if let Some(val) = val {
             let file = |path: &Path| printable_path(Path::new(path.file_name().unwrap_or_default()));
             for other in others {
-                notes.add(format!(
+                diagnostics.add(format!(
                     "{} is left alone: the validation samples are those of {}",
                     file(&other),
                     file(&val)
@@ -47,7 +53,7 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
         let [height, width, channels] = part.dataset.shape;
         let is_last = [1, 3].contains(&channels) && ![1, 3].contains(&height) && height.min(width) > 4;
         if is_last && request.wanted.is_none_or(|wanted| wanted.input != part.dataset.shape) {
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "images of {height}x{width}x{channels} look like height x width x channels; they are read as channels x height x \
                  width"
             ));
@@ -74,20 +80,20 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
             }
         }
     }
-    let settled = settle(numbers, noted, false, request, notes)?;
+    let settled = settle(numbers, noted, false, request, diagnostics)?;
     let floats = parts.iter_mut().filter(|(part, _)| matches!(part.dataset.images, Images::F32(_)));
     for ((part, _), images) in floats.zip(settled) {
         part.dataset.images = images;
     }
     let mut parts = parts.into_iter().map(|(part, _)| part);
     match (parts.next(), parts.next()) {
-        (Some(train), val) => Ok(Found { train, val }),
+        (Some(train), val) => Ok(RawSplits { train, val }),
         _ => Err(Error::Internal("a data set of tensors without a part".into())),
     }
 }
 
 /// The samples of one file, and what it says that its images are.
-fn read(path: &Path, name: &str) -> Result<(Part, Option<InputRange>)> {
+fn read(path: &Path, name: &str) -> Result<(RawSplit, Option<InputRange>)> {
     // Before it is opened: opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(|error| Error::io(path, error))?.is_file() {
         return Err(Error::data(path, "expected a safetensors file, found a folder, a pipe or a device"));
@@ -123,7 +129,7 @@ fn read(path: &Path, name: &str) -> Result<(Part, Option<InputRange>)> {
     }
     let dataset =
         Dataset { name: name.to_string(), shape, classes: 0, class_names: Vec::new(), images, labels };
-    let part = Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() };
+    let part = RawSplit { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() };
     Ok((part, range_of(path, &bytes)?))
 }
 

@@ -1,15 +1,15 @@
 //! Folders that an archive puts around a data set, such as `data/data/train`, and that must not be taken for classes where
 //! several lie beside each other.
 
-use super::diagnostics::{Notes, some};
-use super::level::{Inner, Level, class_root};
+use super::diagnostics::{Diagnostics, some};
+use super::level::{Level, Subfolder, class_root};
 use super::parts::Role;
 use crate::error::{Result, printable_path};
 use std::path::{Path, PathBuf};
 
 /// What a candidate for a class holds, once the folders that are alone in theirs are followed down.
 struct Candidate<'a> {
-    folder: &'a Inner,
+    folder: &'a Subfolder,
     level: Level,
     /// The folder with the parts of a data set and what they are called.
     parts: Option<(PathBuf, Vec<String>)>,
@@ -18,7 +18,7 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    fn read(folder: &'a Inner) -> Result<Candidate<'a>> {
+    fn read(folder: &'a Subfolder) -> Result<Candidate<'a>> {
         let level = Level::read(&class_root(&folder.path, &[])?)?;
         let mut candidate = Candidate { folder, level, parts: None, is_doubled: false };
         candidate.is_doubled = candidate.level.folders.len() > 1 && candidate.repeats_a_name();
@@ -50,7 +50,7 @@ impl<'a> Candidate<'a> {
         };
         if folders.len() > 1 && (are_parts(&roles(Role::of), false) || are_parts(&roles(Role::within), true))
         {
-            let names = folders.iter().map(Inner::text).collect();
+            let names = folders.iter().map(Subfolder::text).collect();
             return Some((self.level.path.clone(), names));
         }
         // train is the only part, with classes in it.
@@ -71,17 +71,18 @@ impl<'a> Candidate<'a> {
 
     /// A folder that belongs to a whole data set, such as JPEGImages, and that not all of `count` folders have.
     fn store(&self, candidates: &[Candidate], count: usize) -> Option<String> {
-        let has = |candidate: &&Candidate, name: &Inner| {
+        let has = |candidate: &&Candidate, name: &Subfolder| {
             candidate.level.folders.iter().any(|folder| folder.name == name.name)
         };
-        let is_own = |folder: &&Inner| candidates.iter().filter(|other| has(other, folder)).count() < count;
-        self.level.folders.iter().filter(|folder| folder.is_store()).find(is_own).map(Inner::text)
+        let is_own =
+            |folder: &&Subfolder| candidates.iter().filter(|other| has(other, folder)).count() < count;
+        self.level.folders.iter().filter(|folder| folder.is_store()).find(is_own).map(Subfolder::text)
     }
 }
 
 impl Level {
     /// An error if the folders are those around data sets, and not classes; a warning if some may be.
-    pub(super) fn check_wrappers(&self, notes: &mut Notes) -> Result<()> {
+    pub(super) fn check_wrappers(&self, diagnostics: &mut Diagnostics) -> Result<()> {
         if self.folders.len() < 2 {
             return Ok(());
         }
@@ -113,7 +114,7 @@ impl Level {
                      class; sort the pictures into folders named for their classes"
                 )));
             }
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "{} counts as a class, but {path} holds {store}, as a data set does",
                 first.folder.text()
             ));
@@ -128,7 +129,7 @@ impl Level {
                      holds {inner}); name the folder with the classes, such as --data-path {path}"
                 )));
             }
-            notes.warn(format!(
+            diagnostics.warn(format!(
                 "{} counts as a class, but {path} holds {inner}; if those are the classes, name their folder with --data-path \
                  {path}",
                 first.folder.text()

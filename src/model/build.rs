@@ -2,8 +2,8 @@
 //! training list walked in reverse) and the update.
 
 use super::graph::Graph;
-use super::init::Init;
-use super::layer::LayerOp;
+use super::layers::LayerOp;
+use super::parameter::{Parameter, Start};
 use super::recipe::LossKind;
 use super::spec::Spec;
 use super::update::OptimizerState;
@@ -90,28 +90,6 @@ impl BuildOptions {
     }
 }
 
-/// A tensor that belongs to the network: a weight or bias, or a running statistic.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parameter {
-    /// As PyTorch names it: `<layer>.weight`, `<layer>.bias`, `<layer>.running_mean`, ...
-    pub name: String,
-    pub buffer: BufferId,
-    /// Its gradient (the sum, when accumulating); `None` if it is not trained.
-    pub gradient: Option<BufferId>,
-    pub shape: Shape,
-    pub lr_mult: f32,
-    pub decay_mult: f32,
-    pub(super) start: Start,
-}
-
-/// How a parameter starts.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Start {
-    Weight { init: Init, fan_in: usize, fan_out: usize },
-    Bias { init: Init, fan_in: usize },
-    Fill(f32),
-}
-
 /// One layer of a compiled model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerInfo {
@@ -192,7 +170,7 @@ impl Model {
         let role = match options.pixels {
             None => Role::Input,
             // The host reads the answer, which the input itself is where nothing is computed.
-            Some(_) if spec.layers.iter().all(|l| l.op.passes_on()) => Role::Output,
+            Some(_) if spec.layers.iter().all(|l| l.op.kind().passes_on()) => Role::Output,
             Some(_) => Role::Transient,
         };
         let input = builder.buffer("input", input_shape, role)?;
@@ -220,7 +198,8 @@ impl Model {
                 Self::MOST_OUTPUTS
             )));
         }
-        if loss_kind == LossKind::CrossEntropy && spec.layers.last().is_some_and(|l| l.op == LayerOp::Softmax)
+        if loss_kind == LossKind::CrossEntropy
+            && spec.layers.last().is_some_and(|l| matches!(l.op, LayerOp::Softmax(_)))
         {
             return Err(Error::Model(format!(
                 "{}: layer {last}: loss cross-entropy contains the softmax; leave the last layer out",
@@ -349,7 +328,7 @@ impl Model {
 
 /// A program that only makes the input of `spec` from stored pictures of `pixels` (channels, height, width).
 #[derive(Clone, Debug)]
-pub struct Eye {
+pub struct PreprocessProgram {
     pub program: Arc<Program>,
     /// `[batch, words]`, as [`Augment`] takes them.
     pub pixels: BufferId,
@@ -359,7 +338,7 @@ pub struct Eye {
     pub input: BufferId,
 }
 
-impl Eye {
+impl PreprocessProgram {
     /// For `batch` pictures at a time.
     pub fn build(spec: &Spec, batch: usize, pixels: [usize; 3]) -> Result<Self> {
         let mut builder = ProgramBuilder::default();
@@ -368,7 +347,7 @@ impl Eye {
         let look = pictures(&mut builder, spec, batch, pixels, input)?;
         let (pixels, views) = (look.buffers[0], look.buffers[1]);
         builder.forward.push(look);
-        Ok(Eye { program: Arc::new(builder.finish(false)?), pixels, views, input })
+        Ok(PreprocessProgram { program: Arc::new(builder.finish(false)?), pixels, views, input })
     }
 }
 

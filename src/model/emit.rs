@@ -1,16 +1,12 @@
-//! The forward list: each layer of the graph becomes a step (or none, or several), with a record of it for the
-//! backward walk.
+//! The forward steps: each layer of the graph becomes a step (or none, or several), with a record for the backward pass.
 
-use super::build::LayerInfo;
-use super::graph::{Graph, Record, Value};
-use super::layer::{Layer, LayerOp};
-use super::shape::conv2d;
+use super::build::{BuildOptions, LayerInfo};
+use super::graph::{Extents, Graph, Record, Value};
+use super::layer::Layer;
 use crate::error::Result;
-use crate::ops::{
-    AdaptiveAvgPool2d, BatchNorm2d, ChannelSlice, Dropout, Linear, LocalResponseNorm,
-    LocalResponseNormWithin, Op, Pointwise, Pool2d, Softmax,
-};
+use crate::ops::Op;
 use crate::program::{BufferId, ProgramBuilder, Role, step};
+use crate::tensor::Shape;
 use std::collections::HashMap;
 
 impl<'s> Graph<'s> {
@@ -19,6 +15,7 @@ impl<'s> Graph<'s> {
         self.values.clear();
         self.records.clear();
         self.infos.clear();
+        self.dropouts = 0;
         self.values.push(Value {
             buffer: self.input,
             name: "input".into(),
@@ -26,282 +23,220 @@ impl<'s> Graph<'s> {
             contributions: Vec::new(),
         });
         let mut made: HashMap<&str, usize> = HashMap::from([("input", 0)]);
-        let mut dropouts = 0;
-        for layer in &self.spec.layers {
+        let mut last = 0;
+        for (position, layer) in self.spec.layers.iter().enumerate() {
             let inputs: Vec<usize> = layer.inputs.iter().map(|n| made[n.as_str()]).collect();
-            let first_record = self.records.len();
-            let output = if self.fused.get(layer.inputs[0].as_str()) == Some(&layer.name.as_str()) {
-                inputs[0]
-            } else {
-                if matches!(layer.op, LayerOp::Dropout { .. }) {
-                    dropouts += 1;
+            let is_fused = self.fused.get(layer.inputs[0].as_str()) == Some(&layer.name.as_str());
+            last = match is_fused {
+                true => inputs[0],
+                false => {
+                    let mut emitter = Emitter::new(self, builder, position, inputs, training);
+                    layer.op.kind().emit(&mut emitter)?
                 }
-                self.emit(builder, layer, &inputs, dropouts, training)?
             };
-            made.insert(&layer.name, output);
-            self.describe(layer, output, first_record);
+            made.insert(&layer.name, last);
+            self.describe(position, layer, last);
         }
         let list = if training { &mut builder.gradients } else { &mut builder.forward };
-        for record in &self.records {
-            // Statistics first: the normalisation reads them, unless it reads the running ones.
-            if let (Op::BatchNorm2dForward(d), true) = (&record.op, training) {
-                let state = &self.owned[record.label.as_str()].1;
-                let [mean, var] = [self.state[state[0]].buffer, self.state[state[1]].buffer];
-                let (x, batch_mean, batch_var) = (record.buffers[0], record.buffers[3], record.buffers[4]);
-                if batch_mean == mean {
-                    list.push(step(record.op.clone(), &record.label, &record.buffers));
-                    continue;
-                }
-                let buffers = [x, self.hyper, batch_mean, batch_var, mean, var];
-                list.push(step(Op::BatchNorm2dStats(*d), &record.label, &buffers));
-            }
-            list.push(step(record.op.clone(), &record.label, &record.buffers));
-        }
-        Ok(self.values[made[self.spec.layers[self.spec.layers.len() - 1].name.as_str()]].buffer)
+        list.extend(self.records.iter().flat_map(|record| record.steps.iter().cloned()));
+        Ok(self.values[last].buffer)
     }
 
-    /// Notes for `summary` and `trace` what a layer is.
-    fn describe(&mut self, layer: &Layer, output: usize, first_record: usize) {
+    /// Adds the layer to the list for `summary` and `trace`.
+    fn describe(&mut self, position: usize, layer: &Layer, output: usize) {
         let mut shape = vec![self.options.batch];
         shape.extend(self.dims(&layer.name));
-        let macs: u64 = self.records[first_record..]
-            .iter()
-            .map(|r| match &r.op {
-                Op::Conv2dForward(c) => c.macs(),
-                Op::LinearForward(l) => (l.batch * l.inputs * l.outputs) as u64,
-                _ => 0,
-            })
-            .sum();
+        let own = &self.owned[position].parameters;
         self.infos.push(LayerInfo {
             name: layer.name.clone(),
             op: layer.op.name(),
             output: shape.into(),
-            parameters: self.owned[layer.name.as_str()]
-                .0
-                .iter()
-                .map(|&i| self.parameters[i].shape.len())
-                .sum(),
-            macs: macs / self.options.batch as u64,
+            parameters: own.iter().map(|&i| self.parameters[i].shape.len()).sum(),
+            macs: layer.op.kind().macs(self.dims(&layer.inputs[0])),
             buffer: (!self.fused.contains_key(layer.name.as_str())).then(|| self.values[output].buffer),
         });
     }
+}
 
-    /// Emits one layer and returns the value it makes.
-    fn emit(
-        &mut self,
-        builder: &mut ProgramBuilder,
-        layer: &'s Layer,
-        inputs: &[usize],
-        dropout: u32,
+/// What a layer emits its forward steps with.
+pub(super) struct Emitter<'g, 's> {
+    graph: &'g mut Graph<'s>,
+    builder: &'g mut ProgramBuilder,
+    /// Position of the layer in the model file.
+    position: usize,
+    pub layer: &'s Layer,
+    /// The values that the layer reads.
+    pub inputs: Vec<usize>,
+    pub extents: Extents,
+    /// Whether the steps are those of training rather than of evaluation.
+    pub training: bool,
+}
+
+impl<'g, 's> Emitter<'g, 's> {
+    fn new(
+        graph: &'g mut Graph<'s>,
+        builder: &'g mut ProgramBuilder,
+        position: usize,
+        inputs: Vec<usize>,
         training: bool,
-    ) -> Result<usize> {
-        let batch = self.options.batch;
-        let x = self.dims(&layer.inputs[0]).to_vec();
-        let out = self.dims(&layer.name).to_vec();
-        let len = batch * out.iter().product::<usize>();
-        let fused = self.fused.get(layer.name.as_str()).copied();
-        let relu = fused.is_some();
-        let name = fused.unwrap_or(&layer.name);
-        let parameters = self.owned[layer.name.as_str()].0.clone();
-        let [h_in, w_in] = [x.get(1).copied().unwrap_or(1), x.get(2).copied().unwrap_or(1)];
-        let inner = h_in * w_in;
-        let pool = |kernel, stride, pad, ceil| Pool2d {
-            batch,
-            channels: x[0],
-            h_in,
-            w_in,
-            kernel,
-            stride,
-            pad,
-            ceil,
-        };
-        let op = match layer.op {
-            LayerOp::Flatten => return Ok(inputs[0]),
-            LayerOp::Dropout { p } => {
-                if !training || !self.options.dropout || p == 0.0 {
-                    return Ok(inputs[0]);
-                }
-                Op::Dropout(Dropout { len, p, layer: dropout - 1 })
-            }
-            LayerOp::Conv2d { .. } => Op::Conv2dForward(conv2d(&layer.op, &x, batch, relu)),
-            LayerOp::Linear { out_features, bias } => {
-                Op::LinearForward(Linear { batch, inputs: x[0], outputs: out_features, bias, relu })
-            }
-            LayerOp::Relu => Op::ReluForward(Pointwise { len }),
-            LayerOp::Sigmoid => Op::SigmoidForward(Pointwise { len }),
-            LayerOp::Tanh => Op::TanhForward(Pointwise { len }),
-            LayerOp::Softmax => Op::SoftmaxForward(Softmax { batch, channels: x[0], inner }),
-            LayerOp::MaxPool2d { kernel, stride, padding, ceil } => {
-                Op::MaxPool2dForward(pool(kernel, stride, padding, ceil))
-            }
-            LayerOp::AvgPool2d { kernel, stride, padding, ceil } => {
-                Op::AvgPool2dForward(pool(kernel, stride, padding, ceil))
-            }
-            // Averages of one element each (AlexNet's at 224 pixels); at the end the answer has a buffer of its own.
-            LayerOp::AdaptiveAvgPool2d { output } if output == [h_in, w_in] && !self.is_last(&layer.name) => {
-                return Ok(inputs[0]);
-            }
-            LayerOp::AdaptiveAvgPool2d { output: [h_out, w_out] } => {
-                let channels = x[0];
-                Op::AdaptiveAvgPool2dForward(AdaptiveAvgPool2d { batch, channels, h_in, w_in, h_out, w_out })
-            }
-            LayerOp::LocalResponseNorm { size, alpha, beta, k, within: true } => {
-                let (channels, h, w) = (x[0], h_in, w_in);
-                let d = LocalResponseNormWithin { batch, channels, h, w, size, alpha, beta, k };
-                Op::LocalResponseNormWithinForward(d)
-            }
-            LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false } => {
-                let channels = x[0];
-                Op::LocalResponseNormForward(LocalResponseNorm {
-                    batch,
-                    channels,
-                    inner,
-                    size,
-                    alpha,
-                    beta,
-                    k,
-                })
-            }
-            LayerOp::BatchNorm2d { eps, momentum } => {
-                Op::BatchNorm2dForward(BatchNorm2d { batch, channels: x[0], inner, eps, momentum, relu })
-            }
-            LayerOp::Add => return self.emit_add(builder, layer, inputs, len),
-            LayerOp::Concat => return self.emit_concat(builder, layer, inputs, &out),
-        };
-        let needs = self.values[inputs[0]].needs_gradient
-            || parameters.iter().any(|&p| !self.options.is_frozen(&self.parameters[p].name));
-        let y = self.output(builder, name, &out)?;
-        let mut buffers = vec![self.values[inputs[0]].buffer];
-        buffers.extend(parameters.iter().map(|&p| self.parameters[p].buffer));
-        match &op {
-            Op::Dropout(_) => buffers.extend([self.hyper, y]),
-            Op::MaxPool2dForward(_) => {
-                buffers.extend([y, self.scratch(builder, &format!("{name}.index"), &out)?]);
-            }
-            Op::LocalResponseNormForward(_) | Op::LocalResponseNormWithinForward(_) => {
-                buffers.extend([y, self.scratch(builder, &format!("{name}.scale"), &out)?]);
-            }
-            Op::BatchNorm2dForward(_) => {
-                for (i, kind) in ["mean", "var"].into_iter().enumerate() {
-                    // With nothing to train in it or below it, it is as in evaluation.
-                    buffers.push(if training && needs {
-                        let name = format!("{}.batch_{kind}", layer.name);
-                        builder.buffer(name, [x[0]], Role::Transient)?
-                    } else {
-                        self.state[self.owned[layer.name.as_str()].1[i]].buffer
-                    });
-                }
-                buffers.push(y);
-            }
-            _ => buffers.push(y),
-        }
-        let output = self.value(y, name, needs);
-        let inputs = vec![inputs[0]];
-        self.records.push(Record { op, label: layer.name.clone(), buffers, inputs, output, parameters });
-        Ok(output)
+    ) -> Self {
+        let layer = &graph.spec.layers[position];
+        let (x, y) = (graph.dims(&layer.inputs[0]).to_vec(), graph.dims(&layer.name).to_vec());
+        let extents = Extents { batch: graph.options.batch, x, y };
+        Emitter { graph, builder, position, layer, inputs, extents, training }
     }
 
-    fn emit_add(
-        &mut self,
-        builder: &mut ProgramBuilder,
-        layer: &Layer,
-        inputs: &[usize],
-        len: usize,
-    ) -> Result<usize> {
-        let dims = self.dims(&layer.name).to_vec();
-        let mut sum = inputs[0];
-        for (i, &next) in inputs[1..].iter().enumerate() {
-            let last = i + 2 == inputs.len();
-            let name = if last { layer.name.clone() } else { format!("{}.sum{i}", layer.name) };
-            let y = self.output(builder, &name, &dims)?;
-            let needs = self.values[sum].needs_gradient || self.values[next].needs_gradient;
-            let buffers = vec![self.values[sum].buffer, self.values[next].buffer, y];
-            let output = self.value(y, &name, needs);
-            self.records.push(Record {
-                op: Op::Add(Pointwise { len }),
-                label: layer.name.clone(),
-                buffers,
-                inputs: vec![sum, next],
-                output,
-                parameters: Vec::new(),
-            });
-            sum = output;
-        }
-        Ok(sum)
+    pub fn options(&self) -> &BuildOptions {
+        self.graph.options
     }
 
-    fn emit_concat(
-        &mut self,
-        builder: &mut ProgramBuilder,
-        layer: &Layer,
-        inputs: &[usize],
-        out: &[usize],
-    ) -> Result<usize> {
-        let y = self.output(builder, &layer.name, out)?;
-        let needs = inputs.iter().any(|&i| self.values[i].needs_gradient);
-        let output = self.value(y, &layer.name, needs);
-        let mut offset = 0;
-        for (&input, name) in inputs.iter().zip(&layer.inputs) {
-            let channels = self.dims(name)[0];
-            let slice = ChannelSlice {
-                batch: self.options.batch,
-                channels,
-                inner: out[1..].iter().product(),
-                offset,
-                total: out[0],
-            };
-            offset += channels;
-            self.records.push(Record {
-                op: Op::ConcatForward(slice),
-                label: layer.name.clone(),
-                buffers: vec![self.values[input].buffer, y],
-                inputs: vec![input],
-                output,
-                parameters: Vec::new(),
-            });
-        }
-        Ok(output)
+    /// The output is the first input, in the same memory.
+    pub fn pass_on(&self) -> usize {
+        self.inputs[0]
     }
 
-    fn value(&mut self, buffer: BufferId, name: &str, needs_gradient: bool) -> usize {
-        self.values.push(Value { buffer, name: name.to_string(), needs_gradient, contributions: Vec::new() });
-        self.values.len() - 1
+    /// The buffer of a value.
+    pub fn buffer(&self, value: usize) -> BufferId {
+        self.graph.values[value].buffer
     }
 
-    /// The buffer `<name>.y`, shared by evaluation and training. The last layer's is kept: the host reads it.
-    fn output(&self, builder: &mut ProgramBuilder, name: &str, dims: &[usize]) -> Result<BufferId> {
+    /// The buffer of the first input.
+    pub fn input(&self) -> BufferId {
+        self.buffer(self.inputs[0])
+    }
+
+    /// Channels of every input.
+    pub fn input_channels(&self) -> Vec<usize> {
+        self.layer.inputs.iter().map(|name| self.graph.dims(name)[0]).collect()
+    }
+
+    /// The buffer of the `Hyper` words.
+    pub fn hyper(&self) -> BufferId {
+        self.graph.hyper
+    }
+
+    /// The buffer of the layer's parameter number `i`.
+    pub fn parameter(&self, i: usize) -> BufferId {
+        self.graph.parameters[self.graph.owned[self.position].parameters[i]].buffer
+    }
+
+    /// The buffers of all parameters of the layer.
+    fn parameters(&self) -> Vec<BufferId> {
+        (0..self.graph.owned[self.position].parameters.len()).map(|i| self.parameter(i)).collect()
+    }
+
+    /// The buffers of the layer's state.
+    pub fn state(&self) -> Vec<BufferId> {
+        self.graph.owned[self.position].state.iter().map(|&i| self.graph.state[i].buffer).collect()
+    }
+
+    /// Whether a ReLU is part of the layer's operator.
+    pub fn relu(&self) -> bool {
+        self.graph.fused.contains_key(self.layer.name.as_str())
+    }
+
+    /// Whether no layer after this one makes a new value.
+    pub fn is_last(&self) -> bool {
+        self.graph.is_last(self.position)
+    }
+
+    /// Whether a gradient has to pass through the layer or end in it.
+    pub fn needs_gradient(&self) -> bool {
+        self.needs_gradient_over(&self.inputs)
+    }
+
+    fn needs_gradient_over(&self, inputs: &[usize]) -> bool {
+        let graph = &*self.graph;
+        inputs.iter().any(|&input| graph.values[input].needs_gradient)
+            || graph.owned[self.position]
+                .parameters
+                .iter()
+                .any(|&p| !graph.options.is_frozen(&graph.parameters[p].name))
+    }
+
+    /// The number of the next dropout layer, from 0.
+    pub fn next_dropout(&mut self) -> u32 {
+        self.graph.dropouts += 1;
+        self.graph.dropouts - 1
+    }
+
+    /// The name of the value that the layer makes: its own, or that of the ReLU that is fused into it.
+    pub fn output_name(&self) -> &'s str {
+        self.graph.fused.get(self.layer.name.as_str()).copied().unwrap_or(&self.layer.name)
+    }
+
+    /// The buffer of the output, shared by evaluation and training.
+    pub fn output(&mut self) -> Result<BufferId> {
+        self.output_named(self.output_name())
+    }
+
+    /// The buffer `<name>.y` with the extents of the output. The last layer's is kept: the host reads it.
+    pub fn output_named(&mut self, name: &str) -> Result<BufferId> {
         let full = format!("{name}.y");
-        if let Some(id) = builder.find(&full) {
+        if let Some(id) = self.builder.find(&full) {
             return Ok(id);
         }
-        // Several names can stand for the last value (a fused ReLU, a flatten, a dropout that does nothing), so
-        // the last value is recognised by its size and by having no step below it that makes a new one.
-        let role = if self.is_last(name) { Role::Output } else { Role::Transient };
-        self.sized(builder, full, dims, role)
+        // Several names can stand for the last value (a fused ReLU, a flatten, a dropout that does nothing), so the
+        // last value is recognised by having no layer below it that makes a new one.
+        let position = self.graph.spec.layers.iter().position(|layer| layer.name == name);
+        let is_last = position.is_some_and(|position| self.graph.is_last(position));
+        let role = if is_last { Role::Output } else { Role::Transient };
+        self.builder.buffer(full, self.output_shape(), role)
     }
 
-    /// Whether no layer below the layer `name` makes a new value.
-    fn is_last(&self, name: &str) -> bool {
-        let from = self.spec.layers.iter().position(|l| l.name == name).map_or(0, |i| i + 1);
-        self.spec.layers[from..].iter().all(|l| l.op.passes_on())
+    fn output_shape(&self) -> Shape {
+        let mut shape = vec![self.extents.batch];
+        shape.extend(&self.extents.y);
+        shape.into()
     }
 
-    fn scratch(&self, builder: &mut ProgramBuilder, name: &str, dims: &[usize]) -> Result<BufferId> {
-        match builder.find(name) {
-            Some(id) => Ok(id),
-            None => self.sized(builder, name.to_string(), dims, Role::Transient),
-        }
+    /// The buffer `<layer>.<kind>`, used by this list of steps only.
+    pub fn own_buffer(&mut self, kind: &str, len: usize) -> Result<BufferId> {
+        self.builder.buffer(format!("{}.{kind}", self.layer.name), [len], Role::Transient)
     }
 
-    fn sized(
-        &self,
-        builder: &mut ProgramBuilder,
-        name: String,
-        dims: &[usize],
-        role: Role,
-    ) -> Result<BufferId> {
-        let mut shape = vec![self.options.batch];
-        shape.extend(dims);
-        builder.buffer(name, shape, role)
+    /// Emits an operator with the operands x, the parameters and y.
+    pub fn unary(&mut self, op: Op) -> Result<usize> {
+        let y = self.output()?;
+        let mut operands = vec![self.input()];
+        operands.extend(self.parameters());
+        operands.push(y);
+        Ok(self.record(op, operands, y))
+    }
+
+    /// Emits an operator with the operands x, y and a second output of y's shape, in the buffer `<layer>.<kind>`.
+    pub fn unary_with(&mut self, op: Op, kind: &str) -> Result<usize> {
+        let y = self.output()?;
+        let name = format!("{}.{kind}", self.output_name());
+        let second = match self.builder.find(&name) {
+            Some(id) => id,
+            None => self.builder.buffer(name, self.output_shape(), Role::Transient)?,
+        };
+        Ok(self.record(op, vec![self.input(), y, second], y))
+    }
+
+    /// Records the step that makes the output `y` from the inputs, and returns the value.
+    pub fn record(&mut self, op: Op, operands: Vec<BufferId>, y: BufferId) -> usize {
+        let (name, inputs) = (self.output_name(), self.inputs.clone());
+        self.record_as(name, vec![(op, operands)], inputs, y)
+    }
+
+    /// Records steps that make the value `name`, in the buffer `y`, from the values `inputs`, and returns the value.
+    pub fn record_as(
+        &mut self,
+        name: &str,
+        steps: Vec<(Op, Vec<BufferId>)>,
+        inputs: Vec<usize>,
+        y: BufferId,
+    ) -> usize {
+        let needs_gradient = self.needs_gradient_over(&inputs);
+        let label = &self.layer.name;
+        let steps = steps.into_iter().map(|(op, operands)| step(op, label, &operands)).collect();
+        let output = self.graph.values.len();
+        let name = name.to_string();
+        self.graph.values.push(Value { buffer: y, name, needs_gradient, contributions: Vec::new() });
+        let (extents, relu) = (self.extents.clone(), self.relu());
+        self.graph.records.push(Record { layer: self.position, steps, inputs, output, extents, relu });
+        output
     }
 }

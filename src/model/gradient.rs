@@ -1,12 +1,17 @@
-//! The backward list: the forward records of training walked in reverse. A value that several layers read gets a
-//! gradient from each; they are added in the order of the walk.
+//! The backward steps: the forward records of training in reverse. A value with several readers gets a gradient from
+//! each; they are added in the order of this pass.
 
 use super::graph::{Graph, Record};
-use crate::error::Result;
-use crate::ops::{BiasGrad, Op, Pointwise};
+use crate::error::{Error, Result};
+use crate::ops::{Op, Pointwise};
 use crate::program::{BufferId, ProgramBuilder, Role, step};
+use crate::tensor::Shape;
 
 /// Emits the gradients of everything trainable, given that of the last layer. Returns that of the input if asked for.
+///
+/// # Errors
+/// `Error::Internal` if a gradient gets lost on its way: a layer that forgets to differentiate would otherwise go
+/// untrained without notice.
 pub(super) fn backward(
     graph: &mut Graph<'_>,
     builder: &mut ProgramBuilder,
@@ -15,10 +20,20 @@ pub(super) fn backward(
     if let Some(value) = graph.records.last().map(|r| r.output) {
         graph.values[value].contributions.push(gradient);
     }
-    for record in graph.records.clone().iter().rev() {
-        if let Some(dy) = total(graph, builder, record.output)? {
-            differentiate(graph, builder, record, dy)?;
+    for record in graph.records.clone().into_iter().rev() {
+        let output = record.output;
+        match total(graph, builder, output)? {
+            Some(dy) => differentiate(graph, builder, record, dy)?,
+            None if graph.values[output].needs_gradient => {
+                let name = &graph.values[output].name;
+                return Err(Error::Internal(format!("layer {name}: no gradient reaches its output")));
+            }
+            None => {}
         }
+    }
+    let forgotten = |p: &&super::Parameter| p.gradient.is_none() && !graph.options.is_frozen(&p.name);
+    if let Some(parameter) = graph.parameters.iter().find(forgotten) {
+        return Err(Error::Internal(format!("{}: no layer computes its gradient", parameter.name)));
     }
     if graph.options.input_gradient { total(graph, builder, 0) } else { Ok(None) }
 }
@@ -41,136 +56,135 @@ fn total(graph: &mut Graph<'_>, builder: &mut ProgramBuilder, value: usize) -> R
     Ok(Some(sum))
 }
 
-/// A new buffer for the gradient that `record` contributes to its input number `i`; `None` if nobody needs it.
-fn contribution(
-    graph: &mut Graph<'_>,
-    builder: &mut ProgramBuilder,
-    record: &Record,
-    i: usize,
-) -> Result<Option<BufferId>> {
-    let value = &mut graph.values[record.inputs[i]];
-    if !value.needs_gradient {
-        return Ok(None);
-    }
-    // The reader's name is part of it, since a value may have several readers.
-    let name = match record.op {
-        Op::ConcatForward(slice) => format!("grad.{}.x{}", record.label, slice.offset),
-        _ => format!("grad.{}.x", record.label),
-    };
-    let id = builder.buffer(name, builder.shape(value.buffer).clone(), Role::Transient)?;
-    value.contributions.push(id);
-    Ok(Some(id))
-}
-
-/// The gradient buffer of a parameter of `record`; `None` if it is frozen or not there.
-fn parameter(
-    graph: &mut Graph<'_>,
-    builder: &mut ProgramBuilder,
-    record: &Record,
-    i: usize,
-) -> Result<Option<BufferId>> {
-    let Some(&position) = record.parameters.get(i) else { return Ok(None) };
-    let p = &graph.parameters[position];
-    if graph.options.is_frozen(&p.name) {
-        return Ok(None);
-    }
-    let id = builder.buffer(format!("grad.{}", p.name), p.shape.clone(), Role::Gradient)?;
-    graph.parameters[position].gradient = Some(id);
-    Ok(Some(id))
-}
-
+/// Emits the backward steps of `record`; `dy` is the gradient of its output.
 fn differentiate(
     graph: &mut Graph<'_>,
     builder: &mut ProgramBuilder,
-    record: &Record,
-    mut dy: BufferId,
+    record: Record,
+    dy: BufferId,
 ) -> Result<()> {
-    let label = record.label.as_str();
-    let (x, y) = (record.buffers[0], graph.values[record.output].buffer);
-    let len = builder.shape(y).len();
-    let fused_relu = match &record.op {
-        Op::Conv2dForward(c) => c.relu,
-        Op::LinearForward(l) => l.relu,
-        Op::BatchNorm2dForward(b) => b.relu,
-        _ => false,
-    };
-    if fused_relu {
-        let shape = builder.shape(y).clone();
-        let dx = builder.buffer(format!("grad.{label}.y"), shape, Role::Transient)?;
-        builder.gradients.push(step(Op::ReluBackward(Pointwise { len }), label, &[y, dy, dx]));
-        dy = dx;
+    let layer = &graph.spec.layers[record.layer];
+    let mut walk = Walk { graph, builder, record, dy };
+    if walk.record.relu {
+        let y = walk.y();
+        let shape = walk.builder.shape(y).clone();
+        let op = Op::ReluBackward(Pointwise { len: shape.len() });
+        let dx = walk.own_buffer("y", shape)?;
+        walk.step(op, &[y, dy, dx]);
+        walk.dy = dx;
     }
-    // The steps of an operator with one input and no parameters: (op, operands before dx).
-    let simple: Option<(Op, Vec<BufferId>)> = match &record.op {
-        Op::Conv2dForward(c) => {
-            let (c, w) = (*c, record.buffers[1]);
-            if let Some(db) = parameter(graph, builder, record, 1)? {
-                let d = BiasGrad { batch: c.batch, channels: c.c_out, inner: c.h_out() * c.w_out() };
-                builder.gradients.push(step(Op::BiasGrad(d), label, &[dy, db]));
-            }
-            if let Some(dw) = parameter(graph, builder, record, 0)? {
-                builder.gradients.push(step(Op::Conv2dGradWeight(c), label, &[x, dy, dw]));
-            }
-            Some((Op::Conv2dGradInput(c), vec![dy, w]))
-        }
-        Op::LinearForward(l) => {
-            let (l, w) = (*l, record.buffers[1]);
-            if let Some(db) = parameter(graph, builder, record, 1)? {
-                let d = BiasGrad { batch: l.batch, channels: l.outputs, inner: 1 };
-                builder.gradients.push(step(Op::BiasGrad(d), label, &[dy, db]));
-            }
-            if let Some(dw) = parameter(graph, builder, record, 0)? {
-                builder.gradients.push(step(Op::LinearGradWeight(l), label, &[x, dy, dw]));
-            }
-            Some((Op::LinearGradInput(l), vec![dy, w]))
-        }
-        Op::BatchNorm2dForward(b) => {
-            let b = *b;
-            // Both are computed together, and the gradient of the input needs them, frozen or not.
-            let mut side = |i: usize, kind: &str| match parameter(graph, builder, record, i)? {
-                Some(id) => Ok(id),
-                None => builder.buffer(format!("grad.{label}.frozen_{kind}"), [b.channels], Role::Transient),
-            };
-            let (dw, db) = (side(0, "weight")?, side(1, "bias")?);
-            let coefficients =
-                builder.buffer(format!("grad.{label}.coefficients"), [4, b.channels], Role::Transient)?;
-            let (w, mean, var) = (record.buffers[1], record.buffers[3], record.buffers[4]);
-            let buffers = [x, w, mean, var, dy, graph.hyper, dw, db, coefficients];
-            builder.gradients.push(step(Op::BatchNorm2dGradParameters(b), label, &buffers));
-            Some((Op::BatchNorm2dGradInput(b), vec![x, coefficients, dy, graph.hyper]))
-        }
-        Op::ReluForward(d) => Some((Op::ReluBackward(*d), vec![y, dy])),
-        Op::SigmoidForward(d) => Some((Op::SigmoidBackward(*d), vec![y, dy])),
-        Op::TanhForward(d) => Some((Op::TanhBackward(*d), vec![y, dy])),
-        Op::SoftmaxForward(d) => Some((Op::SoftmaxBackward(*d), vec![y, dy])),
-        Op::MaxPool2dForward(d) => Some((Op::MaxPool2dBackward(*d), vec![record.buffers[2], dy])),
-        Op::AvgPool2dForward(d) => Some((Op::AvgPool2dBackward(*d), vec![dy])),
-        Op::AdaptiveAvgPool2dForward(d) => Some((Op::AdaptiveAvgPool2dBackward(*d), vec![dy])),
-        Op::LocalResponseNormForward(d) => {
-            Some((Op::LocalResponseNormBackward(*d), vec![x, record.buffers[2], dy]))
-        }
-        Op::LocalResponseNormWithinForward(d) => {
-            Some((Op::LocalResponseNormWithinBackward(*d), vec![x, record.buffers[2], dy]))
-        }
-        Op::Dropout(d) => Some((Op::Dropout(*d), vec![dy, graph.hyper])),
-        Op::ConcatForward(d) => Some((Op::ConcatBackward(*d), vec![dy])),
-        Op::Add(_) => {
-            // The gradient of a sum is the sum's gradient: no step, both inputs share the buffer.
-            for &input in &record.inputs {
-                if graph.values[input].needs_gradient {
-                    graph.values[input].contributions.push(dy);
-                }
-            }
-            None
-        }
-        // Nothing else is ever a forward record.
-        _ => None,
-    };
-    if let Some((op, mut buffers)) = simple
-        && let Some(dx) = contribution(graph, builder, record, 0)?
-    {
-        buffers.push(dx);
-        builder.gradients.push(step(op, label, &buffers));
+    layer.op.kind().differentiate(&mut walk)
+}
+
+/// What a layer emits the backward steps of one record with.
+pub(super) struct Walk<'g, 's> {
+    graph: &'g mut Graph<'s>,
+    builder: &'g mut ProgramBuilder,
+    record: Record,
+    /// The gradient of the output, before a fused ReLU.
+    pub dy: BufferId,
+}
+
+impl Walk<'_, '_> {
+    pub fn record(&self) -> &Record {
+        &self.record
     }
-    Ok(())
+
+    /// Extents of the layer's first input and of its output.
+    pub fn extents(&self) -> &super::graph::Extents {
+        &self.record.extents
+    }
+
+    /// Whether a ReLU is part of the layer's operator.
+    pub fn relu(&self) -> bool {
+        self.record.relu
+    }
+
+    /// The operator that made the output.
+    pub fn op(&self) -> &Op {
+        &self.last().op
+    }
+
+    /// Operand number `i` of the operator that made the output.
+    pub fn operand(&self, i: usize) -> BufferId {
+        self.last().buffers[i]
+    }
+
+    fn last(&self) -> &crate::program::Step {
+        &self.record.steps[self.record.steps.len() - 1]
+    }
+
+    /// The buffer of the output.
+    pub fn y(&self) -> BufferId {
+        self.graph.values[self.record.output].buffer
+    }
+
+    /// The buffer of the `Hyper` words.
+    pub fn hyper(&self) -> BufferId {
+        self.graph.hyper
+    }
+
+    fn label(&self) -> &str {
+        &self.graph.spec.layers[self.record.layer].name
+    }
+
+    /// Emits a step.
+    pub fn step(&mut self, op: Op, buffers: &[BufferId]) {
+        let step = step(op, self.label(), buffers);
+        self.builder.gradients.push(step);
+    }
+
+    /// The new buffer `grad.<layer>.<kind>`.
+    pub fn own_buffer(&mut self, kind: &str, shape: impl Into<Shape>) -> Result<BufferId> {
+        self.builder.buffer(format!("grad.{}.{kind}", self.label()), shape, Role::Transient)
+    }
+
+    /// The gradient buffer of the layer's parameter number `i`; `None` if it is frozen or does not exist.
+    pub fn parameter(&mut self, i: usize) -> Result<Option<BufferId>> {
+        let Some(&position) = self.graph.owned[self.record.layer].parameters.get(i) else { return Ok(None) };
+        let p = &mut self.graph.parameters[position];
+        if self.graph.options.is_frozen(&p.name) {
+            return Ok(None);
+        }
+        let id = self.builder.buffer(format!("grad.{}", p.name), p.shape.clone(), Role::Gradient)?;
+        p.gradient = Some(id);
+        Ok(Some(id))
+    }
+
+    /// The same, or the buffer `grad.<layer>.<kind>` of `len` elements if there is none.
+    pub fn parameter_or_buffer(&mut self, i: usize, kind: &str, len: usize) -> Result<BufferId> {
+        match self.parameter(i)? {
+            Some(id) => Ok(id),
+            None => self.own_buffer(kind, [len]),
+        }
+    }
+
+    /// Emits `op`, whose operands are `operands` and the gradient of the only input, if that is needed.
+    pub fn input_gradient(&mut self, op: Op, operands: &[BufferId]) -> Result<()> {
+        self.gradient_of(0, "x", op, operands)
+    }
+
+    /// Emits `op`, whose operands are `operands` and the gradient of input number `input`, if that is needed. The
+    /// gradient is called `grad.<layer>.<kind>`: after the reader, since a value may have several.
+    pub fn gradient_of(&mut self, input: usize, kind: &str, op: Op, operands: &[BufferId]) -> Result<()> {
+        let value = self.record.inputs[input];
+        if !self.graph.values[value].needs_gradient {
+            return Ok(());
+        }
+        let shape = self.builder.shape(self.graph.values[value].buffer).clone();
+        let dx = self.own_buffer(kind, shape)?;
+        self.graph.values[value].contributions.push(dx);
+        self.step(op, &[operands, &[dx]].concat());
+        Ok(())
+    }
+
+    /// Makes the gradient of the output that of every input too.
+    pub fn pass_to_inputs(&mut self) {
+        for &input in &self.record.inputs {
+            let value = &mut self.graph.values[input];
+            if value.needs_gradient {
+                value.contributions.push(self.dy);
+            }
+        }
+    }
 }

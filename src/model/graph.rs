@@ -1,13 +1,13 @@
-//! The graph of layers under construction: shapes, which value each layer reads and writes, parameters, and the
-//! forward steps with a record of each for the backward walk.
+//! The graph of layers under construction: shapes, which value each layer reads and writes, parameters, and a record of
+//! the forward steps for the backward pass.
 
-use super::build::{BuildOptions, LayerInfo, Parameter, Start};
-use super::layer::{Layer, LayerOp};
-use super::shape::output_dims;
+use super::build::{BuildOptions, LayerInfo};
+use super::layer::Layer;
+use super::layers::LayerOp;
+use super::parameter::Parameter;
 use super::spec::Spec;
 use crate::error::{Error, Result};
-use crate::ops::Op;
-use crate::program::{BufferId, ProgramBuilder, Role};
+use crate::program::{BufferId, ProgramBuilder, Role, Step};
 use crate::tensor::Shape;
 use std::collections::HashMap;
 
@@ -17,23 +17,69 @@ pub(super) struct Value {
     pub buffer: BufferId,
     /// The layer that made it.
     pub name: String,
-    /// Whether anything trainable lies behind it (or its gradient is asked for).
+    /// Whether it depends on anything trainable, or its gradient is asked for.
     pub needs_gradient: bool,
-    /// Gradients that its readers have contributed so far, in the order of the backward walk.
+    /// Gradients that its readers have contributed so far, in the order of the backward pass.
     pub contributions: Vec<BufferId>,
 }
 
-/// A forward step of training, for the backward walk.
+/// The extents of a layer's first input and of its output, without the batch.
+#[derive(Clone, Debug)]
+pub(super) struct Extents {
+    pub batch: usize,
+    pub x: Vec<usize>,
+    pub y: Vec<usize>,
+}
+
+impl Extents {
+    /// With an output that is not known yet.
+    pub fn of_input(batch: usize, x: &[usize]) -> Self {
+        Extents { batch, x: x.to_vec(), y: Vec::new() }
+    }
+
+    /// Elements of the output, for the whole batch.
+    pub fn len(&self) -> usize {
+        self.batch * self.y.iter().product::<usize>()
+    }
+
+    /// Channels of the input.
+    pub fn channels(&self) -> usize {
+        self.x[0]
+    }
+
+    /// Height and width of the input; 1 if it is flat.
+    pub fn sides(&self) -> [usize; 2] {
+        [1, 2].map(|axis| self.x.get(axis).copied().unwrap_or(1))
+    }
+
+    /// Height times width of the input.
+    pub fn inner(&self) -> usize {
+        let [h, w] = self.sides();
+        h * w
+    }
+}
+
+/// Forward steps of training that together make one value, for the backward pass.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
-    pub op: Op,
-    pub label: String,
-    /// Operands of the step, in order.
-    pub buffers: Vec<BufferId>,
+    /// Position of the layer in the model file.
+    pub layer: usize,
+    /// The last step makes the value, or its last part.
+    pub steps: Vec<Step>,
+    /// The values that the steps read.
     pub inputs: Vec<usize>,
+    /// The value that the steps make.
     pub output: usize,
-    /// Weight and bias, as positions in `Graph::parameters`.
+    pub extents: Extents,
+    /// Whether the last step ends with a ReLU.
+    pub relu: bool,
+}
+
+/// Positions of a layer's tensors in [`Graph::parameters`] and [`Graph::state`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Owned {
     pub parameters: Vec<usize>,
+    pub state: Vec<usize>,
 }
 
 pub(super) struct Graph<'s> {
@@ -45,13 +91,15 @@ pub(super) struct Graph<'s> {
     dims: HashMap<&'s str, Vec<usize>>,
     pub parameters: Vec<Parameter>,
     pub state: Vec<Parameter>,
-    /// Positions in `parameters` and `state` of each layer's tensors.
-    pub owned: HashMap<&'s str, (Vec<usize>, Vec<usize>)>,
-    /// ReLU layers that are fused into the layer they read.
+    /// By layer.
+    pub owned: Vec<Owned>,
+    /// The ReLU that is fused into a layer, by that layer's name.
     pub fused: HashMap<&'s str, &'s str>,
     pub values: Vec<Value>,
     pub records: Vec<Record>,
     pub infos: Vec<LayerInfo>,
+    /// Dropout layers met so far.
+    pub dropouts: u32,
 }
 
 impl<'s> Graph<'s> {
@@ -70,11 +118,12 @@ impl<'s> Graph<'s> {
             dims: HashMap::from([("input", spec.input.to_vec())]),
             parameters: Vec::new(),
             state: Vec::new(),
-            owned: HashMap::new(),
+            owned: Vec::new(),
             fused: HashMap::new(),
             values: Vec::new(),
             records: Vec::new(),
             infos: Vec::new(),
+            dropouts: 0,
         };
         let mut readers: HashMap<&str, Vec<&'s Layer>> = HashMap::new();
         for layer in &spec.layers {
@@ -91,17 +140,14 @@ impl<'s> Graph<'s> {
             }
             let inputs: Vec<&[usize]> =
                 layer.inputs.iter().map(|n| graph.dims[n.as_str()].as_slice()).collect();
-            let out = output_dims(&layer.op, &inputs, options.batch).map_err(fault)?;
-            let in_dims = inputs[0].to_vec();
-            graph.declare(builder, layer, &in_dims)?;
+            let out = layer.op.kind().output(&inputs, options.batch).map_err(fault)?;
+            let x = inputs[0].to_vec();
+            graph.declare(builder, layer, &x)?;
             graph.dims.insert(&layer.name, out);
             if let [reader] = readers.get(layer.name.as_str()).map_or(&[][..], Vec::as_slice)
                 && options.fuse
-                && reader.op == LayerOp::Relu
-                && matches!(
-                    layer.op,
-                    LayerOp::Conv2d { .. } | LayerOp::Linear { .. } | LayerOp::BatchNorm2d { .. }
-                )
+                && matches!(reader.op, LayerOp::Relu(_))
+                && layer.op.kind().fuses_relu()
             {
                 graph.fused.insert(&layer.name, &reader.name);
             }
@@ -114,61 +160,39 @@ impl<'s> Graph<'s> {
         &self.dims[layer]
     }
 
-    /// Makes the parameters and state of a layer.
-    fn declare(&mut self, builder: &mut ProgramBuilder, layer: &'s Layer, input: &[usize]) -> Result<()> {
-        let mut tensors: Vec<(&str, Shape, Start)> = Vec::new();
-        match &layer.op {
-            LayerOp::Conv2d { out_channels, kernel, groups, bias, .. } => {
-                let area = kernel[0] * kernel[1];
-                let c_in = input[0] / groups;
-                let (fan_in, fan_out) = (c_in * area, out_channels * area);
-                let init = layer.init.clone();
-                let shape = Shape::from([*out_channels, c_in, kernel[0], kernel[1]]);
-                tensors.push(("weight", shape, Start::Weight { init: init.clone(), fan_in, fan_out }));
-                if *bias {
-                    tensors.push(("bias", [*out_channels].into(), Start::Bias { init, fan_in }));
-                }
-            }
-            LayerOp::Linear { out_features, bias } => {
-                let (fan_in, fan_out) = (input[0], *out_features);
-                let init = layer.init.clone();
-                let shape = Shape::from([fan_out, fan_in]);
-                tensors.push(("weight", shape, Start::Weight { init: init.clone(), fan_in, fan_out }));
-                if *bias {
-                    tensors.push(("bias", [fan_out].into(), Start::Bias { init, fan_in }));
-                }
-            }
-            LayerOp::BatchNorm2d { .. } => {
-                tensors.push(("weight", [input[0]].into(), Start::Fill(1.0)));
-                tensors.push(("bias", [input[0]].into(), Start::Fill(0.0)));
-                tensors.push(("running_mean", [input[0]].into(), Start::Fill(0.0)));
-                tensors.push(("running_var", [input[0]].into(), Start::Fill(1.0)));
-            }
-            _ => {}
-        }
-        let mut owned = (Vec::new(), Vec::new());
-        for (kind, shape, start) in tensors {
-            let is_state = kind.starts_with("running");
-            let name = format!("{}.{kind}", layer.name);
-            let role = if is_state { Role::State } else { Role::Parameter };
+    /// Makes the parameters and state of a layer over an input of extents `x`.
+    fn declare(&mut self, builder: &mut ProgramBuilder, layer: &'s Layer, x: &[usize]) -> Result<()> {
+        let mut owned = Owned::default();
+        for tensor in layer.op.kind().parameters(x, &layer.init) {
+            let side = tensor.kind.side();
+            let name = format!("{}.{}", layer.name, tensor.kind.name());
+            let role = if side.is_some() { Role::Parameter } else { Role::State };
+            let shape = Shape::from(tensor.shape);
             let buffer = builder.buffer(&name, shape.clone(), role)?;
-            let side = usize::from(kind == "bias");
+            let factor = |factors: [f32; 2]| side.map_or(1.0, |side| factors[side]);
             let parameter = Parameter {
                 name,
                 buffer,
                 gradient: None,
                 shape,
-                lr_mult: layer.lr_mult[side],
-                decay_mult: layer.decay_mult[side],
-                start,
+                lr_mult: factor(layer.lr_mult),
+                decay_mult: factor(layer.decay_mult),
+                start: tensor.start,
             };
-            let (list, positions) =
-                if is_state { (&mut self.state, &mut owned.1) } else { (&mut self.parameters, &mut owned.0) };
+            let (list, positions) = match side {
+                Some(_) => (&mut self.parameters, &mut owned.parameters),
+                None => (&mut self.state, &mut owned.state),
+            };
             positions.push(list.len());
             list.push(parameter);
         }
-        self.owned.insert(&layer.name, owned);
+        self.owned.push(owned);
         Ok(())
+    }
+
+    /// Whether no layer after layer number `position` makes a new value.
+    pub fn is_last(&self, position: usize) -> bool {
+        self.spec.layers[position + 1..].iter().all(|layer| layer.op.kind().passes_on())
     }
 
     /// Parameters, state and layers, for the finished model.

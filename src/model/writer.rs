@@ -1,7 +1,7 @@
-//! From a [`Spec`] to the text of a model file: the inverse of the reading in `spec`, `preprocess`, `recipe` and `layer`.
+//! From a [`Spec`] to the text of a model file: the inverse of the reading in `spec`, `preprocess`, `recipe` and `layers`.
 
 use super::init::{Fan, Init, WeightInit};
-use super::layer::{Layer, LayerOp};
+use super::layer::Layer;
 use super::preprocess::Preprocess;
 use super::reader::{Padding, Pair};
 use super::recipe::Recipe;
@@ -25,8 +25,11 @@ impl Spec {
         out.table("[augment]", |t| augment(t, &self.augment));
         out.table("[recipe]", |t| recipe(t, &self.recipe));
         // What a layer without parameters carries can only come from the table [init].
-        let common =
-            self.layers.iter().find(|l| !trained(&l.op)).map_or_else(Init::default, |l| l.init.clone());
+        let common = self
+            .layers
+            .iter()
+            .find(|l| !l.op.has_parameters())
+            .map_or_else(Init::default, |l| l.init.clone());
         if common != Init::default() {
             out.table("[init]", |t| {
                 for (key, value) in init(&common) {
@@ -45,20 +48,20 @@ impl Spec {
 
 /// Lines of a model file.
 #[derive(Default)]
-struct Text(String);
+pub(super) struct Text(String);
 
 impl Text {
-    fn put(&mut self, key: &str, value: &(impl Value + ?Sized)) {
+    pub fn put(&mut self, key: &str, value: &(impl Value + ?Sized)) {
         self.0.push_str(&format!("{key} = {}\n", value.toml()));
     }
 
-    fn put_unless<T: Value + PartialEq>(&mut self, key: &str, value: &T, default: &T) {
+    pub fn put_unless<T: Value + PartialEq>(&mut self, key: &str, value: &T, default: &T) {
         if value != default {
             self.put(key, value);
         }
     }
 
-    fn put_some<T: Value>(&mut self, key: &str, value: &Option<T>) {
+    pub fn put_some<T: Value>(&mut self, key: &str, value: &Option<T>) {
         if let Some(value) = value {
             self.put(key, value);
         }
@@ -75,7 +78,7 @@ impl Text {
 }
 
 /// A value as TOML writes it.
-trait Value {
+pub(super) trait Value {
     fn toml(&self) -> String;
 }
 
@@ -270,11 +273,6 @@ fn init(init: &Init) -> Vec<(&'static str, Written)> {
     keys
 }
 
-/// Whether a layer has parameters, so that its table may say how they begin and learn.
-fn trained(op: &LayerOp) -> bool {
-    matches!(op, LayerOp::Conv2d { .. } | LayerOp::Linear { .. } | LayerOp::BatchNorm2d { .. })
-}
-
 fn write_layer(out: &mut Text, layer: &Layer, above: &str, common: &Init) {
     let Layer { name, op, inputs, init: own, lr_mult, decay_mult, line: _ } = layer;
     out.put("name", name);
@@ -283,8 +281,8 @@ fn write_layer(out: &mut Text, layer: &Layer, above: &str, common: &Init) {
         [input] => out.put_unless("input", input, &above.to_string()),
         inputs => out.put("inputs", inputs),
     }
-    attributes(out, op);
-    if !trained(op) {
+    op.kind().write(out);
+    if !op.has_parameters() {
         return;
     }
     if own != common {
@@ -297,52 +295,5 @@ fn write_layer(out: &mut Text, layer: &Layer, above: &str, common: &Init) {
         } else {
             out.put_unless(key, weight, &1.0);
         }
-    }
-}
-
-fn attributes(out: &mut Text, op: &LayerOp) {
-    match *op {
-        LayerOp::Conv2d { out_channels, kernel, stride, padding, dilation, groups, bias } => {
-            out.put("out_channels", &out_channels);
-            out.put("kernel", &Pair(kernel));
-            out.put_unless("stride", &Pair(stride), &Pair([1, 1]));
-            out.put_unless("padding", &Padding(padding), &Padding([0; 4]));
-            out.put_unless("dilation", &Pair(dilation), &Pair([1, 1]));
-            out.put_unless("groups", &groups, &1);
-            out.put_unless("bias", &bias, &true);
-        }
-        LayerOp::Linear { out_features, bias } => {
-            out.put("out_features", &out_features);
-            out.put_unless("bias", &bias, &true);
-        }
-        LayerOp::MaxPool2d { kernel, stride, padding, ceil }
-        | LayerOp::AvgPool2d { kernel, stride, padding, ceil } => {
-            out.put("kernel", &Pair(kernel));
-            out.put_unless("stride", &Pair(stride), &Pair(kernel));
-            out.put_unless("padding", &Padding(padding), &Padding([0; 4]));
-            out.put_unless("ceil", &ceil, &false);
-        }
-        LayerOp::AdaptiveAvgPool2d { output } => out.put("output", &Pair(output)),
-        LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {
-            out.put("size", &size);
-            out.put_unless("alpha", &alpha, &1e-4);
-            out.put_unless("beta", &beta, &0.75);
-            out.put_unless("k", &k, &1.0);
-            if within {
-                out.put("region", "within");
-            }
-        }
-        LayerOp::BatchNorm2d { eps, momentum } => {
-            out.put_unless("eps", &eps, &1e-5);
-            out.put_unless("momentum", &momentum, &0.1);
-        }
-        LayerOp::Dropout { p } => out.put_unless("p", &p, &0.5),
-        LayerOp::Relu
-        | LayerOp::Sigmoid
-        | LayerOp::Tanh
-        | LayerOp::Softmax
-        | LayerOp::Flatten
-        | LayerOp::Add
-        | LayerOp::Concat => {}
     }
 }

@@ -21,14 +21,14 @@ pub use answers::Guess;
 pub use export::{Check, ExportOptions, Proof};
 pub use training::StepResult;
 
-use crate::data::{Dataset, Request, Wanted};
+use crate::data::{Dataset, ModelShape, Request};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::inference::{self, Named};
 use crate::interchange::{self, File, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;
 use crate::program::Executor;
-use crate::train::{self, Named};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -105,7 +105,7 @@ impl Network {
             },
         )?;
         let mut executor = device.executor(Arc::clone(&model.program))?;
-        train::initialise(&model, executor.as_mut(), options.seed)?;
+        inference::initialise(&model, executor.as_mut(), options.seed)?;
         Ok(Network {
             class_names: (0..model.classes).map(|class| class.to_string()).collect(),
             device: device.clone(),
@@ -122,20 +122,20 @@ impl Network {
     /// The network and weights of a file of any format ([`interchange::read`]) that carries its network.
     pub fn load(path: impl AsRef<Path>, device: &Device, options: &NetworkOptions) -> Result<Self> {
         let file = interchange::read(path)?;
-        let mut network = Network::new(train::spec_of(&file, None)?, device, options)?;
+        let mut network = Network::new(inference::spec_of(&file, None)?, device, options)?;
         network.load_weights(file, None)?;
         Ok(network)
     }
 
     /// Takes the weights of `file`, and the names of its classes. Errors list what is missing, too much, or of another shape.
-    /// Images are prepared as this network's model file says; [`train::other_input`] tells whether that is how the weights were
+    /// Images are prepared as this network's model file says; [`inference::other_input`] tells whether that is how the weights were
     /// trained.
     ///
     /// With `replaced`, the name of a layer ([`Spec::replace_outputs`] returns it), that layer keeps its values: the file is
     /// from other classes.
     pub fn load_weights(&mut self, file: File, replaced: Option<&str>) -> Result<()> {
         let notes = file.metadata.clone();
-        train::load(&self.model, self.executor.as_mut(), file, replaced)?;
+        inference::load(&self.model, self.executor.as_mut(), file, replaced)?;
         if replaced.is_some() {
             return Ok(());
         }
@@ -181,7 +181,7 @@ impl Network {
 
     /// Parameters, then running statistics, by PyTorch's names.
     pub fn weights(&mut self) -> Result<Named> {
-        train::collect(&self.model, self.executor.as_mut())
+        inference::collect(&self.model, self.executor.as_mut())
     }
 
     /// Writes the weights to the safetensors file `path`, with everything that [`Network::load`] and PyTorch need.
@@ -199,7 +199,7 @@ impl Network {
         Request {
             path: Some(path.to_string()),
             picture,
-            wanted: request.wanted.map(|wanted| Wanted { resize: preprocess.resize, ..wanted }),
+            wanted: request.wanted.map(|wanted| ModelShape { resize: preprocess.resize, ..wanted }),
             has_preprocess: self.spec.has_preprocess(),
             ..request
         }
@@ -208,14 +208,14 @@ impl Network {
     /// The network input of the first `rows` samples of `dataset`, as evaluation shows them: `[rows, channels, height,
     /// width]`; fewer where there are not so many. The error of a sample that cannot be read names it.
     pub fn inputs(&self, dataset: &Arc<Dataset>, rows: usize) -> Result<Vec<f32>> {
-        train::inputs(&self.spec, dataset, rows, |program| self.device.executor(program))
+        inference::inputs(&self.spec, dataset, rows, |program| self.device.executor(program))
     }
 
     /// The notes of a file of weights.
     fn metadata(&self) -> BTreeMap<String, String> {
         // What was said of the weights (epoch, accuracy) is true as long as they are the same.
         let mut notes = self.notes.clone();
-        notes.extend(train::metadata(&self.spec, self.model.classes, &self.class_names));
+        notes.extend(inference::metadata(&self.spec, self.model.classes, &self.class_names));
         let is_source = Spec::parse(&self.spec.source, &self.spec.origin).is_ok_and(|read| {
             let shape = |spec: &Spec| (spec.layers.clone(), spec.input, spec.preprocess.clone());
             shape(&read) == shape(&self.spec)

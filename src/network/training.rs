@@ -3,9 +3,10 @@
 use super::Network;
 use crate::data::Splits;
 use crate::error::{Error, Result};
+use crate::inference::{self, ClassMatch, Lineage};
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
-use crate::train::{self, ClassMatch, Done, LearningRate, Lineage, Observer, Options, Task, Trainer};
+use crate::train::{Done, LearningRate, Observer, Options, Task, Trainer};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -29,7 +30,7 @@ impl Network {
             rows: rows as u32,
             loss_scale: (1.0 / rows as f64) as f32,
             draw: self.draws as u32,
-            ..train::hyper(&self.spec.recipe, self.options.seed, self.updates, lr)
+            ..inference::hyper(&self.spec.recipe, self.options.seed, self.updates, lr)
         };
         self.send(images, labels, &hyper)?;
         self.executor.run(Span::Train)?;
@@ -67,7 +68,7 @@ impl Network {
         observer: &mut dyn Observer,
     ) -> Result<Done> {
         self.check_training()?;
-        if train::target(&data.train, self.spec.recipe.loss)? != Target::Class {
+        if inference::target(&data.train, self.spec.recipe.loss)? != Target::Class {
             return Err(Error::Usage("labels: expected classes, found values".into()));
         }
         if data.train.classes == 1 {
@@ -77,10 +78,10 @@ impl Network {
         let relabelled = self.match_classes(data)?;
         let data = relabelled.as_ref().unwrap_or(data);
         let lineage = Lineage::read(Path::new(&self.spec.name), &self.notes)?;
-        self.notes = train::origin_notes(data, &lineage, options.seed);
+        self.notes = inference::origin_notes(data, &lineage, options.seed);
         let task = Task { spec: &self.spec, model: &self.model, data, options, device: self.device.name() };
         let stop = AtomicBool::new(false);
-        let trainer = Trainer::new(task, self.executor.as_mut(), None, observer, &stop)?;
+        let trainer = Trainer::new(task, self.executor.as_mut(), observer, &stop)?;
         match rule {
             Some(rule) => trainer.with_learning_rate(rule).run(),
             None => trainer.run(),
@@ -90,11 +91,11 @@ impl Network {
     /// Names outputs that have no names yet after the classes of `data`. Where they have some, `data` with its classes numbered
     /// as the outputs are; an error if there is a class that is none of them.
     fn match_classes(&mut self, data: &Splits) -> Result<Option<Splits>> {
-        match train::match_classes(&self.class_names, &data.train) {
+        match inference::match_classes(&self.class_names, &data.train) {
             ClassMatch::Same => Ok(None),
-            ClassMatch::Outputs(outputs) => Ok(Some(train::relabel(data, &self.class_names, &outputs))),
+            ClassMatch::Outputs(outputs) => Ok(Some(inference::relabel(data, &self.class_names, &outputs))),
             ClassMatch::Missing(_) => {
-                Err(train::other_classes(Path::new(&self.spec.name), &self.class_names, &data.train))
+                Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, &data.train))
             }
             ClassMatch::Unnamed => {
                 if data.train.names_classes() && data.train.classes <= self.model.classes {

@@ -6,12 +6,14 @@ mod builder;
 mod executor;
 mod plan;
 mod profile;
+mod words;
 
 pub use builder::ProgramBuilder;
 pub(crate) use builder::step;
 pub use executor::{Executor, Pending};
 pub use plan::Plan;
 pub use profile::{Clock, Piece, Profile, Timed};
+pub use words::write_words;
 
 use crate::error::{Error, Result};
 use crate::ops::{Access, Op};

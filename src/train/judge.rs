@@ -1,7 +1,6 @@
 //! Which epoch is the best, and when to stop waiting for a better one.
 
-use super::exact;
-use super::metrics::Totals;
+use crate::inference::{Totals, exact};
 use serde::{Deserialize, Serialize};
 
 /// Compares epochs by their validation result.
@@ -15,7 +14,7 @@ pub(super) struct Judge {
 
 /// What it has found so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Verdicts {
+pub(crate) struct Verdicts {
     best: Option<Best>,
     /// Epochs since the best.
     waited: usize,

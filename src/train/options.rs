@@ -1,12 +1,11 @@
 //! What a run needs to know beside the model file: everything here comes from flags.
 
 use super::schedule::{Decay, Schedule};
-use super::weights::outputs;
-use crate::data::{Fit, OnBadFile, Transform, Wanted};
+use crate::data::OnBadFile;
 use crate::error::{Error, Result};
+use crate::inference::FeedOptions;
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
-use crate::ops::{Hyper, Target};
-use crate::view::{Crop, Rules};
+use crate::ops::Target;
 
 /// Settings of a run that are not part of a recipe.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,13 +72,18 @@ impl Options {
     }
 
     /// Whether batches are drawn in random order.
-    pub(super) fn shuffles(&self) -> bool {
+    pub(crate) fn shuffles(&self) -> bool {
         self.shuffle && !self.overfit_batch
     }
 
     /// Whether samples are changed at random.
-    pub(super) fn augments(&self) -> bool {
+    pub(crate) fn augments(&self) -> bool {
         self.augment && !self.overfit_batch
+    }
+
+    /// How samples are read.
+    pub(crate) fn feed(&self) -> FeedOptions {
+        FeedOptions { seed: self.seed, workers: self.workers, on_bad_file: self.on_bad_file }
     }
 }
 
@@ -106,82 +110,9 @@ pub fn schedule(recipe: &Recipe, steps_per_epoch: usize) -> Result<Schedule> {
     Schedule::new(decay, recipe.lr, recipe.lr_min, recipe.lr_warmup_epochs, recipe.epochs, steps_per_epoch)
 }
 
-/// Where the geometry of the pictures of `spec` is settled.
-pub fn fit(spec: &Spec) -> Fit {
-    match (spec.geometry.rules, spec.preprocess.square) {
-        (Rules::Covered, _) => Fit::Covered,
-        (Rules::Torchvision, true) => Fit::Square,
-        (Rules::Torchvision, false) => {
-            Fit::Input { random_resized: spec.augment.crop == Crop::RandomResized }
-        }
-    }
-}
-
-/// What `spec` wants of its data; with `follow_classes` there may be more named classes than it has outputs.
-pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<Wanted> {
-    Ok(Wanted {
-        input: spec.input,
-        outputs: outputs(spec)?,
-        resize: spec.preprocess.resize,
-        fit: fit(spec),
-        follow_classes,
-    })
-}
-
-/// Channels, height and width of the pictures that `spec` is made for: those that views show crops of, and the size in which
-/// others are made up.
-pub fn picture(spec: &Spec) -> [usize; 3] {
-    spec.preprocess.resize.map_or(spec.input, |side| [spec.input[0], side, side])
-}
-
-/// From pixels to the network's input, as `spec` says.
-pub fn transform(spec: &Spec) -> Transform {
-    Transform {
-        scale: spec.preprocess.scale,
-        mean: spec.preprocess.mean.clone(),
-        std: spec.preprocess.std.clone(),
-        resize: spec.preprocess.resize,
-        augment: spec.augment.clone(),
-        principal: spec.preprocess.principal,
-    }
-}
-
-/// The hyper words of update number `update` (from 0) at learning rate `lr`. What belongs to one batch (rows, scale,
-/// slot, draw) is left for the caller.
-pub fn hyper(recipe: &Recipe, seed: u64, update: usize, lr: f32) -> Hyper {
-    // In f64: for a beta near 1, 1 - beta^t is a small difference of large numbers.
-    let t = (update + 1).min(i32::MAX as usize) as i32;
-    let correction = |beta: f32| (1.0 - f64::from(beta).powi(t)) as f32;
-    Hyper {
-        seed_lo: seed as u32,
-        seed_hi: (seed >> 32) as u32,
-        lr,
-        momentum: recipe.momentum,
-        beta2: recipe.beta2,
-        eps: recipe.eps,
-        weight_decay: recipe.weight_decay,
-        correction1: correction(recipe.momentum),
-        correction2: correction(recipe.beta2),
-        max_norm: recipe.clip_grad_norm.unwrap_or(0.0),
-        ..Hyper::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Optimizer;
-
-    #[test]
-    fn adam_corrections_are_those_of_the_update_number() {
-        let recipe = Recipe::for_optimizer(Optimizer::Adam);
-        let first = hyper(&recipe, 0x1_0000_0002, 0, 0.5);
-        // The betas as f32 have them, so that the first step's mean is the gradient itself.
-        assert_eq!((first.correction1, first.correction2), (1.0 - 0.9f32, 1.0 - 0.999f32));
-        assert_eq!((first.seed_lo, first.seed_hi, first.lr), (2, 1, 0.5));
-        let second = hyper(&recipe, 0, 1, 0.5);
-        assert!((second.correction1 - 0.19).abs() < 1e-7 && (second.correction2 - 0.001_999).abs() < 1e-7);
-    }
 
     #[test]
     fn a_recipe_that_cannot_be_meant_is_named_as_its_flag() {

@@ -1,11 +1,9 @@
 //! Looks for dead ReLUs: channels that answer 0 to every picture, so that no gradient reaches what is below them. A few
 //! pictures go through a small program beside the training one, with the weights that an epoch ended with.
 
-use super::batches::Feed;
-use super::evaluate::{send, target};
-use super::weights;
 use crate::data::Splits;
 use crate::error::Result;
+use crate::inference::{Feed, restore, send, target};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;
 use crate::program::{Executor, Program, Span};
@@ -30,7 +28,7 @@ const PAUSE: u32 = 100;
 
 /// What has been found in a run so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     /// Layers that have been named.
     said: BTreeSet<String>,
     /// How long the last look took.
@@ -74,7 +72,7 @@ impl Probe {
         let mut rows = 0;
         if !relus.is_empty() {
             let mut executor = workbench(Arc::clone(&model.program))?;
-            weights::restore(&model, executor.as_mut(), tensors)?;
+            restore(&model, executor.as_mut(), tensors)?;
             for batch in feed.of_size(model.batch).in_order(&pictures)? {
                 let batch = batch?;
                 send(

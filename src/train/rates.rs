@@ -2,7 +2,7 @@
 //! slowly.
 
 use crate::error::{Error, Result};
-use crate::model::{LayerOp, Spec};
+use crate::model::Spec;
 use std::str::FromStr;
 
 /// A factor of the learning rate for all parameters whose name begins with a prefix.
@@ -33,15 +33,9 @@ impl FromStr for RateGroup {
 pub fn scale_rates(spec: &mut Spec, groups: &[RateGroup]) -> Result<()> {
     let mut used = vec![false; groups.len()];
     for layer in &mut spec.layers {
-        let sides: &[(usize, &str)] = match layer.op {
-            LayerOp::Conv2d { bias: false, .. } | LayerOp::Linear { bias: false, .. } => &[(0, "weight")],
-            LayerOp::Conv2d { .. } | LayerOp::Linear { .. } | LayerOp::BatchNorm2d { .. } => {
-                &[(0, "weight"), (1, "bias")]
-            }
-            _ => &[],
-        };
-        for &(side, kind) in sides {
-            let name = format!("{}.{kind}", layer.name);
+        for (kind, _) in layer.op.tensors(&[1; 3]) {
+            let Some(side) = kind.side() else { continue };
+            let name = format!("{}.{}", layer.name, kind.name());
             let matching = groups.iter().enumerate().filter(|(_, g)| name.starts_with(&g.prefix));
             matching.clone().for_each(|(i, _)| used[i] = true);
             // Of two groups with one prefix the later counts.

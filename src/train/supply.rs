@@ -1,11 +1,11 @@
 //! What a run trains and evaluates on, batch by batch, prepared before it is asked for: the first epoch while the device
 //! is still being opened, every other one during the evaluation of the one before.
 
-use super::batches::{Batches, Feed};
-use super::checkpoint::Checkpoint;
 use super::options::Options;
+use super::state::State;
 use crate::data::{BadFiles, Batch, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{Batches, Feed};
 use crate::model::{Model, Spec};
 
 /// The batches of a run.
@@ -28,27 +28,27 @@ impl Supply {
         Supply::go_on(spec, model, data, options, None)
     }
 
-    /// As [`Supply::start`], for a run that goes on from `checkpoint`.
+    /// As [`Supply::start`], for a run that is resumed at `state`.
     pub fn go_on(
         spec: &Spec,
         model: &Model,
         data: &Splits,
         options: &Options,
-        checkpoint: Option<&Checkpoint>,
+        state: Option<&State>,
     ) -> Result<Supply> {
         if data.train.is_empty() {
             return Err(Error::Usage(format!("data set {} has no samples to train on", data.train.name)));
         }
         let mut supply = Supply {
             data: data.clone(),
-            feed: Feed::of(spec, model.batch, model.pixels.is_some(), options),
+            feed: Feed::of(spec, model.batch, model.pixels.is_some(), &options.feed()),
             options: options.clone(),
             epochs: spec.recipe.epochs,
             accumulate: spec.recipe.grad_accum_steps,
             batch: model.batch,
             ahead: None,
         };
-        let [epoch, done] = checkpoint.map_or([0, 0], |c| c.place(supply.steps_per_epoch()));
+        let [epoch, done] = state.map_or([0, 0], |state| state.place(supply.steps_per_epoch()));
         supply.prepare(epoch, done)?;
         Ok(supply)
     }

@@ -3,25 +3,23 @@
 
 mod diagnosis;
 mod epoch;
+mod reports;
 mod saving;
 mod scaling;
 
-use super::checkpoint::Identity;
-use super::evaluate::pass;
-use super::event::{Done, Ending, Epoch, Event, Observer, Start, ValPart};
+use super::event::{Done, Ending, Epoch, Event, Observer};
 use super::judge::Judge;
 use super::lone::lone_values;
-use super::metrics::{Totals, guess};
 use super::options::{Options, check_recipe, schedule};
 use super::probe::{Probe, Workbench};
 use super::progress::{Progress, percent};
-use super::run_folder::{RunFolder, Weights};
 use super::schedule::LearningRate;
+use super::store::{Store, Weights};
 use super::supply::Supply;
 use super::watch::Watch;
-use super::weights;
-use crate::data::{Division, Labels, Splits};
+use crate::data::{Labels, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{Named, Totals, pass, sha256};
 use crate::model::{Model, Spec};
 use crate::program::Executor;
 use diagnosis::{Cause, Snapshot};
@@ -48,7 +46,7 @@ pub struct Task<'a> {
 pub struct Trainer<'a> {
     task: Task<'a>,
     executor: &'a mut dyn Executor,
-    folder: Option<RunFolder>,
+    store: Option<Box<dyn Store + 'a>>,
     observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
     supply: Supply,
@@ -60,7 +58,7 @@ pub struct Trainer<'a> {
     /// Updates so far.
     step: usize,
     /// Updates whose results have arrived.
-    pub(super) arrived: usize,
+    arrived: usize,
     /// Computations of gradients so far.
     draw: usize,
     judge: Judge,
@@ -83,8 +81,6 @@ pub struct Trainer<'a> {
     unsaved: Unsaved,
     /// Whether the last line could not be written to the log.
     is_silent: bool,
-    /// What makes the run this one, once it was asked for.
-    identity: Option<Identity>,
 }
 
 impl fmt::Debug for Task<'_> {
@@ -103,7 +99,7 @@ impl fmt::Debug for Trainer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trainer")
             .field("task", &self.task)
-            .field("folder", &self.folder)
+            .field("store", &self.store)
             .field("step", &self.step)
             .field("judge", &self.judge)
             .finish_non_exhaustive()
@@ -115,13 +111,12 @@ impl<'a> Trainer<'a> {
     pub fn new(
         task: Task<'a>,
         executor: &'a mut dyn Executor,
-        folder: Option<RunFolder>,
         observer: &'a mut dyn Observer,
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         check_recipe(&task.spec.recipe)?;
         let supply = Supply::start(task.spec, task.model, task.data, task.options)?;
-        Self::with_supply(task, supply, executor, folder, observer, stop)
+        Self::with_supply(task, supply, executor, observer, stop)
     }
 
     /// As [`Trainer::new`], with batches of the same task that are being prepared already.
@@ -129,7 +124,6 @@ impl<'a> Trainer<'a> {
         task: Task<'a>,
         supply: Supply,
         executor: &'a mut dyn Executor,
-        folder: Option<RunFolder>,
         observer: &'a mut dyn Observer,
         stop: &'a AtomicBool,
     ) -> Result<Self> {
@@ -142,7 +136,7 @@ impl<'a> Trainer<'a> {
         let watch = Watch::new(recipe, task.model, &task.data.train, steps_per_epoch);
         Ok(Trainer {
             executor,
-            folder,
+            store: None,
             observer,
             stop,
             supply,
@@ -167,7 +161,6 @@ impl<'a> Trainer<'a> {
             failures: 0,
             unsaved: None,
             is_silent: false,
-            identity: None,
             task,
         })
     }
@@ -178,6 +171,35 @@ impl<'a> Trainer<'a> {
     pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
         self.workbench = Some(workbench);
         self
+    }
+
+    /// Keeps its files in `store`: weights and a checkpoint after every epoch, and a line in its logs for every event. To be
+    /// given after [`Trainer::resume`], if the run is resumed.
+    pub fn with_store(mut self, store: Box<dyn Store + 'a>) -> Self {
+        let best = store.weights_path(Weights::Best);
+        if self.judge.has_best() && !best.is_file() {
+            let what = "is gone: the best of the epochs to come takes its place";
+            self.notices.push(format!("{} {what}", best.display()));
+            self.judge.forget_best();
+        }
+        self.store = Some(store);
+        self
+    }
+
+    /// Reports `text` as a warning when the run starts.
+    pub fn with_notice(mut self, text: String) -> Self {
+        self.notices.push(text);
+        self
+    }
+
+    /// What is trained.
+    pub fn task(&self) -> &Task<'a> {
+        &self.task
+    }
+
+    /// Updates whose results have arrived.
+    pub fn arrived(&self) -> usize {
+        self.arrived
     }
 
     /// Writes a checkpoint after the step in which `save` becomes true, and sets it back.
@@ -192,17 +214,17 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Trains to the end. With a folder it writes weights and a checkpoint after every epoch; a file that cannot be
+    /// Trains to the end. With a store it writes weights and a checkpoint after every epoch; a file that cannot be
     /// written is a warning, and an error if it happens three times in a row or at the end.
     ///
     /// A loss or weight that is not a number, or a loss that has grown beyond all bounds, is an error
-    /// ([`Error::Verification`]); the weights of earlier epochs stay in the run's folder.
+    /// ([`Error::Verification`]); the weights of earlier epochs stay where they are kept.
     pub fn run(mut self) -> Result<Done> {
         self.train()
     }
 
     /// As [`Trainer::run`], once.
-    pub(super) fn train(&mut self) -> Result<Done> {
+    pub(crate) fn train(&mut self) -> Result<Done> {
         self.started = Instant::now();
         self.begin()?;
         let (mut epoch, mut progress) = (self.epoch, std::mem::take(&mut self.progress));
@@ -291,7 +313,7 @@ impl<'a> Trainer<'a> {
         // A part of an epoch, which may go on later, does not take the place of the best whole one.
         let counts = self.step == (epoch + 1) * self.steps_per_epoch || !self.judge.has_best();
         let improved = counts && self.judge.observe(validation, &progress.totals);
-        let weights_sha256 = weights::sha256(self.task.model, &tensors);
+        let weights_sha256 = sha256(self.task.model, &tensors);
         let saved = self.save_weights(&tensors, self.metadata(epoch, Some(validation)), improved);
         self.report(Event::Epoch(Epoch {
             epoch,
@@ -315,7 +337,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Reports layers whose ReLUs are dead.
-    fn look(&mut self, trained: Duration, tensors: &weights::Named) -> Result<()> {
+    fn look(&mut self, trained: Duration, tensors: &Named) -> Result<()> {
         let Some(workbench) = self.workbench.filter(|_| self.probe.is_due(trained)) else { return Ok(()) };
         let Task { spec, data, .. } = &self.task;
         let lines = match self.probe.look(spec, data, self.supply.feed(), tensors, workbench) {
@@ -335,65 +357,11 @@ impl<'a> Trainer<'a> {
         Ok(totals)
     }
 
-    /// What the run is validated on.
-    fn val_part(&self) -> ValPart {
-        let Task { data, options, .. } = &self.task;
-        let division = data.origin.as_ref().map(|origin| &origin.provenance.division);
-        match division {
-            _ if options.overfit_batch || data.validates_on_training() => ValPart::Train,
-            None | Some(Division::Validation | Division::All) => ValPart::Validation,
-            Some(division) => ValPart::HeldOut(division.clone()),
-        }
-    }
-
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     fn reached_limit(&self) -> bool {
         self.task.options.max_steps.is_some_and(|most| self.step >= most)
-    }
-
-    fn start(&self) -> Start {
-        let Task { spec, model, data, device, .. } = &self.task;
-        Start {
-            model: spec.name.clone(),
-            device: device.clone(),
-            data: data.train.name.clone(),
-            parameters: model.parameter_count(),
-            memory_bytes: model.program.plan().bytes(),
-            epochs: spec.recipe.epochs,
-            steps_per_epoch: self.steps_per_epoch,
-            train_samples: data.train.len(),
-            val_samples: data.val.len(),
-            val_part: self.val_part(),
-            folder: self.folder.as_ref().map(|f| f.path().display().to_string()),
-        }
-    }
-
-    fn done(&self, ending: Ending) -> Done {
-        let which = if self.judge.has_best() { Weights::Best } else { Weights::Last };
-        Done {
-            ending,
-            steps: self.step,
-            best_acc1: self.judge.best_acc1(),
-            acc1_guess: guess(&self.task.data.val),
-            val_part: self.val_part(),
-            seconds: self.earlier + self.started.elapsed().as_secs_f64(),
-            weights: self.folder.as_ref().map(|f| f.weights_path(which).display().to_string()),
-        }
-    }
-
-    fn report(&mut self, event: Event) -> Result<()> {
-        if let Some(folder) = &mut self.folder {
-            let recorded = folder.record(&event);
-            let was_silent = std::mem::replace(&mut self.is_silent, recorded.is_err());
-            // The line waits for the next one; a checkpoint is not written without it, so this cannot go on for ever.
-            if let (Err(error), false) = (recorded, was_silent) {
-                let text = format!("{error}: not written yet; the run goes on and tries again");
-                self.observer.event(&Event::Warning(text))?;
-            }
-        }
-        self.observer.event(&event)
     }
 }

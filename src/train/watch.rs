@@ -1,10 +1,8 @@
 //! Looks at the losses of a run for two ways of going wrong that leave every number finite: a loss that stays where
 //! guessing is (a stall, said once), and one that has grown far beyond where it began (the run has diverged).
 
-use super::exact;
-use super::metrics::Totals;
-use super::window::Entry;
 use crate::data::{Dataset, Labels};
+use crate::inference::{Entry, Totals, exact};
 use crate::model::{LossKind, Model, Recipe};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -36,7 +34,7 @@ pub(super) struct Watch {
 
 /// What it has seen so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     recent: VecDeque<Totals>,
     count: usize,
     /// Loss of the first record.

@@ -1,89 +1,12 @@
 //! Arrows only point down: reads every source file's paths and fails on a forbidden edge, a crate named where it does
 //! not belong, a clock, thread or file where there may be none, or a file that is too long.
 
+mod layers;
+
+use layers::{ACYCLIC, CRATES, EDGES, EXCEPTIONS, IMPURE, INFERENCE, LINES, PURE, TRAINING};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// What each module may use. `cli` may use all.
-const EDGES: [(&str, &[&str]); 18] = [
-    ("error", &[]),
-    ("json", &[]),
-    ("atomic", &["error"]),
-    ("tensor", &["error"]),
-    ("random", &["error"]),
-    ("view", &["error"]),
-    ("ops", &["tensor", "error", "random", "view"]),
-    ("program", &["ops", "tensor", "error", "random"]),
-    ("cpu", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("gpu", &["program", "ops", "tensor", "error", "random"]),
-    ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random", "atomic", "json"]),
-    ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
-    // Keeps the files of a GPU between runs.
-    ("device", &["cpu", "gpu", "program", "error", "atomic"]),
-    // Opens pictures and writes them; the numbers in them are handed in.
-    ("report", &["model", "tensor", "error", "view", "atomic"]),
-    (
-        "network",
-        &[
-            "train",
-            "data",
-            "interchange",
-            "device",
-            "model",
-            "program",
-            "ops",
-            "tensor",
-            "error",
-            "random",
-            "view",
-            "atomic",
-            "report",
-        ],
-    ),
-    // Its checkpoints are safetensors files, and its steps need `ops::Hyper`.
-    (
-        "train",
-        &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view", "atomic"],
-    ),
-];
-
-/// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 19] = [
-    ("wgpu", &["gpu"]),
-    ("naga", &["gpu"]),
-    ("pollster", &["gpu"]),
-    ("faer", &["cpu"]),
-    // `cli` only sets, `device` only prints the number of threads.
-    ("rayon", &["cpu", "data", "device", "cli"]),
-    ("image", &["data", "report"]),
-    ("ab_glyph", &["report"]),
-    ("dejavu", &["report"]),
-    ("prost", &["interchange"]),
-    ("zip", &["interchange"]),
-    ("fast_image_resize", &["data"]),
-    ("zune_core", &["data"]),
-    ("zune_jpeg", &["data"]),
-    ("clap", &["cli"]),
-    ("clap_complete", &["cli"]),
-    ("anyhow", &["cli"]),
-    ("signal_hook", &["cli"]),
-    ("ctrlc", &["cli"]),
-    ("fs4", &["train"]),
-];
-
-/// Modules that have to work where there are no files, threads or clocks.
-const PURE: [&str; 6] = ["tensor", "random", "view", "ops", "program", "gpu"];
-const IMPURE: [&[&str]; 4] =
-    [&["std", "fs"], &["std", "thread"], &["std", "time", "Instant"], &["std", "time", "SystemTime"]];
-
-/// What of it a file may use all the same, since it is left out where there is none.
-const EXCEPTIONS: [(&str, &[&str]); 1] = [("gpu/threads.rs", &["std", "thread"])];
-
-/// The longest file that is still one thing.
-const LINES: usize = 400;
 
 /// `source` without comments, the contents of strings, and the tests at its end.
 fn code(source: &str) -> String {
@@ -210,6 +133,13 @@ fn faults(file: &Path, source: &str) -> Vec<String> {
                 faults.insert(format!("{module} may not use {target}"));
             }
         }
+        if within.is_some_and(|target| TRAINING.contains(&target.as_str()))
+            && INFERENCE
+                .iter()
+                .any(|part| file.starts_with(part) || file == Path::new(part).with_extension("rs"))
+        {
+            faults.insert("what only runs a network may not use what trains one".into());
+        }
         for (name, places) in CRATES {
             if path[0] == name && !places.contains(&module) {
                 faults.insert(format!("{module} may not name {name}"));
@@ -227,6 +157,47 @@ fn faults(file: &Path, source: &str) -> Vec<String> {
         }
     }
     faults.into_iter().map(|fault| format!("src/{}: {fault}", file.display())).collect()
+}
+
+/// The module of a file relative to `src`, without `mod`.
+fn module(file: &Path) -> Vec<String> {
+    let parts = file.with_extension("");
+    parts.iter().map(|part| part.to_string_lossy().into_owned()).filter(|part| part != "mod").collect()
+}
+
+/// Which other modules among `modules` each of them uses through `super` or `crate`. A file that only lists its children
+/// (`mod x; pub use x::Y;`) does not use them.
+fn uses(modules: &[(Vec<String>, String)]) -> Vec<Vec<usize>> {
+    let place =
+        |path: &[String]| (1..=path.len()).rev().find_map(|n| modules.iter().position(|m| m.0 == path[..n]));
+    let of = |(module, source): &(Vec<String>, String)| {
+        let resolved = paths(source).into_iter().filter_map(|path| {
+            let supers = path.iter().take_while(|segment| *segment == "super").count();
+            match path[0].as_str() {
+                "crate" => Some(path[1..].to_vec()),
+                "super" => Some([&module[..module.len().checked_sub(supers)?], &path[supers..]].concat()),
+                _ => None,
+            }
+        });
+        let targets: BTreeSet<usize> = resolved.filter_map(|path| place(&path)).collect();
+        targets.into_iter().filter(|&target| modules[target].0 != *module).collect()
+    };
+    modules.iter().map(of).collect()
+}
+
+/// The modules that can reach themselves.
+fn circles(modules: &[(Vec<String>, String)]) -> Vec<String> {
+    let uses = uses(modules);
+    let reaches_itself = |start: usize| {
+        let (mut seen, mut left) = (BTreeSet::new(), uses[start].clone());
+        while let Some(at) = left.pop() {
+            if seen.insert(at) {
+                left.extend(&uses[at]);
+            }
+        }
+        seen.contains(&start)
+    };
+    (0..modules.len()).filter(|&start| reaches_itself(start)).map(|at| modules[at].0.join("::")).collect()
 }
 
 fn root() -> PathBuf {
@@ -264,6 +235,31 @@ fn arrows_only_point_down() {
     }
     assert!(seen > 500, "only {seen} paths were understood");
     assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn modules_of_a_layer_do_not_use_each_other_in_a_circle() {
+    let src = root().join("src");
+    for layer in ACYCLIC {
+        let read = |file: PathBuf| {
+            let source = fs::read_to_string(&file).expect("a readable source file");
+            (module(file.strip_prefix(&src).expect("below src")), source)
+        };
+        let modules: Vec<_> = files(&src.join(layer)).into_iter().map(read).collect();
+        assert!(
+            uses(&modules).iter().map(Vec::len).sum::<usize>() > modules.len(),
+            "{layer}: uses are not understood"
+        );
+        assert_eq!(circles(&modules), [""; 0], "{layer}");
+    }
+    let of = |sources: &[(&str, &str)]| {
+        let modules: Vec<_> =
+            sources.iter().map(|(file, source)| (module(Path::new(file)), source.to_string())).collect();
+        circles(&modules)
+    };
+    let [a, b] = [("data/a.rs", "use super::b::{self, B};"), ("data/b.rs", "use crate::data::c::d::D;")];
+    assert_eq!(of(&[a, b, ("data/c/d.rs", "use super::super::a;")]), ["data::a", "data::b", "data::c::d"]);
+    assert_eq!(of(&[a, b, ("data/c/d.rs", "// super::super::a\nuse crate::error::Error;")]), [""; 0]);
 }
 
 #[test]
@@ -305,6 +301,13 @@ fn forbidden_edges_are_found_however_they_are_written() {
         ("gpu/threads.rs", "use std::fs;", "gpu may not use std::fs"),
         ("random.rs", "fn f() { std::thread::yield_now() }", "random may not use std::thread"),
         ("model/init.rs", "use std::fs;", "model may not use std::fs"),
+        ("inference/evaluate.rs", "use crate::train::Options;", "inference may not use train"),
+        (
+            "cli/eval/mod.rs",
+            "use crate::train::Options;",
+            "what only runs a network may not use what trains one",
+        ),
+        ("cli/trace.rs", "use crate::run;", "what only runs a network may not use what trains one"),
         ("charts/mod.rs", "", "module charts has no line in the table of layers"),
     ];
     for (file, source, fault) in wrong {

@@ -1,17 +1,17 @@
 //! Each draw has the range and the mean that it says, follows from seed, epoch and sample, and leaves the others alone.
 
-use striate::data::{Transform, Viewer};
+use striate::data::{Augmenter, Transform};
 use striate::view::{Augment, Crop, LUMA, PIXEL, Principal, View};
 
 const STORED: [usize; 3] = [3, 256, 256];
 const INPUT: [usize; 3] = [3, 224, 224];
 const SAMPLES: u32 = 4000;
 
-fn viewer_of(stored: [usize; 3], input: [usize; 3], augment: Augment) -> Viewer {
-    Viewer::new(stored, input, &Transform { resize: Some(256), augment, ..Transform::default() }).unwrap()
+fn viewer_of(stored: [usize; 3], input: [usize; 3], augment: Augment) -> Augmenter {
+    Augmenter::new(stored, input, &Transform { resize: Some(256), augment, ..Transform::default() }).unwrap()
 }
 
-fn viewer(augment: Augment) -> Viewer {
+fn augmenter(augment: Augment) -> Augmenter {
     viewer_of(STORED, INPUT, augment)
 }
 
@@ -20,9 +20,9 @@ fn none() -> Augment {
 }
 
 /// The views of many samples of a grey picture.
-fn views(viewer: &Viewer, seed: u64, epoch: u32) -> Vec<View> {
+fn views(augmenter: &Augmenter, seed: u64, epoch: u32) -> Vec<View> {
     let picture = vec![100; STORED.iter().product()];
-    (0..SAMPLES).map(|sample| viewer.draw(seed, epoch, sample, &picture)).collect()
+    (0..SAMPLES).map(|sample| augmenter.draw(seed, epoch, sample, &picture)).collect()
 }
 
 /// Fails unless the numbers lie in [low, high], reach near both ends, and have about the mean of a uniform draw.
@@ -45,7 +45,7 @@ fn assert_uniform(values: &[f64], low: f64, high: f64) {
 
 #[test]
 fn evaluation_sees_the_middle_and_a_picture_of_the_resized_size_pixel_by_pixel() {
-    let plain = viewer(none()).plain();
+    let plain = augmenter(none()).plain();
     assert_eq!((plain.x, plain.y), ([65536, 0, 16 << 16], [0, 65536, 16 << 16]));
     assert_eq!((plain.recolour, plain.cut), (0, [0; 4]));
     // 32 x 32 pixels taken for 256 x 256: a window of 28 x 28, an eighth of a pixel per step.
@@ -53,7 +53,7 @@ fn evaluation_sees_the_middle_and_a_picture_of_the_resized_size_pixel_by_pixel()
     assert_eq!(small.x[0], 8192);
     assert_eq!(f64::from(small.x[2]) / PIXEL, 2.0 + 0.5 / 8.0 - 0.5);
     // Without resize, the whole picture.
-    let same = Viewer::new(INPUT, INPUT, &Transform::default()).unwrap().plain();
+    let same = Augmenter::new(INPUT, INPUT, &Transform::default()).unwrap().plain();
     assert_eq!((same.x, same.y), ([65536, 0, 0], [0, 65536, 0]));
     // An odd rest is divided as torchvision's CenterCrop does it: 33 / 2 is 16, 35 / 2 is 18.
     let offset = |side| viewer_of([3, 512, 512], [3, side, side], none()).centre().top / 2.0;
@@ -69,13 +69,13 @@ fn values_are_normalised_per_channel() {
         resize: Some(256),
         ..Transform::default()
     };
-    let view = Viewer::new(STORED, INPUT, &transform).unwrap().plain();
+    let view = Augmenter::new(STORED, INPUT, &transform).unwrap().plain();
     assert_eq!((view.gain, view.bias), ([0.125, 0.0625, 0.03125], [-0.25, -0.25, -0.1875]));
 }
 
 #[test]
 fn half_of_the_pictures_are_mirrored_about_their_middle() {
-    let flip = views(&viewer(Augment { flip: true, ..none() }), 1, 0);
+    let flip = views(&augmenter(Augment { flip: true, ..none() }), 1, 0);
     let mirrored = flip.iter().filter(|view| view.x[0] < 0).count();
     assert!((1870..2130).contains(&mirrored), "{mirrored} of {SAMPLES}");
     assert!(flip.iter().all(|view| view.x == [65536, 0, 16 << 16] || view.x == [-65536, 0, 239 << 16]));
@@ -83,7 +83,7 @@ fn half_of_the_pictures_are_mirrored_about_their_middle() {
 
 #[test]
 fn random_crops_are_whole_pixels_anywhere_in_the_picture() {
-    let drawn = views(&viewer(Augment { crop: Crop::Random, ..none() }), 1, 0);
+    let drawn = views(&augmenter(Augment { crop: Crop::Random, ..none() }), 1, 0);
     for axis in [|view: &View| view.x[2], |view: &View| view.y[2]] {
         assert!(drawn.iter().all(|view| axis(view) % 65536 == 0));
         let places: Vec<f64> = drawn.iter().map(|view| f64::from(axis(view)) / PIXEL).collect();
@@ -101,7 +101,7 @@ fn random_crops_are_whole_pixels_anywhere_in_the_picture() {
 #[test]
 fn random_resized_crops_have_the_areas_and_shapes_that_were_asked_for() {
     let augment = Augment { crop: Crop::RandomResized, scale: [0.25, 0.5], ratio: [0.5, 2.0], ..none() };
-    let drawn = views(&viewer(augment), 1, 0);
+    let drawn = views(&augmenter(augment), 1, 0);
     let sides = |view: &View| [view.y[1], view.x[0]].map(|step| f64::from(step) * 224.0 / PIXEL);
     let area = drawn.iter().map(|view| sides(view).iter().product::<f64>() / 65536.0).collect::<Vec<_>>();
     let shape = drawn.iter().map(|view| (sides(view)[1] / sides(view)[0]).ln()).collect::<Vec<_>>();
@@ -120,34 +120,34 @@ fn random_resized_crops_have_the_areas_and_shapes_that_were_asked_for() {
     }
     // Nothing of this shape fits: the largest part of it that does.
     let impossible = Augment { crop: Crop::RandomResized, scale: [1.0, 1.0], ratio: [4.0, 4.0], ..none() };
-    let view = views(&viewer(impossible), 1, 0)[0];
+    let view = views(&augmenter(impossible), 1, 0)[0];
     assert_eq!(sides(&view).map(f64::round), [64.0, 256.0]);
 }
 
 #[test]
 fn turns_are_uniform_both_ways() {
-    let drawn = views(&viewer(Augment { rotation: 30.0, ..none() }), 1, 0);
+    let drawn = views(&augmenter(Augment { rotation: 30.0, ..none() }), 1, 0);
     let angle = |view: &View| f64::from(view.y[0]).atan2(f64::from(view.x[0])).to_degrees();
     assert_uniform(&drawn.iter().map(angle).collect::<Vec<_>>(), -30.0, 30.0);
 }
 
 #[test]
 fn brightness_contrast_and_saturation_are_one_matrix_in_this_order() {
-    let drawn = views(&viewer(Augment { brightness: 0.4, ..none() }), 1, 0);
+    let drawn = views(&augmenter(Augment { brightness: 0.4, ..none() }), 1, 0);
     let factors: Vec<f64> = drawn.iter().map(|view| f64::from(view.colour[1][1])).collect();
     assert_uniform(&factors, 0.6, 1.4);
     assert!(
         drawn.iter().all(|view| view.recolour == 1 && view.colour[0][1] == 0.0 && view.colour[0][3] == 0.0)
     );
     // Factors below 0 do not exist: 2 means [0, 3].
-    let drawn = views(&viewer(Augment { contrast: 2.0, ..none() }), 1, 0);
+    let drawn = views(&augmenter(Augment { contrast: 2.0, ..none() }), 1, 0);
     assert_uniform(&drawn.iter().map(|view| f64::from(view.colour[0][0])).collect::<Vec<_>>(), 0.0, 3.0);
     // The mean luma stays what it is.
     for view in &drawn {
         let [r, _, _, shift] = view.colour[2].map(f64::from);
         assert!((f64::from(view.colour[2][2]) * 100.0 + r * 100.0 + shift - 100.0).abs() < 1e-3);
     }
-    let drawn = views(&viewer(Augment { saturation: 0.5, ..none() }), 1, 0);
+    let drawn = views(&augmenter(Augment { saturation: 0.5, ..none() }), 1, 0);
     for view in &drawn {
         // Grey stays grey; the luma of any colour stays.
         let rows = view.colour.map(|row| row.map(f64::from));
@@ -158,13 +158,13 @@ fn brightness_contrast_and_saturation_are_one_matrix_in_this_order() {
         }
     }
     // All together, by the formulas one after the other, on a picture whose mean luma is known.
-    let all = viewer(Augment { brightness: 0.3, contrast: 0.3, saturation: 0.3, ..none() });
+    let all = augmenter(Augment { brightness: 0.3, contrast: 0.3, saturation: 0.3, ..none() });
     let mut picture = vec![0u8; STORED.iter().product()];
     picture[..65536].fill(200);
     picture[65536..131072].fill(50);
     let mean = 0.299 * 200.0 + 0.587 * 50.0;
     let factor = |amount: Augment| {
-        let view = viewer(amount).draw(7, 3, 9, &picture);
+        let view = augmenter(amount).draw(7, 3, 9, &picture);
         (f64::from(view.colour[0][0]), view)
     };
     let (b, _) = factor(Augment { brightness: 0.3, ..none() });
@@ -193,7 +193,7 @@ fn colour_noise_moves_along_the_principal_components() {
         principal: Principal { values: [3.0, 2.0, 1.0], vectors },
         ..Transform::default()
     };
-    let drawn = views(&Viewer::new(STORED, INPUT, &transform).unwrap(), 1, 0);
+    let drawn = views(&Augmenter::new(STORED, INPUT, &transform).unwrap(), 1, 0);
     // Green has the first component, red the second; each divided by its std.
     for (channel, expected) in [(0, 0.1 * 2.0 / 0.5), (1, 0.1 * 3.0), (2, 0.1 / 2.0)] {
         let values: Vec<f64> = drawn.iter().map(|view| f64::from(view.bias[channel])).collect();
@@ -207,7 +207,7 @@ fn colour_noise_moves_along_the_principal_components() {
     }
     // 0..255 and 0..1 are the same pictures, so they get the same noise.
     let bytes = Transform { scale: 1.0, std: vec![255.0 * 0.5, 255.0, 510.0], ..transform };
-    let as_bytes = views(&Viewer::new(STORED, INPUT, &bytes).unwrap(), 1, 0);
+    let as_bytes = views(&Augmenter::new(STORED, INPUT, &bytes).unwrap(), 1, 0);
     for (a, b) in drawn.iter().zip(&as_bytes) {
         assert!((0..3).all(|c| (a.bias[c] - b.bias[c]).abs() < 1e-5));
     }
@@ -215,7 +215,7 @@ fn colour_noise_moves_along_the_principal_components() {
 
 #[test]
 fn holes_are_squares_about_any_pixel_cut_at_the_border() {
-    let drawn = views(&viewer(Augment { cutout: 40, ..none() }), 1, 0);
+    let drawn = views(&augmenter(Augment { cutout: 40, ..none() }), 1, 0);
     let mut tops = Vec::new();
     for View { cut: [top, left, bottom, right], .. } in &drawn {
         assert!(top < bottom && left < right && *bottom <= 224 && *right <= 224);
@@ -248,18 +248,18 @@ fn every_draw_is_a_function_of_seed_epoch_and_sample_and_of_nothing_else() {
         cutout: 16,
         ..none()
     };
-    let first = views(&viewer(everything.clone()), 5, 2);
-    assert_eq!(first, views(&viewer(everything.clone()), 5, 2));
+    let first = views(&augmenter(everything.clone()), 5, 2);
+    assert_eq!(first, views(&augmenter(everything.clone()), 5, 2));
     let differ = |other: &[View]| first.iter().zip(other).filter(|(a, b)| a != b).count();
-    assert_eq!(differ(&views(&viewer(everything.clone()), 5, 3)), SAMPLES as usize);
-    assert_eq!(differ(&views(&viewer(everything.clone()), 6, 2)), SAMPLES as usize);
+    assert_eq!(differ(&views(&augmenter(everything.clone()), 5, 3)), SAMPLES as usize);
+    assert_eq!(differ(&views(&augmenter(everything.clone()), 6, 2)), SAMPLES as usize);
     let mut sorted: Vec<[i32; 6]> =
         first.iter().map(|v| [v.x[0], v.x[1], v.x[2], v.y[0], v.y[1], v.y[2]]).collect();
     sorted.sort_unstable();
     sorted.dedup();
     assert_eq!(sorted.len(), SAMPLES as usize, "no two samples share a view");
     // Without one change the others are what they were.
-    let without = views(&viewer(Augment { rotation: 0.0, cutout: 0, ..everything }), 5, 2);
+    let without = views(&augmenter(Augment { rotation: 0.0, cutout: 0, ..everything }), 5, 2);
     for (a, b) in first.iter().zip(&without) {
         assert_eq!((a.colour, a.bias), (b.colour, b.bias));
         assert_eq!(a.x[0] < 0, b.x[0] < 0);
@@ -269,7 +269,7 @@ fn every_draw_is_a_function_of_seed_epoch_and_sample_and_of_nothing_else() {
 #[test]
 fn pictures_that_views_cannot_show_are_refused() {
     let refused = |stored, input, resize| {
-        let error = Viewer::new(stored, input, &Transform { resize, ..Transform::default() }).unwrap_err();
+        let error = Augmenter::new(stored, input, &Transform { resize, ..Transform::default() }).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     };
@@ -279,7 +279,8 @@ fn pictures_that_views_cannot_show_are_refused() {
     let large = refused([3, 600, 513], INPUT, Some(256));
     assert!(large.contains("`striate dataset pack --size 256`"), "{large}");
     assert!(
-        Viewer::new([3, 600, 512], INPUT, &Transform { resize: Some(256), ..Transform::default() }).is_ok()
+        Augmenter::new([3, 600, 512], INPUT, &Transform { resize: Some(256), ..Transform::default() })
+            .is_ok()
     );
 }
 
@@ -287,7 +288,7 @@ fn pictures_that_views_cannot_show_are_refused() {
 fn the_room_for_crops_is_whole_whatever_the_size_of_the_pictures() {
     for side in 100..500 {
         let transform = Transform { resize: Some(250), ..Transform::default() };
-        let viewer = Viewer::new([3, side, side], INPUT, &transform).unwrap();
-        assert_eq!(viewer.room(), [26.0, 26.0], "pictures of {side}");
+        let augmenter = Augmenter::new([3, side, side], INPUT, &transform).unwrap();
+        assert_eq!(augmenter.room(), [26.0, 26.0], "pictures of {side}");
     }
 }

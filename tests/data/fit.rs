@@ -2,7 +2,7 @@
 
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
-use striate::data::{Fit, Framing, Request, Splits, Wanted, open};
+use striate::data::{Fit, Framing, ModelShape, Request, Splits, open};
 
 /// Two pictures of `shape` as `name`, classes 0 and 1.
 fn save(folder: &Path, name: &str, shape: [usize; 3]) -> PathBuf {
@@ -19,7 +19,7 @@ fn open_as(path: &Path, input: [usize; 3], resize: Option<usize>, fit: Fit) -> s
     open(&Request {
         path: Some(path.to_str().unwrap().into()),
         val_split: Some(0.0),
-        wanted: Some(Wanted { input, outputs: 2, resize, fit, follow_classes: false }),
+        wanted: Some(ModelShape { input, outputs: 2, resize, fit, follow_classes: false }),
         ..Request::new(input, 2)
     })
 }

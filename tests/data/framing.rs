@@ -5,7 +5,7 @@ use image::{GrayImage, RgbImage};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::Path;
-use striate::data::{Decoder, Draws, Frame, Framing, Part, Placement};
+use striate::data::{Decoder, Draws, Frame, Framing, Placement, Region};
 
 const SIZES: &str = include_str!("../fixtures/geometry/sizes.json");
 const PIXELS: &[u8] = include_bytes!("../fixtures/geometry/pixels.safetensors");
@@ -54,14 +54,14 @@ fn sizes_and_offsets_are_torchvisions() {
     for case in cases() {
         let [width, height] = numbers(&case["size"])[..] else { panic!("{case}") };
         let size = [width, height];
-        let source = Part { left: 0, top: 0, width, height };
+        let source = Region { left: 0, top: 0, width, height };
         for row in case["crops"].as_array().unwrap() {
             let (resize, crop) = (number(&row["resize"]), number(&row["crop"]));
             let (resized, centre) = (numbers(&row["resized"]), numbers(&row["centre"]));
             let what = format!("{size:?} {resize} {crop}");
             let shape = [3, crop, crop];
             let placed = only(Frame { shape, framing: Framing::Centre { resize: Some(resize) } }, size);
-            let cut = Part { left: centre[0], top: centre[1], width: crop, height: crop };
+            let cut = Region { left: centre[0], top: centre[1], width: crop, height: crop };
             let expected = Placement { source, resized: [resized[0], resized[1]], cut };
             assert_eq!(placed, expected, "{what}");
             // TenCrop: the corners of all of it, the middle, and the middle of its mirror image.
@@ -78,7 +78,7 @@ fn sizes_and_offsets_are_torchvisions() {
             ];
             assert_eq!(ten.len(), 6);
             for (placed, [left, top]) in ten.iter().zip(corners) {
-                assert_eq!(*placed, Placement { cut: Part { left, top, ..cut }, ..expected }, "{what}");
+                assert_eq!(*placed, Placement { cut: Region { left, top, ..cut }, ..expected }, "{what}");
             }
             // A square with surroundings has the same middle.
             let around = Framing::Around { resize, crop: [crop; 2] };
@@ -91,7 +91,7 @@ fn sizes_and_offsets_are_torchvisions() {
             let ratio = [0, 1].map(|n| row["ratio"][n].as_f64().unwrap() as f32);
             let [left, top, width, height] = ["left", "top", "width", "height"].map(|key| number(&row[key]));
             let placed = only(Frame { shape: [3, 8, 8], framing: falls_back(ratio) }, size);
-            assert_eq!(placed.source, Part { left, top, width, height }, "{size:?} {ratio:?}");
+            assert_eq!(placed.source, Region { left, top, width, height }, "{size:?} {ratio:?}");
             assert_eq!(placed.resized, [8, 8]);
         }
     }
@@ -212,7 +212,7 @@ fn carried_out(image: &RgbImage, placement: Placement) -> Vec<u8> {
 }
 
 fn in_order(image: &RgbImage, Placement { source, resized, cut }: Placement, columns_first: bool) -> Vec<u8> {
-    let crop = |image: &RgbImage, part: Part| {
+    let crop = |image: &RgbImage, part: Region| {
         let [left, top, width, height] = [part.left, part.top, part.width, part.height].map(|n| n as u32);
         image::imageops::crop_imm(image, left, top, width, height).to_image()
     };
@@ -306,7 +306,7 @@ fn a_turned_picture_is_framed_as_its_upright_self() {
             let what = format!("orientation {orientation}, {frame:?}");
             let expected: Vec<_> =
                 frame.placements([61, 40]).into_iter().map(|placed| carried_out(&upright, placed)).collect();
-            // Part by part, plane by plane.
+            // Region by part, plane by plane.
             let planes = (0..3).flat_map(|c| {
                 expected.iter().flat_map(move |part| part.chunks(part.len() / 3).nth(c).unwrap())
             });

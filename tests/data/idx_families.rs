@@ -5,7 +5,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use striate::data::{Notes, Splits, open_noting};
+use striate::data::{Diagnostics, Splits, open_with_diagnostics};
 
 /// Two images of one pixel, `first` and the next, and their labels 0 and 1.
 fn write(folder: &Path, name: &str, first: u8) {
@@ -15,8 +15,8 @@ fn write(folder: &Path, name: &str, first: u8) {
     fs::write(folder.join(labels), [0, 0, 8, 1, 0, 0, 0, 2, 0, 1]).unwrap();
 }
 
-fn read(path: &Path) -> striate::Result<(Splits, Notes)> {
-    open_noting(&request(path, [1, 1, 1], 2))
+fn read(path: &Path) -> striate::Result<(Splits, Diagnostics)> {
+    open_with_diagnostics(&request(path, [1, 1, 1], 2))
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

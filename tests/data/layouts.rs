@@ -4,7 +4,7 @@ use crate::classes;
 use image::{Rgb, RgbImage};
 use std::fs;
 use std::path::Path;
-use striate::data::{Notes, Request, Splits, open_noting};
+use striate::data::{Diagnostics, Request, Splits, open_with_diagnostics};
 
 /// Makes the files: an image for a name that ends as images do, else a text. `*` stands for three files of the name.
 pub fn tree(root: &Path, files: &[&str]) {
@@ -28,9 +28,9 @@ pub fn tree(root: &Path, files: &[&str]) {
     }
 }
 
-pub fn read(root: &Path) -> striate::Result<(Splits, Notes)> {
+pub fn read(root: &Path) -> striate::Result<(Splits, Diagnostics)> {
     let path = root.to_str().unwrap().to_string();
-    open_noting(&Request {
+    open_with_diagnostics(&Request {
         path: Some(path),
         val_split: Some(0.0),
         wanted: None,
@@ -343,7 +343,8 @@ fn what_is_left_out_is_named_by_class_and_type() {
         assert!(text.contains(part), "no {part:?} in: {text}");
     }
     let count = |class: &str, extension: &str| {
-        let is_it = |files: &&striate::data::PassedOver| files.class == class && files.extension == extension;
+        let is_it =
+            |files: &&striate::data::SkippedFiles| files.class == class && files.extension == extension;
         notes.passed_over.iter().find(is_it).map(|files| files.count)
     };
     assert_eq!(
@@ -364,7 +365,8 @@ fn a_single_class_is_not_trained_on() {
         "{notes:?}"
     );
     let path = Some(folder.path().to_str().unwrap().to_string());
-    let error = open_noting(&Request { path, for_training: true, ..Request::new([3, 2, 2], 2) }).unwrap_err();
+    let error = open_with_diagnostics(&Request { path, for_training: true, ..Request::new([3, 2, 2], 2) })
+        .unwrap_err();
     assert_eq!(error.exit_code(), 4);
     assert!(
         error.to_string().contains("at least two classes to train on, found 3 of class 0 (cat) only"),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use striate::data::{
-    BadFiles, Batch, Dataset, Images, Labels, Loader, LoaderOptions, Look, OnBadFile, Transform, Workers,
+    BadFiles, Batch, BatchInput, Dataset, Images, InputTransform, Labels, Loader, LoaderOptions, OnBadFile,
+    Transform, Workers,
 };
-use striate::view::Augment;
+use striate::view::{Augment, View};
 
 /// `count` images of `shape`; all bytes of image i are i, but for the first column, which is 200.
 fn dataset(count: usize, shape: [usize; 3]) -> Arc<Dataset> {
@@ -36,7 +37,7 @@ fn options(batch: usize, workers: usize) -> LoaderOptions {
         epoch: 0,
         shuffle: false,
         augment: false,
-        look: Look::Values(plain()),
+        transform: InputTransform::OnHost(plain()),
         bad: BadFiles::new(OnBadFile::Skip),
     }
 }
@@ -54,7 +55,7 @@ fn batches_are_in_order_and_the_rest_of_the_last_one_is_zero() {
         for number in 0..5 {
             let batch = loader.next().unwrap().unwrap();
             assert_eq!(batch.rows, if number == 4 { 3 } else { 5 });
-            assert_eq!((batch.input.len(), batch.labels.len()), (30, 5));
+            assert_eq!((batch.input.values().len(), batch.labels.len()), (30, 5));
             for row in 0..5 {
                 let sample = (number * 5 + row) as f32;
                 let (image, label) = if row < batch.rows {
@@ -62,16 +63,16 @@ fn batches_are_in_order_and_the_rest_of_the_last_one_is_zero() {
                 } else {
                     ([0.0; 6], 0.0)
                 };
-                assert_eq!(batch.input[row * 6..][..6], image);
+                assert_eq!(batch.input.values()[row * 6..][..6], image);
                 assert_eq!(batch.labels[row], label);
             }
             // The next batch reuses this one's memory; nothing of it may remain.
+            let images = BatchInput::Images { bytes: vec![9; 40], views: vec![View::blank(); 5] };
             loader.recycle(Batch {
-                input: vec![f32::NAN; 30],
+                input: if number % 2 == 0 { BatchInput::Values(vec![f32::NAN; 30]) } else { images },
                 labels: vec![f32::NAN; 5],
                 samples: vec![9; 9],
                 rows: 5,
-                ..Batch::default()
             });
         }
         assert!(loader.next().is_none() && loader.next().is_none());
@@ -89,7 +90,7 @@ fn the_number_of_threads_changes_nothing() {
     };
     let with = |workers, epoch, seed| {
         let options = LoaderOptions { epoch, seed, shuffle: true, augment: true, ..options(8, workers) };
-        all(&dataset, &LoaderOptions { look: Look::Values(transform.clone()), ..options })
+        all(&dataset, &LoaderOptions { transform: InputTransform::OnHost(transform.clone()), ..options })
     };
     let expected = with(0, 2, 3);
     assert_eq!(expected.len(), 26);
@@ -107,7 +108,7 @@ fn shuffling_shows_every_sample_once_in_another_order_each_epoch() {
         let options = LoaderOptions { shuffle: true, epoch, ..options(10, 2) };
         all(&dataset, &options)
             .iter()
-            .flat_map(|batch| batch.input.chunks(2).take(batch.rows).map(|image| image[1]))
+            .flat_map(|batch| batch.input.values().chunks(2).take(batch.rows).map(|image| image[1]))
             .collect()
     };
     let mut sorted = order(0);
@@ -121,23 +122,25 @@ fn shuffling_shows_every_sample_once_in_another_order_each_epoch() {
 fn bytes_are_normalised_per_channel() {
     let dataset = dataset(2, [2, 1, 2]);
     let transform = Transform { scale: 0.5, mean: vec![1.0, 2.0], std: vec![4.0, 8.0], ..plain() };
-    let batch = &all(&dataset, &LoaderOptions { look: Look::Values(transform), ..options(2, 0) })[0];
+    let batch =
+        &all(&dataset, &LoaderOptions { transform: InputTransform::OnHost(transform), ..options(2, 0) })[0];
     // (200 * 0.5 - mean) / std and (sample * 0.5 - mean) / std, exact in f32.
-    assert_eq!(batch.input, [24.75, -0.25, 12.25, -0.25, 24.75, -0.125, 12.25, -0.1875]);
+    assert_eq!(batch.input.values(), [24.75, -0.25, 12.25, -0.25, 24.75, -0.125, 12.25, -0.1875]);
     let one_for_all = Transform { mean: vec![8.0], ..plain() };
-    let batch = &all(&dataset, &LoaderOptions { look: Look::Values(one_for_all), ..options(1, 0) })[1];
-    assert_eq!(batch.input, [192.0, -7.0, 192.0, -7.0]);
+    let batch =
+        &all(&dataset, &LoaderOptions { transform: InputTransform::OnHost(one_for_all), ..options(1, 0) })[1];
+    assert_eq!(batch.input.values(), [192.0, -7.0, 192.0, -7.0]);
 }
 
 #[test]
 fn half_of_the_images_are_mirrored_by_seed_epoch_and_sample() {
     let dataset = dataset(250, [1, 2, 3]);
-    let flip = Look::Values(Transform { augment: mirrors(), ..plain() });
+    let flip = InputTransform::OnHost(Transform { augment: mirrors(), ..plain() });
     let mirrored = |epoch, augment, batch, shuffle| {
-        let options = LoaderOptions { epoch, augment, shuffle, look: flip.clone(), ..options(batch, 2) };
+        let options = LoaderOptions { epoch, augment, shuffle, transform: flip.clone(), ..options(batch, 2) };
         let mut mirrored = vec![false; 250];
         for batch in all(&dataset, &options) {
-            for image in batch.input.chunks(6).take(batch.rows) {
+            for image in batch.input.values().chunks(6).take(batch.rows) {
                 let sample = image[1];
                 let (first, last) = if image[0] == 200.0 { (0, 2) } else { (2, 0) };
                 assert!(image[first] == 200.0 && image[first + 3] == 200.0);
@@ -168,11 +171,11 @@ fn images_of_f32_and_rows_of_values_pass_unchanged() {
         labels: Labels::Values { width: 2, values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] },
     });
     let transform = Transform { scale: 9.0, mean: vec![9.0], std: vec![9.0], augment: mirrors(), ..plain() };
-    let look = Look::Values(transform);
-    let batches = all(&dataset, &LoaderOptions { augment: true, look, ..options(2, 1) });
-    assert_eq!(batches[0].input, [0.5, -0.5, 1e-30, 3.0]);
+    let transform = InputTransform::OnHost(transform);
+    let batches = all(&dataset, &LoaderOptions { augment: true, transform, ..options(2, 1) });
+    assert_eq!(batches[0].input.values(), [0.5, -0.5, 1e-30, 3.0]);
     assert_eq!(batches[0].labels, [1.0, 2.0, 3.0, 4.0]);
-    assert_eq!((&batches[1].input[..], batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
+    assert_eq!((&batches[1].input.values()[..], batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
     assert_eq!(batches[1].labels, [5.0, 6.0, 0.0, 0.0]);
 }
 
@@ -212,11 +215,11 @@ fn options_that_cannot_be_meant_are_the_only_item() {
     let wrong = [
         (options(0, 2), "batch-size"),
         (
-            LoaderOptions { look: Look::Values(two_means), ..options(4, 2) },
+            LoaderOptions { transform: InputTransform::OnHost(two_means), ..options(4, 2) },
             "preprocess.mean: expected 1 or 3 numbers",
         ),
         (
-            LoaderOptions { look: Look::Values(zero_std), ..options(4, 2) },
+            LoaderOptions { transform: InputTransform::OnHost(zero_std), ..options(4, 2) },
             "preprocess.std: expected numbers other than 0",
         ),
     ];

@@ -5,8 +5,8 @@ use crate::allocations::peak_of_all_threads as peak;
 use std::process::Command;
 use std::sync::Arc;
 use striate::data::{
-    BadFiles, Dataset, Images, Labels, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Store,
-    Stored, Transform, Viewer, Watch, Workers, open, pack, survey,
+    Augmenter, BadFiles, Dataset, Images, InputTransform, Labels, Loader, LoaderOptions, OnBadFile, Request,
+    ScanObserver, Splits, Store, Stored, Transform, Workers, open, pack, survey,
 };
 use striate::{Error, Result};
 
@@ -37,7 +37,7 @@ impl Store for Made {
 
 struct Strict;
 
-impl Watch for Strict {
+impl ScanObserver for Strict {
     fn bad(&mut self, error: Error) -> Result<()> {
         Err(error)
     }
@@ -56,7 +56,7 @@ fn load(dataset: Arc<Dataset>) -> usize {
         epoch: 0,
         shuffle: true,
         augment: true,
-        look: Look::Views(Viewer::new(SHAPE, SHAPE, &Transform::default()).unwrap()),
+        transform: InputTransform::OnDevice(Augmenter::new(SHAPE, SHAPE, &Transform::default()).unwrap()),
         bad: BadFiles::new(OnBadFile::Fail),
     };
     Loader::new(dataset, options).map(|batch| batch.unwrap().rows).sum()

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use striate::Error;
 use striate::data::{
-    Dataset, Images, Kind, Labels, PackSummary, Request, Splits, Statistics, Store, Stored, Watch, open, pack,
+    Dataset, Images, Kind, Labels, PackSummary, Request, ScanObserver, Splits, Statistics, Store, Stored,
+    open, pack,
 };
 
 const SHAPE: [usize; 3] = [3, 5, 7];
@@ -40,7 +41,7 @@ pub struct Seen {
     strict: bool,
 }
 
-impl Watch for Seen {
+impl ScanObserver for Seen {
     fn bad(&mut self, error: Error) -> striate::Result<()> {
         if self.strict {
             return Err(error);

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use striate::data::{
-    BadFiles, Images, InputRange, Loader, LoaderOptions, Look, Notes, OnBadFile, Request, Splits, Transform,
-    Workers, open_noting,
+    BadFiles, Diagnostics, Images, InputRange, InputTransform, Loader, LoaderOptions, OnBadFile, Request,
+    Splits, Transform, Workers, open_with_diagnostics,
 };
 
 /// Six images of 2 x 3 pixels that have every kind of byte.
@@ -42,8 +42,12 @@ fn tensors(folder: &Path, number: impl Fn(u8) -> f32, noted: Option<&str>) -> Pa
     path
 }
 
-fn read(path: &Path, range: Option<InputRange>, has_preprocess: bool) -> striate::Result<(Splits, Notes)> {
-    open_noting(&Request {
+fn read(
+    path: &Path,
+    range: Option<InputRange>,
+    has_preprocess: bool,
+) -> striate::Result<(Splits, Diagnostics)> {
+    open_with_diagnostics(&Request {
         val_split: Some(0.0),
         input_range: range,
         has_preprocess,
@@ -61,11 +65,11 @@ fn inputs(splits: &Splits) -> Vec<u32> {
         epoch: 0,
         shuffle: false,
         augment: false,
-        look: Look::Values(transform),
+        transform: InputTransform::OnHost(transform),
         bad: BadFiles::new(OnBadFile::Fail),
     };
     let batch = Loader::new(Arc::clone(&splits.train), options).next().unwrap().unwrap();
-    batch.input.iter().map(|value| value.to_bits()).collect()
+    batch.input.values().iter().map(|value| value.to_bits()).collect()
 }
 
 fn expected() -> Vec<u32> {
@@ -173,7 +177,7 @@ fn bytes_are_pixels_whatever_is_said() {
     for range in [InputRange::Unit, InputRange::Ready] {
         let request =
             Request { input_range: Some(range), limit_train: Some(4), ..Request::new([1, 28, 28], 10) };
-        let error = open_noting(&request).unwrap_err();
+        let error = open_with_diagnostics(&request).unwrap_err();
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("found bytes, which are pixels 0..255"), "{error}");
     }
@@ -191,7 +195,7 @@ fn a_table_of_pixels_can_be_looked_at_and_packed() {
     let open = |range| {
         let request =
             Request { wanted: None, input_range: range, val_split: Some(0.0), ..request(&path, [1; 3], 1) };
-        open_noting(&request).unwrap().0.train
+        open_with_diagnostics(&request).unwrap().0.train
     };
     assert_eq!(
         (open(Some(InputRange::Pixels)).shape, bytes(&open(Some(InputRange::Pixels))).len()),

@@ -2,8 +2,8 @@
 
 use crate::request;
 use striate::data::{
-    BadFiles, Draws, Fit, Framing, Loader, LoaderOptions, Look, OnBadFile, Request, Transform, Viewer,
-    Wanted, Workers, open,
+    Augmenter, BadFiles, Draws, Fit, Framing, InputTransform, Loader, LoaderOptions, ModelShape, OnBadFile,
+    Request, Transform, Workers, open,
 };
 use striate::view::{Augment, Crop};
 
@@ -28,14 +28,14 @@ fn batches_show_the_sides_of_a_photograph() {
     }
     for crop in [Crop::RandomResized, Crop::Random] {
         let fit = Fit::Input { random_resized: crop == Crop::RandomResized };
-        let wanted = Wanted { input: INPUT, outputs: 2, resize: Some(20), fit, follow_classes: false };
+        let wanted = ModelShape { input: INPUT, outputs: 2, resize: Some(20), fit, follow_classes: false };
         let request =
             Request { wanted: Some(wanted), val_split: Some(0.0), ..request(folder.path(), INPUT, 2) };
         let data = open(&request).unwrap().train;
         assert_eq!((data.shape, data.framing()), (INPUT, Some(Framing::Centre { resize: Some(20) })));
         let augment = Augment { crop, ..Augment::default() };
         let transform = Transform { resize: Some(20), augment, ..Transform::default() };
-        let viewer = Viewer::framed(data.shape, INPUT, &transform).unwrap();
+        let augmenter = Augmenter::framed(data.shape, INPUT, &transform).unwrap();
         let (mut seen, mut plain) = ([0; 3], [0; 3]);
         for epoch in 0..60 {
             for (augment, seen) in [(true, &mut seen), (false, &mut plain)] {
@@ -46,11 +46,11 @@ fn batches_show_the_sides_of_a_photograph() {
                     epoch,
                     shuffle: false,
                     augment,
-                    look: Look::Views(viewer.clone()),
+                    transform: InputTransform::OnDevice(augmenter.clone()),
                     bad: BadFiles::new(OnBadFile::Fail),
                 };
                 let batch = Loader::new(data.clone(), options).next().unwrap().unwrap();
-                let bytes: &[u8] = bytemuck::cast_slice(&batch.input);
+                let bytes = batch.input.bytes();
                 for (&sample, pixels) in batch.samples.iter().zip(bytes.chunks(data.image_len())) {
                     for (colour, plane) in seen.iter_mut().zip(pixels.chunks(256)) {
                         *colour += u32::from(plane.contains(&255));

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use striate::data::{
-    BadFiles, Batch, Dataset, Hook, Images, Labels, Loader, LoaderOptions, Look, OnBadFile, Store, Stored,
-    Transform, Viewer, Workers,
+    Augmenter, BadFiles, Batch, Dataset, Images, InputTransform, Labels, Loader, LoaderOptions, OnBadFile,
+    Store, Stored, Transform, ViewFn, Workers,
 };
 use striate::view::{Augment, View};
 use striate::{Error, Result};
@@ -67,7 +67,7 @@ fn options(workers: usize, bad: &Arc<BadFiles>) -> LoaderOptions {
         epoch: 1,
         shuffle: true,
         augment: true,
-        look: Look::Views(Viewer::new(SHAPE, [3, 4, 4], &transform).unwrap()),
+        transform: InputTransform::OnDevice(Augmenter::new(SHAPE, [3, 4, 4], &transform).unwrap()),
         bad: Arc::clone(bad),
     }
 }
@@ -76,9 +76,9 @@ fn all(dataset: &Arc<Dataset>, options: &LoaderOptions) -> Vec<Batch> {
     Loader::new(Arc::clone(dataset), options.clone()).map(|batch| batch.unwrap()).collect()
 }
 
-/// The words of a row, as bytes.
+/// The bytes of a row.
 fn bytes(batch: &Batch, row: usize) -> &[u8] {
-    &bytemuck::cast_slice(&batch.input)[row * 27 * 4..(row + 1) * 27 * 4]
+    &batch.input.bytes()[row * 27 * 4..(row + 1) * 27 * 4]
 }
 
 #[test]
@@ -86,14 +86,17 @@ fn a_batch_holds_the_bytes_and_the_view_of_each_picture() {
     let (_, dataset) = dataset(Pictures::default(), 50);
     let bad = BadFiles::new(OnBadFile::Fail);
     let options = options(2, &bad);
-    let Look::Views(viewer) = options.look.clone() else { unreachable!() };
+    let InputTransform::OnDevice(augmenter) = options.transform.clone() else { unreachable!() };
     let mut seen = BTreeSet::new();
     for batch in all(&dataset, &options) {
-        assert_eq!((batch.input.len(), batch.views.len(), batch.labels.len()), (8 * 27, 8, 8));
+        assert_eq!(
+            (batch.input.bytes().len(), batch.input.views().len(), batch.labels.len()),
+            (8 * 27 * 4, 8, 8)
+        );
         for row in 0..8 {
             if row >= batch.rows {
                 assert!(bytes(&batch, row).iter().all(|&byte| byte == 0));
-                assert_eq!((batch.views[row], batch.labels[row]), (View::blank(), 0.0));
+                assert_eq!((batch.input.views()[row], batch.labels[row]), (View::blank(), 0.0));
                 continue;
             }
             let sample = batch.samples[row];
@@ -101,7 +104,7 @@ fn a_batch_holds_the_bytes_and_the_view_of_each_picture() {
             assert!(bytes(&batch, row)[..105].iter().all(|&byte| byte == index), "row {row}");
             assert_eq!(bytes(&batch, row)[105..], [0; 3]);
             assert_eq!(batch.labels[row], f32::from(index % 7));
-            assert_eq!(batch.views[row], viewer.draw(3, 1, sample, &[index; 105]));
+            assert_eq!(batch.input.views()[row], augmenter.draw(3, 1, sample, &[index; 105]));
             seen.insert(sample);
         }
     }
@@ -168,18 +171,18 @@ fn many_bad_samples_are_counted_not_named_and_none_good_is_an_error() {
 #[test]
 fn a_caller_may_look_as_it_likes_and_change_the_bytes() {
     let (_, dataset) = dataset(Pictures::default(), 20);
-    let look = Look::Hook(Hook::new(|sample, picture| {
+    let transform = InputTransform::Custom(ViewFn::new(|sample, picture| {
         assert!(picture.iter().all(|&byte| usize::from(byte) == 19 - sample));
         picture[0] = 255;
         View { reserved: [sample as u32, 0, 0], ..View::blank() }
     }));
     let bad = BadFiles::new(OnBadFile::Skip);
-    let batches = all(&dataset, &LoaderOptions { look, shuffle: false, ..options(2, &bad) });
+    let batches = all(&dataset, &LoaderOptions { transform, shuffle: false, ..options(2, &bad) });
     for (number, batch) in batches.iter().enumerate() {
         for row in 0..batch.rows {
             let sample = number * 8 + row;
             assert_eq!(bytes(batch, row)[..2], [255, 19 - sample as u8]);
-            assert_eq!(batch.views[row].reserved[0] as usize, sample);
+            assert_eq!(batch.input.views()[row].reserved[0] as usize, sample);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use striate::Error;
-use striate::data::{Dataset, Images, Labels, Splits, Store, Stored, Watch, survey};
+use striate::data::{Dataset, Images, Labels, ScanObserver, Splits, Store, Stored, survey};
 
 /// Pictures of one pixel value each, in files; value 255 cannot be read.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ fn part(values: &[u8], labels: &[u32], stored: bool) -> Arc<Dataset> {
 #[derive(Default)]
 struct Bad(Vec<String>);
 
-impl Watch for Bad {
+impl ScanObserver for Bad {
     fn bad(&mut self, error: Error) -> striate::Result<()> {
         self.0.push(error.to_string());
         Ok(())

@@ -3,12 +3,16 @@
 use crate::{assert_clear, classes, floats, request};
 use std::fs;
 use std::path::Path;
-use striate::data::{Kind, Labels, Notes, Request, Splits, open_noting};
+use striate::data::{Diagnostics, Kind, Labels, Request, Splits, open_with_diagnostics};
 
-fn table(folder: &Path, text: &str, request: Request) -> striate::Result<(Splits, Notes)> {
+fn table(folder: &Path, text: &str, request: Request) -> striate::Result<(Splits, Diagnostics)> {
     let path = folder.join("table.csv");
     fs::write(&path, text).unwrap();
-    open_noting(&Request { path: Some(path.to_str().unwrap().into()), val_split: Some(0.0), ..request })
+    open_with_diagnostics(&Request {
+        path: Some(path.to_str().unwrap().into()),
+        val_split: Some(0.0),
+        ..request
+    })
 }
 
 /// A model of `features` inputs and `outputs` outputs that takes numbers as they are.
@@ -103,7 +107,7 @@ fn the_label_can_be_named_or_numbered() {
     // Of other formats it says nothing.
     let request =
         Request { kind: Kind::Synthetic, label_column: Some("1".into()), ..Request::new([1, 2, 2], 2) };
-    assert_eq!(open_noting(&request).unwrap_err().exit_code(), 2);
+    assert_eq!(open_with_diagnostics(&request).unwrap_err().exit_code(), 2);
 }
 
 #[test]
@@ -232,7 +236,7 @@ fn names_as_labels_are_classes_in_the_order_of_their_bytes() {
 fn a_validation_table_is_read_by_the_names_of_its_columns() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    let read = || open_noting(&request(folder.path(), [2, 1, 1], 2));
+    let read = || open_with_diagnostics(&request(folder.path(), [2, 1, 1], 2));
     write("train.csv", "label,a,b\n1,20,30\n0,40,50\n");
     for name in ["test.csv", "validation.csv", "valid.csv", "val.csv"] {
         write(name, "B,id,Label,a\n31,x,0,21\n");

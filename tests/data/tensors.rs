@@ -168,7 +168,7 @@ fn channels_that_come_last_are_noticed() {
     let pixels: Vec<u8> = (0..2 * 6 * 5 * 3).map(|n| n as u8).collect();
     save(&path, &[("images", Dtype::U8, &[2, 6, 5, 3], &pixels), ("labels", Dtype::U8, &[2], &[0, 1])]);
     let open = |input| {
-        striate::data::open_noting(&striate::data::Request {
+        striate::data::open_with_diagnostics(&striate::data::Request {
             val_split: Some(0.0),
             ..request(&path, input, 2)
         })

@@ -3,12 +3,16 @@
 use crate::{assert_clear, classes, floats};
 use std::fs;
 use std::path::Path;
-use striate::data::{Notes, Request, Splits, open_noting};
+use striate::data::{Diagnostics, Request, Splits, open_with_diagnostics};
 
-fn table(folder: &Path, text: &[u8], request: Request) -> striate::Result<(Splits, Notes)> {
+fn table(folder: &Path, text: &[u8], request: Request) -> striate::Result<(Splits, Diagnostics)> {
     let path = folder.join("table.csv");
     fs::write(&path, text).unwrap();
-    open_noting(&Request { path: Some(path.to_str().unwrap().into()), val_split: Some(0.0), ..request })
+    open_with_diagnostics(&Request {
+        path: Some(path.to_str().unwrap().into()),
+        val_split: Some(0.0),
+        ..request
+    })
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::packed::{Seen, content, strict};
 use crate::{assert_clear, classes, request};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
-use striate::data::{Draws, Fit, Framing, Kind, Request, Splits, Wanted, open, pack};
+use striate::data::{Draws, Fit, Framing, Kind, ModelShape, Request, Splits, open, pack};
 
 /// A folder of pictures of several sizes, two classes, and the same as a pack of shorter sides of 12.
 fn whole(root: &Path) -> (PathBuf, PathBuf) {
@@ -37,7 +37,7 @@ fn whole_pictures_are_seen_as_those_of_the_files_are() {
     let (folder, path) = whole(root.path());
     let input = [3, 10, 10];
     let fitted = |path: &Path, fit| {
-        let wanted = Wanted { input, outputs: 2, resize: Some(12), fit, follow_classes: false };
+        let wanted = ModelShape { input, outputs: 2, resize: Some(12), fit, follow_classes: false };
         let request = Request { wanted: Some(wanted), picture: [3, 12, 12], ..request(path, input, 2) };
         open(&Request { val_split: Some(0.3), seed: 4, ..request }).unwrap()
     };

@@ -12,10 +12,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use striate::data::{Decoder, Images, InputRange, Kind, Request, Splits, open};
 use striate::error::{Error, Result};
+use striate::inference::spec_of;
 use striate::interchange::{self, onnx};
 use striate::model::{BuildOptions, Model, Spec, Summary};
+use striate::run::Checkpoint;
 use striate::tensor::Tensor;
-use striate::train::{Checkpoint, spec_of};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -282,7 +283,7 @@ fn checkpoint(bytes: &[u8]) {
     let read = |bytes: &[u8]| {
         let path = file("checkpoint.safetensors", bytes);
         if let Some(read) = judged(Checkpoint::read_first(std::slice::from_ref(&path)), &path) {
-            let [_, position] = read.place(3);
+            let [_, position] = read.state().place(3);
             assert!(position <= 3 && read.step() <= u32::MAX as usize);
         }
     };

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use striate::gpu::kernels::{Limits, Tile};
 use striate::gpu::{Executor, Gpu, Restriction, Schedule};
+use striate::inference;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::{Access, Hyper, OperandKind};
 use striate::program::{BufferId, Executor as _, Program, Role, Span};
 use striate::random::{Purpose, Stream};
-use striate::train;
 
 /// What a discrete GPU offers: bindings and buffers of 2 GiB.
 fn discrete() -> Limits {
@@ -96,7 +96,7 @@ fn programs() -> Vec<(String, Model)> {
 fn trained(gpu: &Gpu, model: &Model) -> Vec<(String, Vec<u32>)> {
     let program = &model.program;
     let mut executor = Executor::new(gpu, Arc::clone(program)).unwrap();
-    train::initialise(model, &mut executor, 3).unwrap();
+    inference::initialise(model, &mut executor, 3).unwrap();
     let rows = model.batch;
     let mut words = Hyper {
         rows: rows as u32,
@@ -270,7 +270,7 @@ fn nothing_is_allocated_after_the_first_steps() {
     let spec = Spec::load("lenet5").unwrap();
     let model = Model::build(&spec, &BuildOptions::new(2)).unwrap();
     let mut executor = Executor::new(&gpu, Arc::clone(&model.program)).unwrap();
-    train::initialise(&model, &mut executor, 0).unwrap();
+    inference::initialise(&model, &mut executor, 0).unwrap();
     let images = vec![0.5; model.program.buffer(model.input).shape.len()];
     let hyper = Hyper { rows: 2, loss_scale: 0.5, lr: 1e-3, ..Hyper::default() };
     let (mut early, mut staging) = (None, 0);

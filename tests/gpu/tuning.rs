@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
+use striate::Error;
 use striate::gpu::kernels::{Block, Dispatch, Limits, Tile, kernels};
 use striate::gpu::{Choice, Executor, Gpu, Host, Kind, News, Restriction, Setup, Tuning, adapters};
+use striate::inference;
 use striate::model::{BuildOptions, Model, Recipe, Spec};
 use striate::ops::{Conv2d, Hyper, Linear, Op};
 use striate::program::{Executor as _, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
-use striate::{Error, train};
 use wgpu::naga;
 
 /// Keeps files in memory and everything that it hears.
@@ -91,7 +92,7 @@ out_features = 5
 fn trained(gpu: &Gpu, spec: &Spec, batch: usize, steps: u32) -> String {
     let model = Model::build(spec, &BuildOptions::new(batch)).unwrap();
     let mut executor = Executor::new(gpu, model.program.clone()).unwrap();
-    train::initialise(&model, &mut executor, 3).unwrap();
+    inference::initialise(&model, &mut executor, 3).unwrap();
     let mut stream = Stream::new(5, Purpose::Test, 0);
     for step in 0..steps {
         let images = model.program.buffer(model.input).shape.len();
@@ -100,14 +101,14 @@ fn trained(gpu: &Gpu, spec: &Spec, batch: usize, steps: u32) -> String {
         let hyper = Hyper {
             rows: batch as u32,
             loss_scale: 1.0 / batch as f32,
-            ..train::hyper(&spec.recipe, 0, step as usize, 0.05)
+            ..inference::hyper(&spec.recipe, 0, step as usize, 0.05)
         };
         executor.write(model.input, &images).unwrap();
         executor.write(model.labels, &labels).unwrap();
         executor.write(model.hyper, hyper.as_words()).unwrap();
         executor.run(Span::Train).unwrap();
     }
-    train::sha256(&model, &train::collect(&model, &mut executor).unwrap())
+    inference::sha256(&model, &inference::collect(&model, &mut executor).unwrap())
 }
 
 #[test]

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use striate::data::{Dataset, Hook, Images, Labels, OnBadFile, Viewer};
-use striate::model::{BuildOptions, Model, Spec};
-use striate::program::{Executor, Span};
-use striate::random::{Purpose, Stream};
-use striate::train::{
+use striate::data::{Augmenter, Dataset, Images, Labels, OnBadFile, ViewFn};
+use striate::inference::{
     Answer, Corruption, Feed, Outcome, Totals, evaluate, evaluate_each, initialise, robustness, ten_crop,
 };
+use striate::model::{BuildOptions, Model, Spec};
+use striate::program::{Executor, Span, write_words};
+use striate::random::{Purpose, Stream};
 use striate::view::View;
 
 /// Side of the stored pictures, and of the network's input.
@@ -169,11 +169,11 @@ fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
 
 #[test]
 fn ten_crops_of_a_batch_fit_into_one_buffer_of_any_device() {
-    let most = striate::train::most_rows(256, [3, 6 * 224, 224]);
+    let most = striate::inference::most_rows(256, [3, 6 * 224, 224]);
     assert!(most == 148 && most * 3 * 6 * 224 * 224 <= 128 << 20, "{most}");
-    assert_eq!(striate::train::most_rows(16, [3, 6 * 224, 224]), 16);
-    assert_eq!(striate::train::most_rows(4, [3, 4096, 4096]), 2);
-    assert_eq!(striate::train::most_rows(4, [3, 40_960, 4096]), 1);
+    assert_eq!(striate::inference::most_rows(16, [3, 6 * 224, 224]), 16);
+    assert_eq!(striate::inference::most_rows(4, [3, 4096, 4096]), 2);
+    assert_eq!(striate::inference::most_rows(4, [3, 40_960, 4096]), 1);
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn ten_crops_need_room_and_pixels() {
     let mut whole = spec();
     whole.preprocess.resize = None;
     let data = pictures(SIDE);
-    let viewer = Viewer::new(data.shape, whole.input, &striate::train::transform(&whole)).unwrap();
-    let message = striate::train::ten_crops(&viewer).unwrap_err().to_string();
+    let augmenter = Augmenter::new(data.shape, whole.input, &striate::inference::transform(&whole)).unwrap();
+    let message = striate::inference::ten_crops(&augmenter).unwrap_err().to_string();
     assert!(message.contains("resize"), "{message}");
 }
 
@@ -253,16 +253,17 @@ fn robustness_needs_pixels() {
 fn seen(data: &Arc<Dataset>, kind: Corruption, level: f64) -> (Vec<f64>, Vec<View>) {
     let network = Network::new(Some(data.shape));
     let feed = network.feed(1);
-    let viewer = feed.viewer(data).unwrap();
-    let hook = Hook::new(move |sample, picture: &mut [u8]| kind.apply(level, &viewer, 3, sample, picture));
-    let batch = feed.with_hook(hook).first(data).unwrap();
+    let augmenter = feed.augmenter(data).unwrap();
+    let hook =
+        ViewFn::new(move |sample, picture: &mut [u8]| kind.apply(level, &augmenter, 3, sample, picture));
+    let batch = feed.with_view_fn(hook).first(data).unwrap();
     let Network { model, mut executor, .. } = network;
-    executor.write(model.pixels.unwrap(), &batch.input).unwrap();
-    executor.write(model.views.unwrap(), View::as_words(&batch.views)).unwrap();
+    write_words(&mut executor, model.pixels.unwrap(), batch.input.bytes()).unwrap();
+    write_words(&mut executor, model.views.unwrap(), batch.input.views()).unwrap();
     executor.run(Span::Forward).unwrap();
     let input = executor.read(model.input).unwrap();
     let colours = input.iter().map(|x| (f64::from(*x) * 0.3 + 0.4) * 255.0).collect();
-    (colours, batch.views)
+    (colours, batch.input.views().to_vec())
 }
 
 #[track_caller]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use striate::inference;
 use striate::interchange::{self, Format};
 use striate::network::Check;
 use striate::random::{Purpose, Stream};
@@ -191,7 +192,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     assert_eq!(answers_only.exit_code(), 2);
 
     let file = interchange::read(&path).unwrap();
-    let mut spec = train::spec_of(&file, None).unwrap();
+    let mut spec = inference::spec_of(&file, None).unwrap();
     let head = spec.replace_outputs(3).unwrap();
     let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
     let mut tuned = Network::new(spec, &Device::cpu(), &options).unwrap();

@@ -1,4 +1,5 @@
 //! The library's face, and the programs of `examples/` that use it.
 
+#[cfg(feature = "cli")]
 mod examples;
 mod library;

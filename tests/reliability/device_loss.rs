@@ -11,14 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use striate::data::Splits;
 use striate::gpu::{Choice, Gpu, Host, News, Setup, adapters};
+use striate::inference::initialise;
 use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Profile, Span};
 use striate::random::{Purpose, Stream};
-use striate::train::{
-    Checkpoint, Done, Ending, Event, Job, OnDeviceLost, Opened, Options, Recovery, RunFolder, Supply, Task,
-    initialise,
-};
+use striate::run::{Checkpoint, Job, OnDeviceLost, Opened, Recovery, RunFolder};
+use striate::train::{Done, Ending, Event, Options, Supply, Task};
 use striate::{Error, Result};
 
 const NETWORK: &str = r#"

@@ -5,7 +5,7 @@ use super::program::{self, End, place, run, succeed, train};
 use super::size;
 use super::strace::{self, Call};
 use std::path::Path;
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 use tempfile::TempDir;
 
 /// What the system says, and the exit code of a run that it says it to for good.

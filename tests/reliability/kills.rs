@@ -69,7 +69,7 @@ impl<'a> Killer<'a> {
 
     /// Lines in the log of the run `name`.
     fn lines(&self, name: &str) -> usize {
-        let run = striate::train::RunFolder::latest(&self.place.join("runs"), name);
+        let run = striate::run::RunFolder::latest(&self.place.join("runs"), name);
         let log = run.and_then(|run| std::fs::read_to_string(run.join("log.jsonl")).ok());
         log.map_or(0, |log| log.lines().count())
     }

@@ -10,11 +10,13 @@ use std::sync::atomic::AtomicBool;
 use striate::cpu;
 use striate::data::{Dataset, Images, Splits};
 use striate::gpu::{self, Gpu};
+use striate::inference::initialise;
 use striate::interchange::safetensors;
 use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Program, Span};
-use striate::train::{Checkpoint, Event, Options, RunFolder, Task, Trainer, initialise};
+use striate::run::{Checkpoint, RunFolder};
+use striate::train::{Event, Options, Task, Trainer};
 use striate::{Error, Result};
 
 const LAYERS: &str = r#"
@@ -167,7 +169,7 @@ fn train(
     let task = Task { spec, model, data, options: &options, device: place.name().into() };
     let workbench = |program: Arc<Program>| Place::Cpu.executor(&program);
     let folder = RunFolder::create(folder, "run", "")?;
-    let trainer = Trainer::new(task, &mut executor, Some(folder), &mut observer, &stop)?;
+    let trainer = folder.keep(Trainer::new(task, &mut executor, &mut observer, &stop)?);
     trainer.with_workbench(&workbench).run().map(|_| ())
 }
 

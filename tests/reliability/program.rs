@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use striate::train::RunFolder;
+use striate::run::RunFolder;
 use tempfile::TempDir;
 
 /// With everything that has a state: batch norm, dropout, momentum, augmentation.

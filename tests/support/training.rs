@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::Result;
 use striate::data::{Dataset, Images, Labels, OnBadFile, Splits};
+use striate::inference::{Confusion, Feed, Totals, collect, initialise, load};
 use striate::interchange::File;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::Target;
 use striate::program::Executor;
 use striate::random::{Purpose, Stream};
+use striate::run::RunFolder;
 use striate::tensor::Tensor;
-use striate::train::{
-    Confusion, Done, Epoch, Event, Feed, Options, RunFolder, Step, Task, Totals, Trainer, collect,
-    initialise, load,
-};
+use striate::train::{Done, Epoch, Event, Options, Step, Task, Trainer};
 
 const SMALL: &str = r#"
 name = "small"
@@ -197,7 +196,8 @@ fn start(
     let stop = AtomicBool::new(false);
     let task = Task { spec, model, data, options, device: "test".into() };
     let workbench = |program| Ok(Box::new(striate::cpu::Executor::new(program)?) as Box<dyn Executor>);
-    let trainer = Trainer::new(task, executor, folder, &mut observer, &stop)?;
+    let trainer = Trainer::new(task, executor, &mut observer, &stop)?;
+    let trainer = folder.into_iter().fold(trainer, |trainer, folder| folder.keep(trainer));
     let done = trainer.with_workbench(&workbench).run()?;
     let after = collect(model, executor)?.into_iter().collect();
     Ok(Run { events, done, before, after })
@@ -216,7 +216,7 @@ pub fn evaluate(spec: &Spec, file: File, data: &Arc<Dataset>) -> (Totals, Confus
     load(&model, &mut executor, file, None).unwrap();
     let feed = feed(spec, &model);
     let never = AtomicBool::new(false);
-    striate::train::evaluate_classes(&model, &mut executor, data, &feed, &never).unwrap()
+    striate::inference::evaluate_classes(&model, &mut executor, data, &feed, &never).unwrap()
 }
 
 /// A GPU to test on: hardware if there is some, else the first software adapter. `None`, said loudly, if there is no

@@ -7,7 +7,8 @@ use striate::Error;
 use striate::data::{Dataset, Images, Splits};
 use striate::interchange::safetensors;
 use striate::model::{Model, Scheduler, WeightInit};
-use striate::train::{Event, Options, RunFolder, Task, Trainer, Weights};
+use striate::run::RunFolder;
+use striate::train::{Event, Options, Task, Trainer, Weights};
 
 #[test]
 fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
@@ -100,11 +101,11 @@ fn without_a_look_inside_it_is_said_what_the_weights_are() {
     let (data, options) = (data(64, 16), plain());
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 0).unwrap();
+    striate::inference::initialise(&model, &mut executor, 0).unwrap();
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
     let error =
-        Trainer::new(task, &mut executor, None, &mut observer, &stop).unwrap().run().unwrap_err().to_string();
+        Trainer::new(task, &mut executor, &mut observer, &stop).unwrap().run().unwrap_err().to_string();
     assert!(error.contains("by now all weights hold values that are no numbers"), "{error}");
 }
 

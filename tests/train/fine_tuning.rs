@@ -6,7 +6,8 @@ use striate::data::Splits;
 use striate::interchange::{File, safetensors};
 use striate::model::{Model, Spec};
 use striate::ops::Target;
-use striate::train::{Options, RunFolder, Weights, scale_rates};
+use striate::run::RunFolder;
+use striate::train::{Options, Weights, scale_rates};
 
 #[test]
 fn frozen_parameters_stay_and_the_others_do_not() {
@@ -31,11 +32,11 @@ fn fine_tuning_keeps_everything_but_the_replaced_layer() {
     assert_eq!(replaced, "classifier.3");
     let model = Model::build(&spec, &plain().build_options(&spec, Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 9).unwrap();
-    let whole = striate::train::load(&model, &mut executor, file.clone(), None).unwrap_err();
+    striate::inference::initialise(&model, &mut executor, 9).unwrap();
+    let whole = striate::inference::load(&model, &mut executor, file.clone(), None).unwrap_err();
     assert_eq!(whole.exit_code(), 4, "{whole}");
-    striate::train::load(&model, &mut executor, file, Some(&replaced)).unwrap();
-    for (name, tensor) in striate::train::collect(&model, &mut executor).unwrap() {
+    striate::inference::load(&model, &mut executor, file, Some(&replaced)).unwrap();
+    for (name, tensor) in striate::inference::collect(&model, &mut executor).unwrap() {
         if name.starts_with("classifier.3") {
             assert_eq!(tensor.shape().dims()[0], 3);
         } else {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use striate::data::Splits;
 use striate::model::{Model, Optimizer, Scheduler};
 use striate::program::Executor;
-use striate::train::{Ending, Event, Options, RunFolder, Task, Trainer, Weights};
+use striate::run::RunFolder;
+use striate::train::{Ending, Event, Options, Task, Trainer, Weights};
 
 #[test]
 fn the_loss_falls_and_the_validation_set_is_learnt() {
@@ -141,7 +142,7 @@ fn a_stop_is_obeyed_after_the_step_and_leaves_weights() {
     let (spec, data, options) = (small(), data(160, 16), Options { log_every: 1, ..plain() });
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 0).unwrap();
+    striate::inference::initialise(&model, &mut executor, 0).unwrap();
     let stop = AtomicBool::new(false);
     let mut observer = |event: &Event| {
         if matches!(event, Event::Step(s) if s.step == 3) {
@@ -152,7 +153,8 @@ fn a_stop_is_obeyed_after_the_step_and_leaves_weights() {
     let folder = RunFolder::create(parent.path(), "run", "").unwrap();
     let last = folder.weights_path(Weights::Last);
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
-    let done = Trainer::new(task, &mut executor, Some(folder), &mut observer, &stop).unwrap().run().unwrap();
+    let trainer = Trainer::new(task, &mut executor, &mut observer, &stop).unwrap();
+    let done = folder.keep(trainer).run().unwrap();
     assert_eq!(done.ending, Ending::Interrupted);
     // Step 3 is reported one window later.
     assert_eq!(done.steps, 4);
@@ -175,7 +177,7 @@ fn saved_weights_evaluate_to_what_the_run_said() {
     let file = striate::interchange::safetensors::read(&best).unwrap();
     let told = run.epochs().into_iter().find(|e| e.epoch.to_string() == file.metadata["epoch"]).unwrap();
     // Another batch size than in training, and a network from the file alone.
-    let mut restored = striate::train::spec_of(&file, None).unwrap();
+    let mut restored = striate::inference::spec_of(&file, None).unwrap();
     restored.recipe.batch_size = 7;
     let (totals, confusion) = training_support::evaluate(&restored, file, &data.val);
     assert!((totals.loss() - told.val_loss).abs() < 1e-6, "{} {}", totals.loss(), told.val_loss);
@@ -212,11 +214,11 @@ fn a_trace_holds_the_step_it_describes() {
     };
     let model = Model::build(&spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 0).unwrap();
+    striate::inference::initialise(&model, &mut executor, 0).unwrap();
     let feed = training_support::feed(&spec, &model);
     let batch = feed.first(&data(10, 0).train).unwrap();
     let tensors: std::collections::BTreeMap<_, _> =
-        striate::train::trace(&spec, &model, &mut executor, &batch, 0).unwrap().into_iter().collect();
+        striate::inference::trace(&spec, &model, &mut executor, &batch, 0).unwrap().into_iter().collect();
     for layer in &spec.layers {
         assert_eq!(tensors[&format!("{}.y", layer.name)].shape().dims()[0], 10, "{}", layer.name);
     }

@@ -7,15 +7,15 @@ use crate::cli::Context;
 use crate::cli::recipe::MOST_ROWS;
 use crate::cpu;
 use crate::data::{
-    self, BadFiles, Batch, Dataset, Kind, Loader, LoaderOptions, Look, OnBadFile, Request, Splits, Viewer,
-    Wanted, Watch, Workers,
+    self, Augmenter, BadFiles, Batch, Dataset, InputTransform, Kind, Loader, LoaderOptions, ModelShape,
+    OnBadFile, Request, ScanObserver, Splits, Workers,
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::inference::{self, Feed};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
-use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
-use crate::train::{self, Feed};
+use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step, write_words};
 use crate::view::MAX_SIDE;
 use clap::Args;
 use serde_json::{Value, json};
@@ -83,19 +83,19 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     let threads =
         args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
-    let stored = open(args, &spec, Some(train::wanted(&spec, true)?))?;
+    let stored = open(args, &spec, Some(inference::wanted(&spec, true)?))?;
     let scratch = Scratch::new()?;
     let packed = pack(args, &spec, &scratch.0.join("pictures"))?;
     let batch = args.batch_size as usize;
     let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &options)?;
-    let viewer = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).viewer(&packed)?;
+    let augmenter = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
     let header = Header::plain(&[Device::cpu()]);
 
     let budget = args.budget.budget();
     let counts = [1, threads];
     let has_files = stored.file(0).is_some();
-    let load = |dataset: &Arc<Dataset>, workers: usize| loader(dataset, &viewer, batch, workers);
+    let load = |dataset: &Arc<Dataset>, workers: usize| loader(dataset, &augmenter, batch, workers);
     let mut rows = Vec::new();
     let mut add =
         |what: &'static str, images: usize, mut one: Box<dyn FnMut(usize) -> Result<Timing> + '_>| {
@@ -108,7 +108,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     }
     add("read packed", packed.len(), Box::new(|n| read_all(&packed, n, budget)))?;
     let first = load(&packed, 0).next().unwrap_or_else(|| Ok(Batch::default()))?;
-    add("augment (CPU path)", batch, Box::new(|n| augment(&viewer, batch, &first, n, budget)))?;
+    add("augment (CPU path)", batch, Box::new(|n| augment(&augmenter, batch, &first, n, budget)))?;
     if has_files {
         add("loader, files", stored.len(), Box::new(|n| epochs(|| load(&stored, n), budget)))?;
     }
@@ -118,7 +118,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
 }
 
 /// The pictures to measure with, for a model or as they are.
-fn open(args: &DataArgs, spec: &Spec, wanted: Option<Wanted>) -> Result<Arc<Dataset>> {
+fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<Dataset>> {
     let splits = data::open(&Request {
         path: args.data_path.clone(),
         kind: if args.data_path.is_none() { Kind::Synthetic } else { Kind::Auto },
@@ -128,7 +128,7 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<Wanted>) -> Result<Arc<Data
         limit_val: None,
         seed: 0,
         ignore_exif: args.ignore_exif,
-        picture: args.picture.map_or(train::picture(spec), |picture| picture.0),
+        picture: args.picture.map_or(inference::picture(spec), |picture| picture.0),
         wanted,
         has_preprocess: false,
         input_range: None,
@@ -159,7 +159,7 @@ impl Drop for Scratch {
 
 struct NoBadFile;
 
-impl Watch for NoBadFile {
+impl ScanObserver for NoBadFile {
     fn bad(&mut self, error: Error) -> Result<()> {
         Err(error)
     }
@@ -183,8 +183,8 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         limit_val: None,
         seed: 0,
         ignore_exif: false,
-        picture: train::picture(spec),
-        wanted: Some(train::wanted(spec, true)?),
+        picture: inference::picture(spec),
+        wanted: Some(inference::wanted(spec, true)?),
         has_preprocess: false,
         input_range: None,
         presumed_range: None,
@@ -215,12 +215,18 @@ fn read_all(dataset: &Dataset, threads: usize, budget: Budget) -> Result<Timing>
 }
 
 /// The operator on one batch.
-fn augment(viewer: &Viewer, rows: usize, batch: &Batch, threads: usize, budget: Budget) -> Result<Timing> {
-    let ([c_in, h_in, w_in], [c_out, h_out, w_out]) = (viewer.stored(), viewer.input());
+fn augment(
+    augmenter: &Augmenter,
+    rows: usize,
+    batch: &Batch,
+    threads: usize,
+    budget: Budget,
+) -> Result<Timing> {
+    let ([c_in, h_in, w_in], [c_out, h_out, w_out]) = (augmenter.stored(), augmenter.input());
     let op = Op::Augment(Augment { batch: rows, c_in, h_in, w_in, c_out, h_out, w_out });
     let mut executor = cpu::Executor::new(Arc::new(single(op)?))?;
-    executor.write(BufferId(0), &batch.input)?;
-    executor.write(BufferId(1), bytemuck::cast_slice(&batch.views))?;
+    write_words(&mut executor, BufferId(0), batch.input.bytes())?;
+    write_words(&mut executor, BufferId(1), batch.input.views())?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -239,7 +245,7 @@ fn single(op: Op) -> Result<Program> {
     builder.finish(true)
 }
 
-fn loader(dataset: &Arc<Dataset>, viewer: &Viewer, batch: usize, workers: usize) -> Loader {
+fn loader(dataset: &Arc<Dataset>, augmenter: &Augmenter, batch: usize, workers: usize) -> Loader {
     let options = LoaderOptions {
         batch,
         workers: Workers::new(workers),
@@ -247,7 +253,7 @@ fn loader(dataset: &Arc<Dataset>, viewer: &Viewer, batch: usize, workers: usize)
         epoch: 0,
         shuffle: true,
         augment: true,
-        look: Look::Views(viewer.clone()),
+        transform: InputTransform::OnDevice(augmenter.clone()),
         bad: BadFiles::new(OnBadFile::Fail),
     };
     Loader::new(Arc::clone(dataset), options)

@@ -11,7 +11,7 @@ mod watch;
 
 use super::Context;
 use super::source::tell;
-use crate::data::{self, InputRange, Kind, Notes, OnBadFile, Request, Splits};
+use crate::data::{self, Diagnostics, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
@@ -106,21 +106,21 @@ fn channels(text: &str) -> Result<u32, String> {
 
 impl DataArgs {
     /// Opens the data, its pictures as squares of the size that was asked for, and tells what was found out about it.
-    fn open(&self, context: &Context) -> Result<(Splits, Notes)> {
+    fn open(&self, context: &Context) -> Result<(Splits, Diagnostics)> {
         let (splits, notes) = self.read(context)?;
         let number = |given: Option<u32>| given.map(|n| n as usize);
         Ok((splits.resized(number(self.channels), number(self.size))?, notes))
     }
 
     /// As [`DataArgs::open`], but the pictures are whole.
-    fn open_whole(&self, context: &Context) -> Result<(Splits, Notes)> {
+    fn open_whole(&self, context: &Context) -> Result<(Splits, Diagnostics)> {
         let (splits, notes) = self.read(context)?;
         let number = |given: Option<u32>| given.map(|n| n as usize);
         Ok((splits.whole(number(self.channels), number(self.size))?, notes))
     }
 
-    fn read(&self, context: &Context) -> Result<(Splits, Notes)> {
-        let (splits, notes) = data::open_noting(&self.request())?;
+    fn read(&self, context: &Context) -> Result<(Splits, Diagnostics)> {
+        let (splits, notes) = data::open_with_diagnostics(&self.request())?;
         tell(&notes, &context.out);
         Ok((splits, notes))
     }

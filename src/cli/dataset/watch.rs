@@ -3,7 +3,7 @@
 
 use crate::cli::output::Output;
 use crate::cli::stop::{self, INTERRUPTED};
-use crate::data::{BadFiles, OnBadFile, Watch};
+use crate::data::{BadFiles, OnBadFile, ScanObserver};
 use crate::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io;
@@ -45,7 +45,7 @@ impl Pass {
     }
 }
 
-impl Watch for Pass {
+impl ScanObserver for Pass {
     fn bad(&mut self, error: Error) -> Result<()> {
         self.bad.add(error)?;
         for line in self.bad.news() {

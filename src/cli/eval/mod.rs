@@ -12,9 +12,9 @@ use super::source::{self, SourceArgs};
 use super::{Context, memory, stop};
 use crate::data::{Dataset, Labels, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{self, Answer, Confusion, Feed, Outcome};
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
-use crate::train::{self, Answer, Confusion, Feed, Outcome};
 use clap::Args;
 use files::Prediction;
 use report::Report;
@@ -108,15 +108,15 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let build = BuildOptions {
         training: false,
         pixels: shown.pixels(spec.input),
-        target: train::target(&samples, spec.recipe.loss)?,
-        ..BuildOptions::new(if args.ten_crop { train::most_rows(batch, samples.shape) } else { batch })
+        target: inference::target(&samples, spec.recipe.loss)?,
+        ..BuildOptions::new(if args.ten_crop { inference::most_rows(batch, samples.shape) } else { batch })
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;
     memory::check(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     match file {
-        Some(file) => train::load(&model, executor.as_mut(), file, None)?,
+        Some(file) => inference::load(&model, executor.as_mut(), file, None)?,
         None => {
             context.out.note(&format!("no --weights: the initial values of {}, seed {seed}", spec.name));
             for (buffer, values) in model.initial(seed)? {
@@ -167,9 +167,9 @@ fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool
         Ok(())
     };
     let totals = match (args.ten_crop, has_classes) {
-        (true, _) => train::ten_crop(model, executor, samples, feed, stop, &mut each)?,
-        (false, true) => train::evaluate_each(model, executor, samples, feed, stop, &mut each)?,
-        (false, false) => train::evaluate(model, executor, samples, feed, stop)?,
+        (true, _) => inference::ten_crop(model, executor, samples, feed, stop, &mut each)?,
+        (false, true) => inference::evaluate_each(model, executor, samples, feed, stop, &mut each)?,
+        (false, false) => inference::evaluate(model, executor, samples, feed, stop)?,
     };
     let seconds = began.elapsed().as_secs_f64();
     out.warn_of(feed.bad());
@@ -199,7 +199,7 @@ fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> 
         }
         robustness::line(outcome, out)
     };
-    let outcomes = train::robustness(model, executor.as_mut(), samples, feed, *seed, stop, &mut each)?;
+    let outcomes = inference::robustness(model, executor.as_mut(), samples, feed, *seed, stop, &mut each)?;
     out.warn_of(feed.bad());
     if stop.load(Ordering::Relaxed) {
         return Ok(false);

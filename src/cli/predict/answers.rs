@@ -5,9 +5,9 @@ use super::{PredictArgs, title};
 use crate::atomic;
 use crate::data::Decoder;
 use crate::error::{Error, Result, printable_path};
+use crate::inference;
 use crate::model::suggestion;
 use crate::report::{Panel, RgbImage, panel_sheet};
-use crate::train;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -55,7 +55,7 @@ impl<'a> Answers<'a> {
     /// The answer to `file`: one score per class.
     pub fn add(&mut self, file: &Path, scores: &[f64]) -> Result<()> {
         self.answered += 1;
-        let best = train::best(scores, self.args.top_k as usize);
+        let best = inference::best(scores, self.args.top_k as usize);
         if self.out.is_json() { self.json(file, &best) } else { self.text(file, &best) }?;
         if self.args.annotate.is_some() && self.panels.len() < PANELS {
             let panel = self.panel(file, scores)?;
@@ -111,7 +111,7 @@ impl<'a> Answers<'a> {
 
     fn panel(&mut self, file: &Path, scores: &[f64]) -> Result<Panel> {
         let ([width, height], pixels) = self.decoder.read_within(file, SIDE)?;
-        let best = train::best(scores, BARS);
+        let best = inference::best(scores, BARS);
         let truth = self.args.truth.clone().or_else(|| self.class_folder(file));
         Ok(Panel {
             image: RgbImage { width, height, pixels },

@@ -11,13 +11,13 @@ mod rows;
 
 use super::columns::{Columns, short};
 use super::dataset::{Dataset, Labels};
-use super::diagnostics::Notes;
-use super::open::{MOST_CLASSES, Request};
+use super::diagnostics::Diagnostics;
+use super::numbers::{Numbers, settle};
 use super::parts::validation_files;
-use super::range::{Numbers, settle};
-use super::raw::{Found, Part};
+use super::raw::{RawSplit, RawSplits};
+use super::request::{MOST_CLASSES, Request};
 use crate::error::{Error, Result, printable_path};
-use rows::{Given, Table, class, read};
+use rows::{CsvTable, Given, class, read};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -25,17 +25,23 @@ use std::path::Path;
 const WIDE: usize = 17;
 
 /// Reads the file `path`, or in the folder `path` `train.csv` and, if it is there, a file of validation samples.
-pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes) -> Result<Found> {
+pub(super) fn open(
+    path: &Path,
+    name: &str,
+    request: &Request,
+    diagnostics: &mut Diagnostics,
+) -> Result<RawSplits> {
     let chosen = request.label_column.as_deref();
     let outputs = request.wanted.map(|wanted| wanted.outputs);
     let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
-    let train =
-        read(&train_path, outputs, |start| start.columns(chosen, request.wanted.is_none(), notes).map(Some))?;
+    let train = read(&train_path, outputs, |start| {
+        start.columns(chosen, request.wanted.is_none(), diagnostics).map(Some)
+    })?;
     let train = train.ok_or_else(|| Error::data(&train_path, "expected a table with labels, found none"))?;
     train.check_label(outputs)?;
     let mut tables = vec![train];
     if path.is_dir() {
-        tables.extend(validation(path, &tables[0].columns, outputs, notes)?);
+        tables.extend(validation(path, &tables[0].columns, outputs, diagnostics)?);
     }
     let width = tables[0].columns.features.len();
     let mut labels = labels(&mut tables, outputs)?;
@@ -48,13 +54,13 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
             format!("line {}, column {}", table.lines[at / width], table.columns.features[at % width] + 1)
         }),
     });
-    let images = settle(numbers.collect(), None, true, request, notes)?;
+    let images = settle(numbers.collect(), None, true, request, diagnostics)?;
     let shape = match (request.wanted, request.input_range) {
         (None, Some(_)) => picture(width),
         _ => [width, 1, 1],
     };
     let mut parts =
-        tables.iter().zip(images).zip(labels.parts.drain(..)).map(|((table, images), own)| Part {
+        tables.iter().zip(images).zip(labels.parts.drain(..)).map(|((table, images), own)| RawSplit {
             dataset: Dataset {
                 name: name.to_string(),
                 shape,
@@ -67,7 +73,7 @@ pub(super) fn open(path: &Path, name: &str, request: &Request, notes: &mut Notes
             labels_path: table.path.clone(),
         });
     match (parts.next(), parts.next()) {
-        (Some(train), val) => Ok(Found { train, val }),
+        (Some(train), val) => Ok(RawSplits { train, val }),
         _ => Err(Error::Internal("a table without a part".into())),
     }
 }
@@ -77,13 +83,13 @@ fn validation(
     folder: &Path,
     columns: &Columns,
     outputs: Option<usize>,
-    notes: &mut Notes,
-) -> Result<Option<Table>> {
+    diagnostics: &mut Diagnostics,
+) -> Result<Option<CsvTable>> {
     let (path, others) = validation_files(folder, "csv");
     let Some(path) = path else { return Ok(None) };
     let file = |path: &Path| printable_path(Path::new(path.file_name().unwrap_or_default()));
     for other in others {
-        notes.add(format!(
+        diagnostics.add(format!(
             "{} is left alone: the validation samples are those of {}",
             file(&other),
             file(&path)
@@ -99,7 +105,7 @@ fn validation(
         if !path.ends_with("test.csv") {
             return Err(Error::data(path, format!("expected {label} as in train.csv, found none")));
         }
-        notes.warn(format!(
+        diagnostics.warn(format!(
             "test.csv is left alone: it has no {label}; validation samples are taken from train.csv"
         ));
     }
@@ -112,9 +118,9 @@ struct Numbered {
     parts: Vec<Labels>,
 }
 
-fn labels(tables: &mut [Table], outputs: Option<usize>) -> Result<Numbered> {
+fn labels(tables: &mut [CsvTable], outputs: Option<usize>) -> Result<Numbered> {
     let mut names: Vec<String> = Vec::new();
-    if let Some(Table { labels: Given::Names(_, known), .. }) = tables.first() {
+    if let Some(CsvTable { labels: Given::Names(_, known), .. }) = tables.first() {
         // In the order of their bytes, as a map has them.
         names.extend(known.keys().cloned());
     }
@@ -180,7 +186,7 @@ fn whole(values: impl Iterator<Item = f32>) -> Option<BTreeSet<u32>> {
     values.map(|value| class(value, MOST_CLASSES)).collect()
 }
 
-impl Table {
+impl CsvTable {
     /// An error if the label was taken from the last column though it may as well be the first, as in tables of images.
     fn check_label(&self, outputs: Option<usize>) -> Result<()> {
         let Given::Numbers(labels) = &self.labels else { return Ok(()) };

@@ -1,8 +1,8 @@
 //! The rows of a table, line by line.
 
-use crate::data::columns::{Columns, Start, short};
-use crate::data::image_folder::is_picture;
-use crate::data::open::MOST_CLASSES;
+use crate::data::columns::{Columns, FirstLine, short};
+use crate::data::directory::is_image;
+use crate::data::request::MOST_CLASSES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ const MISSING: [&str; 9] = ["", "nan", "na", "n/a", "null", "?", "inf", "-inf", 
 const LIST: &str = "a finite number, as a list of image files is not read yet (image files are read from a folder for each class)";
 
 /// The rows of a file.
-pub(super) struct Table {
+pub(super) struct CsvTable {
     pub path: PathBuf,
     pub columns: Columns,
     /// `[rows, features]`.
@@ -82,13 +82,13 @@ fn fields(content: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 pub(super) fn read(
     path: &Path,
     outputs: Option<usize>,
-    understand: impl FnOnce(Start) -> Result<Option<Columns>>,
-) -> Result<Option<Table>> {
+    understand: impl FnOnce(FirstLine) -> Result<Option<Columns>>,
+) -> Result<Option<CsvTable>> {
     let mut lines = Lines::open(path)?;
     let Some((line, content)) = lines.next()? else { return Err(no_rows(path)) };
     let start = start(path, line, content)?;
     let Some(columns) = understand(start)? else { return Ok(None) };
-    let mut table = Table {
+    let mut table = CsvTable {
         path: path.to_path_buf(),
         columns,
         features: Vec::new(),
@@ -112,7 +112,7 @@ fn no_rows(path: &Path) -> Error {
 }
 
 /// The first line, if it is one of a table with commas.
-fn start<'a>(path: &'a Path, line: u64, content: &[u8]) -> Result<Start<'a>> {
+fn start<'a>(path: &'a Path, line: u64, content: &[u8]) -> Result<FirstLine<'a>> {
     let wrong = |what: String| Error::data(path, format!("line {line}: {what}"));
     let raw = || content.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let zeros = content.iter().filter(|&&byte| byte == 0).count();
@@ -152,10 +152,10 @@ fn start<'a>(path: &'a Path, line: u64, content: &[u8]) -> Result<Start<'a>> {
         )));
     }
     let fields = fields(content).map(|field| String::from_utf8_lossy(field).into_owned()).collect();
-    Ok(Start { path, line, fields, numbers })
+    Ok(FirstLine { path, line, fields, numbers })
 }
 
-impl Table {
+impl CsvTable {
     /// Adds a row.
     fn add(&mut self, line: u64, content: &[u8], outputs: Option<usize>) -> Result<()> {
         let Columns { count, label, features, .. } = &self.columns;
@@ -263,7 +263,7 @@ fn number(field: &[u8]) -> Option<f32> {
 
 /// Whether `field` is the name of an image file.
 fn is_file(field: &[u8]) -> bool {
-    is_picture(OsStr::new(&*String::from_utf8_lossy(field)))
+    is_image(OsStr::new(&*String::from_utf8_lossy(field)))
 }
 
 /// A field without the blanks and the pair of quotes around it.

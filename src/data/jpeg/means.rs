@@ -5,21 +5,21 @@
 
 /// A Huffman table: how many codes there are of each length, and the values in order (T.81, C.2).
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct QuantTable {
     lengths: [u8; 16],
     values: Vec<u8>,
 }
 
-impl Table {
+impl QuantTable {
     /// The tables for means in the content of a DHT segment, with their numbers. What is damaged is left to the decoder.
-    pub fn of_segment(mut content: &[u8]) -> Vec<(u8, Table)> {
+    pub fn of_segment(mut content: &[u8]) -> Vec<(u8, QuantTable)> {
         let mut tables = Vec::new();
         while let Some((&number, rest)) = content.split_first() {
             let Some((lengths, rest)) = rest.split_first_chunk::<16>() else { break };
             let count = lengths.iter().map(|&length| usize::from(length)).sum();
             let Some((values, rest)) = rest.split_at_checked(count) else { break };
             if number < 4 {
-                tables.push((number, Table { lengths: *lengths, values: values.to_vec() }));
+                tables.push((number, QuantTable { lengths: *lengths, values: values.to_vec() }));
             }
             content = rest;
         }
@@ -44,13 +44,13 @@ impl Table {
 }
 
 /// Whether the stretch of entropy-coded `data` has `units` MCUs of blocks that are coded by `tables`, so many of each.
-pub(super) fn suffice(data: &[u8], tables: &[(&Table, usize)], units: usize) -> bool {
+pub(super) fn suffice(data: &[u8], tables: &[(&QuantTable, usize)], units: usize) -> bool {
     // A zero behind 0xff is no data.
     let bytes = data.iter().scan(0, |last, &byte| Some((std::mem::replace(last, byte), byte)));
     let mut bits = bytes
         .filter(|pair| *pair != (0xff, 0))
         .flat_map(|(_, byte)| (0..8).rev().map(move |bit| u32::from(byte >> bit & 1)));
-    let mut block = |table: &Table| {
+    let mut block = |table: &QuantTable| {
         let size = table.decode(&mut bits)?;
         (0..size).all(|_| bits.next().is_some()).then_some(())
     };

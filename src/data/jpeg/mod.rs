@@ -36,8 +36,8 @@ mod edge;
 mod means;
 mod structure;
 
-use super::decode::{Decoded, Turn, check_memory, check_size, wait_for_turn};
-use super::fit::Picture;
+use super::fit::ImageInfo;
+use super::limits::{Decoded, Turn, check_memory, check_size, wait_for_turn};
 use image::metadata::Orientation;
 use jpeg_decoder::ColorTransform;
 use std::fmt::Display;
@@ -75,7 +75,7 @@ fn wrong(error: &dyn Display) -> String {
 }
 
 /// Decodes the JPEG `file` into `pixels`. The file is cut behind its end marker, and ones are put before that.
-pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<Picture> {
+pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<ImageInfo> {
     let possible = file.len() as u64 * JPEG_EXPANSION;
     let structure = Structure::read(file, |width, height| check_size(width as u64, height as u64, possible))?;
     let colours = structure.colours()?;
@@ -149,7 +149,7 @@ fn plain(
     colours: Colours,
     space: ColorSpace,
     pixels: &mut Vec<u8>,
-) -> Decoded<Option<Picture>> {
+) -> Decoded<Option<ImageInfo>> {
     let options =
         DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
@@ -175,7 +175,7 @@ fn plain(
     pixels.resize(width * height * channels, 0);
     decoder.decode_into(pixels).map_err(|error| wrong(&error))?;
     let orientation = orientation(decoder.exif().map(Vec::as_slice));
-    Ok(Some(Picture { width, height, channels, orientation }))
+    Ok(Some(ImageInfo { width, height, channels, orientation }))
 }
 
 fn orientation(exif: Option<&[u8]>) -> Orientation {
@@ -183,7 +183,7 @@ fn orientation(exif: Option<&[u8]>) -> Orientation {
 }
 
 /// Decodes by jpeg-decoder, if it does so rightly.
-fn other(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<u8>) -> Decoded<Picture> {
+fn other(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<u8>) -> Decoded<ImageInfo> {
     let [h_most, v_most] = structure.most;
     if structure.components.iter().any(|part| h_most % part.h != 0 || v_most % part.v != 0) {
         return unread("sampling factors that divide the largest", "others (such as 3:2)");
@@ -228,7 +228,7 @@ fn other(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<
         return Err(wrong(&"its decoder returns another size"));
     }
     let orientation = orientation(decoder.exif_data());
-    Ok(Picture { width: structure.width, height: structure.height, channels, orientation })
+    Ok(ImageInfo { width: structure.width, height: structure.height, channels, orientation })
 }
 
 /// Four inks, 255 for all, as red, green and blue. Returns the channels.

@@ -4,8 +4,8 @@
 //! every bit of its coefficients in some scan, in an order that the format allows, with the restart markers that the
 //! restart interval demands, up to the end marker.
 
-use super::means::{self, Table};
-use crate::data::decode::Decoded;
+use super::means::{self, QuantTable};
+use crate::data::limits::Decoded;
 
 /// Most scans that are read, as in zune-jpeg: a scan of a few bytes takes the time of going over all blocks.
 const MAX_SCANS: usize = 100;
@@ -71,7 +71,7 @@ pub(super) struct Structure {
     pub end: usize,
     restart: usize,
     blocks: usize,
-    means: [Table; 4],
+    means: [QuantTable; 4],
     is_jfif: bool,
     adobe: Option<u8>,
 }
@@ -140,7 +140,7 @@ impl Structure {
             at += 2 + content.len();
             match marker {
                 0xc4 => {
-                    for (number, table) in Table::of_segment(content) {
+                    for (number, table) in QuantTable::of_segment(content) {
                         found.means[usize::from(number)] = table;
                     }
                 }

@@ -24,12 +24,13 @@
 //! `classes` (a JSON list of names), and of the training pixels (0..1) `mean`, `std`, `pca_eigenvalues`,
 //! `pca_eigenvectors` ([`Statistics`]), JSON too.
 
+mod file;
 mod reader;
 mod whole;
 mod writer;
 
 pub(super) use reader::{is_packed, open};
-pub use writer::{Summary, pack};
+pub use writer::{PackSummary, pack};
 
 use super::statistics::Statistics;
 use safetensors::tensor::{Dtype, TensorInfo};
@@ -51,7 +52,7 @@ const HEADER_LIMIT: u64 = 8 << 20;
 
 /// The pictures of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pictures {
+enum ImageLayout {
     /// All are `[channels, height, width]`.
     Equal([usize; 3]),
     /// `[height, width, channels]`, the shorter side `size`; so many pixels in the training part and in the validation part.
@@ -60,24 +61,24 @@ enum Pictures {
 
 /// Where everything lies, decided by the pictures and their number in each part.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
-    pictures: Pictures,
+struct PackedLayout {
+    pictures: ImageLayout,
     counts: [usize; 2],
 }
 
-impl Layout {
+impl PackedLayout {
     fn version(&self) -> &'static str {
         match self.pictures {
-            Pictures::Equal(_) => VERSIONS[0],
-            Pictures::Whole { .. } => VERSIONS[1],
+            ImageLayout::Equal(_) => VERSIONS[0],
+            ImageLayout::Whole { .. } => VERSIONS[1],
         }
     }
 
     /// Bytes of the pictures of each part. What was read is of a file that has as many.
     fn image_bytes(&self) -> [usize; 2] {
         match self.pictures {
-            Pictures::Equal(picture) => self.counts.map(|count| count * picture.iter().product::<usize>()),
-            Pictures::Whole { channels, pixels, .. } => pixels.map(|pixels| pixels * channels),
+            ImageLayout::Equal(picture) => self.counts.map(|count| count * picture.iter().product::<usize>()),
+            ImageLayout::Whole { channels, pixels, .. } => pixels.map(|pixels| pixels * channels),
         }
     }
 
@@ -96,8 +97,8 @@ impl Layout {
         let mut end = 0;
         for (number, (part, count)) in parts().enumerate() {
             let shape = match self.pictures {
-                Pictures::Equal([c, h, w]) => vec![count, c, h, w],
-                Pictures::Whole { channels, pixels, .. } => vec![pixels[number], channels],
+                ImageLayout::Equal([c, h, w]) => vec![count, c, h, w],
+                ImageLayout::Whole { channels, pixels, .. } => vec![pixels[number], channels],
             };
             end = push(format!("{part}.images"), Dtype::U8, shape)?;
         }
@@ -111,7 +112,7 @@ impl Layout {
         for (part, count) in parts() {
             push(format!("{part}.labels"), Dtype::I32, vec![count])?;
         }
-        if let Pictures::Whole { .. } = self.pictures {
+        if let ImageLayout::Whole { .. } = self.pictures {
             for (part, count) in parts() {
                 push(format!("{part}.sizes"), Dtype::I32, vec![count, 2])?;
             }
@@ -122,7 +123,7 @@ impl Layout {
 
 /// The header as JSON; metadata come first, and `format` is the first of them.
 #[derive(Serialize)]
-struct Header<'a> {
+struct PackedHeader<'a> {
     __metadata__: Metadata<'a>,
     #[serde(flatten)]
     tensors: BTreeMap<String, TensorInfo>,
@@ -146,7 +147,7 @@ struct Metadata<'a> {
 
 /// The text of the header.
 fn header(
-    layout: Layout,
+    layout: PackedLayout,
     name: &str,
     classes: &[String],
     statistics: &Statistics,
@@ -157,8 +158,8 @@ fn header(
         version: layout.version(),
         name,
         size: match layout.pictures {
-            Pictures::Equal(_) => None,
-            Pictures::Whole { size, .. } => Some(size.to_string()),
+            ImageLayout::Equal(_) => None,
+            ImageLayout::Whole { size, .. } => Some(size.to_string()),
         },
         classes: serde_json::to_string(classes)?,
         mean: serde_json::to_string(&statistics.mean)?,
@@ -167,5 +168,5 @@ fn header(
         pca_eigenvectors: pca.map(|pca| serde_json::to_string(&pca.vectors)).transpose()?,
     };
     let tensors = layout.tensors().unwrap_or_default().into_iter().collect();
-    serde_json::to_vec(&Header { __metadata__: metadata, tensors })
+    serde_json::to_vec(&PackedHeader { __metadata__: metadata, tensors })
 }

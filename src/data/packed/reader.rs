@@ -1,26 +1,24 @@
 //! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
 //! picture with its hash before it is used.
 
-use super::whole::Whole;
-use super::{FORMAT, HEADER_LIMIT, LENGTH, Layout, PARTS, Pictures, VERSIONS};
+use super::file::{BLOCK, Packed, read_at};
+use super::whole::WholeStore;
+use super::{FORMAT, HEADER_LIMIT, ImageLayout, LENGTH, PARTS, PackedLayout, VERSIONS};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
 use crate::data::framing::{Frame, Framing};
-use crate::data::raw::{Found, Part};
+use crate::data::raw::{RawSplit, RawSplits};
 use crate::error::{Error, Result, printable};
 use crate::json;
 use crate::view::MAX_SIDE;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
 /// How every header begins.
 const BEGINNING: &str = r#"{"__metadata__":{"format":"striate-packed""#;
-
-/// Bytes of pictures that are best read together.
-pub(super) const BLOCK: usize = 4 << 20;
 
 /// Whether the file at `path` begins as a packed data set does.
 pub(in super::super) fn is_packed(path: &Path) -> bool {
@@ -34,7 +32,7 @@ pub(in super::super) fn is_packed(path: &Path) -> bool {
 }
 
 /// Opens the packed file `path`; whole pictures are brought to `frame`, or to squares of their shorter side.
-pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<Found> {
+pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<RawSplits> {
     let bad = |message: String| Error::data(path, message);
     let io = |error| Error::io(path, error);
     if !path.metadata().map_err(io)?.is_file() {
@@ -105,13 +103,13 @@ pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<Found>
     }
     let file = Packed { path: path.to_path_buf(), file, start, train: layout.counts[0], hashes };
     let (store, shape, framing): (Arc<dyn Store>, _, _) = match layout.pictures {
-        Pictures::Equal(shape) => {
-            (Arc::new(Equal { file, picture_len: shape.iter().product() }), shape, None)
+        ImageLayout::Equal(shape) => {
+            (Arc::new(EqualStore { file, picture_len: shape.iter().product() }), shape, None)
         }
-        Pictures::Whole { channels, size, pixels } => {
+        ImageLayout::Whole { channels, size, pixels } => {
             let own = Frame { shape: [channels, size, size], framing: Framing::Square };
             let frame = frame.unwrap_or(own);
-            let store = Whole::new(file, channels, pixels, sizes).map_err(bad)?;
+            let store = WholeStore::new(file, channels, pixels, sizes).map_err(bad)?;
             (Arc::new(store), frame.shape, Some(frame.framing))
         }
     };
@@ -127,10 +125,10 @@ pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<Found>
             images: Images::Stored(Stored { store: Arc::clone(&store), indices, framing }),
             labels: Labels::Classes(labels),
         };
-        Part { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() }
+        RawSplit { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() }
     });
     let train = parts.next().ok_or_else(|| bad("expected training pictures, found none".into()))?;
-    Ok(Found { train, val: parts.next() })
+    Ok(RawSplits { train, val: parts.next() })
 }
 
 /// Name and class names.
@@ -154,7 +152,7 @@ fn describe(header: &Metadata) -> Result<(String, Vec<String>), String> {
 }
 
 /// The layout that the images' shapes ask for, if the header describes just that.
-fn layout(header: &Metadata) -> Result<Layout, String> {
+fn layout(header: &Metadata) -> Result<PackedLayout, String> {
     let version = header.metadata().as_ref().and_then(|metadata| metadata.get("version"));
     let layout =
         if version.is_some_and(|version| version == VERSIONS[1]) { whole(header) } else { equal(header) }?;
@@ -182,7 +180,7 @@ fn layout(header: &Metadata) -> Result<Layout, String> {
 }
 
 /// The layout of version 1, as far as the shapes of its tensors say.
-fn equal(header: &Metadata) -> Result<Layout, String> {
+fn equal(header: &Metadata) -> Result<PackedLayout, String> {
     let shape = |part: &str| header.info(&format!("{part}.images")).map(|info| info.shape.as_slice());
     let Some(&[train, c, h, w]) = shape("train") else {
         return Err("train.images: expected [pictures, channels, height, width], found another".into());
@@ -194,11 +192,11 @@ fn equal(header: &Metadata) -> Result<Layout, String> {
             [train, c, h, w]
         ));
     }
-    Ok(Layout { pictures: Pictures::Equal([c, h, w]), counts })
+    Ok(PackedLayout { pictures: ImageLayout::Equal([c, h, w]), counts })
 }
 
 /// The layout of version 2.
-fn whole(header: &Metadata) -> Result<Layout, String> {
+fn whole(header: &Metadata) -> Result<PackedLayout, String> {
     let shape = |name: String| header.info(&name).map_or(&[][..], |info| info.shape.as_slice());
     let &[_, channels @ (1 | 3)] = shape("train.images".into()) else {
         return Err("train.images: expected [pixels, channels], 1 or 3 channels, found another".into());
@@ -211,58 +209,17 @@ fn whole(header: &Metadata) -> Result<Layout, String> {
     let size = header.metadata().as_ref().and_then(|metadata| metadata.get("size"));
     let size = size.and_then(|text| text.parse().ok()).filter(|size| (1..=MAX_SIDE).contains(size));
     let size = size.ok_or_else(|| format!("metadata size: expected 1 to {MAX_SIDE}, found another"))?;
-    Ok(Layout { pictures: Pictures::Whole { channels, size, pixels }, counts })
-}
-
-/// A packed file that is open. Pictures of the training part come first.
-#[derive(Debug)]
-pub(super) struct Packed {
-    path: PathBuf,
-    file: File,
-    /// Where the first picture begins.
-    start: u64,
-    /// Pictures of the training part.
-    train: usize,
-    hashes: Vec<u64>,
-}
-
-impl Packed {
-    /// Fills `into` with the bytes of picture `index`, which begin at `at` of the pictures, and holds them against their
-    /// hash.
-    pub fn read(&self, index: usize, at: u64, into: &mut [u8]) -> Result<()> {
-        let Some(&expected) = self.hashes.get(index) else {
-            return Err(Error::Internal(format!("picture {index} of {}", self.path.display())));
-        };
-        read_at(&self.file, into, self.start + at).map_err(|error| match error.kind() {
-            // It was cut while it was open.
-            io::ErrorKind::UnexpectedEof => {
-                self.bad(index, format!("expected {} bytes, found the end of the file", into.len()))
-            }
-            _ => Error::io(&self.path, error),
-        })?;
-        let found = xxh3_64(into);
-        if found == expected {
-            return Ok(());
-        }
-        Err(self.bad(index, format!("expected hash {expected:016x}, found {found:016x}")))
-    }
-
-    /// What is wrong with picture `index`.
-    pub fn bad(&self, index: usize, what: String) -> Error {
-        let (part, number) =
-            if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
-        Error::data(&self.path, format!("{part}.images, picture {number}: {what}"))
-    }
+    Ok(PackedLayout { pictures: ImageLayout::Whole { channels, size, pixels }, counts })
 }
 
 /// A file of pictures of one size.
 #[derive(Debug)]
-struct Equal {
+struct EqualStore {
     file: Packed,
     picture_len: usize,
 }
 
-impl Store for Equal {
+impl Store for EqualStore {
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
         if into.len() != self.picture_len {
             return Err(Error::Internal(format!("picture {index} in {} bytes", into.len())));
@@ -273,24 +230,4 @@ impl Store for Equal {
     fn block(&self) -> usize {
         (BLOCK / self.picture_len).max(1)
     }
-}
-
-/// Fills `into` from the place `at` of the file, whose own position other threads may use.
-#[cfg(unix)]
-fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut into: &mut [u8], mut at: u64) -> io::Result<()> {
-    while !into.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, into, at)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                into = &mut into[read..];
-                at += read as u64;
-            }
-        }
-    }
-    Ok(())
 }

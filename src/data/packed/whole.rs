@@ -1,16 +1,16 @@
 //! The pictures of a file of version 2: whole, each of its own size, framed when they are read as picture files are.
 
 use super::PARTS;
-use super::reader::{BLOCK, Packed};
+use super::file::{BLOCK, Packed};
 use crate::data::dataset::Store;
-use crate::data::fit::{Fitter, MOST_WHOLE, MOST_WHOLE_BYTES, Picture};
+use crate::data::fit::{Fitter, ImageInfo, MOST_WHOLE, MOST_WHOLE_BYTES};
 use crate::data::framing::Frame;
 use crate::error::{Error, Result};
 use image::metadata::Orientation;
 use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(super) struct WholeStore {
     file: Packed,
     channels: usize,
     /// Height and width of each picture, and where its pixels begin.
@@ -19,7 +19,7 @@ pub(super) struct Whole {
     fitters: Mutex<Vec<(Fitter, Vec<u8>)>>,
 }
 
-impl Whole {
+impl WholeStore {
     /// The pictures of `file`; `sizes` are the heights and widths in each of its two parts, which have `pixels`.
     ///
     /// An error if a size is no picture's, or if those of a part are not its pixels in all.
@@ -28,7 +28,7 @@ impl Whole {
         channels: usize,
         pixels: [usize; 2],
         sizes: [Vec<[u32; 2]>; 2],
-    ) -> std::result::Result<Whole, String> {
+    ) -> std::result::Result<WholeStore, String> {
         let mut places = Vec::with_capacity(sizes.iter().map(Vec::len).sum());
         let mut at = 0;
         for ((part, sizes), pixels) in PARTS.iter().zip(sizes).zip(pixels) {
@@ -53,14 +53,14 @@ impl Whole {
             }
             at += sum;
         }
-        Ok(Whole { file, channels, places, fitters: Mutex::default() })
+        Ok(WholeStore { file, channels, places, fitters: Mutex::default() })
     }
 
     /// Runs `work` on picture `index` with a fitter that no other thread is using.
     fn with<T>(
         &self,
         index: usize,
-        work: impl FnOnce(&mut Fitter, &Picture, &[u8]) -> std::result::Result<T, String>,
+        work: impl FnOnce(&mut Fitter, &ImageInfo, &[u8]) -> std::result::Result<T, String>,
     ) -> Result<T> {
         let none = || Error::Internal(format!("picture {index} of {} was asked for", self.places.len()));
         let &([height, width], at) = self.places.get(index).ok_or_else(none)?;
@@ -69,7 +69,7 @@ impl Whole {
         let (mut fitter, mut pixels) = fitters().pop().unwrap_or_default();
         pixels.resize(height * width * channels, 0);
         let done = self.file.read(index, at * channels as u64, &mut pixels).and_then(|()| {
-            let picture = Picture { width, height, channels, orientation: Orientation::NoTransforms };
+            let picture = ImageInfo { width, height, channels, orientation: Orientation::NoTransforms };
             work(&mut fitter, &picture, &pixels).map_err(|what| self.file.bad(index, what))
         });
         if pixels.capacity() > BLOCK {
@@ -80,7 +80,7 @@ impl Whole {
     }
 }
 
-impl Store for Whole {
+impl Store for WholeStore {
     fn read(&self, index: usize, _into: &mut [u8]) -> Result<()> {
         Err(Error::Internal(format!("picture {index} was asked for without a frame")))
     }

@@ -1,11 +1,11 @@
 //! Writing: pictures are read by threads and written in one pass; the header, whose place was kept free, comes last.
 
-use super::{HEADER_LIMIT, LENGTH, Layout, Pictures, header};
+use super::{HEADER_LIMIT, ImageLayout, LENGTH, PackedLayout, header};
 use crate::atomic::NewFile;
 use crate::data::dataset::{Dataset, Labels};
 use crate::data::framing::Framing;
-use crate::data::open::Splits;
-use crate::data::scan::{Pass, Watch, with_threads};
+use crate::data::scan::{Scan, ScanObserver, with_threads};
+use crate::data::splits::Splits;
 use crate::data::statistics::{Moments, Pca, Statistics};
 use crate::error::{Error, Result};
 use std::io::{Seek, SeekFrom, Write};
@@ -24,10 +24,10 @@ const LONGEST: f64 = -1.234_567_890_123_456_7e-300;
 
 /// What was packed.
 #[derive(Clone, Debug)]
-pub struct Summary {
-    /// Pictures of the training part and of the validation part.
+pub struct PackSummary {
+    /// ImageLayout of the training part and of the validation part.
     pub counts: [usize; 2],
-    /// Pictures that could not be read and were left out.
+    /// ImageLayout that could not be read and were left out.
     pub skipped: usize,
     /// Length of the file.
     pub bytes: u64,
@@ -42,22 +42,27 @@ pub struct Summary {
 ///
 /// Errors: images that are not pixels of 1 or 3 channels, labels that are values, names of classes that are too long
 /// together for the header (8 MiB), no picture that can be read, and what the operating system says about `path`.
-pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch) -> Result<Summary> {
+pub fn pack(
+    splits: &Splits,
+    path: &Path,
+    workers: usize,
+    watch: &mut dyn ScanObserver,
+) -> Result<PackSummary> {
     let parts = parts(splits)?;
     let train = &splits.train;
     let pictures = match train.framing() {
         Some(Framing::Whole { side }) => {
-            Pictures::Whole { channels: train.shape[0], size: side, pixels: [MOST_PIXELS; 2] }
+            ImageLayout::Whole { channels: train.shape[0], size: side, pixels: [MOST_PIXELS; 2] }
         }
-        _ => Pictures::Equal(train.shape),
+        _ => ImageLayout::Equal(train.shape),
     };
-    let draft = Layout { pictures, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
+    let draft = PackedLayout { pictures, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
     let widest = Statistics {
         mean: vec![LONGEST; train.shape[0]],
         std: vec![LONGEST; train.shape[0]],
         pca: Some(Pca { values: [LONGEST; 3], vectors: [[LONGEST; 3]; 3] }),
     };
-    let text = |layout: Layout, statistics: &Statistics| {
+    let text = |layout: PackedLayout, statistics: &Statistics| {
         header(layout, &train.name, &train.class_names, statistics)
             .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))
     };
@@ -72,7 +77,7 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
     file.seek(SeekFrom::Start(start)).map_err(io)?;
 
     let mut moments = Moments::default();
-    let mut pass = Pass::new(watch, parts.iter().map(|part| part.len()).sum());
+    let mut pass = Scan::new(watch, parts.iter().map(|part| part.len()).sum());
     let mut tables = Vec::new();
     for (number, dataset) in parts.iter().enumerate() {
         // In its own order, so that a part held back for validation is the same as of what was packed. Training mixes
@@ -86,7 +91,7 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
             pass.scan(dataset, &samples, |picture| {
                 hashes.push(picture.hash);
                 labels.push(classes[picture.sample]);
-                if pictures != Pictures::Equal(train.shape) {
+                if pictures != ImageLayout::Equal(train.shape) {
                     sizes.push(picture.size);
                 }
                 if number == 0 {
@@ -102,11 +107,11 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
         let sizes = tables.get(part).map_or(&[][..], |(_, _, sizes)| sizes);
         sizes.iter().map(|[width, height]| width * height).sum::<usize>()
     };
-    let layout = Layout {
+    let layout = PackedLayout {
         counts: [count(0), count(1)],
         pictures: match pictures {
-            Pictures::Whole { channels, size, .. } => {
-                Pictures::Whole { channels, size, pixels: [area(0), area(1)] }
+            ImageLayout::Whole { channels, size, .. } => {
+                ImageLayout::Whole { channels, size, pixels: [area(0), area(1)] }
             }
             equal => equal,
         },
@@ -153,7 +158,7 @@ pub fn pack(splits: &Splits, path: &Path, workers: usize, watch: &mut dyn Watch)
     };
     let bytes = finish().map_err(io)?;
     file.commit()?;
-    Ok(Summary { counts: layout.counts, skipped: pass.skipped, bytes, statistics })
+    Ok(PackSummary { counts: layout.counts, skipped: pass.skipped, bytes, statistics })
 }
 
 /// The training part, and the validation part if it is another.

@@ -4,7 +4,7 @@
 
 use super::export::uniform_windows;
 use super::import::Imported;
-use crate::model::{LayerOp, Preprocess, Spec};
+use crate::model::{LayerOp, Preprocess, Spec, layers};
 use std::collections::HashMap;
 
 /// Replaces the network of `imported` with the embedded model file if both are the same network, and adds a note if they
@@ -116,11 +116,7 @@ fn steps(spec: &Spec) -> Option<EvaluationSteps<'_>> {
         let place = match step_kind(&layer.op, x, &shape) {
             None => *inputs.first()?,
             Some(kind) => {
-                let is_trained = matches!(
-                    layer.op,
-                    LayerOp::Conv2d { .. } | LayerOp::Linear { .. } | LayerOp::BatchNorm2d { .. }
-                );
-                let name = is_trained.then_some(layer.name.as_str());
+                let name = layer.op.has_parameters().then_some(layer.name.as_str());
                 found.push(EvaluationStep { kind, name, inputs, shape: shape.clone() });
                 Some(found.len() - 1)
             }
@@ -143,16 +139,18 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
         PoolWindows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
     let kind = match *op {
-        LayerOp::Dropout { .. } => return None,
+        LayerOp::Dropout(_) => return None,
         // Padding never is the maximum, so its size behind the input has no effect.
-        LayerOp::MaxPool2d { kernel, stride, padding: [top, left, ..], .. } => StepKind::Pool {
-            is_average: false,
-            windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
-        },
-        LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
+        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
+            StepKind::Pool {
+                is_average: false,
+                windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
+            }
+        }
+        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
             StepKind::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
         }
-        LayerOp::AdaptiveAvgPool2d { .. } => match [1, 2].map(|at| uniform_windows(x[at], y[at])) {
+        LayerOp::AdaptiveAvgPool2d(_) => match [1, 2].map(|at| uniform_windows(x[at], y[at])) {
             [Some(rows), Some(columns)] => StepKind::Pool {
                 is_average: true,
                 windows: [rows, columns].map(|[length, stride]| PoolWindows {
@@ -165,8 +163,8 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
             _ => StepKind::Op(op.clone()),
         },
         // ONNX stores 1 - momentum, so this is the value that returns, rounded.
-        LayerOp::BatchNorm2d { eps, momentum } => {
-            StepKind::Op(LayerOp::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) })
+        LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum }) => {
+            StepKind::Op(LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) }))
         }
         _ => StepKind::Op(op.clone()),
     };
@@ -263,7 +261,10 @@ mod tests {
     fn outputs_and_preprocessing_are_those_of_the_graph() {
         let graph = NET.replace("out_features = 5", "out_features = 7").replace("0.4]", "0.5]");
         let spec = imported(&parse(&graph), NET).spec;
-        assert_eq!(spec.layers.last().unwrap().op, LayerOp::Linear { out_features: 7, bias: true });
+        assert_eq!(
+            spec.layers.last().unwrap().op,
+            LayerOp::Linear(layers::Linear { out_features: 7, bias: true })
+        );
         assert_eq!((spec.recipe.lr, spec.layers.len()), (0.5, parse(NET).layers.len()));
         assert!((spec.preprocess.mean[3] - 0.5).abs() < 1e-6, "{:?}", spec.preprocess);
     }

@@ -5,6 +5,7 @@ mod averaging;
 mod embedded;
 mod export;
 mod import;
+mod operators;
 mod schema;
 
 pub use export::{Export, encode};

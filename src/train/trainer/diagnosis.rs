@@ -1,23 +1,18 @@
 //! Why a loss is no number. By the time that it is known every weight is spoilt, so the epoch is repeated from the state
 //! that it began with up to the step that failed, which is then computed once more, layer by layer.
 
-use super::super::evaluate::{send, target};
 use super::super::event::Event;
-use super::super::options::hyper;
 use super::super::probe::within;
-use super::super::run_folder::Weights;
-use super::super::weights;
-use super::super::window::{Entry, Windows};
+use super::super::store::Weights;
 use super::saving::outlives;
 use super::{Task, Trainer};
 use crate::data::{Batch, Images, Labels};
 use crate::error::{Error, Result};
+use crate::inference::{Entry, Windows, collect, hyper, restore, send, target};
 use crate::model::{BuildOptions, Model};
 use crate::ops::{Hyper, NonFinite};
 use crate::program::{BufferId, Span};
 use crate::tensor::Tensor;
-use crate::view::View;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -87,7 +82,7 @@ impl Trainer<'_> {
             }
         }
         let Some(snapshot) = self.snapshot.take() else {
-            let tensors = weights::collect(self.task.model, self.executor)?;
+            let tensors = collect(self.task.model, self.executor)?;
             return Ok(
                 spoilt(&tensors).map_or(Cause::Unknown, |text| Cause::Network(format!("by now {text}")))
             );
@@ -118,8 +113,7 @@ impl Trainer<'_> {
     /// The first value of a batch that is no number, with its sample.
     fn bad_sample(&self, batch: &Batch) -> Option<String> {
         let name = &self.task.data.train.name;
-        let inputs = if batch.views.is_empty() { batch.input.as_slice() } else { &[] };
-        for (what, values) in [("image", inputs), ("label", &batch.labels)] {
+        for (what, values) in [("image", batch.input.values()), ("label", &batch.labels)] {
             if let Some(at) = values.iter().position(|value| !value.is_finite()) {
                 let row = at / (values.len() / self.task.model.batch).max(1);
                 let (sample, value) = (batch.samples.get(row)?, values[at]);
@@ -132,7 +126,7 @@ impl Trainer<'_> {
     /// The first layer whose output, for `group` and the weights that the executor holds, is no number.
     fn layer(&mut self, group: &[Batch]) -> Result<Cause> {
         let Task { spec, model: trained, data, options, .. } = &self.task;
-        let tensors = weights::collect(trained, self.executor)?;
+        let tensors = collect(trained, self.executor)?;
         if let Some(text) = spoilt(&tensors) {
             return Ok(Cause::Network(format!("after the step before {text}")));
         }
@@ -142,11 +136,11 @@ impl Trainer<'_> {
         let build = BuildOptions { keep: true, fuse: false, pixels, ..options.build_options(spec, target) };
         let model = within(spec, build, STEP)?;
         let mut executor = workbench(Arc::clone(&model.program))?;
-        weights::restore(&model, executor.as_mut(), &tensors)?;
+        restore(&model, executor.as_mut(), &tensors)?;
         for (member, batch) in group.iter().filter(|batch| batch.rows > 0).enumerate() {
             let common = hyper(&spec.recipe, options.seed, self.step, 0.0);
             for from in (0..batch.rows).step_by(model.batch) {
-                let part = part(batch, trained.batch, from..from + model.batch);
+                let part = batch.slice(trained.batch, from..from + model.batch);
                 let draw = (self.draw + member) as u32;
                 send(&model, executor.as_mut(), &part, &Hyper { rows: part.rows as u32, draw, ..common })?;
                 executor.run(Span::Gradients)?;
@@ -179,9 +173,9 @@ impl Trainer<'_> {
 
     /// What was found in `epoch` (from 0) at `step` of the run (from 1), with its cause and what is kept.
     pub(super) fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
-        let kept = match &self.folder {
-            Some(folder) if epoch > 0 => {
-                format!("; {} holds the epoch before", folder.weights_path(Weights::Last).display())
+        let kept = match &self.store {
+            Some(store) if epoch > 0 => {
+                format!("; {} holds the epoch before", store.weights_path(Weights::Last).display())
             }
             _ => String::new(),
         };
@@ -222,53 +216,9 @@ fn spoilt(tensors: &[(String, Tensor)]) -> Option<String> {
     })
 }
 
-/// Rows `range` of a batch of `size`, padded to as many as the range has.
-fn part(batch: &Batch, size: usize, range: Range<usize>) -> Batch {
-    let rows = |values: &[f32]| {
-        let width = values.len() / size;
-        let mut rows = values[range.start * width..range.end.min(size) * width].to_vec();
-        rows.resize(range.len() * width, 0.0);
-        rows
-    };
-    let mut views: Vec<View> = batch.views.iter().skip(range.start).take(range.len()).copied().collect();
-    if !views.is_empty() {
-        views.resize(range.len(), View::blank());
-    }
-    let end = range.end.min(batch.rows);
-    Batch {
-        input: rows(&batch.input),
-        views,
-        labels: rows(&batch.labels),
-        samples: batch.samples[range.start..end].to_vec(),
-        rows: end - range.start,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_parts_of_a_batch_are_all_its_rows_in_order() {
-        // Five rows of eight, of two values each.
-        let values =
-            |width: usize| (0..8 * width).map(move |i| if i < 5 * width { i as f32 + 1.0 } else { 0.0 });
-        let batch = Batch {
-            input: values(2).collect(),
-            views: vec![View::blank(); 8],
-            labels: values(1).collect(),
-            samples: vec![40, 41, 42, 43, 44],
-            rows: 5,
-        };
-        assert_eq!(part(&batch, 8, 0..8), batch);
-        let (first, last) = (part(&batch, 8, 0..3), part(&batch, 8, 3..6));
-        assert_eq!((first.input.as_slice(), first.rows), ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0].as_slice(), 3));
-        assert_eq!((last.input, last.labels), (vec![7.0, 8.0, 9.0, 10.0, 0.0, 0.0], vec![4.0, 5.0, 0.0]));
-        assert_eq!((last.samples, last.views.len(), last.rows), (vec![43, 44], 3, 2));
-        // The range may go past the end of the batch.
-        let beyond = part(&batch, 8, 4..9);
-        assert_eq!((beyond.input.len(), beyond.labels.len(), beyond.rows), (10, 5, 1));
-    }
 
     #[test]
     fn spoilt_weights_are_counted_and_the_last_is_named() {

@@ -1,14 +1,11 @@
 //! The training part of an epoch: batches in, updates out, and what they report.
 
-use super::super::batches::Batches;
-use super::super::evaluate::send;
 use super::super::event::Event;
-use super::super::options::hyper;
 use super::super::progress::Progress;
-use super::super::window::{Arrived, Entry, Windows};
 use super::Trainer;
 use crate::data::Batch;
 use crate::error::Result;
+use crate::inference::{Arrived, Batches, Entry, Windows, hyper, send};
 use crate::model::Model;
 use crate::ops::{Hyper, NonFinite};
 use crate::program::Span;

@@ -2,16 +2,14 @@
 //! between; and the way back. A file that cannot be written is tried again at the next occasion; the third failure in a row
 //! ends the run.
 
-use super::super::checkpoint::{self, Checkpoint, State};
 use super::super::event::Event;
-use super::super::lineage;
-use super::super::metrics::Totals;
 use super::super::progress::Progress;
-use super::super::run_folder::Weights;
-use super::super::weights;
+use super::super::state::{Saved, State};
+use super::super::store::Weights;
 use super::Trainer;
 use super::diagnosis::Cause;
 use crate::error::{Error, Result};
+use crate::inference::{self, Named, Totals, collect};
 use crate::program::{BufferId, Role};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
@@ -22,28 +20,23 @@ use std::sync::atomic::Ordering;
 const ATTEMPTS: usize = 3;
 
 /// Weights of the best epoch that could not be saved yet, with their notes.
-pub(super) type Unsaved = Option<(weights::Named, BTreeMap<String, String>)>;
+pub(super) type Unsaved = Option<(Named, BTreeMap<String, String>)>;
 
 impl Trainer<'_> {
-    /// Goes on from `checkpoint` as if the run had never stopped: weights, the optimiser's state, everything that the run
-    /// has counted, and the files of its folder, whose later lines go.
+    /// Continues from `saved` as if the run had never stopped: weights, the optimiser's state, and everything that the run
+    /// has counted.
     ///
-    /// The executor must hold initial values. An error if the checkpoint is of another run (see [`Checkpoint::check`]);
-    /// with `force` what fits is taken all the same, and the rest starts anew.
-    pub fn resume(mut self, mut checkpoint: Checkpoint, force: bool) -> Result<Self> {
-        let super::Task { spec, model, data, options, device, .. } = &self.task;
-        if !force {
-            checkpoint.check(spec, data, options)?;
-        }
-        let is_new_optimiser = checkpoint.optimiser() != Some(&format!("{:?}", spec.recipe.optimizer));
-        let path = checkpoint.path.clone();
+    /// The executor must hold initial values. With `force` what fits is taken, and the rest starts again.
+    pub fn resume(mut self, saved: Saved, force: bool) -> Result<Self> {
+        let super::Task { model, device, .. } = &self.task;
+        let Saved { path, mut tensors, state, is_other_optimizer } = saved;
         let bad = |what: String| Error::data(&path, what);
         for (number, buffer) in model.program.buffers().iter().enumerate().filter(|(_, b)| outlives(b.role)) {
             // What one optimiser has gathered means nothing to another.
-            if is_new_optimiser && buffer.role == Role::Optimizer {
+            if is_other_optimizer && buffer.role == Role::Optimizer {
                 continue;
             }
-            match checkpoint.tensors.remove(&buffer.name) {
+            match tensors.remove(&buffer.name) {
                 Some(tensor) if *tensor.shape() == buffer.shape => {
                     self.executor.write(BufferId(number as u32), tensor.data())?;
                 }
@@ -58,16 +51,14 @@ impl Trainer<'_> {
                 }
             }
         }
-        let state = checkpoint.state.clone();
-        self.notices.append(&mut checkpoint.warnings);
         if kind(&state.device) != kind(device) {
             self.notices.push(format!(
                 "{}: the run was on {}, and goes on on {device}: the same bits are not to be expected",
-                checkpoint.path.display(),
+                path.display(),
                 state.device
             ));
         }
-        let [epoch, position] = checkpoint.place(self.steps_per_epoch);
+        let [epoch, position] = state.place(self.steps_per_epoch);
         self.epoch = epoch;
         self.draw = state.draw;
         // Where an epoch has as many updates as it had, this is the step that the checkpoint names.
@@ -86,21 +77,7 @@ impl Trainer<'_> {
         self.supply.bad().restore(state.bad);
         self.earlier = state.seconds;
         self.is_resumed = true;
-        if let Some(folder) = &mut self.folder {
-            self.notices.extend(folder.rewind(&checkpoint.path, state.journals)?);
-            let best = folder.weights_path(Weights::Best);
-            if self.judge.has_best() && !best.is_file() {
-                let what = "is gone: the best of the epochs to come takes its place";
-                self.notices.push(format!("{} {what}", best.display()));
-                self.judge.forget_best();
-            }
-        }
         Ok(self)
-    }
-
-    /// Writes `args` as the `args.toml` of the run's folder.
-    pub(in super::super) fn describe(&self, args: &str) -> Result<()> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder.describe(args))
     }
 
     /// Whether a checkpoint is due after the update that has just been made.
@@ -117,8 +94,8 @@ impl Trainer<'_> {
     }
 
     /// All weights as they are now; an error if one is not a number, so that none is ever saved.
-    pub(super) fn weights(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
-        let tensors = weights::collect(self.task.model, self.executor)?;
+    pub(super) fn weights(&mut self, epoch: usize, lr: f32) -> Result<Named> {
+        let tensors = collect(self.task.model, self.executor)?;
         match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
             None => Ok(tensors),
             Some((name, _)) => {
@@ -131,8 +108,9 @@ impl Trainer<'_> {
     /// Writes the weights of an epoch that was cut short.
     pub(super) fn save_interrupted(&mut self, epoch: usize, lr: f32) -> Result<()> {
         let tensors = self.weights(epoch, lr)?;
-        if let Some(folder) = &self.folder {
-            folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
+        let metadata = self.metadata(epoch, None);
+        if let Some(store) = &mut self.store {
+            store.save_weights(Weights::Last, &tensors, &metadata)?;
         }
         Ok(())
     }
@@ -140,16 +118,16 @@ impl Trainer<'_> {
     /// Writes the weights that an epoch ended with, and what could not be written before.
     pub(super) fn save_weights(
         &mut self,
-        tensors: &weights::Named,
+        tensors: &Named,
         notes: BTreeMap<String, String>,
         is_best: bool,
     ) -> Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        folder
-            .save(Weights::Last, tensors, &notes)
+        let Some(store) = &mut self.store else { return Ok(()) };
+        store
+            .save_weights(Weights::Last, tensors, &notes)
             .and_then(|()| match (is_best, &self.unsaved) {
-                (true, _) => folder.save(Weights::Best, tensors, &notes),
-                (false, Some((tensors, notes))) => folder.save(Weights::Best, tensors, notes),
+                (true, _) => store.save_weights(Weights::Best, tensors, &notes),
+                (false, Some((tensors, notes))) => store.save_weights(Weights::Best, tensors, notes),
                 (false, None) => Ok(()),
             })
             .inspect(|()| self.unsaved = None)
@@ -204,15 +182,12 @@ impl Trainer<'_> {
     }
 
     pub(super) fn checkpoint(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
-        if self.folder.is_none() {
+        if self.store.is_none() {
             return Ok(());
         }
         let tensors = self.everything(epoch, progress.lr())?;
         let mut notes = self.metadata(epoch, None);
         let position = self.step - epoch * self.steps_per_epoch;
-        let super::Task { spec, data, options, device, .. } = &self.task;
-        let identity = self.identity.get_or_insert_with(|| checkpoint::identity(spec, data, options));
-        let Some(folder) = &mut self.folder else { return Ok(()) };
         let state = State {
             epoch,
             position,
@@ -226,26 +201,24 @@ impl Trainer<'_> {
             schedule: self.schedule.state(),
             bad: self.supply.bad().told(),
             seconds: self.earlier + self.started.elapsed().as_secs_f64(),
-            // On the disk before the file that counts on them.
-            journals: folder.sync()?,
-            device: device.clone(),
+            device: self.task.device.clone(),
         };
         notes.insert("position".into(), position.to_string());
         notes.insert("draw".into(), self.draw.to_string());
-        folder.checkpoint(&tensors, notes, &state, identity, options.checkpoint_hist)
+        self.store.as_mut().map_or(Ok(()), |store| store.save_checkpoint(&tensors, notes, &state))
     }
 
     /// The notes of a file that is saved in `epoch`; with `totals`, what the validation said.
     pub(super) fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
         let data = &self.task.data.train;
-        let mut map = weights::metadata(self.task.spec, self.task.model.classes, &data.class_names);
+        let mut map = inference::metadata(self.task.spec, self.task.model.classes, &data.class_names);
         map.insert("data".into(), data.name.clone());
         map.insert("epoch".into(), epoch.to_string());
         map.insert("step".into(), self.step.to_string());
         map.insert("seed".into(), self.task.options.seed.to_string());
         map.insert("val_part".into(), self.val_part().name().into());
         if let Some(origin) = &self.task.data.origin {
-            lineage::note(origin, &mut map);
+            inference::note(origin, &mut map);
         }
         if let Some(totals) = totals.filter(|t| t.rows() > 0) {
             map.insert("val_acc1".into(), totals.acc1().to_string());
@@ -256,9 +229,9 @@ impl Trainer<'_> {
     }
 
     /// Every tensor that outlives a step, by the name of its buffer; an error if a value is no number.
-    fn everything(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
+    fn everything(&mut self, epoch: usize, lr: f32) -> Result<Named> {
         let program = &self.task.model.program;
-        let mut tensors = weights::Named::new();
+        let mut tensors = Named::new();
         for (number, buffer) in program.buffers().iter().enumerate().filter(|(_, b)| outlives(b.role)) {
             let values = self.executor.read(BufferId(number as u32))?;
             if !values.iter().all(|value| value.is_finite()) {

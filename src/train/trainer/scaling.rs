@@ -3,9 +3,9 @@
 //! between epochs.
 
 use super::super::event::Event;
-use super::super::window::Arrived;
 use super::Trainer;
 use crate::error::Result;
+use crate::inference::Arrived;
 use crate::ops::Scaling;
 
 /// Below this a smaller scale makes gradients smaller than they are without one: what is not finite then is not so

@@ -8,8 +8,10 @@ use crate::gpu_device;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use striate::cpu;
 use striate::gpu::kernels::{Dispatch, LONGEST, Limits, MAX_ROUNDS, Products, Tile, fused, kernels};
 use striate::gpu::{Executor, Kind, Restriction, Schedule};
+use striate::inference;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::{
     BatchNorm2d, BiasGrad, Conv2d, Hyper, Linear, LocalResponseNorm, LocalResponseNormWithin, Loss, Op,
@@ -18,7 +20,6 @@ use striate::ops::{
 use striate::program::{BufferId, Executor as Run, Program, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
 use striate::verify::cases::{LENGTHS, cases, reduced};
-use striate::{cpu, train};
 
 /// What a software adapter runs, with each way to multiply.
 fn software() -> Vec<Limits> {
@@ -301,7 +302,7 @@ fn a_network_with_a_mean_over_300x300_trains_alike_everywhere() {
         let trained: Vec<Vec<f32>> = both(&model.program)
             .into_iter()
             .map(|(_, mut executor)| {
-                train::initialise(&model, executor.as_mut(), 7).unwrap();
+                inference::initialise(&model, executor.as_mut(), 7).unwrap();
                 let hyper = Hyper { rows: 2, loss_scale: 0.5, lr: 0.1, momentum: 0.9, ..Hyper::default() };
                 executor.write(model.input, &images).unwrap();
                 executor.write(model.labels, &[3.0, 1.0]).unwrap();

@@ -154,12 +154,12 @@ fn a_final_softmax_is_left_out_before_and_behind_a_flatten() {
     );
     let alone = file(&[3, 1, 1], vec![node("Softmax", &["x"], "y", vec![int("axis", 1)])], vec![]);
     for model in [behind, before, alone] {
-        assert_eq!(layers(&model), [LayerOp::Flatten]);
+        assert_eq!(layers(&model), [LayerOp::Flatten(layers::Flatten)]);
         assert!(import(&model).unwrap().notes.iter().any(|note| note.contains("final Softmax is dropped")));
     }
     // Over each of two places: no softmax over the four outputs.
     let two = file(&[2, 1, 2], vec![softmax(), flatten("s")], vec![]);
-    assert_eq!(layers(&two), [LayerOp::Softmax, LayerOp::Flatten]);
+    assert_eq!(layers(&two), [LayerOp::Softmax(layers::Softmax), LayerOp::Flatten(layers::Flatten)]);
 }
 
 #[test]

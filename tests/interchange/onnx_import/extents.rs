@@ -146,12 +146,18 @@ fn choice(channels: i64, yes: Vec<NodeProto>, no: Vec<NodeProto>) -> ModelProto 
 fn a_branch_is_taken_where_the_file_decides() {
     let (tanh, same) = (node("Tanh", &["x"], "t", vec![]), node("Identity", &["x"], "s", vec![]));
     let make = |channels| choice(channels, vec![tanh.clone()], vec![same.clone()]);
-    assert_eq!(layers(&make(3)), [LayerOp::Tanh, LayerOp::Relu, LayerOp::Flatten]);
-    assert_eq!(layers(&make(4)), [LayerOp::Relu, LayerOp::Flatten]);
+    assert_eq!(
+        layers(&make(3)),
+        [LayerOp::Tanh(layers::Tanh), LayerOp::Relu(layers::Relu), LayerOp::Flatten(layers::Flatten)]
+    );
+    assert_eq!(layers(&make(4)), [LayerOp::Relu(layers::Relu), LayerOp::Flatten(layers::Flatten)]);
     let unknown = || vec![node("Erf", &["x"], "e", vec![])];
     assert!(refusal(&choice(3, unknown(), vec![same.clone()])).contains("Erf"));
     // The branch that is not taken may hold anything.
-    assert_eq!(layers(&choice(3, vec![same.clone()], unknown())), [LayerOp::Relu, LayerOp::Flatten]);
+    assert_eq!(
+        layers(&choice(3, vec![same.clone()], unknown())),
+        [LayerOp::Relu(layers::Relu), LayerOp::Flatten(layers::Flatten)]
+    );
     // A name of the graph around it.
     let shadow = vec![node("Identity", &["x"], "shape", vec![])];
     assert!(refusal(&choice(3, shadow, vec![same.clone()])).contains("the value shape is produced twice"));

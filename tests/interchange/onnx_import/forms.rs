@@ -19,7 +19,7 @@ fn every_way_to_flatten() {
         let attributes = axis.map(|axis| int("axis", axis)).into_iter().collect();
         let model = file(&DIMS, vec![node("Flatten", &["x"], "y", attributes)], vec![]);
         assert_answers(&model, &x, &expected);
-        assert_eq!(layers(&model), [LayerOp::Flatten]);
+        assert_eq!(layers(&model), [LayerOp::Flatten(layers::Flatten)]);
     }
     for target in [&[0, 60][..], &[0, -1], &[-1, 60], &[0, 3, -1], &[0, 0, 0, 0], &[-1, 3, 4, 5], &[0, 0, 20]]
     {
@@ -110,16 +110,24 @@ fn what_changes_nothing_is_passed_over() {
     let model = file(&DIMS, nodes, vec![floats("ratio", &[], &[0.25])]);
     let expected: Vec<f64> = wide.iter().map(|v| 1.0 / (1.0 + (-v.tanh()).exp())).collect();
     assert_answers(&model, &x, &expected);
-    let expected = [LayerOp::Tanh, LayerOp::Dropout { p: 0.25 }, LayerOp::Sigmoid, LayerOp::Flatten];
+    let expected = [
+        LayerOp::Tanh(layers::Tanh),
+        LayerOp::Dropout(layers::Dropout { p: 0.25 }),
+        LayerOp::Sigmoid(layers::Sigmoid),
+        LayerOp::Flatten(layers::Flatten),
+    ];
     assert_eq!(layers(&model), expected);
     // A dropout of nothing is no layer.
     let nodes = vec![node("Dropout", &["x", "ratio"], "d", vec![]), node("Relu", &["d"], "y", vec![])];
     let model = file(&DIMS, nodes, vec![floats("ratio", &[], &[0.0])]);
-    assert_eq!(layers(&model), [LayerOp::Relu, LayerOp::Flatten]);
+    assert_eq!(layers(&model), [LayerOp::Relu(layers::Relu), LayerOp::Flatten(layers::Flatten)]);
     // Before operator set 12 the ratio is an attribute.
     let mut model = file(&DIMS, vec![node("Dropout", &["x"], "y", vec![float("ratio", 0.5)])], vec![]);
     model.opset_import[0].version = 11;
-    assert_eq!(layers(&model), [LayerOp::Dropout { p: 0.5 }, LayerOp::Flatten]);
+    assert_eq!(
+        layers(&model),
+        [LayerOp::Dropout(layers::Dropout { p: 0.5 }), LayerOp::Flatten(layers::Flatten)]
+    );
 }
 
 /// y = W x with `W = [[1, 2], [3, 4]]` over two features, its weights named `w`.

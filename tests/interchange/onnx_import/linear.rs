@@ -81,7 +81,10 @@ fn a_product_and_a_sum_are_one_layer() {
                     vec![node("MatMul", &["x", "w"], "p", vec![]), node(op_type, &inputs, "y", vec![])];
                 let model = file(&[IN as i64], nodes, vec![weights.clone(), floats("b", dims, &b)]);
                 assert_answers(&model, &x, &product(&x, &w, &b, [1.0, 1.0]));
-                assert!(matches!(layers(&model)[..], [_, LayerOp::Linear { out_features: OUT, bias: true }]));
+                assert!(matches!(
+                    layers(&model)[..],
+                    [_, LayerOp::Linear(layers::Linear { out_features: OUT, bias: true })]
+                ));
             }
         }
     }

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use striate::cpu;
 use striate::interchange::onnx::{ImportOptions, Imported, decode};
-use striate::model::{self, BuildOptions, LayerOp};
+use striate::model::{self, BuildOptions, LayerOp, layers};
 use striate::program::{Executor, Span};
 
 /// Numbers between -1 and 1 without a pattern, exact in f32.

@@ -79,9 +79,14 @@ fn a_response_normalisation_may_be_written_out() {
         let model = chain(size, pads);
         let sides = pads.map(|pad| pad as usize);
         assert_answers(&model, &rows(), &response(&rows(), sides));
-        let op =
-            LayerOp::LocalResponseNorm { size: size as usize, alpha: ALPHA, beta: BETA, k: K, within: false };
-        assert_eq!(layers(&model), [op, LayerOp::Flatten]);
+        let op = LayerOp::LocalResponseNorm(layers::LocalResponseNorm {
+            size: size as usize,
+            alpha: ALPHA,
+            beta: BETA,
+            k: K,
+            within: false,
+        });
+        assert_eq!(layers(&model), [op, LayerOp::Flatten(layers::Flatten)]);
     }
     // The same in other words.
     let mut model = chain(5, [2, 2]);

@@ -36,7 +36,9 @@ fn zeros_before_a_convolution_are_its_padding() {
             let nodes = [vec![pad(value, vec![])], flat(conv("p", own))].concat();
             let model = file(&DIMS, nodes, constants(outer));
             assert_answers(&model, &x, &expected);
-            let LayerOp::Conv2d { padding, .. } = layers(&model)[0] else { panic!("no convolution") };
+            let LayerOp::Conv2d(layers::Conv2d { padding, .. }) = layers(&model)[0] else {
+                panic!("no convolution")
+            };
             assert_eq!(padding, [1, 2, 3, 1]);
         }
     }

@@ -254,7 +254,13 @@ fn products_with_averages_are_an_adaptive_pool() {
         )
     };
     let model = make(&rows, &columns);
-    assert_eq!(layers(&model), [LayerOp::AdaptiveAvgPool2d { output: [3, 5] }, LayerOp::Flatten]);
+    assert_eq!(
+        layers(&model),
+        [
+            LayerOp::AdaptiveAvgPool2d(layers::AdaptiveAvgPool2d { output: [3, 5] }),
+            LayerOp::Flatten(layers::Flatten)
+        ]
+    );
     let x = numbers(2 * 4 * 7 * 8, 5);
     let mut expected = Vec::new();
     for plane in x.chunks(56) {

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use striate::data::Splits;
 use striate::model::{Model, Optimizer, Scheduler, Spec};
 use striate::ops::Target;
-use striate::train::{Checkpoint, Done, Ending, Event, Options, RunFolder, Task, Trainer};
+use striate::run::{Checkpoint, RunFolder};
+use striate::train::{Done, Ending, Event, Options, Task, Trainer};
 use striate::{Error, Result};
 
 const NETWORK: &str = r#"
@@ -84,7 +85,7 @@ impl<'a> Part<'a> {
         let options = &self.options;
         let model = Model::build(self.spec, &options.build_options(self.spec, Target::Class))?;
         let mut executor = striate::cpu::Executor::new(model.program.clone())?;
-        striate::train::initialise(&model, &mut executor, options.seed)?;
+        striate::inference::initialise(&model, &mut executor, options.seed)?;
         let (stop, save) = (AtomicBool::new(false), AtomicBool::new(false));
         let mut observer = |event: &Event| {
             (self.watch)(event, &stop, &save);
@@ -99,10 +100,11 @@ impl<'a> Part<'a> {
             }
         };
         let path = folder.path().to_path_buf();
-        let mut trainer = Trainer::new(task, &mut executor, Some(folder), &mut observer, &stop)?;
-        if let Some(checkpoint) = checkpoint {
-            trainer = trainer.resume(checkpoint, self.force)?;
-        }
+        let trainer = Trainer::new(task, &mut executor, &mut observer, &stop)?;
+        let trainer = match checkpoint {
+            None => folder.keep(trainer),
+            Some(checkpoint) => checkpoint.resume(trainer, Some(folder), self.force)?,
+        };
         Ok((trainer.with_save_request(&save).run()?, path))
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use striate::data::{Kind, Request, open};
 use striate::error::Result;
 use striate::interchange;
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 /// A bad file.
 pub struct Bad {

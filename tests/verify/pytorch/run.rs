@@ -4,10 +4,10 @@ use super::comparison::Comparison;
 use super::fixture::{Fixture, STEPS};
 use std::sync::Arc;
 use striate::Result;
+use striate::inference;
 use striate::model::{BuildOptions, LayerOp, Model, Optimizer};
 use striate::ops::Hyper;
 use striate::program::{BufferId, Executor, Program, Span};
-use striate::train;
 
 /// Makes an executor of a program.
 pub type Make<'a> = dyn Fn(Arc<Program>) -> Result<Box<dyn Executor>> + 'a;
@@ -51,7 +51,7 @@ impl Variant {
             Variant { name: "padded batch", padding: 3, ..plain },
         ];
         // The statistics of a part are not those of the whole batch.
-        if !fixture.spec.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm2d { .. })) {
+        if !fixture.spec.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm2d(_))) {
             variants.push(accumulated);
         }
         variants
@@ -162,7 +162,7 @@ impl Session<'_> {
             rows: part_rows as u32,
             loss_scale: (1.0 / rows as f64) as f32,
             accumulate: u32::from(part > 0),
-            ..train::hyper(&fixture.spec.recipe, 0, step, fixture.spec.recipe.lr)
+            ..inference::hyper(&fixture.spec.recipe, 0, step, fixture.spec.recipe.lr)
         };
         self.executor.write(self.model.hyper, hyper.as_words())?;
         Ok(part_rows)

@@ -7,7 +7,7 @@ use prost::bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 
 /// The nodes and initializers so far.
-pub(super) struct GraphBuilder {
+pub struct GraphBuilder {
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
     /// Names in use. Those of layers are reserved from the start, so that no helper node takes one.
@@ -17,7 +17,7 @@ pub(super) struct GraphBuilder {
 }
 
 /// A node under construction.
-pub(super) struct NodeBuilder(NodeProto);
+pub struct NodeBuilder(NodeProto);
 
 impl GraphBuilder {
     /// Starts a graph for the layers of `spec`; `parameters` are the names of its initializers.

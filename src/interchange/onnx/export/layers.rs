@@ -1,7 +1,7 @@
-//! The nodes and initializers that each layer becomes.
+//! Adds the layers of a network as nodes, with the tensors that each needs.
 
+use super::super::operators;
 use super::graph::{GraphBuilder, NodeBuilder};
-use super::{normalisation, pooling};
 use crate::error::{Error, Result};
 use crate::model::{Layer, LayerOp, Spec};
 use crate::tensor::Tensor;
@@ -19,8 +19,8 @@ impl<'a> LayerTensors<'a> {
         let mut found = Vec::with_capacity(spec.layers.len());
         for layer in &spec.layers {
             let mut own = Vec::new();
-            for (kind, shape) in expected(&layer.op, inputs.of(layer)) {
-                let name = format!("{}.{kind}", layer.name);
+            for (kind, shape) in layer.op.tensors(inputs.of(layer)) {
+                let name = format!("{}.{}", layer.name, kind.name());
                 let fault = |found: &str| {
                     Error::Model(format!("{}: tensor {name}: expected {shape:?}, found {found}", spec.name))
                 };
@@ -62,28 +62,8 @@ impl<'a> InputShapes<'a> {
     }
 }
 
-/// Kinds and shapes of the tensors of an operator with the input shape `x` (without the batch).
-fn expected(op: &LayerOp, x: &[usize]) -> Vec<(&'static str, Vec<usize>)> {
-    let with_bias = |weight: Vec<usize>, bias: bool| {
-        let out = weight[0];
-        let mut tensors = vec![("weight", weight)];
-        tensors.extend(bias.then(|| ("bias", vec![out])));
-        tensors
-    };
-    match *op {
-        LayerOp::Conv2d { out_channels, kernel: [h, w], groups, bias, .. } => {
-            with_bias(vec![out_channels, x[0] / groups, h, w], bias)
-        }
-        LayerOp::Linear { out_features, bias } => with_bias(vec![out_features, x[0]], bias),
-        LayerOp::BatchNorm2d { .. } => {
-            ["weight", "bias", "running_mean", "running_var"].map(|kind| (kind, vec![x[0]])).into()
-        }
-        _ => Vec::new(),
-    }
-}
-
 /// A layer with the values that its node reads and writes.
-pub(super) struct LayerContext<'a> {
+pub struct LayerContext<'a> {
     pub layer: &'a Layer,
     /// The values it reads.
     pub inputs: Vec<&'a str>,
@@ -121,7 +101,7 @@ pub(super) fn add(
     for (i, layer) in spec.layers.iter().enumerate() {
         let read = layer.inputs.iter().map(|name| values.get(name.as_str()).map_or("", String::as_str));
         let read: Vec<&str> = read.collect();
-        if matches!(layer.op, LayerOp::Dropout { .. }) {
+        if matches!(layer.op, LayerOp::Dropout(_)) {
             let value = read[0].to_string();
             values.insert(&layer.name, value);
             continue;
@@ -133,9 +113,10 @@ pub(super) fn add(
             builder.initializer(name, tensor.shape().dims(), tensor.data());
             context.inputs.push(name);
         }
-        add_layer(builder, &context).map_err(|what| {
+        let node = operators::node(builder, &context).map_err(|what| {
             Error::Model(format!("{}:{}: layer {}: {what}", spec.origin, layer.line, layer.name))
         })?;
+        builder.add(node);
         values.insert(&layer.name, output);
     }
     if last.is_none() {
@@ -149,61 +130,8 @@ pub(super) fn add(
 fn last_node(spec: &Spec) -> Option<usize> {
     let position = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
     let mut last = spec.layers.len().checked_sub(1)?;
-    while matches!(spec.layers[last].op, LayerOp::Dropout { .. }) {
+    while matches!(spec.layers[last].op, LayerOp::Dropout(_)) {
         last = position(&spec.layers[last].inputs[0])?;
     }
     Some(last)
-}
-
-/// Adds one layer. The error says why ONNX cannot express it.
-fn add_layer(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> std::result::Result<(), String> {
-    let node = match context.layer.op {
-        LayerOp::Conv2d { kernel, stride, padding, dilation, groups, .. } => context
-            .node("Conv")
-            .ints("kernel_shape", &kernel)
-            .ints("strides", &stride)
-            .ints("pads", &padding)
-            .ints("dilations", &dilation)
-            .int("group", groups as i64),
-        LayerOp::Linear { .. } => context.node("Gemm").int("transB", 1),
-        LayerOp::Relu => context.node("Relu"),
-        LayerOp::Sigmoid => context.node("Sigmoid"),
-        LayerOp::Tanh => context.node("Tanh"),
-        LayerOp::Softmax => context.node("Softmax").int("axis", 1),
-        LayerOp::Flatten => context.node("Flatten").int("axis", 1),
-        LayerOp::MaxPool2d { kernel, stride, padding, .. } => {
-            pooling::max_pool(builder, context, kernel, stride, padding)
-        }
-        LayerOp::AvgPool2d { kernel, stride, padding, .. } => {
-            pooling::avg_pool(builder, context, kernel, stride, padding)
-        }
-        LayerOp::AdaptiveAvgPool2d { .. } => pooling::adaptive_avg_pool(builder, context)?,
-        LayerOp::LocalResponseNorm { size, alpha, beta, k, within } => {
-            normalisation::local_response_norm(builder, context, size, [alpha, beta, k], within)
-        }
-        // ONNX's momentum is the weight of the old statistics, ours that of the new ones.
-        LayerOp::BatchNorm2d { eps, momentum } => {
-            context.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
-        }
-        LayerOp::Add => add_values(builder, context),
-        LayerOp::Concat => context.node("Concat").int("axis", 1),
-        // Never reached: the caller skips dropout.
-        LayerOp::Dropout { .. } => context.node("Identity"),
-    };
-    builder.add(node);
-    Ok(())
-}
-
-/// Adds from left to right, ((a + b) + c) + ..., which is the order of our own sum.
-fn add_values(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> NodeBuilder {
-    let (first, others) = (context.inputs[0], &context.inputs[1..]);
-    let mut sum = first.to_string();
-    let count = others.len();
-    for (i, next) in others[..count.saturating_sub(1)].iter().enumerate() {
-        sum = builder.helper(&context.layer.name, &format!("sum{i}"), "Add", &[&sum, next]);
-    }
-    match others.last() {
-        Some(last) => context.node_over("Add", &[&sum, last]),
-        None => context.node("Identity"),
-    }
 }

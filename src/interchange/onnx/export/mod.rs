@@ -2,10 +2,10 @@
 //! layers to nodes, `pooling` and `normalisation` do so for operators that ONNX defines differently or that take several
 //! nodes, and `preprocess` adds the nodes between pixels and the network's input.
 
-mod graph;
-mod layers;
-mod normalisation;
-mod pooling;
+pub(super) mod graph;
+pub(super) mod layers;
+pub(super) mod normalisation;
+pub(super) mod pooling;
 mod preprocess;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::graph::{GraphBuilder, NodeBuilder};
 use super::layers::LayerContext;
 
 /// Adds the nodes of a local response normalisation, with `alpha`, `beta` and `k` as in `ops::LocalResponseNorm`.
-pub(super) fn local_response_norm(
+pub fn local_response_norm(
     builder: &mut GraphBuilder,
     context: &LayerContext<'_>,
     size: usize,

@@ -24,7 +24,7 @@ fn reach(context: &LayerContext<'_>, axis: usize, kernel: usize, stride: usize, 
 ///
 /// At stride 1 the reference evaluator of onnx (up to 1.23.2 at least) reads `pads` as top, bottom, left, right
 /// (`findings/onnx_reference_evaluator.sh`), so unequal padding becomes a `Pad` node there.
-pub(super) fn max_pool(
+pub fn max_pool(
     builder: &mut GraphBuilder,
     context: &LayerContext<'_>,
     kernel: [usize; 2],
@@ -53,7 +53,7 @@ pub(super) fn max_pool(
 /// onnxruntime before 1.29 divides by the whole kernel while later versions do not
 /// (`findings/onnxruntime_average_pool_ceil.sh`). A `Pad` node before unpadded windows does not work either: onnxruntime
 /// 1.20 fuses the two incorrectly.
-pub(super) fn avg_pool(
+pub fn avg_pool(
     builder: &mut GraphBuilder,
     context: &LayerContext<'_>,
     kernel: [usize; 2],
@@ -80,7 +80,7 @@ pub(super) fn avg_pool(
 
 /// Adds an adaptive average pooling: plain windows if one size and stride describe it, otherwise products with averaging
 /// matrices, rows first.
-pub(super) fn adaptive_avg_pool(
+pub fn adaptive_avg_pool(
     builder: &mut GraphBuilder,
     context: &LayerContext<'_>,
 ) -> Result<NodeBuilder, String> {

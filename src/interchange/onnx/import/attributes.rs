@@ -4,7 +4,7 @@ use super::super::schema::{AttributeProto, AttributeType, GraphProto, NodeProto,
 use std::cell::RefCell;
 
 /// The attributes of one node.
-pub(super) struct Attributes<'a> {
+pub struct Attributes<'a> {
     list: &'a [AttributeProto],
     /// Names of the attributes that were read.
     read: RefCell<Vec<&'static str>>,

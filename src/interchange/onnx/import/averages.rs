@@ -7,11 +7,11 @@ use super::super::schema::NodeProto;
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shapes;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// Averages over full windows of a layer's output `[channels, height, width]`, padding included.
 #[derive(Clone, Debug)]
-pub(super) struct FullWindowAverages {
+pub struct FullWindowAverages {
     from: Option<usize>,
     dims: [usize; 3],
     kernel: [usize; 2],
@@ -22,7 +22,7 @@ pub(super) struct FullWindowAverages {
 
 /// The mean of a layer's output `[channels, height, width]` over height or width.
 #[derive(Clone, Debug)]
-pub(super) struct PartialMean {
+pub struct PartialMean {
     from: Option<usize>,
     dims: [usize; 3],
     /// The remaining axis: 2 is the height, 3 the width.
@@ -54,10 +54,10 @@ pub(super) fn reduce_mean<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> 
         _ => false,
     };
     if is_whole {
-        let pool = LayerOp::AdaptiveAvgPool2d { output: [1, 1] };
+        let pool = LayerOp::AdaptiveAvgPool2d(layers::AdaptiveAvgPool2d { output: [1, 1] });
         let layer = draft.push(node, pool, vec![from], &[&dims])?;
         if !keeps {
-            draft.push(node, LayerOp::Flatten, vec![Some(layer)], &[&[dims[0], 1, 1]])?;
+            draft.push(node, LayerOp::Flatten(layers::Flatten), vec![Some(layer)], &[&[dims[0], 1, 1]])?;
         }
         return Ok(());
     }
@@ -160,7 +160,8 @@ fn cut_off<'a>(
             continue;
         }
         let padding = [pads[0], pads[1], pads[2] - missing[0], pads[3] - missing[1]];
-        let op = LayerOp::AvgPool2d { kernel: *kernel, stride: *stride, padding, ceil: true };
+        let op =
+            LayerOp::AvgPool2d(layers::AvgPool2d { kernel: *kernel, stride: *stride, padding, ceil: true });
         let fits = op.output_dims(&[dims]).is_ok_and(|dims| dims[1..] == out);
         let (expected, numbers) = averaging::scales(out, *kernel, missing);
         if fits && expected == found[..] && numbers == values.data() {
@@ -192,7 +193,7 @@ pub(super) fn average_columns<'a>(
 ) -> Result<(), String> {
     let handle = draft.weight(call.node, 1)?;
     let columns = matrix(draft, handle, dims[2], true)?;
-    let op = LayerOp::AdaptiveAvgPool2d { output: [rows, columns] };
+    let op = LayerOp::AdaptiveAvgPool2d(layers::AdaptiveAvgPool2d { output: [rows, columns] });
     draft.push(call.node, op, vec![from], &[&dims]).map(|_| ())
 }
 

@@ -16,7 +16,7 @@ const MOST_COPIED: usize = 16 << 20;
 
 /// A reference to a constant, possibly reshaped or transposed by nodes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Handle<'a> {
+pub struct Handle<'a> {
     pub name: &'a str,
     index: usize,
     /// Index of the shape that a node has given it; `None` is the shape in the file.
@@ -34,7 +34,7 @@ impl Handle<'_> {
 
 /// All constants.
 #[derive(Debug, Default)]
-pub(super) struct Constants<'a> {
+pub struct Constants<'a> {
     list: Vec<Cow<'a, TensorProto>>,
     /// Shapes that nodes have given to constants.
     shapes: Vec<Vec<usize>>,

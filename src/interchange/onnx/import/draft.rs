@@ -21,7 +21,7 @@ const MOST_VALUES: usize = 1 << 31;
 
 /// The meaning of a value of the graph.
 #[derive(Clone, Debug)]
-pub(super) enum GraphValue<'a> {
+pub enum GraphValue<'a> {
     /// The output of a layer (`None`: the network's input), with its shape without the batch.
     Layer {
         from: Option<usize>,
@@ -57,7 +57,7 @@ pub(super) enum GraphValue<'a> {
 
 /// A layer of the future network.
 #[derive(Debug)]
-pub(super) struct DraftLayer<'a> {
+pub struct DraftLayer<'a> {
     pub op: LayerOp,
     /// Channels (or features) of its output.
     pub channels: usize,
@@ -73,7 +73,7 @@ pub(super) struct DraftLayer<'a> {
 }
 
 /// The state of an import.
-pub(super) struct NetworkDraft<'a> {
+pub struct NetworkDraft<'a> {
     pub graph: &'a ReachableGraph<'a>,
     /// Version of the standard operator set.
     pub opset: i64,
@@ -238,7 +238,7 @@ pub(super) fn list(dims: &[usize]) -> String {
 }
 
 /// A node and its attributes.
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     pub node: &'a NodeProto,
     pub attributes: Attributes<'a>,
 }

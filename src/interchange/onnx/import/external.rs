@@ -36,7 +36,7 @@ pub(super) fn none(graph: &ReachableGraph<'_>) -> Result<(), String> {
 
 /// Access to external data.
 #[derive(Debug, Default)]
-pub(super) struct External {
+pub struct External {
     /// The folder that may be read; `None` if external data is not allowed.
     folder: Option<PathBuf>,
     /// Bytes read so far, per file.

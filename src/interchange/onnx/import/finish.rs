@@ -2,7 +2,7 @@
 
 use super::draft::{GraphValue, NetworkDraft};
 use super::{Imported, names, pixels};
-use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec};
+use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, layers};
 use crate::tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,7 +20,7 @@ pub(super) fn finish_output(draft: &mut NetworkDraft<'_>, loss: LossKind) -> Res
         draft.note("the output is not a vector; a flatten layer is appended");
     }
     if dims.len() != 1 || from.is_none() {
-        from = Some(draft.append("flatten", "", LayerOp::Flatten, vec![from], &[&dims])?);
+        from = Some(draft.append("flatten", "", LayerOp::Flatten(layers::Flatten), vec![from], &[&dims])?);
     }
     keep_what_is_read(draft, from);
     Ok(())
@@ -30,14 +30,14 @@ pub(super) fn finish_output(draft: &mut NetworkDraft<'_>, loss: LossKind) -> Res
 /// Returns the new output layer.
 fn without_softmax(draft: &mut NetworkDraft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
     let (mut reader, mut found) = (None, last?);
-    while draft.layers[found].op == LayerOp::Flatten {
+    while draft.layers[found].op == LayerOp::Flatten(layers::Flatten) {
         let above = draft.layers[found].inputs.first().copied().flatten();
         let Some(above) = above else { return last };
         (reader, found) = (Some(found), above);
     }
     // A softmax per position of a map that is flattened afterwards differs from the softmax of the loss.
     let softmax = &draft.layers[found];
-    if softmax.op != LayerOp::Softmax || softmax.channels != outputs {
+    if softmax.op != LayerOp::Softmax(layers::Softmax) || softmax.channels != outputs {
         return last;
     }
     let above = softmax.inputs.first().copied().flatten();

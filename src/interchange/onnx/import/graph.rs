@@ -5,7 +5,7 @@ use super::attributes::short;
 use std::collections::{HashMap, HashSet};
 
 /// The part of a graph that its output depends on.
-pub(super) struct ReachableGraph<'a> {
+pub struct ReachableGraph<'a> {
     /// Nodes that the output depends on, in file order.
     pub nodes: Vec<&'a NodeProto>,
     pub initializers: HashMap<&'a str, &'a TensorProto>,

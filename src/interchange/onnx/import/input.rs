@@ -5,7 +5,7 @@ use super::ImportOptions;
 use super::attributes::short;
 use super::draft::{GraphValue, NetworkDraft};
 use super::pixels::Pixels;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// Declares the graph's input and returns its channels, height and width.
 pub(super) fn declare<'a>(
@@ -69,7 +69,7 @@ pub(super) fn declare<'a>(
         draft.values.insert(name, GraphValue::Pixels(Pixels::new(dims)));
     } else if is_flat {
         draft.note("the input is a vector; it is imported as [K, 1, 1] followed by a flatten layer");
-        draft.append("flatten", name, LayerOp::Flatten, vec![None], &[&dims])?;
+        draft.append("flatten", name, LayerOp::Flatten(layers::Flatten), vec![None], &[&dims])?;
     } else {
         draft.values.insert(name, GraphValue::Layer { from: None, dims: dims.to_vec() });
     }

@@ -3,11 +3,11 @@
 use super::constants::transpose;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::pixels;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 use crate::tensor::Tensor;
 
 /// Translates Gemm, alpha A' B' + beta C.
-pub(super) fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (alpha, beta) = (a.float("alpha", 1.0)?, a.float("beta", 1.0)?);
     if a.flag("transA", false)? {
@@ -15,7 +15,7 @@ pub(super) fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
     }
     let transposed = a.flag("transB", false)?;
     let layer = linear(draft, call, transposed)?;
-    let LayerOp::Linear { out_features, .. } = draft.layers[layer].op else { return Ok(()) };
+    let LayerOp::Linear(layers::Linear { out_features, .. }) = draft.layers[layer].op else { return Ok(()) };
     if alpha != 1.0 {
         for (_, weight) in &mut draft.layers[layer].tensors {
             weight.data_mut().iter_mut().for_each(|value| *value *= alpha);
@@ -52,7 +52,7 @@ fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, transposed: bool) -
     if !transposed {
         weight = transpose(weight)?;
     }
-    let op = LayerOp::Linear { out_features, bias: false };
+    let op = LayerOp::Linear(layers::Linear { out_features, bias: false });
     let position = draft.push(node, op, vec![from], &[&[features]])?;
     draft.layers[position].weight = Some(handle.name);
     draft.layers[position].tensors.push(("weight", weight));
@@ -62,7 +62,11 @@ fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, transposed: bool) -
 fn set_bias(draft: &mut NetworkDraft<'_>, layer: usize, values: Vec<f32>) -> Result<(), String> {
     let layer = &mut draft.layers[layer];
     match &mut layer.op {
-        LayerOp::Linear { bias, .. } | LayerOp::Conv2d { bias, .. } if !*bias => *bias = true,
+        LayerOp::Linear(layers::Linear { bias, .. }) | LayerOp::Conv2d(layers::Conv2d { bias, .. })
+            if !*bias =>
+        {
+            *bias = true
+        }
         _ => return Err("adds a constant to a layer that cannot take it as its bias".into()),
     }
     let bias = Tensor::new([values.len()], values).map_err(|error| error.to_string())?;
@@ -103,11 +107,11 @@ pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         inputs.push(from);
         shapes.push(dims);
     }
-    multi_input(draft, call, LayerOp::Add, inputs, shapes)
+    multi_input(draft, call, LayerOp::Add(layers::Add), inputs, shapes)
 }
 
 /// Translates Concat along the channels.
-pub(super) fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (mut inputs, mut shapes) = (Vec::new(), Vec::new());
     for position in 0..node.input.len() {
@@ -120,7 +124,7 @@ pub(super) fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resul
     if axis != 1 && axis != 1 - rank {
         return Err(format!("expected axis 1 (channels), found {axis}"));
     }
-    multi_input(draft, call, LayerOp::Concat, inputs, shapes)
+    multi_input(draft, call, LayerOp::Concat(layers::Concat), inputs, shapes)
 }
 
 /// Adds a layer of several inputs; with a single input it does nothing and is dropped.

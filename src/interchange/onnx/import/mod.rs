@@ -8,22 +8,22 @@
 mod attributes;
 mod averages;
 mod constants;
-mod draft;
+pub(super) mod draft;
 mod external;
 mod finish;
 mod graph;
 mod input;
 mod limits;
-mod linear;
+pub(super) mod linear;
 mod names;
-mod normalisation;
-mod operators;
+pub(super) mod normalisation;
+pub(super) mod operators;
 mod padding;
 mod pixels;
 mod shape_tensor;
-mod shapes;
+pub(super) mod shapes;
 mod tensor;
-mod windows;
+pub(super) mod windows;
 
 use super::{embedded, schema};
 use crate::error::{Error, Result};

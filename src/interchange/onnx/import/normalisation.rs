@@ -4,10 +4,10 @@
 use super::attributes::sizes;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{padding, shapes};
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// Translates BatchNormalization.
-pub(super) fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;
@@ -28,14 +28,19 @@ pub(super) fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<
         tensors.push((kind, draft.constants.vector(handle, dims[0])?));
     }
     let name = draft.weight(node, 1)?.name;
-    let layer = draft.push(node, LayerOp::BatchNorm2d { eps, momentum }, vec![from], &[&dims])?;
+    let layer = draft.push(
+        node,
+        LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum }),
+        vec![from],
+        &[&dims],
+    )?;
     draft.layers[layer].weight = Some(name);
     draft.layers[layer].tensors = tensors;
     Ok(())
 }
 
 /// Translates LRN.
-pub(super) fn lrn<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn lrn<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
     if size % 2 == 0 {
@@ -44,12 +49,15 @@ pub(super) fn lrn<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         ));
     }
     let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
-    draft.push_unary(call.node, LayerOp::LocalResponseNorm { size, alpha, beta, k, within: false })
+    draft.push_unary(
+        call.node,
+        LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within: false }),
+    )
 }
 
 /// An intermediate value in the computation of x / (k + alpha mean(x^2))^beta.
 #[derive(Clone, Debug)]
-pub(super) struct PartialLrn {
+pub struct PartialLrn {
     /// The layer that is x (`None`: the network's input), and its channels, height and width.
     from: Option<usize>,
     dims: [usize; 3],
@@ -155,7 +163,7 @@ pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
         }
         ("Div", LrnStage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
             let PartialLrn { size, alpha, beta, k, within, .. } = r;
-            let op = LayerOp::LocalResponseNorm { size, alpha, beta, k, within };
+            let op = LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within });
             return draft.push(node, op, vec![r.from], &[&r.dims]).map(|_| ());
         }
         _ => {

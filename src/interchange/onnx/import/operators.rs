@@ -1,11 +1,12 @@
-//! The supported operators and their translation.
+//! Translates the nodes of a graph to layers and collects the unsupported ones.
 
+use super::super::operators::{LAYERS, Reader};
 use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
-use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes, windows};
-use crate::model::LayerOp;
+use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes};
+use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
 /// Most operators and nodes that a message names; the rest are counted.
@@ -127,50 +128,42 @@ fn is_standard(node: &NodeProto) -> bool {
     node.domain.is_empty() || node.domain == "ai.onnx"
 }
 
+/// Operators on constants, pixels and shape tensors, or parts of multi-node patterns. Operators that become a layer by
+/// themselves are in [`LAYERS`].
+const PARTS: [&str; 24] = [
+    "Add",
+    "Cast",
+    "CastLike",
+    "Constant",
+    "ConstantOfShape",
+    "Div",
+    "Equal",
+    "Expand",
+    "Gather",
+    "Identity",
+    "If",
+    "MatMul",
+    "Mul",
+    "Pad",
+    "Pow",
+    "ReduceMean",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// Finds the function that translates an operator to a layer.
+fn layer(node: &NodeProto) -> Option<Reader> {
+    LAYERS.iter().find(|(name, _)| *name == node.op_type).map(|(_, read)| *read)
+}
+
 fn is_known(node: &NodeProto) -> bool {
-    const KNOWN: [&str; 40] = [
-        "Add",
-        "AveragePool",
-        "BatchNormalization",
-        "Cast",
-        "CastLike",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "Conv",
-        "Div",
-        "Dropout",
-        "Equal",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Gemm",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Identity",
-        "If",
-        "LRN",
-        "LogSoftmax",
-        "MatMul",
-        "MaxPool",
-        "Mul",
-        "Pad",
-        "Pow",
-        "ReduceMean",
-        "Relu",
-        "Reshape",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Squeeze",
-        "Sub",
-        "Sum",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-    ];
-    is_standard(node) && KNOWN.contains(&node.op_type.as_str())
+    is_standard(node) && (PARTS.contains(&node.op_type.as_str()) || layer(node).is_some())
 }
 
 /// Translates a node of a branch. The error names the node.
@@ -221,12 +214,6 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
             Ok(())
         }
         ("Constant", _) => constant(draft, call),
-        ("Conv", _) => windows::conv(draft, call),
-        ("MaxPool", _) => windows::pool(draft, call, false),
-        ("AveragePool", _) => windows::pool(draft, call, true),
-        ("GlobalMaxPool", _) => windows::global_max(draft, call),
-        ("GlobalAveragePool", _) => draft.push_unary(node, LayerOp::AdaptiveAvgPool2d { output: [1, 1] }),
-        ("Gemm", _) => linear::gemm(draft, call),
         ("MatMul", Some(GraphValue::Constant(rows))) => averages::average_rows(draft, call, rows),
         ("MatMul", Some(GraphValue::AveragedRows { from, dims, rows })) => {
             averages::average_columns(draft, call, from, dims, rows)
@@ -235,21 +222,15 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         ("Add" | "Sum", _) => linear::add(draft, call),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
-        ("Concat", _) => linear::concat(draft, call),
         ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
-        ("BatchNormalization", _) => normalisation::batch_normalization(draft, call),
-        ("LRN", _) => normalisation::lrn(draft, call),
-        ("Dropout", _) => dropout(draft, call),
-        ("Relu", _) => draft.push_unary(node, LayerOp::Relu),
-        ("Sigmoid", _) => draft.push_unary(node, LayerOp::Sigmoid),
-        ("Tanh", _) => draft.push_unary(node, LayerOp::Tanh),
-        ("Softmax" | "LogSoftmax", _) => softmax(draft, call),
-        ("Flatten", _) => shapes::flatten(draft, call),
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => shape_tensor::shape(draft, call),
         ("Transpose", _) => Err(CHANNELS_LAST.into()),
-        (name, _) => Err(format!("{name} of computed values is not supported")),
+        (name, _) => match layer(node) {
+            Some(read) => read(draft, call),
+            None => Err(format!("{name} of computed values is not supported")),
+        },
     }
 }
 
@@ -321,7 +302,7 @@ fn expand<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, handle: Handle<'a>)
     Ok(())
 }
 
-fn dropout<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn dropout<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     a.int("seed", 0)?;
@@ -335,10 +316,10 @@ fn dropout<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Stri
         draft.alias(node, GraphValue::Layer { from, dims });
         return Ok(());
     }
-    draft.push(node, LayerOp::Dropout { p }, vec![from], &[&dims]).map(|_| ())
+    draft.push(node, LayerOp::Dropout(layers::Dropout { p }), vec![from], &[&dims]).map(|_| ())
 }
 
-fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (from, dims) = draft.layer(node, 0)?;
     let rank = dims.len() as i64 + 1;
@@ -351,7 +332,7 @@ fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Stri
         return Err(format!("over [{}] together: expected classes alone", list(&dims)));
     }
     if node.op_type == "Softmax" {
-        return draft.push_unary(node, LayerOp::Softmax);
+        return draft.push_unary(node, LayerOp::Softmax(layers::Softmax));
     }
     if node.output.first().map(String::as_str) != Some(draft.graph.output) {
         return Err("is supported only as the last node".into());

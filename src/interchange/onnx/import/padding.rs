@@ -4,11 +4,11 @@
 use super::attributes::ints;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::shape_tensor;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// A layer's output `[channels, height, width]` with `value` around it.
 #[derive(Clone, Debug)]
-pub(super) struct Padded {
+pub struct Padded {
     from: Option<usize>,
     /// Shape without the padding.
     pub dims: [usize; 3],
@@ -104,7 +104,14 @@ impl Padded {
         // If no input is negative, a zero is the maximum only where all are 0, so zeros are as good as -inf.
         let is_positive = || {
             let op = self.from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
-            matches!(op, Some(LayerOp::Relu | LayerOp::Sigmoid | LayerOp::Softmax))
+            matches!(
+                op,
+                Some(
+                    LayerOp::Relu(layers::Relu)
+                        | LayerOp::Sigmoid(layers::Sigmoid)
+                        | LayerOp::Softmax(layers::Softmax)
+                )
+            )
         };
         let (good, expected) = match is_maximum {
             true => (value <= f32::MIN || (value == 0.0 && is_positive()), "-inf"),

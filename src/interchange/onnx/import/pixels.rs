@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Images on their way to the network's input.
 #[derive(Clone, Debug)]
-pub(super) struct Pixels {
+pub struct Pixels {
     stage: PixelStage,
     /// Channels, height, width.
     dims: [usize; 3],
@@ -29,7 +29,7 @@ enum PixelStage {
 
 /// x = pixel * factor + offset, with one factor and offset per channel.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Affine {
+pub struct Affine {
     pub factor: Vec<f32>,
     pub offset: Vec<f32>,
     /// Whether it applies to pixels of 0 to 255; otherwise it applies to a floating-point input of unknown range.

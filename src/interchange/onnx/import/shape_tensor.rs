@@ -14,7 +14,7 @@ const RANK: usize = 8;
 
 /// A number in a shape tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dim {
+pub enum Dim {
     /// The batch size, which is not known.
     Batch,
     Known(i64),
@@ -22,7 +22,7 @@ pub(super) enum Dim {
 
 /// An integer tensor: its numbers, row-major, and its own shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ShapeTensor {
+pub struct ShapeTensor {
     pub list: Vec<Dim>,
     dims: Vec<usize>,
 }

@@ -4,7 +4,7 @@ use super::attributes::ints;
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shape_tensor::{self, Dim};
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 
 /// The axes of a node: an attribute before operator set 13 (18 for reductions), since then the second input.
 pub(super) fn axes<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
@@ -17,7 +17,7 @@ pub(super) fn axes<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
     }
 }
 
-pub(super) fn flatten<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn flatten<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
     let axis = call.attributes.int("axis", 1)?;
     if axis != 1 && axis != -(dims.len() as i64) {
@@ -36,7 +36,7 @@ fn to_flat<'a>(
         draft.alias(call.node, GraphValue::Layer { from, dims });
         return Ok(());
     }
-    draft.push(call.node, LayerOp::Flatten, vec![from], &[&dims]).map(|_| ())
+    draft.push(call.node, LayerOp::Flatten(layers::Flatten), vec![from], &[&dims]).map(|_| ())
 }
 
 /// Translates Squeeze of features, which is supported if a vector remains.

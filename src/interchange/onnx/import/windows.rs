@@ -5,7 +5,7 @@ use super::attributes::{Attributes, sizes};
 use super::averages;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::padding;
-use crate::model::LayerOp;
+use crate::model::{LayerOp, layers};
 use crate::tensor::Tensor;
 
 /// The window attributes of a node.
@@ -48,7 +48,7 @@ impl WindowAttributes {
 }
 
 /// Translates a convolution with constant weights.
-pub(super) fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, [channels, height, width], padding) = padding::padded_input(draft, call)?;
     let handle = draft.weight(node, 1)?;
@@ -76,7 +76,7 @@ pub(super) fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
         None => (w.pads, [channels, height, width]),
     };
     let bias = bias(draft, node, out_channels)?;
-    let op = LayerOp::Conv2d {
+    let op = LayerOp::Conv2d(layers::Conv2d {
         out_channels,
         kernel,
         stride: w.stride,
@@ -84,7 +84,7 @@ pub(super) fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<
         dilation: w.dilation,
         groups,
         bias: bias.is_some(),
-    };
+    });
     let weight = draft.own_weights(handle)?;
     let layer = draft.push(node, op, vec![from], &[&inner])?;
     let layer = &mut draft.layers[layer];
@@ -108,7 +108,7 @@ fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Re
 }
 
 /// Translates MaxPool and AveragePool.
-pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
+pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims, padding) = padding::padded_input(draft, call)?;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
@@ -137,9 +137,9 @@ pub(super) fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: b
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
         if average {
-            LayerOp::AvgPool2d { kernel, stride, padding, ceil }
+            LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, ceil })
         } else {
-            LayerOp::MaxPool2d { kernel, stride, padding, ceil }
+            LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding, ceil })
         }
     };
     if let Some(padded) = padding {
@@ -191,8 +191,11 @@ fn same_windows(
 }
 
 /// Translates GlobalMaxPool.
-pub(super) fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
     let kernel = [height, width];
-    draft.push_unary(call.node, LayerOp::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false })
+    draft.push_unary(
+        call.node,
+        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false }),
+    )
 }

@@ -1,7 +1,7 @@
 //! One training step with everything it computes, by name: the tool for comparing with another framework.
 
 use super::evaluate::send;
-use super::options::hyper;
+use super::hyper::hyper;
 use super::weights::{Named, collect};
 use crate::data::Batch;
 use crate::error::{Error, Result};

@@ -1,9 +1,9 @@
 //! Where batches come from: a loader over a data set, or one batch over and over (`overfit_batch`).
 
-use super::options::{Options, transform};
+use super::preprocess::transform;
 use crate::data::{
-    BadFiles, Batch, Dataset, Framing, Hook, Loader, LoaderOptions, Look, OnBadFile, Transform, Viewer,
-    Workers,
+    Augmenter, BadFiles, Batch, Dataset, Framing, InputTransform, Loader, LoaderOptions, OnBadFile,
+    Transform, ViewFn, Workers,
 };
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
@@ -22,12 +22,22 @@ pub struct Feed {
     pixels: bool,
     transform: Transform,
     bad: Arc<BadFiles>,
-    hook: Option<Hook>,
+    view_fn: Option<ViewFn>,
+}
+
+/// How the samples of batches are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FeedOptions {
+    /// Of augmentation.
+    pub seed: u64,
+    /// Loader threads.
+    pub workers: usize,
+    pub on_bad_file: OnBadFile,
 }
 
 /// The batches of one epoch or evaluation.
 #[derive(Debug)]
-pub(super) enum Batches {
+pub(crate) enum Batches {
     Loaded(Box<Loader>),
     /// The same batch, for `left` more times.
     Repeated {
@@ -39,12 +49,11 @@ pub(super) enum Batches {
 impl Feed {
     /// Batches for `model`, which was built from `spec`, made by `workers` threads; augmentation is drawn from `seed`.
     pub fn new(spec: &Spec, model: &Model, seed: u64, workers: usize, on_bad_file: OnBadFile) -> Feed {
-        let options = Options { seed, workers, on_bad_file, ..Options::default() };
-        Feed::of(spec, model.batch, model.pixels.is_some(), &options)
+        Feed::of(spec, model.batch, model.pixels.is_some(), &FeedOptions { seed, workers, on_bad_file })
     }
 
     /// Batches of `batch` rows, of pixels with views or of network input.
-    pub(super) fn of(spec: &Spec, batch: usize, pixels: bool, options: &Options) -> Feed {
+    pub(crate) fn of(spec: &Spec, batch: usize, pixels: bool, options: &FeedOptions) -> Feed {
         Feed {
             batch,
             seed: options.seed,
@@ -53,38 +62,38 @@ impl Feed {
             pixels,
             transform: transform(spec),
             bad: BadFiles::new(options.on_bad_file),
-            hook: None,
+            view_fn: None,
         }
     }
 
-    /// The same, but evaluation looks at each picture as `hook` says.
-    pub fn with_hook(mut self, hook: Hook) -> Feed {
-        self.hook = Some(hook);
+    /// The same, but evaluation sees each image as `view_fn` says.
+    pub fn with_view_fn(mut self, view_fn: ViewFn) -> Feed {
+        self.view_fn = Some(view_fn);
         self
     }
 
     /// The same, in batches of `batch` rows.
-    pub(super) fn of_size(&self, batch: usize) -> Feed {
+    pub(crate) fn of_size(&self, batch: usize) -> Feed {
         Feed { batch, ..self.clone() }
     }
 
     /// Whether the program takes pixels and views.
-    pub(super) fn takes_pixels(&self) -> bool {
+    pub(crate) fn takes_pixels(&self) -> bool {
         self.pixels
     }
 
     /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
-    pub fn viewer(&self, dataset: &Dataset) -> Result<Viewer> {
+    pub fn augmenter(&self, dataset: &Dataset) -> Result<Augmenter> {
         match dataset.framing() {
             Some(Framing::Centre { .. } | Framing::Ten { .. }) => {
-                Viewer::framed(dataset.shape, self.input, &self.transform)
+                Augmenter::framed(dataset.shape, self.input, &self.transform)
             }
-            _ => Viewer::new(dataset.shape, self.input, &self.transform),
+            _ => Augmenter::new(dataset.shape, self.input, &self.transform),
         }
     }
 
     /// Whether the model file asks for changes that only pixels can have, and there are none.
-    pub(super) fn ignores_augment(&self) -> bool {
+    pub(crate) fn ignores_augment(&self) -> bool {
         !self.pixels && self.transform.augment.needs_pixels()
     }
 
@@ -94,27 +103,27 @@ impl Feed {
     }
 
     /// The samples of `dataset` in their own order, without augmentation.
-    pub(super) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
-        let look = match &self.hook {
-            Some(hook) => Look::Hook(hook.clone()),
-            None => self.look(dataset)?,
+    pub(crate) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
+        let transform = match &self.view_fn {
+            Some(view_fn) => InputTransform::Custom(view_fn.clone()),
+            None => self.input_transform(dataset)?,
         };
-        Ok(self.start(dataset, [0, 0], [false, false], look))
+        Ok(self.start(dataset, [0, 0], [false, false], transform))
     }
 
     /// The batches of training epoch `epoch`, from number `first` on.
-    pub(super) fn load(
+    pub(crate) fn load(
         &self,
         dataset: &Arc<Dataset>,
         [epoch, first]: [usize; 2],
         shuffle: bool,
         augment: bool,
     ) -> Result<Batches> {
-        Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.look(dataset)?))
+        Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.input_transform(dataset)?))
     }
 
     /// The first batch of `dataset`, as it is, `times` times.
-    pub(super) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<Batches> {
+    pub(crate) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<Batches> {
         let batch = self.first(dataset)?;
         Ok(Batches::Repeated { batch, left: times })
     }
@@ -127,11 +136,11 @@ impl Feed {
             .unwrap_or_else(|| Err(Error::Usage(format!("data set {} has no samples", dataset.name))))
     }
 
-    fn look(&self, dataset: &Dataset) -> Result<Look> {
+    fn input_transform(&self, dataset: &Dataset) -> Result<InputTransform> {
         Ok(if self.pixels {
-            Look::Views(self.viewer(dataset)?)
+            InputTransform::OnDevice(self.augmenter(dataset)?)
         } else {
-            Look::Values(self.transform.clone())
+            InputTransform::OnHost(self.transform.clone())
         })
     }
 
@@ -140,7 +149,7 @@ impl Feed {
         dataset: &Arc<Dataset>,
         [epoch, first]: [usize; 2],
         [shuffle, augment]: [bool; 2],
-        look: Look,
+        transform: InputTransform,
     ) -> Batches {
         let options = LoaderOptions {
             batch: self.batch,
@@ -149,7 +158,7 @@ impl Feed {
             epoch: epoch as u32,
             shuffle,
             augment,
-            look,
+            transform,
             bad: Arc::clone(&self.bad),
         };
         Batches::Loaded(Box::new(Loader::starting_at(dataset.clone(), options, first)))

@@ -2,11 +2,11 @@
 //! place; but it is better to know before days of computing than after them.
 
 use super::checkpoint::Checkpoint;
-use super::options::Options;
-use super::run_folder::Weights;
+use super::folder::weights_name;
 use crate::error::{Error, Result};
 use crate::program::{Program, Role};
 use crate::tensor::Tensor;
+use crate::train::{Options, Weights};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -63,7 +63,7 @@ fn check(path: &Path, needed: u64, what: &str) -> Result<()> {
 /// Bytes of the files in `folder` that count.
 fn present(folder: &Path) -> u64 {
     let mut files = Checkpoint::find(folder).map(|(_, all)| all).unwrap_or_default();
-    files.extend([Weights::Last, Weights::Best].map(|which| folder.join(which.file_name())));
+    files.extend([Weights::Last, Weights::Best].map(|which| folder.join(weights_name(which))));
     files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum()
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Records of a run of the program that has not been read yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Which update it belongs to, counted from 0 over the run.
     pub step: usize,
     /// Its place in the metrics buffer.
@@ -21,7 +21,7 @@ pub(super) struct Entry {
 
 /// Records that have arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Arrived {
+pub(crate) struct Arrived {
     pub records: Vec<(Entry, Totals)>,
     /// What updates have found to be no number.
     pub found: Vec<(Entry, NonFinite)>,
@@ -42,7 +42,7 @@ struct Asked {
 }
 
 /// The windows of one pass over data.
-pub(super) struct Windows {
+pub(crate) struct Windows {
     metrics: BufferId,
     /// Records that the buffer holds.
     slots: usize,

@@ -1,13 +1,12 @@
 //! What a network is given to see: samples of a data set as values in host memory.
 
-use super::batches::Feed;
-use super::options::{Options, fit, picture};
+use super::batches::{Feed, FeedOptions};
+use super::preprocess::{fit, picture};
 use super::weights::outputs;
-use crate::data::{self, Batch, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
+use crate::data::{self, Batch, BatchInput, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
 use crate::error::Result;
-use crate::model::{Eye, Spec};
-use crate::program::{Executor, Program, Span};
-use crate::view::View;
+use crate::model::{PreprocessProgram, Spec};
+use crate::program::{Executor, Program, Span, write_words};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,15 +24,14 @@ pub fn inputs(
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
-    let options = Options { on_bad_file: OnBadFile::Fail, ..Options::default() };
+    let options = FeedOptions { seed: 0, workers: 1, on_bad_file: OnBadFile::Fail };
     let feed = Feed::of(spec, rows, pixels.is_some(), &options);
     let mut batch = feed.first(dataset)?;
     if let Some(pixels) = pixels {
-        let eye = Eye::build(spec, rows, pixels)?;
-        see(&eye, executor(Arc::clone(&eye.program))?.as_mut(), &mut batch)?;
+        let program = PreprocessProgram::build(spec, rows, pixels)?;
+        preprocess(&program, executor(Arc::clone(&program.program))?.as_mut(), &mut batch)?;
     }
-    batch.input.truncate(batch.rows * spec.input.iter().product::<usize>());
-    Ok(batch.input)
+    Ok(batch.input.values()[..batch.rows * spec.input.iter().product::<usize>()].to_vec())
 }
 
 /// The picture `files`, in this order, as `spec` is to see them in evaluation. Nothing is opened yet.
@@ -44,14 +42,18 @@ pub fn pictures(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
         Fit::Square => Frame { shape: picture(spec), framing: Framing::Square },
         Fit::Covered => Frame { shape: picture(spec), framing: Framing::Covered },
     };
-    data::pictures(files, frame, outputs(spec)?, spec.geometry.ignore_exif)
+    data::image_files(files, frame, outputs(spec)?, spec.geometry.ignore_exif)
 }
 
-/// Puts network input in the place of a batch's pixels.
-pub(super) fn see(eye: &Eye, executor: &mut dyn Executor, batch: &mut Batch) -> Result<()> {
-    executor.write(eye.pixels, &batch.input)?;
-    executor.write(eye.views, View::as_words(&batch.views))?;
+/// Replaces the stored images of a batch by network input.
+pub(crate) fn preprocess(
+    program: &PreprocessProgram,
+    executor: &mut dyn Executor,
+    batch: &mut Batch,
+) -> Result<()> {
+    write_words(executor, program.pixels, batch.input.bytes())?;
+    write_words(executor, program.views, batch.input.views())?;
     executor.run(Span::Forward)?;
-    batch.input = executor.read(eye.input)?;
+    batch.input = BatchInput::Values(executor.read(program.input)?);
     Ok(())
 }

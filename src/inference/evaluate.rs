@@ -3,12 +3,11 @@
 use super::batches::{Batches, Feed};
 use super::metrics::{Answer, Confusion, Totals};
 use super::window::{Entry, Windows};
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, BatchInput, Dataset};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::ops::{Hyper, Target};
-use crate::program::{Executor, Pending, Span};
-use crate::view::View;
+use crate::program::{Executor, Pending, Span, write_words};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,7 +84,7 @@ pub type EachAnswer<'a> = dyn FnMut(&Answer<'_>) -> Result<()> + 'a;
 /// Called with every batch that has rows after it has been sent, and once more, without one, at the end.
 type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;
 
-pub(super) fn pass(
+pub(crate) fn pass(
     model: &Model,
     executor: &mut dyn Executor,
     mut batches: Batches,
@@ -124,13 +123,13 @@ pub(super) fn pass(
 }
 
 /// Writes a batch and its hyper words.
-pub(super) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
-    match (model.pixels, model.views) {
-        (Some(pixels), Some(views)) => {
-            executor.write(pixels, &batch.input)?;
-            executor.write(views, View::as_words(&batch.views))?;
+pub(crate) fn send(model: &Model, executor: &mut dyn Executor, batch: &Batch, hyper: &Hyper) -> Result<()> {
+    match (&batch.input, model.pixels, model.views) {
+        (BatchInput::Images { bytes, views: table }, Some(pixels), Some(views)) => {
+            write_words(executor, pixels, bytes)?;
+            write_words(executor, views, table)?;
         }
-        _ => executor.write(model.input, &batch.input)?,
+        _ => executor.write(model.input, batch.input.values())?,
     }
     executor.write(model.labels, &batch.labels)?;
     executor.write(model.hyper, hyper.as_words())

@@ -163,7 +163,7 @@ pub fn origin_notes(data: &Splits, before: &Lineage, seed: u64) -> BTreeMap<Stri
 }
 
 /// Writes where the samples of a run come from into the metadata of its weights.
-pub(super) fn note(origin: &Origin, notes: &mut BTreeMap<String, String>) {
+pub(crate) fn note(origin: &Origin, notes: &mut BTreeMap<String, String>) {
     notes.insert(ORIGIN.into(), serde_json::json!(origin.provenance).to_string());
     if !origin.before.is_empty() {
         notes.insert(BEFORE.into(), serde_json::json!(origin.before).to_string());

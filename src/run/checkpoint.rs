@@ -5,20 +5,16 @@
 mod history;
 mod identity;
 
-use super::exact;
-use super::judge::Verdicts;
-use super::lineage::Lineage;
-use super::options::Options;
-use super::probe::Probe;
-use super::progress::Progress;
+use super::folder::RunFolder;
 use super::space;
-use super::watch::Seen;
 use crate::atomic::NewFile;
 use crate::data::Splits;
 use crate::error::{Error, Result, printable_path};
+use crate::inference::Lineage;
 use crate::interchange::{self, safetensors};
 use crate::model::Spec;
 use crate::tensor::Tensor;
+use crate::train::{Options, Saved, State, Trainer};
 use crate::view::Rules;
 pub(super) use history::{commit, file_name, make_newest};
 pub(super) use identity::{Identity, identity};
@@ -37,34 +33,13 @@ const TENSORS: &str = "tensors_xxh3";
 const FORMAT: &str = "checkpoint";
 const HASH: &str = "notes_xxh3";
 
-/// Where a run stands.
+/// Where a run and its logs stand.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct State {
-    /// The epoch that goes on, from 0.
-    pub epoch: usize,
-    /// Updates of that epoch so far.
-    pub position: usize,
-    /// Updates of the run so far.
-    pub step: usize,
-    /// Computations of gradients so far.
-    pub draw: usize,
-    pub steps_per_epoch: usize,
-    /// Of the epoch so far.
-    pub progress: Progress,
-    pub verdicts: Verdicts,
-    pub seen: Seen,
-    pub probe: Probe,
-    /// What the learning rate has learnt.
-    pub schedule: String,
-    /// Samples that could not be read, as they were told.
-    pub bad: Vec<String>,
-    /// Seconds that the run has taken.
-    #[serde(with = "exact")]
-    pub seconds: f64,
+pub(super) struct Position {
+    #[serde(flatten)]
+    pub state: State,
     /// Bytes of `log.jsonl` and `metrics.csv` that belong to it.
     pub journals: [u64; 2],
-    /// What it ran on.
-    pub device: String,
 }
 
 /// A checkpoint that was read and found whole.
@@ -74,8 +49,8 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// What was wrong with newer ones, one line each.
     pub warnings: Vec<String>,
-    pub(super) tensors: BTreeMap<String, Tensor>,
-    pub(super) state: State,
+    tensors: BTreeMap<String, Tensor>,
+    position: Position,
     identity: Identity,
     lineage: Lineage,
     outputs: Option<usize>,
@@ -86,7 +61,7 @@ pub(super) fn stage(
     path: &Path,
     tensors: &[(String, Tensor)],
     mut notes: BTreeMap<String, String>,
-    state: &State,
+    position: &Position,
     identity: &Identity,
 ) -> Result<NewFile> {
     let hashes: BTreeMap<&str, String> =
@@ -94,7 +69,7 @@ pub(super) fn stage(
     let json = |result: serde_json::Result<String>| {
         result.map_err(|error| Error::Internal(format!("notes of a checkpoint: {error}")))
     };
-    notes.insert(STATE.into(), json(serde_json::to_string(state))?);
+    notes.insert(STATE.into(), json(serde_json::to_string(position))?);
     notes.insert(IDENTITY.into(), json(serde_json::to_string(identity))?);
     notes.insert(TENSORS.into(), json(serde_json::to_string(&hashes))?);
     notes.insert(FORMAT.into(), VERSION.into());
@@ -211,20 +186,13 @@ impl Checkpoint {
                 )));
             }
         }
-        let state: State = parse(path, STATE, note(STATE)?)?;
+        let position: Position = parse(path, STATE, note(STATE)?)?;
         let identity = parse(path, IDENTITY, note(IDENTITY)?)?;
-        // A file that was made by hand may say anything.
-        let most = u32::MAX as usize;
-        if state.position > state.steps_per_epoch || state.epoch.max(state.step) > most {
-            return Err(bad(format!(
-                "state: expected at most {} updates of an epoch, found {}",
-                state.steps_per_epoch, state.position
-            )));
-        }
+        position.state.check().map_err(|what| bad(format!("state: {what}")))?;
         let lineage = Lineage::read(path, &notes)?;
         let outputs = notes.get("num_classes").and_then(|text| text.parse().ok());
         let (path, warnings) = (path.to_path_buf(), Vec::new());
-        Ok(Checkpoint { path, warnings, tensors, state, identity, lineage, outputs })
+        Ok(Checkpoint { path, warnings, tensors, position, identity, lineage, outputs })
     }
 
     /// An error that says field by field what has changed, if the run that made it was not one of `spec` on `data` under
@@ -237,13 +205,6 @@ impl Checkpoint {
                 printable_path(&self.path)
             ))),
         }
-    }
-
-    /// The epoch that goes on, from 0, and how many of its updates have been made. With another number of updates in an
-    /// epoch, it begins anew.
-    pub fn place(&self, steps_per_epoch: usize) -> [usize; 2] {
-        let State { epoch, position, .. } = self.state;
-        [epoch, if self.state.steps_per_epoch == steps_per_epoch { position } else { 0 }]
     }
 
     /// The runs that it comes from; the newest is its own. Checkpoints of versions that kept none drew validation samples in
@@ -262,13 +223,37 @@ impl Checkpoint {
         identity::rules(&self.identity)
     }
 
-    /// The line that names the optimiser.
-    pub(super) fn optimiser(&self) -> Option<&String> {
-        self.identity.get("opt")
+    /// Where the run stands.
+    pub fn state(&self) -> &State {
+        &self.position.state
     }
 
     /// Updates of the run so far.
     pub fn step(&self) -> usize {
-        self.state.step
+        self.state().step()
+    }
+
+    /// Continues `trainer` from here as if the run had never stopped, with the files of `folder`, whose later lines go.
+    ///
+    /// An error if the checkpoint is of another run (see [`Checkpoint::check`]); with `force` what fits is taken all the
+    /// same, and the rest starts again.
+    pub fn resume<'a>(
+        self,
+        trainer: Trainer<'a>,
+        folder: Option<RunFolder>,
+        force: bool,
+    ) -> Result<Trainer<'a>> {
+        let task = trainer.task();
+        if !force {
+            self.check(task.spec, task.data, task.options)?;
+        }
+        let is_other_optimizer =
+            self.identity.get("opt") != Some(&format!("{:?}", task.spec.recipe.optimizer));
+        let Checkpoint { path, warnings, tensors, position: Position { state, journals }, .. } = self;
+        let saved = Saved { path: path.clone(), tensors, state, is_other_optimizer };
+        let trainer = warnings.into_iter().fold(trainer, Trainer::with_notice).resume(saved, force)?;
+        let Some(mut folder) = folder else { return Ok(trainer) };
+        let notices = folder.rewind(&path, journals)?;
+        Ok(folder.keep(notices.into_iter().fold(trainer, Trainer::with_notice)))
     }
 }

@@ -66,7 +66,7 @@ pub fn load(
 }
 
 /// Writes what [`collect`] gave into another model of the same parameters.
-pub(super) fn restore(
+pub(crate) fn restore(
     model: &Model,
     executor: &mut dyn Executor,
     tensors: &[(String, Tensor)],

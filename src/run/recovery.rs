@@ -3,13 +3,10 @@
 //! none yet. What comes out is what would have come out without the loss, bit for bit, logs included.
 
 use super::checkpoint::Checkpoint;
-use super::event::{Done, Event, Observer};
-use super::probe::Workbench;
-use super::run_folder::RunFolder;
-use super::supply::Supply;
-use super::trainer::{Task, Trainer};
+use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
 use crate::program::Executor;
+use crate::train::{Done, Event, Observer, Supply, Task, Trainer, Workbench};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -75,7 +72,7 @@ pub struct Job<'a> {
     pub folder: Option<RunFolder>,
     /// Where it goes on from.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether it goes on although it is another run; see [`Trainer::resume`].
+    /// Whether it goes on although it is another run; see [`Checkpoint::resume`].
     pub force: bool,
     /// For the `args.toml` of a run that goes on, once it is known that it can.
     pub args: String,
@@ -158,19 +155,22 @@ impl<'a> Recovery<'a> {
             self.steps = self.steps.max(first);
             let attempt = || {
                 let executor = opened.executor.as_mut();
-                let (supply, folder) = (supply, folder.take());
-                let mut trainer =
-                    Trainer::with_supply(task.clone(), supply, executor, folder, observer, stop)?;
-                if let Some(checkpoint) = checkpoint.take() {
-                    trainer = trainer.resume(checkpoint, force)?;
-                    trainer.describe(&args)?;
-                }
+                let mut trainer = Trainer::with_supply(task.clone(), supply, executor, observer, stop)?;
+                trainer = match (checkpoint.take(), folder.take()) {
+                    (None, None) => trainer,
+                    (None, Some(folder)) => folder.keep(trainer),
+                    (Some(checkpoint), folder) => {
+                        trainer = checkpoint.resume(trainer, folder, force)?;
+                        hold.as_ref().map_or(Ok(()), |hold| hold.describe(&args))?;
+                        trainer
+                    }
+                };
                 is_ours = true;
                 trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);
                 trainer = self.workbench.into_iter().fold(trainer, Trainer::with_workbench);
                 let done = trainer.train();
-                if trainer.arrived > self.steps {
-                    (self.steps, self.losses) = (trainer.arrived, 0);
+                if trainer.arrived() > self.steps {
+                    (self.steps, self.losses) = (trainer.arrived(), 0);
                 }
                 done
             };
@@ -195,7 +195,13 @@ impl<'a> Recovery<'a> {
             if let (Some(folder), None) = (&mut folder, &checkpoint) {
                 folder.begin_anew()?;
             }
-            supply = Supply::go_on(task.spec, task.model, task.data, task.options, checkpoint.as_ref())?;
+            supply = Supply::go_on(
+                task.spec,
+                task.model,
+                task.data,
+                task.options,
+                checkpoint.as_ref().map(Checkpoint::state),
+            )?;
         }
     }
 

@@ -4,7 +4,7 @@
 use super::batches::Feed;
 use super::evaluate::evaluate;
 use super::metrics::Totals;
-use crate::data::{Dataset, Hook, Viewer, corrupt};
+use crate::data::{Augmenter, Dataset, ViewFn, corrupt};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::program::Executor;
@@ -92,46 +92,53 @@ impl Corruption {
 
     /// How sample number `sample` is looked at; changes the bytes of its `picture` where a view cannot say it. What is
     /// random is a function of `seed` and `sample`.
-    pub fn apply(self, level: f64, viewer: &Viewer, seed: u64, sample: usize, picture: &mut [u8]) -> View {
+    pub fn apply(
+        self,
+        level: f64,
+        augmenter: &Augmenter,
+        seed: u64,
+        sample: usize,
+        picture: &mut [u8],
+    ) -> View {
         if level == self.neutral() {
-            return viewer.plain();
+            return augmenter.plain();
         }
-        let centre = viewer.centre();
+        let centre = augmenter.centre();
         match self {
-            Corruption::Rotation => viewer.through(&Window { angle: level, ..centre }),
-            Corruption::Scale => viewer.through(&zoomed(&centre, level)),
-            Corruption::Brightness => relit(viewer, [level, 1.0, 1.0], 0.0),
+            Corruption::Rotation => augmenter.through(&Window { angle: level, ..centre }),
+            Corruption::Scale => augmenter.through(&zoomed(&centre, level)),
+            Corruption::Brightness => relit(augmenter, [level, 1.0, 1.0], 0.0),
             Corruption::Contrast => {
-                relit(viewer, [1.0, level, 1.0], corrupt::mean_luma(picture, viewer.stored()))
+                relit(augmenter, [1.0, level, 1.0], corrupt::mean_luma(picture, augmenter.stored()))
             }
             Corruption::Blur => {
-                let stored_per_input = centre.height / viewer.input()[1] as f64;
-                corrupt::blur(picture, viewer.stored(), level * stored_per_input);
-                viewer.plain()
+                let stored_per_input = centre.height / augmenter.input()[1] as f64;
+                corrupt::blur(picture, augmenter.stored(), level * stored_per_input);
+                augmenter.plain()
             }
             Corruption::Noise => {
                 corrupt::noise(picture, level, seed, sample);
-                viewer.plain()
+                augmenter.plain()
             }
             Corruption::Occlusion => {
                 let mut stream = Stream::new(seed, Purpose::Corrupt, sample as u32);
-                let [_, height, width] = viewer.input();
+                let [_, height, width] = augmenter.input();
                 let mut range = |length: usize| {
                     let covered = ((length as f64 * level.sqrt()).round() as usize).min(length);
                     let first = stream.below((length - covered) as u32 + 1);
                     [first, first + covered as u32]
                 };
                 let ([top, bottom], [left, right]) = (range(height), range(width));
-                View { cut: [top, left, bottom, right], ..viewer.plain() }
+                View { cut: [top, left, bottom, right], ..augmenter.plain() }
             }
         }
     }
 }
 
 /// The plain view with factors of brightness, contrast (about `luma`) and saturation.
-fn relit(viewer: &Viewer, factors: [f64; 3], luma: f64) -> View {
-    let mut view = viewer.plain();
-    viewer.recolour(&mut view, factors, luma);
+fn relit(augmenter: &Augmenter, factors: [f64; 3], luma: f64) -> View {
+    let mut view = augmenter.plain();
+    augmenter.recolour(&mut view, factors, luma);
     view
 }
 
@@ -175,7 +182,7 @@ pub fn robustness(
             format!("robustness: expected pictures of bytes in data set {}, found numbers", dataset.name);
         return Err(Error::Usage(what));
     }
-    let viewer = feed.viewer(dataset)?;
+    let augmenter = feed.augmenter(dataset)?;
     let mut plain = None;
     let mut outcomes = Vec::new();
     for corruption in Corruption::ALL {
@@ -185,11 +192,11 @@ pub fn robustness(
             let totals = match known {
                 Some(totals) => totals,
                 None => {
-                    let viewer = viewer.clone();
-                    let hook = Hook::new(move |sample, picture: &mut [u8]| {
-                        corruption.apply(level, &viewer, seed, sample, picture)
+                    let augmenter = augmenter.clone();
+                    let hook = ViewFn::new(move |sample, picture: &mut [u8]| {
+                        corruption.apply(level, &augmenter, seed, sample, picture)
                     });
-                    evaluate(model, executor, dataset, &feed.clone().with_hook(hook), stop)?
+                    evaluate(model, executor, dataset, &feed.clone().with_view_fn(hook), stop)?
                 }
             };
             if stop.load(Ordering::Relaxed) {

@@ -3,11 +3,11 @@
 use super::batches::Feed;
 use super::evaluate::EachAnswer;
 use super::metrics::{Answer, Totals, probabilities, rank};
-use crate::data::{Batch, Dataset, Viewer};
+use crate::data::{Augmenter, Batch, Dataset};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::ops::Hyper;
-use crate::program::{Executor, Pending, Span};
+use crate::program::{Executor, Pending, Span, write_words};
 use crate::view::{View, Window};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ const BUFFER: usize = 128 << 20;
 /// and its middle, then their mirror images in the same order (Krizhevsky et al. 2012, section 4.1).
 ///
 /// An error if the input shows the whole picture, so that all five would be the same.
-pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
-    if let Some(six) = viewer.six() {
+pub fn ten_crops(augmenter: &Augmenter) -> Result<[Window; 10]> {
+    if let Some(six) = augmenter.six() {
         // The last look is the mirrored picture's own middle.
         return Ok(std::array::from_fn(|n| match n {
             9 => Window { mirror: true, ..six[5] },
             n => Window { mirror: n >= 5, ..six[n % 5] },
         }));
     }
-    let [down, right] = viewer.room();
+    let [down, right] = augmenter.room();
     if down == 0.0 && right == 0.0 {
         return Err(Error::Usage(
             "ten-crop: the corners of a picture need room around the crop: expected a model with a [preprocess] resize \
@@ -36,8 +36,9 @@ pub fn ten_crops(viewer: &Viewer) -> Result<[Window; 10]> {
                 .into(),
         ));
     }
-    let corners = [[0.0, 0.0], [0.0, right], [down, 0.0], [down, right]].map(|corner| viewer.window(corner));
-    let five = [corners[0], corners[1], corners[2], corners[3], viewer.centre()];
+    let corners =
+        [[0.0, 0.0], [0.0, right], [down, 0.0], [down, right]].map(|corner| augmenter.window(corner));
+    let five = [corners[0], corners[1], corners[2], corners[3], augmenter.centre()];
     Ok(std::array::from_fn(|n| Window { mirror: n >= 5, ..five[n % 5] }))
 }
 
@@ -66,8 +67,8 @@ pub fn ten_crop(
             format!("ten-crop: expected pictures of bytes in data set {}, found numbers", dataset.name);
         return Err(Error::Usage(what));
     };
-    let viewer = feed.viewer(dataset)?;
-    let crops = ten_crops(&viewer)?.map(|window| viewer.through(&window));
+    let augmenter = feed.augmenter(dataset)?;
+    let crops = ten_crops(&augmenter)?.map(|window| augmenter.through(&window));
     let mut totals = Totals::default();
     let mut asked: VecDeque<Asked> = VecDeque::new();
     let mut batches = feed.in_order(dataset)?;
@@ -77,7 +78,7 @@ pub fn ten_crop(
             batches.recycle(batch);
             continue;
         }
-        executor.write(pixels, &batch.input)?;
+        write_words(executor, pixels, batch.input.bytes())?;
         executor.write(model.labels, &batch.labels)?;
         let hyper = Hyper { rows: batch.rows as u32, ..Hyper::default() };
         executor.write(model.hyper, hyper.as_words())?;
@@ -85,7 +86,7 @@ pub fn ten_crop(
         for crop in crops {
             let table: Vec<View> =
                 (0..model.batch).map(|row| if row < batch.rows { crop } else { View::blank() }).collect();
-            executor.write(views, View::as_words(&table))?;
+            write_words(executor, views, &table)?;
             executor.run(Span::Forward)?;
             outputs.push(executor.start_read(model.logits)?);
         }

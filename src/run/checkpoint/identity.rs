@@ -1,9 +1,9 @@
 //! What makes a run the run that it is: recipe, network, data and the options that change the result, each as a line of
 //! text under its name. Two runs with the same lines, on one device, do the same.
 
-use super::super::options::Options;
 use crate::data::{Dataset, Images, Labels, Splits};
 use crate::model::{self, Recipe, Spec};
+use crate::train::Options;
 use crate::view::{Principal, Rules};
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -74,7 +74,7 @@ pub fn other_classes(path: &Path, known: &[String], data: &Dataset) -> Error {
 /// Leaves of the network's last layer in `file` the rows `outputs`, in this order: weight and bias, and what a batch norm
 /// behind it has for each. An error unless its rows are the network's outputs, of which there are `known`.
 pub fn select_outputs(file: &mut File, spec: &Spec, known: usize, outputs: &[usize]) -> Result<()> {
-    let is_head = |op: &LayerOp| matches!(op, LayerOp::Linear { .. } | LayerOp::Conv2d { .. });
+    let is_head = |op: &LayerOp| matches!(op, LayerOp::Linear(_) | LayerOp::Conv2d(_));
     let Some(head) = spec.layers.iter().rposition(|layer| is_head(&layer.op)) else {
         return Err(Error::Model(format!("{}: no layer has one row per class", spec.name)));
     };

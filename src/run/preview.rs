@@ -1,12 +1,11 @@
 //! What a network is going to see: the first samples of a run, as a sheet of pictures.
 
-use super::batches::Feed;
-use super::inputs::see;
-use super::options::Options;
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
-use crate::model::{Eye, Spec};
+use crate::inference::{Feed, preprocess};
+use crate::model::{PreprocessProgram, Spec};
 use crate::program::{Executor, Program};
+use crate::train::Options;
 use std::sync::Arc;
 
 /// Samples of a sheet, and pictures of a row: each sample as evaluation would show it and as training does.
@@ -25,7 +24,7 @@ pub fn preview(
 ) -> Result<(Sheet, Vec<String>)> {
     let size = SAMPLES.min(data.train.len()).max(1);
     let pixels = data.pixels(spec.input);
-    let feed = Feed::of(spec, size, pixels.is_some(), options);
+    let feed = Feed::of(spec, size, pixels.is_some(), &options.feed());
     let first = |augment: bool| -> Result<Batch> {
         let mut batches =
             feed.load(&data.train, [0, 0], options.shuffles(), augment && options.augments())?;
@@ -34,15 +33,17 @@ pub fn preview(
     };
     let (mut plain, mut changed) = (first(false)?, first(true)?);
     if let Some(pixels) = pixels {
-        let eye = Eye::build(spec, size, pixels)?;
-        let mut executor = executor(Arc::clone(&eye.program))?;
+        let program = PreprocessProgram::build(spec, size, pixels)?;
+        let mut executor = executor(Arc::clone(&program.program))?;
         for batch in [&mut plain, &mut changed] {
-            see(&eye, executor.as_mut(), batch)?;
+            preprocess(&program, executor.as_mut(), batch)?;
         }
     }
     let row = spec.input.iter().product::<usize>();
     let mut sheet = Sheet { shape: spec.input, columns: COLUMNS, pixels: Vec::new() };
-    for (plain, changed) in plain.input.chunks(row).zip(changed.input.chunks(row)).take(plain.rows) {
+    for (plain, changed) in
+        plain.input.values().chunks(row).zip(changed.input.values().chunks(row)).take(plain.rows)
+    {
         sheet.pixels.extend(colours(spec, plain));
         sheet.pixels.extend(colours(spec, changed));
     }

@@ -3,35 +3,25 @@
 //! own, as long as no other process does: whoever writes holds the lock of the file `.lock`, which the operating system
 //! takes back when the process ends, however that comes about.
 
-use super::checkpoint::{self, Identity, State};
-use super::event::{Epoch, Event, json_number, json_rate};
+use super::checkpoint::{self, Identity, Position};
 use super::journal::Journal;
 use super::space;
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
 use crate::tensor::Tensor;
+use crate::train::{Epoch, Event, Weights, json_number, json_rate};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Which weights file of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weights {
-    /// After the last finished epoch, or where the run was stopped.
-    Last,
-    /// Of the epoch with the best validation result.
-    Best,
-}
-
-impl Weights {
-    pub(super) fn file_name(self) -> &'static str {
-        match self {
-            Weights::Last => "last.safetensors",
-            Weights::Best => "best.safetensors",
-        }
+/// The name of a weights file.
+pub(super) fn weights_name(which: Weights) -> &'static str {
+    match which {
+        Weights::Last => "last.safetensors",
+        Weights::Best => "best.safetensors",
     }
 }
 
@@ -58,6 +48,11 @@ impl Hold {
     /// Where the folder lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes `args` as the run's `args.toml`, in place of the one that may be there.
+    pub fn describe(&self, args: &str) -> Result<()> {
+        describe(&self.path, args)
     }
 
     /// The folder, open again.
@@ -90,13 +85,8 @@ impl RunFolder {
         let mut metrics = Journal::create(&path.join(METRICS))?;
         metrics.append(COLUMNS)?;
         let folder = RunFolder { path, log, metrics, has_part: true, lock: Arc::new(lock) };
-        folder.describe(args)?;
+        describe(&folder.path, args)?;
         Ok(folder)
-    }
-
-    /// Writes `args` as the run's `args.toml`, in place of the one that may be there.
-    pub fn describe(&self, args: &str) -> Result<()> {
-        atomic::write(self.path.join(ARGS), |out| out.write_all(args.as_bytes()))
     }
 
     /// Opens the folder of a run that is to go on. A usage error if another process writes to it; an error of data if files of
@@ -201,12 +191,12 @@ impl RunFolder {
         &self,
         tensors: &[(String, Tensor)],
         notes: BTreeMap<String, String>,
-        state: &State,
+        position: &Position,
         identity: &Identity,
         keep: usize,
     ) -> Result<()> {
         let path = self.path.join(checkpoint::file_name(0));
-        let file = checkpoint::stage(&path, tensors, notes, state, identity)?;
+        let file = checkpoint::stage(&path, tensors, notes, position, identity)?;
         checkpoint::commit(file, &self.path, keep)
     }
 
@@ -217,7 +207,7 @@ impl RunFolder {
 
     /// Where these weights lie, or will lie.
     pub fn weights_path(&self, which: Weights) -> PathBuf {
-        self.path.join(which.file_name())
+        self.path.join(weights_name(which))
     }
 
     /// Writes weights: the file is complete or as it was before.
@@ -241,6 +231,11 @@ impl RunFolder {
             _ => logged,
         }
     }
+}
+
+/// Writes `args` as the `args.toml` of the run in `folder`, in place of the one that may be there.
+fn describe(folder: &Path, args: &str) -> Result<()> {
+    atomic::write(folder.join(ARGS), |out| out.write_all(args.as_bytes()))
 }
 
 /// One line of `metrics.csv`; a number that is not finite (no validation set) leaves its field empty.
@@ -318,9 +313,9 @@ fn lock(path: &Path) -> Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::ValPart;
     use super::*;
     use crate::data::Division;
+    use crate::train::ValPart;
 
     #[test]
     fn a_folder_is_never_used_twice() {

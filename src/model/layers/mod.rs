@@ -1,0 +1,227 @@
+//! The layers that a model file may name. All that a layer is stands in one file: its attributes and their TOML, its
+//! output shape, its parameters, its forward steps and its backward steps. Definitions, defaults and formulas are
+//! PyTorch's. The table at the end of this file lists every layer.
+
+mod activation;
+mod adaptive_avg_pool2d;
+mod add;
+mod avg_pool2d;
+mod batch_norm2d;
+mod concat;
+mod conv2d;
+mod dropout;
+mod flatten;
+mod linear;
+mod local_response_norm;
+mod max_pool2d;
+mod softmax;
+
+use super::emit::Emitter;
+use super::gradient::Walk;
+use super::init::Init;
+use super::parameter::{Declared, TensorKind};
+use super::reader::{Table, suggestion};
+use super::writer::Text;
+use crate::error::Result;
+use crate::ops::Op;
+use std::fmt;
+
+/// What the compiler of models asks of a layer. `parameters` and `differentiate` have no default, so that a layer
+/// without them does not compile; the compiler of models also rejects a program in which a gradient gets lost.
+pub(super) trait LayerKind: fmt::Debug {
+    /// Reads the attributes from a `[[layer]]` table.
+    fn read(t: &Table<'_>) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// Writes the attributes that differ from their defaults.
+    fn write(&self, out: &mut Text);
+
+    /// Output extents without the batch, or the reason why the inputs do not fit. There is at least one input.
+    fn output(&self, inputs: &[&[usize]], batch: usize) -> std::result::Result<Vec<usize>, String>;
+
+    /// The tensors that belong to the layer, over an input of extents `x`: first the trained ones in the order of the
+    /// operands, then the state. Which tensors there are does not depend on `x`, only their shapes do.
+    fn parameters(&self, x: &[usize], init: &Init) -> Vec<Declared>;
+
+    /// Emits the forward steps and returns the value that holds the output.
+    fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize>;
+
+    /// Emits the backward steps of one record of [`LayerKind::emit`]: the gradient of every trained parameter, and a
+    /// contribution to the gradient of every input.
+    fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()>;
+
+    /// Whether the layer reads two or more inputs (`inputs = [...]`) rather than one (`input = "..."`).
+    fn reads_several(&self) -> bool {
+        false
+    }
+
+    /// Whether a ReLU that follows can become part of the layer's operator.
+    fn fuses_relu(&self) -> bool {
+        false
+    }
+
+    /// Whether the output in evaluation is the input, in the same memory.
+    fn passes_on(&self) -> bool {
+        false
+    }
+
+    /// Multiply-adds of the forward pass for one row.
+    fn macs(&self, _x: &[usize]) -> u64 {
+        0
+    }
+
+    /// The attribute that sets the number of outputs; `None` if the input determines it.
+    fn outputs_mut(&mut self) -> Option<&mut usize> {
+        None
+    }
+}
+
+/// The extents `[channels, height, width]` of an input that has to be an image.
+fn image(x: &[usize]) -> std::result::Result<[usize; 3], String> {
+    match x {
+        [c, h, w] => Ok([*c, *h, *w]),
+        _ => Err(format!("expected an input [channels, height, width], found {x:?}")),
+    }
+}
+
+/// The reason why `op` cannot be executed, if so.
+fn check(op: Op) -> std::result::Result<(), String> {
+    op.check().map_err(|e| e.to_string())
+}
+
+/// Makes the enum [`LayerOp`] from one table of layers.
+macro_rules! layers {
+    ($($module:ident::$variant:ident = $name:literal;)*) => {
+        $(pub use $module::$variant;)*
+
+        /// The operator of a layer, with its attributes.
+        #[derive(Clone, PartialEq)]
+        pub enum LayerOp {
+            $($variant($variant),)*
+        }
+
+        $(impl From<$variant> for LayerOp {
+            fn from(layer: $variant) -> Self {
+                LayerOp::$variant(layer)
+            }
+        })*
+
+        impl LayerOp {
+            /// The names in model files.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// The name in model files.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(LayerOp::$variant(_) => $name,)*
+                }
+            }
+
+            pub(super) fn kind(&self) -> &dyn LayerKind {
+                match self {
+                    $(LayerOp::$variant(layer) => layer,)*
+                }
+            }
+
+            pub(super) fn kind_mut(&mut self) -> &mut dyn LayerKind {
+                match self {
+                    $(LayerOp::$variant(layer) => layer,)*
+                }
+            }
+
+            /// Reads the operator and its attributes from a `[[layer]]` table.
+            pub(super) fn read(t: &Table<'_>) -> Result<Self> {
+                let name: String = t.need("op")?;
+                match name.as_str() {
+                    $($name => $variant::read(t).map(LayerOp::$variant),)*
+                    _ => {
+                        let near = suggestion(&name, Self::NAMES.iter().copied());
+                        Err(t.error("op", format!("unknown operator \"{name}\"{near}")))
+                    }
+                }
+            }
+        }
+    };
+}
+
+layers! {
+    conv2d::Conv2d = "conv2d";
+    linear::Linear = "linear";
+    activation::Relu = "relu";
+    activation::Sigmoid = "sigmoid";
+    activation::Tanh = "tanh";
+    softmax::Softmax = "softmax";
+    flatten::Flatten = "flatten";
+    max_pool2d::MaxPool2d = "max_pool2d";
+    avg_pool2d::AvgPool2d = "avg_pool2d";
+    adaptive_avg_pool2d::AdaptiveAvgPool2d = "adaptive_avg_pool2d";
+    local_response_norm::LocalResponseNorm = "local_response_norm";
+    batch_norm2d::BatchNorm2d = "batch_norm2d";
+    dropout::Dropout = "dropout";
+    add::Add = "add";
+    concat::Concat = "concat";
+}
+
+/// The attributes as a struct. Checkpoints of format 1 identify a layer by this text.
+impl fmt::Debug for LayerOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind().fmt(f)
+    }
+}
+
+impl LayerOp {
+    /// Output extents without the batch for inputs of these extents, or the reason why they do not fit.
+    pub fn output_dims(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+        if inputs.is_empty() {
+            Err("expected an input, found none".into())
+        } else {
+            self.kind().output(inputs, 1)
+        }
+    }
+
+    /// Kinds and shapes of the layer's tensors over an input of extents `x`, in the order in which operators read them.
+    pub fn tensors(&self, x: &[usize]) -> Vec<(TensorKind, Vec<usize>)> {
+        let declared = self.kind().parameters(x, &Init::default());
+        declared.into_iter().map(|tensor| (tensor.kind, tensor.shape)).collect()
+    }
+
+    /// Whether the layer has parameters, which are named after it.
+    pub fn has_parameters(&self) -> bool {
+        !self.tensors(&[1; 3]).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_by_which_old_checkpoints_identify_a_layer_stays() {
+        let conv = Conv2d {
+            out_channels: 6,
+            kernel: [5, 3],
+            stride: [1, 1],
+            padding: [0, 1, 0, 1],
+            dilation: [1, 1],
+            groups: 2,
+            bias: false,
+        };
+        let norm = LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0, within: true };
+        for (op, text) in [
+            (
+                LayerOp::from(conv),
+                "Conv2d { out_channels: 6, kernel: [5, 3], stride: [1, 1], padding: [0, 1, 0, 1], \
+                 dilation: [1, 1], groups: 2, bias: false }",
+            ),
+            (LayerOp::from(Relu), "Relu"),
+            (
+                LayerOp::from(norm),
+                "LocalResponseNorm { size: 5, alpha: 0.0001, beta: 0.75, k: 2.0, within: true }",
+            ),
+            (LayerOp::from(Dropout { p: 0.5 }), "Dropout { p: 0.5 }"),
+        ] {
+            assert_eq!(format!("{op:?}"), text);
+        }
+    }
+}
