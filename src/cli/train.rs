@@ -21,7 +21,7 @@ use crate::model::{BuildOptions, Model, Spec, Summary};
 use crate::ops::Scaling;
 use crate::program::Program;
 use crate::run::{self, Job, OnDeviceLost, Opened, Recovery, RunFolder};
-use crate::train::{self, Ending, Options, Prefetcher, RateGroup, Task};
+use crate::train::{self, DeviceId, Ending, Options, Prefetcher, RateGroup, Task};
 use crate::view::{Geometry, Rules};
 use clap::Args;
 use serde_json::json;
@@ -314,7 +314,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         if let Some(file) = &weights {
             inference::load(&model, executor.as_mut(), file.clone(), replaced.as_deref())?;
         }
-        Ok(Opened { executor: Profiling::around(spans.as_ref(), executor), device: device.name() })
+        Ok(Opened {
+            executor: Profiling::around(spans.as_ref(), executor),
+            device: DeviceId::new(device.name(), device.key()),
+        })
     };
     let mut recovery = Recovery::new(args.run.on_device_lost, open);
     let opened = recovery.open(&mut |text| {
@@ -336,7 +339,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         memory::check_spare(&program)?;
         Device::cpu().executor(program)
     };
-    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: String::new() };
+    let task =
+        Task { spec: &spec, model: &model, data: &data, options: &options, device: DeviceId::default() };
     let (folder, force) = (Some(folder), args.resume.resume_force);
     let job = Job { task, opened, prefetcher, folder, checkpoint, force, args: args_toml };
     let recovery =

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::inference::{self, ClassMatch, Lineage};
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
-use crate::train::{Done, LearningRate, Observer, Options, Task, Trainer};
+use crate::train::{DeviceId, Done, LearningRate, Observer, Options, Task, Trainer};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -50,7 +50,7 @@ impl Network {
             let parameter = self.model.trained(found.number);
             let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
             return Err(Error::Diverged(format!(
-                "training diverged: {name} or its optimiser's state holds values that are no numbers after update {}, at lr {lr}",
+                "training diverged: {name} or its optimiser's state holds non-finite values after update {}, at lr {lr}",
                 self.updates
             )));
         }
@@ -79,7 +79,8 @@ impl Network {
         let data = relabelled.as_ref().unwrap_or(data);
         let lineage = Lineage::read(Path::new(&self.spec.name), &self.notes)?;
         self.notes = inference::origin_notes(data, &lineage, options.seed);
-        let task = Task { spec: &self.spec, model: &self.model, data, options, device: self.device.name() };
+        let device = DeviceId::new(self.device.name(), self.device.key());
+        let task = Task { spec: &self.spec, model: &self.model, data, options, device };
         let stop = AtomicBool::new(false);
         let trainer = Trainer::new(task, self.executor.as_mut(), observer, &stop)?;
         match rule {

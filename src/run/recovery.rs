@@ -6,7 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
 use crate::program::Executor;
-use crate::train::{Done, Event, ExecutorFactory, Observer, Prefetcher, Task, Trainer};
+use crate::train::{DeviceId, Done, Event, ExecutorFactory, Observer, Prefetcher, Task, Trainer};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -49,10 +49,10 @@ impl FromStr for OnDeviceLost {
     }
 }
 
-/// An executor that holds a run's initial values, and what to call its device in reports.
+/// An executor that holds a run's initial values, and its device.
 pub struct Opened {
     pub executor: Box<dyn Executor>,
-    pub device: String,
+    pub device: DeviceId,
 }
 
 impl fmt::Debug for Opened {

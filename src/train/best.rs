@@ -37,7 +37,7 @@ impl BestTracker {
     }
 
     /// What it has found so far.
-    pub fn verdicts(&self) -> &BestState {
+    pub fn state(&self) -> &BestState {
         &self.so_far
     }
 
@@ -77,7 +77,7 @@ impl BestTracker {
     }
 
     /// Whether patience has run out.
-    pub fn gives_up(&self) -> bool {
+    pub fn stops_early(&self) -> bool {
         self.patience.is_some_and(|patience| self.so_far.waited >= patience.max(1))
     }
 
@@ -108,9 +108,9 @@ mod tests {
         assert!(judge.observe(&totals(5.0, 3.0), &training));
         assert!(judge.observe(&totals(4.0, 3.0), &training));
         assert!(!judge.observe(&totals(0.1, 2.0), &training));
-        assert!(!judge.gives_up());
+        assert!(!judge.stops_early());
         assert!(!judge.observe(&totals(4.0, 3.0), &training));
-        assert!(judge.gives_up());
+        assert!(judge.stops_early());
         assert_eq!(judge.best_acc1(), 75.0);
     }
 
@@ -123,6 +123,6 @@ mod tests {
         assert!(judge.observe(&Totals::default(), &totals(2.0, 4.0)));
         assert!(judge.observe(&Totals::default(), &totals(1.0, 0.0)));
         assert!(!judge.observe(&Totals::default(), &totals(1.0, 4.0)));
-        assert!(judge.best_acc1().is_nan() && !judge.gives_up());
+        assert!(judge.best_acc1().is_nan() && !judge.stops_early());
     }
 }

@@ -1,20 +1,18 @@
 //! Looks for dead ReLUs: channels that answer 0 to every picture, so that no gradient reaches what is below them. A few
 //! pictures go through a small program beside the training one, with the weights that an epoch ended with.
 
+use super::task::ExecutorFactory;
 use crate::data::Splits;
 use crate::error::Result;
 use crate::inference::{BatchSource, restore, send, target};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;
-use crate::program::{Executor, Program, Span};
+use crate::program::Span;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Makes executors of programs that are run beside the training one.
-pub type ExecutorFactory<'a> = dyn Fn(Arc<Program>) -> Result<Box<dyn Executor>> + 'a;
 
 /// Pictures that are looked at.
 const PICTURES: usize = 32;
@@ -46,7 +44,7 @@ impl DeadReluCheck {
     }
 
     /// One line for each layer that is found dead for the first time, at the weights `tensors`.
-    pub fn look(
+    pub fn check(
         &mut self,
         spec: &Spec,
         data: &Splits,

@@ -73,7 +73,7 @@ impl DivergenceMonitor {
     }
 
     /// What it has seen so far.
-    pub fn seen(&self) -> &DivergenceState {
+    pub fn state(&self) -> &DivergenceState {
         &self.seen
     }
 

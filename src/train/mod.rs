@@ -4,19 +4,24 @@
 
 mod best;
 mod dead_relu;
+mod diagnosis;
 mod divergence;
 mod event;
 mod lone;
+mod loss_scaler;
 mod options;
 mod prefetcher;
 mod progress;
 mod rates;
+mod reporter;
+mod saver;
 mod schedule;
 mod state;
 mod store;
+mod task;
 mod trainer;
+mod updater;
 
-pub use dead_relu::ExecutorFactory;
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
 pub use options::{Options, check_recipe, schedule};
 pub use prefetcher::Prefetcher;
@@ -24,4 +29,5 @@ pub use rates::{RateGroup, scale_rates};
 pub use schedule::{Decay, LearningRate, Schedule};
 pub use state::{Saved, State};
 pub use store::{Store, Weights};
-pub use trainer::{Task, Trainer};
+pub use task::{DeviceId, ExecutorFactory, Task};
+pub use trainer::Trainer;

@@ -59,7 +59,7 @@ impl Prefetcher {
     }
 
     /// How samples become batches.
-    pub(super) fn batch_source(&self) -> &BatchSource {
+    pub(super) fn source(&self) -> &BatchSource {
         &self.source
     }
 

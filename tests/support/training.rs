@@ -214,7 +214,7 @@ pub fn evaluate(spec: &Spec, file: File, data: &Arc<Dataset>) -> (Totals, Confus
     let model = Model::build(spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     load(&model, &mut executor, file, None).unwrap();
-    let source = feed(spec, &model);
+    let source = batch_source(spec, &model);
     let never = AtomicBool::new(false);
     striate::inference::evaluate_classes(&model, &mut executor, data, &source, &never).unwrap()
 }
@@ -222,8 +222,8 @@ pub fn evaluate(spec: &Spec, file: File, data: &Arc<Dataset>) -> (Totals, Confus
 /// A GPU to test on: hardware if there is some, else the first software adapter. `None`, said loudly, if there is no
 /// adapter at all; a failure if `STRIATE_REQUIRE_GPU=1`.
 pub fn gpu() -> Option<striate::gpu::Gpu> {
-    use striate::gpu::{Choice, Gpu, adapters};
-    let found = Gpu::open(&Choice::Auto).or_else(|_| Gpu::open(&Choice::Index(0)));
+    use striate::gpu::{AdapterSelector, Gpu, adapters};
+    let found = Gpu::open(&AdapterSelector::Best).or_else(|_| Gpu::open(&AdapterSelector::Index(0)));
     match found {
         Ok(gpu) => Some(gpu),
         Err(error) if std::env::var("STRIATE_REQUIRE_GPU").is_ok_and(|v| v == "1") => {

@@ -106,7 +106,7 @@ fn without_a_look_inside_it_is_said_what_the_weights_are() {
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
     let error =
         Trainer::new(task, &mut executor, &mut observer, &stop).unwrap().run().unwrap_err().to_string();
-    assert!(error.contains("by now all weights hold values that are no numbers"), "{error}");
+    assert!(error.contains("by now all weights hold non-finite values"), "{error}");
 }
 
 fn warnings(run: &Run) -> Vec<String> {

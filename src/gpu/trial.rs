@@ -1,27 +1,86 @@
-//! Timing the ways of a product on buffers of random numbers.
+//! Timing the candidate kernels of matrix products on buffers of random numbers.
 
-use super::Product;
+use super::device::Gpu;
+use super::kernels::{Binding, Dispatch, GemmKernel, Kernels, Limits, Source};
+use super::pipeline::{Pipelines, Scope};
+use super::progress::Progress;
+use super::tune::Product;
 use crate::error::{Error, Result};
-use crate::gpu::device::Gpu;
-use crate::gpu::kernels::{Binding, Dispatch, Kernels, Source, Tile};
-use crate::gpu::pipeline::{Pipelines, Scope};
 use crate::ops::Op;
+use crate::program::Program;
 use crate::random::{Purpose, Stream};
 
 /// Seconds that a measurement should last at least, if 64 times the product do it: timestamps are coarse.
 const LONG_ENOUGH: f64 = 2e-3;
 
-/// Measurements of each way; the fastest counts, since everything that disturbs makes it slower.
+/// Measurements of each candidate; the fastest counts, since any disturbance makes it slower.
 const ROUNDS: usize = 3;
 
-/// A way that is so many times slower than another at the first try is not tried again.
+/// A candidate that is so many times slower than another at the first try is not tried again.
 const HOPELESS: f64 = 2.0;
 
 /// Random numbers that are copied over and over into every buffer.
 const PATTERN: usize = 1 << 20;
 
-/// Buffers for all products, one after the other, and the means to time.
-pub(super) struct Bench<'a> {
+impl Gpu {
+    /// Times the products of `program` whose fastest kernel is not known, as far as [`super::Tuning`] asks for it, and stores
+    /// the choices.
+    ///
+    /// # Errors
+    /// `Error::Device` if the device fails. A kernel that cannot be compiled or timed is left out.
+    pub(super) async fn tune(&self, program: &Program) -> Result<()> {
+        let tuner = self.tuner();
+        let products = tuner.missing(program, self.limits());
+        if products.is_empty() {
+            return Ok(());
+        }
+        if !self.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            if tuner.is_forced() {
+                let text = format!("{} has no timestamps, so its products are not timed", self.info().name);
+                self.progress().report(Progress::Warning(&text));
+            }
+            return Ok(());
+        }
+        // These pipelines are dropped afterwards, and not stored with those that training needs.
+        let pipelines = self.pipelines().detached();
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let kernels =
+                products.iter().flat_map(|product| &product.candidates).map(|candidate| &candidate.1);
+            let dispatches: Vec<_> = kernels.flat_map(|kernels| &kernels.dispatches).collect();
+            pipelines.prepare(&dispatches);
+        }
+        let Some(bench) = Bench::new(self, &pipelines, &products).await? else {
+            let text = "no memory to time matrix products; kernels are estimated";
+            self.progress().report(Progress::Warning(text));
+            return Ok(());
+        };
+        let all = products.len();
+        self.progress().report(Progress::Tuning { done: 0, all });
+        for (done, product) in (1..).zip(&products) {
+            let times = bench.times(product).await?;
+            let fastest = times.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+            if let Some((kernel, seconds)) = fastest {
+                let list: Vec<String> = times.iter().map(|(t, s)| format!("{t} {:.3}", s * 1e3)).collect();
+                log::info!("{}: {kernel} in {:.3} ms ({})", product.name, seconds * 1e3, list.join(", "));
+                tuner.choose(product, *kernel);
+            }
+            self.progress().report(Progress::Tuning { done, all });
+        }
+        drop(bench);
+        tuner.save();
+        // This frees the memory of the trials.
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// What the dispatches of `op` have to respect, with the kernel that was chosen for it.
+    pub fn limits_of(&self, op: &Op) -> Limits {
+        self.tuner().limits(op, self.limits())
+    }
+}
+
+/// Buffers for all products, one after the other, and timestamps.
+struct Bench<'a> {
     gpu: &'a Gpu,
     pipelines: &'a Pipelines,
     /// Number i is as long as the longest operand i, or scratch buffer i.
@@ -46,7 +105,7 @@ impl<'a> Bench<'a> {
         for product in products {
             let lengths: Vec<usize> = product.op.operands().iter().map(|o| o.shape.len()).collect();
             longest(&mut operands, &lengths);
-            product.ways.iter().for_each(|way| longest(&mut scratch, &way.1.scratch));
+            product.candidates.iter().for_each(|candidate| longest(&mut scratch, &candidate.1.scratch));
         }
         let device = gpu.device();
         let scope = Scope::new(device);
@@ -74,7 +133,7 @@ impl<'a> Bench<'a> {
             staging: buffer(16, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
         };
         let full = memory.pop().await.is_some();
-        // A buffer that is larger than the device can have is the executor's to report.
+        // The executor reports a buffer that is larger than the device can have.
         if full || scope.error().await.is_some() {
             return Ok(None);
         }
@@ -97,39 +156,43 @@ impl<'a> Bench<'a> {
         self.gpu.queue().submit([encoder.finish()]);
     }
 
-    /// Seconds that each way of `product` takes, without those that do not work or are hopeless.
-    pub async fn times(&self, product: &Product) -> Result<Vec<(Tile, f64)>> {
-        let mut ways = Vec::new();
-        for (tile, kernels) in &product.ways {
-            // Drivers do some of their work at the first dispatch, so the first measurement is none.
+    /// Seconds that each candidate of `product` takes, without those that fail or are hopeless.
+    pub async fn times(&self, product: &Product) -> Result<Vec<(GemmKernel, f64)>> {
+        let mut times = Vec::new();
+        for (kernel, kernels) in &product.candidates {
+            // Drivers do some of their work at the first dispatch, so the first measurement is discarded.
             match self.ready(product, kernels).await {
                 Ok(ready) => {
                     self.measure(&ready, 1)?;
-                    ways.push((*tile, self.measure(&ready, 1)?, ready));
+                    times.push((*kernel, self.measure(&ready, 1)?, ready));
                 }
-                Err(error) => log::warn!("{}: {tile:?} is left out: {error}", product.name),
+                Err(error) => log::warn!("{}: {kernel} is left out: {error}", product.name),
             }
         }
-        let best = ways.iter().map(|way| way.1).fold(f64::INFINITY, f64::min);
-        ways.retain(|way| way.1 <= best * HOPELESS);
+        let best = times.iter().map(|time| time.1).fold(f64::INFINITY, f64::min);
+        times.retain(|time| time.1 <= best * HOPELESS);
         let repeats = (LONG_ENOUGH / best.max(1e-9)).ceil().clamp(1.0, 64.0) as u32;
         for _ in 0..ROUNDS {
             // In turn, so that a clock that changes does so for all.
-            for (_, fastest, ready) in &mut ways {
+            for (_, fastest, ready) in &mut times {
                 *fastest = self.measure(ready, repeats)?.min(*fastest);
             }
         }
-        // Timestamps that stand still say nothing.
-        Ok(ways.into_iter().map(|(tile, seconds, _)| (tile, seconds)).filter(|way| way.1 > 0.0).collect())
+        // Timestamps that do not advance measure nothing.
+        Ok(times
+            .into_iter()
+            .map(|(kernel, seconds, _)| (kernel, seconds))
+            .filter(|time| time.1 > 0.0)
+            .collect())
     }
 
-    /// The dispatches of a way, as many as one submission may have: all parts of a product are alike.
+    /// The dispatches of a candidate, as many as one submission may have: all parts of a product are alike.
     async fn ready(&self, product: &Product, kernels: &Kernels) -> Result<Vec<Ready>> {
         let share = (product.op.flops() / kernels.dispatches.len().max(1) as u64).max(1);
         let most = usize::try_from(self.gpu.submission() / share).unwrap_or(usize::MAX).max(1);
         let mut ready = Vec::new();
         for dispatch in kernels.dispatches.iter().take(most) {
-            let pipeline = self.pipelines.get(self.gpu, dispatch).await?;
+            let pipeline = self.pipelines.get(dispatch).await?;
             let bind_group = self.bind(&product.op, kernels, dispatch, &pipeline).await?;
             ready.push(Ready { pipeline, bind_group, groups: dispatch.groups });
         }
