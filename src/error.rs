@@ -1,5 +1,5 @@
-//! The error type of the library. A message is one line: where, what was expected and what was found. The kind determines
-//! the exit code of the program (`Error::exit_code`).
+//! The error type of the library. A message is one line that names the place, what was expected and what was found; the
+//! kind decides the exit code of the program ([`Error::exit_code`]).
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,31 +9,37 @@ use std::path::{Path, PathBuf};
 /// Result of every fallible function of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A kind of failure. The text of every variant is complete, so callers only need to print it.
+/// A failure. The message of each variant is complete: a caller only has to print it.
 #[derive(thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Contradictory or invalid settings (exit code 2).
+    /// Invalid options, or options that contradict each other (exit code 2).
     #[error("{}", printable(.0))]
     Usage(String),
-    /// A faulty model file, or shapes that do not match (exit code 4).
+    /// An invalid model file, or shapes that do not match (exit code 4).
     #[error("{}", printable(.0))]
     Model(String),
-    /// A damaged or unsuitable data set or weights file (exit code 4).
+    /// A data set or a weights file that is damaged or does not match the model (exit code 4).
     #[error("{}: {}", printable_path(.path), printable(.message))]
     Data { path: PathBuf, message: String },
     /// No usable device, or the device failed (exit code 3).
     #[error("{}", printable(.0))]
     Device(String),
-    /// The device was lost while in use (exit code 3). It may work again after reopening.
+    /// The device stopped working while it was in use (exit code 3). It may work again once it is reopened.
     #[error("{}", printable(.0))]
     Lost(String),
-    /// Not enough memory, or over a limit of the device (exit code 3).
+    /// Not enough memory, or a limit of the device exceeded (exit code 3).
     #[error("{}", printable(.0))]
     Memory(String),
-    /// A wrong result: a failed self-test, or diverged training (exit code 5).
+    /// A check of results failed: the self-test, or the comparison after an export (exit code 5).
     #[error("{}", printable(.0))]
     Verification(String),
-    /// An error of the operating system (exit code 1; 4 if a path is missing or of the wrong kind, 3 if the disk is full).
+    /// Training diverged: losses, weights or the optimiser's state became non-finite, or the loss left all reasonable
+    /// bounds (exit code 5).
+    #[error("{}", printable(.0))]
+    Diverged(String),
+    /// An error of the operating system (exit code 1; 4 if a path does not exist or is of the wrong type, 3 if the disk is
+    /// full).
     #[error("{}: {}", printable_path(.path), printable(&.source.to_string()))]
     Io { path: PathBuf, source: std::io::Error },
     /// A bug in Striate (exit code 1).
@@ -41,14 +47,14 @@ pub enum Error {
     Internal(String),
 }
 
-/// Prints the message, because a program whose `main` returns the error prints its `Debug` form.
+/// Prints the message, since `Debug` is what a program shows whose `main` returns the error.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
 }
 
-/// The error code of circular links (ELOOP), for which the standard library has no stable name.
+/// The system's error code for a cycle of symbolic links (ELOOP), for which the standard library has no stable name.
 const LINKS: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
     Some(40)
 } else if cfg!(unix) {
@@ -64,14 +70,14 @@ impl Error {
             Error::Usage(_) => 2,
             Error::Model(_) | Error::Data { .. } => 4,
             Error::Device(_) | Error::Lost(_) | Error::Memory(_) => 3,
-            Error::Verification(_) => 5,
-            // A path of the wrong kind is the user's input; anything else is a failure of the system.
+            Error::Verification(_) | Error::Diverged(_) => 5,
+            // The path is wrong; all other failures are the system's.
             Error::Io { source, .. } => match source.kind() {
                 ErrorKind::NotFound
                 | ErrorKind::IsADirectory
                 | ErrorKind::NotADirectory
                 | ErrorKind::InvalidData
-                // The file was truncated while it was read.
+                // A file that was truncated while it was read.
                 | ErrorKind::UnexpectedEof => 4,
                 _ if source.raw_os_error() == LINKS => 4,
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 3,
@@ -81,19 +87,19 @@ impl Error {
         }
     }
 
-    /// A fault in the file at `path`.
+    /// An [`Error::Data`] about the file at `path`.
     pub fn data(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Error::Data { path: path.as_ref().to_path_buf(), message: message.into() }
     }
 
-    /// An operating-system error on `path`.
+    /// An [`Error::Io`] about `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().to_path_buf(), source }
     }
 }
 
-/// Makes `text` safe for a terminal: one line in which control characters (parts of escape sequences) and characters that
-/// change the writing direction are escaped as `\u{1b}`.
+/// Escapes `text` for a terminal: one line, with control characters (which begin escape sequences) and characters that change
+/// the direction of writing written as `\u{1b}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let unsafe_to_print = |c: char| {
         c.is_control()
@@ -113,7 +119,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().fold(String::with_capacity(text.len() + 16), escape))
 }
 
-/// A path as [`printable`] text. Bytes that are not Unicode are escaped as `\xff`, so that different names stay distinct.
+/// Escapes a path as [`printable`] does; bytes that are not Unicode are written as `\xff`, so that different names never look
+/// alike.
 pub fn printable_path(path: &Path) -> String {
     let mut text = String::new();
     for part in path.as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -131,11 +138,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_and_direction_characters_are_escaped() {
+    fn control_characters_and_changes_of_direction_are_escaped() {
         assert_eq!(printable("caf\u{e9} \"a\\b\""), "caf\u{e9} \"a\\b\"");
         assert_eq!(printable("a\u{1b}[31m\nb\u{202e}\u{9b}"), r"a\u{1b}[31m\nb\u{202e}\u{9b}");
         let message = Error::data("x\u{1b}.png", "found \"\r\"").to_string();
         assert_eq!(message, r#"x\u{1b}.png: found "\r""#);
+    }
+
+    #[test]
+    fn divergence_is_a_separate_kind_with_the_exit_code_of_a_failed_check() {
+        let (diverged, check) = (Error::Diverged("a".into()), Error::Verification("a".into()));
+        assert_eq!([diverged.exit_code(), check.exit_code()], [5, 5]);
+        assert_ne!(std::mem::discriminant(&diverged), std::mem::discriminant(&check));
     }
 
     #[cfg(unix)]

@@ -25,6 +25,7 @@ mod report;
 mod resume;
 mod samples;
 mod selftest;
+mod shader;
 mod source;
 mod stop;
 mod summary;
@@ -32,7 +33,7 @@ mod trace;
 mod train;
 
 use crate::cpu;
-use crate::device::Wish;
+use crate::device::DeviceSelector;
 use crate::error::{Error, printable};
 use crate::gpu::{self, Tuning};
 use anyhow::Context as _;
@@ -47,7 +48,7 @@ use std::ffi::OsString;
 pub(crate) struct Common {
     /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: Wish,
+    device: DeviceSelector,
     /// Time each matrix product of a GPU to find its fastest tile: off, on (a hardware GPU, once; kept for later runs), or
     /// force (again, on any adapter). Changes no result
     #[arg(long, global = true, default_value = "on", value_name = "WHEN", value_parser = tuning())]
@@ -107,6 +108,8 @@ enum Verb {
     Selftest(selftest::SelftestArgs),
     /// Measure training steps, single operators, or the way of the data
     Bench(bench::BenchArgs),
+    /// Print the WGSL modules that a GPU compiles
+    Shader(shader::ShaderArgs),
     /// One training step with everything it computes, as a safetensors file
     Trace(trace::TraceArgs),
     /// Look at data sets, pack them, download them
@@ -117,11 +120,11 @@ enum Verb {
 
 /// What a verb gets beside its own arguments.
 pub(crate) struct Context {
-    pub wish: Wish,
+    pub device: DeviceSelector,
     /// Whether products of a GPU are timed, should one be taken.
     pub tuning: Tuning,
     /// How the CPU path computes, should it be taken.
-    pub cpu: cpu::Options,
+    pub cpu: cpu::CpuOptions,
     pub out: Output,
     /// What was typed, program name first; for a run that goes on with the flags it was started with, those too.
     pub typed: Vec<OsString>,
@@ -153,8 +156,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .build_global()
             .with_context(|| format!("--threads {threads}"))?;
     }
-    let cpu = cpu::Options { winograd: !no_winograd };
-    let context = Context { wish: device, tuning: tune, cpu, out: Output::new(json, quiet), typed };
+    let cpu = cpu::CpuOptions { winograd: !no_winograd };
+    let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), typed };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, &context),
@@ -167,6 +170,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Devices(args)) => devices::run(args, &context),
         Some(Verb::Selftest(args)) => selftest::run(args, &context),
         Some(Verb::Bench(args)) => bench::run(args, &context),
+        Some(Verb::Shader(args)) => shader::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),

@@ -79,6 +79,7 @@ impl SourceArgs {
     /// Opens the data that `spec` is to see, with nothing held back that does not have to be: without a validation part, and
     /// without flags for one, all samples are both. What was found out about the data goes to `out`.
     pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
+        self.provide(spec, out)?;
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.divides() || pool.has_validation();
@@ -102,15 +103,20 @@ impl SourceArgs {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: inference::picture(spec),
+            image_shape: inference::picture(spec),
             ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
-            wanted: Some(inference::wanted(spec, follow_classes)?),
+            model: Some(inference::wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
             presumed_range: None,
             label_column: self.label_column.clone(),
             for_training: false,
         })
+    }
+
+    /// Sees to a data set of a built-in model that is not on this machine.
+    pub fn provide(&self, spec: &Spec, out: &Output) -> Result<()> {
+        super::dataset::provide(self.place(spec), self.dataset, out)
     }
 
     fn place<'a>(&'a self, spec: &'a Spec) -> Option<&'a str> {

@@ -21,7 +21,7 @@ use crate::model::{BuildOptions, Model, Spec, Summary};
 use crate::ops::Scaling;
 use crate::program::Program;
 use crate::run::{self, Job, OnDeviceLost, Opened, Recovery, RunFolder};
-use crate::train::{self, Ending, Options, RateGroup, Supply, Task};
+use crate::train::{self, DeviceId, Ending, Options, Prefetcher, RateGroup, Task};
 use crate::view::{Geometry, Rules};
 use clap::Args;
 use serde_json::json;
@@ -283,7 +283,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let model = Model::build(&spec, &build)?;
     // The first batches are made while the device is opened and the weights are drawn.
     let from = resumed.as_ref().map(|(checkpoint, _)| checkpoint);
-    let start = || Supply::go_on(&spec, &model, &data, &options, from.map(|checkpoint| checkpoint.state()));
+    let start =
+        || Prefetcher::resume(&spec, &model, &data, &options, from.map(|checkpoint| checkpoint.state()));
     let early = if memory::has_small_batches(&spec, &model) { Some(start()?) } else { None };
     let device = device::open(context)?;
     let device = if args.run.amp { device::half(&device, context)? } else { device };
@@ -291,7 +292,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     memory::check(&device, &spec, &build, &model)?;
     let place = resumed.as_ref().map_or(args.run.output_dir.as_path(), |(_, folder)| folder.path());
     run::check_space(place, &model.program, &options)?;
-    let supply = early.map_or_else(start, Ok)?;
+    let prefetcher = early.map_or_else(start, Ok)?;
     let profiling = match &args.run.profile {
         Some(path) => Some(Profiling::new(path, &device, &spec, &model, context)?),
         None => None,
@@ -313,7 +314,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
         if let Some(file) = &weights {
             inference::load(&model, executor.as_mut(), file.clone(), replaced.as_deref())?;
         }
-        Ok(Opened { executor: Profiling::around(spans.as_ref(), executor), device: device.name() })
+        Ok(Opened {
+            executor: Profiling::around(spans.as_ref(), executor),
+            device: DeviceId::new(device.name(), device.key()),
+        })
     };
     let mut recovery = Recovery::new(args.run.on_device_lost, open);
     let opened = recovery.open(&mut |text| {
@@ -331,14 +335,16 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<u8> {
     let go_on = resume::command(folder.path());
     let progress = Progress::new(context.out, eval, go_on.clone());
     let mut progress = Told::new(progress, profiling);
-    let workbench = |program: Arc<Program>| {
+    let executors = |program: Arc<Program>| {
         memory::check_spare(&program)?;
         Device::cpu().executor(program)
     };
-    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: String::new() };
+    let task =
+        Task { spec: &spec, model: &model, data: &data, options: &options, device: DeviceId::default() };
     let (folder, force) = (Some(folder), args.resume.resume_force);
-    let job = Job { task, opened, supply, folder, checkpoint, force, args: args_toml };
-    let recovery = recovery.with_go_on(go_on).with_save_request(&signals.save).with_workbench(&workbench);
+    let job = Job { task, opened, prefetcher, folder, checkpoint, force, args: args_toml };
+    let recovery =
+        recovery.with_go_on(go_on).with_save_request(&signals.save).with_executor_factory(&executors);
     let done = recovery.train(job, &mut progress, &signals.stop)?;
     let said = progress.finish();
     // Whoever has sent the signal is to know that it was heard, whatever has become of stdout.

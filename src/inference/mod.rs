@@ -17,8 +17,8 @@ mod trace;
 mod weights;
 mod window;
 
-pub use batches::Feed;
-pub(crate) use batches::{Batches, FeedOptions};
+pub use batches::BatchSource;
+pub(crate) use batches::{BatchSourceOptions, BatchStream};
 pub use classes::{
     ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };

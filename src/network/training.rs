@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::inference::{self, ClassMatch, Lineage};
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
-use crate::train::{Done, LearningRate, Observer, Options, Task, Trainer};
+use crate::train::{DeviceId, Done, LearningRate, Observer, Options, Task, Trainer};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -22,8 +22,8 @@ pub struct StepResult {
 impl Network {
     /// One update by the recipe's optimiser at learning rate `lr`: from 1 row to as many as the network was made for.
     ///
-    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A loss or weight that is no number is an
-    /// error ([`Error::Verification`]); the weights are spoilt by then.
+    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A non-finite loss or weight is an
+    /// error ([`Error::Diverged`]); the weights are spoilt by then.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
         let hyper = Hyper {
@@ -44,13 +44,13 @@ impl Network {
         if !loss.is_finite() {
             let what =
                 format!("training diverged: the loss is {loss} in update {}, at lr {lr}", self.updates);
-            return Err(Error::Verification(what));
+            return Err(Error::Diverged(what));
         }
         if let Some(found) = metrics.get(Metrics::FOUND).and_then(|&word| NonFinite::from_word(word)) {
             let parameter = self.model.trained(found.number);
             let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
-            return Err(Error::Verification(format!(
-                "training diverged: {name} or its optimiser's state holds values that are no numbers after update {}, at lr {lr}",
+            return Err(Error::Diverged(format!(
+                "training diverged: {name} or its optimiser's state holds non-finite values after update {}, at lr {lr}",
                 self.updates
             )));
         }
@@ -79,7 +79,8 @@ impl Network {
         let data = relabelled.as_ref().unwrap_or(data);
         let lineage = Lineage::read(Path::new(&self.spec.name), &self.notes)?;
         self.notes = inference::origin_notes(data, &lineage, options.seed);
-        let task = Task { spec: &self.spec, model: &self.model, data, options, device: self.device.name() };
+        let device = DeviceId::new(self.device.name(), self.device.key());
+        let task = Task { spec: &self.spec, model: &self.model, data, options, device };
         let stop = AtomicBool::new(false);
         let trainer = Trainer::new(task, self.executor.as_mut(), observer, &stop)?;
         match rule {

@@ -6,7 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
 use crate::program::Executor;
-use crate::train::{Done, Event, Observer, Supply, Task, Trainer, Workbench};
+use crate::train::{DeviceId, Done, Event, ExecutorFactory, Observer, Prefetcher, Task, Trainer};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -49,10 +49,10 @@ impl FromStr for OnDeviceLost {
     }
 }
 
-/// An executor that holds a run's initial values, and what to call its device in reports.
+/// An executor that holds a run's initial values, and its device.
 pub struct Opened {
     pub executor: Box<dyn Executor>,
-    pub device: String,
+    pub device: DeviceId,
 }
 
 impl fmt::Debug for Opened {
@@ -68,7 +68,7 @@ pub struct Job<'a> {
     pub task: Task<'a>,
     pub opened: Opened,
     /// Batches of the task that are being prepared already.
-    pub supply: Supply,
+    pub prefetcher: Prefetcher,
     pub folder: Option<RunFolder>,
     /// Where it goes on from.
     pub checkpoint: Option<Checkpoint>,
@@ -85,7 +85,7 @@ pub struct Recovery<'a> {
     /// What to type to go on.
     go_on: String,
     save: Option<&'a AtomicBool>,
-    workbench: Option<&'a Workbench<'a>>,
+    executors: Option<&'a ExecutorFactory<'a>>,
     /// Losses since the last new step.
     losses: usize,
     /// Updates whose results have arrived.
@@ -108,7 +108,7 @@ impl<'a> Recovery<'a> {
     /// nothing of the lost executor is left.
     pub fn new(policy: OnDeviceLost, open: impl FnMut() -> Result<Opened> + 'a) -> Self {
         let open = Box::new(open);
-        Recovery { policy, open, go_on: String::new(), save: None, workbench: None, losses: 0, steps: 0 }
+        Recovery { policy, open, go_on: String::new(), save: None, executors: None, losses: 0, steps: 0 }
     }
 
     /// What the user has to type to go on with the run, for the error that ends it.
@@ -123,9 +123,9 @@ impl<'a> Recovery<'a> {
         self
     }
 
-    /// As [`Trainer::with_workbench`].
-    pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
-        self.workbench = Some(workbench);
+    /// As [`Trainer::with_executor_factory`].
+    pub fn with_executor_factory(mut self, executors: &'a ExecutorFactory<'a>) -> Self {
+        self.executors = Some(executors);
         self
     }
 
@@ -144,7 +144,7 @@ impl<'a> Recovery<'a> {
     /// As [`Trainer::run`]; [`Error::Lost`] or [`Error::Memory`] when the device is given up: the checkpoint that it names is
     /// whole.
     pub fn train(mut self, job: Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
-        let Job { mut task, mut opened, mut supply, mut folder, mut checkpoint, force, args } = job;
+        let Job { mut task, mut opened, mut prefetcher, mut folder, mut checkpoint, force, args } = job;
         let hold = folder.as_ref().map(RunFolder::hold);
         let given = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
         // Whether the checkpoints of the folder are what this run goes on from.
@@ -155,7 +155,8 @@ impl<'a> Recovery<'a> {
             self.steps = self.steps.max(first);
             let attempt = || {
                 let executor = opened.executor.as_mut();
-                let mut trainer = Trainer::with_supply(task.clone(), supply, executor, observer, stop)?;
+                let mut trainer =
+                    Trainer::with_prefetcher(task.clone(), prefetcher, executor, observer, stop)?;
                 trainer = match (checkpoint.take(), folder.take()) {
                     (None, None) => trainer,
                     (None, Some(folder)) => folder.keep(trainer),
@@ -167,7 +168,7 @@ impl<'a> Recovery<'a> {
                 };
                 is_ours = true;
                 trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);
-                trainer = self.workbench.into_iter().fold(trainer, Trainer::with_workbench);
+                trainer = self.executors.into_iter().fold(trainer, Trainer::with_executor_factory);
                 let done = trainer.train();
                 if trainer.arrived() > self.steps {
                     (self.steps, self.losses) = (trainer.arrived(), 0);
@@ -195,7 +196,7 @@ impl<'a> Recovery<'a> {
             if let (Some(folder), None) = (&mut folder, &checkpoint) {
                 folder.begin_anew()?;
             }
-            supply = Supply::go_on(
+            prefetcher = Prefetcher::resume(
                 task.spec,
                 task.model,
                 task.data,
