@@ -107,7 +107,7 @@ fn probes_have_work_to_do_and_do_it() {
         // Random numbers in pieces of 2^18.
         let (first, rest) = output.split_at(1 << 18);
         assert!(first.iter().all(|&value| value != 0.0) && rest.len() > 2 * first.len());
-        assert!(rest.chunks(1 << 18).all(|piece| piece == &first[..workload.len()]));
+        assert!(rest.chunks(1 << 18).all(|piece| piece == &first[..piece.len()]));
     }
 }
 
