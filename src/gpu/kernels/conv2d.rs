@@ -294,7 +294,7 @@ fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
                 ("accumulate", usize::from(accumulate || first > 0)),
                 ("part_first", first),
                 ("part_len", len),
-                ("depth_unit", if depth > LONGEST { 1 } else { conv.w_out() }),
+                ("reduction_unit", if depth > LONGEST { 1 } else { conv.w_out() }),
             ]));
             let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
             let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
@@ -362,7 +362,7 @@ mod tests {
             let pieces = Pieces::of(&conv);
             let mut seen = vec![0; batch * conv.h_out()];
             for piece in 0..pieces.count() {
-                // As depth() and term() of conv2d_grad_weight.wgsl.
+                // As reduction_length() and term() of conv2d_grad_weight.wgsl.
                 let first_image = piece / pieces.per_image * pieces.images;
                 let first_row = piece % pieces.per_image * pieces.rows;
                 let images = pieces.images.min(batch - first_image);
