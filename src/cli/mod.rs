@@ -65,7 +65,7 @@ pub(crate) struct Common {
     /// Threads of the CPU path [default: all, or RAYON_NUM_THREADS]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// On the CPU path, convolve directly, without Winograd's minimal filtering: slower, and rounded more finely
+    /// Convolve directly on the CPU path, without Winograd's algorithm: slower, with a smaller rounding error
     #[arg(long, global = true)]
     no_winograd: bool,
 }

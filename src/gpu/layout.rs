@@ -1,4 +1,4 @@
-//! Where the tensors of a program lie on a device. Most have a buffer of their own (or share one, as the memory plan
+//! Where the tensors of a program lie on a device. Most have a separate buffer (or share one, as the memory plan
 //! says). The operands of updates lie in arenas, one for gradients, one for weights, one for each part of the
 //! optimiser's state, at the same place in each: so one dispatch can update them all. Gradients whose partial sums are
 //! added up together lie in an arena too.

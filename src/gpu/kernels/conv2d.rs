@@ -1,4 +1,4 @@
-//! Convolutions as matrix products whose factors are computed on the way in (implicit GEMM).
+//! Convolutions as matrix products whose operands are computed while they are loaded (implicit GEMM).
 
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::{constants, elements};
@@ -190,7 +190,7 @@ impl Pieces {
         if pieces.longest(conv) <= longest {
             return pieces;
         }
-        // Where more partial sums would need too much memory, several dispatches go on with the same.
+        // Where more partial sums would need too much memory, several dispatches continue the same sums.
         let plane = h_out * w_out;
         let shorter = if plane <= longest {
             Pieces::of_images(conv, batch.div_ceil(batch.div_ceil(longest / plane)))
@@ -226,7 +226,7 @@ struct ImagePart {
     sets: [usize; 2],
     /// Number of the first image, and how many images.
     images: [usize; 2],
-    /// Whether these images only go on with the sums of their set.
+    /// Whether these images only continue the sums of their set.
     accumulate: bool,
 }
 

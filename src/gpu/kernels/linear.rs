@@ -95,7 +95,7 @@ fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: SumPart, limits: &Lim
 }
 
 /// The gradient of the input sums over the outputs, and so over the rows by which a weight is bound: each dispatch after the
-/// first of a part of the sum goes on with what it finds.
+/// first of a part of the sum continues with the sums that it finds.
 fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
     let Linear { batch, inputs, outputs, .. } = *linear;
     let parts = parts(outputs);

@@ -1,7 +1,7 @@
-//! From an operator to dispatches: the only part of `gpu` that knows operators.
+//! The dispatches of each operator: the only part of `gpu` that knows operators.
 //!
-//! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
-//! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
+//! Each function takes a geometry and returns a list of dispatches: which shader, with which constants, over which parts
+//! of which buffers. It needs no device, so it can be tested without one.
 
 mod augment;
 mod bias_grad;

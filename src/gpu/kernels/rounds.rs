@@ -2,8 +2,8 @@
 //!
 //! Mesa's llvmpipe gives an invocation one budget of 65,535 loop rounds, which all its loops share, nested ones too
 //! (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's `src/gallium/auxiliary/gallivm/lp_bld_limits.h`; seen with 22.3.6), and leaves every
-//! loop without a word when it is spent. So each dispatch states an upper bound of its rounds ([`Dispatch::rounds`]), and
-//! [`check`] refuses one that a software adapter might cut short. Sums and windows that grow with the data are cut into
+//! loop silently when it is used up. So each dispatch states an upper bound of its rounds ([`Dispatch::rounds`]), and
+//! [`check`] rejects one that a software adapter might cut short. Sums and windows that grow with the data are cut into
 //! parts so that this does not happen; where, depends on the shape alone, so that all adapters get the same bits.
 //!
 //! `shaders/README.md` has the table of all loops.
@@ -22,7 +22,7 @@ pub const MAX_ROUNDS: u64 = 49_152;
 pub const LONGEST: usize = 32_768;
 
 /// Products of one part of a sum that is longer than [`LONGEST`]. Adding 0.1 70,001 times errs by 1.4e-4 in such parts, by
-/// 6.4e-4 in one chain; shorter parts would be rounded better still, but each needs a pipeline of its own.
+/// 6.4e-4 in one chain; shorter parts would be rounded better still, but each needs a separate pipeline.
 const PART: usize = 16_384;
 
 /// The most partial sums that one invocation adds up.

@@ -67,7 +67,7 @@ fn geometries() -> Vec<(&'static str, Conv2d)> {
         ("column_kernel", Conv2d { pad: [3, 0, 3, 0], ..conv(2, 3, [23, 2], 4, [7, 1]) }),
         ("whole_input", conv(4, 3, [5, 7], 19, [5, 7])),
         ("tile_15", conv(1, 15, [3, 5], 15, [1, 1])),
-        // Enough of everything for the CPU's minimal filtering, several pictures to a plane.
+        // Large enough for Winograd convolution on the CPU, with several images in a plane.
         ("filtered_3", Conv2d { pad: [1; 4], relu: true, ..conv(8, 96, [13, 13], 128, [3, 3]) }),
         ("tile_17", Conv2d { relu: true, ..conv(1, 17, [1, 17], 17, [1, 1]) }),
         ("tile_31", conv(1, 31, [1, 31], 31, [1, 1])),
