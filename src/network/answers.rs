@@ -97,7 +97,7 @@ impl Network {
                 return Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
             }
         };
-        let feed = Feed::new(&self.spec, &self.model, self.options.seed, 1, OnBadFile::Fail);
+        let feed = Feed::new(&self.spec, &self.model, self.options.train.seed, 1, OnBadFile::Fail);
         let stop = AtomicBool::new(false);
         inference::evaluate(&self.model, self.executor.as_mut(), &dataset, &feed, &stop)
     }

@@ -17,7 +17,7 @@ mod trainer;
 mod watch;
 
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
-pub use options::{Options, check_recipe, schedule};
+pub use options::{Options, schedule};
 pub use probe::Workbench;
 pub use rates::{RateGroup, scale_rates};
 pub use schedule::{Decay, LearningRate, Schedule};

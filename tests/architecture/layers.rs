@@ -46,9 +46,11 @@ pub const EDGES: [(&str, &[&str]); 20] = [
             "train",
             "inference",
             "data",
+            "device",
             "interchange",
             "model",
             "program",
+            "ops",
             "tensor",
             "error",
             "view",
@@ -57,7 +59,22 @@ pub const EDGES: [(&str, &[&str]); 20] = [
     ),
     ("train", &["inference", "model", "data", "program", "ops", "tensor", "error", "random", "view"]),
     // Below what trains: what only runs a network names nothing that trains one.
-    ("inference", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view"]),
+    (
+        "inference",
+        &[
+            "device",
+            "gpu",
+            "model",
+            "data",
+            "interchange",
+            "program",
+            "ops",
+            "tensor",
+            "error",
+            "random",
+            "view",
+        ],
+    ),
 ];
 
 /// Parts of `cli` and `network` that only run a network, and so need nothing that trains one.
