@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     network.load_weights(file, Some(&head))?;
     network.name_classes(&["other", "shoe"])?;
 
-    let request = Request { limit_train: Some(2000), ..Request::new(network.spec().input, 10) };
+    let request = Request::new(network.spec().input, 10).with_limit_train(Some(2000));
     let data = data::open(&request)?;
     let images = network.inputs(&data.train, data.train.len())?;
     let Labels::Classes(classes) = &data.train.labels else {

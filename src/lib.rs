@@ -67,6 +67,9 @@
 
 #![deny(unsafe_code)]
 
+#[macro_use]
+mod setters;
+
 pub mod atomic;
 #[cfg(feature = "cli")]
 pub mod cli;

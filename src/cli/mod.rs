@@ -21,6 +21,7 @@ mod report;
 mod resume;
 mod samples;
 mod selftest;
+mod shader;
 mod source;
 mod stop;
 mod summary;
@@ -30,7 +31,7 @@ mod train_args;
 mod train_environment;
 
 use crate::cpu;
-use crate::device::Wish;
+use crate::device::DeviceSelector;
 use crate::error::{Error, printable};
 use crate::gpu::{self, Tuning};
 use anyhow::Context as _;
@@ -46,7 +47,7 @@ use std::ffi::OsString;
 pub(crate) struct Common {
     /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: Wish,
+    device: DeviceSelector,
     /// Time each matrix product of a GPU to find its fastest tile: off, on (a hardware GPU, once; kept for later runs), or
     /// force (again, on any adapter). Changes no result
     #[arg(long, global = true, default_value = "on", value_name = "WHEN", value_parser = tuning())]
@@ -138,6 +139,8 @@ enum Verb {
     Selftest(selftest::SelftestArgs),
     /// Measure training steps, single operators, or the way of the data
     Bench(bench::BenchArgs),
+    /// Print the WGSL modules that a GPU compiles
+    Shader(shader::ShaderArgs),
     /// One training step with everything it computes, as a safetensors file
     Trace(trace::TraceArgs),
     /// Look at data sets, pack them, download them
@@ -148,11 +151,11 @@ enum Verb {
 
 /// What a verb gets beside its own arguments.
 pub(crate) struct Context {
-    pub wish: Wish,
+    pub device: DeviceSelector,
     /// Whether products of a GPU are timed, should one be taken.
     pub tuning: Tuning,
     /// How the CPU path computes, should it be taken.
-    pub cpu: cpu::Options,
+    pub cpu: cpu::CpuOptions,
     pub out: Output,
     /// What was typed of [`Common`] that a run keeps, by name; for a run that is resumed without flags, what it was started
     /// with too.
@@ -193,8 +196,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .build_global()
             .with_context(|| format!("--threads {threads}"))?;
     }
-    let cpu = cpu::Options { winograd: !no_winograd };
-    let context = Context { wish: device, tuning: tune, cpu, out: Output::new(json, quiet), program };
+    let cpu = cpu::CpuOptions { winograd: !no_winograd };
+    let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), program };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
         Some(Verb::Train(args)) => train::run(args, stored, &context),
@@ -207,6 +210,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Devices(args)) => devices::run(args, &context),
         Some(Verb::Selftest(args)) => selftest::run(args, &context),
         Some(Verb::Bench(args)) => bench::run(args, &context),
+        Some(Verb::Shader(args)) => shader::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),

@@ -3,7 +3,7 @@
 use super::source::{add_notes, tell};
 use crate::data::{BadFiles, Diagnostics};
 use crate::error::{Error, Result, printable};
-use crate::inference::Reporter;
+use crate::inference::Messages;
 use serde_json::json;
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
@@ -62,7 +62,7 @@ impl Output {
     }
 }
 
-impl Reporter for Output {
+impl Messages for Output {
     fn note(&self, line: &str) {
         Output::note(self, line);
     }

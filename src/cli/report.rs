@@ -5,7 +5,7 @@ use super::{Context, device, source};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
 use crate::error::{Error, Result, printable, printable_path};
-use crate::inference::{self, Feed};
+use crate::inference::{self, BatchSource};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, LayerOp, Model, Spec, suggestion};
 use crate::report::{self, Picture, Scale, Sheet, Tiles, TilesLayout};
@@ -201,8 +201,8 @@ fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context)
     inference::check_memory(&device, spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     inference::load(&model, executor.as_mut(), file, None)?;
-    let feed = Feed::new(spec, &model, 0, 1, OnBadFile::Fail);
-    let batch = feed.first(&data)?;
+    let source = BatchSource::new(spec, &model, 0, 1, OnBadFile::Fail);
+    let batch = source.first(&data)?;
     let y = inference::activations(&model, executor.as_mut(), &batch, number)?;
     let shape = match y.shape().dims() {
         &[_, _, height, width] => [1, height, width],

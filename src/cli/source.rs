@@ -4,7 +4,7 @@ use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{self, DataOptions, Reporter, quoted};
+use crate::inference::{self, DataOptions, Messages, quoted};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::view::Rules;

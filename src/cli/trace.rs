@@ -6,8 +6,7 @@ use super::recipe::RecipeArgs;
 use super::source::{self, SourceArgs};
 use crate::data::InputRange;
 use crate::error::Result;
-use crate::inference::DEFAULT_MODEL;
-use crate::inference::{self, Feed};
+use crate::inference::{self, BatchSource, DEFAULT_MODEL};
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use clap::Args;
@@ -91,9 +90,9 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     if let Some(file) = weights {
         inference::load(&model, executor.as_mut(), file, None)?;
     }
-    let feed = Feed::new(&spec, &model, args.seed, 1, args.source.on_bad_file);
-    let batch = feed.first(&data.train)?;
-    context.out.warn_of(feed.bad());
+    let source = BatchSource::new(&spec, &model, args.seed, 1, args.source.on_bad_file);
+    let batch = source.first(&data.train)?;
+    context.out.warn_of(source.bad());
     let tensors = inference::trace(&spec, &model, executor.as_mut(), &batch, args.seed)?;
     let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
     let metadata = BTreeMap::from([

@@ -9,7 +9,7 @@ use super::train_args::TrainArgs;
 use crate::data::Diagnostics;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::inference::Reporter;
+use crate::inference::Messages;
 use crate::model::{Model, Spec};
 use crate::program::Executor;
 use crate::run::Environment;
@@ -42,7 +42,7 @@ impl<'a> TrainEnvironment<'a> {
     }
 }
 
-impl Reporter for TrainEnvironment<'_> {
+impl Messages for TrainEnvironment<'_> {
     fn note(&self, line: &str) {
         self.context.out.note(line);
     }

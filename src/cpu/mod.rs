@@ -13,6 +13,8 @@ mod channel_slice;
 mod conv2d;
 mod conv2d_grad_input;
 mod conv2d_grad_weight;
+mod correlation;
+mod direct;
 mod dropout;
 mod executor;
 mod exponential;
@@ -22,6 +24,7 @@ mod local_response_norm_within;
 mod loss;
 mod loss_scale;
 mod lowering;
+mod options;
 mod parallel;
 mod pointwise;
 mod pool2d;
@@ -38,7 +41,8 @@ mod winograd;
 #[cfg(test)]
 mod tests;
 
-pub use executor::{Executor, Options};
+pub use executor::Executor;
+pub use options::CpuOptions;
 pub use probe::Probe;
 pub use simd::level as simd_level;
 
@@ -68,7 +72,7 @@ use crate::ops::Op;
 /// `workspace` is memory that an operator needs between its own passes; nothing in it survives an operator.
 fn dispatch(
     op: &Op,
-    options: Options,
+    options: CpuOptions,
     inputs: &[&[f32]],
     outputs: &mut [&mut [f32]],
     workspace: &mut Vec<f32>,

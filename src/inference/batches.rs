@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How samples become batches, for training and evaluation alike.
 #[derive(Clone, Debug)]
-pub struct Feed {
+pub struct BatchSource {
     batch: usize,
     seed: u64,
     workers: Workers,
@@ -27,7 +27,7 @@ pub struct Feed {
 
 /// How the samples of batches are read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FeedOptions {
+pub(crate) struct BatchSourceOptions {
     /// Of augmentation.
     pub seed: u64,
     /// Loader threads.
@@ -37,7 +37,7 @@ pub(crate) struct FeedOptions {
 
 /// The batches of one epoch or evaluation.
 #[derive(Debug)]
-pub(crate) enum Batches {
+pub(crate) enum BatchStream {
     Loaded(Box<Loader>),
     /// The same batch, for `left` more times.
     Repeated {
@@ -46,15 +46,20 @@ pub(crate) enum Batches {
     },
 }
 
-impl Feed {
+impl BatchSource {
     /// Batches for `model`, which was built from `spec`, made by `workers` threads; augmentation is drawn from `seed`.
-    pub fn new(spec: &Spec, model: &Model, seed: u64, workers: usize, on_bad_file: OnBadFile) -> Feed {
-        Feed::of(spec, model.batch, model.pixels.is_some(), &FeedOptions { seed, workers, on_bad_file })
+    pub fn new(spec: &Spec, model: &Model, seed: u64, workers: usize, on_bad_file: OnBadFile) -> BatchSource {
+        BatchSource::of(
+            spec,
+            model.batch,
+            model.pixels.is_some(),
+            &BatchSourceOptions { seed, workers, on_bad_file },
+        )
     }
 
     /// Batches of `batch` rows, of pixels with views or of network input.
-    pub(crate) fn of(spec: &Spec, batch: usize, pixels: bool, options: &FeedOptions) -> Feed {
-        Feed {
+    pub(crate) fn of(spec: &Spec, batch: usize, pixels: bool, options: &BatchSourceOptions) -> BatchSource {
+        BatchSource {
             batch,
             seed: options.seed,
             workers: Workers::new(options.workers),
@@ -67,14 +72,14 @@ impl Feed {
     }
 
     /// The same, but evaluation sees each image as `view_fn` says.
-    pub fn with_view_fn(mut self, view_fn: ViewFn) -> Feed {
+    pub fn with_view_fn(mut self, view_fn: ViewFn) -> BatchSource {
         self.view_fn = Some(view_fn);
         self
     }
 
     /// The same, in batches of `batch` rows.
-    pub(crate) fn of_size(&self, batch: usize) -> Feed {
-        Feed { batch, ..self.clone() }
+    pub(crate) fn of_size(&self, batch: usize) -> BatchSource {
+        BatchSource { batch, ..self.clone() }
     }
 
     /// Whether the program takes pixels and views.
@@ -103,7 +108,7 @@ impl Feed {
     }
 
     /// The samples of `dataset` in their own order, without augmentation.
-    pub(crate) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
+    pub(crate) fn in_order(&self, dataset: &Arc<Dataset>) -> Result<BatchStream> {
         let transform = match &self.view_fn {
             Some(view_fn) => InputTransform::Custom(view_fn.clone()),
             None => self.input_transform(dataset)?,
@@ -118,14 +123,14 @@ impl Feed {
         [epoch, first]: [usize; 2],
         shuffle: bool,
         augment: bool,
-    ) -> Result<Batches> {
+    ) -> Result<BatchStream> {
         Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.input_transform(dataset)?))
     }
 
     /// The first batch of `dataset`, as it is, `times` times.
-    pub(crate) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<Batches> {
+    pub(crate) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<BatchStream> {
         let batch = self.first(dataset)?;
-        Ok(Batches::Repeated { batch, left: times })
+        Ok(BatchStream::Repeated { batch, left: times })
     }
 
     /// The first batch of `dataset` in its own order that has a row, without augmentation.
@@ -150,7 +155,7 @@ impl Feed {
         [epoch, first]: [usize; 2],
         [shuffle, augment]: [bool; 2],
         transform: InputTransform,
-    ) -> Batches {
+    ) -> BatchStream {
         let options = LoaderOptions {
             batch: self.batch,
             workers: self.workers.clone(),
@@ -161,35 +166,35 @@ impl Feed {
             transform,
             bad: Arc::clone(&self.bad),
         };
-        Batches::Loaded(Box::new(Loader::starting_at(dataset.clone(), options, first)))
+        BatchStream::Loaded(Box::new(Loader::starting_at(dataset.clone(), options, first)))
     }
 }
 
-impl Batches {
+impl BatchStream {
     /// Time spent waiting for data so far.
     pub fn waited(&self) -> Duration {
         match self {
-            Batches::Loaded(loader) => loader.waited(),
-            Batches::Repeated { .. } => Duration::ZERO,
+            BatchStream::Loaded(loader) => loader.waited(),
+            BatchStream::Repeated { .. } => Duration::ZERO,
         }
     }
 
     /// Takes back a batch that is done with.
     pub fn recycle(&mut self, batch: Batch) {
-        if let Batches::Loaded(loader) = self {
+        if let BatchStream::Loaded(loader) = self {
             loader.recycle(batch);
         }
     }
 }
 
-impl Iterator for Batches {
+impl Iterator for BatchStream {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
         match self {
-            Batches::Loaded(loader) => loader.next(),
-            Batches::Repeated { left: 0, .. } => None,
-            Batches::Repeated { batch, left } => {
+            BatchStream::Loaded(loader) => loader.next(),
+            BatchStream::Repeated { left: 0, .. } => None,
+            BatchStream::Repeated { batch, left } => {
                 *left -= 1;
                 Some(Ok(batch.clone()))
             }

@@ -1,6 +1,6 @@
 //! Ten looks at every picture instead of one, averaged: the evaluation of the AlexNet paper.
 
-use super::batches::Feed;
+use super::batches::BatchSource;
 use super::evaluate::EachAnswer;
 use super::metrics::{Answer, Totals, probabilities, rank};
 use crate::data::{Augmenter, Batch, Dataset};
@@ -58,7 +58,7 @@ pub fn ten_crop(
     model: &Model,
     executor: &mut dyn Executor,
     dataset: &Arc<Dataset>,
-    feed: &Feed,
+    source: &BatchSource,
     stop: &AtomicBool,
     each: &mut EachAnswer<'_>,
 ) -> Result<Totals> {
@@ -67,11 +67,11 @@ pub fn ten_crop(
             format!("ten-crop: expected pictures of bytes in data set {}, found numbers", dataset.name);
         return Err(Error::Usage(what));
     };
-    let augmenter = feed.augmenter(dataset)?;
+    let augmenter = source.augmenter(dataset)?;
     let crops = ten_crops(&augmenter)?.map(|window| augmenter.through(&window));
     let mut totals = Totals::default();
     let mut asked: VecDeque<Asked> = VecDeque::new();
-    let mut batches = feed.in_order(dataset)?;
+    let mut batches = source.in_order(dataset)?;
     while let Some(batch) = batches.next() {
         let batch = batch?;
         if batch.rows == 0 {

@@ -1,6 +1,6 @@
 //! One pass over a data set without training: loss, top-1, top-5 and, if asked for, who is taken for whom.
 
-use super::batches::{Batches, Feed};
+use super::batches::{BatchSource, BatchStream};
 use super::metrics::{Answer, Confusion, Totals};
 use super::window::{Entry, Windows};
 use crate::data::{Batch, BatchInput, Dataset};
@@ -20,10 +20,10 @@ pub fn evaluate(
     model: &Model,
     executor: &mut dyn Executor,
     dataset: &Arc<Dataset>,
-    feed: &Feed,
+    source: &BatchSource,
     stop: &AtomicBool,
 ) -> Result<Totals> {
-    pass(model, executor, feed.in_order(dataset)?, stop, &mut |_, _| Ok(()))
+    pass(model, executor, source.in_order(dataset)?, stop, &mut |_, _| Ok(()))
 }
 
 /// As [`evaluate`], and counts the answer to every sample. The data set must have classes, not values.
@@ -31,7 +31,7 @@ pub fn evaluate_classes(
     model: &Model,
     executor: &mut dyn Executor,
     dataset: &Arc<Dataset>,
-    feed: &Feed,
+    source: &BatchSource,
     stop: &AtomicBool,
 ) -> Result<(Totals, Confusion)> {
     let mut confusion = Confusion::new(model.classes);
@@ -39,7 +39,7 @@ pub fn evaluate_classes(
         confusion.count(answer);
         Ok(())
     };
-    let totals = evaluate_each(model, executor, dataset, feed, stop, &mut count)?;
+    let totals = evaluate_each(model, executor, dataset, source, stop, &mut count)?;
     Ok((totals, confusion))
 }
 
@@ -49,7 +49,7 @@ pub fn evaluate_each(
     model: &Model,
     executor: &mut dyn Executor,
     dataset: &Arc<Dataset>,
-    feed: &Feed,
+    source: &BatchSource,
     stop: &AtomicBool,
     each: &mut EachAnswer<'_>,
 ) -> Result<Totals> {
@@ -75,7 +75,7 @@ pub fn evaluate_each(
         }
         Ok(())
     };
-    pass(model, executor, feed.in_order(dataset)?, stop, &mut ask)
+    pass(model, executor, source.in_order(dataset)?, stop, &mut ask)
 }
 
 /// Called with the answer to every sample; an error ends the evaluation.
@@ -87,7 +87,7 @@ type Each<'a> = dyn FnMut(&mut dyn Executor, Option<&Batch>) -> Result<()> + 'a;
 pub(crate) fn pass(
     model: &Model,
     executor: &mut dyn Executor,
-    mut batches: Batches,
+    mut batches: BatchStream,
     stop: &AtomicBool,
     each: &mut Each<'_>,
 ) -> Result<Totals> {

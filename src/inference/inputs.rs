@@ -1,6 +1,6 @@
 //! What a network is given to see: samples of a data set as values in host memory.
 
-use super::batches::{Feed, FeedOptions};
+use super::batches::{BatchSource, BatchSourceOptions};
 use super::preprocess::{fit, picture};
 use super::weights::outputs;
 use crate::data::{self, Batch, BatchInput, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
@@ -24,9 +24,9 @@ pub fn inputs(
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
-    let options = FeedOptions { seed: 0, workers: 1, on_bad_file: OnBadFile::Fail };
-    let feed = Feed::of(spec, rows, pixels.is_some(), &options);
-    let mut batch = feed.first(dataset)?;
+    let options = BatchSourceOptions { seed: 0, workers: 1, on_bad_file: OnBadFile::Fail };
+    let source = BatchSource::of(spec, rows, pixels.is_some(), &options);
+    let mut batch = source.first(dataset)?;
     if let Some(pixels) = pixels {
         let program = PreprocessProgram::build(spec, rows, pixels)?;
         preprocess(&program, executor(Arc::clone(&program.program))?.as_mut(), &mut batch)?;

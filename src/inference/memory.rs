@@ -156,10 +156,10 @@ mod tests {
     /// C2, on a device that binds and allocates less than a large batch needs.
     #[test]
     fn a_device_with_too_small_buffers_is_told_the_batch_that_fits_it() {
-        use crate::gpu::{Choice, Executor, Gpu, Restriction};
+        use crate::gpu::{AdapterSelector, Executor, Gpu, LimitOverrides};
         let small = Some(1 << 20);
-        let restriction = Restriction { binding: small, buffer: small, ..Restriction::default() };
-        let Ok(gpu) = Gpu::open_restricted(&Choice::Index(0), &restriction) else {
+        let limits = LimitOverrides { binding: small, buffer: small, ..LimitOverrides::default() };
+        let Ok(gpu) = Gpu::open_limited(&AdapterSelector::Index(0), &limits) else {
             assert!(
                 std::env::var("STRIATE_REQUIRE_GPU").is_err(),
                 "STRIATE_REQUIRE_GPU, but there is no adapter"

@@ -11,10 +11,10 @@ mod hyper;
 mod inputs;
 mod lineage;
 mod memory;
+mod messages;
 mod metrics;
 mod overrides;
 mod preprocess;
-mod reporter;
 mod robustness;
 mod source;
 pub(crate) mod text;
@@ -22,8 +22,8 @@ mod trace;
 mod weights;
 mod window;
 
-pub use batches::Feed;
-pub(crate) use batches::{Batches, FeedOptions};
+pub use batches::BatchSource;
+pub(crate) use batches::{BatchSourceOptions, BatchStream};
 pub use classes::{
     ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };
@@ -37,13 +37,13 @@ pub use inputs::{inputs, pictures};
 pub(crate) use lineage::note;
 pub use lineage::{Lineage, Seen, origin_notes};
 pub(crate) use memory::{check_memory, check_spare_memory, has_small_batches};
+pub use messages::Messages;
+pub(crate) use messages::quoted;
 pub(crate) use metrics::guess;
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub(crate) use overrides::table;
 pub use overrides::{RecipeOverrides, check_recipe};
 pub use preprocess::{fit, picture, transform, wanted};
-pub use reporter::Reporter;
-pub(crate) use reporter::quoted;
 pub use robustness::{Corruption, Outcome, robustness};
 pub use source::{DEFAULT_MODEL, DataOptions, describe_division};
 pub(crate) use source::{assumes_pixels, check_old_numbers, overlap, presumed, remember, resumed_division};

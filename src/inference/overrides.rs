@@ -1,6 +1,6 @@
 //! Changes to the `[recipe]` of a model file.
 
-use super::reporter::Reporter;
+use super::messages::Messages;
 use super::text;
 use crate::error::{Error, Result};
 use crate::model::{Optimizer, Recipe, Scheduler, Spec};
@@ -90,10 +90,10 @@ impl RecipeOverrides {
     /// An error that names the first override that has no effect on a run with `recipe`, which contains the overrides.
     ///
     /// Not for a run that is resumed: it may have been started with one before they were refused.
-    pub(crate) fn check_effects(&self, recipe: &Recipe, reporter: &dyn Reporter) -> Result<()> {
+    pub(crate) fn check_effects(&self, recipe: &Recipe, messages: &dyn Messages) -> Result<()> {
         match self.keys().into_iter().find_map(|key| Some((key, recipe.idle(key)?))) {
             None => Ok(()),
-            Some((key, what)) => Err(Error::Usage(reporter.no_effect(key, &what))),
+            Some((key, what)) => Err(Error::Usage(messages.no_effect(key, &what))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a network still recognises when its pictures are turned, enlarged, put in another light, blurred, noisy or partly
 //! covered: one evaluation for each kind of damage and each level of it.
 
-use super::batches::Feed;
+use super::batches::BatchSource;
 use super::evaluate::evaluate;
 use super::metrics::Totals;
 use crate::data::{Augmenter, Dataset, ViewFn, corrupt};
@@ -172,7 +172,7 @@ pub fn robustness(
     model: &Model,
     executor: &mut dyn Executor,
     dataset: &Arc<Dataset>,
-    feed: &Feed,
+    source: &BatchSource,
     seed: u64,
     stop: &AtomicBool,
     each: &mut dyn FnMut(&Outcome) -> Result<()>,
@@ -182,7 +182,7 @@ pub fn robustness(
             format!("robustness: expected pictures of bytes in data set {}, found numbers", dataset.name);
         return Err(Error::Usage(what));
     }
-    let augmenter = feed.augmenter(dataset)?;
+    let augmenter = source.augmenter(dataset)?;
     let mut plain = None;
     let mut outcomes = Vec::new();
     for corruption in Corruption::ALL {
@@ -196,7 +196,7 @@ pub fn robustness(
                     let hook = ViewFn::new(move |sample, picture: &mut [u8]| {
                         corruption.apply(level, &augmenter, seed, sample, picture)
                     });
-                    evaluate(model, executor, dataset, &feed.clone().with_view_fn(hook), stop)?
+                    evaluate(model, executor, dataset, &source.clone().with_view_fn(hook), stop)?
                 }
             };
             if stop.load(Ordering::Relaxed) {

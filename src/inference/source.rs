@@ -2,8 +2,8 @@
 //! of their own data.
 
 use super::lineage::{Lineage, Seen};
+use super::messages::{Messages, quoted};
 use super::preprocess::{picture, wanted};
-use super::reporter::{Reporter, quoted};
 use super::text;
 use super::weights::geometry;
 use crate::data::{self, Division, Fingerprint, InputRange, Kind, Pool, Request, Splits};
@@ -91,9 +91,9 @@ impl DataOptions {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            picture: picture(spec),
+            image_shape: picture(spec),
             ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
-            wanted: Some(wanted(spec, follow_classes)?),
+            model: Some(wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
             presumed_range: None,
@@ -107,12 +107,12 @@ impl DataOptions {
         &self,
         lineage: &Lineage,
         found: &Fingerprint,
-        reporter: &dyn Reporter,
+        messages: &dyn Messages,
     ) -> Result<()> {
         match lineage.runs().first() {
             Some(run) if !self.is_named() => Err(Error::Usage(format!(
                 "{}: the weights were trained on {}, which {} is not; name the data to use",
-                reporter.option("data-path"),
+                messages.option("data-path"),
                 run.name(),
                 found.name
             ))),
@@ -122,33 +122,33 @@ impl DataOptions {
 
     /// `error` of opening data. If the data was not named, the error says that weights that were trained on other data need
     /// it named.
-    pub(crate) fn unnamed(&self, lineage: &Lineage, error: Error, reporter: &dyn Reporter) -> Error {
+    pub(crate) fn unnamed(&self, lineage: &Lineage, error: Error, messages: &dyn Messages) -> Error {
         match lineage.runs().first() {
             Some(run) if !self.is_named() && matches!(error, Error::Data { .. }) => Error::Usage(format!(
                 "{}: the weights were trained on {}; name the data to use (the data taken without it does not fit: {error})",
-                reporter.option("data-path"),
+                messages.option("data-path"),
                 run.name()
             )),
             _ => error,
         }
     }
 
-    pub(crate) fn note_unused(&self, division: &Division, reporter: &dyn Reporter) {
+    pub(crate) fn note_unused(&self, division: &Division, messages: &dyn Messages) {
         if self.val_split.is_some() && *division == Division::Validation {
-            let option = reporter.option("val-split");
-            reporter.note(&format!("note: {option} is not used: the data has a validation part of its own"));
+            let option = messages.option("val-split");
+            messages.note(&format!("note: {option} is not used: the data has a validation part of its own"));
         }
     }
 }
 
 /// Fills in what the newest run of `lineage` was told about such data and `request` does not say.
-pub(crate) fn remember(request: &mut Request, lineage: &Lineage, reporter: &dyn Reporter) {
+pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn Messages) {
     let Some(Seen::Known(run)) = lineage.runs().first() else { return };
     // Opening the data says what is wrong with its place.
     let Ok(place) = data::find(request.path.as_deref(), request.kind) else { return };
     if let (Kind::Csv, None, Some(column)) = (place.kind, &request.label_column, &run.label_column) {
-        let option = reporter.option("label-column");
-        reporter.note(&format!("data: the label is {option} {}, as in the weights' run", quoted(column)));
+        let option = messages.option("label-column");
+        messages.note(&format!("data: the label is {option} {}, as in the weights' run", quoted(column)));
         request.label_column = Some(column.clone());
     }
     if [Kind::Csv, Kind::Tensors].contains(&place.kind) && request.input_range.is_none() {
@@ -162,7 +162,7 @@ pub(crate) fn check_old_numbers(
     file: &File,
     lineage: &Lineage,
     splits: &Splits,
-    reporter: &dyn Reporter,
+    messages: &dyn Messages,
 ) -> Result<()> {
     let had_numbers = match lineage.runs().first() {
         Some(Seen::Known(run)) => {
@@ -178,7 +178,7 @@ pub(crate) fn check_old_numbers(
     Err(Error::Usage(format!(
         "{}: weights of Striate 0.1.0 were trained on a table's numbers as they are; pass ready for such weights, \
          0..255 for pixels",
-        reporter.option("input-range")
+        messages.option("input-range")
     )))
 }
 

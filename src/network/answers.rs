@@ -3,7 +3,7 @@
 use super::Network;
 use crate::data::{Dataset, OnBadFile};
 use crate::error::{Error, Result};
-use crate::inference::{self, ClassMatch, Feed, Totals};
+use crate::inference::{self, BatchSource, ClassMatch, Totals};
 use crate::model::LossKind;
 use crate::ops::Hyper;
 use crate::program::Span;
@@ -97,8 +97,8 @@ impl Network {
                 return Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
             }
         };
-        let feed = Feed::new(&self.spec, &self.model, self.options.train.seed, 1, OnBadFile::Fail);
+        let source = BatchSource::new(&self.spec, &self.model, self.options.train.seed, 1, OnBadFile::Fail);
         let stop = AtomicBool::new(false);
-        inference::evaluate(&self.model, self.executor.as_mut(), &dataset, &feed, &stop)
+        inference::evaluate(&self.model, self.executor.as_mut(), &dataset, &source, &stop)
     }
 }

@@ -208,8 +208,8 @@ impl Network {
         let request = Request::new(*input, self.model.classes);
         Request {
             path: Some(path.to_string()),
-            picture,
-            wanted: request.wanted.map(|wanted| ModelShape { resize: preprocess.resize, ..wanted }),
+            image_shape: picture,
+            model: request.model.map(|model| ModelShape { resize: preprocess.resize, ..model }),
             has_preprocess: self.spec.has_preprocess(),
             ..request
         }

@@ -4,7 +4,7 @@ use super::Network;
 use crate::data::Splits;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::inference::{self, ClassMatch, Lineage, Named, Reporter};
+use crate::inference::{self, ClassMatch, Lineage, Messages, Named};
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
 use crate::run::{Environment, OnDeviceLost, Resume, Run, RunOptions};
@@ -147,7 +147,7 @@ struct TrainingEnvironment<'a> {
     save: Option<&'a AtomicBool>,
 }
 
-impl Reporter for TrainingEnvironment<'_> {}
+impl Messages for TrainingEnvironment<'_> {}
 
 impl Environment for TrainingEnvironment<'_> {
     fn open_device(&self, lost: Option<&Device>) -> Result<Device> {
@@ -170,8 +170,8 @@ impl Environment for TrainingEnvironment<'_> {
 impl Network {
     /// One update by the recipe's optimiser at learning rate `lr`: from 1 row to as many as the network was made for.
     ///
-    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A loss or weight that is no number is an
-    /// error ([`Error::Verification`]); the weights are spoilt by then.
+    /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A non-finite loss or weight is an
+    /// error ([`Error::Diverged`]); the weights are spoilt by then.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
         let hyper = Hyper {
@@ -192,13 +192,13 @@ impl Network {
         if !loss.is_finite() {
             let what =
                 format!("training diverged: the loss is {loss} in update {}, at lr {lr}", self.updates);
-            return Err(Error::Verification(what));
+            return Err(Error::Diverged(what));
         }
         if let Some(found) = metrics.get(Metrics::FOUND).and_then(|&word| NonFinite::from_word(word)) {
             let parameter = self.model.trained(found.number);
             let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
-            return Err(Error::Verification(format!(
-                "training diverged: {name} or its optimiser's state holds values that are no numbers after update {}, at lr {lr}",
+            return Err(Error::Diverged(format!(
+                "training diverged: {name} or its optimiser's state holds non-finite values after update {}, at lr {lr}",
                 self.updates
             )));
         }

@@ -1,8 +1,8 @@
 //! What a run asks of the program around it.
 
-use crate::device::{Device, Wish};
+use crate::device::{Device, DeviceSelector};
 use crate::error::Result;
-use crate::inference::Reporter;
+use crate::inference::Messages;
 use crate::model::{Model, Spec};
 use crate::program::Executor;
 use crate::train::LearningRate;
@@ -11,14 +11,14 @@ use std::sync::atomic::AtomicBool;
 
 /// The program around a run: opens devices, hears remarks, and may stop the run. Every method has a default, with which
 /// the run trains on the best device.
-pub trait Environment: Reporter {
+pub trait Environment: Messages {
     /// Opens the device; `lost` is the one that was lost, if the run needs another.
     fn open_device(&self, lost: Option<&Device>) -> Result<Device> {
         match lost {
             None => Device::best(),
             // Never the CPU path in place of a GPU: the results would be others.
             Some(Device::Gpu(gpu)) => {
-                Device::open(&Wish::Name(gpu.info().name.clone())).map(|(device, _)| device)
+                Device::open(&DeviceSelector::Name(gpu.info().name.clone())).map(|(device, _)| device)
             }
             Some(cpu) => Ok(cpu.clone()),
         }

@@ -2,7 +2,7 @@
 
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{Feed, preprocess};
+use crate::inference::{BatchSource, preprocess};
 use crate::model::{PreprocessProgram, Spec};
 use crate::program::{Executor, Program};
 use crate::train::Options;
@@ -24,10 +24,10 @@ pub fn preview(
 ) -> Result<(Sheet, Vec<String>)> {
     let size = SAMPLES.min(data.train.len()).max(1);
     let pixels = data.pixels(spec.input);
-    let feed = Feed::of(spec, size, pixels.is_some(), &options.feed());
+    let source = BatchSource::of(spec, size, pixels.is_some(), &options.batch_source());
     let first = |augment: bool| -> Result<Batch> {
         let mut batches =
-            feed.load(&data.train, [0, 0], options.shuffles(), augment && options.augments())?;
+            source.load(&data.train, [0, 0], options.shuffles(), augment && options.augments())?;
         let none = || Error::Usage(format!("data set {} has no samples", data.train.name));
         batches.find(|batch| batch.as_ref().map_or(true, |batch| batch.rows > 0)).ok_or_else(none)?
     };
@@ -47,7 +47,7 @@ pub fn preview(
         sheet.pixels.extend(colours(spec, plain));
         sheet.pixels.extend(colours(spec, changed));
     }
-    let left_out = feed.bad().news().into_iter().chain(feed.bad().others());
+    let left_out = source.bad().news().into_iter().chain(source.bad().others());
     Ok((sheet, left_out.collect()))
 }
 

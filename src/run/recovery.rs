@@ -6,7 +6,9 @@ use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
 use crate::program::Executor;
-use crate::train::{Done, Event, LearningRate, Observer, Supply, Task, Trainer, Workbench};
+use crate::train::{
+    DeviceId, Done, Event, ExecutorFactory, LearningRate, Observer, Prefetcher, Task, Trainer,
+};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -49,10 +51,10 @@ impl FromStr for OnDeviceLost {
     }
 }
 
-/// An executor that holds a run's initial values, and what to call its device in reports.
+/// An executor that holds a run's initial values, and its device.
 pub struct Opened {
     pub executor: Box<dyn Executor>,
-    pub device: String,
+    pub device: DeviceId,
 }
 
 impl fmt::Debug for Opened {
@@ -71,7 +73,7 @@ pub struct Job<'a> {
     pub task: Task<'a>,
     pub opened: Opened,
     /// Batches of the task that are being prepared already.
-    pub supply: Supply,
+    pub prefetcher: Prefetcher,
     pub folder: Option<RunFolder>,
     /// Where it goes on from.
     pub checkpoint: Option<Checkpoint>,
@@ -88,7 +90,7 @@ pub struct Recovery<'a> {
     /// What to type to go on.
     go_on: String,
     save: Option<&'a AtomicBool>,
-    workbench: Option<&'a Workbench<'a>>,
+    executors: Option<&'a ExecutorFactory<'a>>,
     rule: Option<&'a RuleFn<'a>>,
     /// Losses since the last new step.
     losses: usize,
@@ -117,7 +119,7 @@ impl<'a> Recovery<'a> {
             open,
             go_on: String::new(),
             save: None,
-            workbench: None,
+            executors: None,
             rule: None,
             losses: 0,
             steps: 0,
@@ -136,9 +138,9 @@ impl<'a> Recovery<'a> {
         self
     }
 
-    /// As [`Trainer::with_workbench`].
-    pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
-        self.workbench = Some(workbench);
+    /// As [`Trainer::with_executor_factory`].
+    pub fn with_executor_factory(mut self, executors: &'a ExecutorFactory<'a>) -> Self {
+        self.executors = Some(executors);
         self
     }
 
@@ -173,7 +175,7 @@ impl<'a> Recovery<'a> {
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<(Done, Box<dyn Executor>)> {
-        let Job { mut task, mut opened, mut supply, mut folder, mut checkpoint, force, args } = job;
+        let Job { mut task, mut opened, mut prefetcher, mut folder, mut checkpoint, force, args } = job;
         let hold = folder.as_ref().map(RunFolder::hold);
         let given = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
         // Whether the checkpoints of the folder are what this run goes on from.
@@ -184,7 +186,8 @@ impl<'a> Recovery<'a> {
             self.steps = self.steps.max(first);
             let attempt = || {
                 let executor = opened.executor.as_mut();
-                let mut trainer = Trainer::with_supply(task.clone(), supply, executor, observer, stop)?;
+                let mut trainer =
+                    Trainer::with_prefetcher(task.clone(), prefetcher, executor, observer, stop)?;
                 let rule = self.rule.and_then(|rule| rule());
                 trainer = rule.into_iter().fold(trainer, Trainer::with_learning_rate);
                 trainer = match (checkpoint.take(), folder.take()) {
@@ -198,7 +201,7 @@ impl<'a> Recovery<'a> {
                 };
                 is_ours = true;
                 trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);
-                trainer = self.workbench.into_iter().fold(trainer, Trainer::with_workbench);
+                trainer = self.executors.into_iter().fold(trainer, Trainer::with_executor_factory);
                 let done = trainer.train();
                 if trainer.arrived() > self.steps {
                     (self.steps, self.losses) = (trainer.arrived(), 0);
@@ -226,7 +229,7 @@ impl<'a> Recovery<'a> {
             if let (Some(folder), None) = (&mut folder, &checkpoint) {
                 folder.begin_anew()?;
             }
-            supply = Supply::go_on(
+            prefetcher = Prefetcher::resume(
                 task.spec,
                 task.model,
                 task.data,

@@ -12,7 +12,7 @@ use crate::inference::{
 };
 use crate::model::{BuildOptions, Model, Summary};
 use crate::program::{Executor, Program};
-use crate::train::{Done, Observer, Supply, Task};
+use crate::train::{DeviceId, Done, Observer, Prefetcher, Task};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -41,7 +41,7 @@ impl Run<'_> {
         let model = Model::build(&spec, &build)?;
         // The first batches are made while the device is opened and the weights are drawn.
         let state = resumed.as_ref().map(|(checkpoint, _)| checkpoint.state());
-        let start = || Supply::go_on(&spec, &model, &data, &training, state);
+        let start = || Prefetcher::resume(&spec, &model, &data, &training, state);
         let early = if has_small_batches(&spec, &model) { Some(start()?) } else { None };
         let device_of = |lost: Option<&Device>| -> Result<Device> {
             let device = environment.open_device(lost)?;
@@ -61,7 +61,7 @@ impl Run<'_> {
         check_memory(&device, &spec, &build, &model)?;
         let place = resumed.as_ref().map(|(_, folder)| folder.path()).or(options.output_dir.as_deref());
         place.map_or(Ok(()), |place| check_space(place, &model.program, &training))?;
-        let supply = early.map_or_else(start, Ok)?;
+        let prefetcher = early.map_or_else(start, Ok)?;
         environment.device_opened(&device, &spec, &model)?;
         let description = options.description(&spec, &device, environment);
         let mut was_opened = false;
@@ -79,7 +79,10 @@ impl Run<'_> {
                 }
                 Initial::Values(values) => restore_named(&model, executor.as_mut(), values)?,
             }
-            Ok(Opened { executor: environment.wrap(executor), device: device.name() })
+            Ok(Opened {
+                executor: environment.wrap(executor),
+                device: DeviceId::new(device.name(), device.key()),
+            })
         };
         let mut recovery = Recovery::new(options.on_device_lost, open);
         let opened = recovery.open(&mut |text| {
@@ -96,22 +99,22 @@ impl Run<'_> {
             ),
         };
         let command = folder.as_ref().map(|folder| environment.resume_command(folder.path()));
-        let workbench = |program: Arc<Program>| {
+        let executors = |program: Arc<Program>| {
             check_spare_memory(&program)?;
             Device::cpu().executor(program)
         };
         let rule = || environment.learning_rate();
         let mut recovery = recovery
             .with_go_on(command.unwrap_or_default())
-            .with_workbench(&workbench)
+            .with_executor_factory(&executors)
             .with_learning_rate(&rule);
         if let Some(save) = environment.save() {
             recovery = recovery.with_save_request(save);
         }
         let never = AtomicBool::new(false);
         let task =
-            Task { spec: &spec, model: &model, data: &data, options: &training, device: String::new() };
-        let job = Job { task, opened, supply, folder, checkpoint, force, args: description };
+            Task { spec: &spec, model: &model, data: &data, options: &training, device: DeviceId::default() };
+        let job = Job { task, opened, prefetcher, folder, checkpoint, force, args: description };
         let (done, mut executor) =
             recovery.train_and_return(job, observer, environment.stop().unwrap_or(&never))?;
         finish(&model, executor.as_mut())?;

@@ -2,26 +2,32 @@
 //! run goes wrong. It drives any [`crate::program::Executor`], knows no device and no file, and prints nothing: the caller
 //! listens to its events, and a [`Store`] keeps what has to outlive it ([`crate::run`] has the one that writes to a folder).
 
+mod best;
+mod dead_relu;
+mod diagnosis;
+mod divergence;
 mod event;
-mod judge;
 mod lone;
+mod loss_scaler;
 mod options;
-mod probe;
+mod prefetcher;
 mod progress;
 mod rates;
+mod reporter;
+mod saver;
 mod schedule;
 mod state;
 mod store;
-mod supply;
+mod task;
 mod trainer;
-mod watch;
+mod updater;
 
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
 pub use options::{Options, schedule};
-pub use probe::Workbench;
+pub use prefetcher::Prefetcher;
 pub use rates::{RateGroup, scale_rates};
 pub use schedule::{Decay, LearningRate, Schedule};
 pub use state::{Saved, State};
 pub use store::{Store, Weights};
-pub use supply::Supply;
-pub use trainer::{Task, Trainer};
+pub use task::{DeviceId, ExecutorFactory, Task};
+pub use trainer::Trainer;

@@ -3,7 +3,7 @@
 use super::schedule::{Decay, Schedule};
 use crate::data::OnBadFile;
 use crate::error::Result;
-use crate::inference::{FeedOptions, text};
+use crate::inference::{BatchSourceOptions, text};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
 use crate::ops::Target;
 use serde::{Deserialize, Serialize};
@@ -166,8 +166,8 @@ impl Options {
     }
 
     /// How samples are read.
-    pub(crate) fn feed(&self) -> FeedOptions {
-        FeedOptions { seed: self.seed, workers: self.workers, on_bad_file: self.on_bad_file }
+    pub(crate) fn batch_source(&self) -> BatchSourceOptions {
+        BatchSourceOptions { seed: self.seed, workers: self.workers, on_bad_file: self.on_bad_file }
     }
 }
 

@@ -14,4 +14,4 @@ pub use check::{Outcome, check, check_as};
 pub use faulty::Faulty;
 pub use magnitude::magnitudes;
 pub use selftest::{Summary, run, run_as, selftest};
-pub use tolerance::Precision;
+pub use tolerance::OperandRounding;

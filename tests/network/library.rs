@@ -298,7 +298,7 @@ fn a_network_asks_for_the_data_that_it_takes() {
     fs::write(&path, format!("label,{}\n{}{}", names.join(","), row(0), row(1))).unwrap();
     let options = NetworkOptions::inference(2);
     let network = Network::new(Spec::load("lenet5").unwrap(), &Device::cpu(), &options).unwrap();
-    let request = data::Request { val_split: Some(0.0), ..network.request(path.to_str().unwrap()) };
+    let request = network.request(path.to_str().unwrap()).with_val_split(Some(0.0));
     assert!(request.has_preprocess);
     let splits = data::open(&request).unwrap();
     let found = network.inputs(&splits.train, 2).unwrap();

@@ -167,17 +167,17 @@ fn train(
     let mut executor = Poisoner { inner: executor.as_mut(), poison, steps: 0 };
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
     let task = Task { spec, model, data, options: &options, device: place.name().into() };
-    let workbench = |program: Arc<Program>| Place::Cpu.executor(&program);
+    let executors = |program: Arc<Program>| Place::Cpu.executor(&program);
     let folder = RunFolder::create(folder, "run", "")?;
     let trainer = folder.keep(Trainer::new(task, &mut executor, &mut observer, &stop)?);
-    trainer.with_workbench(&workbench).run().map(|_| ())
+    trainer.with_executor_factory(&executors).run().map(|_| ())
 }
 
 /// The one line of an error with exit code 5.
 #[track_caller]
 fn diverged(result: Result<()>, what: &str) -> String {
     let error = result.expect_err(what);
-    assert!(matches!(error, Error::Verification(_)) && error.exit_code() == 5, "{what}: {error}");
+    assert!(matches!(error, Error::Diverged(_)) && error.exit_code() == 5, "{what}: {error}");
     error.to_string()
 }
 

@@ -215,8 +215,8 @@ fn a_trace_holds_the_step_it_describes() {
     let model = Model::build(&spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     striate::inference::initialise(&model, &mut executor, 0).unwrap();
-    let feed = training_support::feed(&spec, &model);
-    let batch = feed.first(&data(10, 0).train).unwrap();
+    let source = training_support::batch_source(&spec, &model);
+    let batch = source.first(&data(10, 0).train).unwrap();
     let tensors: std::collections::BTreeMap<_, _> =
         striate::inference::trace(&spec, &model, &mut executor, &batch, 0).unwrap().into_iter().collect();
     for layer in &spec.layers {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use striate::gpu::{self, Choice, Gpu};
+use striate::gpu::{self, AdapterSelector, Gpu};
 use striate::program::{Executor, Program};
 use striate::verify::cases::{Case, alexnet_cases, cases, large_cases};
 use striate::verify::{Faulty, Summary, run};
@@ -51,7 +51,9 @@ fn adapters() -> Vec<Gpu> {
     }
     found
         .iter()
-        .map(|info| Gpu::open(&Choice::Index(info.index)).unwrap_or_else(|e| panic!("{}: {e}", info.name)))
+        .map(|info| {
+            Gpu::open(&AdapterSelector::Index(info.index)).unwrap_or_else(|e| panic!("{}: {e}", info.name))
+        })
         .collect()
 }
 

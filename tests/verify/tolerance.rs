@@ -1,7 +1,7 @@
 //! The comparer itself: it accepts what fp32 gives, and nothing worse.
 
 use striate::random::{Purpose, Stream};
-use striate::verify::tolerance::{Expected, Precision, compare};
+use striate::verify::tolerance::{Expected, OperandRounding, compare};
 
 const LEN: usize = 1000;
 
@@ -17,12 +17,12 @@ fn rounded(values: &[f64]) -> Vec<f32> {
 }
 
 fn judge(values: &[f64], magnitude: &[f64], terms: usize, found: &[f32]) -> Result<f64, String> {
-    let precision = Precision::Single;
+    let precision = OperandRounding::Single;
     compare(&Expected { name: "y", values, magnitude, terms, precision }, found)
 }
 
 fn judge_half(values: &[f64], magnitude: &[f64], terms: usize, found: &[f32]) -> Result<f64, String> {
-    let precision = Precision::Half;
+    let precision = OperandRounding::Half;
     compare(&Expected { name: "y", values, magnitude, terms, precision }, found)
 }
 

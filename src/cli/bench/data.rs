@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::inference::{self, Feed};
+use crate::inference::{self, BatchSource};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
 use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step, write_words};
@@ -89,7 +89,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let batch = args.batch_size as usize;
     let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &options)?;
-    let augmenter = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
+    let augmenter = BatchSource::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
     let header = Header::plain(&[Device::cpu()]);
 
     let budget = args.budget.budget();
@@ -128,8 +128,8 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<
         limit_val: None,
         seed: 0,
         ignore_exif: args.ignore_exif,
-        picture: args.picture.map_or(inference::picture(spec), |picture| picture.0),
-        wanted,
+        image_shape: args.picture.map_or(inference::picture(spec), |picture| picture.0),
+        model: wanted,
         has_preprocess: false,
         input_range: None,
         presumed_range: None,
@@ -183,8 +183,8 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         limit_val: None,
         seed: 0,
         ignore_exif: false,
-        picture: inference::picture(spec),
-        wanted: Some(inference::wanted(spec, true)?),
+        image_shape: inference::picture(spec),
+        model: Some(inference::wanted(spec, true)?),
         has_preprocess: false,
         input_range: None,
         presumed_range: None,

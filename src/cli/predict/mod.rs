@@ -7,7 +7,7 @@ use super::recipe::MOST_ROWS;
 use super::{Context, device, names, source, stop};
 use crate::data::{self, OnBadFile, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{self, Answer, Feed};
+use crate::inference::{self, Answer, BatchSource};
 use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model};
 use answers::Answers;
@@ -99,7 +99,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     inference::load(&model, executor.as_mut(), weights, None)?;
     // One picture that cannot be read is the error itself.
     let policy = if count == 1 { OnBadFile::Fail } else { args.on_bad_file };
-    let feed = Feed::new(&spec, &model, 0, source::workers(args.workers), policy);
+    let source = BatchSource::new(&spec, &model, 0, source::workers(args.workers), policy);
     let stop = stop::on_signal()?;
     let mut each = |answer: &Answer<'_>| match data.file(answer.sample) {
         // Ten crops give probabilities as they are.
@@ -110,15 +110,15 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
         None => Err(Error::Internal(format!("picture {} has no file", answer.sample))),
     };
     let pass = if args.ten_crop { inference::ten_crop } else { inference::evaluate_each };
-    let done = pass(&model, executor.as_mut(), &data, &feed, &stop, &mut each);
-    context.out.warn_of(feed.bad());
+    let done = pass(&model, executor.as_mut(), &data, &source, &stop, &mut each);
+    context.out.warn_of(source.bad());
     done?;
     if stop.load(Ordering::Relaxed) {
         context.out.note("interrupted: only a part was answered");
         return Ok(stop::INTERRUPTED);
     }
     let answered = answers.finish(args.annotate.as_deref())?;
-    match feed.bad().named().first() {
+    match source.bad().named().first() {
         None => Ok(0),
         Some(first) => {
             let what = format!("{} of {count} cannot be read; the first: {first}", count - answered);

@@ -1,8 +1,10 @@
 //! Kernels of concatenation along channels: copies of a part of every image.
 
+use super::dispatch::Kernels;
 use super::elements::{constants, elements};
+use super::limits::Limits;
+use super::shader::shader;
 use super::slices::slices;
-use super::{Kernels, Limits, shader};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 
@@ -18,10 +20,10 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
         .iter()
         .map(|slice| {
             let (shader, bindings) = if forward {
-                let shader = shader!("merge/concat_forward", "shared/elements", "shared/prelude");
+                let shader = shader!("merge/concat_forward", "shared/elements");
                 (shader, vec![slice.bind(0, part), slice.bind(1, whole)])
             } else {
-                let shader = shader!("merge/concat_backward", "shared/elements", "shared/prelude");
+                let shader = shader!("merge/concat_backward", "shared/elements");
                 (shader, vec![slice.bind(0, whole), slice.bind(1, part)])
             };
             let geometry = constants([("part", part), ("whole", whole), ("start", d.offset * d.inner)]);

@@ -1,37 +1,30 @@
 //! Kernels that treat every element by itself: activations, add, dropout.
 
+use super::dispatch::{Binding, Kernels};
 use super::elements::{constants, elements};
+use super::limits::Limits;
 use super::rounds::rounds;
+use super::shader::{Shader, shader};
 use super::slices::slices;
-use super::{Kernels, Limits, Shader, shader};
 use crate::error::{Error, Result};
 use crate::ops::{Dropout, Op};
 
 /// The dispatches of an activation, of add or of dropout.
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     let (shader, len) = match op {
-        Op::ReluForward(d) => (
-            shader!("activation/relu_forward", "activation/relu", "shared/elements", "shared/prelude"),
-            d.len,
-        ),
-        Op::ReluBackward(d) => {
-            (shader!("activation/relu_backward", "shared/elements", "shared/prelude"), d.len)
+        Op::ReluForward(d) => {
+            (shader!("activation/relu_forward", "activation/relu", "shared/elements"), d.len)
         }
-        Op::SigmoidForward(d) => (
-            shader!("activation/sigmoid_forward", "shared/elementary", "shared/elements", "shared/prelude"),
-            d.len,
-        ),
-        Op::SigmoidBackward(d) => {
-            (shader!("activation/sigmoid_backward", "shared/elements", "shared/prelude"), d.len)
+        Op::ReluBackward(d) => (shader!("activation/relu_backward", "shared/elements"), d.len),
+        Op::SigmoidForward(d) => {
+            (shader!("activation/sigmoid_forward", "shared/elementary", "shared/elements"), d.len)
         }
-        Op::TanhForward(d) => (
-            shader!("activation/tanh_forward", "shared/elementary", "shared/elements", "shared/prelude"),
-            d.len,
-        ),
-        Op::TanhBackward(d) => {
-            (shader!("activation/tanh_backward", "shared/elements", "shared/prelude"), d.len)
+        Op::SigmoidBackward(d) => (shader!("activation/sigmoid_backward", "shared/elements"), d.len),
+        Op::TanhForward(d) => {
+            (shader!("activation/tanh_forward", "shared/elementary", "shared/elements"), d.len)
         }
-        Op::Add(d) => (shader!("merge/add", "shared/elements", "shared/prelude"), d.len),
+        Op::TanhBackward(d) => (shader!("activation/tanh_backward", "shared/elements"), d.len),
+        Op::Add(d) => (shader!("merge/add", "shared/elements"), d.len),
         Op::Dropout(d) => return dropout(op, d, limits),
         _ => return Err(Error::Internal(format!("{} is not a pointwise operator", op.name()))),
     };
@@ -66,17 +59,11 @@ fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
             ]);
             constants.push(("scale", f64::from(d.scale())));
             elements(
-                shader!(
-                    "activation/dropout",
-                    "shared/philox",
-                    "shared/hyper",
-                    "shared/elements",
-                    "shared/prelude"
-                ),
+                shader!("activation/dropout", "shared/philox", "shared/hyper", "shared/elements"),
                 slice.count.div_ceil(4),
                 rounds(PHILOX, 0) + rounds(4, 0),
                 constants,
-                vec![slice.bind(0, 1), super::Binding::operand(1), slice.bind(2, 1)],
+                vec![slice.bind(0, 1), Binding::operand(1), slice.bind(2, 1)],
                 limits,
             )
         })

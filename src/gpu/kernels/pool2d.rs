@@ -1,10 +1,12 @@
 //! Kernels of pooling. All gather: one thread for each output (forward) or input (backward) element, or one workgroup
 //! where an element has so many terms that a thread would have too many rounds.
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements, thread_rounds};
+use super::limits::Limits;
 use super::rounds::{MAX_ROUNDS, reduction, rounds, strided};
+use super::shader::{Shader, shader};
 use super::slices::slices;
-use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
 use crate::ops::{AdaptiveAvgPool2d, Op, Pool2d};
 
@@ -23,14 +25,12 @@ struct Forms {
 pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::MaxPool2dForward(d) => {
-            let short =
-                shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements", "shared/prelude");
+            let short = shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements");
             let long = shader!(
                 "pool2d/max_pool2d_forward_long",
                 "pool2d/window_inside",
                 "pool2d/window",
-                "pool2d/gather_rectangle",
-                "shared/prelude"
+                "pool2d/gather_rectangle"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
@@ -39,27 +39,20 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
                 "pool2d/max_pool2d_backward",
                 "pool2d/max_pool2d_gradient",
                 "pool2d/window",
-                "shared/elements",
-                "shared/prelude"
+                "shared/elements"
             );
             let long = shader!(
                 "pool2d/max_pool2d_backward_long",
                 "pool2d/window",
                 "shared/gather",
                 "pool2d/gather_rectangle",
-                "shared/reduce",
-                "shared/prelude"
+                "shared/reduce"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::AvgPool2dForward(d) => {
-            let short = shader!(
-                "pool2d/avg_pool2d_forward",
-                "pool2d/average",
-                "pool2d/window",
-                "shared/elements",
-                "shared/prelude"
-            );
+            let short =
+                shader!("pool2d/avg_pool2d_forward", "pool2d/average", "pool2d/window", "shared/elements");
             let long = shader!(
                 "pool2d/avg_pool2d_forward_long",
                 "pool2d/average",
@@ -67,61 +60,44 @@ pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
                 "pool2d/window",
                 "shared/gather",
                 "pool2d/gather_rectangle",
-                "shared/reduce",
-                "shared/prelude"
+                "shared/reduce"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::AvgPool2dBackward(d) => {
-            let short = shader!(
-                "pool2d/avg_pool2d_backward",
-                "pool2d/average",
-                "pool2d/window",
-                "shared/elements",
-                "shared/prelude"
-            );
+            let short =
+                shader!("pool2d/avg_pool2d_backward", "pool2d/average", "pool2d/window", "shared/elements");
             let long = shader!(
                 "pool2d/avg_pool2d_backward_long",
                 "pool2d/average",
                 "pool2d/window",
                 "shared/gather",
                 "pool2d/gather_rectangle",
-                "shared/reduce",
-                "shared/prelude"
+                "shared/reduce"
             );
             windowed(op, Forms { short, long }, d, limits)
         }
         Op::AdaptiveAvgPool2dForward(d) => {
-            let short = shader!(
-                "pool2d/adaptive_avg_pool2d_forward",
-                "pool2d/adaptive_window",
-                "shared/elements",
-                "shared/prelude"
-            );
+            let short =
+                shader!("pool2d/adaptive_avg_pool2d_forward", "pool2d/adaptive_window", "shared/elements");
             let long = shader!(
                 "pool2d/adaptive_avg_pool2d_forward_long",
                 "pool2d/adaptive_window",
                 "shared/gather",
                 "pool2d/gather_rectangle",
-                "shared/reduce",
-                "shared/prelude"
+                "shared/reduce"
             );
             adaptive(op, Forms { short, long }, d, limits)
         }
         Op::AdaptiveAvgPool2dBackward(d) => {
-            let short = shader!(
-                "pool2d/adaptive_avg_pool2d_backward",
-                "pool2d/adaptive_window",
-                "shared/elements",
-                "shared/prelude"
-            );
+            let short =
+                shader!("pool2d/adaptive_avg_pool2d_backward", "pool2d/adaptive_window", "shared/elements");
             let long = shader!(
                 "pool2d/adaptive_avg_pool2d_backward_long",
                 "pool2d/adaptive_window",
                 "shared/gather",
                 "pool2d/gather_rectangle",
-                "shared/reduce",
-                "shared/prelude"
+                "shared/reduce"
             );
             adaptive(op, Forms { short, long }, d, limits)
         }
@@ -230,6 +206,7 @@ fn planewise(
             let mut constants = geometry.to_vec();
             constants.extend([("len", outputs as f64), ("first_term", first as f64)]);
             dispatches.push(Dispatch {
+                kind: DispatchKind::Kernel,
                 shader: forms.long,
                 constants,
                 bindings: bindings.clone(),
