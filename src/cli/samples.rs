@@ -52,6 +52,7 @@ impl SourceArgs {
         seed: Option<u64>,
         out: &Output,
     ) -> Result<Samples> {
+        self.provide(spec, out)?;
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
         let source = self.options();

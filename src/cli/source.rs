@@ -79,6 +79,7 @@ impl SourceArgs {
     /// Opens the data that `spec` is to see, with nothing held back that does not have to be: without a validation part, and
     /// without flags for one, all samples are both. What was found out about the data goes to `out`.
     pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
+        self.provide(spec, out)?;
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.options().divides() || pool.has_validation();
@@ -100,6 +101,11 @@ impl SourceArgs {
         options.limit_val = self.limit_val;
         options.ignore_exif = self.ignore_exif;
         options
+    }
+
+    /// Sees to a data set of a built-in model that is not on this machine.
+    pub fn provide(&self, spec: &Spec, out: &Output) -> Result<()> {
+        super::dataset::provide(self.options().place(spec), self.dataset, out)
     }
 
     /// What to open for `spec`; with `follow_classes` there may be more named classes than the network has outputs.

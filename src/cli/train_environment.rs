@@ -2,17 +2,18 @@
 
 use super::Context;
 use super::device;
+use super::outputs::Outputs;
 use super::profiled::Profiling;
 use super::resume;
 use super::stop::Signals;
 use super::train_args::TrainArgs;
-use crate::data::Diagnostics;
+use crate::data::{Diagnostics, Kind};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::inference::Messages;
 use crate::model::{Model, Spec};
 use crate::program::Executor;
-use crate::run::Environment;
+use crate::run::{Environment, RunOptions};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -63,8 +64,8 @@ impl Messages for TrainEnvironment<'_> {
 }
 
 impl Environment for TrainEnvironment<'_> {
-    fn network_read(&self, spec: &Spec) -> Result<()> {
-        let TrainArgs { model, source, run, .. } = self.args;
+    fn network_read(&self, spec: &Spec, options: &RunOptions) -> Result<()> {
+        let (run, RunOptions { model, weights, data, .. }) = (&self.args.run, options);
         let is_stderr = |path: &&std::path::PathBuf| path.as_os_str() == "-";
         if run.profile.as_ref().filter(is_stderr).is_some() && self.context.out.is_quiet() {
             let what =
@@ -74,10 +75,15 @@ impl Environment for TrainEnvironment<'_> {
         let profile = run.profile.as_ref().filter(|path| !is_stderr(path));
         for (flag, path) in [("--preview", run.preview.as_ref()), ("--profile", profile)] {
             if let Some(path) = path {
-                source.read_by(model.as_deref(), run.weights.as_deref(), spec).check(flag, path)?;
+                let outputs = Outputs::new().reads(model.as_ref()).reads(weights.as_ref());
+                outputs.reads_data(data.place(spec), data.kind).check(flag, path)?;
             }
         }
         Ok(())
+    }
+
+    fn provide_data(&self, place: Option<&str>, kind: Kind) -> Result<()> {
+        super::dataset::provide(place, kind, &self.context.out)
     }
 
     fn other_run(&self, text: &str) -> String {

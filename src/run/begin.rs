@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
         options.recipe.apply(&mut spec)?;
         let replaced = options.num_classes.map(|classes| spec.replace_outputs(classes)).transpose()?;
         train::scale_rates(&mut spec, &options.lr_mult)?;
-        environment.network_read(&spec)?;
+        environment.network_read(&spec, &options)?;
         // Before anything that takes long: a run that cannot be resumed is refused at once.
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         if resumed.is_none() {

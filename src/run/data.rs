@@ -111,6 +111,7 @@ impl Opening<'_> {
     fn open_splits(&self, spec: &Spec, follow_classes: bool, file: Option<&File>) -> Result<Splits> {
         let Opening { options, checkpoint, environment, .. } = *self;
         let (source, seed) = (&options.data, options.train.seed);
+        environment.provide_data(source.place(spec), source.kind)?;
         let mut request = Request { for_training: true, ..source.request(spec, seed, follow_classes)? };
         let lineage = match (checkpoint, file) {
             (Some(checkpoint), _) => checkpoint.lineage().clone(),

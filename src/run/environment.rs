@@ -1,5 +1,7 @@
 //! What a run asks of the program around it.
 
+use super::options::RunOptions;
+use crate::data::Kind;
 use crate::device::{Device, DeviceSelector};
 use crate::error::Result;
 use crate::inference::Messages;
@@ -25,7 +27,12 @@ pub trait Environment: Messages {
     }
 
     /// Called when the network and its recipe are known, before data and checkpoint are opened.
-    fn network_read(&self, _spec: &Spec) -> Result<()> {
+    fn network_read(&self, _spec: &Spec, _options: &RunOptions) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called before the data is opened, to see to a built-in set that is not on this machine.
+    fn provide_data(&self, _place: Option<&str>, _kind: Kind) -> Result<()> {
         Ok(())
     }
 
