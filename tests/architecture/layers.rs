@@ -94,11 +94,14 @@ pub const INFERENCE: [&str; 10] = [
 pub const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
-pub const CRATES: [(&str, &[&str]); 19] = [
+pub const CRATES: [(&str, &[&str]); 22] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
-    ("faer", &["cpu"]),
+    ("private_gemm_x86", &["cpu"]),
+    ("gemm_f32", &["cpu"]),
+    ("gemm_common", &["cpu"]),
+    ("pulp", &["cpu"]),
     // `cli` only sets, `device` only prints the number of threads.
     ("rayon", &["cpu", "data", "device", "cli"]),
     ("image", &["data", "report"]),
