@@ -1,7 +1,7 @@
 //! One case on one executor.
 
 use super::cases::Case;
-use super::magnitude::magnitudes;
+use super::error_scale::error_scales;
 use super::oracle;
 use super::tolerance::{Expected, Precision, compare};
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub struct Outcome {
     pub kernel: &'static str,
     /// `Case::name`.
     pub case: String,
-    /// The largest part of an allowed difference that was used, 0 to 1; meaningless after a fault.
+    /// The largest fraction of an allowed difference that was used, 0 to 1; meaningless after a fault.
     pub used: f64,
     /// What is wrong, in one line.
     pub fault: Option<String>,
@@ -46,7 +46,7 @@ pub fn check_as(case: &Case, executor: &mut dyn Executor, precision: Precision) 
     let found = run(case, executor, &inputs, true)?;
     let mut used = 0.0f64;
     let mut fault = None;
-    match judge(case, &inputs, &found, precision) {
+    match compare_outputs(case, &inputs, &found, precision) {
         Ok(most) => used = most,
         Err(what) => fault = Some(what),
     }
@@ -70,13 +70,18 @@ fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool)
     (0..operands.len()).map(|i| executor.read(BufferId(i as u32))).collect()
 }
 
-fn judge(case: &Case, inputs: &[Vec<f32>], found: &[Vec<f32>], precision: Precision) -> Result<f64, String> {
+fn compare_outputs(
+    case: &Case,
+    inputs: &[Vec<f32>],
+    found: &[Vec<f32>],
+    precision: Precision,
+) -> Result<f64, String> {
     let operands = case.op.operands();
     let before: Vec<Vec<f64>> =
         operands.iter().zip(inputs).map(|(operand, values)| oracle::operand(operand.kind, values)).collect();
     let mut after = before.clone();
     oracle::run(&case.op, &case.hyper, &mut after);
-    let mut magnitudes = magnitudes(&case.op, &case.hyper, &before, &after).into_iter();
+    let mut scales = error_scales(&case.op, &case.hyper, &before, &after).into_iter();
     let mut used = 0.0f64;
     for (i, operand) in operands.iter().enumerate() {
         if operand.access == Access::Read {
@@ -93,12 +98,12 @@ fn judge(case: &Case, inputs: &[Vec<f32>], found: &[Vec<f32>], precision: Precis
             }
             continue;
         }
-        let magnitude = magnitudes.next().unwrap_or_default();
+        let error_scale = scales.next().unwrap_or_default();
         let expected = Expected {
             name: operand.name,
             values: &after[i],
-            magnitude: &magnitude,
-            terms: case.terms,
+            error_scale: &error_scale,
+            reduction_length: case.reduction_length,
             precision: if case.op.is_product() { precision } else { Precision::Single },
         };
         used = used.max(compare(&expected, &found[i])?);
