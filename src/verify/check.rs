@@ -11,7 +11,7 @@ use crate::program::{BufferId, Executor, Span};
 /// Seed of the inputs of every check.
 const SEED: u64 = 1;
 
-/// How one case went.
+/// The outcome of one case.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// `Op::name` of the operator.
@@ -20,7 +20,7 @@ pub struct Outcome {
     pub case: String,
     /// The largest fraction of an allowed difference that was used, 0 to 1; meaningless after a fault.
     pub used: f64,
-    /// What is wrong, in one line.
+    /// The fault, in one line.
     pub fault: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl Outcome {
 
 /// Runs `case` on an executor of `case.program()` and compares every output with the reference.
 ///
-/// Also checks that inputs stay what they were, that a part of a tensor leaves the rest alone, that outputs are wholly
+/// Also checks that inputs are unchanged, that writing a part of a tensor leaves the rest alone, that outputs are wholly
 /// written (they hold NaN before), and that a second run gives the same bits. A wrong result is an
 /// `Outcome::fault`; an error is a failure of the executor itself.
 pub fn check(case: &Case, executor: &mut dyn Executor) -> Result<Outcome> {
@@ -57,7 +57,7 @@ pub fn check_as(case: &Case, executor: &mut dyn Executor, precision: Precision) 
     Ok(Outcome { kernel: case.op.name(), case: case.name.clone(), used, fault })
 }
 
-/// Writes the operands (all, or only what the operator has changed), runs, and reads all of them.
+/// Writes the operands (all, or only those that the operator changes), runs, and reads all of them.
 fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool) -> Result<Vec<Vec<f32>>> {
     let operands = case.op.operands();
     for (i, (operand, values)) in operands.iter().zip(inputs).enumerate() {

@@ -4,8 +4,8 @@ use super::elements::{constants, elements};
 use super::rounds::{reduction, rounds, strided};
 use super::slices::slices;
 use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
-use crate::error::{Error, Result};
-use crate::ops::{GradNorm, Op, OperandKind, Update};
+use crate::error::Result;
+use crate::ops::{GradClip, GradNorm, GradScale, GradUnscale, Op, OperandKind, Pointwise, Update};
 
 /// THREADS of `grad_clip.wgsl` and `grad_unscale.wgsl`, and of the two of the norm.
 const NORMS: usize = 64;
@@ -13,49 +13,43 @@ const SQUARES: usize = 256;
 /// Rounds of `correction` of `grad_unscale.wgsl`.
 const CORRECTION: usize = 25;
 
-/// The dispatches of what happens to gradients and parameters.
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    match op {
-        Op::GradAccumulate(d) => {
-            let shader =
-                shader!("update/grad_accumulate", "shared/hyper", "shared/elements", "shared/prelude");
-            elementwise(op, shader, d.len, &[], limits)
-        }
-        Op::GradNorm(d) => grad_norm(op, d, limits),
-        Op::GradClip(d) => Ok(Kernels {
-            dispatches: vec![Dispatch {
-                shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper", "shared/prelude"),
-                constants: constants([("count", d.count)]),
-                bindings: (0..3).map(Binding::operand).collect(),
-                groups: [1, 1, 1],
-                rounds: strided(d.count, NORMS, 0) + reduction(NORMS),
-            }],
-            scratch: Vec::new(),
-        }),
-        Op::GradScale(d) => elementwise(
-            op,
-            shader!("update/grad_scale", "shared/elements", "shared/prelude"),
-            d.len,
-            &[],
-            limits,
-        ),
-        Op::GradUnscale(d) => Ok(Kernels {
-            dispatches: vec![Dispatch {
-                shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper", "shared/prelude"),
-                constants: constants([
-                    ("count", d.count),
-                    ("clip", usize::from(d.clip)),
-                    ("interval", d.interval),
-                ]),
-                bindings: (0..4).map(Binding::operand).collect(),
-                groups: [1, 1, 1],
-                rounds: strided(d.count, NORMS, 0) + reduction(NORMS) + 2 * rounds(CORRECTION, 0),
-            }],
-            scratch: Vec::new(),
-        }),
-        Op::Sgd(d) | Op::Adam(d) | Op::AdamW(d) | Op::RmsProp(d) => update(op, d, limits),
-        _ => Err(Error::Internal(format!("{} is not an update", op.name()))),
-    }
+pub(super) fn grad_accumulate(op: &Op, d: &Pointwise, limits: &Limits) -> Result<Kernels> {
+    let shader = shader!("update/grad_accumulate", "shared/hyper", "shared/elements", "shared/prelude");
+    elementwise(op, shader, d.len, &[], limits)
+}
+
+pub(super) fn grad_clip(d: &GradClip) -> Result<Kernels> {
+    Ok(Kernels {
+        dispatches: vec![Dispatch {
+            shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper", "shared/prelude"),
+            constants: constants([("count", d.count)]),
+            bindings: (0..3).map(Binding::operand).collect(),
+            groups: [1, 1, 1],
+            rounds: strided(d.count, NORMS, 0) + reduction(NORMS),
+        }],
+        scratch: Vec::new(),
+    })
+}
+
+pub(super) fn grad_scale(op: &Op, d: &GradScale, limits: &Limits) -> Result<Kernels> {
+    elementwise(op, shader!("update/grad_scale", "shared/elements", "shared/prelude"), d.len, &[], limits)
+}
+
+pub(super) fn grad_unscale(d: &GradUnscale) -> Result<Kernels> {
+    Ok(Kernels {
+        dispatches: vec![Dispatch {
+            shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper", "shared/prelude"),
+            constants: constants([
+                ("count", d.count),
+                ("clip", usize::from(d.clip)),
+                ("interval", d.interval),
+            ]),
+            bindings: (0..4).map(Binding::operand).collect(),
+            groups: [1, 1, 1],
+            rounds: strided(d.count, NORMS, 0) + reduction(NORMS) + 2 * rounds(CORRECTION, 0),
+        }],
+        scratch: Vec::new(),
+    })
 }
 
 /// One dispatch per slice of `len` elements. Operands of another length (hyper, factor, scaling) are bound whole.
@@ -136,7 +130,7 @@ pub(super) fn update_shaders(op: &Op, d: &Update) -> (Sourced, Sourced) {
     ((one, constants.clone()), (table, constants))
 }
 
-fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
+pub(super) fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
     let (shader, mut constants) = update_shaders(op, d).0;
     constants.extend([("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))]);
     constants.push(("number", f64::from(d.number)));
@@ -146,7 +140,7 @@ fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
 /// Elements that one workgroup sums: CHUNK of `shaders/update/grad_norm.wgsl`.
 const CHUNK: usize = 16_384;
 
-fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
     let chunks = d.len.div_ceil(CHUNK).max(1);
     let mut dispatches: Vec<Dispatch> = slices(op, d.len, CHUNK, &[1], limits)?
         .iter()

@@ -6,7 +6,7 @@ use crate::random::{Purpose, Stream};
 use crate::verify::operators::{augment, entry, loss};
 use crate::verify::oracle;
 
-/// FNV-1a, so that every case has a stream of its own.
+/// FNV-1a, so that every case has its own random stream.
 fn hash(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -28,7 +28,7 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             Kind::Loss => fill(len, || 3.0 * stream.uniform()),
             Kind::Rank => fill(len, || stream.below(8) as f32),
             Kind::Variance | Kind::RunningVariance => fill(len, || 0.1 + 2.0 * stream.uniform()),
-            Kind::Gradient if case.data == Data::Nan => {
+            Kind::Gradient if i == 0 && case.data == Data::Nan => {
                 let mut g = normal(len, &mut stream);
                 g.iter_mut().step_by(5).for_each(|v| *v = f32::NAN);
                 g
@@ -70,7 +70,7 @@ fn normal(len: usize, stream: &mut Stream) -> Vec<f32> {
     fill(len, || if len < MANY { stream.normal() } else { (stream.uniform() - 0.5) * width })
 }
 
-/// Norms or factors as `Case::data` wants them.
+/// Norms or factors as `Case::data` requires them.
 fn gradients(case: &Case, kind: Kind, mut values: Vec<f32>) -> Vec<f32> {
     let middle = values.len() / 2;
     match (case.data, kind) {
@@ -82,7 +82,7 @@ fn gradients(case: &Case, kind: Kind, mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-/// x as `Case::data` wants it.
+/// x as `Case::data` requires it.
 pub(in crate::verify) fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
     match case.data {
         Data::Plain | Data::Crops | Data::Skipped => {}

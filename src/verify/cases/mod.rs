@@ -14,10 +14,10 @@ use crate::ops::{Access, Hyper, Op, OperandKind};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step};
 use std::sync::Arc;
 
-/// What kind of values the inputs hold.
+/// The kind of values in the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data {
-    /// Standard normal, and whatever the operator's other operands demand (labels, variances, masks).
+    /// Standard normal, and suitable values for other kinds of operands (labels, variances, masks).
     Plain,
     /// Rounded to multiples of one half, so that equal values are common.
     Ties,
@@ -33,10 +33,10 @@ pub enum Data {
     Crops,
 }
 
-/// One operator with a geometry, the step's hyperparameters, and what its inputs are like.
+/// One operator with a geometry, the step's hyperparameters, and the kind of its inputs.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// `<kernel>/<what is special>`, unique.
+    /// `<kernel>/<property>`, unique.
     pub name: String,
     pub op: Op,
     pub hyper: Hyper,

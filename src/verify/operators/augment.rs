@@ -77,7 +77,7 @@ fn augment_reference(d: &Augment, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>])
     }
 }
 
-/// The largest that colours can be, 255, through colour, gain and bias; what is cut out is exactly 0.
+/// The largest colour, 255, through colour, gain and bias; cut-out pixels are exactly 0.
 fn error_scale(d: &Augment, before: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
     let words: Vec<u32> = before[1].iter().map(|&word| word as u32).collect();
     let views: &[View] = bytemuck::cast_slice(&words);
@@ -92,14 +92,14 @@ fn error_scale(d: &Augment, before: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
     x.iter().enumerate().map(size).collect()
 }
 
-/// How many ways [`view`] knows.
+/// Number of kinds of [`view`].
 const WAYS: usize = 13;
 
 fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
     low + (high - low) * f64::from(stream.uniform())
 }
 
-/// A window of the input's own size at a whole pixel; beyond the border where the picture is smaller.
+/// A window of the input's own size at a whole pixel; beyond the border where the image is smaller.
 fn crop(d: &Augment, stream: &mut Stream) -> Window {
     let mut first = |stored: usize, wanted: usize| {
         let room = stored as f64 - wanted as f64;
@@ -118,7 +118,7 @@ fn recoloured(view: View, stream: &mut Stream) -> View {
     View { colour, ..view }
 }
 
-/// View number `way`.
+/// The view of kind number `way`.
 fn view(d: &Augment, way: usize, stream: &mut Stream) -> View {
     let (height, width) = (d.h_in as f64, d.w_in as f64);
     let whole = Window { top: 0.0, left: 0.0, height, width, angle: 0.0, mirror: false };
@@ -141,7 +141,7 @@ fn view(d: &Augment, way: usize, stream: &mut Stream) -> View {
         // Turned.
         6 => Window { angle: between(stream, -180.0, 180.0), ..whole },
         7 => Window { angle: 90.0, mirror: true, ..crop },
-        // Between pixels, over the border, and far away from the picture.
+        // Between pixels, over the border, and far away from the image.
         8 => Window { top: crop.top + 0.25, left: crop.left + 0.5, ..crop },
         9 => Window { top: -0.4 * d.h_out as f64 - 1.0, left: 0.6 * width, ..crop },
         10 => Window { top: 2.0 * height, left: -3.0 * width, angle: 10.0, ..whole },
@@ -159,7 +159,7 @@ fn view(d: &Augment, way: usize, stream: &mut Stream) -> View {
     } else if way == 4 {
         view.cut = [d.h_out as u32 - 1, 0, u32::MAX, 2];
     }
-    // As it is, half of the rows; what stands in the colours of the others is not looked at.
+    // Half of the rows keep their colours; the colour matrices of the others are ignored.
     View { recolour: u32::from(way % 3 == 2), ..recoloured(view, stream) }
 }
 
@@ -185,7 +185,7 @@ fn geometry(batch: usize, stored: [usize; 3], input: [usize; 3]) -> Augment {
 }
 
 pub fn cases() -> Vec<Case> {
-    // Odd widths, so that no row of a picture begins at a word.
+    // Odd widths, so that no row of an image begins at a word.
     let geometries = [
         ("one_pixel", 13, [1, 1, 1], [1, 1, 1]),
         ("from_one_pixel", 13, [3, 1, 1], [3, 5, 4]),

@@ -162,7 +162,7 @@ fn geometries() -> Vec<(&'static str, Conv2d)> {
         ("column_kernel", Conv2d { pad: [3, 0, 3, 0], ..conv(2, 3, [23, 2], 4, [7, 1]) }),
         ("whole_input", conv(4, 3, [5, 7], 19, [5, 7])),
         ("tile_15", conv(1, 15, [3, 5], 15, [1, 1])),
-        // Enough of everything for the CPU's minimal filtering, several pictures to a plane.
+        // Large enough for the CPU's Winograd convolution, with several images to a plane.
         ("filtered_3", Conv2d { pad: [1; 4], relu: true, ..conv(8, 96, [13, 13], 128, [3, 3]) }),
         ("tile_17", Conv2d { relu: true, ..conv(1, 17, [1, 17], 17, [1, 1]) }),
         ("tile_31", conv(1, 31, [1, 31], 31, [1, 1])),
@@ -239,7 +239,7 @@ fn long_cases() -> Vec<Case> {
     let positions = [
         ("256x256", long(1, 2, [257, 257], 3, [2, 2])),
         ("images", long(7, 1, [100, 101], 2, [1, 1])),
-        // A piece is at least a row, so several dispatches go on with one sum.
+        // A piece is at least a row, so several dispatches continue one sum.
         ("70001_in_a_row", long(1, 1, [1, 70_003], 2, [1, 3])),
     ];
     for (what, d) in positions {

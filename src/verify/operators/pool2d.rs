@@ -44,8 +44,8 @@ pub fn avg_backward(d: &Pool2d) -> Entry<'_> {
     Entry::new(Some(covering(d)), reference, root_of_squares)
 }
 
-/// Calls `tap(i, place, j)` for every window element of every output: x[j] stands at `place` (row-major) of the
-/// window of y[i]. Places in the padding, and beyond it, are left out.
+/// Calls `tap(i, position, j)` for every window element of every output: x[j] is at `position` (row-major) in the
+/// window of y[i]. Positions in the padding and beyond it are left out.
 fn taps(d: &Pool2d, mut tap: impl FnMut(usize, usize, usize)) {
     let (h_out, w_out) = (d.h_out(), d.w_out());
     for plane in 0..d.batch * d.channels {
@@ -179,7 +179,7 @@ fn long_cases() -> Vec<Case> {
     let windows = [
         ("window_256x256", long([257, 258], [256, 256], [1, 2])),
         ("window_70001", long([1, 70_003], [1, 70_001], [1, 1])),
-        // Cut by the picture and by its padding.
+        // Cut by the image and by its padding.
         (
             "window_300x300",
             Pool2d { pad: [7, 100, 50, 0], ceil: true, ..long([300, 301], [300, 300], [40, 60]) },

@@ -69,7 +69,7 @@ fn grad_clip_reference(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f6
     outputs[0][0] = (f64::from(hyper.max_norm) / (norm + 1e-6)).min(1.0);
 }
 
-/// Calls `update`, and puts what is not finite before or after it into the record, as an f32 would have it.
+/// Calls `update`, and records the values that are not finite before or after it when rounded to f32.
 fn watched(d: &Update, hyper: &Hyper, outputs: &mut [Vec<f64>], update: impl FnOnce(&mut [Vec<f64>])) {
     if d.number == 0 {
         return update(outputs);
@@ -113,7 +113,7 @@ fn corrections(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>]) -> [f64; 2] {
 
 /// Gradient number `i` after clipping, learning rate and weight decay of this parameter.
 fn start(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], i: usize) -> (f64, f64, f64) {
-    // The operand before the factor is `hyper`, which is not looked at.
+    // The operand before the factor is `hyper`, whose content is ignored.
     let factor = if d.clip || d.scaled { inputs[2][0] } else { 1.0 };
     let lr = f64::from(hyper.lr) * f64::from(d.lr_mult);
     let weight_decay = f64::from(hyper.weight_decay) * f64::from(d.decay_mult);
@@ -227,7 +227,7 @@ fn updates() -> Vec<Case> {
     let kinds: [(Make, usize); 4] = [(Op::Sgd, 2), (Op::Adam, 4), (Op::AdamW, 4), (Op::RmsProp, 4)];
     for (op, length) in kinds {
         for (what, d) in variants {
-            // Adam's first moment is its momentum; the flag says nothing there, so it stays as models leave it.
+            // Adam's first moment is its momentum and the flag has no effect there, so it stays as models leave it.
             cases.push(Case::new(op(d), what, length));
         }
         let scaled = Update { momentum: true, scaled: true, ..update(517) };
