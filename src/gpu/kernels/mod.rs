@@ -258,6 +258,14 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
             let shader = shader!("activation/relu_backward", "shared/elements", "shared/prelude");
             pointwise(op, shader, d.len, &[], limits)
         }
+        Op::LeakyReluForward(d) => {
+            let shader = shader!("activation/leaky_relu_forward", "shared/elements", "shared/prelude");
+            pointwise(op, shader, d.len, &[("negative_slope", f64::from(d.negative_slope))], limits)
+        }
+        Op::LeakyReluBackward(d) => {
+            let shader = shader!("activation/leaky_relu_backward", "shared/elements", "shared/prelude");
+            pointwise(op, shader, d.len, &[("negative_slope", f64::from(d.negative_slope))], limits)
+        }
         Op::SigmoidForward(d) => {
             let shader = shader!(
                 "activation/sigmoid_forward",

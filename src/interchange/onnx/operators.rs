@@ -26,6 +26,10 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
     }),
     ("GlobalMaxPool", windows::global_max),
     ("LRN", normalisation::lrn),
+    ("LeakyRelu", |draft, call| {
+        let negative_slope = call.attributes.float("alpha", 0.01)?;
+        draft.simple(call.node, layers::LeakyRelu { negative_slope }.into())
+    }),
     ("LogSoftmax", softmax),
     ("MaxPool", |draft, call| windows::pool(draft, call, false)),
     ("Relu", |draft, call| draft.simple(call.node, layers::Relu.into())),
@@ -49,6 +53,9 @@ pub(super) fn node(builder: &mut Builder, place: &Place<'_>) -> Result<NodeBuild
             .int("group", groups as i64),
         LayerOp::Linear(_) => place.node("Gemm").int("transB", 1),
         LayerOp::Relu(layers::Relu) => place.node("Relu"),
+        LayerOp::LeakyRelu(layers::LeakyRelu { negative_slope }) => {
+            place.node("LeakyRelu").float("alpha", negative_slope)
+        }
         LayerOp::Sigmoid(layers::Sigmoid) => place.node("Sigmoid"),
         LayerOp::Tanh(layers::Tanh) => place.node("Tanh"),
         LayerOp::Softmax(layers::Softmax) => place.node("Softmax").int("axis", 1),

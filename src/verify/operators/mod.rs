@@ -14,6 +14,7 @@ mod batch_norm2d;
 mod concat;
 pub(super) mod conv2d;
 mod dropout;
+mod leaky_relu;
 pub(super) mod linear;
 pub(super) mod local_response_norm;
 mod local_response_norm_within;
@@ -78,6 +79,8 @@ pub(super) fn entry(op: &Op) -> Entry<'_> {
         Op::LinearGradWeight(d) => linear::grad_weight(d),
         Op::ReluForward(_) => pointwise::relu_forward(),
         Op::ReluBackward(_) => pointwise::relu_backward(),
+        Op::LeakyReluForward(d) => leaky_relu::forward(d),
+        Op::LeakyReluBackward(d) => leaky_relu::backward(d),
         Op::SigmoidForward(_) => pointwise::sigmoid_forward(),
         Op::SigmoidBackward(_) => pointwise::sigmoid_backward(),
         Op::TanhForward(_) => pointwise::tanh_forward(),
@@ -124,6 +127,7 @@ pub(super) fn cases() -> Vec<Case> {
         conv2d::cases(),
         linear::cases(),
         pointwise::cases(),
+        leaky_relu::cases(),
         dropout::cases(),
         concat::cases(),
         softmax::cases(),
