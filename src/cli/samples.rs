@@ -54,6 +54,7 @@ impl SourceArgs {
         seed: Option<u64>,
         out: &Output,
     ) -> Result<Samples> {
+        self.provide(spec, out)?;
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
         let mut request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
@@ -176,6 +177,7 @@ impl SourceArgs {
         checkpoint: Option<&Checkpoint>,
         out: &Output,
     ) -> Result<Splits> {
+        self.provide(spec, out)?;
         let mut request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
         let lineage = match (checkpoint, file) {
             (Some(checkpoint), _) => checkpoint.lineage().clone(),

@@ -79,6 +79,7 @@ impl SourceArgs {
     /// Opens the data that `spec` is to see, with nothing held back that does not have to be: without a validation part, and
     /// without flags for one, all samples are both. What was found out about the data goes to `out`.
     pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
+        self.provide(spec, out)?;
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.divides() || pool.has_validation();
@@ -111,6 +112,11 @@ impl SourceArgs {
             label_column: self.label_column.clone(),
             for_training: false,
         })
+    }
+
+    /// Sees to a data set of a built-in model that is not on this machine.
+    pub fn provide(&self, spec: &Spec, out: &Output) -> Result<()> {
+        super::dataset::provide(self.place(spec), self.dataset, out)
     }
 
     fn place<'a>(&'a self, spec: &'a Spec) -> Option<&'a str> {

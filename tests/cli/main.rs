@@ -13,6 +13,8 @@ mod geometry;
 mod going_on;
 mod import;
 mod input;
+#[cfg(unix)]
+mod installed;
 mod origin;
 mod outputs;
 mod pictures;

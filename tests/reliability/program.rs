@@ -50,7 +50,8 @@ op = "relu"
 
 /// A folder with the networks `tiny` (10 kB a checkpoint) and `wide` (4 MiB).
 pub fn place() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let disk = std::env::var_os("STRIATE_TEST_DISK").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = tempfile::tempdir_in(disk).unwrap();
     for (name, layers) in [("tiny", String::new()), ("wide", WIDE.repeat(8))] {
         let text = NETWORK.replace("NAME", name).replace("LAYERS", &layers);
         std::fs::write(folder.path().join(name).with_extension("toml"), text).unwrap();

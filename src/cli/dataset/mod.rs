@@ -5,6 +5,7 @@ mod archive;
 mod fetch;
 mod info;
 mod pack;
+mod provide;
 mod sources;
 mod stats;
 mod watch;
@@ -15,6 +16,7 @@ use crate::data::{self, Diagnostics, InputRange, Kind, OnBadFile, Request, Split
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
+pub(super) use provide::provide;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  striate dataset info fashion-mnist\n  striate dataset stats photos\n  \
