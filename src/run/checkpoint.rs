@@ -212,7 +212,7 @@ impl Checkpoint {
         match identity::differences(&self.identity, &now) {
             None => Ok(()),
             Some(what) => Err(Error::Usage(format!(
-                "{}: this is not the run that made it: {what}; --resume-force goes on all the same",
+                "{}: this is not the run that made it: {what}",
                 printable_path(&self.path)
             ))),
         }

@@ -5,7 +5,7 @@ use super::*;
 /// A folder with two checkpoints, and the bytes of the newest.
 fn saved() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let parent = tempfile::tempdir().unwrap();
-    let options = Options { checkpoint_every: Some(3), max_steps: Some(10), ..options() };
+    let options = options().with_checkpoint_every(Some(3)).with_max_steps(Some(10));
     let (_, folder) = Part::new(&network(), &pictures(), &options).run(parent.path()).unwrap();
     let bytes = std::fs::read(folder.join("checkpoint.safetensors")).unwrap();
     (parent, folder, bytes)
