@@ -57,7 +57,7 @@
 //! | 1 | `json` | JSON from files, in which no key stands twice |
 //! | 1 | [`data`] | data sets and the loader |
 //!
-//! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
+//! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
 //! names clap and anyhow, only `data` decodes pictures.
 //!
 //! # Reading order

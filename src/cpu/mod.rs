@@ -1,4 +1,5 @@
-//! The CPU executor: a program run by plain functions on slices, threads by rayon, products by faer.
+//! The CPU executor: a program run by plain functions on slices, threads by rayon, large products by the kernels that
+//! faer is built on.
 //!
 //! One file per operator, with the stems of `ops`; `dispatch` in this file is the only function that knows them all. A function takes
 //! its descriptor, its inputs and its outputs, in the order of `Op::operands`. It runs on the current rayon pool, and its

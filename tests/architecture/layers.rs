@@ -47,9 +47,11 @@ pub const EDGES: [(&str, &[&str]); 21] = [
             "train",
             "inference",
             "data",
+            "device",
             "interchange",
             "model",
             "program",
+            "ops",
             "tensor",
             "error",
             "view",
@@ -58,7 +60,22 @@ pub const EDGES: [(&str, &[&str]); 21] = [
     ),
     ("train", &["inference", "model", "data", "program", "ops", "tensor", "error", "random", "view"]),
     // Below what trains: what only runs a network names nothing that trains one.
-    ("inference", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view"]),
+    (
+        "inference",
+        &[
+            "device",
+            "gpu",
+            "model",
+            "data",
+            "interchange",
+            "program",
+            "ops",
+            "tensor",
+            "error",
+            "random",
+            "view",
+        ],
+    ),
 ];
 
 /// Parts of `cli` and `network` that only run a network, and so need nothing that trains one.
@@ -77,11 +94,14 @@ pub const INFERENCE: [&str; 10] = [
 pub const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
-pub const CRATES: [(&str, &[&str]); 19] = [
+pub const CRATES: [(&str, &[&str]); 22] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
-    ("faer", &["cpu"]),
+    ("private_gemm_x86", &["cpu"]),
+    ("gemm_f32", &["cpu"]),
+    ("gemm_common", &["cpu"]),
+    ("pulp", &["cpu"]),
     // `cli` only sets, `device` only prints the number of threads.
     ("rayon", &["cpu", "data", "device", "cli"]),
     ("image", &["data", "report"]),

@@ -294,7 +294,7 @@ fn forbidden_edges_are_found_however_they_are_written() {
         ),
         ("program/mod.rs", "use rayon::prelude::*;", "program may not name rayon"),
         ("cpu/mod.rs", "fn f(x: wgpu::Buffer) {}", "cpu may not name wgpu"),
-        ("gpu/mod.rs", "use faer;", "gpu may not name faer"),
+        ("gpu/mod.rs", "use pulp;", "gpu may not name pulp"),
         ("train/mod.rs", "use anyhow::Context;", "train may not name anyhow"),
         ("gpu/mod.rs", "use std::{fmt, time::{Duration, Instant}};", "gpu may not use std::time::Instant"),
         ("gpu/pipeline.rs", "use std::thread;", "gpu may not use std::thread"),

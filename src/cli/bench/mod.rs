@@ -90,7 +90,7 @@ impl DeviceArgs {
 pub(super) fn write_picture(path: &Path, picture: &Roofline, out: &Output) -> Result<()> {
     let text = picture.svg();
     atomic::write(path, |out| out.write_all(text.as_bytes()))?;
-    out.note(&format!("{}: {} operators", printable_path(path), picture.dots.len()));
+    out.note(&format!("{}: {} operators", printable_path(path), picture.points.len()));
     Ok(())
 }
 

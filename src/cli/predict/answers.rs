@@ -7,7 +7,7 @@ use crate::data::Decoder;
 use crate::error::{Error, Result, printable_path};
 use crate::inference;
 use crate::model::suggestion;
-use crate::report::{Panel, Picture, sheet};
+use crate::report::{Panel, RgbImage, panel_sheet};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -67,7 +67,7 @@ impl<'a> Answers<'a> {
     /// Writes the sheet, if one is wanted; how many pictures were answered.
     pub fn finish(self, sheet_path: Option<&Path>) -> Result<usize> {
         let Some(path) = sheet_path else { return Ok(self.answered) };
-        let bytes = sheet(&self.panels)?.png()?;
+        let bytes = panel_sheet(&self.panels)?.png()?;
         atomic::write(path, |out| out.write_all(&bytes))?;
         self.out.note(&format!(
             "{}: {} of {} pictures",
@@ -114,9 +114,9 @@ impl<'a> Answers<'a> {
         let best = inference::best(scores, BARS);
         let truth = self.args.truth.clone().or_else(|| self.class_folder(file));
         Ok(Panel {
-            picture: Picture { width, height, pixels },
+            image: RgbImage { width, height, pixels },
             name: truth.clone().unwrap_or_else(|| title(file)),
-            answers: best.iter().map(|&(class, score)| (self.names[class].clone(), score)).collect(),
+            predictions: best.iter().map(|&(class, score)| (self.names[class].clone(), score)).collect(),
             values: (!self.is_softmax)
                 .then(|| best.iter().map(|&(_, score)| format!("{score:.3}")).collect()),
             truth,

@@ -4,7 +4,7 @@ mod answers;
 
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
-use super::{Context, device, memory, names, source, stop};
+use super::{Context, device, names, source, stop};
 use crate::data::{self, OnBadFile, Splits};
 use crate::error::{Error, Result};
 use crate::inference::{self, Answer, BatchSource};
@@ -94,7 +94,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;
     let mut answers = Answers::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     inference::load(&model, executor.as_mut(), weights, None)?;
     // One picture that cannot be read is the error itself.

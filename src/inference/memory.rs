@@ -1,7 +1,6 @@
 //! Whether a program fits into memory, before anything is allocated: the main memory is shared with everything else
 //! on the machine, and a system that runs out of it kills programs instead of refusing.
 
-use super::output::bytes;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::Schedule;
@@ -10,9 +9,20 @@ use crate::program::Program;
 
 /// An error if `model` needs more memory than there is, or larger parts of it than `device` has; it names the largest batch that
 /// fits. How much is left of a device's own memory is not known: there the allocation fails, in good time.
-pub(crate) fn check(device: &Device, spec: &Spec, options: &BuildOptions, model: &Model) -> Result<()> {
+pub(crate) fn check_memory(
+    device: &Device,
+    spec: &Spec,
+    options: &BuildOptions,
+    model: &Model,
+) -> Result<()> {
     let available = available().filter(|_| device.uses_main_memory());
     check_against(device, available.unwrap_or(u64::MAX), spec, options, model)
+}
+
+/// An amount of memory as people read it.
+fn bytes(count: u64) -> String {
+    let (unit, scale) = if count >= 1 << 30 { ("GiB", 1u64 << 30) } else { ("MiB", 1 << 20) };
+    format!("{:.1} {unit}", count as f64 / scale as f64)
 }
 
 fn check_against(
@@ -57,7 +67,7 @@ fn check_against(
 }
 
 /// An error if `program`, which a run can do without, would take more than half of the main memory that is left.
-pub(crate) fn check_spare(program: &Program) -> Result<()> {
+pub(crate) fn check_spare_memory(program: &Program) -> Result<()> {
     let needed = program.plan().bytes();
     match available() {
         Some(available) if needed > available / 2 => {
@@ -68,7 +78,7 @@ pub(crate) fn check_spare(program: &Program) -> Result<()> {
     }
 }
 
-/// Whether batches of `model` are so small that they may be made before [`check`].
+/// Whether batches of `model` are so small that they may be made before [`check_memory`].
 pub(crate) fn has_small_batches(spec: &Spec, model: &Model) -> bool {
     available().is_none_or(|available| batches(spec, model) <= available / 8)
 }
@@ -159,7 +169,7 @@ mod tests {
         let (device, spec) = (Device::Gpu(gpu.clone()), Spec::load("lenet5").unwrap());
         let options = BuildOptions::new(1000);
         let build = |batch| Model::build(&spec, &BuildOptions { batch, ..options.clone() }).unwrap();
-        let error = check(&device, &spec, &options, &build(1000)).unwrap_err();
+        let error = check_memory(&device, &spec, &options, &build(1000)).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         let text = error.to_string();
         let batch = text.rsplit_once("the largest batch that fits is ").map(|(_, batch)| batch.parse());
