@@ -36,8 +36,7 @@ fn main() -> Result<()> {
     let samples = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(6400);
     let mut spec = Spec::load("lenet5")?;
     spec.recipe.epochs = 6;
-    let request =
-        Request { limit_train: Some(samples), limit_val: Some(1000), ..Request::new(spec.input, 10) };
+    let request = Request::new(spec.input, 10).with_limit_train(Some(samples)).with_limit_val(Some(1000));
     let data = data::open(&request)?;
     let mut network = Network::new(spec, &Device::best()?, &NetworkOptions::default())?;
 

@@ -4,7 +4,8 @@
 //! `cargo run --release --example fine_tune runs/alexnet-mini/best.safetensors shoes.safetensors`
 
 use striate::data::{self, Labels, Request};
-use striate::{Device, Error, Network, NetworkOptions, Result, interchange, train};
+use striate::train::Options;
+use striate::{Device, Error, Network, NetworkOptions, Result, inference, interchange};
 
 const ROWS: usize = 64;
 /// Sandal, sneaker and ankle boot of Fashion-MNIST.
@@ -16,18 +17,18 @@ fn main() -> Result<()> {
     })?;
 
     let file = interchange::read(&weights)?;
-    let mut spec = train::spec_of(&file, None)?;
+    let mut spec = inference::spec_of(&file, None)?;
     let head = spec.replace_outputs(2)?;
     // Everything that can be trained but the new layer.
     let is_old = |name: &&String| !name.starts_with(&head) && !name.contains(".running_");
     let old: Vec<String> = file.tensors.keys().filter(is_old).cloned().collect();
     let options =
-        NetworkOptions { batch: Some(ROWS), freeze: Some(old.join(",")), ..NetworkOptions::default() };
+        NetworkOptions::default().with_batch(ROWS).with_train(Options::default().with_freeze(old.join(",")));
     let mut network = Network::new(spec, &Device::best()?, &options)?;
     network.load_weights(file, Some(&head))?;
     network.name_classes(&["other", "shoe"])?;
 
-    let request = Request { limit_train: Some(2000), ..Request::new(network.spec().input, 10) };
+    let request = Request::new(network.spec().input, 10).with_limit_train(Some(2000));
     let data = data::open(&request)?;
     let images = network.inputs(&data.train, data.train.len())?;
     let Labels::Classes(classes) = &data.train.labels else {

@@ -1,29 +1,29 @@
-//! Files that are absent or complete. The content goes to a temporary sibling, is forced to the disk and
-//! renamed over the target; the rename is the commit. Whoever is stopped at any point, by a signal or a power
-//! cut, leaves the old file or the new one.
+//! Atomic file writes: a file is either absent or complete. The content goes to a temporary sibling, is synced to disk and
+//! renamed over the target; the rename is the commit. A process that is stopped at any point, by a signal or a power
+//! failure, leaves either the old file or the new one.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// How many names are tried when a temporary file of that name is already there (left by a killed process
-/// that had the same process id, or belonging to another thread of this one).
+/// Number of temporary names to try. A name may be taken by a killed process with the same process id, or by another thread
+/// of this process.
 const ATTEMPTS: u32 = 1000;
 
-/// Bytes collected before each write to the file.
+/// Size of the write buffer in bytes.
 const BUFFER: usize = 1 << 20;
 
-/// Writes the file `path` with what `content` produces, replacing a file of that name in one step.
+/// Writes the output of `content` to the file `path` and replaces an existing file in one step.
 ///
-/// The folder must exist. On any failure, also of `content`, the target is untouched and the temporary file is removed;
-/// only if forcing the folder to the disk fails, which comes after the rename, the new file is in place all the same
-/// (whether it outlives a power cut is not known). The error names `path`.
+/// The folder must exist. On any error, including one of `content`, the target is unchanged and the temporary file is
+/// removed. The exception is an error of syncing the folder after the rename: then the new file is in place, but it may not
+/// survive a power failure. The error names `path`.
 pub fn write(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     stage(path, content)?.commit()
 }
 
-/// As [`write()`], but for the name: the file gets it by [`NewFile::commit`] or [`commit_all`].
+/// Like [`write()`], but leaves the file under a temporary name until [`NewFile::commit`] or [`commit_all`].
 pub fn stage(
     path: impl AsRef<Path>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -34,18 +34,20 @@ pub fn stage(
     Ok(file)
 }
 
-/// Gives `files`, which belong together, their names: all or none of them. Each is forced to the disk before the first
-/// is renamed. If one cannot be renamed, those before it are taken back: what they replaced is put in its place again
-/// (kept until then as a hard link, so on a file system without such links only as far as nothing was replaced). A kill or
-/// power cut between two renames leaves some new and some old, each of them whole. The error names the file.
+/// Commits `files`, which belong together: all of them or none.
+///
+/// Every file is synced to disk before the first rename. If a rename fails, the earlier ones are undone and the replaced
+/// files are restored. They are kept as hard links until then, so on a file system without hard links a replaced file cannot
+/// be restored. A kill or power failure between two renames leaves a mix of new and old files, each of them complete. The
+/// error names the file.
 pub fn commit_all(files: impl IntoIterator<Item = NewFile>) -> Result<()> {
     let sealed = files.into_iter().map(NewFile::seal).collect::<Result<Vec<Sealed>>>()?;
-    let mut done: Vec<Done> = Vec::new();
+    let mut done: Vec<Replaced> = Vec::new();
     for file in sealed {
         match file.replace() {
             Ok(replaced) => done.push(replaced),
             Err(error) => {
-                done.into_iter().rev().for_each(Done::undo);
+                done.into_iter().rev().for_each(Replaced::undo);
                 return Err(error);
             }
         }
@@ -53,7 +55,7 @@ pub fn commit_all(files: impl IntoIterator<Item = NewFile>) -> Result<()> {
     done.iter().try_for_each(|file| sync_folder(folder(&file.target)).map_err(|e| Error::io(&file.target, e)))
 }
 
-/// Gives the finished file `from` the name `to` in the same folder, in the place of what has it; the error names `to`.
+/// Renames the complete file `from` to `to` in the same folder, replacing an existing file. The error names `to`.
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     let to = to.as_ref();
     check(to)
@@ -62,7 +64,7 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         .map_err(|source| Error::io(to, source))
 }
 
-/// Makes the folder `path` and those above it that are missing. Each outlives a power cut.
+/// Creates the folder `path` and its missing parents, and syncs each so that it survives a power failure.
 pub fn create_folders(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
@@ -71,7 +73,7 @@ pub fn create_folders(path: impl AsRef<Path>) -> Result<()> {
     missing.into_iter().try_for_each(keep_folder)
 }
 
-/// Makes a folder that was made just now outlive a power cut, as far as the folder that it is in may be read.
+/// Syncs a new folder so that it survives a power failure; skipped if its parent may not be read.
 pub fn keep_folder(path: &Path) -> Result<()> {
     match sync_folder(folder(path)) {
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(Error::io(path, error)),
@@ -79,7 +81,8 @@ pub fn keep_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// An error unless `path` is a file, or nothing at all: whoever opens a link writes elsewhere, and who opens a pipe waits.
+/// Returns an error unless `path` is a regular file or does not exist: opening a link writes elsewhere, and opening a pipe
+/// blocks.
 pub fn expect_plain(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
@@ -90,10 +93,10 @@ pub fn expect_plain(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes the temporary files that killed processes have left in `folder` (by their names, `.NAME.PROCESS.NUMBER.tmp`), which
-/// must be nobody else's: those of writers that are still at it go too.
+/// Removes temporary files that killed processes left in `folder`, recognised by their names (`.NAME.PROCESS.NUMBER.tmp`).
+/// No other process may be writing to the folder, since files in progress are removed, too.
 pub fn sweep(folder: &Path) -> Result<()> {
-    let left = |name: &str| {
+    let is_leftover = |name: &str| {
         let mut parts = name.rsplit('.');
         let is_number = |part: Option<&str>| {
             part.is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
@@ -105,24 +108,24 @@ pub fn sweep(folder: &Path) -> Result<()> {
     };
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let entry = entry.map_err(|e| Error::io(folder, e))?;
-        if entry.file_name().to_str().is_some_and(left) {
+        if entry.file_name().to_str().is_some_and(is_leftover) {
             fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
         }
     }
     Ok(())
 }
 
-/// A file that is being written beside the one that it is going to replace. Without `commit` it vanishes.
+/// A file being written beside the target that it will replace. Dropping it without `commit` removes it.
 #[derive(Debug)]
 pub struct NewFile {
     target: PathBuf,
-    // Closed before the temporary file is removed, which Windows asks for.
+    // Declared before `temporary`, so that it is closed before the file is removed, as Windows requires.
     out: BufWriter<File>,
     temporary: Temporary,
 }
 
 impl NewFile {
-    /// Begins the file that is to become `path`, whose folder must exist. The error names `path`.
+    /// Creates the temporary file for the target `path`, whose folder must exist. The error names `path`.
     pub fn create(path: impl AsRef<Path>) -> Result<NewFile> {
         let target = path.as_ref().to_path_buf();
         let (temporary, file) = check(&target)
@@ -134,14 +137,13 @@ impl NewFile {
         Ok(NewFile { target, out: BufWriter::with_capacity(BUFFER, file), temporary })
     }
 
-    /// Forces what was written to the disk and gives it its name. The error names the target; it is untouched, unless
-    /// what failed is forcing the folder to the disk after the rename.
+    /// Syncs the content to disk and renames the file to the target. The error names the target, which is unchanged unless
+    /// syncing the folder after the rename failed.
     pub fn commit(self) -> Result<()> {
         self.commit_after(|| Ok(()))
     }
 
-    /// As [`NewFile::commit`], with `before` done when the file is whole and on the disk, but for its name. An error of
-    /// it leaves the target as it is.
+    /// Like [`NewFile::commit`], but calls `before` between the sync and the rename. If it fails, the target is unchanged.
     pub fn commit_after(self, before: impl FnOnce() -> io::Result<()>) -> Result<()> {
         let Sealed { target, temporary } = self.seal()?;
         let commit = || {
@@ -153,7 +155,7 @@ impl NewFile {
         commit().map_err(|source| Error::io(&target, source))
     }
 
-    /// Forces what was written to the disk.
+    /// Syncs the content to disk.
     fn seal(self) -> Result<Sealed> {
         let NewFile { target, out, temporary } = self;
         let seal = || out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all();
@@ -164,7 +166,7 @@ impl NewFile {
     }
 }
 
-/// A file that is whole and on the disk, but for its name.
+/// A file that is complete and synced, but not yet renamed.
 #[derive(Debug)]
 struct Sealed {
     target: PathBuf,
@@ -172,8 +174,8 @@ struct Sealed {
 }
 
 impl Sealed {
-    /// Takes the name, in a way that can be undone.
-    fn replace(self) -> Result<Done> {
+    /// Renames the file to the target in a way that can be undone.
+    fn replace(self) -> Result<Replaced> {
         let Sealed { target, temporary } = self;
         let replace = || {
             check(&target)?;
@@ -185,22 +187,22 @@ impl Sealed {
             Ok((existed, old.map(|(old, ())| old)))
         };
         match replace() {
-            Ok((existed, old)) => Ok(Done { target, existed, old }),
+            Ok((existed, old)) => Ok(Replaced { target, existed, old }),
             Err(source) => Err(Error::io(&target, source)),
         }
     }
 }
 
-/// A file that has its name, and what had it before; the latter vanishes with this.
+/// A renamed file with the file that it replaced, which is removed on drop.
 #[derive(Debug)]
-struct Done {
+struct Replaced {
     target: PathBuf,
     existed: bool,
     old: Option<Temporary>,
 }
 
-impl Done {
-    /// Makes it as if nothing had been done. Where that fails nothing more can be done; the first error is the one to report.
+impl Replaced {
+    /// Restores the state before the rename. Errors are ignored, because the error that caused this is the one to report.
     fn undo(self) {
         if let Some(old) = self.old {
             if fs::rename(&old.path, &self.target).is_ok() {
@@ -228,7 +230,7 @@ impl Seek for NewFile {
     }
 }
 
-/// An error if what has the name already is no file: a rename would put a file in the place of a device.
+/// Returns an error if the target exists but is not a regular file: a rename would replace a device by a file.
 fn check(target: &Path) -> io::Result<()> {
     match fs::metadata(target) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -247,7 +249,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// A file that is removed when this is dropped, unless it was renamed.
+/// A temporary file that is removed on drop, unless it was renamed.
 #[derive(Debug)]
 struct Temporary {
     path: PathBuf,
@@ -263,13 +265,13 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if self.remove {
-            // Nothing more can be done if even this fails; the first error is the one to report.
+            // Nothing can be done if this fails, and the error that caused it is the one to report.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// What `make` makes of a name beside `target` that is free.
+/// Calls `make` with an unused temporary name beside `target`.
 fn sibling<T>(
     folder: &Path,
     target: &Path,
@@ -291,7 +293,7 @@ fn sibling<T>(
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many temporary files beside it; remove .*.tmp"))
 }
 
-/// Makes the rename itself durable. Windows has no such call and orders it by its journal.
+/// Makes a rename durable. Windows has no such call; its journal orders renames.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,30 +1,33 @@
-//! Which device to compute on, and executors for it. The only place where the CPU and the GPU meet.
+//! Opens a device and makes executors for it. The only place where the CPU and the GPU meet.
 //!
 //! ```no_run
-//! use striate::device::{Device, Wish};
-//! let (device, why) = Device::open(&Wish::Auto)?;
+//! use striate::device::{Device, DeviceSelector};
+//! let (device, why) = Device::open(&DeviceSelector::Auto)?;
 //! println!("{}{why}", device.name());
 //! # Ok::<(), striate::Error>(())
 //! ```
 
 pub mod cache;
+mod probe;
 
 use crate::cpu;
 use crate::error::{Error, Result};
-use crate::gpu::kernels::Products;
-use crate::gpu::{self, Choice, Gpu, Kind, News, Restriction, Setup, Tuning};
+use crate::gpu::kernels::Precision;
+use crate::gpu::{self, AdapterSelector, Gpu, Kind, Tuning};
+pub use crate::gpu::{DeviceOptions, LimitOverrides, Progress, ProgressListener};
 use crate::program::{Executor, Program};
-use cache::Cache;
+use cache::FolderCache;
+pub use probe::Probe;
 use std::convert::Infallible;
-use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What the user wants to compute on; what `--device` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+/// Selects a device, as `--device` does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceSelector {
     /// The best hardware GPU, else the CPU.
+    #[default]
     Auto,
     Cpu,
     /// The best hardware GPU, or an error.
@@ -35,107 +38,81 @@ pub enum Wish {
     Name(String),
 }
 
-impl FromStr for Wish {
+impl FromStr for DeviceSelector {
     type Err = Infallible;
     fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
         let text = text.trim();
         Ok(match text.to_lowercase().as_str() {
-            "auto" | "" => Wish::Auto,
-            "cpu" => Wish::Cpu,
-            "gpu" => Wish::Gpu,
-            _ => text.parse().map_or_else(|_| Wish::Name(text.to_string()), Wish::Index),
+            "auto" | "" => DeviceSelector::Auto,
+            "cpu" => DeviceSelector::Cpu,
+            "gpu" => DeviceSelector::Gpu,
+            _ => text.parse().map_or_else(|_| DeviceSelector::Name(text.to_string()), DeviceSelector::Index),
         })
     }
 }
 
-/// Everything is multiplied and added in f32.
+/// All products and sums are f32.
 const STRICT: &str = "strict fp32";
 
-/// Hears what a GPU has to say while it is prepared. May be called from several threads at once.
-#[derive(Clone)]
-pub struct Listener(pub Arc<dyn Fn(News<'_>) + Send + Sync>);
-
-impl fmt::Debug for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Listener")
-    }
-}
-
-/// How a GPU is prepared. None of it changes a result.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What a GPU is to be used as if it did not have; for tests and measurements.
-    pub restriction: Restriction,
-    /// Whether matrix products are timed to find their fastest tile.
-    pub tuning: Tuning,
-    /// Where compiled shaders and the fastest tiles are kept between runs; `None` for nowhere.
-    pub cache: Option<PathBuf>,
-    pub listener: Listener,
-}
-
-impl Default for Settings {
-    /// Tuned, kept in [`cache::folder`], nothing said.
-    fn default() -> Self {
-        Settings {
-            restriction: Restriction::default(),
-            tuning: Tuning::On,
-            cache: cache::folder(),
-            listener: Listener(Arc::new(|_| {})),
-        }
-    }
+/// Options for training: matrix products are tuned, and compiled shaders and the fastest kernels are kept in
+/// [`cache::folder`]. Progress and warnings go to `progress`.
+pub fn options(progress: ProgressListener) -> DeviceOptions {
+    let cache = FolderCache::new(cache::folder(), progress.clone());
+    DeviceOptions::default().with_tuning(Tuning::On).with_cache(Arc::new(cache)).with_progress(progress)
 }
 
 /// An open device.
 #[derive(Clone, Debug)]
 pub enum Device {
-    Cpu(cpu::Options),
+    Cpu(cpu::CpuOptions),
     Gpu(Gpu),
 }
 
 impl Device {
-    /// Opens what was wished for. Beside it, why it was taken, in brackets, or nothing where that is plain.
+    /// Opens a device with the [`options`] for training. The text beside it says in brackets why this device was chosen; it
+    /// is empty where the selector names the device.
     ///
-    /// `Wish::Auto` takes a hardware GPU that works, else the CPU; it never fails but where `WGPU_ADAPTER_NAME` names what
-    /// is not there.
-    pub fn open(wish: &Wish) -> Result<(Device, String)> {
-        Device::open_with(wish, &Settings::default())
+    /// `DeviceSelector::Auto` opens a hardware GPU that works, else the CPU; it fails only where `WGPU_ADAPTER_NAME` names
+    /// an adapter that does not exist.
+    pub fn open(selector: &DeviceSelector) -> Result<(Device, String)> {
+        Device::open_with(selector, &options(ProgressListener::default()))
     }
 
-    /// The same, prepared as `settings` say.
-    pub fn open_with(wish: &Wish, settings: &Settings) -> Result<(Device, String)> {
-        let open = |choice: Choice| {
-            let host = Cache::new(settings.cache.clone(), settings.listener.clone());
-            let restriction = settings.restriction.clone();
-            let setup = Setup { restriction, tuning: settings.tuning, host: Arc::new(host) };
-            Gpu::open_with(&choice, &setup).map(|gpu| (Device::Gpu(gpu), String::new()))
+    /// The same with options for a GPU.
+    pub fn open_with(selector: &DeviceSelector, options: &DeviceOptions) -> Result<(Device, String)> {
+        let open = |adapter: AdapterSelector| {
+            Gpu::open_with(&adapter, options).map(|gpu| (Device::Gpu(gpu), String::new()))
         };
-        match wish {
-            Wish::Cpu => Ok((Device::cpu(), " (asked for)".into())),
-            Wish::Gpu => open(Choice::Gpu),
-            Wish::Index(index) => open(Choice::Index(*index)),
-            Wish::Name(name) => open(Choice::Name(name.clone())),
-            // A name in the environment is a wish too, and one that is not met is an error.
-            Wish::Auto if std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.trim().is_empty()) => {
-                open(Choice::Auto)
+        match selector {
+            DeviceSelector::Cpu => Ok((Device::cpu(), " (asked for)".into())),
+            DeviceSelector::Gpu => open(AdapterSelector::Best),
+            DeviceSelector::Index(index) => open(AdapterSelector::Index(*index)),
+            DeviceSelector::Name(name) => open(AdapterSelector::Name(name.clone())),
+            // A name in the environment selects too, and one that matches nothing is an error.
+            DeviceSelector::Auto
+                if std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.trim().is_empty()) =>
+            {
+                open(AdapterSelector::Best)
             }
-            Wish::Auto => {
+            DeviceSelector::Auto => {
                 let adapters = gpu::adapters();
                 if let Some(why) = no_hardware(&adapters) {
                     return Ok((Device::cpu(), format!(" ({why})")));
                 }
-                // A GPU that is there but does not work should not keep anybody from training.
-                open(Choice::Auto).or_else(|e| Ok((Device::cpu(), format!(" (the GPU cannot be used: {e})"))))
+                // A GPU that does not work should not prevent training.
+                open(AdapterSelector::Best)
+                    .or_else(|e| Ok((Device::cpu(), format!(" (the GPU cannot be used: {e})"))))
             }
         }
     }
 
     /// The CPU path.
     pub fn cpu() -> Device {
-        Device::Cpu(cpu::Options::default())
+        Device::Cpu(cpu::CpuOptions::default())
     }
 
-    /// The same device; if it is the CPU, one that computes as `options` say.
-    pub fn with_cpu_options(self, options: cpu::Options) -> Device {
+    /// The same device; the CPU path computes with these options.
+    pub fn with_cpu_options(self, options: cpu::CpuOptions) -> Device {
         match self {
             Device::Cpu(_) => Device::Cpu(options),
             gpu => gpu,
@@ -144,10 +121,10 @@ impl Device {
 
     /// The best hardware GPU that works, else the CPU.
     pub fn best() -> Result<Device> {
-        Device::open(&Wish::Auto).map(|(device, _)| device)
+        Device::open(&DeviceSelector::Auto).map(|(device, _)| device)
     }
 
-    /// Its name, for people and reports.
+    /// Its name in messages and reports.
     pub fn name(&self) -> String {
         match self {
             Device::Cpu(options) => {
@@ -155,10 +132,10 @@ impl Device {
                 format!("cpu, {} threads{how}", rayon::current_num_threads())
             }
             Device::Gpu(gpu) => {
-                let half = match gpu.limits().products {
-                    Products::Single => "",
-                    Products::Half => ", half precision",
-                    Products::HalfCooperative => ", half precision on matrix units",
+                let half = match gpu.limits().precision {
+                    Precision::Single => "",
+                    Precision::Half => ", half precision",
+                    Precision::HalfCooperative => ", half precision on matrix units",
                 };
                 format!("{}, {}{half}", gpu.info().name, gpu.info().backend)
             }
@@ -175,10 +152,10 @@ impl Device {
                 format!("cpu/{}/{}/{convolution}", std::env::consts::ARCH, cpu::simd_level())
             }
             Device::Gpu(gpu) => {
-                let precision = match gpu.limits().products {
-                    Products::Single => "fp32",
-                    Products::Half => "half",
-                    Products::HalfCooperative => "half-cooperative",
+                let precision = match gpu.limits().precision {
+                    Precision::Single => "fp32",
+                    Precision::Half => "half",
+                    Precision::HalfCooperative => "half-cooperative",
                 };
                 format!("gpu/{}/{}/{precision}", gpu.info().backend, gpu.info().name)
             }
@@ -201,8 +178,8 @@ impl Device {
         }
     }
 
-    /// The same device with the factors of matrix products rounded to f16. Beside it, one line if the device has matrix
-    /// units for that which cannot be used.
+    /// The same device with the operands of matrix products rounded to f16. The text beside it is one line if the device
+    /// has matrix units for that which cannot be used.
     ///
     /// # Errors
     /// `Error::Device` if it has no f16; the CPU path has none.
@@ -216,14 +193,14 @@ impl Device {
         }
     }
 
-    /// The precision class of its convolutions and linear layers, to be named beside every speed.
+    /// The precision class of its convolutions and linear layers, which reports print beside every speed.
     pub fn precision(&self) -> &'static str {
         match self {
             Device::Cpu(_) => STRICT,
-            Device::Gpu(gpu) => match gpu.limits().products {
-                Products::Single => STRICT,
-                Products::Half => "half: f16 products, f32 sums",
-                Products::HalfCooperative => "half: f16 products, f32 sums, on matrix units",
+            Device::Gpu(gpu) => match gpu.limits().precision {
+                Precision::Single => STRICT,
+                Precision::Half => "half: f16 products, f32 sums",
+                Precision::HalfCooperative => "half: f16 products, f32 sums, on matrix units",
             },
         }
     }
@@ -241,7 +218,7 @@ impl Device {
         }
     }
 
-    /// Fused multiply-adds in registers; `units` make it longer, by up to a limit of the device.
+    /// A probe of fused multiply-adds in registers, of a length of `units`, up to a limit of the device.
     pub fn fma(&self, units: usize) -> Result<Probe> {
         Ok(match self {
             Device::Cpu(_) => Probe::Cpu(cpu::Probe::fma(units)),
@@ -249,7 +226,7 @@ impl Device {
         })
     }
 
-    /// A copy of `bytes`, or of as many as the device binds at once.
+    /// A probe that copies `bytes`, or as many as the device binds at once.
     pub fn copy(&self, bytes: u64) -> Result<Probe> {
         Ok(match self {
             Device::Cpu(_) => Probe::Cpu(cpu::Probe::copy(bytes)?),
@@ -257,7 +234,7 @@ impl Device {
         })
     }
 
-    /// Dispatches that do nothing, each of which waits for the one before if they are `shared`; none on the CPU path.
+    /// A probe of empty dispatches, each of which waits for the one before if they are `shared`; `None` on the CPU path.
     pub fn noop(&self, shared: bool) -> Result<Option<Probe>> {
         Ok(match self {
             Device::Cpu(_) => None,
@@ -282,43 +259,7 @@ impl Device {
     }
 }
 
-/// Work that measures what a device can do at all, with none of the operators.
-#[derive(Debug)]
-pub enum Probe {
-    Cpu(cpu::Probe),
-    Gpu(gpu::Probe),
-}
-
-impl Probe {
-    /// Floating-point operations of one run.
-    pub fn flops(&self) -> u64 {
-        match self {
-            Probe::Cpu(probe) => probe.flops(),
-            Probe::Gpu(probe) => probe.flops(),
-        }
-    }
-
-    /// Bytes that one run reads and writes.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Probe::Cpu(probe) => probe.bytes(),
-            Probe::Gpu(probe) => probe.bytes(),
-        }
-    }
-
-    /// Does it `count` times and waits.
-    pub fn run(&mut self, count: usize) -> Result<()> {
-        match self {
-            Probe::Cpu(probe) => {
-                probe.run(count);
-                Ok(())
-            }
-            Probe::Gpu(probe) => probe.run(count),
-        }
-    }
-}
-
-/// Why `auto` has to take the CPU, if it has to.
+/// Why `auto` selects the CPU, if it has to.
 fn no_hardware(adapters: &[gpu::AdapterInfo]) -> Option<String> {
     if adapters.iter().any(|a| a.kind != Kind::Software) {
         return None;
@@ -341,19 +282,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_is_a_word_a_number_or_a_name() {
-        let wish = |text: &str| text.parse::<Wish>().unwrap();
-        assert_eq!(wish("AUTO"), Wish::Auto);
-        assert_eq!(wish("cpu"), Wish::Cpu);
-        assert_eq!(wish("gpu"), Wish::Gpu);
-        assert_eq!(wish("2"), Wish::Index(2));
-        assert_eq!(wish("llvmpipe"), Wish::Name("llvmpipe".into()));
-        assert_eq!(wish("RTX 4090"), Wish::Name("RTX 4090".into()));
+    fn a_selector_is_a_word_a_number_or_a_name() {
+        let selector = |text: &str| text.parse::<DeviceSelector>().unwrap();
+        assert_eq!(selector("AUTO"), DeviceSelector::Auto);
+        assert_eq!(selector("cpu"), DeviceSelector::Cpu);
+        assert_eq!(selector("gpu"), DeviceSelector::Gpu);
+        assert_eq!(selector("2"), DeviceSelector::Index(2));
+        assert_eq!(selector("llvmpipe"), DeviceSelector::Name("llvmpipe".into()));
+        assert_eq!(selector("RTX 4090"), DeviceSelector::Name("RTX 4090".into()));
     }
 
     #[test]
     fn a_key_names_the_arithmetic_and_not_the_threads() {
-        let options = cpu::Options { winograd: false };
+        let options = cpu::CpuOptions { winograd: false };
         let [winograd, direct] = [Device::cpu(), Device::cpu().with_cpu_options(options)].map(|d| d.key());
         assert!(winograd.starts_with("cpu/") && winograd.ends_with("/winograd"), "{winograd}");
         assert_eq!(direct, winograd.replace("winograd", "direct"));

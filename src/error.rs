@@ -1,5 +1,5 @@
-//! The one error type of the library. A message is one line that says where, what was expected and
-//! what was found; the kind decides the exit code of the program (`Error::exit_code`).
+//! The error type of the library. A message is one line that names the place, what was expected and what was found; the
+//! kind decides the exit code of the program ([`Error::exit_code`]).
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,47 +9,52 @@ use std::path::{Path, PathBuf};
 /// Result of every fallible function of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. Each variant's text is complete: printing it is all a caller has to do.
+/// A failure. The message of each variant is complete: a caller only has to print it.
 #[derive(thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// A combination of settings that cannot be meant (exit code 2).
+    /// Invalid options, or options that contradict each other (exit code 2).
     #[error("{}", printable(.0))]
     Usage(String),
-    /// A model file, or shapes that do not fit together (exit code 4).
+    /// An invalid model file, or shapes that do not match (exit code 4).
     #[error("{}", printable(.0))]
     Model(String),
-    /// A data set or a weights file that is damaged or does not fit (exit code 4).
+    /// A data set or a weights file that is damaged or does not match the model (exit code 4).
     #[error("{}: {}", printable_path(.path), printable(.message))]
     Data { path: PathBuf, message: String },
     /// No usable device, or the device failed (exit code 3).
     #[error("{}", printable(.0))]
     Device(String),
-    /// The device stopped working while it was in use (exit code 3). Opened anew, it may work again.
+    /// The device stopped working while it was in use (exit code 3). It may work again once it is reopened.
     #[error("{}", printable(.0))]
     Lost(String),
-    /// Not enough memory, or over a limit of the device (exit code 3).
+    /// Not enough memory, or a limit of the device exceeded (exit code 3).
     #[error("{}", printable(.0))]
     Memory(String),
-    /// A result that is wrong: a self-test that failed, or training that diverged (exit code 5).
+    /// A check of results failed: the self-test, or the comparison after an export (exit code 5).
     #[error("{}", printable(.0))]
     Verification(String),
-    /// The operating system said no (exit code 1; 4 where a path is missing or not what it was given for, 3 where the disk is
+    /// Training diverged: losses, weights or the optimiser's state became non-finite, or the loss left all reasonable
+    /// bounds (exit code 5).
+    #[error("{}", printable(.0))]
+    Diverged(String),
+    /// An error of the operating system (exit code 1; 4 if a path does not exist or is of the wrong type, 3 if the disk is
     /// full).
     #[error("{}: {}", printable_path(.path), printable(&.source.to_string()))]
     Io { path: PathBuf, source: std::io::Error },
-    /// A mistake of ours, not of the user (exit code 1).
+    /// A bug in Striate (exit code 1).
     #[error("internal error, please report it: {}", printable(.0))]
     Internal(String),
 }
 
-/// The message, which is what a program prints whose `main` returns the error.
+/// Prints the message, since `Debug` is what a program shows whose `main` returns the error.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
 }
 
-/// What the system says of links that lead to each other (ELOOP); the standard library has no stable name for it.
+/// The system's error code for a cycle of symbolic links (ELOOP), for which the standard library has no stable name.
 const LINKS: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
     Some(40)
 } else if cfg!(unix) {
@@ -59,20 +64,20 @@ const LINKS: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android
 };
 
 impl Error {
-    /// The exit code that DESIGN gives this kind of failure.
+    /// The exit code of the program for this kind of failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
             Error::Model(_) | Error::Data { .. } => 4,
             Error::Device(_) | Error::Lost(_) | Error::Memory(_) => 3,
-            Error::Verification(_) => 5,
-            // A path that cannot be what it was given for; anything else is the system's fault.
+            Error::Verification(_) | Error::Diverged(_) => 5,
+            // The path is wrong; all other failures are the system's.
             Error::Io { source, .. } => match source.kind() {
                 ErrorKind::NotFound
                 | ErrorKind::IsADirectory
                 | ErrorKind::NotADirectory
                 | ErrorKind::InvalidData
-                // A file that was cut while it was read.
+                // A file that was truncated while it was read.
                 | ErrorKind::UnexpectedEof => 4,
                 _ if source.raw_os_error() == LINKS => 4,
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 3,
@@ -82,19 +87,19 @@ impl Error {
         }
     }
 
-    /// A fault in the file at `path`.
+    /// An [`Error::Data`] about the file at `path`.
     pub fn data(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Error::Data { path: path.as_ref().to_path_buf(), message: message.into() }
     }
 
-    /// An operating-system error on `path`.
+    /// An [`Error::Io`] about `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().to_path_buf(), source }
     }
 }
 
-/// `text` as a terminal may see it: one line, in which control characters (of which escape sequences are made) and
-/// characters that turn the direction of writing stand as `\u{1b}`.
+/// Escapes `text` for a terminal: one line, with control characters (which begin escape sequences) and characters that change
+/// the direction of writing written as `\u{1b}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let unsafe_to_print = |c: char| {
         c.is_control()
@@ -114,7 +119,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().fold(String::with_capacity(text.len() + 16), escape))
 }
 
-/// A path as [`printable`] text; bytes that are not Unicode stand as `\xff`, so that no two names look alike.
+/// Escapes a path as [`printable`] does; bytes that are not Unicode are written as `\xff`, so that different names never look
+/// alike.
 pub fn printable_path(path: &Path) -> String {
     let mut text = String::new();
     for part in path.as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -132,16 +138,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_control_character_and_no_turn_of_writing_gets_out() {
+    fn control_characters_and_changes_of_direction_are_escaped() {
         assert_eq!(printable("caf\u{e9} \"a\\b\""), "caf\u{e9} \"a\\b\"");
         assert_eq!(printable("a\u{1b}[31m\nb\u{202e}\u{9b}"), r"a\u{1b}[31m\nb\u{202e}\u{9b}");
         let message = Error::data("x\u{1b}.png", "found \"\r\"").to_string();
         assert_eq!(message, r#"x\u{1b}.png: found "\r""#);
     }
 
+    #[test]
+    fn divergence_is_a_separate_kind_with_the_exit_code_of_a_failed_check() {
+        let (diverged, check) = (Error::Diverged("a".into()), Error::Verification("a".into()));
+        assert_eq!([diverged.exit_code(), check.exit_code()], [5, 5]);
+        assert_ne!(std::mem::discriminant(&diverged), std::mem::discriminant(&check));
+    }
+
     #[cfg(unix)]
     #[test]
-    fn names_that_are_not_unicode_stay_apart() {
+    fn names_that_are_not_unicode_stay_distinct() {
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff\xfe.jpg"));
         assert_eq!(printable_path(path), r"a\xff\xfe.jpg");

@@ -1,11 +1,11 @@
-//! Quiet on machines without a desktop.
+//! Suppresses a misleading message of Mesa on machines without a desktop.
 //!
 //! Mesa's Vulkan layer `VK_LAYER_MESA_device_select` asks the Wayland server which GPU draws the desktop. Without a
 //! session (a container, ssh) libwayland then writes `error: XDG_RUNTIME_DIR is invalid or not set in the environment.`
-//! to stderr, which a reader takes for an error of ours. The layer has a switch in the environment.
+//! to stderr, which looks like an error of this program. An environment variable disables the layer.
 #![allow(unsafe_code, reason = "the SAFETY paragraph below")]
 
-/// Switches the layer off where there is no session for it to ask and nobody has set it up.
+/// Disables the layer if there is no desktop session and the user has not configured it.
 ///
 /// Call it first in `main`, before there is a second thread.
 pub fn prepare() {

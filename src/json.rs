@@ -1,16 +1,16 @@
-//! JSON from files, in which no key of an object may stand twice: of two, one program takes the first and another the last,
-//! so a file could be two.
+//! Rejection of JSON with duplicate keys. Programs disagree about duplicates (some use the first value, others the last),
+//! so such a file would have two meanings.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
 
-/// An error if `text` is no JSON, or if an object in it has a key twice.
+/// Returns an error if `text` is not JSON, or if an object in it has a duplicate key.
 pub(crate) fn check_keys(text: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice(text).map(|Distinct| ())
 }
 
-/// A value whose objects have every key once; nothing of it is kept.
+/// A JSON value whose objects have distinct keys; its content is discarded.
 struct Distinct;
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -74,7 +74,7 @@ mod tests {
     use super::check_keys;
 
     #[test]
-    fn a_key_that_stands_twice_is_found_wherever_it_is() {
+    fn a_duplicate_key_is_found_at_any_depth() {
         for sound in
             ["{}", "[1, -1, 0.5, null, true, \"a\"]", r#"{"a": {"a": 1}, "b": [{"a": 2}, {"a": 3}]}"#]
         {

@@ -39,10 +39,12 @@
 //!
 //! | layer | module | what it is for |
 //! |---|---|---|
-//! | 7 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
-//! | 7 | [`network`] | a network with its weights on a device, for programs that use the crate |
-//! | 6 | [`train`] | epochs, schedule, metrics, the run's folder, checkpoints and the way back from them, and from a lost device |
-//! | 6 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
+//! | 9 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
+//! | 8 | [`network`] | a network with its weights on a device, for programs that use the crate |
+//! | 7 | [`run`] | one run: folder, checkpoints, logs, disk space, recovery from a lost device |
+//! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
+//! | 5 | [`inference`] | batches, evaluation, metrics, crops, robustness, weights by name |
+//! | 5 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
 //! | 6 | [`report`] | pictures for people: filters, activations, answers, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
@@ -55,7 +57,7 @@
 //! | 1 | `json` | JSON from files, in which no key stands twice |
 //! | 1 | [`data`] | data sets and the loader |
 //!
-//! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names faer, only `cli`
+//! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
 //! names clap and anyhow, only `data` decodes pictures.
 //!
 //! # Reading order
@@ -65,6 +67,9 @@
 
 #![deny(unsafe_code)]
 
+#[macro_use]
+mod setters;
+
 pub mod atomic;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -73,6 +78,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod gpu;
+pub mod inference;
 pub mod interchange;
 mod json;
 pub mod model;
@@ -81,6 +87,7 @@ pub mod ops;
 pub mod program;
 pub mod random;
 pub mod report;
+pub mod run;
 pub mod tensor;
 pub mod train;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! The program `striate`: calls [`striate::cli`], prints what went wrong in one line, sets the exit code.
+//! The program `striate`: runs [`striate::cli`], prints an error in one line, and sets the exit code.
 #![deny(unsafe_code)]
 
 mod headless;
@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     headless::prepare();
     let (code, line) = striate::cli::guarded(|| striate::cli::run(std::env::args_os()));
     if let Some(line) = line {
-        // If stderr is gone too there is nobody left to tell.
+        // If stderr is closed too, the error cannot be reported.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
     ExitCode::from(code)

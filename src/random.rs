@@ -1,20 +1,20 @@
 //! Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as
-//! 1, 2, 3", SC 2011). A value is a pure function of a key (the seed) and a counter (what it is for and
-//! which element), so there is no generator state to save and the number of threads cannot matter.
-//! `shaders/shared/philox.wgsl` is the same function for the GPU; both are held to the same test vectors.
+//! 1, 2, 3", SC 2011). A value is a pure function of a key (the seed) and a counter (purpose and element),
+//! so there is no generator state to save and the number of threads has no effect.
+//! `shaders/shared/philox.wgsl` is the same function for the GPU; both are tested with the same vectors.
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// One block of Philox 4x32-10: four independent 32-bit words for `counter` under `key`.
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    philox_lanes(counter.map(|word| [word]), key).map(|[word]| word)
+    philox_blocks(counter.map(|word| [word]), key).map(|[word]| word)
 }
 
-/// `N` blocks side by side: word j of block i comes from lane i of the counter's words, and goes to lane i of the
-/// result's word j. Made so that a compiler can use vector instructions.
+/// `N` blocks of Philox 4x32-10 at once, in structure-of-arrays layout so that the compiler can vectorise: element i of
+/// word j belongs to block i.
 #[inline(always)]
-pub fn philox_lanes<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
+pub fn philox_blocks<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for round in 0..10 {
         if round > 0 {
             key[0] = key[0].wrapping_add(WEYL[0]);
@@ -33,8 +33,8 @@ pub fn philox_lanes<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2
     counter
 }
 
-/// What a stream of random numbers is for; streams of different purposes never overlap.
-/// Dropout (`ops::dropout`) uses purpose 0 with its own layout of the counter.
+/// The purpose of a stream of random numbers. Streams of different purposes never overlap.
+/// Dropout (`ops::dropout`) uses purpose 0 with its own counter layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -42,7 +42,7 @@ pub enum Purpose {
     Initialise = 1,
     /// Order of the samples; `index` is the epoch.
     Shuffle = 2,
-    /// Augmentation; `index` is the epoch, and the second word of the counter says what of a sample is drawn.
+    /// Augmentation; `index` is the epoch, and the second word of the counter selects the random quantity of a sample.
     Augment = 3,
     /// Synthetic data; `index` is the sample.
     Synthetic = 4,
@@ -50,23 +50,23 @@ pub enum Purpose {
     Split = 5,
     /// Inputs of self-tests, tests and benchmarks; `index` is the case.
     Test = 6,
-    /// Noise and occlusion that a robustness evaluation puts on a picture; `index` is the sample.
+    /// Noise and occlusion of a robustness evaluation; `index` is the sample.
     Corrupt = 7,
 }
 
-/// A stream of random numbers for one purpose, in order. Cheap to make; make one wherever needed.
+/// A sequential stream of random numbers for one purpose. It is cheap to create.
 #[derive(Clone, Debug)]
 pub struct Stream {
     key: [u32; 2],
     counter: [u32; 4],
     block: [u32; 4],
     used: usize,
-    /// The second of a pair of normal numbers, not yet handed out.
+    /// The second of a pair of normal numbers, not yet returned.
     spare: Option<f32>,
 }
 
 impl Stream {
-    /// The stream of `seed` for `purpose` and `index`.
+    /// Creates the stream of `seed` for `purpose` and `index`.
     pub fn new(seed: u64, purpose: Purpose, index: u32) -> Self {
         Stream {
             key: [seed as u32, (seed >> 32) as u32],
@@ -95,7 +95,7 @@ impl Stream {
         (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }
 
-    /// Standard normal, by the method of Box and Muller in f64, which makes two at a time.
+    /// Standard normal, by the Box-Muller method in f64, which generates two numbers at a time.
     pub fn normal(&mut self) -> f32 {
         if let Some(second) = self.spare.take() {
             return second;
@@ -119,7 +119,7 @@ impl Stream {
         }
     }
 
-    /// A random order of 0..n (Fisher and Yates).
+    /// A random permutation of 0..n (Fisher-Yates).
     pub fn permutation(&mut self, n: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..n as u32).collect();
         for i in (1..n).rev() {
@@ -148,12 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_the_blocks_one_by_one() {
+    fn several_blocks_equal_single_ones() {
         let counter: [[u32; 8]; 4] =
             std::array::from_fn(|j| std::array::from_fn(|i| (7 * i + j) as u32 * 0x1357_9bdf));
-        let lanes = philox_lanes(counter, [11, 12]);
+        let blocks = philox_blocks(counter, [11, 12]);
         for i in 0..8 {
-            assert_eq!(lanes.map(|word| word[i]), philox(counter.map(|word| word[i]), [11, 12]), "block {i}");
+            assert_eq!(
+                blocks.map(|word| word[i]),
+                philox(counter.map(|word| word[i]), [11, 12]),
+                "block {i}"
+            );
         }
     }
 

@@ -1,14 +1,14 @@
-//! Shapes and host tensors. A tensor is contiguous `f32` in row-major order; pictures are NCHW.
+//! Shapes and host tensors. A tensor is contiguous `f32` in row-major order; images are NCHW.
 
 use crate::error::{Error, Result};
 use std::fmt;
 
-/// The extents of a tensor, outermost first. A scalar has no extents and one element.
+/// The shape of a tensor: its dimensions, outermost first. A scalar has no dimensions and one element.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// The extents, outermost first.
+    /// The dimensions, outermost first.
     pub fn dims(&self) -> &[usize] {
         &self.0
     }
@@ -18,7 +18,7 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// True if there is no element (one extent is 0).
+    /// True if there are no elements (a dimension is 0).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -71,7 +71,7 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of `shape` holding `data`; an error if their sizes differ.
+    /// Creates a tensor of `shape` from `data`, in row-major order; an error if the number of elements differs.
     pub fn new(shape: impl Into<Shape>, data: Vec<f32>) -> Result<Self> {
         let shape = shape.into();
         if shape.len() != data.len() {
@@ -84,14 +84,14 @@ impl Tensor {
         Ok(Tensor { shape, data })
     }
 
-    /// A tensor with every element equal to `value`.
+    /// Creates a tensor with every element equal to `value`.
     pub fn full(shape: impl Into<Shape>, value: f32) -> Self {
         let shape = shape.into();
         let data = vec![value; shape.len()];
         Tensor { shape, data }
     }
 
-    /// The extents.
+    /// The shape.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -101,12 +101,12 @@ impl Tensor {
         &self.data
     }
 
-    /// The elements, to be changed in place.
+    /// The elements, mutable.
     pub fn data_mut(&mut self) -> &mut [f32] {
         &mut self.data
     }
 
-    /// The elements, leaving the shape behind.
+    /// Converts to the elements in row-major order.
     pub fn into_data(self) -> Vec<f32> {
         self.data
     }

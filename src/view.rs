@@ -1,9 +1,8 @@
-//! How one stored picture (bytes) becomes one network input: which part is looked at, from which side, in which
-//! light. A [`View`] is plain data, drawn on the host from Philox for every sample and computed by the operator
-//! `augment` on the device, so that every executor looks at exactly the same place.
+//! The mapping from a stored image (bytes) to a network input: crop, orientation and colour. A [`View`] is plain data. The
+//! host draws it with Philox for every sample, and the operator `augment` applies it on the device, so that every executor
+//! samples exactly the same positions.
 //!
-//! Places are fixed-point numbers: whole arithmetic chooses the pixels, so no rounding can make two executors choose
-//! differently.
+//! Positions are fixed-point numbers: integer arithmetic selects the pixels, so rounding cannot make executors differ.
 
 mod augment;
 mod geometry;
@@ -13,26 +12,26 @@ pub use geometry::{Geometry, Rules};
 
 use bytemuck::{Pod, Zeroable};
 
-/// The table entry of one sample: 32 words of 4 bytes, the same layout in `shaders/augment/augment.wgsl`.
+/// The table entry of one sample: 32 words of 4 bytes, with the same layout as in `shaders/augment/augment.wgsl`.
 ///
 /// Element (c, oy, ox) of the network input is 0 if `cut` covers (oy, ox), else `gain[c] * v[c] + bias[c]`, where v is
-/// the picture's colour p at (sy, sx), put through `colour` if `recolour` is not 0.
+/// the image's colour p at (sy, sx), transformed by `colour` if `recolour` is not 0.
 ///
-/// * Place: sx = `x[0]` ox + `x[1]` oy + `x[2]`, sy = `y[0]` ox + `y[1]` oy + `y[2]`, both in 1/65536 of a pixel. The
+/// * Position: sx = `x[0]` ox + `x[1]` oy + `x[2]`, sy = `y[0]` ox + `y[1]` oy + `y[2]`, both in 1/65536 of a pixel. The
 ///   centre of the first pixel is at 0.
-/// * Colour: p is interpolated bilinearly: with column i = floor(sx / 65536), fraction f = sx / 65536 - i, rows alike,
-///   p = (1 - fy) ((1 - fx) `p[i_y][i_x]` + fx `p[i_y][i_x + 1]`) + fy (the same one row below). Columns and rows beyond
-///   the border are those at the border.
-/// * `colour`: `v[c]` = clamp(sum over k of `colour[c][k] p[k] + colour[c][3]`, 0, 255). A grey picture has
-///   `p[0] = p[1] = p[2]`. A picture and an input of different channels always go through it.
+/// * Colour: p is interpolated bilinearly. With column i = floor(sx / 65536), fraction f = sx / 65536 - i, rows likewise,
+///   p = (1 - fy) ((1 - fx) `p[i_y][i_x]` + fx `p[i_y][i_x + 1]`) + fy (the same one row below). Columns and rows
+///   beyond the border are clamped to it.
+/// * `colour`: `v[c]` = clamp(sum over k of `colour[c][k] p[k] + colour[c][3]`, 0, 255). A grey image has
+///   `p[0] = p[1] = p[2]`. It is always used if image and input differ in their channels.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct View {
     pub x: [i32; 3],
     pub y: [i32; 3],
-    /// Top, left, bottom, right of the part of the input that is 0; bottom and right are the first beyond it.
+    /// Top, left, bottom, right of the part of the input that is set to 0; bottom and right are exclusive.
     pub cut: [u32; 4],
-    /// One row per channel of the input: factors of red, green and blue (0 to 255), and what is added.
+    /// One row per channel of the input: factors of red, green and blue (0 to 255), and an offset.
     pub colour: [[f32; 4]; 3],
     pub gain: [f32; 3],
     pub bias: [f32; 3],
@@ -41,25 +40,25 @@ pub struct View {
     pub reserved: [u32; 3],
 }
 
-/// One pixel in fixed-point numbers.
+/// One pixel in fixed-point units.
 pub const PIXEL: f64 = 65536.0;
 
-/// Longest side of a stored picture or an input, so that places fit into 32 bits with room for any turn or zoom.
+/// Longest side of a stored image or an input, so that positions fit 32 bits under any rotation or zoom.
 pub const MAX_SIDE: usize = 4096;
 
 /// Weights of red, green and blue in luma (ITU-R BT.601, as in PIL and torchvision).
 pub const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// A part of a stored picture, in pixels; (0, 0) is the picture's corner, not the centre of its first pixel.
+/// A part of a stored image, in pixels. (0, 0) is the image's corner, not the centre of its first pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
     pub top: f64,
     pub left: f64,
     pub height: f64,
     pub width: f64,
-    /// Turns what is seen counter-clockwise about the window's centre, in degrees.
+    /// Rotation of the content, counter-clockwise about the window's centre, in degrees.
     pub angle: f64,
-    /// Mirrors what is seen left to right.
+    /// Whether the content is mirrored left to right.
     pub mirror: bool,
 }
 
@@ -72,23 +71,23 @@ impl View {
         bytemuck::cast_slice(views)
     }
 
-    /// A view that makes every element 0, for rows that only pad a batch.
+    /// A view that sets every element to 0, for rows that only pad a batch.
     pub fn blank() -> View {
         View { cut: [0, 0, u32::MAX, u32::MAX], ..Zeroable::zeroed() }
     }
 
-    /// `window` seen as an input of `[height, width]`, colours as they are (0 to 255).
+    /// Resamples `window` to an input of `[height, width]` with unchanged colours (0 to 255).
     pub fn new(window: &Window, [height, width]: [usize; 2]) -> View {
         let (sin, cos) = window.angle.to_radians().sin_cos();
         let (step_x, step_y) = (window.width / width as f64, window.height / height as f64);
         let mirror = if window.mirror { -1.0 } else { 1.0 };
-        // From the input's centre, (u, v) in input pixels, to the picture: turned first, then scaled. Rows go down,
-        // so this is the turn that makes what is seen go counter-clockwise.
+        // Maps offsets from the input's centre (u, v), in input pixels, to the image: rotation first, then scale. Rows
+        // count downwards, so this matrix rotates the content counter-clockwise.
         let matrix = [[cos * mirror * step_x, -sin * step_x], [sin * mirror * step_y, cos * step_y]];
         let centre = [window.left + window.width / 2.0, window.top + window.height / 2.0];
         let first = [0.5 - width as f64 / 2.0, 0.5 - height as f64 / 2.0];
         let row = |i: usize| {
-            // The steps are rounded about the centre, so that a mirror image is exact and the ends are off the least.
+            // Rounded steps start from the centre, so that mirroring is exact and the error at the ends is minimal.
             let [a, b] = matrix[i].map(|step| (step * PIXEL).round());
             let start = (centre[i] - 0.5) * PIXEL + a * first[0] + b * first[1];
             [a, b, (start + 0.5).floor()].map(|value| value as i32)
@@ -96,8 +95,8 @@ impl View {
         View { x: row(0), y: row(1), gain: [1.0; 3], ..Zeroable::zeroed() }
     }
 
-    /// The same with values (v * scale - mean) / std; `mean` and `std` have one number per channel of the input, at
-    /// most 3.
+    /// Adds the normalisation (v * scale - mean) / std; `mean` and `std` have one number per channel of the input, at most
+    /// 3.
     pub fn normalised(mut self, scale: f32, mean: &[f32], std: &[f32]) -> View {
         for (c, (mean, std)) in mean.iter().zip(std).take(3).enumerate() {
             let (scale, mean, std) = (f64::from(scale), f64::from(*mean), f64::from(*std));
@@ -114,26 +113,26 @@ mod tests {
 
     const WHOLE: Window = Window { top: 0.0, left: 0.0, height: 8.0, width: 8.0, angle: 0.0, mirror: false };
 
-    fn place(view: &View, oy: i32, ox: i32) -> [f64; 2] {
+    fn position(view: &View, oy: i32, ox: i32) -> [f64; 2] {
         [view.y, view.x].map(|[a, b, c]| f64::from(a * ox + b * oy + c) / PIXEL)
     }
 
     #[test]
-    fn the_whole_picture_is_itself_and_its_mirror_image_is_reversed() {
+    fn the_whole_window_is_the_identity_and_mirroring_reverses_it() {
         let view = View::new(&WHOLE, [8, 8]);
-        assert_eq!((place(&view, 0, 0), place(&view, 3, 5)), ([0.0, 0.0], [3.0, 5.0]));
+        assert_eq!((position(&view, 0, 0), position(&view, 3, 5)), ([0.0, 0.0], [3.0, 5.0]));
         let mirrored = View::new(&Window { mirror: true, ..WHOLE }, [8, 8]);
-        assert_eq!((place(&mirrored, 0, 0), place(&mirrored, 3, 5)), ([0.0, 7.0], [3.0, 2.0]));
+        assert_eq!((position(&mirrored, 0, 0), position(&mirrored, 3, 5)), ([0.0, 7.0], [3.0, 2.0]));
     }
 
     #[test]
-    fn a_quarter_turn_counter_clockwise_shows_the_right_edge_on_top() {
+    fn a_rotation_by_90_degrees_puts_the_right_edge_on_top() {
         let view = View::new(&Window { angle: 90.0, ..WHOLE }, [8, 8]);
-        assert_eq!((place(&view, 0, 0), place(&view, 0, 7)), ([0.0, 7.0], [7.0, 7.0]));
+        assert_eq!((position(&view, 0, 0), position(&view, 0, 7)), ([0.0, 7.0], [7.0, 7.0]));
     }
 
     #[test]
-    fn a_mirror_image_is_exact_and_no_place_is_off_by_more_than_the_rounding_of_half_the_input() {
+    fn mirroring_is_exact_and_positions_are_off_by_at_most_the_rounding_over_half_the_input() {
         for (side, left, width) in
             [(224, 17.3, 171.9), (227, 0.0, 100.0), (1000, 3.7, 999.0), (61, -8.25, 13.1)]
         {
@@ -141,8 +140,8 @@ mod tests {
             let view = View::new(&part, [side; 2]);
             let mirrored = View::new(&Window { mirror: true, ..part }, [side; 2]);
             for ox in 0..side as i32 {
-                let [y, x] = place(&view, 5, ox);
-                assert_eq!(place(&mirrored, 5, side as i32 - 1 - ox), [y, x], "{side}: {ox}");
+                let [y, x] = position(&view, 5, ox);
+                assert_eq!(position(&mirrored, 5, side as i32 - 1 - ox), [y, x], "{side}: {ox}");
                 let exact = left + (f64::from(ox) + 0.5) * width / side as f64 - 0.5;
                 assert!((x - exact).abs() * PIXEL <= 0.5 + side as f64 / 4.0, "{side}, {ox}: {x} {exact}");
             }
@@ -153,7 +152,7 @@ mod tests {
     fn a_part_is_stretched_over_the_input() {
         let part = Window { top: 2.0, left: 4.0, height: 2.0, width: 4.0, ..WHOLE };
         let view = View::new(&part, [4, 4]);
-        assert_eq!((place(&view, 0, 0), place(&view, 3, 3)), ([1.75, 4.0], [3.25, 7.0]));
+        assert_eq!((position(&view, 0, 0), position(&view, 3, 3)), ([1.75, 4.0], [3.25, 7.0]));
     }
 
     #[test]

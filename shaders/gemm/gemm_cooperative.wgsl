@@ -39,8 +39,8 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) inner: u32,
 ) {
-    let tiles_i = (rows + TILE_I - 1u) / TILE_I;
-    let tiles_j = (columns + TILE_J - 1u) / TILE_J;
+    let tiles_i = (rows + TILE_M - 1u) / TILE_M;
+    let tiles_j = (columns + TILE_N - 1u) / TILE_N;
     let tile = group_index(group, groups);
     let z = tile / (tiles_i * tiles_j);
     if lane == 0u {
@@ -53,8 +53,8 @@ fn main(
     if end == 0u {
         return;
     }
-    let first_i = tile % tiles_i * TILE_I;
-    let first_j = tile / tiles_i % tiles_j * TILE_J;
+    let first_i = tile % tiles_i * TILE_M;
+    let first_j = tile / tiles_i % tiles_j * TILE_N;
     let at = origins(z, first_i, first_j, lane);
     // The first of the 32 x 32 sums of this subgroup, in the tile and in c.
     let own_i = subgroup / 4u * 32u;

@@ -22,15 +22,15 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles_i = (rows + TILE_I - 1u) / TILE_I;
-    let tiles_j = (columns + TILE_J - 1u) / TILE_J;
+    let tiles_i = (rows + TILE_M - 1u) / TILE_M;
+    let tiles_j = (columns + TILE_N - 1u) / TILE_N;
     let tile = group_index(group, groups);
     let z = tile / (tiles_i * tiles_j);
     if z >= batches {
         return;
     }
-    let first_i = tile % tiles_i * TILE_I;
-    let first_j = tile / tiles_i % tiles_j * TILE_J;
+    let first_i = tile % tiles_i * TILE_M;
+    let first_j = tile / tiles_i % tiles_j * TILE_N;
     let at = origins(z, first_i, first_j, lane);
     let i = lane / 16u * 4u;
     let j = lane % 16u * 4u;

@@ -1,28 +1,28 @@
 // Tiles of both factors in workgroup memory, rounded to f16: what gemm_half.wgsl and gemm_cooperative.wgsl share.
 // k is contiguous in both, so a tile of a is stored by rows and one of b by columns.
 
-const TILE_I = 64u;
-const TILE_J = 128u;
+const TILE_M = 64u;
+const TILE_N = 128u;
 const TILE_K = 16u;
 // 8 more, so that rows begin in different banks and every row at a multiple of 16 bytes.
 const STRIDE = TILE_K + 8u;
 
-var<workgroup> tile_a: array<f16, TILE_I * STRIDE>;
-var<workgroup> tile_b: array<f16, TILE_J * STRIDE>;
+var<workgroup> tile_a: array<f16, TILE_M * STRIDE>;
+var<workgroup> tile_b: array<f16, TILE_N * STRIDE>;
 
 // (i, k) in its tile of load number n of an invocation: 4 of a, 8 of b in each of 256.
 fn place_a(lane: u32, n: u32) -> vec2<u32> {
     if A_ALONG_K {
         return vec2<u32>(lane / TILE_K + n * (256u / TILE_K), lane % TILE_K);
     }
-    return vec2<u32>(lane % TILE_I, lane / TILE_I + n * (256u / TILE_I));
+    return vec2<u32>(lane % TILE_M, lane / TILE_M + n * (256u / TILE_M));
 }
 
 fn place_b(lane: u32, n: u32) -> vec2<u32> {
     if B_ALONG_K {
         return vec2<u32>(lane / TILE_K + n * (256u / TILE_K), lane % TILE_K);
     }
-    return vec2<u32>(lane % TILE_J, lane / TILE_J + n * (256u / TILE_J));
+    return vec2<u32>(lane % TILE_N, lane / TILE_N + n * (256u / TILE_N));
 }
 
 // Where the loads of an invocation come from.

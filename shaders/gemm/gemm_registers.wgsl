@@ -4,8 +4,8 @@
 // There a load costs some fifty times as much as a product: 8 x 8 took 60 % of the time of 4 x 8 (llvmpipe of
 // Mesa 22.3, convolution 64 to 192 channels, 5 x 5), 16 x 8 no less again.
 
-const TILE_I = 8u;
-const TILE_J = 64u;
+const TILE_M = 8u;
+const TILE_N = 64u;
 
 @compute @workgroup_size(8)
 fn main(
@@ -13,15 +13,15 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles_i = (rows + TILE_I - 1u) / TILE_I;
-    let tiles_j = (columns + TILE_J - 1u) / TILE_J;
+    let tiles_i = (rows + TILE_M - 1u) / TILE_M;
+    let tiles_j = (columns + TILE_N - 1u) / TILE_N;
     let tile = group_index(group, groups);
     let z = tile / (tiles_i * tiles_j);
     if z >= batches {
         return;
     }
-    let i = tile % tiles_i * TILE_I;
-    let j = tile / tiles_i % tiles_j * TILE_J + lane * 8u;
+    let i = tile % tiles_i * TILE_M;
+    let j = tile / tiles_i % tiles_j * TILE_N + lane * 8u;
 
     let row0 = row(z, min(i, rows - 1u));
     let row1 = row(z, min(i + 1u, rows - 1u));

@@ -1,14 +1,14 @@
 // c[z] = a[z] b[z] for `batches` pairs of matrices, for software adapters whose subgroups have eight invocations or
-// more: one subgroup computes 8 OCTETS x 64 sums in registers, without workgroup memory and barriers. See
-// gemm_tile.wgsl for what a kernel has to bring along; a gemm_octets_*.wgsl beside this file gives OCTETS.
+// more: one subgroup computes 8 ROW_BLOCKS x 64 sums in registers, without workgroup memory and barriers. See
+// gemm_tile.wgsl for what a kernel has to bring along; a gemm_octets_*.wgsl beside this file gives ROW_BLOCKS.
 //
 // There a load costs some fifty times as much as a product, whether its invocations want different elements or all the
-// same one. So no element is loaded twice: an invocation loads OCTETS elements of a and 8 of b, and the others get its
+// same one. So no element is loaded twice: an invocation loads ROW_BLOCKS elements of a and 8 of b, and the others get its
 // elements of a by subgroupBroadcast. gemm_registers.wgsl needs 16 loads for 64 products of an invocation, this 12 for
 // 256.
 
-const TILE_I = 8u * OCTETS;
-const TILE_J = 64u;
+const TILE_M = 8u * ROW_BLOCKS;
+const TILE_N = 64u;
 
 // Sums of eight rows: in each the columns 0, 8, 16, 24 (l) and 32, 40, 48, 56 (r) from an invocation's first.
 struct Octet {
@@ -96,15 +96,15 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles_i = (rows + TILE_I - 1u) / TILE_I;
-    let tiles_j = (columns + TILE_J - 1u) / TILE_J;
+    let tiles_i = (rows + TILE_M - 1u) / TILE_M;
+    let tiles_j = (columns + TILE_N - 1u) / TILE_N;
     let tile = group_index(group, groups);
     let z = tile / (tiles_i * tiles_j);
     if z >= batches {
         return;
     }
-    let i = tile % tiles_i * TILE_I;
-    let j = tile / tiles_i % tiles_j * TILE_J + lane;
+    let i = tile % tiles_i * TILE_M;
+    let j = tile / tiles_i % tiles_j * TILE_N + lane;
 
     let row0 = row(z, min(i + lane, rows - 1u));
     let row1 = row(z, min(i + lane + 8u, rows - 1u));
@@ -123,8 +123,8 @@ fn main(
     var octet1: Octet;
     var octet2: Octet;
     var octet3: Octet;
-    if OCTETS > 1u { octet1 = start_octet(z, i + 8u, j); }
-    if OCTETS > 2u {
+    if ROW_BLOCKS > 1u { octet1 = start_octet(z, i + 8u, j); }
+    if ROW_BLOCKS > 2u {
         octet2 = start_octet(z, i + 16u, j);
         octet3 = start_octet(z, i + 24u, j);
     }
@@ -134,15 +134,15 @@ fn main(
         let l = vec4<f32>(load_b(t, column0), load_b(t, column1), load_b(t, column2), load_b(t, column3));
         let r = vec4<f32>(load_b(t, column4), load_b(t, column5), load_b(t, column6), load_b(t, column7));
         octet0 = multiply_octet(octet0, load_a(row0, t), l, r);
-        if OCTETS > 1u { octet1 = multiply_octet(octet1, load_a(row1, t), l, r); }
-        if OCTETS > 2u {
+        if ROW_BLOCKS > 1u { octet1 = multiply_octet(octet1, load_a(row1, t), l, r); }
+        if ROW_BLOCKS > 2u {
             octet2 = multiply_octet(octet2, load_a(row2, t), l, r);
             octet3 = multiply_octet(octet3, load_a(row3, t), l, r);
         }
     }
     store_octet(z, i, j, octet0);
-    if OCTETS > 1u { store_octet(z, i + 8u, j, octet1); }
-    if OCTETS > 2u {
+    if ROW_BLOCKS > 1u { store_octet(z, i + 8u, j, octet1); }
+    if ROW_BLOCKS > 2u {
         store_octet(z, i + 16u, j, octet2);
         store_octet(z, i + 24u, j, octet3);
     }

@@ -15,25 +15,25 @@
 //   store(z, i, j, sum)
 // row and column are called with numbers that exist, term and start with any; what they give beyond is not looked at.
 
-// LANES_I x LANES_J invocations; each owns 4x4 blocks of c, one in each BLOCKS_I x BLOCKS_J part of the tile.
-const THREADS = LANES_I * LANES_J;
-const BLOCKS_I = TILE_I / (4u * LANES_I);
-const BLOCKS_J = TILE_J / (4u * LANES_J);
+// THREADS_M x THREADS_N invocations; each owns 4x4 blocks of c, one in each BLOCKS_I x BLOCKS_J part of the tile.
+const THREADS = THREADS_M * THREADS_N;
+const BLOCKS_I = TILE_M / (4u * THREADS_M);
+const BLOCKS_J = TILE_N / (4u * THREADS_N);
 // Elements in one load, and loads of one invocation for a tile of a and of b.
 const UNIT_A = select(1u, 4u, A_VECTORS);
 const UNIT_B = select(1u, 4u, B_VECTORS);
-const LOADS_A = TILE_I * TILE_K / (THREADS * UNIT_A);
-const LOADS_B = TILE_J * TILE_K / (THREADS * UNIT_B);
+const LOADS_A = TILE_M * TILE_K / (THREADS * UNIT_A);
+const LOADS_B = TILE_N * TILE_K / (THREADS * UNIT_B);
 // Loads that lie side by side in memory.
-const SPAN_A = select(TILE_I, TILE_K, A_ALONG_K) / UNIT_A;
-const SPAN_B = select(TILE_J, TILE_K, B_ALONG_K) / UNIT_B;
+const SPAN_A = select(TILE_M, TILE_K, A_ALONG_K) / UNIT_A;
+const SPAN_B = select(TILE_N, TILE_K, B_ALONG_K) / UNIT_B;
 // Whether all loads of an invocation, of a and of b, are of one k.
 const ONE_TERM = A_ALONG_K && B_ALONG_K && UNIT_A == UNIT_B;
 // Whether the last tile of some sum reaches beyond its end.
 override ragged: bool = depth_unit % TILE_K != 0u;
 // Vectors in a row of a tile; one more, so that rows begin in different banks.
-const STRIDE_A = TILE_I / 4u + 1u;
-const STRIDE_B = TILE_J / 4u + 1u;
+const STRIDE_A = TILE_M / 4u + 1u;
+const STRIDE_B = TILE_N / 4u + 1u;
 const SIZE_A = TILE_K * STRIDE_A;
 const SIZE_B = TILE_K * STRIDE_B;
 
@@ -84,13 +84,13 @@ fn multiply_blocks(blocks: ptr<function, Blocks>, at_a: u32, at_b: u32) {
     let b0 = tile_b[at_b];
     (*blocks).b00 = multiply((*blocks).b00, a0, b0);
     if BLOCKS_J > 1u {
-        (*blocks).b01 = multiply((*blocks).b01, a0, tile_b[at_b + LANES_J]);
+        (*blocks).b01 = multiply((*blocks).b01, a0, tile_b[at_b + THREADS_N]);
     }
     if BLOCKS_I > 1u {
-        let a1 = tile_a[at_a + LANES_I];
+        let a1 = tile_a[at_a + THREADS_M];
         (*blocks).b10 = multiply((*blocks).b10, a1, b0);
         if BLOCKS_J > 1u {
-            (*blocks).b11 = multiply((*blocks).b11, a1, tile_b[at_b + LANES_J]);
+            (*blocks).b11 = multiply((*blocks).b11, a1, tile_b[at_b + THREADS_N]);
         }
     }
 }
@@ -113,16 +113,16 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles_i = (rows + TILE_I - 1u) / TILE_I;
-    let tiles_j = (columns + TILE_J - 1u) / TILE_J;
+    let tiles_i = (rows + TILE_M - 1u) / TILE_M;
+    let tiles_j = (columns + TILE_N - 1u) / TILE_N;
     let tile = group_index(group, groups);
     let z = tile / (tiles_i * tiles_j);
     if z >= batches {
         return;
     }
     // Neighbouring workgroups take different rows of the same columns: b, the larger factor, is read once.
-    let first_i = tile % tiles_i * TILE_I;
-    let first_j = tile / tiles_i % tiles_j * TILE_J;
+    let first_i = tile % tiles_i * TILE_M;
+    let first_j = tile / tiles_i % tiles_j * TILE_N;
 
     let a0 = place_a(lane, 0u);
     let a1 = place_a(lane, 1u);
@@ -157,15 +157,15 @@ fn main(
     let column6 = column(z, min(first_j + b6.x, columns - 1u));
     let column7 = column(z, min(first_j + b7.x, columns - 1u));
 
-    let vector_i = lane / LANES_J;
-    let vector_j = lane % LANES_J;
+    let vector_i = lane / THREADS_N;
+    let vector_j = lane % THREADS_N;
     let i = first_i + vector_i * 4u;
     let j = first_j + vector_j * 4u;
     var blocks: Blocks;
     blocks.b00 = start_block(z, i, j);
-    if BLOCKS_J > 1u { blocks.b01 = start_block(z, i, j + 4u * LANES_J); }
-    if BLOCKS_I > 1u { blocks.b10 = start_block(z, i + 4u * LANES_I, j); }
-    if BLOCKS_I > 1u && BLOCKS_J > 1u { blocks.b11 = start_block(z, i + 4u * LANES_I, j + 4u * LANES_J); }
+    if BLOCKS_J > 1u { blocks.b01 = start_block(z, i, j + 4u * THREADS_N); }
+    if BLOCKS_I > 1u { blocks.b10 = start_block(z, i + 4u * THREADS_M, j); }
+    if BLOCKS_I > 1u && BLOCKS_J > 1u { blocks.b11 = start_block(z, i + 4u * THREADS_M, j + 4u * THREADS_N); }
 
     let end = depth(z);
     var buffer = 0u;
@@ -358,7 +358,7 @@ fn main(
         workgroupBarrier();
     }
     store_block(z, i, j, blocks.b00);
-    if BLOCKS_J > 1u { store_block(z, i, j + 4u * LANES_J, blocks.b01); }
-    if BLOCKS_I > 1u { store_block(z, i + 4u * LANES_I, j, blocks.b10); }
-    if BLOCKS_I > 1u && BLOCKS_J > 1u { store_block(z, i + 4u * LANES_I, j + 4u * LANES_J, blocks.b11); }
+    if BLOCKS_J > 1u { store_block(z, i, j + 4u * THREADS_N, blocks.b01); }
+    if BLOCKS_I > 1u { store_block(z, i + 4u * THREADS_M, j, blocks.b10); }
+    if BLOCKS_I > 1u && BLOCKS_J > 1u { store_block(z, i + 4u * THREADS_M, j + 4u * THREADS_N, blocks.b11); }
 }

@@ -1,36 +1,33 @@
-//! Opens the device that `--device` asks for, and says which.
+//! Opens the device that `--device` selects, and prints which one.
 
 use super::Context;
 use super::output::{Output, seconds};
-use crate::device::{Device, Listener, Settings, Wish, cache};
+use crate::device::{self, Device, DeviceSelector, LimitOverrides, Progress, ProgressListener};
 use crate::error::{Error, Result};
-use crate::gpu::{News, Restriction, Tuning};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::gpu::Tuning;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Opens what was wished for, and says on stderr what was taken and why.
+/// Opens the selected device, and prints on stderr which one it is and why.
 pub(crate) fn open(context: &Context) -> Result<Device> {
-    open_restricted(context, Restriction::default())
+    open_limited(context, LimitOverrides::default())
 }
 
 /// As [`open`]; a GPU as if it offered less.
-pub(crate) fn open_restricted(context: &Context, restriction: Restriction) -> Result<Device> {
-    open_wish(&context.wish, context, restriction)
+pub(crate) fn open_limited(context: &Context, limits: LimitOverrides) -> Result<Device> {
+    open_selected(&context.device, context, limits)
 }
 
-fn open_wish(wish: &Wish, context: &Context, restriction: Restriction) -> Result<Device> {
-    let teller = Mutex::new(Teller { out: context.out, began: Instant::now(), said: false });
-    let hear = move |news: News<'_>| teller.lock().unwrap_or_else(PoisonError::into_inner).hear(news);
-    let settings = Settings {
-        restriction,
-        tuning: context.tuning,
-        cache: cache::folder(),
-        listener: Listener(Arc::new(hear)),
-    };
-    let (device, why) = Device::open_with(wish, &settings)?;
+fn open_selected(selector: &DeviceSelector, context: &Context, limits: LimitOverrides) -> Result<Device> {
+    let printer = Mutex::new(ProgressPrinter { out: context.out, began: Instant::now(), printed: false });
+    let progress = ProgressListener::new(move |progress| {
+        printer.lock().unwrap_or_else(PoisonError::into_inner).print(progress);
+    });
+    let options = device::options(progress).with_limits(limits).with_tuning(context.tuning);
+    let (device, why) = Device::open_with(selector, &options)?;
     let device = device.with_cpu_options(context.cpu);
     context.out.note(&format!("device: {}{why}", device.name()));
-    // A word that does nothing is said and not refused: one that a run was started with comes back when it is resumed.
+    // A flag without effect is a warning and no error: a resumed run repeats the flags it was started with.
     let idle = |flag: &str, expected: &str| {
         let found = device.name();
         context.out.note(&format!("warning: {flag} has no effect: expected {expected}, found {found}"));
@@ -44,16 +41,18 @@ fn open_wish(wish: &Wish, context: &Context, restriction: Restriction) -> Result
     Ok(device)
 }
 
-/// Opens `lost` anew, after it was lost: the same adapter, where there is a choice, and never the CPU path instead.
+/// Opens a device again after it was lost: the same adapter, where the selector leaves a choice, and never the CPU path.
 pub(crate) fn reopen(lost: &Device, context: &Context) -> Result<Device> {
-    let wish = match (&context.wish, lost) {
-        (Wish::Auto | Wish::Gpu, Device::Gpu(gpu)) => Wish::Name(gpu.info().name.clone()),
-        (wish, _) => wish.clone(),
+    let selector = match (&context.device, lost) {
+        (DeviceSelector::Auto | DeviceSelector::Gpu, Device::Gpu(gpu)) => {
+            DeviceSelector::Name(gpu.info().name.clone())
+        }
+        (selector, _) => selector.clone(),
     };
-    open_wish(&wish, context, Restriction::default())
+    open_selected(&selector, context, LimitOverrides::default())
 }
 
-/// `device` in half precision, for `--amp`; says so.
+/// `device` in half precision, for `--amp`; prints the precision class.
 pub(crate) fn half(device: &Device, context: &Context) -> Result<Device> {
     let (half, why) = device.half().map_err(|error| match error {
         Error::Device(what) => Error::Device(format!("--amp: {what}")),
@@ -66,40 +65,40 @@ pub(crate) fn half(device: &Device, context: &Context) -> Result<Device> {
     Ok(half)
 }
 
-/// Shaders that are compiled in less are not spoken of.
+/// Compiling that takes less is not reported.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Says on stderr what takes long.
-struct Teller {
+/// Prints on stderr what takes long.
+struct ProgressPrinter {
     out: Output,
-    /// Of what is going on now.
+    /// When the current task began.
     began: Instant,
-    said: bool,
+    printed: bool,
 }
 
-impl Teller {
-    fn hear(&mut self, news: News<'_>) {
-        match news {
-            News::Compiling { done: 0, .. } => (self.began, self.said) = (Instant::now(), false),
-            News::Compiling { done, all } => {
-                if !self.said && done < all && self.began.elapsed() >= PATIENCE {
-                    self.said = true;
+impl ProgressPrinter {
+    fn print(&mut self, progress: Progress<'_>) {
+        match progress {
+            Progress::Compiling { done: 0, .. } => (self.began, self.printed) = (Instant::now(), false),
+            Progress::Compiling { done, all } => {
+                if !self.printed && done < all && self.began.elapsed() >= PATIENCE {
+                    self.printed = true;
                     self.out.note(&format!("compiling {all} pipelines"));
                 }
                 if done == all {
                     log::info!("{all} pipelines compiled in {}", seconds(self.began.elapsed().as_secs_f64()));
                 }
             }
-            News::Tuning { done: 0, all } => {
+            Progress::Tuning { done: 0, all } => {
                 self.began = Instant::now();
                 self.out.note(&format!("tuning {all} matrix products"));
             }
-            News::Tuning { done, all } if done == all => {
+            Progress::Tuning { done, all } if done == all => {
                 let time = seconds(self.began.elapsed().as_secs_f64());
                 self.out.note(&format!("tuned {all} matrix products in {time}"));
             }
-            News::Tuning { .. } => {}
-            News::Warning(text) => self.out.note(&format!("warning: {text}")),
+            Progress::Tuning { .. } => {}
+            Progress::Warning(text) => self.out.note(&format!("warning: {text}")),
         }
     }
 }

@@ -2,14 +2,13 @@
 //! trained on and exported.
 
 use super::outputs::Outputs;
-use super::source::quoted;
 use super::{Context, names};
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
+use crate::inference::{self, quoted};
 use crate::interchange::{self, File, Format, onnx, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::tensor::Shape;
-use crate::train;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -106,12 +105,12 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8> {
         None => names::of(&file, None, model.classes)?,
     };
     let mut metadata = file.metadata.clone();
-    metadata.extend(train::metadata(&spec, model.classes, &classes));
+    metadata.extend(inference::metadata(&spec, model.classes, &classes));
     let all = || model.parameters.iter().chain(&model.state);
     let expected: Vec<(String, Shape)> = all().map(|p| (p.name.clone(), p.shape.clone())).collect();
     let tensors = interchange::match_tensors(file, &model.name, &expected)?;
-    let tensors: train::Named = expected.into_iter().map(|(name, _)| name).zip(tensors).collect();
-    let sha256 = train::sha256(&model, &tensors);
+    let tensors: inference::Named = expected.into_iter().map(|(name, _)| name).zip(tensors).collect();
+    let sha256 = inference::sha256(&model, &tensors);
 
     let stem = file_name(&spec.name);
     let model_path = args.output.join(format!("{stem}.toml"));
@@ -163,7 +162,7 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
         };
         let mut notes = imported.notes.clone();
         let file = imported.into_file(path);
-        notes.extend(args.model.as_ref().and_then(|_| train::other_input(&file, &spec)));
+        notes.extend(args.model.as_ref().and_then(|_| inference::other_input(&file, &spec)));
         return Ok((file, spec, notes));
     }
     for (flag, given) in
@@ -175,8 +174,8 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
         }
     }
     let file = interchange::read(path)?;
-    let spec = train::spec_of(&file, args.model.as_deref())?;
-    let notes = args.model.as_ref().and_then(|_| train::other_input(&file, &spec));
+    let spec = inference::spec_of(&file, args.model.as_deref())?;
+    let notes = args.model.as_ref().and_then(|_| inference::other_input(&file, &spec));
     Ok((file, spec, notes.into_iter().collect()))
 }
 

@@ -1,7 +1,6 @@
 //! The command line: one file per verb, what they share (`device`, `output`, `memory`), and the way from an error to an
 //! exit code. Results go to stdout, everything else to stderr.
 
-mod beginning;
 mod bench;
 mod completions;
 mod dataset;
@@ -11,8 +10,6 @@ mod eval;
 mod export;
 mod guard;
 mod import;
-mod matching;
-mod memory;
 mod names;
 mod output;
 mod outputs;
@@ -20,24 +17,27 @@ mod predict;
 mod profiled;
 mod progress;
 mod recipe;
-mod remembered;
 mod report;
 mod resume;
 mod samples;
 mod selftest;
+mod shader;
 mod source;
 mod stop;
 mod summary;
 mod trace;
 mod train;
+mod train_args;
+mod train_environment;
 
 use crate::cpu;
-use crate::device::Wish;
+use crate::device::DeviceSelector;
 use crate::error::{Error, printable};
 use crate::gpu::{self, Tuning};
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use guard::guarded;
 use output::Output;
 use std::ffi::OsString;
@@ -47,7 +47,7 @@ use std::ffi::OsString;
 pub(crate) struct Common {
     /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: Wish,
+    device: DeviceSelector,
     /// Time each matrix product of a GPU to find its fastest tile: off, on (a hardware GPU, once; kept for later runs), or
     /// force (again, on any adapter). Changes no result
     #[arg(long, global = true, default_value = "on", value_name = "WHEN", value_parser = tuning())]
@@ -69,6 +69,38 @@ pub(crate) struct Common {
     no_winograd: bool,
 }
 
+/// The flags of [`Common`] that a run keeps, so that it is resumed with them.
+const KEPT: [&str; 4] = ["device", "tune", "threads", "no_winograd"];
+
+impl Common {
+    /// The flags that were typed, and for others those that a resumed run `kept`. Beside them, what the run keeps now.
+    fn completed(mut self, kept: toml::Table, matches: &ArgMatches) -> Result<(Common, toml::Table), Error> {
+        let mut all = kept;
+        let verb = matches.subcommand().map_or(matches, |(_, verb)| verb);
+        for id in KEPT {
+            if verb.value_source(id) == Some(ValueSource::CommandLine) {
+                let raw = verb.get_raw(id).and_then(|mut values| values.next_back()?.to_str());
+                all.insert(id.into(), raw.unwrap_or("true").into());
+            }
+        }
+        let text = |id: &str| all.get(id).and_then(toml::Value::as_str);
+        let wrong = |id: &str| Error::Usage(format!("args.toml: program.{id}: expected the value of a flag"));
+        if let Some(device) = text("device") {
+            let Ok(device) = device.parse();
+            self.device = device;
+        }
+        if let Some(tune) = text("tune") {
+            self.tune = tune.parse().map_err(|_| wrong("tune"))?;
+        }
+        if let Some(threads) = text("threads") {
+            let threads = threads.parse().ok().filter(|threads| (1..=1024).contains(threads));
+            self.threads = Some(threads.ok_or_else(|| wrong("threads"))?);
+        }
+        self.no_winograd |= text("no_winograd").is_some();
+        Ok((self, all))
+    }
+}
+
 #[derive(Parser, Debug)]
 #[command(
     name = "striate",
@@ -87,7 +119,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Train a network
-    Train(train::TrainArgs),
+    Train(train_args::TrainArgs),
     /// Loss and accuracy of weights on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),
@@ -107,6 +139,8 @@ enum Verb {
     Selftest(selftest::SelftestArgs),
     /// Measure training steps, single operators, or the way of the data
     Bench(bench::BenchArgs),
+    /// Print the WGSL modules that a GPU compiles
+    Shader(shader::ShaderArgs),
     /// One training step with everything it computes, as a safetensors file
     Trace(trace::TraceArgs),
     /// Look at data sets, pack them, download them
@@ -117,14 +151,15 @@ enum Verb {
 
 /// What a verb gets beside its own arguments.
 pub(crate) struct Context {
-    pub wish: Wish,
+    pub device: DeviceSelector,
     /// Whether products of a GPU are timed, should one be taken.
     pub tuning: Tuning,
     /// How the CPU path computes, should it be taken.
-    pub cpu: cpu::Options,
+    pub cpu: cpu::CpuOptions,
     pub out: Output,
-    /// What was typed, program name first; for a run that goes on with the flags it was started with, those too.
-    pub typed: Vec<OsString>,
+    /// What was typed of [`Common`] that a run keeps, by name; for a run that is resumed without flags, what it was started
+    /// with too.
+    pub program: toml::Table,
 }
 
 const FIRST_STEPS: &str = "\
@@ -143,8 +178,16 @@ striate --help lists everything, striate <verb> --help explains one.";
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let typed = resume::completed::<Cli>(arguments.into_iter().collect())?;
-    let cli = Cli::parse_from(&typed);
-    let Common { device, tune, json, verbose, quiet, threads, no_winograd } = cli.common;
+    let matches = Cli::command().get_matches_from(&typed);
+    let cli =
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
+    let stored = match &cli.verb {
+        Some(Verb::Train(args)) => resume::stored::<Cli>(&matches, args)?,
+        _ => None,
+    };
+    let (stored, program) = stored.map_or((None, toml::Table::new()), |(run, program)| (Some(run), program));
+    let (common, program) = cli.common.completed(program, &matches)?;
+    let Common { device, tune, json, verbose, quiet, threads, no_winograd } = common;
     start_log(verbose);
     hush_caught_panics();
     if let Some(threads) = threads {
@@ -153,11 +196,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .build_global()
             .with_context(|| format!("--threads {threads}"))?;
     }
-    let cpu = cpu::Options { winograd: !no_winograd };
-    let context = Context { wish: device, tuning: tune, cpu, out: Output::new(json, quiet), typed };
+    let cpu = cpu::CpuOptions { winograd: !no_winograd };
+    let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), program };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
-        Some(Verb::Train(args)) => train::run(args, &context),
+        Some(Verb::Train(args)) => train::run(args, stored, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
         Some(Verb::Predict(args)) => predict::run(args, &context),
         Some(Verb::Report(args)) => report::run(args, &context),
@@ -167,6 +210,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Devices(args)) => devices::run(args, &context),
         Some(Verb::Selftest(args)) => selftest::run(args, &context),
         Some(Verb::Bench(args)) => bench::run(args, &context),
+        Some(Verb::Shader(args)) => shader::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),

@@ -1,8 +1,8 @@
 //! Names of classes: from a file, from the weights, or numbers.
 
 use crate::error::{Error, Result, printable};
+use crate::inference;
 use crate::interchange::File;
-use crate::train;
 use std::io::Read;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) fn of(weights: &File, labels: Option<&Path>, classes: usize) -> Resul
         return Ok(names);
     }
     // Outputs that have no name are numbered, as in the library.
-    let mut names = train::class_names(weights);
+    let mut names = inference::class_names(weights);
     if names.len() > classes {
         names.clear();
     }

@@ -1,7 +1,10 @@
 //! Where words go: results to stdout, notes to stderr. A reader that closes the pipe ends the program quietly.
 
-use crate::data::BadFiles;
+use super::source::{add_notes, tell};
+use crate::data::{BadFiles, Diagnostics};
 use crate::error::{Error, Result, printable};
+use crate::inference::Messages;
+use serde_json::json;
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
@@ -56,6 +59,26 @@ impl Output {
             // A note that nobody can read is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{}", lines(text));
         }
+    }
+}
+
+impl Messages for Output {
+    fn note(&self, line: &str) {
+        Output::note(self, line);
+    }
+
+    fn option(&self, name: &str) -> String {
+        format!("--{name}")
+    }
+
+    fn data(&self, name: &str, diagnostics: &Diagnostics) -> Result<()> {
+        tell(diagnostics, self);
+        if self.is_json() && !diagnostics.lines.is_empty() {
+            let mut event = json!({"event": "data", "name": name});
+            add_notes(&mut event, diagnostics);
+            self.json(&event)?;
+        }
+        Ok(())
     }
 }
 

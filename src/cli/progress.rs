@@ -2,10 +2,12 @@
 //! request.
 
 use super::output::{Output, seconds};
-use super::samples::describe;
+use super::resume::command;
 use crate::error::{Error, Result};
+use crate::inference::describe_division;
 use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
 
 /// Prints the events of a run.
 pub(crate) struct Progress {
@@ -16,18 +18,26 @@ pub(crate) struct Progress {
     val_samples: usize,
     /// The command to type next, up to the weights' path.
     next: Box<dyn Fn(&str) -> String>,
-    /// The command that goes on with a run that was stopped.
-    go_on: String,
+    /// The command that resumes a run that was stopped.
+    resume: String,
     /// Why a result could not be printed.
     unsaid: Option<Error>,
 }
 
 impl Progress {
-    /// `next` makes the command to type next from the path of the weights; `go_on` is the command that goes on with the run
-    /// if it is stopped.
-    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static, go_on: String) -> Self {
+    /// `next` makes the command to type next from the path of the weights.
+    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
         let next = Box::new(next);
-        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next, go_on, unsaid: None }
+        Progress {
+            out,
+            bar: None,
+            epochs: 0,
+            steps_per_epoch: 0,
+            val_samples: 0,
+            next,
+            resume: String::new(),
+            unsaid: None,
+        }
     }
 
     fn start(&mut self, e: &Start) {
@@ -43,7 +53,7 @@ impl Progress {
                 "{} training and {} validation samples ({})",
                 e.train_samples,
                 e.val_samples,
-                describe(division)
+                describe_division(division)
             ),
             ValPart::Validation => {
                 format!("{} training and {} validation samples", e.train_samples, e.val_samples)
@@ -52,6 +62,7 @@ impl Progress {
         self.out
             .note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
         if let Some(folder) = &e.folder {
+            self.resume = command(Path::new(folder));
             self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
         }
         if self.out.is_interactive() {
@@ -134,7 +145,7 @@ impl Progress {
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;
             let next = match e.ending {
-                Ending::Interrupted => format!("go on: {}", self.go_on),
+                Ending::Interrupted => format!("go on: {}", self.resume),
                 _ => format!("next: {}", (self.next)(weights)),
             };
             self.result(&next)?;
@@ -185,7 +196,7 @@ impl Progress {
     fn tell(&mut self, event: &Event) -> Result<()> {
         if self.out.is_json() {
             if matches!(event, Event::Done(done) if done.ending == Ending::Interrupted) {
-                self.out.note(&format!("go on: {}", self.go_on));
+                self.out.note(&format!("go on: {}", self.resume));
             }
             return self.out.line(&event.json());
         }

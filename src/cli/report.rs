@@ -1,14 +1,14 @@
 //! `striate report`: pictures of what is inside a network.
 
 use super::outputs::Outputs;
-use super::{Context, device, memory, source};
+use super::{Context, device, source};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
 use crate::error::{Error, Result, printable, printable_path};
+use crate::inference::{self, BatchSource};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, LayerOp, Model, Spec, suggestion};
-use crate::report::{self, Picture, Scale, Sheet, Tiles, TilesLayout};
-use crate::train::{self, Feed};
+use crate::report::{self, RgbImage, TileScale, TileSheet, Tiles, TilesLayout};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
     };
     let tiles = report::filters(weight)?;
     // A tile of one value has no least and greatest of its own.
-    let scale = if tiles.shape == [1; 3] { Scale::Together } else { Scale::Each };
+    let scale = if tiles.shape == [1; 3] { TileScale::Together } else { TileScale::Each };
     let mut layout = args.sheet.layout(scale, None);
     if tiles.shape[0] == 1 {
         layout.group = weight.shape().dims().get(1).copied();
@@ -129,7 +129,7 @@ fn first_convolution(file: &File, model: Option<&str>) -> Result<String> {
     if model.is_none() && !file.metadata.contains_key("model") {
         return convolutions(file).next().map(String::from).ok_or_else(none);
     }
-    let spec = train::spec_of(file, model)?;
+    let spec = inference::spec_of(file, model)?;
     let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d(_)));
     first.map(|layer| layer.name.clone()).ok_or_else(none)
 }
@@ -179,16 +179,16 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     let [least, most] = report::range(&maps.values);
     let op = spec.layers[number].op.name();
     let caption = format!("{} ({op}): {what}, {} to {}", args.layer, short(least), short(most));
-    let layout = args.sheet.layout(if flat { Scale::Together } else { Scale::Each }, Some(caption));
+    let layout = args.sheet.layout(if flat { TileScale::Together } else { TileScale::Each }, Some(caption));
     let ([width, height], pixels) =
         Decoder::new().ignoring_exif(ignore_exif).read_within(&args.image, SIDE)?;
-    let sheet = maps.draw(&layout, Some(&Picture { width, height, pixels }))?;
+    let sheet = maps.draw(&layout, Some(&RgbImage { width, height, pixels }))?;
     finish("activations", &args.layer, &sheet, output, context)
 }
 
 /// What layer `number` of `spec` with the weights of `file` answers to `image`, as tiles.
 fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context) -> Result<Tiles> {
-    let data = Arc::new(train::pictures(spec, vec![image.to_path_buf()])?);
+    let data = Arc::new(inference::pictures(spec, vec![image.to_path_buf()])?);
     let build = BuildOptions {
         training: false,
         fuse: false,
@@ -198,12 +198,12 @@ fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context)
     };
     let model = Model::build(spec, &build)?;
     let device = device::open(context)?;
-    memory::check(&device, spec, &build, &model)?;
+    inference::check_memory(&device, spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
-    train::load(&model, executor.as_mut(), file, None)?;
-    let feed = Feed::new(spec, &model, 0, 1, OnBadFile::Fail);
-    let batch = feed.first(&data)?;
-    let y = train::activations(&model, executor.as_mut(), &batch, number)?;
+    inference::load(&model, executor.as_mut(), file, None)?;
+    let source = BatchSource::new(spec, &model, 0, 1, OnBadFile::Fail);
+    let batch = source.first(&data)?;
+    let y = inference::activations(&model, executor.as_mut(), &batch, number)?;
     let shape = match y.shape().dims() {
         &[_, _, height, width] => [1, height, width],
         _ => [1, 1, 1],
@@ -212,12 +212,12 @@ fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context)
 }
 
 impl SheetArgs {
-    fn layout(&self, scale: Scale, caption: Option<String>) -> TilesLayout {
+    fn layout(&self, scale: TileScale, caption: Option<String>) -> TilesLayout {
         TilesLayout {
             scale: match self.scale {
                 None => scale,
-                Some(ScaleArg::Each) => Scale::Each,
-                Some(ScaleArg::Together) => Scale::Together,
+                Some(ScaleArg::Each) => TileScale::Each,
+                Some(ScaleArg::Together) => TileScale::Together,
             },
             columns: self.columns.map(usize::from),
             group: None,
@@ -228,7 +228,7 @@ impl SheetArgs {
 }
 
 /// Writes the sheet and says what is on it.
-fn finish(kind: &str, layer: &str, sheet: &Sheet, output: &Path, context: &Context) -> Result<u8> {
+fn finish(kind: &str, layer: &str, sheet: &TileSheet, output: &Path, context: &Context) -> Result<u8> {
     let bytes = sheet.canvas.png()?;
     atomic::write(output, |out| out.write_all(&bytes))?;
     let (width, height) = (sheet.canvas.width(), sheet.canvas.height());

@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::program::{Executor, Program};
 use crate::verify::cases::{Case, cases};
-use crate::verify::{self, Faulty, Outcome, Precision};
+use crate::verify::{self, Faulty, OperandRounding, Outcome};
 use clap::Args;
 use serde_json::json;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
         report.precision = half.precision();
         let mut make = |program| fault_in(half.executor(Arc::clone(&program))?, program, fault.as_deref());
         let halves =
-            verify::run_as(&products, Precision::Half, &mut make, &mut |outcome| report.add(outcome))?;
+            verify::run_as(&products, OperandRounding::Half, &mut make, &mut |outcome| report.add(outcome))?;
         report.flush();
         summary.add(halves);
     }

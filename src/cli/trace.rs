@@ -1,15 +1,14 @@
 //! `striate trace`: one training step, everything it computes dumped by name.
 
+use super::Context;
 use super::device;
 use super::recipe::RecipeArgs;
 use super::source::{self, SourceArgs};
-use super::train::DEFAULT_MODEL;
-use super::{Context, matching, memory};
 use crate::data::InputRange;
 use crate::error::Result;
+use crate::inference::{self, BatchSource, DEFAULT_MODEL};
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
-use crate::train::{self, Feed};
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -59,16 +58,17 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         }
         _ => Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?,
     };
-    args.recipe.apply(&mut spec)?;
-    args.recipe.check_effects(&spec.recipe)?;
+    let overrides = args.recipe.overrides();
+    overrides.apply(&mut spec)?;
+    overrides.check_effects(&spec.recipe, &context.out)?;
     if let Some(file) = &weights {
-        spec.geometry = train::geometry(file)?;
+        spec.geometry = inference::geometry(file)?;
     }
     let model = args.model.as_deref();
     args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let data = args.source.open_whole(&spec, args.seed, &context.out)?;
     let data = match &weights {
-        Some(file) => matching::with_classes_of(file, data, &context.out)?,
+        Some(file) => inference::with_classes_of(file, data, &context.out)?,
         None => data,
     };
     let build = BuildOptions {
@@ -79,21 +79,21 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         input_gradient: true,
         clip: spec.recipe.clip_grad_norm.is_some(),
         pixels: data.pixels(spec.input),
-        target: train::target(&data.train, spec.recipe.loss)?,
+        target: inference::target(&data.train, spec.recipe.loss)?,
         ..BuildOptions::new(spec.recipe.batch_size)
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
-    train::initialise(&model, executor.as_mut(), args.seed)?;
+    inference::initialise(&model, executor.as_mut(), args.seed)?;
     if let Some(file) = weights {
-        train::load(&model, executor.as_mut(), file, None)?;
+        inference::load(&model, executor.as_mut(), file, None)?;
     }
-    let feed = Feed::new(&spec, &model, args.seed, 1, args.source.on_bad_file);
-    let batch = feed.first(&data.train)?;
-    context.out.warn_of(feed.bad());
-    let tensors = train::trace(&spec, &model, executor.as_mut(), &batch, args.seed)?;
+    let source = BatchSource::new(&spec, &model, args.seed, 1, args.source.on_bad_file);
+    let batch = source.first(&data.train)?;
+    context.out.warn_of(source.bad());
+    let tensors = inference::trace(&spec, &model, executor.as_mut(), &batch, args.seed)?;
     let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
     let metadata = BTreeMap::from([
         ("arch".to_string(), spec.name.clone()),

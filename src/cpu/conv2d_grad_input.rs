@@ -3,9 +3,9 @@
 //! With steps of 1 it is a correlation of dy with the turned and transposed weights. With longer steps it is
 //! w^T dy, tile by tile, each row of which is added to the pixels that its tap saw.
 
-use super::conv2d::{Correlation, TASKS, windows};
-use super::executor::Options;
+use super::correlation::{Correlation, TASKS, windows};
 use super::lowering::{Tile, Tiling, channels_per_piece, gather};
+use super::options::CpuOptions;
 use super::parallel::{reserve, with_scratch};
 use super::product::{Onto, View, product};
 use super::windows::Windows;
@@ -17,7 +17,7 @@ use std::ops::Range;
 /// dx from dy and w.
 pub fn conv2d_grad_input(
     d: &Conv2d,
-    options: Options,
+    options: CpuOptions,
     dy: &[f32],
     w: &[f32],
     workspace: &mut Vec<f32>,

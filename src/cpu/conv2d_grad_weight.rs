@@ -4,9 +4,9 @@
 //! The sum runs over every pixel of the batch. It is cut into a number of parts that follows from the shape; each part
 //! is summed tile after tile, and the parts are added in order.
 
-use super::conv2d::{Correlation, TASKS, windows};
-use super::executor::Options;
+use super::correlation::{Correlation, TASKS, windows};
 use super::lowering::{Tile, Tiling, channels_per_piece, gather, lower, split_len};
+use super::options::CpuOptions;
 use super::parallel::{reserve, with_scratch};
 use super::product::{Onto, View, product};
 use super::windows::Windows;
@@ -61,7 +61,7 @@ fn is_direct(windows: &Windows) -> bool {
 /// dw from x and dy.
 pub fn conv2d_grad_weight(
     d: &Conv2d,
-    options: Options,
+    options: CpuOptions,
     x: &[f32],
     dy: &[f32],
     workspace: &mut Vec<f32>,

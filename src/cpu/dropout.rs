@@ -3,7 +3,7 @@
 use super::parallel::CHUNK;
 use super::simd::vectorised;
 use crate::ops::{Dropout, Hyper};
-use crate::random::philox_lanes;
+use crate::random::philox_blocks;
 use rayon::prelude::*;
 
 /// Blocks of random numbers that are computed side by side, one to a vector lane.
@@ -20,7 +20,7 @@ pub fn dropout(d: &Dropout, x: &[f32], hyper: &[f32], y: &mut [f32]) {
                 let block = first + (group * BLOCKS) as u32;
                 let blocks = std::array::from_fn(|i| block + i as u32);
                 let counter = [blocks, [hyper.draw; BLOCKS], [d.layer; BLOCKS], [0; BLOCKS]];
-                let words = philox_lanes(counter, key);
+                let words = philox_blocks(counter, key);
                 let mut ordered = [0u32; 4 * BLOCKS];
                 for (i, four) in ordered.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                     *four = [words[0][i], words[1][i], words[2][i], words[3][i]];

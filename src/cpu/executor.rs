@@ -1,6 +1,7 @@
 //! The executor: memory for the slots of a plan, and the steps of a span one after the other.
 
 use super::dispatch;
+use super::options::CpuOptions;
 use crate::error::{Error, Result};
 use crate::ops::Access;
 use crate::program::{
@@ -14,24 +15,10 @@ use std::time::Instant;
 const INPUTS: usize = 6;
 const OUTPUTS: usize = 4;
 
-/// How to compute, where there is a choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Whether convolutions go by minimal filtering (Winograd) where that is faster. It errs by up to 4e-6
-    /// of a result's norm, ten times as much as the direct computation and a hundredth of TF32.
-    pub winograd: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { winograd: true }
-    }
-}
-
 /// Runs a program on the processor, in the rayon pool that it is called in.
 pub struct Executor {
     program: Arc<Program>,
-    options: Options,
+    options: CpuOptions,
     /// One per slot of the plan; a buffer is the beginning of its slot.
     slots: Vec<Vec<f32>>,
     /// What operators keep between their own passes.
@@ -43,11 +30,11 @@ pub struct Executor {
 impl Executor {
     /// Allocates the memory of `program`, filled with zeros; `Error::Memory` if there is not enough.
     pub fn new(program: Arc<Program>) -> Result<Self> {
-        Executor::with_options(program, Options::default())
+        Executor::with_options(program, CpuOptions::default())
     }
 
-    /// The same, with a choice of how to compute.
-    pub fn with_options(program: Arc<Program>, options: Options) -> Result<Self> {
+    /// The same with options.
+    pub fn with_options(program: Arc<Program>, options: CpuOptions) -> Result<Self> {
         let mut slots = Vec::with_capacity(program.plan().slots().len());
         for &len in program.plan().slots() {
             let mut slot = Vec::new();

@@ -6,7 +6,7 @@ use super::product::{Onto, View, product};
 use crate::ops::Linear;
 use rayon::prelude::*;
 
-/// Columns of one product with a long row: 8 register tiles of faer, a factor that stays in the cache.
+/// Columns of one product with a long row: 8 register tiles of the kernel, a factor that stays in the cache.
 const COLUMNS: usize = 768;
 
 /// Rows and columns that are transposed at once: a cache line of each.

@@ -8,13 +8,13 @@ use super::simd::vectorised;
 use super::windows::Windows;
 use std::ops::Range;
 
-/// Longest sum in one product, as faer blocks it; the panel of more rows than this leaves the cache.
+/// Longest sum in one product, as the kernel of products blocks it; the panel of more rows than this leaves the cache.
 pub const DEPTH: usize = 512;
 
 /// Elements that lines of a panel are longer than their content: runs are copied in whole vectors.
 const SLACK: usize = 16;
 
-/// Columns of faer's widest register tile (AVX-512), and the columns of one vector.
+/// Columns of the widest register tile of products (AVX-512), and the columns of one vector.
 const REGISTER_TILE: usize = 96;
 const VECTOR: usize = 16;
 
@@ -116,7 +116,7 @@ impl Tiling {
     }
 }
 
-/// Cycles of faer's kernel per row of weights (times a constant) for a panel of `columns` columns: two vector
+/// Cycles of the product's kernel per row of weights (times a constant) for a panel of `columns` columns: two vector
 /// operations a cycle, four rows at once, and no tile takes less than the latency of an addition.
 fn columns_cost(columns: usize) -> usize {
     let vectors = (columns % REGISTER_TILE).div_ceil(VECTOR);

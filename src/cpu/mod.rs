@@ -1,4 +1,5 @@
-//! The CPU executor: a program run by plain functions on slices, threads by rayon, products by faer.
+//! The CPU executor: a program run by plain functions on slices, threads by rayon, large products by the kernels that
+//! faer is built on.
 //!
 //! One file per operator, with the stems of `ops`; `dispatch` in this file is the only function that knows them all. A function takes
 //! its descriptor, its inputs and its outputs, in the order of `Op::operands`. It runs on the current rayon pool, and its
@@ -13,6 +14,8 @@ mod channel_slice;
 mod conv2d;
 mod conv2d_grad_input;
 mod conv2d_grad_weight;
+mod correlation;
+mod direct;
 mod dropout;
 mod executor;
 mod exponential;
@@ -23,6 +26,7 @@ mod local_response_norm_within;
 mod loss;
 mod loss_scale;
 mod lowering;
+mod options;
 mod parallel;
 mod pointwise;
 mod pool2d;
@@ -39,7 +43,8 @@ mod winograd;
 #[cfg(test)]
 mod tests;
 
-pub use executor::{Executor, Options};
+pub use executor::Executor;
+pub use options::CpuOptions;
 pub use probe::Probe;
 pub use simd::level as simd_level;
 
@@ -70,7 +75,7 @@ use crate::ops::Op;
 /// `workspace` is memory that an operator needs between its own passes; nothing in it survives an operator.
 fn dispatch(
     op: &Op,
-    options: Options,
+    options: CpuOptions,
     inputs: &[&[f32]],
     outputs: &mut [&mut [f32]],
     workspace: &mut Vec<f32>,

@@ -1,10 +1,19 @@
-//! Matrix products: views on slices, and faer behind them. The only file that names faer.
+//! Matrix products: views of slices, and which kernel computes which shape.
 //!
-//! Every product runs on the thread that asks for it. Operators split their work themselves, by shape, so that no
+//! Every product runs on the thread that calls it. Operators split their work themselves, by shape, so that no
 //! sum depends on the number of threads.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+mod kernel;
+mod plain;
+#[cfg(test)]
+mod tests;
+mod vectors;
+
+use plain::Plain;
+use vectors::{Columns, Outer, Rows};
+
+/// Multiply-adds up to which a product is not worth the packing of the large kernels.
+const SMALL: usize = 16 * 16 * 16;
 
 /// A matrix in a slice.
 #[derive(Clone, Copy)]
@@ -12,46 +21,87 @@ pub struct View<'a> {
     data: &'a [f32],
     rows: usize,
     cols: usize,
-    pitch: usize,
-    transposed: bool,
+    row_stride: usize,
+    col_stride: usize,
 }
 
 impl<'a> View<'a> {
     /// `rows` x `cols` in row-major order; a row begins every `pitch` elements.
     pub fn new(data: &'a [f32], rows: usize, cols: usize, pitch: usize) -> Self {
-        View { data, rows, cols, pitch, transposed: false }
+        View { data, rows, cols, row_stride: pitch, col_stride: 1 }
     }
 
     /// The transposed matrix, in the same memory.
     pub fn transposed(self) -> Self {
-        View { transposed: !self.transposed, ..self }
+        let View { data, rows, cols, row_stride, col_stride } = self;
+        View { data, rows: cols, cols: rows, row_stride: col_stride, col_stride: row_stride }
     }
 
-    fn matrix(self) -> MatRef<'a, f32> {
-        let columns =
-            MatRef::from_column_major_slice_with_stride(self.data, self.cols, self.rows, self.pitch);
-        if self.transposed { columns } else { columns.transpose() }
+    /// Elements from the first to the last, both included; 0 for an empty matrix.
+    fn span(&self) -> usize {
+        span(self.rows, self.cols, self.row_stride, self.col_stride)
     }
+}
+
+/// Elements from the first to the last of a matrix, both included.
+fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
+    if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + (cols - 1) * col_stride + 1 }
 }
 
 /// What happens to the old content of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Onto {
-    /// It is not looked at.
+    /// It is overwritten without being read.
     Nothing,
     /// The product is added to it.
     Old,
 }
 
-/// dst = lhs rhs, or dst += lhs rhs. `dst` is row-major with a row every `pitch` elements. Each element sums its
-/// terms in order, with fused multiply-adds on machines that have them.
+/// dst = lhs rhs, or dst += lhs rhs. `dst` is row-major with a row every `pitch` elements.
+///
+/// Sums use fused multiply-adds on machines that have them. Each element sums its terms in order, in parts of 512 that
+/// are added up in `dst`; only where `dst` is one column or row and both operands run along the sum, the terms are
+/// dealt out to vector lanes, so that memory is read front to back.
+///
+/// # Panics
+///
+/// If the shapes do not fit together or a slice is too short.
 pub fn product(dst: &mut [f32], pitch: usize, onto: Onto, lhs: View, rhs: View) {
-    let (lhs, rhs) = (lhs.matrix(), rhs.matrix());
-    // Not from_row_major_slice_with_stride_mut: in faer 0.24.4 it mixes up the strides and reaches past the slice.
-    let dst = MatMut::from_column_major_slice_with_stride_mut(dst, rhs.ncols(), lhs.nrows(), pitch);
-    let accum = match onto {
-        Onto::Nothing => Accum::Replace,
-        Onto::Old => Accum::Add,
-    };
-    matmul(dst.transpose_mut(), accum, lhs, rhs, 1.0, Par::Seq);
+    let (m, n, k) = (lhs.rows, rhs.cols, lhs.cols);
+    assert!(k == rhs.rows, "a product of {m} x {k} and {} x {n}", rhs.rows);
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(lhs.span() <= lhs.data.len() && rhs.span() <= rhs.data.len(), "an operand is cut off");
+    assert!((m == 1 || pitch >= n) && span(m, n, pitch, 1) <= dst.len(), "the destination is too short");
+    if k == 0 {
+        if onto == Onto::Nothing {
+            dst.chunks_mut(pitch).take(m).for_each(|row| row[..n].fill(0.0));
+        }
+        return;
+    }
+    let simd = pulp::Arch::new();
+    // A column or a row has kernels of its own: there is nothing to keep in registers.
+    if n == 1 {
+        if pitch == 1 && lhs.row_stride == 1 {
+            return simd.dispatch(Columns { dst: &mut dst[..m], onto, lhs, rhs: rhs.transposed() });
+        }
+        if lhs.col_stride == 1 && rhs.row_stride == 1 {
+            return simd.dispatch(Rows { dst, step: pitch, onto, lhs, rhs: &rhs.data[..k] });
+        }
+    }
+    if m == 1 {
+        if rhs.col_stride == 1 {
+            return simd.dispatch(Columns { dst: &mut dst[..n], onto, lhs: rhs.transposed(), rhs: lhs });
+        }
+        if lhs.col_stride == 1 && rhs.row_stride == 1 {
+            return simd.dispatch(Rows { dst, step: 1, onto, lhs: rhs.transposed(), rhs: &lhs.data[..k] });
+        }
+    }
+    if k == 1 && rhs.col_stride == 1 {
+        return simd.dispatch(Outer { dst, pitch, onto, lhs, rhs: &rhs.data[..n] });
+    }
+    if m.saturating_mul(n).saturating_mul(k) <= SMALL || !kernel::product(dst, pitch, onto, lhs, rhs) {
+        simd.dispatch(Plain { dst, pitch, onto, lhs, rhs });
+    }
 }

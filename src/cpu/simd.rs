@@ -1,7 +1,7 @@
 //! Vector instructions beyond what every processor has, chosen at run time.
 //!
 //! The environment variable `STRIATE_SIMD` switches the widest off, for tests of what other machines run: `avx2` allows
-//! no AVX-512, `none` nothing but what every processor has. Products by faer choose for themselves.
+//! no AVX-512, `none` nothing but what every processor has. Matrix products (`product`) choose for themselves.
 
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;

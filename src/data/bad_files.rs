@@ -12,6 +12,7 @@ const NAMED: usize = 20;
 
 /// What to do about a sample that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnBadFile {
     /// Leave it out and say so.
     #[default]

@@ -21,6 +21,7 @@ pub struct Batch {
 
 /// What a program reads of the images of a batch.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum BatchInput {
     /// Network input, `[batch, channels, height, width]`; rows past the real ones are 0.
     Values(Vec<f32>),

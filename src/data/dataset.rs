@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 /// The pictures of a data set, `[samples, channels, height, width]`, contiguous.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Images {
     /// Pixels 0 to 255, to be normalised by a `Transform`.
     U8(Vec<u8>),
@@ -99,6 +100,7 @@ impl Images {
 
 /// What is to be learnt.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Labels {
     /// One class per sample.
     Classes(Vec<u32>),

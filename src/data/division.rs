@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Which samples validate. Numbers of samples count the training files first, then the validation files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "part", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Division {
     /// The data's own validation part.
     Validation,

@@ -13,6 +13,7 @@ const ATTEMPTS: u32 = 10;
 
 /// Where the geometry of a network's pictures is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fit {
     /// When they are read, by torchvision's rules: what is stored in a batch is the network's input, or a random crop of
     /// its size. `random_resized` is whether one of `RandomResizedCrop` is drawn: it resizes pictures of the input's size
@@ -39,6 +40,7 @@ pub struct Frame {
 
 /// What of a picture is shown. `height` and `width` are the frame's.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Framing {
     /// The rules from before version 2 ([`crate::view::Rules::Covered`]): the largest centred part of the frame's shape, in
     /// fractions of a pixel. Views show crops of it.

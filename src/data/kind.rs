@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 /// A format of data sets, as `--dataset` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// RawSplits out by looking at the path.
     #[default]

@@ -5,7 +5,7 @@
 //! a loader holds at most three batches beside those that its user has, and, as every choice is a function of (seed, epoch, sample), any number of threads
 //! gives the same bits.
 
-use super::bad_files::BadFiles;
+use super::bad_files::{BadFiles, OnBadFile};
 use super::batch::{Batch, InputTransform};
 use super::dataset::Dataset;
 use super::order::random_order;
@@ -41,6 +41,7 @@ impl Workers {
 
 /// How one epoch is loaded.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LoaderOptions {
     /// RowFiller of a batch.
     pub batch: usize,
@@ -55,6 +56,34 @@ pub struct LoaderOptions {
     pub transform: InputTransform,
     /// What becomes of samples that cannot be read.
     pub bad: Arc<BadFiles>,
+}
+
+impl LoaderOptions {
+    /// Batches of `batch` rows of the first epoch, in the data set's order, without augmentation, each prepared when it is
+    /// requested. Samples that cannot be read are left out.
+    pub fn new(batch: usize, transform: InputTransform) -> LoaderOptions {
+        LoaderOptions {
+            batch,
+            workers: Workers::new(0),
+            seed: 0,
+            epoch: 0,
+            shuffle: false,
+            augment: false,
+            transform,
+            bad: BadFiles::new(OnBadFile::default()),
+        }
+    }
+
+    setters! {
+        with_batch(batch: usize);
+        with_workers(workers: Workers);
+        with_seed(seed: u64);
+        with_epoch(epoch: u32);
+        with_shuffle(shuffle: bool);
+        with_augment(augment: bool);
+        with_transform(transform: InputTransform);
+        with_bad(bad: Arc<BadFiles>);
+    }
 }
 
 /// The batches of one epoch, in order. Dropping it early stops its thread.

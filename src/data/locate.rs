@@ -62,20 +62,37 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
     Ok(Location { kind, path, name, file })
 }
 
-/// The folder of a shipped set: in `./data`, where the sources were built from, or where a user keeps data.
+/// The folder of the data set called `name`, if it is in one of the places for such sets: `./data`, the folder `data` of the
+/// sources, [`user_data`]. The first that has it counts.
+pub fn built_in(name: &str) -> Option<PathBuf> {
+    candidates(name).into_iter().find(|path| path.exists())
+}
+
+fn candidates(name: &str) -> Vec<PathBuf> {
+    let places = [Some(PathBuf::from("data")), sources(), user_data()];
+    places.into_iter().flatten().map(|folder| folder.join(name)).collect()
+}
+
+/// The folder `data` of the sources, for a program that cargo runs or that lies in their folder `target`. An installed program has no
+/// sources: the folder that it was built in may be another machine's.
+fn sources() -> Option<PathBuf> {
+    let of_target = || {
+        let program = std::env::current_exe().ok()?;
+        let target = program.ancestors().find(|folder| folder.ends_with("target"))?;
+        target.parent().filter(|folder| folder.join("Cargo.toml").is_file()).map(PathBuf::from)
+    };
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).or_else(of_target)?;
+    Some(folder.join("data"))
+}
+
+/// As [`built_in`], with an error that says where the set was looked for.
 fn shipped(name: &str) -> Result<PathBuf> {
     let mut components = Path::new(name).components();
     if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
         return Err(Error::data(name, "no such file or folder"));
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
-    let candidates: Vec<_> = [Some(PathBuf::from("data")), Some(sources), user_data()]
-        .into_iter()
-        .flatten()
-        .map(|folder| folder.join(name))
-        .collect();
-    candidates.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
-        let places: Vec<_> = candidates.iter().map(|path| printable_path(path)).collect();
+    built_in(name).ok_or_else(|| {
+        let places: Vec<_> = candidates(name).iter().map(|path| printable_path(path)).collect();
         Error::data(name, format!("no such data set; looked for {name}, {}", places.join(", ")))
     })
 }

@@ -71,7 +71,7 @@ pub use image_files::{image_files, images_in_folder};
 pub use image_folder::ImageFolder;
 pub use kind::Kind;
 pub use loader::{Loader, LoaderOptions, Workers};
-pub use locate::{Location, find, user_data};
+pub use locate::{Location, built_in, find, user_data};
 pub use open::{open, open_with, open_with_diagnostics};
 pub use origin::{Fingerprint, Origin, Provenance};
 pub use packed::{PackSummary, pack};

@@ -68,7 +68,7 @@ pub(super) fn settle(
             name(first.path)
         ));
     }
-    let range = match (known.or(presumed), request.wanted) {
+    let range = match (known.or(presumed), request.model) {
         (Some(range), _) => range,
         // Looked at for its own sake, or not of this model's size, which is another error.
         (None, None) => return ready(parts),

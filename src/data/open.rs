@@ -49,7 +49,7 @@ pub fn open_with(
         }
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
-        Kind::Packed => packed::open(&place.path, request.wanted.map(|_| request.frame()))?,
+        Kind::Packed => packed::open(&place.path, request.model.map(|_| request.frame()))?,
         Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Csv => csv::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Synthetic => synthetic::open(request)?,
@@ -71,7 +71,7 @@ pub fn open_with(
     };
     let names = names.filter(|_| classes.is_some());
     // Names are compared with the model's outputs before any label is.
-    let outputs = match (&names, request.wanted) {
+    let outputs = match (&names, request.model) {
         (Some(names), Some(ModelShape { follow_classes: true, .. })) => names.len(),
         _ => request.outputs(),
     };
@@ -81,7 +81,7 @@ pub fn open_with(
         return Err(Error::data(&names_path, what));
     }
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
-        match request.wanted {
+        match request.model {
             Some(wanted) => part.fit(ModelShape { outputs, ..wanted })?,
             None => part.fit_classes(MOST_CLASSES, "classes that can be told apart")?,
         }
@@ -139,7 +139,7 @@ pub fn open_with(
     };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
     let splits = Splits { train, val, origin: Some(Arc::new(origin)) };
-    let Some(wanted) = request.wanted else { return Ok((splits, diagnostics)) };
+    let Some(wanted) = request.model else { return Ok((splits, diagnostics)) };
     let splits = splits.fitted(&wanted)?;
     splits.check_shapes(wanted.input)?;
     Ok((splits, diagnostics))

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 /// What numbers stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum InputRange {
     /// Pixel values 0 to 255: scale, mean and standard deviation of `[preprocess]` apply.
     #[serde(rename = "0..255")]

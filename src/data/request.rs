@@ -14,6 +14,7 @@ pub(super) const MOST_CLASSES: usize = 1 << 20;
 
 /// What to open, and the model that it is for.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Request {
     /// A file, a folder, or the name of a shipped set; none is the shipped Fashion-MNIST.
     pub path: Option<String>,
@@ -32,12 +33,12 @@ pub struct Request {
     pub seed: u64,
     /// Channels, height and width to which picture files are brought (with [`Fit::Input`] they are brought to the model's
     /// input instead), and in which synthetic data is made. Other formats have their own.
-    pub picture: [usize; 3],
+    pub image_shape: [usize; 3],
     /// Whether picture files stay as they are stored, whatever orientation their EXIF metadata name; otherwise they are
     /// turned upright.
     pub ignore_exif: bool,
     /// The model that the data is for; none looks at data for its own sake.
-    pub wanted: Option<ModelShape>,
+    pub model: Option<ModelShape>,
     /// Whether that model's file has a table `[preprocess]`. Then `f32` images have to be declared by `input_range`, and whole
     /// numbers 0 to 255 of a table are pixels. Otherwise undeclared numbers are used as they are.
     pub has_preprocess: bool,
@@ -74,6 +75,24 @@ impl ModelShape {
 }
 
 impl Request {
+    setters! {
+        with_path(path: Option<String>);
+        with_kind(kind: Kind);
+        with_val_split(val_split: Option<f32>);
+        with_counts(counts: Option<[usize; 2]>);
+        with_limit_train(limit_train: Option<usize>);
+        with_limit_val(limit_val: Option<usize>);
+        with_seed(seed: u64);
+        with_image_shape(image_shape: [usize; 3]);
+        with_ignore_exif(ignore_exif: bool);
+        with_model(model: Option<ModelShape>);
+        with_has_preprocess(has_preprocess: bool);
+        with_input_range(input_range: Option<InputRange>);
+        with_presumed_range(presumed_range: Option<InputRange>);
+        with_label_column(label_column: Option<String>);
+        with_for_training(for_training: bool);
+    }
+
     /// A request for the shipped set, whole, for a model that takes images of `input` and has `outputs` outputs. A model of
     /// more than one pixel is taken to have a `[preprocess]`.
     pub fn new(input: [usize; 3], outputs: usize) -> Request {
@@ -85,9 +104,9 @@ impl Request {
             limit_train: None,
             limit_val: None,
             seed: 0,
-            picture: input,
+            image_shape: input,
             ignore_exif: false,
-            wanted: Some(ModelShape {
+            model: Some(ModelShape {
                 input,
                 outputs,
                 resize: None,
@@ -104,8 +123,8 @@ impl Request {
 
     /// How pictures of any size are read.
     pub(super) fn frame(&self) -> Frame {
-        let square = Frame { shape: self.picture, framing: Framing::Square };
-        match self.wanted {
+        let square = Frame { shape: self.image_shape, framing: Framing::Square };
+        match self.model {
             None | Some(ModelShape { fit: Fit::Square, .. }) => square,
             Some(ModelShape { fit: Fit::Covered, .. }) => Frame { framing: Framing::Covered, ..square },
             Some(wanted) => wanted.frame(),
@@ -125,6 +144,6 @@ impl Request {
 
     /// Classes that a label may name: the model's outputs; any number if the data is for no model.
     pub(super) fn outputs(&self) -> usize {
-        self.wanted.map_or(MOST_CLASSES, |wanted| wanted.outputs)
+        self.model.map_or(MOST_CLASSES, |wanted| wanted.outputs)
     }
 }

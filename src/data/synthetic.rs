@@ -38,7 +38,7 @@ pub(super) fn open(request: &Request) -> Result<RawSplits> {
 }
 
 fn make(request: &Request, count: usize, first_stream: u32) -> Result<RawSplit> {
-    let shape = request.picture;
+    let shape = request.image_shape;
     let image_len: usize = shape.iter().product();
     let too_large = || {
         Error::Memory(format!("synthetic data: {count} images of {} do not fit in memory", shape_text(shape)))
@@ -51,7 +51,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<RawSplit> 
     pixels.try_reserve_exact(bytes).map_err(|_| too_large())?;
     pixels.resize(bytes, 0);
     // One output tells two classes apart.
-    let outputs = request.wanted.map_or(DEFAULT_CLASSES, |wanted| wanted.outputs);
+    let outputs = request.model.map_or(DEFAULT_CLASSES, |wanted| wanted.outputs);
     let classes = outputs.max(2) as u32;
     pixels.par_chunks_mut(image_len.max(1)).enumerate().for_each(|(sample, image)| {
         let sample = sample as u32;

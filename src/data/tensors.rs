@@ -52,7 +52,7 @@ pub(super) fn open(
     for (part, _) in &parts {
         let [height, width, channels] = part.dataset.shape;
         let is_last = [1, 3].contains(&channels) && ![1, 3].contains(&height) && height.min(width) > 4;
-        if is_last && request.wanted.is_none_or(|wanted| wanted.input != part.dataset.shape) {
+        if is_last && request.model.is_none_or(|wanted| wanted.input != part.dataset.shape) {
             diagnostics.warn(format!(
                 "images of {height}x{width}x{channels} look like height x width x channels; they are read as channels x height x \
                  width"

@@ -6,6 +6,7 @@ use crate::view::{Augment, Principal};
 /// How a stored image becomes network input. A byte becomes `(byte * scale - mean) / std`, with the mean and the
 /// standard deviation of its channel; images stored as `f32` are used as they are.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Transform {
     pub scale: f32,
     /// One number per channel of the input, or one for all; none is 0.
@@ -36,6 +37,15 @@ impl Default for Transform {
 }
 
 impl Transform {
+    setters! {
+        with_scale(scale: f32);
+        with_mean(mean: Vec<f32>);
+        with_std(std: Vec<f32>);
+        with_resize(resize: Option<usize>);
+        with_augment(augment: Augment);
+        with_principal(principal: Principal);
+    }
+
     /// An error if the numbers do not fit an input of `channels` channels.
     pub fn check(&self, channels: usize) -> Result<()> {
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {

@@ -1,24 +1,23 @@
-//! What a GPU keeps between runs, as files of the user's cache folder: compiled shaders and the fastest tiles. All of it
-//! can be deleted at any time, and nothing that goes wrong here keeps anybody from training.
+//! The user's cache folder, where a GPU keeps compiled shaders and the fastest kernels between runs. All of it can be
+//! deleted at any time, and no failure here prevents training.
 
-use super::Listener;
 use crate::atomic;
-use crate::error::{Result, printable_path};
-use crate::gpu::{Host, News};
+use crate::error::{Error, Result, printable_path};
+use crate::gpu::{CacheStore, Progress, ProgressListener};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Says where the cache is: a folder, or nothing for no cache at all.
+/// The environment variable that sets the cache folder; an empty value means no cache.
 pub const VARIABLE: &str = "STRIATE_CACHE";
 
 /// A longer file is not one of ours.
 const LONGEST: u64 = 512 << 20;
 
-/// The folder for what can be made again: `$STRIATE_CACHE`; else `striate` in `$XDG_CACHE_HOME` (where that is an absolute
-/// path), or where the platform has its caches: `~/.cache`, `~/Library/Caches`, `%LOCALAPPDATA%`. `None` if there is no
-/// such place, or the variable is set to nothing.
+/// The folder for files that can be made again: `$STRIATE_CACHE`; else `striate` in `$XDG_CACHE_HOME` (where that is an absolute
+/// path), or the platform's cache folder: `~/.cache`, `~/Library/Caches`, `%LOCALAPPDATA%`. `None` if there is no
+/// such place, or the variable is empty.
 pub fn folder() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os(VARIABLE) {
         return Some(PathBuf::from(folder)).filter(|folder| !folder.as_os_str().is_empty());
@@ -33,25 +32,25 @@ pub fn folder() -> Option<PathBuf> {
     Some(absolute("XDG_CACHE_HOME").or_else(platform)?.join("striate"))
 }
 
-/// The host of a GPU: a folder and somebody who listens.
+/// A [`CacheStore`] in a folder. It reports one warning for all files that cannot be read or written.
 #[derive(Debug)]
-pub(super) struct Cache {
+pub struct FolderCache {
     folder: Option<PathBuf>,
-    listener: Listener,
-    /// Whether it was said that nothing can be kept.
-    refused: AtomicBool,
+    progress: ProgressListener,
+    /// Whether the warning was reported.
+    warned: AtomicBool,
 }
 
-impl Cache {
-    pub fn new(folder: Option<PathBuf>, listener: Listener) -> Self {
-        Cache { folder, listener, refused: AtomicBool::new(false) }
+impl FolderCache {
+    /// A store in `folder`; without one it stores nothing.
+    pub fn new(folder: Option<PathBuf>, progress: ProgressListener) -> Self {
+        FolderCache { folder, progress, warned: AtomicBool::new(false) }
     }
 
-    /// One line for all that cannot be read or written.
-    fn refuse(&self, folder: &Path, what: &str) {
-        if !self.refused.swap(true, Ordering::Relaxed) {
+    fn warn(&self, folder: &Path, what: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
             let text = format!("cache folder {}: {what}; nothing is kept there", printable_path(folder));
-            (self.listener.0)(News::Warning(&text));
+            self.progress.report(Progress::Warning(&text));
         }
     }
 }
@@ -74,7 +73,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// Whether whoever has an account here could have put in what a driver is to be given.
+/// Whether any account of this machine could have written the data, which would go to a driver.
 fn anybody_may_write(found: &fs::Metadata) -> bool {
     #[cfg(unix)]
     return std::os::unix::fs::MetadataExt::mode(found) & 0o002 != 0;
@@ -83,23 +82,23 @@ fn anybody_may_write(found: &fs::Metadata) -> bool {
 }
 
 fn write(folder: &Path, name: &str, content: &[u8]) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|e| crate::Error::io(folder, e))?;
-    // It would not be read again.
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    // Such a folder is not read either.
     if fs::metadata(folder).is_ok_and(|found| anybody_may_write(&found)) {
         let error = io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write in it");
-        return Err(crate::Error::io(folder, error));
+        return Err(Error::io(folder, error));
     }
     atomic::write(folder.join(name), |out| out.write_all(content))
 }
 
-impl Host for Cache {
+impl CacheStore for FolderCache {
     fn load(&self, name: &str) -> Option<Vec<u8>> {
         let folder = self.folder.as_ref()?;
         match read(&folder.join(name)) {
             Ok(content) => Some(content),
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    self.refuse(folder, &format!("{name}: {error}"));
+                    self.warn(folder, &format!("{name}: {error}"));
                 }
                 None
             }
@@ -110,12 +109,8 @@ impl Host for Cache {
         let Some(folder) = &self.folder else { return };
         match write(folder, name, content) {
             Ok(()) => log::info!("{} bytes kept as {}", content.len(), printable_path(&folder.join(name))),
-            Err(error) => self.refuse(folder, &error.to_string()),
+            Err(error) => self.warn(folder, &error.to_string()),
         }
-    }
-
-    fn hear(&self, news: News<'_>) {
-        (self.listener.0)(news);
     }
 }
 
@@ -124,12 +119,12 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
-    fn cache(folder: &Path) -> (Cache, Arc<Mutex<Vec<String>>>) {
+    fn cache(folder: &Path) -> (FolderCache, Arc<Mutex<Vec<String>>>) {
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let ear = heard.clone();
-        let listener =
-            Listener(Arc::new(move |news: News<'_>| ear.lock().unwrap().push(format!("{news:?}"))));
-        (Cache::new(Some(folder.into()), listener), heard)
+        let received = heard.clone();
+        let progress =
+            ProgressListener::new(move |report| received.lock().unwrap().push(format!("{report:?}")));
+        (FolderCache::new(Some(folder.into()), progress), heard)
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Which adapters this machine has, and which one to take.
+//! The adapters of this machine, and the selection of one.
 //!
 //! The environment is honoured as wgpu programs do: `WGPU_BACKEND` (a comma list such as `vulkan,dx12`) limits
-//! what is listed, `WGPU_ADAPTER_NAME` (a part of a name, in any case) stands in for a choice nobody made, and
-//! `WGPU_POWER_PREF=low` puts integrated GPUs before discrete ones. wgpu's own helper for the name is not used:
-//! it panics when nothing matches.
+//! what is listed, `WGPU_ADAPTER_NAME` (a part of a name, in any case) selects an adapter where the caller selects none,
+//! and `WGPU_POWER_PREF=low` puts integrated GPUs before discrete ones. wgpu's own helper for the name is not used: it
+//! panics when nothing matches.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -17,9 +17,9 @@ pub enum Kind {
     Integrated,
     /// A GPU of a virtual machine.
     Virtual,
-    /// Nobody says.
+    /// The driver does not say.
     Other,
-    /// A CPU that plays GPU (Mesa's llvmpipe, WARP): for tests, taken only if it is named.
+    /// A software adapter, which runs on the CPU (Mesa's llvmpipe, WARP): for tests, selected only by name or number.
     Software,
 }
 
@@ -38,8 +38,8 @@ impl fmt::Display for Kind {
 impl Kind {
     /// Floating-point operations of a dispatch so that it lasts 100 ms at most, estimated for a slow member of each kind:
     /// a discrete card that achieves 1 TFLOP/s (one of a hundred dollars, ten years old), an integrated GPU that achieves
-    /// 100 GFLOP/s. A desktop on the same GPU draws nothing meanwhile. Nothing waits for a software adapter: its dispatches
-    /// may be as long as its submissions.
+    /// 100 GFLOP/s. A desktop on the same GPU cannot draw in the meantime. Nothing waits for a software adapter: its
+    /// dispatches may be as long as its submissions.
     pub fn dispatch_work(self) -> u64 {
         match self {
             Kind::Discrete => 100_000_000_000,
@@ -48,8 +48,8 @@ impl Kind {
         }
     }
 
-    /// Floating-point operations after which a submission is cut. Windows resets a GPU that answers nothing for 2 s; these
-    /// keep a submission to about half of that on members of each kind that are slower than any should be: 0.5 TFLOP/s
+    /// Floating-point operations after which a submission is cut. Windows resets a GPU that does not respond for 2 s; these
+    /// keep a submission to about half of that on a slower member of each kind than should exist: 0.5 TFLOP/s
     /// achieved by a discrete card, 50 GFLOP/s by an integrated GPU. A software adapter has no watchdog; its budget
     /// (seconds at 10 GFLOP/s) keeps a wait interruptible.
     pub fn submission_work(self) -> u64 {
@@ -76,7 +76,7 @@ impl From<wgpu::DeviceType> for Kind {
 /// Facts about an adapter. Limits are in bytes unless they count something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterInfo {
-    /// Its number in [`adapters`], for [`Choice::Index`].
+    /// Its number in [`adapters`], for [`AdapterSelector::Index`].
     pub index: usize,
     pub name: String,
     /// PCI number of the vendor (0x10de NVIDIA, 0x1002 AMD, 0x8086 Intel, 0x10005 Mesa).
@@ -112,14 +112,13 @@ impl fmt::Display for AdapterInfo {
     }
 }
 
-/// Which adapter to take.
+/// Selects an adapter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+#[non_exhaustive]
+pub enum AdapterSelector {
     /// The best GPU; never a software adapter.
     #[default]
-    Auto,
-    /// The same; for callers whose `Auto` may also mean the CPU path.
-    Gpu,
+    Best,
     /// The adapter with this number in [`adapters`].
     Index(usize),
     /// The best adapter whose name contains this, in any case.
@@ -139,7 +138,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
     pollster::block_on(list()).1.into_iter().map(|(info, _)| info).collect()
 }
 
-/// The same with what they are opened by, and whom they belong to.
+/// The same with the adapters themselves and their instance.
 pub(super) async fn list() -> (wgpu::Instance, Vec<(AdapterInfo, wgpu::Adapter)>) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.flags = wgpu::InstanceFlags::default().with_env();
@@ -177,19 +176,19 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterInfo {
     }
 }
 
-/// Position in `list` of the adapter to take; an error says what is there.
-pub(super) fn choose(list: &[AdapterInfo], choice: &Choice) -> Result<usize> {
+/// Position in `list` of the selected adapter; the error lists the adapters there are.
+pub(super) fn choose(list: &[AdapterInfo], selector: &AdapterSelector) -> Result<usize> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let low_power = environment("WGPU_POWER_PREF").is_some_and(|p| p.trim().eq_ignore_ascii_case("low"));
-    let named = match choice {
-        Choice::Auto | Choice::Gpu => environment("WGPU_ADAPTER_NAME").map(Choice::Name),
-        Choice::Index(_) | Choice::Name(_) => None,
+    let named = match selector {
+        AdapterSelector::Best => environment("WGPU_ADAPTER_NAME").map(AdapterSelector::Name),
+        AdapterSelector::Index(_) | AdapterSelector::Name(_) => None,
     };
-    select(list, named.as_ref().unwrap_or(choice), low_power)
+    select(list, named.as_ref().unwrap_or(selector), low_power)
 }
 
-/// The choice itself, without the environment.
-fn select(list: &[AdapterInfo], choice: &Choice, low_power: bool) -> Result<usize> {
+/// The selection without the environment.
+fn select(list: &[AdapterInfo], selector: &AdapterSelector, low_power: bool) -> Result<usize> {
     let rank = |info: &AdapterInfo| match info.kind {
         Kind::Discrete if low_power => Kind::Integrated,
         Kind::Integrated if low_power => Kind::Discrete,
@@ -199,12 +198,12 @@ fn select(list: &[AdapterInfo], choice: &Choice, low_power: bool) -> Result<usiz
         let fitting = list.iter().enumerate().filter(|(_, info)| fits(info));
         fitting.min_by_key(|(i, info)| (rank(info), *i)).map(|(i, _)| i)
     };
-    let (found, wish) = match choice {
-        Choice::Auto | Choice::Gpu => (best(&|info| info.kind != Kind::Software), "no GPU".to_string()),
-        Choice::Index(index) => {
+    let (found, missing) = match selector {
+        AdapterSelector::Best => (best(&|info| info.kind != Kind::Software), "no GPU".to_string()),
+        AdapterSelector::Index(index) => {
             ((*index < list.len()).then_some(*index), format!("no adapter number {index}"))
         }
-        Choice::Name(name) => {
+        AdapterSelector::Name(name) => {
             let wanted = name.trim().to_lowercase();
             let found = best(&|info| info.name.to_lowercase().contains(&wanted));
             (found, format!("no adapter with \"{}\" in its name", name.trim()))
@@ -215,7 +214,7 @@ fn select(list: &[AdapterInfo], choice: &Choice, low_power: bool) -> Result<usiz
         let there = if names.is_empty() { "none".to_string() } else { names.join("; ") };
         let backend =
             std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND={b}")).unwrap_or_default();
-        Error::Device(format!("{wish}; adapters here: {there}{backend}"))
+        Error::Device(format!("{missing}; adapters here: {there}{backend}"))
     })
 }
 
@@ -252,25 +251,25 @@ mod tests {
     #[test]
     fn discrete_then_integrated_and_never_software() {
         let list = machine();
-        assert_eq!(select(&list, &Choice::Auto, false).unwrap(), 2);
-        assert_eq!(select(&list, &Choice::Auto, true).unwrap(), 1);
-        assert_eq!(select(&list[..2], &Choice::Gpu, false).unwrap(), 1);
-        assert!(matches!(select(&list[..1], &Choice::Auto, false), Err(Error::Device(_))));
+        assert_eq!(select(&list, &AdapterSelector::Best, false).unwrap(), 2);
+        assert_eq!(select(&list, &AdapterSelector::Best, true).unwrap(), 1);
+        assert_eq!(select(&list[..2], &AdapterSelector::Best, false).unwrap(), 1);
+        assert!(matches!(select(&list[..1], &AdapterSelector::Best, false), Err(Error::Device(_))));
     }
 
     #[test]
     fn by_name_and_number() {
         let list = machine();
-        assert_eq!(select(&list, &Choice::Name(" LLVMpipe".into()), false).unwrap(), 0);
-        assert_eq!(select(&list, &Choice::Index(0), false).unwrap(), 0);
-        let absent = select(&list, &Choice::Name("radeon".into()), false).unwrap_err().to_string();
+        assert_eq!(select(&list, &AdapterSelector::Name(" LLVMpipe".into()), false).unwrap(), 0);
+        assert_eq!(select(&list, &AdapterSelector::Index(0), false).unwrap(), 0);
+        let absent = select(&list, &AdapterSelector::Name("radeon".into()), false).unwrap_err().to_string();
         assert!(
             absent.contains("radeon") && absent.contains("2: GeForce RTX (discrete, vulkan)"),
             "{absent}"
         );
-        let beyond = select(&list, &Choice::Index(3), false).unwrap_err().to_string();
+        let beyond = select(&list, &AdapterSelector::Index(3), false).unwrap_err().to_string();
         assert!(beyond.contains("number 3") && !beyond.contains('\n'), "{beyond}");
-        let nothing = select(&[], &Choice::Auto, false).unwrap_err().to_string();
+        let nothing = select(&[], &AdapterSelector::Best, false).unwrap_err().to_string();
         assert!(nothing.contains("adapters here: none"), "{nothing}");
     }
 }

@@ -1,9 +1,11 @@
 //! What the driver made of the shaders, kept between runs (Vulkan's pipeline cache).
 #![allow(unsafe_code, reason = "the SAFETY paragraph below")]
 
-use super::host::{Host, News};
+use super::cache_store::CacheStore;
+use super::progress::{Progress, ProgressListener};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The first line of a file; the second names adapter and driver, the third is the SHA-256 of both and of the data,
@@ -16,6 +18,7 @@ const LONGEST: usize = 64 << 20;
 /// The compiled pipelines of a device.
 #[derive(Debug)]
 pub(super) struct Binaries {
+    store: Arc<dyn CacheStore>,
     cache: wgpu::PipelineCache,
     file: String,
     identity: String,
@@ -26,17 +29,23 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// Those that `host` keeps of this adapter; `None` where the back end has none.
-    pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, host: &dyn Host) -> Option<Binaries> {
+    /// The stored binaries of this adapter; `None` where the back end has no pipeline cache.
+    pub fn open(
+        device: &wgpu::Device,
+        info: &wgpu::AdapterInfo,
+        store: Arc<dyn CacheStore>,
+        progress: &ProgressListener,
+    ) -> Option<Binaries> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
         let file = format!("{}.bin", wgpu::util::pipeline_cache_key(info)?);
         let identity = [info.name.as_str(), &info.driver, &info.driver_info].join(", ").replace('\n', " ");
-        let content = host.load(&file);
+        let content = store.load(&file);
         let found = content.as_deref().map(|content| unpack(content, &identity));
         if let Some(Err(Fault::Damaged)) = found {
-            host.hear(News::Warning(&format!("cache file {file} is damaged; shaders are compiled anew")));
+            let text = format!("cache file {file} is damaged; shaders are compiled again");
+            progress.report(Progress::Warning(&text));
         }
         let (kept, data) = match found {
             Some(Ok((hash, data))) => (hash.to_string(), Some(data)),
@@ -51,7 +60,7 @@ impl Binaries {
         // differ. Whoever can forge a file with its hash writes where the user alone may write (`device::cache` reads
         // nothing that others may write), and could as well replace this program.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
-        Some(Binaries { cache, file, identity, kept: kept.into(), saved: AtomicUsize::new(0) })
+        Some(Binaries { store, cache, file, identity, kept: kept.into(), saved: AtomicUsize::new(0) })
     }
 
     /// What pipelines are to be made with.
@@ -62,7 +71,7 @@ impl Binaries {
     /// Keeps what there is, now that `made` pipelines have been made, if they are twice as many as at the last time:
     /// a program with hundreds of small networks, such as the self-test, is not to write as many files. With `last`,
     /// if they are any more.
-    pub fn save(&self, made: usize, last: bool, host: &dyn Host) {
+    pub fn save(&self, made: usize, last: bool) {
         let saved = self.saved.load(Ordering::Relaxed);
         if made <= saved || (made < 2 * saved && !last) {
             return;
@@ -74,7 +83,7 @@ impl Binaries {
         if *kept != hash {
             let mut content = format!("{MAGIC}\n{}\n{hash}\n", self.identity).into_bytes();
             content.extend(data);
-            host.save(&self.file, &content);
+            self.store.save(&self.file, &content);
             *kept = hash;
         }
     }

@@ -1,11 +1,12 @@
 //! An open device: what the adapter allows, its queue, its pipelines and its faults.
 
-use super::adapter::{self, AdapterInfo, Choice, Kind};
+use super::adapter::{self, AdapterInfo, AdapterSelector, Kind};
 use super::binaries::Binaries;
 use super::fault::{Fault, caught, one_line};
-use super::host::{Host, NoHost};
-use super::kernels::{Limits, MAX_ROUNDS, Products, Tile};
+use super::kernels::{GemmKernel, Limits, MAX_ROUNDS, Precision};
+use super::options::{DeviceOptions, LimitOverrides};
 use super::pipeline::Pipelines;
+use super::progress::ProgressListener;
 use super::tune::{Tuner, Tuning};
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -21,139 +22,50 @@ struct Inner {
     queue: wgpu::Queue,
     info: AdapterInfo,
     limits: Limits,
-    restriction: Restriction,
+    overrides: LimitOverrides,
     submission: u64,
     pipelines: Pipelines,
     tuner: Tuner,
-    host: Arc<dyn Host>,
+    progress: ProgressListener,
     fault: Arc<Fault>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // What a lost device would say of them is not to be relied on.
+        // The data of a lost device cannot be relied on.
         if self.fault.check().is_ok() {
-            self.pipelines.save(true, self.host.as_ref());
-        }
-    }
-}
-
-/// How to open a device.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// What not to use of what the adapter offers.
-    pub restriction: Restriction,
-    /// Whether matrix products are timed to find their fastest tile.
-    pub tuning: Tuning,
-    /// What keeps files between runs, and hears what goes on.
-    pub host: Arc<dyn Host>,
-}
-
-impl Default for Setup {
-    /// All that is there, nothing timed, nothing kept.
-    fn default() -> Self {
-        Setup { restriction: Restriction::default(), tuning: Tuning::Off, host: Arc::new(NoHost) }
-    }
-}
-
-/// Lowers what an adapter offers, so that a test can see that a lesser one would do. The device itself then
-/// refuses what is beyond (but for workgroup memory, which wgpu 30 does not add up: `tests/gpu/tuning.rs` does). `None`
-/// leaves a limit alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Restriction {
-    /// Largest binding in bytes.
-    pub binding: Option<u64>,
-    /// Largest buffer in bytes.
-    pub buffer: Option<u64>,
-    /// Storage buffers in a kernel.
-    pub storage_buffers: Option<u32>,
-    /// Workgroup memory in bytes.
-    pub workgroup_memory: Option<u32>,
-    /// Invocations in a workgroup.
-    pub invocations: Option<u32>,
-    /// Alignment of bindings in bytes (raised, not lowered).
-    pub alignment: Option<u32>,
-    /// Largest number of workgroups in one dimension.
-    pub workgroups: Option<u32>,
-    /// Floating-point operations of one dispatch.
-    pub work: Option<u64>,
-    /// Floating-point operations of one submission.
-    pub submission: Option<u64>,
-    /// The shape of the matrix product.
-    pub tile: Option<Tile>,
-    /// Run every step of a program by itself, each tensor in a buffer of its own.
-    pub apart: bool,
-    /// Keep every run-time check in the shaders.
-    pub checked: bool,
-}
-
-impl Restriction {
-    /// What every implementation of WebGPU offers at least (the defaults of the standard).
-    pub fn minimal() -> Self {
-        let least = wgpu::Limits::default();
-        Restriction {
-            binding: Some(least.max_storage_buffer_binding_size),
-            buffer: Some(least.max_buffer_size),
-            storage_buffers: Some(least.max_storage_buffers_per_shader_stage),
-            workgroup_memory: Some(least.max_compute_workgroup_storage_size),
-            invocations: Some(least.max_compute_invocations_per_workgroup),
-            alignment: Some(least.min_storage_buffer_offset_alignment),
-            workgroups: Some(least.max_compute_workgroups_per_dimension),
-            ..Restriction::default()
-        }
-    }
-
-    fn apply(&self, limits: &mut wgpu::Limits) {
-        fn lower<T: Ord + Copy>(limit: &mut T, to: Option<T>) {
-            *limit = to.map_or(*limit, |to| to.min(*limit));
-        }
-        lower(&mut limits.max_storage_buffer_binding_size, self.binding);
-        lower(&mut limits.max_buffer_size, self.buffer);
-        lower(&mut limits.max_storage_buffers_per_shader_stage, self.storage_buffers);
-        lower(&mut limits.max_compute_workgroup_storage_size, self.workgroup_memory);
-        lower(&mut limits.max_compute_invocations_per_workgroup, self.invocations);
-        lower(&mut limits.max_compute_workgroups_per_dimension, self.workgroups);
-        for axis in [
-            &mut limits.max_compute_workgroup_size_x,
-            &mut limits.max_compute_workgroup_size_y,
-            &mut limits.max_compute_workgroup_size_z,
-        ] {
-            lower(axis, self.invocations);
-        }
-        if let Some(alignment) = self.alignment {
-            let least = &mut limits.min_storage_buffer_offset_alignment;
-            *least = alignment.max(*least);
+            self.pipelines.save(true);
         }
     }
 }
 
 impl Gpu {
-    /// Opens an adapter, with all it offers; nothing is timed and nothing kept.
+    /// Opens an adapter with everything it offers; nothing is timed and nothing stored.
     ///
     /// # Errors
-    /// `Error::Device` if nothing fits `choice` (the message lists what is there) or the adapter refuses.
-    pub fn open(choice: &Choice) -> Result<Gpu> {
-        Gpu::open_with(choice, &Setup::default())
+    /// `Error::Device` if no adapter matches `selector` (the message lists those there are) or the adapter refuses.
+    pub fn open(selector: &AdapterSelector) -> Result<Gpu> {
+        Gpu::open_with(selector, &DeviceOptions::default())
     }
 
-    /// Opens an adapter as if it offered less; see [`Restriction`].
-    pub fn open_restricted(choice: &Choice, restriction: &Restriction) -> Result<Gpu> {
-        Gpu::open_with(choice, &Setup { restriction: restriction.clone(), ..Setup::default() })
+    /// Opens an adapter as if it offered less; see [`LimitOverrides`].
+    pub fn open_limited(selector: &AdapterSelector, limits: &LimitOverrides) -> Result<Gpu> {
+        Gpu::open_with(selector, &DeviceOptions::default().with_limits(limits.clone()))
     }
 
-    /// Opens an adapter; see [`Setup`].
-    pub fn open_with(choice: &Choice, setup: &Setup) -> Result<Gpu> {
-        pollster::block_on(Gpu::request(choice, setup))
+    /// Opens an adapter; see [`DeviceOptions`].
+    pub fn open_with(selector: &AdapterSelector, options: &DeviceOptions) -> Result<Gpu> {
+        pollster::block_on(Gpu::request(selector, options))
     }
 
     /// The same without blocking.
-    pub async fn request(choice: &Choice, setup: &Setup) -> Result<Gpu> {
+    pub async fn request(selector: &AdapterSelector, options: &DeviceOptions) -> Result<Gpu> {
         let (instance, found) = adapter::list().await;
         let (mut infos, adapters): (Vec<AdapterInfo>, Vec<wgpu::Adapter>) = found.into_iter().unzip();
-        let index = adapter::choose(&infos, choice)?;
+        let index = adapter::choose(&infos, selector)?;
         let features = adapters[index].features() & adapter::WANTED;
         let none = wgpu::ExperimentalFeatures::disabled();
-        Gpu::on(instance, infos.swap_remove(index), &adapters[index], setup, features, none).await
+        Gpu::on(instance, infos.swap_remove(index), &adapters[index], options, features, none).await
     }
 
     /// A device of `adapter` with these features.
@@ -161,16 +73,16 @@ impl Gpu {
         instance: wgpu::Instance,
         info: AdapterInfo,
         adapter: &wgpu::Adapter,
-        setup: &Setup,
+        options: &DeviceOptions,
         required_features: wgpu::Features,
         experimental_features: wgpu::ExperimentalFeatures,
     ) -> Result<Gpu> {
-        let Setup { restriction, tuning, host } = setup;
+        let DeviceOptions { limits: overrides, tuning, cache, progress } = options;
         let mut required_limits = adapter.limits();
-        restriction.apply(&mut required_limits);
+        overrides.apply(&mut required_limits);
         let subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
-        let limits = kernel_limits(&info, subgroups, &required_limits, restriction);
-        check_tile(&info, subgroups, &limits)?;
+        let limits = kernel_limits(&info, subgroups, &required_limits, overrides);
+        check_kernel(&info, subgroups, &limits)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("striate"),
             required_features,
@@ -187,15 +99,17 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.uncaptured(error)));
         device.set_device_lost_callback(move |reason, message| lost.lost(reason, &message));
         let facts = adapter.get_info();
-        // With checks a shader is another one: its times are kept from those without.
-        let tuning = if restriction.checked { Tuning::Off } else { *tuning };
-        let binaries = Binaries::open(&device, &facts, host.as_ref());
+        // Shaders with checks are different shaders: their times are not mixed with those of shaders without.
+        let tuning = if overrides.checked { Tuning::Off } else { *tuning };
+        let binaries = Binaries::open(&device, &facts, cache.clone(), progress);
+        let pipelines = Pipelines::new(device.clone(), limits, overrides.checked, binaries, progress.clone());
+        let tuner = Tuner::open(tuning, &info, facts.device, &limits, cache.clone(), progress);
         Ok(Gpu(Arc::new(Inner {
-            restriction: restriction.clone(),
-            submission: restriction.submission.unwrap_or(info.kind.submission_work()),
-            pipelines: Pipelines::new(restriction.checked, binaries),
-            tuner: Tuner::open(tuning, &info, facts.device, &limits, host.as_ref()),
-            host: host.clone(),
+            overrides: overrides.clone(),
+            submission: overrides.submission.unwrap_or(info.kind.submission_work()),
+            pipelines,
+            tuner,
+            progress: progress.clone(),
             instance,
             device,
             queue,
@@ -205,30 +119,30 @@ impl Gpu {
         })))
     }
 
-    /// The same device with other products, nothing timed. Pipelines are its own and not kept.
-    pub(super) fn with_products(&self, products: Products) -> Gpu {
+    /// The same device with another precision, nothing timed. It has its own pipelines, which are not stored.
+    pub(super) fn with_precision(&self, precision: Precision) -> Gpu {
         let inner = &*self.0;
-        let limits = Limits { products, ..inner.limits };
         Gpu(Arc::new(Inner {
             instance: inner.instance.clone(),
             device: inner.device.clone(),
             queue: inner.queue.clone(),
             info: inner.info.clone(),
-            limits,
-            restriction: inner.restriction.clone(),
+            limits: Limits { precision, ..inner.limits },
+            overrides: inner.overrides.clone(),
             submission: inner.submission,
-            pipelines: inner.pipelines.apart(),
-            tuner: Tuner::open(Tuning::Off, &inner.info, 0, &limits, &NoHost),
-            host: inner.host.clone(),
+            pipelines: inner.pipelines.detached(),
+            tuner: Tuner::off(),
+            progress: inner.progress.clone(),
             fault: inner.fault.clone(),
         }))
     }
 
-    pub(super) fn restriction(&self) -> &Restriction {
-        &self.0.restriction
+    /// The limits that this device was opened with, below those of its adapter.
+    pub(super) fn overrides(&self) -> &LimitOverrides {
+        &self.0.overrides
     }
 
-    /// Facts about the adapter behind this device (what it offers, whether or not it was restricted).
+    /// Facts about the adapter behind this device; limits are those it offers, whatever the device was opened with.
     pub fn info(&self) -> &AdapterInfo {
         &self.0.info
     }
@@ -248,15 +162,15 @@ impl Gpu {
         self.0.fault.check()
     }
 
-    /// Takes the device away, as if it had been lost, from every executor on it: for tests. What it was given before is still
-    /// done; nothing can be read any more.
+    /// Destroys the device as if it had been lost, for every executor on it: for tests. Work submitted before is still
+    /// done, but nothing can be read any more.
     pub fn lose(&self) {
         self.0.fault.lose("it was taken away");
         self.0.device.destroy();
     }
 
-    /// How many objects of each kind there are on this device, as text: for tests that nothing is left behind. `None` where the
-    /// back end does not say.
+    /// How many objects of each kind exist on this device, as text: for tests that nothing leaks. `None` where the back end
+    /// does not report it.
     pub fn objects(&self) -> Option<String> {
         let report = self.0.instance.generate_report()?.hub;
         let kinds = [
@@ -272,7 +186,7 @@ impl Gpu {
         Some(kinds.map(|(name, kind)| format!("{} {name}", kind.num_allocated)).join(", "))
     }
 
-    /// Lets the device go on until what `until` names is done, and delivers what it has.
+    /// Polls the device until `until` is reached, and delivers finished callbacks.
     pub(super) fn poll(&self, until: wgpu::PollType) -> Result<()> {
         let polled = caught(|| self.0.device.poll(until));
         if polled.is_none() {
@@ -285,7 +199,7 @@ impl Gpu {
         }
     }
 
-    /// What is to be answered where `error` was found: the loss of the device, if that is why.
+    /// The error to return where `error` was found: the loss of the device, if that is the cause.
     pub(super) fn blame(&self, error: Error) -> Error {
         self.0.fault.blame(error)
     }
@@ -306,8 +220,8 @@ impl Gpu {
         &self.0.tuner
     }
 
-    pub(super) fn host(&self) -> &dyn Host {
-        self.0.host.as_ref()
+    pub(super) fn progress(&self) -> &ProgressListener {
+        &self.0.progress
     }
 
     /// Floating-point operations after which a submission is cut.
@@ -316,20 +230,22 @@ impl Gpu {
     }
 }
 
-/// An error if the adapter cannot have the tile of `limits`. wgpu sees to invocations, but neither to the sum of a
-/// kernel's workgroup memory (a software adapter has what it takes) nor to the size of a subgroup.
-fn check_tile(info: &AdapterInfo, subgroups: bool, limits: &Limits) -> Result<()> {
-    match limits.tile {
-        Tile::Subgroup if !subgroups || info.subgroup[0] < SUBGROUP => Err(Error::Device(format!(
+/// An error if the adapter cannot run the kernel of `limits`. wgpu checks the number of invocations, but neither the sum of
+/// a kernel's workgroup memory (a software adapter has as much as it needs) nor the size of a subgroup.
+fn check_kernel(info: &AdapterInfo, subgroups: bool, limits: &Limits) -> Result<()> {
+    match limits.kernel {
+        GemmKernel::Subgroup if !subgroups || info.subgroup[0] < SUBGROUP => Err(Error::Device(format!(
             "{}: tile subgroup: expected subgroups of at least {SUBGROUP}, found {}",
             info.name, info.subgroup[0]
         ))),
-        Tile::Exactly(block) if info.kind != Kind::Software && block.needs()[0] > limits.workgroup_memory => {
+        GemmKernel::Exactly(block)
+            if info.kind != Kind::Software && block.workgroup_memory() > limits.workgroup_memory =>
+        {
             Err(Error::Device(format!(
                 "{}: tile {}: expected {} bytes of workgroup memory, found {}",
                 info.name,
                 block.name(),
-                block.needs()[0],
+                block.workgroup_memory(),
                 limits.workgroup_memory
             )))
         }
@@ -337,31 +253,31 @@ fn check_tile(info: &AdapterInfo, subgroups: bool, limits: &Limits) -> Result<()
     }
 }
 
-/// Invocations of a workgroup of `gemm_subgroup.wgsl`, which takes them for one subgroup, or a part of one.
+/// Invocations of a workgroup of `gemm_subgroup.wgsl`, which must be one subgroup or a part of one.
 const SUBGROUP: u32 = 8;
 
 fn kernel_limits(
     info: &AdapterInfo,
     subgroups: bool,
     limits: &wgpu::Limits,
-    restriction: &Restriction,
+    overrides: &LimitOverrides,
 ) -> Limits {
-    let tile = match info.kind {
-        Kind::Software if subgroups && info.subgroup[0] >= SUBGROUP => Tile::Subgroup,
-        Kind::Software => Tile::Registers,
-        _ => Tile::Shared,
+    let kernel = match info.kind {
+        Kind::Software if subgroups && info.subgroup[0] >= SUBGROUP => GemmKernel::Subgroup,
+        Kind::Software => GemmKernel::Registers,
+        _ => GemmKernel::Shared,
     };
     Limits {
         binding: (limits.max_storage_buffer_binding_size / 4) as usize,
         buffer: (limits.max_buffer_size / 4) as usize,
         align: (limits.min_storage_buffer_offset_alignment as usize).div_ceil(4).max(1),
         groups: limits.max_compute_workgroups_per_dimension,
-        work: restriction.work.unwrap_or(info.kind.dispatch_work()),
+        work: overrides.work.unwrap_or(info.kind.dispatch_work()),
         rounds: if info.kind == Kind::Software { MAX_ROUNDS } else { u64::MAX },
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         invocations: limits.max_compute_invocations_per_workgroup,
-        tile: restriction.tile.unwrap_or(tile),
-        products: Products::Single,
-        fuse: !restriction.apart,
+        kernel: overrides.kernel.unwrap_or(kernel),
+        precision: Precision::Single,
+        fuse: !overrides.apart,
     }
 }

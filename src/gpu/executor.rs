@@ -3,7 +3,7 @@
 //! would take too long for a watchdog.
 
 use super::device::Gpu;
-use super::kernels::Dispatch;
+use super::kernels::{Dispatch, DispatchKind};
 use super::layout::{Memory, Place};
 use super::pipeline::Scope;
 use super::schedule::{Launch, Schedule};
@@ -80,12 +80,12 @@ impl Executor {
             let spans = [Span::Forward, Span::Gradients, Span::Update];
             let tasks = spans.into_iter().flat_map(|span| schedule.tasks(span));
             let dispatches: Vec<Dispatch> = tasks.flat_map(|task| &task.launches).map(dispatch).collect();
-            gpu.pipelines().prepare(gpu, &dispatches.iter().collect::<Vec<_>>());
+            gpu.pipelines().prepare(&dispatches.iter().collect::<Vec<_>>());
         }
         let forward = record(gpu, &schedule, &memory, Span::Forward).await?;
         let gradients = record(gpu, &schedule, &memory, Span::Gradients).await?;
         let update = record(gpu, &schedule, &memory, Span::Update).await?;
-        gpu.pipelines().save(false, gpu.host());
+        gpu.pipelines().save(false);
         gpu.check()?;
         let (gpu, places, transfer) = (gpu.clone(), schedule.places, Transfer::default());
         Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer })
@@ -258,7 +258,7 @@ async fn record(
 }
 
 async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) -> Result<Ready> {
-    let pipeline = gpu.pipelines().get(gpu, &dispatch(launch)).await?;
+    let pipeline = gpu.pipelines().get(&dispatch(launch)).await?;
     let entries: Vec<wgpu::BindGroupEntry> = (0u32..)
         .zip(&launch.parts)
         .map(|(binding, part)| {
@@ -276,7 +276,7 @@ async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) 
         entries: &entries,
     });
     match scope.error().await {
-        Some(error) => Err(Error::Device(format!("shader {}.wgsl: {error}", launch.shader.name))),
+        Some(error) => Err(Error::Device(format!("pipeline {}: {error}", launch.shader.label()))),
         None => Ok(Ready { pipeline, bind_group, groups: launch.groups, flops: launch.flops }),
     }
 }
@@ -284,5 +284,6 @@ async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) 
 /// What a pipeline is made for.
 fn dispatch(launch: &Launch) -> Dispatch {
     let Launch { shader, groups, rounds, .. } = *launch;
-    Dispatch { shader, constants: launch.constants.clone(), bindings: Vec::new(), groups, rounds }
+    let constants = launch.constants.clone();
+    Dispatch { shader, kind: DispatchKind::Kernel, constants, bindings: Vec::new(), groups, rounds }
 }

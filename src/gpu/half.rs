@@ -4,10 +4,11 @@
 //! driver was reported to lose or double terms of sums that go through a loop.
 
 use super::adapter;
-use super::device::{Gpu, Setup};
+use super::device::Gpu;
 use super::executor::Executor;
 use super::experimental;
-use super::kernels::Products;
+use super::kernels::Precision;
+use super::options::DeviceOptions;
 use crate::error::{Error, Result};
 use crate::ops::{Conv2d, Linear, Op};
 use crate::program::{BufferId, Executor as _, Program, ProgramBuilder, Role, Span, step};
@@ -33,7 +34,7 @@ impl Gpu {
                 self.info().name
             )));
         }
-        let one_by_one = self.with_products(Products::Half);
+        let one_by_one = self.with_precision(Precision::Half);
         let checked = |gpu: Gpu| check(&products(), &gpu, &one_by_one).map(|()| gpu);
         let on_units =
             pollster::block_on(self.on_matrix_units()).and_then(|gpu| gpu.map(checked).transpose());
@@ -50,10 +51,10 @@ impl Gpu {
 
     /// A device of the same adapter that multiplies on matrix units; `None` if it has none that fit.
     async fn on_matrix_units(&self) -> Result<Option<Gpu>> {
-        let (info, restriction) = (self.info().clone(), self.restriction());
-        // A restricted device is to do with less.
-        let memory = restriction.workgroup_memory.unwrap_or(info.workgroup_memory);
-        if memory < WORKGROUP_MEMORY || info.subgroup != [SUBGROUP; 2] || restriction.tile.is_some() {
+        let (info, overrides) = (self.info().clone(), self.overrides());
+        // A device with lowered limits must not use more.
+        let memory = overrides.workgroup_memory.unwrap_or(info.workgroup_memory);
+        if memory < WORKGROUP_MEMORY || info.subgroup != [SUBGROUP; 2] || overrides.kernel.is_some() {
             return Ok(None);
         }
         let (instance, all) = adapter::list().await;
@@ -62,10 +63,10 @@ impl Gpu {
             return Ok(None);
         };
         let features = (adapter.features() & adapter::WANTED) | NEEDED;
-        let setup = Setup { restriction: restriction.clone(), ..Setup::default() };
-        let gpu =
-            Gpu::on(instance, info, &adapter, &setup, features, experimental::cooperative_matrices()).await?;
-        Ok(Some(gpu.with_products(Products::HalfCooperative)))
+        let options = DeviceOptions::default().with_limits(overrides.clone());
+        let gpu = Gpu::on(instance, info, &adapter, &options, features, experimental::cooperative_matrices())
+            .await?;
+        Ok(Some(gpu.with_precision(Precision::HalfCooperative)))
     }
 }
 
@@ -203,7 +204,7 @@ impl Product {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{Choice, adapters};
+    use crate::gpu::{AdapterSelector, adapters};
 
     fn linear() -> Op {
         Op::LinearForward(Linear { batch: 5, inputs: 4000, outputs: 33, bias: false, relu: false })
@@ -240,9 +241,9 @@ mod tests {
     #[test]
     fn a_device_that_multiplies_otherwise_is_found() {
         let Some(info) = adapters().pop() else { return };
-        let gpu = Gpu::open(&Choice::Index(info.index)).unwrap();
+        let gpu = Gpu::open(&AdapterSelector::Index(info.index)).unwrap();
         let Ok((half, _)) = gpu.half() else { return };
-        let one_by_one = gpu.with_products(Products::Half);
+        let one_by_one = gpu.with_precision(Precision::Half);
         let conv = Conv2d {
             batch: 3,
             c_in: 7,

@@ -8,31 +8,36 @@
 
 mod adapter;
 mod binaries;
+mod cache_store;
 mod device;
 mod executor;
 mod experimental;
 mod fault;
 mod fuse;
 mod half;
-mod host;
 pub mod kernels;
 mod layout;
+mod options;
 mod pipeline;
 mod probe;
 mod profile;
+mod progress;
 mod schedule;
 #[cfg(not(target_arch = "wasm32"))]
 mod threads;
 mod transfer;
+mod trial;
 mod trusted;
 mod tune;
 
-pub use adapter::{AdapterInfo, Choice, Kind, adapters};
-pub use device::{Gpu, Restriction, Setup};
+pub use adapter::{AdapterInfo, AdapterSelector, Kind, adapters};
+pub use cache_store::{CacheStore, NoCache};
+pub use device::Gpu;
 pub use executor::Executor;
 pub use fault::is_caught;
-pub use host::{Host, News, NoHost};
 pub use layout::{Memory, Place};
+pub use options::{DeviceOptions, LimitOverrides};
 pub use probe::Probe;
+pub use progress::{Progress, ProgressListener};
 pub use schedule::{Launch, Part, Schedule, Task};
 pub use tune::Tuning;

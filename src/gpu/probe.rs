@@ -2,17 +2,17 @@
 //! nothing at all.
 
 use super::device::Gpu;
-use super::kernels::{Dispatch, NOOP, ROOF_COPY, ROOF_FMA, fold};
+use super::kernels::{Dispatch, DispatchKind, NOOP, PEAK_COPY, PEAK_FMA, fold};
 use super::pipeline::Scope;
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 
-/// Turns of the loop of `roof_fma.wgsl`.
+/// Turns of the loop of `peak_fma.wgsl`.
 const ROUNDS: u64 = 256;
 /// Operations of a turn and invocation: 16 of four elements, each a multiplication and an addition.
 const ROUND_FLOPS: u64 = 16 * 4 * 2;
-/// THREADS of `roof_fma.wgsl`.
+/// THREADS of `peak_fma.wgsl`.
 const THREADS: u64 = 256;
 /// Elements of four of a workgroup of `elements.wgsl`.
 const PER_GROUP: u64 = 1024;
@@ -25,7 +25,7 @@ const APART: usize = 256;
 #[derive(Debug)]
 pub struct Probe {
     gpu: Gpu,
-    name: &'static str,
+    name: String,
     pipeline: wgpu::ComputePipeline,
     /// Taken in turn.
     bind_groups: Vec<wgpu::BindGroup>,
@@ -42,7 +42,8 @@ impl Probe {
         let workgroups = workgroups.clamp(1, gpu.limits().groups as usize);
         let len = workgroups as u64 * THREADS;
         let dispatch = Dispatch {
-            shader: ROOF_FMA,
+            kind: DispatchKind::Kernel,
+            shader: PEAK_FMA,
             constants: vec![("rounds", ROUNDS as f64), ("len", len as f64)],
             bindings: Vec::new(),
             groups: fold(workgroups, gpu.limits()),
@@ -58,7 +59,8 @@ impl Probe {
         let most = (gpu.limits().binding as u64 * 4).min(gpu.device().limits().max_buffer_size);
         let bytes = bytes.clamp(16, most) / 16 * 16;
         let dispatch = Dispatch {
-            shader: ROOF_COPY,
+            kind: DispatchKind::Kernel,
+            shader: PEAK_COPY,
             constants: vec![("len", (bytes / 16) as f64)],
             bindings: Vec::new(),
             groups: fold((bytes / 16).div_ceil(PER_GROUP) as usize, gpu.limits()),
@@ -74,6 +76,7 @@ impl Probe {
     /// them; otherwise none of 256 in a row has a buffer of another.
     pub fn noop(gpu: &Gpu, shared: bool) -> Result<Probe> {
         let dispatch = Dispatch {
+            kind: DispatchKind::Kernel,
             shader: NOOP,
             constants: Vec::new(),
             bindings: Vec::new(),
@@ -86,8 +89,9 @@ impl Probe {
 
     /// `apart` bind groups over buffers of their own, of so many bytes, begun with these elements over and over.
     async fn new(gpu: &Gpu, dispatch: Dispatch, buffers: &[(u64, &[f32])], apart: usize) -> Result<Probe> {
-        let name = dispatch.shader.name;
-        let pipeline = gpu.pipelines().get(gpu, &dispatch).await?;
+        let label = dispatch.shader.label();
+        let name = label.as_str();
+        let pipeline = gpu.pipelines().get(&dispatch).await?;
         let scope = Scope::new(gpu.device());
         let memory = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let (mut bind_groups, mut output) = (Vec::with_capacity(apart), None);
@@ -120,7 +124,7 @@ impl Probe {
         gpu.check()?;
         let output = output.ok_or_else(|| Error::Internal(format!("{name} writes nothing")))?;
         let (gpu, groups) = (gpu.clone(), dispatch.groups);
-        Ok(Probe { gpu, name, pipeline, bind_groups, output, groups, flops: 0, bytes: 0 })
+        Ok(Probe { gpu, name: label.clone(), pipeline, bind_groups, output, groups, flops: 0, bytes: 0 })
     }
 
     /// What the runs so far have left, so that one can see that they did their work.

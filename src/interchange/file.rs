@@ -1,5 +1,5 @@
-//! What a file of weights holds, whatever its format: named tensors and notes. Which of them a network takes, and their
-//! fingerprint.
+//! Weights files independent of their format: named tensors and metadata, how they are matched to a network, and
+//! their fingerprint.
 
 use super::{npz, onnx, safetensors};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
-/// A format of weights.
+/// A format of weights files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Safetensors,
@@ -20,22 +20,22 @@ pub enum Format {
 }
 
 impl Format {
-    /// All formats with the names that `--format` takes, which are also the extensions of their files.
+    /// Every format with its name, which is also the extension of its files.
     pub const ALL: [(&'static str, Format); 3] =
         [("safetensors", Format::Safetensors), ("npz", Format::Npz), ("onnx", Format::Onnx)];
 }
 
-/// What a file that PyTorch saved is told.
-pub(super) const PYTORCH: &str = "expected safetensors, NPZ or ONNX, found PyTorch's own format, which may run programs \
-    when it is read; in Python, safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW) converts it";
+/// The error message for files that `torch.save` wrote.
+pub(super) const PYTORCH: &str = "expected safetensors, NPZ or ONNX, found a PyTorch pickle file, which can run code when \
+    it is loaded; to convert it in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW)";
 
-/// The format of the file at `path`, told by its first bytes.
+/// Detects the format of the file at `path` from its first bytes, and only where they are inconclusive from its extension.
 pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     let path = path.as_ref();
     let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
-    // Before it is opened: opening a pipe would wait for its other end, and what was read of it would be gone.
+    // Checked before opening: opening a pipe would block, and bytes read from it could not be read again.
     if !metadata.is_file() && !metadata.is_dir() {
-        return Err(Error::data(path, "expected a file of weights, found a pipe or a device"));
+        return Err(Error::data(path, "expected a weights file, found a pipe or a device"));
     }
     let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
     let mut start = Vec::new();
@@ -44,21 +44,21 @@ pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     let named = Format::ALL.iter().find(|(name, _)| extension.eq_ignore_ascii_case(name));
     match start.as_slice() {
         [b'P', b'K', 3 | 5 | 7, ..] => Ok(Format::Npz),
-        // The header's first byte, after its length, which is small; an ONNX file has a length or a text there.
+        // An 8-byte little-endian length (small, so the upper bytes are 0), then the opening brace of the JSON header.
         [_, _, _, _, _, 0, 0, 0, b'{'] => Ok(Format::Safetensors),
-        // Pickle, as `torch.save` wrote it before it wrote zip archives.
+        // A bare pickle, which `torch.save` wrote before it switched to zip archives.
         [0x80, 2..=5, ..] => Err(Error::data(path, PYTORCH)),
-        // The first field is the version of the format, a small number.
+        // Field 1 of an ONNX file is the IR version, a small number.
         [8, 1..=31, ..] if named.is_none() => Ok(Format::Onnx),
-        // A damaged file gets the more exact message of its format.
+        // A damaged file with a known extension gets the more precise message of that format's reader.
         _ => named.map(|(_, format)| *format).ok_or_else(|| {
-            Error::data(path, "expected safetensors, NPZ or ONNX, found another kind of file")
+            Error::data(path, "expected safetensors, NPZ or ONNX, found a file of another kind")
         }),
     }
 }
 
-/// Reads the weights in `path`, safetensors, NPZ, or ONNX (see [`format()`]), of which the network comes too (as the note
-/// `model`).
+/// Reads the weights in `path`: safetensors, NPZ or ONNX (see [`format()`]). From an ONNX file the network is imported
+/// too, as the metadata entry `model`.
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     match format(path)? {
@@ -70,20 +70,20 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
     }
 }
 
-/// What a file of weights holds, every tensor as `f32`.
+/// The contents of a weights file, every tensor as `f32`.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// Where it was read from.
+    /// The path it was read from.
     pub path: PathBuf,
     pub tensors: BTreeMap<String, Tensor>,
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What PyTorch's wrappers put before the name of every parameter: data-parallel ones and `torch.compile`.
+/// Prefixes that PyTorch's wrappers (`DataParallel`, `DistributedDataParallel`, `torch.compile`) add to every parameter name.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The start that all of `names` have in common as far as wrappers of PyTorch make it; empty where there is none.
-pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
+/// The longest sequence of PyTorch wrapper prefixes that all `names` share; empty if there is none.
+pub(super) fn common_wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
     let Some(first) = names.clone().next() else { return "" };
     let mut length = 0;
     while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| first[length..].starts_with(**wrapper)) {
@@ -97,10 +97,10 @@ pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n s
 }
 
 impl File {
-    /// Takes what wrappers of PyTorch have put before every name (`module.`, `_orig_mod.`) away, unless a tensor that `expected` names is there under
-    /// it: a network may have such names of its own.
+    /// Strips the prefixes that PyTorch's wrappers add to every name (`module.`, `_orig_mod.`). Names are kept if the file
+    /// already holds a tensor that `expected` names, since a network may use such names itself.
     pub fn unwrap_names<'n>(&mut self, mut expected: impl Iterator<Item = &'n str>) {
-        let length = wrapper(self.tensors.keys().map(String::as_str)).len();
+        let length = common_wrapper(self.tensors.keys().map(String::as_str)).len();
         if length > 0 && !expected.any(|name| self.tensors.contains_key(name)) {
             let tensors = std::mem::take(&mut self.tensors);
             self.tensors =
@@ -109,11 +109,14 @@ impl File {
     }
 }
 
-/// The tensors of `file` that `expected` (the tensors of the network `model`) names, in its order. If one is missing, has
-/// another shape, or if the file holds others too, the error lists the first twenty of each kind in one line.
+/// Returns the tensors of `file` that `expected` (names and shapes of the network `model`) lists, in that order.
 ///
-/// PyTorch's batch norm counts its batches in `*.num_batches_tracked`, which nothing here uses: such extra
-/// tensors are passed over. So is what wrappers of PyTorch put before every name ([`File::unwrap_names`]).
+/// Extra tensors named `*.num_batches_tracked` (the batch counters of PyTorch's batch norm, unused here) and the prefixes
+/// of PyTorch's wrappers ([`File::unwrap_names`]) are ignored.
+///
+/// # Errors
+///
+/// If a tensor is missing, has another shape, or is not expected; one line lists the first twenty of each kind.
 pub fn match_tensors(mut file: File, model: &str, expected: &[(String, Shape)]) -> Result<Vec<Tensor>> {
     file.unwrap_names(expected.iter().map(|(name, _)| name.as_str()));
     let File { path, mut tensors, .. } = file;
@@ -135,13 +138,13 @@ pub fn match_tensors(mut file: File, model: &str, expected: &[(String, Shape)]) 
         [("missing", &missing), ("of another shape", &shapes), ("not in the model", &extra)]
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
-            .map(|(what, names)| format!("{} {what}: {}", names.len(), first(names)))
+            .map(|(what, names)| format!("{} {what}: {}", names.len(), list_names(names)))
             .collect();
     Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
 }
 
-/// The first of `names`, and how many more there are.
-fn first(names: &[String]) -> String {
+/// The first twenty of `names`, joined, and the number of the remaining ones.
+fn list_names(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let text = names[..names.len().min(SHOWN)].join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -150,9 +153,9 @@ fn first(names: &[String]) -> String {
     }
 }
 
-/// `tensors` in name order, as every format writes them; an error, which is ours, if two have one name. `path` is the file
-/// that is to be written.
-pub(super) fn in_order<'a>(
+/// Returns `tensors` in name order, the order in which every format writes them. Two tensors of one name are an internal
+/// error; `path`, the file to be written, is for its message.
+pub(super) fn sorted_by_name<'a>(
     path: &Path,
     tensors: &'a [(String, Tensor)],
 ) -> Result<Vec<&'a (String, Tensor)>> {
@@ -164,7 +167,7 @@ pub(super) fn in_order<'a>(
     }
 }
 
-/// The bytes of `values` in the order of the format; on the usual machines they are there already.
+/// The little-endian bytes of `values`, borrowed on little-endian machines.
 pub(super) fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         Cow::Borrowed(bytemuck::cast_slice(values))
@@ -173,8 +176,8 @@ pub(super) fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
     }
 }
 
-/// XXH3 (128 bits), in hexadecimal, of the shape of `tensor` and its values as little-endian `f32`: finds damage, as a
-/// checkpoint's reader does, and is no proof against a forger.
+/// XXH3 (128 bits), in hexadecimal, of the shape of `tensor` and its values as little-endian `f32`. Checkpoints use it to
+/// detect damage; it is not a protection against tampering.
 pub fn xxh3(tensor: &Tensor) -> String {
     let mut hash = Xxh3::new();
     tensor.shape().dims().iter().for_each(|&dim| hash.update(&(dim as u64).to_le_bytes()));

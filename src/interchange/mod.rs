@@ -1,7 +1,8 @@
-//! Files that other programs read and write too: host tensors by name, never a device.
+//! File formats shared with other programs. Everything here works on named host tensors, never on a device.
 //!
-//! `file` is what all formats of weights have in common, `numbers` reads other types of numbers, `safetensors` the format of weights and checkpoints, `npz` NumPy's, `onnx` networks with their
-//! weights, out and in.
+//! `file` is the format-independent view of a weights file, `numbers` converts other number types to `f32`,
+//! `safetensors` is the format of weights and checkpoints, `npz` is NumPy's archive, and `onnx` exports and imports
+//! networks with their weights.
 
 mod file;
 pub mod npz;

@@ -1,14 +1,14 @@
-//! Numbers of other types as `f32`, read from a stream a piece at a time.
+//! Conversion of other number types to `f32`, streamed in chunks.
 
 use std::io::{self, Read};
 
 /// Bytes converted at a time.
 const CHUNK: usize = 1 << 16;
 
-/// Why numbers could not be read.
+/// The reason why numbers could not be read.
 pub(super) enum NumberError {
     Io(io::Error),
-    /// What was expected and found.
+    /// A value or type that is not accepted: the message says what was expected and found.
     Value(String),
 }
 
@@ -18,8 +18,8 @@ impl From<io::Error> for NumberError {
     }
 }
 
-/// Reads `count` numbers of `N` bytes, each through `one`. Memory for `trusted` of them is taken at once, for more only as they
-/// arrive.
+/// Reads `count` numbers of `N` bytes and converts each with `one`. Memory for at most `trusted` numbers is reserved up
+/// front; the rest is allocated as bytes arrive, so a false claim of a size costs nothing.
 pub(super) fn convert<const N: usize>(
     from: &mut impl Read,
     count: usize,
@@ -39,9 +39,9 @@ pub(super) fn convert<const N: usize>(
     Ok(values)
 }
 
-/// A whole number, if `f32` holds it.
-pub(super) fn exact(value: i64) -> Result<f32, String> {
-    // f32 holds every whole number up to 2^24.
+/// Converts an integer, if `f32` represents it exactly.
+pub(super) fn exact_integer(value: i64) -> Result<f32, String> {
+    // f32 represents every integer up to 2^24.
     if value.unsigned_abs() <= 1 << 24 {
         Ok(value as f32)
     } else {

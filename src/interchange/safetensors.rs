@@ -1,13 +1,13 @@
 //! Safetensors, the format of weights and checkpoints: an 8-byte little-endian length, a JSON header of that
 //! length, then the tensors, row-major and little-endian.
 //!
-//! Files are written with `metadata.format = "pt"`, which PyTorch's and Hugging Face's loaders ask for, with
-//! header and tensors in name order: the same content gives the same bytes. The header is checked by the
+//! Files are written with `metadata.format = "pt"`, which PyTorch's and Hugging Face's loaders require, and with
+//! header and tensors in name order, so that the same content gives the same bytes. The header is validated by the
 //! reference implementation (`safetensors::tensor::Metadata`: offsets without holes or overlaps, sizes without
-//! overflow) and against the file's length before a tensor is allocated.
+//! overflow) and against the file's length before any tensor is allocated.
 
-use super::file::{File, in_order, little_endian};
-use super::numbers::{NumberError, convert, exact, f16_to_f32};
+use super::file::{File, little_endian, sorted_by_name};
+use super::numbers::{NumberError, convert, exact_integer, f16_to_f32};
 use crate::atomic::{self, NewFile};
 use crate::error::{Error, Result};
 use crate::json;
@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-/// Longest header that is read, in bytes: tens of thousands of tensors. The reference implementation allows
-/// 100 MB, which takes gigabytes to parse.
+/// Longest accepted header in bytes, enough for tens of thousands of tensors. The reference implementation allows
+/// 100 MB, which takes gigabytes of memory to parse.
 const HEADER_LIMIT: u64 = 8 << 20;
 
 /// Writes `tensors` as `f32` with `metadata` to `path`, in one step (see `atomic::write`). `format` is "pt"
@@ -31,14 +31,14 @@ pub fn write(
     stage(path, tensors, metadata)?.commit()
 }
 
-/// As [`write()`], but for the name, which the file gets when it is committed.
+/// Like [`write()`], but leaves the file under a temporary name until it is committed.
 pub fn stage(
     path: impl AsRef<Path>,
     tensors: &[(String, Tensor)],
     metadata: &BTreeMap<String, String>,
 ) -> Result<NewFile> {
     let path = path.as_ref();
-    let sorted = in_order(path, tensors)?;
+    let sorted = sorted_by_name(path, tensors)?;
     let header = header(&sorted, metadata)
         .map_err(|error| Error::Internal(format!("header of {}: {error}", path.display())))?;
     atomic::stage(path, |out| {
@@ -65,20 +65,21 @@ fn header(sorted: &[&(String, Tensor)], metadata: &BTreeMap<String, String>) -> 
         offset = end;
     }
     let mut text = serde_json::to_vec(&entries)?;
-    // The tensors start at a multiple of 8, as the format asks.
+    // The format requires the tensors to start at a multiple of 8.
     text.resize(text.len().next_multiple_of(8), b' ');
     Ok(text)
 }
 
-/// Reads every tensor of the file as `f32`. `F32` is taken as it is, `F16` and `BF16` exactly, `F64` rounded
-/// to nearest, `I64`, `I32` and `U8` (PyTorch's counters) as long as the number is exact in `f32`.
+/// Reads every tensor of the file as `f32`. `F32`, `F16` and `BF16` convert exactly, `F64` is rounded to nearest, and
+/// `I64`, `I32` and `U8` (PyTorch's counters) are accepted if the value is exact in `f32`.
 ///
-/// Errors say what is wrong with the file in one line; a damaged file never costs more memory than a few
-/// times its own length.
+/// # Errors
+///
+/// One line that names the defect of the file. A damaged file never costs more memory than a few times its length.
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
-    // Before it is opened: opening a pipe would wait for its other end.
+    // Checked before opening, because opening a pipe would block.
     if !metadata.is_file() {
         return Err(Error::data(path, "expected a safetensors file, found a folder, a pipe or a device"));
     }
@@ -86,7 +87,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let length = file.metadata().map_err(|error| Error::io(path, error))?.len();
     let header = read_header(path, &mut file, length)?;
     let mut tensors = BTreeMap::new();
-    // In the order of the file, so that reading is one pass.
+    // In file order, so that reading is one sequential pass.
     for name in header.offset_keys() {
         let info = header
             .info(&name)
@@ -133,7 +134,7 @@ fn read_header(path: &Path, file: &mut std::fs::File, length: u64) -> Result<Met
     Ok(header)
 }
 
-/// Reads the tensor that starts at the file's position. Its size was held against the file's length before.
+/// Reads the tensor at the file's current position. Its size has already been checked against the file's length.
 fn read_tensor(file: &mut std::fs::File, info: &TensorInfo) -> Result<Vec<f32>, NumberError> {
     let count = info.shape.iter().product();
     match info.dtype {
@@ -143,8 +144,8 @@ fn read_tensor(file: &mut std::fs::File, info: &TensorInfo) -> Result<Vec<f32>, 
             convert(file, count, count, |b| Ok(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)))
         }
         Dtype::F64 => convert(file, count, count, |b| Ok(f64::from_le_bytes(b) as f32)),
-        Dtype::I64 => convert(file, count, count, |b| exact(i64::from_le_bytes(b))),
-        Dtype::I32 => convert(file, count, count, |b| exact(i64::from(i32::from_le_bytes(b)))),
+        Dtype::I64 => convert(file, count, count, |b| exact_integer(i64::from_le_bytes(b))),
+        Dtype::I32 => convert(file, count, count, |b| exact_integer(i64::from(i32::from_le_bytes(b)))),
         Dtype::U8 => convert(file, count, count, |b: [u8; 1]| Ok(f32::from(b[0]))),
         other => {
             Err(NumberError::Value(format!("expected F32, F16, BF16, F64, I64, I32 or U8, found {other}")))

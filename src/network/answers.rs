@@ -3,10 +3,10 @@
 use super::Network;
 use crate::data::{Dataset, OnBadFile};
 use crate::error::{Error, Result};
+use crate::inference::{self, BatchSource, ClassMatch, Totals};
 use crate::model::LossKind;
 use crate::ops::Hyper;
 use crate::program::Span;
-use crate::train::{self, ClassMatch, Feed, Totals};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -43,7 +43,7 @@ impl Network {
         let outputs: Vec<f64> = self.logits(images)?.into_iter().map(f64::from).collect();
         Ok(match self.spec.recipe.loss {
             LossKind::CrossEntropy => {
-                outputs.chunks(self.model.classes).flat_map(train::probabilities).collect()
+                outputs.chunks(self.model.classes).flat_map(inference::probabilities).collect()
             }
             LossKind::Mse => outputs,
         })
@@ -73,7 +73,7 @@ impl Network {
         let mut answers = Vec::with_capacity(files.len());
         for part in files.chunks(self.model.batch) {
             let files = part.iter().map(|file| file.as_ref().to_path_buf()).collect();
-            let pictures = Arc::new(train::pictures(&self.spec, files)?);
+            let pictures = Arc::new(inference::pictures(&self.spec, files)?);
             let images = self.inputs(&pictures, part.len())?;
             answers.extend(self.predict(&images, k)?);
         }
@@ -88,15 +88,17 @@ impl Network {
             return Err(Error::data(&dataset.name, format!("expected images of {input:?}, found {found:?}")));
         }
         // A dataset of fewer classes, or in another order, is counted by names.
-        let dataset = match train::match_classes(&self.class_names, dataset) {
+        let dataset = match inference::match_classes(&self.class_names, dataset) {
             ClassMatch::Same | ClassMatch::Unnamed => Arc::clone(dataset),
-            ClassMatch::Outputs(outputs) => Arc::new(train::relabelled(dataset, &self.class_names, &outputs)),
+            ClassMatch::Outputs(outputs) => {
+                Arc::new(inference::relabelled(dataset, &self.class_names, &outputs))
+            }
             ClassMatch::Missing(_) => {
-                return Err(train::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
+                return Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
             }
         };
-        let feed = Feed::new(&self.spec, &self.model, self.options.seed, 1, OnBadFile::Fail);
+        let source = BatchSource::new(&self.spec, &self.model, self.options.train.seed, 1, OnBadFile::Fail);
         let stop = AtomicBool::new(false);
-        train::evaluate(&self.model, self.executor.as_mut(), &dataset, &feed, &stop)
+        inference::evaluate(&self.model, self.executor.as_mut(), &dataset, &source, &stop)
     }
 }

@@ -3,11 +3,11 @@
 use super::{Network, NetworkOptions};
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
+use crate::inference::Named;
 use crate::interchange::{self, File, Format, npz, onnx, safetensors};
 use crate::model::{Preprocess, Spec};
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
-use crate::train::Named;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,17 +1,17 @@
 //! A logarithmic axis of a chart.
 
-/// A logarithmic axis: whole decades from `first`, `decades` of them.
-pub(super) struct Axis {
+/// A logarithmic axis over whole decades: `decades` of them, starting at 10^`first`.
+pub(super) struct LogAxis {
     first: i32,
     decades: i32,
     from: f64,
     length: f64,
 }
 
-impl Axis {
-    /// Around all `values` that are positive, but not below `least`: what lies there stands at the edge. Its first decade is
-    /// at `from`; `length` may be negative.
-    pub fn new(values: impl Iterator<Item = f64>, least: f64, from: f64, length: f64) -> Axis {
+impl LogAxis {
+    /// Spans all positive `values`, but nothing below `least`; smaller values are drawn at the edge. The axis starts at the
+    /// pixel `from` and is `length` pixels long, which may be negative.
+    pub fn new(values: impl Iterator<Item = f64>, least: f64, from: f64, length: f64) -> LogAxis {
         let logs: Vec<f64> =
             values.filter(|v| v.is_finite() && *v > 0.0).map(|v| v.max(least).log10()).collect();
         let low = logs.iter().copied().fold(f64::INFINITY, f64::min);
@@ -20,10 +20,10 @@ impl Axis {
             true => (0, 1),
             false => ((low - 0.05).floor() as i32, (high + 0.05).ceil() as i32),
         };
-        Axis { first, decades: (last - first).max(1), from, length }
+        LogAxis { first, decades: (last - first).max(1), from, length }
     }
 
-    /// Where `value` stands.
+    /// The position of `value` in pixels, clamped to the axis.
     pub fn at(&self, value: f64) -> f64 {
         let share = (value.max(f64::MIN_POSITIVE).log10() - f64::from(self.first)) / f64::from(self.decades);
         self.from + share.clamp(0.0, 1.0) * self.length
@@ -39,19 +39,19 @@ impl Axis {
         10f64.powi(self.first + self.decades)
     }
 
-    /// Pixels of a decade.
+    /// Pixels per decade.
     pub fn step(&self) -> f64 {
         self.length / f64::from(self.decades)
     }
 
-    /// The decades, with their names in units of `unit`.
+    /// Positions of the decades, with labels in units of `unit`.
     pub fn ticks(&self, unit: f64) -> Vec<(f64, String)> {
         let value = |decade| 10f64.powi(self.first + decade);
         (0..=self.decades).map(|decade| (self.at(value(decade)), tick(value(decade) / unit))).collect()
     }
 }
 
-/// A power of ten as people read it.
+/// Formats a power of ten for a label.
 fn tick(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{}M", (v / 1e6).round()),

@@ -1,4 +1,4 @@
-//! An RGB picture to draw on: areas, pictures, and text with smooth edges in DejaVu Sans.
+//! An RGB canvas for filled areas, images, and antialiased text in DejaVu Sans.
 
 use crate::error::{Error, Result};
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _, point};
@@ -8,21 +8,21 @@ use image::{ExtendedColorType, ImageEncoder};
 /// Red, green, blue.
 pub type Colour = [u8; 3];
 
-/// Most pixels of a canvas, which keeps it below 200 MB.
+/// Most pixels of a canvas, which keeps its memory below 200 MB.
 const MOST_PIXELS: usize = 64_000_000;
 
-/// A picture to place on a canvas: `[height, width, 3]`.
+/// An RGB image of 8 bits per channel, `[height, width, 3]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct RgbImage {
     pub width: usize,
     pub height: usize,
     pub pixels: Vec<u8>,
 }
 
-impl Picture {
-    /// The same picture in another size: each pixel is the mean over the area that it covers, so that enlarging repeats
-    /// pixels and reducing skips none.
-    pub fn scaled(&self, width: usize, height: usize) -> Picture {
+impl RgbImage {
+    /// Resizes the image. Each pixel is the mean over the area that it covers, so that enlarging repeats pixels and
+    /// reducing skips none.
+    pub fn scaled(&self, width: usize, height: usize) -> RgbImage {
         let (from_columns, from_rows) = (spans(self.width, width), spans(self.height, height));
         let mut pixels = Vec::with_capacity(width * height * 3);
         for rows in &from_rows {
@@ -40,20 +40,20 @@ impl Picture {
                 pixels.extend(sum.map(|sum| (sum / area + 0.5) as u8));
             }
         }
-        Picture { width, height, pixels }
+        RgbImage { width, height, pixels }
     }
 
-    /// As large as it can be within `side` x `side`, its proportions kept.
-    pub fn within(&self, side: usize) -> Picture {
+    /// Resizes the image to the largest size within `side` x `side` pixels, with its aspect ratio.
+    pub fn within(&self, side: usize) -> RgbImage {
         let longest = self.width.max(self.height).max(1);
         let length = |own: usize| (own * side).div_ceil(longest).clamp(1, side.max(1));
         self.scaled(length(self.width), length(self.height))
     }
 }
 
-/// For each of `to` pixels the pixels of `from` under it, with how much of each.
+/// For each of `to` pixels, the source pixels (of `from`) that it covers, with the covered length of each.
 fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
-    // In whole numbers: a pixel of the one is `to` long, of the other `from`.
+    // In integers: a source pixel has length `to`, a target pixel length `from`.
     let span = |pixel: usize| {
         let (start, end) = (pixel * from, (pixel + 1) * from);
         let covered = |i: usize| (end.min((i + 1) * to) - start.max(i * to)) as f32;
@@ -62,22 +62,22 @@ fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     (0..to).map(span).collect()
 }
 
-/// A typeface that ships with the program.
+/// A font that ships with the program.
 #[derive(Debug)]
 pub struct Font(FontRef<'static>);
 
 impl Font {
     /// DejaVu Sans.
     pub fn sans() -> Result<Font> {
-        Font::of(dejavu::sans::regular())
+        Font::parse(dejavu::sans::regular())
     }
 
     /// DejaVu Sans Bold.
     pub fn bold() -> Result<Font> {
-        Font::of(dejavu::sans::bold())
+        Font::parse(dejavu::sans::bold())
     }
 
-    fn of(data: &'static [u8]) -> Result<Font> {
+    fn parse(data: &'static [u8]) -> Result<Font> {
         FontRef::try_from_slice(data).map(Font).map_err(|e| Error::Internal(format!("font: {e}")))
     }
 
@@ -87,12 +87,12 @@ impl Font {
         text.chars().map(|c| font.h_advance(font.glyph_id(c))).sum()
     }
 
-    /// `text`, or as much of its beginning as fits into `width` pixels with an ellipsis behind it.
+    /// Shortens `text` with an ellipsis if it is wider than `width` pixels.
     pub fn fitted(&self, text: &str, size: f32, width: f32) -> String {
         if self.width(text, size) <= width {
             return text.to_string();
         }
-        // No line of a picture holds more; a name may be any length.
+        // Names may have any length; no line of an image shows more than this.
         const MOST: usize = 1000;
         let mut kept: Vec<char> = text.chars().take(MOST).collect();
         while !kept.is_empty() {
@@ -106,41 +106,41 @@ impl Font {
     }
 }
 
-/// Pixels to draw on.
+/// An RGB image to draw on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canvas {
-    picture: Picture,
+    image: RgbImage,
 }
 
 impl Canvas {
-    /// `width` x `height` pixels of one colour; an error if they are none or too many.
+    /// Creates `width` x `height` pixels of one colour. No pixels, or too many, are an error.
     pub fn new(width: usize, height: usize, colour: Colour) -> Result<Canvas> {
         match width.checked_mul(height) {
             Some(count @ 1..=MOST_PIXELS) => {
                 let pixels = colour.iter().copied().cycle().take(count * 3).collect();
-                Ok(Canvas { picture: Picture { width, height, pixels } })
+                Ok(Canvas { image: RgbImage { width, height, pixels } })
             }
             _ => Err(Error::Usage(format!(
-                "picture: expected 1 to {MOST_PIXELS} pixels, found {width} x {height}; a smaller --zoom makes it smaller"
+                "image: expected 1 to {MOST_PIXELS} pixels, found {width} x {height}; a smaller --zoom makes it smaller"
             ))),
         }
     }
 
     pub fn width(&self) -> usize {
-        self.picture.width
+        self.image.width
     }
 
     pub fn height(&self) -> usize {
-        self.picture.height
+        self.image.height
     }
 
     /// The colour at column `x` and row `y`.
     pub fn pixel(&self, x: usize, y: usize) -> Option<Colour> {
         let at = (x < self.width() && y < self.height()).then(|| (y * self.width() + x) * 3)?;
-        self.picture.pixels.get(at..at + 3)?.try_into().ok()
+        self.image.pixels.get(at..at + 3)?.try_into().ok()
     }
 
-    /// Fills the area whose top left corner is `[x, y]`, as far as it lies on the canvas.
+    /// Fills a rectangle with the top left corner `[x, y]`, clipped to the canvas.
     pub fn fill(&mut self, [x, y]: [usize; 2], [width, height]: [usize; 2], colour: Colour) {
         for row in y..(y + height).min(self.height()) {
             for column in x..(x + width).min(self.width()) {
@@ -149,9 +149,9 @@ impl Canvas {
         }
     }
 
-    /// Places `picture` with its top left corner at `[x, y]`, as far as it lies on the canvas.
-    pub fn place(&mut self, [x, y]: [usize; 2], picture: &Picture) {
-        let rows = picture.pixels.chunks_exact(picture.width.max(1) * 3);
+    /// Draws `image` with its top left corner at `[x, y]`, clipped to the canvas.
+    pub fn draw(&mut self, [x, y]: [usize; 2], image: &RgbImage) {
+        let rows = image.pixels.chunks_exact(image.width.max(1) * 3);
         for (row, pixels) in rows.enumerate() {
             for (column, colour) in pixels.as_chunks::<3>().0.iter().enumerate() {
                 self.set(x + column, y + row, *colour, 1.0);
@@ -159,7 +159,7 @@ impl Canvas {
         }
     }
 
-    /// Writes `text` on one line, `size` pixels high, from the top left corner `[x, y]` on.
+    /// Writes one line of text, `size` pixels high, with its top left corner at `[x, y]`.
     pub fn text(&mut self, font: &Font, text: &str, [x, y]: [f32; 2], size: f32, colour: Colour) {
         let scale = PxScale::from(size);
         let scaled = font.0.as_scaled(scale);
@@ -179,7 +179,7 @@ impl Canvas {
         }
     }
 
-    /// As [`Canvas::text`], shortened to `width` and in its middle.
+    /// Writes one line of text, shortened to `width` pixels and centred in them.
     pub fn centred(
         &mut self,
         font: &Font,
@@ -194,9 +194,9 @@ impl Canvas {
         self.text(font, &text, [x + indent.max(0.0), y], size, colour);
     }
 
-    /// The canvas as the bytes of a PNG file.
+    /// Encodes the canvas as a PNG file.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let Picture { width, height, pixels } = &self.picture;
+        let RgbImage { width, height, pixels } = &self.image;
         let mut bytes = Vec::new();
         PngEncoder::new(&mut bytes)
             .write_image(pixels, *width as u32, *height as u32, ExtendedColorType::Rgb8)
@@ -204,14 +204,14 @@ impl Canvas {
         Ok(bytes)
     }
 
-    /// Mixes `colour` into a pixel, `share` of 1, if it lies on the canvas.
+    /// Blends `colour` into a pixel with the opacity `share` (0 to 1), if the pixel is on the canvas.
     fn set(&mut self, x: usize, y: usize, colour: Colour, share: f32) {
-        if x >= self.picture.width || y >= self.picture.height {
+        if x >= self.image.width || y >= self.image.height {
             return;
         }
-        let at = (y * self.picture.width + x) * 3;
+        let at = (y * self.image.width + x) * 3;
         let share = share.clamp(0.0, 1.0);
-        for (old, new) in self.picture.pixels[at..at + 3].iter_mut().zip(colour) {
+        for (old, new) in self.image.pixels[at..at + 3].iter_mut().zip(colour) {
             *old = (f32::from(*old) * (1.0 - share) + f32::from(new) * share + 0.5) as u8;
         }
     }
@@ -255,18 +255,18 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_repeated_or_averaged() {
-        let picture = Picture { width: 2, height: 1, pixels: vec![0, 10, 20, 100, 110, 120] };
-        let large = picture.scaled(4, 2);
+    fn resizing_repeats_or_averages_pixels() {
+        let image = RgbImage { width: 2, height: 1, pixels: vec![0, 10, 20, 100, 110, 120] };
+        let large = image.scaled(4, 2);
         assert_eq!(large.pixels[..12], [0, 10, 20, 0, 10, 20, 100, 110, 120, 100, 110, 120]);
         assert_eq!(large.pixels[..12], large.pixels[12..]);
-        assert_eq!(picture.scaled(1, 1).pixels, [50, 60, 70]);
-        let wide = picture.within(100);
+        assert_eq!(image.scaled(1, 1).pixels, [50, 60, 70]);
+        let wide = image.within(100);
         assert_eq!((wide.width, wide.height), (100, 50));
     }
 
     #[test]
-    fn a_canvas_of_no_or_too_many_pixels_is_an_error() {
+    fn an_empty_or_huge_canvas_is_an_error() {
         assert!(Canvas::new(0, 5, WHITE).is_err() && Canvas::new(usize::MAX, 2, WHITE).is_err());
         assert_eq!(Canvas::new(100_000, 100_000, WHITE).unwrap_err().exit_code(), 2);
     }

@@ -1,11 +1,11 @@
-//! The kernels of a convolution as tiles: what each looks for, as in figure 3 of the AlexNet paper.
+//! The kernels of a convolution as tiles, as in figure 3 of the AlexNet paper.
 
 use super::tiles::Tiles;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
-/// The kernels of `weight`, `[outputs, inputs, height, width]`: in colour, one per output, if there are three inputs;
-/// otherwise in grey, one per output and input.
+/// Makes tiles of the kernels of `weight`, `[outputs, inputs, height, width]`. With three inputs there is one colour tile
+/// per output, otherwise one grey tile per output and input.
 pub fn filters(weight: &Tensor) -> Result<Tiles> {
     let &[outputs, inputs, height, width] = weight.shape().dims() else {
         let what =
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn kernels_for_other_inputs_are_one_tile_each() {
+    fn kernels_of_other_channel_counts_are_one_tile_each() {
         let weight = Tensor::new([2, 4, 3, 3], vec![0.0; 72]).unwrap();
         let tiles = filters(&weight).unwrap();
         assert_eq!((tiles.len(), tiles.shape), (8, [1, 3, 3]));

@@ -1,13 +1,13 @@
-//! The marks of a chart: a colour and a shape for each kind of thing.
+//! The marks of a chart: a colour and a shape per category.
 
 use super::svg::{Svg, number};
 
-/// Colours that can be told apart on white and on black, also by the colour-blind (Okabe and Ito, with their black and yellow
+/// Colours that are distinguishable on white and on black, also with colour blindness (Okabe and Ito, with black and yellow
 /// replaced).
 const COLOURS: [&str; 8] =
     ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a6fd1", "#8c8c8c"];
 
-/// The mark of the kind with this rank: eight colours, then the same in another shape.
+/// Draws the mark of category `rank`: eight colours as circles, then the same colours in other shapes.
 pub(super) fn shape(
     svg: &mut Svg,
     class: &str,

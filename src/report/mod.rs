@@ -1,9 +1,9 @@
-//! Pictures for people: what the filters of a layer look for, what a layer answers to a picture, the best five answers to
-//! a photograph, and what operators reach of what a device can do.
+//! Images and charts that visualise a network: the filters of a layer, its feature maps for an image, the top five
+//! predictions for a photograph, and the roofline of its operators on a device.
 //!
-//! `canvas` draws, `tiles` lays out many small pictures of numbers, `filters` and `panel` say what is shown; `roofline` is a
-//! chart, written as text by `svg`. Nothing here runs a network or writes a file: numbers come in, PNG bytes or SVG text go
-//! out.
+//! `canvas` draws pixels, `tiles` lays out many small images, `filters` and `panel` define their content; `roofline` is a
+//! chart that `svg` writes as text. Nothing here runs a network or writes a file: numbers come in, PNG bytes or SVG text
+//! go out.
 
 mod axis;
 mod canvas;
@@ -14,8 +14,8 @@ mod roofline;
 mod svg;
 mod tiles;
 
-pub use canvas::{Canvas, Colour, Font, Picture};
+pub use canvas::{Canvas, Colour, Font, RgbImage};
 pub use filters::filters;
-pub use panel::{Panel, sheet};
-pub use roofline::{Dot, Roof, Roofline};
-pub use tiles::{Scale, Sheet, Tiles, TilesLayout, range};
+pub use panel::{Panel, panel_sheet};
+pub use roofline::{Ceiling, Roofline, RooflinePoint};
+pub use tiles::{TileScale, TileSheet, Tiles, TilesLayout, range};

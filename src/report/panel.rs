@@ -1,48 +1,48 @@
-//! Photographs with the best five answers to each, as bars: after figure 4 of the AlexNet paper.
+//! Images with their top five predictions as bars, after figure 4 of the AlexNet paper.
 
-use super::canvas::{Canvas, Colour, Font, Picture};
+use super::canvas::{Canvas, Colour, Font, RgbImage};
 use crate::error::Result;
 
-/// Panels of a row.
+/// Panels per row.
 const COLUMNS: usize = 4;
 
-/// Side of the square that a photograph fits into, and width of a panel.
+/// Side of the square that an image fits into, and width of a panel.
 const SIDE: usize = 224;
 /// Pixels around a panel, on each side.
 const MARGIN: usize = 14;
-/// Height of the line under the photograph, of a bar, and between two bars.
+/// Height of the caption, height of a bar, and distance between the tops of two bars.
 const LINE: usize = 28;
 const BAR: usize = 24;
 const STEP: usize = 28;
-/// Bars of a panel.
+/// Bars per panel.
 const BARS: usize = 5;
-/// Height of letters.
+/// Font size.
 const LETTERS: f32 = 15.0;
 
 const BACKGROUND: Colour = [255; 3];
 const INK: Colour = [24, 24, 24];
 const TRACK: Colour = [238, 240, 243];
-const ANSWER: Colour = [141, 186, 232];
-const RIGHT: Colour = [239, 133, 117];
+const PREDICTION: Colour = [141, 186, 232];
+const TRUTH: Colour = [239, 133, 117];
 
-/// One photograph and what a network takes it for.
+/// One image with the predictions of a network.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    pub picture: Picture,
-    /// What stands under it.
+    pub image: RgbImage,
+    /// The caption under the image.
     pub name: String,
-    /// Names with shares from 0 to 1, the best first; at most five are shown.
-    pub answers: Vec<(String, f64)>,
-    /// What is behind a name, where it is not the share in percent.
+    /// Class names with probabilities, the best first; at most five are shown.
+    pub predictions: Vec<(String, f64)>,
+    /// The text at the end of each bar, if it is not the probability in percent.
     pub values: Option<Vec<String>>,
-    /// The right one, if it is known: it has another colour.
+    /// The true class if it is known; its bar has another colour.
     pub truth: Option<String>,
 }
 
-/// `panels` in rows of four.
-pub fn sheet(panels: &[Panel]) -> Result<Canvas> {
+/// Draws `panels` in rows of four.
+pub fn panel_sheet(panels: &[Panel]) -> Result<Canvas> {
     let columns = panels.len().clamp(1, COLUMNS);
-    let bars = panels.iter().map(|panel| panel.answers.len().min(BARS)).max().unwrap_or(0);
+    let bars = panels.iter().map(|panel| panel.predictions.len().min(BARS)).max().unwrap_or(0);
     let (across, down) = (SIDE + 2 * MARGIN, SIDE + LINE + bars * STEP + 2 * MARGIN);
     let rows = panels.len().div_ceil(columns);
     let mut canvas = Canvas::new(columns * across, rows * down, BACKGROUND)?;
@@ -55,14 +55,14 @@ pub fn sheet(panels: &[Panel]) -> Result<Canvas> {
 }
 
 fn draw(canvas: &mut Canvas, panel: &Panel, [x, y]: [usize; 2], font: &Font, bold: &Font) {
-    let picture = panel.picture.within(SIDE);
-    canvas.place([x + (SIDE - picture.width) / 2, y + SIDE - picture.height], &picture);
+    let image = panel.image.within(SIDE);
+    canvas.draw([x + (SIDE - image.width) / 2, y + SIDE - image.height], &image);
     let under = (y + SIDE) as f32 + 5.0;
     canvas.centred(bold, &panel.name, [x as f32, under], SIDE as f32, LETTERS, INK);
-    for (row, (name, share)) in panel.answers.iter().take(BARS).enumerate() {
+    for (row, (name, share)) in panel.predictions.iter().take(BARS).enumerate() {
         let top = y + SIDE + LINE + row * STEP;
-        let colour = if panel.truth.as_ref() == Some(name) { RIGHT } else { ANSWER };
-        // A share that is no number has no bar.
+        let colour = if panel.truth.as_ref() == Some(name) { TRUTH } else { PREDICTION };
+        // A NaN share gets an empty bar.
         let length = (share.clamp(0.0, 1.0) * SIDE as f64).round() as usize;
         canvas.fill([x, top], [SIDE, BAR], TRACK);
         canvas.fill([x, top], [length, BAR], colour);
@@ -86,31 +86,31 @@ mod tests {
 
     fn panel(truth: Option<&str>) -> Panel {
         Panel {
-            picture: Picture { width: 2, height: 1, pixels: vec![9; 6] },
-            name: "a photograph with a name that is too long to stand under it".into(),
-            answers: vec![("cat".into(), 0.75), ("dog".into(), 0.25), ("emu".into(), f64::NAN)],
+            image: RgbImage { width: 2, height: 1, pixels: vec![9; 6] },
+            name: "an image with a name that is too long for its caption".into(),
+            predictions: vec![("cat".into(), 0.75), ("dog".into(), 0.25), ("emu".into(), f64::NAN)],
             values: None,
             truth: truth.map(String::from),
         }
     }
 
     #[test]
-    fn bars_are_as_long_as_their_shares_and_the_right_one_is_of_another_colour() {
-        let canvas = sheet(&[panel(Some("dog"))]).unwrap();
+    fn bars_are_as_long_as_their_shares_and_the_true_class_has_another_colour() {
+        let canvas = panel_sheet(&[panel(Some("dog"))]).unwrap();
         assert_eq!((canvas.width(), canvas.height()), (252, 224 + 28 + 3 * 28 + 28));
         // The last row of each bar is below its letters.
         let bar = |row: usize, share: f64| {
             let x = MARGIN + (share * SIDE as f64) as usize;
             canvas.pixel(x, MARGIN + SIDE + LINE + row * STEP + BAR - 1)
         };
-        assert_eq!([bar(0, 0.7), bar(0, 0.8)], [Some(ANSWER), Some(TRACK)]);
-        assert_eq!([bar(1, 0.2), bar(1, 0.3)], [Some(RIGHT), Some(TRACK)]);
+        assert_eq!([bar(0, 0.7), bar(0, 0.8)], [Some(PREDICTION), Some(TRACK)]);
+        assert_eq!([bar(1, 0.2), bar(1, 0.3)], [Some(TRUTH), Some(TRACK)]);
         assert_eq!(bar(2, 0.0), Some(TRACK));
     }
 
     #[test]
     fn nothing_is_drawn_outside_of_a_panel() {
-        let canvas = sheet(&[panel(None), panel(None)]).unwrap();
+        let canvas = panel_sheet(&[panel(None), panel(None)]).unwrap();
         for y in 0..canvas.height() {
             for x in (0..MARGIN).chain(238..266).chain(canvas.width() - MARGIN..canvas.width()) {
                 assert_eq!(canvas.pixel(x, y), Some(BACKGROUND), "{x} {y}");
@@ -119,9 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn four_panels_stand_in_a_row() {
+    fn a_row_has_four_panels() {
         let panels = vec![panel(None); 5];
-        let canvas = sheet(&panels).unwrap();
+        let canvas = panel_sheet(&panels).unwrap();
         assert_eq!((canvas.width(), canvas.height()), (4 * 252, 2 * 364));
     }
 }

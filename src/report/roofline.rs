@@ -1,119 +1,120 @@
-//! The roofline chart (Williams, Waterman, Patterson, CACM 52(4), 2009): what operators reach, over how much arithmetic
-//! they do for each byte, under the roofs of arithmetic and memory. Both axes are logarithmic.
+//! The roofline chart (Williams, Waterman, Patterson, CACM 52(4), 2009): the throughput of operators over their arithmetic
+//! intensity, below the ceilings of compute and memory bandwidth. Both axes are logarithmic.
 
-use super::axis::Axis;
+use super::axis::LogAxis;
 use super::marks::shape;
 use super::svg::{Anchor, Svg};
 
-/// A roof over arithmetic.
+/// A compute ceiling.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Roof {
+pub struct Ceiling {
     pub label: String,
     /// Floating-point operations per second.
     pub flops: f64,
 }
 
-/// One operator that was timed.
+/// One timed operator.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dot {
-    /// Its layer.
+pub struct RooflinePoint {
+    /// Name of its layer.
     pub label: String,
-    /// Its operator; decides colour and shape.
+    /// Name of its operator, which determines colour and shape.
     pub kind: String,
     pub flops: u64,
     pub bytes: u64,
     pub seconds: f64,
 }
 
-/// What the chart shows.
+/// The content of a roofline chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Roofline {
     pub title: String,
-    /// Smaller lines below the title.
+    /// Lines below the title, in a smaller font.
     pub notes: Vec<String>,
-    pub ceilings: Vec<Roof>,
-    /// Bytes per second.
+    pub ceilings: Vec<Ceiling>,
+    /// Memory bandwidth in bytes per second.
     pub bandwidth: f64,
-    pub dots: Vec<Dot>,
+    pub points: Vec<RooflinePoint>,
 }
 
 const WIDTH: f64 = 1120.0;
 const PLOT: f64 = 760.0;
 const LEFT: f64 = 76.0;
 const PLOT_HEIGHT: f64 = 480.0;
-/// Most kinds in the legend.
+/// Most operators in the legend.
 const LEGEND: usize = 24;
-/// Most dots with their name beside them; the others tell theirs to a pointer.
+/// Most points with a label beside them; the others only have a tooltip.
 const NAMED: usize = 12;
 const STYLE: &str = "\
     .t, .n { paint-order: stroke; stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round } \
     @media (prefers-color-scheme: dark) { .paper { fill: #14171a } .grid { stroke: #333a40 } .roof { stroke: #e6e6e6 } \
     .mark { stroke: #14171a } .t { fill: #e6e6e6 } .n { fill: #a9b0b6 } .t, .n { stroke: #14171a } }";
 
-/// A place that is taken: left, top, right, bottom.
-type Area = [f64; 4];
+/// A rectangle: left, top, right, bottom.
+type Rect = [f64; 4];
 
 struct Chart<'a> {
-    what: &'a Roofline,
+    roofline: &'a Roofline,
     svg: Svg,
-    x: Axis,
-    y: Axis,
-    /// Kinds by their share of the time, largest first.
+    x: LogAxis,
+    y: LogAxis,
+    /// Operators with their total time, the longest first.
     kinds: Vec<(&'a str, f64)>,
     total: f64,
-    /// Where nothing more may be written.
-    taken: Vec<Area>,
+    /// Rectangles that labels must not overlap.
+    taken: Vec<Rect>,
 }
 
 impl Roofline {
-    /// The chart as an SVG file.
+    /// Draws the chart as an SVG file.
     pub fn svg(&self) -> String {
         let top = 52.0 + 17.0 * self.notes.len() as f64;
-        let total: f64 = self.dots.iter().map(|dot| dot.seconds).sum();
+        let total: f64 = self.points.iter().map(|point| point.seconds).sum();
         let mut kinds: Vec<(&str, f64)> = Vec::new();
-        for dot in &self.dots {
-            match kinds.iter_mut().find(|(kind, _)| *kind == dot.kind) {
-                Some((_, seconds)) => *seconds += dot.seconds,
-                None => kinds.push((&dot.kind, dot.seconds)),
+        for point in &self.points {
+            match kinds.iter_mut().find(|(kind, _)| *kind == point.kind) {
+                Some((_, seconds)) => *seconds += point.seconds,
+                None => kinds.push((&point.kind, point.seconds)),
             }
         }
         kinds.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let highest = self.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
+        let highest = self.ceilings.iter().map(|ceiling| ceiling.flops).fold(0.0, f64::max);
         let ridge = highest / self.bandwidth;
-        let intensities = self.dots.iter().filter_map(intensity).chain([ridge, ridge * 3.0]);
-        let x = Axis::new(intensities, 0.02, LEFT, PLOT);
-        let reached = self.dots.iter().map(|dot| height(dot, x.low()));
-        let roofs = self.ceilings.iter().map(|roof| roof.flops);
-        let y = Axis::new(reached.chain(roofs), highest * 2e-5, top + PLOT_HEIGHT, -PLOT_HEIGHT);
-        let mut chart = Chart { what: self, svg: Svg::default(), x, y, kinds, total, taken: Vec::new() };
+        let intensities = self.points.iter().filter_map(intensity).chain([ridge, ridge * 3.0]);
+        let x = LogAxis::new(intensities, 0.02, LEFT, PLOT);
+        let reached = self.points.iter().map(|point| height(point, x.low()));
+        let peaks = self.ceilings.iter().map(|ceiling| ceiling.flops);
+        let y = LogAxis::new(reached.chain(peaks), highest * 2e-5, top + PLOT_HEIGHT, -PLOT_HEIGHT);
+        let mut chart = Chart { roofline: self, svg: Svg::default(), x, y, kinds, total, taken: Vec::new() };
         let height = top + PLOT_HEIGHT + 56.0;
         chart.svg.rect("paper", 0.0, 0.0, WIDTH, height, "#ffffff");
         chart.head();
         chart.axes(top);
-        chart.roofs();
-        chart.dots();
+        chart.ceilings();
+        chart.points();
         chart.legend(top);
         chart.svg.finish(WIDTH, height, &self.title, STYLE)
     }
 }
 
-/// Floating-point operations for each byte; none for what does no arithmetic.
-fn intensity(dot: &Dot) -> Option<f64> {
-    (dot.flops > 0).then(|| dot.flops as f64 / (dot.bytes.max(1)) as f64)
+/// Floating-point operations per byte; `None` for an operator without arithmetic.
+fn intensity(point: &RooflinePoint) -> Option<f64> {
+    (point.flops > 0).then(|| point.flops as f64 / (point.bytes.max(1)) as f64)
 }
 
-/// Operations per second. What does no arithmetic stands at `left`, as high below the memory's roof as its bytes say.
-fn height(dot: &Dot, left: f64) -> f64 {
-    match dot.flops {
-        0 => left * dot.bytes as f64 / dot.seconds,
-        flops => flops as f64 / dot.seconds,
+/// Operations per second. An operator without arithmetic is drawn at the intensity `left`, as far below the bandwidth line
+/// as its bytes per second.
+fn height(point: &RooflinePoint, left: f64) -> f64 {
+    match point.flops {
+        0 => left * point.bytes as f64 / point.seconds,
+        flops => flops as f64 / point.seconds,
     }
 }
 
 impl Chart<'_> {
     fn head(&mut self) {
-        self.svg.text("t", [20.0, 28.0], Anchor::Start, 17.0, 0.0, &self.what.title);
-        for (number, note) in self.what.notes.iter().enumerate() {
+        self.svg.text("t", [20.0, 28.0], Anchor::Start, 17.0, 0.0, &self.roofline.title);
+        for (number, note) in self.roofline.notes.iter().enumerate() {
             let y = 48.0 + 17.0 * number as f64;
             self.svg.text("n", [20.0, y], Anchor::Start, 12.0, 0.0, note);
         }
@@ -136,32 +137,33 @@ impl Chart<'_> {
         self.svg.text("t", [22.0, y], Anchor::Middle, 13.0, -90.0, "GFLOP/s");
     }
 
-    fn roofs(&mut self) {
-        let highest = self.what.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
-        let bandwidth = self.what.bandwidth;
-        // The memory's roof rises with the intensity, from the left or the lower edge to the highest ceiling.
+    fn ceilings(&mut self) {
+        let highest = self.roofline.ceilings.iter().map(|ceiling| ceiling.flops).fold(0.0, f64::max);
+        let bandwidth = self.roofline.bandwidth;
+        // The bandwidth line rises from the left or lower edge to the highest ceiling.
         let from = self.x.low().max(self.y.low() / bandwidth);
         let to = (highest / bandwidth).min(self.x.high());
         let (start, end) =
             ([self.x.at(from), self.y.at(from * bandwidth)], [self.x.at(to), self.y.at(to * bandwidth)]);
         self.svg.line("roof", start, end, "#222222", 2.0);
-        for roof in &self.what.ceilings {
-            let y = self.y.at(roof.flops);
-            let from = self.x.at((roof.flops / bandwidth).max(self.x.low()));
-            let width = if roof.flops == highest { 2.0 } else { 1.0 };
+        for ceiling in &self.roofline.ceilings {
+            let y = self.y.at(ceiling.flops);
+            let from = self.x.at((ceiling.flops / bandwidth).max(self.x.low()));
+            let width = if ceiling.flops == highest { 2.0 } else { 1.0 };
             self.svg.line("roof", [from, y], [LEFT + PLOT, y], "#222222", width);
         }
     }
 
-    /// The name of the memory's roof, along it, where the fewest dots are.
-    fn bandwidth_name(&mut self) {
+    /// Writes the label of the bandwidth line along it, where no point is.
+    fn bandwidth_label(&mut self) {
         let slope = (self.y.step().abs() / self.x.step()).atan();
-        let (label, width) = shortened(&format!("{:.1} GB/s, a copy", self.what.bandwidth / 1e9), 40);
-        let low = self.x.low().max(self.y.low() / self.what.bandwidth);
-        let start = [self.x.at(low), self.y.at(low * self.what.bandwidth)];
-        let highest = self.what.ceilings.iter().map(|roof| roof.flops).fold(0.0, f64::max);
-        let length = (self.x.at((highest / self.what.bandwidth).min(self.x.high())) - start[0]) / slope.cos();
-        // Four small areas along the line, in place of a large one around it.
+        let (label, width) = shortened(&format!("{:.1} GB/s, a copy", self.roofline.bandwidth / 1e9), 40);
+        let low = self.x.low().max(self.y.low() / self.roofline.bandwidth);
+        let start = [self.x.at(low), self.y.at(low * self.roofline.bandwidth)];
+        let highest = self.roofline.ceilings.iter().map(|ceiling| ceiling.flops).fold(0.0, f64::max);
+        let length =
+            (self.x.at((highest / self.roofline.bandwidth).min(self.x.high())) - start[0]) / slope.cos();
+        // Four small rectangles along the line instead of a large one around it.
         let areas = |share: f64| {
             [-0.5, -0.17, 0.17, 0.5].map(|part| {
                 let along = share * length + part * width;
@@ -178,12 +180,12 @@ impl Chart<'_> {
         self.svg.text("n", [x, y], Anchor::Middle, 12.0, -slope.to_degrees(), &label);
     }
 
-    /// The names of the ceilings, above or below their right or left ends, wherever no dot is.
-    fn roof_names(&mut self) {
-        for roof in &self.what.ceilings {
-            let y = self.y.at(roof.flops);
-            let from = self.x.at((roof.flops / self.what.bandwidth).max(self.x.low()));
-            let label = format!("{:.1} GFLOP/s, {}", roof.flops / 1e9, roof.label);
+    /// Writes the labels of the ceilings above or below one of their ends, where no point is.
+    fn ceiling_labels(&mut self) {
+        for ceiling in &self.roofline.ceilings {
+            let y = self.y.at(ceiling.flops);
+            let from = self.x.at((ceiling.flops / self.roofline.bandwidth).max(self.x.low()));
+            let label = format!("{:.1} GFLOP/s, {}", ceiling.flops / 1e9, ceiling.label);
             let (label, width) = shortened(&label, 60);
             let width = width * 12.0 / 11.0;
             let (left, right) = (from + 30.0, LEFT + PLOT - 4.0 - width);
@@ -196,44 +198,44 @@ impl Chart<'_> {
         }
     }
 
-    fn dots(&mut self) {
-        let mut order: Vec<&Dot> = self.what.dots.iter().collect();
+    fn points(&mut self) {
+        let mut order: Vec<&RooflinePoint> = self.roofline.points.iter().collect();
         order.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let mut places = Vec::new();
-        for dot in &order {
-            let x = self.x.at(intensity(dot).unwrap_or(self.x.low()));
-            let y = self.y.at(height(dot, self.x.low()));
-            let share = dot.seconds / self.total.max(f64::MIN_POSITIVE);
+        for point in &order {
+            let x = self.x.at(intensity(point).unwrap_or(self.x.low()));
+            let y = self.y.at(height(point, self.x.low()));
+            let share = point.seconds / self.total.max(f64::MIN_POSITIVE);
             let radius = 4.0 + 14.0 * share.sqrt();
             self.taken.push([x - radius, y - radius, x + radius, y + radius]);
             places.push([x, y, radius]);
-            self.mark(dot, [x, y], radius, share);
+            self.mark(point, [x, y], radius, share);
         }
-        self.bandwidth_name();
-        self.roof_names();
-        for (dot, place) in order.iter().zip(places).take(NAMED) {
-            self.name(&dot.label, place);
+        self.bandwidth_label();
+        self.ceiling_labels();
+        for (point, place) in order.iter().zip(places).take(NAMED) {
+            self.point_label(&point.label, place);
         }
     }
 
-    /// The dot itself, with a text for a pointer.
-    fn mark(&mut self, dot: &Dot, [x, y]: [f64; 2], radius: f64, share: f64) {
-        let rank = self.kinds.iter().position(|(kind, _)| *kind == dot.kind).unwrap_or(0);
+    /// Draws a point with its tooltip.
+    fn mark(&mut self, point: &RooflinePoint, [x, y]: [f64; 2], radius: f64, share: f64) {
+        let rank = self.kinds.iter().position(|(kind, _)| *kind == point.kind).unwrap_or(0);
         let tip = format!(
             "{} {}: {:.3} ms, {:.1} % of the time, {:.1} GFLOP/s, {:.1} GB/s{}",
-            dot.kind,
-            dot.label,
-            dot.seconds * 1e3,
+            point.kind,
+            point.label,
+            point.seconds * 1e3,
             100.0 * share,
-            dot.flops as f64 / dot.seconds / 1e9,
-            dot.bytes as f64 / dot.seconds / 1e9,
-            if dot.flops == 0 { ", no arithmetic" } else { "" }
+            point.flops as f64 / point.seconds / 1e9,
+            point.bytes as f64 / point.seconds / 1e9,
+            if point.flops == 0 { ", no arithmetic" } else { "" }
         );
         shape(&mut self.svg, "dot mark", rank, [x, y], radius, Some(&tip));
     }
 
-    /// A name where there is room for it beside its dot, or none.
-    fn name(&mut self, label: &str, [x, y, radius]: [f64; 3]) {
+    /// Writes a label beside its point if there is room.
+    fn point_label(&mut self, label: &str, [x, y, radius]: [f64; 3]) {
         let (label, width) = shortened(label, 22);
         let gap = radius + 4.0;
         let candidates = [
@@ -287,11 +289,11 @@ impl Chart<'_> {
     }
 }
 
-fn is_free(taken: &[Area], area: Area) -> bool {
+fn is_free(taken: &[Rect], area: Rect) -> bool {
     taken.iter().all(|t| area[2] < t[0] || t[2] < area[0] || area[3] < t[1] || t[3] < area[1])
 }
 
-/// At most `most` characters, and about how wide they are at a size of 11.
+/// Shortens `text` to `most` characters, and estimates its width at font size 11.
 fn shortened(text: &str, most: usize) -> (String, f64) {
     let count = text.chars().count();
     let short = match count > most {
@@ -305,7 +307,7 @@ fn shortened(text: &str, most: usize) -> (String, f64) {
 mod tests {
     use super::*;
 
-    /// Names of the elements in order; panics where they are not nested, or an attribute is not closed.
+    /// Names of the elements in order; panics if they are not nested or an attribute is not closed.
     fn elements(xml: &str) -> Vec<String> {
         let (mut open, mut seen): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
         let body = xml.split_once("?>").expect("a declaration").1;
@@ -331,27 +333,27 @@ mod tests {
         seen
     }
 
-    fn chart(dots: Vec<Dot>) -> Roofline {
+    fn chart(points: Vec<RooflinePoint>) -> Roofline {
         Roofline {
             title: "a <network> & \"more\"".into(),
             notes: vec!["a device".into()],
-            ceilings: vec![Roof { label: "registers".into(), flops: 1e12 }],
+            ceilings: vec![Ceiling { label: "registers".into(), flops: 1e12 }],
             bandwidth: 1e11,
-            dots,
+            points,
         }
     }
 
     #[test]
-    fn the_chart_is_well_formed_escapes_names_and_has_a_dot_for_each_operator() {
-        let dot = |number: usize| Dot {
+    fn the_chart_is_well_formed_escapes_names_and_has_a_point_for_each_operator() {
+        let point = |number: usize| RooflinePoint {
             label: format!("layer<{number}>&"),
             kind: format!("kind{}", number % 20),
-            // The first does no arithmetic, the second takes no time that a clock sees.
+            // The first does no arithmetic; the second is faster than a clock resolves.
             flops: number as u64 * 1_000_000,
             bytes: 50_000,
             seconds: if number == 1 { 1e-9 } else { 1e-3 },
         };
-        let svg = chart((0..30).map(dot).collect()).svg();
+        let svg = chart((0..30).map(point).collect()).svg();
         let names = elements(&svg);
         assert_eq!(names.first().map(String::as_str), Some("svg"));
         assert_eq!(svg.matches("class=\"dot mark\"").count(), 30);
@@ -365,9 +367,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_on_the_roof_stands_on_its_line() {
+    fn a_point_at_the_ridge_is_on_the_line() {
         // 10 operations per byte at 1e12 per second: the ridge.
-        let ridge = Dot {
+        let ridge = RooflinePoint {
             label: "ridge".into(),
             kind: "k".into(),
             flops: 1_000_000_000,

@@ -1,14 +1,14 @@
-//! SVG as text: a few shapes, with everything that comes from outside escaped.
+//! A writer for SVG with a few shapes; all text is escaped.
 
 use std::fmt::Write;
 
-/// A drawing under way.
+/// A drawing under construction.
 #[derive(Debug, Default)]
 pub(super) struct Svg {
     body: String,
 }
 
-/// How a text stands at its point.
+/// The alignment of a text to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -17,7 +17,7 @@ pub(super) enum Anchor {
 }
 
 impl Svg {
-    /// One element with these attributes, and a text that shows when a pointer rests on it.
+    /// Adds an element, with an optional tooltip.
     pub fn element(&mut self, name: &str, attributes: &[(&str, String)], tip: Option<&str>) {
         self.open(name, attributes);
         match tip {
@@ -29,22 +29,25 @@ impl Svg {
     }
 
     pub fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64, fill: &str) {
-        let place = [("x", x), ("y", y), ("width", width), ("height", height)];
-        let mut attributes: Vec<(&str, String)> = place.map(|(name, value)| (name, number(value))).to_vec();
+        let geometry = [("x", x), ("y", y), ("width", width), ("height", height)];
+        let mut attributes: Vec<(&str, String)> =
+            geometry.map(|(name, value)| (name, number(value))).to_vec();
         attributes.push(("class", class.into()));
         attributes.push(("fill", fill.into()));
         self.element("rect", &attributes, None);
     }
 
     pub fn line(&mut self, class: &str, from: [f64; 2], to: [f64; 2], stroke: &str, width: f64) {
-        let place = [("x1", from[0]), ("y1", from[1]), ("x2", to[0]), ("y2", to[1]), ("stroke-width", width)];
-        let mut attributes: Vec<(&str, String)> = place.map(|(name, value)| (name, number(value))).to_vec();
+        let geometry =
+            [("x1", from[0]), ("y1", from[1]), ("x2", to[0]), ("y2", to[1]), ("stroke-width", width)];
+        let mut attributes: Vec<(&str, String)> =
+            geometry.map(|(name, value)| (name, number(value))).to_vec();
         attributes.push(("class", class.into()));
         attributes.push(("stroke", stroke.into()));
         self.element("line", &attributes, None);
     }
 
-    /// `turn` is in degrees, clockwise around the point.
+    /// Adds a text, rotated by `turn` degrees clockwise around its point.
     pub fn text(&mut self, class: &str, at: [f64; 2], anchor: Anchor, size: f64, turn: f64, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -74,7 +77,7 @@ impl Svg {
         }
     }
 
-    /// The whole file; `style` is CSS.
+    /// Returns the complete file; `style` is CSS.
     pub fn finish(self, width: f64, height: f64, title: &str, style: &str) -> String {
         let (width, height) = (number(width), number(height));
         format!(
@@ -89,13 +92,13 @@ impl Svg {
     }
 }
 
-/// With up to two decimals.
+/// Formats a number with up to two decimals.
 pub(super) fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-/// Text for an element or an attribute. What XML cannot hold at all becomes a replacement character.
+/// Escapes text for an element or an attribute. Characters that XML forbids become the replacement character.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_cannot_break_out_and_numbers_are_short() {
+    fn text_is_escaped_and_numbers_are_short() {
         assert_eq!(escape("a<b> & \"c\"\u{1b}"), "a&lt;b&gt; &amp; &quot;c&quot;\u{fffd}");
         assert_eq!([number(1.0), number(0.25), number(-3.456), number(120.0)], ["1", "0.25", "-3.46", "120"]);
     }

@@ -1,58 +1,59 @@
-//! Many small pictures of numbers in rows: kernels of a convolution, maps of a layer.
+//! Sheets of many small images of numbers: kernels of a convolution, feature maps of a layer.
 
-use super::canvas::{Canvas, Colour, Font, Picture};
+use super::canvas::{Canvas, Colour, Font, RgbImage};
 use crate::error::{Error, Result};
 
-/// Pixels between two tiles and around all.
+/// Pixels between two tiles and around the sheet.
 const GAP: usize = 4;
 
-/// About how wide a sheet is made where nobody says.
+/// Approximate default width of a sheet in pixels.
 const WIDTH: usize = 1000;
 
-/// The longest side of a tile where nobody says.
+/// Default limit of a tile's longer side in pixels.
 const MOST_SIDE: usize = 224;
 
-/// Height of the caption's letters and of its line.
+/// Font size and line height of the caption.
 const LETTERS: f32 = 16.0;
 const LINE: usize = 26;
 
-/// Most tiles of a sheet; more cannot be looked at.
+/// Most tiles of a sheet; more would be unreadable.
 const MOST_TILES: usize = 1024;
 
-/// Groups of tiles that fill rows.
+/// Sizes of groups that are kept together in rows.
 const GROUP: std::ops::RangeInclusive<usize> = 8..=64;
 
 const BACKGROUND: Colour = [255; 3];
 const INK: Colour = [32, 32, 32];
 
-/// Which values are black and white.
+/// The value range that is mapped to black and white.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scale {
-    /// The least and the greatest of each tile.
+pub enum TileScale {
+    /// Minimum and maximum of each tile.
     #[default]
     Each,
-    /// The least and the greatest of all.
+    /// Minimum and maximum of all tiles.
     Together,
 }
 
-/// How a sheet is laid out.
+/// The layout of a sheet.
 #[derive(Clone, Debug, Default)]
 pub struct TilesLayout {
-    pub scale: Scale,
-    /// Tiles of a row; `None`: sixteen where there are many, as in figure 3 of the AlexNet paper.
+    pub scale: TileScale,
+    /// Tiles per row; by default 16 if there are many, as in figure 3 of the AlexNet paper.
     pub columns: Option<usize>,
-    /// Tiles that belong together: where nobody says how many a row has, it has whole groups, if they are of 8 to 64.
+    /// Number of consecutive tiles that belong together. If `columns` is not set and a group has 8 to 64 tiles, rows hold
+    /// whole groups.
     pub group: Option<usize>,
-    /// Pixels per value; `None`: a sheet about 1000 pixels wide.
+    /// Pixels per value; by default the sheet is about 1000 pixels wide.
     pub zoom: Option<usize>,
     /// A line above the tiles.
     pub caption: Option<String>,
 }
 
-/// Numbers as pictures of one size.
+/// Small images of one size, as numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tiles {
-    /// Channels (3: colour, 1: grey), height and width of each.
+    /// Channels (3: colour, 1: grey), height and width of each tile.
     pub shape: [usize; 3],
     /// `[tiles, channels, height, width]`.
     pub values: Vec<f32>,
@@ -60,35 +61,34 @@ pub struct Tiles {
 
 /// A finished sheet.
 #[derive(Clone, Debug)]
-pub struct Sheet {
+pub struct TileSheet {
     pub canvas: Canvas,
-    /// Tiles that are shown, and how many there are.
+    /// Number of tiles shown, and in total.
     pub shown: usize,
     pub tiles: usize,
-    /// The least and the greatest value of those shown.
+    /// Minimum and maximum of the finite values shown.
     pub range: [f32; 2],
-    /// How many of them are infinite or no numbers.
+    /// Number of values shown that are not finite.
     pub not_finite: usize,
 }
 
 impl Tiles {
-    /// How many there are.
+    /// Number of tiles.
     pub fn len(&self) -> usize {
         self.values.len().checked_div(self.shape.iter().product()).unwrap_or(0)
     }
 
-    /// True if there is none.
+    /// True if there are no tiles.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Draws the tiles, at most 1024 of them, from left to right and from above. `beside`, if there is one, stands to the
-    /// left of them.
-    pub fn draw(&self, layout: &TilesLayout, beside: Option<&Picture>) -> Result<Sheet> {
+    /// Draws the tiles, at most 1024 of them, row by row. `beside` is an optional image to the left of them.
+    pub fn draw(&self, layout: &TilesLayout, beside: Option<&RgbImage>) -> Result<TileSheet> {
         let [channels, height, width] = self.shape;
         if self.is_empty() || !matches!(channels, 1 | 3) {
             return Err(Error::Usage(format!(
-                "tiles: expected some of 1 or 3 channels, found {} of {channels}",
+                "tiles: expected tiles with 1 or 3 channels, found {} with {channels}",
                 self.len()
             )));
         }
@@ -99,42 +99,42 @@ impl Tiles {
             ((room + wide / 2) / wide).min(MOST_SIDE / width.max(height)).max(1)
         });
         let too_large =
-            || Error::Usage(format!("--zoom {zoom}: the tiles of {height} x {width} become too large"));
+            || Error::Usage(format!("--zoom {zoom}: tiles of {height} x {width} become too large"));
         let tile_width = width.checked_mul(zoom).ok_or_else(too_large)?;
         let tile_height = height.checked_mul(zoom).ok_or_else(too_large)?;
         let along = |count: usize, side: usize| side.checked_add(GAP)?.checked_mul(count)?.checked_add(GAP);
         let across = along(columns, tile_width).ok_or_else(too_large)?;
         let down = along(shown.div_ceil(columns), tile_height).ok_or_else(too_large)?;
-        let left = beside.map_or(0, |picture| picture.width + 2 * GAP);
+        let left = beside.map_or(0, |image| image.width + 2 * GAP);
         let top = if layout.caption.is_some() { LINE } else { 0 };
-        let high = down.max(beside.map_or(0, |picture| picture.height + 2 * GAP));
+        let high = down.max(beside.map_or(0, |image| image.height + 2 * GAP));
         let mut canvas = Canvas::new(left.saturating_add(across), top.saturating_add(high), BACKGROUND)?;
         if let Some(caption) = &layout.caption {
             let font = Font::sans()?;
             let text = font.fitted(caption, LETTERS, canvas.width().saturating_sub(2 * GAP) as f32);
             canvas.text(&font, &text, [GAP as f32, 5.0], LETTERS, INK);
         }
-        if let Some(picture) = beside {
-            canvas.place([GAP, top + GAP], picture);
+        if let Some(image) = beside {
+            canvas.draw([GAP, top + GAP], image);
         }
         let size = channels * height * width;
         let values = &self.values[..shown * size];
         let range = range(values);
         for (number, tile) in values.chunks_exact(size).enumerate() {
             let own = match layout.scale {
-                Scale::Each => self::range(tile),
-                Scale::Together => range,
+                TileScale::Each => self::range(tile),
+                TileScale::Together => range,
             };
             let (row, column) = (number / columns, number % columns);
             let at = [left + GAP + column * (tile_width + GAP), top + GAP + row * (tile_height + GAP)];
-            canvas.place(at, &painted(tile, self.shape, own).scaled(tile_width, tile_height));
+            canvas.draw(at, &painted(tile, self.shape, own).scaled(tile_width, tile_height));
         }
         let not_finite = values.iter().filter(|value| !value.is_finite()).count();
-        Ok(Sheet { canvas, shown, tiles: self.len(), range, not_finite })
+        Ok(TileSheet { canvas, shown, tiles: self.len(), range, not_finite })
     }
 }
 
-/// Tiles of a row where nobody says.
+/// Default number of tiles per row.
 fn columns(tiles: usize, group: Option<usize>) -> usize {
     let many = match tiles {
         0..=8 => tiles,
@@ -148,7 +148,7 @@ fn columns(tiles: usize, group: Option<usize>) -> usize {
     }
 }
 
-/// The least and the greatest number; two zeros if there is none.
+/// Minimum and maximum of the finite values; two zeros if there are none.
 pub fn range(values: &[f32]) -> [f32; 2] {
     let finite = values.iter().copied().filter(|value| value.is_finite());
     finite
@@ -159,9 +159,9 @@ pub fn range(values: &[f32]) -> [f32; 2] {
         .unwrap_or_default()
 }
 
-/// `[channels, height, width]` values as colours: `least` is 0, `most` is 255. Where all are the same, and for what is
-/// no number, the middle.
-fn painted(values: &[f32], [channels, height, width]: [usize; 3], [least, most]: [f32; 2]) -> Picture {
+/// Maps `[channels, height, width]` values to colours, `least` to 0 and `most` to 255. Non-finite values, and all values if
+/// the range is empty, become mid-grey.
+fn painted(values: &[f32], [channels, height, width]: [usize; 3], [least, most]: [f32; 2]) -> RgbImage {
     let plane = height * width;
     let byte = |value: f32| {
         // In f64, where the difference of two f32 cannot overflow.
@@ -169,7 +169,7 @@ fn painted(values: &[f32], [channels, height, width]: [usize; 3], [least, most]:
         if share.is_finite() { (share * 255.0).round().clamp(0.0, 255.0) as u8 } else { 128 }
     };
     let colour = |at: usize| [0, 1, 2].map(|c| byte(values[(c % channels) * plane + at]));
-    Picture { width, height, pixels: (0..plane).flat_map(colour).collect() }
+    RgbImage { width, height, pixels: (0..plane).flat_map(colour).collect() }
 }
 
 #[cfg(test)]
@@ -182,18 +182,18 @@ mod tests {
         let layout = TilesLayout { zoom: Some(3), ..TilesLayout::default() };
         let each = tiles.draw(&layout, None).unwrap();
         assert_eq!((each.canvas.width(), each.canvas.height()), (2 * 6 + 3 * GAP, 3 + 2 * GAP));
-        let row = |sheet: &Sheet| {
+        let row = |sheet: &TileSheet| {
             let at = [GAP, GAP + 3, 2 * GAP + 6, 2 * GAP + 9];
             at.map(|x| sheet.canvas.pixel(x, GAP + 1).unwrap()[0])
         };
         assert_eq!(row(&each), [0, 255, 0, 255]);
-        let together = tiles.draw(&TilesLayout { scale: Scale::Together, ..layout }, None).unwrap();
+        let together = tiles.draw(&TilesLayout { scale: TileScale::Together, ..layout }, None).unwrap();
         assert_eq!(row(&together), [0, 64, 128, 255]);
         assert_eq!(together.range, [0.0, 4.0]);
     }
 
     #[test]
-    fn what_is_no_number_or_all_the_same_is_grey() {
+    fn non_finite_and_constant_values_are_grey() {
         let tiles = Tiles { shape: [1, 1, 2], values: vec![3.0, 3.0, f32::NAN, f32::INFINITY] };
         let layout = TilesLayout { zoom: Some(1), ..TilesLayout::default() };
         let sheet = tiles.draw(&layout, None).unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn no_size_that_is_asked_for_breaks_it() {
+    fn extreme_sizes_are_errors() {
         let tiles = Tiles { shape: [1, 2, 2], values: vec![0.0; 4 * 3000] };
         for zoom in [usize::MAX, 1 << 40, 100_000] {
             let layout =

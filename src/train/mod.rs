@@ -1,60 +1,33 @@
-//! Training: the loop over epochs (`trainer`), the learning rate (`schedule`), metrics, evaluation, weights by name
-//! the run's folder, and checkpoints from which a run goes on. It drives any [`crate::program::Executor`], knows no device, and prints nothing: whoever calls
-//! it listens to its events.
+//! Training: the loop over epochs (`trainer`), the learning rate (`schedule`), early stopping, loss scaling and the ways a
+//! run goes wrong. It drives any [`crate::program::Executor`], knows no device and no file, and prints nothing: the caller
+//! listens to its events, and a [`Store`] keeps what has to outlive it ([`crate::run`] has the one that writes to a folder).
 
-mod batches;
-mod checkpoint;
-mod classes;
-mod crops;
-mod evaluate;
+mod best;
+mod dead_relu;
+mod diagnosis;
+mod divergence;
 mod event;
-mod exact;
-mod inputs;
-mod journal;
-mod judge;
-mod lineage;
 mod lone;
-mod metrics;
+mod loss_scaler;
 mod options;
-mod preview;
-mod probe;
+mod prefetcher;
 mod progress;
 mod rates;
-mod recovery;
-mod robustness;
-mod run_folder;
+mod reporter;
+mod saver;
 mod schedule;
-mod space;
-mod supply;
-mod trace;
+mod state;
+mod store;
+mod task;
 mod trainer;
-mod watch;
-mod weights;
-mod window;
+mod updater;
 
-pub use batches::Feed;
-pub use checkpoint::Checkpoint;
-pub use classes::{
-    ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
-};
-pub use crops::{most_rows, ten_crop, ten_crops};
-pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
-pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number};
-pub use inputs::{inputs, pictures};
-pub use lineage::{Lineage, Seen, origin_notes};
-pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
-pub use options::{Options, check_recipe, fit, hyper, picture, schedule, transform, wanted};
-pub use preview::preview;
-pub use probe::Workbench;
+pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
+pub use options::{Options, schedule};
+pub use prefetcher::Prefetcher;
 pub use rates::{RateGroup, scale_rates};
-pub use recovery::{Job, OnDeviceLost, Opened, Recovery};
-pub use robustness::{Corruption, Outcome, robustness};
-pub use run_folder::{RunFolder, Weights};
 pub use schedule::{Decay, LearningRate, Schedule};
-pub use space::check_space;
-pub use supply::Supply;
-pub use trace::{activations, trace};
-pub use trainer::{Task, Trainer};
-pub use weights::{
-    Named, collect, geometry, initialise, load, metadata, other_input, outputs, sha256, spec_of,
-};
+pub use state::{Saved, State};
+pub use store::{Store, Weights};
+pub use task::{DeviceId, ExecutorFactory, Task};
+pub use trainer::Trainer;

@@ -1,17 +1,21 @@
 //! What a run needs to know beside the model file: everything here comes from flags.
 
 use super::schedule::{Decay, Schedule};
-use super::weights::outputs;
-use crate::data::{Fit, ModelShape, OnBadFile, Transform};
-use crate::error::{Error, Result};
+use crate::data::OnBadFile;
+use crate::error::Result;
+use crate::inference::{BatchSourceOptions, text};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
-use crate::ops::{Hyper, Target};
-use crate::view::{Crop, Rules};
+use crate::ops::Target;
+use serde::{Deserialize, Serialize};
 
 /// Settings of a run that are not part of a recipe.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Options {
     /// Of everything random: initial values, order, augmentation, dropout.
+    // As text: TOML has no whole numbers beyond 63 bits.
+    #[serde(with = "text")]
     pub seed: u64,
     /// Loader threads.
     pub workers: usize,
@@ -30,6 +34,7 @@ pub struct Options {
     /// `None`: none. The precision of products is the device's ([`crate::Device::half`]).
     pub loss_scale: Option<f32>,
     /// What becomes of samples that cannot be read.
+    #[serde(with = "text")]
     pub on_bad_file: OnBadFile,
     /// Updates between two checkpoints; `None`: after every epoch only. Those of the epochs come in any case.
     pub checkpoint_every: Option<usize>,
@@ -58,6 +63,84 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The same, with another seed of initial values, order, augmentation and dropout.
+    pub fn with_seed(mut self, value: u64) -> Options {
+        self.seed = value;
+        self
+    }
+
+    /// The same, with so many loader threads.
+    pub fn with_workers(mut self, value: usize) -> Options {
+        self.workers = value;
+        self
+    }
+
+    /// The same, with or without shuffling.
+    pub fn with_shuffle(mut self, value: bool) -> Options {
+        self.shuffle = value;
+        self
+    }
+
+    /// The same, with or without augmentation.
+    pub fn with_augment(mut self, value: bool) -> Options {
+        self.augment = value;
+        self
+    }
+
+    /// The same, with or without dropout.
+    pub fn with_dropout(mut self, value: bool) -> Options {
+        self.dropout = value;
+        self
+    }
+
+    /// The same, on the first batch alone, or not.
+    pub fn with_overfit_batch(mut self, value: bool) -> Options {
+        self.overfit_batch = value;
+        self
+    }
+
+    /// The same, ending after so many updates.
+    pub fn with_max_steps(mut self, value: impl Into<Option<usize>>) -> Options {
+        self.max_steps = value.into();
+        self
+    }
+
+    /// The same, with an [`super::Event::Step`] after every so many updates.
+    pub fn with_log_every(mut self, value: usize) -> Options {
+        self.log_every = value;
+        self
+    }
+
+    /// The same, with dynamic loss scaling from this scale on.
+    pub fn with_loss_scale(mut self, value: impl Into<Option<f32>>) -> Options {
+        self.loss_scale = value.into();
+        self
+    }
+
+    /// The same, with another way to treat samples that cannot be read.
+    pub fn with_on_bad_file(mut self, value: OnBadFile) -> Options {
+        self.on_bad_file = value;
+        self
+    }
+
+    /// The same, with a checkpoint after every so many updates too.
+    pub fn with_checkpoint_every(mut self, value: impl Into<Option<usize>>) -> Options {
+        self.checkpoint_every = value.into();
+        self
+    }
+
+    /// The same, keeping so many checkpoints.
+    pub fn with_checkpoint_hist(mut self, value: usize) -> Options {
+        self.checkpoint_hist = value;
+        self
+    }
+
+    /// The same, without training parameters whose names begin with one of `prefixes`, separated by commas.
+    pub fn with_freeze(mut self, prefixes: impl Into<String>) -> Options {
+        self.freeze = Some(prefixes.into());
+        self
+    }
+
     /// How to build the program that trains `spec` under these options.
     pub fn build_options(&self, spec: &Spec, target: Target) -> BuildOptions {
         let recipe = &spec.recipe;
@@ -73,23 +156,19 @@ impl Options {
     }
 
     /// Whether batches are drawn in random order.
-    pub(super) fn shuffles(&self) -> bool {
+    pub(crate) fn shuffles(&self) -> bool {
         self.shuffle && !self.overfit_batch
     }
 
     /// Whether samples are changed at random.
-    pub(super) fn augments(&self) -> bool {
+    pub(crate) fn augments(&self) -> bool {
         self.augment && !self.overfit_batch
     }
-}
 
-/// An error that names the recipe's first field that cannot be meant, in the words of the command line.
-pub fn check_recipe(recipe: &Recipe) -> Result<()> {
-    recipe.check().map_err(|(key, what)| Error::Usage(format!("{}: {what}", key.replace('_', "-"))))?;
-    if recipe.epochs == 0 {
-        return Err(Error::Usage("epochs: expected at least 1, found 0".into()));
+    /// How samples are read.
+    pub(crate) fn batch_source(&self) -> BatchSourceOptions {
+        BatchSourceOptions { seed: self.seed, workers: self.workers, on_bad_file: self.on_bad_file }
     }
-    Ok(())
 }
 
 /// The schedule of a recipe for runs of `steps_per_epoch` updates.
@@ -104,89 +183,4 @@ pub fn schedule(recipe: &Recipe, steps_per_epoch: usize) -> Result<Schedule> {
         Scheduler::Plateau => Decay::Plateau { patience: recipe.lr_patience, gamma, cuts: recipe.lr_cuts },
     };
     Schedule::new(decay, recipe.lr, recipe.lr_min, recipe.lr_warmup_epochs, recipe.epochs, steps_per_epoch)
-}
-
-/// Where the geometry of the pictures of `spec` is settled.
-pub fn fit(spec: &Spec) -> Fit {
-    match (spec.geometry.rules, spec.preprocess.square) {
-        (Rules::Covered, _) => Fit::Covered,
-        (Rules::Torchvision, true) => Fit::Square,
-        (Rules::Torchvision, false) => {
-            Fit::Input { random_resized: spec.augment.crop == Crop::RandomResized }
-        }
-    }
-}
-
-/// What `spec` wants of its data; with `follow_classes` there may be more named classes than it has outputs.
-pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<ModelShape> {
-    Ok(ModelShape {
-        input: spec.input,
-        outputs: outputs(spec)?,
-        resize: spec.preprocess.resize,
-        fit: fit(spec),
-        follow_classes,
-    })
-}
-
-/// Channels, height and width of the pictures that `spec` is made for: those that views show crops of, and the size in which
-/// others are made up.
-pub fn picture(spec: &Spec) -> [usize; 3] {
-    spec.preprocess.resize.map_or(spec.input, |side| [spec.input[0], side, side])
-}
-
-/// From pixels to the network's input, as `spec` says.
-pub fn transform(spec: &Spec) -> Transform {
-    Transform {
-        scale: spec.preprocess.scale,
-        mean: spec.preprocess.mean.clone(),
-        std: spec.preprocess.std.clone(),
-        resize: spec.preprocess.resize,
-        augment: spec.augment.clone(),
-        principal: spec.preprocess.principal,
-    }
-}
-
-/// The hyper words of update number `update` (from 0) at learning rate `lr`. What belongs to one batch (rows, scale,
-/// slot, draw) is left for the caller.
-pub fn hyper(recipe: &Recipe, seed: u64, update: usize, lr: f32) -> Hyper {
-    // In f64: for a beta near 1, 1 - beta^t is a small difference of large numbers.
-    let t = (update + 1).min(i32::MAX as usize) as i32;
-    let correction = |beta: f32| (1.0 - f64::from(beta).powi(t)) as f32;
-    Hyper {
-        seed_lo: seed as u32,
-        seed_hi: (seed >> 32) as u32,
-        lr,
-        momentum: recipe.momentum,
-        beta2: recipe.beta2,
-        eps: recipe.eps,
-        weight_decay: recipe.weight_decay,
-        correction1: correction(recipe.momentum),
-        correction2: correction(recipe.beta2),
-        max_norm: recipe.clip_grad_norm.unwrap_or(0.0),
-        ..Hyper::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Optimizer;
-
-    #[test]
-    fn adam_corrections_are_those_of_the_update_number() {
-        let recipe = Recipe::for_optimizer(Optimizer::Adam);
-        let first = hyper(&recipe, 0x1_0000_0002, 0, 0.5);
-        // The betas as f32 have them, so that the first step's mean is the gradient itself.
-        assert_eq!((first.correction1, first.correction2), (1.0 - 0.9f32, 1.0 - 0.999f32));
-        assert_eq!((first.seed_lo, first.seed_hi, first.lr), (2, 1, 0.5));
-        let second = hyper(&recipe, 0, 1, 0.5);
-        assert!((second.correction1 - 0.19).abs() < 1e-7 && (second.correction2 - 0.001_999).abs() < 1e-7);
-    }
-
-    #[test]
-    fn a_recipe_that_cannot_be_meant_is_named_as_its_flag() {
-        let recipe = Recipe { grad_accum_steps: 0, ..Recipe::default() };
-        let message = check_recipe(&recipe).unwrap_err().to_string();
-        assert!(message.starts_with("grad-accum-steps: "), "{message}");
-    }
 }

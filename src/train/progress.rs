@@ -1,14 +1,12 @@
 //! Sums over the training part of an epoch, and the reports that come out of them.
 
 use super::event::Step;
-use super::exact;
-use super::metrics::Totals;
-use super::window::Arrived;
+use crate::inference::{Arrived, Totals, exact};
 use serde::{Deserialize, Serialize};
 
 /// What has arrived of an epoch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     pub totals: Totals,
     /// Learning rate of the last update, an `f32`.
     #[serde(with = "exact")]

@@ -2,8 +2,8 @@
 //! `plateau` move between epochs. Formulas are PyTorch's (`torch.optim.lr_scheduler`); as in torchvision's
 //! reference scripts the schedule proper begins when the warm-up has ended.
 
-use super::exact;
 use crate::error::{Error, Result};
+use crate::inference::exact;
 use serde::{Deserialize, Serialize};
 
 /// The learning rate of every update of a run: a [`Schedule`], or a rule of your own.

@@ -1,235 +1,215 @@
-//! The loop: epochs of steps, evaluation, schedule, early stopping, the run's files. It prints nothing, names no
-//! device, and never waits for a step whose metrics it does not need yet.
+//! The training loop: epochs of steps, evaluation, schedule and early stopping. It prints nothing, knows no device, and never
+//! waits for a step whose metrics it does not need yet.
 
-mod diagnosis;
 mod epoch;
+mod reports;
 mod saving;
-mod scaling;
 
-use super::checkpoint::Identity;
-use super::evaluate::pass;
-use super::event::{Done, Ending, Epoch, Event, Observer, Start, ValPart};
-use super::judge::Judge;
+use super::best::BestTracker;
+use super::dead_relu::DeadReluCheck;
+use super::diagnosis::{Cause, Diagnosis};
+use super::divergence::DivergenceMonitor;
+use super::event::{Done, Ending, Epoch, Event, Observer};
 use super::lone::lone_values;
-use super::metrics::{Totals, guess};
-use super::options::{Options, check_recipe, schedule};
-use super::probe::{Probe, Workbench};
+use super::loss_scaler::LossScaler;
+use super::options::schedule;
+use super::prefetcher::Prefetcher;
 use super::progress::{Progress, percent};
-use super::run_folder::{RunFolder, Weights};
+use super::reporter::Reporter;
+use super::saver::Saver;
 use super::schedule::LearningRate;
-use super::supply::Supply;
-use super::watch::Watch;
-use super::weights;
-use crate::data::{Division, Labels, Splits};
+use super::store::{Store, Weights};
+use super::task::{ExecutorFactory, Task};
+use super::updater::Updater;
+use crate::data::Labels;
 use crate::error::{Error, Result};
-use crate::model::{Model, Spec};
+use crate::inference::{Named, Totals, check_recipe, pass, sha256};
 use crate::program::Executor;
-use diagnosis::{Cause, Snapshot};
-use saving::Unsaved;
-use scaling::Losses;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is trained, on what, and how.
-#[derive(Clone)]
-pub struct Task<'a> {
-    /// With the recipe that flags may have changed.
-    pub spec: &'a Spec,
-    /// Built from `spec` with [`Options::build_options`].
-    pub model: &'a Model,
-    pub data: &'a Splits,
-    pub options: &'a Options,
-    /// What to call the device in reports.
-    pub device: String,
-}
-
 /// Trains a model on an executor that already holds its initial values.
 pub struct Trainer<'a> {
-    task: Task<'a>,
-    executor: &'a mut dyn Executor,
-    folder: Option<RunFolder>,
-    observer: &'a mut dyn Observer,
+    updater: Updater<'a>,
+    prefetcher: Prefetcher,
     stop: &'a AtomicBool,
-    supply: Supply,
-    schedule: Box<dyn LearningRate + 'a>,
-    steps_per_epoch: usize,
-    /// The epoch that the run begins or goes on with, and what has arrived of it.
-    epoch: usize,
-    progress: Progress,
-    /// Updates so far.
-    step: usize,
-    /// Updates whose results have arrived.
-    pub(super) arrived: usize,
-    /// Computations of gradients so far.
-    draw: usize,
-    judge: Judge,
-    watch: Watch,
-    losses: Losses,
-    probe: Probe,
-    workbench: Option<&'a Workbench<'a>>,
-    /// For a loss that is no number, to find out why.
-    snapshot: Option<Snapshot>,
-    started: Instant,
-    /// Seconds that the run took before it was stopped.
-    earlier: f64,
-    is_resumed: bool,
-    /// To be told at the start.
-    notices: Vec<String>,
-    /// Set by whoever wants a checkpoint now.
-    save: Option<&'a AtomicBool>,
-    /// Occasions in a row at which saving failed, and what has to be made up for.
-    failures: usize,
-    unsaved: Unsaved,
-    /// Whether the last line could not be written to the log.
-    is_silent: bool,
-    /// What makes the run this one, once it was asked for.
-    identity: Option<Identity>,
+    position: Position,
+    best: BestTracker,
+    divergence: DivergenceMonitor,
+    diagnosis: Diagnosis<'a>,
+    loss_scaler: LossScaler,
+    dead_relus: DeadReluCheck,
+    reporter: Reporter<'a>,
+    saver: Saver<'a>,
+    clock: Clock,
 }
 
-impl fmt::Debug for Task<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Task { spec, data, options, device, .. } = self;
-        f.debug_struct("Task")
-            .field("spec", &spec.name)
-            .field("data", &data.train.name)
-            .field("options", options)
-            .field("device", device)
-            .finish_non_exhaustive()
+/// Where the run begins or resumes, and what has arrived of it.
+#[derive(Debug, Default)]
+struct Position {
+    epoch: usize,
+    /// What has arrived of that epoch.
+    progress: Progress,
+    /// Updates whose results have arrived.
+    arrived: usize,
+}
+
+/// How long the run has taken.
+#[derive(Debug)]
+struct Clock {
+    started: Instant,
+    /// Seconds before the run was resumed.
+    earlier: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.earlier + self.started.elapsed().as_secs_f64()
     }
 }
 
 impl fmt::Debug for Trainer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trainer")
-            .field("task", &self.task)
-            .field("folder", &self.folder)
-            .field("step", &self.step)
-            .field("judge", &self.judge)
+            .field("task", self.task())
+            .field("step", &self.updater.step)
+            .field("best", &self.best)
+            .field("saver", &self.saver)
             .finish_non_exhaustive()
     }
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer at step 0. Once `stop` is set it finishes its step, saves and returns.
+    /// A trainer at step 0. Once `stop` is set, it finishes its step, saves and returns.
     pub fn new(
         task: Task<'a>,
         executor: &'a mut dyn Executor,
-        folder: Option<RunFolder>,
         observer: &'a mut dyn Observer,
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         check_recipe(&task.spec.recipe)?;
-        let supply = Supply::start(task.spec, task.model, task.data, task.options)?;
-        Self::with_supply(task, supply, executor, folder, observer, stop)
+        let prefetcher = Prefetcher::start(task.spec, task.model, task.data, task.options)?;
+        Self::with_prefetcher(task, prefetcher, executor, observer, stop)
     }
 
-    /// As [`Trainer::new`], with batches of the same task that are being prepared already.
-    pub fn with_supply(
+    /// As [`Trainer::new`], with a prefetcher that has started to prepare batches of the same task.
+    pub fn with_prefetcher(
         task: Task<'a>,
-        supply: Supply,
+        prefetcher: Prefetcher,
         executor: &'a mut dyn Executor,
-        folder: Option<RunFolder>,
         observer: &'a mut dyn Observer,
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         let recipe = &task.spec.recipe;
         check_recipe(recipe)?;
-        let steps_per_epoch = supply.steps_per_epoch();
-        let schedule = schedule(recipe, steps_per_epoch)?;
+        let steps_per_epoch = prefetcher.steps_per_epoch();
+        let schedule = Box::new(schedule(recipe, steps_per_epoch)?);
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
-        let judge = Judge::new(by_loss, recipe.patience);
-        let watch = Watch::new(recipe, task.model, &task.data.train, steps_per_epoch);
         Ok(Trainer {
-            executor,
-            folder,
-            observer,
+            prefetcher,
             stop,
-            supply,
-            schedule: Box::new(schedule),
-            steps_per_epoch,
-            epoch: 0,
-            progress: Progress::default(),
-            step: 0,
-            arrived: 0,
-            draw: 0,
-            judge,
-            watch,
-            losses: Losses::default(),
-            probe: Probe::default(),
-            workbench: None,
-            snapshot: None,
-            started: Instant::now(),
-            earlier: 0.0,
-            is_resumed: false,
-            notices: Vec::new(),
-            save: None,
-            failures: 0,
-            unsaved: None,
-            is_silent: false,
-            identity: None,
-            task,
+            position: Position::default(),
+            best: BestTracker::new(by_loss, recipe.patience),
+            divergence: DivergenceMonitor::new(recipe, task.model, &task.data.train, steps_per_epoch),
+            diagnosis: Diagnosis::default(),
+            loss_scaler: LossScaler::default(),
+            dead_relus: DeadReluCheck::default(),
+            reporter: Reporter::new(observer),
+            saver: Saver::default(),
+            clock: Clock { started: Instant::now(), earlier: 0.0 },
+            updater: Updater { task, executor, schedule, step: 0, micro_step: 0 },
         })
     }
 
-    /// Lets it look inside the network: for dead ReLUs after the first epoch and now and then after others, and for the
-    /// layer where a loss that is no number comes from. Every value is kept in the programs that `workbench` makes executors
-    /// for, within 1 GiB; where it has no memory for one, there is no look.
-    pub fn with_workbench(mut self, workbench: &'a Workbench<'a>) -> Self {
-        self.workbench = Some(workbench);
+    /// Lets the trainer look inside the network: for dead ReLUs, after the first epoch and occasionally after others, and for
+    /// the layer that a non-finite loss comes from. `executors` makes executors for programs that keep every value, within
+    /// 1 GiB; a check for which there is no memory is skipped.
+    pub fn with_executor_factory(mut self, executors: &'a ExecutorFactory<'a>) -> Self {
+        self.diagnosis.executors = Some(executors);
         self
     }
 
-    /// Writes a checkpoint after the step in which `save` becomes true, and sets it back.
+    /// Keeps the run's files in `store`: weights and a checkpoint after every epoch, and a line in its logs for every event.
+    /// Call it after [`Trainer::resume`] if the run is resumed.
+    pub fn with_store(mut self, store: Box<dyn Store + 'a>) -> Self {
+        let best = store.weights_path(Weights::Best);
+        if self.best.has_best() && !best.is_file() {
+            let what = "no longer exists: the best of the coming epochs replaces it";
+            self.reporter.notices.push(format!("{} {what}", best.display()));
+            self.best.forget_best();
+        }
+        self.saver.store = Some(store);
+        self
+    }
+
+    /// Reports `text` as a warning when the run starts.
+    pub fn with_notice(mut self, text: String) -> Self {
+        self.reporter.notices.push(text);
+        self
+    }
+
+    /// What is trained.
+    pub fn task(&self) -> &Task<'a> {
+        &self.updater.task
+    }
+
+    /// Updates whose results have arrived.
+    pub fn arrived(&self) -> usize {
+        self.position.arrived
+    }
+
+    /// Writes a checkpoint after the step in which `save` becomes true, and resets it.
     pub fn with_save_request(mut self, save: &'a AtomicBool) -> Self {
-        self.save = Some(save);
+        self.saver.requested = Some(save);
         self
     }
 
     /// Takes the learning rate of every update from `rule` instead of the recipe.
     pub fn with_learning_rate(mut self, rule: Box<dyn LearningRate + 'a>) -> Self {
-        self.schedule = rule;
+        self.updater.schedule = rule;
         self
     }
 
-    /// Trains to the end. With a folder it writes weights and a checkpoint after every epoch; a file that cannot be
+    /// Trains to the end. With a store it writes weights and a checkpoint after every epoch; a file that cannot be
     /// written is a warning, and an error if it happens three times in a row or at the end.
     ///
-    /// A loss or weight that is not a number, or a loss that has grown beyond all bounds, is an error
-    /// ([`Error::Verification`]); the weights of earlier epochs stay in the run's folder.
+    /// # Errors
+    /// [`Error::Diverged`] for a non-finite loss or weight, and for a loss that has grown beyond all bounds; the weights
+    /// of earlier epochs stay in the store. Otherwise the errors of the data, the device and the store.
     pub fn run(mut self) -> Result<Done> {
         self.train()
     }
 
     /// As [`Trainer::run`], once.
-    pub(super) fn train(&mut self) -> Result<Done> {
-        self.started = Instant::now();
+    pub(crate) fn train(&mut self) -> Result<Done> {
+        self.clock.started = Instant::now();
         self.begin()?;
-        let (mut epoch, mut progress) = (self.epoch, std::mem::take(&mut self.progress));
-        let is_between = self.step == epoch * self.steps_per_epoch;
-        let mut ending = if is_between { self.over(epoch) } else { None };
+        let (mut epoch, mut progress) = (self.position.epoch, std::mem::take(&mut self.position.progress));
+        let is_between = self.updater.step == epoch * self.steps_per_epoch();
+        let mut ending = if is_between { self.ending_before(epoch) } else { None };
         while ending.is_none() {
             progress = self.train_epoch(epoch, progress)?;
             let trained = Instant::now();
             let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
-            // An evaluation that was cut short is no result.
+            // An interrupted evaluation is not a result.
             if self.stopped() {
-                // One that cannot be written is no reason not to write the other.
+                // If one of them cannot be written, the other still is.
                 let saved = self.checkpoint(epoch, &progress);
                 self.save_interrupted(epoch, progress.lr()).and(saved)?;
                 ending = Some(Ending::Interrupted);
                 break;
             }
-            let is_whole = self.step == (epoch + 1) * self.steps_per_epoch;
+            let is_whole = self.updater.step == (epoch + 1) * self.steps_per_epoch();
             let weights = self.finish_epoch(epoch, trained, &progress, &validation)?;
             if is_whole {
                 (epoch, progress) = (epoch + 1, Progress::default());
                 let saved = weights.and_then(|()| self.checkpoint(epoch, &progress));
-                self.attempt(saved)?;
+                self.count_saved(saved)?;
             } else {
-                self.attempt(weights)?;
+                self.count_saved(weights)?;
             }
-            ending = self.over(epoch);
+            ending = self.ending_before(epoch);
         }
         self.expect_saved(epoch, &progress)?;
         let done = self.done(ending.unwrap_or(Ending::Complete));
@@ -237,43 +217,42 @@ impl<'a> Trainer<'a> {
         Ok(done)
     }
 
-    /// What is said before the first step. The log of a run that goes on has its beginning already.
+    /// Reports what comes before the first step.
     fn begin(&mut self) -> Result<()> {
+        let Task { model, data, options, .. } = self.task();
         let start = Event::Start(self.start());
-        let lone = lone_values(self.task.model, self.task.data, self.task.options).map(Event::Warning);
-        let warning = self.supply.warning().map(Event::Warning);
-        for event in [Some(start), warning, lone].into_iter().flatten() {
-            if self.is_resumed { self.observer.event(&event)? } else { self.report(event)? }
-        }
-        let notices = std::mem::take(&mut self.notices);
-        notices.into_iter().try_for_each(|text| self.observer.event(&Event::Warning(text)))
+        let lone = lone_values(model, data, options).map(Event::Warning);
+        let warning = self.prefetcher.warning().map(Event::Warning);
+        let beginning = [Some(start), warning, lone].into_iter().flatten();
+        self.reporter.begin(self.saver.store.as_deref_mut(), beginning)
     }
 
-    /// How the run ends, if it does before `epoch`.
-    fn over(&self, epoch: usize) -> Option<Ending> {
+    /// How the run ends, if it ends before `epoch`.
+    fn ending_before(&self, epoch: usize) -> Option<Ending> {
         if self.reached_limit() {
             return Some(Ending::Complete);
         }
-        if self.judge.gives_up() || self.schedule.has_ended() {
+        if self.best.stops_early() || self.updater.schedule.has_ended() {
             return Some(Ending::EarlyStop);
         }
-        (epoch >= self.task.spec.recipe.epochs).then_some(Ending::Complete)
+        (epoch >= self.task().spec.recipe.epochs).then_some(Ending::Complete)
     }
 
-    /// An error if most validation samples can no longer be read: an accuracy over the rest would be taken for that of
-    /// all. The weights are saved before.
+    /// An error if most validation samples can no longer be read: the accuracy over the rest would be taken for that of
+    /// all. The weights are saved first.
     fn check_validation(&mut self, epoch: usize, lr: f32, validation: &Totals) -> Result<()> {
-        let (read, all) = (validation.rows() as usize, self.task.data.val.len());
-        if self.task.options.overfit_batch || 2 * read >= all {
+        let Task { data, options, .. } = self.task();
+        let (read, all, name) = (validation.rows() as usize, data.val.len(), data.val.name.clone());
+        if options.overfit_batch || 2 * read >= all {
             return Ok(());
         }
         self.save_interrupted(epoch, lr)?;
         let what =
             format!("expected at least half of its {all} validation samples to be readable, found {read}");
-        Err(Error::data(&self.task.data.val.name, what))
+        Err(Error::data(name, what))
     }
 
-    /// Schedule, files of weights and report, after the evaluation that began at `trained`. Answers how saving went.
+    /// Schedule, weights and report, after the evaluation that began at `trained`. Returns how saving went.
     fn finish_epoch(
         &mut self,
         epoch: usize,
@@ -281,18 +260,20 @@ impl<'a> Trainer<'a> {
         progress: &Progress,
         validation: &Totals,
     ) -> Result<Result<()>> {
-        let at_end = epoch + 1 == self.task.spec.recipe.epochs || self.reached_limit();
-        if let Some(why) = self.watch.diverged(at_end) {
-            return Err(self.diverged(epoch, self.step, progress.lr(), &why, &Cause::Unknown));
+        let at_end = epoch + 1 == self.task().spec.recipe.epochs || self.reached_limit();
+        if let Some(why) = self.divergence.diverged(at_end) {
+            return Err(self.diverged(epoch, self.updater.step, progress.lr(), &why, &Cause::Unknown));
         }
         let tensors = self.weights(epoch, progress.lr())?;
         self.check_validation(epoch, progress.lr(), validation)?;
-        self.schedule.observe(self.judge.error(validation, &progress.totals));
-        // A part of an epoch, which may go on later, does not take the place of the best whole one.
-        let counts = self.step == (epoch + 1) * self.steps_per_epoch || !self.judge.has_best();
-        let improved = counts && self.judge.observe(validation, &progress.totals);
-        let weights_sha256 = weights::sha256(self.task.model, &tensors);
-        let saved = self.save_weights(&tensors, self.metadata(epoch, Some(validation)), improved);
+        self.updater.schedule.observe(self.best.error(validation, &progress.totals));
+        // A part of an epoch, which may be resumed, does not replace the best whole one.
+        let is_whole = self.updater.step == (epoch + 1) * self.steps_per_epoch();
+        let counts = is_whole || !self.best.has_best();
+        let improved = counts && self.best.observe(validation, &progress.totals);
+        let weights_sha256 = sha256(self.task().model, &tensors);
+        let metadata = self.metadata(epoch, Some(validation));
+        let saved = self.saver.save_weights(&tensors, metadata, improved);
         self.report(Event::Epoch(Epoch {
             epoch,
             train_loss: progress.totals.loss(),
@@ -310,15 +291,17 @@ impl<'a> Trainer<'a> {
             weights_sha256,
             best: improved,
         }))?;
-        self.look(Duration::try_from_secs_f64(progress.seconds).unwrap_or_default(), &tensors)?;
+        self.check_relus(Duration::try_from_secs_f64(progress.seconds).unwrap_or_default(), &tensors)?;
         Ok(saved)
     }
 
     /// Reports layers whose ReLUs are dead.
-    fn look(&mut self, trained: Duration, tensors: &weights::Named) -> Result<()> {
-        let Some(workbench) = self.workbench.filter(|_| self.probe.is_due(trained)) else { return Ok(()) };
-        let Task { spec, data, .. } = &self.task;
-        let lines = match self.probe.look(spec, data, self.supply.feed(), tensors, workbench) {
+    fn check_relus(&mut self, trained: Duration, tensors: &Named) -> Result<()> {
+        let Some(executors) = self.diagnosis.executors.filter(|_| self.dead_relus.is_due(trained)) else {
+            return Ok(());
+        };
+        let Task { spec, data, .. } = &self.updater.task;
+        let lines = match self.dead_relus.check(spec, data, self.prefetcher.source(), tensors, executors) {
             Err(Error::Memory(_)) => Vec::new(),
             lines => lines?,
         };
@@ -326,24 +309,18 @@ impl<'a> Trainer<'a> {
     }
 
     fn evaluate(&mut self) -> Result<Totals> {
-        let Some(batches) = self.supply.validation()? else { return Ok(Totals::default()) };
-        let totals = pass(self.task.model, self.executor, batches, self.stop, &mut |_, _| Ok(()))?;
-        self.tell_bad()?;
-        if let Some(others) = self.supply.bad().others() {
+        let Some(batches) = self.prefetcher.validation()? else { return Ok(Totals::default()) };
+        let Updater { task, executor, .. } = &mut self.updater;
+        let totals = pass(task.model, *executor, batches, self.stop, &mut |_, _| Ok(()))?;
+        self.report_bad()?;
+        if let Some(others) = self.prefetcher.bad().others() {
             self.report(Event::Warning(others))?;
         }
         Ok(totals)
     }
 
-    /// What the run is validated on.
-    fn val_part(&self) -> ValPart {
-        let Task { data, options, .. } = &self.task;
-        let division = data.origin.as_ref().map(|origin| &origin.provenance.division);
-        match division {
-            _ if options.overfit_batch || data.validates_on_training() => ValPart::Train,
-            None | Some(Division::Validation | Division::All) => ValPart::Validation,
-            Some(division) => ValPart::HeldOut(division.clone()),
-        }
+    fn steps_per_epoch(&self) -> usize {
+        self.prefetcher.steps_per_epoch()
     }
 
     fn stopped(&self) -> bool {
@@ -351,49 +328,6 @@ impl<'a> Trainer<'a> {
     }
 
     fn reached_limit(&self) -> bool {
-        self.task.options.max_steps.is_some_and(|most| self.step >= most)
-    }
-
-    fn start(&self) -> Start {
-        let Task { spec, model, data, device, .. } = &self.task;
-        Start {
-            model: spec.name.clone(),
-            device: device.clone(),
-            data: data.train.name.clone(),
-            parameters: model.parameter_count(),
-            memory_bytes: model.program.plan().bytes(),
-            epochs: spec.recipe.epochs,
-            steps_per_epoch: self.steps_per_epoch,
-            train_samples: data.train.len(),
-            val_samples: data.val.len(),
-            val_part: self.val_part(),
-            folder: self.folder.as_ref().map(|f| f.path().display().to_string()),
-        }
-    }
-
-    fn done(&self, ending: Ending) -> Done {
-        let which = if self.judge.has_best() { Weights::Best } else { Weights::Last };
-        Done {
-            ending,
-            steps: self.step,
-            best_acc1: self.judge.best_acc1(),
-            acc1_guess: guess(&self.task.data.val),
-            val_part: self.val_part(),
-            seconds: self.earlier + self.started.elapsed().as_secs_f64(),
-            weights: self.folder.as_ref().map(|f| f.weights_path(which).display().to_string()),
-        }
-    }
-
-    fn report(&mut self, event: Event) -> Result<()> {
-        if let Some(folder) = &mut self.folder {
-            let recorded = folder.record(&event);
-            let was_silent = std::mem::replace(&mut self.is_silent, recorded.is_err());
-            // The line waits for the next one; a checkpoint is not written without it, so this cannot go on for ever.
-            if let (Err(error), false) = (recorded, was_silent) {
-                let text = format!("{error}: not written yet; the run goes on and tries again");
-                self.observer.event(&Event::Warning(text))?;
-            }
-        }
-        self.observer.event(&event)
+        self.task().options.max_steps.is_some_and(|most| self.updater.step >= most)
     }
 }

@@ -3,7 +3,7 @@
 use super::cases::Case;
 use super::error_scale::error_scales;
 use super::oracle;
-use super::tolerance::{Expected, Precision, compare};
+use super::tolerance::{Expected, OperandRounding, compare};
 use crate::error::Result;
 use crate::ops::Access;
 use crate::program::{BufferId, Executor, Span};
@@ -37,11 +37,11 @@ impl Outcome {
 /// written (they hold NaN before), and that a second run gives the same bits. A wrong result is an
 /// `Outcome::fault`; an error is a failure of the executor itself.
 pub fn check(case: &Case, executor: &mut dyn Executor) -> Result<Outcome> {
-    check_as(case, executor, Precision::Single)
+    check_as(case, executor, OperandRounding::Single)
 }
 
 /// The same for an executor whose products have this precision.
-pub fn check_as(case: &Case, executor: &mut dyn Executor, precision: Precision) -> Result<Outcome> {
+pub fn check_as(case: &Case, executor: &mut dyn Executor, precision: OperandRounding) -> Result<Outcome> {
     let inputs = case.inputs(SEED);
     let found = run(case, executor, &inputs, true)?;
     let mut used = 0.0f64;
@@ -74,7 +74,7 @@ fn compare_outputs(
     case: &Case,
     inputs: &[Vec<f32>],
     found: &[Vec<f32>],
-    precision: Precision,
+    precision: OperandRounding,
 ) -> Result<f64, String> {
     let operands = case.op.operands();
     let before: Vec<Vec<f64>> =
@@ -104,7 +104,7 @@ fn compare_outputs(
             values: &after[i],
             error_scale: &error_scale,
             reduction_length: case.reduction_length,
-            precision: if case.op.is_product() { precision } else { Precision::Single },
+            precision: if case.op.is_product() { precision } else { OperandRounding::Single },
         };
         used = used.max(compare(&expected, &found[i])?);
     }

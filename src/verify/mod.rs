@@ -15,4 +15,4 @@ pub use check::{Outcome, check, check_as};
 pub use error_scale::error_scales;
 pub use faulty::Faulty;
 pub use selftest::{Summary, run, run_as, selftest};
-pub use tolerance::Precision;
+pub use tolerance::OperandRounding;

@@ -2,7 +2,7 @@
 
 use super::cases::{Case, cases};
 use super::check::{Outcome, check_as};
-use super::tolerance::Precision;
+use super::tolerance::OperandRounding;
 use crate::error::{Error, Result};
 use crate::program::{Executor, Program};
 use std::sync::Arc;
@@ -70,13 +70,13 @@ pub fn run(
     make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,
     report: &mut dyn FnMut(&Outcome),
 ) -> Result<Summary> {
-    run_as(cases, Precision::Single, make, report)
+    run_as(cases, OperandRounding::Single, make, report)
 }
 
 /// [`run`] on executors whose products have this precision.
 pub fn run_as(
     cases: &[Case],
-    precision: Precision,
+    precision: OperandRounding,
     make: &mut dyn FnMut(Arc<Program>) -> Result<Box<dyn Executor>>,
     report: &mut dyn FnMut(&Outcome),
 ) -> Result<Summary> {

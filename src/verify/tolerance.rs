@@ -24,7 +24,7 @@ pub const HALF_PRODUCTS: usize = 256;
 
 /// The precision of the products behind a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
+pub enum OperandRounding {
     /// Everything is f32.
     #[default]
     Single,
@@ -42,7 +42,7 @@ pub struct Expected<'a> {
     pub error_scale: &'a [f64],
     /// Length of the longest sum.
     pub reduction_length: usize,
-    pub precision: Precision,
+    pub precision: OperandRounding,
 }
 
 impl Expected<'_> {
@@ -60,7 +60,7 @@ impl Expected<'_> {
 
     /// The error that rounding the operands may add, relative to the error scale.
     fn of_operands(&self) -> f64 {
-        if self.precision == Precision::Half { ELEMENT * HALF } else { 0.0 }
+        if self.precision == OperandRounding::Half { ELEMENT * HALF } else { 0.0 }
     }
 
     /// The largest difference in norm.
@@ -69,9 +69,9 @@ impl Expected<'_> {
         let few = self.values.len().saturating_mul(self.reduction_length) < HALF_PRODUCTS;
         limit
             + match self.precision {
-                Precision::Half if few => self.of_operands(),
-                Precision::Half => HALF_TENSOR,
-                Precision::Single => 0.0,
+                OperandRounding::Half if few => self.of_operands(),
+                OperandRounding::Half => HALF_TENSOR,
+                OperandRounding::Single => 0.0,
             }
     }
 

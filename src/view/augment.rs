@@ -1,14 +1,13 @@
-//! What may be changed at random in a training picture, and by how much. Plain numbers: a model file says them, the
-//! loader draws from them.
+//! The random changes to training images and their ranges. A model file sets them, and the loader draws from them.
 
-/// How a training picture is cut to the network's input.
+/// How a training image is cropped to the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crop {
-    /// The middle, as in evaluation.
+    /// The centre crop, as in evaluation.
     Center,
-    /// A part of the crop's size at a random place.
+    /// A part of the crop's size at a random position.
     Random,
-    /// A part of random area, shape and place, brought to the crop's size (Szegedy et al., "Going deeper with
+    /// A part of random area, aspect ratio and position, resized to the crop's size (Szegedy et al., "Going deeper with
     /// convolutions", CVPR 2015; torchvision's `RandomResizedCrop`).
     RandomResized,
 }
@@ -19,11 +18,11 @@ impl Crop {
         &[("center", Crop::Center), ("random", Crop::Random), ("random-resized", Crop::RandomResized)];
 }
 
-/// Random changes to training pictures; the default changes nothing.
+/// Random changes to training images; the default changes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Augment {
     pub crop: Crop,
-    /// random-resized: smallest and largest share of the picture's area.
+    /// random-resized: smallest and largest share of the image's area.
     pub scale: [f32; 2],
     /// random-resized: smallest and largest width / height; its logarithm is uniform.
     pub ratio: [f32; 2],
@@ -33,11 +32,11 @@ pub struct Augment {
     pub pca: f32,
     /// Factor of all colours, uniform in [1 - v, 1 + v], at least 0.
     pub brightness: f32,
-    /// Factor of the distance from the picture's mean luma, drawn alike.
+    /// Factor of the distance from the image's mean luma, drawn likewise.
     pub contrast: f32,
-    /// Factor of the distance of each pixel from its own luma, drawn alike.
+    /// Factor of the distance of each pixel from its own luma, drawn likewise.
     pub saturation: f32,
-    /// Largest turn either way, in degrees.
+    /// Largest rotation in either direction, in degrees.
     pub rotation: f32,
     /// Side of a square of the input that is set to 0, in pixels (DeVries and Taylor, arXiv 1708.04552); 0 is none.
     pub cutout: usize,
@@ -61,23 +60,23 @@ impl Default for Augment {
 }
 
 impl Augment {
-    /// Whether anything but mirroring is asked for, which only pictures of bytes can have.
+    /// True if anything but `flip` is set, which requires images of 8-bit pixels.
     pub fn needs_pixels(&self) -> bool {
         *self != Augment { flip: self.flip, ..Augment::default() }
     }
 }
 
-/// The principal components of a data set's colours, for the PCA colour noise: of pixels 0 to 1, red, green, blue.
+/// The principal components of a data set's colours for the PCA colour noise, for RGB pixels of 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Principal {
-    /// What the noise is multiplied with along each component.
+    /// Factor of the noise along each component.
     pub values: [f32; 3],
-    /// Row c is what the three components add to colour c.
+    /// Row c holds the contributions of the three components to colour c.
     pub vectors: [[f32; 3]; 3],
 }
 
 impl Default for Principal {
-    /// Of ImageNet's pictures, as fb.resnet.torch (`datasets/transforms.lua`, `Lighting`) and many after it use them.
+    /// Those of ImageNet, as in fb.resnet.torch (`datasets/transforms.lua`, `Lighting`) and many later programs.
     fn default() -> Self {
         Principal {
             values: [0.2175, 0.0188, 0.0045],

@@ -1,29 +1,28 @@
-//! By which rules a picture of any size is brought to a network's input, where several have been in use: files of
-//! weights and checkpoints say which ones are theirs.
+//! The rules for resizing and cropping an image of any size to a network's input. There are two versions of them; weights
+//! files and checkpoints record theirs.
 
-/// How pictures are resized and cut.
+/// The version of the resizing and cropping rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Rules {
-    /// Before version 2: the picture is cut around its centre to a square of a side in fractions of a pixel, and that
-    /// square is resized; every crop is a window of it, seen without averaging.
+    /// Before version 2: the central square of the image, with a fractional side, is resized; every crop is a window of
+    /// it, sampled without antialiasing.
     Covered,
-    /// torchvision's, to the pixel: `Resize`, `CenterCrop`, `RandomCrop`, `RandomResizedCrop` and `TenCrop` of the whole
-    /// picture.
+    /// Pixel-exact as torchvision: `Resize`, `CenterCrop`, `RandomCrop`, `RandomResizedCrop` and `TenCrop` of the whole
+    /// image.
     #[default]
     Torchvision,
 }
 
-/// How the pictures of a network are looked at, beside what its model file says.
+/// How a network's images are prepared, in addition to the settings of its model file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Geometry {
     pub rules: Rules,
-    /// Whether the orientation that a file's EXIF metadata name is left alone, as torchvision leaves it. Otherwise
-    /// pictures are turned upright.
+    /// Whether the EXIF orientation of an image file is ignored, as torchvision does. Otherwise images are rotated upright.
     pub ignore_exif: bool,
 }
 
 impl Rules {
-    /// The version that files name; `None` is from before there was one.
+    /// The version recorded in files; `None` stands for files from before versions existed.
     pub fn version(self) -> Option<&'static str> {
         match self {
             Rules::Covered => None,

@@ -1,92 +1,12 @@
 //! Arrows only point down: reads every source file's paths and fails on a forbidden edge, a crate named where it does
 //! not belong, a clock, thread or file where there may be none, or a file that is too long.
 
+mod layers;
+
+use layers::{ACYCLIC, CRATES, EDGES, EXCEPTIONS, IMPURE, INFERENCE, LINES, PURE, TRAINING};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// What each module may use. `cli` may use all.
-const EDGES: [(&str, &[&str]); 18] = [
-    ("error", &[]),
-    ("json", &[]),
-    ("atomic", &["error"]),
-    ("tensor", &["error"]),
-    ("random", &["error"]),
-    ("view", &["error"]),
-    ("ops", &["tensor", "error", "random", "view"]),
-    ("program", &["ops", "tensor", "error", "random"]),
-    ("cpu", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("gpu", &["program", "ops", "tensor", "error", "random"]),
-    ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random", "atomic", "json"]),
-    ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
-    // Keeps the files of a GPU between runs.
-    ("device", &["cpu", "gpu", "program", "error", "atomic"]),
-    // Opens pictures and writes them; the numbers in them are handed in.
-    ("report", &["model", "tensor", "error", "view", "atomic"]),
-    (
-        "network",
-        &[
-            "train",
-            "data",
-            "interchange",
-            "device",
-            "model",
-            "program",
-            "ops",
-            "tensor",
-            "error",
-            "random",
-            "view",
-            "atomic",
-            "report",
-        ],
-    ),
-    // Its checkpoints are safetensors files, and its steps need `ops::Hyper`.
-    (
-        "train",
-        &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view", "atomic"],
-    ),
-];
-
-/// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 19] = [
-    ("wgpu", &["gpu"]),
-    ("naga", &["gpu"]),
-    ("pollster", &["gpu"]),
-    ("faer", &["cpu"]),
-    // `cli` only sets, `device` only prints the number of threads.
-    ("rayon", &["cpu", "data", "device", "cli"]),
-    ("image", &["data", "report"]),
-    ("ab_glyph", &["report"]),
-    ("dejavu", &["report"]),
-    ("prost", &["interchange"]),
-    ("zip", &["interchange"]),
-    ("fast_image_resize", &["data"]),
-    ("zune_core", &["data"]),
-    ("zune_jpeg", &["data"]),
-    ("clap", &["cli"]),
-    ("clap_complete", &["cli"]),
-    ("anyhow", &["cli"]),
-    ("signal_hook", &["cli"]),
-    ("ctrlc", &["cli"]),
-    ("fs4", &["train"]),
-];
-
-/// Modules that have to work where there are no files, threads or clocks.
-const PURE: [&str; 6] = ["tensor", "random", "view", "ops", "program", "gpu"];
-const IMPURE: [&[&str]; 4] =
-    [&["std", "fs"], &["std", "thread"], &["std", "time", "Instant"], &["std", "time", "SystemTime"]];
-
-/// What of it a file may use all the same, since it is left out where there is none.
-const EXCEPTIONS: [(&str, &[&str]); 1] = [("gpu/threads.rs", &["std", "thread"])];
-
-/// Layers whose modules must not use each other in a circle.
-const ACYCLIC: [&str; 1] = ["data"];
-
-/// The longest file that is still one thing.
-const LINES: usize = 400;
 
 /// `source` without comments, the contents of strings, and the tests at its end.
 fn code(source: &str) -> String {
@@ -212,6 +132,13 @@ fn faults(file: &Path, source: &str) -> Vec<String> {
             if known.contains(&target) && target != module && !allowed.contains(&target) {
                 faults.insert(format!("{module} may not use {target}"));
             }
+        }
+        if within.is_some_and(|target| TRAINING.contains(&target.as_str()))
+            && INFERENCE
+                .iter()
+                .any(|part| file.starts_with(part) || file == Path::new(part).with_extension("rs"))
+        {
+            faults.insert("what only runs a network may not use what trains one".into());
         }
         for (name, places) in CRATES {
             if path[0] == name && !places.contains(&module) {
@@ -367,13 +294,20 @@ fn forbidden_edges_are_found_however_they_are_written() {
         ),
         ("program/mod.rs", "use rayon::prelude::*;", "program may not name rayon"),
         ("cpu/mod.rs", "fn f(x: wgpu::Buffer) {}", "cpu may not name wgpu"),
-        ("gpu/mod.rs", "use faer;", "gpu may not name faer"),
+        ("gpu/mod.rs", "use pulp;", "gpu may not name pulp"),
         ("train/mod.rs", "use anyhow::Context;", "train may not name anyhow"),
         ("gpu/mod.rs", "use std::{fmt, time::{Duration, Instant}};", "gpu may not use std::time::Instant"),
         ("gpu/pipeline.rs", "use std::thread;", "gpu may not use std::thread"),
         ("gpu/threads.rs", "use std::fs;", "gpu may not use std::fs"),
         ("random.rs", "fn f() { std::thread::yield_now() }", "random may not use std::thread"),
         ("model/init.rs", "use std::fs;", "model may not use std::fs"),
+        ("inference/evaluate.rs", "use crate::train::Options;", "inference may not use train"),
+        (
+            "cli/eval/mod.rs",
+            "use crate::train::Options;",
+            "what only runs a network may not use what trains one",
+        ),
+        ("cli/trace.rs", "use crate::run;", "what only runs a network may not use what trains one"),
         ("charts/mod.rs", "", "module charts has no line in the table of layers"),
     ];
     for (file, source, fault) in wrong {

@@ -143,7 +143,7 @@ fn what_cannot_be_imported_is_said_in_one_line_and_leaves_nothing() {
             root,
             &import(&["/dev/zero"]),
             4,
-            &["/dev/zero: expected a file of weights, found a pipe or a device"],
+            &["/dev/zero: expected a weights file, found a pipe or a device"],
         );
     }
     assert!(!root.join("out").exists());

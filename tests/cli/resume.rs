@@ -5,7 +5,7 @@ use super::{TINY, code, json_lines, stderr, striate, succeed};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&TINY[..], more].concat()

@@ -13,13 +13,14 @@ fn without_a_verb_it_says_what_to_type() {
 #[test]
 fn every_verb_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let verbs: [&[&str]; 10] = [
+    let verbs: [&[&str]; 11] = [
         &["train"],
         &["eval"],
         &["test"],
         &["summary"],
         &["devices"],
         &["selftest"],
+        &["shader"],
         &["bench", "step"],
         &["bench", "ops"],
         &["trace"],

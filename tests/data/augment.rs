@@ -8,7 +8,7 @@ const INPUT: [usize; 3] = [3, 224, 224];
 const SAMPLES: u32 = 4000;
 
 fn viewer_of(stored: [usize; 3], input: [usize; 3], augment: Augment) -> Augmenter {
-    Augmenter::new(stored, input, &Transform { resize: Some(256), augment, ..Transform::default() }).unwrap()
+    Augmenter::new(stored, input, &Transform::default().with_resize(Some(256)).with_augment(augment)).unwrap()
 }
 
 fn augmenter(augment: Augment) -> Augmenter {
@@ -62,13 +62,11 @@ fn evaluation_sees_the_middle_and_a_picture_of_the_resized_size_pixel_by_pixel()
 
 #[test]
 fn values_are_normalised_per_channel() {
-    let transform = Transform {
-        scale: 0.5,
-        mean: vec![1.0, 2.0, 3.0],
-        std: vec![4.0, 8.0, 16.0],
-        resize: Some(256),
-        ..Transform::default()
-    };
+    let transform = Transform::default()
+        .with_scale(0.5)
+        .with_mean(vec![1.0, 2.0, 3.0])
+        .with_std(vec![4.0, 8.0, 16.0])
+        .with_resize(Some(256));
     let view = Augmenter::new(STORED, INPUT, &transform).unwrap().plain();
     assert_eq!((view.gain, view.bias), ([0.125, 0.0625, 0.03125], [-0.25, -0.25, -0.1875]));
 }
@@ -186,13 +184,11 @@ fn brightness_contrast_and_saturation_are_one_matrix_in_this_order() {
 #[test]
 fn colour_noise_moves_along_the_principal_components() {
     let vectors = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]];
-    let transform = Transform {
-        std: vec![0.5, 1.0, 2.0],
-        resize: Some(256),
-        augment: Augment { pca: 0.1, ..none() },
-        principal: Principal { values: [3.0, 2.0, 1.0], vectors },
-        ..Transform::default()
-    };
+    let transform = Transform::default()
+        .with_std(vec![0.5, 1.0, 2.0])
+        .with_resize(Some(256))
+        .with_augment(Augment { pca: 0.1, ..none() })
+        .with_principal(Principal { values: [3.0, 2.0, 1.0], vectors });
     let drawn = views(&Augmenter::new(STORED, INPUT, &transform).unwrap(), 1, 0);
     // Green has the first component, red the second; each divided by its std.
     for (channel, expected) in [(0, 0.1 * 2.0 / 0.5), (1, 0.1 * 3.0), (2, 0.1 / 2.0)] {
@@ -206,7 +202,7 @@ fn colour_noise_moves_along_the_principal_components() {
         );
     }
     // 0..255 and 0..1 are the same pictures, so they get the same noise.
-    let bytes = Transform { scale: 1.0, std: vec![255.0 * 0.5, 255.0, 510.0], ..transform };
+    let bytes = transform.with_scale(1.0).with_std(vec![255.0 * 0.5, 255.0, 510.0]);
     let as_bytes = views(&Augmenter::new(STORED, INPUT, &bytes).unwrap(), 1, 0);
     for (a, b) in drawn.iter().zip(&as_bytes) {
         assert!((0..3).all(|c| (a.bias[c] - b.bias[c]).abs() < 1e-5));
@@ -269,7 +265,7 @@ fn every_draw_is_a_function_of_seed_epoch_and_sample_and_of_nothing_else() {
 #[test]
 fn pictures_that_views_cannot_show_are_refused() {
     let refused = |stored, input, resize| {
-        let error = Augmenter::new(stored, input, &Transform { resize, ..Transform::default() }).unwrap_err();
+        let error = Augmenter::new(stored, input, &Transform::default().with_resize(resize)).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     };
@@ -278,16 +274,13 @@ fn pictures_that_views_cannot_show_are_refused() {
     assert!(refused([3, 5000, 8], [3, 8, 8], Some(8)).contains("at most 4096 pixels, found 5000"));
     let large = refused([3, 600, 513], INPUT, Some(256));
     assert!(large.contains("`striate dataset pack --size 256`"), "{large}");
-    assert!(
-        Augmenter::new([3, 600, 512], INPUT, &Transform { resize: Some(256), ..Transform::default() })
-            .is_ok()
-    );
+    assert!(Augmenter::new([3, 600, 512], INPUT, &Transform::default().with_resize(Some(256))).is_ok());
 }
 
 #[test]
 fn the_room_for_crops_is_whole_whatever_the_size_of_the_pictures() {
     for side in 100..500 {
-        let transform = Transform { resize: Some(250), ..Transform::default() };
+        let transform = Transform::default().with_resize(Some(250));
         let augmenter = Augmenter::new([3, side, side], INPUT, &transform).unwrap();
         assert_eq!(augmenter.room(), [26.0, 26.0], "pictures of {side}");
     }

@@ -3,7 +3,7 @@
 use crate::{assert_clear, bytes, classes, request};
 use std::fs;
 use std::path::Path;
-use striate::data::{Kind, Request, open};
+use striate::data::{Kind, open};
 
 const INPUT: [usize; 3] = [3, 32, 32];
 
@@ -59,7 +59,7 @@ fn sets_that_are_not_whole_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let wrong = |case: &str, part: &str| {
-        let error = open(&Request { kind: Kind::Cifar10, ..request(root, INPUT, 10) }).unwrap_err();
+        let error = open(&request(root, INPUT, 10).with_kind(Kind::Cifar10)).unwrap_err();
         assert_clear(&error, root, case);
         assert!(error.to_string().contains(part), "{case}: {error}");
     };

@@ -2,7 +2,7 @@
 
 use crate::{assert_clear, classes, floats, request};
 use std::path::Path;
-use striate::data::{Labels, Request, Splits, open};
+use striate::data::{Labels, Splits, open};
 
 fn open_text(folder: &Path, text: &[u8], columns: usize, outputs: usize) -> striate::Result<Splits> {
     let path = folder.join("table.csv");
@@ -32,7 +32,7 @@ fn without_a_model_labels_are_classes_if_all_can_be() {
     let labels = |train: &str, val: &str| {
         std::fs::write(folder.path().join("train.csv"), train).unwrap();
         std::fs::write(folder.path().join("val.csv"), val).unwrap();
-        let splits = open(&Request { wanted: None, ..request(folder.path(), [1; 3], 1) }).unwrap();
+        let splits = open(&request(folder.path(), [1; 3], 1).with_model(None)).unwrap();
         (splits.train.labels.clone(), splits.val.labels.clone())
     };
     let values = |value: f32| Labels::Values { width: 1, values: vec![value] };

@@ -16,12 +16,12 @@ fn save(folder: &Path, name: &str, shape: [usize; 3]) -> PathBuf {
 }
 
 fn open_as(path: &Path, input: [usize; 3], resize: Option<usize>, fit: Fit) -> striate::Result<Splits> {
-    open(&Request {
-        path: Some(path.to_str().unwrap().into()),
-        val_split: Some(0.0),
-        wanted: Some(ModelShape { input, outputs: 2, resize, fit, follow_classes: false }),
-        ..Request::new(input, 2)
-    })
+    open(
+        &Request::new(input, 2)
+            .with_path(Some(path.to_str().unwrap().into()))
+            .with_val_split(Some(0.0))
+            .with_model(Some(ModelShape { input, outputs: 2, resize, fit, follow_classes: false })),
+    )
 }
 
 fn open_for(path: &Path, input: [usize; 3], resize: Option<usize>) -> striate::Result<Splits> {

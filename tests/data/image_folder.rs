@@ -26,7 +26,7 @@ fn samples(dataset: &Dataset) -> Vec<(u32, u8)> {
 }
 
 fn whole(root: &Path) -> Request {
-    Request { val_split: Some(0.0), ..request(root, [3, 2, 2], 4) }
+    request(root, [3, 2, 2], 4).with_val_split(Some(0.0))
 }
 
 #[test]
@@ -79,15 +79,15 @@ fn class_folders_alone_are_split() {
         samples(&all.train),
         (0..10).map(|i| (0, i)).chain((0..10).map(|i| (1, 100 + i))).collect::<Vec<_>>()
     );
-    let splits = open(&Request { val_split: Some(0.2), ..whole(folder.path()) }).unwrap();
+    let splits = open(&whole(folder.path()).with_val_split(Some(0.2))).unwrap();
     assert_eq!((splits.train.len(), splits.val.len()), (16, 4));
     let mut together = [samples(&splits.train), samples(&splits.val)].concat();
     together.sort_unstable();
     assert_eq!(together, samples(&all.train));
     // Samples lie class by class; a limited set still has all classes.
-    let limited = open(&Request { limit_train: Some(4), ..whole(folder.path()) }).unwrap();
+    let limited = open(&whole(folder.path()).with_limit_train(Some(4))).unwrap();
     assert_eq!(samples(&limited.train), [(0, 0), (0, 5), (1, 100), (1, 105)]);
-    let explicit = open(&Request { kind: Kind::ImageFolder, ..whole(folder.path()) }).unwrap();
+    let explicit = open(&whole(folder.path()).with_kind(Kind::ImageFolder)).unwrap();
     assert_eq!(samples(&explicit.train).len(), 20);
 }
 
@@ -96,7 +96,7 @@ fn a_wrong_folder_is_told_the_layout() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let wrong = |case: &str, part: &str| {
-        let error = open(&Request { kind: Kind::ImageFolder, ..request(root, [3, 2, 2], 2) }).unwrap_err();
+        let error = open(&request(root, [3, 2, 2], 2).with_kind(Kind::ImageFolder)).unwrap_err();
         assert_clear(&error, root, case);
         assert!(error.to_string().contains(part), "{case}: {error}");
     };
@@ -112,7 +112,7 @@ fn a_wrong_folder_is_told_the_layout() {
     picture(root, "train/dog/1.png", 0);
     picture(root, "train/eel/1.png", 0);
     wrong("more classes than outputs", "expected at most 2 classes (the model's outputs), found 3");
-    let error = open(&Request { picture: [4, 2, 2], wanted: None, ..whole(root) }).unwrap_err();
+    let error = open(&whole(root).with_image_shape([4, 2, 2]).with_model(None)).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("4 channels"), "{error}");
 }
 

@@ -30,12 +30,9 @@ pub fn tree(root: &Path, files: &[&str]) {
 
 pub fn read(root: &Path) -> striate::Result<(Splits, Diagnostics)> {
     let path = root.to_str().unwrap().to_string();
-    open_with_diagnostics(&Request {
-        path: Some(path),
-        val_split: Some(0.0),
-        wanted: None,
-        ..Request::new([3, 2, 2], 2)
-    })
+    open_with_diagnostics(
+        &Request::new([3, 2, 2], 2).with_path(Some(path)).with_val_split(Some(0.0)).with_model(None),
+    )
 }
 
 /// Classes, samples of training and (if others) of validation, and the notes.
@@ -365,7 +362,7 @@ fn a_single_class_is_not_trained_on() {
         "{notes:?}"
     );
     let path = Some(folder.path().to_str().unwrap().to_string());
-    let error = open_with_diagnostics(&Request { path, for_training: true, ..Request::new([3, 2, 2], 2) })
+    let error = open_with_diagnostics(&Request::new([3, 2, 2], 2).with_path(path).with_for_training(true))
         .unwrap_err();
     assert_eq!(error.exit_code(), 4);
     assert!(

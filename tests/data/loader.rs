@@ -22,7 +22,7 @@ fn dataset(count: usize, shape: [usize; 3]) -> Arc<Dataset> {
 }
 
 fn plain() -> Transform {
-    Transform { scale: 1.0, ..Transform::default() }
+    Transform::default().with_scale(1.0)
 }
 
 fn mirrors() -> Augment {
@@ -30,16 +30,10 @@ fn mirrors() -> Augment {
 }
 
 fn options(batch: usize, workers: usize) -> LoaderOptions {
-    LoaderOptions {
-        batch,
-        workers: Workers::new(workers),
-        seed: 3,
-        epoch: 0,
-        shuffle: false,
-        augment: false,
-        transform: InputTransform::OnHost(plain()),
-        bad: BadFiles::new(OnBadFile::Skip),
-    }
+    LoaderOptions::new(batch, InputTransform::OnHost(plain()))
+        .with_workers(Workers::new(workers))
+        .with_seed(3)
+        .with_bad(BadFiles::new(OnBadFile::Skip))
 }
 
 fn all(dataset: &Arc<Dataset>, options: &LoaderOptions) -> Vec<Batch> {
@@ -82,15 +76,14 @@ fn batches_are_in_order_and_the_rest_of_the_last_one_is_zero() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let dataset = dataset(203, [3, 4, 5]);
-    let transform = Transform {
-        mean: vec![0.1, 0.2, 0.3],
-        std: vec![0.4, 0.5, 0.6],
-        augment: mirrors(),
-        ..Transform::default()
-    };
+    let transform = Transform::default()
+        .with_mean(vec![0.1, 0.2, 0.3])
+        .with_std(vec![0.4, 0.5, 0.6])
+        .with_augment(mirrors());
     let with = |workers, epoch, seed| {
-        let options = LoaderOptions { epoch, seed, shuffle: true, augment: true, ..options(8, workers) };
-        all(&dataset, &LoaderOptions { transform: InputTransform::OnHost(transform.clone()), ..options })
+        let options =
+            options(8, workers).with_epoch(epoch).with_seed(seed).with_shuffle(true).with_augment(true);
+        all(&dataset, &options.with_transform(InputTransform::OnHost(transform.clone())))
     };
     let expected = with(0, 2, 3);
     assert_eq!(expected.len(), 26);
@@ -105,7 +98,7 @@ fn the_number_of_threads_changes_nothing() {
 fn shuffling_shows_every_sample_once_in_another_order_each_epoch() {
     let dataset = dataset(101, [1, 1, 2]);
     let order = |epoch| -> Vec<f32> {
-        let options = LoaderOptions { shuffle: true, epoch, ..options(10, 2) };
+        let options = options(10, 2).with_shuffle(true).with_epoch(epoch);
         all(&dataset, &options)
             .iter()
             .flat_map(|batch| batch.input.values().chunks(2).take(batch.rows).map(|image| image[1]))
@@ -121,23 +114,25 @@ fn shuffling_shows_every_sample_once_in_another_order_each_epoch() {
 #[test]
 fn bytes_are_normalised_per_channel() {
     let dataset = dataset(2, [2, 1, 2]);
-    let transform = Transform { scale: 0.5, mean: vec![1.0, 2.0], std: vec![4.0, 8.0], ..plain() };
-    let batch =
-        &all(&dataset, &LoaderOptions { transform: InputTransform::OnHost(transform), ..options(2, 0) })[0];
+    let transform = plain().with_scale(0.5).with_mean(vec![1.0, 2.0]).with_std(vec![4.0, 8.0]);
+    let batch = &all(&dataset, &options(2, 0).with_transform(InputTransform::OnHost(transform)))[0];
     // (200 * 0.5 - mean) / std and (sample * 0.5 - mean) / std, exact in f32.
     assert_eq!(batch.input.values(), [24.75, -0.25, 12.25, -0.25, 24.75, -0.125, 12.25, -0.1875]);
-    let one_for_all = Transform { mean: vec![8.0], ..plain() };
-    let batch =
-        &all(&dataset, &LoaderOptions { transform: InputTransform::OnHost(one_for_all), ..options(1, 0) })[1];
+    let one_for_all = plain().with_mean(vec![8.0]);
+    let batch = &all(&dataset, &options(1, 0).with_transform(InputTransform::OnHost(one_for_all)))[1];
     assert_eq!(batch.input.values(), [192.0, -7.0, 192.0, -7.0]);
 }
 
 #[test]
 fn half_of_the_images_are_mirrored_by_seed_epoch_and_sample() {
     let dataset = dataset(250, [1, 2, 3]);
-    let flip = InputTransform::OnHost(Transform { augment: mirrors(), ..plain() });
+    let flip = InputTransform::OnHost(plain().with_augment(mirrors()));
     let mirrored = |epoch, augment, batch, shuffle| {
-        let options = LoaderOptions { epoch, augment, shuffle, transform: flip.clone(), ..options(batch, 2) };
+        let options = options(batch, 2)
+            .with_epoch(epoch)
+            .with_augment(augment)
+            .with_shuffle(shuffle)
+            .with_transform(flip.clone());
         let mut mirrored = vec![false; 250];
         for batch in all(&dataset, &options) {
             for image in batch.input.values().chunks(6).take(batch.rows) {
@@ -170,9 +165,9 @@ fn images_of_f32_and_rows_of_values_pass_unchanged() {
         images: Images::F32(vec![0.5, -0.5, 1e-30, 3.0, 7.0, 8.0]),
         labels: Labels::Values { width: 2, values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] },
     });
-    let transform = Transform { scale: 9.0, mean: vec![9.0], std: vec![9.0], augment: mirrors(), ..plain() };
+    let transform = plain().with_scale(9.0).with_mean(vec![9.0]).with_std(vec![9.0]).with_augment(mirrors());
     let transform = InputTransform::OnHost(transform);
-    let batches = all(&dataset, &LoaderOptions { augment: true, transform, ..options(2, 1) });
+    let batches = all(&dataset, &options(2, 1).with_augment(true).with_transform(transform));
     assert_eq!(batches[0].input.values(), [0.5, -0.5, 1e-30, 3.0]);
     assert_eq!(batches[0].labels, [1.0, 2.0, 3.0, 4.0]);
     assert_eq!((&batches[1].input.values()[..], batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
@@ -208,18 +203,18 @@ fn waiting_is_counted() {
 #[test]
 fn options_that_cannot_be_meant_are_the_only_item() {
     let dataset = dataset(10, [3, 2, 2]);
-    let two_means = Transform { mean: vec![0.0; 2], ..plain() };
-    let zero_std = Transform { std: vec![0.0], ..plain() };
+    let two_means = plain().with_mean(vec![0.0; 2]);
+    let zero_std = plain().with_std(vec![0.0]);
     // 1 - x: an inverted image.
-    Transform { std: vec![-1.0], ..plain() }.check(1).unwrap();
+    plain().with_std(vec![-1.0]).check(1).unwrap();
     let wrong = [
         (options(0, 2), "batch-size"),
         (
-            LoaderOptions { transform: InputTransform::OnHost(two_means), ..options(4, 2) },
+            options(4, 2).with_transform(InputTransform::OnHost(two_means)),
             "preprocess.mean: expected 1 or 3 numbers",
         ),
         (
-            LoaderOptions { transform: InputTransform::OnHost(zero_std), ..options(4, 2) },
+            options(4, 2).with_transform(InputTransform::OnHost(zero_std)),
             "preprocess.std: expected numbers other than 0",
         ),
     ];

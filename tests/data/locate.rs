@@ -5,12 +5,10 @@ use std::process::Command;
 use striate::data::{Kind, Request, open};
 
 fn named(name: &str) -> Request {
-    Request {
-        path: Some(name.into()),
-        limit_train: Some(4),
-        limit_val: Some(4),
-        ..Request::new([1, 28, 28], 10)
-    }
+    Request::new([1, 28, 28], 10)
+        .with_path(Some(name.into()))
+        .with_limit_train(Some(4))
+        .with_limit_val(Some(4))
 }
 
 #[test]
@@ -30,7 +28,7 @@ const AGAIN: &str = "STRIATE_TEST_DATA_HOME";
 #[test]
 fn data_home_is_the_last_place() {
     if std::env::var_os(AGAIN).is_some() {
-        let request = Request { path: Some("mine".into()), ..Request::new([2, 1, 1], 2) };
+        let request = Request::new([2, 1, 1], 2).with_path(Some("mine".into()));
         assert_eq!(open(&request).unwrap().train.name, "mine");
         return;
     }
@@ -66,7 +64,7 @@ fn what_is_not_a_data_set_is_told_what_one_looks_like() {
     let folder = tempfile::tempdir().unwrap();
     let error = open(&request(folder.path(), [1, 1, 1], 2)).unwrap_err();
     assert!(error.to_string().contains("folders of pictures (train/<class>/ or <class>/)"), "{error}");
-    let error = open(&Request { kind: Kind::Csv, ..Request::new([1, 1, 1], 2) }).unwrap_err();
+    let error = open(&Request::new([1, 1, 1], 2).with_kind(Kind::Csv)).unwrap_err();
     assert_eq!(error.exit_code(), 2, "{error}");
 }
 
@@ -81,15 +79,14 @@ fn a_file_of_another_format_is_refused() {
         error.to_string().contains("expected a folder, a .safetensors, a .csv or an IDX file"),
         "{error}"
     );
-    let splits =
-        open(&Request { kind: Kind::Synthetic, limit_train: Some(4), ..request(&path, [1, 2, 2], 2) });
+    let splits = open(&request(&path, [1, 2, 2], 2).with_kind(Kind::Synthetic).with_limit_train(Some(4)));
     assert_eq!(bytes(&splits.unwrap().train).len(), 16);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_device_is_not_read_without_end() {
-    let request = Request { kind: Kind::Csv, ..request(std::path::Path::new("/dev/zero"), [3, 1, 1], 2) };
+    let request = request(std::path::Path::new("/dev/zero"), [3, 1, 1], 2).with_kind(Kind::Csv);
     let error = open(&request).unwrap_err();
     assert_eq!(error.exit_code(), 4);
     assert!(error.to_string().contains("expected a file or a folder, found a device"), "{error}");

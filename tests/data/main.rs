@@ -6,9 +6,10 @@ mod allocations;
 mod augment;
 mod cifar;
 mod csv;
+#[path = "../support/dataset.rs"]
+mod dataset;
 mod fit;
 mod framing;
-mod hostile;
 mod idx;
 mod idx_families;
 mod image_folder;
@@ -18,6 +19,8 @@ mod loader;
 mod locate;
 mod memory;
 mod packed;
+#[path = "../support/packs.rs"]
+mod packs;
 mod pictures;
 mod pngs;
 mod ranges;
@@ -33,14 +36,8 @@ mod unnamed_labels;
 mod whole;
 mod wrappers;
 
-use std::path::Path;
-use striate::Error;
-use striate::data::{Dataset, Images, Kind, Labels, Request};
-
-/// A request for the data set at `path`.
-fn request(path: &Path, input: [usize; 3], outputs: usize) -> Request {
-    Request { path: Some(path.to_str().unwrap().into()), ..Request::new(input, outputs) }
-}
+use dataset::{assert_clear, classes, request};
+use striate::data::{Dataset, Images, Kind};
 
 fn bytes(dataset: &Dataset) -> &[u8] {
     match &dataset.images {
@@ -54,21 +51,6 @@ fn floats(dataset: &Dataset) -> &[f32] {
         Images::F32(values) => values,
         _ => panic!("images of f32 expected"),
     }
-}
-
-fn classes(dataset: &Dataset) -> &[u32] {
-    match &dataset.labels {
-        Labels::Classes(classes) => classes,
-        Labels::Values { .. } => panic!("classes expected"),
-    }
-}
-
-/// Bad data, said in one line that names a file of `folder`.
-fn assert_clear(error: &Error, folder: &Path, case: &str) {
-    let message = error.to_string();
-    assert_eq!(error.exit_code(), 4, "{case}: {message}");
-    assert!(message.starts_with(folder.to_str().unwrap()), "{case}: {message}");
-    assert!(!message.contains('\n'), "{case}: {message}");
 }
 
 #[test]

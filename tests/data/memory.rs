@@ -49,16 +49,14 @@ impl ScanObserver for Strict {
 
 /// Rows of a training epoch over `dataset`, as training loads it.
 fn load(dataset: Arc<Dataset>) -> usize {
-    let options = LoaderOptions {
-        batch: BATCH,
-        workers: Workers::new(2),
-        seed: 0,
-        epoch: 0,
-        shuffle: true,
-        augment: true,
-        transform: InputTransform::OnDevice(Augmenter::new(SHAPE, SHAPE, &Transform::default()).unwrap()),
-        bad: BadFiles::new(OnBadFile::Fail),
-    };
+    let options = LoaderOptions::new(
+        BATCH,
+        InputTransform::OnDevice(Augmenter::new(SHAPE, SHAPE, &Transform::default()).unwrap()),
+    )
+    .with_workers(Workers::new(2))
+    .with_shuffle(true)
+    .with_augment(true)
+    .with_bad(BadFiles::new(OnBadFile::Fail));
     Loader::new(dataset, options).map(|batch| batch.unwrap().rows).sum()
 }
 
@@ -79,7 +77,7 @@ fn peaks(count: usize) -> [usize; 3] {
     let (packing, summary) = peak(|| pack(&splits, &path, 2, &mut Strict).unwrap());
     assert_eq!(summary.counts, [count, 0]);
     let request =
-        Request { path: Some(path.to_str().unwrap().into()), val_split: Some(0.0), ..Request::new(SHAPE, 2) };
+        Request::new(SHAPE, 2).with_path(Some(path.to_str().unwrap().into())).with_val_split(Some(0.0));
     let (surveying, found) = peak(|| survey(&open(&request).unwrap(), 2, &mut Strict).unwrap());
     assert_eq!(found.counts(), [count, 0]);
     let (loading, rows) = peak(|| load(open(&request).unwrap().train));

@@ -1,81 +1,16 @@
 //! Packed data sets: what goes in comes out, whatever the number of threads, and no damage goes unnoticed.
 
-use crate::{assert_clear, classes, request};
+use crate::packs::{SHAPE, Seen, content, dataset, splits, strict, write};
+use crate::request;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use std::path::Path;
 use std::sync::Arc;
 use striate::Error;
-use striate::data::{
-    Dataset, Images, Kind, Labels, PackSummary, Request, ScanObserver, Splits, Statistics, Store, Stored,
-    open, pack,
-};
-
-const SHAPE: [usize; 3] = [3, 5, 7];
-
-/// Pixels that differ in every picture, and classes in turn.
-fn dataset(count: usize, first: usize, shape: [usize; 3]) -> Dataset {
-    let image_len: usize = shape.iter().product();
-    let pixel = |i: usize| ((i * i) >> 3 ^ (i * 31)) as u8;
-    Dataset {
-        name: "waves".into(),
-        shape,
-        classes: 3,
-        class_names: ["a", "b \"quoted\"", "\u{e9}"].map(String::from).to_vec(),
-        images: Images::U8((first * image_len..(first + count) * image_len).map(pixel).collect()),
-        labels: Labels::Classes((0..count as u32).map(|i| i % 3).collect()),
-    }
-}
-
-fn splits(train: usize, val: usize) -> Splits {
-    let train = Arc::new(dataset(train, 0, SHAPE));
-    let val = if val == 0 { Arc::clone(&train) } else { Arc::new(dataset(val, 1000, SHAPE)) };
-    Splits::new(train, val)
-}
-
-/// What was bad and what was done; the first bad picture ends the pass if it is to.
-#[derive(Default)]
-pub struct Seen {
-    pub bad: Vec<String>,
-    done: Vec<(usize, usize)>,
-    strict: bool,
-}
-
-impl ScanObserver for Seen {
-    fn bad(&mut self, error: Error) -> striate::Result<()> {
-        if self.strict {
-            return Err(error);
-        }
-        self.bad.push(error.to_string());
-        Ok(())
-    }
-
-    fn done(&mut self, count: usize, all: usize) -> striate::Result<()> {
-        self.done.push((count, all));
-        Ok(())
-    }
-}
-
-pub fn strict() -> Seen {
-    Seen { strict: true, ..Seen::default() }
-}
-
-fn write(splits: &Splits, path: &Path, workers: usize) -> PackSummary {
-    pack(splits, path, workers, &mut strict()).unwrap()
-}
+use striate::data::{Dataset, Images, Kind, Labels, Splits, Statistics, Store, Stored, open, pack};
 
 fn reopen(path: &Path) -> striate::Result<Splits> {
-    open(&Request { val_split: Some(0.0), ..request(path, SHAPE, 3) })
-}
-
-/// Every picture with its class, in the order of the data set.
-pub fn content(dataset: &Dataset) -> striate::Result<Vec<(Vec<u8>, u32)>> {
-    let one = |sample: usize| {
-        let mut pixels = vec![0; dataset.image_len()];
-        dataset.read_pixels(sample, &mut pixels)?;
-        Ok((pixels, classes(dataset)[sample]))
-    };
-    (0..dataset.len()).map(one).collect()
+    open(&request(path, SHAPE, 3).with_val_split(Some(0.0)))
 }
 
 #[test]
@@ -101,11 +36,11 @@ fn what_is_packed_is_read_back_pixel_for_pixel() {
 fn a_pack_holds_back_the_same_pictures_for_validation_as_what_was_packed() {
     let folder = tempfile::tempdir().unwrap();
     let [first, again] = ["first", "again"].map(|name| folder.path().join(name));
-    let source = Request { kind: Kind::Synthetic, ..request(folder.path(), SHAPE, 3) };
-    let given = open(&Request { limit_train: Some(40), ..source }).unwrap();
+    let source = request(folder.path(), SHAPE, 3).with_kind(Kind::Synthetic);
+    let given = open(&source.with_limit_train(Some(40))).unwrap();
     let alone = Splits::new(Arc::clone(&given.train), Arc::clone(&given.train));
     write(&alone, &first, 0);
-    let split = |path: &Path| open(&Request { val_split: Some(0.3), seed: 5, ..request(path, SHAPE, 3) });
+    let split = |path: &Path| open(&request(path, SHAPE, 3).with_val_split(Some(0.3)).with_seed(5));
     let one = split(&first).unwrap();
     assert_eq!((one.train.len(), one.val.len()), (28, 12));
     // The pack of a pack is the same file, and its parts are the same.
@@ -176,74 +111,6 @@ fn the_file_is_a_safetensors_file_with_statistics() {
     assert!((mean[0] - red).abs() < 1e-12);
     assert_eq!((numbers("mean"), numbers("std")), (serde_json::json!(mean), serde_json::json!(std)));
     assert_eq!(numbers("pca_eigenvalues"), serde_json::json!(pca.unwrap().values));
-}
-
-#[test]
-fn every_cut_and_every_flipped_bit_is_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("waves.safetensors");
-    write(&splits(3, 2), &path, 0);
-    let good = std::fs::read(&path).unwrap();
-    let as_packed =
-        || open(&Request { kind: Kind::Packed, val_split: Some(0.0), ..request(&path, SHAPE, 3) });
-    for cut in 0..good.len() {
-        std::fs::write(&path, &good[..cut]).unwrap();
-        assert_clear(&as_packed().expect_err("a cut file"), folder.path(), &format!("cut at {cut}"));
-    }
-    std::fs::write(&path, [&good[..], &[0]].concat()).unwrap();
-    assert_clear(&as_packed().expect_err("a longer file"), folder.path(), "one byte more");
-    let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
-    let pictures = header..header + 5 * 105;
-    for byte in 0..good.len() {
-        let mut wrong = good.clone();
-        wrong[byte] ^= 1 << (byte % 8);
-        std::fs::write(&path, &wrong).unwrap();
-        let case = format!("byte {byte}");
-        let error = match as_packed() {
-            Err(error) => error,
-            Ok(splits) => {
-                assert!(pictures.contains(&byte), "{case} is not noticed when the file is opened");
-                let (train, val) = (content(&splits.train), content(&splits.val));
-                let (part, number) =
-                    if byte - header < 315 { ("train", byte - header) } else { ("val", byte - header - 315) };
-                let error = train.and(val).expect_err(&case);
-                let place = format!("{part}.images, picture {}: expected hash ", number / 105);
-                assert!(error.to_string().contains(&place), "{case}: {error}");
-                error
-            }
-        };
-        assert_clear(&error, folder.path(), &case);
-    }
-    assert!(crate::allocations::largest() < 256 << 20, "an allocation of {}", crate::allocations::largest());
-}
-
-#[test]
-fn headers_that_lie_are_refused_before_memory_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("waves.safetensors");
-    write(&splits(3, 2), &path, 0);
-    let good = std::fs::read(&path).unwrap();
-    let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
-    let text = String::from_utf8(good[8..header].to_vec()).unwrap();
-    for (from, to, expected) in [
-        ("\"version\":\"1\"", "\"version\":\"3\"", "metadata version: expected 1 or 2, found \"3\""),
-        ("\"version\":\"1\"", "\"version\":\"2\"", "train.images: expected [pixels, channels]"),
-        ("striate-packed", "striate-pecked", "metadata format: expected striate-packed"),
-        ("\"name\"", "\"nome\"", "metadata name: expected a text, found none"),
-        ("[3,3,5,7]", "[3,2,5,7]", "the header: "),
-        ("train.labels", "train.lobels", "train.labels: expected"),
-        ("\"I32\"", "\"U32\"", "labels: expected I32"),
-        ("[2,3,5,7]", "[1,6,5,7]", "val.images: expected U8 [1, 3, 5, 7]"),
-        ("[3,3,5,7]", "[3,15,1,7]", "train.images: expected 1 or 3 channels"),
-    ] {
-        let wrong = text.replacen(from, to, 1);
-        assert_ne!(wrong, text, "{from}");
-        let length = (wrong.len() as u64).to_le_bytes();
-        std::fs::write(&path, [&length[..], wrong.as_bytes(), &good[header..]].concat()).unwrap();
-        let error = open(&Request { kind: Kind::Packed, ..request(&path, SHAPE, 3) }).expect_err(to);
-        assert_clear(&error, folder.path(), to);
-        assert!(error.to_string().contains(expected), "{to}: {error}");
-    }
 }
 
 /// A store whose pictures with an odd number cannot be read.

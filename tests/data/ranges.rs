@@ -47,27 +47,20 @@ fn read(
     range: Option<InputRange>,
     has_preprocess: bool,
 ) -> striate::Result<(Splits, Diagnostics)> {
-    open_with_diagnostics(&Request {
-        val_split: Some(0.0),
-        input_range: range,
-        has_preprocess,
-        ..request(path, [1, 2, 3], 2)
-    })
+    open_with_diagnostics(
+        &request(path, [1, 2, 3], 2)
+            .with_val_split(Some(0.0))
+            .with_input_range(range)
+            .with_has_preprocess(has_preprocess),
+    )
 }
 
 /// The network input of all six, as a model with a mean and a standard deviation has it.
 fn inputs(splits: &Splits) -> Vec<u32> {
-    let transform = Transform { mean: vec![0.2860], std: vec![0.3530], ..Transform::default() };
-    let options = LoaderOptions {
-        batch: 6,
-        workers: Workers::new(1),
-        seed: 0,
-        epoch: 0,
-        shuffle: false,
-        augment: false,
-        transform: InputTransform::OnHost(transform),
-        bad: BadFiles::new(OnBadFile::Fail),
-    };
+    let transform = Transform::default().with_mean(vec![0.2860]).with_std(vec![0.3530]);
+    let options = LoaderOptions::new(6, InputTransform::OnHost(transform))
+        .with_workers(Workers::new(1))
+        .with_bad(BadFiles::new(OnBadFile::Fail));
     let batch = Loader::new(Arc::clone(&splits.train), options).next().unwrap().unwrap();
     batch.input.values().iter().map(|value| value.to_bits()).collect()
 }
@@ -175,8 +168,7 @@ fn numbers_outside_the_range_are_named() {
 #[test]
 fn bytes_are_pixels_whatever_is_said() {
     for range in [InputRange::Unit, InputRange::Ready] {
-        let request =
-            Request { input_range: Some(range), limit_train: Some(4), ..Request::new([1, 28, 28], 10) };
+        let request = Request::new([1, 28, 28], 10).with_input_range(Some(range)).with_limit_train(Some(4));
         let error = open_with_diagnostics(&request).unwrap_err();
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("found bytes, which are pixels 0..255"), "{error}");
@@ -194,7 +186,7 @@ fn a_table_of_pixels_can_be_looked_at_and_packed() {
     fs::write(&path, "label,a,b,c,d\n0,1,2,3,4\n1,5,6,7,250\n").unwrap();
     let open = |range| {
         let request =
-            Request { wanted: None, input_range: range, val_split: Some(0.0), ..request(&path, [1; 3], 1) };
+            request(&path, [1; 3], 1).with_model(None).with_input_range(range).with_val_split(Some(0.0));
         open_with_diagnostics(&request).unwrap().0.train
     };
     assert_eq!(

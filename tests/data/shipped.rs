@@ -48,7 +48,7 @@ fn fashion_mnist_is_what_opens_when_nothing_is_named() {
 
 #[test]
 fn the_traffic_light_is_the_truth_table_of_its_neuron() {
-    let request = Request { path: Some("traffic-light".into()), ..Request::new([3, 1, 1], 1) };
+    let request = Request::new([3, 1, 1], 1).with_path(Some("traffic-light".into()));
     let splits = open(&request).unwrap();
     let Labels::Values { width: 1, values } = &splits.train.labels else {
         panic!("one value per row expected")

@@ -3,7 +3,7 @@
 use crate::request;
 use striate::data::{
     Augmenter, BadFiles, Draws, Fit, Framing, InputTransform, Loader, LoaderOptions, ModelShape, OnBadFile,
-    Request, Transform, Workers, open,
+    Transform, open,
 };
 use striate::view::{Augment, Crop};
 
@@ -29,26 +29,20 @@ fn batches_show_the_sides_of_a_photograph() {
     for crop in [Crop::RandomResized, Crop::Random] {
         let fit = Fit::Input { random_resized: crop == Crop::RandomResized };
         let wanted = ModelShape { input: INPUT, outputs: 2, resize: Some(20), fit, follow_classes: false };
-        let request =
-            Request { wanted: Some(wanted), val_split: Some(0.0), ..request(folder.path(), INPUT, 2) };
+        let request = request(folder.path(), INPUT, 2).with_model(Some(wanted)).with_val_split(Some(0.0));
         let data = open(&request).unwrap().train;
         assert_eq!((data.shape, data.framing()), (INPUT, Some(Framing::Centre { resize: Some(20) })));
         let augment = Augment { crop, ..Augment::default() };
-        let transform = Transform { resize: Some(20), augment, ..Transform::default() };
+        let transform = Transform::default().with_resize(Some(20)).with_augment(augment);
         let augmenter = Augmenter::framed(data.shape, INPUT, &transform).unwrap();
         let (mut seen, mut plain) = ([0; 3], [0; 3]);
         for epoch in 0..60 {
             for (augment, seen) in [(true, &mut seen), (false, &mut plain)] {
-                let options = LoaderOptions {
-                    batch: 2,
-                    workers: Workers::new(0),
-                    seed: 11,
-                    epoch,
-                    shuffle: false,
-                    augment,
-                    transform: InputTransform::OnDevice(augmenter.clone()),
-                    bad: BadFiles::new(OnBadFile::Fail),
-                };
+                let options = LoaderOptions::new(2, InputTransform::OnDevice(augmenter.clone()))
+                    .with_seed(11)
+                    .with_epoch(epoch)
+                    .with_augment(augment)
+                    .with_bad(BadFiles::new(OnBadFile::Fail));
                 let batch = Loader::new(data.clone(), options).next().unwrap().unwrap();
                 let bytes = batch.input.bytes();
                 for (&sample, pixels) in batch.samples.iter().zip(bytes.chunks(data.image_len())) {

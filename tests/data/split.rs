@@ -27,7 +27,7 @@ fn a_tenth_is_held_back_by_the_seed() {
     assert!(all.iter().enumerate().all(|(row, &value)| row as f32 == value), "every row once");
     assert_ne!(val, (0..20).map(|row| row as f32).collect::<Vec<_>>(), "drawn, not the first");
     assert_eq!(rows(&open(&request).unwrap()), (train, val.clone()));
-    let (_, other) = rows(&open(&Request { seed: 1, ..request }).unwrap());
+    let (_, other) = rows(&open(&request.with_seed(1)).unwrap());
     assert_ne!(other, val);
 }
 
@@ -37,13 +37,13 @@ fn the_part_can_be_chosen() {
     let request = table(folder.path(), 10);
     // Each of the two classes keeps a sample to be trained on.
     for (part, held) in [(0.5, 5), (0.01, 1), (0.999, 8)] {
-        let (train, val) = rows(&open(&Request { val_split: Some(part), ..request.clone() }).unwrap());
+        let (train, val) = rows(&open(&request.clone().with_val_split(Some(part))).unwrap());
         assert_eq!((train.len(), val.len()), (10 - held, held), "{part}");
     }
-    let (train, val) = rows(&open(&Request { val_split: Some(0.0), ..request.clone() }).unwrap());
+    let (train, val) = rows(&open(&request.clone().with_val_split(Some(0.0))).unwrap());
     assert!(train.len() == 10 && train == val, "nothing held back");
     for part in [1.0, -0.1, f32::NAN] {
-        let error = open(&Request { val_split: Some(part), ..request.clone() }).unwrap_err();
+        let error = open(&request.clone().with_val_split(Some(part))).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
     }
     let error = open(&table(folder.path(), 1)).unwrap_err();
@@ -54,7 +54,7 @@ fn the_part_can_be_chosen() {
 fn counts_take_training_files_and_then_validation_files_in_their_order() {
     let folder = tempfile::tempdir().unwrap();
     let base = table(folder.path(), 10);
-    let split = |counts| open(&Request { counts: Some(counts), ..base.clone() });
+    let split = |counts| open(&base.clone().with_counts(Some(counts)));
     let (train, val) = rows(&split([3, 4]).unwrap());
     assert_eq!((train, val), (vec![0.0, 1.0, 2.0], vec![3.0, 4.0, 5.0, 6.0]));
     for counts in [[6, 5], [usize::MAX, 2]] {
@@ -63,7 +63,7 @@ fn counts_take_training_files_and_then_validation_files_in_their_order() {
         assert!(error.to_string().contains("found 10"), "{error}");
     }
     assert_eq!(split([0, 5]).unwrap_err().exit_code(), 2);
-    let both = Request { counts: Some([5, 5]), val_split: Some(0.1), ..base.clone() };
+    let both = base.clone().with_counts(Some([5, 5])).with_val_split(Some(0.1));
     assert_eq!(open(&both).unwrap_err().exit_code(), 2);
 
     // MNIST's form: 5 training pictures, 4 others to test with.
@@ -80,9 +80,9 @@ fn counts_take_training_files_and_then_validation_files_in_their_order() {
     };
     let mnist = tempfile::tempdir().unwrap();
     idx(mnist.path(), "train", 0, 5);
-    let pooled = Request { counts: Some([4, 3]), ..request(mnist.path(), [1, 1, 1], 3) };
+    let pooled = request(mnist.path(), [1, 1, 1], 3).with_counts(Some([4, 3]));
     assert_clear(
-        &open(&Request { counts: Some([4, 2]), ..pooled.clone() }).unwrap_err(),
+        &open(&pooled.clone().with_counts(Some([4, 2]))).unwrap_err(),
         mnist.path(),
         "the training file alone",
     );
@@ -97,14 +97,14 @@ fn limits_take_the_first_samples() {
     let folder = tempfile::tempdir().unwrap();
     let request = table(folder.path(), 200);
     let (train, val) = rows(&open(&request).unwrap());
-    let limited = Request { limit_train: Some(7), limit_val: Some(3), ..request.clone() };
+    let limited = request.clone().with_limit_train(Some(7)).with_limit_val(Some(3));
     assert_eq!(rows(&open(&limited).unwrap()), (train[..7].to_vec(), val[..3].to_vec()));
-    let generous = Request { limit_train: Some(usize::MAX), limit_val: Some(usize::MAX), ..request.clone() };
+    let generous = request.clone().with_limit_train(Some(usize::MAX)).with_limit_val(Some(usize::MAX));
     assert_eq!(rows(&open(&generous).unwrap()), (train, val));
-    let same = Request { limit_val: Some(2), val_split: Some(0.0), ..request.clone() };
+    let same = request.clone().with_limit_val(Some(2)).with_val_split(Some(0.0));
     let (train, val) = rows(&open(&same).unwrap());
     assert_eq!((train.len(), val.as_slice()), (200, &[0.0, 1.0][..]));
-    assert_eq!(open(&Request { limit_train: Some(0), ..request }).unwrap_err().exit_code(), 2);
+    assert_eq!(open(&request.with_limit_train(Some(0))).unwrap_err().exit_code(), 2);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn earlier_versions_draw_as_they_did() {
         |class: fn(usize) -> usize| (0..40).map(|row| format!("{row},{}\n", class(row))).collect::<String>();
     let val = |text: String, share: f32, seed: u64, version: u32| {
         std::fs::write(&path, text).unwrap();
-        let request = Request { seed, val_split: Some(share), ..request(&path, [1, 1, 1], 40) };
+        let request = request(&path, [1, 1, 1], 40).with_seed(seed).with_val_split(Some(share));
         let division = Division::HeldOut { share, seed, version };
         rows(&open_with(&request, &mut |_| Ok(division.clone())).unwrap().0).1
     };
@@ -146,7 +146,7 @@ fn a_share_is_drawn_from_every_class() {
     let text: String = (0..390).map(|row| format!("{row},{}\n", class(row))).collect();
     std::fs::write(&path, text).unwrap();
     for seed in 0..30 {
-        let splits = open(&Request { seed, ..request(&path, [1, 1, 1], 4) }).unwrap();
+        let splits = open(&request(&path, [1, 1, 1], 4).with_seed(seed)).unwrap();
         let counts =
             |labels: &[u32]| [0, 1, 2, 3].map(|k| labels.iter().filter(|&&label| label == k).count());
         let [small, a, b, c] = counts(classes(&splits.val));
@@ -161,10 +161,10 @@ fn the_same_data_is_known_again_and_its_samples_by_number() {
     let folder = tempfile::tempdir().unwrap();
     let origin = |request: &Request| open(request).unwrap().origin.unwrap();
     let base = table(folder.path(), 20);
-    let first = origin(&Request { val_split: Some(0.25), seed: 3, limit_train: Some(4), ..base.clone() });
+    let first = origin(&base.clone().with_val_split(Some(0.25)).with_seed(3).with_limit_train(Some(4)));
     let [train, val] = &first.numbers;
     assert_eq!((train.len(), val.len()), (4, 5));
-    let (_, held) = rows(&open(&Request { val_split: Some(0.25), seed: 3, ..base.clone() }).unwrap());
+    let (_, held) = rows(&open(&base.clone().with_val_split(Some(0.25)).with_seed(3)).unwrap());
     assert_eq!(val.iter().map(|&number| number as f32).collect::<Vec<_>>(), held);
     let division = Division::HeldOut { share: 0.25, seed: 3, version: Division::VERSION };
     assert_eq!((&first.provenance.division, first.provenance.limit_train), (&division, Some(4)));

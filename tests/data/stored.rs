@@ -55,21 +55,18 @@ fn dataset(store: Pictures, count: usize) -> (Arc<Pictures>, Arc<Dataset>) {
 }
 
 fn options(workers: usize, bad: &Arc<BadFiles>) -> LoaderOptions {
-    let transform = Transform {
-        resize: Some(5),
-        augment: Augment { flip: true, brightness: 0.5, ..Augment::default() },
-        ..Transform::default()
-    };
-    LoaderOptions {
-        batch: 8,
-        workers: Workers::new(workers),
-        seed: 3,
-        epoch: 1,
-        shuffle: true,
-        augment: true,
-        transform: InputTransform::OnDevice(Augmenter::new(SHAPE, [3, 4, 4], &transform).unwrap()),
-        bad: Arc::clone(bad),
-    }
+    let transform = Transform::default().with_resize(Some(5)).with_augment(Augment {
+        flip: true,
+        brightness: 0.5,
+        ..Augment::default()
+    });
+    LoaderOptions::new(8, InputTransform::OnDevice(Augmenter::new(SHAPE, [3, 4, 4], &transform).unwrap()))
+        .with_workers(Workers::new(workers))
+        .with_seed(3)
+        .with_epoch(1)
+        .with_shuffle(true)
+        .with_augment(true)
+        .with_bad(Arc::clone(bad))
 }
 
 fn all(dataset: &Arc<Dataset>, options: &LoaderOptions) -> Vec<Batch> {
@@ -177,7 +174,7 @@ fn a_caller_may_look_as_it_likes_and_change_the_bytes() {
         View { reserved: [sample as u32, 0, 0], ..View::blank() }
     }));
     let bad = BadFiles::new(OnBadFile::Skip);
-    let batches = all(&dataset, &LoaderOptions { transform, shuffle: false, ..options(2, &bad) });
+    let batches = all(&dataset, &options(2, &bad).with_transform(transform).with_shuffle(false));
     for (number, batch) in batches.iter().enumerate() {
         for row in 0..batch.rows {
             let sample = number * 8 + row;
@@ -192,7 +189,7 @@ fn blocks_of_a_store_stay_near_each_other_and_everything_is_seen_once() {
     // 600 blocks of 10: the first 256 blocks drawn make up the first 2560 reads.
     let (store, dataset) = dataset(Pictures { block: 10, ..Pictures::default() }, 6000);
     let bad = BadFiles::new(OnBadFile::Skip);
-    let options = LoaderOptions { batch: 100, augment: false, ..options(0, &bad) };
+    let options = options(0, &bad).with_batch(100).with_augment(false);
     let first = all(&dataset, &options);
     let order = std::mem::take(&mut *store.order.lock().unwrap());
     assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 6000);
@@ -202,5 +199,5 @@ fn blocks_of_a_store_stay_near_each_other_and_everything_is_seen_once() {
     assert!(near < 60, "{near} neighbours in the store are neighbours in the order");
     assert!(blocks.iter().last().unwrap() - blocks.first().unwrap() > 500, "blocks in random order");
     assert!(all(&dataset, &options) == first);
-    assert!(all(&dataset, &LoaderOptions { epoch: 2, ..options.clone() }) != first);
+    assert!(all(&dataset, &options.clone().with_epoch(2)) != first);
 }

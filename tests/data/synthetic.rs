@@ -4,7 +4,7 @@ use crate::{bytes, classes};
 use striate::data::{Dataset, Kind, Labels, Request, open};
 
 fn synthetic(input: [usize; 3], outputs: usize) -> Request {
-    Request { kind: Kind::Synthetic, ..Request::new(input, outputs) }
+    Request::new(input, outputs).with_kind(Kind::Synthetic)
 }
 
 /// The mean image of each class.
@@ -45,12 +45,12 @@ fn the_nearest_class_mean_finds_the_class() {
 
 #[test]
 fn the_same_seed_gives_the_same_images() {
-    let request = Request { limit_train: Some(64), limit_val: Some(64), ..synthetic([3, 9, 7], 5) };
+    let request = synthetic([3, 9, 7], 5).with_limit_train(Some(64)).with_limit_val(Some(64));
     let first = open(&request).unwrap();
     let again = open(&request).unwrap();
     assert_eq!(first.train, again.train);
     assert_ne!(bytes(&first.train), bytes(&first.val));
-    let other = open(&Request { seed: 1, ..request }).unwrap();
+    let other = open(&request.with_seed(1)).unwrap();
     assert_ne!(bytes(&first.train), bytes(&other.train));
     let images: Vec<_> = bytes(&first.train).chunks(3 * 9 * 7).collect();
     assert!(images.iter().enumerate().all(|(i, a)| images[..i].iter().all(|b| a != b)), "no image twice");
@@ -58,14 +58,14 @@ fn the_same_seed_gives_the_same_images() {
 
 #[test]
 fn one_output_gets_values() {
-    let splits = open(&Request { limit_train: Some(4), ..synthetic([1, 2, 2], 1) }).unwrap();
+    let splits = open(&synthetic([1, 2, 2], 1).with_limit_train(Some(4))).unwrap();
     assert_eq!(splits.train.labels, Labels::Values { width: 1, values: vec![0.0, 1.0, 0.0, 1.0] });
 }
 
 #[test]
 fn more_than_memory_holds_is_an_error() {
     for count in [1 << 29, usize::MAX] {
-        let request = Request { limit_train: Some(count), ..synthetic([3, 100_000, 100_000], 2) };
+        let request = synthetic([3, 100_000, 100_000], 2).with_limit_train(Some(count));
         assert_eq!(open(&request).unwrap_err().exit_code(), 3);
     }
 }

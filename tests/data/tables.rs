@@ -8,11 +8,7 @@ use striate::data::{Diagnostics, Kind, Labels, Request, Splits, open_with_diagno
 fn table(folder: &Path, text: &str, request: Request) -> striate::Result<(Splits, Diagnostics)> {
     let path = folder.join("table.csv");
     fs::write(&path, text).unwrap();
-    open_with_diagnostics(&Request {
-        path: Some(path.to_str().unwrap().into()),
-        val_split: Some(0.0),
-        ..request
-    })
+    open_with_diagnostics(&request.with_path(Some(path.to_str().unwrap().into())).with_val_split(Some(0.0)))
 }
 
 /// A model of `features` inputs and `outputs` outputs that takes numbers as they are.
@@ -71,7 +67,7 @@ fn two_labels_and_none_are_refused() {
         let row = vec!["0"; header.split(',').count()].join(",");
         refused(
             &format!("{header}\n{row}\n"),
-            Request { wanted: None, ..model(1, 2) },
+            model(1, 2).with_model(None),
             &["numbered ones up to", "--label-column"],
         );
     }
@@ -88,7 +84,7 @@ fn the_label_can_be_named_or_numbered() {
     let folder = tempfile::tempdir().unwrap();
     let text = "label,a,target\n1,20,0\n0,30,1\n";
     let labels = |column: &str| {
-        let request = Request { label_column: Some(column.into()), ..model(2, 2) };
+        let request = model(2, 2).with_label_column(Some(column.into()));
         table(folder.path(), text, request).map(|(splits, _)| classes(&splits.train).to_vec())
     };
     assert_eq!(labels("label").unwrap(), [1, 0]);
@@ -99,14 +95,13 @@ fn the_label_can_be_named_or_numbered() {
         assert_clear(&error, folder.path(), wrong);
         assert!(error.to_string().contains("expected one of the 3 columns label, a, target"), "{error}");
     }
-    let numbered = |column: &str| Request { label_column: Some(column.into()), ..model(2, 2) };
+    let numbered = |column: &str| model(2, 2).with_label_column(Some(column.into()));
     let (splits, _) = table(folder.path(), "1,20,30\n0,40,50\n", numbered("1")).unwrap();
     assert_eq!((floats(&splits.train), classes(&splits.train)), (&[20.0, 30.0, 40.0, 50.0][..], &[1, 0][..]));
     refused("1,20,30\n", numbered("label"), &["expected a number of 1 to 3, as the table has no header"]);
-    refused("2,1,a\n0,1,0\n", Request { label_column: Some("1".into()), ..model(2, 2) }, &["line 1"]);
+    refused("2,1,a\n0,1,0\n", model(2, 2).with_label_column(Some("1".into())), &["line 1"]);
     // Of other formats it says nothing.
-    let request =
-        Request { kind: Kind::Synthetic, label_column: Some("1".into()), ..Request::new([1, 2, 2], 2) };
+    let request = Request::new([1, 2, 2], 2).with_kind(Kind::Synthetic).with_label_column(Some("1".into()));
     assert_eq!(open_with_diagnostics(&request).unwrap_err().exit_code(), 2);
 }
 
@@ -132,7 +127,7 @@ fn a_first_column_that_looks_like_the_label_is_not_passed_over() {
     );
     let both: String = (0..10).map(|n| row(n, 9 - n)).collect();
     refused(&both, model(16, 10), &["--label-column 1 or --label-column 17"]);
-    let chosen = |column: &str| Request { label_column: Some(column.into()), ..model(16, 10) };
+    let chosen = |column: &str| model(16, 10).with_label_column(Some(column.into()));
     let (splits, _) = table(folder.path(), &both, chosen("1")).unwrap();
     assert_eq!(classes(&splits.train), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let (splits, _) = table(folder.path(), &both, chosen("17")).unwrap();

@@ -8,11 +8,7 @@ use striate::data::{Diagnostics, Request, Splits, open_with_diagnostics};
 fn table(folder: &Path, text: &[u8], request: Request) -> striate::Result<(Splits, Diagnostics)> {
     let path = folder.join("table.csv");
     fs::write(&path, text).unwrap();
-    open_with_diagnostics(&Request {
-        path: Some(path.to_str().unwrap().into()),
-        val_split: Some(0.0),
-        ..request
-    })
+    open_with_diagnostics(&request.with_path(Some(path.to_str().unwrap().into())).with_val_split(Some(0.0)))
 }
 
 #[test]
@@ -39,16 +35,16 @@ fn a_label_that_no_name_says_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let text = b"Pclass,Age,Parch\n1,20,1\n0,30,0\n";
     let warning = "warning: label: column 3, \"Parch\" (the last); --label-column names another";
-    for request in [Request::new([2, 1, 1], 2), Request { wanted: None, ..Request::new([1; 3], 2) }] {
+    for request in [Request::new([2, 1, 1], 2), Request::new([1; 3], 2).with_model(None)] {
         let (splits, notes) = table(folder.path(), text, request).unwrap();
         assert_eq!(classes(&splits.train), [1, 0]);
         assert_eq!(notes.lines, [warning]);
     }
     // Who looks at a table is told which one it is, whatever says it.
-    let look = || Request { wanted: None, ..Request::new([1; 3], 2) };
+    let look = || Request::new([1; 3], 2).with_model(None);
     let (_, notes) = table(folder.path(), b"a,Species,b\n1,1,2\n2,0,3\n", look()).unwrap();
     assert_eq!(notes.lines, ["label: column 2, \"Species\""]);
-    let chosen = Request { label_column: Some("1".into()), ..look() };
+    let chosen = look().with_label_column(Some("1".into()));
     let (_, notes) = table(folder.path(), b"Parch,b\n1,2\n0,3\n", chosen).unwrap();
     assert_eq!(notes.lines, ["label: column 1, \"Parch\""]);
 }
@@ -62,7 +58,7 @@ fn images_of_two_colours_without_a_header_need_their_label_named() {
     };
     for labels in [&[0, 1, 2, 3, 4][..], &[0, 7, 9], &[1, 2, 26]] {
         let text: String = labels.iter().map(|&label| row(label)).collect();
-        for request in [Request::new([16, 1, 1], 10), Request { wanted: None, ..Request::new([1; 3], 2) }] {
+        for request in [Request::new([16, 1, 1], 10), Request::new([1; 3], 2).with_model(None)] {
             let error = table(folder.path(), text.as_bytes(), request).expect_err(&text);
             assert_clear(&error, folder.path(), &text);
             let part = format!(
@@ -73,9 +69,8 @@ fn images_of_two_colours_without_a_header_need_their_label_named() {
         }
     }
     let text = [row(0), row(3), row(9)].concat();
-    let chosen = Request { label_column: Some("1".into()), ..Request::new([16, 1, 1], 10) };
-    let (splits, _) =
-        table(folder.path(), text.as_bytes(), Request { has_preprocess: false, ..chosen }).unwrap();
+    let chosen = Request::new([16, 1, 1], 10).with_label_column(Some("1".into()));
+    let (splits, _) = table(folder.path(), text.as_bytes(), chosen.with_has_preprocess(false)).unwrap();
     assert_eq!(classes(&splits.train), [0, 3, 9]);
     // All of it 0 and 1: the last column, as documented.
     let (splits, _) =
@@ -96,7 +91,7 @@ fn other_encodings_and_line_ends_are_named() {
         (big, "line 1: expected text in UTF-8, found UTF-16"),
         (
             text.replace('\n', "\r").into_bytes(),
-            "line 1: expected lines that end with a line feed, found carriage returns",
+            "line 1: expected lines that end with a line source, found carriage returns",
         ),
         (b"1,2,0\r3,4,1\r".to_vec(), "found carriage returns (CR) alone"),
     ] {

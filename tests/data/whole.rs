@@ -1,35 +1,11 @@
 //! Packs of whole pictures, each of its own size: training sees of them what it sees of the files, and no damage goes
 //! unnoticed.
 
-use crate::packed::{Seen, content, strict};
-use crate::{assert_clear, classes, request};
+use crate::packs::{Seen, strict, unpacked, whole};
+use crate::{classes, request};
 use safetensors::SafeTensors;
-use std::path::{Path, PathBuf};
-use striate::data::{Draws, Fit, Framing, Kind, ModelShape, Request, Splits, open, pack};
-
-/// A folder of pictures of several sizes, two classes, and the same as a pack of shorter sides of 12.
-fn whole(root: &Path) -> (PathBuf, PathBuf) {
-    let folder = root.join("photos");
-    let sizes = [[31, 20], [20, 47], [12, 12], [5, 9], [40, 12], [100, 7], [64, 48]];
-    for (number, [width, height]) in (0u32..).zip(sizes) {
-        let path = folder.join(format!("{}/{number}.png", if number % 3 == 0 { "a" } else { "b" }));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let colour = |x: u32, y: u32, c: u32| ((x * x * 3 + y * 11 + c * 70 + number * 40) % 256) as u8;
-        image::RgbImage::from_fn(width, height, |x, y| image::Rgb([0, 1, 2].map(|c| colour(x, y, c))))
-            .save(&path)
-            .unwrap();
-    }
-    let path = root.join("whole.safetensors");
-    let splits = unpacked(&folder, Some(0.3)).whole(None, Some(12)).unwrap();
-    let summary = pack(&splits, &path, 3, &mut strict()).unwrap();
-    assert_eq!((summary.counts, summary.skipped), ([5, 2], 0));
-    assert_eq!(summary.bytes, path.metadata().unwrap().len());
-    (folder, path)
-}
-
-fn unpacked(path: &Path, val_split: Option<f32>) -> Splits {
-    open(&Request { val_split, seed: 4, wanted: None, ..request(path, [3, 12, 12], 2) }).unwrap()
-}
+use std::path::Path;
+use striate::data::{Draws, Fit, Framing, ModelShape, Splits, open, pack};
 
 #[test]
 fn whole_pictures_are_seen_as_those_of_the_files_are() {
@@ -38,8 +14,8 @@ fn whole_pictures_are_seen_as_those_of_the_files_are() {
     let input = [3, 10, 10];
     let fitted = |path: &Path, fit| {
         let wanted = ModelShape { input, outputs: 2, resize: Some(12), fit, follow_classes: false };
-        let request = Request { wanted: Some(wanted), picture: [3, 12, 12], ..request(path, input, 2) };
-        open(&Request { val_split: Some(0.3), seed: 4, ..request }).unwrap()
+        let request = request(path, input, 2).with_model(Some(wanted)).with_image_shape([3, 12, 12]);
+        open(&request.with_val_split(Some(0.3)).with_seed(4)).unwrap()
     };
     for fit in [Fit::default(), Fit::Square] {
         let (files, pack) = (fitted(&folder, fit), fitted(&path, fit));
@@ -113,64 +89,6 @@ fn a_pack_of_a_pack_of_whole_pictures_is_the_same_file_for_any_number_of_threads
     let [width, height] = first.read_whole(0, &mut own).unwrap();
     assert_eq!((sizes[0], sizes[1]), (height, width));
     assert_eq!(images.data()[..own.len()], own);
-}
-
-#[test]
-fn damage_to_whole_pictures_and_their_sizes_is_found() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, path) = whole(root.path());
-    let good = std::fs::read(&path).unwrap();
-    let header = u64::from_le_bytes(*good.first_chunk().unwrap()) as usize + 8;
-    let open_it = || {
-        let splits = open(&Request {
-            kind: Kind::Packed,
-            val_split: Some(0.0),
-            wanted: None,
-            ..request(&path, [3, 4, 4], 2)
-        })?;
-        content(&splits.train)?;
-        content(&splits.val)
-    };
-    open_it().unwrap();
-    for byte in (0..good.len()).filter(|byte| *byte < header || byte % 3 == 0 || *byte > good.len() - 300) {
-        let mut wrong = good.clone();
-        wrong[byte] ^= 1 << (byte % 8);
-        std::fs::write(&path, &wrong).unwrap();
-        assert_clear(&open_it().expect_err("a flipped bit"), root.path(), &format!("byte {byte}"));
-    }
-    for cut in (0..good.len()).step_by(7) {
-        std::fs::write(&path, &good[..cut]).unwrap();
-        assert_clear(&open_it().expect_err("a cut file"), root.path(), &format!("cut at {cut}"));
-    }
-    // Sizes that lie, under a checksum of their own.
-    let file = SafeTensors::deserialize(&good).unwrap();
-    let place = |name: &str| {
-        let data = file.tensor(name).unwrap();
-        let start = data.data().as_ptr() as usize - good.as_ptr() as usize;
-        start..start + data.data().len()
-    };
-    let (sizes, checksum) = (place("train.sizes"), place("checksum"));
-    let images = place("train.images").start..place("val.images").end;
-    for (side, expected) in [
-        (0, "train.sizes, picture 0: expected sides of 1 to 65536"),
-        (u32::MAX, "train.sizes, picture 0: expected sides of 1 to 65536"),
-        (1 << 31, "train.sizes, picture 0: expected sides of 1 to 65536"),
-        (65_536, "expected pictures of"),
-        (13, "expected pictures of"),
-    ] {
-        let mut wrong = good.clone();
-        wrong[sizes.start..sizes.start + 4].copy_from_slice(&u32::to_le_bytes(side));
-        let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        for part in [&wrong[..images.start], &wrong[images.end..checksum.start], &wrong[checksum.end..]] {
-            hash.update(part);
-        }
-        wrong[checksum.clone()].copy_from_slice(&hash.digest().to_le_bytes());
-        std::fs::write(&path, &wrong).unwrap();
-        let error = open_it().expect_err("a size that lies");
-        assert_clear(&error, root.path(), &format!("side {side}"));
-        assert!(error.to_string().contains(expected), "{side}: {error}");
-    }
-    assert!(crate::allocations::largest() < 256 << 20, "an allocation of {}", crate::allocations::largest());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the sound files that fuzzing starts from (corpus/<target>/seed-*): fixtures, files that the program itself writes, and
-formats of others by hand. `seeds.py PROGRAM`, from the repository's root; the program is striate's."""
+"""Makes the valid files that fuzzing starts from (corpus/<target>/seed-*): fixtures, files that the program itself writes, and
+hand-written files of other formats. `seeds.py PROGRAM`, from the repository's root; the program is striate's. The inputs that
+fuzzing found are in corpus/<target>.tar.gz; `tests/fuzz/run --merge` adds to them."""
 
 import gzip
 import json

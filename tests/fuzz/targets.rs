@@ -12,17 +12,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use striate::data::{Decoder, Images, InputRange, Kind, Request, Splits, open};
 use striate::error::{Error, Result};
+use striate::inference::spec_of;
 use striate::interchange::{self, onnx};
 use striate::model::{BuildOptions, Model, Spec, Summary};
+use striate::run::Checkpoint;
 use striate::tensor::Tensor;
-use striate::train::{Checkpoint, spec_of};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Reads bytes; a panic is a finding.
 pub type Target = fn(&[u8]);
 
-/// Every target by its name, which is also that of its folder of `corpus/`.
+/// Every target by its name, which is also the name of its folder of seeds and of its archive in `corpus/`.
 pub const TARGETS: [(&str, Target); 12] = [
     ("checkpoint", checkpoint),
     ("cifar", cifar),
@@ -77,13 +78,11 @@ fn judged<T>(result: Result<T>, path: &Path) -> Option<T> {
 
 /// Opens the data set at `path` for no model, and looks at some of its pictures.
 fn data(path: &Path, kind: Kind, named_by: &Path) {
-    let request = Request {
-        path: Some(path.to_str().unwrap().into()),
-        kind,
-        val_split: Some(0.0),
-        wanted: None,
-        ..Request::new([3, 8, 8], 10)
-    };
+    let request = Request::new([3, 8, 8], 10)
+        .with_path(Some(path.to_str().unwrap().into()))
+        .with_kind(kind)
+        .with_val_split(Some(0.0))
+        .with_model(None);
     let Some(Splits { train, val, .. }) = judged(open(&request), named_by) else { return };
     for dataset in [train, val] {
         assert!(!dataset.is_empty() && dataset.label_len() > 0);
@@ -164,22 +163,16 @@ fn cifar(bytes: &[u8]) {
 fn csv(bytes: &[u8]) {
     let path = file("t.csv", bytes);
     data(&path, Kind::Csv, &path);
-    let model = |input, outputs| Request {
-        path: Some(path.to_str().unwrap().into()),
-        kind: Kind::Csv,
-        ..Request::new(input, outputs)
+    let model = |input, outputs| {
+        Request::new(input, outputs).with_path(Some(path.to_str().unwrap().into())).with_kind(Kind::Csv)
     };
     for request in [
         model([2, 1, 1], 1),
         model([2, 1, 1], 3),
         model([1, 1, 2], 3),
-        Request { label_column: Some("1".into()), ..model([2, 1, 1], 3) },
-        Request {
-            label_column: Some("label".into()),
-            input_range: Some(InputRange::Unit),
-            ..model([1, 1, 2], 3)
-        },
-        Request { input_range: Some(InputRange::Pixels), wanted: None, ..model([2, 1, 1], 3) },
+        model([2, 1, 1], 3).with_label_column(Some("1".into())),
+        model([1, 1, 2], 3).with_label_column(Some("label".into())).with_input_range(Some(InputRange::Unit)),
+        model([2, 1, 1], 3).with_input_range(Some(InputRange::Pixels)).with_model(None),
     ] {
         let _ = judged(open(&request), &path);
     }
@@ -282,7 +275,7 @@ fn checkpoint(bytes: &[u8]) {
     let read = |bytes: &[u8]| {
         let path = file("checkpoint.safetensors", bytes);
         if let Some(read) = judged(Checkpoint::read_first(std::slice::from_ref(&path)), &path) {
-            let [_, position] = read.place(3);
+            let [_, position] = read.state().place(3);
             assert!(position <= 3 && read.step() <= u32::MAX as usize);
         }
     };

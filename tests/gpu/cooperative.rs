@@ -4,8 +4,8 @@
 //! the business of the check before they are used.
 
 use crate::{dispatch as raw, gpu_device};
-use striate::gpu::Restriction;
-use striate::gpu::kernels::{Dispatch, Limits, Products, kernels};
+use striate::gpu::LimitOverrides;
+use striate::gpu::kernels::{Dispatch, Limits, Precision, kernels};
 use striate::ops::Access;
 use striate::verify::cases::cases;
 
@@ -69,19 +69,20 @@ fn plain(source: &str) -> String {
 
 /// As [`plain`], for shaders that have such matrices.
 fn rewrite(dispatch: &Dispatch) -> String {
-    let source = dispatch.shader.source;
-    if source.contains("enable wgpu_cooperative_matrix;") { plain(source) } else { source.to_string() }
+    let source = dispatch.shader.source();
+    if source.contains("enable wgpu_cooperative_matrix;") { plain(&source) } else { source }
 }
 
 #[test]
 fn the_frame_for_matrix_units_computes_what_products_one_by_one_do() {
-    let Some(gpu) = gpu_device::open(&Restriction { tile: Some(TILE), ..Restriction::default() }) else {
+    let Some(gpu) = gpu_device::open(&LimitOverrides { kernel: Some(TILE), ..LimitOverrides::default() })
+    else {
         return;
     };
     let Ok((half, _)) = gpu.half() else { return };
-    assert_eq!(half.limits().products, Products::Half);
+    assert_eq!(half.limits().precision, Precision::Half);
     let device = raw::device(&gpu, wgpu::Features::SHADER_F16);
-    let limits = Limits { products: Products::HalfCooperative, ..Limits::default() };
+    let limits = Limits { precision: Precision::HalfCooperative, ..Limits::default() };
     let mut kinds = std::collections::BTreeMap::new();
     for case in cases().iter().filter(|case| case.op.is_product() && !case.name.contains("nan")) {
         // A few of each, those with several tiles in both directions among them.
@@ -101,5 +102,5 @@ fn the_frame_for_matrix_units_computes_what_products_one_by_one_do() {
     assert_eq!(kinds.len(), 6);
 }
 
-/// The quickest on a software adapter; every tile gives the same bits.
-const TILE: striate::gpu::kernels::Tile = striate::gpu::kernels::Tile::Registers;
+/// The fastest on a software adapter; every kernel gives the same bits.
+const TILE: striate::gpu::kernels::GemmKernel = striate::gpu::kernels::GemmKernel::Registers;

@@ -2,7 +2,7 @@
 //! operator tests would let a worse one pass. (A compiler that joins the two parts of ln 2 costs 35 ulp.)
 
 use crate::gpu_device;
-use striate::gpu::{Executor, Gpu, Restriction};
+use striate::gpu::{Executor, Gpu, LimitOverrides};
 use striate::ops::{LocalResponseNorm, Op, Pointwise};
 use striate::program::{BufferId, Executor as _, ProgramBuilder, Role, Span, Step};
 
@@ -35,7 +35,7 @@ fn worst(x: &[f32], y: &[f32], f: impl Fn(f64) -> f64) -> f64 {
 
 #[test]
 fn exponentials_are_accurate_far_from_zero_and_near_it() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let far: Vec<f32> = (0..80_000).map(|i| i as f32 * 0.0025 - 100.0).collect();
     let near: Vec<f32> = (0..40_000).map(|i| i as f32 * 1e-4 - 2.0).filter(|x| *x != 0.0).collect();
     for x in [far, near] {
@@ -49,7 +49,7 @@ fn exponentials_are_accurate_far_from_zero_and_near_it() {
 
 #[test]
 fn every_exponent_of_local_response_norm_is_accurate() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let x: Vec<f32> = (1..30_000).map(|i| i as f32 * 1e-3).collect();
     // 0.6 has no special case: its error grows with the logarithm of the scale, here up to 6.8.
     for (beta, most) in [(0.75, 8.0), (0.5, 6.0), (1.0, 6.0), (0.6, 12.0)] {

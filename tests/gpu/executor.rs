@@ -5,8 +5,8 @@ use crate::gpu_device;
 use std::sync::Arc;
 use std::time::Duration;
 use striate::Error;
-use striate::gpu::kernels::{Block, Tile};
-use striate::gpu::{Choice, Executor, Gpu, Kind, Probe, Restriction, adapters};
+use striate::gpu::kernels::{BlockSize, GemmKernel};
+use striate::gpu::{AdapterSelector, Executor, Gpu, Kind, LimitOverrides, Probe, adapters};
 use striate::ops::{BiasGrad, Conv2d, Linear, Op, Pointwise};
 use striate::program::{BufferId, Executor as _, Program, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
@@ -67,24 +67,24 @@ fn products() -> Vec<Op> {
 
 #[test]
 fn a_name_that_does_not_exist_lists_what_does() {
-    let error = Gpu::open(&Choice::Name("no such adapter".into())).unwrap_err();
+    let error = Gpu::open(&AdapterSelector::Name("no such adapter".into())).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     let message = error.to_string();
     assert!(message.contains("no such adapter") && !message.contains('\n'), "{message}");
     for info in adapters() {
         assert!(message.contains(&info.to_string()), "{message}");
     }
-    assert!(matches!(Gpu::open(&Choice::Index(10_000)), Err(Error::Device(_))));
+    assert!(matches!(Gpu::open(&AdapterSelector::Index(10_000)), Err(Error::Device(_))));
 }
 
 #[test]
 fn a_software_adapter_is_taken_only_if_it_is_named() {
     let named = std::env::var_os("WGPU_ADAPTER_NAME").is_some();
     for info in adapters() {
-        let opened = Gpu::open(&Choice::Index(info.index)).unwrap();
+        let opened = Gpu::open(&AdapterSelector::Index(info.index)).unwrap();
         assert_eq!(opened.info(), &info);
     }
-    match Gpu::open(&Choice::Auto) {
+    match Gpu::open(&AdapterSelector::Best) {
         Ok(gpu) => assert!(named || gpu.info().kind != Kind::Software),
         Err(error) => assert!(matches!(error, Error::Device(_)), "{error}"),
     }
@@ -92,18 +92,19 @@ fn a_software_adapter_is_taken_only_if_it_is_named() {
 
 #[test]
 fn lowered_limits_are_what_kernels_see() {
-    let restriction = Restriction { workgroups: Some(7), alignment: Some(1024), ..Restriction::minimal() };
-    let Some(gpu) = gpu_device::open(&restriction) else { return };
+    let limits = LimitOverrides { workgroups: Some(7), alignment: Some(1024), ..LimitOverrides::minimal() };
+    let Some(gpu) = gpu_device::open(&limits) else { return };
     let limits = gpu.limits();
     assert_eq!((limits.binding, limits.align, limits.groups), (1 << 25, 256, 7));
     // Some 80 workgroups: the grid folds into y and z, and every workgroup still finds its place.
-    let (whole, _) = bits(&gpu_device::open(&Restriction::default()).unwrap(), &products()[0]);
+    let (whole, _) = bits(&gpu_device::open(&LimitOverrides::default()).unwrap(), &products()[0]);
     assert_eq!(bits(&gpu, &products()[0]).0, whole);
 }
 
 #[test]
 fn what_does_not_fit_is_an_error_with_its_size() {
-    let Some(gpu) = gpu_device::open(&Restriction { buffer: Some(1 << 20), ..Restriction::default() }) else {
+    let Some(gpu) = gpu_device::open(&LimitOverrides { buffer: Some(1 << 20), ..LimitOverrides::default() })
+    else {
         return;
     };
     let large = Op::ReluForward(Pointwise { len: (1 << 18) + 1 });
@@ -115,7 +116,8 @@ fn what_does_not_fit_is_an_error_with_its_size() {
         "{message}"
     );
 
-    let Some(gpu) = gpu_device::open(&Restriction { binding: Some(4096), ..Restriction::default() }) else {
+    let Some(gpu) = gpu_device::open(&LimitOverrides { binding: Some(4096), ..LimitOverrides::default() })
+    else {
         return;
     };
     // The weight of a convolution is bound whole.
@@ -143,7 +145,7 @@ fn what_does_not_fit_is_an_error_with_its_size() {
 
 #[test]
 fn parts_give_the_same_bits_as_the_whole() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let mut ops = products();
     // Sums over several sets of images, and over several pieces of each image.
     for (batch, size) in [(16, 13), (4, 28)] {
@@ -167,22 +169,23 @@ fn parts_give_the_same_bits_as_the_whole() {
     for op in &ops {
         let (whole, one) = bits(&gpu, op);
         let largest = op.operands().iter().map(|o| o.shape.bytes()).max().unwrap();
-        let by_memory = Restriction { binding: Some(largest * 2 / 3), ..Restriction::default() };
-        let by_time = Restriction { work: Some(op.flops() / 4), ..Restriction::default() };
-        for restriction in [by_memory, by_time] {
-            let small = gpu_device::open(&restriction).unwrap();
+        let by_memory = LimitOverrides { binding: Some(largest * 2 / 3), ..LimitOverrides::default() };
+        let by_time = LimitOverrides { work: Some(op.flops() / 4), ..LimitOverrides::default() };
+        for limits in [by_memory, by_time] {
+            let small = gpu_device::open(&limits).unwrap();
             let (parts, several) = bits(&small, op);
-            assert!(several > one, "{} was not cut under {restriction:?}", op.name());
-            assert_eq!(parts, whole, "{} under {restriction:?}", op.name());
+            assert!(several > one, "{} was not cut under {limits:?}", op.name());
+            assert_eq!(parts, whole, "{} under {limits:?}", op.name());
         }
     }
 }
 
 #[test]
 fn every_tile_gives_the_same_bits() {
-    let tiles = Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Shared, Tile::Subgroup]);
-    let open = |tile| gpu_device::open(&Restriction { tile: Some(tile), ..Restriction::default() });
-    let Some(registers) = open(Tile::Registers) else { return };
+    let tiles =
+        BlockSize::ALL.map(GemmKernel::Exactly).into_iter().chain([GemmKernel::Shared, GemmKernel::Subgroup]);
+    let open = |tile| gpu_device::open(&LimitOverrides { kernel: Some(tile), ..LimitOverrides::default() });
+    let Some(registers) = open(GemmKernel::Registers) else { return };
     let expected: Vec<_> = products().iter().map(|op| bits(&registers, op)).collect();
     for tile in tiles {
         let gpu = open(tile).unwrap();
@@ -194,15 +197,16 @@ fn every_tile_gives_the_same_bits() {
 
 #[test]
 fn short_submissions_change_nothing() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
-    let short = gpu_device::open(&Restriction { submission: Some(1), ..Restriction::default() }).unwrap();
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
+    let short =
+        gpu_device::open(&LimitOverrides { submission: Some(1), ..LimitOverrides::default() }).unwrap();
     let op = &products()[2];
     assert_eq!(bits(&short, op), bits(&gpu, op));
 }
 
 #[test]
 fn buffers_begin_as_zeros_and_keep_what_is_written() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let program = program(&Op::ReluForward(Pointwise { len: 1001 }));
     let (x, y) = (BufferId(0), BufferId(1));
     let mut executor = Executor::new(&gpu, program).unwrap();
@@ -224,7 +228,7 @@ fn buffers_begin_as_zeros_and_keep_what_is_written() {
 
 #[test]
 fn staging_buffers_are_used_again() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let mut executor = Executor::new(&gpu, program(&Op::ReluForward(Pointwise { len: 64 }))).unwrap();
     for round in 0..20 {
         executor.write(BufferId(0), &[round as f32; 64]).unwrap();
@@ -238,7 +242,7 @@ fn staging_buffers_are_used_again() {
 
 #[test]
 fn wrong_uses_are_errors() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let mut executor = Executor::new(&gpu, program(&Op::ReluForward(Pointwise { len: 8 }))).unwrap();
     assert!(executor.write(BufferId(0), &[0.0; 7]).is_err());
     assert!(executor.read(BufferId(2)).is_err());
@@ -251,7 +255,7 @@ fn wrong_uses_are_errors() {
 
 #[test]
 fn executors_share_pipelines() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let program = program(&Op::ReluForward(Pointwise { len: 100 }));
     let _first = Executor::new(&gpu, program.clone()).unwrap();
     let made = gpu.pipeline_count();
@@ -261,7 +265,7 @@ fn executors_share_pipelines() {
 
 #[test]
 fn a_profile_has_one_time_for_each_step() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let linear = Linear { batch: 64, inputs: 512, outputs: 512, bias: false, relu: false };
     let mut builder = ProgramBuilder::default();
     let x = builder.buffer("x", [64, 512], Role::Input).unwrap();
@@ -295,7 +299,7 @@ fn a_profile_has_one_time_for_each_step() {
 
 #[test]
 fn empty_dispatches_run() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     for shared in [true, false] {
         let probe = Probe::noop(&gpu, shared).unwrap();
         probe.run(300).unwrap();

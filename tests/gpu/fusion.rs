@@ -3,13 +3,13 @@
 use crate::{gpu_device, oracle};
 use std::collections::HashSet;
 use std::sync::Arc;
-use striate::gpu::kernels::{Limits, Tile};
-use striate::gpu::{Executor, Gpu, Restriction, Schedule};
+use striate::gpu::kernels::{GemmKernel, Limits};
+use striate::gpu::{Executor, Gpu, LimitOverrides, Schedule};
+use striate::inference;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::{Access, Hyper, OperandKind};
 use striate::program::{BufferId, Executor as _, Program, Role, Span};
 use striate::random::{Purpose, Stream};
-use striate::train;
 
 /// What a discrete GPU offers: bindings and buffers of 2 GiB.
 fn discrete() -> Limits {
@@ -96,7 +96,7 @@ fn programs() -> Vec<(String, Model)> {
 fn trained(gpu: &Gpu, model: &Model) -> Vec<(String, Vec<u32>)> {
     let program = &model.program;
     let mut executor = Executor::new(gpu, Arc::clone(program)).unwrap();
-    train::initialise(model, &mut executor, 3).unwrap();
+    inference::initialise(model, &mut executor, 3).unwrap();
     let rows = model.batch;
     let mut words = Hyper {
         rows: rows as u32,
@@ -147,15 +147,19 @@ fn largest(program: &Program) -> u64 {
 
 #[test]
 fn together_and_apart_give_the_same_bits() {
-    let apart = Restriction { apart: true, ..Restriction::default() };
+    let apart = LimitOverrides { apart: true, ..LimitOverrides::default() };
     let Some(apart) = gpu_device::open(&apart) else { return };
     let common = [
-        Restriction::default(),
-        Restriction::minimal(),
-        Restriction { tile: Some(Tile::Shared), work: Some(2_000_000), ..Restriction::default() },
+        LimitOverrides::default(),
+        LimitOverrides::minimal(),
+        LimitOverrides {
+            kernel: Some(GemmKernel::Shared),
+            work: Some(2_000_000),
+            ..LimitOverrides::default()
+        },
     ];
     // Opened once: programs share pipelines.
-    let common = common.map(|restriction| gpu_device::open(&restriction).unwrap());
+    let common = common.map(|limits| gpu_device::open(&limits).unwrap());
     let mut most_sets = 0;
     for (name, model) in programs() {
         let expected = trained(&apart, &model);
@@ -165,7 +169,8 @@ fn together_and_apart_give_the_same_bits() {
             assert!(bits.iter().any(|&bits| bits != 0), "{name}: {} is zero", buffer.name);
         }
         let binding = largest(&model.program).next_multiple_of(256);
-        let small = Restriction { binding: Some(binding), alignment: Some(1024), ..Restriction::default() };
+        let small =
+            LimitOverrides { binding: Some(binding), alignment: Some(1024), ..LimitOverrides::default() };
         let small = gpu_device::open(&small).unwrap();
         for gpu in common.iter().chain([&small]) {
             let schedule = Schedule::new(&model.program, gpu.limits()).unwrap();
@@ -206,16 +211,18 @@ fn no_dispatch_reads_and_writes_one_buffer_and_every_part_lies_inside() {
         models.push(Model::build(&Spec::load(name).unwrap(), &BuildOptions::new(16)).unwrap());
     }
     let mut known = std::collections::HashMap::new();
-    for limits in [Limits::default(), discrete(), Limits { tile: Tile::Registers, align: 16, ..discrete() }] {
+    for limits in
+        [Limits::default(), discrete(), Limits { kernel: GemmKernel::Registers, align: 16, ..discrete() }]
+    {
         for model in &models {
             let schedule = Schedule::new(&model.program, &limits).unwrap();
             for span in [Span::Forward, Span::Train] {
                 for (task, launch) in
                     schedule.tasks(span).flat_map(|t| t.launches.iter().map(move |l| (t, l)))
                 {
-                    let what = format!("{} in {} of {}", launch.shader.name, task.piece.label, model.name);
+                    let what = format!("{} in {} of {}", launch.shader.label(), task.piece.label, model.name);
                     let writes =
-                        known.entry(launch.shader.source).or_insert_with(|| writes(launch.shader.source));
+                        known.entry(launch.shader).or_insert_with(|| writes(&launch.shader.source()));
                     assert_eq!(writes.len(), launch.parts.len(), "{what}");
                     assert!(launch.groups.iter().all(|&n| (1..=limits.groups).contains(&n)), "{what}");
                     let side = |written: bool| -> HashSet<usize> {
@@ -266,11 +273,11 @@ fn tensors_that_keep_their_content_lie_apart() {
 
 #[test]
 fn nothing_is_allocated_after_the_first_steps() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let spec = Spec::load("lenet5").unwrap();
     let model = Model::build(&spec, &BuildOptions::new(2)).unwrap();
     let mut executor = Executor::new(&gpu, Arc::clone(&model.program)).unwrap();
-    train::initialise(&model, &mut executor, 0).unwrap();
+    inference::initialise(&model, &mut executor, 0).unwrap();
     let images = vec![0.5; model.program.buffer(model.input).shape.len()];
     let hyper = Hyper { rows: 2, loss_scale: 0.5, lr: 1e-3, ..Hyper::default() };
     let (mut early, mut staging) = (None, 0);

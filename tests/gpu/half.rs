@@ -1,16 +1,16 @@
-//! Products in half precision (f16 factors, f32 sums) on this machine's adapter.
+//! Products in half precision (f16 operands, f32 sums) on this machine's adapter.
 
 use crate::gpu_device;
 use std::sync::Arc;
-use striate::gpu::kernels::{Products, Tile};
-use striate::gpu::{Executor, Gpu, Restriction};
+use striate::gpu::kernels::{GemmKernel, Precision};
+use striate::gpu::{Executor, Gpu, LimitOverrides};
 use striate::program::{BufferId, Executor as _, Span};
 use striate::verify::cases::{Case, cases};
-use striate::verify::{self, Precision, Summary};
+use striate::verify::{self, OperandRounding, Summary};
 
 /// The adapter of the tests with half-precision products; `None`, said loudly, if there is none or it has no f16.
-fn open(restriction: &Restriction) -> Option<Gpu> {
-    let gpu = gpu_device::open(restriction)?;
+fn open(limits: &LimitOverrides) -> Option<Gpu> {
+    let gpu = gpu_device::open(limits)?;
     match gpu.half() {
         Ok((half, warning)) => {
             assert_eq!(warning, None);
@@ -29,7 +29,7 @@ fn products() -> Vec<Case> {
     cases().into_iter().filter(|case| case.op.is_product()).collect()
 }
 
-fn verify(gpu: &Gpu, precision: Precision, cases: &[Case]) -> Summary {
+fn verify(gpu: &Gpu, precision: OperandRounding, cases: &[Case]) -> Summary {
     let mut make = |program| -> striate::Result<Box<dyn striate::program::Executor>> {
         Ok(Box::new(Executor::new(gpu, program)?))
     };
@@ -43,26 +43,27 @@ fn verify(gpu: &Gpu, precision: Precision, cases: &[Case]) -> Summary {
 
 #[test]
 fn products_agree_with_the_reference_within_half_precision() {
-    let Some(gpu) = open(&Restriction::default()) else { return };
-    assert_ne!(gpu.limits().products, Products::Single);
-    verify(&gpu, Precision::Half, &products()).result().unwrap();
+    let Some(gpu) = open(&LimitOverrides::default()) else { return };
+    assert_ne!(gpu.limits().precision, Precision::Single);
+    verify(&gpu, OperandRounding::Half, &products()).result().unwrap();
 }
 
 #[test]
 fn so_they_do_in_workgroup_memory() {
-    let restriction = Restriction { tile: Some(Tile::Shared), checked: true, ..Restriction::minimal() };
-    let Some(gpu) = open(&restriction) else { return };
-    assert_eq!(gpu.limits().products, Products::Half);
+    let limits =
+        LimitOverrides { kernel: Some(GemmKernel::Shared), checked: true, ..LimitOverrides::minimal() };
+    let Some(gpu) = open(&limits) else { return };
+    assert_eq!(gpu.limits().precision, Precision::Half);
     let some: Vec<Case> = products().into_iter().step_by(5).collect();
-    verify(&gpu, Precision::Half, &some).result().unwrap();
+    verify(&gpu, OperandRounding::Half, &some).result().unwrap();
 }
 
 #[test]
 fn they_are_not_strict_fp32() {
-    let Some(gpu) = open(&Restriction::default()) else { return };
+    let Some(gpu) = open(&LimitOverrides::default()) else { return };
     let named = |name: &str| products().into_iter().find(|case| case.name == name).unwrap();
     let cases = [named("linear_forward/64x64x64"), named("conv2d_forward/tile_64")];
-    assert_eq!(verify(&gpu, Precision::Single, &cases).failed.len(), cases.len());
+    assert_eq!(verify(&gpu, OperandRounding::Single, &cases).failed.len(), cases.len());
 }
 
 /// The bits of what an operator writes, on its case's inputs.
@@ -79,8 +80,10 @@ fn bits(gpu: &Gpu, case: &Case) -> Vec<Vec<u32>> {
 
 #[test]
 fn registers_and_workgroup_memory_give_the_same_bits() {
-    let with = |tile| open(&Restriction { tile: Some(tile), ..Restriction::default() });
-    let (Some(registers), Some(shared)) = (with(Tile::Registers), with(Tile::Shared)) else { return };
+    let with = |tile| open(&LimitOverrides { kernel: Some(tile), ..LimitOverrides::default() });
+    let (Some(registers), Some(shared)) = (with(GemmKernel::Registers), with(GemmKernel::Shared)) else {
+        return;
+    };
     for case in products().iter().filter(|case| !case.name.contains("nan")).step_by(9) {
         assert!(bits(&registers, case) == bits(&shared, case), "{}", case.name);
     }

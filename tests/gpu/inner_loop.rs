@@ -3,7 +3,7 @@
 //! `benches/NOTES.md`.
 
 use std::collections::{BTreeMap, HashMap};
-use striate::gpu::kernels::{Block, Dispatch, Limits, Tile, kernels};
+use striate::gpu::kernels::{BlockSize, Dispatch, GemmKernel, Limits, kernels};
 use striate::ops::{Conv2d, Linear, Op};
 use wgpu::naga;
 
@@ -57,7 +57,7 @@ struct Binary {
 }
 
 fn compile(dispatch: &Dispatch) -> Binary {
-    let module = naga::front::wgsl::parse_str(dispatch.shader.source).unwrap();
+    let module = naga::front::wgsl::parse_str(&dispatch.shader.source()).unwrap();
     let flags = naga::valid::ValidationFlags::all();
     let info =
         naga::valid::Validator::new(flags, naga::valid::Capabilities::empty()).validate(&module).unwrap();
@@ -233,10 +233,13 @@ fn the_inner_loop_has_no_bounds_check_no_wide_counter_and_no_division() {
         "product", "block", "fma4", "loads", "selects", "compares", "divisions", "barriers", "all"
     );
     for (name, op) in products() {
-        for block in
-            [Block::B128x128x8, Block::B128x128x8Double, Block::B128x128x16, Block::B128x128x16Double]
-        {
-            let limits = Limits { tile: Tile::Exactly(block), ..Limits::default() };
+        for block in [
+            BlockSize::B128x128x8,
+            BlockSize::B128x128x8Double,
+            BlockSize::B128x128x16,
+            BlockSize::B128x128x16Double,
+        ] {
+            let limits = Limits { kernel: GemmKernel::Exactly(block), ..Limits::default() };
             let dispatch = &kernels(&op, &limits).unwrap().dispatches[0];
             let binary = compile(dispatch);
             let what = format!("{name}, {}", block.name());

@@ -2,7 +2,7 @@
 
 use crate::gpu_device;
 use std::time::Duration;
-use striate::gpu::{self, Probe, Restriction};
+use striate::gpu::{self, LimitOverrides, Probe};
 use striate::ops::{Linear, Op, Pointwise};
 use striate::program::{
     BufferId, Clock, Executor as _, Piece, Profile, Program, ProgramBuilder, Role, Span, Step, Timed,
@@ -54,8 +54,8 @@ fn the_median_of_profiles_is_taken_entry_by_entry() {
 fn a_profile_is_cut_into_submissions_as_a_run_is() {
     let mut profiles = Vec::new();
     for submission in [None, Some(1)] {
-        let restriction = Restriction { submission, work: Some(1_000_000), ..Restriction::default() };
-        let Some(gpu) = gpu_device::open(&restriction) else { return };
+        let limits = LimitOverrides { submission, work: Some(1_000_000), ..LimitOverrides::default() };
+        let Some(gpu) = gpu_device::open(&limits) else { return };
         if gpu.check_clock().is_err() {
             return;
         }
@@ -80,7 +80,9 @@ fn a_profile_is_cut_into_submissions_as_a_run_is() {
 #[test]
 fn probes_have_work_to_do_and_do_it() {
     for checked in [false, true] {
-        let Some(gpu) = gpu_device::open(&Restriction { checked, ..Restriction::minimal() }) else { return };
+        let Some(gpu) = gpu_device::open(&LimitOverrides { checked, ..LimitOverrides::minimal() }) else {
+            return;
+        };
         let fma = Probe::fma(&gpu, 3).unwrap();
         fma.run(2).unwrap();
         assert_eq!(fma.flops(), 3 * 256 * 256 * 128);
@@ -110,7 +112,7 @@ fn probes_have_work_to_do_and_do_it() {
 
 #[test]
 fn probes_stay_within_what_a_device_binds() {
-    let Some(gpu) = gpu_device::open(&Restriction::minimal()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::minimal()) else { return };
     assert_eq!(Probe::copy(&gpu, u64::MAX).unwrap().bytes(), 2 << 27);
     assert_eq!(Probe::copy(&gpu, 100).unwrap().bytes(), 192);
     assert_eq!(Probe::fma(&gpu, usize::MAX).unwrap().flops(), 65_535 * 256 * 256 * 128);

@@ -5,7 +5,7 @@ use crate::gpu_device;
 use std::collections::BTreeSet;
 use striate::error::{Error, Result};
 use striate::gpu::kernels::kernels;
-use striate::gpu::{Executor, Gpu, Restriction};
+use striate::gpu::{Executor, Gpu, LimitOverrides};
 use striate::ops::{
     Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, LocalResponseNormWithin, Loss, Op,
     Softmax, Target,
@@ -32,8 +32,8 @@ fn results(gpu: &Gpu, case: &Case) -> Result<Vec<Vec<u32>>> {
 /// Compares each case that needs more dispatches on a device with `binding` bytes in a binding with itself on the
 /// device as it is. Answers with the names of the kernels that were compared; `None` without an adapter.
 fn compare(binding: u64, cases: &[Case]) -> Option<BTreeSet<&'static str>> {
-    let whole = gpu_device::open(&Restriction::default())?;
-    let small = gpu_device::open(&Restriction { binding: Some(binding), ..Restriction::default() })?;
+    let whole = gpu_device::open(&LimitOverrides::default())?;
+    let small = gpu_device::open(&LimitOverrides { binding: Some(binding), ..LimitOverrides::default() })?;
     let mut compared = BTreeSet::new();
     for case in cases {
         let count = |gpu: &Gpu| kernels(&case.op, gpu.limits()).map(|kernels| kernels.dispatches.len());

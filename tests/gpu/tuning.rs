@@ -6,31 +6,32 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
-use striate::gpu::kernels::{Block, Dispatch, Limits, Tile, kernels};
-use striate::gpu::{Choice, Executor, Gpu, Host, Kind, News, Restriction, Setup, Tuning, adapters};
+use striate::Error;
+use striate::gpu::kernels::{BlockSize, Dispatch, GemmKernel, Limits, kernels};
+use striate::gpu::{
+    AdapterSelector, CacheStore, DeviceOptions, Executor, Gpu, Kind, LimitOverrides, ProgressListener,
+    Tuning, adapters,
+};
+use striate::inference;
 use striate::model::{BuildOptions, Model, Recipe, Spec};
 use striate::ops::{Conv2d, Hyper, Linear, Op};
 use striate::program::{Executor as _, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
-use striate::{Error, train};
 use wgpu::naga;
 
-/// Keeps files in memory and everything that it hears.
+/// Stores files in memory, and everything that a device reports.
 #[derive(Debug, Default)]
 struct Memory {
     files: Mutex<BTreeMap<String, Vec<u8>>>,
-    heard: Mutex<Vec<String>>,
+    reported: Mutex<Vec<String>>,
 }
 
-impl Host for Memory {
+impl CacheStore for Memory {
     fn load(&self, name: &str) -> Option<Vec<u8>> {
         self.files.lock().unwrap().get(name).cloned()
     }
     fn save(&self, name: &str, content: &[u8]) {
         self.files.lock().unwrap().insert(name.into(), content.into());
-    }
-    fn hear(&self, news: News<'_>) {
-        self.heard.lock().unwrap().push(format!("{news:?}"));
     }
 }
 
@@ -39,20 +40,27 @@ impl Memory {
         let files = self.files.lock().unwrap();
         files.iter().find(|(name, _)| name.starts_with(prefix)).map(|(n, c)| (n.clone(), c.clone()))
     }
-    /// What was heard since the last time.
+    /// The reports since the last call.
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.heard.lock().unwrap())
+        std::mem::take(&mut *self.reported.lock().unwrap())
     }
 }
 
 /// The device of all tests, so prepared; `None` without an adapter.
-fn open(setup: &Setup) -> Option<Gpu> {
-    let index = gpu_device::open(&Restriction::default())?.info().index;
-    Some(Gpu::open_with(&Choice::Index(index), setup).expect("an adapter that could be opened before"))
+fn open(options: &DeviceOptions) -> Option<Gpu> {
+    let index = gpu_device::open(&LimitOverrides::default())?.info().index;
+    Some(
+        Gpu::open_with(&AdapterSelector::Index(index), options)
+            .expect("an adapter that could be opened before"),
+    )
 }
 
-fn forced(host: &Arc<Memory>) -> Setup {
-    Setup { tuning: Tuning::Force, host: host.clone(), ..Setup::default() }
+fn tuned(tuning: Tuning, host: &Arc<Memory>) -> DeviceOptions {
+    let reports = host.clone();
+    let progress = ProgressListener::new(move |progress| {
+        reports.reported.lock().unwrap().push(format!("{progress:?}"));
+    });
+    DeviceOptions::default().with_tuning(tuning).with_cache(host.clone()).with_progress(progress)
 }
 
 /// A network with every kind of product: a convolution with groups, one without padding, two linear layers.
@@ -91,7 +99,7 @@ out_features = 5
 fn trained(gpu: &Gpu, spec: &Spec, batch: usize, steps: u32) -> String {
     let model = Model::build(spec, &BuildOptions::new(batch)).unwrap();
     let mut executor = Executor::new(gpu, model.program.clone()).unwrap();
-    train::initialise(&model, &mut executor, 3).unwrap();
+    inference::initialise(&model, &mut executor, 3).unwrap();
     let mut stream = Stream::new(5, Purpose::Test, 0);
     for step in 0..steps {
         let images = model.program.buffer(model.input).shape.len();
@@ -100,33 +108,37 @@ fn trained(gpu: &Gpu, spec: &Spec, batch: usize, steps: u32) -> String {
         let hyper = Hyper {
             rows: batch as u32,
             loss_scale: 1.0 / batch as f32,
-            ..train::hyper(&spec.recipe, 0, step as usize, 0.05)
+            ..inference::hyper(&spec.recipe, 0, step as usize, 0.05)
         };
         executor.write(model.input, &images).unwrap();
         executor.write(model.labels, &labels).unwrap();
         executor.write(model.hyper, hyper.as_words()).unwrap();
         executor.run(Span::Train).unwrap();
     }
-    train::sha256(&model, &train::collect(&model, &mut executor).unwrap())
+    inference::sha256(&model, &inference::collect(&model, &mut executor).unwrap())
 }
 
 #[test]
 fn no_tile_and_no_tuning_changes_the_weights() {
     let spec = Spec::parse(NETWORK, "small").unwrap();
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let expected = trained(&gpu, &spec, 7, 3);
     assert_ne!(expected, trained(&gpu, &spec, 7, 2), "the weights move");
-    let tiles =
-        Block::ALL.map(Tile::Exactly).into_iter().chain([Tile::Registers, Tile::Subgroup, Tile::Shared]);
+    let tiles = BlockSize::ALL.map(GemmKernel::Exactly).into_iter().chain([
+        GemmKernel::Registers,
+        GemmKernel::Subgroup,
+        GemmKernel::Shared,
+    ]);
     for tile in tiles {
-        let gpu = gpu_device::open(&Restriction { tile: Some(tile), ..Restriction::default() }).unwrap();
+        let gpu =
+            gpu_device::open(&LimitOverrides { kernel: Some(tile), ..LimitOverrides::default() }).unwrap();
         assert_eq!(trained(&gpu, &spec, 7, 3), expected, "{tile:?}");
     }
 
     // Timed: each geometry once, and the choices are kept.
     let host = Arc::new(Memory::default());
-    let tuned = open(&forced(&host)).unwrap();
-    assert_eq!(trained(&tuned, &spec, 7, 3), expected);
+    let forced = open(&tuned(Tuning::Force, &host)).unwrap();
+    assert_eq!(trained(&forced, &spec, 7, 3), expected);
     let Some((_, content)) = host.file("tiles_") else {
         assert!(!gpu.info().features.contains(&"timestamp_query".to_string()), "nothing was timed");
         return;
@@ -138,12 +150,12 @@ fn no_tile_and_no_tuning_changes_the_weights() {
     let choices = json["choices"].as_object().unwrap();
     assert_eq!(choices.len(), 11);
     let candidates: Vec<String> =
-        Tile::candidates(tuned.limits()).iter().map(|tile| format!("{tile:?}")).collect();
+        GemmKernel::candidates(forced.limits()).iter().map(|kernel| kernel.to_string()).collect();
     for choice in choices.values() {
         assert!(candidates.iter().any(|tile| choice["tile"] == **tile), "{choice}");
     }
     // Once on a device.
-    assert_eq!(trained(&tuned, &spec, 7, 3), expected);
+    assert_eq!(trained(&forced, &spec, 7, 3), expected);
     assert!(!host.take().iter().any(|news| news.starts_with("Tuning")));
 }
 
@@ -152,7 +164,7 @@ fn a_software_adapter_is_tuned_only_by_force() {
     let spec = Spec::parse(NETWORK, "small").unwrap();
     let host = Arc::new(Memory::default());
     for tuning in [Tuning::Off, Tuning::On] {
-        let Some(gpu) = open(&Setup { tuning, ..forced(&host) }) else { return };
+        let Some(gpu) = open(&tuned(tuning, &host)) else { return };
         trained(&gpu, &spec, 7, 1);
         let timed = host.take().iter().any(|news| news.starts_with("Tuning"));
         assert!(!timed || (tuning == Tuning::On && gpu.info().kind != Kind::Software));
@@ -163,7 +175,7 @@ fn a_software_adapter_is_tuned_only_by_force() {
 fn kept_files_may_be_missing_damaged_or_foreign() {
     let spec = Spec::parse(NETWORK, "small").unwrap();
     let host = Arc::new(Memory::default());
-    let setup = Setup { tuning: Tuning::Off, ..forced(&host) };
+    let setup = tuned(Tuning::Off, &host);
     let Some(gpu) = open(&setup) else { return };
     let expected = trained(&gpu, &spec, 7, 1);
     drop(gpu);
@@ -193,7 +205,7 @@ fn kept_files_may_be_missing_damaged_or_foreign() {
 fn every_pipeline_of_a_program_is_compiled_once_and_counted() {
     let spec = Spec::parse(NETWORK, "small").unwrap();
     let host = Arc::new(Memory::default());
-    let Some(gpu) = open(&Setup { tuning: Tuning::Off, ..forced(&host) }) else { return };
+    let Some(gpu) = open(&tuned(Tuning::Off, &host)) else { return };
     trained(&gpu, &spec, 7, 1);
     let all = gpu.pipeline_count();
     assert!(all > 15, "{all}");
@@ -207,14 +219,14 @@ fn every_pipeline_of_a_program_is_compiled_once_and_counted() {
 }
 
 #[test]
-fn a_pipeline_that_cannot_be_made_is_an_error_that_names_step_shader_and_constants() {
+fn a_pipeline_that_cannot_be_made_is_an_error_that_names_step_label_and_constants() {
     // The tile has more invocations than there may be.
-    let restriction = Restriction {
+    let limits = LimitOverrides {
         invocations: Some(128),
-        tile: Some(Tile::Exactly(Block::B64x64x16)),
-        ..Restriction::default()
+        kernel: Some(GemmKernel::Exactly(BlockSize::B64x64x16)),
+        ..LimitOverrides::default()
     };
-    let Some(gpu) = gpu_device::open(&restriction) else { return };
+    let Some(gpu) = gpu_device::open(&limits) else { return };
     let mut builder = ProgramBuilder::default();
     for (label, outputs) in [("fc6", 3), ("fc7", 5)] {
         let op = Op::LinearForward(Linear { batch: 2, inputs: 4, outputs, bias: false, relu: false });
@@ -227,7 +239,7 @@ fn a_pipeline_that_cannot_be_made_is_an_error_that_names_step_shader_and_constan
     let error = Executor::new(&gpu, Arc::new(builder.finish(true).unwrap())).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error}");
     let message = error.to_string();
-    for part in ["linear_forward of fc6", "linear_forward.wgsl", "outputs=3"] {
+    for part in ["linear_forward of fc6", "pipeline linear_forward/64x64x16 with ", "outputs=3"] {
         assert!(message.contains(part), "{message}");
     }
     assert!(!message.contains('\n') && gpu.check().is_ok(), "{message}");
@@ -251,51 +263,52 @@ fn a_block_needs_what_its_shader_declares() {
         relu: false,
     };
     let op = Op::Conv2dForward(conv);
-    for block in Block::ALL {
-        let limits = Limits { tile: Tile::Exactly(block), ..Limits::default() };
+    for block in BlockSize::ALL {
+        let limits = Limits { kernel: GemmKernel::Exactly(block), ..Limits::default() };
         let dispatch: Dispatch = kernels(&op, &limits).unwrap().dispatches.remove(0);
-        let module = naga::front::wgsl::parse_str(dispatch.shader.source).unwrap();
+        let module = naga::front::wgsl::parse_str(&dispatch.shader.source()).unwrap();
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let shared = module.global_variables.iter().map(|(_, variable)| variable);
         let shared = shared.filter(|variable| variable.space == naga::AddressSpace::WorkGroup);
         let memory: u32 = shared.map(|variable| layouter[variable.ty].size).sum();
         let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
-        assert_eq!(block.needs(), [memory, invocations], "{block:?}");
+        assert_eq!([block.workgroup_memory(), block.invocations()], [memory, invocations], "{block:?}");
     }
 }
 
 #[test]
 fn only_tiles_that_fit_are_candidates() {
     let all = Limits { workgroup_memory: u32::MAX, invocations: u32::MAX, ..Limits::default() };
-    assert_eq!(Tile::candidates(&all), Block::ALL.map(Tile::Exactly));
-    for block in Block::ALL {
-        let [memory, invocations] = block.needs();
-        let tile = Tile::Exactly(block);
-        let fits = |limits: Limits| Tile::candidates(&limits).contains(&tile);
+    assert_eq!(GemmKernel::candidates(&all), BlockSize::ALL.map(GemmKernel::Exactly));
+    for block in BlockSize::ALL {
+        let [memory, invocations] = [block.workgroup_memory(), block.invocations()];
+        let kernel = GemmKernel::Exactly(block);
+        let fits = |limits: Limits| GemmKernel::candidates(&limits).contains(&kernel);
         assert!(fits(Limits { workgroup_memory: memory, invocations, ..all }));
         assert!(!fits(Limits { workgroup_memory: memory - 1, ..all }));
         assert!(!fits(Limits { invocations: invocations - 1, ..all }));
         // What was asked for is not second-guessed.
-        assert_eq!(Tile::candidates(&Limits { tile, workgroup_memory: 0, ..all }), [tile]);
+        assert_eq!(GemmKernel::candidates(&Limits { kernel, workgroup_memory: 0, ..all }), [kernel]);
     }
-    for tile in [Tile::Registers, Tile::Subgroup] {
-        let small = [tile, Tile::Exactly(Block::ALL[0]), Tile::Exactly(Block::ALL[1])];
-        assert_eq!(Tile::candidates(&Limits { tile, ..all }), small, "a software adapter");
+    for kernel in [GemmKernel::Registers, GemmKernel::Subgroup] {
+        let small = [kernel, GemmKernel::Exactly(BlockSize::ALL[0]), GemmKernel::Exactly(BlockSize::ALL[1])];
+        assert_eq!(GemmKernel::candidates(&Limits { kernel, ..all }), small, "a software adapter");
     }
 }
 
 /// The least that WebGPU promises, and parts as short as watchdogs could ever ask for.
 #[test]
 fn a_minimal_adapter_trains_to_the_same_weights() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let mut spec = Spec::load("alexnet-mini").unwrap();
     spec.recipe = Recipe { batch_size: 16, ..Recipe::default() };
     let expected = trained(&gpu, &spec, 16, 2);
-    let short = Restriction { work: Some(1_000_000), submission: Some(10_000_000), ..Restriction::minimal() };
-    for restriction in [Restriction::minimal(), short] {
-        let small = gpu_device::open(&restriction).unwrap();
-        assert_eq!(trained(&small, &spec, 16, 2), expected, "{restriction:?}");
+    let short =
+        LimitOverrides { work: Some(1_000_000), submission: Some(10_000_000), ..LimitOverrides::minimal() };
+    for limits in [LimitOverrides::minimal(), short] {
+        let small = gpu_device::open(&limits).unwrap();
+        assert_eq!(trained(&small, &spec, 16, 2), expected, "{limits:?}");
     }
 }
 
@@ -340,7 +353,7 @@ fn striate(folder: &Path, cache: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 fn the_program_tunes_and_keeps_and_says_so() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let (index, folder) = (gpu.info().index.to_string(), tempfile::tempdir().unwrap());
     std::fs::write(folder.path().join("small.toml"), NETWORK).unwrap();
     let common =

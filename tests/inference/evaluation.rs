@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::data::{Augmenter, Dataset, Images, Labels, OnBadFile, ViewFn};
+use striate::inference::{
+    Answer, BatchSource, Corruption, Outcome, Totals, evaluate, evaluate_each, initialise, robustness,
+    ten_crop,
+};
 use striate::model::{BuildOptions, Model, Spec};
 use striate::program::{Executor, Span, write_words};
 use striate::random::{Purpose, Stream};
-use striate::train::{
-    Answer, Corruption, Feed, Outcome, Totals, evaluate, evaluate_each, initialise, robustness, ten_crop,
-};
 use striate::view::View;
 
 /// Side of the stored pictures, and of the network's input.
@@ -95,8 +96,8 @@ impl Network {
         Network { spec, model, executor }
     }
 
-    fn feed(&self, workers: usize) -> Feed {
-        Feed::new(&self.spec, &self.model, 0, workers, OnBadFile::Fail)
+    fn batch_source(&self, workers: usize) -> BatchSource {
+        BatchSource::new(&self.spec, &self.model, 0, workers, OnBadFile::Fail)
     }
 }
 
@@ -106,14 +107,14 @@ fn plainly(data: &Dataset, colours: &[f64]) -> (Totals, Vec<Vec<f64>>) {
     let images = Images::F32(normalised.collect());
     let data = Arc::new(Dataset { shape: [1, SIDE, SIDE], images, ..data.clone() });
     let mut network = Network::new(None);
-    let feed = network.feed(1);
+    let source = network.batch_source(1);
     let mut outputs = Vec::new();
     let mut each = |answer: &Answer<'_>| {
         outputs.push(answer.scores.to_vec());
         Ok(())
     };
     let totals =
-        evaluate_each(&network.model, &mut network.executor, &data, &feed, &NEVER, &mut each).unwrap();
+        evaluate_each(&network.model, &mut network.executor, &data, &source, &NEVER, &mut each).unwrap();
     (totals, outputs)
 }
 
@@ -133,12 +134,12 @@ fn cropped(pixels: &[u8], top: usize, left: usize, mirror: bool) -> Vec<f64> {
 fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
     let data = stored();
     let mut network = Network::new(Some(data.shape));
-    let (mut told, feed) = (Vec::new(), network.feed(2));
+    let (mut told, source) = (Vec::new(), network.batch_source(2));
     let mut each = |answer: &Answer<'_>| {
         told.push((answer.sample, answer.truth, answer.scores.to_vec()));
         Ok(())
     };
-    let totals = ten_crop(&network.model, &mut network.executor, &data, &feed, &NEVER, &mut each).unwrap();
+    let totals = ten_crop(&network.model, &mut network.executor, &data, &source, &NEVER, &mut each).unwrap();
 
     let mut means = vec![vec![0.0; CLASSES]; SAMPLES];
     for (top, left) in [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)] {
@@ -169,20 +170,20 @@ fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
 
 #[test]
 fn ten_crops_of_a_batch_fit_into_one_buffer_of_any_device() {
-    let most = striate::train::most_rows(256, [3, 6 * 224, 224]);
+    let most = striate::inference::most_rows(256, [3, 6 * 224, 224]);
     assert!(most == 148 && most * 3 * 6 * 224 * 224 <= 128 << 20, "{most}");
-    assert_eq!(striate::train::most_rows(16, [3, 6 * 224, 224]), 16);
-    assert_eq!(striate::train::most_rows(4, [3, 4096, 4096]), 2);
-    assert_eq!(striate::train::most_rows(4, [3, 40_960, 4096]), 1);
+    assert_eq!(striate::inference::most_rows(16, [3, 6 * 224, 224]), 16);
+    assert_eq!(striate::inference::most_rows(4, [3, 4096, 4096]), 2);
+    assert_eq!(striate::inference::most_rows(4, [3, 40_960, 4096]), 1);
 }
 
 #[test]
 fn ten_crops_need_room_and_pixels() {
     let refused = |data: Dataset, pixels| {
         let mut network = Network::new(pixels);
-        let feed = network.feed(1);
+        let source = network.batch_source(1);
         let mut each = |_: &Answer<'_>| Ok(());
-        ten_crop(&network.model, &mut network.executor, &Arc::new(data), &feed, &NEVER, &mut each)
+        ten_crop(&network.model, &mut network.executor, &Arc::new(data), &source, &NEVER, &mut each)
             .unwrap_err()
             .to_string()
     };
@@ -197,21 +198,21 @@ fn ten_crops_need_room_and_pixels() {
     let mut whole = spec();
     whole.preprocess.resize = None;
     let data = pictures(SIDE);
-    let augmenter = Augmenter::new(data.shape, whole.input, &striate::train::transform(&whole)).unwrap();
-    let message = striate::train::ten_crops(&augmenter).unwrap_err().to_string();
+    let augmenter = Augmenter::new(data.shape, whole.input, &striate::inference::transform(&whole)).unwrap();
+    let message = striate::inference::ten_crops(&augmenter).unwrap_err().to_string();
     assert!(message.contains("resize"), "{message}");
 }
 
 /// All levels, with `workers` threads.
 fn all_levels(data: &Arc<Dataset>, workers: usize) -> Vec<Outcome> {
     let mut network = Network::new(Some(data.shape));
-    let feed = network.feed(workers);
+    let source = network.batch_source(workers);
     let mut told = Vec::new();
     let mut each = |outcome: &Outcome| {
         told.push(*outcome);
         Ok(())
     };
-    let all = robustness(&network.model, &mut network.executor, data, &feed, 3, &NEVER, &mut each).unwrap();
+    let all = robustness(&network.model, &mut network.executor, data, &source, 3, &NEVER, &mut each).unwrap();
     assert_eq!(told, all);
     all
 }
@@ -221,8 +222,8 @@ fn the_level_without_damage_is_the_plain_evaluation_and_the_others_are_not() {
     let data = stored();
     let outcomes = all_levels(&data, 1);
     let mut network = Network::new(Some(data.shape));
-    let feed = network.feed(1);
-    let plain = evaluate(&network.model, &mut network.executor, &data, &feed, &NEVER).unwrap();
+    let source = network.batch_source(1);
+    let plain = evaluate(&network.model, &mut network.executor, &data, &source, &NEVER).unwrap();
     for kind in Corruption::ALL {
         let of: Vec<&Outcome> = outcomes.iter().filter(|o| o.corruption == kind).collect();
         assert_eq!(of.iter().map(|o| o.level).collect::<Vec<_>>(), kind.levels());
@@ -243,8 +244,8 @@ fn robustness_needs_pixels() {
         ..Dataset::clone(&stored())
     });
     let mut network = Network::new(None);
-    let feed = network.feed(1);
-    let error = robustness(&network.model, &mut network.executor, &data, &feed, 0, &NEVER, &mut |_| Ok(()));
+    let source = network.batch_source(1);
+    let error = robustness(&network.model, &mut network.executor, &data, &source, 0, &NEVER, &mut |_| Ok(()));
     let message = error.unwrap_err().to_string();
     assert!(message.contains("robustness") && message.contains("waves"), "{message}");
 }
@@ -252,11 +253,11 @@ fn robustness_needs_pixels() {
 /// What the network sees of the first eight samples, as colours 0 to 255, and the views it sees them through.
 fn seen(data: &Arc<Dataset>, kind: Corruption, level: f64) -> (Vec<f64>, Vec<View>) {
     let network = Network::new(Some(data.shape));
-    let feed = network.feed(1);
-    let augmenter = feed.augmenter(data).unwrap();
+    let source = network.batch_source(1);
+    let augmenter = source.augmenter(data).unwrap();
     let hook =
         ViewFn::new(move |sample, picture: &mut [u8]| kind.apply(level, &augmenter, 3, sample, picture));
-    let batch = feed.with_view_fn(hook).first(data).unwrap();
+    let batch = source.with_view_fn(hook).first(data).unwrap();
     let Network { model, mut executor, .. } = network;
     write_words(&mut executor, model.pixels.unwrap(), batch.input.bytes()).unwrap();
     write_words(&mut executor, model.views.unwrap(), batch.input.views()).unwrap();

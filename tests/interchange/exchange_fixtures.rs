@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use striate::data::{self, Request};
-use striate::device::Wish;
+use striate::device::DeviceSelector;
 use striate::gpu;
 use striate::interchange::onnx::{self, ImportOptions};
 use striate::interchange::{File, safetensors};
@@ -43,7 +43,7 @@ fn devices() -> Vec<Device> {
     let adapters = gpu::adapters();
     let required = std::env::var_os("STRIATE_REQUIRE_GPU").is_some_and(|value| value == "1");
     assert!(!adapters.is_empty() || !required, "STRIATE_REQUIRE_GPU=1, but this machine has no GPU adapter");
-    let open = |adapter: &gpu::AdapterInfo| Device::open(&Wish::Index(adapter.index)).unwrap().0;
+    let open = |adapter: &gpu::AdapterInfo| Device::open(&DeviceSelector::Index(adapter.index)).unwrap().0;
     std::iter::once(Device::cpu()).chain(adapters.iter().map(open)).collect()
 }
 
@@ -69,7 +69,7 @@ fn faults(name: &str, change: &dyn Fn(&mut File), device: &Device) -> Vec<String
 
     let mut file = imported.into_file(&path);
     change(&mut file);
-    let options = NetworkOptions { batch: Some(rows), ..NetworkOptions::default() };
+    let options = NetworkOptions::default().with_batch(rows);
     let mut network = Network::new(spec.clone(), device, &options).unwrap();
     network.load_weights(file, None).unwrap();
     let batches: Vec<&[f32]> = inputs.chunks(inputs.len() / steps).collect();

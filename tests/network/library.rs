@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use striate::inference;
 use striate::interchange::{self, Format};
 use striate::network::Check;
 use striate::random::{Purpose, Stream};
@@ -106,7 +107,7 @@ fn batches_train_as_the_trainer_does() {
     let splits = data::Splits::new(dataset.clone(), dataset.clone());
     let mut whole = network(&NetworkOptions::default());
     whole.spec().recipe.check().unwrap();
-    let options = Options { shuffle: false, augment: false, max_steps: Some(3), ..Options::default() };
+    let options = Options::default().with_shuffle(false).with_augment(false).with_max_steps(Some(3));
     let mut rates = Vec::new();
     let mut observer = |event: &Event| {
         if let Event::Epoch(epoch) = event {
@@ -154,7 +155,7 @@ fn classes_are_matched_by_name_and_unknown_ones_are_refused() {
 
     let mut train = |data: &Arc<data::Dataset>| {
         let splits = data::Splits::new(data.clone(), data.clone());
-        let options = Options { augment: false, max_steps: Some(1), ..Options::default() };
+        let options = Options::default().with_augment(false).with_max_steps(Some(1));
         let mut acc1 = 0.0;
         let mut observer = |event: &Event| {
             if let Event::Epoch(epoch) = event {
@@ -191,9 +192,9 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     assert_eq!(answers_only.exit_code(), 2);
 
     let file = interchange::read(&path).unwrap();
-    let mut spec = train::spec_of(&file, None).unwrap();
+    let mut spec = inference::spec_of(&file, None).unwrap();
     let head = spec.replace_outputs(3).unwrap();
-    let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
+    let options = NetworkOptions::default().with_train(Options::default().with_freeze("features"));
     let mut tuned = Network::new(spec, &Device::cpu(), &options).unwrap();
     tuned.load_weights(file.clone(), Some(&head)).unwrap();
     tuned.train_batch(&images[..36 * 8], &labels[..8], 0.1).unwrap();
@@ -297,7 +298,7 @@ fn a_network_asks_for_the_data_that_it_takes() {
     fs::write(&path, format!("label,{}\n{}{}", names.join(","), row(0), row(1))).unwrap();
     let options = NetworkOptions::inference(2);
     let network = Network::new(Spec::load("lenet5").unwrap(), &Device::cpu(), &options).unwrap();
-    let request = data::Request { val_split: Some(0.0), ..network.request(path.to_str().unwrap()) };
+    let request = network.request(path.to_str().unwrap()).with_val_split(Some(0.0));
     assert!(request.has_preprocess);
     let splits = data::open(&request).unwrap();
     let found = network.inputs(&splits.train, 2).unwrap();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use striate::interchange::safetensors;
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 /// Files that grow in place. What of them counts is told by the checkpoint.
 fn grows(name: &str) -> bool {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use striate::random::{Purpose, Stream};
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 use tempfile::TempDir;
 
 /// A run's folder whose newest checkpoint can be damaged.

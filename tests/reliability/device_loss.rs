@@ -10,15 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use striate::data::Splits;
-use striate::gpu::{Choice, Gpu, Host, News, Setup, adapters};
+use striate::gpu::{AdapterSelector, CacheStore, DeviceOptions, Gpu, Progress, ProgressListener, adapters};
+use striate::inference::initialise;
 use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Profile, Span};
 use striate::random::{Purpose, Stream};
-use striate::train::{
-    Checkpoint, Done, Ending, Event, Job, OnDeviceLost, Opened, Options, Recovery, RunFolder, Supply, Task,
-    initialise,
-};
+use striate::run::{Checkpoint, Job, OnDeviceLost, Opened, Recovery, RunFolder};
+use striate::train::{Done, Ending, Event, Options, Prefetcher, Task};
 use striate::{Error, Result};
 
 const NETWORK: &str = r#"
@@ -85,11 +84,11 @@ impl Plan {
     }
 }
 
-/// Keeps compiled shaders from one device to the next, and loses a device while they are compiled.
+/// Keeps compiled shaders from one device to the next.
 #[derive(Debug)]
 struct Keeper(Arc<Plan>);
 
-impl Host for Keeper {
+impl CacheStore for Keeper {
     fn load(&self, name: &str) -> Option<Vec<u8>> {
         self.0.files.lock().unwrap().get(name).cloned()
     }
@@ -97,15 +96,19 @@ impl Host for Keeper {
     fn save(&self, name: &str, content: &[u8]) {
         self.0.files.lock().unwrap().insert(name.into(), content.into());
     }
+}
 
-    fn hear(&self, news: News<'_>) {
-        if let News::Compiling { .. } = news {
-            let number = self.0.pipelines.fetch_add(1, Ordering::Relaxed);
-            if self.0.at_pipelines.lock().unwrap().contains(&number) {
-                self.0.lose();
+/// Loses a device while its shaders are compiled.
+fn losing(plan: &Arc<Plan>) -> ProgressListener {
+    let plan = plan.clone();
+    ProgressListener::new(move |progress| {
+        if let Progress::Compiling { .. } = progress {
+            let number = plan.pipelines.fetch_add(1, Ordering::Relaxed);
+            if plan.at_pipelines.lock().unwrap().contains(&number) {
+                plan.lose();
             }
         }
-    }
+    })
 }
 
 /// Counts calls and passes them on.
@@ -151,7 +154,7 @@ struct Bench {
     data: Splits,
     options: Options,
     parent: tempfile::TempDir,
-    choice: Choice,
+    choice: AdapterSelector,
 }
 
 /// What a run came to.
@@ -173,10 +176,10 @@ impl Bench {
             return None;
         };
         let spec = Spec::parse(NETWORK, "normed").unwrap();
-        let options = Options { seed: 5, log_every: 3, checkpoint_every: Some(4), ..Options::default() };
+        let options = Options::default().with_seed(5).with_log_every(3).with_checkpoint_every(Some(4));
         let model = Model::build(&spec, &options.build_options(&spec, Target::Class)).unwrap();
         let parent = tempfile::tempdir().unwrap();
-        let choice = Choice::Index(first.index);
+        let choice = AdapterSelector::Index(first.index);
         Some(Bench { spec, model, data: data(51, 20), options, parent, choice })
     }
 
@@ -184,18 +187,19 @@ impl Bench {
     fn train(&self, plan: Plan, policy: OnDeviceLost, disturb: impl FnOnce(&Plan) + Send) -> Run {
         let plan = Arc::new(plan);
         let open = || {
-            let setup = Setup { host: Arc::new(Keeper(plan.clone())), ..Setup::default() };
+            let cache = Arc::new(Keeper(plan.clone()));
+            let setup = DeviceOptions::default().with_cache(cache).with_progress(losing(&plan));
             let gpu = Gpu::open_with(&self.choice, &setup)?;
             *plan.gpu.lock().unwrap() = Some(gpu.clone());
             plan.opened.fetch_add(1, Ordering::Relaxed);
             let inner = striate::gpu::Executor::new(&gpu, self.model.program.clone())?;
             let mut executor = Disturbed { inner, plan: plan.clone() };
             initialise(&self.model, &mut executor, self.options.seed)?;
-            Ok(Opened { executor: Box::new(executor), device: gpu.info().name.clone() })
+            Ok(Opened { executor: Box::new(executor), device: gpu.info().name.as_str().into() })
         };
         let (began, stop, mut warnings) = (Instant::now(), AtomicBool::new(false), Vec::new());
         let Bench { spec, model, data, options, parent, .. } = self;
-        let task = Task { spec, model, data, options, device: String::new() };
+        let task = Task { spec, model, data, options, device: "".into() };
         let mut recovery = Recovery::new(policy, open).with_go_on("striate train --resume X".into());
         let mut told = Vec::new();
         let opened = recovery.open(&mut |text| {
@@ -213,10 +217,10 @@ impl Bench {
             Ok(())
         };
         let result = opened.and_then(|opened| {
-            let supply = Supply::start(spec, model, data, options)?;
+            let prefetcher = Prefetcher::start(spec, model, data, options)?;
             let folder = Some(folder);
             let job =
-                Job { task, opened, supply, folder, checkpoint: None, force: false, args: String::new() };
+                Job { task, opened, prefetcher, folder, checkpoint: None, force: false, args: String::new() };
             std::thread::scope(|scope| {
                 scope.spawn(|| disturb(&plan));
                 recovery.train(job, &mut observer, &stop)

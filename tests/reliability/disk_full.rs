@@ -5,7 +5,7 @@ use super::size;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 /// A disk of its own in memory.
 struct Disk {

@@ -5,7 +5,7 @@ use super::program::{self, End, place, run, succeed, train};
 use super::size;
 use super::strace::{self, Call};
 use std::path::Path;
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 use tempfile::TempDir;
 
 /// What the system says, and the exit code of a run that it says it to for good.
@@ -58,7 +58,7 @@ fn a_call_that_fails_once_is_one_warning_and_the_run_goes_on_to_the_same_end() {
             let warnings = lines(&text, "warning: ");
             assert!(warnings.len() <= 1, "{what}: {text}");
             let is_good =
-                |line: &String| line.contains("runs/failed") && line.contains("goes on and tries again");
+                |line: &String| line.contains("runs/failed") && line.contains("continues and tries again");
             assert!(warnings.iter().all(is_good), "{what}: {text}");
             let run = folder.path().join("runs/failed");
             assert_eq!(newest(&run), 6, "{what}");

@@ -4,7 +4,7 @@ use super::program::{self, place, succeed, train};
 use super::size;
 use super::strace::{self, Call};
 use std::collections::BTreeSet;
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 /// A name for people: what is done to which file.
 fn point(call: &Call) -> String {

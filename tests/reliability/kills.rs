@@ -1,7 +1,7 @@
 //! A1 and A2: killed at random times, once or many times in one run, a run goes on by itself to the same weights and the
 //! same log.
 
-use super::program::{self, End, place, start, succeed, train};
+use super::program::{self, End, place_on_disk as place, start, succeed, train};
 use super::size;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl<'a> Killer<'a> {
 
     /// Lines in the log of the run `name`.
     fn lines(&self, name: &str) -> usize {
-        let run = striate::train::RunFolder::latest(&self.place.join("runs"), name);
+        let run = striate::run::RunFolder::latest(&self.place.join("runs"), name);
         let log = run.and_then(|run| std::fs::read_to_string(run.join("log.jsonl")).ok());
         log.map_or(0, |log| log.lines().count())
     }

@@ -5,10 +5,10 @@ use super::training_support::{self, pictures};
 use super::{size, training_support::small};
 use std::process::Command;
 use std::sync::Arc;
+use striate::inference;
 use striate::model::{BuildOptions, Model};
 use striate::ops::Hyper;
 use striate::program::{Executor, Span};
-use striate::train;
 use striate::{Device, Network, NetworkOptions};
 
 /// Set for the process that measures.
@@ -50,7 +50,7 @@ fn ten_thousand_steps_leave_no_object_file_or_thread_behind() {
         let (spec, last) = (small(), size(10_000, 100_000));
         let model = Model::build(&spec, &BuildOptions::new(2)).unwrap();
         let mut executor = striate::gpu::Executor::new(&gpu, model.program.clone()).unwrap();
-        train::initialise(&model, &mut executor, 0).unwrap();
+        inference::initialise(&model, &mut executor, 0).unwrap();
         let images = vec![0.5; model.program.buffer(model.input).shape.len()];
         let hyper = Hyper { rows: 2, loss_scale: 0.5, lr: 1e-3, ..Hyper::default() };
         let mut early = None;
@@ -87,7 +87,7 @@ fn cycles(name: &str, device: &Device) {
     let data = Arc::new(pictures([1, 8, 8], 4, 64));
     let mut early = 0;
     for cycle in 1..=100 {
-        let options = NetworkOptions { batch: Some(16), ..NetworkOptions::default() };
+        let options = NetworkOptions::default().with_batch(16);
         let mut network = Network::new(small(), device, &options).unwrap();
         let images = network.inputs(&data, 16).unwrap();
         let labels: Vec<u32> = (0..16).map(|i| i % 4).collect();

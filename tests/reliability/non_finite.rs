@@ -10,11 +10,13 @@ use std::sync::atomic::AtomicBool;
 use striate::cpu;
 use striate::data::{Dataset, Images, Splits};
 use striate::gpu::{self, Gpu};
+use striate::inference::initialise;
 use striate::interchange::safetensors;
 use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Program, Span};
-use striate::train::{Checkpoint, Event, Options, RunFolder, Task, Trainer, initialise};
+use striate::run::{Checkpoint, RunFolder};
+use striate::train::{Event, Options, Task, Trainer};
 use striate::{Error, Result};
 
 const LAYERS: &str = r#"
@@ -158,24 +160,24 @@ fn train(
     folder: &Path,
     change: impl Fn(&mut dyn Executor),
 ) -> Result<()> {
-    let options = Options { seed: 3, checkpoint_every: Some(4), ..Options::default() };
+    let options = Options::default().with_seed(3).with_checkpoint_every(Some(4));
     let mut executor = place.executor(&model.program)?;
     initialise(model, executor.as_mut(), options.seed)?;
     change(executor.as_mut());
     let mut executor = Poisoner { inner: executor.as_mut(), poison, steps: 0 };
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
     let task = Task { spec, model, data, options: &options, device: place.name().into() };
-    let workbench = |program: Arc<Program>| Place::Cpu.executor(&program);
+    let executors = |program: Arc<Program>| Place::Cpu.executor(&program);
     let folder = RunFolder::create(folder, "run", "")?;
-    let trainer = Trainer::new(task, &mut executor, Some(folder), &mut observer, &stop)?;
-    trainer.with_workbench(&workbench).run().map(|_| ())
+    let trainer = folder.keep(Trainer::new(task, &mut executor, &mut observer, &stop)?);
+    trainer.with_executor_factory(&executors).run().map(|_| ())
 }
 
 /// The one line of an error with exit code 5.
 #[track_caller]
 fn diverged(result: Result<()>, what: &str) -> String {
     let error = result.expect_err(what);
-    assert!(matches!(error, Error::Verification(_)) && error.exit_code() == 5, "{what}: {error}");
+    assert!(matches!(error, Error::Diverged(_)) && error.exit_code() == 5, "{what}: {error}");
     error.to_string()
 }
 

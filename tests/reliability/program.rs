@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use striate::train::RunFolder;
+use striate::run::RunFolder;
 use tempfile::TempDir;
 
 /// With everything that has a state: batch norm, dropout, momentum, augmentation.
@@ -50,7 +50,17 @@ op = "relu"
 
 /// A folder with the networks `tiny` (10 kB a checkpoint) and `wide` (4 MiB).
 pub fn place() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    place_in(&std::env::temp_dir())
+}
+
+/// The same on a disk, even if temporary files are in memory: how long a save takes decides how many kills hit one.
+pub fn place_on_disk() -> TempDir {
+    let disk = std::env::var_os("STRIATE_TEST_DISK").map_or_else(std::env::temp_dir, PathBuf::from);
+    place_in(&disk)
+}
+
+fn place_in(parent: &Path) -> TempDir {
+    let folder = tempfile::tempdir_in(parent).unwrap();
     for (name, layers) in [("tiny", String::new()), ("wide", WIDE.repeat(8))] {
         let text = NETWORK.replace("NAME", name).replace("LAYERS", &layers);
         std::fs::write(folder.path().join(name).with_extension("toml"), text).unwrap();

@@ -1,13 +1,13 @@
 //! A8: a signal at any time ends a run after its step, saved, with the exit code of the signal; a second one ends it at once.
 
-use super::program::{self, place, start, succeed, train};
+use super::program::{self, place_on_disk as place, start, succeed, train};
 use super::size;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use striate::random::{Purpose, Stream};
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());

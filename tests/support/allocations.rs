@@ -5,8 +5,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
-
 /// Bytes held by all threads, and the most that were.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -27,7 +25,6 @@ fn hold(bytes: isize) {
 }
 
 fn note(size: usize) {
-    LARGEST.fetch_max(size, Ordering::Relaxed);
     LARGEST_HERE.set(LARGEST_HERE.get().max(size));
 }
 
@@ -60,12 +57,6 @@ unsafe impl GlobalAlloc for Watched {
 
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
-
-/// Bytes of the largest single allocation so far, by any thread.
-#[allow(dead_code, reason = "not every test program that shares this file asks")]
-pub fn largest() -> usize {
-    LARGEST.load(Ordering::Relaxed)
-}
 
 /// Bytes of the largest single allocation that this thread asks for in `work`.
 #[allow(dead_code, reason = "not every test program that shares this file asks")]

@@ -42,13 +42,13 @@ pub fn run(
     let mut encoder = device.create_command_encoder(&Default::default());
     for dispatch in &found.dispatches {
         let Dispatch { shader, constants, bindings, groups, .. } = dispatch;
-        let source = rewrite(dispatch);
+        let (label, source) = (shader.label(), rewrite(dispatch));
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(shader.name),
+            label: Some(&label),
             source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(shader.name),
+            label: Some(&label),
             layout: None,
             module: &module,
             entry_point: Some("main"),

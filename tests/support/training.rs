@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::Result;
 use striate::data::{Dataset, Images, Labels, OnBadFile, Splits};
+use striate::inference::{BatchSource, Confusion, Totals, collect, initialise, load};
 use striate::interchange::File;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::Target;
 use striate::program::Executor;
 use striate::random::{Purpose, Stream};
+use striate::run::RunFolder;
 use striate::tensor::Tensor;
-use striate::train::{
-    Confusion, Done, Epoch, Event, Feed, Options, RunFolder, Step, Task, Totals, Trainer, collect,
-    initialise, load,
-};
+use striate::train::{Done, Epoch, Event, Options, Step, Task, Trainer};
 
 const SMALL: &str = r#"
 name = "small"
@@ -65,7 +64,7 @@ pub fn small() -> Spec {
 
 /// Nothing random but the initial values.
 pub fn plain() -> Options {
-    Options { shuffle: false, augment: false, dropout: false, ..Options::default() }
+    Options::default().with_shuffle(false).with_augment(false).with_dropout(false)
 }
 
 /// Grey pictures whose class is which stripe is bright, with noise.
@@ -196,16 +195,17 @@ fn start(
     };
     let stop = AtomicBool::new(false);
     let task = Task { spec, model, data, options, device: "test".into() };
-    let workbench = |program| Ok(Box::new(striate::cpu::Executor::new(program)?) as Box<dyn Executor>);
-    let trainer = Trainer::new(task, executor, folder, &mut observer, &stop)?;
-    let done = trainer.with_workbench(&workbench).run()?;
+    let executors = |program| Ok(Box::new(striate::cpu::Executor::new(program)?) as Box<dyn Executor>);
+    let trainer = Trainer::new(task, executor, &mut observer, &stop)?;
+    let trainer = folder.into_iter().fold(trainer, |trainer, folder| folder.keep(trainer));
+    let done = trainer.with_executor_factory(&executors).run()?;
     let after = collect(model, executor)?.into_iter().collect();
     Ok(Run { events, done, before, after })
 }
 
 /// How samples become batches for `spec`.
-pub fn feed(spec: &Spec, model: &Model) -> Feed {
-    Feed::new(spec, model, 0, 1, OnBadFile::Skip)
+pub fn batch_source(spec: &Spec, model: &Model) -> BatchSource {
+    BatchSource::new(spec, model, 0, 1, OnBadFile::Skip)
 }
 
 /// The weights of `file` over `data`, on the CPU.
@@ -214,16 +214,16 @@ pub fn evaluate(spec: &Spec, file: File, data: &Arc<Dataset>) -> (Totals, Confus
     let model = Model::build(spec, &build).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     load(&model, &mut executor, file, None).unwrap();
-    let feed = feed(spec, &model);
+    let source = batch_source(spec, &model);
     let never = AtomicBool::new(false);
-    striate::train::evaluate_classes(&model, &mut executor, data, &feed, &never).unwrap()
+    striate::inference::evaluate_classes(&model, &mut executor, data, &source, &never).unwrap()
 }
 
 /// A GPU to test on: hardware if there is some, else the first software adapter. `None`, said loudly, if there is no
 /// adapter at all; a failure if `STRIATE_REQUIRE_GPU=1`.
 pub fn gpu() -> Option<striate::gpu::Gpu> {
-    use striate::gpu::{Choice, Gpu, adapters};
-    let found = Gpu::open(&Choice::Auto).or_else(|_| Gpu::open(&Choice::Index(0)));
+    use striate::gpu::{AdapterSelector, Gpu, adapters};
+    let found = Gpu::open(&AdapterSelector::Best).or_else(|_| Gpu::open(&AdapterSelector::Index(0)));
     match found {
         Ok(gpu) => Some(gpu),
         Err(error) if std::env::var("STRIATE_REQUIRE_GPU").is_ok_and(|v| v == "1") => {

@@ -7,7 +7,8 @@ use striate::Error;
 use striate::data::{Dataset, Images, Splits};
 use striate::interchange::safetensors;
 use striate::model::{Model, Scheduler, WeightInit};
-use striate::train::{Event, Options, RunFolder, Task, Trainer, Weights};
+use striate::run::RunFolder;
+use striate::train::{Event, Options, Task, Trainer, Weights};
 
 #[test]
 fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
@@ -21,7 +22,7 @@ fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
     let last = folder.weights_path(Weights::Last);
     let error = training_support::try_train(&spec, &data(64, 16), &plain(), Some(folder)).unwrap_err();
     assert_eq!(error.exit_code(), 5);
-    let Error::Verification(text) = &error else { panic!("{error:?}") };
+    let Error::Diverged(text) = &error else { panic!("{error:?}") };
     assert!(text.contains("in epoch 2 of 3, step 6 of the run"), "{text}");
     // The first epoch's weights times 1e34 are still numbers, what the second layer makes of them is none.
     assert!(text.contains("layer classifier.1 is the first whose output holds"), "{text}");
@@ -75,7 +76,7 @@ fn numbers(value: f32) -> Splits {
 
 #[test]
 fn a_sample_that_is_no_number_is_named() {
-    let options = Options { log_every: 1, ..Options::default() };
+    let options = Options::default().with_log_every(1);
     let error = training_support::try_train(&small(), &numbers(f32::NAN), &options, None).unwrap_err();
     assert_eq!(error.exit_code(), 5);
     let text = error.to_string();
@@ -100,12 +101,12 @@ fn without_a_look_inside_it_is_said_what_the_weights_are() {
     let (data, options) = (data(64, 16), plain());
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 0).unwrap();
+    striate::inference::initialise(&model, &mut executor, 0).unwrap();
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
     let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
     let error =
-        Trainer::new(task, &mut executor, None, &mut observer, &stop).unwrap().run().unwrap_err().to_string();
-    assert!(error.contains("by now all weights hold values that are no numbers"), "{error}");
+        Trainer::new(task, &mut executor, &mut observer, &stop).unwrap().run().unwrap_err().to_string();
+    assert!(error.contains("by now all weights hold non-finite values"), "{error}");
 }
 
 fn warnings(run: &Run) -> Vec<String> {

@@ -6,11 +6,12 @@ use striate::data::Splits;
 use striate::interchange::{File, safetensors};
 use striate::model::{Model, Spec};
 use striate::ops::Target;
-use striate::train::{Options, RunFolder, Weights, scale_rates};
+use striate::run::RunFolder;
+use striate::train::{Options, Weights, scale_rates};
 
 #[test]
 fn frozen_parameters_stay_and_the_others_do_not() {
-    let options = Options { freeze: Some("features".into()), ..plain() };
+    let options = plain().with_freeze("features");
     let run = train(&small(), &data(32, 0), &options);
     for (name, before) in &run.before {
         let after = &run.after[name];
@@ -31,11 +32,11 @@ fn fine_tuning_keeps_everything_but_the_replaced_layer() {
     assert_eq!(replaced, "classifier.3");
     let model = Model::build(&spec, &plain().build_options(&spec, Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
-    striate::train::initialise(&model, &mut executor, 9).unwrap();
-    let whole = striate::train::load(&model, &mut executor, file.clone(), None).unwrap_err();
+    striate::inference::initialise(&model, &mut executor, 9).unwrap();
+    let whole = striate::inference::load(&model, &mut executor, file.clone(), None).unwrap_err();
     assert_eq!(whole.exit_code(), 4, "{whole}");
-    striate::train::load(&model, &mut executor, file, Some(&replaced)).unwrap();
-    for (name, tensor) in striate::train::collect(&model, &mut executor).unwrap() {
+    striate::inference::load(&model, &mut executor, file, Some(&replaced)).unwrap();
+    for (name, tensor) in striate::inference::collect(&model, &mut executor).unwrap() {
         if name.starts_with("classifier.3") {
             assert_eq!(tensor.shape().dims()[0], 3);
         } else {
@@ -54,7 +55,7 @@ fn fine_tuning_on_other_classes_leaves_frozen_features_bit_for_bit() {
     let replaced = spec.replace_outputs(3).unwrap();
     let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 96));
     let data = Splits::new(pictures.clone(), pictures);
-    let options = Options { freeze: Some("features".into()), ..Options::default() };
+    let options = Options::default().with_freeze("features");
     let run = training_support::fine_tune(&spec, &data, &options, weights, &replaced);
     assert!(run.epochs()[2].acc1 > 60.0, "{:?}", run.epochs());
     for (name, after) in &run.after {
@@ -95,7 +96,7 @@ fn a_frozen_batch_norm_normalises_as_in_evaluation() {
     let (weights, validation) = trained_file(&spec, &first);
     // Nothing moves: the loss of training is then that of evaluation.
     spec.recipe.lr = 0.0;
-    let options = Options { freeze: Some("features".into()), ..plain() };
+    let options = plain().with_freeze("features");
     let run = training_support::fine_tune(&spec, &data(32, 32), &options, weights, "");
     assert!((run.epochs()[0].train_loss - validation).abs() < 1e-6, "{:?} {validation}", run.epochs());
 }
@@ -125,7 +126,7 @@ fn trained_file(spec: &Spec, run: &Run) -> (File, f64) {
 fn rates_by_group_scale_the_first_step() {
     let mut spec = small();
     (spec.recipe.momentum, spec.recipe.lr) = (0.0, 0.01);
-    let options = Options { max_steps: Some(1), ..plain() };
+    let options = plain().with_max_steps(Some(1));
     let moved = |groups: &[&str]| {
         let mut spec = spec.clone();
         let groups: Vec<_> = groups.iter().map(|g| g.parse().unwrap()).collect();

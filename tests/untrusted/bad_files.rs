@@ -10,6 +10,7 @@ use crate::{peak, size, striate};
 use data::{Bad, Format, TRAIN};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use striate::error::Error;
 
@@ -47,44 +48,75 @@ fn is_plain(text: &str) -> bool {
     has(&["expected", "claims", "missing", "unknown", "did you mean", "needs", "describes"])
 }
 
-#[test]
-fn bad_files_are_one_line_each() {
-    let (mut refused, mut sound, mut plain, mut most) = (0, 0, 0, 0);
-    let mut wrong = Vec::new();
-    for format in formats() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut here, mut read, mut said) = (0, 0, 0);
-        for Bad { what, bytes } in &format.bad {
-            let path = place(folder.path(), &format, bytes);
-            let begun = Instant::now();
-            let (peak, result) = peak(|| (format.read)(&path));
-            let time = begun.elapsed();
-            let case = format!("{}: {what}", format.name);
-            let pictures = if matches!(format.name, "PNG" | "JPEG") { 256 << 20 } else { 0 };
-            most = most.max(peak);
-            if peak > 2 * bytes.len() + MOST + pictures {
-                wrong.push(format!("{case}: {peak} bytes for {}", bytes.len()));
-            }
-            if time > Duration::from_secs(1) {
-                wrong.push(format!("{case}: {time:?}"));
-            }
-            match result {
-                Ok(()) if format.forgiving => read += 1,
-                Ok(()) => wrong.push(format!("{case}: was read")),
-                Err(error) => {
-                    wrong.extend(fault(&error, folder.path()).map(|fault| format!("{case}: {fault}")));
-                    here += 1;
-                    said += usize::from(is_plain(&error.to_string()));
-                }
+/// What the readers did with the bad files of one format or of all.
+#[derive(Default)]
+struct Outcome {
+    refused: usize,
+    read: usize,
+    /// Refusals that say what would have been right.
+    plain: usize,
+    /// Most bytes held at once.
+    most: usize,
+    wrong: Vec<String>,
+}
+
+/// Reads every bad file of `format`.
+fn read_all(format: &Format) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outcome = Outcome::default();
+    for Bad { what, bytes } in &format.bad {
+        let path = place(folder.path(), format, bytes);
+        let begun = Instant::now();
+        let (peak, result) = peak(|| (format.read)(&path));
+        let time = begun.elapsed();
+        let case = format!("{}: {what}", format.name);
+        let pictures = if matches!(format.name, "PNG" | "JPEG") { 256 << 20 } else { 0 };
+        outcome.most = outcome.most.max(peak);
+        if peak > 2 * bytes.len() + MOST + pictures {
+            outcome.wrong.push(format!("{case}: {peak} bytes for {}", bytes.len()));
+        }
+        if time > Duration::from_secs(1) {
+            outcome.wrong.push(format!("{case}: {time:?}"));
+        }
+        match result {
+            Ok(()) if format.forgiving => outcome.read += 1,
+            Ok(()) => outcome.wrong.push(format!("{case}: was read")),
+            Err(error) => {
+                outcome.wrong.extend(fault(&error, folder.path()).map(|fault| format!("{case}: {fault}")));
+                outcome.refused += 1;
+                outcome.plain += usize::from(is_plain(&error.to_string()));
             }
         }
-        println!("{}: {here} refused, {said} of them with what was expected, {read} read", format.name);
-        (refused, sound, plain) = (refused + here, sound + read, plain + said);
     }
+    let Outcome { refused, plain, read, .. } = outcome;
+    println!("{}: {refused} refused, {plain} of them with what was expected, {read} read", format.name);
+    outcome
+}
+
+#[test]
+fn bad_files_are_one_line_each() {
+    let formats = formats();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut outcomes = Vec::new();
+        while let Some(format) = formats.get(next.fetch_add(1, Ordering::Relaxed)) {
+            outcomes.push(read_all(format));
+        }
+        outcomes
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let sum = |number: fn(&Outcome) -> usize| -> usize { outcomes.iter().map(number).sum() };
+    let (refused, sound, plain) = (sum(|o| o.refused), sum(|o| o.read), sum(|o| o.plain));
+    let most = outcomes.iter().map(|o| o.most).max().unwrap();
     println!(
         "B2, B3: {refused} bad files refused ({plain} say what was expected; {sound} more were sound), at most {most} bytes at once"
     );
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+    let wrong: Vec<&String> = outcomes.iter().flat_map(|outcome| &outcome.wrong).collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{:#?}", wrong.len(), &wrong[..wrong.len().min(60)]);
     assert!(refused >= 2000 && plain * 10 >= refused * 6, "{refused} refused, {plain} plain");
 }
 

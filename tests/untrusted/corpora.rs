@@ -1,11 +1,14 @@
-//! Every reader on every file of `corpus/`: what fuzzing (`run`) began with, and what it found worth keeping. No panic, no bad
-//! error, not much memory, not much time.
+//! Every reader on every file of `tests/fuzz/corpus`: the named seeds that fuzzing (`tests/fuzz/run`) starts from, and the inputs
+//! that it found, packed in one archive for each target. No panic, no malformed error, bounded memory and time.
 
 use crate::{allocations, targets};
+use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tar::Archive;
 
 /// Most bytes that a reader holds at once beyond twice the file: row B3. A picture may take what its header claims, as far
 /// as the file's length bears it out.
@@ -18,12 +21,21 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz")
 }
 
-/// The files of a target, in the order of their names.
+/// The seeds and the packed files of a target, in the order of their names.
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = root().join("corpus").join(target);
-    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    let seeds = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = seeds.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    if let Ok(packed) = File::open(folder.with_extension("tar.gz")) {
+        for entry in Archive::new(GzDecoder::new(packed)).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            files.push((folder.join(entry.path().unwrap()), content));
+        }
+    }
+    files.sort();
+    files
 }
 
 #[test]
@@ -44,6 +56,7 @@ fn every_file_of_the_corpora_is_read_or_refused_in_one_line() {
         }
     }
     assert!(bytes < 1_500_000, "the corpora have {bytes} bytes");
+    assert!(files > 1000, "the corpora have {files} files: is an archive missing?");
     println!(
         "B1, B3: {files} files of {bytes} bytes, {} targets, at most {most} bytes at once",
         targets::TARGETS.len()

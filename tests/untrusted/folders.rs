@@ -199,13 +199,11 @@ fn very_many_entries_are_no_trouble() {
     picture(&class.join("first.png"), 1);
     // A few links at a time to each file: file systems have limits.
     (0..count).for_each(|n| drop(fs::File::create(class.join(format!("{n}.jpg"))).unwrap()));
-    let request = Request {
-        path: Some(folder.path().to_str().unwrap().into()),
-        kind: Kind::ImageFolder,
-        val_split: Some(0.0),
-        wanted: None,
-        ..Request::new([3, 4, 4], 1)
-    };
+    let request = Request::new([3, 4, 4], 1)
+        .with_path(Some(folder.path().to_str().unwrap().into()))
+        .with_kind(Kind::ImageFolder)
+        .with_val_split(Some(0.0))
+        .with_model(None);
     let begun = Instant::now();
     let (bytes, splits) = peak(|| open(&request).unwrap());
     assert_eq!(splits.train.len(), count + 1);

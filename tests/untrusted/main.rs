@@ -7,17 +7,24 @@ mod allocations;
 mod bad_files;
 mod bombs;
 mod corpora;
+#[path = "../support/dataset.rs"]
+mod dataset;
 #[cfg(target_os = "linux")]
 mod external_data;
 #[cfg(target_os = "linux")]
 mod folders;
 mod hostile_names;
+mod images;
 mod lies;
 mod onnx;
+mod packed;
+#[path = "../support/packs.rs"]
+mod packs;
 mod sound;
 mod supply;
 #[path = "../fuzz/targets.rs"]
 mod targets;
+mod tensors;
 mod weights;
 
 /// How often something is done: `ci`, or `full` with `STRIATE_RELIABILITY=full`.

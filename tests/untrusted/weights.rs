@@ -132,7 +132,8 @@ fn safetensors_with_a_lie_in_every_place() {
     let lies = [&WORDS[..], &[b"9", b"-", b"[", b"}", b"\"", b"999999999999999999"]].concat();
     reader.damage(&written("w.safetensors"), &lies);
     let good = written("w.safetensors");
-    for length in [0, 7, 1 << 20, 1 << 40, u64::MAX - 8, u64::MAX] {
+    for length in [0, 1, 7, 1 << 20, 1 << 40, 1_000_000_000_000_000_000, u64::MAX - 8, u64::MAX - 7, u64::MAX]
+    {
         let bytes = [&length.to_le_bytes()[..], &good[8..]].concat();
         reader.refuse(&format!("header of {length}"), &bytes, "");
     }
@@ -142,6 +143,47 @@ fn safetensors_with_a_lie_in_every_place() {
         reader.refuse("deep nesting", &bytes, "header");
     }
     assert!(reader.refused > 1000, "{} refused, {} read", reader.refused, reader.read);
+}
+
+#[test]
+fn safetensors_whose_headers_lie() {
+    let mut reader = Reader::new("w.safetensors");
+    let good = written("w.safetensors");
+    reader.refuse("one byte too many", &[&good[..], &[0]].concat(), "");
+    let entry = |dtype: &str, shape: &str, offsets: &str| {
+        format!("{{\"t\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
+    };
+    let max = u64::MAX;
+    let mut headers = vec![
+        "".to_string(),
+        "null".into(),
+        "[]".into(),
+        "{".into(),
+        "{\"t\":1}".into(),
+        "{\"__metadata__\":{\"a\":1}}".into(),
+        "[".repeat(100_000),
+        entry("F33", "[2]", "[0,8]"),
+        // Two tensors in one place, and a hole between two.
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\
+          \"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}"
+            .into(),
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},\
+          \"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}"
+            .into(),
+    ];
+    for shape in ["[0]", "[1]", "[3]", "[-1]", "[2.5]", "2", "[2,1000000000000000000]", "[1e18]"] {
+        headers.push(entry("F32", shape, "[0,8]"));
+    }
+    headers.push(entry("F32", &format!("[{max},{max}]"), "[0,8]"));
+    headers.push(entry("F32", &format!("[{max}]"), &format!("[0,{max}]")));
+    for offsets in ["[0,0]", "[0,1]", "[8,0]", "[8,16]", "[-8,0]", "[0]", "[0,1000000000000000000]"] {
+        headers.push(entry("F32", "[2]", offsets));
+    }
+    for header in headers {
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat();
+        reader.refuse(&header.chars().take(100).collect::<String>(), &bytes, "w.safetensors: ");
+    }
+    assert_eq!(reader.read, 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::gpu_device;
 use std::sync::Arc;
 use striate::cpu;
-use striate::gpu::{self, Restriction};
+use striate::gpu::{self, LimitOverrides};
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::{Augment, Hyper, Op, OperandKind};
 use striate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
@@ -96,7 +96,7 @@ fn run(executor: &mut dyn Executor, operands: &[Vec<f32>]) -> Vec<f32> {
 /// 1,000 views: each element within 1e-5 of the range of its channel's values, which is `gain` times 0 to 255.
 #[test]
 fn a_thousand_views_agree_with_the_reference() {
-    let gpu = gpu_device::open(&Restriction::default());
+    let gpu = gpu_device::open(&LimitOverrides::default());
     for (number, ([c_in, h_in, w_in], [c_out, h_out, w_out])) in GEOMETRIES.into_iter().enumerate() {
         let d = Augment { batch: ROWS, c_in, h_in, w_in, c_out, h_out, w_out };
         let mut stream = Stream::new(11, Purpose::Test, number as u32);

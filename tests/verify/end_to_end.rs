@@ -4,7 +4,7 @@
 use crate::oracle::{Reference, network};
 use std::sync::Arc;
 use striate::cpu;
-use striate::gpu::{self, Choice, Gpu};
+use striate::gpu::{self, AdapterSelector, Gpu};
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::{Hyper, Target};
 use striate::program::{BufferId, Executor, Program, Role, Span};
@@ -238,7 +238,7 @@ fn every_adapter_takes_the_oracles_steps() {
         println!("skipped: no adapter (Debian: apt-get install mesa-vulkan-drivers libvulkan1)");
     }
     for info in adapters {
-        let gpu = Gpu::open(&Choice::Index(info.index)).expect("an adapter that opens");
+        let gpu = Gpu::open(&AdapterSelector::Index(info.index)).expect("an adapter that opens");
         for (text, options) in variants() {
             let mut make = |program: Arc<Program>| -> Box<dyn Executor> {
                 Box::new(gpu::Executor::new(&gpu, program).expect("a GPU executor"))

@@ -1,7 +1,7 @@
 //! The comparer itself: it accepts what fp32 gives, and nothing worse.
 
 use striate::random::{Purpose, Stream};
-use striate::verify::tolerance::{Expected, Precision, compare};
+use striate::verify::tolerance::{Expected, OperandRounding, compare};
 
 const LEN: usize = 1000;
 
@@ -17,7 +17,7 @@ fn rounded(values: &[f64]) -> Vec<f32> {
 }
 
 fn judge(values: &[f64], error_scale: &[f64], reduction_length: usize, found: &[f32]) -> Result<f64, String> {
-    let precision = Precision::Single;
+    let precision = OperandRounding::Single;
     compare(&Expected { name: "y", values, error_scale, reduction_length, precision }, found)
 }
 
@@ -27,7 +27,7 @@ fn judge_half(
     reduction_length: usize,
     found: &[f32],
 ) -> Result<f64, String> {
-    let precision = Precision::Half;
+    let precision = OperandRounding::Half;
     compare(&Expected { name: "y", values, error_scale, reduction_length, precision }, found)
 }
 

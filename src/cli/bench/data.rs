@@ -12,10 +12,10 @@ use crate::data::{
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::inference::{self, BatchSource};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Augment, Op};
 use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step, write_words};
-use crate::train::{self, Feed};
 use crate::view::MAX_SIDE;
 use clap::Args;
 use serde_json::{Value, json};
@@ -83,13 +83,13 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     let threads =
         args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
-    let stored = open(args, &spec, Some(train::wanted(&spec, true)?))?;
+    let stored = open(args, &spec, Some(inference::wanted(&spec, true)?))?;
     let scratch = Scratch::new()?;
     let packed = pack(args, &spec, &scratch.0.join("pictures"))?;
     let batch = args.batch_size as usize;
     let options = BuildOptions { pixels: Some(packed.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &options)?;
-    let augmenter = Feed::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
+    let augmenter = BatchSource::new(&spec, &model, 0, 0, OnBadFile::Fail).augmenter(&packed)?;
     let header = Header::plain(&[Device::cpu()]);
 
     let budget = args.budget.budget();
@@ -128,8 +128,8 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<
         limit_val: None,
         seed: 0,
         ignore_exif: args.ignore_exif,
-        picture: args.picture.map_or(train::picture(spec), |picture| picture.0),
-        wanted,
+        image_shape: args.picture.map_or(inference::picture(spec), |picture| picture.0),
+        model: wanted,
         has_preprocess: false,
         input_range: None,
         presumed_range: None,
@@ -183,8 +183,8 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         limit_val: None,
         seed: 0,
         ignore_exif: false,
-        picture: train::picture(spec),
-        wanted: Some(train::wanted(spec, true)?),
+        image_shape: inference::picture(spec),
+        model: Some(inference::wanted(spec, true)?),
         has_preprocess: false,
         input_range: None,
         presumed_range: None,

@@ -14,10 +14,10 @@ use super::Context;
 use super::device;
 use super::output::Output;
 use crate::atomic;
-use crate::device::{Device, Wish};
+use crate::device::LimitOverrides;
+use crate::device::{Device, DeviceSelector};
 use crate::error::{Result, printable_path};
-use crate::gpu::Restriction;
-use crate::gpu::kernels::{Block, Tile};
+use crate::gpu::kernels::GemmKernel;
 use crate::report::Roofline;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -70,47 +70,27 @@ struct DeviceArgs {
     #[arg(long)]
     checked: bool,
     /// Multiply matrices by this tile alone; no result depends on it [default: by shape and device]
-    #[arg(long, value_name = "TILE", value_parser = tile)]
-    tile: Option<Tile>,
+    #[arg(long, value_name = "TILE")]
+    tile: Option<GemmKernel>,
 }
 
 impl DeviceArgs {
-    fn restriction(&self) -> Restriction {
-        Restriction { checked: self.checked, tile: self.tile, ..Restriction::default() }
+    fn limits(&self) -> LimitOverrides {
+        LimitOverrides { checked: self.checked, kernel: self.tile, ..LimitOverrides::default() }
     }
 
     /// What differs from the device's own choice.
     fn words(&self) -> Vec<String> {
         let checked = self.checked.then(|| "shaders with run-time checks".to_string());
-        checked.into_iter().chain(self.tile.map(|tile| format!("tile {}", tile_name(tile)))).collect()
+        checked.into_iter().chain(self.tile.map(|tile| format!("tile {tile}"))).collect()
     }
-}
-
-fn tiles() -> impl Iterator<Item = Tile> {
-    [Tile::Shared, Tile::Subgroup, Tile::Registers]
-        .into_iter()
-        .chain(Block::ALL.into_iter().map(Tile::Exactly))
-}
-
-fn tile_name(tile: Tile) -> String {
-    match tile {
-        Tile::Exactly(block) => block.name().to_string(),
-        tile => format!("{tile:?}").to_lowercase(),
-    }
-}
-
-fn tile(text: &str) -> Result<Tile, String> {
-    tiles().find(|&tile| tile_name(tile) == text).ok_or_else(|| {
-        let names: Vec<String> = tiles().map(tile_name).collect();
-        format!("expected one of {}", names.join(", "))
-    })
 }
 
 /// Writes a chart and says so.
 pub(super) fn write_picture(path: &Path, picture: &Roofline, out: &Output) -> Result<()> {
     let text = picture.svg();
     atomic::write(path, |out| out.write_all(text.as_bytes()))?;
-    out.note(&format!("{}: {} operators", printable_path(path), picture.dots.len()));
+    out.note(&format!("{}: {} operators", printable_path(path), picture.points.len()));
     Ok(())
 }
 
@@ -125,8 +105,8 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<u8> {
 
 /// The chosen device, and the CPU path beside it if the choice is a GPU.
 fn devices(context: &Context, alone: bool, args: &DeviceArgs) -> Result<Vec<Device>> {
-    let chosen = device::open_restricted(context, args.restriction())?;
-    let beside = !chosen.is_cpu() && !alone && context.wish != Wish::Cpu;
+    let chosen = device::open_limited(context, args.limits())?;
+    let beside = !chosen.is_cpu() && !alone && context.device != DeviceSelector::Cpu;
     Ok(if beside { vec![chosen, Device::Cpu(context.cpu)] } else { vec![chosen] })
 }
 

@@ -4,7 +4,7 @@
 use super::roofs::Roofs;
 use crate::error::Result;
 use crate::program::{Clock, Profile, Timed};
-use crate::report::{Dot, Roofline};
+use crate::report::{Roofline, RooflinePoint};
 use serde_json::{Value, json};
 
 /// A profile held against the roofs of its device.
@@ -44,9 +44,9 @@ impl Line {
         rate(self.bytes, self.seconds)
     }
 
-    fn dot(&self) -> Dot {
+    fn point(&self) -> RooflinePoint {
         let Line { kind, label, seconds, flops, bytes, .. } = self.clone();
-        Dot { label, kind, flops, bytes, seconds: seconds.max(1e-9) }
+        RooflinePoint { label, kind, flops, bytes, seconds: seconds.max(1e-9) }
     }
 }
 
@@ -234,7 +234,7 @@ impl Analysis {
 
 /// A chart of these lines under these roofs.
 pub(super) fn picture(roofs: &Roofs, lines: &[Line], title: String, notes: Vec<String>) -> Roofline {
-    Roofline { dots: lines.iter().map(Line::dot).collect(), ..roofs.picture(title, notes) }
+    Roofline { points: lines.iter().map(Line::point).collect(), ..roofs.picture(title, notes) }
 }
 
 /// Totals by operator as JSON.

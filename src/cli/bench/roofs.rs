@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ops::{Linear, Op, Pointwise};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Span, Step};
 use crate::random::{Purpose, Stream};
-use crate::report::{Roof, Roofline};
+use crate::report::{Ceiling, Roofline};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -95,9 +95,9 @@ impl Roofs {
 
     /// An empty picture of these roofs.
     pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
-        let mut ceilings = vec![Roof { label: "multiply-adds in registers".into(), flops: self.fma }];
-        ceilings.push(Roof { label: "our best square product".into(), flops: self.product });
-        Roofline { title, notes, ceilings, bandwidth: self.copy, dots: Vec::new() }
+        let mut ceilings = vec![Ceiling { label: "multiply-adds in registers".into(), flops: self.fma }];
+        ceilings.push(Ceiling { label: "our best square product".into(), flops: self.product });
+        Roofline { title, notes, ceilings, bandwidth: self.copy, points: Vec::new() }
     }
 }
 

@@ -3,18 +3,18 @@
 use super::super::output::bytes;
 use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
-use super::super::{Context, device, memory};
+use super::super::{Context, device};
 use super::profile::Analysis;
 use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
 use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
 use crate::error::Result;
+use crate::inference;
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::{Hyper, Scaling};
 use crate::program::{Executor, Span};
 use crate::random::{Purpose, Stream};
-use crate::train;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
         *chosen = device::half(chosen, context)?;
     }
     for device in &devices {
-        memory::check(device, &spec, &build, &model)?;
+        inference::check_memory(device, &spec, &build, &model)?;
     }
     let header = Header::new(&devices, &args.device);
     let mut results = Vec::new();
@@ -123,7 +123,7 @@ fn measure_device(device: &Device, spec: &Spec, model: &Model, args: &StepArgs) 
     let mut owned = device.executor(Arc::clone(&model.program))?;
     let executor = owned.as_mut();
     let hyper = hyper_words(spec, model);
-    train::initialise(model, executor, 0)?;
+    inference::initialise(model, executor, 0)?;
     batch.write(model, executor)?;
     executor.write(model.hyper, hyper.as_words())?;
     // A step is what training does: a new batch and new hyper words, then the program.
@@ -223,7 +223,7 @@ fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
         loss_scale: 1.0 / model.batch as f32,
         // So small that the weights stay what they are however long the measurement takes.
         lr: 1e-12,
-        ..train::hyper(&spec.recipe, 0, 0, 0.0)
+        ..inference::hyper(&spec.recipe, 0, 0, 0.0)
     }
 }
 

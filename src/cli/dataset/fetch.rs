@@ -7,9 +7,9 @@ use super::sources::{Download, SOURCES, Source};
 use crate::atomic;
 use crate::cli::Context;
 use crate::cli::output::{Output, bytes};
-use crate::cli::source::quoted;
 use crate::data;
 use crate::error::{Error, Result, printable_path};
+use crate::inference::quoted;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -48,10 +48,9 @@ pub(super) fn run(args: &FetchArgs, context: &Context) -> Result<u8> {
         .iter()
         .find(|source| source.name == args.name)
         .ok_or_else(|| Error::Usage(format!("dataset fetch: no address of {} is known", args.name)))?;
-    let parent = args.dir.clone().or_else(data::user_data).unwrap_or_else(|| PathBuf::from("data"));
-    let folder = parent.join(source.name);
+    let folder = args.dir.clone().unwrap_or_else(home).join(source.name);
     context.out.note(&format!("{}: {}", source.name, source.about));
-    fetch(source, &folder, args.from.as_deref(), &context.out)?;
+    fetch_whole(source, &folder, args.from.as_deref(), &context.out)?;
     let path = folder.to_string_lossy();
     if context.out.is_json() {
         context.out.json(&json!({"event": "dataset-fetch", "name": source.name, "path": path}))?;
@@ -64,10 +63,30 @@ pub(super) fn run(args: &FetchArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
+/// Where a user keeps data sets, one in each folder.
+pub(super) fn home() -> PathBuf {
+    data::user_data().unwrap_or_else(|| PathBuf::from("data"))
+}
+
+/// As [`fetch`], but a new `folder` appears when it is whole. Until then the files lie beside it, in a folder whose name ends in
+/// `.part`, where the next call finds them.
+pub(super) fn fetch_whole(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
+    if folder.exists() {
+        return fetch(source, folder, from, out);
+    }
+    let mut part = folder.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    fetch(source, &part, from, out).inspect_err(|_| {
+        // Succeeds if nothing is in it.
+        let _ = fs::remove_dir(&part);
+    })?;
+    fs::rename(&part, folder).map_err(|error| Error::io(folder, error))
+}
+
 /// Makes `folder` hold `source`. What is there already is kept: files with the right SHA-256, and members of archives
 /// with the right lengths (only the archive's SHA-256 is known, and it is not kept).
 fn fetch(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
     let unpacked = !source.members.is_empty() && source.members.iter().all(|member| member.is_in(folder));
     for file in source.files.iter().filter(|_| !unpacked) {
         let path = folder.join(file.name);
@@ -148,7 +167,10 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
                 0 => return target.map_or(Ok(()), |target: File| target.sync_all()),
                 count => {
                     // Not made before there is something to put in it.
-                    let open = || OpenOptions::new().append(true).create(true).open(part);
+                    let open = || {
+                        fs::create_dir_all(part.parent().unwrap_or(Path::new(".")))?;
+                        OpenOptions::new().append(true).create(true).open(part)
+                    };
                     let mut file = target.take().map_or_else(open, Ok)?;
                     file.write_all(&chunk[..count])?;
                     target = Some(file);
@@ -259,7 +281,27 @@ mod tests {
         let error =
             fetch(&plain, &home.path().join("none"), Some("file:///no/such/place"), &out).unwrap_err();
         assert!(error.exit_code() == 1 && error.to_string().contains("curl"), "{error}");
-        assert!(names(&home.path().join("none")).is_empty());
+        assert!(!home.path().join("none").exists());
+    }
+
+    #[test]
+    fn a_new_folder_appears_when_it_is_whole() {
+        let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let out = Output::new(false, true);
+        let content = archive();
+        let (known, folder) = (source(&content, MEMBERS), home.path().join("in/set"));
+        let from = format!("file://{}", place.path().display());
+        fetch_whole(&known, &folder, Some(&from), &out).unwrap_err();
+        assert!(names(home.path()).is_empty(), "nothing came");
+        // The beginning of a download lies beside the folder, and is continued.
+        fs::create_dir_all(home.path().join("in/set.part")).unwrap();
+        fs::write(home.path().join("in/set.part/set.tar.gz.part"), &content[..20]).unwrap();
+        fetch_whole(&known, &folder, Some(&from), &out).unwrap_err();
+        assert!(!folder.exists());
+        fs::write(place.path().join("set.tar.gz"), &content).unwrap();
+        fetch_whole(&known, &folder, Some(&from), &out).unwrap();
+        assert_eq!(names(&folder), ["a", "b", "classes.txt"]);
+        assert_eq!(names(folder.parent().unwrap()), ["set"]);
     }
 
     #[test]

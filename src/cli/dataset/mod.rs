@@ -5,6 +5,7 @@ mod archive;
 mod fetch;
 mod info;
 mod pack;
+mod provide;
 mod sources;
 mod stats;
 mod watch;
@@ -15,6 +16,7 @@ use crate::data::{self, Diagnostics, InputRange, Kind, OnBadFile, Request, Split
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
+pub(super) use provide::provide;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  striate dataset info fashion-mnist\n  striate dataset stats photos\n  \
@@ -137,8 +139,8 @@ impl DataArgs {
             limit_val: None,
             seed: self.seed,
             ignore_exif: self.ignore_exif,
-            picture: [self.channels.unwrap_or(CHANNELS), size, size].map(|n| n as usize),
-            wanted: None,
+            image_shape: [self.channels.unwrap_or(CHANNELS), size, size].map(|n| n as usize),
+            model: None,
             has_preprocess: false,
             input_range: self.input_range,
             presumed_range: None,

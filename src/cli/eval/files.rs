@@ -5,7 +5,7 @@ use super::report::class_name;
 use crate::atomic;
 use crate::data::Dataset;
 use crate::error::{Result, printable_path};
-use crate::train::{Answer, Confusion, best, probabilities};
+use crate::inference::{Answer, Confusion, best, probabilities};
 use std::iter::once;
 use std::path::Path;
 

@@ -9,12 +9,12 @@ use super::output::Output;
 use super::recipe::MOST_ROWS;
 use super::samples::{Part, Samples};
 use super::source::{self, SourceArgs};
-use super::{Context, memory, stop};
+use super::{Context, stop};
 use crate::data::{Dataset, Labels, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{self, Answer, BatchSource, Confusion, Outcome};
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
-use crate::train::{self, Answer, Confusion, Feed, Outcome};
 use clap::Args;
 use files::Prediction;
 use report::Report;
@@ -108,15 +108,15 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let build = BuildOptions {
         training: false,
         pixels: shown.pixels(spec.input),
-        target: train::target(&samples, spec.recipe.loss)?,
-        ..BuildOptions::new(if args.ten_crop { train::most_rows(batch, samples.shape) } else { batch })
+        target: inference::target(&samples, spec.recipe.loss)?,
+        ..BuildOptions::new(if args.ten_crop { inference::most_rows(batch, samples.shape) } else { batch })
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     match file {
-        Some(file) => train::load(&model, executor.as_mut(), file, None)?,
+        Some(file) => inference::load(&model, executor.as_mut(), file, None)?,
         None => {
             context.out.note(&format!("no --weights: the initial values of {}, seed {seed}", spec.name));
             for (buffer, values) in model.initial(seed)? {
@@ -124,9 +124,9 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
             }
         }
     }
-    let feed = Feed::new(&spec, &model, seed, args.source.workers(), args.source.on_bad_file);
+    let source = BatchSource::new(&spec, &model, seed, args.source.workers(), args.source.on_bad_file);
     let stop = stop::on_signal()?;
-    let mut subject = Subject { spec, model, executor, samples, part, feed, seed, stop };
+    let mut subject = Subject { spec, model, executor, samples, part, source, seed, stop };
     let done = match args.robustness.is_empty() {
         true => evaluate(&mut subject, args, &context.out)?,
         false => damage(&mut subject, &args.robustness, &context.out)?,
@@ -144,14 +144,14 @@ struct Subject {
     executor: Box<dyn Executor>,
     samples: Arc<Dataset>,
     part: Samples,
-    feed: Feed,
+    source: BatchSource,
     seed: u64,
     stop: Arc<AtomicBool>,
 }
 
 /// One evaluation with its report and files; false if it was interrupted.
 fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool> {
-    let Subject { spec, model, executor, samples, part, feed, stop, .. } = subject;
+    let Subject { spec, model, executor, samples, part, source, stop, .. } = subject;
     let executor = executor.as_mut();
     let began = Instant::now();
     let has_classes = matches!(samples.labels, Labels::Classes(_));
@@ -167,12 +167,12 @@ fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool
         Ok(())
     };
     let totals = match (args.ten_crop, has_classes) {
-        (true, _) => train::ten_crop(model, executor, samples, feed, stop, &mut each)?,
-        (false, true) => train::evaluate_each(model, executor, samples, feed, stop, &mut each)?,
-        (false, false) => train::evaluate(model, executor, samples, feed, stop)?,
+        (true, _) => inference::ten_crop(model, executor, samples, source, stop, &mut each)?,
+        (false, true) => inference::evaluate_each(model, executor, samples, source, stop, &mut each)?,
+        (false, false) => inference::evaluate(model, executor, samples, source, stop)?,
     };
     let seconds = began.elapsed().as_secs_f64();
-    out.warn_of(feed.bad());
+    out.warn_of(source.bad());
     if stop.load(Ordering::Relaxed) {
         return Ok(false);
     }
@@ -190,7 +190,7 @@ fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool
 
 /// An evaluation for each level of each kind of damage, with its table and files; false if it was interrupted.
 fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> Result<bool> {
-    let Subject { spec, model, executor, samples, part, feed, seed, stop } = subject;
+    let Subject { spec, model, executor, samples, part, source, seed, stop } = subject;
     let mut first = true;
     let mut each = |outcome: &Outcome| {
         // Only now is it known how many of the samples can be read.
@@ -199,8 +199,8 @@ fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> 
         }
         robustness::line(outcome, out)
     };
-    let outcomes = train::robustness(model, executor.as_mut(), samples, feed, *seed, stop, &mut each)?;
-    out.warn_of(feed.bad());
+    let outcomes = inference::robustness(model, executor.as_mut(), samples, source, *seed, stop, &mut each)?;
+    out.warn_of(source.bad());
     if stop.load(Ordering::Relaxed) {
         return Ok(false);
     }

@@ -4,8 +4,8 @@ use super::super::output::Output;
 use super::super::samples::Samples;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::inference::{Confusion, Totals};
 use crate::model::Spec;
-use crate::train::{Confusion, Totals};
 use serde_json::{Value, json};
 
 /// What was evaluated and what came of it.

@@ -5,8 +5,8 @@ use super::super::samples::Samples;
 use super::report::{add_totals, finite};
 use crate::atomic;
 use crate::error::Result;
+use crate::inference::{Outcome, Totals};
 use crate::model::Spec;
-use crate::train::{Outcome, Totals};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

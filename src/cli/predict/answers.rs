@@ -5,9 +5,9 @@ use super::{PredictArgs, title};
 use crate::atomic;
 use crate::data::Decoder;
 use crate::error::{Error, Result, printable_path};
+use crate::inference;
 use crate::model::suggestion;
-use crate::report::{Panel, Picture, sheet};
-use crate::train;
+use crate::report::{Panel, RgbImage, panel_sheet};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -55,7 +55,7 @@ impl<'a> Answers<'a> {
     /// The answer to `file`: one score per class.
     pub fn add(&mut self, file: &Path, scores: &[f64]) -> Result<()> {
         self.answered += 1;
-        let best = train::best(scores, self.args.top_k as usize);
+        let best = inference::best(scores, self.args.top_k as usize);
         if self.out.is_json() { self.json(file, &best) } else { self.text(file, &best) }?;
         if self.args.annotate.is_some() && self.panels.len() < PANELS {
             let panel = self.panel(file, scores)?;
@@ -67,7 +67,7 @@ impl<'a> Answers<'a> {
     /// Writes the sheet, if one is wanted; how many pictures were answered.
     pub fn finish(self, sheet_path: Option<&Path>) -> Result<usize> {
         let Some(path) = sheet_path else { return Ok(self.answered) };
-        let bytes = sheet(&self.panels)?.png()?;
+        let bytes = panel_sheet(&self.panels)?.png()?;
         atomic::write(path, |out| out.write_all(&bytes))?;
         self.out.note(&format!(
             "{}: {} of {} pictures",
@@ -111,12 +111,12 @@ impl<'a> Answers<'a> {
 
     fn panel(&mut self, file: &Path, scores: &[f64]) -> Result<Panel> {
         let ([width, height], pixels) = self.decoder.read_within(file, SIDE)?;
-        let best = train::best(scores, BARS);
+        let best = inference::best(scores, BARS);
         let truth = self.args.truth.clone().or_else(|| self.class_folder(file));
         Ok(Panel {
-            picture: Picture { width, height, pixels },
+            image: RgbImage { width, height, pixels },
             name: truth.clone().unwrap_or_else(|| title(file)),
-            answers: best.iter().map(|&(class, score)| (self.names[class].clone(), score)).collect(),
+            predictions: best.iter().map(|&(class, score)| (self.names[class].clone(), score)).collect(),
             values: (!self.is_softmax)
                 .then(|| best.iter().map(|&(_, score)| format!("{score:.3}")).collect()),
             truth,

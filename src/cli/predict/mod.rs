@@ -4,12 +4,12 @@ mod answers;
 
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
-use super::{Context, device, memory, names, source, stop};
+use super::{Context, device, names, source, stop};
 use crate::data::{self, OnBadFile, Splits};
 use crate::error::{Error, Result};
+use crate::inference::{self, Answer, BatchSource};
 use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model};
-use crate::train::{self, Answer, Feed};
 use answers::Answers;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -84,41 +84,41 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     }
     let files = files(&args.pictures)?;
     let count = files.len();
-    let data = Arc::new(train::pictures(&spec, files)?);
+    let data = Arc::new(inference::pictures(&spec, files)?);
     let data = if args.ten_crop { Splits::of(data).ten_crops().val } else { data };
     source::note_old_rules(&spec, &data, &context.out);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);
-    let batch = if args.ten_crop { train::most_rows(batch, data.shape) } else { batch };
+    let batch = if args.ten_crop { inference::most_rows(batch, data.shape) } else { batch };
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;
     let mut answers = Answers::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
-    train::load(&model, executor.as_mut(), weights, None)?;
+    inference::load(&model, executor.as_mut(), weights, None)?;
     // One picture that cannot be read is the error itself.
     let policy = if count == 1 { OnBadFile::Fail } else { args.on_bad_file };
-    let feed = Feed::new(&spec, &model, 0, source::workers(args.workers), policy);
+    let source = BatchSource::new(&spec, &model, 0, source::workers(args.workers), policy);
     let stop = stop::on_signal()?;
     let mut each = |answer: &Answer<'_>| match data.file(answer.sample) {
         // Ten crops give probabilities as they are.
         Some(file) if is_softmax && !args.ten_crop => {
-            answers.add(&file, &train::probabilities(answer.scores))
+            answers.add(&file, &inference::probabilities(answer.scores))
         }
         Some(file) => answers.add(&file, answer.scores),
         None => Err(Error::Internal(format!("picture {} has no file", answer.sample))),
     };
-    let pass = if args.ten_crop { train::ten_crop } else { train::evaluate_each };
-    let done = pass(&model, executor.as_mut(), &data, &feed, &stop, &mut each);
-    context.out.warn_of(feed.bad());
+    let pass = if args.ten_crop { inference::ten_crop } else { inference::evaluate_each };
+    let done = pass(&model, executor.as_mut(), &data, &source, &stop, &mut each);
+    context.out.warn_of(source.bad());
     done?;
     if stop.load(Ordering::Relaxed) {
         context.out.note("interrupted: only a part was answered");
         return Ok(stop::INTERRUPTED);
     }
     let answered = answers.finish(args.annotate.as_deref())?;
-    match feed.bad().named().first() {
+    match source.bad().named().first() {
         None => Ok(0),
         Some(first) => {
             let what = format!("{} of {count} cannot be read; the first: {first}", count - answered);

@@ -1,11 +1,12 @@
 //! Convolutions and linear layers large enough to be cut up, against plain loops in f64.
 
 use super::{assert_close, normal};
-use crate::cpu::conv2d::{Correlation, conv2d_forward};
+use crate::cpu::conv2d::conv2d_forward;
 use crate::cpu::conv2d_grad_input::conv2d_grad_input;
 use crate::cpu::conv2d_grad_weight::conv2d_grad_weight;
-use crate::cpu::executor::Options;
+use crate::cpu::correlation::Correlation;
 use crate::cpu::linear::{linear_forward, linear_grad_input, linear_grad_weight};
+use crate::cpu::options::CpuOptions;
 use crate::cpu::winograd::{self, Weights};
 use crate::ops::{Conv2d, Linear};
 
@@ -69,7 +70,7 @@ fn passes(d: Conv2d, way: Way) -> [(&'static str, Vec<f32>, Vec<f64>); 3] {
     let b = d.bias.then_some(b.as_slice());
     match way {
         Way::Direct => {
-            let options = Options { winograd: false };
+            let options = CpuOptions { winograd: false };
             conv2d_forward(&d, options, &x, &w, b, &mut workspace, &mut found_y);
             conv2d_grad_input(&d, options, &dy, &w, &mut workspace, &mut found_dx);
             conv2d_grad_weight(&d, options, &x, &dy, &mut workspace, &mut found_dw);
@@ -279,7 +280,7 @@ fn very_long_sums_are_added_up_in_parts() {
     };
     let (x, w) = (vec![1.0; c_in], vec![0.1; 2 * c_in]);
     let mut y = vec![f32::NAN; 2];
-    conv2d_forward(&d, Options::default(), &x, &w, None, &mut Vec::new(), &mut y);
+    conv2d_forward(&d, CpuOptions::default(), &x, &w, None, &mut Vec::new(), &mut y);
     let exact = c_in as f64 * f64::from(0.1f32);
     for y in y {
         let error = ((f64::from(y) - exact) / exact).abs();

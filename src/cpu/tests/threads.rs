@@ -2,7 +2,7 @@
 
 use super::normal;
 use crate::cpu::Executor;
-use crate::cpu::conv2d::Correlation;
+use crate::cpu::correlation::Correlation;
 use crate::cpu::winograd;
 use crate::ops::{
     Access, BatchNorm2d, BiasGrad, Conv2d, Dropout, GradNorm, Hyper, Linear, Loss, Metrics, Op, OperandKind,

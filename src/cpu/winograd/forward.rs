@@ -9,7 +9,7 @@ use super::mosaic::Mosaic;
 use super::packed::{COLUMNS, Product, ROWS};
 use super::tiles::{Inputs, Outputs, inputs_len, outputs_len};
 use super::transforms::Winograd;
-use crate::cpu::conv2d::{Correlation, TASKS};
+use crate::cpu::correlation::{Correlation, TASKS};
 use crate::cpu::parallel::{reserve, with_scratch};
 use crate::cpu::vector;
 use crate::cpu::vector::{LANES, Work, lanes, put};

@@ -8,7 +8,7 @@ use super::forward::spread_out;
 use super::mosaic::Mosaic;
 use super::packed::{COLUMNS, Product, ROWS};
 use super::transforms::Winograd;
-use crate::cpu::conv2d::Correlation;
+use crate::cpu::correlation::Correlation;
 use crate::cpu::parallel::{reserve, with_scratch};
 use crate::cpu::vector::{self, Work, lanes, put};
 use pulp::Simd;

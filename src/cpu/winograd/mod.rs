@@ -20,7 +20,7 @@ mod transforms;
 
 use mosaic::Mosaic;
 
-use super::conv2d::Correlation;
+use super::correlation::Correlation;
 use super::windows::Windows;
 
 /// Weights of a correlation: those of a convolution, or those that lead from dy to dx.

@@ -3,7 +3,7 @@
 use super::mosaic::Mosaic;
 use super::packed::COLUMNS;
 use super::transforms::Winograd;
-use crate::cpu::conv2d::Correlation;
+use crate::cpu::correlation::Correlation;
 use crate::cpu::vector::{LANES, Work, lanes, put};
 use pulp::Simd;
 use std::ops::Range;

@@ -32,10 +32,10 @@ pub(super) fn open(
     diagnostics: &mut Diagnostics,
 ) -> Result<RawSplits> {
     let chosen = request.label_column.as_deref();
-    let outputs = request.wanted.map(|wanted| wanted.outputs);
+    let outputs = request.model.map(|wanted| wanted.outputs);
     let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
     let train = read(&train_path, outputs, |start| {
-        start.columns(chosen, request.wanted.is_none(), diagnostics).map(Some)
+        start.columns(chosen, request.model.is_none(), diagnostics).map(Some)
     })?;
     let train = train.ok_or_else(|| Error::data(&train_path, "expected a table with labels, found none"))?;
     train.check_label(outputs)?;
@@ -55,7 +55,7 @@ pub(super) fn open(
         }),
     });
     let images = settle(numbers.collect(), None, true, request, diagnostics)?;
-    let shape = match (request.wanted, request.input_range) {
+    let shape = match (request.model, request.input_range) {
         (None, Some(_)) => picture(width),
         _ => [width, 1, 1],
     };

@@ -1,9 +1,11 @@
 //! The kernel that turns stored pictures into network input.
 
+use super::dispatch::Kernels;
 use super::elements::{constants, elements};
+use super::limits::Limits;
 use super::rounds::rounds;
+use super::shader::shader;
 use super::slices::slices;
-use super::{Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{Augment, Op};
 
@@ -23,7 +25,7 @@ pub(super) fn kernels(op: &Op, d: &Augment, limits: &Limits) -> Result<Kernels> 
                 ("words", d.words()),
             ]);
             let bindings = sizes.iter().enumerate().map(|(i, &size)| slice.bind(i, size)).collect();
-            let shader = shader!("augment/augment", "shared/elements", "shared/prelude");
+            let shader = shader!("augment/augment", "shared/elements");
             let each = rounds(d.c_in, 0) + 2 * rounds(d.c_out, 0);
             elements(shader, slice.count * d.h_out * d.w_out, each, geometry, bindings, limits)
         })

@@ -2,10 +2,12 @@
 //! summed may be computed on the way in (`fused`).
 
 use super::conv2d::sum_partials;
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::constants;
 use super::gemm::cut;
+use super::limits::Limits;
 use super::rounds::{MAX_ROUNDS, MOST_PIECES, reduction, rounds, runs, strided};
-use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
+use super::shader::{Shader, shader};
 use crate::error::Result;
 use crate::ops::{BiasGrad, Op};
 
@@ -56,8 +58,8 @@ pub(super) struct Summed {
 
 pub(super) fn kernels(op: &Op, bias: &BiasGrad, limits: &Limits) -> Result<Kernels> {
     let plain = Summed {
-        by_group: shader!("bias_grad/bias_grad", "bias_grad/gradient_plain", "shared/prelude"),
-        by_row: shader!("bias_grad/bias_grad_rows", "bias_grad/gradient_plain", "shared/prelude"),
+        by_group: shader!("bias_grad/bias_grad", "bias_grad/gradient_plain"),
+        by_row: shader!("bias_grad/bias_grad_rows", "bias_grad/gradient_plain"),
         constants: Vec::new(),
         operands: vec![(0, bias.channels * bias.inner)],
         db: 1,
@@ -78,6 +80,7 @@ pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -
         let all = constants([("batch", batch), ("channels", channels), ("inner", inner)]);
         let operands = summed.operands.iter().map(|&(i, _)| i).chain([summed.db]);
         let dispatch = Dispatch {
+            kind: DispatchKind::Kernel,
             shader: summed.by_row,
             constants: with(all),
             bindings: operands.map(Binding::operand).collect(),
@@ -104,6 +107,7 @@ pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -
         };
         let db = if pieces > 1 { Binding::scratch(0) } else { Binding::operand(summed.db) };
         kernels.dispatches.push(Dispatch {
+            kind: DispatchKind::Kernel,
             shader: summed.by_group,
             constants: with(constants([
                 ("batch", count),

@@ -1,14 +1,23 @@
 //! Convolutions as matrix products whose factors are computed on the way in (implicit GEMM).
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::{constants, elements};
 use super::gemm::{Extents, Plan, Product, cut, product};
+use super::limits::Limits;
 use super::rounds::{LONGEST, MOST_PIECES, parts, rounds};
+use super::shader::shader;
 use super::slices::Slice;
-use super::{Binding, Dispatch, Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product = product!(vectors "conv2d/conv2d_forward", "conv2d/conv2d", "gemm/gemm_part", "activation/relu", "gemm/gemm_zero", "gemm/gemm_scalar_b");
+const FORWARD: Product = product!(
+    vec4 "conv2d/conv2d_forward",
+    "conv2d/conv2d",
+    "gemm/gemm_part",
+    "activation/relu",
+    "gemm/gemm_zero",
+    "gemm/gemm_scalar_b"
+);
 const GRAD_INPUT: Product = product!(
     "conv2d/conv2d_grad_input",
     "conv2d/conv2d",
@@ -19,7 +28,6 @@ const GRAD_INPUT: Product = product!(
 );
 const GRAD_WEIGHT: Product =
     product!("conv2d/conv2d_grad_weight", "conv2d/conv2d", "gemm/gemm_scalar_a", "gemm/gemm_scalar_b");
-pub(super) const SUM_PARTIALS: Shader = shader!("shared/sum_partials", "shared/elements", "shared/prelude");
 
 /// Elements of one image of x and of y.
 fn image_sizes(conv: &Conv2d) -> [usize; 2] {
@@ -69,11 +77,11 @@ pub(super) fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels
     for (slice, part) in slices.iter().flat_map(|slice| parts.iter().map(move |part| (slice, part))) {
         // The row of a weight is read along k.
         let extents = Extents {
-            rows: conv.c_out_group(),
-            columns: slice.count * conv.h_out() * conv.w_out(),
+            m: conv.c_out_group(),
+            n: slice.count * conv.h_out() * conv.w_out(),
             batches: conv.groups,
-            depth: part.len,
-            vectors: conv.depth().is_multiple_of(4),
+            k: part.len,
+            vec4: conv.depth().is_multiple_of(4),
         };
         let Plan { shader, groups, rounds } = FORWARD.plan(extents, limits);
         let mut all = geometry(conv, slice.count);
@@ -87,7 +95,14 @@ pub(super) fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels
         let (bias, y) = if conv.bias { (2, 3) } else { (1, 2) };
         let (x, y) = (slice.bind(0, sizes[0]), slice.bind(y, sizes[1]));
         let bindings = vec![x, Binding::operand(1), Binding::operand(bias), y];
-        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
+        kernels.dispatches.push(Dispatch {
+            kind: DispatchKind::Kernel,
+            shader,
+            constants: all,
+            bindings,
+            groups,
+            rounds,
+        });
     }
     Ok(kernels)
 }
@@ -104,11 +119,11 @@ pub(super) fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kern
     let parts = parts(conv.c_out_group() * taps);
     for (slice, part) in slices.iter().flat_map(|slice| parts.iter().map(move |part| (slice, part))) {
         let extents = Extents {
-            rows: conv.c_in_group(),
-            columns: slice.count * pixels,
+            m: conv.c_in_group(),
+            n: slice.count * pixels,
             batches: products,
-            depth: part.len,
-            vectors: false,
+            k: part.len,
+            vec4: false,
         };
         let Plan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
         let mut all = geometry(conv, slice.count);
@@ -119,7 +134,14 @@ pub(super) fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kern
             ("part_len", part.len),
         ]));
         let bindings = vec![slice.bind(0, sizes[1]), Binding::operand(1), slice.bind(2, sizes[0])];
-        kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
+        kernels.dispatches.push(Dispatch {
+            kind: DispatchKind::Kernel,
+            shader,
+            constants: all,
+            bindings,
+            groups,
+            rounds,
+        });
     }
     Ok(kernels)
 }
@@ -246,11 +268,11 @@ pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Ker
         for first in (0..depth.max(1)).step_by(LONGEST) {
             let len = LONGEST.min(depth - first);
             let extents = Extents {
-                rows: conv.c_out_group(),
-                columns: conv.depth(),
+                m: conv.c_out_group(),
+                n: conv.depth(),
                 batches: count * conv.groups,
-                depth: len,
-                vectors: false,
+                k: len,
+                vec4: false,
             };
             let Plan { shader, groups, rounds } = GRAD_WEIGHT.plan(extents, limits);
             let mut all = geometry(conv, images[1]);
@@ -267,7 +289,14 @@ pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Ker
             ]));
             let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
             let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
-            kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
+            kernels.dispatches.push(Dispatch {
+                kind: DispatchKind::Kernel,
+                shader,
+                constants: all,
+                bindings,
+                groups,
+                rounds,
+            });
         }
     }
     if several {
@@ -280,7 +309,10 @@ pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Ker
 /// Adds up the `pieces` times `len` partial sums of scratch buffer 0 into `operand`.
 pub(super) fn sum_partials(pieces: usize, len: usize, operand: usize, limits: &Limits) -> Dispatch {
     let bindings = vec![Binding::scratch(0), Binding::operand(operand)];
-    elements(SUM_PARTIALS, len, rounds(pieces, 0), constants([("pieces", pieces)]), bindings, limits)
+    let shader = shader!("shared/sum_partials", "shared/elements");
+    let dispatch =
+        elements(shader, len, rounds(pieces, 0), constants([("pieces", pieces)]), bindings, limits);
+    Dispatch { kind: DispatchKind::SumPartials(pieces), ..dispatch }
 }
 
 #[cfg(test)]

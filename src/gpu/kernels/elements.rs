@@ -1,7 +1,9 @@
 //! Dispatches of kernels that treat every output element by itself (`shaders/shared/elements.wgsl`).
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, fold};
+use super::limits::Limits;
 use super::rounds::rounds;
-use super::{Binding, Dispatch, Limits, Shader, fold};
+use super::shader::Shader;
 
 /// Elements of one workgroup: THREADS * PER_THREAD of `shaders/shared/elements.wgsl`.
 const PER_GROUP: usize = 1024;
@@ -29,5 +31,5 @@ pub(super) fn elements(
 ) -> Dispatch {
     constants.push(("len", len as f64));
     let groups = fold(len.div_ceil(PER_GROUP), limits);
-    Dispatch { shader, constants, bindings, groups, rounds: thread_rounds(each) }
+    Dispatch { kind: DispatchKind::Kernel, shader, constants, bindings, groups, rounds: thread_rounds(each) }
 }

@@ -2,11 +2,13 @@
 //! as its operators one after the other.
 
 use super::bias_grad::{Summed, sums};
+use super::dispatch::Kernels;
 use super::elements::elements;
+use super::limits::Limits;
 use super::pool2d::{covering, is_long, term_rounds, window};
 use super::rounds::checked;
+use super::shader::shader;
 use super::slices::slices;
-use super::{Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{BiasGrad, Op, Pool2d};
 
@@ -48,8 +50,8 @@ fn input(d: &Pool2d) -> usize {
 fn relu_bias(op: &Op, b: &BiasGrad, limits: &Limits) -> Result<Kernels> {
     let image = b.channels * b.inner;
     let summed = Summed {
-        by_group: shader!("bias_grad/gradient_relu", "bias_grad/bias_grad", "shared/prelude"),
-        by_row: shader!("bias_grad/gradient_relu", "bias_grad/bias_grad_rows", "shared/prelude"),
+        by_group: shader!("bias_grad/gradient_relu", "bias_grad/bias_grad").variant("bias_grad"),
+        by_row: shader!("bias_grad/gradient_relu", "bias_grad/bias_grad_rows").variant("bias_grad_rows"),
         constants: Vec::new(),
         operands: vec![(0, image), (1, image), (2, image)],
         db: 4,
@@ -66,8 +68,7 @@ fn pool_relu(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
         "bias_grad/gradient_store",
         "pool2d/max_pool2d_gradient",
         "pool2d/window",
-        "shared/elements",
-        "shared/prelude"
+        "shared/elements"
     );
     let [large, small] = [d.h_in * d.w_in, d.h_out() * d.w_out()];
     let dispatches = slices(op, d.batch * d.channels, 1, &[large, small], limits)?
@@ -90,16 +91,16 @@ fn pool_relu_bias(op: &Op, d: &Pool2d, b: &BiasGrad, limits: &Limits) -> Result<
             "bias_grad/gradient_max_pool2d_relu",
             "bias_grad/bias_grad",
             "pool2d/max_pool2d_gradient",
-            "pool2d/window",
-            "shared/prelude"
-        ),
+            "pool2d/window"
+        )
+        .variant("bias_grad"),
         by_row: shader!(
             "bias_grad/gradient_max_pool2d_relu",
             "bias_grad/bias_grad_rows",
             "pool2d/max_pool2d_gradient",
-            "pool2d/window",
-            "shared/prelude"
-        ),
+            "pool2d/window"
+        )
+        .variant("bias_grad_rows"),
         constants: window(d),
         operands: vec![(0, small), (1, small), (3, large), (5, large)],
         db: 7,

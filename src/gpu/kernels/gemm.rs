@@ -1,173 +1,66 @@
-//! Matrix products: which tile, how many workgroups, and how to cut what one dispatch cannot do.
+//! Matrix products c = a b, c of m x n sums over k: which kernel, how many workgroups, and how to cut what one dispatch
+//! cannot do.
 
+use super::block_size::BlockSize;
+use super::dispatch::fold;
+use super::limits::{GemmKernel, Limits, Precision};
 use super::rounds::rounds;
+use super::shader::{Constants, Shader, ShaderFile, files};
 use super::slices::{Slice, slices};
-use super::{Limits, Products, Shader, Tile, fold};
 use crate::error::Result;
 use crate::ops::Op;
 
-/// A tile of sums that a workgroup of `gemm_tile.wgsl` owns: rows, columns, and how many products it takes at a time.
-/// Each has a file `gemm_<block>.wgsl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Block {
-    B32x32x16,
-    B64x64x16,
-    B64x128x16,
-    B128x64x16,
-    B128x128x8,
-    /// With the factors of the next tile beside those in use: one barrier for each tile instead of two.
-    B128x128x8Double,
-    B128x128x16,
-    B128x128x16Double,
-}
-
-impl Block {
-    pub const ALL: [Block; 8] = [
-        Block::B32x32x16,
-        Block::B64x64x16,
-        Block::B64x128x16,
-        Block::B128x64x16,
-        Block::B128x128x8,
-        Block::B128x128x8Double,
-        Block::B128x128x16,
-        Block::B128x128x16Double,
-    ];
-
-    /// As in the name of its file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Block::B32x32x16 => "32x32x16",
-            Block::B64x64x16 => "64x64x16",
-            Block::B64x128x16 => "64x128x16",
-            Block::B128x64x16 => "128x64x16",
-            Block::B128x128x8 => "128x128x8",
-            Block::B128x128x8Double => "128x128x8_double",
-            Block::B128x128x16 => "128x128x16",
-            Block::B128x128x16Double => "128x128x16_double",
-        }
-    }
-
-    /// Rows and columns.
-    pub fn size(self) -> [usize; 2] {
-        match self {
-            Block::B32x32x16 => [32, 32],
-            Block::B64x64x16 => [64, 64],
-            Block::B64x128x16 => [64, 128],
-            Block::B128x64x16 => [128, 64],
-            _ => [128, 128],
-        }
-    }
-
-    /// Bytes of workgroup memory, at most, and invocations of a workgroup. `tests/gpu/shaders` compares the bytes with the
-    /// shaders.
-    pub fn needs(self) -> [u32; 2] {
-        let [i, j] = self.size();
-        let (k, buffers) = match self {
-            Block::B128x128x8 => (8, 1),
-            Block::B128x128x8Double => (8, 2),
-            Block::B128x128x16Double => (16, 2),
-            _ => (16, 1),
-        };
-        // Vectors of 16 bytes, one more in each row; and the terms.
-        let row = (i / 4 + 1) + (j / 4 + 1);
-        let invocations = if self == Block::B32x32x16 { 64 } else { 256 };
-        [(buffers * k * row * 16 + 2 * k * 16) as u32, invocations]
-    }
-
-    /// Whether an adapter with `limits` has what it needs.
-    pub fn fits(self, limits: &Limits) -> bool {
-        let [memory, invocations] = self.needs();
-        memory <= limits.workgroup_memory && invocations <= limits.invocations
-    }
-}
-
-/// What a subgroup of `gemm_subgroup.wgsl` owns: so many rows of eight, and 64 columns.
-const OCTETS: [usize; 3] = [1, 2, 4];
-const OCTET_COLUMNS: usize = 64;
+/// Blocks of eight rows that a subgroup of `gemm_subgroup.wgsl` may compute, with the variant of each, and the columns of
+/// one.
+const ROW_BLOCKS: [(usize, &str); 3] = [(1, "8x64"), (2, "16x64"), (4, "32x64")];
+const ROW_BLOCK_N: usize = 64;
 /// Multiply-adds that a software adapter needs about half a millisecond and about 20 ms for.
 const SHORT: usize = 1 << 22;
 const LONG: usize = 1 << 28;
 
-/// TILE_I and TILE_J of `gemm_registers.wgsl`.
+/// TILE_M and TILE_N of `gemm_registers.wgsl`.
 const REGISTERS: [usize; 2] = [8, 64];
 
-/// TILE_I and TILE_J of `gemm_half_tiles.wgsl`.
+/// TILE_M and TILE_N of `gemm_half_tiles.wgsl`.
 const HALF: [usize; 2] = [64, 128];
 
-/// A product kernel with each of the tiles; made by [`product!`].
+/// The files of an operator that is a matrix product, without those of the product itself; made by [`product!`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
-    pub registers: Shader,
-    /// In the order of [`OCTETS`].
-    pub octets: [Shader; 3],
-    /// In the order of [`Block::ALL`].
-    pub blocks: [Shader; 8],
-    /// The same, loading four neighbours of a factor at a time; as `blocks` for kernels that cannot.
-    pub vectors: [Shader; 8],
-    pub half_registers: Shader,
-    pub half: Shader,
-    pub cooperative: Shader,
+    /// They load the elements of an operand one by one.
+    pub scalar: &'static [ShaderFile],
+    /// They load four neighbours at a time; `None` for kernels that cannot.
+    pub vec4: Option<&'static [ShaderFile]>,
 }
 
-/// A [`Product`] from the files of `shaders/`: the kernel's own first, then what it shares with others. `vectors` goes
-/// with a kernel that has `Element`s (`vectors_on.wgsl`).
+/// A [`Product`] from files of `shaders/`: the kernel's own first, then those that it shares with others. `vec4` stands
+/// before a kernel that can load four neighbours of an operand at a time.
 macro_rules! product {
-    (vectors $name:literal $(, $shared:literal)*) => {
+    (vec4 $($name:literal),+) => {
         $crate::gpu::kernels::gemm::Product {
-            vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*, "gemm/vectors_on"),
-            ..$crate::gpu::kernels::gemm::product!($name $(, $shared)*, "gemm/vectors_off")
+            scalar: $crate::gpu::kernels::files!($($name,)+ "gemm/vectors_off"),
+            vec4: Some($crate::gpu::kernels::files!($($name,)+ "gemm/vectors_on")),
         }
     };
-    ($name:literal $(, $shared:literal)*) => {
+    ($($name:literal),+) => {
         $crate::gpu::kernels::gemm::Product {
-            registers: shader!($name $(, $shared)*, "gemm/gemm_registers", "gemm/gemm_exact", "gemm/gemm_sums", "shared/prelude"),
-            octets: [
-                shader!($name $(, $shared)*, "gemm/gemm_subgroup", "gemm/gemm_octets_1", "shared/prelude"),
-                shader!($name $(, $shared)*, "gemm/gemm_subgroup", "gemm/gemm_octets_2", "shared/prelude"),
-                shader!($name $(, $shared)*, "gemm/gemm_subgroup", "gemm/gemm_octets_4", "shared/prelude"),
-            ],
-            blocks: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
-            vectors: $crate::gpu::kernels::gemm::blocks!($name $(, $shared)*),
-            half_registers: shader!(
-                enable "gemm/enable_f16"; $name $(, $shared)*, "gemm/gemm_registers", "gemm/gemm_rounded", "gemm/gemm_sums", "shared/prelude"
-            ),
-            half: shader!(
-                enable "gemm/enable_f16"; $name $(, $shared)*, "gemm/gemm_half", "gemm/gemm_half_tiles", "gemm/gemm_sums", "shared/prelude"
-            ),
-            cooperative: shader!(
-                enable "gemm/enable_cooperative"; $name $(, $shared)*, "gemm/gemm_cooperative", "gemm/gemm_half_tiles", "shared/prelude"
-            ),
+            scalar: $crate::gpu::kernels::files!($($name),+),
+            vec4: None,
         }
     };
 }
 pub(super) use product;
 
-/// The shaders of [`Product::blocks`].
-macro_rules! blocks {
-    ($name:literal $(, $shared:literal)*) => {
-        [
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_32x32x16", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_64x64x16", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_64x128x16", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x64x16", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x8", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x8_double", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x16", "gemm/gemm_sums", "shared/prelude"),
-            shader!($name $(, $shared)*, "gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_128x128x16_double", "gemm/gemm_sums", "shared/prelude"),
-        ]
-    };
-}
-pub(super) use blocks;
-
-/// The extents of a product, and whether neighbours of its factors can be loaded four at a time.
+/// The extents of a product: `batches` times m x n sums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extents {
-    pub rows: usize,
-    pub columns: usize,
+    pub m: usize,
+    pub n: usize,
     pub batches: usize,
     /// Products in the longest sum.
-    pub depth: usize,
-    pub vectors: bool,
+    pub k: usize,
+    /// Whether four neighbours of an operand can be loaded at a time.
+    pub vec4: bool,
 }
 
 /// How a product runs.
@@ -178,72 +71,124 @@ pub(super) struct Plan {
 }
 
 impl Product {
-    /// The shader and the workgroups for `extents.batches` products of rows times columns sums.
+    /// The shader and the workgroups for a product of these extents.
     pub fn plan(&self, extents: Extents, limits: &Limits) -> Plan {
-        let Extents { rows, columns, batches, depth, vectors } = extents;
-        let block = |block: Block| {
-            let shaders = if vectors { &self.vectors } else { &self.blocks };
-            (shaders[block as usize], block.size())
-        };
-        let (shader, [i, j]) = match limits.tile {
-            _ if limits.products == Products::HalfCooperative => (self.cooperative, HALF),
-            Tile::Registers | Tile::Subgroup if limits.products == Products::Half => {
-                (self.half_registers, REGISTERS)
+        let Extents { m, n, batches, k, .. } = extents;
+        let (shader, [tile_m, tile_n]) = match (limits.precision, limits.kernel) {
+            (Precision::HalfCooperative, _) => (self.half(true), HALF),
+            (Precision::Half, GemmKernel::Registers | GemmKernel::Subgroup) => {
+                (self.registers(Precision::Half), REGISTERS)
             }
-            _ if limits.products == Products::Half => (self.half, HALF),
-            Tile::Registers => (self.registers, REGISTERS),
-            Tile::Subgroup => {
+            (Precision::Half, _) => (self.half(false), HALF),
+            (Precision::Single, GemmKernel::Registers) => (self.registers(Precision::Single), REGISTERS),
+            (Precision::Single, GemmKernel::Subgroup) => {
                 // More rows make faster products and longer compilation (0.3, 0.5 and 1.7 s).
-                let most = match rows * columns * batches * depth {
+                let most = match m * n * batches * k {
                     ..SHORT => 1,
                     SHORT..LONG => 2,
-                    LONG.. => OCTETS.len(),
+                    LONG.. => ROW_BLOCKS.len(),
                 };
-                let number = OCTETS[..most].iter().position(|n| rows <= n * 8).unwrap_or(most - 1);
-                (self.octets[number], [OCTETS[number] * 8, OCTET_COLUMNS])
+                let fitting = ROW_BLOCKS[..most].iter().find(|(count, _)| m <= count * 8);
+                let &(count, variant) = fitting.unwrap_or(&ROW_BLOCKS[most - 1]);
+                (self.subgroup(count, variant), [count * 8, ROW_BLOCK_N])
             }
-            Tile::Shared => block(best(rows, columns, batches, limits)),
-            Tile::Exactly(exactly) => block(exactly),
+            (Precision::Single, GemmKernel::Shared) => self.shared(best(m, n, batches, limits), extents),
+            (Precision::Single, GemmKernel::Exactly(block)) => self.shared(block, extents),
         };
-        let groups = fold(rows.div_ceil(i) * columns.div_ceil(j) * batches, limits);
-        Plan { shader, groups, rounds: longest_loop(depth, limits) }
+        let groups = fold(m.div_ceil(tile_m) * n.div_ceil(tile_n) * batches, limits);
+        Plan { shader, groups, rounds: longest_loop(k, limits) }
+    }
+
+    /// Tiles of both operands in workgroup memory.
+    fn shared(&self, block: BlockSize, extents: Extents) -> (Shader, [usize; 2]) {
+        let shader = match self.vec4.filter(|_| extents.vec4) {
+            Some(files) => Shader::new(files).variant(block.name()).variant("vec4"),
+            None => Shader::new(self.scalar).variant(block.name()),
+        };
+        let frame = files!["gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_sums", "shared/prelude"];
+        (shader.with(frame).constants(Constants::Block(block)), block.size())
+    }
+
+    fn subgroup(&self, count: usize, variant: &'static str) -> Shader {
+        let frame = files!["gemm/gemm_subgroup", "shared/prelude"];
+        let shader = Shader::new(self.scalar).variant("subgroup").variant(variant);
+        shader.with(frame).constants(Constants::RowBlocks(count))
+    }
+
+    fn registers(&self, precision: Precision) -> Shader {
+        let shader = Shader::new(self.scalar).variant("registers");
+        match precision {
+            Precision::Single => shader.with(files![
+                "gemm/gemm_registers",
+                "gemm/gemm_exact",
+                "gemm/gemm_sums",
+                "shared/prelude"
+            ]),
+            Precision::Half | Precision::HalfCooperative => shader.variant("half").with(files![
+                "gemm/enable_f16",
+                "gemm/gemm_registers",
+                "gemm/gemm_rounded",
+                "gemm/gemm_sums",
+                "shared/prelude"
+            ]),
+        }
+    }
+
+    /// Products of f16, on matrix units if `cooperative`.
+    fn half(&self, cooperative: bool) -> Shader {
+        let shader = Shader::new(self.scalar).variant("half");
+        if cooperative {
+            return shader.variant("cooperative").with(files![
+                "gemm/enable_cooperative",
+                "gemm/gemm_cooperative",
+                "gemm/gemm_half_tiles",
+                "shared/prelude"
+            ]);
+        }
+        shader.with(files![
+            "gemm/enable_f16",
+            "gemm/gemm_half",
+            "gemm/gemm_half_tiles",
+            "gemm/gemm_sums",
+            "shared/prelude"
+        ])
     }
 }
 
-/// The rounds of a frame with sums of `depth` products. Most take one product a round, the tiled ones eight or more.
-fn longest_loop(depth: usize, limits: &Limits) -> u64 {
-    /// TILE_K of `gemm_half_tiles.wgsl`; elements that a lane of `gemm_cooperative.wgsl` puts through workgroup memory.
+/// The rounds of a frame with sums of `k` products. Most take one product a round, the tiled ones eight or more.
+fn longest_loop(k: usize, limits: &Limits) -> u64 {
+    /// TILE_K of `gemm_half_tiles.wgsl`; elements that a thread of `gemm_cooperative.wgsl` puts through workgroup memory.
     const SIXTEEN: usize = 16;
     const STAGED: usize = 8;
-    match (limits.products, limits.tile) {
-        (Products::HalfCooperative, _) => rounds(depth.div_ceil(SIXTEEN), 0) + 8 * rounds(STAGED, 0),
-        (_, Tile::Registers | Tile::Subgroup) => rounds(depth, 0),
-        (Products::Half, _) => rounds(depth.div_ceil(SIXTEEN), rounds(SIXTEEN, 0)),
-        (Products::Single, _) => rounds(depth.div_ceil(8), 0),
+    match (limits.precision, limits.kernel) {
+        (Precision::HalfCooperative, _) => rounds(k.div_ceil(SIXTEEN), 0) + 8 * rounds(STAGED, 0),
+        (_, GemmKernel::Registers | GemmKernel::Subgroup) => rounds(k, 0),
+        (Precision::Half, _) => rounds(k.div_ceil(SIXTEEN), rounds(SIXTEEN, 0)),
+        (Precision::Single, _) => rounds(k.div_ceil(8), 0),
     }
 }
 
-/// The block with the least estimated time of those that fit; the first if none does. A
-/// larger one reads less workgroup memory for each product (8, 6 and 4 bytes), but may have to compute more that nobody
-/// asked for, and give too few workgroups to fill a GPU.
-fn best(rows: usize, columns: usize, batches: usize, limits: &Limits) -> Block {
+/// The block size with the least estimated time of those that fit; the first if none does. A larger one reads less
+/// workgroup memory for each product (8, 6 and 4 bytes), but may compute more sums that are not needed, and make too few
+/// workgroups to fill a GPU.
+fn best(m: usize, n: usize, batches: usize, limits: &Limits) -> BlockSize {
     /// Invocations of about two workgroups for each of the 128 or so cores of a large GPU.
     const FULL: f64 = 65_536.0;
-    let time = |block: Block| {
-        let [i, j] = block.size();
-        let groups = (rows.div_ceil(i) * columns.div_ceil(j) * batches) as f64;
+    let time = |block: BlockSize| {
+        let [block_m, block_n] = block.size();
+        let groups = (m.div_ceil(block_m) * n.div_ceil(block_n) * batches) as f64;
         let price = match block {
-            Block::B32x32x16 => 1.9,
-            Block::B64x64x16 => 1.5,
-            Block::B64x128x16 | Block::B128x64x16 => 1.2,
-            Block::B128x128x8 | Block::B128x128x16 => 1.02,
-            Block::B128x128x8Double | Block::B128x128x16Double => 1.0,
+            BlockSize::B32x32x16 => 1.9,
+            BlockSize::B64x64x16 => 1.5,
+            BlockSize::B64x128x16 | BlockSize::B128x64x16 => 1.2,
+            BlockSize::B128x128x8 | BlockSize::B128x128x16 => 1.02,
+            BlockSize::B128x128x8Double | BlockSize::B128x128x16Double => 1.0,
         };
-        let invocations = f64::from(block.needs()[1]);
-        (groups * invocations).max(FULL) / invocations * (i * j) as f64 * price
+        let invocations = f64::from(block.invocations());
+        (groups * invocations).max(FULL) / invocations * (block_m * block_n) as f64 * price
     };
-    let fitting = Block::ALL.into_iter().filter(|block| block.fits(limits));
-    fitting.min_by(|&a, &b| time(a).total_cmp(&time(b))).unwrap_or(Block::ALL[0])
+    let fitting = BlockSize::ALL.into_iter().filter(|&block| limits.fits(block));
+    fitting.min_by(|&a, &b| time(a).total_cmp(&time(b))).unwrap_or(BlockSize::ALL[0])
 }
 
 /// Cuts `items`, each with `flops` operations and `sizes` elements of the operands that are cut, so that every part
@@ -269,20 +214,22 @@ mod tests {
 
     #[test]
     fn small_products_get_small_blocks_and_large_ones_large() {
-        let best = |rows, columns, memory| {
-            best(rows, columns, 1, &Limits { workgroup_memory: memory, ..Limits::default() })
-        };
-        assert_eq!(best(64, 387_200, 16_384), Block::B64x128x16);
-        assert_eq!(best(384, 21_632, 16_384), Block::B128x128x8, "no more than every adapter has");
-        assert_eq!(best(384, 21_632, 32_768), Block::B128x128x8Double);
+        let best = |m, n, memory| best(m, n, 1, &Limits { workgroup_memory: memory, ..Limits::default() });
+        assert_eq!(best(64, 387_200, 16_384), BlockSize::B64x128x16);
+        assert_eq!(best(384, 21_632, 16_384), BlockSize::B128x128x8, "no more than every adapter has");
+        assert_eq!(best(384, 21_632, 32_768), BlockSize::B128x128x8Double);
         assert_eq!(
             best(192, 93_312, 32_768),
-            Block::B64x128x16,
+            BlockSize::B64x128x16,
             "192 rows fill three blocks of 64, not two of 128"
         );
-        assert_eq!(best(128, 4096, 32_768), Block::B64x64x16, "32 blocks of 128 x 128 leave most cores idle");
-        assert_eq!(best(10, 100_000, 32_768), Block::B32x32x16);
-        assert_eq!(best(10, 10, 32_768), Block::B64x64x16);
+        assert_eq!(
+            best(128, 4096, 32_768),
+            BlockSize::B64x64x16,
+            "32 blocks of 128 x 128 leave most cores idle"
+        );
+        assert_eq!(best(10, 100_000, 32_768), BlockSize::B32x32x16);
+        assert_eq!(best(10, 10, 32_768), BlockSize::B64x64x16);
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Linear layers as matrix products. A weight larger than a binding is cut by output rows.
 
 use super::conv2d::sum_partials;
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::constants;
 use super::gemm::{Extents, Plan, Product, cut, product};
+use super::limits::Limits;
 use super::rounds::{Part, parts};
 use super::slices::{Slice, too_large};
-use super::{Binding, Dispatch, Kernels, Limits, shader};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
 
-const FORWARD: Product = product!(vectors "linear/linear_forward", "linear/linear", "gemm/gemm_part", "activation/relu", "gemm/gemm_zero");
-const GRAD_INPUT: Product = product!(vectors "linear/linear_grad_input", "linear/linear");
+const FORWARD: Product = product!(
+    vec4 "linear/linear_forward",
+    "linear/linear",
+    "gemm/gemm_part",
+    "activation/relu",
+    "gemm/gemm_zero"
+);
+const GRAD_INPUT: Product = product!(vec4 "linear/linear_grad_input", "linear/linear");
 const GRAD_WEIGHT: Product =
-    product!(vectors "linear/linear_grad_weight", "linear/linear", "gemm/gemm_part", "gemm/gemm_zero");
+    product!(vec4 "linear/linear_grad_weight", "linear/linear", "gemm/gemm_part", "gemm/gemm_zero");
 
 /// Most elements of the partial sums of dx together: 64 MiB, half of the smallest binding limit.
 const SCRATCH: usize = 1 << 24;
@@ -73,8 +80,8 @@ fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits
     let weight = |operand| slice.bind(operand, linear.inputs);
     // Rows of x are as long as inputs, rows of y as outputs; a part of the outputs may begin anywhere.
     let lengths = [linear.inputs, linear.outputs, slice.first, slice.count];
-    let vectors = lengths.iter().all(|length| length.is_multiple_of(4));
-    let extents = |rows, columns| Extents { rows, columns, batches: 1, depth: part.len, vectors };
+    let vec4 = lengths.iter().all(|length| length.is_multiple_of(4));
+    let extents = |m, n| Extents { m, n, batches: 1, k: part.len, vec4 };
     let (plan, bindings) = if matches!(op, Op::LinearGradWeight(_)) {
         let plan = GRAD_WEIGHT.plan(extents(slice.count, linear.inputs), limits);
         (plan, vec![Binding::operand(0), Binding::operand(1), weight(2)])
@@ -87,7 +94,7 @@ fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits
         (plan, vec![Binding::operand(0), weight(1), Binding::operand(bias), Binding::operand(y)])
     };
     let Plan { shader, groups, rounds } = plan;
-    Dispatch { shader, constants: all, bindings, groups, rounds }
+    Dispatch { kind: DispatchKind::Kernel, shader, constants: all, bindings, groups, rounds }
 }
 
 /// The gradient of the input sums over the outputs, and so over the rows by which a weight is bound: each dispatch after the
@@ -106,8 +113,8 @@ pub(super) fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Ke
             let goes_on = slice.first > 0 || (!several && number > 0);
             all.push(("accumulate", flag(goes_on)));
             all.push(("part", if several { number as f64 } else { 0.0 }));
-            let vectors = [inputs, outputs, first, count].iter().all(|length| length.is_multiple_of(4));
-            let extents = Extents { rows: batch, columns: inputs, batches: 1, depth: count, vectors };
+            let vec4 = [inputs, outputs, first, count].iter().all(|length| length.is_multiple_of(4));
+            let extents = Extents { m: batch, n: inputs, batches: 1, k: count, vec4 };
             let Plan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
             let weight = if count == outputs {
                 Binding::operand(1)
@@ -116,7 +123,14 @@ pub(super) fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Ke
             };
             let dx = if several { Binding::scratch(0) } else { Binding::operand(2) };
             let bindings = vec![Binding::operand(0), weight, dx];
-            kernels.dispatches.push(Dispatch { shader, constants: all, bindings, groups, rounds });
+            kernels.dispatches.push(Dispatch {
+                kind: DispatchKind::Kernel,
+                shader,
+                constants: all,
+                bindings,
+                groups,
+                rounds,
+            });
         }
     }
     if several {

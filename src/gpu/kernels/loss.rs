@@ -1,9 +1,11 @@
 //! Kernels of softmax, of the losses and of the record of a step: one workgroup for each row.
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::constants;
+use super::limits::Limits;
 use super::rounds::{reduction, strided};
+use super::shader::{Shader, shader};
 use super::slices::slices;
-use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::{Error, Result};
 use crate::ops::{Loss, Metrics, Op, Softmax, Target};
 
@@ -12,16 +14,11 @@ const THREADS: usize = 64;
 const METRICS: usize = 256;
 
 pub(super) fn softmax_forward(op: &Op, d: &Softmax, limits: &Limits) -> Result<Kernels> {
-    softmax(
-        op,
-        shader!("activation/softmax_forward", "shared/elementary", "shared/reduce", "shared/prelude"),
-        d,
-        limits,
-    )
+    softmax(op, shader!("activation/softmax_forward", "shared/elementary", "shared/reduce"), d, limits)
 }
 
 pub(super) fn softmax_backward(op: &Op, d: &Softmax, limits: &Limits) -> Result<Kernels> {
-    softmax(op, shader!("activation/softmax_backward", "shared/reduce", "shared/prelude"), d, limits)
+    softmax(op, shader!("activation/softmax_backward", "shared/reduce"), d, limits)
 }
 
 pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernels> {
@@ -37,9 +34,9 @@ pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernel
             "loss/rank",
             "shared/elementary",
             "shared/reduce",
-            "shared/hyper",
-            "shared/prelude"
+            "shared/hyper"
         )
+        .variant("grad")
     } else {
         shader!(
             "loss/cross_entropy",
@@ -47,8 +44,7 @@ pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernel
             "loss/rank",
             "shared/elementary",
             "shared/reduce",
-            "shared/hyper",
-            "shared/prelude"
+            "shared/hyper"
         )
     };
     loss(op, shader, d, ("smoothing", f64::from(d.smoothing)), limits)
@@ -56,23 +52,10 @@ pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernel
 
 pub(super) fn half_squared_error(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernels> {
     let shader = if d.grad {
-        shader!(
-            "loss/half_squared_error",
-            "loss/loss_grad",
-            "loss/rank",
-            "shared/reduce",
-            "shared/hyper",
-            "shared/prelude"
-        )
+        shader!("loss/half_squared_error", "loss/loss_grad", "loss/rank", "shared/reduce", "shared/hyper")
+            .variant("grad")
     } else {
-        shader!(
-            "loss/half_squared_error",
-            "loss/loss_only",
-            "loss/rank",
-            "shared/reduce",
-            "shared/hyper",
-            "shared/prelude"
-        )
+        shader!("loss/half_squared_error", "loss/loss_only", "loss/rank", "shared/reduce", "shared/hyper")
     };
     let values = f64::from(u8::from(d.target == Target::Values));
     loss(op, shader, d, ("values", values), limits)
@@ -81,7 +64,8 @@ pub(super) fn half_squared_error(op: &Op, d: &Loss, limits: &Limits) -> Result<K
 pub(super) fn metrics(d: &Metrics) -> Result<Kernels> {
     Ok(Kernels {
         dispatches: vec![Dispatch {
-            shader: shader!("loss/metrics", "shared/reduce", "shared/hyper", "shared/prelude"),
+            kind: DispatchKind::Kernel,
+            shader: shader!("loss/metrics", "shared/reduce", "shared/hyper"),
             constants: constants([("batch", d.batch), ("slots", d.slots)]),
             bindings: (0..4).map(Binding::operand).collect(),
             groups: [1, 1, 1],
@@ -100,6 +84,7 @@ fn softmax(op: &Op, shader: Shader, d: &Softmax, limits: &Limits) -> Result<Kern
         .map(|slice| {
             let rows = slice.count * d.inner;
             Dispatch {
+                kind: DispatchKind::Kernel,
                 shader,
                 constants: constants([("rows", rows), ("channels", d.channels), ("inner", d.inner)]),
                 bindings: (0..operands).map(|i| slice.bind(i, image)).collect(),
@@ -138,7 +123,14 @@ fn loss(
             }
             // At most as many passes over a row, and as many reductions, in either loss.
             let rounds = 4 * (strided(d.classes, THREADS, 0) + reduction(THREADS));
-            Dispatch { shader, constants, bindings, groups: fold(slice.count, limits), rounds }
+            Dispatch {
+                kind: DispatchKind::Kernel,
+                shader,
+                constants,
+                bindings,
+                groups: fold(slice.count, limits),
+                rounds,
+            }
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })

@@ -1,9 +1,11 @@
 //! Kernels of local response normalisation and of batch normalisation.
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements};
+use super::limits::Limits;
 use super::rounds::{MOST_PIECES, reduction, rounds, runs, strided};
+use super::shader::{Shader, shader};
 use super::slices::{Slice, slices};
-use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::Result;
 use crate::ops::{BatchNorm2d, LocalResponseNorm, LocalResponseNormWithin, Op};
 
@@ -18,8 +20,7 @@ pub(super) fn local_response_norm_forward(
             "norm/local_response_norm_forward",
             "norm/response_power",
             "shared/elementary",
-            "shared/elements",
-            "shared/prelude"
+            "shared/elements"
         ),
         d,
         limits,
@@ -37,8 +38,7 @@ pub(super) fn local_response_norm_backward(
             "norm/local_response_norm_backward",
             "norm/response_power",
             "shared/elementary",
-            "shared/elements",
-            "shared/prelude"
+            "shared/elements"
         ),
         d,
         limits,
@@ -56,8 +56,7 @@ pub(super) fn local_response_norm_within_forward(
             "norm/local_response_norm_within_forward",
             "norm/response_power",
             "shared/elementary",
-            "shared/elements",
-            "shared/prelude"
+            "shared/elements"
         ),
         d,
         limits,
@@ -75,8 +74,7 @@ pub(super) fn local_response_norm_within_backward(
             "norm/local_response_norm_within_backward",
             "norm/response_power",
             "shared/elementary",
-            "shared/elements",
-            "shared/prelude"
+            "shared/elements"
         ),
         d,
         limits,
@@ -185,6 +183,7 @@ impl Parts {
             constants.push(("first_part", (slice.first / self.images * self.per_image) as f64));
             constants.push(("parts", parts as f64));
             Dispatch {
+                kind: DispatchKind::Kernel,
                 shader,
                 constants,
                 bindings: bindings(slice),
@@ -202,13 +201,7 @@ pub(super) fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels
     let mut dispatches = parts.dispatches(
         op,
         d,
-        shader!(
-            "norm/batch_norm2d_stats",
-            "norm/batch_norm2d_part",
-            "shared/reduce",
-            "shared/hyper",
-            "shared/prelude"
-        ),
+        shader!("norm/batch_norm2d_stats", "norm/batch_norm2d_part", "shared/reduce", "shared/hyper"),
         |slice| vec![slice.bind(0, image), Binding::operand(1), Binding::scratch(0)],
         limits,
     )?;
@@ -217,13 +210,7 @@ pub(super) fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels
     let mut bindings = vec![Binding::scratch(0)];
     bindings.extend((1..6).map(Binding::operand));
     dispatches.push(elements(
-        shader!(
-            "norm/batch_norm2d_stats_total",
-            "norm/batch_norm2d_part",
-            "shared/hyper",
-            "shared/elements",
-            "shared/prelude"
-        ),
+        shader!("norm/batch_norm2d_stats_total", "norm/batch_norm2d_part", "shared/hyper", "shared/elements"),
         d.channels,
         2 * rounds(parts.count, 0),
         constants,
@@ -244,7 +231,7 @@ pub(super) fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kerne
             bindings.extend((1..5).map(Binding::operand));
             bindings.push(slice.bind(5, image));
             elements(
-                shader!("norm/batch_norm2d_forward", "activation/relu", "shared/elements", "shared/prelude"),
+                shader!("norm/batch_norm2d_forward", "activation/relu", "shared/elements"),
                 slice.count * image,
                 0,
                 geometry.clone(),
@@ -267,8 +254,7 @@ pub(super) fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Resu
             "norm/batch_norm2d_grad_parameters",
             "norm/batch_norm2d_part",
             "shared/reduce",
-            "shared/hyper",
-            "shared/prelude"
+            "shared/hyper"
         ),
         |slice| {
             vec![
@@ -290,8 +276,7 @@ pub(super) fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Resu
             "norm/batch_norm2d_grad_parameters_total",
             "norm/batch_norm2d_part",
             "shared/hyper",
-            "shared/elements",
-            "shared/prelude"
+            "shared/elements"
         ),
         d.channels,
         rounds(parts.count, 0),
@@ -317,7 +302,7 @@ pub(super) fn grad_input(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Ke
                 slice.bind(4, image),
             ];
             elements(
-                shader!("norm/batch_norm2d_grad_input", "shared/hyper", "shared/elements", "shared/prelude"),
+                shader!("norm/batch_norm2d_grad_input", "shared/hyper", "shared/elements"),
                 slice.count * image,
                 0,
                 geometry,

@@ -1,9 +1,11 @@
 //! Kernels that treat every element by itself: activations, add, dropout.
 
+use super::dispatch::{Binding, Kernels};
 use super::elements::{constants, elements};
+use super::limits::Limits;
 use super::rounds::rounds;
+use super::shader::{Shader, shader};
 use super::slices::slices;
-use super::{Kernels, Limits, Shader, shader};
 use crate::error::Result;
 use crate::ops::{Dropout, Op};
 
@@ -42,17 +44,11 @@ pub(super) fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> 
             ]);
             constants.push(("scale", f64::from(d.scale())));
             elements(
-                shader!(
-                    "activation/dropout",
-                    "shared/philox",
-                    "shared/hyper",
-                    "shared/elements",
-                    "shared/prelude"
-                ),
+                shader!("activation/dropout", "shared/philox", "shared/hyper", "shared/elements"),
                 slice.count.div_ceil(4),
                 rounds(PHILOX, 0) + rounds(4, 0),
                 constants,
-                vec![slice.bind(0, 1), super::Binding::operand(1), slice.bind(2, 1)],
+                vec![slice.bind(0, 1), Binding::operand(1), slice.bind(2, 1)],
                 limits,
             )
         })

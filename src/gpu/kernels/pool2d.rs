@@ -1,10 +1,12 @@
 //! Kernels of pooling. All gather: one thread for each output (forward) or input (backward) element, or one workgroup
 //! where an element has so many terms that a thread would have too many rounds.
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements, thread_rounds};
+use super::limits::Limits;
 use super::rounds::{MAX_ROUNDS, reduction, rounds, strided};
+use super::shader::{Shader, shader};
 use super::slices::slices;
-use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::Result;
 use crate::ops::{AdaptiveAvgPool2d, Op, Pool2d};
 
@@ -20,13 +22,12 @@ struct Forms {
 }
 
 pub(super) fn max_pool2d_forward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
-    let short = shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements", "shared/prelude");
+    let short = shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements");
     let long = shader!(
         "pool2d/max_pool2d_forward_long",
         "pool2d/window_inside",
         "pool2d/window",
-        "pool2d/gather_rectangle",
-        "shared/prelude"
+        "pool2d/gather_rectangle"
     );
     windowed(op, Forms { short, long }, d, limits)
 }
@@ -36,28 +37,20 @@ pub(super) fn max_pool2d_backward(op: &Op, d: &Pool2d, limits: &Limits) -> Resul
         "pool2d/max_pool2d_backward",
         "pool2d/max_pool2d_gradient",
         "pool2d/window",
-        "shared/elements",
-        "shared/prelude"
+        "shared/elements"
     );
     let long = shader!(
         "pool2d/max_pool2d_backward_long",
         "pool2d/window",
         "shared/gather",
         "pool2d/gather_rectangle",
-        "shared/reduce",
-        "shared/prelude"
+        "shared/reduce"
     );
     windowed(op, Forms { short, long }, d, limits)
 }
 
 pub(super) fn avg_pool2d_forward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
-    let short = shader!(
-        "pool2d/avg_pool2d_forward",
-        "pool2d/average",
-        "pool2d/window",
-        "shared/elements",
-        "shared/prelude"
-    );
+    let short = shader!("pool2d/avg_pool2d_forward", "pool2d/average", "pool2d/window", "shared/elements");
     let long = shader!(
         "pool2d/avg_pool2d_forward_long",
         "pool2d/average",
@@ -65,28 +58,20 @@ pub(super) fn avg_pool2d_forward(op: &Op, d: &Pool2d, limits: &Limits) -> Result
         "pool2d/window",
         "shared/gather",
         "pool2d/gather_rectangle",
-        "shared/reduce",
-        "shared/prelude"
+        "shared/reduce"
     );
     windowed(op, Forms { short, long }, d, limits)
 }
 
 pub(super) fn avg_pool2d_backward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
-    let short = shader!(
-        "pool2d/avg_pool2d_backward",
-        "pool2d/average",
-        "pool2d/window",
-        "shared/elements",
-        "shared/prelude"
-    );
+    let short = shader!("pool2d/avg_pool2d_backward", "pool2d/average", "pool2d/window", "shared/elements");
     let long = shader!(
         "pool2d/avg_pool2d_backward_long",
         "pool2d/average",
         "pool2d/window",
         "shared/gather",
         "pool2d/gather_rectangle",
-        "shared/reduce",
-        "shared/prelude"
+        "shared/reduce"
     );
     windowed(op, Forms { short, long }, d, limits)
 }
@@ -96,19 +81,13 @@ pub(super) fn adaptive_avg_pool2d_forward(
     d: &AdaptiveAvgPool2d,
     limits: &Limits,
 ) -> Result<Kernels> {
-    let short = shader!(
-        "pool2d/adaptive_avg_pool2d_forward",
-        "pool2d/adaptive_window",
-        "shared/elements",
-        "shared/prelude"
-    );
+    let short = shader!("pool2d/adaptive_avg_pool2d_forward", "pool2d/adaptive_window", "shared/elements");
     let long = shader!(
         "pool2d/adaptive_avg_pool2d_forward_long",
         "pool2d/adaptive_window",
         "shared/gather",
         "pool2d/gather_rectangle",
-        "shared/reduce",
-        "shared/prelude"
+        "shared/reduce"
     );
     adaptive(op, Forms { short, long }, d, limits)
 }
@@ -118,19 +97,13 @@ pub(super) fn adaptive_avg_pool2d_backward(
     d: &AdaptiveAvgPool2d,
     limits: &Limits,
 ) -> Result<Kernels> {
-    let short = shader!(
-        "pool2d/adaptive_avg_pool2d_backward",
-        "pool2d/adaptive_window",
-        "shared/elements",
-        "shared/prelude"
-    );
+    let short = shader!("pool2d/adaptive_avg_pool2d_backward", "pool2d/adaptive_window", "shared/elements");
     let long = shader!(
         "pool2d/adaptive_avg_pool2d_backward_long",
         "pool2d/adaptive_window",
         "shared/gather",
         "pool2d/gather_rectangle",
-        "shared/reduce",
-        "shared/prelude"
+        "shared/reduce"
     );
     adaptive(op, Forms { short, long }, d, limits)
 }
@@ -236,6 +209,7 @@ fn planewise(
             let mut constants = geometry.to_vec();
             constants.extend([("len", outputs as f64), ("first_term", first as f64)]);
             dispatches.push(Dispatch {
+                kind: DispatchKind::Kernel,
                 shader: forms.long,
                 constants,
                 bindings: bindings.clone(),

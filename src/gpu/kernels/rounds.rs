@@ -8,7 +8,9 @@
 //!
 //! `shaders/README.md` has the table of all loops.
 
-use super::{Dispatch, Kernels, Limits, Shader};
+use super::dispatch::{Dispatch, Kernels};
+use super::limits::Limits;
+use super::shader::Shader;
 use crate::error::{Error, Result};
 
 /// The most rounds of one invocation: three quarters of llvmpipe's budget. The bounds count the test that ends a loop as a
@@ -72,10 +74,10 @@ pub(in crate::gpu) fn check(shader: Shader, rounds: u64, limits: &Limits) -> Res
     if rounds <= limits.rounds {
         return Ok(());
     }
-    let name = if shader.name.is_empty() { String::new() } else { format!("{}.wgsl: ", shader.name) };
     Err(Error::Device(format!(
-        "{name}up to {rounds} loop rounds for this shape, but a software adapter is given at most {} (Mesa's llvmpipe \
+        "{}: up to {rounds} loop rounds for this shape, but a software adapter is given at most {} (Mesa's llvmpipe \
          leaves loops silently after 65535); use the CPU path or a GPU",
+        shader.label(),
         limits.rounds
     )))
 }
@@ -129,6 +131,6 @@ mod tests {
         assert!(check(shader, MAX_ROUNDS, &software).is_ok());
         let error = check(shader, MAX_ROUNDS + 1, &software).unwrap_err();
         assert_eq!(error.exit_code(), 3);
-        assert!(error.to_string().contains("noop.wgsl: up to 49153 loop rounds"), "{error}");
+        assert!(error.to_string().contains("noop: up to 49153 loop rounds"), "{error}");
     }
 }

@@ -3,7 +3,8 @@
 //! An *item* is what a kernel treats independently of the others: an element, a plane, an image, a row. The cuts
 //! depend on the adapter's limits, the value of each output does not.
 
-use super::{Binding, Limits};
+use super::dispatch::Binding;
+use super::limits::Limits;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 

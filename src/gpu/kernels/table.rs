@@ -1,11 +1,12 @@
 //! Dispatches that treat many tensors at once: updates of parameters, and sums of partial sums. The tensors lie in one
 //! buffer, and a table says which elements each workgroup treats.
 
-use super::conv2d::SUM_PARTIALS;
+use super::dispatch::{Dispatch, DispatchKind, Source, fold};
 use super::elements::{constants, thread_rounds};
+use super::limits::Limits;
 use super::rounds::rounds;
+use super::shader::{Shader, shader};
 use super::update::update_shaders;
-use super::{Dispatch, Limits, Shader, Source, fold, shader};
 use crate::ops::{Op, Update};
 
 /// Elements of a chunk of an update: THREADS * PER_THREAD of `update_table.wgsl`.
@@ -38,13 +39,8 @@ pub(in crate::gpu) struct Reduction {
 impl Dispatch {
     /// If all that this dispatch does is to add up scratch buffer 0 into an operand: pieces, and the operand's number.
     pub(in crate::gpu) fn adds_up(&self) -> Option<(usize, usize)> {
-        let (_, pieces) = self.constants.iter().find(|(name, _)| *name == "pieces")?;
-        match self.bindings.as_slice() {
-            [from, to] if self.shader == SUM_PARTIALS && from.source == Source::Scratch(0) => match to.source
-            {
-                Source::Operand(i) => Some((*pieces as usize, i)),
-                Source::Scratch(_) => None,
-            },
+        match (self.kind, self.bindings.last()?.source) {
+            (DispatchKind::SumPartials(pieces), Source::Operand(i)) => Some((pieces, i)),
             _ => None,
         }
     }
@@ -60,7 +56,7 @@ pub(in crate::gpu) fn reductions(sums: &[Reduction], limits: &Limits) -> Entry {
         }
     }
     let most = sums.iter().map(|r| r.pieces).max().unwrap_or(0);
-    entry(shader!("shared/sum_partials_table", "shared/prelude"), Vec::new(), table, rounds(most, 0), limits)
+    entry(shader!("shared/sum_partials_table"), Vec::new(), table, rounds(most, 0), limits)
 }
 
 /// One dispatch for updates of the kind of `op`: of each tensor its first element and its update. Bindings: those of

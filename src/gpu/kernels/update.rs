@@ -1,9 +1,11 @@
 //! Kernels of gradient accumulation, clipping and the optimisers.
 
+use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements};
+use super::limits::Limits;
 use super::rounds::{reduction, rounds, strided};
+use super::shader::{Shader, files, shader};
 use super::slices::slices;
-use super::{Binding, Dispatch, Kernels, Limits, Shader, fold, shader};
 use crate::error::Result;
 use crate::ops::{GradClip, GradNorm, GradScale, GradUnscale, Op, OperandKind, Pointwise, Update};
 
@@ -14,14 +16,15 @@ const SQUARES: usize = 256;
 const CORRECTION: usize = 25;
 
 pub(super) fn grad_accumulate(op: &Op, d: &Pointwise, limits: &Limits) -> Result<Kernels> {
-    let shader = shader!("update/grad_accumulate", "shared/hyper", "shared/elements", "shared/prelude");
+    let shader = shader!("update/grad_accumulate", "shared/hyper", "shared/elements");
     elementwise(op, shader, d.len, &[], limits)
 }
 
 pub(super) fn grad_clip(d: &GradClip) -> Result<Kernels> {
     Ok(Kernels {
         dispatches: vec![Dispatch {
-            shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper", "shared/prelude"),
+            kind: DispatchKind::Kernel,
+            shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper"),
             constants: constants([("count", d.count)]),
             bindings: (0..3).map(Binding::operand).collect(),
             groups: [1, 1, 1],
@@ -32,13 +35,14 @@ pub(super) fn grad_clip(d: &GradClip) -> Result<Kernels> {
 }
 
 pub(super) fn grad_scale(op: &Op, d: &GradScale, limits: &Limits) -> Result<Kernels> {
-    elementwise(op, shader!("update/grad_scale", "shared/elements", "shared/prelude"), d.len, &[], limits)
+    elementwise(op, shader!("update/grad_scale", "shared/elements"), d.len, &[], limits)
 }
 
 pub(super) fn grad_unscale(d: &GradUnscale) -> Result<Kernels> {
     Ok(Kernels {
         dispatches: vec![Dispatch {
-            shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper", "shared/prelude"),
+            kind: DispatchKind::Kernel,
+            shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper"),
             constants: constants([
                 ("count", d.count),
                 ("clip", usize::from(d.clip)),
@@ -80,48 +84,33 @@ fn elementwise(
 /// A shader and its constants.
 type Sourced = (Shader, Vec<(&'static str, f64)>);
 
-/// The source of an update, put together from what it has: a momentum buffer, a record, a factor of its gradients, a table.
-macro_rules! update_shader {
-    ($name:literal, $d:expr $(, $shared:literal)*) => {
-        if $d.number > 0 {
-            factored!($name, $d, $($shared,)* "update/record")
-        } else {
-            factored!($name, $d, $($shared,)* "update/record_none")
-        }
-    };
-}
-
-macro_rules! factored {
-    ($name:literal, $d:expr $(, $shared:literal)*) => {
-        if $d.scaled {
-            [
-                shader!($name, $($shared,)* "update/clip_unscale", "update/update", "update/update_one", "shared/hyper", "shared/elements", "shared/prelude"),
-                shader!($name, $($shared,)* "update/clip_unscale", "update/update", "update/update_table", "shared/hyper", "shared/prelude"),
-            ]
-        } else if $d.clip {
-            [
-                shader!($name, $($shared,)* "update/clip_factor", "update/update", "update/update_one", "shared/hyper", "shared/elements", "shared/prelude"),
-                shader!($name, $($shared,)* "update/clip_factor", "update/update", "update/update_table", "shared/hyper", "shared/prelude"),
-            ]
-        } else {
-            [
-                shader!($name, $($shared,)* "update/clip_none", "update/update", "update/update_one", "shared/hyper", "shared/elements", "shared/prelude"),
-                shader!($name, $($shared,)* "update/clip_none", "update/update", "update/update_table", "shared/hyper", "shared/prelude"),
-            ]
-        }
-    };
-}
-
 /// The shader of an update of one tensor, and that of many tensors at once.
 pub(super) fn update_shaders(op: &Op, d: &Update) -> (Sourced, Sourced) {
-    let [one, table] = match op {
-        Op::Adam(_) => update_shader!("update/adam", d, "update/adam_step"),
-        Op::AdamW(_) => update_shader!("update/adamw", d, "update/adam_step"),
-        Op::RmsProp(_) if d.momentum => update_shader!("update/rmsprop", d, "update/momentum_buffer"),
-        Op::RmsProp(_) => update_shader!("update/rmsprop", d, "update/momentum_none"),
-        _ if d.momentum => update_shader!("update/sgd", d, "update/momentum_buffer"),
-        _ => update_shader!("update/sgd", d, "update/momentum_none"),
+    let momentum = if d.momentum { "momentum" } else { "" };
+    let optimizer = match op {
+        Op::Adam(_) => Shader::new(files!["update/adam", "update/adam_step"]),
+        Op::AdamW(_) => Shader::new(files!["update/adamw", "update/adam_step"]),
+        Op::RmsProp(_) if d.momentum => Shader::new(files!["update/rmsprop", "update/momentum_buffer"]),
+        Op::RmsProp(_) => Shader::new(files!["update/rmsprop", "update/momentum_none"]),
+        _ if d.momentum => Shader::new(files!["update/sgd", "update/momentum_buffer"]),
+        _ => Shader::new(files!["update/sgd", "update/momentum_none"]),
     };
+    let optimizer =
+        if matches!(op, Op::Sgd(_) | Op::RmsProp(_)) { optimizer.variant(momentum) } else { optimizer };
+    let recorded = match d.number > 0 {
+        true => optimizer.with(files!["update/record"]).variant("record"),
+        false => optimizer.with(files!["update/record_none"]),
+    };
+    let clipped = if d.scaled {
+        recorded.with(files!["update/clip_unscale", "update/update"]).variant("unscale")
+    } else if d.clip {
+        recorded.with(files!["update/clip_factor", "update/update"]).variant("clip")
+    } else {
+        recorded.with(files!["update/clip_none", "update/update"])
+    };
+    let one = clipped.with(files!["update/update_one", "shared/hyper", "shared/elements", "shared/prelude"]);
+    let table =
+        clipped.with(files!["update/update_table", "shared/hyper", "shared/prelude"]).variant("table");
     let mut constants = Vec::new();
     if d.momentum && matches!(op, Op::Sgd(_) | Op::RmsProp(_)) {
         let nesterov = d.nesterov && matches!(op, Op::Sgd(_));
@@ -145,7 +134,8 @@ pub(super) fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernel
     let mut dispatches: Vec<Dispatch> = slices(op, d.len, CHUNK, &[1], limits)?
         .iter()
         .map(|slice| Dispatch {
-            shader: shader!("update/grad_norm", "shared/reduce", "shared/prelude"),
+            kind: DispatchKind::Kernel,
+            shader: shader!("update/grad_norm", "shared/reduce"),
             constants: constants([("size", slice.count), ("first_chunk", slice.first / CHUNK)]),
             bindings: vec![slice.bind(0, 1), Binding::scratch(0)],
             groups: fold(slice.count.div_ceil(CHUNK), limits),
@@ -153,7 +143,8 @@ pub(super) fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernel
         })
         .collect();
     dispatches.push(Dispatch {
-        shader: shader!("update/grad_norm_total", "shared/reduce", "shared/prelude"),
+        kind: DispatchKind::Kernel,
+        shader: shader!("update/grad_norm_total", "shared/reduce"),
         constants: constants([("chunks", chunks), ("index", d.index)]),
         bindings: vec![Binding::scratch(0), Binding::operand(1)],
         groups: [1, 1, 1],

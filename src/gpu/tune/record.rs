@@ -1,15 +1,17 @@
 //! The choices of an adapter in a file.
 
-use crate::gpu::host::{Host, News};
+use crate::gpu::cache_store::CacheStore;
+use crate::gpu::progress::{Progress, ProgressListener};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const FORMAT: &str = "striate tiles 1";
 
 /// A longer file is not one of ours.
 const LONGEST: usize = 16 << 20;
 
-/// With more choices than this, only those of this run are kept: nobody knows which of the others will be used again.
+/// With more choices than this, only those of this run are stored: it is unknown which of the others will be used again.
 const MOST: usize = 10_000;
 
 /// What was found for one geometry.
@@ -20,7 +22,7 @@ struct Choice {
     shaders: String,
 }
 
-/// The file: JSON, for people to look at.
+/// The file: JSON, so that people can read it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     format: String,
@@ -34,30 +36,31 @@ pub(super) struct Record {
     file: String,
     /// Name, back end and driver: with another driver another tile may be the fastest.
     adapter: String,
+    store: Arc<dyn CacheStore>,
     choices: BTreeMap<String, Choice>,
 }
 
 impl Record {
-    /// An empty one that belongs in `file`.
-    pub fn new(file: String, adapter: String) -> Self {
-        Record { file, adapter, choices: BTreeMap::new() }
+    /// An empty record that is stored as `file`.
+    pub fn new(file: String, adapter: String, store: Arc<dyn CacheStore>) -> Self {
+        Record { file, adapter, store, choices: BTreeMap::new() }
     }
 
-    /// Takes over what `host` keeps. A file that cannot be understood is a warning, one of another driver is nothing.
-    pub fn load(&mut self, host: &dyn Host) {
-        let Some(content) = host.load(&self.file) else { return };
+    /// Reads the stored choices. A damaged file is a warning; one of another driver is ignored.
+    pub fn load(&mut self, progress: &ProgressListener) {
+        let Some(content) = self.store.load(&self.file) else { return };
         match self.parse(&content) {
             Some(choices) => self.choices = choices,
             None => {
-                let text = format!("cache file {} is damaged; products are timed anew", self.file);
-                host.hear(News::Warning(&text));
+                let text = format!("cache file {} is damaged; products are timed again", self.file);
+                progress.report(Progress::Warning(&text));
             }
         }
     }
 
-    /// Adds what was chosen here to what `host` keeps.
-    pub fn save(&self, host: &dyn Host) {
-        let mut choices = host.load(&self.file).and_then(|c| self.parse(&c)).unwrap_or_default();
+    /// Adds these choices to the stored ones.
+    pub fn save(&self) {
+        let mut choices = self.store.load(&self.file).and_then(|c| self.parse(&c)).unwrap_or_default();
         if choices.len() + self.choices.len() > MOST {
             choices.clear();
         }
@@ -66,7 +69,7 @@ impl Record {
         // Strings and maps of them can always be written.
         if let Ok(mut text) = serde_json::to_string_pretty(&content) {
             text.push('\n');
-            host.save(&self.file, text.as_bytes());
+            self.store.save(&self.file, text.as_bytes());
         }
     }
 
@@ -99,71 +102,75 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// One file in memory, and how many warnings there were.
+    /// One file in memory.
     #[derive(Debug, Default)]
-    struct Memory {
-        file: Mutex<Option<Vec<u8>>>,
-        warnings: Mutex<Vec<String>>,
-    }
+    struct Memory(Mutex<Option<Vec<u8>>>);
 
-    impl Host for Memory {
+    impl CacheStore for Memory {
         fn load(&self, _name: &str) -> Option<Vec<u8>> {
-            self.file.lock().unwrap().clone()
+            self.0.lock().unwrap().clone()
         }
         fn save(&self, _name: &str, content: &[u8]) {
-            *self.file.lock().unwrap() = Some(content.to_vec());
-        }
-        fn hear(&self, news: News<'_>) {
-            if let News::Warning(text) = news {
-                self.warnings.lock().unwrap().push(text.into());
-            }
+            *self.0.lock().unwrap() = Some(content.to_vec());
         }
     }
 
-    fn record(adapter: &str) -> Record {
-        Record::new("tiles.json".into(), adapter.into())
+    fn record(adapter: &str, store: &Arc<Memory>) -> Record {
+        Record::new("tiles.json".into(), adapter.into(), store.clone())
+    }
+
+    /// A listener and the warnings that it receives.
+    fn listener() -> (ProgressListener, Arc<Mutex<Vec<String>>>) {
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let received = warnings.clone();
+        let listener = ProgressListener::new(move |progress| {
+            if let Progress::Warning(text) = progress {
+                received.lock().unwrap().push(text.to_string());
+            }
+        });
+        (listener, warnings)
     }
 
     #[test]
     fn choices_of_several_runs_are_kept_together() {
-        let host = Memory::default();
+        let (store, (progress, warnings)) = (Arc::new(Memory::default()), listener());
         for (geometry, tile) in [("a", "1"), ("b", "2"), ("a", "3")] {
-            let mut record = record("card");
+            let mut record = record("card", &store);
             record.set(geometry, 7, tile);
-            record.save(&host);
+            record.save();
         }
-        let mut found = record("card");
-        found.load(&host);
+        let mut found = record("card", &store);
+        found.load(&progress);
         assert_eq!((found.get("a", 7), found.get("b", 7)), (Some("3"), Some("2")));
         assert_eq!((found.get("a", 8), found.get("c", 7)), (None, None));
-        let mut other = record("card with a new driver");
-        other.load(&host);
+        let mut other = record("card with a new driver", &store);
+        other.load(&progress);
         assert_eq!(other.get("a", 7), None);
-        assert!(host.warnings.lock().unwrap().is_empty());
+        assert!(warnings.lock().unwrap().is_empty());
     }
 
     #[test]
     fn a_damaged_file_is_one_warning_and_replaced() {
-        let host = Memory::default();
-        let mut first = record("card");
+        let (store, (progress, warnings)) = (Arc::new(Memory::default()), listener());
+        let mut first = record("card", &store);
         first.set("a", 7, "1");
-        first.save(&host);
-        let whole = host.file.lock().unwrap().clone().unwrap();
-        // Without its last byte, the line end, it still is what it was.
+        first.save();
+        let whole = store.0.lock().unwrap().clone().unwrap();
+        // Without its last byte, the line feed, the content is the same.
         let cuts = (0..whole.len() - 1).map(|length| whole[..length].to_vec());
         let foreign =
             [b"[]".to_vec(), b"{\"format\":\"other\",\"adapter\":\"card\",\"choices\":{}}".to_vec()];
         for content in cuts.chain(foreign) {
-            *host.file.lock().unwrap() = Some(content.clone());
-            host.warnings.lock().unwrap().clear();
-            let mut found = record("card");
-            found.load(&host);
+            *store.0.lock().unwrap() = Some(content.clone());
+            warnings.lock().unwrap().clear();
+            let mut found = record("card", &store);
+            found.load(&progress);
             assert_eq!(found.get("a", 7), None);
-            let warnings = host.warnings.lock().unwrap().clone();
+            let warnings = warnings.lock().unwrap().clone();
             assert_eq!(warnings.len(), 1, "{content:?}");
             assert!(warnings[0].contains("tiles.json") && !warnings[0].contains('\n'));
-            first.save(&host);
-            assert_eq!(host.file.lock().unwrap().as_ref(), Some(&whole));
+            first.save();
+            assert_eq!(store.0.lock().unwrap().as_ref(), Some(&whole));
         }
     }
 }

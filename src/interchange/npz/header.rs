@@ -1,12 +1,12 @@
-//! The header of a `.npy` file, versions 1 to 3: a magic word, a length, and a Python dictionary of three literals that say
-//! number type, order and shape (NumPy, `numpy.lib.format`). Only what NumPy itself writes for numbers is understood.
+//! The header of a `.npy` file, versions 1 to 3: a magic word, a length, and a Python dictionary of three literals for
+//! type, order and shape (`numpy.lib.format`). Only headers that NumPy itself writes for numeric arrays are accepted.
 
 use super::super::numbers::NumberError;
 use std::io::Read;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// Longest dictionary that is read, in bytes; NumPy's own limit is 10000.
+/// Longest accepted dictionary in bytes; NumPy's own limit is 10000.
 const LONGEST: usize = 1 << 16;
 
 /// Most axes of an array, NumPy's own limit.
@@ -15,9 +15,9 @@ const MOST_AXES: usize = 64;
 /// The data starts at a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
 
-/// A type of numbers.
+/// The element type of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Number {
+pub(super) enum NpyType {
     F16,
     F32,
     F64,
@@ -26,33 +26,33 @@ pub(super) enum Number {
     U8,
 }
 
-impl Number {
-    /// Bytes of one.
+impl NpyType {
+    /// Size of one element in bytes.
     pub fn size(self) -> usize {
         match self {
-            Number::U8 => 1,
-            Number::F16 => 2,
-            Number::F32 | Number::I32 => 4,
-            Number::F64 | Number::I64 => 8,
+            NpyType::U8 => 1,
+            NpyType::F16 => 2,
+            NpyType::F32 | NpyType::I32 => 4,
+            NpyType::F64 | NpyType::I64 => 8,
         }
     }
 }
 
-/// What the data after the header is.
+/// Type, order and shape of the data after the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub number: Number,
+pub(super) struct NpyHeader {
+    pub number: NpyType,
     pub big_endian: bool,
-    /// Whether the first axis runs fastest, not the last.
+    /// Whether the first axis varies fastest (Fortran order), not the last.
     pub fortran_order: bool,
     pub shape: Vec<usize>,
-    /// Elements; their bytes too can be counted in a `usize`.
+    /// Number of elements; their size in bytes is known to fit a `usize`, too.
     pub count: usize,
     /// Bytes from the start of the file to the data.
     pub length: usize,
 }
 
-/// The header of an array of `shape` in row-major order, of the type `descr` as NumPy writes it (`<f4`).
+/// The header of a row-major array of `shape` whose type is `descr` in NumPy's notation (`<f4`).
 pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if axes.len() == 1 { "," } else { "" };
@@ -64,14 +64,14 @@ pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     text.push('\n');
     let mut bytes = MAGIC.to_vec();
     bytes.extend([1, 0]);
-    // A shape has few axes, so that 65535 bytes are never needed.
+    // A shape has few axes, so the length fits 16 bits.
     bytes.extend((length as u16).to_le_bytes());
     bytes.extend(text.as_bytes());
     bytes
 }
 
 /// Reads the header at the start of `from`.
-pub(super) fn read(from: &mut impl Read) -> Result<Header, NumberError> {
+pub(super) fn read(from: &mut impl Read) -> Result<NpyHeader, NumberError> {
     let mut start = [0; 8];
     from.read_exact(&mut start)?;
     let [magic @ .., major, _minor] = &start;
@@ -104,7 +104,7 @@ pub(super) fn read(from: &mut impl Read) -> Result<Header, NumberError> {
     parse(&dictionary, start.len() + width + text).map_err(NumberError::Value)
 }
 
-fn parse(text: &[u8], length: usize) -> Result<Header, String> {
+fn parse(text: &[u8], length: usize) -> Result<NpyHeader, String> {
     let mut cursor = Cursor { text, at: 0 };
     let (mut descr, mut order, mut shape) = (None, None, None);
     cursor.expect(b'{')?;
@@ -135,14 +135,14 @@ fn parse(text: &[u8], length: usize) -> Result<Header, String> {
     let shape = shape.ok_or_else(|| missing("shape"))?;
     let fortran_order = order.ok_or_else(|| missing("fortran_order"))?;
     let too_large = || format!("the .npy header: the shape {shape:?} has more elements than can be counted");
-    // Also where another extent is 0.
+    // Checked even if another extent is 0.
     let count = shape.iter().try_fold(number.size(), |product, &extent| product.checked_mul(extent.max(1)));
     count.filter(|&bytes| bytes <= isize::MAX as usize).ok_or_else(too_large)?;
     let count = shape.iter().product();
-    Ok(Header { number, big_endian, fortran_order, shape, count, length })
+    Ok(NpyHeader { number, big_endian, fortran_order, shape, count, length })
 }
 
-/// A place in a Python literal.
+/// A position in a Python literal.
 struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
@@ -185,7 +185,7 @@ impl<'a> Cursor<'a> {
         &rest[..length]
     }
 
-    /// A string without escapes, in either kind of quotes.
+    /// Parses a string without escapes, in single or double quotes.
     fn string(&mut self) -> Result<&'a str, String> {
         let quote = match self.peek() {
             Some(quote @ (b'\'' | b'"')) => quote,
@@ -213,20 +213,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The type of the numbers, and whether they are big-endian.
-    fn descr(&mut self) -> Result<(Number, bool), String> {
+    /// Parses the element type and its byte order (true: big-endian).
+    fn descr(&mut self) -> Result<(NpyType, bool), String> {
         const KNOWN: &str = "numbers of type f2, f4, f8, i4, i8 or u1";
         if matches!(self.peek(), Some(b'[' | b'(')) {
             return Err(format!("expected {KNOWN}, found records"));
         }
         let descr = self.string()?;
         let number = match descr.get(1..) {
-            Some("f2") => Number::F16,
-            Some("f4") => Number::F32,
-            Some("f8") => Number::F64,
-            Some("i4") => Number::I32,
-            Some("i8") => Number::I64,
-            Some("u1") => Number::U8,
+            Some("f2") => NpyType::F16,
+            Some("f4") => NpyType::F32,
+            Some("f8") => NpyType::F64,
+            Some("i4") => NpyType::I32,
+            Some("i8") => NpyType::I64,
+            Some("u1") => NpyType::U8,
             Some(other) if other.starts_with('O') => {
                 return Err(format!("expected {KNOWN}, found Python objects (pickle), which are never read"));
             }
@@ -240,7 +240,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A tuple of whole numbers, each perhaps with the L of Python 2.
+    /// Parses a tuple of integers, each with an optional `L` suffix from Python 2.
     fn shape(&mut self) -> Result<Vec<usize>, String> {
         let mut shape = Vec::new();
         self.expect(b'(')?;
@@ -273,7 +273,7 @@ impl<'a> Cursor<'a> {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Header, String> {
+    fn parsed(text: &str) -> Result<NpyHeader, String> {
         parse(text.as_bytes(), 128)
     }
 
@@ -284,7 +284,7 @@ mod tests {
             assert_eq!(bytes.len() % ALIGNMENT, 0);
             assert_eq!(bytes.last(), Some(&b'\n'));
             let Ok(header) = read(&mut bytes.as_slice()) else { panic!("{shape:?}") };
-            assert_eq!((header.number, header.fortran_order), (Number::F32, false));
+            assert_eq!((header.number, header.fortran_order), (NpyType::F32, false));
             assert_eq!(header.shape.len(), shape.len());
             assert_eq!(header.length, bytes.len());
         }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn python_literals_are_read_in_any_order_and_spacing() {
         let header = parsed(" {\"shape\" :( 2L ,3 ),'fortran_order':True , 'descr':'>i8' } \n").unwrap();
-        assert_eq!((header.number, header.big_endian, header.fortran_order), (Number::I64, true, true));
+        assert_eq!((header.number, header.big_endian, header.fortran_order), (NpyType::I64, true, true));
         assert_eq!((header.shape, header.count), (vec![2, 3], 6));
     }
 

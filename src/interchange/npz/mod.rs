@@ -1,17 +1,18 @@
-//! NPZ, NumPy's archive of arrays: a zip file with one `<name>.npy` for each tensor, and the notes as JSON in
+//! NPZ, NumPy's archive of arrays: a zip file with one `<name>.npy` per tensor, and the metadata as JSON in
 //! `__metadata__.npy`, an array of bytes.
 //!
-//! Written is what `numpy.savez` writes, without compression; the same content gives the same bytes. Read is what
-//! `numpy.savez` and `numpy.savez_compressed` write for numbers. Nothing is unpacked into files: names are only names.
+//! Files are written uncompressed, as `numpy.savez` does; the same content gives the same bytes. The reader accepts the
+//! numeric arrays that `numpy.savez` and `numpy.savez_compressed` write. Entries are never extracted to the file system,
+//! so their names cannot point anywhere.
 
 mod header;
 
-use super::file::{File, in_order, little_endian};
-use super::numbers::{NumberError, convert, exact, f16_to_f32};
+use super::file::{File, little_endian, sorted_by_name};
+use super::numbers::{NumberError, convert, exact_integer, f16_to_f32};
 use crate::atomic::NewFile;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use header::{Header, Number};
+use header::{NpyHeader, NpyType};
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
@@ -19,18 +20,18 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-/// The array with the notes.
+/// The array that holds the metadata.
 const METADATA: &str = "__metadata__";
 
-/// Longest notes that are read, in bytes.
+/// Longest accepted metadata, in bytes.
 const LONGEST_METADATA: usize = 8 << 20;
 
-/// Most bytes that an archive may hold unpacked, beyond [`MOST_PER_BYTE`] for each of its own: compression makes little
-/// of weights, but much of a network that is all zeros.
+/// Most uncompressed bytes of an archive, in addition to [`MOST_PER_BYTE`] per byte of the file. Weights hardly compress,
+/// but a network of all zeros compresses far.
 const MOST_UNPACKED: u64 = 256 << 20;
 const MOST_PER_BYTE: u64 = 64;
 
-/// Arrays of more bytes than this are written with 64-bit sizes.
+/// Arrays larger than this, in bytes, are written with 64-bit sizes (Zip64).
 const LARGE: usize = 1 << 31;
 
 /// Writes `tensors` as `f32` with `metadata` to `path`, in one step (see `atomic`). Names must be unique.
@@ -40,12 +41,12 @@ pub fn write(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let path = path.as_ref();
-    let sorted = in_order(path, tensors)?;
+    let sorted = sorted_by_name(path, tensors)?;
     if sorted.iter().any(|(name, _)| name == METADATA) {
         return Err(Error::data(path, format!("no tensor of an NPZ file can be named {METADATA}")));
     }
-    let notes = serde_json::to_vec(metadata)
-        .map_err(|error| Error::Internal(format!("notes of {}: {error}", path.display())))?;
+    let metadata = serde_json::to_vec(metadata)
+        .map_err(|error| Error::Internal(format!("metadata of {}: {error}", path.display())))?;
     let failed = |error: ZipError| match error {
         ZipError::Io(source) => Error::io(path, source),
         other => Error::data(path, format!("cannot be written as NPZ: {other}")),
@@ -56,7 +57,7 @@ pub fn write(
         let header = header::bytes("<f4", tensor.shape().dims());
         put(&mut archive, name, &header, &little_endian(tensor.data())).map_err(failed)?;
     }
-    put(&mut archive, METADATA, &header::bytes("|u1", &[notes.len()]), &notes).map_err(failed)?;
+    put(&mut archive, METADATA, &header::bytes("|u1", &[metadata.len()]), &metadata).map_err(failed)?;
     archive.finish().map_err(failed)?;
     file.commit()
 }
@@ -79,11 +80,13 @@ fn put<W: Write + Seek>(
     Ok(())
 }
 
-/// Reads every array of the archive as `f32`: `f4` is taken as it is, `f2` exactly, `f8` rounded to nearest, `i8`, `i4` and
-/// `u1` as long as the number is exact in `f32`; of either byte order and either order of the axes.
+/// Reads every array of the archive as `f32`, in either byte order and in C or Fortran order. `f4` and `f2` convert
+/// exactly, `f8` is rounded to nearest, and `i8`, `i4` and `u1` are accepted if the value is exact in `f32`.
 ///
-/// Errors say what is wrong with the file in one line. What is unpacked is bounded by the file's own length, and
-/// memory is taken as the numbers arrive.
+/// # Errors
+///
+/// One line that names the defect of the file. The uncompressed size is bounded by the file's length, and memory is
+/// allocated as numbers arrive.
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     let bad = |message: String| Error::data(path, message);
@@ -108,10 +111,10 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
         let Some(stem) = name.strip_suffix(".npy") else {
             return Err(bad(format!("expected arrays (.npy) in the archive, found {name}")));
         };
-        // A claim that the file's length bears out.
+        // The stored size cannot exceed the file's length, so memory for it may be reserved.
         let (size, trusted) = (entry.size(), entry.compressed_size().min(length) as usize);
         if stem == METADATA {
-            metadata = read_notes(&mut entry, size).map_err(wrong)?;
+            metadata = read_metadata(&mut entry, size).map_err(wrong)?;
         } else {
             let tensor = read_array(&mut entry, size, trusted).map_err(wrong)?;
             if tensors.insert(stem.to_string(), tensor).is_some() {
@@ -122,7 +125,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
     Ok(File { path: path.to_path_buf(), tensors, metadata })
 }
 
-/// Whether `archive`, a file of `length` bytes, may be unpacked.
+/// Checks that `archive`, a file of `length` bytes, is safe to decompress.
 fn check<R: Read + Seek>(archive: &ZipArchive<R>, length: u64) -> Result<(), String> {
     if archive.file_names_raw().any(|name| name == b"data.pkl" || name.ends_with(b"/data.pkl")) {
         return Err(super::file::PYTORCH.into());
@@ -153,7 +156,7 @@ fn check<R: Read + Seek>(archive: &ZipArchive<R>, length: u64) -> Result<(), Str
     Ok(())
 }
 
-/// The array in `entry`, which has `size` bytes unpacked; `trusted` bytes are surely there.
+/// Reads the array in `entry`, which has `size` bytes uncompressed, of which at least `trusted` are known to exist.
 fn read_array(entry: &mut impl Read, size: u64, trusted: usize) -> Result<Tensor, NumberError> {
     let header = header::read(entry)?;
     let values = read_numbers(entry, &header, size, trusted)?;
@@ -163,7 +166,7 @@ fn read_array(entry: &mut impl Read, size: u64, trusted: usize) -> Result<Tensor
 
 fn read_numbers(
     entry: &mut impl Read,
-    header: &Header,
+    header: &NpyHeader,
     size: u64,
     trusted: usize,
 ) -> Result<Vec<f32>, NumberError> {
@@ -177,23 +180,25 @@ fn read_numbers(
     let count = header.count;
     let trusted = trusted / header.number.size();
     let values = match header.number {
-        Number::F32 => convert(entry, count, trusted, |b| Ok(f32::from_le_bytes(little(b, big)))),
-        Number::F16 => convert(entry, count, trusted, |b| Ok(f16_to_f32(u16::from_le_bytes(little(b, big))))),
-        Number::F64 => convert(entry, count, trusted, |b| Ok(f64::from_le_bytes(little(b, big)) as f32)),
-        Number::I64 => convert(entry, count, trusted, |b| exact(i64::from_le_bytes(little(b, big)))),
-        Number::I32 => {
-            convert(entry, count, trusted, |b| exact(i64::from(i32::from_le_bytes(little(b, big)))))
+        NpyType::F32 => convert(entry, count, trusted, |b| Ok(f32::from_le_bytes(little(b, big)))),
+        NpyType::F16 => {
+            convert(entry, count, trusted, |b| Ok(f16_to_f32(u16::from_le_bytes(little(b, big)))))
         }
-        Number::U8 => convert(entry, count, trusted, |b: [u8; 1]| Ok(f32::from(b[0]))),
+        NpyType::F64 => convert(entry, count, trusted, |b| Ok(f64::from_le_bytes(little(b, big)) as f32)),
+        NpyType::I64 => convert(entry, count, trusted, |b| exact_integer(i64::from_le_bytes(little(b, big)))),
+        NpyType::I32 => {
+            convert(entry, count, trusted, |b| exact_integer(i64::from(i32::from_le_bytes(little(b, big)))))
+        }
+        NpyType::U8 => convert(entry, count, trusted, |b: [u8; 1]| Ok(f32::from(b[0]))),
     }?;
-    // Only at its end is the entry's checksum looked at.
+    // The zip reader verifies an entry's checksum only at its end.
     if entry.read(&mut [0])? > 0 {
-        return Err(NumberError::Value("expected nothing after the numbers".into()));
+        return Err(NumberError::Value("expected no bytes after the array".into()));
     }
     Ok(values)
 }
 
-/// The bytes of a number in little-endian order.
+/// Converts the bytes of a number to little-endian order.
 fn little<const N: usize>(mut bytes: [u8; N], big_endian: bool) -> [u8; N] {
     if big_endian {
         bytes.reverse();
@@ -201,7 +206,7 @@ fn little<const N: usize>(mut bytes: [u8; N], big_endian: bool) -> [u8; N] {
     bytes
 }
 
-/// `values`, whose first axis runs fastest, with the last axis running fastest.
+/// Reorders `values` from Fortran order (the first axis varies fastest) to C order (the last axis does).
 fn row_major(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
     let mut index = vec![0; shape.len()];
     let mut strides = Vec::with_capacity(shape.len());
@@ -211,9 +216,9 @@ fn row_major(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
         stride *= extent;
     }
     let mut from = 0;
-    let mut turned = Vec::with_capacity(values.len());
+    let mut reordered = Vec::with_capacity(values.len());
     for _ in 0..values.len() {
-        turned.push(values[from]);
+        reordered.push(values[from]);
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
             from += strides[axis];
@@ -224,13 +229,13 @@ fn row_major(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
             index[axis] = 0;
         }
     }
-    turned
+    reordered
 }
 
-/// The notes: a JSON object of texts, as bytes.
-fn read_notes(entry: &mut impl Read, size: u64) -> Result<BTreeMap<String, String>, NumberError> {
+/// Reads the metadata: a JSON object of strings, stored as bytes.
+fn read_metadata(entry: &mut impl Read, size: u64) -> Result<BTreeMap<String, String>, NumberError> {
     let header = header::read(entry)?;
-    if header.number != Number::U8 || header.shape.len() != 1 || header.count > LONGEST_METADATA {
+    if header.number != NpyType::U8 || header.shape.len() != 1 || header.count > LONGEST_METADATA {
         let (number, shape) = (header.number, header.shape);
         let what = format!(
             "expected at most {LONGEST_METADATA} bytes along one axis, found {number:?} of the shape {shape:?}"
@@ -239,5 +244,6 @@ fn read_notes(entry: &mut impl Read, size: u64) -> Result<BTreeMap<String, Strin
     }
     // Every byte is exact in an f32.
     let text: Vec<u8> = read_numbers(entry, &header, size, 0)?.into_iter().map(|value| value as u8).collect();
-    serde_json::from_slice(&text).map_err(|error| NumberError::Value(format!("the notes as JSON: {error}")))
+    serde_json::from_slice(&text)
+        .map_err(|error| NumberError::Value(format!("the metadata as JSON: {error}")))
 }

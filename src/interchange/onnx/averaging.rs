@@ -1,7 +1,8 @@
-//! Average pooling that ONNX has no single node for, as it is written out and recognised again: adaptive pooling as products with matrices where the
-//! windows have several sizes, and windows that the padding cuts off (`ceil`) as whole windows whose averages are scaled.
+//! Average pooling that no single ONNX node expresses; the export writes it and the import recognises it. Adaptive
+//! pooling with windows of several sizes is a product with averaging matrices; windows cut off by the padding (`ceil`)
+//! are full windows whose averages are rescaled.
 
-/// Beginning and end of output `o`'s window (see `ops::AdaptiveAvgPool2d`).
+/// Start and end of the window of output `o` (see `ops::AdaptiveAvgPool2d`).
 pub(super) fn window(len: usize, out: usize, o: usize) -> [usize; 2] {
     [o * len / out, ((o + 1) * len).div_ceil(out)]
 }
@@ -16,13 +17,14 @@ pub(super) fn matrix(len: usize, out: usize) -> Vec<f32> {
     matrix
 }
 
-/// The matrix `[columns, rows]` of the same values.
-pub(super) fn turned(matrix: &[f32], columns: usize) -> Vec<f32> {
+/// The transpose, `[columns, rows]`, of `matrix`.
+pub(super) fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|i| matrix.iter().skip(i).step_by(columns).copied()).collect()
 }
 
-/// What the averages over whole windows `kernel` have to be multiplied by where `missing` rows and columns of the last windows lie beyond the padding
-/// and do not count: extents and values of a matrix that broadcasts to `[rows, columns]` = `out`, with one row (column) if no row (column) is missing.
+/// The factors that turn averages over full windows of `kernel` into averages over the elements that count, where the
+/// last windows have `missing` rows and columns beyond the padding. Returns shape and values of a matrix that broadcasts
+/// to `[rows, columns]` = `out`; it has a single row (column) if no row (column) is missing.
 pub(super) fn scales(out: [usize; 2], kernel: [usize; 2], missing: [usize; 2]) -> ([usize; 2], Vec<f32>) {
     let dims = [0, 1].map(|axis| if missing[axis] == 0 { 1 } else { out[axis] });
     let counted = |axis: usize, o: usize| {

@@ -1,102 +1,110 @@
-//! The network in a file's notes. Our own export notes the whole model file, which says more than a graph can: dropout, the
-//! recipe, names of layers without parameters. Where graph and note are the same network, the note is what is imported; where
-//! they differ, the graph is.
+//! The model file embedded in the metadata of an exported ONNX file. It holds more than a graph can: dropout, the recipe,
+//! and names of layers without parameters. If it describes the same network as the graph, the import uses it; otherwise
+//! the import uses the graph.
 
-use super::export::regular_windows;
+use super::export::uniform_windows;
 use super::import::Imported;
 use crate::model::{LayerOp, Preprocess, Spec, layers};
 use std::collections::HashMap;
 
-/// `imported` with the model file of its notes, if that is the same network; else with a line that says that it is not.
-pub(super) fn adopt(mut imported: Imported) -> Imported {
+/// Replaces the network of `imported` with the embedded model file if both are the same network, and adds a note if they
+/// are not.
+pub(super) fn prefer_embedded(mut imported: Imported) -> Imported {
     let Some(text) = imported.metadata.get("model") else { return imported };
     match same_network(text, &imported.spec) {
         Some(spec) => imported.spec = spec,
         None => imported.notes.push(
-            "the model file in the file's notes is of another network than its graph: the graph is taken, without a recipe".into(),
+            "the model file in the metadata describes another network than the graph; the graph is imported, without a recipe".into(),
         ),
     }
     imported
 }
 
-/// The model file `text`, if it computes what `graph` does; with the number of outputs and the preprocessing of `graph`.
+/// Parses the model file `text`, with the number of outputs and the preprocessing of `graph`, if it computes the same
+/// function as `graph`.
 fn same_network(text: &str, graph: &Spec) -> Option<Spec> {
     let read = Spec::parse(text, &graph.origin).ok()?;
-    let mut noted = read.clone();
+    let mut embedded = read.clone();
     let outputs = |spec: &Spec| spec.layer_shapes().ok()?.last().cloned();
     let wanted = outputs(graph)?;
-    if outputs(&noted)? != wanted {
-        noted.replace_outputs(*wanted.first()?).ok()?;
+    if outputs(&embedded)? != wanted {
+        embedded.replace_outputs(*wanted.first()?).ok()?;
     }
-    let (said, plain) = (&graph.preprocess, Preprocess::plain(graph.input[0]));
-    // Where neither graph nor notes say anything else, the model file does.
-    if said.scale != plain.scale || said.mean != plain.mean || said.std != plain.std {
-        adjust(&mut noted.preprocess, said);
+    let (from_graph, plain) = (&graph.preprocess, Preprocess::plain(graph.input[0]));
+    // Preprocessing that graph and metadata leave at its default comes from the model file.
+    if from_graph.scale != plain.scale || from_graph.mean != plain.mean || from_graph.std != plain.std {
+        adjust(&mut embedded.preprocess, from_graph);
     }
-    let is_same = noted.input == graph.input && steps(&noted)? == steps(graph)?;
+    let is_same = embedded.input == graph.input && steps(&embedded)? == steps(graph)?;
     match is_same {
         false => None,
-        true if noted == read => Some(read),
-        // Its text has to say what it says.
-        true => Spec::parse(&noted.to_toml(), &graph.origin).ok(),
+        true if embedded == read => Some(read),
+        // Outputs or preprocessing changed, so the text is written again.
+        true => Spec::parse(&embedded.to_toml(), &graph.origin).ok(),
     }
 }
 
-/// Gives `noted` the scale, mean and standard deviation of `said`, unless they do the same to pixels but for rounding.
-fn adjust(noted: &mut Preprocess, said: &Preprocess) {
+/// Copies scale, mean and standard deviation of `from_graph` to `embedded`, unless both map pixels to the same values up
+/// to rounding.
+fn adjust(embedded: &mut Preprocess, from_graph: &Preprocess) {
     let ends = |p: &Preprocess| -> Vec<f32> {
         let of = |(mean, std): (&f32, &f32)| [0.0, 255.0].map(|pixel| (pixel * p.scale - mean) / std);
         p.mean.iter().zip(&p.std).flat_map(of).collect()
     };
-    let (ours, theirs) = (ends(noted), ends(said));
+    let (ours, theirs) = (ends(embedded), ends(from_graph));
     let largest = theirs.iter().fold(0f32, |most, value| most.max(value.abs()));
     let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * largest;
     if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(is_close) {
-        *noted =
-            Preprocess { resize: noted.resize, crop: noted.crop, principal: noted.principal, ..said.clone() };
+        *embedded = Preprocess {
+            resize: embedded.resize,
+            crop: embedded.crop,
+            principal: embedded.principal,
+            ..from_graph.clone()
+        };
     }
 }
 
-/// What a network computes in evaluation: layers that do something, reading each other by position.
+/// The computation of a network in evaluation: its layers without those that do nothing, referring to each other by
+/// position.
 #[derive(Debug, PartialEq)]
-struct Steps<'a> {
-    steps: Vec<Step<'a>>,
-    /// The one whose value is the answer.
+struct EvaluationSteps<'a> {
+    steps: Vec<EvaluationStep<'a>>,
+    /// The step whose value is the output; `None` is the network's input.
     last: Option<usize>,
 }
 
 #[derive(Debug, PartialEq)]
-struct Step<'a> {
-    what: What,
-    /// The layer's name, if it has parameters, which are named after it.
+struct EvaluationStep<'a> {
+    kind: StepKind,
+    /// The layer's name if it has parameters, whose names contain it.
     name: Option<&'a str>,
-    /// Positions among the steps; none is the network's input.
+    /// Positions of the steps it reads; `None` is the network's input.
     inputs: Vec<Option<usize>>,
-    /// Extents of its value.
+    /// Shape of its value, without the batch.
     shape: Vec<usize>,
 }
 
 #[derive(Debug, PartialEq)]
-enum What {
+enum StepKind {
     Op(LayerOp),
-    /// A pool has many descriptions of the same windows.
+    /// A pool, by its windows: different attributes can describe the same ones.
     Pool {
         is_average: bool,
-        windows: [Windows; 2],
+        windows: [PoolWindows; 2],
     },
 }
 
 /// The windows of a pool along one axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Windows {
+struct PoolWindows {
     length: usize,
     stride: usize,
-    /// Padding, before and (as far as windows reach into it, and it counts) behind.
+    /// Padding before the input, and behind it as far as windows reach into it and it counts.
     before: usize,
     after: usize,
 }
 
-fn steps(spec: &Spec) -> Option<Steps<'_>> {
+fn steps(spec: &Spec) -> Option<EvaluationSteps<'_>> {
     let shapes = spec.layer_shapes().ok()?;
     let mut extents: HashMap<&str, Vec<usize>> = HashMap::from([("input", spec.input.to_vec())]);
     let mut places: HashMap<&str, Option<usize>> = HashMap::from([("input", None)]);
@@ -105,11 +113,11 @@ fn steps(spec: &Spec) -> Option<Steps<'_>> {
         let inputs: Vec<Option<usize>> =
             layer.inputs.iter().map(|name| places.get(name.as_str()).copied()).collect::<Option<_>>()?;
         let x = extents.get(layer.inputs.first()?.as_str())?;
-        let place = match what(&layer.op, x, &shape) {
+        let place = match step_kind(&layer.op, x, &shape) {
             None => *inputs.first()?,
-            Some(what) => {
+            Some(kind) => {
                 let name = layer.op.has_parameters().then_some(layer.name.as_str());
-                found.push(Step { what, name, inputs, shape: shape.clone() });
+                found.push(EvaluationStep { kind, name, inputs, shape: shape.clone() });
                 Some(found.len() - 1)
             }
         };
@@ -117,51 +125,51 @@ fn steps(spec: &Spec) -> Option<Steps<'_>> {
         extents.insert(&layer.name, shape);
     }
     let last = *places.get(spec.layers.last()?.name.as_str())?;
-    Some(Steps { steps: found, last })
+    Some(EvaluationSteps { steps: found, last })
 }
 
-/// What a layer over `x` that gives `y` does in evaluation, if anything.
-fn what(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<What> {
+/// The step of a layer with input shape `x` and output shape `y` in evaluation; `None` if it does nothing.
+fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
     let axis = |axis: usize, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 4]| {
         let (length, before) = (kernel[axis], padding[axis]);
-        // One window goes nowhere.
+        // The stride of a single window has no effect.
         let stride = if y[axis + 1] == 1 { 1 } else { stride[axis] };
         let end = (y[axis + 1] - 1) * stride + length;
         let reach = end.saturating_sub(before + x[axis + 1]);
-        Windows { length, stride, before, after: reach.min(padding[axis + 2]) }
+        PoolWindows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
-    let what = match *op {
+    let kind = match *op {
         LayerOp::Dropout(_) => return None,
-        // Padding never wins, however much of it there is.
+        // Padding never is the maximum, so its size behind the input has no effect.
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
-            What::Pool {
+            StepKind::Pool {
                 is_average: false,
                 windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
             }
         }
         LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
-            What::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
+            StepKind::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
         }
-        LayerOp::AdaptiveAvgPool2d(_) => match [1, 2].map(|at| regular_windows(x[at], y[at])) {
-            [Some(rows), Some(columns)] => What::Pool {
+        LayerOp::AdaptiveAvgPool2d(_) => match [1, 2].map(|at| uniform_windows(x[at], y[at])) {
+            [Some(rows), Some(columns)] => StepKind::Pool {
                 is_average: true,
-                windows: [rows, columns].map(|[length, stride]| Windows {
+                windows: [rows, columns].map(|[length, stride]| PoolWindows {
                     length,
                     stride,
                     before: 0,
                     after: 0,
                 }),
             },
-            _ => What::Op(op.clone()),
+            _ => StepKind::Op(op.clone()),
         },
-        // Written as the share of what was, of which it comes back rounded.
+        // ONNX stores 1 - momentum, so this is the value that returns, rounded.
         LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum }) => {
-            What::Op(LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) }))
+            StepKind::Op(LayerOp::BatchNorm2d(layers::BatchNorm2d { eps, momentum: 1.0 - (1.0 - momentum) }))
         }
-        _ => What::Op(op.clone()),
+        _ => StepKind::Op(op.clone()),
     };
-    let same = Windows { length: 1, stride: 1, before: 0, after: 0 };
-    (what != What::Pool { is_average: true, windows: [same; 2] }).then_some(what)
+    let same = PoolWindows { length: 1, stride: 1, before: 0, after: 0 };
+    (kind != StepKind::Pool { is_average: true, windows: [same; 2] }).then_some(kind)
 }
 
 #[cfg(test)]
@@ -173,7 +181,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    /// What is imported of a file with the graph of `graph` and the note `model`.
+    /// Imports a file with the graph of `graph` and `model` as its embedded model file.
     fn imported(graph: &Spec, model: &str) -> Imported {
         let built = Model::build(graph, &BuildOptions { training: false, ..BuildOptions::new(1) }).unwrap();
         let all = built.parameters.iter().chain(&built.state);
@@ -183,7 +191,7 @@ mod tests {
         let imported =
             decode(encode(&export).unwrap(), Path::new("x.onnx"), &ImportOptions::default()).unwrap();
         let spec = &imported.spec;
-        assert_eq!(*spec, Spec::parse(&spec.source, &spec.origin).unwrap(), "a model file that says it all");
+        assert_eq!(*spec, Spec::parse(&spec.source, &spec.origin).unwrap(), "a complete model file");
         imported
     }
 
@@ -225,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn where_note_and_graph_differ_the_graph_is_taken_and_that_is_said() {
+    fn a_graph_that_differs_from_the_embedded_model_file_wins_with_a_note() {
         for (what, other) in [
             ("momentum = 0.3", "momentum = 0.2"),
             ("kernel = 3\npadding = 1", "kernel = 1"),

@@ -1,4 +1,5 @@
-//! ONNX: networks with their weights, out (`export`) and in (`import`, `embedded`), through a subset of the published schema.
+//! ONNX export (`export`) and import (`import`, `embedded`) of networks with their weights, through a subset of the
+//! published schema.
 
 mod averaging;
 mod embedded;

@@ -1,41 +1,40 @@
 //! The training part of an epoch: batches in, updates out, and what they report.
 
-use super::super::batches::Batches;
-use super::super::evaluate::send;
+use super::super::diagnosis::{Cause, Diagnosis};
 use super::super::event::Event;
-use super::super::options::hyper;
 use super::super::progress::Progress;
-use super::super::window::{Arrived, Entry, Windows};
-use super::Trainer;
-use crate::data::Batch;
-use crate::error::Result;
+use super::super::store::Weights;
+use super::{Task, Trainer};
+use crate::error::{Error, Result};
+use crate::inference::{Arrived, Entry, Windows};
 use crate::model::Model;
-use crate::ops::{Hyper, NonFinite};
-use crate::program::Span;
+use crate::ops::NonFinite;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 impl Trainer<'_> {
-    /// The training part of an epoch, or what is left of it after `progress`. A run that is stopped on the way leaves it
-    /// as it is: no line says what an uninterrupted run would not have said there.
+    /// The training part of an epoch, or what is left of it after `progress`. A run that is stopped within an epoch leaves
+    /// the progress as it is, so that it reports nothing that an uninterrupted run would not have reported there.
     pub(super) fn train_epoch(&mut self, epoch: usize, mut progress: Progress) -> Result<Progress> {
-        self.remember()?;
-        self.begin_losses()?;
+        self.diagnosis.remember(&mut self.updater)?;
+        self.loss_scaler.begin(self.updater.task.model, self.updater.executor)?;
         let began = Instant::now();
         let before = (progress.seconds, progress.data_wait);
-        let end = (epoch + 1) * self.steps_per_epoch;
-        let mut batches = self.supply.epoch(epoch, self.step - epoch * self.steps_per_epoch)?;
-        let mut windows = Windows::new(self.task.model.metrics, Model::SLOTS);
-        while self.step < end && !self.reached_limit() {
-            let arrived = self.update(&mut batches, &mut windows)?;
-            self.tell_bad()?;
+        let end = (epoch + 1) * self.steps_per_epoch();
+        let mut batches = self.prefetcher.epoch(epoch, self.updater.step - epoch * self.steps_per_epoch())?;
+        let mut windows = Windows::new(self.task().model.metrics, Model::SLOTS);
+        while self.updater.step < end && !self.reached_limit() {
+            let arrived = self.updater.update(&self.prefetcher, &mut batches, &mut windows)?;
+            self.report_bad()?;
             for arrived in arrived {
                 self.take_in(epoch, arrived, &mut progress)?;
             }
-            self.step += 1;
-            self.forget();
-            // The end of an epoch and of a run have checkpoints of their own.
-            let goes_on = self.step < end && !self.stopped() && !self.reached_limit();
-            if goes_on && self.is_due() {
+            self.updater.step += 1;
+            self.diagnosis.forget();
+            // The end of an epoch and of a run have their own checkpoints.
+            let continues = self.updater.step < end && !self.stopped() && !self.reached_limit();
+            let every = self.task().options.checkpoint_every;
+            if continues && self.saver.is_due(self.updater.step, every) {
                 self.flush(epoch, &mut windows, batches.waited(), &mut progress)?;
                 progress.seconds = before.0 + began.elapsed().as_secs_f64();
                 progress.data_wait = before.1 + batches.waited().as_secs_f64();
@@ -47,13 +46,13 @@ impl Trainer<'_> {
         }
         let waited = batches.waited();
         progress.data_wait = before.1 + waited.as_secs_f64();
-        // The loader goes on with the next epoch while the device finishes this one and validates.
+        // The loader continues with the next epoch while the device finishes this one and validates.
         drop(batches);
-        if self.step == end {
+        if self.updater.step == end {
             if !self.stopped() && !self.reached_limit() {
-                self.supply.prepare(epoch + 1, 0)?;
+                self.prefetcher.prepare(epoch + 1, 0)?;
             }
-            while let Some(arrived) = windows.drain(self.executor, waited)? {
+            while let Some(arrived) = windows.drain(self.updater.executor, waited)? {
                 self.take_in(epoch, arrived, &mut progress)?;
             }
         } else {
@@ -63,11 +62,18 @@ impl Trainer<'_> {
         if self.stopped() {
             return Ok(progress);
         }
-        if self.step < end {
-            // A later run with a higher limit goes on from here, as if there had been no end.
+        if self.updater.step < end {
+            // A later run with a higher limit resumes here, as if there had been no limit.
             self.save(epoch, &progress)?;
-        } else if let Err(why) = self.end_losses()? {
-            return Err(self.lost(epoch, self.step.saturating_sub(1), progress.lr(), &why));
+        } else {
+            let (model, steps) = (self.updater.task.model, self.steps_per_epoch());
+            match self.loss_scaler.end(model, self.updater.executor, steps)? {
+                Ok(warning) => warning.into_iter().try_for_each(|text| self.report(Event::Warning(text)))?,
+                Err(why) => {
+                    let step = self.updater.step.saturating_sub(1);
+                    return Err(self.lost(epoch, step, progress.lr(), &why));
+                }
+            }
         }
         if let Some(step) = progress.report(epoch) {
             self.report(Event::Step(step))?;
@@ -83,57 +89,15 @@ impl Trainer<'_> {
         waited: Duration,
         progress: &mut Progress,
     ) -> Result<()> {
-        while let Some(arrived) = windows.flush(self.executor, waited)? {
+        while let Some(arrived) = windows.flush(self.updater.executor, waited)? {
             self.take_in(epoch, arrived, progress)?;
         }
         Ok(())
     }
 
-    /// One update from the next batches, and the records that have arrived meanwhile. Samples that cannot be read are
-    /// no part of the mean; without a single one that can, nothing changes but the number of the step, which places it
-    /// in the schedule.
-    pub(super) fn update(&mut self, batches: &mut Batches, windows: &mut Windows) -> Result<Vec<Arrived>> {
-        let (model, options) = (self.task.model, self.task.options);
-        let recipe = &self.task.spec.recipe;
-        let lr = self.schedule.lr(self.step);
-        let (members, empty): (Vec<Batch>, Vec<Batch>) =
-            self.supply.group(batches)?.into_iter().partition(|batch| batch.rows > 0);
-        empty.into_iter().for_each(|batch| batches.recycle(batch));
-        let rows: usize = members.iter().map(|batch| batch.rows).sum();
-        let common =
-            Hyper { loss_scale: (1.0 / rows as f64) as f32, ..hyper(recipe, options.seed, self.step, lr) };
-        let last = members.len().saturating_sub(1);
-        let mut arrived = Vec::new();
-        for (member, batch) in members.into_iter().enumerate() {
-            let slot = self.draw % Model::SLOTS;
-            let hyper = Hyper {
-                rows: batch.rows as u32,
-                slot: slot as u32,
-                accumulate: u32::from(member > 0),
-                draw: self.draw as u32,
-                ..common
-            };
-            send(model, self.executor, &batch, &hyper)?;
-            batches.recycle(batch);
-            if recipe.grad_accum_steps == 1 {
-                self.executor.run(Span::Train)?;
-            } else {
-                self.executor.run(Span::Gradients)?;
-                if member == last {
-                    self.executor.run(Span::Update)?;
-                }
-            }
-            self.draw += 1;
-            let close = member == last && (self.step + 1).is_multiple_of(options.log_every.max(1));
-            let entry = Entry { step: self.step, slot, lr };
-            arrived.extend(windows.push(self.executor, entry, close, batches.waited())?);
-        }
-        Ok(arrived)
-    }
-
     /// Reports samples that could not be read: the first ones by name, and at the end of an epoch the number of others.
-    pub(super) fn tell_bad(&mut self) -> Result<()> {
-        for line in self.supply.bad().news() {
+    pub(super) fn report_bad(&mut self) -> Result<()> {
+        for line in self.prefetcher.bad().news() {
             self.report(Event::Warning(line))?;
         }
         Ok(())
@@ -142,23 +106,83 @@ impl Trainer<'_> {
     /// Adds records that have arrived, and reports at the end of every `log_every` updates.
     fn take_in(&mut self, epoch: usize, mut arrived: Arrived, progress: &mut Progress) -> Result<()> {
         let lost = arrived.records.iter().find(|(_, record)| !record.is_finite()).map(|&(entry, _)| entry);
-        // Whatever was found before a loss is the reason for it. An update that comes out wrong in the same step is not.
+        // A non-finite value found before the loss is its cause. An update that fails in the same step is not.
         let is_first = |entry: &Entry, found: &NonFinite| {
             lost.is_none_or(|lost| entry.step < lost.step || (entry.step == lost.step && found.before))
         };
         if let Some((entry, found)) = arrived.found.iter().find(|(entry, found)| is_first(entry, found)) {
-            return Err(self.spoilt(epoch, *entry, *found));
+            return Err(self.damaged(epoch, *entry, *found));
         }
-        if let (Some(entry), Err(why)) = (lost, self.pass_over(&mut arrived)?) {
-            return Err(self.lost(epoch, entry.step, entry.lr, &why));
+        if let Some(entry) = lost {
+            let (model, executor) = (self.updater.task.model, &mut *self.updater.executor);
+            if let Err(why) = self.loss_scaler.filter(model, executor, &mut arrived)? {
+                return Err(self.lost(epoch, entry.step, entry.lr, &why));
+            }
         }
-        if let Some(message) = self.watch.observe(&arrived.records) {
+        if let Some(message) = self.divergence.observe(&arrived.records) {
             self.report(Event::Warning(message))?;
         }
-        self.arrived = arrived.records.last().map_or(self.arrived, |(entry, _)| entry.step + 1);
+        let last = arrived.records.last();
+        self.position.arrived = last.map_or(self.position.arrived, |(entry, _)| entry.step + 1);
         match progress.add(epoch, &arrived) {
             Some(step) => self.report(Event::Step(step)),
             None => Ok(()),
         }
+    }
+
+    /// An error for a non-finite weight or optimiser state that the update of a step has found.
+    fn damaged(&mut self, epoch: usize, entry: Entry, found: NonFinite) -> Error {
+        let parameter = self.task().model.trained(found.number);
+        let name = parameter.map_or_else(|| format!("parameter {}", found.number), |p| p.name.clone());
+        let what = match (found.weight, found.state) {
+            (true, false) => format!("{name} holds"),
+            (false, _) => format!("the optimiser's state of {name} holds"),
+            (true, true) => format!("{name} and its optimiser's state hold"),
+        };
+        let when = if found.before { "already before the update" } else { "after the update" };
+        let why = format!("{what} non-finite values {when}");
+        self.diverged(epoch, entry.step + 1, entry.lr, &why, &Cause::Unknown)
+    }
+
+    /// An error for what was found in `epoch` (from 0) at `step` of the run (from 1), with its cause and what is kept.
+    pub(super) fn diverged(&self, epoch: usize, step: usize, lr: f32, why: &str, cause: &Cause) -> Error {
+        let kept = match self.saver.weights_path(Weights::Last) {
+            Some(path) if epoch > 0 => format!("; {} holds the epoch before", path.display()),
+            _ => String::new(),
+        };
+        let advice = "; try a lower --lr or --clip-grad-norm";
+        let (cause, advice) = match cause {
+            Cause::Unknown => (String::new(), advice),
+            Cause::Network(text) => (format!(": {text}"), advice),
+            Cause::Data(text) => (format!(": {text}"), ""),
+        };
+        Error::Diverged(format!(
+            "training diverged: {why} in epoch {} of {}, step {step} of the run, at lr {lr}{cause}{advice}{kept}",
+            epoch + 1,
+            self.task().spec.recipe.epochs
+        ))
+    }
+
+    /// An error for a non-finite loss of update `step` (from 0 over the run) that says what happened, why, and what is kept.
+    fn lost(&mut self, epoch: usize, step: usize, lr: f32, why: &str) -> Error {
+        // What has happened is reported even if its cause cannot be found.
+        let cause = self.cause(epoch, step).unwrap_or(Cause::Unknown);
+        self.diverged(epoch, step + 1, lr, why, &cause)
+    }
+
+    /// Why the loss of update `step` (from 0 over the run) is not finite. The run cannot continue after this.
+    fn cause(&mut self, epoch: usize, step: usize) -> Result<Cause> {
+        let place = [epoch, step - epoch * self.steps_per_epoch()];
+        let Task { model, data, .. } = self.updater.task;
+        if let Some(cause) = Diagnosis::bad_data(model, &data.train, &mut self.prefetcher, place)? {
+            return Ok(cause);
+        }
+        if self.diagnosis.can_replay() {
+            let what = format!("repeating the epoch up to step {} to find the cause", step + 1);
+            self.report(Event::Warning(format!("the loss is not finite; {what}")))?;
+        }
+        let stop = self.stop;
+        let stopped = || stop.load(Ordering::Relaxed);
+        self.diagnosis.cause(&mut self.updater, &mut self.prefetcher, place, &stopped)
     }
 }

@@ -1,282 +1,173 @@
-//! What a run leaves on the disk so that it can go on: weights after every epoch, checkpoints after every epoch and
-//! between; and the way back. A file that cannot be written is tried again at the next occasion; the third failure in a row
-//! ends the run.
+//! What a run saves so that it can be resumed, and the way back from it.
 
-use super::super::checkpoint::{self, Checkpoint, State};
+use super::super::diagnosis::Cause;
 use super::super::event::Event;
-use super::super::lineage;
-use super::super::metrics::Totals;
 use super::super::progress::Progress;
-use super::super::run_folder::Weights;
-use super::super::weights;
-use super::Trainer;
-use super::diagnosis::Cause;
+use super::super::state::{Saved, State};
+use super::super::updater::lasting;
+use super::{Task, Trainer};
 use crate::error::{Error, Result};
-use crate::program::{BufferId, Role};
-use crate::tensor::Tensor;
+use crate::inference::{self, Named, Totals, collect};
+use crate::program::Role;
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::Ordering;
-
-/// Occasions in a row at which saving may fail before the run ends.
-const ATTEMPTS: usize = 3;
-
-/// Weights of the best epoch that could not be saved yet, with their notes.
-pub(super) type Unsaved = Option<(weights::Named, BTreeMap<String, String>)>;
 
 impl Trainer<'_> {
-    /// Goes on from `checkpoint` as if the run had never stopped: weights, the optimiser's state, everything that the run
-    /// has counted, and the files of its folder, whose later lines go.
+    /// Continues from `saved` as if the run had never stopped: weights, the optimiser's state, and everything that the run
+    /// has counted.
     ///
-    /// The executor must hold initial values. An error if the checkpoint is of another run (see [`Checkpoint::check`]);
-    /// with `force` what fits is taken all the same, and the rest starts anew.
-    pub fn resume(mut self, mut checkpoint: Checkpoint, force: bool) -> Result<Self> {
-        let super::Task { spec, model, data, options, device, .. } = &self.task;
-        if !force {
-            checkpoint.check(spec, data, options)?;
-        }
-        let is_new_optimiser = checkpoint.optimiser() != Some(&format!("{:?}", spec.recipe.optimizer));
-        let path = checkpoint.path.clone();
+    /// The executor must hold initial values. With `force`, what matches is taken, and the rest starts again.
+    pub fn resume(mut self, saved: Saved, force: bool) -> Result<Self> {
+        let Task { model, device, .. } = self.task().clone();
+        let Saved { path, mut tensors, state, is_other_optimizer } = saved;
         let bad = |what: String| Error::data(&path, what);
-        for (number, buffer) in model.program.buffers().iter().enumerate().filter(|(_, b)| outlives(b.role)) {
-            // What one optimiser has gathered means nothing to another.
-            if is_new_optimiser && buffer.role == Role::Optimizer {
+        for (id, name) in lasting(model) {
+            let buffer = model.program.buffer(id);
+            // The state of one optimiser means nothing to another.
+            if is_other_optimizer && buffer.role == Role::Optimizer {
                 continue;
             }
-            match checkpoint.tensors.remove(&buffer.name) {
+            match tensors.remove(&name) {
                 Some(tensor) if *tensor.shape() == buffer.shape => {
-                    self.executor.write(BufferId(number as u32), tensor.data())?;
+                    self.updater.executor.write(id, tensor.data())?;
                 }
                 // Without momentum there was none.
                 _ if force && buffer.role == Role::Optimizer => {}
                 found => {
                     let found = found.map_or("none".to_string(), |tensor| tensor.shape().to_string());
-                    return Err(bad(format!(
-                        "tensor {}: expected {}, found {found}",
-                        buffer.name, buffer.shape
-                    )));
+                    return Err(bad(format!("tensor {name}: expected {}, found {found}", buffer.shape)));
                 }
             }
         }
-        let state = checkpoint.state.clone();
-        self.notices.append(&mut checkpoint.warnings);
-        if kind(&state.device) != kind(device) {
-            self.notices.push(format!(
-                "{}: the run was on {}, and goes on on {device}: the same bits are not to be expected",
-                checkpoint.path.display(),
+        if !state.is_on(&device) {
+            self.reporter.notices.push(format!(
+                "{}: resuming on {} a run that started on {}: results will not be bit-identical",
+                path.display(),
+                device.name,
                 state.device
             ));
         }
-        let [epoch, position] = checkpoint.place(self.steps_per_epoch);
-        self.epoch = epoch;
-        self.draw = state.draw;
-        // Where an epoch has as many updates as it had, this is the step that the checkpoint names.
-        self.step = epoch * self.steps_per_epoch + position;
-        if state.steps_per_epoch == self.steps_per_epoch {
-            self.progress = state.progress;
+        let steps_per_epoch = self.steps_per_epoch();
+        let [epoch, position] = state.place(steps_per_epoch);
+        self.position.epoch = epoch;
+        self.updater.micro_step = state.micro_step;
+        // If the epoch has as many updates as it had, this is the step that the checkpoint names.
+        self.updater.step = epoch * steps_per_epoch + position;
+        if state.steps_per_epoch == steps_per_epoch {
+            self.position.progress = state.progress;
         }
-        self.judge.restore(state.verdicts);
-        self.watch.restore(state.seen);
-        self.probe = state.probe;
-        if let Err(what) = self.schedule.restore(&state.schedule)
+        self.best.restore(state.best);
+        self.divergence.restore(state.divergence);
+        self.dead_relus = state.dead_relus;
+        if let Err(what) = self.updater.schedule.restore(&state.schedule)
             && !force
         {
             return Err(bad(format!("schedule: {what}")));
         }
-        self.supply.bad().restore(state.bad);
-        self.earlier = state.seconds;
-        self.is_resumed = true;
-        if let Some(folder) = &mut self.folder {
-            self.notices.extend(folder.rewind(&checkpoint.path, state.journals)?);
-            let best = folder.weights_path(Weights::Best);
-            if self.judge.has_best() && !best.is_file() {
-                let what = "is gone: the best of the epochs to come takes its place";
-                self.notices.push(format!("{} {what}", best.display()));
-                self.judge.forget_best();
-            }
-        }
+        self.prefetcher.bad().restore(state.bad);
+        self.clock.earlier = state.seconds;
+        self.reporter.is_resumed = true;
         Ok(self)
     }
 
-    /// Writes `args` as the `args.toml` of the run's folder.
-    pub(in super::super) fn describe(&self, args: &str) -> Result<()> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder.describe(args))
-    }
-
-    /// Whether a checkpoint is due after the update that has just been made.
-    pub(super) fn is_due(&self) -> bool {
-        let asked = self.save.is_some_and(|save| save.swap(false, Ordering::Relaxed));
-        asked
-            || self.task.options.checkpoint_every.is_some_and(|every| self.step.is_multiple_of(every.max(1)))
-    }
-
-    /// Writes a checkpoint from which `epoch` goes on, of which `progress` has arrived.
+    /// Writes a checkpoint from which `epoch` can be resumed, of which `progress` has arrived.
     pub(super) fn save(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
         let saved = self.checkpoint(epoch, progress);
-        self.attempt(saved)
+        self.count_saved(saved)
     }
 
-    /// All weights as they are now; an error if one is not a number, so that none is ever saved.
-    pub(super) fn weights(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
-        let tensors = weights::collect(self.task.model, self.executor)?;
-        match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|w| w.is_finite())) {
-            None => Ok(tensors),
+    /// Counts how saving went, and reports a failure that does not end the run.
+    pub(super) fn count_saved(&mut self, saved: Result<()>) -> Result<()> {
+        match self.saver.count(saved)? {
+            Some(warning) => self.report(Event::Warning(warning)),
+            None => Ok(()),
+        }
+    }
+
+    /// All weights as they are now; an error if one is not finite, so that no such weight is ever saved.
+    pub(super) fn weights(&mut self, epoch: usize, lr: f32) -> Result<Named> {
+        let tensors = collect(self.updater.task.model, self.updater.executor)?;
+        self.check_finite(&tensors, epoch, lr)?;
+        Ok(tensors)
+    }
+
+    fn check_finite(&self, tensors: &Named, epoch: usize, lr: f32) -> Result<()> {
+        match tensors.iter().find(|(_, tensor)| !tensor.data().iter().all(|value| value.is_finite())) {
+            None => Ok(()),
             Some((name, _)) => {
-                let why = format!("{name} has values that are no numbers");
-                Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown))
+                let why = format!("{name} has non-finite values");
+                Err(self.diverged(epoch, self.updater.step, lr, &why, &Cause::Unknown))
             }
         }
     }
 
-    /// Writes the weights of an epoch that was cut short.
+    /// Writes the weights of an epoch that was interrupted.
     pub(super) fn save_interrupted(&mut self, epoch: usize, lr: f32) -> Result<()> {
         let tensors = self.weights(epoch, lr)?;
-        if let Some(folder) = &self.folder {
-            folder.save(Weights::Last, &tensors, &self.metadata(epoch, None))?;
-        }
-        Ok(())
+        let metadata = self.metadata(epoch, None);
+        self.saver.save_interrupted(&tensors, &metadata)
     }
 
-    /// Writes the weights that an epoch ended with, and what could not be written before.
-    pub(super) fn save_weights(
-        &mut self,
-        tensors: &weights::Named,
-        notes: BTreeMap<String, String>,
-        is_best: bool,
-    ) -> Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        folder
-            .save(Weights::Last, tensors, &notes)
-            .and_then(|()| match (is_best, &self.unsaved) {
-                (true, _) => folder.save(Weights::Best, tensors, &notes),
-                (false, Some((tensors, notes))) => folder.save(Weights::Best, tensors, notes),
-                (false, None) => Ok(()),
-            })
-            .inspect(|()| self.unsaved = None)
-            .inspect_err(|_| {
-                if is_best {
-                    self.unsaved = Some((tensors.clone(), notes.clone()));
-                }
-            })
-    }
-
-    /// Takes in how saving went: a failure is a warning at first, and an error once it is the third in a row.
-    pub(super) fn attempt(&mut self, saved: Result<()>) -> Result<()> {
-        match saved {
-            Ok(()) => {
-                self.failures = 0;
-                Ok(())
-            }
-            Err(Error::Io { path, source }) => {
-                self.failures += 1;
-                if self.failures >= ATTEMPTS {
-                    let what = format!(
-                        "{source}: the run ends, as nothing could be saved {ATTEMPTS} times in a row"
-                    );
-                    // The exit code is that of a full disk or of a run that failed, not of a path that was named wrong.
-                    let kind = match source.kind() {
-                        full @ (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => full,
-                        _ => io::ErrorKind::Other,
-                    };
-                    return Err(Error::io(path, io::Error::new(kind, what)));
-                }
-                let error = Error::Io { path, source };
-                self.report(Event::Warning(format!("{error}: not saved; the run goes on and tries again")))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// An error if the last attempt to save has failed: nothing comes after it.
+    /// Saves once more if the last attempt has failed, since there is no later occasion.
     pub(super) fn expect_saved(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
-        match self.failures {
-            0 => Ok(()),
-            _ => {
-                let is_between = self.step == epoch * self.steps_per_epoch;
-                let trained = if is_between { epoch.saturating_sub(1) } else { epoch };
-                let tensors = self.weights(trained, progress.lr())?;
-                let notes = self.metadata(trained, None);
-                self.save_weights(&tensors, notes, false)?;
-                // Within an epoch it was written before the evaluation, which a run that goes on does itself.
-                if is_between { self.checkpoint(epoch, progress) } else { Ok(()) }
-            }
+        if !self.saver.has_failed() {
+            return Ok(());
         }
+        let is_between = self.updater.step == epoch * self.steps_per_epoch();
+        let trained = if is_between { epoch.saturating_sub(1) } else { epoch };
+        let tensors = self.weights(trained, progress.lr())?;
+        let metadata = self.metadata(trained, None);
+        self.saver.save_weights(&tensors, metadata, false)?;
+        // Within an epoch it was written before the evaluation, which a resumed run repeats.
+        if is_between { self.checkpoint(epoch, progress) } else { Ok(()) }
     }
 
     pub(super) fn checkpoint(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
-        if self.folder.is_none() {
+        if self.saver.store.is_none() {
             return Ok(());
         }
-        let tensors = self.everything(epoch, progress.lr())?;
-        let mut notes = self.metadata(epoch, None);
-        let position = self.step - epoch * self.steps_per_epoch;
-        let super::Task { spec, data, options, device, .. } = &self.task;
-        let identity = self.identity.get_or_insert_with(|| checkpoint::identity(spec, data, options));
-        let Some(folder) = &mut self.folder else { return Ok(()) };
+        let tensors = self.updater.lasting_tensors()?;
+        self.check_finite(&tensors, epoch, progress.lr())?;
+        let mut metadata = self.metadata(epoch, None);
+        let position = self.updater.step - epoch * self.steps_per_epoch();
         let state = State {
             epoch,
             position,
-            step: self.step,
-            draw: self.draw,
-            steps_per_epoch: self.steps_per_epoch,
+            step: self.updater.step,
+            micro_step: self.updater.micro_step,
+            steps_per_epoch: self.steps_per_epoch(),
             progress: progress.clone(),
-            verdicts: self.judge.verdicts().clone(),
-            seen: self.watch.seen().clone(),
-            probe: self.probe.clone(),
-            schedule: self.schedule.state(),
-            bad: self.supply.bad().told(),
-            seconds: self.earlier + self.started.elapsed().as_secs_f64(),
-            // On the disk before the file that counts on them.
-            journals: folder.sync()?,
-            device: device.clone(),
+            best: self.best.state().clone(),
+            divergence: self.divergence.state().clone(),
+            dead_relus: self.dead_relus.clone(),
+            schedule: self.updater.schedule.state(),
+            bad: self.prefetcher.bad().told(),
+            seconds: self.clock.seconds(),
+            device: self.task().device.name.clone(),
+            device_key: Some(self.task().device.key.clone()),
         };
-        notes.insert("position".into(), position.to_string());
-        notes.insert("draw".into(), self.draw.to_string());
-        folder.checkpoint(&tensors, notes, &state, identity, options.checkpoint_hist)
+        metadata.insert("position".into(), position.to_string());
+        metadata.insert("draw".into(), self.updater.micro_step.to_string());
+        let store = self.saver.store.as_mut();
+        store.map_or(Ok(()), |store| store.save_checkpoint(&tensors, metadata, &state))
     }
 
-    /// The notes of a file that is saved in `epoch`; with `totals`, what the validation said.
+    /// The metadata of a file that is saved in `epoch`, with the result of the validation if `totals` has one.
     pub(super) fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
-        let data = &self.task.data.train;
-        let mut map = weights::metadata(self.task.spec, self.task.model.classes, &data.class_names);
-        map.insert("data".into(), data.name.clone());
+        let Task { spec, model, data, options, .. } = self.task();
+        let mut map = inference::metadata(spec, model.classes, &data.train.class_names);
+        map.insert("data".into(), data.train.name.clone());
         map.insert("epoch".into(), epoch.to_string());
-        map.insert("step".into(), self.step.to_string());
-        map.insert("seed".into(), self.task.options.seed.to_string());
+        map.insert("step".into(), self.updater.step.to_string());
+        map.insert("seed".into(), options.seed.to_string());
         map.insert("val_part".into(), self.val_part().name().into());
-        if let Some(origin) = &self.task.data.origin {
-            lineage::note(origin, &mut map);
+        if let Some(origin) = &data.origin {
+            inference::note(origin, &mut map);
         }
-        if let Some(totals) = totals.filter(|t| t.rows() > 0) {
+        if let Some(totals) = totals.filter(|totals| totals.rows() > 0) {
             map.insert("val_acc1".into(), totals.acc1().to_string());
             map.insert("val_acc5".into(), totals.acc5().to_string());
             map.insert("val_loss".into(), totals.loss().to_string());
         }
         map
     }
-
-    /// Every tensor that outlives a step, by the name of its buffer; an error if a value is no number.
-    fn everything(&mut self, epoch: usize, lr: f32) -> Result<weights::Named> {
-        let program = &self.task.model.program;
-        let mut tensors = weights::Named::new();
-        for (number, buffer) in program.buffers().iter().enumerate().filter(|(_, b)| outlives(b.role)) {
-            let values = self.executor.read(BufferId(number as u32))?;
-            if !values.iter().all(|value| value.is_finite()) {
-                let why = format!("{} has values that are no numbers", buffer.name);
-                return Err(self.diverged(epoch, self.step, lr, &why, &Cause::Unknown));
-            }
-            tensors.push((buffer.name.clone(), Tensor::new(buffer.shape.clone(), values)?));
-        }
-        Ok(tensors)
-    }
-}
-
-/// A device without the number of its threads, which changes no bit.
-fn kind(device: &str) -> Vec<&str> {
-    device.split(", ").filter(|part| !part.ends_with(" threads")).collect()
-}
-
-/// Whether what a buffer of this role holds matters to later steps.
-pub(super) fn outlives(role: Role) -> bool {
-    matches!(role, Role::Parameter | Role::State | Role::Optimizer)
 }

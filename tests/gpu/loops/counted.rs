@@ -2,8 +2,8 @@
 
 use crate::{dispatch as raw, gpu_device};
 use std::collections::BTreeMap;
-use striate::gpu::kernels::{Dispatch, Kernels, Tile, kernels};
-use striate::gpu::{Gpu, Restriction};
+use striate::gpu::kernels::{Dispatch, GemmKernel, Kernels, kernels};
+use striate::gpu::{Gpu, LimitOverrides};
 use striate::ops::Access;
 use striate::verify::cases::{Case, cases};
 
@@ -11,7 +11,7 @@ use striate::verify::cases::{Case, cases};
 /// left. Tests that end loops count.
 fn counted(dispatch: &Dispatch, rounds: u64) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for line in dispatch.shader.source.lines() {
+    for line in dispatch.shader.source().lines() {
         // Comments have words of their own.
         let code = line.split("//").next().unwrap_or_default();
         let Some((before, after)) = code.split_once("for (") else {
@@ -19,7 +19,7 @@ fn counted(dispatch: &Dispatch, rounds: u64) -> String {
             continue;
         };
         let parts: Vec<&str> = after.splitn(3, "; ").collect();
-        let [first, condition, rest] = parts[..] else { panic!("{}.wgsl: {line}", dispatch.shader.name) };
+        let [first, condition, rest] = parts[..] else { panic!("{}: {line}", dispatch.shader.label()) };
         lines.push(format!("{before}for ({first}; turn() && ({condition}); {rest}"));
     }
     let counter = "fn turn() -> bool { if turns == 0u { return false; } turns -= 1u; return true; }";
@@ -45,7 +45,7 @@ fn with_counters(
 
 #[test]
 fn stated_rounds_are_enough() {
-    let Some(gpu) = gpu_device::open(&Restriction::default()) else { return };
+    let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { return };
     let device = raw::device(&gpu, gpu_features(&gpu));
     // Of each shader the case with the most rounds that does not take long.
     let mut most: BTreeMap<&str, (u64, Case, Kernels)> = BTreeMap::new();
@@ -86,8 +86,8 @@ fn stated_rounds_are_enough() {
 }
 
 fn gpu_features(gpu: &Gpu) -> wgpu::Features {
-    match gpu.limits().tile {
-        Tile::Subgroup => wgpu::Features::SUBGROUP,
+    match gpu.limits().kernel {
+        GemmKernel::Subgroup => wgpu::Features::SUBGROUP,
         _ => wgpu::Features::empty(),
     }
 }

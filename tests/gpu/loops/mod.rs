@@ -8,8 +8,10 @@ use crate::gpu_device;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use striate::gpu::kernels::{Dispatch, LONGEST, Limits, MAX_ROUNDS, Products, Tile, fused, kernels};
-use striate::gpu::{Executor, Kind, Restriction, Schedule};
+use striate::cpu;
+use striate::gpu::kernels::{Dispatch, GemmKernel, LONGEST, Limits, MAX_ROUNDS, Precision, fused, kernels};
+use striate::gpu::{Executor, Kind, LimitOverrides, Schedule};
+use striate::inference;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::{
     BatchNorm2d, BiasGrad, Conv2d, Hyper, Linear, LocalResponseNorm, LocalResponseNormWithin, Loss, Op,
@@ -18,15 +20,17 @@ use striate::ops::{
 use striate::program::{BufferId, Executor as Run, Program, ProgramBuilder, Role, Span, Step};
 use striate::random::{Purpose, Stream};
 use striate::verify::cases::{LENGTHS, cases, reduced};
-use striate::{cpu, train};
 
 /// What a software adapter runs, with each way to multiply.
 fn software() -> Vec<Limits> {
     let software = Limits { rounds: MAX_ROUNDS, ..Limits::default() };
-    let half = Limits { products: Products::Half, ..software };
-    let cooperative = Limits { products: Products::HalfCooperative, ..software };
-    let tiles = [Tile::Shared, Tile::Subgroup, Tile::Registers];
-    tiles.iter().flat_map(|&tile| [software, half, cooperative].map(|l| Limits { tile, ..l })).collect()
+    let half = Limits { precision: Precision::Half, ..software };
+    let cooperative = Limits { precision: Precision::HalfCooperative, ..software };
+    let tiles = [GemmKernel::Shared, GemmKernel::Subgroup, GemmKernel::Registers];
+    tiles
+        .iter()
+        .flat_map(|&tile| [software, half, cooperative].map(|l| Limits { kernel: tile, ..l }))
+        .collect()
 }
 
 /// Kernels whose long cases are not in the table, and why.
@@ -73,14 +77,14 @@ fn every_dispatch_states_its_rounds_and_none_has_too_many() {
         for case in cases() {
             let found = kernels(&case.op, &limits).unwrap_or_else(|error| panic!("{}: {error}", case.name));
             for Dispatch { shader, rounds, .. } in &found.dispatches {
-                let loops = ["for (", "while ", "loop {"].iter().any(|word| shader.source.contains(word));
+                let loops = ["for (", "while ", "loop {"].iter().any(|word| shader.source().contains(word));
                 assert!(
                     !loops || *rounds > 0,
-                    "{}.wgsl has loops, but {} states no rounds",
+                    "{} has loops, but {} states no rounds",
                     shader.name,
                     case.name
                 );
-                assert!(*rounds <= MAX_ROUNDS, "{}: {rounds} rounds of {}.wgsl", case.name, shader.name);
+                assert!(*rounds <= MAX_ROUNDS, "{}: {rounds} rounds of {}", case.name, shader.name);
             }
         }
     }
@@ -152,8 +156,8 @@ fn whatever_can_be_cut_is_cut_however_large_it_is() {
 /// What decides the order of a sum may be the shape, but not whether an adapter has a limit.
 #[test]
 fn the_limit_changes_no_dispatch() {
-    for tile in [Tile::Shared, Tile::Subgroup] {
-        let hardware = Limits { tile, ..Limits::default() };
+    for tile in [GemmKernel::Shared, GemmKernel::Subgroup] {
+        let hardware = Limits { kernel: tile, ..Limits::default() };
         let software = Limits { rounds: MAX_ROUNDS, ..hardware };
         for case in cases() {
             assert_eq!(
@@ -221,7 +225,7 @@ fn what_cannot_be_cut_is_refused_on_a_software_adapter_before_anything_is_alloca
         for word in [op.name(), "of layer", "loop rounds", "49152", "llvmpipe"] {
             assert!(text.contains(word) && !text.contains('\n'), "{word}: {text}");
         }
-        let Some(gpu) = gpu_device::open(&Restriction::default()) else { continue };
+        let Some(gpu) = gpu_device::open(&LimitOverrides::default()) else { continue };
         if gpu.info().kind == Kind::Software {
             let before = gpu.objects();
             assert_eq!(Executor::new(&gpu, program).unwrap_err().to_string(), text);
@@ -234,7 +238,7 @@ fn what_cannot_be_cut_is_refused_on_a_software_adapter_before_anything_is_alloca
 fn both(program: &Arc<Program>) -> Vec<(&'static str, Box<dyn Run>)> {
     let mut all: Vec<(&str, Box<dyn Run>)> =
         vec![("cpu", Box::new(cpu::Executor::new(program.clone()).unwrap()))];
-    if let Some(gpu) = gpu_device::open(&Restriction::default()) {
+    if let Some(gpu) = gpu_device::open(&LimitOverrides::default()) {
         all.push(("gpu", Box::new(Executor::new(&gpu, program.clone()).unwrap())));
     }
     all
@@ -301,7 +305,7 @@ fn a_network_with_a_mean_over_300x300_trains_alike_everywhere() {
         let trained: Vec<Vec<f32>> = both(&model.program)
             .into_iter()
             .map(|(_, mut executor)| {
-                train::initialise(&model, executor.as_mut(), 7).unwrap();
+                inference::initialise(&model, executor.as_mut(), 7).unwrap();
                 let hyper = Hyper { rows: 2, loss_scale: 0.5, lr: 0.1, momentum: 0.9, ..Hyper::default() };
                 executor.write(model.input, &images).unwrap();
                 executor.write(model.labels, &[3.0, 1.0]).unwrap();

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 use striate::gpu::Schedule;
 use striate::gpu::kernels::{
-    Binding, Block, Dispatch, Kernels, Limits, NOOP, Products, ROOF_COPY, ROOF_FMA, Shader, Source, Tile,
-    kernels,
+    Binding, BlockSize, Dispatch, GemmKernel, Kernels, Limits, NOOP, PEAK_COPY, PEAK_FMA, Precision, Shader,
+    Source, kernels,
 };
 use striate::model::{BuildOptions, Model, Optimizer, Spec};
 use striate::ops::{Access, BatchNorm2d, Op, OperandKind, Softmax};
@@ -31,14 +31,16 @@ fn all_limits() -> Vec<Limits> {
     let whole = Limits::default();
     let mut all = vec![
         whole,
-        Limits { products: Products::Half, ..whole },
-        Limits { products: Products::Half, tile: Tile::Registers, ..whole },
-        Limits { products: Products::HalfCooperative, ..whole },
+        Limits { precision: Precision::Half, ..whole },
+        Limits { precision: Precision::Half, kernel: GemmKernel::Registers, ..whole },
+        Limits { precision: Precision::HalfCooperative, ..whole },
         Limits { align: 8, binding: 300, groups: 50, ..whole },
         Limits { align: 8, binding: 100_000, groups: 50, ..whole },
     ];
-    let tiles = [Tile::Registers, Tile::Subgroup].into_iter().chain(Block::ALL.map(Tile::Exactly));
-    all.extend(tiles.map(|tile| Limits { tile, ..whole }));
+    let tiles = [GemmKernel::Registers, GemmKernel::Subgroup]
+        .into_iter()
+        .chain(BlockSize::ALL.map(GemmKernel::Exactly));
+    all.extend(tiles.map(|kernel| Limits { kernel, ..whole }));
     all
 }
 
@@ -71,27 +73,34 @@ struct Module {
 
 /// Whether a shader is for adapters with cooperative matrices.
 fn is_cooperative(shader: &Shader) -> bool {
-    shader.source.contains("enable wgpu_cooperative_matrix;")
+    shader.source().contains("enable wgpu_cooperative_matrix;")
 }
 
 /// Parsed and validated, with nothing but the capabilities that every adapter has; and those of shaders that
 /// are only taken where they are.
 fn compile(shader: &Shader) -> Module {
-    let module = naga::front::wgsl::parse_str(shader.source)
-        .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
+    let source = shader.source();
+    let module = naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|e| panic!("{}", located(shader, e.location(&source), &e.emit_to_string(&source))));
     let flags = naga::valid::ValidationFlags::all();
     let mut validator = naga::valid::Validator::new(flags, capabilities(shader));
     let info = validator
         .validate(&module)
-        .unwrap_or_else(|e| panic!("{}.wgsl: {}", shader.name, e.emit_to_string(shader.source)));
+        .unwrap_or_else(|e| panic!("{}", located(shader, e.location(&source), &e.emit_to_string(&source))));
     Module { module, info }
+}
+
+/// A message of the compiler with the label of the shader and file and line of the part.
+fn located(shader: &Shader, at: Option<naga::SourceLocation>, message: &str) -> String {
+    let (file, line) = at.and_then(|at| shader.locate(at.line_number as usize)).unwrap_or_default();
+    format!("{}: {file}:{line}: {message}", shader.label())
 }
 
 fn capabilities(shader: &Shader) -> naga::valid::Capabilities {
     use naga::valid::Capabilities as C;
     let mut all = C::empty();
-    all.set(C::SUBGROUP, shader.source.contains("subgroupBroadcast(") || is_cooperative(shader));
-    all.set(C::SHADER_FLOAT16, shader.source.contains("enable f16;"));
+    all.set(C::SUBGROUP, shader.source().contains("subgroupBroadcast(") || is_cooperative(shader));
+    all.set(C::SHADER_FLOAT16, shader.source().contains("enable f16;"));
     all.set(C::COOPERATIVE_MATRIX, is_cooperative(shader));
     all
 }
@@ -135,12 +144,6 @@ fn resources<'a>(name: &str, module: &'a naga::Module) -> BTreeMap<u32, &'a naga
     found
 }
 
-/// The declarations of the file `gemm_<block>.wgsl`.
-fn tile_of(block: Block) -> String {
-    let file = format!("{}/shaders/gemm/gemm_{}.wgsl", env!("CARGO_MANIFEST_DIR"), block.name());
-    std::fs::read_to_string(file).unwrap()
-}
-
 #[test]
 fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_limits() {
     for (shader, Module { module, .. }) in MODULES.iter() {
@@ -162,9 +165,9 @@ fn every_kernel_has_one_entry_point_called_main_and_stays_within_the_default_lim
             .map(|(_, v)| layouter[v.ty].size)
             .sum();
         // What is taken only where there is more says what it needs.
-        let block = Block::ALL.into_iter().find(|b| shader.source.contains(&tile_of(*b)));
+        let block = BlockSize::ALL.into_iter().find(|b| shader.label().split('/').nth(1) == Some(b.name()));
         let cooperative = if is_cooperative(shader) { 32_768 } else { 16_384 };
-        let most = block.map_or(cooperative, |block| block.needs()[0]);
+        let most = block.map_or(cooperative, BlockSize::workgroup_memory);
         assert!(bytes <= most, "{name}.wgsl: {bytes} bytes of workgroup memory");
 
         let storage = resources(name, module)
@@ -257,24 +260,42 @@ fn constants_and_overrides_have_the_same_names_and_acceptable_values() {
     }
 }
 
-/// Belong to no operator: what measures the device itself.
-const PROBES: [Shader; 3] = [NOOP, ROOF_FMA, ROOF_COPY];
+#[test]
+fn shaders_of_one_label_have_the_same_text_and_labels_have_the_stem_and_the_variant() {
+    let kernels = ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|dispatch| dispatch.shader);
+    let (mut sources, mut labels) = (BTreeMap::new(), BTreeMap::new());
+    for shader in kernels.chain(PROBES).chain(together()) {
+        let source = shader.source();
+        assert_eq!(
+            *sources.entry(shader.label()).or_insert_with(|| source.clone()),
+            source,
+            "{}",
+            shader.label()
+        );
+        let label = labels.entry(source).or_insert_with(|| shader.label());
+        assert_eq!(*label, shader.label(), "two labels of one text");
+    }
+    for label in
+        ["conv2d_forward/64x128x16/vec4", "conv2d_forward/subgroup/8x64", "sgd/momentum/record/table"]
+    {
+        assert!(sources.contains_key(label), "no {label} in {:?}", sources.keys());
+    }
+}
+
+/// Measure the device itself and belong to no operator.
+const PROBES: [Shader; 3] = [NOOP, PEAK_FMA, PEAK_COPY];
 
 #[test]
 fn every_file_in_shaders_is_part_of_a_kernel_and_kernels_are_named_after_their_operator() {
-    let mut used: BTreeSet<&str> =
-        ALL.iter().flat_map(|(_, _, k)| &k.dispatches).map(|d| d.shader.source).collect();
-    used.extend(together().iter().map(|shader| shader.source));
+    let parts = MODULES.keys().flat_map(Shader::parts);
+    let used: BTreeSet<String> = parts.map(|part| part.name.into_owned()).collect();
     let mut files = 0;
     let folders = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")).unwrap();
     for folder in folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let stem = path.file_stem().unwrap().to_str().unwrap();
-            let is_used = used.iter().any(|source| source.contains(&text));
-            let measures = PROBES.iter().any(|probe| probe.name == stem);
-            assert!(is_used || measures, "{} is not used", path.display());
+            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap();
+            assert!(used.contains(name), "{name} is not used");
             files += 1;
         }
     }

@@ -6,15 +6,15 @@ use striate::interchange::onnx::{Export, encode};
 use striate::tensor::Tensor;
 
 /// The outputs that must be the same however a graph is written.
-fn answers(model: &Model, x: &[f32]) -> Vec<f64> {
+fn answers(model: &ModelProto, x: &[f32]) -> Vec<f64> {
     answer(import(model).unwrap(), x).into_iter().map(f64::from).collect()
 }
 
-fn flatten(from: &str) -> Node {
+fn flatten(from: &str) -> NodeProto {
     node("Flatten", &[from], "y", vec![])
 }
 
-fn conv(from: &str, weights: &str, to: &str, attributes: Vec<Attribute>) -> Node {
+fn conv(from: &str, weights: &str, to: &str, attributes: Vec<AttributeProto>) -> NodeProto {
     node("Conv", &[from, weights], to, attributes)
 }
 
@@ -40,8 +40,12 @@ fn weights_that_are_stored_once_are_copied() {
     let imported = import(&shared).unwrap();
     assert_eq!(imported.tensors.len(), 2);
     assert_eq!(imported.tensors[0].1, imported.tensors[1].1);
-    let note = imported.notes.iter().find(|note| note.contains("weights w are read by several layers"));
-    assert!(note.is_some_and(|note| note.contains("in training they part")), "{:?}", imported.notes);
+    let note = imported.notes.iter().find(|note| note.contains("weights w are shared by several layers"));
+    assert!(
+        note.is_some_and(|note| note.contains("training makes the copies differ")),
+        "{:?}",
+        imported.notes
+    );
     assert_answers(&shared, &x, &answers(&apart, &x));
     assert!(import(&apart).unwrap().notes.is_empty());
     // Linear layers too, one of them through a transposed view of it.
@@ -66,7 +70,7 @@ fn constants_may_be_reshaped_before_a_product() {
         (0..3).map(|o| (0..8).map(|i| f64::from(row[i]) * f64::from(weights[3 * i + o])).sum()).collect()
     };
     let expected: Vec<f64> = x.chunks(8).flat_map(product).collect();
-    let with = |reshape: Node, dims: &[i64], more: Vec<TensorProto>| {
+    let with = |reshape: NodeProto, dims: &[i64], more: Vec<TensorProto>| {
         let nodes = vec![
             node("Reshape", &["x", "flat"], "f", vec![]),
             reshape,
@@ -151,7 +155,7 @@ fn a_final_softmax_is_left_out_before_and_behind_a_flatten() {
     let alone = file(&[3, 1, 1], vec![node("Softmax", &["x"], "y", vec![int("axis", 1)])], vec![]);
     for model in [behind, before, alone] {
         assert_eq!(layers(&model), [LayerOp::Flatten(layers::Flatten)]);
-        assert!(import(&model).unwrap().notes.iter().any(|note| note.contains("final Softmax is left out")));
+        assert!(import(&model).unwrap().notes.iter().any(|note| note.contains("final Softmax is dropped")));
     }
     // Over each of two places: no softmax over the four outputs.
     let two = file(&[2, 1, 2], vec![softmax(), flatten("s")], vec![]);

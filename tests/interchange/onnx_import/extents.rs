@@ -3,12 +3,12 @@
 use super::*;
 
 /// A value of whole numbers in a node of its own: `Constant`.
-fn held(values: &[i64], output: &str) -> Node {
+fn held(values: &[i64], output: &str) -> NodeProto {
     node("Constant", &[], output, vec![ints("value_ints", values)])
 }
 
 /// A file that flattens its input `[N, 3, 4, 5]` to the extents `target`, which `nodes` make.
-fn flattened(nodes: Vec<Node>) -> Model {
+fn flattened(nodes: Vec<NodeProto>) -> ModelProto {
     let nodes = [nodes, vec![node("Reshape", &["x", "target"], "y", vec![])]].concat();
     file(&[3, 4, 5], nodes, vec![])
 }
@@ -25,7 +25,7 @@ fn extents_without_values_are_bounded_too() {
             node("Reshape", &["none", "shape"], "rows", vec![]),
             node("Slice", &["rows", "zero", "end"], "target", vec![]),
         ];
-        assert!(refusal(&flattened(nodes)).contains("expected at most 64 extents"));
+        assert!(refusal(&flattened(nodes)).contains("expected at most 64 numbers"));
     }
 }
 
@@ -105,7 +105,7 @@ fn what_has_no_answer_or_no_end_is_refused() {
         vec![held(&[1, 2], "list"), node("Slice", &["list", "list", "list"], "target", vec![])],
     ];
     for nodes in bad {
-        assert!(refusal(&flattened(nodes)).contains("not understood"));
+        assert!(refusal(&flattened(nodes)).contains("not supported"));
     }
     // Every list doubles the one before.
     let mut nodes = vec![held(&[1], "list 0")];
@@ -114,20 +114,20 @@ fn what_has_no_answer_or_no_end_is_refused() {
         nodes.push(node("Concat", &[&from, &from], &to, vec![int("axis", 0)]));
     }
     nodes.push(node("Identity", &["list 40"], "target", vec![]));
-    assert!(refusal(&flattened(nodes)).contains("expected at most 64 extents"));
+    assert!(refusal(&flattened(nodes)).contains("expected at most 64 numbers"));
 }
 
 /// One of two branches, by whether the channels of the input (3) are as many as `channels`.
-fn choice(channels: i64, yes: Vec<Node>, no: Vec<Node>) -> Model {
-    let branch = |name: &str, node: Vec<Node>| {
+fn choice(channels: i64, yes: Vec<NodeProto>, no: Vec<NodeProto>) -> ModelProto {
+    let branch = |name: &str, node: Vec<NodeProto>| {
         let output = node.last().unwrap().output[0].clone();
-        let output = vec![ValueInfo { name: output, r#type: None }];
-        let graph = Graph { node, output, ..Graph::default() };
-        Attribute {
+        let output = vec![ValueInfoProto { name: output, r#type: None }];
+        let graph = GraphProto { node, output, ..GraphProto::default() };
+        AttributeProto {
             name: name.into(),
             g: Some(Box::new(graph)),
             r#type: AttributeType::Graph.into(),
-            ..Attribute::default()
+            ..AttributeProto::default()
         }
     };
     let nodes = vec![
@@ -160,11 +160,11 @@ fn a_branch_is_taken_where_the_file_decides() {
     );
     // A name of the graph around it.
     let shadow = vec![node("Identity", &["x"], "shape", vec![])];
-    assert!(refusal(&choice(3, shadow, vec![same.clone()])).contains("the value shape is made twice"));
+    assert!(refusal(&choice(3, shadow, vec![same.clone()])).contains("the value shape is produced twice"));
     // Rows of the batch are no condition; branches of branches are not read.
     let mut open = choice(3, vec![tanh.clone()], vec![same.clone()]);
     open.graph.as_mut().unwrap().node[1] = held(&[0], "one");
-    assert!(refusal(&open).contains("rows of the batch"));
+    assert!(refusal(&open).contains("batch size"));
     let mut nested = choice(3, vec![tanh], vec![same]);
     let inner = nested.graph.as_ref().unwrap().node[5].clone();
     nested.graph.as_mut().unwrap().node[5].attribute[0].g.as_mut().unwrap().node.push(inner);
@@ -179,5 +179,5 @@ fn a_branch_is_taken_where_the_file_decides() {
     graph.node.insert(0, node("Conv", &["x", "w"], "c", vec![]));
     graph.node.pop();
     graph.node.push(node("Add", &["chosen", "biased"], "y", vec![]));
-    assert!(refusal(&shared).contains("no layer's own output"));
+    assert!(refusal(&shared).contains("not a layer's own output"));
 }

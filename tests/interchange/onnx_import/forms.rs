@@ -1,6 +1,6 @@
 //! The forms in which files say the same thing: shapes, constants, nodes that change nothing, weights elsewhere.
 
-use super::schema::Entry;
+use super::schema::StringStringEntryProto;
 use super::*;
 
 const DIMS: [i64; 3] = [3, 4, 5];
@@ -27,7 +27,7 @@ fn every_way_to_flatten() {
         let model = file(&DIMS, nodes, vec![whole("shape", target)]);
         if target.len() == 3 {
             // [N, 3, 20] is nothing that a layer here has.
-            assert!(refusal(&model).contains("expected [N, everything]"), "{target:?}: {}", refusal(&model));
+            assert!(refusal(&model).contains("expected [N, K]"), "{target:?}: {}", refusal(&model));
         } else {
             assert_answers(&model, &x, &expected);
         }
@@ -35,7 +35,7 @@ fn every_way_to_flatten() {
     for target in [&[60, -1][..], &[-1, 30], &[2, 60], &[0, -1, -1], &[0, 0, 0, 0, 0], &[0, -2], &[]] {
         let model =
             file(&DIMS, vec![node("Reshape", &["x", "shape"], "y", vec![])], vec![whole("shape", target)]);
-        assert!(refusal(&model).contains("not understood: Reshape (node \"node of y\"): "), "{target:?}");
+        assert!(refusal(&model).contains("not supported: Reshape (node \"node of y\"): "), "{target:?}");
     }
     for axis in [0, 2, 3, -1] {
         let model = file(&DIMS, vec![node("Flatten", &["x"], "y", vec![int("axis", axis)])], vec![]);
@@ -144,7 +144,7 @@ fn what_changes_nothing_is_passed_over() {
 }
 
 /// y = W x with `W = [[1, 2], [3, 4]]` over two features, its weights named `w`.
-fn matrix(weights: Vec<TensorProto>, before: Vec<Node>) -> Model {
+fn matrix(weights: Vec<TensorProto>, before: Vec<NodeProto>) -> ModelProto {
     let nodes = [before, vec![node("Gemm", &["x", "w"], "y", vec![int("transB", 1)])]].concat();
     file(&[2], nodes, weights)
 }
@@ -164,11 +164,11 @@ fn weights_may_be_inputs_or_nodes() {
     // Without the initializer there are two inputs.
     old.graph.as_mut().unwrap().initializer.clear();
     assert!(refusal(&old).contains("expected one input that is used, found 2 (w, x)"));
-    let held = Attribute {
+    let held = AttributeProto {
         name: "value".into(),
         t: Some(floats("", &[2, 2], &W)),
         r#type: AttributeType::Tensor.into(),
-        ..Attribute::default()
+        ..AttributeProto::default()
     };
     assert_answers(&matrix(vec![], vec![node("Constant", &[], "w", vec![held])]), &X, &Y);
     let copied = node("Identity", &["kept"], "w", vec![]);
@@ -177,14 +177,14 @@ fn weights_may_be_inputs_or_nodes() {
 
 #[test]
 fn notes_are_kept_as_far_as_the_weights_can_hold_them() {
-    let note = |key: &str, value: String| Entry { key: key.into(), value };
+    let note = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
     let mut model = matrix(vec![floats("w", &[2, 2], &W)], vec![]);
     model.metadata_props =
         vec![note("a", "short".into()), note("b", "\u{1}".repeat(2 << 20)), note("c", "also".into())];
     let imported = import(&model).unwrap();
     assert_eq!(imported.metadata.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "c"]);
     assert!(
-        imported.notes.iter().any(|note| note.contains("the note b is left out")),
+        imported.notes.iter().any(|note| note.contains("the metadata entry b is dropped")),
         "{:?}",
         imported.notes
     );
@@ -195,7 +195,7 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let bytes: Vec<u8> = [0.0].iter().chain(&W).flat_map(|value: &f32| value.to_le_bytes()).collect();
     std::fs::write(folder.path().join("weights.bin"), bytes).unwrap();
-    let entry = |key: &str, value: &str| Entry { key: key.into(), value: value.into() };
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
     let elsewhere = TensorProto {
         float_data: vec![],
         data_location: 1,
@@ -210,7 +210,7 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     assert_eq!(answer(read(true).unwrap(), &X), Y.map(|value| value as f32));
     let refused = read(false).unwrap_err().to_string();
     assert!(
-        refused.contains("its weights are in weights.bin, ") && refused.contains("--external-data"),
+        refused.contains("its weights are in weights.bin; ") && refused.contains("--external-data"),
         "{refused}"
     );
 }
@@ -234,9 +234,9 @@ fn all_that_is_not_understood_is_named_at_once() {
         node("Sum", &["c", "d", "e", "f"], "y", vec![]),
     ];
     let expected = "g.onnx: unknown operators Gelu (3 nodes, the first is \"node of a\"), com.example.Fused (node \"node of f\"); \
-        2 nodes are not understood: Flatten (node \"node of d\"): expected axis 1 (all but the batch), found 2; \
-        Flatten (node \"node of e\"): attribute other is not understood; \
-        nodes that read what these make, and so were not looked at: 2";
+        2 nodes are not supported: Flatten (node \"node of d\"): expected axis 1 (all but the batch), found 2; \
+        Flatten (node \"node of e\"): attribute other is not supported; \
+        nodes that depend on these and were not checked: 2";
     assert_eq!(refusal(&file(&DIMS, nodes, vec![])), expected);
     let many = |i: usize| node(&format!("Op{i}"), &["x"], &format!("v{i}"), vec![]);
     let inputs: Vec<String> = (0..30).map(|i| format!("v{i}")).collect();

@@ -60,7 +60,7 @@ fn gemm_with_its_transposes_and_factors() {
     }
     let turned_input = node("Gemm", &["x", "w"], "y", vec![int("transA", 1)]);
     let model = file(&[IN as i64], vec![turned_input], vec![floats("w", &dims, &w)]);
-    assert!(refusal(&model).contains("not understood: Gemm (node \"node of y\"): transA = 1"));
+    assert!(refusal(&model).contains("not supported: Gemm (node \"node of y\"): transA = 1"));
     // A bias for each row of the batch; weights that do not fit.
     let plain = node("Gemm", &["x", "w", "b"], "y", vec![]);
     let rows = floats("b", &[2, OUT as i64], &numbers(6, 4));
@@ -95,7 +95,7 @@ fn a_product_and_a_sum_are_one_layer() {
         node("Add", &["p", "s"], "y", vec![]),
     ];
     let model = file(&[IN as i64], nodes, vec![weights, floats("b", &[3], &b)]);
-    assert!(refusal(&model).contains("adds a constant to what is no layer's own output"));
+    assert!(refusal(&model).contains("adds a constant to a value that is not a layer's own output"));
 }
 
 #[test]

@@ -16,8 +16,8 @@ mod windows;
 
 use prost::Message;
 use schema::{
-    Attribute, AttributeType, Dimension, Graph, Model, Node, OperatorSet, TensorProto, TensorShape,
-    TensorType, TypeProto, ValueInfo, data_type,
+    AttributeProto, AttributeType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,32 +36,37 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-fn node(op_type: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> Node {
-    Node {
+fn node(op_type: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+    NodeProto {
         input: inputs.iter().map(|name| (*name).to_string()).collect(),
         output: vec![output.into()],
         name: format!("node of {output}"),
         op_type: op_type.into(),
         attribute,
-        ..Node::default()
+        ..NodeProto::default()
     }
 }
 
-fn int(name: &str, i: i64) -> Attribute {
-    Attribute { name: name.into(), i, r#type: AttributeType::Int.into(), ..Attribute::default() }
+fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), i, r#type: AttributeType::Int.into(), ..AttributeProto::default() }
 }
 
-fn ints(name: &str, ints: &[i64]) -> Attribute {
+fn ints(name: &str, ints: &[i64]) -> AttributeProto {
     let r#type = AttributeType::Ints.into();
-    Attribute { name: name.into(), ints: ints.to_vec(), r#type, ..Attribute::default() }
+    AttributeProto { name: name.into(), ints: ints.to_vec(), r#type, ..AttributeProto::default() }
 }
 
-fn float(name: &str, f: f32) -> Attribute {
-    Attribute { name: name.into(), f, r#type: AttributeType::Float.into(), ..Attribute::default() }
+fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), f, r#type: AttributeType::Float.into(), ..AttributeProto::default() }
 }
 
-fn text(name: &str, s: &'static str) -> Attribute {
-    Attribute { name: name.into(), s: s.into(), r#type: AttributeType::String.into(), ..Attribute::default() }
+fn text(name: &str, s: &'static str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        s: s.into(),
+        r#type: AttributeType::String.into(),
+        ..AttributeProto::default()
+    }
 }
 
 /// A tensor of f32.
@@ -88,46 +93,46 @@ fn whole(name: &str, values: &[i64]) -> TensorProto {
 }
 
 /// An input or output; an extent of -1 is open.
-fn info(name: &str, dims: &[i64]) -> ValueInfo {
+fn info(name: &str, dims: &[i64]) -> ValueInfoProto {
     let extent = |&d: &i64| match d {
         -1 => Dimension { dim_param: Some("batch".into()), dim_value: None },
         _ => Dimension { dim_value: Some(d), dim_param: None },
     };
-    let shape = Some(TensorShape { dim: dims.iter().map(extent).collect() });
-    let tensor_type = Some(TensorType { elem_type: data_type::FLOAT, shape });
-    ValueInfo { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(extent).collect() });
+    let tensor_type = Some(TensorTypeProto { elem_type: data_type::FLOAT, shape });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
 }
 
 /// A file of operator set 17 whose input is `x` with an open batch and the extents `dims`, and whose output is `y`.
-fn file(dims: &[i64], node: Vec<Node>, initializer: Vec<TensorProto>) -> Model {
+fn file(dims: &[i64], node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     let dims: Vec<i64> = [-1].into_iter().chain(dims.iter().copied()).collect();
-    let graph = Graph {
+    let graph = GraphProto {
         node,
         name: "g".into(),
         initializer,
         input: vec![info("x", &dims)],
-        output: vec![ValueInfo { name: "y".into(), r#type: None }],
+        output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
     };
-    Model {
+    ModelProto {
         ir_version: 8,
         graph: Some(graph),
-        opset_import: vec![OperatorSet { domain: String::new(), version: 17 }],
-        ..Model::default()
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        ..ModelProto::default()
     }
 }
 
-fn import(model: &Model) -> Result<Imported, String> {
+fn import(model: &ModelProto) -> Result<Imported, String> {
     let decoded = decode(model.encode_to_vec(), Path::new("g.onnx"), &ImportOptions::default());
     decoded.map_err(|error| error.to_string())
 }
 
 /// The layers that a file becomes.
-fn layers(model: &Model) -> Vec<LayerOp> {
+fn layers(model: &ModelProto) -> Vec<LayerOp> {
     import(model).unwrap().spec.layers.into_iter().map(|layer| layer.op).collect()
 }
 
 /// Why a file is refused.
-fn refusal(model: &Model) -> String {
+fn refusal(model: &ModelProto) -> String {
     let message = import(model).expect_err("refused");
     assert!(!message.contains('\n'), "{message}");
     message
@@ -150,7 +155,7 @@ fn answer(imported: Imported, x: &[f32]) -> Vec<f32> {
 
 /// Fails unless a file's network answers `x` with `expected`.
 #[track_caller]
-fn assert_answers(model: &Model, x: &[f32], expected: &[f64]) {
+fn assert_answers(model: &ModelProto, x: &[f32], expected: &[f64]) {
     let found = answer(import(model).unwrap(), x);
     assert_eq!(found.len(), expected.len(), "number of values");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {

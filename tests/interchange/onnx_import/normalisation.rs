@@ -35,11 +35,11 @@ fn lrn_is_centred() {
     };
     assert_answers(&make(3), &rows(), &response(&rows(), [1, 1]));
     assert_answers(&make(5), &rows(), &response(&rows(), [2, 2]));
-    assert!(refusal(&make(4)).contains("size 4: an even window leans to the other side here"));
+    assert!(refusal(&make(4)).contains("size 4: expected an odd size"));
 }
 
 /// PyTorch's `LocalResponseNorm(size)` as it writes it, with `pads` for the two sides of the channels.
-fn chain(size: i64, pads: [i64; 2]) -> Model {
+fn chain(size: i64, pads: [i64; 2]) -> ModelProto {
     let average = vec![
         ints("kernel_shape", &[size, 1, 1]),
         ints("strides", &[1, 1, 1]),
@@ -69,7 +69,7 @@ fn chain(size: i64, pads: [i64; 2]) -> Model {
     file(&DIMS, nodes, initializers)
 }
 
-fn nodes(model: &mut Model) -> &mut Vec<Node> {
+fn nodes(model: &mut ModelProto) -> &mut Vec<NodeProto> {
     &mut model.graph.as_mut().unwrap().node
 }
 
@@ -105,7 +105,7 @@ fn what_only_looks_like_one_is_refused() {
         let message = refusal(&chain(size, pads));
         assert!(message.contains(&format!("expected windows of {size}")), "{message}");
     }
-    let broken = |change: &dyn Fn(&mut Vec<Node>)| {
+    let broken = |change: &dyn Fn(&mut Vec<NodeProto>)| {
         let mut model = chain(5, [2, 2]);
         change(nodes(&mut model));
         refusal(&model)
@@ -124,14 +124,14 @@ fn what_only_looks_like_one_is_refused() {
     assert!(broken(&|nodes| nodes[7].input[0] = "scaled".into()).contains(next));
     // Windows that step, or padding that does not count where the pool itself has it.
     assert!(broken(&|nodes| nodes[3].attribute[1] = ints("strides", &[2, 1, 1])).contains("padding counts"));
-    let uncounted = |nodes: &mut Vec<Node>| {
+    let uncounted = |nodes: &mut Vec<NodeProto>| {
         nodes[3].input[0] = "raised".into();
         nodes[3].attribute[2] = ints("pads", &[2, 0, 0, 2, 0, 0]);
         nodes[3].attribute[3] = int("count_include_pad", 0);
     };
     assert!(broken(&uncounted).contains("padding counts"));
     assert!(broken(&|nodes| nodes[2].attribute[0] = text("mode", "reflect")).contains("padding of zeros"));
-    let axis = |nodes: &mut Vec<Node>| nodes[4].input[1] = "raised_shape".into();
+    let axis = |nodes: &mut Vec<NodeProto>| nodes[4].input[1] = "raised_shape".into();
     assert!(broken(&axis).contains(next));
     // The answer cannot be one of the steps.
     assert!(

@@ -5,7 +5,7 @@ use striate::model::Preprocess;
 
 const DIMS: [i64; 3] = [2, 5, 4];
 
-fn pad(value: Option<&str>, attributes: Vec<Attribute>) -> Node {
+fn pad(value: Option<&str>, attributes: Vec<AttributeProto>) -> NodeProto {
     let inputs: Vec<&str> = ["x", "pads"].into_iter().chain(value).collect();
     node("Pad", &inputs, "p", attributes)
 }
@@ -15,7 +15,7 @@ fn sides([top, left, bottom, right]: [i64; 4]) -> TensorProto {
     whole("pads", &[0, 0, top, left, 0, 0, bottom, right])
 }
 
-fn flat(node: Node) -> Vec<Node> {
+fn flat(node: NodeProto) -> Vec<NodeProto> {
     let from = node.output[0].clone();
     vec![node, super::node("Flatten", &[&from], "y", vec![])]
 }
@@ -59,7 +59,7 @@ fn zeros_before_a_convolution_are_its_padding() {
 fn other_padding_is_refused() {
     let weights = || floats("w", &[3, 2, 3, 3], &numbers(54, 2));
     let conv = || node("Conv", &["p", "w"], "c", vec![]);
-    let refused = |pad: Node, next: Node, more: Vec<TensorProto>, part: &str| {
+    let refused = |pad: NodeProto, next: NodeProto, more: Vec<TensorProto>, part: &str| {
         let message =
             refusal(&file(&DIMS, [vec![pad], flat(next)].concat(), [vec![weights()], more].concat()));
         assert!(message.contains(part), "{message}");
@@ -93,7 +93,7 @@ fn other_padding_is_refused() {
         vec![sides([1; 4])],
         "only directly before",
     );
-    let pool = |op: &str, more: Vec<Attribute>| {
+    let pool = |op: &str, more: Vec<AttributeProto>| {
         node(op, &["p"], "c", [vec![ints("kernel_shape", &[3, 3])], more].concat())
     };
     refused(
@@ -152,7 +152,7 @@ fn padding_before_pools_is_theirs() {
 fn arithmetic_on_the_input_is_preprocessing() {
     let preprocess = |steps: &[(&str, [&str; 2])], constants: Vec<TensorProto>| -> Preprocess {
         let last = format!("v{}", steps.len());
-        let mut nodes: Vec<Node> = steps
+        let mut nodes: Vec<NodeProto> = steps
             .iter()
             .enumerate()
             .map(|(i, (op, inputs))| node(op, inputs, &format!("v{}", i + 1), vec![]))
@@ -160,7 +160,7 @@ fn arithmetic_on_the_input_is_preprocessing() {
         nodes.extend([node("Relu", &[&last], "r", vec![]), node("Flatten", &["r"], "y", vec![])]);
         let imported = import(&file(&[2, 1, 1], nodes, constants)).unwrap();
         assert!(
-            imported.notes.iter().any(|note| note.contains("has become [preprocess]")),
+            imported.notes.iter().any(|note| note.contains("is imported as [preprocess]")),
             "{:?}",
             imported.notes
         );
@@ -206,7 +206,7 @@ fn arithmetic_on_the_input_is_preprocessing() {
 
 #[test]
 fn arithmetic_that_is_no_preprocessing_is_refused() {
-    let refused = |nodes: Vec<Node>, constant: TensorProto| {
+    let refused = |nodes: Vec<NodeProto>, constant: TensorProto| {
         let nodes = [nodes, vec![node("Flatten", &["v"], "y", vec![])]].concat();
         refusal(&file(&[2, 1, 2], nodes, vec![constant]))
     };

@@ -90,12 +90,12 @@ impl Windows {
 }
 
 /// An attribute of two numbers.
-fn pair(name: &str, values: [usize; 2]) -> Attribute {
+fn pair(name: &str, values: [usize; 2]) -> AttributeProto {
     ints(name, &values.map(|n| n as i64))
 }
 
 /// A pool over `[4, 7, 8]`.
-fn pool(op_type: &str, kernel: [usize; 2], stride: [usize; 2], more: Vec<Attribute>) -> Model {
+fn pool(op_type: &str, kernel: [usize; 2], stride: [usize; 2], more: Vec<AttributeProto>) -> ModelProto {
     let attributes = [vec![pair("kernel_shape", kernel), pair("strides", stride)], more].concat();
     file(&[4, 7, 8], vec![node(op_type, &["x"], "y", attributes)], vec![])
 }
@@ -135,7 +135,7 @@ fn auto_pad_of_pools() {
 }
 
 /// A convolution of `windows` with drawn weights, and its answer.
-fn conv(windows: &Windows, groups: usize, more: Vec<Attribute>) -> (Model, Vec<f64>) {
+fn conv(windows: &Windows, groups: usize, more: Vec<AttributeProto>) -> (ModelProto, Vec<f64>) {
     let depth = windows.dims[1] / groups;
     let weights = numbers(6 * depth * windows.kernel[0] * windows.kernel[1], 7);
     let bias = numbers(6, 8);

@@ -7,7 +7,7 @@ use std::path::Path;
 use striate::data::{Kind, Request, open};
 use striate::error::Result;
 use striate::interchange;
-use striate::train::Checkpoint;
+use striate::run::Checkpoint;
 
 /// A bad file.
 pub struct Bad {
@@ -40,13 +40,11 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn data(path: &Path, kind: Kind) -> Result<()> {
-    let request = Request {
-        path: Some(path.to_str().unwrap().into()),
-        kind,
-        val_split: Some(0.0),
-        wanted: None,
-        ..Request::new([3, 8, 8], 10)
-    };
+    let request = Request::new([3, 8, 8], 10)
+        .with_path(Some(path.to_str().unwrap().into()))
+        .with_kind(kind)
+        .with_val_split(Some(0.0))
+        .with_model(None);
     let splits = open(&request)?;
     for dataset in [splits.train, splits.val] {
         for sample in 0..dataset.len().min(8) {
@@ -69,6 +67,31 @@ fn idx_fields(dimensions: usize) -> Vec<Number> {
     magic.chain(names[..dimensions].iter().enumerate().map(size)).collect()
 }
 
+/// Files of `dimensions` dimensions whose fields are each possible, but not together, or not beside the other file.
+fn idx_lies(dimensions: u8) -> Vec<(String, Vec<u8>)> {
+    let file = |kind: u8, sizes: &[u32], data: &[u8]| -> Vec<u8> {
+        let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
+        [&[0, 0, kind, dimensions], &sizes[..], data].concat()
+    };
+    let mut lies: Vec<(String, Vec<u8>)> = Vec::new();
+    let (sizes, data): (&[u32], &[u8]) =
+        if dimensions == 3 { (&[3, 2, 4], &[7; 24]) } else { (&[5], &[1; 5]) };
+    for kind in [0x09, 0x0b, 0x0c, 0x0d, 0x0e] {
+        lies.push((format!("type {kind:02x}"), file(kind, sizes, data)));
+    }
+    lies.push(("all sizes max".into(), file(8, &vec![u32::MAX; sizes.len()], data)));
+    let mut little = file(8, sizes, data);
+    little[4..8].reverse();
+    lies.push(("little-endian".into(), little));
+    if dimensions == 3 {
+        // 10^18 bytes claimed, in sizes whose product does not overflow.
+        lies.push(("a quintillion".into(), file(8, &[1_000_000_000, 1_000_000_000, 1], data)));
+    } else {
+        lies.push(("fewer labels".into(), file(8, &[2], &[2, 0])));
+    }
+    lies
+}
+
 pub fn idx() -> Vec<Format> {
     let sound = [(3, "images", "train-images-idx3-ubyte"), (1, "labels", "train-labels-idx1-ubyte")];
     let mut formats = Vec::new();
@@ -85,6 +108,7 @@ pub fn idx() -> Vec<Format> {
             idx_fields(dimensions).into_iter().flat_map(|field| numbers(&whole, field)).collect();
         files.extend(cuts(&whole, 0..whole.len()));
         files.push(("one byte more".into(), [&whole[..], &[0]].concat()));
+        files.extend(idx_lies(dimensions as u8));
         let mut zipped: Vec<_> = files.iter().map(|(what, bytes)| (what.clone(), gzipped(bytes))).collect();
         let whole = gzipped(&whole);
         zipped.extend(cuts(&whole, 0..whole.len()));
@@ -97,6 +121,7 @@ pub fn idx() -> Vec<Format> {
             if dimensions == 3 { "train-images-idx3-ubyte.gz" } else { "train-labels-idx1-ubyte.gz" };
         let zipped_name = if dimensions == 3 { "gzipped IDX images" } else { "gzipped IDX labels" };
         let plain_name = if dimensions == 3 { "IDX images" } else { "IDX labels" };
+        zipped.push(("rubbish behind".into(), [&whole[..], b"rubbish"].concat()));
         for (name, file, files) in [(plain_name, file, files), (zipped_name, zipped_file, zipped)] {
             formats.push(Format {
                 name,

@@ -148,7 +148,7 @@ pub fn texts() -> Vec<Format> {
             forgiving: true,
             read: |path| {
                 let path = Some(path.to_str().unwrap().into());
-                open(&Request { path, kind: Kind::Csv, ..Request::new([2, 1, 1], 2) }).map(drop)
+                open(&Request::new([2, 1, 1], 2).with_path(path).with_kind(Kind::Csv)).map(drop)
             },
             arguments: &["--dataset", "csv"],
         },

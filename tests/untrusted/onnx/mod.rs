@@ -309,7 +309,7 @@ fn external_data_stays_in_its_folder() {
     };
     let message = good(import("w.data", &[("offset", "5")], false).unwrap_err(), "not allowed");
     assert!(
-        message.contains("its weights are in w.data, ") && message.contains("--external-data"),
+        message.contains("its weights are in w.data; ") && message.contains("--external-data"),
         "{message}"
     );
     refused(
@@ -325,6 +325,6 @@ fn external_data_stays_in_its_folder() {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink("../w.data", folder.join("link.data")).unwrap();
-        refused("link.data", &[], true, "leads out of it");
+        refused("link.data", &[], true, "leads outside");
     }
 }

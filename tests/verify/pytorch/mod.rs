@@ -8,7 +8,7 @@ mod run;
 use comparison::Comparison;
 use fixture::{Fixture, NAMES};
 use run::{Make, Variant, run};
-use striate::gpu::{self, Choice, Gpu};
+use striate::gpu::{self, AdapterSelector, Gpu};
 use striate::model::Optimizer;
 
 /// Every fixture in its variants; prints a line for each with its largest errors, returns what is wrong.
@@ -51,8 +51,8 @@ fn every_gpu_agrees_with_pytorch() {
     }
     let mut faults = Vec::new();
     for adapter in adapters {
-        let gpu =
-            Gpu::open(&Choice::Index(adapter.index)).unwrap_or_else(|error| panic!("{adapter}: {error}"));
+        let gpu = Gpu::open(&AdapterSelector::Index(adapter.index))
+            .unwrap_or_else(|error| panic!("{adapter}: {error}"));
         faults.extend(check_everything(&adapter.name, &move |program| {
             Ok(Box::new(gpu::Executor::new(&gpu, program)?))
         }));

@@ -4,10 +4,10 @@ use super::comparison::Comparison;
 use super::fixture::{Fixture, STEPS};
 use std::sync::Arc;
 use striate::Result;
+use striate::inference;
 use striate::model::{BuildOptions, LayerOp, Model, Optimizer};
 use striate::ops::Hyper;
 use striate::program::{BufferId, Executor, Program, Span};
-use striate::train;
 
 /// Makes an executor of a program.
 pub type Make<'a> = dyn Fn(Arc<Program>) -> Result<Box<dyn Executor>> + 'a;
@@ -162,7 +162,7 @@ impl Session<'_> {
             rows: part_rows as u32,
             loss_scale: (1.0 / rows as f64) as f32,
             accumulate: u32::from(part > 0),
-            ..train::hyper(&fixture.spec.recipe, 0, step, fixture.spec.recipe.lr)
+            ..inference::hyper(&fixture.spec.recipe, 0, step, fixture.spec.recipe.lr)
         };
         self.executor.write(self.model.hyper, hyper.as_words())?;
         Ok(part_rows)

@@ -1,35 +1,35 @@
-//! Nodes and constants as they are collected, each with a name of its own.
+//! A builder that collects the nodes and initializers of a graph under unique names.
 
-use super::super::schema::{Attribute, AttributeType, Node, TensorProto, data_type};
+use super::super::schema::{AttributeProto, AttributeType, NodeProto, TensorProto, data_type};
 use crate::interchange::file::little_endian;
 use crate::model::Spec;
 use prost::bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 
 /// The nodes and initializers so far.
-pub struct Builder {
-    nodes: Vec<Node>,
+pub struct GraphBuilder {
+    nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
-    /// Names that are given out: no two values may share one. Those of layers are among them, so that no other node gets one.
+    /// Names in use. Those of layers are reserved from the start, so that no helper node takes one.
     taken: HashSet<String>,
-    /// What each layer's value is called.
+    /// The name of each layer's value, by layer.
     values: HashMap<String, String>,
 }
 
-/// One node, put together before it is added.
-pub struct NodeBuilder(Node);
+/// A node under construction.
+pub struct NodeBuilder(NodeProto);
 
-impl Builder {
-    /// A graph for the layers of `spec`; `parameters` are the names of its initializers.
+impl GraphBuilder {
+    /// Starts a graph for the layers of `spec`; `parameters` are the names of its initializers.
     pub fn new<'a>(spec: &Spec, parameters: impl Iterator<Item = &'a str>) -> Self {
         let fixed = ["input", "logits", "probabilities"].into_iter();
-        let mut builder = Builder {
+        let mut builder = GraphBuilder {
             nodes: Vec::new(),
             initializers: Vec::new(),
             taken: fixed.chain(parameters).map(str::to_string).collect(),
             values: HashMap::new(),
         };
-        // All names that can stay as they are come first.
+        // Layers whose names are free keep them; the others are numbered afterwards.
         let (free, others): (Vec<_>, Vec<_>) =
             spec.layers.iter().map(|layer| &layer.name).partition(|name| !builder.taken.contains(*name));
         for name in free.into_iter().chain(others) {
@@ -39,7 +39,7 @@ impl Builder {
         builder
     }
 
-    /// `wanted`, or that with a number behind it if it is taken.
+    /// Reserves `wanted`, with a number appended if it is taken, and returns the name.
     pub fn fresh(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_string();
         let mut number = 1;
@@ -50,25 +50,25 @@ impl Builder {
         name
     }
 
-    /// What the value of the layer `layer` is called.
+    /// The name of the value of the layer `layer`.
     pub fn value_name(&self, layer: &str) -> String {
         self.values.get(layer).cloned().unwrap_or_else(|| layer.to_string())
     }
 
-    /// Adds an initializer under a name that is its own already.
+    /// Adds an f32 initializer under a name that is already reserved for it.
     pub fn initializer(&mut self, name: &str, dims: &[usize], values: &[f32]) {
         let raw = Bytes::from(little_endian(values).into_owned());
         self.tensor(name, dims, data_type::FLOAT, raw);
     }
 
-    /// Adds a constant of f32 and returns its name.
+    /// Adds an f32 constant and returns its name.
     pub fn constant(&mut self, wanted: &str, dims: &[usize], values: &[f32]) -> String {
         let name = self.fresh(wanted);
         self.initializer(&name, dims, values);
         name
     }
 
-    /// Adds a constant of i64, `[values.len()]`, and returns its name.
+    /// Adds an i64 constant of shape `[values.len()]` and returns its name.
     pub fn integers(&mut self, wanted: &str, values: &[i64]) -> String {
         let name = self.fresh(wanted);
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -86,12 +86,12 @@ impl Builder {
         self.nodes.push(node.0);
     }
 
-    /// Adds a helper node of the layer `layer`, whose value gets a name that ends in `part`; returns that name.
+    /// Adds a helper node for the layer `layer` and returns the name of its value, which ends in `part`.
     pub fn helper(&mut self, layer: &str, part: &str, op_type: &str, inputs: &[&str]) -> String {
         self.helper_with(layer, part, op_type, inputs, |node| node)
     }
 
-    /// The same with attributes.
+    /// Like [`GraphBuilder::helper`], for a node with attributes.
     pub fn helper_with(
         &mut self,
         layer: &str,
@@ -105,19 +105,19 @@ impl Builder {
         name
     }
 
-    pub fn finish(self) -> (Vec<Node>, Vec<TensorProto>) {
+    pub fn finish(self) -> (Vec<NodeProto>, Vec<TensorProto>) {
         (self.nodes, self.initializers)
     }
 }
 
 impl NodeBuilder {
     pub fn new(op_type: &str, name: &str, inputs: &[&str], output: &str) -> Self {
-        NodeBuilder(Node {
+        NodeBuilder(NodeProto {
             input: inputs.iter().map(|input| (*input).to_string()).collect(),
             output: vec![output.into()],
             name: name.into(),
             op_type: op_type.into(),
-            ..Node::default()
+            ..NodeProto::default()
         })
     }
 
@@ -133,8 +133,9 @@ impl NodeBuilder {
         self.attribute(name, AttributeType::Ints, |a| a.ints = values.iter().map(|&n| n as i64).collect())
     }
 
-    fn attribute(mut self, name: &str, kind: AttributeType, set: impl FnOnce(&mut Attribute)) -> Self {
-        let mut attribute = Attribute { name: name.into(), r#type: kind.into(), ..Attribute::default() };
+    fn attribute(mut self, name: &str, kind: AttributeType, set: impl FnOnce(&mut AttributeProto)) -> Self {
+        let mut attribute =
+            AttributeProto { name: name.into(), r#type: kind.into(), ..AttributeProto::default() };
         set(&mut attribute);
         self.0.attribute.push(attribute);
         self

@@ -1,20 +1,21 @@
 //! Adds the layers of a network as nodes, with the tensors that each needs.
 
 use super::super::operators;
-use super::graph::{Builder, NodeBuilder};
+use super::graph::{GraphBuilder, NodeBuilder};
 use crate::error::{Error, Result};
 use crate::model::{Layer, LayerOp, Spec};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 
-/// The tensors of each layer, in the order in which its ONNX node reads them.
-pub(super) struct Weights<'a>(Vec<Vec<(String, &'a Tensor)>>);
+/// The tensors of every layer, in the order in which its ONNX node reads them.
+pub(super) struct LayerTensors<'a>(Vec<Vec<(String, &'a Tensor)>>);
 
-impl<'a> Weights<'a> {
-    /// Those of `tensors` that the layers of `spec` need; `shapes` are the layers' outputs.
+impl<'a> LayerTensors<'a> {
+    /// Selects from `tensors` those that the layers of `spec` need; `shapes` are the layers' output shapes. A missing tensor
+    /// or one of another shape is an error.
     pub fn new(spec: &Spec, tensors: &'a [(String, Tensor)], shapes: &[Vec<usize>]) -> Result<Self> {
         let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
-        let inputs = Inputs::new(spec, shapes);
+        let inputs = InputShapes::new(spec, shapes);
         let mut found = Vec::with_capacity(spec.layers.len());
         for layer in &spec.layers {
             let mut own = Vec::new();
@@ -31,10 +32,10 @@ impl<'a> Weights<'a> {
             }
             found.push(own);
         }
-        Ok(Weights(found))
+        Ok(LayerTensors(found))
     }
 
-    /// Bytes of all of them.
+    /// Total size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.iter().flatten().map(|(_, tensor)| size_of_val(tensor.data())).sum()
     }
@@ -44,15 +45,15 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The extents of what layers read first.
-struct Inputs<'a>(HashMap<&'a str, &'a [usize]>);
+/// Shapes of values by name, to look up the shape of a layer's first input.
+struct InputShapes<'a>(HashMap<&'a str, &'a [usize]>);
 
-impl<'a> Inputs<'a> {
+impl<'a> InputShapes<'a> {
     fn new(spec: &'a Spec, shapes: &'a [Vec<usize>]) -> Self {
         let names = spec.layers.iter().map(|layer| layer.name.as_str());
         let mut all: HashMap<&str, &[usize]> = names.zip(shapes.iter().map(Vec::as_slice)).collect();
         all.insert("input", &spec.input);
-        Inputs(all)
+        InputShapes(all)
     }
 
     fn of(&self, layer: &Layer) -> &'a [usize] {
@@ -61,41 +62,41 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// Where a layer's node stands in the graph.
-pub struct Place<'a> {
+/// A layer with the values that its node reads and writes.
+pub struct LayerContext<'a> {
     pub layer: &'a Layer,
     /// The values it reads.
     pub inputs: Vec<&'a str>,
-    /// Extents of the first of them and of its own value, without the batch.
+    /// Shapes of the first input and of the output, without the batch.
     pub x: &'a [usize],
     pub y: &'a [usize],
     /// The value it writes.
     pub output: &'a str,
 }
 
-impl Place<'_> {
-    /// The layer's own node, without attributes.
+impl LayerContext<'_> {
+    /// The layer's node, without attributes.
     pub fn node(&self, op_type: &str) -> NodeBuilder {
         self.node_over(op_type, &self.inputs)
     }
 
-    /// The same over other values.
+    /// The layer's node reading `inputs` instead, without attributes.
     pub fn node_over(&self, op_type: &str, inputs: &[&str]) -> NodeBuilder {
         NodeBuilder::new(op_type, &self.layer.name, inputs, self.output)
     }
 }
 
-/// Adds all layers of `spec`, and their tensors. The first reads `start`, the last writes `logits`.
+/// Adds all layers of `spec` and their tensors. `start` is the value of the network's input; the last node writes `logits`.
 pub(super) fn add(
-    builder: &mut Builder,
+    builder: &mut GraphBuilder,
     spec: &Spec,
     shapes: &[Vec<usize>],
-    weights: &Weights<'_>,
+    weights: &LayerTensors<'_>,
     start: String,
 ) -> Result<()> {
-    // The value that each name stands for. Dropout does nothing in evaluation: its name stands for what it reads.
+    // The value behind each layer's name. Dropout does nothing in evaluation, so its name stands for its input's value.
     let mut values: HashMap<&str, String> = HashMap::from([("input", start)]);
-    let inputs = Inputs::new(spec, shapes);
+    let inputs = InputShapes::new(spec, shapes);
     let last = last_node(spec);
     for (i, layer) in spec.layers.iter().enumerate() {
         let read = layer.inputs.iter().map(|name| values.get(name.as_str()).map_or("", String::as_str));
@@ -107,25 +108,25 @@ pub(super) fn add(
         }
         let output = if last == Some(i) { "logits".to_string() } else { builder.value_name(&layer.name) };
         let (x, y) = (inputs.of(layer), shapes[i].as_slice());
-        let mut place = Place { layer, inputs: read, x, y, output: &output };
+        let mut context = LayerContext { layer, inputs: read, x, y, output: &output };
         for (name, tensor) in &weights.0[i] {
             builder.initializer(name, tensor.shape().dims(), tensor.data());
-            place.inputs.push(name);
+            context.inputs.push(name);
         }
-        let node = operators::node(builder, &place).map_err(|what| {
+        let node = operators::node(builder, &context).map_err(|what| {
             Error::Model(format!("{}:{}: layer {}: {what}", spec.origin, layer.line, layer.name))
         })?;
         builder.add(node);
         values.insert(&layer.name, output);
     }
     if last.is_none() {
-        // Nothing but dropout.
+        // The network has no layer except dropout.
         builder.add(NodeBuilder::new("Identity", "logits", &[&values["input"]], "logits"));
     }
     Ok(())
 }
 
-/// The layer whose value is the network's: the last one, or what the dropout at the end reads.
+/// The layer whose value is the network's output: the last one that is not dropout; `None` if there is no such layer.
 fn last_node(spec: &Spec) -> Option<usize> {
     let position = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
     let mut last = spec.layers.len().checked_sub(1)?;

@@ -1,19 +1,20 @@
-//! Local response normalisation: the formula x / (k + alpha mean(x^2))^beta written out, its mean an average pooling in which padding counts. PyTorch
-//! exports its own in the same way. ONNX has the operator LRN, but its reference evaluator computes as many channels as the batch has rows (up to
-//! onnx 1.23.2 at least, `findings/onnx_reference_evaluator.sh`), and onnxruntime refuses windows of an even size.
+//! Local response normalisation as elementary nodes: x / (k + alpha mean(x^2))^beta, where the mean is an average pooling
+//! that counts padding. PyTorch exports its layer in the same way. ONNX has an operator LRN, but its reference evaluator
+//! computes as many channels as the batch has rows (up to onnx 1.23.2 at least, `findings/onnx_reference_evaluator.sh`),
+//! and onnxruntime rejects windows of an even size.
 
-use super::graph::{Builder, NodeBuilder};
-use super::layers::Place;
+use super::graph::{GraphBuilder, NodeBuilder};
+use super::layers::LayerContext;
 
-/// `[alpha, beta, k]` as in `ops::LocalResponseNorm`.
+/// Adds the nodes of a local response normalisation, with `alpha`, `beta` and `k` as in `ops::LocalResponseNorm`.
 pub fn local_response_norm(
-    builder: &mut Builder,
-    place: &Place<'_>,
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
     size: usize,
     [alpha, beta, k]: [f32; 3],
     within: bool,
 ) -> NodeBuilder {
-    let (name, x) = (&place.layer.name, place.inputs[0]);
+    let (name, x) = (&context.layer.name, context.inputs[0]);
     let (before, after) = (size / 2, (size - 1) / 2);
     let squares = builder.helper(name, "squares", "Mul", &[x, x]);
     let mean = if within {
@@ -22,7 +23,7 @@ pub fn local_response_norm(
             node.ints("pads", &[before, before, after, after]).int("count_include_pad", 1)
         })
     } else {
-        // Channels become the first of three spatial axes.
+        // A new axis makes the channels the first of three spatial axes.
         let axis = builder.integers(&format!("{name}.axis"), &[1]);
         let raised = builder.helper(name, "raised", "Unsqueeze", &[&squares, &axis]);
         let mean = builder.helper_with(name, "raised_mean", "AveragePool", &[&raised], |node| {
@@ -36,5 +37,5 @@ pub fn local_response_norm(
     let scaled = builder.helper(name, "scaled", "Mul", &[&mean, &alpha]);
     let scale = builder.helper(name, "scale", "Add", &[&scaled, &k]);
     let power = builder.helper(name, "power", "Pow", &[&scale, &beta]);
-    place.node_over("Div", &[x, &power])
+    context.node_over("Div", &[x, &power])
 }

@@ -1,11 +1,12 @@
-//! What is done to pictures, as nodes: from u8 `[batch, height, width, channels]` to what the first layer reads, and from logits to probabilities.
+//! Preprocessing as nodes: from images, u8 `[batch, height, width, channels]`, to the first layer's input, and from logits
+//! to probabilities.
 
 use super::super::schema::data_type;
-use super::graph::{Builder, NodeBuilder};
+use super::graph::{GraphBuilder, NodeBuilder};
 use crate::model::Preprocess;
 
-/// Adds (pixel * scale - mean) / std as one product and one sum per channel; returns the value that has it.
-pub(super) fn add(builder: &mut Builder, preprocess: &Preprocess) -> String {
+/// Adds (pixel * scale - mean) / std as one product and one sum per channel, and returns the name of the result.
+pub(super) fn add(builder: &mut GraphBuilder, preprocess: &Preprocess) -> String {
     let channels = preprocess.mean.len();
     let each = |value: fn(f64, f64, f64) -> f64| -> Vec<f32> {
         let pairs = preprocess.mean.iter().zip(&preprocess.std);
@@ -25,8 +26,8 @@ pub(super) fn add(builder: &mut Builder, preprocess: &Preprocess) -> String {
     builder.helper("preprocess", "add", "Add", &[&product, &offset])
 }
 
-/// Adds the softmax that the loss contains.
-pub(super) fn softmax(builder: &mut Builder) {
+/// Adds the softmax that training computes inside the loss.
+pub(super) fn softmax(builder: &mut GraphBuilder) {
     let name = builder.fresh("softmax");
     let node = NodeBuilder::new("Softmax", &name, &["logits"], "probabilities");
     builder.add(node.int("axis", 1));

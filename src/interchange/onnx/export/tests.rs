@@ -1,6 +1,6 @@
-//! What is in the bytes of an exported network.
+//! Tests of the decoded bytes of exported networks.
 
-use super::super::schema::{Attribute, AttributeType, Graph, Model, Node, TensorProto};
+use super::super::schema::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, TensorProto};
 use super::{Export, encode};
 use crate::error::Result;
 use crate::model::{self, BuildOptions, Spec};
@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 use prost::Message;
 use std::collections::{BTreeMap, HashSet};
 
-/// A tensor for each parameter and statistic of the compiled network, no two alike.
+/// A distinct tensor for each parameter and statistic of the compiled network.
 fn tensors(spec: &Spec) -> Vec<(String, Tensor)> {
     let options = BuildOptions { training: false, ..BuildOptions::new(1) };
     let model = model::Model::build(spec, &options).unwrap();
@@ -24,8 +24,8 @@ fn bytes(spec: &Spec, tensors: &[(String, Tensor)], with_preprocess: bool) -> Re
     encode(&Export { spec, tensors, metadata: &metadata, with_preprocess })
 }
 
-fn exported(spec: &Spec, with_preprocess: bool) -> Model {
-    Model::decode(bytes(spec, &tensors(spec), with_preprocess).unwrap().as_slice()).unwrap()
+fn exported(spec: &Spec, with_preprocess: bool) -> ModelProto {
+    ModelProto::decode(bytes(spec, &tensors(spec), with_preprocess).unwrap().as_slice()).unwrap()
 }
 
 /// Layers over an input `[4, 7, 9]`, as TOML.
@@ -34,31 +34,31 @@ fn spec(layers: &str) -> Spec {
 }
 
 /// The graph of one layer `a` with `attributes` and a flatten below it.
-fn graph_of(attributes: &str) -> Graph {
+fn graph_of(attributes: &str) -> GraphProto {
     let text = format!("[[layer]]\nname = \"a\"\n{attributes}\n[[layer]]\nname = \"f\"\nop = \"flatten\"");
     exported(&spec(&text), false).graph.unwrap()
 }
 
-fn node<'g>(graph: &'g Graph, name: &str) -> &'g Node {
+fn node<'g>(graph: &'g GraphProto, name: &str) -> &'g NodeProto {
     graph.node.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
 }
 
-fn attribute<'g>(node: &'g Node, name: &str) -> &'g Attribute {
+fn attribute<'g>(node: &'g NodeProto, name: &str) -> &'g AttributeProto {
     let found = node.attribute.iter().find(|attribute| attribute.name == name);
     found.unwrap_or_else(|| panic!("node {} has no {name}", node.name))
 }
 
-fn ints<'g>(node: &'g Node, name: &str) -> &'g [i64] {
+fn ints<'g>(node: &'g NodeProto, name: &str) -> &'g [i64] {
     let attribute = attribute(node, name);
     assert_eq!(attribute.r#type(), AttributeType::Ints);
     &attribute.ints
 }
 
-fn operators(graph: &Graph) -> Vec<&str> {
+fn operators(graph: &GraphProto) -> Vec<&str> {
     graph.node.iter().map(|node| node.op_type.as_str()).collect()
 }
 
-fn constant(graph: &Graph, name: &str) -> Vec<f32> {
+fn constant(graph: &GraphProto, name: &str) -> Vec<f32> {
     let found = graph.initializer.iter().find(|tensor| tensor.name == name);
     values(found.unwrap_or_else(|| panic!("no initializer {name}")))
 }
@@ -70,7 +70,7 @@ fn values(tensor: &TensorProto) -> Vec<f32> {
 }
 
 /// Fails unless every value is written once, before it is read, and the output is written.
-fn assert_well_formed(graph: &Graph) {
+fn assert_well_formed(graph: &GraphProto) {
     let inputs = graph.input.iter().map(|input| input.name.as_str());
     let mut known = HashSet::new();
     for name in inputs.chain(graph.initializer.iter().map(|tensor| tensor.name.as_str())) {
@@ -89,7 +89,7 @@ fn assert_well_formed(graph: &Graph) {
     assert!(known.contains(graph.output[0].name.as_str()));
 }
 
-fn dims(value: &super::super::schema::ValueInfo) -> Vec<String> {
+fn dims(value: &super::super::schema::ValueInfoProto) -> Vec<String> {
     let tensor = value.r#type.as_ref().unwrap().tensor_type.as_ref().unwrap();
     let dim = &tensor.shape.as_ref().unwrap().dim;
     let text = |d: &super::Dimension| d.dim_param.clone().unwrap_or_else(|| d.dim_value.unwrap().to_string());
@@ -155,7 +155,7 @@ fn layers_have_their_attributes() {
     assert_eq!((attribute(norm, "epsilon").f, attribute(norm, "momentum").f), (0.001, 0.75));
 }
 
-/// Expected pads by hand from PyTorch's rule: the last window starts in the picture or its left padding.
+/// Expected pads by hand from PyTorch's rule: the last window starts in the input or its left padding.
 #[test]
 fn rounding_up_becomes_padding_of_max_pool() {
     let pads = |attributes: &str| {
@@ -168,11 +168,11 @@ fn rounding_up_becomes_padding_of_max_pool() {
     assert_eq!(pads("kernel = 2"), [0, 0, 0, 0]);
     // Height with padding 1: -1, 2, 5 and no window at 8; width: -1, 2, 5, 8.
     assert_eq!(pads("kernel = 2\nstride = 3\npadding = 1\nceil = true"), [1, 1, 1, 1]);
-    // Windows of 3 at -1, 2, 5 (to 8): one beyond the picture, none of it padding before.
+    // Windows of 3 at -1, 2, 5 (to 8): one beyond the input.
     assert_eq!(pads("kernel = 3\npadding = [1, 0, 0, 0]\nceil = true"), [1, 0, 1, 0]);
 }
 
-/// Expected scales by hand: the kernel's size over the number of places that count.
+/// Expected scales by hand: the kernel's size over the number of elements that count.
 #[test]
 fn cut_off_averages_are_whole_windows_with_scales() {
     // Height 7: windows of 2 at 0, 2, 4 and 6, of which the last has one row; width 9: the last has one column.
@@ -206,7 +206,7 @@ fn cut_off_averages_are_whole_windows_with_scales() {
 }
 
 #[test]
-fn adaptive_averages_are_windows_where_they_can_be() {
+fn adaptive_averages_are_uniform_windows_where_possible() {
     let adaptive = |output: &str| graph_of(&format!("op = \"adaptive_avg_pool2d\"\noutput = {output}"));
     assert_eq!(operators(&adaptive("1")), ["GlobalAveragePool", "Flatten"]);
     let graph = adaptive("[7, 3]");
@@ -244,7 +244,7 @@ fn normalisation_is_written_out() {
     assert_eq!(constant(&graph, "a.alpha"), [0.5]);
 }
 
-/// Layers may be called as the graph's own values, or as parameters; dropout's readers read what it reads.
+/// Layers may have the names of the graph's own values or of parameters; readers of dropout read its input.
 #[test]
 fn no_two_values_share_a_name() {
     let text = "[[layer]]\nname = \"logits\"\nop = \"conv2d\"\nout_channels = 4\nkernel = 1
@@ -267,7 +267,7 @@ fn no_two_values_share_a_name() {
 }
 
 #[test]
-fn pictures_go_in_and_probabilities_come_out() {
+fn preprocessing_takes_images_and_returns_probabilities() {
     let mut spec = spec("[[layer]]\nname = \"f\"\nop = \"flatten\"");
     spec.preprocess.scale = 0.5;
     spec.preprocess.mean = vec![1.0, 2.0, 3.0, 4.0];
@@ -287,19 +287,19 @@ fn pictures_go_in_and_probabilities_come_out() {
 }
 
 #[test]
-fn what_cannot_be_written_is_named() {
+fn errors_name_what_cannot_be_exported() {
     let net = spec("[[layer]]\nname = \"c\"\nop = \"conv2d\"\nout_channels = 3\nkernel = 1");
     let error = |tensors: &[(String, Tensor)]| bytes(&net, tensors, false).unwrap_err().to_string();
     let weight = ("c.weight".to_string(), Tensor::full([3, 4, 1, 1], 1.0));
     let bias = ("c.bias".to_string(), Tensor::full([4], 1.0));
     assert_eq!(error(&[]), "t: tensor c.weight: expected [3, 4, 1, 1], found none");
     assert_eq!(error(&[bias, weight]), "t: tensor c.bias: expected [3], found [4]");
-    // 2 GiB of zeros are promised by the system, not touched.
+    // The system only reserves these 2 GiB of zeros; they are never touched.
     let text = "name = \"big\"\ninput = [1, 256, 256]\n[[layer]]\nop = \"flatten\"\n[[layer]]\nname = \"l\"
         op = \"linear\"\nout_features = 8192\nbias = false";
     let big = Spec::parse(text, "big.toml").unwrap();
     let tensors = [("l.weight".to_string(), Tensor::full([8192, 65536], 0.0))];
     let error = bytes(&big, &tensors, false).unwrap_err().to_string();
-    assert!(error.starts_with("big: an ONNX file must be shorter than 2 GiB"), "{error}");
+    assert!(error.starts_with("big: expected an ONNX file shorter than 2 GiB"), "{error}");
     assert!(error.contains("safetensors"), "{error}");
 }

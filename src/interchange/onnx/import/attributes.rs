@@ -1,22 +1,23 @@
-//! The attributes of a node, asked for one by one; those that nobody asked for are not understood.
+//! Access to the attributes of a node. Attributes that no accessor has read are unsupported and rejected at the end.
 
-use super::super::schema::{Attribute, AttributeType, Graph, Node, TensorProto};
+use super::super::schema::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use std::cell::RefCell;
 
 /// The attributes of one node.
 pub struct Attributes<'a> {
-    list: &'a [Attribute],
-    asked: RefCell<Vec<&'static str>>,
+    list: &'a [AttributeProto],
+    /// Names of the attributes that were read.
+    read: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Attributes<'a> {
-    pub fn new(node: &'a Node) -> Self {
-        Attributes { list: &node.attribute, asked: RefCell::default() }
+    pub fn new(node: &'a NodeProto) -> Self {
+        Attributes { list: &node.attribute, read: RefCell::default() }
     }
 
-    /// The attribute `name`, which has to be of `kind`. (Files of IR version 1 do not say the kind.)
-    fn find(&self, name: &'static str, kind: AttributeType) -> Result<Option<&'a Attribute>, String> {
-        self.ask(name);
+    /// Returns the attribute `name`, whose type must be `kind` or undefined (files of IR version 1 do not store it).
+    fn find(&self, name: &'static str, kind: AttributeType) -> Result<Option<&'a AttributeProto>, String> {
+        self.mark_read(name);
         let Some(found) = self.list.iter().find(|attribute| attribute.name == name) else { return Ok(None) };
         if found.r#type == kind as i32 || found.r#type == AttributeType::Undefined as i32 {
             return Ok(Some(found));
@@ -41,7 +42,7 @@ impl<'a> Attributes<'a> {
         if value.is_finite() {
             Ok(value)
         } else {
-            Err(format!("attribute {name}: expected a number, found {value}"))
+            Err(format!("attribute {name}: expected a finite number, found {value}"))
         }
     }
 
@@ -52,9 +53,8 @@ impl<'a> Attributes<'a> {
     pub fn text(&self, name: &'static str, default: &'static str) -> Result<&'a str, String> {
         match self.find(name, AttributeType::String)? {
             None => Ok(default),
-            Some(attribute) => {
-                std::str::from_utf8(&attribute.s).map_err(|_| format!("attribute {name}: expected a text"))
-            }
+            Some(attribute) => std::str::from_utf8(&attribute.s)
+                .map_err(|_| format!("attribute {name}: expected a UTF-8 string")),
         }
     }
 
@@ -62,24 +62,24 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))
     }
 
-    pub fn graph(&self, name: &'static str) -> Result<Option<&'a Graph>, String> {
+    pub fn graph(&self, name: &'static str) -> Result<Option<&'a GraphProto>, String> {
         Ok(self.find(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_deref()))
     }
 
-    /// Says that `name` is understood.
-    pub fn ask(&self, name: &'static str) {
-        self.asked.borrow_mut().push(name);
+    /// Marks `name` as supported.
+    pub fn mark_read(&self, name: &'static str) {
+        self.read.borrow_mut().push(name);
     }
 
-    /// The one attribute there is, of whatever name and kind.
-    pub fn only(&self) -> Result<&'a Attribute, String> {
+    /// Returns the node's only attribute, of any name and type.
+    pub fn only(&self) -> Result<&'a AttributeProto, String> {
         match self.list {
             [one] => Ok(one),
             _ => Err(format!("expected one attribute, found {}", self.list.len())),
         }
     }
 
-    /// `count` whole numbers from `least` to 65536, or all of them `default`.
+    /// Returns `N` integers of `least` to 65536, each `default` if the attribute is absent.
     pub fn sizes<const N: usize>(
         &self,
         name: &'static str,
@@ -90,17 +90,17 @@ impl<'a> Attributes<'a> {
         sizes(name, list, least)
     }
 
-    /// Refuses attributes that nobody asked for.
+    /// Rejects attributes that were not read.
     pub fn finish(&self) -> Result<(), String> {
-        let asked = self.asked.borrow();
-        match self.list.iter().find(|attribute| !asked.contains(&attribute.name.as_str())) {
+        let read = self.read.borrow();
+        match self.list.iter().find(|attribute| !read.contains(&attribute.name.as_str())) {
             None => Ok(()),
-            Some(attribute) => Err(format!("attribute {} is not understood", short(&attribute.name))),
+            Some(attribute) => Err(format!("attribute {} is not supported", short(&attribute.name))),
         }
     }
 }
 
-/// `list` as `N` whole numbers from `least` to 65536.
+/// Converts `list` to `N` integers of `least` to 65536.
 pub(super) fn sizes<const N: usize>(name: &str, list: &[i64], least: i64) -> Result<[usize; N], String> {
     let good: Option<Vec<usize>> =
         list.iter().map(|&n| usize::try_from(n).ok().filter(|_| (least..=1 << 16).contains(&n))).collect();
@@ -109,7 +109,7 @@ pub(super) fn sizes<const N: usize>(name: &str, list: &[i64], least: i64) -> Res
     })
 }
 
-/// Numbers for a message: the first of them.
+/// Formats a list of numbers for a message; a long one is shortened.
 pub(super) fn ints(list: &[i64]) -> String {
     if list.len() <= 8 {
         format!("{list:?}")
@@ -118,7 +118,7 @@ pub(super) fn ints(list: &[i64]) -> String {
     }
 }
 
-/// A name for a message: its first 60 characters.
+/// Shortens a name for a message to 60 characters.
 pub(super) fn short(name: &str) -> String {
     match name.char_indices().nth(60) {
         None => name.to_string(),

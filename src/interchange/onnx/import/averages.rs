@@ -1,16 +1,17 @@
-//! Average pooling that takes several nodes, as our own export writes it: adaptive pooling as two products with matrices, and windows that the padding
-//! cuts off as whole ones whose averages are scaled (see `export::pooling`).
+//! Average pooling that takes several nodes. Our own export writes adaptive pooling as two matrix products and windows cut
+//! off by the padding as rescaled full windows (see `export::pooling`); other exporters write global pooling as
+//! `ReduceMean`.
 
 use super::super::averaging;
-use super::super::schema::Node;
+use super::super::schema::NodeProto;
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shapes;
 use crate::model::{LayerOp, layers};
 
-/// Averages over whole windows of a layer's output `[channels, height, width]`, padding counted.
+/// Averages over full windows of a layer's output `[channels, height, width]`, padding included.
 #[derive(Clone, Debug)]
-pub struct WholeAverages {
+pub struct FullWindowAverages {
     from: Option<usize>,
     dims: [usize; 3],
     kernel: [usize; 2],
@@ -19,27 +20,27 @@ pub struct WholeAverages {
     pads: [usize; 4],
 }
 
-/// The mean of a layer's output `[channels, height, width]` over one of its axes.
+/// The mean of a layer's output `[channels, height, width]` over height or width.
 #[derive(Clone, Debug)]
-pub struct HalfMean {
+pub struct PartialMean {
     from: Option<usize>,
     dims: [usize; 3],
-    /// Axis that is left: 2 is the height, 3 the width.
+    /// The remaining axis: 2 is the height, 3 the width.
     left: i64,
-    /// Whether the other one stays as an axis of extent 1.
+    /// Whether the reduced axis remains with size 1 (`keepdims`).
     keeps: bool,
 }
 
-/// The mean over height and width, at once or one after the other.
-pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates `ReduceMean` over height and width, in one node or in two consecutive ones.
+pub(super) fn reduce_mean<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let before = match draft.value(node, 0)? {
-        Some(Value::HalfMean(half)) => Some(half.clone()),
+        Some(GraphValue::PartialMean(half)) => Some(half.clone()),
         _ => None,
     };
     let (from, dims) = match &before {
         Some(half) => (half.from, half.dims),
-        None => draft.picture(node, 0)?,
+        None => draft.feature_map(node, 0)?,
     };
     let rank = if before.as_ref().is_some_and(|half| !half.keeps) { 3 } else { 4 };
     let mut axes = shapes::axes(draft, call)?.unwrap_or_default();
@@ -62,15 +63,15 @@ pub(super) fn reduce_mean<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<
     }
     match (before, axes.as_slice()) {
         (None, &[axis @ (2 | 3)]) => {
-            draft.alias(node, Value::HalfMean(HalfMean { from, dims, left: 5 - axis, keeps }));
+            draft.alias(node, GraphValue::PartialMean(PartialMean { from, dims, left: 5 - axis, keeps }));
             Ok(())
         }
         _ => Err("expected the mean over height and width".into()),
     }
 }
 
-/// Whether the one reader of what `node` makes is a product with a constant matrix.
-pub(super) fn are_scaled(draft: &Draft<'_>, node: &Node) -> bool {
+/// True if the only reader of the output of `node` multiplies it by a constant matrix.
+pub(super) fn feeds_scales(draft: &NetworkDraft<'_>, node: &NodeProto) -> bool {
     let Some(output) = node.output.first().filter(|output| draft.graph.readers(output) == 1) else {
         return false;
     };
@@ -80,18 +81,18 @@ pub(super) fn are_scaled(draft: &Draft<'_>, node: &Node) -> bool {
     };
     let other =
         reader.input.iter().find(|input| *input != output).and_then(|name| draft.values.get(name.as_str()));
-    matches!(other, Some(Value::Constant(handle)) if draft.constants.dims(*handle).is_ok_and(|dims| dims.len() == 2))
+    matches!(other, Some(GraphValue::Constant(handle)) if draft.constants.dims(*handle).is_ok_and(|dims| dims.len() == 2))
 }
 
-/// Whether `call` scales such averages.
-pub(super) fn is_scaled(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+/// True if `call` multiplies averages over full windows.
+pub(super) fn applies_scales(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let value = |name: &String| draft.values.get(name.as_str());
-    call.node.input.iter().any(|name| matches!(value(name), Some(Value::WholeAverages(_))))
+    call.node.input.iter().any(|name| matches!(value(name), Some(GraphValue::FullWindowAverages(_))))
 }
 
-/// The first of the two nodes.
-pub(super) fn whole<'a>(
-    draft: &mut Draft<'a>,
+/// Records the first of the two nodes: averages over full windows.
+pub(super) fn full_windows<'a>(
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     from: Option<usize>,
     dims: [usize; 3],
@@ -99,17 +100,20 @@ pub(super) fn whole<'a>(
     stride: [usize; 2],
     pads: [usize; 4],
 ) -> Result<(), String> {
-    draft.alias(call.node, Value::WholeAverages(WholeAverages { from, dims, kernel, stride, pads }));
+    draft.alias(
+        call.node,
+        GraphValue::FullWindowAverages(FullWindowAverages { from, dims, kernel, stride, pads }),
+    );
     Ok(())
 }
 
-/// The second: the product with scales, which say how many places of each window count.
-pub(super) fn scale<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates the second node: the product with scales, which tell how many elements of each window count.
+pub(super) fn scale<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (mut averages, mut scales) = (None, None);
     for position in 0..2 {
         match draft.value(call.node, position)? {
-            Some(Value::WholeAverages(found)) => averages = Some(found.clone()),
-            Some(Value::Constant(handle)) => scales = Some(*handle),
+            Some(GraphValue::FullWindowAverages(found)) => averages = Some(found.clone()),
+            Some(GraphValue::Constant(handle)) => scales = Some(*handle),
             _ => {}
         }
     }
@@ -121,13 +125,13 @@ pub(super) fn scale<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), St
     draft.push(call.node, op, vec![averages.from], &[&averages.dims]).map(|_| ())
 }
 
-/// The pooling with `ceil` whose averages are whole ones times `scales`, if there is one.
+/// Finds the pooling with `ceil` whose averages are the full-window `averages` times `scales`, if there is one.
 fn cut_off<'a>(
-    draft: &mut Draft<'a>,
-    averages: &WholeAverages,
+    draft: &mut NetworkDraft<'a>,
+    averages: &FullWindowAverages,
     scales: Handle<'a>,
 ) -> Result<Option<LayerOp>, String> {
-    let WholeAverages { dims, kernel, stride, pads, .. } = averages;
+    let FullWindowAverages { dims, kernel, stride, pads, .. } = averages;
     let mut out = [0; 2];
     for axis in 0..2 {
         let room = (dims[axis + 1] + pads[axis] + pads[axis + 2]).checked_sub(kernel[axis]);
@@ -139,7 +143,7 @@ fn cut_off<'a>(
         return Ok(None);
     }
     let values = draft.constants.floats(scales)?;
-    // The last window has lost most. How many of its rows are missing leaves one choice for its columns.
+    // The last window misses the most elements. Its scale and its missing rows determine its missing columns.
     let Some(&last) = values.data().last() else { return Ok(None) };
     for rows in 0..=pads[2] {
         let all = (kernel[0] * kernel[1]) as f64;
@@ -167,17 +171,21 @@ fn cut_off<'a>(
     Ok(None)
 }
 
-/// A product with a constant matrix at the left: the rows' half of an adaptive average pooling.
-pub(super) fn rows<'a>(draft: &mut Draft<'a>, call: &Call<'a>, rows: Handle<'a>) -> Result<(), String> {
-    let (from, dims) = draft.picture(call.node, 1)?;
+/// Translates a product with a constant matrix on the left: the row half of an adaptive average pooling.
+pub(super) fn average_rows<'a>(
+    draft: &mut NetworkDraft<'a>,
+    call: &Call<'a>,
+    rows: Handle<'a>,
+) -> Result<(), String> {
+    let (from, dims) = draft.feature_map(call.node, 1)?;
     let rows = matrix(draft, rows, dims[1], false)?;
-    draft.alias(call.node, Value::AveragedRows { from, dims, rows });
+    draft.alias(call.node, GraphValue::AveragedRows { from, dims, rows });
     Ok(())
 }
 
-/// A product of averaged rows with a constant matrix: the whole adaptive average pooling.
-pub(super) fn columns<'a>(
-    draft: &mut Draft<'a>,
+/// Translates a product of averaged rows with a constant matrix, which completes an adaptive average pooling.
+pub(super) fn average_columns<'a>(
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     from: Option<usize>,
     dims: [usize; 3],
@@ -189,13 +197,18 @@ pub(super) fn columns<'a>(
     draft.push(call.node, op, vec![from], &[&dims]).map(|_| ())
 }
 
-/// How many averages the matrix of a constant takes of `len` rows or columns: it has to be what our export writes, `[averages, len]` or (`turned`)
-/// `[len, averages]`.
-fn matrix<'a>(draft: &mut Draft<'a>, handle: Handle<'a>, len: usize, turned: bool) -> Result<usize, String> {
+/// The number of averages that a constant averaging matrix takes of `len` rows or columns. The matrix must be the one that
+/// our export writes, `[averages, len]` or, if `transposed`, `[len, averages]`.
+fn matrix<'a>(
+    draft: &mut NetworkDraft<'a>,
+    handle: Handle<'a>,
+    len: usize,
+    transposed: bool,
+) -> Result<usize, String> {
     let dims = draft.constants.dims(handle)?;
     let out = match *dims.as_slice() {
-        [out, depth] if !turned && depth == len => out,
-        [depth, out] if turned && depth == len => out,
+        [out, depth] if !transposed && depth == len => out,
+        [depth, out] if transposed && depth == len => out,
         _ => {
             return Err(format!(
                 "expected a matrix that averages {len} rows or columns, found [{}]",
@@ -205,7 +218,8 @@ fn matrix<'a>(draft: &mut Draft<'a>, handle: Handle<'a>, len: usize, turned: boo
     };
     let found = draft.constants.floats(handle)?;
     let expected = averaging::matrix(len, out);
-    let expected = if turned != handle.transposed { averaging::turned(&expected, len) } else { expected };
+    let expected =
+        if transposed != handle.transposed { averaging::transposed(&expected, len) } else { expected };
     if out == 0 || found.data() != expected {
         return Err("expected a matrix that averages as an adaptive pooling does".into());
     }

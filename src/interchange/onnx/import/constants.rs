@@ -1,4 +1,4 @@
-//! The values that the file gives: initializers and what `Constant` nodes hold. They are read when a layer wants them, each within a bound.
+//! The constants of the file: initializers and `Constant` nodes. They are decoded on demand, each within a size limit.
 
 use super::super::schema::TensorProto;
 use super::attributes::short;
@@ -8,25 +8,25 @@ use crate::tensor::Tensor;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Longest list of extents or axes that is read.
+/// Longest accepted list of dimensions or axes.
 const LONGEST_LIST: usize = 64;
 
-/// Values that may be copied because several layers name the same tensor: exporters keep equal batch norm vectors once.
+/// Most values copied because several layers share a tensor: exporters store equal batch norm vectors once.
 const MOST_COPIED: usize = 16 << 20;
 
-/// A constant as a node names it.
+/// A reference to a constant, possibly reshaped or transposed by nodes.
 #[derive(Clone, Copy, Debug)]
 pub struct Handle<'a> {
     pub name: &'a str,
     index: usize,
-    /// Which of the extents that nodes have given to constants are its own; `None`: those of the file.
+    /// Index of the shape that a node has given it; `None` is the shape in the file.
     shape: Option<usize>,
     /// Whether rows and columns are swapped.
     pub transposed: bool,
 }
 
 impl Handle<'_> {
-    /// The same tensor, its rows and columns swapped or not.
+    /// The same tensor with `transposed` set.
     pub fn with(self, transposed: bool) -> Self {
         Handle { transposed, ..self }
     }
@@ -36,9 +36,9 @@ impl Handle<'_> {
 #[derive(Debug, Default)]
 pub struct Constants<'a> {
     list: Vec<Cow<'a, TensorProto>>,
-    /// Extents that nodes have given to constants.
+    /// Shapes that nodes have given to constants.
     shapes: Vec<Vec<usize>>,
-    /// Those that were read before, by position, and the names of those that became weights.
+    /// Positions of the constants read so far, and names of those that became weights.
     read: HashSet<usize>,
     weights: HashSet<&'a str>,
     copied: usize,
@@ -55,7 +55,7 @@ impl<'a> Constants<'a> {
         Handle { name, index: self.list.len() - 1, shape: None, transposed: false }
     }
 
-    /// The same numbers under other extents.
+    /// The same values with the shape `dims`.
     pub fn reshaped(&mut self, handle: Handle<'a>, dims: Vec<usize>) -> Result<Handle<'a>, String> {
         let len = dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
         if handle.transposed || len != Some(self.len(handle)?) || dims.len() > LONGEST_LIST {
@@ -66,7 +66,7 @@ impl<'a> Constants<'a> {
         Ok(Handle { shape: Some(self.shapes.len() - 1), ..handle })
     }
 
-    /// Its extents.
+    /// Its shape.
     pub fn dims(&self, handle: Handle<'a>) -> Result<Vec<usize>, String> {
         if let Some(shape) = handle.shape {
             let mut dims = self.shapes[shape].clone();
@@ -89,7 +89,7 @@ impl<'a> Constants<'a> {
         Ok(dims)
     }
 
-    /// How many values there are, by the extents.
+    /// Number of values according to the shape.
     fn len(&self, handle: Handle<'a>) -> Result<usize, String> {
         let dims = self.dims(handle)?;
         let len = dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
@@ -100,7 +100,7 @@ impl<'a> Constants<'a> {
         if !self.read.insert(handle.index) {
             self.copied = self.copied.saturating_add(self.len(handle)?);
             if self.copied > MOST_COPIED {
-                let what = "tensors shared by layers have too many values in all";
+                let what = "tensors shared by layers have too many values in total";
                 return Err(format!("{what}: expected at most {MOST_COPIED}"));
             }
         }
@@ -115,27 +115,27 @@ impl<'a> Constants<'a> {
         }
     }
 
-    /// The numbers of a constant, and whether another layer has taken them before. Exporters keep equal tensors once, also those of layers that only
-    /// began equal.
+    /// The values of a constant, and whether another layer already uses them. Exporters store equal tensors once, even if
+    /// their layers merely started equal.
     pub fn weight(&mut self, handle: Handle<'a>) -> Result<(Tensor, bool), String> {
         let is_shared = !self.weights.insert(handle.name);
         let tensor = self.floats(handle)?;
         Ok((if handle.transposed { transpose(tensor)? } else { tensor }, is_shared))
     }
 
-    /// The numbers as they lie in the file.
+    /// The floating-point values in the order of the file.
     pub fn floats(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
         match self.read(handle)? {
             Constant::Floats(tensor) => Ok(tensor),
             Constant::Ints { .. } => Err(format!(
-                "tensor {}: expected floating-point numbers, found whole ones",
+                "tensor {}: expected floating-point numbers, found whole numbers",
                 short(handle.name)
             )),
         }
     }
 
-    /// One number for each of `channels` channels of a value with `rank` extents (channels second, batch included): the constant may
-    /// be anything that broadcasts to that, also a single number.
+    /// One number per channel for a value of `rank` dimensions (batch first, then `channels`). The constant may have any
+    /// shape that broadcasts to this, including a single number.
     pub fn per_channel(
         &mut self,
         handle: Handle<'a>,
@@ -143,9 +143,9 @@ impl<'a> Constants<'a> {
         channels: usize,
     ) -> Result<Vec<f32>, String> {
         let dims = self.dims(handle)?;
-        let place = (dims.len() + 1).checked_sub(rank);
+        let axis = (dims.len() + 1).checked_sub(rank);
         let fits = dims.len() <= rank
-            && dims.iter().enumerate().all(|(i, &d)| d == 1 || (Some(i) == place && d == channels));
+            && dims.iter().enumerate().all(|(i, &d)| d == 1 || (Some(i) == axis && d == channels));
         if !fits {
             return Err(format!(
                 "tensor {}: expected one number or one for each of {channels} channels, found {dims:?}",
@@ -159,7 +159,7 @@ impl<'a> Constants<'a> {
         }
     }
 
-    /// A list of `len` numbers.
+    /// A vector of `len` numbers.
     pub fn vector(&mut self, handle: Handle<'a>, len: usize) -> Result<Tensor, String> {
         let dims = self.dims(handle)?;
         if dims != [len] {
@@ -181,20 +181,20 @@ impl<'a> Constants<'a> {
         }
     }
 
-    /// Whether the numbers are whole ones, by their type.
-    pub fn is_whole(&self, handle: Handle<'a>) -> bool {
-        tensor::is_whole(self.list[handle.index].data_type)
+    /// True if the constant's type is an integer type.
+    pub fn is_integer(&self, handle: Handle<'a>) -> bool {
+        tensor::is_integer(self.list[handle.index].data_type)
     }
 
-    /// The one whole number of an attribute.
-    pub fn whole(&mut self, proto: &TensorProto) -> Result<i64, String> {
+    /// The single integer of a tensor attribute.
+    pub fn integer(&mut self, proto: &TensorProto) -> Result<i64, String> {
         match tensor::read(proto, &mut self.external)? {
             Constant::Ints { values, .. } if values.len() == 1 => Ok(values[0]),
             _ => Err("expected one whole number".into()),
         }
     }
 
-    /// A short list of whole numbers, and whether it is a single number without an axis.
+    /// A short list of integers, and whether it is a scalar (no axis).
     pub fn ints(&mut self, handle: Handle<'a>) -> Result<(Vec<i64>, bool), String> {
         let (dims, len) = (self.dims(handle)?, self.len(handle)?);
         if len > LONGEST_LIST || dims.len() > 1 {
@@ -210,13 +210,13 @@ impl<'a> Constants<'a> {
     }
 }
 
-/// The matrix with rows and columns swapped.
+/// Transposes a matrix.
 pub(super) fn transpose(matrix: Tensor) -> Result<Tensor, String> {
     let [rows, columns] = *matrix.shape().dims() else {
         return Err(format!("expected a matrix, found {}", matrix.shape()));
     };
     let data = matrix.data();
-    let turned =
+    let transposed =
         (0..columns).flat_map(|column| (0..rows).map(move |row| data[row * columns + column])).collect();
-    Tensor::new([columns, rows], turned).map_err(|error| error.to_string())
+    Tensor::new([columns, rows], transposed).map_err(|error| error.to_string())
 }

@@ -1,14 +1,14 @@
-//! The network as it grows while the nodes are gone through: what each value of the graph is, and the layers so far.
+//! The network under construction during an import: the meaning of each graph value, and the layers so far.
 
-use super::super::schema::Node;
+use super::super::schema::NodeProto;
 use super::attributes::{Attributes, short};
-use super::averages::{HalfMean, WholeAverages};
+use super::averages::{FullWindowAverages, PartialMean};
 use super::constants::{Constants, Handle};
-use super::graph::Graph;
-use super::normalisation::Response;
+use super::graph::ReachableGraph;
+use super::normalisation::PartialLrn;
 use super::padding::Padded;
 use super::pixels::{Affine, Pixels};
-use super::shape_tensor::Extents;
+use super::shape_tensor::ShapeTensor;
 use crate::model::LayerOp;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
@@ -16,30 +16,30 @@ use std::collections::HashMap;
 /// Most layers of a network.
 const MOST_LAYERS: usize = 10_000;
 
-/// Most values that one row of a layer's output may have.
+/// Most values of a layer's output per sample.
 const MOST_VALUES: usize = 1 << 31;
 
-/// What a value of the graph is to us.
+/// The meaning of a value of the graph.
 #[derive(Clone, Debug)]
-pub enum Value<'a> {
-    /// The output of a layer (`None`: the network's input), with its extents without the batch.
+pub enum GraphValue<'a> {
+    /// The output of a layer (`None`: the network's input), with its shape without the batch.
     Layer {
         from: Option<usize>,
         dims: Vec<usize>,
     },
     Constant(Handle<'a>),
-    /// A few computed whole numbers.
-    Extents(Extents),
-    /// A list of `len` times the same number.
+    /// A small tensor of computed integers.
+    ShapeTensor(ShapeTensor),
+    /// A vector that repeats `value` `len` times.
     Uniform {
         value: f32,
         len: usize,
     },
-    /// Pictures on their way to the network's input.
+    /// Images on their way to the network's input.
     Pixels(Pixels),
-    /// Part of a local response normalisation that is written out.
-    Response(Response),
-    /// A layer's output with its rows averaged: half an adaptive pooling.
+    /// An intermediate value of a local response normalisation that takes several nodes.
+    PartialLrn(PartialLrn),
+    /// A layer's output with its rows averaged, which is half an adaptive pooling.
     AveragedRows {
         from: Option<usize>,
         dims: [usize; 3],
@@ -48,16 +48,16 @@ pub enum Value<'a> {
     /// A layer's output with padding around it.
     Padded(Padded),
     /// The mean of a layer's output over its height or width.
-    HalfMean(HalfMean),
-    /// Averages over whole windows, which the next node scales.
-    WholeAverages(WholeAverages),
-    /// Made by a node that was not understood.
+    PartialMean(PartialMean),
+    /// Averages over full windows, which the next node rescales.
+    FullWindowAverages(FullWindowAverages),
+    /// The output of an unsupported node.
     Unknown,
 }
 
-/// A layer to be.
+/// A layer of the future network.
 #[derive(Debug)]
-pub struct Layer<'a> {
+pub struct DraftLayer<'a> {
     pub op: LayerOp,
     /// Channels (or features) of its output.
     pub channels: usize,
@@ -67,65 +67,73 @@ pub struct Layer<'a> {
     pub tensors: Vec<(&'static str, Tensor)>,
     /// The file's name for its weights.
     pub weight: Option<&'a str>,
-    /// The name of its node and of the value that the node makes.
+    /// The names of its node and of the node's output.
     pub node: &'a str,
     pub output: &'a str,
 }
 
-/// The network so far.
-pub struct Draft<'a> {
-    pub graph: &'a Graph<'a>,
-    /// Version of the operator set.
+/// The state of an import.
+pub struct NetworkDraft<'a> {
+    pub graph: &'a ReachableGraph<'a>,
+    /// Version of the standard operator set.
     pub opset: i64,
-    /// Rows of a batch, if the file fixes them.
+    /// Batch size, if the file fixes it.
     pub batch: Option<usize>,
     pub constants: Constants<'a>,
-    pub values: HashMap<&'a str, Value<'a>>,
-    pub layers: Vec<Layer<'a>>,
-    /// What the graph does to pixels before the network's input.
+    pub values: HashMap<&'a str, GraphValue<'a>>,
+    pub layers: Vec<DraftLayer<'a>>,
+    /// The arithmetic of the graph on its input, which becomes preprocessing.
     pub affine: Option<Affine>,
+    /// Remarks for the user, one line each.
     pub notes: Vec<String>,
 }
 
-impl<'a> Draft<'a> {
-    /// The value that `node` reads at `position`; `None` if it leaves it out.
-    pub fn value(&self, node: &'a Node, position: usize) -> Result<Option<&Value<'a>>, String> {
+impl<'a> NetworkDraft<'a> {
+    /// The value that `node` reads at `position`; `None` if the input is omitted.
+    pub fn value(&self, node: &'a NodeProto, position: usize) -> Result<Option<&GraphValue<'a>>, String> {
         match node.input.get(position).map(String::as_str) {
             None | Some("") => Ok(None),
             Some(name) => match self.values.get(name) {
                 Some(value) => Ok(Some(value)),
-                None => Err(format!("reads {}, which nothing above it makes", short(name))),
+                None => Err(format!("reads {}, which no earlier node produces", short(name))),
             },
         }
     }
 
-    /// The layer that `node` reads at `position`, with its extents.
-    pub fn layer(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, Vec<usize>), String> {
+    /// The layer that `node` reads at `position`, and its output shape.
+    pub fn layer(&self, node: &'a NodeProto, position: usize) -> Result<(Option<usize>, Vec<usize>), String> {
         match self.value(node, position)? {
-            Some(Value::Layer { from, dims }) => Ok((*from, dims.clone())),
-            Some(Value::Constant(handle)) => Err(format!(
+            Some(GraphValue::Layer { from, dims }) => Ok((*from, dims.clone())),
+            Some(GraphValue::Constant(handle)) => Err(format!(
                 "expected a computed input {position}, found the constant {}",
                 short(handle.name)
             )),
-            Some(Value::Padded(_)) => Err("padding is known only directly before a Conv or a pool".into()),
-            Some(Value::HalfMean(_)) => {
-                Err("the mean over height or width is known only where one over the other follows".into())
+            Some(GraphValue::Padded(_)) => {
+                Err("padding is supported only directly before a Conv or a pool".into())
             }
-            _ => Err(format!("expected features as input {position}")),
+            Some(GraphValue::PartialMean(_)) => Err(
+                "the mean over height or width alone is supported only if the mean over the other follows"
+                    .into(),
+            ),
+            _ => Err(format!("expected a layer's output as input {position}")),
         }
     }
 
-    /// The same, of extents channels, height, width.
-    pub fn picture(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, [usize; 3]), String> {
+    /// The layer that `node` reads at `position`, whose output shape must be `[channels, height, width]`.
+    pub fn feature_map(
+        &self,
+        node: &'a NodeProto,
+        position: usize,
+    ) -> Result<(Option<usize>, [usize; 3]), String> {
         let (from, dims) = self.layer(node, position)?;
-        let picture = <[usize; 3]>::try_from(dims);
-        picture
+        let shape = <[usize; 3]>::try_from(dims);
+        shape
             .map(|dims| (from, dims))
             .map_err(|dims| format!("expected an input [N, C, H, W], found [N, {}]", list(&dims)))
     }
 
-    /// The same, of one extent.
-    pub fn flat(&self, node: &'a Node, position: usize) -> Result<(Option<usize>, usize), String> {
+    /// The layer that `node` reads at `position`, whose output must be a vector, and its length.
+    pub fn flat(&self, node: &'a NodeProto, position: usize) -> Result<(Option<usize>, usize), String> {
         match self.layer(node, position)? {
             (from, dims) if dims.len() == 1 => Ok((from, dims[0])),
             (_, dims) => Err(format!("expected an input [N, K], found [N, {}]", list(&dims))),
@@ -133,36 +141,36 @@ impl<'a> Draft<'a> {
     }
 
     /// The constant that `node` reads at `position`, if there is one.
-    pub fn constant(&self, node: &'a Node, position: usize) -> Result<Option<Handle<'a>>, String> {
+    pub fn constant(&self, node: &'a NodeProto, position: usize) -> Result<Option<Handle<'a>>, String> {
         match self.value(node, position)? {
             None => Ok(None),
-            Some(Value::Constant(handle)) => Ok(Some(*handle)),
+            Some(GraphValue::Constant(handle)) => Ok(Some(*handle)),
             Some(_) => Err(format!("expected a constant as input {position}, found a computed value")),
         }
     }
 
-    /// The numbers of a constant as a layer's own weights.
+    /// The values of a constant as a layer's own weights; a note reports shared ones.
     pub fn own_weights(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
         let (weights, is_shared) = self.constants.weight(handle)?;
         if is_shared {
             let name = short(handle.name);
             self.note(&format!(
-                "the weights {name} are read by several layers: each gets a copy of its own, and in training they part"
+                "the weights {name} are shared by several layers; each layer gets a copy, and training makes the copies differ"
             ));
         }
         Ok(weights)
     }
 
-    /// A constant that has to be there.
-    pub fn weight(&self, node: &'a Node, position: usize) -> Result<Handle<'a>, String> {
+    /// The constant that `node` reads at `position`, which is required.
+    pub fn weight(&self, node: &'a NodeProto, position: usize) -> Result<Handle<'a>, String> {
         self.constant(node, position)?
             .ok_or_else(|| format!("expected a constant as input {position}, found none"))
     }
 
-    /// Adds a layer, whose output is that of `node`. Gives its position.
+    /// Adds a layer whose output is that of `node`, and returns its position. `dims` are the shapes of its inputs.
     pub fn push(
         &mut self,
-        node: &'a Node,
+        node: &'a NodeProto,
         op: LayerOp,
         inputs: Vec<Option<usize>>,
         dims: &[&[usize]],
@@ -172,7 +180,7 @@ impl<'a> Draft<'a> {
         Ok(position)
     }
 
-    /// Adds a layer that makes the value `output`. Gives its position.
+    /// Adds a layer that produces the value `output`, and returns its position. `dims` are the shapes of its inputs.
     pub fn append(
         &mut self,
         node: &'a str,
@@ -190,39 +198,47 @@ impl<'a> Draft<'a> {
             return Err(format!("its output [N, {}] is too large", list(&dims)));
         }
         let (position, channels) = (self.layers.len(), dims.first().copied().unwrap_or_default());
-        self.values.insert(output, Value::Layer { from: Some(position), dims });
-        self.layers.push(Layer { op, channels, inputs, tensors: Vec::new(), weight: None, node, output });
+        self.values.insert(output, GraphValue::Layer { from: Some(position), dims });
+        self.layers.push(DraftLayer {
+            op,
+            channels,
+            inputs,
+            tensors: Vec::new(),
+            weight: None,
+            node,
+            output,
+        });
         Ok(position)
     }
 
-    /// Says that `node` changes nothing: its output is `value`.
-    pub fn alias(&mut self, node: &'a Node, value: Value<'a>) {
+    /// Makes `value` the meaning of the output of `node`, without a layer.
+    pub fn alias(&mut self, node: &'a NodeProto, value: GraphValue<'a>) {
         if let Some(output) = node.output.first() {
             self.values.insert(output, value);
         }
     }
 
-    /// Something that the user should know, said once.
+    /// Adds a remark for the user, unless it is there already.
     pub fn note(&mut self, what: &str) {
         if !self.notes.iter().any(|note| note == what) {
             self.notes.push(what.to_string());
         }
     }
 
-    /// Adds a layer of one input.
-    pub fn simple(&mut self, node: &'a Node, op: LayerOp) -> Result<(), String> {
+    /// Adds a layer that reads only the first input of `node`.
+    pub fn push_unary(&mut self, node: &'a NodeProto, op: LayerOp) -> Result<(), String> {
         let (from, dims) = self.layer(node, 0)?;
         self.push(node, op, vec![from], &[&dims]).map(|_| ())
     }
 }
 
-/// Extents for a message.
+/// Formats dimensions for a message.
 pub(super) fn list(dims: &[usize]) -> String {
     dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A node and its attributes.
 pub struct Call<'a> {
-    pub node: &'a Node,
+    pub node: &'a NodeProto,
     pub attributes: Attributes<'a>,
 }

@@ -1,9 +1,9 @@
-//! Weights beside an ONNX file. The file says where they lie, so it could ask for any file of the machine: nothing is opened unless the user allows
-//! it, and then only regular files in the ONNX file's own folder or below.
+//! External data: weights in other files beside the ONNX file. The ONNX file names them, so it could name any file of the
+//! machine. Nothing is opened unless the user allows it, and then only regular files in the ONNX file's folder or below.
 
-use super::super::schema::Entry;
+use super::super::schema::StringStringEntryProto;
 use super::attributes::short;
-use super::graph::Graph;
+use super::graph::ReachableGraph;
 use crate::error::printable;
 use prost::bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
@@ -11,14 +11,15 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-/// `TensorProto.data_location`: in another file.
+/// The value of `TensorProto.data_location` for data in another file.
 pub(super) const OUTSIDE: i32 = 1;
 
-/// How often its own length may be read from one file: tensors may share bytes, but a small file must not become a large network.
+/// Most bytes read from one file, as a multiple of its length. Tensors may share bytes, but a small file must not become a
+/// large network.
 const SHARED: u64 = 2;
 
-/// Weights that `graph` needs lie in no other file; else one error for all of them.
-pub(super) fn none(graph: &Graph<'_>) -> Result<(), String> {
+/// Returns one error for all weights of `graph` that are in other files, if there are any.
+pub(super) fn none(graph: &ReachableGraph<'_>) -> Result<(), String> {
     let outside =
         graph.initializers.values().filter(|t| t.data_location == OUTSIDE && graph.readers(&t.name) > 0);
     let locations = outside.flat_map(|t| t.external_data.iter().filter(|entry| entry.key == "location"));
@@ -29,21 +30,21 @@ pub(super) fn none(graph: &Graph<'_>) -> Result<(), String> {
         several => format!("{several} other files"),
     };
     Err(format!(
-        "its weights are in {shown}, which only --external-data allows to be read (`external_data` in a program)"
+        "its weights are in {shown}; reading them requires --external-data (`external_data` in the library)"
     ))
 }
 
-/// Where external data may be read from.
+/// Access to external data.
 #[derive(Debug, Default)]
 pub struct External {
-    /// `None`: nowhere.
+    /// The folder that may be read; `None` if external data is not allowed.
     folder: Option<PathBuf>,
-    /// Bytes read so far, by file.
+    /// Bytes read so far, per file.
     read: HashMap<PathBuf, u64>,
 }
 
 impl External {
-    /// Beside the ONNX file at `path`, if it is `allowed`.
+    /// Allows files beside the ONNX file at `path`, if `allowed`; otherwise none.
     pub fn beside(path: &Path, allowed: bool) -> Self {
         let folder = path.parent().map_or(Path::new("."), |folder| {
             if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
@@ -51,10 +52,10 @@ impl External {
         External { folder: allowed.then(|| folder.to_path_buf()), read: HashMap::new() }
     }
 
-    /// The `bytes` bytes that `entries` (`TensorProto.external_data`) point to.
-    pub fn read(&mut self, entries: &[Entry], bytes: usize) -> Result<Bytes, String> {
+    /// Reads the `bytes` bytes that `entries` (`TensorProto.external_data`) point to.
+    pub fn read(&mut self, entries: &[StringStringEntryProto], bytes: usize) -> Result<Bytes, String> {
         let value = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value.as_str());
-        // Of two, one program takes the first and another the last.
+        // Programs disagree about duplicate keys: some use the first, others the last.
         for key in ["location", "offset", "length"] {
             let count = entries.iter().filter(|e| e.key == key).count();
             if count > 1 {
@@ -71,9 +72,7 @@ impl External {
         let location = value("location").ok_or("external data: location is missing")?;
         let shown = printable(&short(location)).into_owned();
         let Some(folder) = &self.folder else {
-            return Err(format!(
-                "its data is in another file, {shown}, which is read only with --external-data"
-            ));
+            return Err(format!("its data is in another file, {shown}; reading it requires --external-data"));
         };
         let fault = |what: String| format!("external data {shown}: {what}");
         let path = confined(folder, location).map_err(fault)?;
@@ -92,9 +91,7 @@ impl External {
         let so_far = self.read.entry(path).or_default();
         *so_far = so_far.saturating_add(bytes);
         if *so_far > length.saturating_mul(SHARED) {
-            return Err(fault(format!(
-                "its {length} bytes are used by more tensors than they can be meant for"
-            )));
+            return Err(fault(format!("too many tensors share its {length} bytes")));
         }
         let mut data = vec![0; bytes as usize];
         file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut data)).map_err(failed)?;
@@ -102,27 +99,25 @@ impl External {
     }
 }
 
-/// The file that `location` names, which has to be a regular one in `folder` or below, links followed.
+/// Resolves `location`, following links, to a regular file in `folder` or below; anything else is an error.
 fn confined(folder: &Path, location: &str) -> Result<PathBuf, String> {
     let relative = Path::new(location);
     let within = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    // What is a separator or a drive on one system is a name on another: nowhere either.
+    // Separators and drive letters of other systems are rejected everywhere.
     if location.is_empty() || !within || location.contains(['\\', ':', '\0']) {
         return Err("expected a path within the folder of the ONNX file".into());
     }
     let real = |path: &Path| path.canonicalize().map_err(|error| error.to_string());
     let path = real(&folder.join(relative))?;
     if !path.starts_with(real(folder)?) {
-        return Err(
-            "expected a file in the folder of the ONNX file, found a link that leads out of it".into()
-        );
+        return Err("expected a file in the folder of the ONNX file, found a link that leads outside".into());
     }
-    // Before it is opened: opening a pipe would wait for its other end.
+    // Checked before opening, because opening a pipe would block.
     let metadata = fs::metadata(&path).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("expected a regular file".into());
     }
-    // Where it has another name nobody can tell; an archive that is unpacked may bring one for a file that was there before.
+    // The other name of a hard link could be anywhere, and an unpacked archive may contain a link to an existing file.
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
         return Err("expected a file of one name, found a hard link".into());
@@ -134,9 +129,9 @@ fn confined(folder: &Path, location: &str) -> Result<PathBuf, String> {
 mod tests {
     use super::*;
 
-    fn entries(location: &str, more: &[(&str, &str)]) -> Vec<Entry> {
+    fn entries(location: &str, more: &[(&str, &str)]) -> Vec<StringStringEntryProto> {
         let all = [("location", location)].into_iter().chain(more.iter().copied());
-        all.map(|(key, value)| Entry { key: key.into(), value: value.into() }).collect()
+        all.map(|(key, value)| StringStringEntryProto { key: key.into(), value: value.into() }).collect()
     }
 
     #[test]
@@ -175,8 +170,8 @@ mod tests {
         {
             std::os::unix::fs::symlink("../secret", folder.join("link")).unwrap();
             std::os::unix::fs::symlink("..", folder.join("up")).unwrap();
-            bad.push(("link", &[], "leads out"));
-            bad.push(("up/secret", &[], "leads out"));
+            bad.push(("link", &[], "leads outside"));
+            bad.push(("up/secret", &[], "leads outside"));
         }
         for (location, more, expected) in bad {
             let message = read(location, more).unwrap_err();
@@ -195,6 +190,6 @@ mod tests {
         let mut external = External::beside(&folder.path().join("x.onnx"), true);
         assert!(external.read(&entries("w", &[]), 8).is_ok());
         assert!(external.read(&entries("w", &[]), 8).is_ok());
-        assert!(external.read(&entries("w", &[]), 8).unwrap_err().contains("more tensors"));
+        assert!(external.read(&entries("w", &[]), 8).unwrap_err().contains("too many tensors"));
     }
 }

@@ -1,23 +1,23 @@
-//! From the draft to a model file and its tensors, checked against each other.
+//! The last stage of an import: from the draft to a model file and its tensors, checked against each other.
 
-use super::draft::{Draft, Value};
+use super::draft::{GraphValue, NetworkDraft};
 use super::{Imported, names, pixels};
 use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, layers};
 use crate::tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
-/// Takes the final softmax away, which the loss contains, and makes the answer flat.
-pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String> {
+/// Drops the final softmax, which the loss includes, and flattens the output.
+pub(super) fn finish_output(draft: &mut NetworkDraft<'_>, loss: LossKind) -> Result<(), String> {
     let output = draft.graph.output;
     let (mut from, dims) = match draft.values.get(output) {
-        Some(Value::Layer { from, dims }) => (*from, dims.clone()),
+        Some(GraphValue::Layer { from, dims }) => (*from, dims.clone()),
         _ => return Err(format!("the output {output:.60} does not depend on the input")),
     };
     if loss == LossKind::CrossEntropy {
         from = without_softmax(draft, from, dims.iter().product());
     }
     if dims.len() != 1 {
-        draft.note("the output is no vector: a flatten layer is put behind it");
+        draft.note("the output is not a vector; a flatten layer is appended");
     }
     if dims.len() != 1 || from.is_none() {
         from = Some(draft.append("flatten", "", LayerOp::Flatten(layers::Flatten), vec![from], &[&dims])?);
@@ -26,21 +26,22 @@ pub(super) fn answer(draft: &mut Draft<'_>, loss: LossKind) -> Result<(), String
     Ok(())
 }
 
-/// The answer `last` of `outputs` values without the softmax that ends it, if one does: the layer itself or what flatten layers read.
-fn without_softmax(draft: &mut Draft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
+/// Drops the final softmax of the output layer `last`, which has `outputs` values; only flatten layers may follow it.
+/// Returns the new output layer.
+fn without_softmax(draft: &mut NetworkDraft<'_>, last: Option<usize>, outputs: usize) -> Option<usize> {
     let (mut reader, mut found) = (None, last?);
     while draft.layers[found].op == LayerOp::Flatten(layers::Flatten) {
         let above = draft.layers[found].inputs.first().copied().flatten();
         let Some(above) = above else { return last };
         (reader, found) = (Some(found), above);
     }
-    // Over several places that are flattened it is another one than the loss's.
+    // A softmax per position of a map that is flattened afterwards differs from the softmax of the loss.
     let softmax = &draft.layers[found];
     if softmax.op != LayerOp::Softmax(layers::Softmax) || softmax.channels != outputs {
         return last;
     }
     let above = softmax.inputs.first().copied().flatten();
-    draft.note("the final Softmax is left out: the loss cross-entropy contains it");
+    draft.note("the final Softmax is dropped: the cross-entropy loss includes it");
     match reader {
         None => above,
         Some(reader) => {
@@ -50,13 +51,13 @@ fn without_softmax(draft: &mut Draft<'_>, last: Option<usize>, outputs: usize) -
     }
 }
 
-/// Leaves out layers that `last` does not need, and those after it.
-fn keep_what_is_read(draft: &mut Draft<'_>, last: Option<usize>) {
+/// Drops layers that the output layer `last` does not depend on.
+fn keep_what_is_read(draft: &mut NetworkDraft<'_>, last: Option<usize>) {
     let mut needed = vec![false; draft.layers.len()];
     if let Some(last) = last {
         needed[last] = true;
     }
-    // A layer reads only layers above it.
+    // A layer reads only earlier layers.
     for position in (0..needed.len()).rev() {
         if needed[position] {
             for input in draft.layers[position].inputs.iter().flatten() {
@@ -64,38 +65,38 @@ fn keep_what_is_read(draft: &mut Draft<'_>, last: Option<usize>) {
             }
         }
     }
-    let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut positions: HashMap<usize, usize> = HashMap::new();
     let mut kept = Vec::new();
     for (position, mut layer) in std::mem::take(&mut draft.layers).into_iter().enumerate() {
         if needed[position] {
-            places.insert(position, kept.len());
+            positions.insert(position, kept.len());
             layer
                 .inputs
                 .iter_mut()
                 .flatten()
-                .for_each(|input| *input = places.get(input).copied().unwrap_or(0));
+                .for_each(|input| *input = positions.get(input).copied().unwrap_or(0));
             kept.push(layer);
         }
     }
     draft.layers = kept;
 }
 
-/// Where the network comes from, for its name and messages.
-pub(super) struct Origin<'a> {
-    /// What to call the file.
+/// The source of an import, for the network's name and for messages.
+pub(super) struct ImportSource<'a> {
+    /// The path to show in messages.
     pub text: &'a str,
-    /// The name of the graph, and of the file without its extension.
+    /// The name of the graph, and the file's name without its extension.
     pub graph: &'a str,
     pub stem: &'a str,
 }
 
-/// The model file, and the tensors under its names.
+/// Builds the model file and the tensors under its names, and checks that they fit.
 pub(super) fn finish(
-    draft: Draft<'_>,
+    draft: NetworkDraft<'_>,
     input: [usize; 3],
     loss: LossKind,
     metadata: BTreeMap<String, String>,
-    origin: &Origin<'_>,
+    origin: &ImportSource<'_>,
 ) -> Result<Imported, String> {
     let layer_names = names::names(&draft.layers, metadata.contains_key("model"));
     let name_of = |from: &Option<usize>| from.map_or("input".to_string(), |layer| layer_names[layer].clone());
@@ -114,7 +115,7 @@ pub(super) fn finish(
     }
     let arch = metadata.get("arch").map_or("", String::as_str);
     let mut spec = Spec {
-        name: names::network(&[arch, origin.graph], origin.stem),
+        name: names::network_name(&[arch, origin.graph], origin.stem),
         input,
         preprocess: Preprocess::plain(input[0]),
         geometry: Default::default(),
@@ -129,13 +130,13 @@ pub(super) fn finish(
     if draft.affine.as_ref().is_some_and(|affine| !affine.of_pixels) {
         let range = if spec.preprocess.scale == 1.0 { "0 to 255" } else { "0 to 1" };
         notes.push(format!(
-            "the file's own arithmetic on its input has become [preprocess], for images whose pixels it takes as {range} (import --scale says otherwise)"
+            "the graph's arithmetic on its input is imported as [preprocess], assuming pixel values of {range} (override with import --scale)"
         ));
     }
     let inside = |error: crate::Error| {
         let text = error.to_string();
         let text = text.strip_prefix(origin.text).map(str::to_string).unwrap_or(text);
-        format!("the network in it{text}")
+        format!("the imported network{text}")
     };
     let spec = Spec::parse(&spec.to_toml(), origin.text).map_err(inside)?;
     let model =
@@ -148,7 +149,7 @@ pub(super) fn finish(
     Ok(Imported { spec, tensors, metadata, notes })
 }
 
-/// An error that names the first parameter whose tensor is missing or has another shape.
+/// Returns an error that names the first parameter whose tensor is missing or has another shape.
 fn check(model: &Model, tensors: &[(String, Tensor)]) -> Result<(), String> {
     let found: HashMap<&str, &Shape> =
         tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape())).collect();

@@ -1,26 +1,26 @@
-//! The graph as the file gives it: its inputs, its answer, and the nodes that the answer needs.
+//! The graph of the file, reduced to the nodes that its output depends on.
 
-use super::super::schema::{self, Node, TensorProto, ValueInfo};
+use super::super::schema::{self, NodeProto, TensorProto, ValueInfoProto};
 use super::attributes::short;
 use std::collections::{HashMap, HashSet};
 
-/// What of a graph matters for its answer.
-pub struct Graph<'a> {
-    /// Nodes that the answer needs, in the order of the file.
-    pub nodes: Vec<&'a Node>,
+/// The part of a graph that its output depends on.
+pub struct ReachableGraph<'a> {
+    /// Nodes that the output depends on, in file order.
+    pub nodes: Vec<&'a NodeProto>,
     pub initializers: HashMap<&'a str, &'a TensorProto>,
-    /// Inputs that are no initializers (before IR version 4 a file lists both).
-    pub inputs: Vec<&'a ValueInfo>,
-    /// The value that is the answer.
+    /// Inputs without initializers (before IR version 4 a file lists initializers as inputs, too).
+    pub inputs: Vec<&'a ValueInfoProto>,
+    /// The value taken as the network's output.
     pub output: &'a str,
-    /// Names of further outputs.
+    /// Names of the other outputs.
     pub others: Vec<&'a str>,
-    /// How often each value is read by `nodes` or as the answer.
+    /// How often each value is read, by `nodes` or as the output.
     readers: HashMap<&'a str, usize>,
 }
 
-impl<'a> Graph<'a> {
-    pub fn new(graph: &'a schema::Graph) -> Result<Self, String> {
+impl<'a> ReachableGraph<'a> {
+    pub fn new(graph: &'a schema::GraphProto) -> Result<Self, String> {
         let mut initializers = HashMap::new();
         for tensor in &graph.initializer {
             if initializers.insert(tensor.name.as_str(), tensor).is_some() {
@@ -31,7 +31,7 @@ impl<'a> Graph<'a> {
         for (number, node) in graph.node.iter().enumerate() {
             for output in node.output.iter().filter(|output| !output.is_empty()) {
                 if makers.insert(output, number).is_some() || initializers.contains_key(output.as_str()) {
-                    return Err(format!("the value {} is made twice", short(output)));
+                    return Err(format!("the value {} is produced twice", short(output)));
                 }
             }
         }
@@ -48,7 +48,7 @@ impl<'a> Graph<'a> {
                 open.extend(reads(&graph.node[maker]).filter(|input| seen.insert(input)));
             }
         }
-        let nodes: Vec<&Node> =
+        let nodes: Vec<&NodeProto> =
             graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(n, _)| n).collect();
         let mut readers = HashMap::from([(output, 1)]);
         for input in nodes.iter().flat_map(|node| reads(node)) {
@@ -57,17 +57,17 @@ impl<'a> Graph<'a> {
         let inputs =
             graph.input.iter().filter(|input| !initializers.contains_key(input.name.as_str())).collect();
         let others = names.into_iter().filter(|name| *name != output).collect();
-        Ok(Graph { nodes, initializers, inputs, output, others, readers })
+        Ok(ReachableGraph { nodes, initializers, inputs, output, others, readers })
     }
 
-    /// How often a value is read by the nodes that matter, or as the answer.
+    /// How often `value` is read, by the remaining nodes or as the output.
     pub fn readers(&self, value: &str) -> usize {
         self.readers.get(value).copied().unwrap_or(0)
     }
 }
 
-/// What a node reads, the nodes of its branches included.
-fn reads(node: &Node) -> impl Iterator<Item = &str> {
+/// The values that a node reads, including those that nodes of its branches read.
+fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     let branches = node.attribute.iter().filter_map(|attribute| attribute.g.as_deref());
     let inner = branches.flat_map(|graph| graph.node.iter().flat_map(|node| &node.input));
     node.input.iter().chain(inner).map(String::as_str)

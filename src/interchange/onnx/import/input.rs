@@ -1,15 +1,18 @@
-//! The one input of a network: its extents and type.
+//! The single input of a network: its shape and type.
 
-use super::super::schema::{Dimension, ValueInfo, data_type};
+use super::super::schema::{Dimension, ValueInfoProto, data_type};
 use super::ImportOptions;
 use super::attributes::short;
-use super::draft::{Draft, Value};
+use super::draft::{GraphValue, NetworkDraft};
 use super::pixels::Pixels;
 use crate::model::{LayerOp, layers};
 
-/// Declares the graph's input. Gives channels, height and width of ours.
-pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Result<[usize; 3], String> {
-    let used: Vec<&'a ValueInfo> =
+/// Declares the graph's input and returns its channels, height and width.
+pub(super) fn declare<'a>(
+    draft: &mut NetworkDraft<'a>,
+    options: &ImportOptions,
+) -> Result<[usize; 3], String> {
+    let used: Vec<&'a ValueInfoProto> =
         draft.graph.inputs.iter().copied().filter(|input| draft.graph.readers(&input.name) > 0).collect();
     let [input] = used.as_slice() else {
         let names: Vec<String> = used.iter().take(8).map(|input| short(&input.name)).collect();
@@ -23,7 +26,7 @@ pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Res
     match kind {
         data_type::FLOAT | data_type::UINT8 => {}
         data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => {
-            draft.note("the file computes in another precision; here it is f32");
+            draft.note("the file uses another precision; the import converts it to f32");
         }
         other => {
             return Err(wrong(format!("expected floating-point numbers or u8, found data type {other}")));
@@ -49,35 +52,35 @@ pub(super) fn declare<'a>(draft: &mut Draft<'a>, options: &ImportOptions) -> Res
     for ((dim, given), asked) in dims.iter_mut().zip(given).zip(asked) {
         *dim = match (given, asked) {
             (Some(given), Some(asked)) if given != asked => {
-                return Err(wrong(format!("expected {given} as the file says, found {asked} (--input)")));
+                return Err(wrong(format!("expected {given} as in the file, found {asked} (--input)")));
             }
             (Some(n), _) | (None, Some(n)) if (1..=1 << 16).contains(&n) => n,
             (Some(n), _) | (None, Some(n)) => {
                 return Err(wrong(format!("expected extents of 1 to 65536, found {n}")));
             }
             (None, None) => {
-                let what = "the file leaves channels, height or width open; say them with --input C,H,W";
+                let what = "the file leaves channels, height or width open; set them with --input C,H,W";
                 return Err(wrong(what.into()));
             }
         };
     }
     let name = input.name.as_str();
     if is_bytes {
-        draft.values.insert(name, Value::Pixels(Pixels::new(dims)));
+        draft.values.insert(name, GraphValue::Pixels(Pixels::new(dims)));
     } else if is_flat {
-        draft.note("the input is a vector: here it has channels, height 1 and width 1, with a flatten layer behind it");
+        draft.note("the input is a vector; it is imported as [K, 1, 1] followed by a flatten layer");
         draft.append("flatten", name, LayerOp::Flatten(layers::Flatten), vec![None], &[&dims])?;
     } else {
-        draft.values.insert(name, Value::Layer { from: None, dims: dims.to_vec() });
+        draft.values.insert(name, GraphValue::Layer { from: None, dims: dims.to_vec() });
     }
     Ok(dims)
 }
 
-/// An extent, if the file fixes it.
+/// The size of a dimension, if the file fixes it.
 fn extent(dim: &Dimension) -> Result<Option<usize>, String> {
     match dim.dim_value {
         None => Ok(None),
-        // Some exporters write 0 or -1 for what is open.
+        // Some exporters write 0 or -1 for an open dimension.
         Some(0 | -1) => Ok(None),
         Some(n) => match usize::try_from(n) {
             Ok(n) => Ok(Some(n)),

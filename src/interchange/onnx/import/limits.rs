@@ -1,9 +1,9 @@
-//! What a file may ask for before it is decoded. A message of two bytes becomes a structure of hundreds, and a number of one byte one of eight; so the
-//! bytes are walked once, without memory, and what they would become is counted.
+//! Limits that are checked before a file is decoded. A message of two bytes decodes to a structure of hundreds, and a
+//! number of one byte to one of eight. So the bytes are scanned once, without allocating, to count what they decode to.
 //!
 //! Encoding: <https://protobuf.dev/programming-guides/encoding/>.
 
-use super::super::schema::Model;
+use super::super::schema::ModelProto;
 use crate::error::{Error, Result};
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -11,23 +11,24 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// Longest file, in bytes: protocol buffers end there, too. Larger networks keep their weights in other files.
+/// Longest file in bytes, which is also the limit of protocol buffers. Larger networks store their weights in other files.
 const LENGTH: u64 = (1 << 31) - 1;
 
-/// Most parts (nodes, tensors, attributes, names, extents) that a file may have; networks of a thousand layers have some ten thousand.
+/// Most parts of a file (nodes, tensors, attributes, names, dimensions); a network of a thousand layers has about ten
+/// thousand.
 const PARTS: usize = 100_000;
 
-/// Most whole numbers in shapes and lists of attributes.
+/// Most integers in shapes and attribute lists.
 const NUMBERS: usize = 1 << 20;
 
-/// Most numbers in lists of 32-bit ones, which half-precision weights may be in: a byte each in the file can become twelve
-/// while they are read. All of AlexNet's fit.
+/// Most numbers in lists of 32-bit numbers, which may hold half-precision weights. One byte in the file can take twelve
+/// bytes while they are read. All of AlexNet's weights fit.
 const LISTED: usize = 1 << 26;
 
-/// The bytes of the file at `path`.
+/// Reads the bytes of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let io = |error| Error::io(path, error);
-    // Before it is opened: opening a pipe would wait for its other end.
+    // Checked before opening, because opening a pipe would block.
     let metadata = fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
         return Err(Error::data(path, "expected a regular file"));
@@ -44,72 +45,84 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The file that `bytes` are; its raw data are slices of them. An error is one line without the file's name.
-pub(super) fn decode(bytes: Vec<u8>) -> Result<Model, String> {
+/// Decodes `bytes`; the raw data of tensors are slices of them. An error is one line without the file's name.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<ModelProto, String> {
     check(&bytes)?;
-    Model::decode(Bytes::from(bytes)).map_err(|error| format!("not an ONNX file, or damaged: {error}"))
+    ModelProto::decode(Bytes::from(bytes)).map_err(|error| format!("not an ONNX file, or damaged: {error}"))
 }
 
-/// Refuses bytes that are no protocol buffer, or that would become more than the limits allow.
+/// Rejects bytes that are not a protocol buffer, or that would decode to more than the limits allow.
 fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() as u64 > LENGTH {
         return Err(format!("expected an ONNX file of at most {LENGTH} bytes, found {}", bytes.len()));
     }
-    let mut walk = Walk { bytes, at: 0, parts: 0, numbers: 0, values: 0 };
-    walk.message(bytes.len(), &MODEL)
+    let mut scanner = WireScanner { bytes, at: 0, parts: 0, numbers: 0, values: 0 };
+    scanner.message(bytes.len(), &MODEL)
 }
 
-/// What is counted in a field.
-enum Field {
+/// How the content of a field is counted.
+enum FieldRule {
     /// A message, or a list of them.
-    Message(&'static Message),
-    /// A list of texts.
+    Message(&'static MessageRule),
+    /// A list of strings.
     Texts,
-    /// A list of whole numbers.
+    /// A list of integers.
     Numbers,
-    /// One that weights may be in.
+    /// A list of numbers that may be weights.
     Values,
-    /// What would be decoded without end.
+    /// A field that could nest without end, with the message that rejects it.
     Refused(&'static str),
 }
 
-/// The fields of a message that are counted, by number. They nest as deep as these tables, whatever a file does.
-struct Message(&'static [(u64, Field)]);
+/// The counted fields of a message, by number. The depth of these tables bounds the recursion for any file.
+struct MessageRule(&'static [(u64, FieldRule)]);
 
-const MODEL: Message =
-    Message(&[(7, Field::Message(&GRAPH)), (8, Field::Message(&LEAF)), (14, Field::Message(&LEAF))]);
-const GRAPH: Message = Message(&[
-    (1, Field::Message(&NODE)),
-    (5, Field::Message(&TENSOR)),
-    (11, Field::Message(&VALUE_INFO)),
-    (12, Field::Message(&VALUE_INFO)),
+const MODEL: MessageRule = MessageRule(&[
+    (7, FieldRule::Message(&GRAPH)),
+    (8, FieldRule::Message(&LEAF)),
+    (14, FieldRule::Message(&LEAF)),
 ]);
-const NODE: Message = Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&ATTRIBUTE))]);
-const ATTRIBUTE: Message =
-    Message(&[(5, Field::Message(&TENSOR)), (6, Field::Message(&BRANCH)), (8, Field::Numbers)]);
-// Graphs within a graph, where no further ones may be.
-const BRANCH: Message = Message(&[
-    (1, Field::Message(&BRANCH_NODE)),
-    (5, Field::Message(&TENSOR)),
-    (11, Field::Message(&VALUE_INFO)),
-    (12, Field::Message(&VALUE_INFO)),
+const GRAPH: MessageRule = MessageRule(&[
+    (1, FieldRule::Message(&NODE)),
+    (5, FieldRule::Message(&TENSOR)),
+    (11, FieldRule::Message(&VALUE_INFO)),
+    (12, FieldRule::Message(&VALUE_INFO)),
 ]);
-const BRANCH_NODE: Message =
-    Message(&[(1, Field::Texts), (2, Field::Texts), (5, Field::Message(&BRANCH_ATTRIBUTE))]);
-const BRANCH_ATTRIBUTE: Message = Message(&[
-    (5, Field::Message(&TENSOR)),
-    (6, Field::Refused("expected no branches within a branch")),
-    (8, Field::Numbers),
+const NODE: MessageRule =
+    MessageRule(&[(1, FieldRule::Texts), (2, FieldRule::Texts), (5, FieldRule::Message(&ATTRIBUTE))]);
+const ATTRIBUTE: MessageRule = MessageRule(&[
+    (5, FieldRule::Message(&TENSOR)),
+    (6, FieldRule::Message(&BRANCH)),
+    (8, FieldRule::Numbers),
 ]);
-const TENSOR: Message =
-    Message(&[(1, Field::Numbers), (5, Field::Values), (7, Field::Numbers), (13, Field::Message(&LEAF))]);
-const VALUE_INFO: Message = Message(&[(2, Field::Message(&TYPE))]);
-const TYPE: Message = Message(&[(1, Field::Message(&TENSOR_TYPE))]);
-const TENSOR_TYPE: Message = Message(&[(2, Field::Message(&SHAPE))]);
-const SHAPE: Message = Message(&[(1, Field::Message(&LEAF))]);
-const LEAF: Message = Message(&[]);
+// Graphs of branches, which may not contain further branches.
+const BRANCH: MessageRule = MessageRule(&[
+    (1, FieldRule::Message(&BRANCH_NODE)),
+    (5, FieldRule::Message(&TENSOR)),
+    (11, FieldRule::Message(&VALUE_INFO)),
+    (12, FieldRule::Message(&VALUE_INFO)),
+]);
+const BRANCH_NODE: MessageRule =
+    MessageRule(&[(1, FieldRule::Texts), (2, FieldRule::Texts), (5, FieldRule::Message(&BRANCH_ATTRIBUTE))]);
+const BRANCH_ATTRIBUTE: MessageRule = MessageRule(&[
+    (5, FieldRule::Message(&TENSOR)),
+    (6, FieldRule::Refused("expected no branches within a branch")),
+    (8, FieldRule::Numbers),
+]);
+const TENSOR: MessageRule = MessageRule(&[
+    (1, FieldRule::Numbers),
+    (5, FieldRule::Values),
+    (7, FieldRule::Numbers),
+    (13, FieldRule::Message(&LEAF)),
+]);
+const VALUE_INFO: MessageRule = MessageRule(&[(2, FieldRule::Message(&TYPE))]);
+const TYPE: MessageRule = MessageRule(&[(1, FieldRule::Message(&TENSOR_TYPE))]);
+const TENSOR_TYPE: MessageRule = MessageRule(&[(2, FieldRule::Message(&SHAPE))]);
+const SHAPE: MessageRule = MessageRule(&[(1, FieldRule::Message(&LEAF))]);
+const LEAF: MessageRule = MessageRule(&[]);
 
-struct Walk<'a> {
+/// A scanner over the wire format, with the counts so far.
+struct WireScanner<'a> {
     bytes: &'a [u8],
     at: usize,
     parts: usize,
@@ -117,9 +130,9 @@ struct Walk<'a> {
     values: usize,
 }
 
-impl Walk<'_> {
-    /// Walks over a message that ends at `end`.
-    fn message(&mut self, end: usize, message: &Message) -> Result<(), String> {
+impl WireScanner<'_> {
+    /// Scans a message that ends at `end`.
+    fn message(&mut self, end: usize, message: &MessageRule) -> Result<(), String> {
         while self.at < end {
             let start = self.at;
             let tag = self.varint(end)?;
@@ -136,22 +149,22 @@ impl Walk<'_> {
                     let from = self.at;
                     self.skip(length, end)?;
                     match field {
-                        Some(Field::Message(inner)) => {
+                        Some(FieldRule::Message(inner)) => {
                             self.count_part()?;
                             let inner_end = std::mem::replace(&mut self.at, from);
                             self.message(inner_end, inner)?;
                         }
-                        Some(Field::Texts) => self.count_part()?,
-                        Some(Field::Numbers | Field::Values) => {
+                        Some(FieldRule::Texts) => self.count_part()?,
+                        Some(FieldRule::Numbers | FieldRule::Values) => {
                             // The last byte of each number is below 128.
                             let list = &self.bytes[from..self.at];
                             self.count_numbers(field, list.iter().filter(|&&byte| byte < 128).count())?;
                         }
-                        Some(Field::Refused(what)) => return Err((*what).into()),
+                        Some(FieldRule::Refused(what)) => return Err((*what).into()),
                         None => {}
                     }
                 }
-                // Groups, which ONNX does not have.
+                // Groups, which ONNX does not use.
                 other => {
                     return Err(format!("not an ONNX file, or damaged: wire type {other} at byte {start}"));
                 }
@@ -192,11 +205,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Counts `more` numbers of `field`, if its numbers are counted.
-    fn count_numbers(&mut self, field: Option<&Field>, more: usize) -> Result<(), String> {
+    /// Counts `more` numbers of `field`, if that field is counted.
+    fn count_numbers(&mut self, field: Option<&FieldRule>, more: usize) -> Result<(), String> {
         let (count, most, what) = match field {
-            Some(Field::Numbers) => (&mut self.numbers, NUMBERS, "shapes and attributes"),
-            Some(Field::Values) => (&mut self.values, LISTED, "lists of 32-bit numbers"),
+            Some(FieldRule::Numbers) => (&mut self.numbers, NUMBERS, "shapes and attributes"),
+            Some(FieldRule::Values) => (&mut self.values, LISTED, "lists of 32-bit numbers"),
             _ => return Ok(()),
         };
         *count += more;
@@ -235,10 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_two_bytes_become() {
+    fn counts_the_parts_that_two_bytes_decode_to() {
         assert_eq!(decode(graph([10, 0].repeat(1000))).unwrap().graph.unwrap().node.len(), 1000);
         for content in [
-            // Nodes; initializers; inputs of a node; attributes of a node; extents of a shape.
+            // Nodes; initializers; inputs of a node; attributes of a node; dimensions of a shape.
             [10, 0].repeat(PARTS + 1),
             [42, 0].repeat(PARTS + 1),
             field(1, &[10, 0].repeat(PARTS + 1)),
@@ -249,7 +262,7 @@ mod tests {
         }
         // Across many graphs, which merge into one.
         assert!(refused(graph([10, 0].repeat(1000)).repeat(101)).contains("at most 100000 nodes"));
-        // Extents of a tensor, packed and not; whole numbers; numbers of an attribute.
+        // Dimensions of a tensor, packed and not; integers; numbers of an attribute.
         for tensor in
             [field(1, &vec![1; NUMBERS + 1]), [8, 1].repeat(NUMBERS + 1), field(7, &vec![1; NUMBERS + 1])]
         {
@@ -286,9 +299,9 @@ mod tests {
         }
         heads.reverse();
         assert!(refused(graph(heads)).contains("no branches within a branch"));
-        // Groups, which no reader needs.
+        // Groups, which no ONNX file uses.
         assert!(refused(vec![0x13; 200_000]).contains("wire type 3"));
-        // Messages nested in fields that are not known.
+        // Messages nested in unknown fields.
         let mut nested = Vec::new();
         for _ in 0..200 {
             nested = field(15, &nested);

@@ -1,20 +1,20 @@
-//! Linear layers: Gemm, MatMul, and a constant added to a layer's output, which is its bias.
+//! Linear layers (Gemm, MatMul), biases (a constant added to a layer's output), sums and concatenations.
 
 use super::constants::transpose;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::pixels;
 use crate::model::{LayerOp, layers};
 use crate::tensor::Tensor;
 
-/// alpha A' B' + beta C.
-pub fn gemm<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates Gemm, alpha A' B' + beta C.
+pub fn gemm<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (alpha, beta) = (a.float("alpha", 1.0)?, a.float("beta", 1.0)?);
     if a.flag("transA", false)? {
         return Err("transA = 1".into());
     }
-    let turned = a.flag("transB", false)?;
-    let layer = linear(draft, call, turned)?;
+    let transposed = a.flag("transB", false)?;
+    let layer = linear(draft, call, transposed)?;
     let LayerOp::Linear(layers::Linear { out_features, .. }) = draft.layers[layer].op else { return Ok(()) };
     if alpha != 1.0 {
         for (_, weight) in &mut draft.layers[layer].tensors {
@@ -31,24 +31,25 @@ pub fn gemm<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     Ok(())
 }
 
-/// A product with a constant matrix at the right.
-pub(super) fn mat_mul<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates a product with a constant matrix on the right.
+pub(super) fn mat_mul<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     linear(draft, call, false).map(|_| ())
 }
 
-/// A linear layer without a bias; `turned`: the file's matrix is `[out, in]` as ours.
-fn linear<'a>(draft: &mut Draft<'a>, call: &Call<'a>, turned: bool) -> Result<usize, String> {
+/// Adds a linear layer without a bias and returns its position. The file's matrix is `[out, in]`, as ours, if
+/// `transposed`, else `[in, out]`.
+fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, transposed: bool) -> Result<usize, String> {
     let node = call.node;
     let (from, features) = draft.flat(node, 0)?;
     let handle = draft.weight(node, 1)?;
     let dims = draft.constants.dims(handle)?;
     let out_features = match *dims.as_slice() {
-        [out, depth] if turned && depth == features => out,
-        [depth, out] if !turned && depth == features => out,
+        [out, depth] if transposed && depth == features => out,
+        [depth, out] if !transposed && depth == features => out,
         _ => return Err(format!("weights [{}] do not fit {features} inputs", list(&dims))),
     };
     let mut weight = draft.own_weights(handle)?;
-    if !turned {
+    if !transposed {
         weight = transpose(weight)?;
     }
     let op = LayerOp::Linear(layers::Linear { out_features, bias: false });
@@ -58,7 +59,7 @@ fn linear<'a>(draft: &mut Draft<'a>, call: &Call<'a>, turned: bool) -> Result<us
     Ok(position)
 }
 
-fn set_bias(draft: &mut Draft<'_>, layer: usize, values: Vec<f32>) -> Result<(), String> {
+fn set_bias(draft: &mut NetworkDraft<'_>, layer: usize, values: Vec<f32>) -> Result<(), String> {
     let layer = &mut draft.layers[layer];
     match &mut layer.op {
         LayerOp::Linear(layers::Linear { bias, .. }) | LayerOp::Conv2d(layers::Conv2d { bias, .. })
@@ -73,29 +74,29 @@ fn set_bias(draft: &mut Draft<'_>, layer: usize, values: Vec<f32>) -> Result<(),
     Ok(())
 }
 
-/// Add and Sum.
-pub(super) fn add<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates Add and Sum: a bias, the last step of preprocessing, or a sum of layers.
+pub(super) fn add<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     if let [a, b] = node.input.as_slice() {
         for (computed, constant) in [(a, 1), (b, 0)] {
-            if let Some(Value::Constant(handle)) = draft.value(node, constant)? {
+            if let Some(GraphValue::Constant(handle)) = draft.value(node, constant)? {
                 let handle = *handle;
                 return match draft.value(node, 1 - constant)?.cloned() {
-                    Some(Value::Layer { from: Some(layer), dims }) => {
+                    Some(GraphValue::Layer { from: Some(layer), dims }) => {
                         let own =
                             draft.layers[layer].output == computed && draft.graph.readers(computed) == 1;
                         if !own {
-                            return Err("adds a constant to what is no layer's own output".into());
+                            return Err("adds a constant to a value that is not a layer's own output".into());
                         }
                         let bias = draft.constants.per_channel(handle, dims.len() + 1, dims[0])?;
                         set_bias(draft, layer, bias)?;
                         let output = node.output.first().map_or("", String::as_str);
                         draft.layers[layer].output = output;
-                        draft.alias(node, Value::Layer { from: Some(layer), dims });
+                        draft.alias(node, GraphValue::Layer { from: Some(layer), dims });
                         Ok(())
                     }
-                    Some(Value::Pixels(pixels)) => pixels::add(draft, call, pixels, handle),
-                    _ => Err("adds a constant to what is no layer's own output".into()),
+                    Some(GraphValue::Pixels(pixels)) => pixels::add(draft, call, pixels, handle),
+                    _ => Err("adds a constant to a value that is not a layer's own output".into()),
                 };
             }
         }
@@ -106,11 +107,11 @@ pub(super) fn add<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
         inputs.push(from);
         shapes.push(dims);
     }
-    several(draft, call, LayerOp::Add(layers::Add), inputs, shapes)
+    multi_input(draft, call, LayerOp::Add(layers::Add), inputs, shapes)
 }
 
-/// Concat along the channels.
-pub fn concat<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates Concat along the channels.
+pub fn concat<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (mut inputs, mut shapes) = (Vec::new(), Vec::new());
     for position in 0..node.input.len() {
@@ -123,12 +124,12 @@ pub fn concat<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> 
     if axis != 1 && axis != 1 - rank {
         return Err(format!("expected axis 1 (channels), found {axis}"));
     }
-    several(draft, call, LayerOp::Concat(layers::Concat), inputs, shapes)
+    multi_input(draft, call, LayerOp::Concat(layers::Concat), inputs, shapes)
 }
 
-/// A layer of several inputs; of one, it changes nothing.
-fn several<'a>(
-    draft: &mut Draft<'a>,
+/// Adds a layer of several inputs; with a single input it does nothing and is dropped.
+fn multi_input<'a>(
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     op: LayerOp,
     inputs: Vec<Option<usize>>,
@@ -137,7 +138,7 @@ fn several<'a>(
     match (inputs.as_slice(), shapes.pop()) {
         (_, None) => Err("expected inputs, found none".into()),
         ([one], Some(dims)) => {
-            draft.alias(call.node, Value::Layer { from: *one, dims });
+            draft.alias(call.node, GraphValue::Layer { from: *one, dims });
             Ok(())
         }
         (_, Some(last)) => {

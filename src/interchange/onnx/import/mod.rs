@@ -1,8 +1,9 @@
-//! From an ONNX graph to a model file and weights that can be trained on.
+//! Import of an ONNX graph as a model file and weights, ready for further training.
 //!
-//! The file is decoded (`schema`), the part of its graph that the answer needs is found (`graph`), and its nodes are gone through in order
-//! (`operators`): each says what its output is in our terms (`draft`), mostly a layer with its tensors. What is not understood is collected and
-//! listed at once. The layers get names (`names`) and become a model file that is built once to check that all shapes fit (`finish`).
+//! The file is decoded (`schema`), its graph is reduced to the nodes that the output depends on (`graph`), and these are
+//! translated in order (`operators`). Each node defines the meaning of its output (`draft`), usually a layer with its
+//! tensors. Unsupported nodes are collected and reported together. The layers get names (`names`) and become a model file,
+//! which is built once to check that all shapes fit (`finish`).
 
 mod attributes;
 mod averages;
@@ -31,45 +32,45 @@ use crate::model::{LossKind, Spec};
 use crate::tensor::Tensor;
 use attributes::short;
 use constants::Constants;
-use draft::{Draft, Value};
+use draft::{GraphValue, NetworkDraft};
 use external::External;
-use finish::Origin;
-use graph::Graph;
+use finish::ImportSource;
+use graph::ReachableGraph;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// Versions of the standard operator set that are read: before 7 operators broadcast otherwise.
+/// Supported versions of the standard operator set; before version 7 operators broadcast differently.
 const OPSETS: RangeInclusive<i64> = 7..=26;
 
-/// Longest notes of a file that are kept, in bytes: those of the weights that an import leaves have a bound, too.
-const LONGEST_NOTES: usize = 1 << 20;
+/// Most metadata kept of a file, in bytes; the metadata of the imported weights file is limited, too.
+const LONGEST_METADATA: usize = 1 << 20;
 
-/// How a file is read.
+/// Options of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Whether weights may lie in other files, which must be in the folder of the ONNX file or below it.
+    /// Whether weights may be read from other files, in the folder of the ONNX file or below.
     pub external_data: bool,
-    /// Channels, height and width of the input, where the file leaves them open.
+    /// Channels, height and width of the input, for files that leave them open.
     pub input: Option<[usize; 3]>,
 }
 
-/// A network with its weights.
+/// An imported network with its weights.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// Its `source` is a complete model file.
+    /// The network; its `source` is a complete model file.
     pub spec: Spec,
-    /// Parameters and running statistics by name, as a program built from `spec` wants them.
+    /// Parameters and running statistics, by the names that a program built from `spec` uses.
     pub tensors: Vec<(String, Tensor)>,
     /// The file's `metadata_props`.
     pub metadata: BTreeMap<String, String>,
-    /// What the user should know, a line each.
+    /// Remarks for the user, one line each.
     pub notes: Vec<String>,
 }
 
 impl Imported {
-    /// As a file of weights that carries its network.
+    /// Converts to a weights file with the model file in its metadata.
     pub fn into_file(self, path: &Path) -> File {
         let mut metadata = self.metadata;
         metadata.insert("model".into(), self.spec.source);
@@ -83,7 +84,7 @@ pub fn read(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported>
     decode(limits::read(path)?, path, options)
 }
 
-/// Reads an ONNX file's bytes; `path` is what to call it, and where external data is looked for.
+/// Imports an ONNX file's bytes. `path` names the file in messages; external data is searched beside it.
 pub fn decode(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Imported> {
     import(bytes, path, options).map_err(|what| Error::data(path, what))
 }
@@ -92,7 +93,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let model = limits::decode(bytes)?;
     let opset = versions(&model)?;
     let file = model.graph.as_ref().ok_or("expected a graph, found none")?;
-    let graph = Graph::new(file)?;
+    let graph = ReachableGraph::new(file)?;
     if !options.external_data {
         external::none(&graph)?;
     }
@@ -100,9 +101,9 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let values = graph
         .initializers
         .iter()
-        .map(|(name, proto)| (*name, Value::Constant(constants.add(name, Cow::Borrowed(*proto)))))
+        .map(|(name, proto)| (*name, GraphValue::Constant(constants.add(name, Cow::Borrowed(*proto)))))
         .collect();
-    let mut draft = Draft {
+    let mut draft = NetworkDraft {
         graph: &graph,
         opset,
         batch: None,
@@ -114,21 +115,25 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     };
     if !graph.others.is_empty() {
         let names: Vec<_> = graph.others.iter().take(8).map(|name| short(name)).collect();
-        draft.note(&format!("of several outputs {} is taken, not {}", short(graph.output), names.join(", ")));
+        draft.note(&format!(
+            "the file has several outputs; using {}, ignoring {}",
+            short(graph.output),
+            names.join(", ")
+        ));
     }
     let input = input::declare(&mut draft, options)?;
     operators::translate(&mut draft)?;
-    let metadata = notes(&mut draft, &model);
+    let metadata = metadata(&mut draft, &model);
     let loss = loss(&metadata);
-    finish::answer(&mut draft, loss)?;
+    finish::finish_output(&mut draft, loss)?;
     let text = path.display().to_string();
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let origin = Origin { text: &text, graph: &file.name, stem: &stem };
-    finish::finish(draft, input, loss, metadata, &origin).map(embedded::adopt)
+    let origin = ImportSource { text: &text, graph: &file.name, stem: &stem };
+    finish::finish(draft, input, loss, metadata, &origin).map(embedded::prefer_embedded)
 }
 
-/// The version of the standard operator set, if we know it and the format's.
-fn versions(model: &schema::Model) -> Result<i64, String> {
+/// The version of the standard operator set; an error if it or the IR version is not supported.
+fn versions(model: &schema::ModelProto) -> Result<i64, String> {
     if model.ir_version < 3 {
         return Err(format!("expected an ONNX file of IR version 3 or later, found {}", model.ir_version));
     }
@@ -140,24 +145,24 @@ fn versions(model: &schema::Model) -> Result<i64, String> {
     Err(format!("expected operator set {} to {}, found {version}", OPSETS.start(), OPSETS.end()))
 }
 
-/// The file's notes, without those that are too long.
-fn notes(draft: &mut Draft<'_>, model: &schema::Model) -> BTreeMap<String, String> {
-    let mut left = LONGEST_NOTES;
-    let mut notes = BTreeMap::new();
-    for schema::Entry { key, value } in &model.metadata_props {
+/// The file's metadata, without entries that are too long.
+fn metadata(draft: &mut NetworkDraft<'_>, model: &schema::ModelProto) -> BTreeMap<String, String> {
+    let mut left = LONGEST_METADATA;
+    let mut metadata = BTreeMap::new();
+    for schema::StringStringEntryProto { key, value } in &model.metadata_props {
         match left.checked_sub(key.len() + value.len()) {
             Some(rest) => {
                 left = rest;
-                notes.insert(key.clone(), value.clone());
+                metadata.insert(key.clone(), value.clone());
             }
-            None => draft.note(&format!("the note {} is left out: it is too long", short(key))),
+            None => draft.note(&format!("the metadata entry {} is dropped: it is too long", short(key))),
         }
     }
-    notes
+    metadata
 }
 
-/// The loss of the network that the file's notes carry.
+/// The loss of the embedded model file; cross-entropy if there is none.
 fn loss(metadata: &BTreeMap<String, String>) -> LossKind {
-    let noted = metadata.get("model").and_then(|text| Spec::parse(text, "model").ok());
-    noted.map_or(LossKind::CrossEntropy, |spec| spec.recipe.loss)
+    let embedded = metadata.get("model").and_then(|text| Spec::parse(text, "model").ok());
+    embedded.map_or(LossKind::CrossEntropy, |spec| spec.recipe.loss)
 }

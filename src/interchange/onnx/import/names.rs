@@ -1,19 +1,21 @@
-//! Names for layers: that of the weights where the file has kept it (`features.0.weight`), else that of the node, else that of the value it makes.
+//! Names of imported layers: from the weights if the file keeps their names (`features.0.weight`), else from the node, else
+//! from the node's output.
 
-use super::draft::Layer;
-use crate::interchange::file::wrapper;
+use super::draft::DraftLayer;
+use crate::interchange::file::common_wrapper;
 use std::collections::HashMap;
 
-/// Longest name, in bytes; room is left for a number.
+/// Longest name in bytes, with room left for a number.
 const LONGEST: usize = 180;
 
-/// A name for each of `layers`, all different. Unless `is_ours`, what PyTorch's wrappers have put before all of them is no part of the names.
-pub(super) fn names(layers: &[Layer<'_>], is_ours: bool) -> Vec<String> {
+/// Chooses a unique name for each of `layers`. Unless Striate exported the file (`is_ours`), prefixes of PyTorch's wrappers
+/// are stripped.
+pub(super) fn names(layers: &[DraftLayer<'_>], is_ours: bool) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::from([("input".to_string(), 1)]);
     let mut names = vec![String::new(); layers.len()];
-    let wrapper = if is_ours { "" } else { wrapper(layers.iter().filter_map(|layer| layer.weight)) };
+    let wrapper = if is_ours { "" } else { common_wrapper(layers.iter().filter_map(|layer| layer.weight)) };
     let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper));
-    // Names of weights first: other programs look for them.
+    // Names of weights take precedence, since other programs look them up.
     for (name, layer) in names.iter_mut().zip(layers) {
         if let Some(stem) =
             layer.weight.and_then(stem).map(printable).filter(|stem| !taken.contains_key(stem))
@@ -33,13 +35,13 @@ pub(super) fn names(layers: &[Layer<'_>], is_ours: bool) -> Vec<String> {
     names
 }
 
-/// `features.0` of `features.0.weight`.
+/// The part of a weight's name before `.weight`: `features.0` of `features.0.weight`.
 fn stem(weight: &str) -> Option<&str> {
     weight.strip_suffix(".weight").filter(|stem| !stem.is_empty())
 }
 
-/// The module of a node that PyTorch's older exporter named by its place: `layer1.0.conv1` of `/layer1/layer1.0/conv1/Conv`. Other names are
-/// left as they are.
+/// The module of a node that PyTorch's older exporter named by its path: `layer1.0.conv1` of `/layer1/layer1.0/conv1/Conv`.
+/// Other names are returned unchanged.
 fn module(node: &str) -> String {
     let Some(path) = node.strip_prefix('/') else { return node.to_string() };
     let mut parts: Vec<&str> = path.split('/').collect();
@@ -56,7 +58,7 @@ fn module(node: &str) -> String {
     if module.is_empty() { op.to_string() } else { module.join(".") }
 }
 
-/// A name without control characters, of a length that fits.
+/// `name` without control characters and cut to the longest length.
 fn printable(name: &str) -> String {
     let mut end = name.len().min(LONGEST);
     while !name.is_char_boundary(end) {
@@ -67,7 +69,7 @@ fn printable(name: &str) -> String {
     name[..end].replace(odd, "_")
 }
 
-/// `name`, or with the first free number behind it.
+/// Reserves `name`, with the first free number appended if it is taken.
 fn unique(taken: &mut HashMap<String, usize>, name: String) -> String {
     let name = if name.is_empty() { "layer".to_string() } else { name };
     let Some(mut number) = taken.get(&name).copied() else {
@@ -85,10 +87,11 @@ fn unique(taken: &mut HashMap<String, usize>, name: String) -> String {
     }
 }
 
-/// A name for the network: `wanted` if it says something, else `file`; only letters, digits, `.`, `_` and `-`, so that it can name files.
-pub(super) fn network(wanted: &[&str], file: &str) -> String {
-    let dull = ["", "main_graph", "main", "graph", "torch_jit", "torch-jit-export"];
-    let wanted = wanted.iter().find(|name| !dull.contains(name)).unwrap_or(&file);
+/// Chooses the network's name: the first of `wanted` that is not a placeholder, else `file`. It consists of letters, digits,
+/// `.`, `_` and `-`, so that it can name files.
+pub(super) fn network_name(wanted: &[&str], file: &str) -> String {
+    let placeholders = ["", "main_graph", "main", "graph", "torch_jit", "torch-jit-export"];
+    let wanted = wanted.iter().find(|name| !placeholders.contains(name)).unwrap_or(&file);
     let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = wanted.chars().take(100).map(safe).collect();
     let name = name.trim_start_matches(['.', '-']);
@@ -100,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_named_by_place_become_modules() {
+    fn nodes_named_by_path_become_modules() {
         assert_eq!(module("/layer1/layer1.0/conv1/Conv"), "layer1.0.conv1");
         assert_eq!(
             module("/layer2/layer2.0/downsample/downsample.1/BatchNormalization"),
@@ -119,6 +122,6 @@ mod tests {
         assert_eq!(made, ["a", "a_1", "a_1_1", "a_2", "input_1", "layer"]);
         assert_eq!(printable("a\n\u{202e}b c"), "a__b c");
         assert_eq!(printable(&"\u{e9}".repeat(200)).len(), 180);
-        assert_eq!(network(&["", "main_graph"], "../net 1"), "_net_1");
+        assert_eq!(network_name(&["", "main_graph"], "../net 1"), "_net_1");
     }
 }

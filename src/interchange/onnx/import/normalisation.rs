@@ -1,25 +1,25 @@
-//! Normalisations: BatchNormalization, LRN, and local response normalisation written out as x / (k + alpha mean(x^2))^beta, which is how PyTorch
-//! exports its own and we those that LRN does not describe (see `export::normalisation`).
+//! Normalisations: BatchNormalization, LRN, and local response normalisation as the elementary nodes of
+//! x / (k + alpha mean(x^2))^beta, which PyTorch and our own export write (see `export::normalisation`).
 
 use super::attributes::sizes;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{padding, shapes};
 use crate::model::{LayerOp, layers};
 
-/// A batch normalisation with running statistics.
-pub fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates BatchNormalization.
+pub fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     let eps = a.float("epsilon", 1e-5)?;
-    // 1 - 0.9 is 0.1, as was meant, only if 0.9 is taken as the decimal that was written.
+    // 1 - 0.9 gives the intended 0.1 only if 0.9 is read as a decimal, not as the nearest f32.
     let kept = a.float("momentum", 0.9)?;
     let kept = kept.to_string().parse::<f64>().unwrap_or(f64::from(kept));
     let momentum = (1.0 - kept) as f32;
     if !a.flag("spatial", true)? {
-        return Err("spatial = 0 (statistics for each place)".into());
+        return Err("spatial = 0 (statistics per position)".into());
     }
     if a.flag("training_mode", false)? {
-        let what = "the file normalises with the statistics of the batch (training_mode); here evaluation uses the running ones";
+        let what = "BatchNormalization uses batch statistics (training_mode = 1); the imported network evaluates with running statistics";
         draft.note(what);
     }
     let mut tensors = Vec::new();
@@ -39,28 +39,30 @@ pub fn batch_normalization<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result
     Ok(())
 }
 
-/// The operator LRN.
-pub fn lrn<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates LRN.
+pub fn lrn<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let [size] = sizes("size", &[a.int("size", 0)?], 1)?;
     if size % 2 == 0 {
-        return Err(format!("size {size}: an even window leans to the other side here"));
+        return Err(format!(
+            "size {size}: expected an odd size, since even windows are aligned differently here"
+        ));
     }
     let (alpha, beta, k) = (a.float("alpha", 1e-4)?, a.float("beta", 0.75)?, a.float("bias", 1.0)?);
-    draft.simple(
+    draft.push_unary(
         call.node,
         LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within: false }),
     )
 }
 
-/// A value on the way from x to the x / (k + alpha mean(x^2))^beta of a local response normalisation.
+/// An intermediate value in the computation of x / (k + alpha mean(x^2))^beta.
 #[derive(Clone, Debug)]
-pub struct Response {
-    /// x and its channels, height and width.
+pub struct PartialLrn {
+    /// The layer that is x (`None`: the network's input), and its channels, height and width.
     from: Option<usize>,
     dims: [usize; 3],
-    stage: Stage,
-    /// Channels of zeros in front and behind.
+    stage: LrnStage,
+    /// Channels of zeros added before and after.
     padding: [usize; 2],
     size: usize,
     within: bool,
@@ -70,10 +72,10 @@ pub struct Response {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum LrnStage {
     /// x^2 `[N, C, H, W]`.
     Squares,
-    /// x^2 `[N, 1, C, H, W]`, where channels may have been padded.
+    /// x^2 `[N, 1, C, H, W]`; the channels may be padded.
     Raised,
     /// The means `[N, 1, C, H, W]`.
     RaisedMeans,
@@ -83,44 +85,44 @@ enum Stage {
     Scaled,
     /// k + alpha means.
     Shifted,
-    /// That to the power of beta.
+    /// (k + alpha means)^beta.
     Power,
 }
 
-/// The extents of such a value, without the batch.
-pub(super) fn dims(response: &Response) -> Vec<usize> {
+/// The shape of a partial result, without the batch.
+pub(super) fn dims(response: &PartialLrn) -> Vec<usize> {
     match response.stage {
-        Stage::Raised | Stage::RaisedMeans => {
+        LrnStage::Raised | LrnStage::RaisedMeans => {
             let [channels, height, width] = response.dims;
-            // Means are as many as there were channels before the padding.
+            // There is one mean per channel before the padding.
             let padding: usize =
-                if response.stage == Stage::Raised { response.padding.iter().sum() } else { 0 };
+                if response.stage == LrnStage::Raised { response.padding.iter().sum() } else { 0 };
             vec![1, channels + padding, height, width]
         }
         _ => response.dims.to_vec(),
     }
 }
 
-/// Whether `node` is a step of a normalisation that is written out: it goes on with one or begins one.
-pub(super) fn is_about_response(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+/// True if `call` begins or continues a local response normalisation in elementary nodes.
+pub(super) fn is_lrn_step(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let node = call.node;
     let value = |name: &String| draft.values.get(name.as_str());
     let begins = match (node.op_type.as_str(), node.input.as_slice()) {
-        ("Mul", [a, b]) => a == b && matches!(value(a), Some(Value::Layer { .. })),
-        ("Pow", [a, _]) => matches!(value(a), Some(Value::Layer { .. })),
+        ("Mul", [a, b]) => a == b && matches!(value(a), Some(GraphValue::Layer { .. })),
+        ("Pow", [a, _]) => matches!(value(a), Some(GraphValue::Layer { .. })),
         _ => false,
     };
     begins
         || node.op_type != "Shape"
-            && node.input.iter().any(|name| matches!(value(name), Some(Value::Response(_))))
+            && node.input.iter().any(|name| matches!(value(name), Some(GraphValue::PartialLrn(_))))
 }
 
-/// One step.
-pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates one node of the computation.
+pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let mut found = None;
     for position in 0..node.input.len() {
-        if let Some(Value::Response(response)) = draft.value(node, position)? {
+        if let Some(GraphValue::PartialLrn(response)) = draft.value(node, position)? {
             found = Some((position, response.clone()));
         }
     }
@@ -130,37 +132,37 @@ pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
     }
     r.stage = match (node.op_type.as_str(), r.stage, position) {
         ("Identity", stage, 0) => stage,
-        ("Unsqueeze", Stage::Squares, 0) if is_axis_1(draft, call)? => Stage::Raised,
-        ("Reshape", Stage::Squares, 0)
+        ("Unsqueeze", LrnStage::Squares, 0) if is_axis_1(draft, call)? => LrnStage::Raised,
+        ("Reshape", LrnStage::Squares, 0)
             if shapes::target(draft, call, &r.dims)? == [&[1], &r.dims[..]].concat() =>
         {
-            Stage::Raised
+            LrnStage::Raised
         }
-        ("Pad", Stage::Raised, 0) => {
+        ("Pad", LrnStage::Raised, 0) => {
             pad(draft, call, &mut r)?;
-            Stage::Raised
+            LrnStage::Raised
         }
-        ("AveragePool", Stage::Squares | Stage::Raised, 0) => average(call, &mut r)?,
-        ("Squeeze", Stage::RaisedMeans, 0) if is_axis_1(draft, call)? => Stage::Means,
-        ("Reshape", Stage::RaisedMeans | Stage::Means, 0)
+        ("AveragePool", LrnStage::Squares | LrnStage::Raised, 0) => average(call, &mut r)?,
+        ("Squeeze", LrnStage::RaisedMeans, 0) if is_axis_1(draft, call)? => LrnStage::Means,
+        ("Reshape", LrnStage::RaisedMeans | LrnStage::Means, 0)
             if shapes::target(draft, call, &r.dims)? == r.dims =>
         {
-            Stage::Means
+            LrnStage::Means
         }
-        ("Mul", Stage::Means, _) => {
+        ("Mul", LrnStage::Means, _) => {
             r.alpha = number(draft, call, 1 - position)?;
-            Stage::Scaled
+            LrnStage::Scaled
         }
-        ("Add", Stage::Scaled, _) => {
+        ("Add", LrnStage::Scaled, _) => {
             r.k = number(draft, call, 1 - position)?;
-            Stage::Shifted
+            LrnStage::Shifted
         }
-        ("Pow", Stage::Shifted, 0) => {
+        ("Pow", LrnStage::Shifted, 0) => {
             r.beta = number(draft, call, 1)?;
-            Stage::Power
+            LrnStage::Power
         }
-        ("Div", Stage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
-            let Response { size, alpha, beta, k, within, .. } = r;
+        ("Div", LrnStage::Power, 1) if draft.layer(node, 0)?.0 == r.from => {
+            let PartialLrn { size, alpha, beta, k, within, .. } = r;
             let op = LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within });
             return draft.push(node, op, vec![r.from], &[&r.dims]).map(|_| ());
         }
@@ -171,35 +173,35 @@ pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Str
             );
         }
     };
-    draft.alias(node, Value::Response(r));
+    draft.alias(node, GraphValue::PartialLrn(r));
     Ok(())
 }
 
-/// x times x, or x to the power of 2.
-fn squares<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Begins a computation with x * x or x^2.
+fn squares<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     if call.node.op_type == "Pow" && number(draft, call, 1)? != 2.0 {
         return Err("expected a power of 2".into());
     }
-    let (from, dims) = draft.picture(call.node, 0)?;
-    let (stage, padding, size, within) = (Stage::Squares, [0; 2], 0, false);
-    let response = Response { from, dims, stage, padding, size, within, alpha: 0.0, k: 0.0, beta: 0.0 };
-    draft.alias(call.node, Value::Response(response));
+    let (from, dims) = draft.feature_map(call.node, 0)?;
+    let (stage, padding, size, within) = (LrnStage::Squares, [0; 2], 0, false);
+    let response = PartialLrn { from, dims, stage, padding, size, within, alpha: 0.0, k: 0.0, beta: 0.0 };
+    draft.alias(call.node, GraphValue::PartialLrn(response));
     Ok(())
 }
 
-fn is_axis_1<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<bool, String> {
+fn is_axis_1<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<bool, String> {
     Ok(shapes::axes(draft, call)?.is_some_and(|axes| axes == [1] || axes == [-4]))
 }
 
-/// The constant number at `position`.
-fn number<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result<f32, String> {
+/// The finite constant that is read at `position`.
+fn number<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, position: usize) -> Result<f32, String> {
     let handle = draft.weight(call.node, position)?;
     let number = draft.constants.scalar(handle)?;
-    if number.is_finite() { Ok(number) } else { Err(format!("expected a number, found {number}")) }
+    if number.is_finite() { Ok(number) } else { Err(format!("expected a finite number, found {number}")) }
 }
 
-/// Zeros in front of the channels and behind them.
-fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(), String> {
+/// Zeros before and after the channels.
+fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, r: &mut PartialLrn) -> Result<(), String> {
     let (axes, value) = padding::read(draft, call, 5)?;
     match axes[..] {
         [[0, 0], [0, 0], [before, after], [0, 0], [0, 0]] if value == 0.0 => {
@@ -211,14 +213,14 @@ fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>, r: &mut Response) -> Result<(
     }
 }
 
-/// The means over windows of channels, or of places within each map.
-fn average(call: &Call<'_>, r: &mut Response) -> Result<Stage, String> {
+/// Means over windows of channels, or of positions within each map.
+fn average(call: &Call<'_>, r: &mut PartialLrn) -> Result<LrnStage, String> {
     let a = &call.attributes;
     let counts_padding = a.flag("count_include_pad", false)?;
     if a.flag("ceil_mode", false)? || !["NOTSET", "VALID"].contains(&a.text("auto_pad", "NOTSET")?) {
         return Err("expected windows without ceil_mode and auto_pad".into());
     }
-    r.within = r.stage == Stage::Squares;
+    r.within = r.stage == LrnStage::Squares;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
     let (reach, is_plain) = if r.within {
         let [height, width]: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
@@ -249,5 +251,5 @@ fn average(call: &Call<'_>, r: &mut Response) -> Result<Stage, String> {
             "expected windows of {size} with {expected:?} before and after, found {reach:?}"
         ));
     }
-    Ok(if r.within { Stage::Means } else { Stage::RaisedMeans })
+    Ok(if r.within { LrnStage::Means } else { LrnStage::RaisedMeans })
 }

@@ -1,45 +1,45 @@
-//! Goes through the nodes of a graph: what each stands for, and which are not understood.
+//! Translates the nodes of a graph to layers and collects the unsupported ones.
 
 use super::super::operators::{LAYERS, Reader};
-use super::super::schema::{AttributeType, Node, TensorProto, data_type};
+use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes};
 use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
-/// Operators and nodes that a message names; the rest are counted.
+/// Most operators and nodes that a message names; the rest are counted.
 const NAMED: usize = 20;
 
-/// Why features are transposed, mostly.
-const CHANNELS_LAST: &str = "features are transposed; networks with channels last, as TensorFlow's, have to be exported \
-    with channels first (tf2onnx: --inputs-as-nchw)";
+/// The message for transposed features, which usually come from TensorFlow.
+const CHANNELS_LAST: &str = "transposes features; export channels-last networks (TensorFlow) with channels first \
+    (tf2onnx: --inputs-as-nchw)";
 
-/// What is not understood so far.
+/// The unsupported operators and nodes found so far.
 #[derive(Default)]
 struct Problems<'a> {
-    /// Operators that are not known, each with its first node and how many it has.
-    operators: Vec<(&'a Node, usize)>,
-    /// Nodes of operators that are known, with the reason.
+    /// Unknown operators, each with its first node and its number of nodes.
+    operators: Vec<(&'a NodeProto, usize)>,
+    /// Nodes of known operators that are not supported, with the reason.
     nodes: Vec<String>,
-    /// Nodes of either kind that are not named.
+    /// Number of further nodes of either kind.
     more: usize,
-    /// Nodes that were not looked at, as they read what one of the others makes.
-    below: usize,
+    /// Number of nodes that were not checked because they depend on one of the others.
+    unchecked: usize,
 }
 
 impl<'a> Problems<'a> {
-    fn unknown(&mut self, node: &'a Node) {
-        let same = |first: &Node| (&first.domain, &first.op_type) == (&node.domain, &node.op_type);
+    fn unknown(&mut self, node: &'a NodeProto) {
+        let same = |first: &NodeProto| (&first.domain, &first.op_type) == (&node.domain, &node.op_type);
         match self.operators.iter().position(|(first, _)| same(first)) {
-            Some(place) => self.operators[place].1 += 1,
+            Some(index) => self.operators[index].1 += 1,
             None if self.operators.len() < NAMED => self.operators.push((node, 1)),
             None => self.more += 1,
         }
     }
 
-    fn wrong(&mut self, node: &Node, what: &str) {
+    fn wrong(&mut self, node: &NodeProto, what: &str) {
         if self.nodes.len() < NAMED {
             self.nodes.push(format!("{}: {what}", describe(node)));
         } else {
@@ -60,8 +60,8 @@ impl<'a> Problems<'a> {
         };
         parts.extend(match self.nodes.as_slice() {
             [] => None,
-            [one] => Some(format!("not understood: {one}")),
-            several => Some(format!("{} nodes are not understood: {}", several.len(), several.join("; "))),
+            [one] => Some(format!("not supported: {one}")),
+            several => Some(format!("{} nodes are not supported: {}", several.len(), several.join("; "))),
         });
         if self.more > 0 {
             parts.push(format!("and {} more nodes", self.more));
@@ -69,66 +69,67 @@ impl<'a> Problems<'a> {
         if parts.is_empty() {
             return Ok(());
         }
-        if self.below > 0 {
-            parts.push(format!("nodes that read what these make, and so were not looked at: {}", self.below));
+        if self.unchecked > 0 {
+            parts.push(format!("nodes that depend on these and were not checked: {}", self.unchecked));
         }
         Err(parts.join("; "))
     }
 }
 
-/// Goes through all nodes. The error names every operator that is not known and every node that is not understood.
-pub(super) fn translate<'a>(draft: &mut Draft<'a>) -> Result<(), String> {
+/// Translates all nodes. The error names every unknown operator and every unsupported node.
+pub(super) fn translate<'a>(draft: &mut NetworkDraft<'a>) -> Result<(), String> {
     let mut problems = Problems::default();
     for node in draft.graph.nodes.iter().copied() {
         let call = Call { node, attributes: Attributes::new(node) };
         if !is_known(node) {
             problems.unknown(node);
-            forget(draft, node);
+            mark_unknown(draft, node);
             continue;
         }
-        if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(Value::Unknown))) {
-            // Its own fault cannot be told before that of the node above it is mended.
-            problems.below += 1;
-            forget(draft, node);
+        if node.input.iter().any(|name| matches!(draft.values.get(name.as_str()), Some(GraphValue::Unknown)))
+        {
+            // Whether this node is supported cannot be decided while its input is unknown.
+            problems.unchecked += 1;
+            mark_unknown(draft, node);
             continue;
         }
-        if let Err(what) = one(draft, &call).and_then(|()| call.attributes.finish()) {
+        if let Err(what) = translate_node(draft, &call).and_then(|()| call.attributes.finish()) {
             problems.wrong(node, &what);
-            forget(draft, node);
+            mark_unknown(draft, node);
         }
     }
     problems.finish()
 }
 
-/// Marks what `node` makes as unknown.
-fn forget<'a>(draft: &mut Draft<'a>, node: &'a Node) {
+/// Marks the outputs of `node` as unknown.
+fn mark_unknown<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto) {
     for output in node.output.iter().filter(|output| !output.is_empty()) {
-        draft.values.insert(output, Value::Unknown);
+        draft.values.insert(output, GraphValue::Unknown);
     }
 }
 
-/// The operator, with its domain if that is not the standard's.
-fn operator(node: &Node) -> String {
+/// The operator, with its domain unless it is the standard one.
+fn operator(node: &NodeProto) -> String {
     let domain = if is_standard(node) { String::new() } else { format!("{}.", short(&node.domain)) };
     format!("{domain}{}", short(&node.op_type))
 }
 
-/// The name of a node, or else of the value that it makes.
-fn name(node: &Node) -> String {
+/// The name of a node, or of its first output if it has none.
+fn name(node: &NodeProto) -> String {
     let name = if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name };
     format!("\"{}\"", short(name))
 }
 
-fn describe(node: &Node) -> String {
+fn describe(node: &NodeProto) -> String {
     format!("{} (node {})", operator(node), name(node))
 }
 
-fn is_standard(node: &Node) -> bool {
+fn is_standard(node: &NodeProto) -> bool {
     node.domain.is_empty() || node.domain == "ai.onnx"
 }
 
-/// Operators that work on constants, pixels and extents, or that are part of a pattern. Those that are a layer by
-/// themselves stand in [`LAYERS`].
+/// Operators on constants, pixels and shape tensors, or parts of multi-node patterns. Operators that become a layer by
+/// themselves are in [`LAYERS`].
 const PARTS: [&str; 24] = [
     "Add",
     "Cast",
@@ -156,53 +157,56 @@ const PARTS: [&str; 24] = [
     "Unsqueeze",
 ];
 
-/// The function that reads an operator as a layer.
-fn layer(node: &Node) -> Option<Reader> {
+/// Finds the function that translates an operator to a layer.
+fn layer(node: &NodeProto) -> Option<Reader> {
     LAYERS.iter().find(|(name, _)| *name == node.op_type).map(|(_, read)| *read)
 }
 
-fn is_known(node: &Node) -> bool {
+fn is_known(node: &NodeProto) -> bool {
     is_standard(node) && (PARTS.contains(&node.op_type.as_str()) || layer(node).is_some())
 }
 
-/// A node of a branch: one that is not understood is named in the error.
-pub(super) fn inner<'a>(draft: &mut Draft<'a>, node: &'a Node) -> Result<(), String> {
+/// Translates a node of a branch. The error names the node.
+pub(super) fn translate_branch_node<'a>(
+    draft: &mut NetworkDraft<'a>,
+    node: &'a NodeProto,
+) -> Result<(), String> {
     let call = Call { node, attributes: Attributes::new(node) };
     if !is_known(node) {
         return Err(format!("unknown operator {}", describe(node)));
     }
-    let result = one(draft, &call).and_then(|()| call.attributes.finish());
+    let result = translate_node(draft, &call).and_then(|()| call.attributes.finish());
     result.map_err(|what| format!("{}: {what}", describe(node)))
 }
 
-fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     if let Some(further) = node.output.iter().skip(1).find(|output| draft.graph.readers(output) > 0) {
         return Err(format!("its further output {} is read", short(further)));
     }
     let first = draft.value(node, 0)?.cloned();
-    if normalisation::is_about_response(draft, call) {
+    if normalisation::is_lrn_step(draft, call) {
         return normalisation::step(draft, call);
     }
-    if shape_tensor::is_about_extents(draft, call) {
+    if shape_tensor::is_shape_arithmetic(draft, call) {
         return shape_tensor::compute(draft, call);
     }
     match (node.op_type.as_str(), first) {
-        ("Cast" | "Transpose" | "Mul", Some(Value::Pixels(pixels))) => pixels::step(draft, call, pixels),
+        ("Cast" | "Transpose" | "Mul", Some(GraphValue::Pixels(pixels))) => pixels::step(draft, call, pixels),
         ("Add" | "Sub" | "Mul" | "Div", _) if pixels::is_arithmetic(draft, call) => {
             pixels::arithmetic(draft, call)
         }
         ("If", _) => shape_tensor::branch(draft, call),
-        ("Cast" | "CastLike", Some(Value::Constant(handle))) => cast(draft, call, handle),
-        ("Expand", Some(Value::Constant(handle))) => expand(draft, call, handle),
-        ("Transpose", Some(Value::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
-        ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(Value::Constant(handle))) => {
+        ("Cast" | "CastLike", Some(GraphValue::Constant(handle))) => cast(draft, call, handle),
+        ("Expand", Some(GraphValue::Constant(handle))) => expand(draft, call, handle),
+        ("Transpose", Some(GraphValue::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
+        ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(GraphValue::Constant(handle))) => {
             shapes::reshape_constant(draft, call, handle)
         }
-        ("Identity", Some(Value::Constant(mut handle))) => {
-            // A copy: exporters keep equal tensors once and name them again like this.
+        ("Identity", Some(GraphValue::Constant(mut handle))) => {
+            // Exporters store equal tensors once and give the copies names with Identity.
             handle.name = node.output.first().map_or(handle.name, String::as_str);
-            draft.alias(node, Value::Constant(handle));
+            draft.alias(node, GraphValue::Constant(handle));
             Ok(())
         }
         ("Identity", Some(value)) => {
@@ -210,27 +214,27 @@ fn one<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
             Ok(())
         }
         ("Constant", _) => constant(draft, call),
-        ("MatMul", Some(Value::Constant(rows))) => averages::rows(draft, call, rows),
-        ("MatMul", Some(Value::AveragedRows { from, dims, rows })) => {
-            averages::columns(draft, call, from, dims, rows)
+        ("MatMul", Some(GraphValue::Constant(rows))) => averages::average_rows(draft, call, rows),
+        ("MatMul", Some(GraphValue::AveragedRows { from, dims, rows })) => {
+            averages::average_columns(draft, call, from, dims, rows)
         }
         ("MatMul", _) => linear::mat_mul(draft, call),
         ("Add" | "Sum", _) => linear::add(draft, call),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
-        ("Mul", _) if averages::is_scaled(draft, call) => averages::scale(draft, call),
+        ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => shape_tensor::shape(draft, call),
         ("Transpose", _) => Err(CHANNELS_LAST.into()),
         (name, _) => match layer(node) {
             Some(read) => read(draft, call),
-            None => Err(format!("{name} of features is no layer here")),
+            None => Err(format!("{name} of computed values is not supported")),
         },
     }
 }
 
-fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let proto = match a.tensor("value") {
         Ok(Some(tensor)) => Cow::Borrowed(tensor),
@@ -249,7 +253,7 @@ fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
                     ..TensorProto::default()
                 },
                 ("value_floats", Ok(AttributeType::Floats)) => {
-                    a.ask("value_floats");
+                    a.mark_read("value_floats");
                     TensorProto {
                         float_data: only.floats.clone(),
                         dims: vec![only.floats.len() as i64],
@@ -267,38 +271,38 @@ fn constant<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     };
     let Some(output) = call.node.output.first() else { return Ok(()) };
     let handle = draft.constants.add(output, proto);
-    draft.alias(call.node, Value::Constant(handle));
+    draft.alias(call.node, GraphValue::Constant(handle));
     Ok(())
 }
 
-/// Floating-point constants are f32 here, whatever they were.
-fn cast<'a>(draft: &mut Draft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
+/// Translates the cast of a constant to f32; constants of every floating-point type are already read as f32.
+fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let to = a.int("to", i64::from(data_type::FLOAT))?;
     a.int("saturate", 1)?;
     if to != i64::from(data_type::FLOAT)
         || (call.node.op_type == "CastLike" && draft.layer(call.node, 1).is_err())
     {
-        return Err("expected to become f32".into());
+        return Err("expected a cast to f32".into());
     }
     handle.name = call.node.output.first().map_or(handle.name, String::as_str);
-    draft.alias(call.node, Value::Constant(handle));
+    draft.alias(call.node, GraphValue::Constant(handle));
     Ok(())
 }
 
-/// A number repeated to a list.
-fn expand<'a>(draft: &mut Draft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
+/// Translates the expansion of a single number to a vector.
+fn expand<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
     let value = draft.constants.scalar(handle)?;
     let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
         [len] => usize::try_from(*len).ok(),
         _ => None,
     };
     let len = len.ok_or("expected one number to expand to a list")?;
-    draft.alias(call.node, Value::Uniform { value, len });
+    draft.alias(call.node, GraphValue::Uniform { value, len });
     Ok(())
 }
 
-pub fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn dropout<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let (from, dims) = draft.layer(node, 0)?;
     a.int("seed", 0)?;
@@ -309,13 +313,13 @@ pub fn dropout<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String>
         p = draft.constants.scalar(handle)?;
     }
     if p == 0.0 {
-        draft.alias(node, Value::Layer { from, dims });
+        draft.alias(node, GraphValue::Layer { from, dims });
         return Ok(());
     }
     draft.push(node, LayerOp::Dropout(layers::Dropout { p }), vec![from], &[&dims]).map(|_| ())
 }
 
-pub fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn softmax<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (from, dims) = draft.layer(node, 0)?;
     let rank = dims.len() as i64 + 1;
@@ -323,20 +327,20 @@ pub fn softmax<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String>
     if axis != 1 && axis != 1 - rank {
         return Err(format!("expected axis 1 (classes) of [N, {}], found {axis}", list(&dims)));
     }
-    // Before operator set 13 it is taken over all axes from this one on.
+    // Before operator set 13 softmax runs over this axis and all later ones together.
     if draft.opset < 13 && dims[1..].iter().any(|&d| d != 1) {
         return Err(format!("over [{}] together: expected classes alone", list(&dims)));
     }
     if node.op_type == "Softmax" {
-        return draft.simple(node, LayerOp::Softmax(layers::Softmax));
+        return draft.push_unary(node, LayerOp::Softmax(layers::Softmax));
     }
     if node.output.first().map(String::as_str) != Some(draft.graph.output) {
-        return Err("is known only as the last node".into());
+        return Err("is supported only as the last node".into());
     }
     if dims[1..].iter().any(|&d| d != 1) {
-        return Err(format!("over each place of [{}]: expected classes alone", list(&dims)));
+        return Err(format!("over each position of [{}]: expected classes alone", list(&dims)));
     }
-    draft.note("the final LogSoftmax is left out: the loss cross-entropy contains it");
-    draft.alias(node, Value::Layer { from, dims });
+    draft.note("the final LogSoftmax is dropped: the cross-entropy loss includes it");
+    draft.alias(node, GraphValue::Layer { from, dims });
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! The operator Pad. Padding of features becomes that of the convolution or pool behind it, where it is filled with what those pad with.
+//! The operator Pad. Padding of features is merged into the following convolution or pool if its value is the one that the
+//! operator pads with.
 
 use super::attributes::ints;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use super::shape_tensor;
 use crate::model::{LayerOp, layers};
 
@@ -9,16 +10,16 @@ use crate::model::{LayerOp, layers};
 #[derive(Clone, Debug)]
 pub struct Padded {
     from: Option<usize>,
-    /// Without the padding.
+    /// Shape without the padding.
     pub dims: [usize; 3],
     /// Top, left, bottom, right.
     pub sides: [usize; 4],
     value: f32,
 }
 
-/// How much the node `call` puts before and behind each of `rank` axes (batch included), and what.
+/// The amounts that the Pad node `call` adds before and after each of `rank` axes (batch included), and the value.
 pub(super) fn read<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     rank: usize,
 ) -> Result<(Vec<[usize; 2]>, f32), String> {
@@ -27,7 +28,7 @@ pub(super) fn read<'a>(
     if mode != "constant" {
         return Err(format!("expected a padding of zeros or another number, found mode {mode:.40}"));
     }
-    // An attribute before operator set 11, then the second input.
+    // Before operator set 11 the amounts are an attribute, since then the second input.
     let pads = match a.ints("pads")? {
         Some(pads) => pads.to_vec(),
         None => shape_tensor::read(draft, call, 1)?.known()?,
@@ -50,17 +51,17 @@ pub(super) fn read<'a>(
     for (i, &axis) in axes.iter().enumerate() {
         let axis = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
         let side = |n: i64| usize::try_from(n).ok().filter(|&n| n <= 1 << 16).ok_or_else(wrong);
-        let place = usize::try_from(axis).ok().and_then(|axis| sides.get_mut(axis)).ok_or_else(wrong)?;
-        if place.replace([side(pads[i])?, side(pads[axes.len() + i])?]).is_some() {
+        let slot = usize::try_from(axis).ok().and_then(|axis| sides.get_mut(axis)).ok_or_else(wrong)?;
+        if slot.replace([side(pads[i])?, side(pads[axes.len() + i])?]).is_some() {
             return Err(wrong());
         }
     }
     Ok((sides.into_iter().map(Option::unwrap_or_default).collect(), value))
 }
 
-/// Pad of features.
-pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (from, dims) = draft.picture(call.node, 0)?;
+/// Translates a Pad of features.
+pub(super) fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, dims) = draft.feature_map(call.node, 0)?;
     let (axes, value) = read(draft, call, 4)?;
     let [[0, 0], [0, 0], [top, bottom], [left, right]] = axes[..] else {
         return Err("expected a padding of height and width alone".into());
@@ -69,38 +70,38 @@ pub(super) fn pad<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), Stri
     draft.alias(
         call.node,
         match sides {
-            [0, 0, 0, 0] => Value::Layer { from, dims: dims.to_vec() },
-            _ => Value::Padded(Padded { from, dims, sides, value }),
+            [0, 0, 0, 0] => GraphValue::Layer { from, dims: dims.to_vec() },
+            _ => GraphValue::Padded(Padded { from, dims, sides, value }),
         },
     );
     Ok(())
 }
 
-/// A layer (`None`: the network's input), its extents with padding, and that padding if there is any.
-type Around = (Option<usize>, [usize; 3], Option<Padded>);
+/// A layer (`None`: the network's input), its shape with padding, and that padding if there is any.
+type PaddedInput = (Option<usize>, [usize; 3], Option<Padded>);
 
-/// What a convolution or pool reads first: the layer, its extents with padding, and that padding if there is any.
-pub(super) fn around<'a>(draft: &Draft<'a>, call: &Call<'a>) -> Result<Around, String> {
+/// The first input of a convolution or pool, with the padding of a Pad node before it.
+pub(super) fn padded_input<'a>(draft: &NetworkDraft<'a>, call: &Call<'a>) -> Result<PaddedInput, String> {
     match draft.value(call.node, 0)? {
-        Some(Value::Padded(padded)) => {
+        Some(GraphValue::Padded(padded)) => {
             let Padded { from, dims: [channels, height, width], sides: [top, left, bottom, right], .. } =
                 *padded;
             Ok((from, [channels, height + top + bottom, width + left + right], Some(padded.clone())))
         }
-        _ => draft.picture(call.node, 0).map(|(from, dims)| (from, dims, None)),
+        _ => draft.feature_map(call.node, 0).map(|(from, dims)| (from, dims, None)),
     }
 }
 
 impl Padded {
-    /// `pads` and what is around already.
-    pub fn and(&self, pads: [usize; 4]) -> [usize; 4] {
+    /// `pads` plus the existing padding.
+    pub fn combined_with(&self, pads: [usize; 4]) -> [usize; 4] {
         [0, 1, 2, 3].map(|side| self.sides[side] + pads[side])
     }
 
-    /// An error unless it is filled with what convolutions and averages (0) or maxima (minus infinity) pad with.
-    pub fn check(&self, draft: &Draft<'_>, is_maximum: bool) -> Result<(), String> {
+    /// Returns an error unless the value is the one that convolutions and averages (0) or maxima (-inf) pad with.
+    pub fn check(&self, draft: &NetworkDraft<'_>, is_maximum: bool) -> Result<(), String> {
         let value = self.value;
-        // Over numbers that are never below 0, zeros win where everything is 0, which comes to the same.
+        // If no input is negative, a zero is the maximum only where all are 0, so zeros are as good as -inf.
         let is_positive = || {
             let op = self.from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
             matches!(

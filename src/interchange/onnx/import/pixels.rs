@@ -1,23 +1,24 @@
-//! What is done to images before the network: the nodes that our own export puts before it (Cast, Transpose, Mul, Add), arithmetic of the input with
-//! constants (Sub, Div, Mul, Add), and the notes of a file about it. All become the table `[preprocess]`.
+//! Preprocessing: the nodes that our own export puts before the network (Cast, Transpose, Mul, Add), arithmetic of the
+//! input with constants (Sub, Div, Mul, Add), and the metadata about it. All become the table `[preprocess]`.
 
 use super::super::schema::data_type;
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use crate::model::Preprocess;
 use std::collections::BTreeMap;
 
-/// Pictures on their way to the network's input.
+/// Images on their way to the network's input.
 #[derive(Clone, Debug)]
 pub struct Pixels {
-    stage: Stage,
+    stage: PixelStage,
     /// Channels, height, width.
     dims: [usize; 3],
+    /// Factor per channel, after the Mul.
     factor: Option<Vec<f32>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum PixelStage {
     /// u8 `[N, H, W, C]`.
     Bytes,
     /// f32 `[N, H, W, C]`.
@@ -26,84 +27,86 @@ enum Stage {
     Planes,
 }
 
-/// x = pixel * factor + offset, a number for each channel.
+/// x = pixel * factor + offset, with one factor and offset per channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Affine {
     pub factor: Vec<f32>,
     pub offset: Vec<f32>,
-    /// Whether it is of pixels, 0 to 255; else of the input as the file has it, floating-point numbers of a range that it does not say.
+    /// Whether it applies to pixels of 0 to 255; otherwise it applies to a floating-point input of unknown range.
     pub of_pixels: bool,
 }
 
 impl Pixels {
-    /// An input of pictures, u8 `[N, height, width, channels]`.
+    /// An input of images, u8 `[N, height, width, channels]`.
     pub fn new([channels, height, width]: [usize; 3]) -> Self {
-        Pixels { stage: Stage::Bytes, dims: [channels, height, width], factor: None }
+        Pixels { stage: PixelStage::Bytes, dims: [channels, height, width], factor: None }
     }
 }
 
-const EXPECTED: &str = "expected pictures to go through Cast, Transpose, Mul and Add";
+const EXPECTED: &str = "expected images to pass through Cast, Transpose, Mul and Add";
 
-/// Cast, Transpose and Mul of pictures.
-pub(super) fn step<'a>(draft: &mut Draft<'a>, call: &Call<'a>, pixels: Pixels) -> Result<(), String> {
+/// Translates Cast, Transpose and Mul of images.
+pub(super) fn step<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, pixels: Pixels) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let next = match (node.op_type.as_str(), pixels.stage) {
-        ("Cast", Stage::Bytes) if a.int("to", 0)? == i64::from(data_type::FLOAT) => {
-            Pixels { stage: Stage::Floats, ..pixels }
+        ("Cast", PixelStage::Bytes) if a.int("to", 0)? == i64::from(data_type::FLOAT) => {
+            Pixels { stage: PixelStage::Floats, ..pixels }
         }
-        ("Transpose", Stage::Floats) if a.ints("perm")? == Some(&[0, 3, 1, 2]) => {
-            Pixels { stage: Stage::Planes, ..pixels }
+        ("Transpose", PixelStage::Floats) if a.ints("perm")? == Some(&[0, 3, 1, 2]) => {
+            Pixels { stage: PixelStage::Planes, ..pixels }
         }
-        ("Mul", Stage::Planes) if pixels.factor.is_none() => {
+        ("Mul", PixelStage::Planes) if pixels.factor.is_none() => {
             let constant = (0..2).find_map(|position| draft.constant(node, position).ok().flatten());
             let factor = draft.constants.per_channel(constant.ok_or(EXPECTED)?, 4, pixels.dims[0])?;
             Pixels { factor: Some(factor), ..pixels }
         }
         _ => return Err(EXPECTED.into()),
     };
-    draft.alias(node, Value::Pixels(next));
+    draft.alias(node, GraphValue::Pixels(next));
     Ok(())
 }
 
-/// The last step: its output is the network's input.
+/// Translates the final Add, whose output is the network's input.
 pub(super) fn add<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     pixels: Pixels,
     handle: Handle<'a>,
 ) -> Result<(), String> {
-    let (Some(factor), Stage::Planes, None) = (pixels.factor, pixels.stage, &draft.affine) else {
+    let (Some(factor), PixelStage::Planes, None) = (pixels.factor, pixels.stage, &draft.affine) else {
         return Err(EXPECTED.into());
     };
     let offset = draft.constants.per_channel(handle, 4, pixels.dims[0])?;
     if !factor.iter().all(|value| value.is_normal() && *value > 0.0)
         || !offset.iter().all(|value| value.is_finite())
     {
-        return Err("expected pictures to be scaled by numbers other than 0".into());
+        return Err("expected images to be scaled by numbers other than 0".into());
     }
     draft.affine = Some(Affine { factor, offset, of_pixels: true });
-    draft.alias(call.node, Value::Layer { from: None, dims: pixels.dims.to_vec() });
+    draft.alias(call.node, GraphValue::Layer { from: None, dims: pixels.dims.to_vec() });
     Ok(())
 }
 
-/// Whether `call` computes with the network's input and a constant: nothing else may read that input, as the network begins behind it.
-pub(super) fn is_arithmetic(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+/// True if `call` combines the network's input with a constant. Nothing else may read the input, because the network
+/// starts after this node.
+pub(super) fn is_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     let [a, b] = call.node.input.as_slice() else { return false };
     let value = |name: &String| draft.values.get(name.as_str());
-    // The input may have several names: what Identity and the like return is the input too.
-    let names = draft.values.iter().filter(|(_, value)| matches!(value, Value::Layer { from: None, .. }));
+    // Identity and similar nodes give the input further names.
+    let names =
+        draft.values.iter().filter(|(_, value)| matches!(value, GraphValue::Layer { from: None, .. }));
     let is_read_once = names.clone().all(|(name, _)| draft.graph.readers(name) == 1);
     let is_input = |name: &String| {
-        matches!(value(name), Some(Value::Layer { from: None, dims }) if dims.len() == 3)
+        matches!(value(name), Some(GraphValue::Layer { from: None, dims }) if dims.len() == 3)
             && is_read_once
             && draft.affine.as_ref().is_none_or(|affine| !affine.of_pixels)
     };
-    let is_constant = |name: &String| matches!(value(name), Some(Value::Constant(_)));
+    let is_constant = |name: &String| matches!(value(name), Some(GraphValue::Constant(_)));
     (is_input(a) && is_constant(b)) || (is_constant(a) && is_input(b))
 }
 
-/// Add, Sub, Mul or Div of the network's input and a constant, a number or one for each channel.
-pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates Add, Sub, Mul or Div of the network's input and a constant: one number, or one per channel.
+pub(super) fn arithmetic<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let (input, constant) = if draft.layer(node, 0).is_ok() { (0, 1) } else { (1, 0) };
     let (from, dims) = draft.layer(node, input)?;
@@ -126,47 +129,47 @@ pub(super) fn arithmetic<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(
         }
     }
     draft.affine = Some(affine);
-    draft.alias(node, Value::Layer { from, dims });
+    draft.alias(node, GraphValue::Layer { from, dims });
     Ok(())
 }
 
-/// What is done to pictures, by the graph (`affine`) and the notes. A note that does not fit the input is passed over.
+/// The preprocessing that the graph (`affine`) and the metadata describe. Metadata that does not fit the input is ignored.
 pub(super) fn preprocess(
-    notes: &BTreeMap<String, String>,
+    metadata: &BTreeMap<String, String>,
     [channels, height, width]: [usize; 3],
     affine: Option<&Affine>,
     default: Preprocess,
 ) -> Preprocess {
-    let number = |key: &str| notes.get(key).and_then(|text| text.parse::<f32>().ok());
-    let whole = |key: &str| notes.get(key).and_then(|text| text.parse::<usize>().ok());
+    let number = |key: &str| metadata.get(key).and_then(|text| text.parse::<f32>().ok());
+    let whole = |key: &str| metadata.get(key).and_then(|text| text.parse::<usize>().ok());
     let list = |key: &str| {
-        let list = notes.get(key).and_then(|text| serde_json::from_str::<Vec<f32>>(text).ok());
+        let list = metadata.get(key).and_then(|text| serde_json::from_str::<Vec<f32>>(text).ok());
         list.filter(|list| list.len() == channels && list.iter().all(|value| value.is_finite()))
     };
     let resize = whole("resize").filter(|&resize| (height.max(width)..=1 << 14).contains(&resize));
-    let noted = Preprocess {
+    let described = Preprocess {
         resize,
-        square: resize.is_some() && notes.get("square").is_some_and(|text| text == "true"),
+        square: resize.is_some() && metadata.get("square").is_some_and(|text| text == "true"),
         crop: whole("crop").filter(|&crop| [crop, crop] == [height, width]),
         scale: number("scale").filter(|scale| scale.is_finite()).unwrap_or(default.scale),
         mean: list("mean").unwrap_or_else(|| default.mean.clone()),
         std: list("std").filter(|std| !std.contains(&0.0)).unwrap_or_else(|| default.std.clone()),
         ..default
     };
-    let Some(affine) = affine.filter(|affine| affine_of(&noted) != **affine) else { return noted };
+    let Some(affine) = affine.filter(|affine| affine_of(&described) != **affine) else { return described };
     if !affine.of_pixels {
-        return behind(affine, noted, number("scale").is_none());
+        return combine(affine, described, number("scale").is_none());
     }
     // (pixel * scale - mean) / std = pixel * factor + offset, for every scale; 1/255 is the usual one.
     let scale = if affine.factor.iter().any(|factor| factor.abs() > 0.25) { 1.0 } else { 1.0 / 255.0 };
     let std: Vec<f32> = affine.factor.iter().map(|factor| scale / factor).collect();
     let mean = affine.offset.iter().zip(&std).map(|(offset, std)| -offset * std).collect();
-    Preprocess { scale, mean, std, ..noted }
+    Preprocess { scale, mean, std, ..described }
 }
 
-/// `before`, then what the graph does to its input. Where nothing is noted about that input (`is_open`), it is taken for pixels of 0 to 255 if the graph
-/// subtracts or divides by numbers of that size, and else for pixels of 0 to 1.
-fn behind(affine: &Affine, before: Preprocess, is_open: bool) -> Preprocess {
+/// Composes `before` with the arithmetic of the graph on its input. If the metadata has no scale (`is_open`), the input is
+/// assumed to be pixels of 0 to 255 if the graph subtracts or divides by numbers of that size, and of 0 to 1 otherwise.
+fn combine(affine: &Affine, before: Preprocess, is_open: bool) -> Preprocess {
     let each = || affine.factor.iter().zip(&affine.offset).map(|(f, o)| (f64::from(*f), f64::from(*o)));
     let is_bytes =
         is_open && (each().any(|(f, o)| (o / f).abs() > 2.0) || each().all(|(f, _)| f.abs() < 0.05));
@@ -181,7 +184,7 @@ fn behind(affine: &Affine, before: Preprocess, is_open: bool) -> Preprocess {
     Preprocess { scale, mean, std, ..before }
 }
 
-/// What the graph of a network with this preprocessing says.
+/// The arithmetic in the exported graph of a network with the preprocessing `p`.
 fn affine_of(p: &Preprocess) -> Affine {
     Affine {
         factor: p.std.iter().map(|std| p.scale / std).collect(),

@@ -1,71 +1,75 @@
-//! The small tensors of whole numbers that exporters compute with: extents of values, axes and paddings, which end in a Reshape, a Pad or the condition
-//! of an If. The rows of the batch stay a symbol in them.
+//! Arithmetic on the small integer tensors that exporters compute: shapes, axes and paddings that end in a Reshape, a Pad or
+//! the condition of an If. The batch size stays symbolic.
 
 use super::attributes::short;
-use super::draft::{Call, Draft, Value};
+use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{normalisation, shapes};
 use std::iter::repeat_n;
 
-/// Most numbers in a tensor of extents.
+/// Most numbers in a shape tensor.
 const MOST: usize = 64;
 
-/// Most axes of such a tensor.
+/// Most axes of a shape tensor.
 const RANK: usize = 8;
 
-/// A number that the graph computes.
+/// A number in a shape tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// The rows of the batch, however many.
+pub enum Dim {
+    /// The batch size, which is not known.
     Batch,
     Known(i64),
 }
 
-/// Numbers, row-major, and their own extents.
+/// An integer tensor: its numbers, row-major, and its own shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extents {
-    pub list: Vec<Extent>,
+pub struct ShapeTensor {
+    pub list: Vec<Dim>,
     dims: Vec<usize>,
 }
 
-impl Extents {
-    fn new(list: Vec<Extent>, dims: Vec<usize>) -> Result<Self, String> {
-        // Where one extent is 0, the others could be any number, and a list of places along them without end.
+impl ShapeTensor {
+    fn new(list: Vec<Dim>, dims: Vec<usize>) -> Result<Self, String> {
+        // With one dimension of 0 the others are unlimited by the number of elements, and so would be loops over them.
         if list.len() > MOST || dims.len() > RANK || dims.iter().any(|&d| d > MOST) {
-            return Err(format!("expected at most {MOST} extents"));
+            return Err(format!("expected at most {MOST} numbers in a shape tensor"));
         }
-        Ok(Extents { list, dims })
+        Ok(ShapeTensor { list, dims })
     }
 
-    fn of_list(list: Vec<Extent>) -> Result<Self, String> {
+    fn of_list(list: Vec<Dim>) -> Result<Self, String> {
         let len = list.len();
-        Extents::new(list, vec![len])
+        ShapeTensor::new(list, vec![len])
     }
 
     /// The numbers, if all of them are known.
     pub fn known(&self) -> Result<Vec<i64>, String> {
         let known = self.list.iter().map(|extent| match extent {
-            Extent::Known(n) => Ok(*n),
-            Extent::Batch => Err("expected numbers, found the rows of the batch".to_string()),
+            Dim::Known(n) => Ok(*n),
+            Dim::Batch => Err("expected numbers, found the batch size".to_string()),
         });
         known.collect()
     }
 }
 
-/// The extents that `node` reads at `position`: computed ones, or a constant.
-pub(super) fn read<'a>(draft: &mut Draft<'a>, call: &Call<'a>, position: usize) -> Result<Extents, String> {
+/// The shape tensor that the node reads at `position`, computed or constant.
+pub(super) fn read<'a>(
+    draft: &mut NetworkDraft<'a>,
+    call: &Call<'a>,
+    position: usize,
+) -> Result<ShapeTensor, String> {
     match draft.value(call.node, position)? {
-        Some(Value::Extents(extents)) => Ok(extents.clone()),
-        Some(Value::Constant(handle)) => {
+        Some(GraphValue::ShapeTensor(extents)) => Ok(extents.clone()),
+        Some(GraphValue::Constant(handle)) => {
             let (values, scalar) = draft.constants.ints(*handle)?;
             let dims = if scalar { vec![] } else { vec![values.len()] };
-            Extents::new(values.into_iter().map(Extent::Known).collect(), dims)
+            ShapeTensor::new(values.into_iter().map(Dim::Known).collect(), dims)
         }
-        _ => Err(format!("expected extents as input {position}")),
+        _ => Err(format!("expected a shape tensor as input {position}")),
     }
 }
 
-/// Whether `node` computes with extents: it can, and what it reads first are some, or a constant of whole numbers.
-pub(super) fn is_about_extents(draft: &Draft<'_>, call: &Call<'_>) -> bool {
+/// True if `call` computes on shape tensors: its operator can, and its first input is one or an integer constant.
+pub(super) fn is_shape_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
     const COMPUTE: [&str; 15] = [
         "Add",
         "Cast",
@@ -87,32 +91,32 @@ pub(super) fn is_about_extents(draft: &Draft<'_>, call: &Call<'_>) -> bool {
         return false;
     }
     match call.node.input.first().and_then(|name| draft.values.get(name.as_str())) {
-        Some(Value::Extents(_)) => true,
-        Some(Value::Constant(handle)) => draft.constants.is_whole(*handle),
+        Some(GraphValue::ShapeTensor(_)) => true,
+        Some(GraphValue::Constant(handle)) => draft.constants.is_integer(*handle),
         _ => false,
     }
 }
 
-/// The extents of a value.
-pub(super) fn shape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let known = |d: &usize| Extent::Known(*d as i64);
-    let behind = |dims: &[usize]| [Extent::Batch].into_iter().chain(dims.iter().map(known)).collect();
-    let all: Vec<Extent> = match draft.value(call.node, 0)? {
-        Some(Value::Constant(handle)) => draft.constants.dims(*handle)?.iter().map(known).collect(),
-        Some(Value::Extents(extents)) => extents.dims.iter().map(known).collect(),
-        Some(Value::Response(response)) => behind(&normalisation::dims(response)),
+/// Translates Shape.
+pub(super) fn shape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let known = |d: &usize| Dim::Known(*d as i64);
+    let behind = |dims: &[usize]| [Dim::Batch].into_iter().chain(dims.iter().map(known)).collect();
+    let all: Vec<Dim> = match draft.value(call.node, 0)? {
+        Some(GraphValue::Constant(handle)) => draft.constants.dims(*handle)?.iter().map(known).collect(),
+        Some(GraphValue::ShapeTensor(extents)) => extents.dims.iter().map(known).collect(),
+        Some(GraphValue::PartialLrn(response)) => behind(&normalisation::dims(response)),
         _ => behind(&draft.layer(call.node, 0)?.1),
     };
     let rank = all.len() as i64;
     let place = |n: i64| (if n < 0 { n.saturating_add(rank) } else { n }).clamp(0, rank) as usize;
     let (start, end) = (place(call.attributes.int("start", 0)?), place(call.attributes.int("end", rank)?));
     let list = all.get(start..end).unwrap_or_default().to_vec();
-    draft.alias(call.node, Value::Extents(Extents::of_list(list)?));
+    draft.alias(call.node, GraphValue::ShapeTensor(ShapeTensor::of_list(list)?));
     Ok(())
 }
 
-/// A node that computes with extents.
-pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates a node that computes on shape tensors.
+pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
     let x = read(draft, call, 0)?;
     let made = match node.op_type.as_str() {
@@ -120,10 +124,10 @@ pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
             if a.int("axis", 0)? != 0 || x.dims.len() != 1 {
                 return Err("expected axis 0 of a list".into());
             }
-            let places = read(draft, call, 1)?;
-            let picked = places.known()?.into_iter().map(|n| x.list.get(index(n, x.list.len())?).copied());
+            let indices = read(draft, call, 1)?;
+            let picked = indices.known()?.into_iter().map(|n| x.list.get(index(n, x.list.len())?).copied());
             let list = picked.collect::<Option<_>>().ok_or("its indices are outside of the list")?;
-            Extents::new(list, places.dims)
+            ShapeTensor::new(list, indices.dims)
         }
         "Unsqueeze" => {
             let axes = shapes::axes(draft, call)?.ok_or("expected axes")?;
@@ -134,7 +138,7 @@ pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
             for &place in &places {
                 dims.insert(place.min(dims.len()), 1);
             }
-            Extents::new(x.list, dims)
+            ShapeTensor::new(x.list, dims)
         }
         "Squeeze" => {
             let axes = shapes::axes(draft, call)?;
@@ -143,7 +147,7 @@ pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
             let stays =
                 |(i, d): &(usize, usize)| *d != 1 || gone.as_ref().is_some_and(|gone| !gone.contains(i));
             let dims = x.dims.iter().copied().enumerate().filter(stays).map(|(_, d)| d).collect();
-            Extents::new(x.list, dims)
+            ShapeTensor::new(x.list, dims)
         }
         "Concat" => {
             let mut list = Vec::new();
@@ -157,7 +161,7 @@ pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
                     break;
                 }
             }
-            Extents::of_list(list)
+            ShapeTensor::of_list(list)
         }
         "Cast" | "CastLike" => {
             a.int("to", 0)?;
@@ -173,16 +177,16 @@ pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
         "Transpose" => match (x.dims.as_slice(), a.ints("perm")?) {
             (&[rows, columns], None | Some([1, 0])) => {
                 let list = (0..rows * columns).map(|i| x.list[i % rows * columns + i / rows]).collect();
-                Extents::new(list, vec![columns, rows])
+                ShapeTensor::new(list, vec![columns, rows])
             }
             _ => Err("expected a matrix whose axes are swapped".into()),
         },
         "ConstantOfShape" => {
             let value = match a.tensor("value")? {
-                Some(tensor) => draft.constants.whole(tensor)?,
+                Some(tensor) => draft.constants.integer(tensor)?,
                 None => return Err("expected a value, a whole number".into()),
             };
-            filled(Extent::Known(value), &x.known()?)
+            filled(Dim::Known(value), &x.known()?)
         }
         "Expand" => match (x.list.as_slice(), read(draft, call, 1)?.known()?.as_slice()) {
             (_, [] | [1]) => Ok(x),
@@ -201,32 +205,32 @@ pub(super) fn compute<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
                 _ => Some((a == b).into()),
             };
             let dims = if x.dims.len() < y.dims.len() { y.dims } else { x.dims };
-            Extents::new(vec![Extent::Known(made.ok_or("expected smaller numbers")?)], dims)
+            ShapeTensor::new(vec![Dim::Known(made.ok_or("expected smaller numbers")?)], dims)
         }
-        _ => Err("is not understood on extents".into()),
+        _ => Err("is not supported on shape tensors".into()),
     };
-    draft.alias(node, Value::Extents(made?));
+    draft.alias(node, GraphValue::ShapeTensor(made?));
     Ok(())
 }
 
-/// The place that `n` names among `len`, counted from the end if it is negative.
+/// The index `n` into `len` elements, counted from the end if it is negative.
 fn index(n: i64, len: usize) -> Option<usize> {
     let n = if n < 0 { n.checked_add(len as i64)? } else { n };
     usize::try_from(n).ok().filter(|&n| n < len)
 }
 
-/// `one` in a tensor of the extents `dims`.
-fn filled(one: Extent, dims: &[i64]) -> Result<Extents, String> {
+/// A shape tensor of shape `dims` filled with `one`.
+fn filled(one: Dim, dims: &[i64]) -> Result<ShapeTensor, String> {
     let dims: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let len = dims.as_ref().and_then(|dims| dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d)));
     match (dims, len) {
-        (Some(dims), Some(len)) if len <= MOST => Extents::new(repeat_n(one, len).collect(), dims),
-        _ => Err(format!("expected at most {MOST} extents")),
+        (Some(dims), Some(len)) if len <= MOST => ShapeTensor::new(repeat_n(one, len).collect(), dims),
+        _ => Err(format!("expected at most {MOST} numbers in a shape tensor")),
     }
 }
 
-/// The same numbers in a tensor of the extents `target`, one of which may be -1.
-fn reshaped(x: Extents, target: &[i64]) -> Result<Extents, String> {
+/// The same numbers with the shape `target`, of which one dimension may be -1.
+fn reshaped(x: ShapeTensor, target: &[i64]) -> Result<ShapeTensor, String> {
     let wrong = || format!("{} numbers do not fit {target:?}", x.list.len());
     let known = target.iter().filter(|&&d| d != -1).map(|&d| usize::try_from(d).ok());
     let known = known.collect::<Option<Vec<usize>>>().ok_or_else(wrong)?;
@@ -237,16 +241,16 @@ fn reshaped(x: Extents, target: &[i64]) -> Result<Extents, String> {
     if size != Some(x.list.len()) {
         return Err(wrong());
     }
-    Extents::new(x.list, dims)
+    ShapeTensor::new(x.list, dims)
 }
 
-/// Rows of a list or matrix.
-fn slice<'a>(draft: &mut Draft<'a>, call: &Call<'a>, x: Extents) -> Result<Extents, String> {
+/// Translates Slice along axis 0.
+fn slice<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, x: ShapeTensor) -> Result<ShapeTensor, String> {
     let mut numbers = [0, i64::MAX, 0, 1];
     for (position, number) in numbers.iter_mut().enumerate() {
         if call.node.input.get(position + 1).is_some_and(|name| !name.is_empty()) {
             match read(draft, call, position + 1)?.list.as_slice() {
-                [Extent::Known(n)] => *number = *n,
+                [Dim::Known(n)] => *number = *n,
                 _ => return Err("expected one start, end, axis and step".into()),
             }
         }
@@ -264,15 +268,15 @@ fn slice<'a>(draft: &mut Draft<'a>, call: &Call<'a>, x: Extents) -> Result<Exten
     };
     let row: usize = rest.iter().product();
     let list = places.iter().flat_map(|&place| x.list[place as usize * row..][..row].to_vec()).collect();
-    Extents::new(list, [&[places.len()], rest].concat())
+    ShapeTensor::new(list, [&[places.len()], rest].concat())
 }
 
-/// The branch of an If whose condition the file fixes: its nodes are gone through in place of it.
-pub(super) fn branch<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates an If whose condition is constant by translating the nodes of the selected branch in its place.
+pub(super) fn branch<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (yes, no) = (call.attributes.graph("then_branch")?, call.attributes.graph("else_branch")?);
     let condition = match read(draft, call, 0)?.list.as_slice() {
-        [Extent::Known(n)] => *n != 0,
-        _ => return Err("expected a condition that the file fixes".into()),
+        [Dim::Known(n)] => *n != 0,
+        _ => return Err("expected a constant condition".into()),
     };
     let graph = if condition { yes } else { no }.ok_or("expected two branches")?;
     if !graph.initializer.is_empty() {
@@ -280,11 +284,11 @@ pub(super) fn branch<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), S
     }
     for node in &graph.node {
         if let Some(output) = node.output.iter().find(|output| draft.values.contains_key(output.as_str())) {
-            return Err(format!("the value {} is made twice", short(output)));
+            return Err(format!("the value {} is produced twice", short(output)));
         }
-        super::operators::inner(draft, node)?;
+        super::operators::translate_branch_node(draft, node)?;
     }
     let made = graph.output.first().and_then(|output| draft.values.get(output.name.as_str())).cloned();
-    draft.alias(call.node, made.ok_or("expected a branch that makes a value")?);
+    draft.alias(call.node, made.ok_or("expected a branch with an output")?);
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! What changes only the shape.
+//! Operators that only change a shape.
 
 use super::attributes::ints;
 use super::constants::Handle;
-use super::draft::{Call, Draft, Value, list};
-use super::shape_tensor::{self, Extent};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
+use super::shape_tensor::{self, Dim};
 use crate::model::{LayerOp, layers};
 
-/// The axes of a node: an attribute before operator set 13 (18 for reductions), then its second input.
-pub(super) fn axes<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
+/// The axes of a node: an attribute before operator set 13 (18 for reductions), since then the second input.
+pub(super) fn axes<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<Option<Vec<i64>>, String> {
     if let Some(axes) = call.attributes.ints("axes")? {
         return Ok(Some(axes.to_vec()));
     }
@@ -17,7 +17,7 @@ pub(super) fn axes<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<Option<
     }
 }
 
-pub fn flatten<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub fn flatten<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
     let axis = call.attributes.int("axis", 1)?;
     if axis != 1 && axis != -(dims.len() as i64) {
@@ -27,20 +27,20 @@ pub fn flatten<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String>
 }
 
 fn to_flat<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     from: Option<usize>,
     dims: Vec<usize>,
 ) -> Result<(), String> {
     if dims.len() == 1 {
-        draft.alias(call.node, Value::Layer { from, dims });
+        draft.alias(call.node, GraphValue::Layer { from, dims });
         return Ok(());
     }
     draft.push(call.node, LayerOp::Flatten(layers::Flatten), vec![from], &[&dims]).map(|_| ())
 }
 
-/// Takes away axes of extent 1: known where what is left is flat.
-pub(super) fn squeeze<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates Squeeze of features, which is supported if a vector remains.
+pub(super) fn squeeze<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
     let axes = axes(draft, call)?.ok_or("expected axes")?;
     let rank = dims.len() as i64 + 1;
@@ -48,37 +48,36 @@ pub(super) fn squeeze<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), 
     let left: Vec<usize> =
         dims.iter().enumerate().filter(|(i, _)| !gone(*i as i64 + 1)).map(|(_, d)| *d).collect();
     if gone(0) || left.iter().product::<usize>() != dims.iter().product::<usize>() || left.len() != 1 {
-        return Err(format!("axes {} of [N, {}]: expected what leaves [N, K]", ints(&axes), list(&dims)));
+        return Err(format!("axes {} of [N, {}]: expected axes that leave [N, K]", ints(&axes), list(&dims)));
     }
     to_flat(draft, call, from, dims)
 }
 
-pub(super) fn reshape<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn reshape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = draft.layer(call.node, 0)?;
     let target = target(draft, call, &dims)?;
     match target.as_slice() {
         same if *same == dims => {
-            draft.alias(call.node, Value::Layer { from, dims });
+            draft.alias(call.node, GraphValue::Layer { from, dims });
             Ok(())
         }
         [_] => to_flat(draft, call, from, dims),
-        _ => Err(format!("[N, {}] to [N, {}]: expected [N, everything]", list(&dims), list(&target))),
+        _ => Err(format!("[N, {}] to [N, {}]: expected [N, K]", list(&dims), list(&target))),
     }
 }
 
-/// The extents, without the batch, that a Reshape gives a value of the extents `dims`.
+/// The shape, without the batch, that a Reshape gives a value of the shape `dims`.
 pub(super) fn target<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     dims: &[usize],
 ) -> Result<Vec<usize>, String> {
     let mut target = shape_tensor::read(draft, call, 1)?.list;
     if !call.attributes.flag("allowzero", false)? {
-        for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Extent::Known(0))
-        {
+        for (axis, extent) in target.iter_mut().enumerate().filter(|(_, extent)| **extent == Dim::Known(0)) {
             *extent = match axis.checked_sub(1) {
-                None => Extent::Batch,
-                Some(i) => Extent::Known(*dims.get(i).ok_or("its 0 names an axis that is not there")? as i64),
+                None => Dim::Batch,
+                Some(i) => Dim::Known(*dims.get(i).ok_or("its 0 copies an axis that does not exist")? as i64),
             };
         }
     }
@@ -87,35 +86,35 @@ pub(super) fn target<'a>(
             .iter()
             .take(8)
             .map(|extent| match extent {
-                Extent::Batch => "N".to_string(),
-                Extent::Known(n) => n.to_string(),
+                Dim::Batch => "N".to_string(),
+                Dim::Known(n) => n.to_string(),
             })
             .collect();
-        format!("[N, {}] to [{}]: expected [N, everything]", list(dims), target.join(", "))
+        format!("[N, {}] to [{}]: expected [N, K]", list(dims), target.join(", "))
     };
     let total: usize = dims.iter().product();
     let Some((first, rest)) = target.split_first() else { return Err(wrong()) };
-    // The first axis has to stay the batch: by name, as the rest, or by number where the file fixes the batch.
+    // The first axis must stay the batch: symbolically, as the open rest (-1), or as the number that the file fixes.
     let rest_is_open = match first {
-        Extent::Batch => true,
-        Extent::Known(-1) => false,
-        Extent::Known(n) if *n == draft.batch.unwrap_or(1) as i64 => true,
-        Extent::Known(_) => return Err(wrong()),
+        Dim::Batch => true,
+        Dim::Known(-1) => false,
+        Dim::Known(n) if *n == draft.batch.unwrap_or(1) as i64 => true,
+        Dim::Known(_) => return Err(wrong()),
     };
     let mut out = Vec::new();
     let mut known = rest.iter().filter_map(|e| match e {
-        Extent::Known(n) if *n > 0 => usize::try_from(*n).ok(),
+        Dim::Known(n) if *n > 0 => usize::try_from(*n).ok(),
         _ => None,
     });
     let known = known.try_fold(1usize, usize::checked_mul).ok_or_else(wrong)?;
     for extent in rest {
         out.push(match extent {
-            Extent::Known(-1) if rest_is_open && known > 0 => total / known,
-            Extent::Known(n) if *n > 0 => *n as usize,
+            Dim::Known(-1) if rest_is_open && known > 0 => total / known,
+            Dim::Known(n) if *n > 0 => *n as usize,
             _ => return Err(wrong()),
         });
     }
-    let open = rest.iter().filter(|e| **e == Extent::Known(-1)).count();
+    let open = rest.iter().filter(|e| **e == Dim::Known(-1)).count();
     let size = out.iter().try_fold(1usize, |size, &d| size.checked_mul(d));
     if open > 1 || size != Some(total) {
         return Err(wrong());
@@ -123,26 +122,26 @@ pub(super) fn target<'a>(
     Ok(out)
 }
 
-/// Swaps rows and columns of a constant.
+/// Translates the transpose of a constant matrix.
 pub(super) fn transpose_constant<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     handle: Handle<'a>,
 ) -> Result<(), String> {
     let dims = draft.constants.dims(handle)?;
-    let turned = match call.attributes.ints("perm")? {
+    let transposed = match call.attributes.ints("perm")? {
         _ if dims.len() != 2 => return Err(format!("expected a matrix, found [{}]", list(&dims))),
         None | Some([1, 0]) => !handle.transposed,
         Some([0, 1]) => handle.transposed,
         Some(other) => return Err(format!("perm {} of a matrix", ints(other))),
     };
-    draft.alias(call.node, Value::Constant(handle.with(turned)));
+    draft.alias(call.node, GraphValue::Constant(handle.with(transposed)));
     Ok(())
 }
 
-/// A constant of floating-point numbers under other extents.
+/// Translates a reshape of a constant.
 pub(super) fn reshape_constant<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut NetworkDraft<'a>,
     call: &Call<'a>,
     handle: Handle<'a>,
 ) -> Result<(), String> {
@@ -210,6 +209,6 @@ pub(super) fn reshape_constant<'a>(
         }
     };
     let handle = draft.constants.reshaped(handle, made)?;
-    draft.alias(call.node, Value::Constant(handle));
+    draft.alias(call.node, GraphValue::Constant(handle));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The tensors of an ONNX file, as numbers in host memory. Every size is held against the bytes that are there before memory is asked for.
+//! Decoding of an ONNX file's tensors. Every size is checked against the available bytes before memory is allocated.
 
 use super::super::schema::{TensorProto, data_type};
 use super::external::{External, OUTSIDE};
@@ -6,13 +6,13 @@ use crate::interchange::numbers::f16_to_f32;
 use crate::tensor::Tensor;
 use prost::bytes::Bytes;
 
-/// Most extents a tensor may have; nothing that a network of ours needs has more than five.
+/// Most dimensions of a tensor; the networks that can be imported need at most five.
 const RANK: usize = 8;
 
-/// Most whole numbers in a tensor: they are shapes, axes and flags.
+/// Most integers in a tensor, since integers are only shapes, axes and flags.
 const INTS: usize = 1 << 16;
 
-/// A tensor whose values the file gives.
+/// A constant tensor of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Constant {
     Floats(Tensor),
@@ -23,21 +23,22 @@ pub(super) enum Constant {
     },
 }
 
-/// The values of `proto`; those that lie in another file are read through `external`. An error says why not, in one line, without the tensor's name.
+/// Decodes `proto`; values in another file are read through `external`. An error is one line without the tensor's name.
 pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Constant, String> {
     let (dims, size) = extents(&proto.dims)?;
-    let values = Values { proto, size, external };
+    let values = TensorValues { proto, size, external };
     match proto.data_type {
         data_type::FLOAT => floats(dims, values.read(&proto.float_data, |v| Ok(*v), f32::from_le_bytes)?),
         data_type::DOUBLE => {
             let values = values.read(&proto.double_data, |v| Ok(*v), f64::from_le_bytes)?;
             floats(dims, values.into_iter().map(narrow).collect::<Result<_, _>>()?)
         }
-        data_type::FLOAT16 => floats(dims, values.halves(&proto.int32_data, f16_to_f32)?),
-        data_type::BFLOAT16 => {
-            floats(dims, values.halves(&proto.int32_data, |bits| f32::from_bits(u32::from(bits) << 16))?)
-        }
-        _ if size > INTS && is_whole(proto.data_type) => {
+        data_type::FLOAT16 => floats(dims, values.half_precision(&proto.int32_data, f16_to_f32)?),
+        data_type::BFLOAT16 => floats(
+            dims,
+            values.half_precision(&proto.int32_data, |bits| f32::from_bits(u32::from(bits) << 16))?,
+        ),
+        _ if size > INTS && is_integer(proto.data_type) => {
             Err(format!("expected at most {INTS} whole numbers, found {size}"))
         }
         data_type::INT64 => ints(dims, values.read(&proto.int64_data, |v| Ok(*v), i64::from_le_bytes)?),
@@ -53,14 +54,14 @@ pub(super) fn read(proto: &TensorProto, external: &mut External) -> Result<Const
     }
 }
 
-/// Extents and their product.
+/// Converts dimensions, and returns them with their product.
 fn extents(dims: &[i64]) -> Result<(Vec<usize>, usize), String> {
     if dims.len() > RANK {
         return Err(format!("expected at most {RANK} extents, found {}", dims.len()));
     }
     let extents: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let extents = extents.ok_or_else(|| format!("expected extents of 0 or more, found {dims:?}"))?;
-    // An extent of 0 hides an overflow of the others only if it comes first: count those that are not 0.
+    // Multiply only dimensions above 0, so that a 0 cannot hide an overflow of the others.
     let size = extents.iter().filter(|&&d| d > 0).try_fold(1usize, |size, &d| size.checked_mul(d));
     let size = size.filter(|&size| size <= isize::MAX as usize / 8);
     let size = size.ok_or_else(|| format!("the extents {dims:?} are too large"))?;
@@ -68,16 +69,17 @@ fn extents(dims: &[i64]) -> Result<(Vec<usize>, usize), String> {
     Ok((extents, size))
 }
 
-/// Where a tensor's values may be: raw bytes in the file, a list of numbers, or another file.
-struct Values<'a> {
+/// Access to a tensor's values, which are raw bytes in the file, a list of numbers, or in another file.
+struct TensorValues<'a> {
     proto: &'a TensorProto,
-    /// How many they are.
+    /// Number of values.
     size: usize,
     external: &'a mut External,
 }
 
-impl Values<'_> {
-    /// The values out of raw bytes (each through `raw`) or out of `list` (each through `listed`), which has to be the only place.
+impl TensorValues<'_> {
+    /// Reads the values from raw bytes (each through `raw`) or from `list` (each through `listed`). Values in more than one
+    /// place are an error.
     fn read<const N: usize, L, T>(
         self,
         list: &[L],
@@ -112,13 +114,13 @@ impl Values<'_> {
         Ok(data.as_chunks().0.iter().map(|b| raw(*b)).collect())
     }
 
-    /// The same for numbers of 16 bits.
-    fn halves(self, list: &[i32], number: impl Fn(u16) -> f32) -> Result<Vec<f32>, String> {
+    /// Reads 16-bit numbers.
+    fn half_precision(self, list: &[i32], number: impl Fn(u16) -> f32) -> Result<Vec<f32>, String> {
         self.read(list, |value| half(value).map(&number), |bytes| number(u16::from_le_bytes(bytes)))
     }
 
     fn expect(&self, found: usize, what: &str) -> Result<(), String> {
-        let Values { proto, size, .. } = self;
+        let TensorValues { proto, size, .. } = self;
         if found == *size {
             Ok(())
         } else {
@@ -135,7 +137,7 @@ fn ints<T: Into<i64>>(dims: Vec<usize>, values: Vec<T>) -> Result<Constant, Stri
     Ok(Constant::Ints { dims, values: values.into_iter().map(Into::into).collect() })
 }
 
-/// The nearest `f32`.
+/// Rounds to the nearest `f32`; overflow is an error.
 fn narrow(value: f64) -> Result<f32, String> {
     let narrow = value as f32;
     if narrow.is_infinite() && value.is_finite() {
@@ -144,7 +146,7 @@ fn narrow(value: f64) -> Result<f32, String> {
     Ok(narrow)
 }
 
-/// The 16 bits of a half-precision number, which lists hold as whole numbers.
+/// The 16 bits of a half-precision number, which lists store as integers.
 fn half(value: &i32) -> Result<u16, String> {
     u16::try_from(*value).map_err(|_| format!("expected the 16 bits of a number, found {value}"))
 }
@@ -153,13 +155,13 @@ fn byte<T: TryFrom<i32>>(value: &i32) -> Result<T, String> {
     T::try_from(*value).map_err(|_| format!("expected a number of one byte, found {value}"))
 }
 
-/// Whether `data_type` is one of the whole numbers that are read.
-pub(super) fn is_whole(data_type: i32) -> bool {
+/// True if `data_type` is one of the supported integer types.
+pub(super) fn is_integer(data_type: i32) -> bool {
     use data_type::{BOOL, INT8, INT32, INT64, UINT8};
     [INT64, INT32, INT8, UINT8, BOOL].contains(&data_type)
 }
 
-/// The name in `TensorProto.DataType`.
+/// The name of `data_type` in `TensorProto.DataType`.
 fn type_name(data_type: i32) -> String {
     const NAMES: [&str; 24] = [
         "UNDEFINED",
@@ -194,7 +196,7 @@ fn type_name(data_type: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interchange::onnx::schema::Entry;
+    use crate::interchange::onnx::schema::StringStringEntryProto;
     use std::path::Path;
 
     fn read(proto: &TensorProto) -> Result<Constant, String> {
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn extents_that_lie_are_refused() {
+    fn inconsistent_shapes_are_refused() {
         let four = [0; 4];
         refused(&raw(data_type::FLOAT, &[-1], &four), "0 or more, found [-1]");
         refused(&raw(data_type::FLOAT, &[2], &four), "expected 2 values for the extents [2], found 1");
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_lie_are_refused() {
+    fn inconsistent_values_are_refused() {
         refused(&raw(8, &[1], &[0]), "found STRING");
         refused(&raw(99, &[1], &[0]), "found data type 99");
         refused(&raw(-1, &[1], &[0]), "found data type -1");
@@ -290,9 +292,9 @@ mod tests {
         refused(&raw(data_type::DOUBLE, &[1], &1e300f64.to_le_bytes()), "fit 32 bits, found 1e300");
         let outside = TensorProto {
             data_location: 1,
-            external_data: vec![Entry { key: "location".into(), value: "w.bin".into() }],
+            external_data: vec![StringStringEntryProto { key: "location".into(), value: "w.bin".into() }],
             ..proto(data_type::FLOAT, &[1])
         };
-        refused(&outside, "w.bin, which is read only with --external-data");
+        refused(&outside, "w.bin; reading it requires --external-data");
     }
 }

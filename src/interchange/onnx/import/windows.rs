@@ -1,24 +1,24 @@
-//! Convolutions and pools: windows over height and width.
+//! Convolutions and pools: operators with windows over height and width.
 
-use super::super::schema::Node;
+use super::super::schema::NodeProto;
 use super::attributes::{Attributes, sizes};
 use super::averages;
-use super::draft::{Call, Draft, Value, list};
+use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::padding;
 use crate::model::{LayerOp, layers};
 use crate::tensor::Tensor;
 
-/// The windows of a node.
-struct Windows {
+/// The window attributes of a node.
+struct WindowAttributes {
     kernel: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
-    /// Top, left, bottom, right; ONNX has the same order.
+    /// Top, left, bottom, right, in ONNX's order.
     pads: [usize; 4],
 }
 
-impl Windows {
-    /// Reads the attributes that all window operators share, over an input of height and width `extents`.
+impl WindowAttributes {
+    /// Reads the attributes that all window operators share, for an input of height and width `extents`.
     fn read(a: &Attributes<'_>, kernel: [usize; 2], extents: [usize; 2]) -> Result<Self, String> {
         let stride = a.sizes("strides", 1, 1)?;
         let dilation: [usize; 2] = a.sizes("dilations", 1, 1)?;
@@ -30,7 +30,7 @@ impl Windows {
             "SAME_UPPER" | "SAME_LOWER" => {
                 let mut pads = [0; 4];
                 for axis in 0..2 {
-                    // As many windows as strides begin in the input.
+                    // SAME: one window per stride that starts in the input.
                     let windows = extents[axis].div_ceil(stride[axis]);
                     let span = dilation[axis] * (kernel[axis] - 1) + 1;
                     let total = (windows.max(1) - 1) * stride[axis] + span;
@@ -43,14 +43,14 @@ impl Windows {
             }
             other => return Err(format!("attribute auto_pad: unknown value {other:.40}")),
         };
-        Ok(Windows { kernel, stride, dilation, pads })
+        Ok(WindowAttributes { kernel, stride, dilation, pads })
     }
 }
 
-/// A convolution with constant weights.
-pub fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
+/// Translates a convolution with constant weights.
+pub fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, [channels, height, width], padding) = padding::around(draft, call)?;
+    let (from, [channels, height, width], padding) = padding::padded_input(draft, call)?;
     let handle = draft.weight(node, 1)?;
     let dims = draft.constants.dims(handle)?;
     let [out_channels, depth, kh, kw] = *dims.as_slice() else {
@@ -67,11 +67,11 @@ pub fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     if depth.checked_mul(groups) != Some(channels) {
         return Err(format!("weights [{}] in {groups} groups do not fit {channels} channels", list(&dims)));
     }
-    let w = Windows::read(a, kernel, [height, width])?;
+    let w = WindowAttributes::read(a, kernel, [height, width])?;
     let (pads, inner) = match &padding {
         Some(padded) => {
             padded.check(draft, false)?;
-            (padded.and(w.pads), padded.dims)
+            (padded.combined_with(w.pads), padded.dims)
         }
         None => (w.pads, [channels, height, width]),
     };
@@ -94,10 +94,10 @@ pub fn conv<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
     Ok(())
 }
 
-/// The third input. Zeros that the graph computes are how PyTorch writes that there is none.
-fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<Tensor>, String> {
+/// The bias, which is the third input. PyTorch writes computed zeros if there is none.
+fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Result<Option<Tensor>, String> {
     match draft.value(node, 2)? {
-        Some(Value::Uniform { value, len: found }) if *found == len => {
+        Some(GraphValue::Uniform { value, len: found }) if *found == len => {
             Ok((*value != 0.0).then(|| Tensor::full([len], *value)))
         }
         _ => {
@@ -107,13 +107,13 @@ fn bias<'a>(draft: &mut Draft<'a>, node: &'a Node, len: usize) -> Result<Option<
     }
 }
 
-/// MaxPool and AveragePool.
-pub fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
+/// Translates MaxPool and AveragePool.
+pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) -> Result<(), String> {
     let (node, a) = (call.node, &call.attributes);
-    let (from, dims, padding) = padding::around(draft, call)?;
+    let (from, dims, padding) = padding::padded_input(draft, call)?;
     let kernel = a.ints("kernel_shape")?.ok_or("attribute kernel_shape is missing")?;
     let kernel: [usize; 2] = sizes("kernel_shape", kernel, 1)?;
-    let w = Windows::read(a, kernel, [dims[1], dims[2]])?;
+    let w = WindowAttributes::read(a, kernel, [dims[1], dims[2]])?;
     if w.dilation != [1, 1] {
         return Err(format!("dilated windows {:?}", w.dilation));
     }
@@ -122,17 +122,17 @@ pub fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result
     if average {
         counts_padding = a.flag("count_include_pad", false)?;
         if padding.is_none() && w.kernel == [1, 1] && w.stride == [1, 1] && w.pads == [0; 4] {
-            // PyTorch writes an adaptive pool that has nothing to do like this.
-            draft.alias(node, Value::Layer { from, dims: dims.to_vec() });
+            // PyTorch exports an adaptive pool without effect like this.
+            draft.alias(node, GraphValue::Layer { from, dims: dims.to_vec() });
             return Ok(());
         }
     } else {
-        // It orders the second output, which nobody reads.
+        // It only affects the second output, which is unused.
         a.int("storage_order", 0)?;
     }
-    if average && padding.is_none() && counts_padding && !ceil && averages::are_scaled(draft, node) {
-        let Windows { kernel, stride, pads, .. } = w;
-        return averages::whole(draft, call, from, dims, kernel, stride, pads);
+    if average && padding.is_none() && counts_padding && !ceil && averages::feeds_scales(draft, node) {
+        let WindowAttributes { kernel, stride, pads, .. } = w;
+        return averages::full_windows(draft, call, from, dims, kernel, stride, pads);
     }
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
@@ -147,19 +147,21 @@ pub fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result
         if !counts_padding && w.pads != [0; 4] {
             return Err("count_include_pad = 0 with padding".into());
         }
-        // Here rounding up may leave out a window that begins in the padding.
-        let (outer, op) = (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.and(w.pads), ceil));
+        // With `ceil`, windows that would start in the padding are left out, which moving the padding can change.
+        let (outer, op) =
+            (make(w.pads, ceil).output_dims(&[&dims])?, make(padded.combined_with(w.pads), ceil));
         if op.output_dims(&[&padded.dims])? != outer {
-            return Err("ceil_mode over padding that a Pad has put there".into());
+            return Err("ceil_mode with padding from a Pad node".into());
         }
         return draft.push(node, op, vec![from], &[&padded.dims]).map(|_| ());
     }
     let mut op = make(w.pads, ceil);
     if !counts_padding && w.pads != [0; 4] {
-        // Without padding: what lies beyond the input does not count here either.
+        // `ceil` without padding: elements beyond the input do not count, either.
         op = same_windows(&w, ceil, dims, [[0; 4]], make).ok_or("count_include_pad = 0 with padding")?;
     } else if !average && op.output_dims(&[&dims]).is_err() {
-        // With at most half the kernel at bottom and right, where the file has more (a way to write `ceil`): what lies beyond the input never wins.
+        // The file pads by more than half the kernel at bottom or right (a way to write `ceil`). Padding never is the
+        // maximum, so any padding with the same windows will do.
         let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
         let pads = |bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]);
         op = same_windows(&w, ceil, dims, after(0).into_iter().flat_map(pads), make).unwrap_or(op);
@@ -167,9 +169,9 @@ pub fn pool<'a>(draft: &mut Draft<'a>, call: &Call<'a>, average: bool) -> Result
     draft.push(node, op, vec![from], &[&dims]).map(|_| ())
 }
 
-/// The pool that has as many windows at the same places with one of the paddings `choices`.
+/// Finds a pool with the same windows whose padding is one of `choices`.
 fn same_windows(
-    w: &Windows,
+    w: &WindowAttributes,
     ceil: bool,
     dims: [usize; 3],
     choices: impl IntoIterator<Item = [usize; 4]>,
@@ -188,11 +190,11 @@ fn same_windows(
     choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
 }
 
-/// GlobalMaxPool.
-pub fn global_max<'a>(draft: &mut Draft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (_, [_, height, width]) = draft.picture(call.node, 0)?;
+/// Translates GlobalMaxPool.
+pub fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
     let kernel = [height, width];
-    draft.simple(
+    draft.push_unary(
         call.node,
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false }),
     )

@@ -1,0 +1,65 @@
+//! The data sets that the built-in models name: an installed program has none of them beside it, so it fetches Fashion-MNIST, and writes
+//! the truth table of the neuron, where a user keeps data sets.
+
+use super::fetch::{fetch_whole, home};
+use super::sources::{SOURCES, Source};
+use crate::atomic;
+use crate::cli::output::{Output, bytes};
+use crate::data::{self, Kind};
+use crate::error::{Error, Result, printable_path};
+use std::fs;
+use std::path::Path;
+
+/// The set of the first command.
+const FETCHED: &str = "fashion-mnist";
+
+/// The set of the first neuron, and its files.
+const WRITTEN: &str = "traffic-light";
+const FILES: [(&str, &str); 2] = [
+    ("train.csv", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/traffic-light/train.csv"))),
+    ("val.csv", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/traffic-light/val.csv"))),
+];
+
+/// Brings the set that `path` and `kind` name to this machine if it is one of a built-in model's and is nowhere to be found.
+///
+/// An error (exit code 4) names what to do where it cannot be fetched; nothing that looks like a data set is left behind then.
+pub(in crate::cli) fn provide(path: Option<&str>, kind: Kind, out: &Output) -> Result<()> {
+    let name = path.unwrap_or(FETCHED);
+    if kind == Kind::Synthetic || Path::new(name).exists() || data::built_in(name).is_some() {
+        return Ok(());
+    }
+    let folder = home().join(name);
+    if name == WRITTEN && matches!(kind, Kind::Auto | Kind::Csv) {
+        fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+        FILES.iter().try_for_each(|(file, text)| {
+            atomic::write(folder.join(file), |out| out.write_all(text.as_bytes()))
+        })?;
+        out.note(&format!("data: {name} was written to {}", printable_path(&folder)));
+    }
+    let source = SOURCES.iter().find(|source| source.name == name && name == FETCHED);
+    match source.filter(|_| matches!(kind, Kind::Auto | Kind::Idx)) {
+        Some(source) => fetch_announced(source, &folder, out),
+        None => Ok(()),
+    }
+}
+
+/// Fetches `source`, and says from where and how large it is before, and what to do if that fails.
+fn fetch_announced(source: &Source, folder: &Path, out: &Output) -> Result<()> {
+    let name = source.name;
+    let size = bytes(source.files.iter().map(|file| file.bytes).sum());
+    let places = source.places.join(" or ");
+    let target = printable_path(folder);
+    out.note(&format!(
+        "data: {name} is not on this machine; fetching it ({size}) from {places} into {target}"
+    ));
+    fetch_whole(source, folder, None, out).map_err(|error| match error.exit_code() {
+        1 => Error::data(
+            name,
+            format!(
+                "not on this machine, and it cannot be fetched ({error}); name your own data with --data-path, or run \
+                 `striate dataset fetch {name}` where there is a network"
+            ),
+        ),
+        _ => error,
+    })
+}

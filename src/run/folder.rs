@@ -1,0 +1,386 @@
+//! The folder of a run: `last.safetensors`, `best.safetensors`, checkpoints, `args.toml`, `metrics.csv` and `log.jsonl`. A
+//! new run never writes to a folder that exists: the next free name gets `-2`, `-3`, ... A run that goes on writes to its
+//! own, as long as no other process does: whoever writes holds the lock of the file `.lock`, which the operating system
+//! takes back when the process ends, however that comes about.
+
+use super::checkpoint::{self, Identity, Position};
+use super::journal::Journal;
+use super::space;
+use crate::atomic;
+use crate::error::{Error, Result, printable_path};
+use crate::interchange::safetensors;
+use crate::tensor::Tensor;
+use crate::train::{Epoch, Event, Weights, json_number, json_rate};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The name of a weights file.
+pub(super) fn weights_name(which: Weights) -> &'static str {
+    match which {
+        Weights::Last => "last.safetensors",
+        Weights::Best => "best.safetensors",
+    }
+}
+
+/// The open folder of one run.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    log: Journal,
+    metrics: Journal,
+    /// Whether `metrics.csv` has the column `val_part`.
+    has_part: bool,
+    /// Held until this and every [`Hold`] is dropped.
+    lock: Arc<File>,
+}
+
+/// The lock of a run's folder, kept while the folder is closed and opened again.
+#[derive(Debug)]
+pub(super) struct Hold {
+    path: PathBuf,
+    lock: Arc<File>,
+}
+
+impl Hold {
+    /// Where the folder lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `args` as the run's `args.toml`, in place of the one that may be there.
+    pub fn describe(&self, args: &str) -> Result<()> {
+        describe(&self.path, args)
+    }
+
+    /// The folder, open again.
+    pub fn open(&self) -> Result<RunFolder> {
+        RunFolder::under(&self.path, Arc::clone(&self.lock))
+    }
+}
+
+/// Of the file that says with which flags a run was started.
+const ARGS: &str = "args.toml";
+/// Most bytes of it.
+const LONGEST_ARGS: u64 = 1 << 20;
+const LOG: &str = "log.jsonl";
+const METRICS: &str = "metrics.csv";
+const LOCK: &str = ".lock";
+/// Columns of `metrics.csv`. The last one, `val_part`, is missing in files of earlier versions, which are continued without it.
+const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256,val_part";
+
+impl RunFolder {
+    /// Makes `output_dir/name`, or `name-2`, `name-3`, ... if that is taken, with `args` as its `args.toml`.
+    ///
+    /// Characters of `name` other than letters, digits, `.`, `_` and `-` become `_`.
+    pub fn create(output_dir: &Path, name: &str, args: &str) -> Result<Self> {
+        atomic::create_folders(output_dir)?;
+        let path = claim(output_dir, &folder_name(name))?;
+        let lock = lock(&path)?;
+        // Files that are safe in a folder that may vanish are not safe.
+        atomic::keep_folder(&path)?;
+        let log = Journal::create(&path.join(LOG))?;
+        let mut metrics = Journal::create(&path.join(METRICS))?;
+        metrics.append(COLUMNS)?;
+        let folder = RunFolder { path, log, metrics, has_part: true, lock: Arc::new(lock) };
+        describe(&folder.path, args)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run that is to go on. A usage error if another process writes to it; an error of data if files of
+    /// the names of logs are there and nothing says that they are a run's, or if one of its files is none but a link or a pipe.
+    pub fn reopen(path: &Path) -> Result<Self> {
+        for name in [ARGS, LOG, METRICS, LOCK] {
+            atomic::expect_plain(&path.join(name))?;
+        }
+        let is_run = path.join(LOCK).exists()
+            || RunFolder::description(path).is_ok_and(|text| {
+                text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("striate"))
+            });
+        if let Some(other) = [LOG, METRICS].into_iter().find(|name| !is_run && path.join(name).exists()) {
+            let what =
+                "expected a run's folder, with its args.toml, found a file of this name by somebody else";
+            return Err(Error::data(path.join(other), what));
+        }
+        let lock = lock(path)?;
+        RunFolder::under(path, Arc::new(lock))
+    }
+
+    fn under(path: &Path, lock: Arc<File>) -> Result<Self> {
+        let log = Journal::reopen(&path.join(LOG))?;
+        let mut metrics = Journal::reopen(&path.join(METRICS))?;
+        let mut has_part = true;
+        if metrics.is_empty() {
+            metrics.append(COLUMNS)?;
+        } else {
+            let mut start = vec![0; COLUMNS.len()];
+            let read = File::open(path.join(METRICS)).and_then(|mut file| file.read_exact(&mut start));
+            has_part = read.is_ok() && start == COLUMNS.as_bytes();
+        }
+        Ok(RunFolder { path: path.to_path_buf(), log, metrics, has_part, lock })
+    }
+
+    /// The text of the `args.toml` of the run in `folder`.
+    pub fn description(folder: &Path) -> Result<String> {
+        let path = folder.join(ARGS);
+        atomic::expect_plain(&path)?;
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(LONGEST_ARGS + 1).read_to_string(&mut text));
+        read.map_err(|e| Error::io(&path, e))?;
+        if text.len() as u64 > LONGEST_ARGS {
+            return Err(Error::data(path, format!("expected at most {LONGEST_ARGS} bytes, found more")));
+        }
+        Ok(text)
+    }
+
+    /// The newest folder of the name `name` in `output_dir` (of `name`, `name-2`, `name-3`, ... the last) that has a
+    /// checkpoint.
+    pub fn latest(output_dir: &Path, name: &str) -> Option<PathBuf> {
+        let name = folder_name(name);
+        let number = |found: &str| match found.strip_prefix(name.as_str())? {
+            "" => Some(1u32),
+            rest => rest.strip_prefix('-')?.parse().ok().filter(|&number| number > 1),
+        };
+        let folders = std::fs::read_dir(output_dir).ok()?.flatten();
+        let numbers = folders.filter_map(|entry| number(entry.file_name().to_str()?));
+        let paths = numbers.map(|number| (number, numbered(output_dir, &name, number)));
+        let whole = paths.filter(|(_, path)| checkpoint::Checkpoint::find(path).is_ok());
+        whole.max().map(|(_, path)| path)
+    }
+
+    /// The lock of this folder, to outlive it.
+    pub(super) fn hold(&self) -> Hold {
+        Hold { path: self.path.clone(), lock: Arc::clone(&self.lock) }
+    }
+
+    /// Makes the logs what they were when the folder was made.
+    pub(super) fn begin_anew(&mut self) -> Result<()> {
+        atomic::sweep(&self.path)?;
+        self.log.rewind(0)?;
+        self.metrics.rewind(0)?;
+        self.has_part = true;
+        self.metrics.append(COLUMNS)
+    }
+
+    /// Makes the files what they were when the checkpoint at `from` was written: it becomes the newest, the logs get the
+    /// lengths `journals` again, and what a killed process has left half written goes. Says what cannot be made so.
+    pub(super) fn rewind(&mut self, from: &Path, journals: [u64; 2]) -> Result<Vec<String>> {
+        checkpoint::make_newest(from, &self.path)?;
+        atomic::sweep(&self.path)?;
+        let mut notices = Vec::new();
+        for (journal, length) in [(&mut self.log, journals[0]), (&mut self.metrics, journals[1])] {
+            if !journal.rewind(length)? {
+                let path = printable_path(journal.path());
+                notices.push(format!(
+                    "{path}: expected at least {length} bytes, found fewer: lines are missing"
+                ));
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Forces the logs to the disk; the lengths of `log.jsonl` and `metrics.csv` in bytes.
+    pub(super) fn sync(&mut self) -> Result<[u64; 2]> {
+        Ok([self.log.sync()?, self.metrics.sync()?])
+    }
+
+    /// Writes a checkpoint and keeps `keep` in all. At any moment the newest whole one is there.
+    pub(super) fn checkpoint(
+        &self,
+        tensors: &[(String, Tensor)],
+        notes: BTreeMap<String, String>,
+        position: &Position,
+        identity: &Identity,
+        keep: usize,
+    ) -> Result<()> {
+        let path = self.path.join(checkpoint::file_name(0));
+        let file = checkpoint::stage(&path, tensors, notes, position, identity)?;
+        checkpoint::commit(file, &self.path, keep)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where these weights lie, or will lie.
+    pub fn weights_path(&self, which: Weights) -> PathBuf {
+        self.path.join(weights_name(which))
+    }
+
+    /// Writes weights: the file is complete or as it was before.
+    pub fn save(
+        &self,
+        which: Weights,
+        tensors: &[(String, Tensor)],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let path = self.weights_path(which);
+        space::check_file(&path, tensors, metadata)?;
+        safetensors::write(path, tensors, metadata)
+    }
+
+    /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`. What cannot be written now is kept, and
+    /// written with the next.
+    pub fn record(&mut self, event: &Event) -> Result<()> {
+        let logged = self.log.append(&event.json());
+        match event {
+            Event::Epoch(epoch) => logged.and(self.metrics.append(&row(epoch, self.has_part))),
+            _ => logged,
+        }
+    }
+}
+
+/// Writes `args` as the `args.toml` of the run in `folder`, in place of the one that may be there.
+fn describe(folder: &Path, args: &str) -> Result<()> {
+    atomic::write(folder.join(ARGS), |out| out.write_all(args.as_bytes()))
+}
+
+/// One line of `metrics.csv`; a number that is not finite (no validation set) leaves its field empty.
+fn row(e: &Epoch, has_part: bool) -> String {
+    let number = |value: f64| if value.is_finite() { json_number(value) } else { String::new() };
+    [
+        e.epoch.to_string(),
+        number(e.train_loss),
+        number(e.train_acc1),
+        number(e.val_loss),
+        number(e.acc1),
+        number(e.acc5),
+        e.train_samples.to_string(),
+        e.val_samples.to_string(),
+        json_rate(e.lr),
+        number(e.seconds),
+        number(e.images_per_second),
+        e.weights_sha256.clone(),
+    ]
+    .into_iter()
+    .chain(has_part.then(|| e.val_part.name().to_string()))
+    .collect::<Vec<_>>()
+    .join(",")
+}
+
+/// Longest name of a run's folder, in bytes: file systems allow 255, of which a number may take some.
+const LONGEST_NAME: usize = 200;
+
+fn folder_name(name: &str) -> String {
+    let kept = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let mut room = LONGEST_NAME;
+    let fits = |c: &char| {
+        let rest = usize::checked_sub(room, c.len_utf8());
+        room = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    let name: String = name.chars().map(kept).take_while(fits).collect();
+    // A name of dots alone would be this folder or the one above.
+    if name.trim_matches('.').is_empty() { "run".into() } else { name }
+}
+
+/// Makes the first of `name`, `name-2`, `name-3`, ... that does not exist. Two runs that start at once get two folders,
+/// because making a folder fails if it is there.
+fn claim(parent: &Path, name: &str) -> Result<PathBuf> {
+    for number in 1u32.. {
+        let path = numbered(parent, name, number);
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io(path, e)),
+        }
+    }
+    Err(Error::Internal("no free folder name".into()))
+}
+
+fn numbered(parent: &Path, name: &str, number: u32) -> PathBuf {
+    parent.join(if number == 1 { name.to_string() } else { format!("{name}-{number}") })
+}
+
+/// The right to write to the folder at `path`.
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join(LOCK);
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&file);
+    let open = open.map_err(|e| Error::io(&file, e))?;
+    match fs4::FileExt::try_lock(&open) {
+        Ok(()) => Ok(open),
+        Err(fs4::TryLockError::WouldBlock) => {
+            Err(Error::Usage(format!("{}: another run is writing to this folder", printable_path(path))))
+        }
+        // A file system without locks is no reason not to train.
+        Err(fs4::TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(open),
+        Err(fs4::TryLockError::Error(e)) => Err(Error::io(&file, e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Division;
+    use crate::train::ValPart;
+
+    #[test]
+    fn a_folder_is_never_used_twice() {
+        let parent = tempfile::tempdir().unwrap();
+        let names: Vec<_> = (0..3)
+            .map(|_| RunFolder::create(parent.path(), "net", "seed = 1\n").unwrap())
+            .map(|f| f.path().file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["net", "net-2", "net-3"]);
+        assert_eq!(std::fs::read_to_string(parent.path().join("net-3/args.toml")).unwrap(), "seed = 1\n");
+    }
+
+    #[test]
+    fn the_latest_folder_is_the_one_with_the_highest_number_that_has_a_checkpoint() {
+        let parent = tempfile::tempdir().unwrap();
+        assert_eq!(RunFolder::latest(&parent.path().join("none"), "net"), None);
+        for name in ["net", "net-2", "net-10", "net-11", "net-x", "network"] {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            if name != "net-11" {
+                std::fs::write(path.join("checkpoint-1.safetensors"), "").unwrap();
+            }
+        }
+        assert_eq!(RunFolder::latest(parent.path(), "net"), Some(parent.path().join("net-10")));
+        assert_eq!(RunFolder::latest(parent.path(), "ne"), None);
+    }
+
+    #[test]
+    fn names_stay_inside_the_output_folder() {
+        assert_eq!(folder_name("../a b/c"), ".._a_b_c");
+        assert_eq!(folder_name(".."), "run");
+        assert_eq!(folder_name(""), "run");
+        assert_eq!(folder_name("alexnet-2012"), "alexnet-2012");
+    }
+
+    #[test]
+    fn an_epoch_goes_to_both_logs() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(parent.path(), "net", "").unwrap();
+        let epoch = Epoch {
+            epoch: 3,
+            train_loss: 0.5,
+            train_acc1: 50.0,
+            val_loss: f64::NAN,
+            acc1: f64::NAN,
+            acc5: f64::NAN,
+            train_samples: 40,
+            val_samples: 0,
+            val_part: ValPart::HeldOut(Division::All),
+            lr: 0.1,
+            seconds: 2.0,
+            images_per_second: 100.0,
+            data_wait: 0.0,
+            weights_sha256: "ab".into(),
+            best: true,
+        };
+        folder.record(&Event::Epoch(epoch)).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let csv = read("metrics.csv");
+        let lines: Vec<_> = csv.lines().collect();
+        assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
+        assert!(
+            lines[1].starts_with("3,0.500000000,50.0000000,,,,40,0,0.1,2.00000000,100.000000,ab,held-out"),
+            "{csv}"
+        );
+        assert_eq!(read("log.jsonl").lines().count(), 1);
+    }
+}

@@ -1,0 +1,352 @@
+//! Training through losses of the device. A lost device takes its memory with it, so nothing of it is used any more: it is
+//! opened anew and the run goes on from its newest checkpoint, the way `--resume` does, or from its beginning where there is
+//! none yet. What comes out is what would have come out without the loss, bit for bit, logs included.
+
+use super::checkpoint::Checkpoint;
+use super::folder::RunFolder;
+use crate::error::{Error, Result, printable_path};
+use crate::program::Executor;
+use crate::train::{
+    DeviceId, Done, Event, ExecutorFactory, LearningRate, Observer, Prefetcher, Task, Trainer,
+};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Losses in a row, without a new step between them, after which a device is given up.
+const LOSSES: usize = 3;
+/// Before a device is opened anew after a loss that followed another: a driver may need a moment to start again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What to do when the device is lost, or has no memory left, while it trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeviceLost {
+    /// Open it anew and go on from the newest checkpoint.
+    #[default]
+    Retry,
+    /// End with the error, which says how to go on.
+    Stop,
+}
+
+impl fmt::Display for OnDeviceLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            OnDeviceLost::Retry => "retry",
+            OnDeviceLost::Stop => "stop",
+        })
+    }
+}
+
+impl FromStr for OnDeviceLost {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<OnDeviceLost> {
+        match text {
+            "retry" => Ok(OnDeviceLost::Retry),
+            "stop" => Ok(OnDeviceLost::Stop),
+            _ => Err(Error::Usage(format!("on-device-lost: expected retry or stop, found {text}"))),
+        }
+    }
+}
+
+/// An executor that holds a run's initial values, and its device.
+pub struct Opened {
+    pub executor: Box<dyn Executor>,
+    pub device: DeviceId,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+/// Makes the learning rate that takes the place of the recipe's.
+pub type RuleFn<'a> = dyn Fn() -> Option<Box<dyn LearningRate + 'a>> + 'a;
+
+/// A run, ready to begin or to go on.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// Its device is that of `opened`, whatever it says.
+    pub task: Task<'a>,
+    pub opened: Opened,
+    /// Batches of the task that are being prepared already.
+    pub prefetcher: Prefetcher,
+    pub folder: Option<RunFolder>,
+    /// Where it goes on from.
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether it goes on although it is another run; see [`Checkpoint::resume`].
+    pub force: bool,
+    /// For the `args.toml` of a run that goes on, once it is known that it can.
+    pub args: String,
+}
+
+/// Opens devices for a run and trains it through their losses. Without a folder a run begins anew after each.
+pub struct Recovery<'a> {
+    policy: OnDeviceLost,
+    open: Box<dyn FnMut() -> Result<Opened> + 'a>,
+    /// What to type to go on.
+    go_on: String,
+    save: Option<&'a AtomicBool>,
+    executors: Option<&'a ExecutorFactory<'a>>,
+    rule: Option<&'a RuleFn<'a>>,
+    /// Losses since the last new step.
+    losses: usize,
+    /// Updates whose results have arrived.
+    steps: usize,
+}
+
+impl fmt::Debug for Recovery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Recovery { policy, losses, steps, .. } = self;
+        f.debug_struct("Recovery")
+            .field("policy", policy)
+            .field("losses", losses)
+            .field("steps", steps)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Recovery<'a> {
+    /// `open` opens the device and makes an executor with the run's initial values; it is asked again after each loss, when
+    /// nothing of the lost executor is left.
+    pub fn new(policy: OnDeviceLost, open: impl FnMut() -> Result<Opened> + 'a) -> Self {
+        let open = Box::new(open);
+        Recovery {
+            policy,
+            open,
+            go_on: String::new(),
+            save: None,
+            executors: None,
+            rule: None,
+            losses: 0,
+            steps: 0,
+        }
+    }
+
+    /// What the user has to type to go on with the run, for the error that ends it.
+    pub fn with_go_on(mut self, command: String) -> Self {
+        self.go_on = command;
+        self
+    }
+
+    /// As [`Trainer::with_save_request`].
+    pub fn with_save_request(mut self, save: &'a AtomicBool) -> Self {
+        self.save = Some(save);
+        self
+    }
+
+    /// As [`Trainer::with_executor_factory`].
+    pub fn with_executor_factory(mut self, executors: &'a ExecutorFactory<'a>) -> Self {
+        self.executors = Some(executors);
+        self
+    }
+
+    /// Takes the learning rate from what `rule` makes, if it makes one, whenever training starts.
+    pub fn with_learning_rate(mut self, rule: &'a RuleFn<'a>) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// Opens the device for the first time. `tell` is told of losses, one line each.
+    ///
+    /// # Errors
+    /// What `open` says; a loss only if it was the third in a row or the policy is to stop.
+    pub fn open(&mut self, tell: &mut dyn FnMut(String) -> Result<()>) -> Result<Opened> {
+        self.reopen(None, tell)
+    }
+
+    /// Trains `job` to the end. After a loss its reports go on from where the run goes on: those of steps that are repeated come
+    /// once more.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`]; [`Error::Lost`] or [`Error::Memory`] when the device is given up: the checkpoint that it names is
+    /// whole.
+    pub fn train(self, job: Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
+        self.train_and_return(job, observer, stop).map(|(done, _)| done)
+    }
+
+    /// As [`Recovery::train`]; beside it the executor, with the values that training ended with.
+    pub(super) fn train_and_return(
+        mut self,
+        job: Job<'_>,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<(Done, Box<dyn Executor>)> {
+        let Job { mut task, mut opened, mut prefetcher, mut folder, mut checkpoint, force, args } = job;
+        let hold = folder.as_ref().map(RunFolder::hold);
+        let given = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
+        // Whether the checkpoints of the folder are what this run goes on from.
+        let mut is_ours = given.is_none();
+        loop {
+            task.device.clone_from(&opened.device);
+            let first = checkpoint.as_ref().map_or(0, Checkpoint::step);
+            self.steps = self.steps.max(first);
+            let attempt = || {
+                let executor = opened.executor.as_mut();
+                let mut trainer =
+                    Trainer::with_prefetcher(task.clone(), prefetcher, executor, observer, stop)?;
+                let rule = self.rule.and_then(|rule| rule());
+                trainer = rule.into_iter().fold(trainer, Trainer::with_learning_rate);
+                trainer = match (checkpoint.take(), folder.take()) {
+                    (None, None) => trainer,
+                    (None, Some(folder)) => folder.keep(trainer),
+                    (Some(checkpoint), folder) => {
+                        trainer = checkpoint.resume(trainer, folder, force)?;
+                        hold.as_ref().map_or(Ok(()), |hold| hold.describe(&args))?;
+                        trainer
+                    }
+                };
+                is_ours = true;
+                trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);
+                trainer = self.executors.into_iter().fold(trainer, Trainer::with_executor_factory);
+                let done = trainer.train();
+                if trainer.arrived() > self.steps {
+                    (self.steps, self.losses) = (trainer.arrived(), 0);
+                }
+                done
+            };
+            let error = match attempt() {
+                Err(error @ (Error::Lost(_) | Error::Memory(_))) => error,
+                other => return Ok((other?, opened.executor)),
+            };
+            // What was under way ends, and the memory of the device is free before it is asked for again.
+            let _ = opened.executor.wait();
+            drop(opened);
+            let path = hold.as_ref().map(|hold| hold.path());
+            checkpoint = match (&given, path) {
+                (Some(given), _) if !is_ours => Some(Checkpoint::read(given)?),
+                (_, Some(path)) => Checkpoint::newest(path)?,
+                (_, None) => None,
+            };
+            let place = Place { checkpoint: checkpoint.as_ref(), folder: path };
+            let mut tell = |text: String| observer.event(&Event::Warning(text));
+            self.lost(error, Some(&place), &mut tell)?;
+            opened = self.reopen(Some(&place), &mut tell)?;
+            folder = hold.as_ref().map(|hold| hold.open()).transpose()?;
+            if let (Some(folder), None) = (&mut folder, &checkpoint) {
+                folder.begin_anew()?;
+            }
+            prefetcher = Prefetcher::resume(
+                task.spec,
+                task.model,
+                task.data,
+                task.options,
+                checkpoint.as_ref().map(Checkpoint::state),
+            )?;
+        }
+    }
+
+    /// The device, opened anew until that works. At the first opening (`place` is `None`) only a loss is no reason to end.
+    fn reopen(
+        &mut self,
+        place: Option<&Place<'_>>,
+        tell: &mut dyn FnMut(String) -> Result<()>,
+    ) -> Result<Opened> {
+        loop {
+            if self.losses > 1 {
+                std::thread::sleep(PAUSE);
+            }
+            match (self.open)() {
+                Err(error @ Error::Lost(_)) => self.lost(error, place, tell)?,
+                // It may be gone for a while, or its memory taken by what is being cleared away.
+                Err(error @ (Error::Device(_) | Error::Memory(_))) if place.is_some() => {
+                    self.lost(error, place, tell)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes in a loss: says what comes now, or ends the run.
+    fn lost(
+        &mut self,
+        error: Error,
+        place: Option<&Place<'_>>,
+        tell: &mut dyn FnMut(String) -> Result<()>,
+    ) -> Result<()> {
+        self.losses += 1;
+        if self.policy == OnDeviceLost::Retry && self.losses < LOSSES {
+            let from = match place {
+                None => "trying again".to_string(),
+                Some(Place { checkpoint: Some(checkpoint), .. }) => {
+                    format!(
+                        "the run goes on from {}, step {}",
+                        printable_path(&checkpoint.path),
+                        checkpoint.step()
+                    )
+                }
+                Some(_) => "the run goes on from its beginning".to_string(),
+            };
+            return tell(format!("{error}; opening the device anew, {from}"));
+        }
+        let often = match self.policy {
+            OnDeviceLost::Retry => format!("; {LOSSES} times in a row without a new step"),
+            OnDeviceLost::Stop => String::new(),
+        };
+        let kept = match place {
+            Some(Place { checkpoint: Some(checkpoint), .. }) => {
+                format!("; {} holds step {}", printable_path(&checkpoint.path), checkpoint.step())
+            }
+            Some(Place { folder: Some(folder), .. }) => {
+                format!("; {} has no checkpoint yet", printable_path(folder))
+            }
+            _ => String::new(),
+        };
+        let has_checkpoint = place.is_some_and(|place| place.checkpoint.is_some());
+        let next = match self.go_on.as_str() {
+            command if has_checkpoint && !command.is_empty() => format!("; go on: {command}"),
+            _ => String::new(),
+        };
+        let text = format!("{error}{often}{kept}{next}");
+        Err(match error {
+            Error::Memory(_) => Error::Memory(text),
+            Error::Device(_) => Error::Device(text),
+            _ => Error::Lost(text),
+        })
+    }
+}
+
+/// Where a run goes on.
+struct Place<'a> {
+    checkpoint: Option<&'a Checkpoint>,
+    folder: Option<&'a Path>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_that_are_said() {
+        for policy in [OnDeviceLost::Retry, OnDeviceLost::Stop] {
+            assert_eq!(policy.to_string().parse::<OnDeviceLost>().unwrap(), policy);
+        }
+        assert_eq!("never".parse::<OnDeviceLost>().unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_opened_for_the_first_time_is_not_tried_again() {
+        let mut tries = 0;
+        let mut told = Vec::new();
+        let mut tell = |text| {
+            told.push(text);
+            Ok(())
+        };
+        let none = || {
+            tries += 1;
+            Err(Error::Device("no adapter".into()))
+        };
+        let error = Recovery::new(OnDeviceLost::Retry, none).open(&mut tell).unwrap_err();
+        assert_eq!((error.to_string().as_str(), tries), ("no adapter", 1));
+        let lost = || {
+            tries += 1;
+            Err(Error::Lost("gone".into()))
+        };
+        let error = Recovery::new(OnDeviceLost::Stop, lost).open(&mut tell).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.exit_code(), tries), ("gone", 3, 2));
+        assert!(told.is_empty());
+    }
+}

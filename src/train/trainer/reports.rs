@@ -1,0 +1,55 @@
+//! What a run reports at its start and at its end.
+
+use super::super::event::{Done, Ending, Event, Start, ValPart};
+use super::super::store::Weights;
+use super::{Task, Trainer};
+use crate::data::Division;
+use crate::error::Result;
+use crate::inference::guess;
+
+impl Trainer<'_> {
+    /// What the run is validated on.
+    pub(super) fn val_part(&self) -> ValPart {
+        let Task { data, options, .. } = self.task();
+        let division = data.origin.as_ref().map(|origin| &origin.provenance.division);
+        match division {
+            _ if options.overfit_batch || data.validates_on_training() => ValPart::Train,
+            None | Some(Division::Validation | Division::All) => ValPart::Validation,
+            Some(division) => ValPart::HeldOut(division.clone()),
+        }
+    }
+
+    pub(super) fn start(&self) -> Start {
+        let Task { spec, model, data, device, .. } = self.task();
+        Start {
+            model: spec.name.clone(),
+            device: device.name.clone(),
+            data: data.train.name.clone(),
+            parameters: model.parameter_count(),
+            memory_bytes: model.program.plan().bytes(),
+            epochs: spec.recipe.epochs,
+            steps_per_epoch: self.steps_per_epoch(),
+            train_samples: data.train.len(),
+            val_samples: data.val.len(),
+            val_part: self.val_part(),
+            folder: self.saver.store.as_ref().map(|store| store.path().display().to_string()),
+        }
+    }
+
+    pub(super) fn done(&self, ending: Ending) -> Done {
+        let which = if self.best.has_best() { Weights::Best } else { Weights::Last };
+        Done {
+            ending,
+            steps: self.updater.step,
+            best_acc1: self.best.best_acc1(),
+            acc1_guess: guess(&self.task().data.val),
+            val_part: self.val_part(),
+            seconds: self.clock.seconds(),
+            weights: self.saver.weights_path(which).map(|path| path.display().to_string()),
+        }
+    }
+
+    pub(super) fn report(&mut self, event: Event) -> Result<()> {
+        self.reporter.report(self.saver.store.as_deref_mut(), event)
+    }
+}
