@@ -1,12 +1,13 @@
 //! `striate export`: writes a trained network for other programs and verifies the file.
 
+use super::Context;
 use super::device;
 use super::recipe::MOST_ROWS;
 use super::source::{self, SourceArgs};
-use super::{Context, memory};
 use crate::data::Kind;
 use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
+use crate::inference;
 use crate::interchange::{File, Format};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::network::{Check, ExportOptions, Network, NetworkOptions, Proof};
@@ -98,7 +99,7 @@ fn network(
     context: &Context,
 ) -> Result<Network> {
     let build = BuildOptions { training: false, ..BuildOptions::new(batch) };
-    memory::check(device, &spec, &build, &Model::build(&spec, &build)?)?;
+    inference::check_memory(device, &spec, &build, &Model::build(&spec, &build)?)?;
     let mut network = Network::new(spec, device, &NetworkOptions::inference(batch))?;
     match file {
         Some(file) => network.load_weights(file, None)?,

@@ -2,11 +2,10 @@
 //! and export.
 
 use super::outputs::Outputs;
-use super::source::quoted;
 use super::{Context, names};
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
-use crate::inference;
+use crate::inference::{self, quoted};
 use crate::interchange::{self, File, Format, onnx, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::tensor::Shape;

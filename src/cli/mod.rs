@@ -1,7 +1,6 @@
 //! The command line: one file per verb, shared parts (`device`, `output`, `memory`), and the mapping from errors to exit
 //! codes. Results go to stdout, everything else to stderr.
 
-mod beginning;
 mod bench;
 mod completions;
 mod dataset;
@@ -11,8 +10,6 @@ mod eval;
 mod export;
 mod guard;
 mod import;
-mod matching;
-mod memory;
 mod names;
 mod output;
 mod outputs;
@@ -20,7 +17,6 @@ mod predict;
 mod profiled;
 mod progress;
 mod recipe;
-mod remembered;
 mod report;
 mod resume;
 mod samples;
@@ -31,6 +27,8 @@ mod stop;
 mod summary;
 mod trace;
 mod train;
+mod train_args;
+mod train_environment;
 
 use crate::cpu;
 use crate::device::DeviceSelector;
@@ -38,7 +36,8 @@ use crate::error::{Error, printable};
 use crate::gpu::{self, Tuning};
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use guard::guarded;
 use output::Output;
 use std::ffi::OsString;
@@ -71,6 +70,38 @@ pub(crate) struct Common {
     no_winograd: bool,
 }
 
+/// The flags of [`Common`] that a run keeps, so that it is resumed with them.
+const KEPT: [&str; 4] = ["device", "tune", "threads", "no_winograd"];
+
+impl Common {
+    /// The flags that were typed, and for others those that a resumed run `kept`. Beside them, what the run keeps now.
+    fn completed(mut self, kept: toml::Table, matches: &ArgMatches) -> Result<(Common, toml::Table), Error> {
+        let mut all = kept;
+        let verb = matches.subcommand().map_or(matches, |(_, verb)| verb);
+        for id in KEPT {
+            if verb.value_source(id) == Some(ValueSource::CommandLine) {
+                let raw = verb.get_raw(id).and_then(|mut values| values.next_back()?.to_str());
+                all.insert(id.into(), raw.unwrap_or("true").into());
+            }
+        }
+        let text = |id: &str| all.get(id).and_then(toml::Value::as_str);
+        let wrong = |id: &str| Error::Usage(format!("args.toml: program.{id}: expected the value of a flag"));
+        if let Some(device) = text("device") {
+            let Ok(device) = device.parse();
+            self.device = device;
+        }
+        if let Some(tune) = text("tune") {
+            self.tune = tune.parse().map_err(|_| wrong("tune"))?;
+        }
+        if let Some(threads) = text("threads") {
+            let threads = threads.parse().ok().filter(|threads| (1..=1024).contains(threads));
+            self.threads = Some(threads.ok_or_else(|| wrong("threads"))?);
+        }
+        self.no_winograd |= text("no_winograd").is_some();
+        Ok((self, all))
+    }
+}
+
 #[derive(Parser, Debug)]
 #[command(
     name = "striate",
@@ -89,7 +120,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Train a network
-    Train(train::TrainArgs),
+    Train(train_args::TrainArgs),
     /// Measure loss and accuracy of weights on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),
@@ -127,8 +158,9 @@ pub(crate) struct Context {
     /// Options of the CPU path, if it is used.
     pub cpu: cpu::CpuOptions,
     pub out: Output,
-    /// The command line, program name first; for a resumed run, with the flags that it was started with.
-    pub typed: Vec<OsString>,
+    /// The flags of [`Common`] that a run records, by name; for a run resumed without flags, including those it was started
+    /// with.
+    pub program: toml::Table,
 }
 
 const FIRST_STEPS: &str = "\
@@ -147,8 +179,16 @@ striate --help lists all commands, striate <command> --help explains one.";
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let typed = resume::completed::<Cli>(arguments.into_iter().collect())?;
-    let cli = Cli::parse_from(&typed);
-    let Common { device, tune, json, verbose, quiet, threads, no_winograd } = cli.common;
+    let matches = Cli::command().get_matches_from(&typed);
+    let cli =
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
+    let stored = match &cli.verb {
+        Some(Verb::Train(args)) => resume::stored::<Cli>(&matches, args)?,
+        _ => None,
+    };
+    let (stored, program) = stored.map_or((None, toml::Table::new()), |(run, program)| (Some(run), program));
+    let (common, program) = cli.common.completed(program, &matches)?;
+    let Common { device, tune, json, verbose, quiet, threads, no_winograd } = common;
     start_log(verbose);
     hush_caught_panics();
     if let Some(threads) = threads {
@@ -158,10 +198,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             .with_context(|| format!("--threads {threads}"))?;
     }
     let cpu = cpu::CpuOptions { winograd: !no_winograd };
-    let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), typed };
+    let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), program };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
-        Some(Verb::Train(args)) => train::run(args, &context),
+        Some(Verb::Train(args)) => train::run(args, stored, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
         Some(Verb::Predict(args)) => predict::run(args, &context),
         Some(Verb::Report(args)) => report::run(args, &context),

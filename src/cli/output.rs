@@ -1,7 +1,10 @@
 //! Output: results go to stdout, notes to stderr. If the reader closes the pipe, the program ends quietly.
 
-use crate::data::BadFiles;
+use super::source::{add_notes, tell};
+use crate::data::{BadFiles, Diagnostics};
 use crate::error::{Error, Result, printable};
+use crate::inference::Messages;
+use serde_json::json;
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
@@ -56,6 +59,26 @@ impl Output {
             // A closed stderr must not stop the program.
             let _ = writeln!(std::io::stderr(), "{}", lines(text));
         }
+    }
+}
+
+impl Messages for Output {
+    fn note(&self, line: &str) {
+        Output::note(self, line);
+    }
+
+    fn option(&self, name: &str) -> String {
+        format!("--{name}")
+    }
+
+    fn data(&self, name: &str, diagnostics: &Diagnostics) -> Result<()> {
+        tell(diagnostics, self);
+        if self.is_json() && !diagnostics.lines.is_empty() {
+            let mut event = json!({"event": "data", "name": name});
+            add_notes(&mut event, diagnostics);
+            self.json(&event)?;
+        }
+        Ok(())
     }
 }
 

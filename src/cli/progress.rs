@@ -1,10 +1,12 @@
 //! The output of a training run: a progress bar and one line per epoch on a terminal, plain lines in a pipe, or JSON.
 
 use super::output::{Output, seconds};
-use super::samples::describe;
+use super::resume::command;
 use crate::error::{Error, Result};
+use crate::inference::describe_division;
 use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
 
 /// Prints the events of a run.
 pub(crate) struct Progress {
@@ -22,9 +24,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// `next` makes the suggested next command from the path of the weights; `resume` is the command that resumes the run
-    /// after an interruption.
-    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static, resume: String) -> Self {
+    /// `next` makes the suggested next command from the path of the weights.
+    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
         let next = Box::new(next);
         Progress {
             out,
@@ -33,7 +34,7 @@ impl Progress {
             steps_per_epoch: 0,
             val_samples: 0,
             next,
-            resume,
+            resume: String::new(),
             print_error: None,
         }
     }
@@ -51,7 +52,7 @@ impl Progress {
                 "{} training and {} validation samples ({})",
                 e.train_samples,
                 e.val_samples,
-                describe(division)
+                describe_division(division)
             ),
             ValPart::Validation => {
                 format!("{} training and {} validation samples", e.train_samples, e.val_samples)
@@ -60,6 +61,7 @@ impl Progress {
         self.out
             .note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
         if let Some(folder) = &e.folder {
+            self.resume = command(Path::new(folder));
             self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
         }
         if self.out.is_interactive() {

@@ -1,8 +1,7 @@
 //! The flags that override a model file's `[recipe]`.
 
-use crate::error::{Error, Result};
-use crate::model::{Optimizer, Recipe, Scheduler, Spec};
-use crate::train::check_recipe;
+use crate::inference::RecipeOverrides;
+use crate::model::{Optimizer, Scheduler};
 use clap::{Args, ValueEnum};
 
 /// The heading of the flags of the learning rate schedule.
@@ -121,216 +120,29 @@ impl From<LrScheduler> for Scheduler {
 }
 
 impl RecipeArgs {
-    /// The keys of `[recipe]` that flags set.
-    fn keys(&self) -> Vec<&'static str> {
-        // Destructured so that the compiler reports a new flag here.
-        let RecipeArgs {
-            epochs,
-            batch_size,
-            lr,
-            opt,
-            momentum,
-            nesterov,
-            weight_decay,
-            lr_scheduler,
-            lr_step_size,
-            lr_milestones,
-            lr_gamma,
-            lr_min,
-            lr_power,
-            lr_patience,
-            lr_cuts,
-            lr_warmup_epochs,
-            label_smoothing,
-            clip_grad_norm,
-            grad_accum_steps,
-            patience,
-        } = self;
-        let all = [
-            ("epochs", epochs.is_some()),
-            ("batch_size", batch_size.is_some()),
-            ("lr", lr.is_some()),
-            ("optimizer", opt.is_some()),
-            ("momentum", momentum.is_some()),
-            ("nesterov", nesterov.is_some()),
-            ("weight_decay", weight_decay.is_some()),
-            ("lr_scheduler", lr_scheduler.is_some()),
-            ("lr_step_size", lr_step_size.is_some()),
-            ("lr_milestones", lr_milestones.is_some()),
-            ("lr_gamma", lr_gamma.is_some()),
-            ("lr_min", lr_min.is_some()),
-            ("lr_power", lr_power.is_some()),
-            ("lr_patience", lr_patience.is_some()),
-            ("lr_cuts", lr_cuts.is_some()),
-            ("lr_warmup_epochs", lr_warmup_epochs.is_some()),
-            ("label_smoothing", label_smoothing.is_some()),
-            ("clip_grad_norm", clip_grad_norm.is_some()),
-            ("grad_accum_steps", grad_accum_steps.is_some()),
-            ("patience", patience.is_some()),
-        ];
-        all.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key).collect()
-    }
-
-    /// Returns an error that names the first flag without effect on a run with `recipe`, into which the flags are merged.
-    ///
-    /// Do not call this for resumed runs: an older version may have started them with such flags.
-    pub fn check_effects(&self, recipe: &Recipe) -> Result<()> {
-        match self.keys().into_iter().find_map(|key| Some((key, recipe.idle(key)?))) {
-            None => Ok(()),
-            Some((key, what)) => {
-                let what = what.replace("optimizer ", "--opt ").replace("lr_", "--lr-");
-                Err(Error::Usage(format!("--{}: {what}", key.replace('_', "-"))))
-            }
-        }
-    }
-
-    /// A note on learning rate, momentum and weight decay, if the flags replaced the optimizer and so its defaults.
-    pub fn news(&self, before: &Recipe, now: &Recipe) -> Option<String> {
-        let Recipe { optimizer, lr, momentum, weight_decay, .. } = now;
-        let first = match optimizer {
-            Optimizer::Adam | Optimizer::AdamW => "beta1",
-            Optimizer::Sgd | Optimizer::RmsProp => "momentum",
-        };
-        (before.optimizer != *optimizer).then(|| {
-            format!("optimizer: {optimizer}, lr {lr}, {first} {momentum}, weight decay {weight_decay}")
-        })
-    }
-
-    /// Merges the flags into `spec.recipe`; an error names an invalid flag.
-    pub fn apply(&self, spec: &mut Spec) -> Result<()> {
-        let recipe = &mut spec.recipe;
-        if let Some(optimizer) = self.opt.map(Optimizer::from)
-            && optimizer != recipe.optimizer
-        {
-            let d = Recipe::for_optimizer(optimizer);
-            let Recipe { lr, momentum, beta2, eps, weight_decay, .. } = d;
-            *recipe = Recipe {
-                optimizer,
-                lr,
-                momentum,
-                beta2,
-                eps,
-                weight_decay,
-                nesterov: false,
-                ..recipe.clone()
-            };
-        }
-        fn set<T: Clone>(field: &mut T, flag: &Option<T>) {
-            if let Some(value) = flag {
-                *field = value.clone();
-            }
-        }
-        set(&mut recipe.epochs, &self.epochs);
-        set(&mut recipe.batch_size, &self.batch_size.map(|n| n as usize));
-        set(&mut recipe.lr, &self.lr);
-        set(&mut recipe.momentum, &self.momentum);
-        set(&mut recipe.nesterov, &self.nesterov);
-        set(&mut recipe.weight_decay, &self.weight_decay);
-        set(&mut recipe.lr_scheduler, &self.lr_scheduler.map(Scheduler::from));
-        set(&mut recipe.lr_step_size, &self.lr_step_size);
-        set(&mut recipe.lr_milestones, &self.lr_milestones);
-        set(&mut recipe.lr_gamma, &self.lr_gamma);
-        set(&mut recipe.lr_min, &self.lr_min);
-        set(&mut recipe.lr_power, &self.lr_power);
-        set(&mut recipe.lr_patience, &self.lr_patience);
-        set(&mut recipe.lr_warmup_epochs, &self.lr_warmup_epochs);
-        set(&mut recipe.label_smoothing, &self.label_smoothing);
-        set(&mut recipe.grad_accum_steps, &self.grad_accum_steps);
-        if self.clip_grad_norm.is_some() {
-            recipe.clip_grad_norm = self.clip_grad_norm;
-        }
-        if self.patience.is_some() {
-            recipe.patience = self.patience;
-        }
-        if self.lr_cuts.is_some() {
-            recipe.lr_cuts = self.lr_cuts;
-        }
-        check_recipe(recipe)
-    }
-}
-
-/// Converts a recipe to the table `[recipe]` of a model file.
-pub(crate) fn table(recipe: &Recipe) -> toml::Table {
-    use toml::Value;
-    // The shortest decimal, so that 0.1 does not become 0.10000000149011612.
-    let float = |value: f32| Value::Float(value.to_string().parse().unwrap_or(f64::from(value)));
-    let whole = |value: usize| Value::Integer(value as i64);
-    let text = |value: &dyn std::fmt::Display| Value::String(value.to_string());
-    let mut table = toml::Table::new();
-    let mut put = |key: &str, value: Value| {
-        table.insert(key.to_string(), value);
-    };
-    put("epochs", whole(recipe.epochs));
-    put("batch_size", whole(recipe.batch_size));
-    put("optimizer", text(&recipe.optimizer));
-    put("lr", float(recipe.lr));
-    put("momentum", float(recipe.momentum));
-    put("nesterov", Value::Boolean(recipe.nesterov));
-    put("beta2", float(recipe.beta2));
-    put("eps", float(recipe.eps));
-    put("weight_decay", float(recipe.weight_decay));
-    put("lr_scheduler", text(&recipe.lr_scheduler));
-    put("lr_step_size", whole(recipe.lr_step_size));
-    put("lr_milestones", Value::Array(recipe.lr_milestones.iter().map(|&m| whole(m)).collect()));
-    put("lr_gamma", float(recipe.lr_gamma));
-    put("lr_min", float(recipe.lr_min));
-    put("lr_power", float(recipe.lr_power));
-    put("lr_patience", whole(recipe.lr_patience));
-    put("lr_warmup_epochs", float(recipe.lr_warmup_epochs));
-    put("label_smoothing", float(recipe.label_smoothing));
-    put("grad_accum_steps", whole(recipe.grad_accum_steps));
-    put("loss", text(&recipe.loss));
-    if let Some(norm) = recipe.clip_grad_norm {
-        put("clip_grad_norm", float(norm));
-    }
-    if let Some(patience) = recipe.patience {
-        put("patience", whole(patience));
-    }
-    if let Some(cuts) = recipe.lr_cuts {
-        put("lr_cuts", whole(cuts));
-    }
-    if let Some(data) = &recipe.data {
-        put("data", text(data));
-    }
-    table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_override_the_model_file_and_nothing_else_changes() {
-        let mut spec = Spec::load("alexnet").unwrap();
-        let before = spec.recipe.clone();
-        let args = RecipeArgs { lr: Some(0.5), batch_size: Some(7), ..RecipeArgs::default() };
-        args.apply(&mut spec).unwrap();
-        assert_eq!(spec.recipe, Recipe { lr: 0.5, batch_size: 7, ..before });
-    }
-
-    #[test]
-    fn another_optimizer_uses_its_own_defaults_unless_flags_set_them() {
-        let mut spec = Spec::load("alexnet").unwrap();
-        let args = RecipeArgs { opt: Some(Opt::Adamw), weight_decay: Some(0.25), ..RecipeArgs::default() };
-        args.apply(&mut spec).unwrap();
-        assert_eq!((spec.recipe.lr, spec.recipe.weight_decay), (0.001, 0.25));
-    }
-
-    #[test]
-    fn a_recipe_survives_writing_and_reading() {
-        let mut spec = Spec::load("alexnet").unwrap();
-        let args = RecipeArgs {
-            lr_milestones: Some(vec![3, 5]),
-            clip_grad_norm: Some(0.1),
-            patience: Some(4),
-            lr_cuts: Some(3),
-            ..RecipeArgs::default()
-        };
-        args.apply(&mut spec).unwrap();
-        let text = format!(
-            "name = \"x\"\ninput = [1, 1, 1]\n[recipe]\n{}[[layer]]\nop = \"flatten\"\n",
-            table(&spec.recipe)
-        );
-        assert_eq!(Spec::parse(&text, "x").unwrap().recipe, spec.recipe);
+    /// What the flags change of a recipe.
+    pub fn overrides(&self) -> RecipeOverrides {
+        let mut overrides = RecipeOverrides::default();
+        overrides.epochs = self.epochs;
+        overrides.batch_size = self.batch_size.map(|n| n as usize);
+        overrides.lr = self.lr;
+        overrides.optimizer = self.opt.map(Optimizer::from);
+        overrides.momentum = self.momentum;
+        overrides.nesterov = self.nesterov;
+        overrides.weight_decay = self.weight_decay;
+        overrides.lr_scheduler = self.lr_scheduler.map(Scheduler::from);
+        overrides.lr_step_size = self.lr_step_size;
+        overrides.lr_milestones = self.lr_milestones.clone();
+        overrides.lr_gamma = self.lr_gamma;
+        overrides.lr_min = self.lr_min;
+        overrides.lr_power = self.lr_power;
+        overrides.lr_patience = self.lr_patience;
+        overrides.lr_cuts = self.lr_cuts;
+        overrides.lr_warmup_epochs = self.lr_warmup_epochs;
+        overrides.label_smoothing = self.label_smoothing;
+        overrides.clip_grad_norm = self.clip_grad_norm;
+        overrides.grad_accum_steps = self.grad_accum_steps;
+        overrides.patience = self.patience;
+        overrides
     }
 }

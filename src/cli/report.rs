@@ -1,7 +1,7 @@
 //! `striate report`: visualises filters and activations of a network.
 
 use super::outputs::Outputs;
-use super::{Context, device, memory, source};
+use super::{Context, device, source};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
 use crate::error::{Error, Result, printable, printable_path};
@@ -198,7 +198,7 @@ fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context)
     };
     let model = Model::build(spec, &build)?;
     let device = device::open(context)?;
-    memory::check(&device, spec, &build, &model)?;
+    inference::check_memory(&device, spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     inference::load(&model, executor.as_mut(), file, None)?;
     let source = BatchSource::new(spec, &model, 0, 1, OnBadFile::Fail);

@@ -2,8 +2,8 @@
 
 use super::Context;
 use super::recipe::MOST_ROWS;
-use super::train::DEFAULT_MODEL;
 use crate::error::Result;
+use crate::inference::DEFAULT_MODEL;
 use crate::model::{BuildOptions, Model, Spec, Summary};
 use clap::Args;
 use serde_json::json;

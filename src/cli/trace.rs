@@ -1,13 +1,12 @@
 //! `striate trace`: dumps one training step with all intermediate values.
 
+use super::Context;
 use super::device;
 use super::recipe::RecipeArgs;
 use super::source::{self, SourceArgs};
-use super::train::DEFAULT_MODEL;
-use super::{Context, matching, memory};
 use crate::data::InputRange;
 use crate::error::Result;
-use crate::inference::{self, BatchSource};
+use crate::inference::{self, BatchSource, DEFAULT_MODEL};
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use clap::Args;
@@ -59,8 +58,9 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         }
         _ => Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?,
     };
-    args.recipe.apply(&mut spec)?;
-    args.recipe.check_effects(&spec.recipe)?;
+    let overrides = args.recipe.overrides();
+    overrides.apply(&mut spec)?;
+    overrides.check_effects(&spec.recipe, &context.out)?;
     if let Some(file) = &weights {
         spec.geometry = inference::geometry(file)?;
     }
@@ -68,7 +68,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
     let data = args.source.open_whole(&spec, args.seed, &context.out)?;
     let data = match &weights {
-        Some(file) => matching::with_classes_of(file, data, &context.out)?,
+        Some(file) => inference::with_classes_of(file, data, &context.out)?,
         None => data,
     };
     let build = BuildOptions {
@@ -84,7 +84,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     inference::initialise(&model, executor.as_mut(), args.seed)?;
     if let Some(file) = weights {

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::recipe::MOST_ROWS;
 use super::samples::{Part, Samples};
 use super::source::{self, SourceArgs};
-use super::{Context, memory, stop};
+use super::{Context, stop};
 use crate::data::{Dataset, Labels, Splits};
 use crate::error::{Error, Result};
 use crate::inference::{self, Answer, BatchSource, Confusion, Outcome};
@@ -112,7 +112,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     };
     let model = Model::build(&spec, &build)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     match file {
         Some(file) => inference::load(&model, executor.as_mut(), file, None)?,

@@ -4,7 +4,7 @@ mod printer;
 
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
-use super::{Context, device, memory, names, source, stop};
+use super::{Context, device, names, source, stop};
 use crate::data::{self, OnBadFile, Splits};
 use crate::error::{Error, Result};
 use crate::inference::{self, Answer, BatchSource};
@@ -93,7 +93,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let mut printer =
         PredictionPrinter::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
     let device = device::open(context)?;
-    memory::check(&device, &spec, &build, &model)?;
+    inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     inference::load(&model, executor.as_mut(), weights, None)?;
     // A single unreadable image is an error.

@@ -1,7 +1,6 @@
 //! Checks that a program fits into memory before anything is allocated. Main memory is shared with other programs, and a
 //! system that runs out of it kills processes instead of failing the allocation.
 
-use super::output::bytes;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::Schedule;
@@ -11,9 +10,20 @@ use crate::program::Program;
 /// Returns an error if `model` needs more main memory than is available, or a buffer larger than `device` supports. The
 /// error names the largest batch that fits. The free memory of a discrete device is unknown; there the allocation itself
 /// fails early.
-pub(crate) fn check(device: &Device, spec: &Spec, options: &BuildOptions, model: &Model) -> Result<()> {
+pub(crate) fn check_memory(
+    device: &Device,
+    spec: &Spec,
+    options: &BuildOptions,
+    model: &Model,
+) -> Result<()> {
     let available = available().filter(|_| device.uses_main_memory());
     check_against(device, available.unwrap_or(u64::MAX), spec, options, model)
+}
+
+/// An amount of memory as people read it.
+fn bytes(count: u64) -> String {
+    let (unit, scale) = if count >= 1 << 30 { ("GiB", 1u64 << 30) } else { ("MiB", 1 << 20) };
+    format!("{:.1} {unit}", count as f64 / scale as f64)
 }
 
 fn check_against(
@@ -58,7 +68,7 @@ fn check_against(
 }
 
 /// Returns an error if `program`, which is optional for a run, would take more than half of the available main memory.
-pub(crate) fn check_spare(program: &Program) -> Result<()> {
+pub(crate) fn check_spare_memory(program: &Program) -> Result<()> {
     let needed = program.plan().bytes();
     match available() {
         Some(available) if needed > available / 2 => {
@@ -70,7 +80,7 @@ pub(crate) fn check_spare(program: &Program) -> Result<()> {
     }
 }
 
-/// True if the batches of `model` are small enough to be prepared before [`check`].
+/// Whether batches of `model` are so small that they may be made before [`check_memory`].
 pub(crate) fn has_small_batches(spec: &Spec, model: &Model) -> bool {
     available().is_none_or(|available| batches(spec, model) <= available / 8)
 }
@@ -161,7 +171,7 @@ mod tests {
         let (device, spec) = (Device::Gpu(gpu.clone()), Spec::load("lenet5").unwrap());
         let options = BuildOptions::new(1000);
         let build = |batch| Model::build(&spec, &BuildOptions { batch, ..options.clone() }).unwrap();
-        let error = check(&device, &spec, &options, &build(1000)).unwrap_err();
+        let error = check_memory(&device, &spec, &options, &build(1000)).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         let text = error.to_string();
         let batch = text.rsplit_once("the largest batch that fits is ").map(|(_, batch)| batch.parse());
