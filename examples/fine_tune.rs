@@ -4,6 +4,7 @@
 //! `cargo run --release --example fine_tune runs/alexnet-mini/best.safetensors shoes.safetensors`
 
 use striate::data::{self, Labels, Request};
+use striate::train::Options;
 use striate::{Device, Error, Network, NetworkOptions, Result, inference, interchange};
 
 const ROWS: usize = 64;
@@ -22,7 +23,7 @@ fn main() -> Result<()> {
     let is_old = |name: &&String| !name.starts_with(&head) && !name.contains(".running_");
     let old: Vec<String> = file.tensors.keys().filter(is_old).cloned().collect();
     let options =
-        NetworkOptions { batch: Some(ROWS), freeze: Some(old.join(",")), ..NetworkOptions::default() };
+        NetworkOptions::default().with_batch(ROWS).with_train(Options::default().with_freeze(old.join(",")));
     let mut network = Network::new(spec, &Device::best()?, &options)?;
     network.load_weights(file, Some(&head))?;
     network.name_classes(&["other", "shoe"])?;

@@ -221,11 +221,11 @@ impl Executor for Profiled {
 /// The progress of a run, and its profile as soon as there is one.
 pub(super) struct Told {
     progress: Progress,
-    profiling: Option<Profiling>,
+    profiling: Rc<RefCell<Option<Profiling>>>,
 }
 
 impl Told {
-    pub fn new(progress: Progress, profiling: Option<Profiling>) -> Told {
+    pub fn new(progress: Progress, profiling: Rc<RefCell<Option<Profiling>>>) -> Told {
         Told { progress, profiling }
     }
 
@@ -236,14 +236,16 @@ impl Told {
     }
 
     fn tell(&mut self) -> Result<()> {
-        self.profiling.take().map_or(Ok(()), |profiling| profiling.write(&self.progress))
+        let profiling = self.profiling.borrow_mut().take();
+        profiling.map_or(Ok(()), |profiling| profiling.write(&self.progress))
     }
 }
 
 impl Observer for Told {
     fn event(&mut self, event: &Event) -> Result<()> {
         self.progress.event(event)?;
-        match self.profiling.as_ref().is_some_and(Profiling::is_complete) {
+        let is_complete = self.profiling.borrow().as_ref().is_some_and(Profiling::is_complete);
+        match is_complete {
             true => self.tell(),
             false => Ok(()),
         }

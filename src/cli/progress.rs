@@ -1,11 +1,12 @@
-//! What a training run looks like: a progress bar and one line per epoch on a terminal, plain lines in a pipe, JSON on
-//! request.
+//! The output of a training run: a progress bar and one line per epoch on a terminal, plain lines in a pipe, or JSON.
 
 use super::output::{Output, seconds};
-use super::samples::describe;
+use super::resume::command;
 use crate::error::{Error, Result};
+use crate::inference::describe_division;
 use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
 
 /// Prints the events of a run.
 pub(crate) struct Progress {
@@ -14,20 +15,28 @@ pub(crate) struct Progress {
     epochs: usize,
     steps_per_epoch: usize,
     val_samples: usize,
-    /// The command to type next, up to the weights' path.
+    /// Makes the suggested next command from the path of the weights.
     next: Box<dyn Fn(&str) -> String>,
-    /// The command that goes on with a run that was stopped.
-    go_on: String,
-    /// Why a result could not be printed.
-    unsaid: Option<Error>,
+    /// The command that resumes the run after an interruption.
+    resume: String,
+    /// The first error of printing a result.
+    print_error: Option<Error>,
 }
 
 impl Progress {
-    /// `next` makes the command to type next from the path of the weights; `go_on` is the command that goes on with the run
-    /// if it is stopped.
-    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static, go_on: String) -> Self {
+    /// `next` makes the suggested next command from the path of the weights.
+    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
         let next = Box::new(next);
-        Progress { out, bar: None, epochs: 0, steps_per_epoch: 0, val_samples: 0, next, go_on, unsaid: None }
+        Progress {
+            out,
+            bar: None,
+            epochs: 0,
+            steps_per_epoch: 0,
+            val_samples: 0,
+            next,
+            resume: String::new(),
+            print_error: None,
+        }
     }
 
     fn start(&mut self, e: &Start) {
@@ -36,14 +45,14 @@ impl Progress {
         self.val_samples = e.val_samples;
         let samples = match &e.val_part {
             ValPart::Train => format!(
-                "{} training samples, nothing held out: {} of them validate, so accuracies say nothing about other samples",
+                "{} training samples, none held out: {} of them are used for validation, so accuracies say nothing about unseen samples",
                 e.train_samples, e.val_samples
             ),
             ValPart::HeldOut(division) => format!(
                 "{} training and {} validation samples ({})",
                 e.train_samples,
                 e.val_samples,
-                describe(division)
+                describe_division(division)
             ),
             ValPart::Validation => {
                 format!("{} training and {} validation samples", e.train_samples, e.val_samples)
@@ -52,6 +61,7 @@ impl Progress {
         self.out
             .note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
         if let Some(folder) = &e.folder {
+            self.resume = command(Path::new(folder));
             self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
         }
         if self.out.is_interactive() {
@@ -119,7 +129,7 @@ impl Progress {
         let why = match e.ending {
             Ending::Complete => "done",
             Ending::EarlyStop => "stopped early: no improvement on the validation set",
-            Ending::Interrupted => "interrupted: the step was finished and everything saved",
+            Ending::Interrupted => "interrupted: the current step was completed and everything is saved",
         };
         let on = if e.val_part == ValPart::Train { " on the training samples" } else { "" };
         let best = match e.best_acc1.is_nan() {
@@ -134,7 +144,7 @@ impl Progress {
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;
             let next = match e.ending {
-                Ending::Interrupted => format!("go on: {}", self.go_on),
+                Ending::Interrupted => format!("resume: {}", self.resume),
                 _ => format!("next: {}", (self.next)(weights)),
             };
             self.result(&next)?;
@@ -146,7 +156,7 @@ impl Progress {
         self.note(&format!("warning: {message}"));
     }
 
-    /// A line on stderr that does not collide with the bar.
+    /// Prints a line on stderr without disturbing the bar.
     pub fn note(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.out.note(line)),
@@ -154,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// A line on stdout that does not collide with the bar.
+    /// Prints a line on stdout without disturbing the bar.
     fn result(&self, line: &str) -> Result<()> {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.out.line(line)),
@@ -165,27 +175,27 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
-        // Hours of computing do not end because nobody takes down what they say: the folder has it all.
-        if let Err(error) = self.tell(event)
-            && self.unsaid.is_none()
+        // A closed stdout must not end hours of training: the run's folder records every event.
+        if let Err(error) = self.print(event)
+            && self.print_error.is_none()
         {
-            self.warn(&format!("{error}: a result could not be printed; the run goes on"));
-            self.unsaid = Some(error);
+            self.warn(&format!("{error}: a result could not be printed; the run continues"));
+            self.print_error = Some(error);
         }
         Ok(())
     }
 }
 
 impl Progress {
-    /// An error if a result could not be printed.
+    /// Returns an error if a result could not be printed.
     pub fn finish(&mut self) -> Result<()> {
-        self.unsaid.take().map_or(Ok(()), Err)
+        self.print_error.take().map_or(Ok(()), Err)
     }
 
-    fn tell(&mut self, event: &Event) -> Result<()> {
+    fn print(&mut self, event: &Event) -> Result<()> {
         if self.out.is_json() {
             if matches!(event, Event::Done(done) if done.ending == Ending::Interrupted) {
-                self.out.note(&format!("go on: {}", self.go_on));
+                self.out.note(&format!("resume: {}", self.resume));
             }
             return self.out.line(&event.json());
         }
@@ -200,7 +210,7 @@ impl Progress {
     }
 }
 
-/// A learning rate with as many digits as it needs, up to four.
+/// Formats a learning rate with up to four significant digits.
 fn rate(lr: f32) -> String {
     let text = format!("{lr:.3e}");
     match text.parse::<f64>() {

@@ -1,11 +1,11 @@
 //! The flags of checkpoints, and the command that goes on with a run.
 
-use super::output::Output;
-use super::source::quoted;
-use crate::error::{Error, Result, printable_path};
-use crate::run::{Checkpoint, RunFolder};
+use super::train_args::TrainArgs;
+use crate::error::{Error, Result};
+use crate::inference::{DEFAULT_MODEL, quoted};
+use crate::run::{Checkpoint, Resume, RunFolder, RunOptions, program_options};
 use clap::parser::ValueSource;
-use clap::{Arg, Args, CommandFactory};
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -32,44 +32,18 @@ pub(crate) struct ResumeArgs {
 }
 
 impl ResumeArgs {
-    /// Whether no run is to go on, or none but if there is one.
-    pub fn is_new(&self) -> bool {
-        self.resume.as_ref().is_none_or(|path| path.as_os_str() == "auto")
-    }
-
-    /// The checkpoint to go on from, and its folder, locked. `output_dir` and `name` are where `auto` looks.
-    pub fn open(
-        &self,
-        output_dir: &Path,
-        name: &str,
-        out: &Output,
-    ) -> Result<Option<(Checkpoint, RunFolder)>> {
-        let Some(path) = &self.resume else { return Ok(None) };
-        let auto = path.as_os_str() == "auto";
-        let path = if auto { RunFolder::latest(output_dir, name) } else { Some(path.clone()) };
-        let Some(path) = path else {
-            out.note(&format!(
-                "resume: no checkpoint of {name} in {}: a new run",
-                printable_path(output_dir)
-            ));
-            return Ok(None);
-        };
-        let (folder, all) = Checkpoint::find(&path)?;
-        if !folder.join("log.jsonl").exists() {
-            // A file by itself is to be whole before a run's files are made beside it.
-            Checkpoint::read_first(&all)?;
+    /// Where the run starts.
+    pub fn resume(&self) -> Resume {
+        match &self.resume {
+            None => Resume::No,
+            Some(path) if path.as_os_str() == "auto" => Resume::Latest,
+            Some(path) => Resume::From(path.clone()),
         }
-        let folder = RunFolder::reopen(&folder)?;
-        // Once more, now that nobody else can change them.
-        let (_, all) = Checkpoint::find(&path)?;
-        let checkpoint = Checkpoint::read_first(&all)?;
-        out.note(&format!("resume: {}, step {}", printable_path(&checkpoint.path), checkpoint.step()));
-        Ok(Some((checkpoint, folder)))
     }
 }
 
-/// In `args.toml`: the words that the run was started with, or last went on with.
-pub(super) const COMMAND: &str = "command";
+/// In `args.toml` of earlier versions: the words that the run was started with, or last resumed with.
+const COMMAND: &str = "command";
 
 /// Arguments that say how a run goes on and not what it is. What every verb understands is of this kind too.
 const HOW: [&str; 12] = [
@@ -91,21 +65,6 @@ const HOW: [&str; 12] = [
 /// a folder may come from somebody else.
 const NOT_KEPT: [&str; 6] = ["--quiet", "--verbose", "--json", "--profile", "--resume-force", "--preview"];
 
-/// What was typed (program name first) but for where the run goes on from; nothing where a word is no text.
-pub(super) fn words(typed: &[OsString]) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = typed.iter().skip(1);
-    while let Some(word) = rest.next() {
-        let Some(word) = word.to_str() else { return Vec::new() };
-        if word == "--resume" {
-            rest.next();
-        } else {
-            words.extend(kept(word));
-        }
-    }
-    words
-}
-
 /// `word` as it is kept, if it is. Short flags may stand together: -qvj4.
 fn kept(word: &str) -> Option<String> {
     let with_values = ["--resume=", "--profile=", "--preview="];
@@ -124,42 +83,48 @@ pub(super) fn command(folder: &Path) -> String {
     format!("striate train --resume {start}{}", quoted(&folder.to_string_lossy()))
 }
 
-/// The refusal of a run that is another one, with a way out.
-pub(super) fn advised(error: Error) -> Error {
-    match error {
-        Error::Usage(text) => Error::Usage(format!(
-            "{text}; train --resume without other flags takes those of the run, as its args.toml has them"
-        )),
-        error => error,
+/// The folder of the run that `train --resume` names, if no flag is typed that describes a run.
+fn folder_without_flags(command: &Command, train: &ArgMatches) -> Option<PathBuf> {
+    let path = train.get_one::<PathBuf>("resume")?;
+    let of_the_run = command.find_subcommand("train").into_iter().flat_map(Command::get_arguments);
+    let mut described = of_the_run.map(|argument| argument.get_id().as_str());
+    if described.any(|id| !HOW.contains(&id) && is_typed(train, id)) {
+        return None;
     }
+    if path.as_os_str() != "auto" {
+        return Checkpoint::find(path).ok().map(|(folder, _)| folder);
+    }
+    let output_dir = train.get_one::<PathBuf>("output_dir").map_or(Path::new("runs"), PathBuf::as_path);
+    let name = train.get_one::<String>("name").map_or(DEFAULT_MODEL, String::as_str);
+    RunFolder::latest(output_dir, name)
 }
 
-/// `typed` (program name first). Where that is `train --resume ...` without an argument that describes a run, the words
+fn is_typed(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// The options of a run that is resumed without flags that describe it, as its `args.toml` keeps them, with the flags that
+/// were typed; and the options of the program that it was started with.
+pub(super) fn stored<C: CommandFactory>(
+    matches: &ArgMatches,
+    args: &TrainArgs,
+) -> Result<Option<(RunOptions, toml::Table)>> {
+    let Some(("train", train)) = matches.subcommand() else { return Ok(None) };
+    let Some(folder) = folder_without_flags(&C::command(), train) else { return Ok(None) };
+    let Some(options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
+    let options = args.over(options, &|id| is_typed(train, id));
+    Ok(Some((options, program_options(&folder)?)))
+}
+
+/// For a run of a version that kept the words of its command line: `typed` (program name first). Where that is `train --resume ...` without an argument that describes a run, the words
 /// that the run was started with come before its own, which win.
 pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<OsString>> {
     // What cannot be parsed is reported by whoever needs it parsed.
     let Ok(matches) = C::command().try_get_matches_from(&typed) else { return Ok(typed) };
     let Some(("train", train)) = matches.subcommand() else { return Ok(typed) };
-    let Some(path) = train.get_one::<PathBuf>("resume") else { return Ok(typed) };
     let command = C::command();
-    let of_the_run = command.find_subcommand("train").into_iter().flat_map(clap::Command::get_arguments);
-    let is_typed = |id: &str| train.value_source(id) == Some(ValueSource::CommandLine);
-    if of_the_run.map(|argument| argument.get_id().as_str()).any(|id| !HOW.contains(&id) && is_typed(id)) {
-        return Ok(typed);
-    }
-    let folder = if path.as_os_str() == "auto" {
-        let output_dir = train.get_one::<PathBuf>("output_dir").map_or(Path::new("runs"), PathBuf::as_path);
-        let name = train.get_one::<String>("name").map_or(super::train::DEFAULT_MODEL, String::as_str);
-        let Some(folder) = RunFolder::latest(output_dir, name) else {
-            return Ok(typed);
-        };
-        folder
-    } else {
-        match Checkpoint::find(path) {
-            Ok((folder, _)) => folder,
-            Err(_) => return Ok(typed),
-        }
-    };
+    let Some(folder) = folder_without_flags(&command, train) else { return Ok(typed) };
+    let is_typed = |id: &str| is_typed(train, id);
     // Without them the flags have to be typed again.
     let text = match RunFolder::description(&folder) {
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(typed),
@@ -167,6 +132,9 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
     };
     let bad = |what: String| Error::data(folder.join("args.toml"), what);
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.message().to_string()))?;
+    if table.contains_key("options") {
+        return Ok(typed);
+    }
     let stored = match table.get(COMMAND).map(|value| Vec::<String>::deserialize(value.clone())) {
         None => return Ok(typed),
         Some(Ok(words)) if words.is_empty() => return Ok(typed),
@@ -244,10 +212,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_a_run_are_those_that_began_it_but_for_where_it_goes_on_from() {
-        let typed = "/bin/striate train --resume auto --name a -vvvv -qj1 --resume-force --resume=x -q";
-        let typed: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
-        assert_eq!(words(&typed), ["train", "--name", "a", "-j1"]);
+    fn the_words_that_are_kept_are_those_that_describe_a_run() {
+        let words = "train --name a -vvvv -qj1 --resume-force --resume=x -q".split(' ');
+        assert_eq!(words.filter_map(kept).collect::<Vec<_>>(), ["train", "--name", "a", "-j1"]);
         assert_eq!(command(Path::new("runs/a b")), "striate train --resume 'runs/a b'");
     }
 }

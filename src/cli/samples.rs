@@ -1,19 +1,17 @@
 //! Which samples a verb uses: those that the run of the weights held out, if it was on the same data, unless flags say
 //! otherwise; and what to say about them.
 
-use super::matching::with_classes_of;
 use super::output::Output;
-use super::remembered::{check_old_numbers, remember};
 use super::source::{SourceArgs, told};
-use crate::data::{self, Dataset, Division, Fingerprint, Labels, Pool, Request, Splits};
+use crate::data::{self, Dataset, Division, Pool};
 use crate::error::{Error, Result};
-use crate::inference::{Lineage, Seen};
+use crate::inference::{
+    Lineage, Seen, check_old_numbers, describe_division, overlap, presumed, remember, with_classes_of,
+};
 use crate::interchange::File;
 use crate::model::Spec;
-use crate::run::Checkpoint;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A part of a data set, as `--part` names it.
@@ -57,19 +55,20 @@ impl SourceArgs {
         self.provide(spec, out)?;
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
-        let mut request = self.request(spec, seed.or(noted).unwrap_or(0), false)?;
+        let source = self.options();
+        let mut request = source.request(spec, seed.or(noted).unwrap_or(0), false)?;
         remember(&mut request, &lineage, out);
         let (mut trained, mut trained_on, mut lines, mut whole, mut own) = (None, None, Vec::new(), 0, 0);
         let opened = data::open_with(&request, &mut |pool| {
             let run = lineage.on(pool.data());
-            if run.is_none() && !self.is_named() {
-                self.expect_named(&lineage, pool.data())?;
+            if run.is_none() {
+                source.expect_named(&lineage, pool.data(), out)?;
             }
             let base = run.map(|run| run.division(pool));
             let division = match (part, self.split, &base) {
                 (Some(Part::All), _, _) => Division::All,
                 (_, Some([train, val]), _) => Division::Counts { train, val },
-                (_, None, Some(counts @ Division::Counts { .. })) if !self.divides() => counts.clone(),
+                (_, None, Some(counts @ Division::Counts { .. })) if !source.divides() => counts.clone(),
                 _ if pool.has_validation() => Division::Validation,
                 _ => self.held_out(base.as_ref(), request.seed, seed, part, pool)?,
             };
@@ -81,14 +80,14 @@ impl SourceArgs {
             whole = if part == Some(Part::Train) { first.len() } else { second.len() };
             Ok(division)
         });
-        let opened = opened.map_err(|error| self.unnamed(&lineage, error))?;
+        let opened = opened.map_err(|error| source.unnamed(&lineage, error, out))?;
         let splits = told(opened, out)?;
         if let Some(file) = file {
-            check_old_numbers(file, &lineage, &splits)?;
+            check_old_numbers(file, &lineage, &splits, out)?;
         }
         let origin = splits.origin.clone().ok_or_else(|| Error::Internal("data without an origin".into()))?;
         let division = origin.provenance.division.clone();
-        self.note_unused(&division, out);
+        source.note_unused(&division, out);
         let is_train = part == Some(Part::Train) && division != Division::All;
         let [first, second] = &origin.numbers;
         let all: &[u32] = if is_train { first } else { second };
@@ -131,151 +130,6 @@ impl SourceArgs {
             None => Ok(base.cloned().unwrap_or(Division::All)),
         }
     }
-
-    /// Whether flags say which data is meant.
-    fn is_named(&self) -> bool {
-        self.data_path.is_some() || self.dataset != data::Kind::Auto
-    }
-
-    /// An error if the weights were trained on other data than the one that is taken where none is named.
-    fn expect_named(&self, lineage: &Lineage, found: &Fingerprint) -> Result<()> {
-        match lineage.runs().first() {
-            None => Ok(()),
-            Some(run) => Err(Error::Usage(format!(
-                "--data-path: the weights were trained on {}, which {} is not; name the data to use",
-                run.name(),
-                found.name
-            ))),
-        }
-    }
-
-    /// `error` of opening data; where nobody named it, that it has to be named for weights that were trained on other data.
-    fn unnamed(&self, lineage: &Lineage, error: Error) -> Error {
-        match lineage.runs().first() {
-            Some(run) if !self.is_named() && matches!(error, Error::Data { .. }) => Error::Usage(format!(
-                "--data-path: the weights were trained on {}; name the data to use (the data taken without it does not fit: {error})",
-                run.name()
-            )),
-            _ => error,
-        }
-    }
-
-    fn note_unused(&self, division: &Division, out: &Output) {
-        if self.val_split.is_some() && *division == Division::Validation {
-            out.note("note: --val-split is not used: the data has a validation part of its own");
-        }
-    }
-
-    /// Opens the data of a training run that begins with the weights in `file`, or is resumed from `checkpoint`. Validation
-    /// samples stay what they were for the weights, so that none was trained on.
-    pub fn open_to_train(
-        &self,
-        spec: &Spec,
-        seed: u64,
-        follow_classes: bool,
-        file: Option<&File>,
-        checkpoint: Option<&Checkpoint>,
-        out: &Output,
-    ) -> Result<Splits> {
-        self.provide(spec, out)?;
-        let mut request = Request { for_training: true, ..self.request(spec, seed, follow_classes)? };
-        let lineage = match (checkpoint, file) {
-            (Some(checkpoint), _) => checkpoint.lineage().clone(),
-            (None, file) => file.map(Lineage::of).transpose()?.unwrap_or_default(),
-        };
-        remember(&mut request, &lineage, out);
-        let (own, before) = match checkpoint {
-            Some(_) => (lineage.runs().first(), lineage.earlier()),
-            None => (None, lineage.clone()),
-        };
-        let (mut trained_on, mut lines) = (None, Vec::new());
-        let opened = data::open_with(&request, &mut |pool| {
-            trained_on = before.trained_on(pool);
-            let usual = request.division(pool.has_validation());
-            if checkpoint.is_some() {
-                return Ok(resumed(own, usual, self.divides(), pool));
-            }
-            if before.on(pool.data()).is_none() {
-                if !self.is_named() {
-                    self.expect_named(&before, pool.data())?;
-                }
-                lines.extend(before.runs().first().map(|newest| {
-                    let (then, now) = (newest.name(), &pool.data().name);
-                    format!("note: the weights were trained on {then}; whether on samples of {now} too is not known")
-                }));
-            }
-            match before.on(pool.data()).filter(|_| !self.divides()) {
-                Some(run) => {
-                    let division = run.division(pool);
-                    if division != Division::Validation {
-                        let (data, how) = (&pool.data().name, describe(&division));
-                        lines.push(match presumed(run) {
-                            Some(line) => format!("{line}: {how}"),
-                            None => format!("note: {data} is divided as the weights' run divided it: {how}"),
-                        });
-                    }
-                    Ok(division)
-                }
-                None => Ok(usual),
-            }
-        });
-        let opened = match checkpoint {
-            None => opened.map_err(|error| self.unnamed(&before, error))?,
-            Some(_) => opened?,
-        };
-        let mut splits = told(opened, out)?;
-        if let Some(file) = file.filter(|_| checkpoint.is_none()) {
-            check_old_numbers(file, &lineage, &splits)?;
-        }
-        lines.iter().for_each(|line| out.note(line));
-        if let Some(origin) = splits.origin.as_mut().map(Arc::make_mut) {
-            self.note_unused(&origin.provenance.division, out);
-            let [_, val] = &origin.numbers;
-            let seen = trained_on.map_or(0, |trained| overlap(&trained, val));
-            if seen > 0 && origin.provenance.division != Division::All {
-                let line = format!(
-                    "warning: the weights' run was trained on {seen} of {} validation samples",
-                    val.len()
-                );
-                out.note(&line);
-            }
-            origin.before = before.kept();
-        }
-        if let (Some(_), Some([found, all])) = (self.limit_train, classes_left(&splits.train))
-            && found < all
-        {
-            let count = splits.train.len();
-            out.note(&format!("note: --limit-train: the {count} samples are of {found} of {all} classes"));
-        }
-        Ok(splits)
-    }
-}
-
-/// How many classes have samples in `data`, and how many classes there are; none where labels are values.
-fn classes_left(data: &Dataset) -> Option<[usize; 2]> {
-    let Labels::Classes(labels) = &data.labels else { return None };
-    let found: BTreeSet<u32> = labels.iter().copied().collect();
-    Some([found.len(), data.classes])
-}
-
-/// The division of a run that is resumed: its own, unless flags say how to divide; drawn in the way that it was drawn.
-fn resumed(own: Option<&Seen>, usual: Division, is_asked: bool, pool: &Pool<'_>) -> Division {
-    let known = match own {
-        Some(Seen::Known(provenance)) => Some(provenance),
-        _ => None,
-    };
-    if let Some(provenance) = known.filter(|known| !is_asked && known.data.is_same(pool.data())) {
-        return provenance.division.clone();
-    }
-    let drawn = match known.map(|known| &known.division) {
-        Some(&Division::HeldOut { version, .. }) => version,
-        Some(_) => Division::VERSION,
-        None => 1,
-    };
-    match usual {
-        Division::HeldOut { share, seed, .. } => Division::HeldOut { share, seed, version: drawn },
-        usual => usual,
-    }
 }
 
 /// What there is to say about weights that are evaluated on the data of `pool`.
@@ -299,36 +153,6 @@ fn about(lineage: &Lineage, run: Option<&Seen>, division: &Division, pool: &Pool
     lines
 }
 
-/// What is said where it can only be presumed how a run divided its samples.
-fn presumed(run: &Seen) -> Option<String> {
-    let Seen::Named { name, .. } = run else { return None };
-    Some(format!(
-        "note: the weights do not say how {name} was divided; presumed is what their version did without flags"
-    ))
-}
-
-/// How many of `numbers` are among `trained`, which rise.
-fn overlap(trained: &[u32], numbers: &[u32]) -> usize {
-    numbers.iter().filter(|number| trained.binary_search(number).is_ok()).count()
-}
-
-/// A division in words.
-pub(crate) fn describe(division: &Division) -> String {
-    match division {
-        Division::Validation => "its own validation part".into(),
-        Division::HeldOut { share, seed, .. } => format!("{} drawn with seed {seed}", percent(*share)),
-        Division::Counts { train, val } => format!("split {train}/{val}"),
-        Division::All => "nothing is held out".into(),
-    }
-}
-
-/// A share as people write it.
-fn percent(share: f32) -> String {
-    // Through its decimal digits, so that 0.07 is not 7.0000003.
-    let share: f64 = share.to_string().parse().unwrap_or(f64::from(share));
-    format!("{} %", (share * 1e8).round() / 1e6)
-}
-
 impl Samples {
     /// Which part of what, after "on".
     pub fn text(&self) -> String {
@@ -344,7 +168,7 @@ impl Samples {
             (Division::All, _) => format!("all {count} samples of {name}"),
             (Division::Validation, _) if count < self.whole => format!("{of} validation samples of {name}"),
             (Division::Validation, _) => format!("the validation set ({count}) of {name}"),
-            (division, _) => format!("{of} validation samples ({}) of {name}", describe(division)),
+            (division, _) => format!("{of} validation samples ({}) of {name}", describe_division(division)),
         }
     }
 

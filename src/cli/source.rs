@@ -4,7 +4,7 @@ use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
-use crate::inference;
+use crate::inference::{self, DataOptions, Messages, quoted};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::view::Rules;
@@ -82,91 +82,76 @@ impl SourceArgs {
         self.provide(spec, out)?;
         let request = self.request(spec, seed, false)?;
         let opened = data::open_with(&request, &mut |pool| {
-            let is_asked = self.divides() || pool.has_validation();
+            let is_asked = self.options().divides() || pool.has_validation();
             Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
         told(opened, out)
     }
 
-    /// Whether the flags say how samples are divided.
-    pub fn divides(&self) -> bool {
-        self.val_split.is_some() || self.split.is_some()
-    }
-
-    /// What to open for `spec`; with `follow_classes` there may be more named classes than the network has outputs.
-    pub fn request(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Request> {
-        Ok(Request {
-            path: self.place(spec).map(String::from),
-            kind: self.dataset,
-            val_split: self.val_split,
-            counts: self.split,
-            limit_train: self.limit_train,
-            limit_val: self.limit_val,
-            seed,
-            image_shape: inference::picture(spec),
-            ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
-            model: Some(inference::wanted(spec, follow_classes)?),
-            has_preprocess: spec.has_preprocess(),
-            input_range: self.input_range,
-            presumed_range: None,
-            label_column: self.label_column.clone(),
-            for_training: false,
-        })
+    /// The data that the flags name.
+    pub fn options(&self) -> DataOptions {
+        let mut options = DataOptions::default();
+        options.path.clone_from(&self.data_path);
+        options.kind = self.dataset;
+        options.input_range = self.input_range;
+        options.label_column.clone_from(&self.label_column);
+        options.val_split = self.val_split;
+        options.split = self.split;
+        options.limit_train = self.limit_train;
+        options.limit_val = self.limit_val;
+        options.ignore_exif = self.ignore_exif;
+        options
     }
 
     /// Sees to a data set of a built-in model that is not on this machine.
     pub fn provide(&self, spec: &Spec, out: &Output) -> Result<()> {
-        super::dataset::provide(self.place(spec), self.dataset, out)
+        super::dataset::provide(self.options().place(spec), self.dataset, out)
     }
 
-    fn place<'a>(&'a self, spec: &'a Spec) -> Option<&'a str> {
-        self.data_path.as_deref().or(spec.recipe.data.as_deref())
+    /// What to open for `spec`; with `follow_classes` there may be more named classes than the network has outputs.
+    pub fn request(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Request> {
+        self.options().request(spec, seed, follow_classes)
     }
 
     /// What a verb reads that is given a network, weights and the data for them.
     pub fn read_by(&self, model: Option<&str>, weights: Option<&Path>, spec: &Spec) -> Outputs {
-        Outputs::new().reads(model).reads(weights).reads_data(self.place(spec), self.dataset)
+        Outputs::new().reads(model).reads(weights).reads_data(self.options().place(spec), self.dataset)
     }
 
     /// Loader threads.
     pub fn workers(&self) -> usize {
         workers(self.workers)
     }
+}
 
-    /// The flags that lead another verb to the same data, with a space before each. How the data was divided, the weights
-    /// know.
-    pub fn flags(&self) -> String {
-        let mut flags = String::new();
-        if let Some(path) = &self.data_path {
-            flags.push_str(&format!(" --data-path {}", quoted(path)));
-        }
-        if self.dataset != Kind::Auto {
-            flags.push_str(&format!(" --dataset {}", self.dataset));
-        }
-        if let Some(range) = self.input_range {
-            flags.push_str(&format!(" --input-range {range}"));
-        }
-        if let Some(column) = &self.label_column {
-            flags.push_str(&format!(" --label-column {}", quoted(column)));
-        }
-        if self.ignore_exif {
-            flags.push_str(" --ignore-exif");
-        }
-        if let Some(count) = self.limit_val {
-            flags.push_str(&format!(" --limit-val {count}"));
-        }
-        flags
+/// The flags that lead another verb to the same data, with a space before each. How the data was divided, the weights
+/// know.
+pub(crate) fn flags_of(data: &DataOptions) -> String {
+    let mut flags = String::new();
+    if let Some(path) = &data.path {
+        flags.push_str(&format!(" --data-path {}", quoted(path)));
     }
+    if data.kind != Kind::Auto {
+        flags.push_str(&format!(" --dataset {}", data.kind));
+    }
+    if let Some(range) = data.input_range {
+        flags.push_str(&format!(" --input-range {range}"));
+    }
+    if let Some(column) = &data.label_column {
+        flags.push_str(&format!(" --label-column {}", quoted(column)));
+    }
+    if data.ignore_exif {
+        flags.push_str(" --ignore-exif");
+    }
+    if let Some(count) = data.limit_val {
+        flags.push_str(&format!(" --limit-val {count}"));
+    }
+    flags
 }
 
 /// The data, once what is to be known about it is told: on stderr, and as an event where results are JSON.
 pub(crate) fn told((splits, notes): (Splits, Diagnostics), out: &Output) -> Result<Splits> {
-    tell(&notes, out);
-    if out.is_json() && !notes.lines.is_empty() {
-        let mut event = json!({"event": "data", "name": splits.train.name});
-        add_notes(&mut event, &notes);
-        out.json(&event)?;
-    }
+    out.data(&splits.train.name, &notes)?;
     Ok(splits)
 }
 
@@ -229,26 +214,4 @@ pub(crate) fn warn_of_input(file: &File, spec: &Spec, out: &Output) {
 /// Loader threads, where `flag` asks for so many.
 pub(crate) fn workers(flag: Option<u16>) -> usize {
     flag.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(4)), usize::from)
-}
-
-/// `text` so that a shell takes it as one word.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_string()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_command_to_type_survives_a_shell() {
-        assert_eq!(quoted("runs/x-2/best.safetensors"), "runs/x-2/best.safetensors");
-        assert_eq!(quoted("my data"), "'my data'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }

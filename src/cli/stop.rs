@@ -20,11 +20,14 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
+    /// Nothing yet.
+    pub fn new() -> Signals {
+        Signals { stop: Arc::default(), save: Arc::default(), first: Arc::default() }
+    }
+
     /// Listens from now on, once in the life of the program.
-    pub fn listen() -> Result<Signals> {
-        let signals = Signals { stop: Arc::default(), save: Arc::default(), first: Arc::default() };
-        listen(&signals, true)?;
-        Ok(signals)
+    pub fn listen(&self) -> Result<()> {
+        listen(self, true)
     }
 
     /// Exit code after a signal has asked for the end: 128 and its number.
@@ -40,7 +43,7 @@ impl Signals {
 
 /// A flag that the first signal sets.
 pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
-    let signals = Signals { stop: Arc::default(), save: Arc::default(), first: Arc::default() };
+    let signals = Signals::new();
     listen(&signals, false)?;
     Ok(signals.stop)
 }

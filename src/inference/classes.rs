@@ -1,5 +1,6 @@
 //! Whose classes they are: the outputs of weights and the classes of data are matched by name.
 
+use super::messages::Messages;
 use crate::data::{Dataset, Labels, Splits};
 use crate::error::{Error, Result, printable};
 use crate::interchange::File;
@@ -53,6 +54,42 @@ pub fn match_classes(known: &[String], data: &Dataset) -> ClassMatch {
         Some(_) if is_numbered(known) || is_numbered(names) => ClassMatch::Unnamed,
         Some(class) => ClassMatch::Missing(class),
     }
+}
+
+/// `splits` with its classes numbered as the outputs of the weights in `file` are. An error if there is one that they do
+/// not know.
+pub(crate) fn with_classes_of(file: &File, splits: Splits, messages: &dyn Messages) -> Result<Splits> {
+    let known = class_names(file);
+    match match_classes(&known, &splits.val) {
+        ClassMatch::Missing(_) => Err(other_classes(&file.path, &known, &splits.val)),
+        ClassMatch::Outputs(outputs) => {
+            let (found, all, name) = (outputs.len(), known.len(), &splits.val.name);
+            messages.note(&format!(
+                "note: the {found} classes of {name} are matched by name with the {all} of the weights"
+            ));
+            Ok(relabel(&splits, &known, &outputs))
+        }
+        ClassMatch::Unnamed => {
+            note_unnamed(&known, &splits.val, messages);
+            Ok(splits)
+        }
+        ClassMatch::Same => Ok(splits),
+    }
+}
+
+/// Reports that outputs and classes were matched by their numbers, where only one of the two has names.
+pub(crate) fn note_unnamed(known: &[String], data: &Dataset, messages: &dyn Messages) {
+    let is_numbered = known.iter().enumerate().all(|(k, name)| *name == k.to_string());
+    if !matches!(data.labels, Labels::Classes(_)) || (is_numbered && !data.names_classes()) {
+        return;
+    }
+    let name = &data.name;
+    messages.note(&match is_numbered {
+        true => format!("note: {name} names its classes, the weights do not: output k is taken for class k"),
+        false => {
+            format!("note: the weights name their classes, {name} does not: output k is taken for class k")
+        }
+    });
 }
 
 /// An error that says that `known`, the names of outputs, are not those of the classes of `data`: the first that differs.

@@ -10,9 +10,14 @@ pub(crate) mod exact;
 mod hyper;
 mod inputs;
 mod lineage;
+mod memory;
+mod messages;
 mod metrics;
+mod overrides;
 mod preprocess;
 mod robustness;
+mod source;
+pub(crate) mod text;
 mod trace;
 mod weights;
 mod window;
@@ -22,6 +27,7 @@ pub(crate) use batches::{BatchSourceOptions, BatchStream};
 pub use classes::{
     ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };
+pub(crate) use classes::{note_unnamed, with_classes_of};
 pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub(crate) use evaluate::{pass, send};
@@ -30,13 +36,20 @@ pub(crate) use inputs::preprocess;
 pub use inputs::{inputs, pictures};
 pub(crate) use lineage::note;
 pub use lineage::{Lineage, Seen, origin_notes};
+pub(crate) use memory::{check_memory, check_spare_memory, has_small_batches};
+pub use messages::Messages;
+pub(crate) use messages::quoted;
 pub(crate) use metrics::guess;
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
+pub(crate) use overrides::table;
+pub use overrides::{RecipeOverrides, check_recipe};
 pub use preprocess::{fit, picture, transform, wanted};
 pub use robustness::{Corruption, Outcome, robustness};
+pub use source::{DEFAULT_MODEL, DataOptions, describe_division};
+pub(crate) use source::{assumes_pixels, check_old_numbers, overlap, presumed, remember, resumed_division};
 pub use trace::{activations, trace};
-pub(crate) use weights::restore;
 pub use weights::{
     Named, collect, geometry, initialise, load, metadata, other_input, outputs, sha256, spec_of,
 };
+pub(crate) use weights::{collect_state, restore, restore_named};
 pub(crate) use window::{Arrived, Entry, Windows};

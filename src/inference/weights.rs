@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, printable, printable_path};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, Model, Parameter, Spec};
-use crate::program::Executor;
+use crate::program::{BufferId, Executor, Role};
 use crate::tensor::{Shape, Tensor};
 use crate::view::{Geometry, Rules};
 use std::collections::BTreeMap;
@@ -75,6 +75,35 @@ pub(crate) fn restore(
         executor.write(parameter.buffer, tensor.data())?;
     }
     Ok(())
+}
+
+/// Writes `values` into the buffers of their names, parameters, statistics and optimiser state alike. What has another shape
+/// or no buffer is passed over.
+pub(crate) fn restore_named(
+    model: &Model,
+    executor: &mut dyn Executor,
+    values: &[(String, Tensor)],
+) -> Result<()> {
+    for (number, buffer) in model.program.buffers().iter().enumerate() {
+        let found =
+            values.iter().find(|(name, tensor)| *name == buffer.name && *tensor.shape() == buffer.shape);
+        if let Some((_, tensor)) = found {
+            executor.write(BufferId(number as u32), tensor.data())?;
+        }
+    }
+    Ok(())
+}
+
+/// Every tensor that outlives a step, by the name of its buffer: parameters, statistics and optimiser state.
+pub(crate) fn collect_state(model: &Model, executor: &mut dyn Executor) -> Result<Named> {
+    let mut tensors = Named::new();
+    for (number, buffer) in model.program.buffers().iter().enumerate() {
+        if matches!(buffer.role, Role::Parameter | Role::State | Role::Optimizer) {
+            let values = executor.read(BufferId(number as u32))?;
+            tensors.push((buffer.name.clone(), Tensor::new(buffer.shape.clone(), values)?));
+        }
+    }
+    Ok(tensors)
 }
 
 /// Whether the parameter `name` is one of `layer`'s own.

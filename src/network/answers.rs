@@ -97,7 +97,7 @@ impl Network {
                 return Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
             }
         };
-        let source = BatchSource::new(&self.spec, &self.model, self.options.seed, 1, OnBadFile::Fail);
+        let source = BatchSource::new(&self.spec, &self.model, self.options.train.seed, 1, OnBadFile::Fail);
         let stop = AtomicBool::new(false);
         inference::evaluate(&self.model, self.executor.as_mut(), &dataset, &source, &stop)
     }

@@ -19,7 +19,7 @@ mod training;
 
 pub use answers::Guess;
 pub use export::{Check, ExportOptions, Proof};
-pub use training::StepResult;
+pub use training::{StepResult, Training};
 
 use crate::data::{Dataset, ModelShape, Request};
 use crate::device::Device;
@@ -29,37 +29,47 @@ use crate::interchange::{self, File, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
 use crate::ops::Hyper;
 use crate::program::Executor;
+use crate::train::Options;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 /// How a network is put on a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct NetworkOptions {
     /// Most rows that the device computes at a time; `None` is the recipe's batch size.
     pub batch: Option<usize>,
     /// Whether it can be trained; without, it needs far less memory.
     pub training: bool,
-    /// Of initial values and dropout.
-    pub seed: u64,
-    /// Whether training drops elements.
-    pub dropout: bool,
-    /// Parameters whose names begin with one of these (separated by commas) are not trained.
-    pub freeze: Option<String>,
+    /// The options of training. [`Network::train_batch`] uses the seed, dropout and frozen parameters.
+    pub train: Options,
 }
 
 impl Default for NetworkOptions {
     /// Everything that the model file asks for.
     fn default() -> Self {
-        NetworkOptions { batch: None, training: true, seed: 0, dropout: true, freeze: None }
+        NetworkOptions { batch: None, training: true, train: Options::default() }
     }
 }
 
 impl NetworkOptions {
-    /// For answers only, `batch` rows at a time.
+    /// For prediction only, `batch` rows at a time.
     pub fn inference(batch: usize) -> Self {
         NetworkOptions { batch: Some(batch), training: false, ..NetworkOptions::default() }
+    }
+
+    /// The same, computing `batch` rows at a time.
+    pub fn with_batch(mut self, batch: usize) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
+    /// The same, trained under `options`.
+    pub fn with_train(mut self, options: Options) -> Self {
+        self.train = options;
+        self
     }
 }
 
@@ -71,8 +81,8 @@ pub struct Network {
     executor: Box<dyn Executor>,
     options: NetworkOptions,
     class_names: Vec<String>,
-    /// Notes of the file that the weights are from, while they are as it had them.
-    notes: BTreeMap<String, String>,
+    /// Metadata of the file that the weights are from, while they are as it had them.
+    metadata: BTreeMap<String, String>,
     /// Updates and computations of gradients so far.
     updates: usize,
     draws: usize,
@@ -90,27 +100,27 @@ impl fmt::Debug for Network {
 }
 
 impl Network {
-    /// The network `spec` with the initial values of `options.seed`.
+    /// The network `spec` with the initial values of `options.train.seed`.
     pub fn new(spec: Spec, device: &Device, options: &NetworkOptions) -> Result<Self> {
         let recipe = &spec.recipe;
         let model = Model::build(
             &spec,
             &BuildOptions {
                 training: options.training,
-                dropout: options.dropout,
-                freeze: options.freeze.clone(),
+                dropout: options.train.dropout,
+                freeze: options.train.freeze.clone(),
                 clip: recipe.clip_grad_norm.is_some(),
                 accumulate: recipe.grad_accum_steps > 1,
                 ..BuildOptions::new(options.batch.unwrap_or(recipe.batch_size))
             },
         )?;
         let mut executor = device.executor(Arc::clone(&model.program))?;
-        inference::initialise(&model, executor.as_mut(), options.seed)?;
+        inference::initialise(&model, executor.as_mut(), options.train.seed)?;
         Ok(Network {
             class_names: (0..model.classes).map(|class| class.to_string()).collect(),
             device: device.clone(),
             options: options.clone(),
-            notes: BTreeMap::new(),
+            metadata: BTreeMap::new(),
             updates: 0,
             draws: 0,
             spec,
@@ -134,18 +144,18 @@ impl Network {
     /// With `replaced`, the name of a layer ([`Spec::replace_outputs`] returns it), that layer keeps its values: the file is
     /// from other classes.
     pub fn load_weights(&mut self, file: File, replaced: Option<&str>) -> Result<()> {
-        let notes = file.metadata.clone();
+        let metadata = file.metadata.clone();
         inference::load(&self.model, self.executor.as_mut(), file, replaced)?;
         if replaced.is_some() {
             return Ok(());
         }
         let names: Option<Vec<String>> =
-            notes.get("classes").and_then(|text| serde_json::from_str(text).ok());
+            metadata.get("classes").and_then(|text| serde_json::from_str(text).ok());
         if let Some(names) = names.filter(|names| names.len() <= self.model.classes) {
             // Outputs beyond the file's names are numbered.
             self.class_names[..names.len()].clone_from_slice(&names);
         }
-        self.notes = notes;
+        self.metadata = metadata;
         Ok(())
     }
 
@@ -211,20 +221,20 @@ impl Network {
         inference::inputs(&self.spec, dataset, rows, |program| self.device.executor(program))
     }
 
-    /// The notes of a file of weights.
+    /// The metadata of a file of weights.
     fn metadata(&self) -> BTreeMap<String, String> {
         // What was said of the weights (epoch, accuracy) is true as long as they are the same.
-        let mut notes = self.notes.clone();
-        notes.extend(inference::metadata(&self.spec, self.model.classes, &self.class_names));
+        let mut metadata = self.metadata.clone();
+        metadata.extend(inference::metadata(&self.spec, self.model.classes, &self.class_names));
         let is_source = Spec::parse(&self.spec.source, &self.spec.origin).is_ok_and(|read| {
             let shape = |spec: &Spec| (spec.layers.clone(), spec.input, spec.preprocess.clone());
             shape(&read) == shape(&self.spec)
         });
         // A network that a program has changed is no longer what its file says.
         if !is_source {
-            notes.insert("model".into(), self.spec.to_toml());
+            metadata.insert("model".into(), self.spec.to_toml());
         }
-        notes
+        metadata
     }
 
     /// Number of rows of `images`, `[rows, channels, height, width]`; an error unless they are whole.

@@ -2,12 +2,17 @@
 
 use super::Network;
 use crate::data::Splits;
+use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::inference::{self, ClassMatch, Lineage};
+use crate::inference::{self, ClassMatch, Lineage, Messages, Named};
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
-use crate::train::{DeviceId, Done, LearningRate, Observer, Options, Task, Trainer};
-use std::path::Path;
+use crate::run::{Environment, OnDeviceLost, Resume, Run, RunOptions};
+use crate::train::{Done, LearningRate, Observer, Options};
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What one step says.
@@ -17,6 +22,149 @@ pub struct StepResult {
     pub loss: f64,
     /// Rows whose best answer is right.
     pub correct: usize,
+}
+
+/// A run of a [`Network`], before it starts.
+#[must_use = "a run does nothing before Training::run"]
+pub struct Training<'a> {
+    network: &'a mut Network,
+    data: &'a Splits,
+    options: RunOptions,
+    resume: Resume,
+    force: bool,
+    rule: Option<Box<dyn LearningRate>>,
+    stop: Option<&'a AtomicBool>,
+    save: Option<&'a AtomicBool>,
+}
+
+impl fmt::Debug for Training<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Training")
+            .field("network", &self.network)
+            .field("options", &self.options)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Training<'a> {
+    /// Trains under `options`. What the network was made without stays so: parameters that it froze, and dropout if it has
+    /// none.
+    pub fn with_options(mut self, options: Options) -> Self {
+        let made = &self.network.options.train;
+        let freeze = options.freeze.or_else(|| made.freeze.clone());
+        self.options.train = Options { dropout: options.dropout && made.dropout, freeze, ..options };
+        self
+    }
+
+    /// Takes the learning rate of every update from `rule` instead of the recipe. If the device is lost, such a run ends.
+    pub fn with_learning_rate(mut self, rule: Box<dyn LearningRate>) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// Keeps weights, logs and checkpoints in a new folder `name` below `output_dir`.
+    pub fn with_folder(mut self, output_dir: impl Into<PathBuf>, name: impl Into<String>) -> Self {
+        self.options = self.options.with_folder(output_dir, name);
+        self
+    }
+
+    /// Resumes the run in a folder, or at one of its checkpoints, as if it had not been stopped. Recipe, data and options
+    /// have to be those of the run.
+    pub fn resume(mut self, from: impl Into<PathBuf>) -> Self {
+        self.resume = Resume::From(from.into());
+        self
+    }
+
+    /// Resumes also a run whose recipe, data or options differ, as far as it fits.
+    pub fn force(mut self) -> Self {
+        self.force = true;
+        self
+    }
+
+    /// Trains in half precision, on a GPU, with dynamic loss scaling.
+    pub fn with_amp(mut self) -> Self {
+        self.options = self.options.with_amp();
+        self
+    }
+
+    /// Finishes the step, saves and ends once `stop` is set.
+    pub fn with_stop(mut self, stop: &'a AtomicBool) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Writes a checkpoint after the step in which `save` is set, and sets it back.
+    pub fn with_save_request(mut self, save: &'a AtomicBool) -> Self {
+        self.save = Some(save);
+        self
+    }
+
+    /// Trains to the end, or until it is stopped. `observer` receives every step and epoch.
+    ///
+    /// # Errors
+    /// Those of [`Run::begin`], [`Run::resume_with`] and [`Run::train`].
+    pub fn run(self, observer: &mut dyn Observer) -> Result<Done> {
+        let Training { network, data, mut options, resume, force, rule, stop, save } = self;
+        network.check_training()?;
+        if inference::target(&data.train, network.spec.recipe.loss)? != Target::Class {
+            return Err(Error::Usage("labels: expected classes, found values".into()));
+        }
+        if data.train.classes == 1 {
+            let what = format!("{}: expected at least two classes to train on, found one", data.train.name);
+            return Err(Error::Usage(what));
+        }
+        let relabelled = network.match_classes(data)?;
+        let mut data = relabelled.unwrap_or_else(|| data.clone());
+        let lineage = Lineage::read(Path::new(&network.spec.name), &network.metadata)?;
+        let metadata = inference::origin_notes(&data, &lineage, options.train.seed);
+        if let Some(origin) = data.origin.as_mut().map(Arc::make_mut) {
+            origin.before = lineage.kept();
+        }
+        if rule.is_some() {
+            options.on_device_lost = OnDeviceLost::Stop;
+        }
+        let device = network.device.clone();
+        let environment = TrainingEnvironment { device, rule: RefCell::new(rule), stop, save };
+        let values = inference::collect_state(&network.model, network.executor.as_mut())?;
+        let run = Run::of(network.spec.clone(), data, values, options, &resume, force, &environment)?;
+        let mut values = Named::new();
+        let done = run.train_to(observer, &mut |model, executor| {
+            values = inference::collect_state(model, executor)?;
+            Ok(())
+        })?;
+        inference::restore_named(&network.model, network.executor.as_mut(), &values)?;
+        network.metadata = metadata;
+        Ok(done)
+    }
+}
+
+/// What a network is to its run.
+struct TrainingEnvironment<'a> {
+    device: Device,
+    rule: RefCell<Option<Box<dyn LearningRate>>>,
+    stop: Option<&'a AtomicBool>,
+    save: Option<&'a AtomicBool>,
+}
+
+impl Messages for TrainingEnvironment<'_> {}
+
+impl Environment for TrainingEnvironment<'_> {
+    fn open_device(&self, lost: Option<&Device>) -> Result<Device> {
+        lost.map_or_else(|| Ok(self.device.clone()), |lost| ().open_device(Some(lost)))
+    }
+
+    fn learning_rate(&self) -> Option<Box<dyn LearningRate + '_>> {
+        self.rule.borrow_mut().take().map(|rule| rule as Box<dyn LearningRate + '_>)
+    }
+
+    fn stop(&self) -> Option<&AtomicBool> {
+        self.stop
+    }
+
+    fn save(&self) -> Option<&AtomicBool> {
+        self.save
+    }
 }
 
 impl Network {
@@ -30,11 +178,11 @@ impl Network {
             rows: rows as u32,
             loss_scale: (1.0 / rows as f64) as f32,
             draw: self.draws as u32,
-            ..inference::hyper(&self.spec.recipe, self.options.seed, self.updates, lr)
+            ..inference::hyper(&self.spec.recipe, self.options.train.seed, self.updates, lr)
         };
         self.send(images, labels, &hyper)?;
         self.executor.run(Span::Train)?;
-        self.notes.clear();
+        self.metadata.clear();
         self.draws += 1;
         self.updates += 1;
         let metrics = self.executor.read(self.model.metrics)?;
@@ -57,9 +205,8 @@ impl Network {
         Ok(StepResult { loss: f64::from(loss) / rows as f64, correct: correct as usize })
     }
 
-    /// A whole run on `data`, whose images have the size of the network's input: epochs, schedule and loader as the recipe
-    /// and `options` say. Where network and data both name their classes, they are matched by name. Dropout and what is frozen were decided when the network was made. `rule`, if given, takes the
-    /// place of the recipe's learning rate. `observer` hears of every step and epoch.
+    /// Trains a whole run on `data`, without a folder: [`Network::training`] with its defaults. `rule`, if given, takes the
+    /// place of the recipe's learning rate; `observer` receives every step and epoch.
     pub fn train(
         &mut self,
         data: &Splits,
@@ -67,25 +214,26 @@ impl Network {
         rule: Option<Box<dyn LearningRate>>,
         observer: &mut dyn Observer,
     ) -> Result<Done> {
-        self.check_training()?;
-        if inference::target(&data.train, self.spec.recipe.loss)? != Target::Class {
-            return Err(Error::Usage("labels: expected classes, found values".into()));
-        }
-        if data.train.classes == 1 {
-            let what = format!("{}: expected at least two classes to train on, found one", data.train.name);
-            return Err(Error::Usage(what));
-        }
-        let relabelled = self.match_classes(data)?;
-        let data = relabelled.as_ref().unwrap_or(data);
-        let lineage = Lineage::read(Path::new(&self.spec.name), &self.notes)?;
-        self.notes = inference::origin_notes(data, &lineage, options.seed);
-        let device = DeviceId::new(self.device.name(), self.device.key());
-        let task = Task { spec: &self.spec, model: &self.model, data, options, device };
-        let stop = AtomicBool::new(false);
-        let trainer = Trainer::new(task, self.executor.as_mut(), observer, &stop)?;
-        match rule {
-            Some(rule) => trainer.with_learning_rate(rule).run(),
-            None => trainer.run(),
+        let training = self.training(data).with_options(options.clone());
+        rule.into_iter().fold(training, Training::with_learning_rate).run(observer)
+    }
+
+    /// A run that trains this network on `data`, as the recipe says, and that can be configured further: options, a folder,
+    /// a checkpoint to resume, half precision. Where network and data both name their classes, they are matched by name.
+    ///
+    /// The run is the one of `striate train` ([`Run`]): augmentation, dropout, freezing and loss scaling work as there. It starts from the network's weights and optimiser state, and
+    /// the network has those that it ended with. After an error the network is as it was.
+    pub fn training<'a>(&'a mut self, data: &'a Splits) -> Training<'a> {
+        let options = RunOptions::default().without_folder().with_train(self.options.train.clone());
+        Training {
+            network: self,
+            data,
+            options,
+            resume: Resume::No,
+            force: false,
+            rule: None,
+            stop: None,
+            save: None,
         }
     }
 

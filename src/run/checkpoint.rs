@@ -4,6 +4,7 @@
 
 mod history;
 mod identity;
+mod version1;
 
 use super::folder::RunFolder;
 use super::space;
@@ -23,8 +24,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Of the format of the notes. A file of a later one is refused.
-const VERSION: &str = "1";
+/// The version of the metadata, and the version before, whose files can be resumed. A file of a later version is rejected.
+const VERSION: &str = "2";
+const VERSION_1: &str = "1";
 
 /// Notes that hold the parts of a checkpoint as JSON, its version, and the hash of all other notes.
 const STATE: &str = "state";
@@ -52,6 +54,8 @@ pub struct Checkpoint {
     tensors: BTreeMap<String, Tensor>,
     position: Position,
     identity: Identity,
+    /// Whether `identity` has the lines of format 1.
+    is_version_1: bool,
     lineage: Lineage,
     outputs: Option<usize>,
 }
@@ -165,8 +169,11 @@ impl Checkpoint {
             return Err(bad(format!("notes: expected the hash {kept}, found {found}: the file is damaged")));
         }
         let version = note(FORMAT)?;
-        if version != VERSION {
-            return Err(bad(format!("checkpoint: expected version {VERSION}, found {version}")));
+        let is_version_1 = version == VERSION_1;
+        if version != VERSION && !is_version_1 {
+            return Err(bad(format!(
+                "checkpoint: expected version {VERSION_1} or {VERSION}, found {version}"
+            )));
         }
         fn parse<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> Result<T> {
             serde_json::from_str(text).map_err(|error| Error::data(path, format!("{key}: {error}")))
@@ -192,16 +199,20 @@ impl Checkpoint {
         let lineage = Lineage::read(path, &notes)?;
         let outputs = notes.get("num_classes").and_then(|text| text.parse().ok());
         let (path, warnings) = (path.to_path_buf(), Vec::new());
-        Ok(Checkpoint { path, warnings, tensors, position, identity, lineage, outputs })
+        Ok(Checkpoint { path, warnings, tensors, position, identity, is_version_1, lineage, outputs })
     }
 
     /// An error that says field by field what has changed, if the run that made it was not one of `spec` on `data` under
     /// `options`.
     pub fn check(&self, spec: &Spec, data: &Splits, options: &Options) -> Result<()> {
-        match identity::differences(&self.identity, &identity(spec, data, options)) {
+        let now = match self.is_version_1 {
+            true => version1::identity(spec, data, options),
+            false => identity(spec, data, options)?,
+        };
+        match identity::differences(&self.identity, &now) {
             None => Ok(()),
             Some(what) => Err(Error::Usage(format!(
-                "{}: this is not the run that made it: {what}; --resume-force goes on all the same",
+                "{}: this is not the run that made it: {what}",
                 printable_path(&self.path)
             ))),
         }
@@ -247,8 +258,10 @@ impl Checkpoint {
         if !force {
             self.check(task.spec, task.data, task.options)?;
         }
-        let is_other_optimizer =
-            self.identity.get("opt") != Some(&format!("{:?}", task.spec.recipe.optimizer));
+        let optimizer = task.spec.recipe.optimizer;
+        let name =
+            if self.is_version_1 { version1::optimizer(optimizer).into() } else { optimizer.to_string() };
+        let is_other_optimizer = self.identity.get("opt") != Some(&name);
         let Checkpoint { path, warnings, tensors, position: Position { state, journals }, .. } = self;
         let saved = Saved { path: path.clone(), tensors, state, is_other_optimizer };
         let trainer = warnings.into_iter().fold(trainer, Trainer::with_notice).resume(saved, force)?;

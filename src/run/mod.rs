@@ -1,16 +1,26 @@
 //! A run: its folder with weights, logs and checkpoints, the room that it needs on the disk, and the way back from a
 //! checkpoint or a lost device.
 
+mod begin;
 mod checkpoint;
+mod data;
+mod description;
+mod environment;
 mod folder;
 mod journal;
+mod options;
 mod preview;
 mod recovery;
 mod space;
 mod store;
+mod train;
 
+pub use begin::{Resume, Run};
 pub use checkpoint::Checkpoint;
+pub use description::program_options;
+pub use environment::Environment;
 pub use folder::RunFolder;
+pub use options::RunOptions;
 pub use preview::preview;
 pub use recovery::{Job, OnDeviceLost, Opened, Recovery};
 pub use space::check_space;

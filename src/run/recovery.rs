@@ -6,7 +6,9 @@ use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
 use crate::program::Executor;
-use crate::train::{DeviceId, Done, Event, ExecutorFactory, Observer, Prefetcher, Task, Trainer};
+use crate::train::{
+    DeviceId, Done, Event, ExecutorFactory, LearningRate, Observer, Prefetcher, Task, Trainer,
+};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -61,6 +63,9 @@ impl fmt::Debug for Opened {
     }
 }
 
+/// Makes the learning rate that takes the place of the recipe's.
+pub type RuleFn<'a> = dyn Fn() -> Option<Box<dyn LearningRate + 'a>> + 'a;
+
 /// A run, ready to begin or to go on.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -86,6 +91,7 @@ pub struct Recovery<'a> {
     go_on: String,
     save: Option<&'a AtomicBool>,
     executors: Option<&'a ExecutorFactory<'a>>,
+    rule: Option<&'a RuleFn<'a>>,
     /// Losses since the last new step.
     losses: usize,
     /// Updates whose results have arrived.
@@ -108,7 +114,16 @@ impl<'a> Recovery<'a> {
     /// nothing of the lost executor is left.
     pub fn new(policy: OnDeviceLost, open: impl FnMut() -> Result<Opened> + 'a) -> Self {
         let open = Box::new(open);
-        Recovery { policy, open, go_on: String::new(), save: None, executors: None, losses: 0, steps: 0 }
+        Recovery {
+            policy,
+            open,
+            go_on: String::new(),
+            save: None,
+            executors: None,
+            rule: None,
+            losses: 0,
+            steps: 0,
+        }
     }
 
     /// What the user has to type to go on with the run, for the error that ends it.
@@ -129,6 +144,12 @@ impl<'a> Recovery<'a> {
         self
     }
 
+    /// Takes the learning rate from what `rule` makes, if it makes one, whenever training starts.
+    pub fn with_learning_rate(mut self, rule: &'a RuleFn<'a>) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
     /// Opens the device for the first time. `tell` is told of losses, one line each.
     ///
     /// # Errors
@@ -143,7 +164,17 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// As [`Trainer::run`]; [`Error::Lost`] or [`Error::Memory`] when the device is given up: the checkpoint that it names is
     /// whole.
-    pub fn train(mut self, job: Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
+    pub fn train(self, job: Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
+        self.train_and_return(job, observer, stop).map(|(done, _)| done)
+    }
+
+    /// As [`Recovery::train`]; beside it the executor, with the values that training ended with.
+    pub(super) fn train_and_return(
+        mut self,
+        job: Job<'_>,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<(Done, Box<dyn Executor>)> {
         let Job { mut task, mut opened, mut prefetcher, mut folder, mut checkpoint, force, args } = job;
         let hold = folder.as_ref().map(RunFolder::hold);
         let given = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
@@ -157,6 +188,8 @@ impl<'a> Recovery<'a> {
                 let executor = opened.executor.as_mut();
                 let mut trainer =
                     Trainer::with_prefetcher(task.clone(), prefetcher, executor, observer, stop)?;
+                let rule = self.rule.and_then(|rule| rule());
+                trainer = rule.into_iter().fold(trainer, Trainer::with_learning_rate);
                 trainer = match (checkpoint.take(), folder.take()) {
                     (None, None) => trainer,
                     (None, Some(folder)) => folder.keep(trainer),
@@ -177,7 +210,7 @@ impl<'a> Recovery<'a> {
             };
             let error = match attempt() {
                 Err(error @ (Error::Lost(_) | Error::Memory(_))) => error,
-                other => return other,
+                other => return Ok((other?, opened.executor)),
             };
             // What was under way ends, and the memory of the device is free before it is asked for again.
             let _ = opened.executor.wait();

@@ -46,7 +46,10 @@ impl Store for FolderStore<'_> {
         state: &State,
     ) -> Result<()> {
         let Task { spec, data, options, .. } = self.task;
-        let identity = self.identity.get_or_insert_with(|| checkpoint::identity(spec, data, options));
+        let identity = match &mut self.identity {
+            Some(identity) => identity,
+            none => none.insert(checkpoint::identity(spec, data, options)?),
+        };
         // On the disk before the file that counts on them.
         let position = Position { state: state.clone(), journals: self.folder.sync()? };
         self.folder.checkpoint(tensors, metadata, &position, identity, options.checkpoint_hist)

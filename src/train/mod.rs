@@ -23,7 +23,7 @@ mod trainer;
 mod updater;
 
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
-pub use options::{Options, check_recipe, schedule};
+pub use options::{Options, schedule};
 pub use prefetcher::Prefetcher;
 pub use rates::{RateGroup, scale_rates};
 pub use schedule::{Decay, LearningRate, Schedule};

@@ -2,15 +2,20 @@
 
 use super::schedule::{Decay, Schedule};
 use crate::data::OnBadFile;
-use crate::error::{Error, Result};
-use crate::inference::BatchSourceOptions;
+use crate::error::Result;
+use crate::inference::{BatchSourceOptions, text};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
 use crate::ops::Target;
+use serde::{Deserialize, Serialize};
 
 /// Settings of a run that are not part of a recipe.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Options {
     /// Of everything random: initial values, order, augmentation, dropout.
+    // As text: TOML has no whole numbers beyond 63 bits.
+    #[serde(with = "text")]
     pub seed: u64,
     /// Loader threads.
     pub workers: usize,
@@ -29,6 +34,7 @@ pub struct Options {
     /// `None`: none. The precision of products is the device's ([`crate::Device::half`]).
     pub loss_scale: Option<f32>,
     /// What becomes of samples that cannot be read.
+    #[serde(with = "text")]
     pub on_bad_file: OnBadFile,
     /// Updates between two checkpoints; `None`: after every epoch only. Those of the epochs come in any case.
     pub checkpoint_every: Option<usize>,
@@ -57,6 +63,84 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The same, with another seed of initial values, order, augmentation and dropout.
+    pub fn with_seed(mut self, value: u64) -> Options {
+        self.seed = value;
+        self
+    }
+
+    /// The same, with so many loader threads.
+    pub fn with_workers(mut self, value: usize) -> Options {
+        self.workers = value;
+        self
+    }
+
+    /// The same, with or without shuffling.
+    pub fn with_shuffle(mut self, value: bool) -> Options {
+        self.shuffle = value;
+        self
+    }
+
+    /// The same, with or without augmentation.
+    pub fn with_augment(mut self, value: bool) -> Options {
+        self.augment = value;
+        self
+    }
+
+    /// The same, with or without dropout.
+    pub fn with_dropout(mut self, value: bool) -> Options {
+        self.dropout = value;
+        self
+    }
+
+    /// The same, on the first batch alone, or not.
+    pub fn with_overfit_batch(mut self, value: bool) -> Options {
+        self.overfit_batch = value;
+        self
+    }
+
+    /// The same, ending after so many updates.
+    pub fn with_max_steps(mut self, value: impl Into<Option<usize>>) -> Options {
+        self.max_steps = value.into();
+        self
+    }
+
+    /// The same, with an [`super::Event::Step`] after every so many updates.
+    pub fn with_log_every(mut self, value: usize) -> Options {
+        self.log_every = value;
+        self
+    }
+
+    /// The same, with dynamic loss scaling from this scale on.
+    pub fn with_loss_scale(mut self, value: impl Into<Option<f32>>) -> Options {
+        self.loss_scale = value.into();
+        self
+    }
+
+    /// The same, with another way to treat samples that cannot be read.
+    pub fn with_on_bad_file(mut self, value: OnBadFile) -> Options {
+        self.on_bad_file = value;
+        self
+    }
+
+    /// The same, with a checkpoint after every so many updates too.
+    pub fn with_checkpoint_every(mut self, value: impl Into<Option<usize>>) -> Options {
+        self.checkpoint_every = value.into();
+        self
+    }
+
+    /// The same, keeping so many checkpoints.
+    pub fn with_checkpoint_hist(mut self, value: usize) -> Options {
+        self.checkpoint_hist = value;
+        self
+    }
+
+    /// The same, without training parameters whose names begin with one of `prefixes`, separated by commas.
+    pub fn with_freeze(mut self, prefixes: impl Into<String>) -> Options {
+        self.freeze = Some(prefixes.into());
+        self
+    }
+
     /// How to build the program that trains `spec` under these options.
     pub fn build_options(&self, spec: &Spec, target: Target) -> BuildOptions {
         let recipe = &spec.recipe;
@@ -87,15 +171,6 @@ impl Options {
     }
 }
 
-/// An error that names the recipe's first field that cannot be meant, in the words of the command line.
-pub fn check_recipe(recipe: &Recipe) -> Result<()> {
-    recipe.check().map_err(|(key, what)| Error::Usage(format!("{}: {what}", key.replace('_', "-"))))?;
-    if recipe.epochs == 0 {
-        return Err(Error::Usage("epochs: expected at least 1, found 0".into()));
-    }
-    Ok(())
-}
-
 /// The schedule of a recipe for runs of `steps_per_epoch` updates.
 pub fn schedule(recipe: &Recipe, steps_per_epoch: usize) -> Result<Schedule> {
     let gamma = f64::from(recipe.lr_gamma);
@@ -108,16 +183,4 @@ pub fn schedule(recipe: &Recipe, steps_per_epoch: usize) -> Result<Schedule> {
         Scheduler::Plateau => Decay::Plateau { patience: recipe.lr_patience, gamma, cuts: recipe.lr_cuts },
     };
     Schedule::new(decay, recipe.lr, recipe.lr_min, recipe.lr_warmup_epochs, recipe.epochs, steps_per_epoch)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recipe_that_cannot_be_meant_is_named_as_its_flag() {
-        let recipe = Recipe { grad_accum_steps: 0, ..Recipe::default() };
-        let message = check_recipe(&recipe).unwrap_err().to_string();
-        assert!(message.starts_with("grad-accum-steps: "), "{message}");
-    }
 }

@@ -3,13 +3,29 @@
 
 use crate::error::{Error, Result};
 use crate::model::Spec;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// A factor of the learning rate for all parameters whose name begins with a prefix.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RateGroup {
     pub prefix: String,
     pub factor: f32,
+}
+
+impl From<RateGroup> for String {
+    fn from(group: RateGroup) -> String {
+        format!("{}={}", group.prefix, group.factor)
+    }
+}
+
+impl TryFrom<String> for RateGroup {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
 }
 
 impl FromStr for RateGroup {

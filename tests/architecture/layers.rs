@@ -47,9 +47,11 @@ pub const EDGES: [(&str, &[&str]); 21] = [
             "train",
             "inference",
             "data",
+            "device",
             "interchange",
             "model",
             "program",
+            "ops",
             "tensor",
             "error",
             "view",
@@ -58,7 +60,22 @@ pub const EDGES: [(&str, &[&str]); 21] = [
     ),
     ("train", &["inference", "model", "data", "program", "ops", "tensor", "error", "random", "view"]),
     // Below what trains: what only runs a network names nothing that trains one.
-    ("inference", &["model", "data", "interchange", "program", "ops", "tensor", "error", "random", "view"]),
+    (
+        "inference",
+        &[
+            "device",
+            "gpu",
+            "model",
+            "data",
+            "interchange",
+            "program",
+            "ops",
+            "tensor",
+            "error",
+            "random",
+            "view",
+        ],
+    ),
 ];
 
 /// Parts of `cli` and `network` that only run a network, and so need nothing that trains one.

@@ -229,12 +229,10 @@ fn an_old_run_with_idle_flags_is_resumed() {
     // As such a run left its command; a changed model file would be another run.
     let path = parent.join("runs/m/args.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let old = text.replace(
-        "\"-m\", \"m.toml\"",
-        "\"-m\", \"m.toml\", \"--lr-power\", \"1\", \"--lr-cuts=7\", \"--tune\", \"force\"",
-    );
-    assert_ne!(old, text);
-    std::fs::write(&path, old).unwrap();
+    let idle = ["--lr-power", "1", "--lr-cuts=7", "--tune", "force"];
+    std::fs::write(&path, format!("command = {:?}\n{text}", [&start[..], &idle].concat())).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.split("[program]").next().unwrap()).unwrap();
     let output = striate(parent, &["train", "--resume", "runs/m", "--resume-force", "--max-steps", "4"])
         .output()
         .unwrap();

@@ -26,6 +26,7 @@ mod runs;
 mod shader;
 mod tables;
 mod verbs;
+mod version1;
 
 use assert_cmd::Command;
 use std::path::Path;

@@ -121,8 +121,9 @@ fn flags_of_a_recipe_are_written_down_and_obeyed() {
     let args: toml::Table = args.parse().unwrap();
     assert_eq!(args["recipe"]["weight_decay"].as_float(), Some(0.001));
     assert_eq!(args["recipe"]["nesterov"].as_bool(), Some(true));
-    assert_eq!(args["shuffle"].as_bool(), Some(false));
-    assert_eq!(args["dataset"].as_str(), Some("synthetic"));
+    assert_eq!(args["options"]["recipe"]["weight_decay"].as_float(), Some(0.001));
+    assert_eq!(args["options"]["train"]["shuffle"].as_bool(), Some(false));
+    assert_eq!(args["options"]["data"]["kind"].as_str(), Some("synthetic"));
 }
 
 #[test]

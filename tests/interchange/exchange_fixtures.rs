@@ -69,7 +69,7 @@ fn faults(name: &str, change: &dyn Fn(&mut File), device: &Device) -> Vec<String
 
     let mut file = imported.into_file(&path);
     change(&mut file);
-    let options = NetworkOptions { batch: Some(rows), ..NetworkOptions::default() };
+    let options = NetworkOptions::default().with_batch(rows);
     let mut network = Network::new(spec.clone(), device, &options).unwrap();
     network.load_weights(file, None).unwrap();
     let batches: Vec<&[f32]> = inputs.chunks(inputs.len() / steps).collect();

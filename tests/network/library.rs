@@ -107,7 +107,7 @@ fn batches_train_as_the_trainer_does() {
     let splits = data::Splits::new(dataset.clone(), dataset.clone());
     let mut whole = network(&NetworkOptions::default());
     whole.spec().recipe.check().unwrap();
-    let options = Options { shuffle: false, augment: false, max_steps: Some(3), ..Options::default() };
+    let options = Options::default().with_shuffle(false).with_augment(false).with_max_steps(Some(3));
     let mut rates = Vec::new();
     let mut observer = |event: &Event| {
         if let Event::Epoch(epoch) = event {
@@ -155,7 +155,7 @@ fn classes_are_matched_by_name_and_unknown_ones_are_refused() {
 
     let mut train = |data: &Arc<data::Dataset>| {
         let splits = data::Splits::new(data.clone(), data.clone());
-        let options = Options { augment: false, max_steps: Some(1), ..Options::default() };
+        let options = Options::default().with_augment(false).with_max_steps(Some(1));
         let mut acc1 = 0.0;
         let mut observer = |event: &Event| {
             if let Event::Epoch(epoch) = event {
@@ -194,7 +194,7 @@ fn what_is_saved_comes_back_and_can_be_fine_tuned() {
     let file = interchange::read(&path).unwrap();
     let mut spec = inference::spec_of(&file, None).unwrap();
     let head = spec.replace_outputs(3).unwrap();
-    let options = NetworkOptions { freeze: Some("features".into()), ..NetworkOptions::default() };
+    let options = NetworkOptions::default().with_train(Options::default().with_freeze("features"));
     let mut tuned = Network::new(spec, &Device::cpu(), &options).unwrap();
     tuned.load_weights(file.clone(), Some(&head)).unwrap();
     tuned.train_batch(&images[..36 * 8], &labels[..8], 0.1).unwrap();

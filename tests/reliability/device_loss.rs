@@ -176,7 +176,7 @@ impl Bench {
             return None;
         };
         let spec = Spec::parse(NETWORK, "normed").unwrap();
-        let options = Options { seed: 5, log_every: 3, checkpoint_every: Some(4), ..Options::default() };
+        let options = Options::default().with_seed(5).with_log_every(3).with_checkpoint_every(Some(4));
         let model = Model::build(&spec, &options.build_options(&spec, Target::Class)).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let choice = AdapterSelector::Index(first.index);

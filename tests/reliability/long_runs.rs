@@ -87,7 +87,7 @@ fn cycles(name: &str, device: &Device) {
     let data = Arc::new(pictures([1, 8, 8], 4, 64));
     let mut early = 0;
     for cycle in 1..=100 {
-        let options = NetworkOptions { batch: Some(16), ..NetworkOptions::default() };
+        let options = NetworkOptions::default().with_batch(16);
         let mut network = Network::new(small(), device, &options).unwrap();
         let images = network.inputs(&data, 16).unwrap();
         let labels: Vec<u32> = (0..16).map(|i| i % 4).collect();

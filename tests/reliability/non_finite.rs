@@ -160,7 +160,7 @@ fn train(
     folder: &Path,
     change: impl Fn(&mut dyn Executor),
 ) -> Result<()> {
-    let options = Options { seed: 3, checkpoint_every: Some(4), ..Options::default() };
+    let options = Options::default().with_seed(3).with_checkpoint_every(Some(4));
     let mut executor = place.executor(&model.program)?;
     initialise(model, executor.as_mut(), options.seed)?;
     change(executor.as_mut());

@@ -64,7 +64,7 @@ pub fn small() -> Spec {
 
 /// Nothing random but the initial values.
 pub fn plain() -> Options {
-    Options { shuffle: false, augment: false, dropout: false, ..Options::default() }
+    Options::default().with_shuffle(false).with_augment(false).with_dropout(false)
 }
 
 /// Grey pictures whose class is which stripe is bright, with noise.

@@ -76,7 +76,7 @@ fn numbers(value: f32) -> Splits {
 
 #[test]
 fn a_sample_that_is_no_number_is_named() {
-    let options = Options { log_every: 1, ..Options::default() };
+    let options = Options::default().with_log_every(1);
     let error = training_support::try_train(&small(), &numbers(f32::NAN), &options, None).unwrap_err();
     assert_eq!(error.exit_code(), 5);
     let text = error.to_string();

@@ -11,7 +11,7 @@ use striate::train::{Options, Weights, scale_rates};
 
 #[test]
 fn frozen_parameters_stay_and_the_others_do_not() {
-    let options = Options { freeze: Some("features".into()), ..plain() };
+    let options = plain().with_freeze("features");
     let run = train(&small(), &data(32, 0), &options);
     for (name, before) in &run.before {
         let after = &run.after[name];
@@ -55,7 +55,7 @@ fn fine_tuning_on_other_classes_leaves_frozen_features_bit_for_bit() {
     let replaced = spec.replace_outputs(3).unwrap();
     let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 96));
     let data = Splits::new(pictures.clone(), pictures);
-    let options = Options { freeze: Some("features".into()), ..Options::default() };
+    let options = Options::default().with_freeze("features");
     let run = training_support::fine_tune(&spec, &data, &options, weights, &replaced);
     assert!(run.epochs()[2].acc1 > 60.0, "{:?}", run.epochs());
     for (name, after) in &run.after {
@@ -96,7 +96,7 @@ fn a_frozen_batch_norm_normalises_as_in_evaluation() {
     let (weights, validation) = trained_file(&spec, &first);
     // Nothing moves: the loss of training is then that of evaluation.
     spec.recipe.lr = 0.0;
-    let options = Options { freeze: Some("features".into()), ..plain() };
+    let options = plain().with_freeze("features");
     let run = training_support::fine_tune(&spec, &data(32, 32), &options, weights, "");
     assert!((run.epochs()[0].train_loss - validation).abs() < 1e-6, "{:?} {validation}", run.epochs());
 }
@@ -126,7 +126,7 @@ fn trained_file(spec: &Spec, run: &Run) -> (File, f64) {
 fn rates_by_group_scale_the_first_step() {
     let mut spec = small();
     (spec.recipe.momentum, spec.recipe.lr) = (0.0, 0.01);
-    let options = Options { max_steps: Some(1), ..plain() };
+    let options = plain().with_max_steps(Some(1));
     let moved = |groups: &[&str]| {
         let mut spec = spec.clone();
         let groups: Vec<_> = groups.iter().map(|g| g.parse().unwrap()).collect();

@@ -53,8 +53,8 @@ fn other_batches_are_not_told_of() {
     // 64 values of each channel, also of one image.
     quiet(&network(WIDE), 13, &plain());
     // A batch norm with nothing trained below it uses its running statistics.
-    quiet(&network(FLAT), 13, &Options { freeze: Some("first,norm".into()), ..plain() });
-    quiet(&network(FLAT), 13, &Options { overfit_batch: true, ..plain() });
+    quiet(&network(FLAT), 13, &plain().with_freeze("first,norm"));
+    quiet(&network(FLAT), 13, &plain().with_overfit_batch(true));
 }
 
 /// What such a batch does: the output is the bias, and what is below gets no gradient. One sample, one step.

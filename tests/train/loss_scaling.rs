@@ -11,7 +11,7 @@ use striate::program::Executor;
 use striate::train::{Event, Options};
 
 fn scaled(scale: f32) -> Options {
-    Options { loss_scale: Some(scale), ..plain() }
+    plain().with_loss_scale(Some(scale))
 }
 
 /// A run on the CPU and the state of its loss scale at the end.
@@ -67,7 +67,7 @@ fn gradients_that_overflow_change_nothing_but_the_scale() {
     for recipe in recipes() {
         let spec = Spec { recipe, ..small() };
         let huge = 2f32.powi(120);
-        let once = Options { max_steps: Some(3), ..scaled(huge) };
+        let once = scaled(huge).with_max_steps(Some(3));
         let (few, state) = run(&spec, &data(320, 16), &once);
         assert_eq!(few.after, few.before, "{:?}", spec.recipe);
         assert_eq!(state, Scaling { scale: huge / 8.0, streak: 0.0, updates: 0.0, skipped: 3.0 });
@@ -82,7 +82,7 @@ fn the_run_after_an_overflow_is_that_of_an_optimiser_that_never_saw_it() {
         (spec.recipe.epochs, spec.recipe.batch_size) = (100, 16);
         spec.recipe.lr_scheduler = striate::model::Scheduler::Constant;
         let data = data(16, 0);
-        let with = |loss_scale, steps| Options { loss_scale, max_steps: Some(steps), ..plain() };
+        let with = |loss_scale, steps| plain().with_loss_scale(loss_scale).with_max_steps(Some(steps));
         let (late, state) = run(&spec, &data, &with(Some(2f32.powi(90)), 60));
         assert!(state.skipped > 5.0 && state.updates > 5.0, "{state:?}");
         assert_eq!(state.skipped + state.updates, 60.0);

@@ -31,7 +31,7 @@ fn the_same_seed_gives_the_same_bits_for_any_number_of_workers() {
     spec.augment.flip = true;
     let data = data(72, 16);
     let hashes = |seed, workers| {
-        let options = Options { seed, workers, ..Options::default() };
+        let options = Options::default().with_seed(seed).with_workers(workers);
         train(&spec, &data, &options).epochs().iter().map(|e| e.weights_sha256.clone()).collect::<Vec<_>>()
     };
     let first = hashes(3, 1);
@@ -89,7 +89,7 @@ fn a_step_event_comes_after_every_log_interval_and_covers_every_step() {
     let mut spec = small();
     spec.recipe.epochs = 2;
     let steps = |log_every| {
-        let options = Options { log_every, ..plain() };
+        let options = plain().with_log_every(log_every);
         let run = train(&spec, &data(160, 0), &options);
         run.steps().iter().map(|s| s.step).collect::<Vec<_>>()
     };
@@ -104,8 +104,8 @@ fn a_long_epoch_reads_every_record_before_it_is_overwritten() {
     (spec.recipe.batch_size, spec.recipe.epochs, spec.recipe.lr) = (1, 1, 0.0);
     let samples = 2 * Model::SLOTS + 22;
     let data = data(samples, 0);
-    let sparse = train(&spec, &data, &Options { log_every: 1000, ..plain() });
-    let dense = train(&spec, &data, &Options { log_every: 1, ..plain() });
+    let sparse = train(&spec, &data, &plain().with_log_every(1000));
+    let dense = train(&spec, &data, &plain().with_log_every(1));
     let mean = dense.steps().iter().map(|s| s.loss).sum::<f64>() / samples as f64;
     assert_eq!(dense.steps().len(), samples);
     assert!((sparse.epochs()[0].train_loss - mean).abs() < 1e-9);
@@ -131,7 +131,7 @@ fn early_stopping_and_plateau_watch_the_validation_set() {
 
 #[test]
 fn max_steps_ends_a_run_within_an_epoch_but_with_its_evaluation() {
-    let options = Options { max_steps: Some(7), ..plain() };
+    let options = plain().with_max_steps(Some(7));
     let run = train(&small(), &data(160, 16), &options);
     assert_eq!((run.done.steps, run.epochs().len(), run.done.ending), (7, 1, Ending::Complete));
 }
@@ -139,7 +139,7 @@ fn max_steps_ends_a_run_within_an_epoch_but_with_its_evaluation() {
 #[test]
 fn a_stop_is_obeyed_after_the_step_and_leaves_weights() {
     let parent = tempfile::tempdir().unwrap();
-    let (spec, data, options) = (small(), data(160, 16), Options { log_every: 1, ..plain() });
+    let (spec, data, options) = (small(), data(160, 16), plain().with_log_every(1));
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     striate::inference::initialise(&model, &mut executor, 0).unwrap();
@@ -193,7 +193,7 @@ fn one_batch_is_learnt_by_heart() {
     spec.recipe.epochs = 12;
     spec.recipe.optimizer = Optimizer::Adam;
     spec.recipe.lr = 0.01;
-    let options = Options { overfit_batch: true, ..Options::default() };
+    let options = Options::default().with_overfit_batch(true);
     let run = train(&spec, &data(160, 16), &options);
     let last = run.epochs().pop().unwrap();
     assert!(last.train_loss < 0.05 && last.acc1 == 100.0, "{last:?}");
@@ -255,7 +255,7 @@ fn the_gpu_and_the_cpu_agree_on_the_first_ten_steps() {
     spec.recipe = striate::model::Recipe { batch_size: 16, ..striate::model::Recipe::default() };
     let pictures = Arc::new(training_support::pictures([1, 28, 28], 10, 160));
     let data = Splits::new(pictures.clone(), pictures);
-    let options = Options { log_every: 1, max_steps: Some(10), ..Options::default() };
+    let options = Options::default().with_log_every(1).with_max_steps(Some(10));
     let model = Model::build(&spec, &options.build_options(&spec, striate::ops::Target::Class)).unwrap();
     let mut on_gpu = striate::gpu::Executor::new(&gpu, model.program.clone()).unwrap();
     let mut on_cpu = striate::cpu::Executor::new(model.program.clone()).unwrap();

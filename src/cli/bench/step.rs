@@ -3,7 +3,7 @@
 use super::super::output::bytes;
 use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
-use super::super::{Context, device, memory};
+use super::super::{Context, device};
 use super::peaks::PeakRates;
 use super::profile::Analysis;
 use super::timing::{Budget, Timing, measure, median};
@@ -88,7 +88,7 @@ pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
         *chosen = device::half(chosen, context)?;
     }
     for device in &devices {
-        memory::check(device, &spec, &build, &model)?;
+        inference::check_memory(device, &spec, &build, &model)?;
     }
     let header = Header::new(&devices, &args.device);
     let mut results = Vec::new();

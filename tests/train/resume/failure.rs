@@ -21,7 +21,7 @@ fn blocked(parent: &Path, steps: std::ops::Range<usize>) -> (Result<(Done, PathB
             _ => {}
         }
     };
-    let often = Options { log_every: 1, checkpoint_every: Some(2), ..options() };
+    let often = options().with_log_every(1).with_checkpoint_every(Some(2));
     let result = Part { watch: &watch, ..Part::new(&spec, &data, &often) }.run(parent);
     (result, warnings.into_inner())
 }
@@ -73,7 +73,7 @@ fn a_folder_that_is_written_to_is_refused_and_free_as_soon_as_its_writer_is_gone
 #[test]
 fn what_a_killed_process_left_half_written_goes() {
     let parent = tempfile::tempdir().unwrap();
-    let half = Options { max_steps: Some(5), ..options() };
+    let half = options().with_max_steps(Some(5));
     let (_, folder) = Part::new(&network(), &pictures(), &half).run(parent.path()).unwrap();
     let stray = folder.join(".checkpoint.safetensors.99999.0.tmp");
     std::fs::write(&stray, "half").unwrap();

@@ -25,7 +25,7 @@ fn a_part_of_an_epoch_never_takes_the_place_of_the_best_whole_one() {
     let mut better = 0;
     for limit in 1..21 {
         let parent = tempfile::tempdir().unwrap();
-        let short = Options { max_steps: Some(limit), ..options() };
+        let short = options().with_max_steps(Some(limit));
         let last = std::cell::Cell::new(None);
         let watch = |event: &Event, _: &AtomicBool, _: &AtomicBool| last.set(result(event).or(last.get()));
         let (_, folder) =

@@ -61,7 +61,7 @@ fn pictures() -> Splits {
 }
 
 fn options() -> Options {
-    Options { seed: 5, log_every: 3, ..Options::default() }
+    Options::default().with_seed(5).with_log_every(3)
 }
 
 /// One part of a run: what it trains and how, and what happens on the way.
@@ -142,7 +142,7 @@ fn interrupted(
     later: &Options,
 ) -> (tempfile::TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
-    let first = Options { max_steps: Some(steps), ..options.clone() };
+    let first = options.clone().with_max_steps(Some(steps));
     let (_, folder) = Part::new(spec, data, &first).run(parent.path()).unwrap();
     let (done, again) =
         Part { from: Some(&folder), ..Part::new(spec, data, later) }.run(parent.path()).unwrap();
@@ -159,7 +159,7 @@ fn assert_goes_on(spec: &Spec, options: &Options, steps: impl IntoIterator<Item 
     let (_, whole) = Part::new(spec, &data, options).run(parent.path()).unwrap();
     let workers = [1, 2, 4, 0];
     for stop in steps {
-        let later = Options { workers: workers[stop % 4], ..options.clone() };
+        let later = options.clone().with_workers(workers[stop % 4]);
         let (_parent, folder) = interrupted(spec, &data, options, stop, &later);
         assert_eq!(lines(&folder), lines(&whole), "stopped after {stop} updates");
         assert!(weights(&folder) == weights(&whole), "stopped after {stop} updates");
@@ -192,7 +192,7 @@ fn every_optimiser_and_accumulation_go_on_the_same() {
 fn loss_scaling_goes_on_the_same_also_while_the_scale_falls() {
     let mut spec = network();
     (spec.recipe.epochs, spec.recipe.clip_grad_norm) = (2, Some(0.5));
-    let options = Options { loss_scale: Some(2f32.powi(68)), log_every: 1, ..options() };
+    let options = options().with_loss_scale(Some(2f32.powi(68))).with_log_every(1);
     let data = pictures();
     let parent = tempfile::tempdir().unwrap();
     let (_, whole) = Part::new(&spec, &data, &options).run(parent.path()).unwrap();
@@ -227,9 +227,9 @@ fn plateau_patience_and_warm_up_go_on_the_same() {
 #[test]
 fn orders_of_the_data_and_one_batch_alone_go_on_the_same() {
     for options in [
-        Options { shuffle: false, augment: false, dropout: false, ..options() },
-        Options { overfit_batch: true, log_every: 1, ..options() },
-        Options { workers: 4, log_every: 100, ..options() },
+        options().with_shuffle(false).with_augment(false).with_dropout(false),
+        options().with_overfit_batch(true).with_log_every(1),
+        options().with_workers(4).with_log_every(100),
     ] {
         assert_goes_on(&network(), &options, [3, 7, 10]);
     }
@@ -240,7 +240,7 @@ fn checkpoints_on_the_way_change_nothing_and_each_is_a_place_to_go_on_from() {
     let (spec, data) = (network(), pictures());
     let parent = tempfile::tempdir().unwrap();
     let (_, whole) = Part::new(&spec, &data, &options()).run(parent.path()).unwrap();
-    let often = Options { checkpoint_every: Some(2), checkpoint_hist: 30, ..options() };
+    let often = options().with_checkpoint_every(Some(2)).with_checkpoint_hist(30);
     let (_, folder) = Part::new(&spec, &data, &often).run(parent.path()).unwrap();
     assert_eq!((lines(&folder), weights(&folder)), (lines(&whole), weights(&whole)));
     let (_, all) = Checkpoint::find(&folder).unwrap();
@@ -293,7 +293,7 @@ fn stops_at_any_time_and_many_of_them_leave_no_trace() {
 fn a_request_saves_at_once_and_the_run_goes_on() {
     let (spec, data) = (network(), pictures());
     let parent = tempfile::tempdir().unwrap();
-    let every_step = Options { log_every: 1, checkpoint_hist: 30, ..options() };
+    let every_step = options().with_log_every(1).with_checkpoint_hist(30);
     let asked = Cell::new(0);
     let watch = |event: &Event, _: &AtomicBool, save: &AtomicBool| {
         if matches!(event, Event::Step(step) if step.step == 9) {
@@ -314,7 +314,7 @@ fn a_request_saves_at_once_and_the_run_goes_on() {
 fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
     let (spec, data) = (network(), pictures());
     let parent = tempfile::tempdir().unwrap();
-    let half = Options { max_steps: Some(10), ..options() };
+    let half = options().with_max_steps(Some(10));
     let (_, folder) = Part::new(&spec, &data, &half).run(parent.path()).unwrap();
     let before = lines(&folder);
     let refused = |spec: &Spec, data: &Splits, options: &Options, expected: &[&str]| {
@@ -341,8 +341,8 @@ fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
     }
     pixel.train = std::sync::Arc::new(train);
     refused(&spec, &pixel, &options(), &["training images: "]);
-    refused(&spec, &data, &Options { seed: 6, ..options() }, &["seed: 5 then, 6 now"]);
-    refused(&spec, &data, &Options { freeze: Some("conv".into()), ..options() }, &["freeze"]);
+    refused(&spec, &data, &options().with_seed(6), &["seed: 5 then, 6 now"]);
+    refused(&spec, &data, &options().with_freeze("conv"), &["freeze"]);
     // What fits is taken if that is wished for: more epochs, another rate, another optimiser, other batches.
     let mut other = network();
     (other.recipe.lr, other.recipe.epochs, other.recipe.batch_size) = (0.01, 4, 16);

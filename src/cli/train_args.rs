@@ -1,0 +1,156 @@
+//! The flags of `striate train`, and the options that they stand for.
+
+use super::recipe::RecipeArgs;
+use super::resume::ResumeArgs;
+use super::source::SourceArgs;
+use crate::error::Error;
+use crate::run::{OnDeviceLost, RunOptions};
+use crate::train::RateGroup;
+use clap::Args;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  striate train
+  striate train --resume auto
+  striate train -m alexnet --data-path /data/imagenet --epochs 90 -b 256 --lr-warmup-epochs 5
+  striate train --weights runs/alexnet/best.safetensors -m alexnet --num-classes 5 --lr-mult features=0.1 --data-path flowers";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TrainArgs {
+    /// A built-in network or a model file [default: the one that --weights was trained with, else alexnet-mini]
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
+    pub resume: ResumeArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArgs {
+    /// Of initial values, order, augmentation and dropout
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where runs are kept
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    pub output_dir: PathBuf,
+    /// Name of this run's folder; -2, -3, ... is added if it exists [default: the model's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Start from these weights
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Replace the outputs of the network's last layer, which starts anew
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    num_classes: Option<u32>,
+    /// Do not train parameters whose names begin so; may be repeated. Batch norms with nothing trained below them keep
+    /// their running statistics and use them
+    #[arg(long, value_name = "PREFIX")]
+    freeze: Vec<String>,
+    /// Multiply the learning rate of parameters whose names begin so; may be repeated, the longest prefix wins
+    #[arg(long, value_name = "PREFIX=FACTOR", value_parser = rate_group)]
+    lr_mult: Vec<RateGroup>,
+    /// Stop after so many steps; the learning-rate schedule stays that of the whole run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_steps: Option<u64>,
+    /// Steps between two reports
+    #[arg(long, default_value_t = 10, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub log_every: u32,
+    /// Samples in the data's own order
+    #[arg(long)]
+    no_shuffle: bool,
+    /// Samples as they are
+    #[arg(long)]
+    no_augment: bool,
+    /// Dropout layers do nothing
+    #[arg(long)]
+    no_dropout: bool,
+    /// Time a few of the first steps operator by operator, against what the device was measured to be able to do: on stderr,
+    /// or in a file, as a chart (.svg), JSON (.json) or text. No result depends on it
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub profile: Option<PathBuf>,
+    /// Only write how the first samples will look to the network, each without and with the changes of training
+    #[arg(long, value_name = "FILE.png")]
+    pub preview: Option<PathBuf>,
+    /// If the GPU is lost or has no memory left on the way: retry opens it anew and goes on from the newest checkpoint (or the
+    /// beginning, where there is none), and gives up after three losses without a step between them; stop ends at the first.
+    /// The error then names the checkpoint and how to go on
+    #[arg(long, default_value_t, value_name = "retry|stop", value_parser = on_device_lost)]
+    pub on_device_lost: OnDeviceLost,
+    /// Half precision, on a GPU: the factors of convolutions and linear layers are rounded to f16. Sums, and all that is
+    /// kept, stay f32; the loss is scaled so that small gradients survive
+    #[arg(long)]
+    amp: bool,
+    /// Train on the first batch alone, over and over; a network that cannot learn it by heart has a fault
+    #[arg(long)]
+    overfit_batch: bool,
+}
+
+fn rate_group(text: &str) -> std::result::Result<RateGroup, String> {
+    text.parse().map_err(|e: Error| e.to_string())
+}
+
+fn on_device_lost(text: &str) -> std::result::Result<OnDeviceLost, String> {
+    text.parse().map_err(|_| "expected retry or stop".to_string())
+}
+
+impl TrainArgs {
+    /// The options of the run that the flags describe.
+    pub fn options(&self) -> RunOptions {
+        let (run, resume) = (&self.run, &self.resume);
+        let mut options = RunOptions::default();
+        options.model.clone_from(&self.model);
+        options.weights.clone_from(&run.weights);
+        options.num_classes = run.num_classes.map(|n| n as usize);
+        options.lr_mult.clone_from(&run.lr_mult);
+        options.output_dir = Some(run.output_dir.clone());
+        options.name.clone_from(&run.name);
+        options.amp = run.amp;
+        options.on_device_lost = run.on_device_lost;
+        options.data = self.source.options();
+        options.recipe = self.recipe.overrides();
+        let train = &mut options.train;
+        train.seed = run.seed;
+        train.workers = self.source.workers();
+        train.shuffle = !run.no_shuffle;
+        train.augment = !run.no_augment;
+        train.dropout = !run.no_dropout;
+        train.overfit_batch = run.overfit_batch;
+        train.max_steps = run.max_steps.map(|n| n as usize);
+        train.log_every = run.log_every as usize;
+        train.on_bad_file = self.source.on_bad_file;
+        train.checkpoint_every = resume.checkpoint_every.map(|n| n as usize);
+        train.checkpoint_hist = resume.checkpoint_hist as usize;
+        train.freeze = (!run.freeze.is_empty()).then(|| run.freeze.join(","));
+        options
+    }
+
+    /// The stored `options` of a run that is resumed, with what flags may change of it: those of [`super::resume::HOW`], where
+    /// `is_typed` says that they were typed.
+    pub fn over(&self, mut options: RunOptions, is_typed: &dyn Fn(&str) -> bool) -> RunOptions {
+        let typed = self.options();
+        let set = |id: &str, put: &mut dyn FnMut()| {
+            if is_typed(id) {
+                put();
+            }
+        };
+        let RunOptions { train, output_dir, name, on_device_lost, .. } = &mut options;
+        set("max_steps", &mut || train.max_steps = typed.train.max_steps);
+        set("log_every", &mut || train.log_every = typed.train.log_every);
+        set("workers", &mut || train.workers = typed.train.workers);
+        set("on_bad_file", &mut || train.on_bad_file = typed.train.on_bad_file);
+        set("checkpoint_every", &mut || train.checkpoint_every = typed.train.checkpoint_every);
+        set("checkpoint_hist", &mut || train.checkpoint_hist = typed.train.checkpoint_hist);
+        set("on_device_lost", &mut || *on_device_lost = typed.on_device_lost);
+        set("output_dir", &mut || output_dir.clone_from(&typed.output_dir));
+        set("name", &mut || name.clone_from(&typed.name));
+        options
+    }
+}

@@ -1,0 +1,131 @@
+//! The program around a training run: notes on stderr, names of flags, devices, signals, profiles.
+
+use super::Context;
+use super::device;
+use super::outputs::Outputs;
+use super::profiled::Profiling;
+use super::resume;
+use super::stop::Signals;
+use super::train_args::TrainArgs;
+use crate::data::{Diagnostics, Kind};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::inference::Messages;
+use crate::model::{Model, Spec};
+use crate::program::Executor;
+use crate::run::{Environment, RunOptions};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+
+/// What `striate train` is to its run.
+pub(super) struct TrainEnvironment<'a> {
+    args: &'a TrainArgs,
+    context: &'a Context,
+    signals: Signals,
+    profiling: Rc<RefCell<Option<Profiling>>>,
+}
+
+impl<'a> TrainEnvironment<'a> {
+    pub fn new(args: &'a TrainArgs, context: &'a Context) -> Self {
+        TrainEnvironment { args, context, signals: Signals::new(), profiling: Rc::default() }
+    }
+
+    /// What signals have asked for.
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// The profile, once the device is open and if one is to be made.
+    pub fn profiling(&self) -> Rc<RefCell<Option<Profiling>>> {
+        Rc::clone(&self.profiling)
+    }
+}
+
+impl Messages for TrainEnvironment<'_> {
+    fn note(&self, line: &str) {
+        self.context.out.note(line);
+    }
+
+    fn option(&self, name: &str) -> String {
+        self.context.out.option(name)
+    }
+
+    fn no_effect(&self, key: &str, what: &str) -> String {
+        let what = what.replace("optimizer ", "--opt ").replace("lr_", "--lr-");
+        let flag = if key == "optimizer" { "opt".to_string() } else { key.replace('_', "-") };
+        format!("--{flag}: {what}")
+    }
+
+    fn data(&self, name: &str, diagnostics: &Diagnostics) -> Result<()> {
+        self.context.out.data(name, diagnostics)
+    }
+}
+
+impl Environment for TrainEnvironment<'_> {
+    fn network_read(&self, spec: &Spec, options: &RunOptions) -> Result<()> {
+        let (run, RunOptions { model, weights, data, .. }) = (&self.args.run, options);
+        let is_stderr = |path: &&std::path::PathBuf| path.as_os_str() == "-";
+        if run.profile.as_ref().filter(is_stderr).is_some() && self.context.out.is_quiet() {
+            let what =
+                "expected a file (--profile=FILE) with --quiet, which prints nothing on stderr, found none";
+            return Err(Error::Usage(format!("--profile: {what}")));
+        }
+        let profile = run.profile.as_ref().filter(|path| !is_stderr(path));
+        for (flag, path) in [("--preview", run.preview.as_ref()), ("--profile", profile)] {
+            if let Some(path) = path {
+                let outputs = Outputs::new().reads(model.as_ref()).reads(weights.as_ref());
+                outputs.reads_data(data.place(spec), data.kind).check(flag, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn provide_data(&self, place: Option<&str>, kind: Kind) -> Result<()> {
+        super::dataset::provide(place, kind, &self.context.out)
+    }
+
+    fn other_run(&self, text: &str) -> String {
+        format!(
+            "{text}; --resume-force goes on all the same; train --resume without other flags takes those of the run, as its args.toml has them"
+        )
+    }
+
+    fn open_device(&self, lost: Option<&Device>) -> Result<Device> {
+        lost.map_or_else(|| device::open(self.context), |lost| device::reopen(lost, self.context))
+    }
+
+    fn device_opened(&self, device: &Device, spec: &Spec, model: &Model) -> Result<()> {
+        if let Some(path) = &self.args.run.profile {
+            let profiling = Profiling::new(path, device, spec, model, self.context)?;
+            *self.profiling.borrow_mut() = Some(profiling);
+        }
+        Ok(())
+    }
+
+    fn wrap(&self, executor: Box<dyn Executor>) -> Box<dyn Executor> {
+        let spans = self.profiling.borrow().as_ref().map(Profiling::spans);
+        Profiling::around(spans.as_ref(), executor)
+    }
+
+    fn starting(&self) -> Result<()> {
+        self.signals.listen()
+    }
+
+    fn stop(&self) -> Option<&AtomicBool> {
+        Some(&self.signals.stop)
+    }
+
+    fn save(&self) -> Option<&AtomicBool> {
+        Some(&self.signals.save)
+    }
+
+    fn resume_command(&self, folder: &Path) -> String {
+        resume::command(folder)
+    }
+
+    fn program_options(&self) -> toml::Table {
+        self.context.program.clone()
+    }
+}

@@ -1,0 +1,255 @@
+//! The first half of the order in which a run is opened: all that can be refused before a device is needed. Weights,
+//! network, recipe, the checkpoint to resume, data, the classes of the weights, and whether the checkpoint is of this run.
+
+use super::checkpoint::Checkpoint;
+use super::environment::Environment;
+use super::folder::RunFolder;
+use super::options::RunOptions;
+use super::preview;
+use crate::data::{Sheet, Splits};
+use crate::device::Device;
+use crate::error::{Error, Result, printable_path};
+use crate::inference::{self, DEFAULT_MODEL};
+use crate::interchange::{self, File};
+use crate::model::Spec;
+use crate::tensor::Tensor;
+use crate::train::{self, Options};
+use crate::view::{Geometry, Rules};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a run starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Step 0 of a new run.
+    No,
+    /// The newest run of its name that has a checkpoint; a new run if there is none.
+    Latest,
+    /// A run's folder, or one of its checkpoints.
+    From(PathBuf),
+}
+
+impl Resume {
+    /// Whether a new run is possible: anything but the resumption of a given folder.
+    pub fn may_be_new(&self) -> bool {
+        !matches!(self, Resume::From(_))
+    }
+}
+
+/// The values that parameters have before the first step.
+#[derive(Debug)]
+pub(super) enum Initial {
+    /// Drawn from the seed.
+    Seed,
+    /// Of a file; the layer of this name keeps what was drawn.
+    File(Box<File>, Option<String>),
+    /// Of buffers, by name; what is missing is drawn.
+    Values(Vec<(String, Tensor)>),
+}
+
+/// A run whose network and data are open, ready to train.
+pub struct Run<'a> {
+    pub(super) options: RunOptions,
+    pub(super) training: Options,
+    pub(super) environment: &'a dyn Environment,
+    pub(super) spec: Spec,
+    pub(super) data: Splits,
+    pub(super) initial: Initial,
+    pub(super) resumed: Option<(Checkpoint, RunFolder)>,
+    pub(super) force: bool,
+}
+
+impl fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("spec", &self.spec.name)
+            .field("data", &self.data.train.name)
+            .field("options", &self.options)
+            .field("resumed", &self.resumed.as_ref().map(|(checkpoint, _)| &checkpoint.path))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Opens a new run: weights, network, recipe, data.
+    ///
+    /// # Errors
+    /// Of any of them: [`Error::Usage`] names the option, [`Error::Data`] the file. Nothing has been written.
+    pub fn begin(options: RunOptions, environment: &'a dyn Environment) -> Result<Run<'a>> {
+        Run::open(options, &Resume::No, false, environment)
+    }
+
+    /// Opens the run in the folder `from`, or at one of its checkpoints, with the options that its `args.toml` keeps.
+    ///
+    /// # Errors
+    /// As [`Run::begin`]; also if the folder has no whole checkpoint, or another process writes to it.
+    pub fn resume(from: impl AsRef<Path>, environment: &'a dyn Environment) -> Result<Run<'a>> {
+        let from = from.as_ref();
+        let (folder, _) = Checkpoint::find(from)?;
+        let options = RunOptions::of_folder(&folder)?.ok_or_else(|| {
+            Error::data(folder.join("args.toml"), "expected the table [options] of a run, found none")
+        })?;
+        Run::resume_with(options, from, false, environment)
+    }
+
+    /// As [`Run::resume`], with these options, which have to describe the same run: the same recipe, network and data. With
+    /// `force` another run is resumed as far as it fits.
+    pub fn resume_with(
+        options: RunOptions,
+        from: impl AsRef<Path>,
+        force: bool,
+        environment: &'a dyn Environment,
+    ) -> Result<Run<'a>> {
+        Run::open(options, &Resume::From(from.as_ref().to_path_buf()), force, environment)
+    }
+
+    /// Opens a run that starts where `resume` says.
+    pub fn open(
+        options: RunOptions,
+        resume: &Resume,
+        force: bool,
+        environment: &'a dyn Environment,
+    ) -> Result<Run<'a>> {
+        let (mut spec, mut weights) = network(&options, resume, environment)?;
+        let before = spec.recipe.clone();
+        options.recipe.apply(&mut spec)?;
+        let replaced = options.num_classes.map(|classes| spec.replace_outputs(classes)).transpose()?;
+        train::scale_rates(&mut spec, &options.lr_mult)?;
+        environment.network_read(&spec, &options)?;
+        // Before anything that takes long: a run that cannot be resumed is refused at once.
+        let resumed = checkpoint(&options, resume, &spec.name, environment)?;
+        if resumed.is_none() {
+            if options.model.is_some() {
+                spec.check_effects()?;
+            }
+            options.recipe.check_effects(&spec.recipe, environment)?;
+        }
+        if let Some(news) = options.recipe.news(&before, &spec.recipe) {
+            environment.note(&news);
+        }
+        // A resumed run looks at images by the rules that it began with; a new one by those of today, whatever its weights
+        // were trained with.
+        spec.geometry = Geometry {
+            rules: resumed.as_ref().map_or(Rules::default(), |(checkpoint, _)| checkpoint.rules()),
+            ignore_exif: options.data.ignore_exif,
+        };
+        let opening = super::data::Opening {
+            options: &options,
+            is_replaced: replaced.is_some(),
+            checkpoint: resumed.as_ref().map(|(checkpoint, _)| checkpoint),
+            environment,
+        };
+        let data = opening.open(&mut spec, weights.as_mut())?;
+        let initial = match weights.filter(|_| resumed.is_none()) {
+            Some(file) => Initial::File(Box::new(file), replaced),
+            None => Initial::Seed,
+        };
+        let training = options.training();
+        Ok(Run { options, training, environment, spec, data, initial, resumed, force })
+    }
+
+    /// A run of an open network on open data, which starts from `values`.
+    pub(crate) fn of(
+        spec: Spec,
+        data: Splits,
+        values: Vec<(String, Tensor)>,
+        options: RunOptions,
+        resume: &Resume,
+        force: bool,
+        environment: &'a dyn Environment,
+    ) -> Result<Run<'a>> {
+        let resumed = checkpoint(&options, resume, &spec.name, environment)?;
+        let (training, initial) = (options.training(), Initial::Values(values));
+        Ok(Run { options, training, environment, spec, data, initial, resumed, force })
+    }
+
+    /// The network, with the recipe that it is trained by.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// What it is trained and validated on.
+    pub fn data(&self) -> &Splits {
+        &self.data
+    }
+
+    /// The first samples as the network will see them, without and with augmentation; beside the sheet, one line per sample
+    /// that could not be read.
+    pub fn preview(&self) -> Result<(Sheet, Vec<String>)> {
+        preview(&self.spec, &self.data, &self.training, |program| Device::cpu().executor(program))
+    }
+
+    /// An error if the checkpoint to resume is of another run; it says what differs.
+    pub(super) fn check_identity(&self) -> Result<()> {
+        let Some((checkpoint, _)) = self.resumed.as_ref().filter(|_| !self.force) else { return Ok(()) };
+        let Err(error) = checkpoint.check(&self.spec, &self.data, &self.training) else { return Ok(()) };
+        let Error::Usage(text) = error else { return Err(error) };
+        let text = self.environment.other_run(&text);
+        let is_old = checkpoint.rules() == Rules::Covered;
+        let range = self.environment.option("input-range");
+        Err(Error::Usage(
+            match is_old && text.contains("training images") && inference::assumes_pixels(&self.data) {
+                true => format!(
+                    "{text}; a run of Striate 0.1.0 took a table's numbers as they are: give its flags and {range} ready"
+                ),
+                false => text,
+            },
+        ))
+    }
+}
+
+/// The network, before the recipe's overrides, and the weights to start from.
+fn network(
+    options: &RunOptions,
+    resume: &Resume,
+    environment: &dyn Environment,
+) -> Result<(Spec, Option<File>)> {
+    // A resumed run has its own weights; of the file it may still need the network.
+    let needs_weights = resume.may_be_new() || options.model.is_none();
+    let weights = options.weights.as_ref().filter(|_| needs_weights);
+    let weights = weights.map(interchange::read).transpose()?;
+    let spec = match (&options.model, &weights) {
+        (None, Some(file)) if file.metadata.contains_key("model") => inference::spec_of(file, None)?,
+        (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,
+    };
+    if let Some(file) = weights.as_ref().filter(|_| options.model.is_some())
+        && let Some(line) = inference::other_input(file, &spec)
+    {
+        environment.note(&format!("warning: {line}"));
+    }
+    Ok((spec, weights))
+}
+
+/// The checkpoint to resume, and its folder, locked.
+fn checkpoint(
+    options: &RunOptions,
+    resume: &Resume,
+    model: &str,
+    environment: &dyn Environment,
+) -> Result<Option<(Checkpoint, RunFolder)>> {
+    let path = match resume {
+        Resume::No => return Ok(None),
+        Resume::From(path) => path.clone(),
+        Resume::Latest => {
+            let name = options.name.as_deref().unwrap_or(model);
+            let folder = options.output_dir.as_deref().unwrap_or(Path::new("runs"));
+            let Some(path) = RunFolder::latest(folder, name) else {
+                let folder = printable_path(folder);
+                environment.note(&format!("resume: no checkpoint of {name} in {folder}: a new run"));
+                return Ok(None);
+            };
+            path
+        }
+    };
+    let (folder, all) = Checkpoint::find(&path)?;
+    if !folder.join("log.jsonl").exists() {
+        // A file by itself is to be whole before a run's files are made beside it.
+        Checkpoint::read_first(&all)?;
+    }
+    let folder = RunFolder::reopen(&folder)?;
+    // Once more, now that no other process can change them.
+    let (_, all) = Checkpoint::find(&path)?;
+    let checkpoint = Checkpoint::read_first(&all)?;
+    environment.note(&format!("resume: {}, step {}", printable_path(&checkpoint.path), checkpoint.step()));
+    Ok(Some((checkpoint, folder)))
+}

@@ -1,0 +1,71 @@
+//! `args.toml`: what decided a run. The table `[options]` is read back when the run is resumed; what stands above it is for
+//! people.
+
+use super::environment::Environment;
+use super::folder::RunFolder;
+use super::options::RunOptions;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::inference;
+use crate::model::Spec;
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The tables of options in `args.toml`.
+const OPTIONS: &str = "options";
+const PROGRAM: &str = "program";
+
+#[derive(Serialize)]
+struct Description<'a> {
+    program: &'a toml::Table,
+    options: &'a RunOptions,
+}
+
+impl RunOptions {
+    /// The text of `args.toml` of a run of `spec` on `device`.
+    pub(super) fn description(&self, spec: &Spec, device: &Device, environment: &dyn Environment) -> String {
+        let mut table = toml::Table::new();
+        table.insert("striate".into(), env!("CARGO_PKG_VERSION").into());
+        table.insert("model".into(), self.model.clone().unwrap_or_else(|| spec.name.clone()).into());
+        table.insert("device".into(), device.long_name().into());
+        table.insert("recipe".into(), inference::table(&spec.recipe).into());
+        // A path that is no text cannot be kept: such a run is resumed by passing all of its options.
+        let program = environment.program_options();
+        let options = toml::to_string(&Description { program: &program, options: self }).unwrap_or_default();
+        format!("{table}\n{options}")
+    }
+
+    /// The options that the run in `folder` was started with, or last resumed with; `None` if its `args.toml` is missing or
+    /// of a version that kept none.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the table is damaged, or has a key that this version does not know.
+    pub fn of_folder(folder: &Path) -> Result<Option<RunOptions>> {
+        let Some(mut table) = table(folder)? else { return Ok(None) };
+        let Some(options) = table.remove(OPTIONS) else { return Ok(None) };
+        let bad =
+            |e: toml::de::Error| Error::data(folder.join("args.toml"), format!("{OPTIONS}: {}", e.message()));
+        RunOptions::deserialize(options).map(Some).map_err(bad)
+    }
+}
+
+/// The keys that the program added to the `args.toml` of the run in `folder`.
+pub fn program_options(folder: &Path) -> Result<toml::Table> {
+    let found = table(folder)?.and_then(|mut table| table.remove(PROGRAM));
+    match found {
+        None => Ok(toml::Table::new()),
+        Some(toml::Value::Table(program)) => Ok(program),
+        Some(_) => Err(Error::data(folder.join("args.toml"), format!("{PROGRAM}: expected a table"))),
+    }
+}
+
+/// The content of `args.toml`; `None` if there is none.
+fn table(folder: &Path) -> Result<Option<toml::Table>> {
+    let text = match RunFolder::description(folder) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    let bad = |e: toml::de::Error| Error::data(folder.join("args.toml"), e.message().to_string());
+    text.parse().map(Some).map_err(bad)
+}

@@ -1,0 +1,134 @@
+//! The second half of the order in which a run is opened, and training: model, first batches, device, memory, disk,
+//! executor, and only then the folder.
+
+use super::begin::{Initial, Run};
+use super::folder::RunFolder;
+use super::recovery::{Job, Opened, Recovery};
+use super::space::check_space;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::inference::{
+    check_memory, check_spare_memory, has_small_batches, initialise, load, restore_named, target,
+};
+use crate::model::{BuildOptions, Model, Summary};
+use crate::program::{Executor, Program};
+use crate::train::{DeviceId, Done, Observer, Prefetcher, Task};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+impl Run<'_> {
+    /// Trains to the end. `observer` hears of every step and epoch.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the checkpoint to resume is of another run; [`Error::Memory`] and [`Error::Io`] before anything is
+    /// written, if memory or disk do not suffice; then those of [`crate::train::Trainer::run`] and of a device that is lost.
+    pub fn train(self, observer: &mut dyn Observer) -> Result<Done> {
+        self.train_to(observer, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Run::train`]; `finish` gets the executor with the values that training ended with.
+    pub(crate) fn train_to(
+        self,
+        observer: &mut dyn Observer,
+        finish: &mut dyn FnMut(&Model, &mut dyn Executor) -> Result<()>,
+    ) -> Result<Done> {
+        self.check_identity()?;
+        let Run { options, training, environment, spec, data, initial, resumed, force } = self;
+        let target = target(&data.train, spec.recipe.loss)?;
+        let pixels = data.pixels(spec.input);
+        let build = BuildOptions { pixels, ..training.build_options(&spec, target) };
+        let model = Model::build(&spec, &build)?;
+        // The first batches are made while the device is opened and the weights are drawn.
+        let state = resumed.as_ref().map(|(checkpoint, _)| checkpoint.state());
+        let start = || Prefetcher::resume(&spec, &model, &data, &training, state);
+        let early = if has_small_batches(&spec, &model) { Some(start()?) } else { None };
+        let device_of = |lost: Option<&Device>| -> Result<Device> {
+            let device = environment.open_device(lost)?;
+            if !options.amp {
+                return Ok(device);
+            }
+            let (half, why) = device.half().map_err(|error| match error {
+                Error::Device(what) => Error::Device(format!("{}: {what}", environment.option("amp"))),
+                other => other,
+            })?;
+            why.iter().for_each(|why| environment.note(&format!("warning: {why}")));
+            environment.note(&format!("precision: {}", half.precision()));
+            Ok(half)
+        };
+        let device = device_of(None)?;
+        environment.note(&format!("memory: {}", Summary::new(&model).memory_line()));
+        check_memory(&device, &spec, &build, &model)?;
+        let place = resumed.as_ref().map(|(_, folder)| folder.path()).or(options.output_dir.as_deref());
+        place.map_or(Ok(()), |place| check_space(place, &model.program, &training))?;
+        let prefetcher = early.map_or_else(start, Ok)?;
+        environment.device_opened(&device, &spec, &model)?;
+        let description = options.description(&spec, &device, environment);
+        let mut was_opened = false;
+        let open = || {
+            let device = match std::mem::replace(&mut was_opened, true) {
+                true => device_of(Some(&device))?,
+                false => device.clone(),
+            };
+            let mut executor = device.executor(Arc::clone(&model.program))?;
+            initialise(&model, executor.as_mut(), training.seed)?;
+            match &initial {
+                Initial::Seed => {}
+                Initial::File(file, replaced) => {
+                    load(&model, executor.as_mut(), (**file).clone(), replaced.as_deref())?;
+                }
+                Initial::Values(values) => restore_named(&model, executor.as_mut(), values)?,
+            }
+            Ok(Opened {
+                executor: environment.wrap(executor),
+                device: DeviceId::new(device.name(), device.key()),
+            })
+        };
+        let mut recovery = Recovery::new(options.on_device_lost, open);
+        let opened = recovery.open(&mut |text| {
+            environment.note(&format!("warning: {text}"));
+            Ok(())
+        })?;
+        environment.starting()?;
+        // Only now that everything is open may the run leave something behind.
+        let (checkpoint, folder) = match resumed {
+            Some((checkpoint, folder)) => (Some(checkpoint), Some(folder)),
+            None => (
+                None,
+                create(options.output_dir.as_deref(), options.name.as_deref(), &spec.name, &description)?,
+            ),
+        };
+        let command = folder.as_ref().map(|folder| environment.resume_command(folder.path()));
+        let executors = |program: Arc<Program>| {
+            check_spare_memory(&program)?;
+            Device::cpu().executor(program)
+        };
+        let rule = || environment.learning_rate();
+        let mut recovery = recovery
+            .with_go_on(command.unwrap_or_default())
+            .with_executor_factory(&executors)
+            .with_learning_rate(&rule);
+        if let Some(save) = environment.save() {
+            recovery = recovery.with_save_request(save);
+        }
+        let never = AtomicBool::new(false);
+        let task =
+            Task { spec: &spec, model: &model, data: &data, options: &training, device: DeviceId::default() };
+        let job = Job { task, opened, prefetcher, folder, checkpoint, force, args: description };
+        let (done, mut executor) =
+            recovery.train_and_return(job, observer, environment.stop().unwrap_or(&never))?;
+        finish(&model, executor.as_mut())?;
+        Ok(done)
+    }
+}
+
+/// A new folder, if the run has one.
+fn create(
+    output_dir: Option<&Path>,
+    name: Option<&str>,
+    model: &str,
+    description: &str,
+) -> Result<Option<RunFolder>> {
+    let create = |output_dir| RunFolder::create(output_dir, name.unwrap_or(model), description);
+    output_dir.map(create).transpose()
+}
