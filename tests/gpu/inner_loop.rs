@@ -66,17 +66,19 @@ fn compile(dispatch: &Dispatch) -> Binary {
     let (module, info) =
         naga::back::pipeline_constants::process_overrides(&module, &info, entry, &values).unwrap();
     // As wgpu's Vulkan back end asks for it under `ShaderRuntimeChecks::unchecked()`.
-    let options = Default::default()
-        .with_flags(naga::back::spv::WriterFlags::empty())
-        .with_bounds_check_policies(naga::proc::BoundsCheckPolicies {
+    let options = naga::back::spv::Options {
+        flags: naga::back::spv::WriterFlags::empty(),
+        bounds_check_policies: naga::proc::BoundsCheckPolicies {
             index: naga::proc::BoundsCheckPolicy::Unchecked,
             buffer: naga::proc::BoundsCheckPolicy::Unchecked,
             image_load: naga::proc::BoundsCheckPolicy::Unchecked,
             binding_array: naga::proc::BoundsCheckPolicy::Unchecked,
-        })
-        .with_zero_initialize_workgroup_memory(naga::back::spv::ZeroInitializeWorkgroupMemoryMode::None)
-        .with_force_loop_bounding(false)
-        .with_emit_int_div_checks(false);
+        },
+        zero_initialize_workgroup_memory: naga::back::spv::ZeroInitializeWorkgroupMemoryMode::None,
+        force_loop_bounding: false,
+        emit_int_div_checks: false,
+        ..Default::default()
+    };
     parse(&naga::back::spv::write_vec(&module, &info, &options, None).unwrap())
 }
 

@@ -5,7 +5,7 @@ use wgpu::naga;
 /// That the adapters here can compile a shader is seen when it runs; one for cooperative matrices has to be a whole SPIR-V
 /// module at least.
 pub fn translates(what: &str, module: &naga::Module, info: &naga::valid::ModuleInfo) {
-    let options = Default::default().with_fake_missing_bindings(true);
+    let options = naga::back::spv::Options { fake_missing_bindings: true, ..Default::default() };
     let words = naga::back::spv::write_vec(module, info, &options, None)
         .unwrap_or_else(|error| panic!("{what}: {error}"));
     // OpCapability CooperativeMatrixKHR: two words, the second its number; and OpCooperativeMatrixMulAddKHR, of at least
