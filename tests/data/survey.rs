@@ -64,8 +64,7 @@ fn copies_classes_and_unreadable_pictures_are_counted_and_named() {
     assert_eq!((found.counts(), found.unreadable), ([5, 3], 1));
     assert_eq!(bad.0, ["bad.png: damaged"]);
     assert_eq!((found.repeated.count, found.repeated.of_another_class), (2, 1));
-    let pairs: Vec<_> =
-        found.repeated.pairs.iter().map(|p| format!("{} = {}", p.image, p.equals)).collect();
+    let pairs: Vec<_> = found.repeated.pairs.iter().map(|p| format!("{} = {}", p.image, p.equals)).collect();
     assert_eq!(pairs, ["2.png = 0.png", "5.png = 0.png"]);
     assert_eq!((found.leaked.count, found.leaked.of_another_class), (2, 1));
     assert_eq!(found.leaked.pairs[1].image, "2.png");

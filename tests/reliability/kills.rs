@@ -1,7 +1,7 @@
 //! A1 and A2: killed at random times, once or many times in one run, a run goes on by itself to the same weights and the
 //! same log.
 
-use super::program::{self, End, place, start, succeed, train};
+use super::program::{self, End, place_on_disk as place, start, succeed, train};
 use super::size;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -50,8 +50,17 @@ op = "relu"
 
 /// A folder with the networks `tiny` (10 kB a checkpoint) and `wide` (4 MiB).
 pub fn place() -> TempDir {
+    place_in(&std::env::temp_dir())
+}
+
+/// The same on a disk, even if temporary files are in memory: how long a save takes decides how many kills hit one.
+pub fn place_on_disk() -> TempDir {
     let disk = std::env::var_os("STRIATE_TEST_DISK").map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = tempfile::tempdir_in(disk).unwrap();
+    place_in(&disk)
+}
+
+fn place_in(parent: &Path) -> TempDir {
+    let folder = tempfile::tempdir_in(parent).unwrap();
     for (name, layers) in [("tiny", String::new()), ("wide", WIDE.repeat(8))] {
         let text = NETWORK.replace("NAME", name).replace("LAYERS", &layers);
         std::fs::write(folder.path().join(name).with_extension("toml"), text).unwrap();

@@ -1,6 +1,6 @@
 //! A8: a signal at any time ends a run after its step, saved, with the exit code of the signal; a second one ends it at once.
 
-use super::program::{self, place, start, succeed, train};
+use super::program::{self, place_on_disk as place, start, succeed, train};
 use super::size;
 use serde_json::Value;
 use std::path::Path;
