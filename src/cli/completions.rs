@@ -1,4 +1,4 @@
-//! `striate completions`: what a shell needs to complete the command line.
+//! `striate completions`: completion scripts for shells.
 
 use super::Context;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::io::Write;
     after_help = "Example:\n  striate completions bash > ~/.local/share/bash-completion/completions/striate"
 )]
 pub(crate) struct CompletionsArgs {
-    /// bash, zsh, fish, powershell or elvish
+    /// Generate completions for this shell
     shell: Shell,
 }
 

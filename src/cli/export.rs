@@ -1,4 +1,4 @@
-//! `striate export`: a trained network for other programs.
+//! `striate export`: writes a trained network for other programs and verifies the file.
 
 use super::Context;
 use super::device;
@@ -21,36 +21,36 @@ use std::path::{Path, PathBuf};
   striate export --weights best.safetensors -o network.onnx --with-preprocess
   striate export --weights best.safetensors -o network.npz --data-path photos -b 64
 
-The file is read again and run beside the network before it gets its name; the largest difference
-of their logits is printed and noted in the file. In Python:
+Before the file is renamed into place it is read back and run beside the network. The largest
+difference of the logits is printed and stored in the file. In Python:
   onnxruntime.InferenceSession(\"alexnet-mini.onnx\").run(None, {\"input\": x})
   model.load_state_dict(safetensors.torch.load_file(\"alexnet.safetensors\"))
   numpy.load(\"network.npz\")[\"features.0.weight\"]")]
 pub(crate) struct ExportArgs {
-    /// The weights to export [default with --model: the model file's initial values]
+    /// Export these weights [default with --model: the model file's initial values]
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     weights: Option<PathBuf>,
-    /// A built-in network or a model file [default: the one the weights were trained with]
+    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// onnx, safetensors or npz [default: the output's extension]
+    /// Write this format: onnx, safetensors or npz [default: from the output's extension]
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<Format>,
-    /// Where to write
+    /// Write to FILE
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// ONNX: put the preprocessing into the graph, which then takes pictures (u8, batch x height x width x channels) and
-    /// gives probabilities
+    /// Include the preprocessing in the ONNX graph, which then takes images (u8, batch x height x width x channels) and
+    /// returns probabilities
     #[arg(long)]
     with_preprocess: bool,
-    /// Samples to check on [default: the recipe's batch size, at most 32]
+    /// Verify the file on N samples [default: the recipe's batch size, at most 32]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
     #[command(flatten)]
     source: SourceArgs,
 }
 
-/// Samples to check on where nothing is said: enough for every path of a network, quick on any device.
+/// Default number of samples to verify on: enough for every path of a network, fast on any device.
 const SAMPLES: usize = 32;
 
 fn format(text: &str) -> std::result::Result<Format, String> {
@@ -62,7 +62,7 @@ fn names() -> String {
     Format::ALL.map(|(name, _)| name).join(", ")
 }
 
-/// The format that the extension of `path` names.
+/// The format according to the extension of `path`.
 fn format_of(path: &Path) -> Result<Format> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     format(&extension).map_err(|_| {
@@ -105,24 +105,24 @@ fn network(
         Some(file) => network.load_weights(file, None)?,
         None => {
             let name = &network.spec().name;
-            context.out.note(&format!("no --weights: the initial values of {name}, seed 0"));
+            context.out.note(&format!("no --weights: using the initial values of {name} with seed 0"));
         }
     }
     Ok(network)
 }
 
-/// Validation samples to check on; none if nobody asked for data and none fits.
+/// Loads validation samples to verify on; `None` if no data was requested and the default data does not fit.
 fn images(args: &ExportArgs, network: &Network, samples: usize, context: &Context) -> Result<Option<Check>> {
-    let was_asked = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
+    let is_requested = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
     let load = || -> Result<Check> {
         let data = args.source.open_whole(network.spec(), 0, &context.out)?;
         let values = network.inputs(&data.val, samples)?;
         Ok(Check::Images { values, name: data.val.name.clone() })
     };
     match load() {
-        Err(_) if !was_asked => {
+        Err(_) if !is_requested => {
             context.out.note(&format!(
-                "no data at hand that fits {}: checking on {samples} pictures of noise; name your data with --data-path",
+                "no data fits {}: verifying on {samples} images of noise; name your data with --data-path",
                 network.spec().name
             ));
             Ok(None)
@@ -148,7 +148,7 @@ fn report(path: &Path, format: Format, proof: &Proof, context: &Context) -> Resu
         }))?;
     } else {
         context.out.line(&format!(
-            "{}: {bytes} bytes; read again and run on {samples} samples of {data}: largest difference {}, largest logit {largest_logit}",
+            "{}: {bytes} bytes; verified on {samples} samples of {data}: largest difference {}, largest logit {largest_logit}",
             printable_path(path),
             if *max_difference == 0.0 { "0".into() } else { format!("{max_difference:e}") }
         ))?;

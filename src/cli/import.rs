@@ -1,5 +1,5 @@
-//! `striate import`: networks and weights from other programs become a model file and weights that can be evaluated,
-//! trained on and exported.
+//! `striate import`: converts networks and weights of other programs to a model file and weights for evaluation, training
+//! and export.
 
 use super::outputs::Outputs;
 use super::{Context, names};
@@ -19,21 +19,21 @@ use std::path::{Path, PathBuf};
   striate import weights.npz -m alexnet -o imported --classes classes.txt
   striate eval --weights imported/resnet18.safetensors --data-path /data/imagenet")]
 pub(crate) struct ImportArgs {
-    /// A safetensors, NPZ or ONNX file
+    /// Import this safetensors, NPZ or ONNX file
     file: PathBuf,
-    /// Where <name>.toml and <name>.safetensors go; made if it is not there
+    /// Write <name>.toml and <name>.safetensors to DIR, which is created if needed
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Replace files that are there already
+    /// Replace existing files
     #[arg(long)]
     force: bool,
-    /// The network of these weights, a built-in one or a model file [default: the one in the file]
+    /// Use this network, a built-in one or a model file [default: the one in the file]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// Name of the network and of the two files [default: the network's]
+    /// Name the network and both files NAME [default: the network's name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
-    /// Names of the classes in the order of the outputs, one a line
+    /// Read the class names from FILE, one per line, in the order of the outputs
     #[arg(long, value_name = "FILE.txt")]
     classes: Option<PathBuf>,
     #[command(flatten)]
@@ -45,10 +45,10 @@ pub(crate) struct ImportArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "ONNX")]
 struct OnnxArgs {
-    /// Channels, height and width of the input, where the file leaves them open
+    /// Set channels, height and width of the input if the file leaves them open
     #[arg(long, value_name = "C,H,W", value_parser = input)]
     input: Option<[usize; 3]>,
-    /// Read weights that lie in other files, in the folder of the ONNX file or below it
+    /// Read weights from other files, in the folder of the ONNX file or below
     #[arg(long)]
     external_data: bool,
 }
@@ -56,16 +56,16 @@ struct OnnxArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Preprocessing (default: the network's)")]
 struct PreprocessArgs {
-    /// What pixels of 0 to 255 are multiplied with first
+    /// Multiply pixels of 0 to 255 by FACTOR first
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     scale: Option<f32>,
-    /// Subtracted after that, a value for each channel
+    /// Subtract this mean afterwards, one value per channel
     #[arg(long, value_name = "M,M,M", value_delimiter = ',', allow_negative_numbers = true)]
     mean: Option<Vec<f32>>,
-    /// Divided by after that, a value for each channel
+    /// Divide by this standard deviation afterwards, one value per channel
     #[arg(long, value_name = "S,S,S", value_delimiter = ',', allow_negative_numbers = true)]
     std: Option<Vec<f32>>,
-    /// Length that the shorter side of a picture is resized to
+    /// Resize the shorter side of images to PIXELS
     #[arg(long, value_name = "PIXELS")]
     resize: Option<usize>,
 }
@@ -86,7 +86,7 @@ fn input(text: &str) -> std::result::Result<[usize; 3], String> {
         .ok_or_else(|| "expected channels, height and width, such as 3,224,224".into())
 }
 
-/// `name` as the name of a file in any folder of any system.
+/// Makes `name` a valid file name on any system.
 fn file_name(name: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = name.trim_start_matches('.').chars().take(100).map(plain).collect();
@@ -150,7 +150,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// The weights, their network, and what there is to say about them.
+/// Reads the weights and their network, with notes for the user.
 fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
     let path = &args.file;
     if interchange::format(path)? == Format::Onnx {
@@ -170,7 +170,7 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
     {
         if given {
             let found = printable_path(path);
-            return Err(Error::Usage(format!("{flag} is for ONNX files, found {found}")));
+            return Err(Error::Usage(format!("{flag}: expected an ONNX file, found {found}")));
         }
     }
     let file = interchange::read(path)?;
@@ -179,7 +179,7 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
     Ok((file, spec, notes.into_iter().collect()))
 }
 
-/// `spec` with what the flags say, as its own text reads.
+/// Applies the flags to `spec` and updates its text.
 fn adapted(mut spec: Spec, args: &ImportArgs) -> Result<Spec> {
     let before = spec.clone();
     let flags = &args.preprocess;
@@ -196,7 +196,7 @@ fn adapted(mut spec: Spec, args: &ImportArgs) -> Result<Spec> {
         }
         if values.iter().any(|value| !value.is_finite()) || (flag == "--std" && values.contains(&0.0)) {
             return Err(Error::Usage(format!(
-                "{flag}: expected numbers (other than 0 for --std), found {values:?}"
+                "{flag}: expected finite numbers (other than 0 for --std), found {values:?}"
             )));
         }
         into.clone_from(values);
@@ -211,7 +211,7 @@ fn adapted(mut spec: Spec, args: &ImportArgs) -> Result<Spec> {
     if let Some(name) = &args.name {
         spec.name.clone_from(name);
     }
-    // What the file's notes change (the number of outputs) is not in the text yet.
+    // Changes from the file's metadata (the number of outputs) are not in the text yet.
     let stale = Spec::parse(&spec.source, &spec.origin)?;
     if spec == before && stale == spec {
         return Ok(spec);
@@ -219,7 +219,7 @@ fn adapted(mut spec: Spec, args: &ImportArgs) -> Result<Spec> {
     Spec::parse(&spec.to_toml(), &format!("{} with the flags given", printable_path(&args.file)))
 }
 
-/// One name for each of `outputs` outputs.
+/// Reads one name for each of `outputs` outputs.
 fn read_classes(path: &Path, outputs: usize) -> Result<Vec<String>> {
     let names = names::read(path)?;
     if names.len() != outputs {
@@ -230,9 +230,7 @@ fn read_classes(path: &Path, outputs: usize) -> Result<Vec<String>> {
         ));
     }
     match names.iter().position(String::is_empty) {
-        Some(line) => {
-            Err(Error::data(path, format!("line {}: expected the name of a class, found none", line + 1)))
-        }
+        Some(line) => Err(Error::data(path, format!("line {}: expected a class name, found none", line + 1))),
         None => Ok(names),
     }
 }
@@ -248,7 +246,7 @@ fn check_outputs(args: &ImportArgs, paths: &[&Path]) -> Result<()> {
         if path.exists() && !args.force {
             let path = printable_path(path);
             return Err(Error::Usage(format!(
-                "{path} is there already; --force replaces it, --name takes another name"
+                "{path} already exists; --force replaces it, --name chooses another name"
             )));
         }
     }
@@ -260,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_networks_name_becomes_a_harmless_name_of_a_file() {
+    fn a_network_name_becomes_a_safe_file_name() {
         for (name, file) in [
             ("resnet18", "resnet18"),
             ("../../etc/passwd", "-..-etc-passwd"),

@@ -1,5 +1,5 @@
-//! The command line: one file per verb, what they share (`device`, `output`, `memory`), and the way from an error to an
-//! exit code. Results go to stdout, everything else to stderr.
+//! The command line: one file per verb, shared parts (`device`, `output`, `memory`), and the mapping from errors to exit
+//! codes. Results go to stdout, everything else to stderr.
 
 mod bench;
 mod completions;
@@ -42,29 +42,30 @@ pub use guard::guarded;
 use output::Output;
 use std::ffi::OsString;
 
-/// What every verb understands.
+/// The flags that every verb accepts.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Common {
-    /// auto, cpu, gpu, an adapter's number, or a part of its name (see `striate devices`)
+    /// Compute on DEVICE: auto, cpu, gpu, an adapter's number or a part of its name (see `striate devices`)
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     device: DeviceSelector,
-    /// Time each matrix product of a GPU to find its fastest tile: off, on (a hardware GPU, once; kept for later runs), or
-    /// force (again, on any adapter). Changes no result
+    /// Tune GPU kernels by timing them: off, on (once per hardware GPU, cached) or force (again, on any adapter). Tuning
+    /// never changes results
     #[arg(long, global = true, default_value = "on", value_name = "WHEN", value_parser = tuning())]
     tune: Tuning,
-    /// Results as JSON on stdout
+    /// Print results as JSON on stdout
     #[arg(long, global = true)]
     json: bool,
-    /// More of what goes on, on stderr; twice for still more
+    /// Print more diagnostics on stderr; repeat the flag for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Results and errors only
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Threads of the CPU path [default: all, or RAYON_NUM_THREADS]
+    /// Compute with N threads on the CPU [default: all, or RAYON_NUM_THREADS]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// On the CPU path, convolve directly, without Winograd's minimal filtering: slower, and rounded more finely
+    /// Use direct instead of Winograd convolution on the CPU: slower, with smaller rounding errors
     #[arg(long, global = true)]
     no_winograd: bool,
 }
@@ -105,7 +106,7 @@ impl Common {
 #[command(
     name = "striate",
     version,
-    about = "Trains convolutional networks on the GPU of any vendor",
+    about = "Train convolutional networks on the GPU of any vendor",
     disable_help_subcommand = true,
     args_override_self = true
 )]
@@ -120,60 +121,60 @@ struct Cli {
 enum Verb {
     /// Train a network
     Train(train_args::TrainArgs),
-    /// Loss and accuracy of weights on a validation set
+    /// Measure loss and accuracy of weights on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),
-    /// What a network takes pictures for
+    /// Classify images
     Predict(predict::PredictArgs),
-    /// Pictures of what is inside a network
+    /// Visualise the filters and activations of a network
     Report(report::ReportArgs),
-    /// Write a trained network for other programs, and prove that it is the same
+    /// Export a trained network for other programs, and verify the file
     Export(export::ExportArgs),
-    /// Take over a network or weights from other programs
+    /// Import a network or weights from other programs
     Import(import::ImportArgs),
-    /// Layers, parameters, multiply-adds and memory of a network
+    /// Show layers, parameters, multiply-adds and memory of a network
     Summary(summary::SummaryArgs),
-    /// What this machine can compute on
+    /// List the devices of this machine
     Devices(devices::DevicesArgs),
     /// Check every kernel of a device against an f64 reference
     Selftest(selftest::SelftestArgs),
-    /// Measure training steps, single operators, or the way of the data
+    /// Benchmark training steps, operators or the data pipeline
     Bench(bench::BenchArgs),
     /// Print the WGSL modules that a GPU compiles
     Shader(shader::ShaderArgs),
-    /// One training step with everything it computes, as a safetensors file
+    /// Dump one training step with all intermediate values to a safetensors file
     Trace(trace::TraceArgs),
-    /// Look at data sets, pack them, download them
+    /// Inspect, pack and download data sets
     Dataset(dataset::DatasetArgs),
-    /// Completions for a shell
+    /// Generate shell completions
     Completions(completions::CompletionsArgs),
 }
 
-/// What a verb gets beside its own arguments.
+/// The global settings that a verb receives beside its own arguments.
 pub(crate) struct Context {
     pub device: DeviceSelector,
-    /// Whether products of a GPU are timed, should one be taken.
+    /// How GPU kernels are tuned, if a GPU is used.
     pub tuning: Tuning,
-    /// How the CPU path computes, should it be taken.
+    /// Options of the CPU path, if it is used.
     pub cpu: cpu::CpuOptions,
     pub out: Output,
-    /// What was typed of [`Common`] that a run keeps, by name; for a run that is resumed without flags, what it was started
-    /// with too.
+    /// The flags of [`Common`] that a run records, by name; for a run resumed without flags, including those it was started
+    /// with.
     pub program: toml::Table,
 }
 
 const FIRST_STEPS: &str = "\
-striate trains convolutional networks. To begin:
+striate trains convolutional networks. First steps:
 
-  striate train                 train the small network on the data that ships with it
-  striate devices               what this machine can compute on
-  striate selftest              check that its kernels are right
-  striate summary -m alexnet    what a network is made of
+  striate train                 train a small network on Fashion-MNIST
+  striate devices               list the devices of this machine
+  striate selftest              check the kernels of the device
+  striate summary -m alexnet    show the layers of a network
 
-striate --help lists everything, striate <verb> --help explains one.";
+striate --help lists all commands, striate <command> --help explains one.";
 
-/// Runs the command line `arguments` (program name first) and returns the exit code. [`verdict`] says what to make of
-/// an error.
+/// Runs the command line `arguments` (program name first) and returns the exit code. [`verdict`] maps an error to its exit
+/// code and message.
 ///
 /// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
@@ -218,13 +219,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     Ok(code?)
 }
 
-/// The words of `--tune`.
+/// Parses the value of `--tune`.
 fn tuning() -> impl TypedValueParser<Value = Tuning> {
     PossibleValuesParser::new(Tuning::NAMES).try_map(|word| word.parse::<Tuning>())
 }
 
-/// Libraries below us warn about things that are none of the user's business, so by default only our own
-/// warnings are shown. `RUST_LOG` has the last word.
+/// Starts logging. By default only our own warnings are shown, since those of dependencies rarely concern the user.
+/// `RUST_LOG` overrides this.
 fn start_log(verbose: u8) {
     let filter = match verbose {
         0 => "off,striate=warn",
@@ -237,7 +238,7 @@ fn start_log(verbose: u8) {
     let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
 }
 
-/// A panic that becomes an error (of a library that finds its device gone) is told as that error, not as a panic.
+/// Suppresses the report of panics that are caught and returned as errors (a library that loses its device).
 fn hush_caught_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -250,14 +251,14 @@ fn hush_caught_panics() {
     });
 }
 
-/// The exit code of `error`, and the line to print for it: none for a reader that has gone away. What does not come
-/// from the library is a run-time failure, exit code 1.
+/// The exit code of `error` and the line to print for it; no line if the reader of stdout has closed the pipe. Errors that
+/// are not from the library are run-time failures, exit code 1.
 pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
-    // A name in a user's file may hold anything; a terminal is to see one line of plain text.
+    // Names from files may contain anything, but the terminal must receive one line of plain text.
     let line = |text: String| Some(format!("error: {}", printable(&text)));
     match error.downcast_ref::<Error>() {
         Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
-        // Its text is complete: the source is part of it.
+        // The text is complete and includes the source.
         Some(error) => (error.exit_code(), line(error.to_string())),
         None => (1, line(format!("{error:#}"))),
     }
@@ -268,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_one_plain_line_that_says_everything_once() {
+    fn an_error_is_one_plain_line() {
         let missing = Error::io("a.toml", std::io::ErrorKind::NotFound.into());
         assert_eq!(verdict(&missing.into()), (4, Some("error: a.toml: entity not found".into())));
         let directory = Error::io("d", std::io::ErrorKind::IsADirectory.into());

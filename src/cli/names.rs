@@ -1,4 +1,4 @@
-//! Names of classes: from a file, from the weights, or numbers.
+//! Class names: from a file, from the weights, or numbers.
 
 use crate::error::{Error, Result, printable};
 use crate::inference;
@@ -6,23 +6,23 @@ use crate::interchange::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The longest file of names that is read, in bytes.
+/// Longest accepted file of names, in bytes.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// One name for each of `classes` classes: the lines of `labels`, else those that `weights` carry, else numbers.
+/// Returns one name for each of `classes` classes: the lines of `labels`, else the names in `weights`, else numbers.
 pub(super) fn of(weights: &File, labels: Option<&Path>, classes: usize) -> Result<Vec<String>> {
     if let Some(path) = labels {
         let names = read(path)?;
         if names.len() != classes {
             let what = format!(
-                "expected {classes} names (the network's outputs), one a line, found {}",
+                "expected {classes} names (the network's outputs), one per line, found {}",
                 names.len()
             );
             return Err(Error::data(path, what));
         }
         return Ok(names);
     }
-    // Outputs that have no name are numbered, as in the library.
+    // Outputs without a name are numbered, as in the library.
     let mut names = inference::class_names(weights);
     if names.len() > classes {
         names.clear();
@@ -31,7 +31,7 @@ pub(super) fn of(weights: &File, labels: Option<&Path>, classes: usize) -> Resul
     Ok(names)
 }
 
-/// The lines of `path`, without empty ones at the end.
+/// The lines of `path`, without trailing empty lines.
 pub(super) fn read(path: &Path) -> Result<Vec<String>> {
     let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Where words go: results to stdout, notes to stderr. A reader that closes the pipe ends the program quietly.
+//! Output: results go to stdout, notes to stderr. If the reader closes the pipe, the program ends quietly.
 
 use super::source::{add_notes, tell};
 use crate::data::{BadFiles, Diagnostics};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
-/// The two streams, as the flags want them.
+/// The two output streams, configured by the flags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
@@ -20,43 +20,43 @@ impl Output {
         Output { json, quiet }
     }
 
-    /// Whether results are JSON.
+    /// True if results are printed as JSON.
     pub fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Whether nothing but results and errors is printed.
+    /// True if only results and errors are printed.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether somebody looks at stderr as it is written.
+    /// True if stderr is a terminal that may show progress bars.
     pub fn is_interactive(&self) -> bool {
         !self.json && !self.quiet && std::io::stderr().is_terminal()
     }
 
-    /// A result.
+    /// Prints a result on stdout.
     pub fn line(&self, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{}", lines(text)).and_then(|()| stdout.flush()).map_err(|e| Error::io("stdout", e))
     }
 
-    /// A result as one line of JSON.
+    /// Prints a result as one line of JSON.
     pub fn json(&self, value: &serde_json::Value) -> Result<()> {
         self.line(&escaped(&value.to_string()))
     }
 
-    /// What could not be read, on stderr.
+    /// Warns about unreadable samples.
     pub fn warn_of(&self, bad: &BadFiles) {
         for line in bad.news().into_iter().chain(bad.others()) {
             self.note(&format!("warning: {line}"));
         }
     }
 
-    /// Something worth knowing that is not a result.
+    /// Prints a note on stderr, unless --quiet is set.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            // A note that nobody can read is no reason to stop.
+            // A closed stderr must not stop the program.
             let _ = writeln!(std::io::stderr(), "{}", lines(text));
         }
     }
@@ -82,18 +82,18 @@ impl Messages for Output {
     }
 }
 
-/// `text` line by line as a terminal may see it: names in it are from files.
+/// Makes `text` safe for a terminal, line by line, since names in it come from files.
 fn lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON, in whose strings what `printable` would escape is escaped as JSON escapes.
+/// Escapes in the strings of a JSON text all characters that `printable` escapes, in JSON's notation.
 fn escaped(json: &str) -> String {
     let escape = |mut text: String, c: char| {
         let mut bytes = [0; 4];
         match printable(c.encode_utf8(&mut bytes)) {
             Cow::Borrowed(_) => text.push(c),
-            // All of them are in the first plane.
+            // All of them are in the Basic Multilingual Plane.
             Cow::Owned(_) => text.push_str(&format!("\\u{:04x}", u32::from(c))),
         }
         text
@@ -101,13 +101,13 @@ fn escaped(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), escape)
 }
 
-/// Bytes as people read them.
+/// Formats a number of bytes.
 pub(crate) fn bytes(count: u64) -> String {
     let (unit, scale) = if count >= 1 << 30 { ("GiB", 1u64 << 30) } else { ("MiB", 1 << 20) };
     format!("{:.1} {unit}", count as f64 / scale as f64)
 }
 
-/// A duration in seconds as people read it.
+/// Formats a duration in seconds.
 pub(crate) fn seconds(value: f64) -> String {
     let whole = value.round() as u64;
     match whole {
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_do_nothing_to_a_terminal() {
+    fn control_characters_are_escaped() {
         assert_eq!(lines("a  \u{1b}[31m\nb\r\u{202e}"), "a  \\u{1b}[31m\nb\\r\\u{202e}");
         let value = serde_json::json!({ "\u{9b}": "\u{1b}\u{202e}\u{e4}\n" });
         let text = escaped(&value.to_string());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times_read_well() {
+    fn sizes_and_times_have_units() {
         assert_eq!(bytes(150_994_944), "144.0 MiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
         assert_eq!(seconds(12.34), "12.3 s");

@@ -1,5 +1,4 @@
-//! What a training run looks like: a progress bar and one line per epoch on a terminal, plain lines in a pipe, JSON on
-//! request.
+//! The output of a training run: a progress bar and one line per epoch on a terminal, plain lines in a pipe, or JSON.
 
 use super::output::{Output, seconds};
 use super::resume::command;
@@ -16,16 +15,16 @@ pub(crate) struct Progress {
     epochs: usize,
     steps_per_epoch: usize,
     val_samples: usize,
-    /// The command to type next, up to the weights' path.
+    /// Makes the suggested next command from the path of the weights.
     next: Box<dyn Fn(&str) -> String>,
-    /// The command that resumes a run that was stopped.
+    /// The command that resumes the run after an interruption.
     resume: String,
-    /// Why a result could not be printed.
-    unsaid: Option<Error>,
+    /// The first error of printing a result.
+    print_error: Option<Error>,
 }
 
 impl Progress {
-    /// `next` makes the command to type next from the path of the weights.
+    /// `next` makes the suggested next command from the path of the weights.
     pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
         let next = Box::new(next);
         Progress {
@@ -36,7 +35,7 @@ impl Progress {
             val_samples: 0,
             next,
             resume: String::new(),
-            unsaid: None,
+            print_error: None,
         }
     }
 
@@ -46,7 +45,7 @@ impl Progress {
         self.val_samples = e.val_samples;
         let samples = match &e.val_part {
             ValPart::Train => format!(
-                "{} training samples, nothing held out: {} of them validate, so accuracies say nothing about other samples",
+                "{} training samples, none held out: {} of them are used for validation, so accuracies say nothing about unseen samples",
                 e.train_samples, e.val_samples
             ),
             ValPart::HeldOut(division) => format!(
@@ -130,7 +129,7 @@ impl Progress {
         let why = match e.ending {
             Ending::Complete => "done",
             Ending::EarlyStop => "stopped early: no improvement on the validation set",
-            Ending::Interrupted => "interrupted: the step was finished and everything saved",
+            Ending::Interrupted => "interrupted: the current step was completed and everything is saved",
         };
         let on = if e.val_part == ValPart::Train { " on the training samples" } else { "" };
         let best = match e.best_acc1.is_nan() {
@@ -145,7 +144,7 @@ impl Progress {
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;
             let next = match e.ending {
-                Ending::Interrupted => format!("go on: {}", self.resume),
+                Ending::Interrupted => format!("resume: {}", self.resume),
                 _ => format!("next: {}", (self.next)(weights)),
             };
             self.result(&next)?;
@@ -157,7 +156,7 @@ impl Progress {
         self.note(&format!("warning: {message}"));
     }
 
-    /// A line on stderr that does not collide with the bar.
+    /// Prints a line on stderr without disturbing the bar.
     pub fn note(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.out.note(line)),
@@ -165,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// A line on stdout that does not collide with the bar.
+    /// Prints a line on stdout without disturbing the bar.
     fn result(&self, line: &str) -> Result<()> {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.out.line(line)),
@@ -176,27 +175,27 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
-        // Hours of computing do not end because nobody takes down what they say: the folder has it all.
-        if let Err(error) = self.tell(event)
-            && self.unsaid.is_none()
+        // A closed stdout must not end hours of training: the run's folder records every event.
+        if let Err(error) = self.print(event)
+            && self.print_error.is_none()
         {
-            self.warn(&format!("{error}: a result could not be printed; the run goes on"));
-            self.unsaid = Some(error);
+            self.warn(&format!("{error}: a result could not be printed; the run continues"));
+            self.print_error = Some(error);
         }
         Ok(())
     }
 }
 
 impl Progress {
-    /// An error if a result could not be printed.
+    /// Returns an error if a result could not be printed.
     pub fn finish(&mut self) -> Result<()> {
-        self.unsaid.take().map_or(Ok(()), Err)
+        self.print_error.take().map_or(Ok(()), Err)
     }
 
-    fn tell(&mut self, event: &Event) -> Result<()> {
+    fn print(&mut self, event: &Event) -> Result<()> {
         if self.out.is_json() {
             if matches!(event, Event::Done(done) if done.ending == Ending::Interrupted) {
-                self.out.note(&format!("go on: {}", self.resume));
+                self.out.note(&format!("resume: {}", self.resume));
             }
             return self.out.line(&event.json());
         }
@@ -211,7 +210,7 @@ impl Progress {
     }
 }
 
-/// A learning rate with as many digits as it needs, up to four.
+/// Formats a learning rate with up to four significant digits.
 fn rate(lr: f32) -> String {
     let text = format!("{lr:.3e}");
     match text.parse::<f64>() {

@@ -4,74 +4,77 @@ use crate::inference::RecipeOverrides;
 use crate::model::{Optimizer, Scheduler};
 use clap::{Args, ValueEnum};
 
+/// The heading of the flags of the learning rate schedule.
+const SCHEDULE: &str = "Learning rate schedule (default: the model file's)";
+
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Recipe (default: the model file's)")]
 pub(crate) struct RecipeArgs {
-    /// Passes over the training set
+    /// Train for N epochs
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Samples per step
+    /// Use N samples per step
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     pub batch_size: Option<u32>,
-    /// Learning rate
+    /// Set the learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f32>,
-    /// Optimizer. A change brings the defaults of the new one: learning rate 0.01 and momentum 0.9 of sgd (PyTorch has 0.001 and
-    /// 0), PyTorch's own of the others
+    /// Use this optimizer. One other than the model file's starts from its own defaults: lr 0.01 and momentum 0.9 for sgd,
+    /// PyTorch's for the others
     #[arg(long, value_name = "NAME", value_enum)]
     pub opt: Option<Opt>,
-    /// Momentum of sgd and rmsprop, beta1 of adam and adamw
+    /// Set the momentum (sgd, rmsprop) or beta1 (adam, adamw)
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub momentum: Option<f32>,
-    /// sgd: Nesterov's form of momentum
+    /// Use Nesterov momentum (sgd)
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub nesterov: Option<bool>,
-    /// Weight decay
+    /// Set the weight decay
     #[arg(long = "weight-decay", visible_alias = "wd", value_name = "D", allow_negative_numbers = true)]
     pub weight_decay: Option<f32>,
-    /// How the learning rate changes
-    #[arg(long, value_name = "NAME", value_enum)]
+    /// Change the learning rate by this schedule
+    #[arg(long, help_heading = SCHEDULE, value_name = "NAME", value_enum)]
     pub lr_scheduler: Option<LrScheduler>,
-    /// step: epochs between two cuts, counted from the end of the warm-up
-    #[arg(long, value_name = "EPOCHS")]
+    /// Cut the learning rate every EPOCHS after the warm-up (step)
+    #[arg(long, help_heading = SCHEDULE, value_name = "EPOCHS")]
     pub lr_step_size: Option<usize>,
-    /// multistep: epochs of the cuts, for example 30,60,80, counted from the end of the warm-up
-    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
+    /// Cut the learning rate at these epochs after the warm-up, for example 30,60,80 (multistep)
+    #[arg(long, help_heading = SCHEDULE, value_name = "EPOCHS", value_delimiter = ',')]
     pub lr_milestones: Option<Vec<usize>>,
-    /// step, multistep, plateau: factor of a cut
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    /// Multiply the learning rate by FACTOR at each cut (step, multistep, plateau)
+    #[arg(long, help_heading = SCHEDULE, value_name = "FACTOR", allow_negative_numbers = true)]
     pub lr_gamma: Option<f32>,
-    /// Smallest learning rate (of every scheduler but constant)
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    /// Never go below this learning rate (all schedulers except constant)
+    #[arg(long, help_heading = SCHEDULE, value_name = "RATE", allow_negative_numbers = true)]
     pub lr_min: Option<f32>,
-    /// poly: exponent
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    /// Set the exponent (poly)
+    #[arg(long, help_heading = SCHEDULE, value_name = "P", allow_negative_numbers = true)]
     pub lr_power: Option<f32>,
-    /// plateau: epochs without a lower validation error (100 % - top-1; the loss where there are no classes) before a cut
-    /// [default: 5; PyTorch has 10]
-    #[arg(long, value_name = "EPOCHS")]
+    /// Cut after EPOCHS without a lower validation error (1 - top-1, or the loss if there are no classes) (plateau) [default:
+    /// 5]
+    #[arg(long, help_heading = SCHEDULE, value_name = "EPOCHS")]
     pub lr_patience: Option<usize>,
-    /// plateau: most cuts; where one more would be made, training ends
-    #[arg(long, value_name = "N")]
+    /// Stop training instead of making more than N cuts (plateau)
+    #[arg(long, help_heading = SCHEDULE, value_name = "N")]
     pub lr_cuts: Option<usize>,
-    /// Epochs (0.5 is half of one) of linear warm-up
-    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
+    /// Warm up linearly over EPOCHS (may be fractional)
+    #[arg(long, help_heading = SCHEDULE, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub lr_warmup_epochs: Option<f32>,
-    /// Label smoothing of the cross-entropy. The validation loss contains it too
+    /// Smooth the labels of the cross-entropy by S, in the validation loss, too
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub label_smoothing: Option<f32>,
     /// Clip gradients to this norm over all parameters
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub clip_grad_norm: Option<f32>,
-    /// Batches whose gradients are added before an update
+    /// Accumulate the gradients of N batches per update
     #[arg(long, value_name = "N")]
     pub grad_accum_steps: Option<usize>,
-    /// Stop after so many epochs without improvement on the validation set
+    /// Stop after EPOCHS without improvement on the validation set
     #[arg(long, value_name = "EPOCHS")]
     pub patience: Option<usize>,
 }
 
-/// Largest batch size that a flag takes: far beyond any memory, far below any overflow.
+/// Largest batch size that a flag accepts: far beyond any memory, far below any overflow.
 pub(crate) const MOST_ROWS: i64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,4 +1,4 @@
-//! `striate report`: pictures of what is inside a network.
+//! `striate report`: visualises filters and activations of a network.
 
 use super::outputs::Outputs;
 use super::{Context, device, source};
@@ -14,50 +14,50 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The longest side of the photograph beside its maps, in pixels.
+/// The longer side of the image beside its feature maps, in pixels.
 const SIDE: usize = 224;
 
-/// Names of layers that a message lists.
+/// Most layer names in a message.
 const LISTED: usize = 60;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
     #[command(subcommand)]
-    what: What,
+    command: ReportCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
-    /// The kernels of a convolution: what each looks for
+enum ReportCommand {
+    /// Draw the kernels of a convolution
     #[command(after_help = "Examples:
   striate report filters --weights runs/alexnet/best.safetensors -o filters.png
   striate report filters --weights alexnet.safetensors -m alexnet --layer features.3 --scale together -o second.png")]
     Filters(FiltersArgs),
-    /// The maps of a layer: what it answers to a picture
+    /// Draw the feature maps of a layer for an image
     #[command(after_help = "Example:
   striate report activations --weights runs/alexnet/best.safetensors --image cat.jpg --layer features.1 -o maps.png")]
     Activations(ActivationsArgs),
 }
 
-/// What both kinds have.
+/// The flags of both commands.
 #[derive(Args, Debug)]
 struct SheetArgs {
-    /// The trained weights: safetensors, NPZ or ONNX
+    /// Use these weights (safetensors, NPZ or ONNX)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// A built-in network or a model file [default: the one the weights were trained with]
+    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// Where to write
+    /// Write to FILE
     #[arg(short, long, value_name = "FILE.png")]
     output: PathBuf,
-    /// What is black and white: the least and the greatest value of each tile, or of all together
+    /// Map the value range of each tile, or of all tiles together, to black and white
     #[arg(long, value_enum)]
     scale: Option<ScaleArg>,
-    /// Tiles of a row [default: 16 where there are many]
+    /// Draw N tiles per row [default: 16 if there are many]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     columns: Option<u16>,
-    /// Pixels per value [default: so that the sheet is about 1000 pixels wide]
+    /// Draw each value as N x N pixels [default: a sheet about 1000 pixels wide]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     zoom: Option<u16>,
 }
@@ -72,7 +72,7 @@ enum ScaleArg {
 struct FiltersArgs {
     #[command(flatten)]
     sheet: SheetArgs,
-    /// A convolution [default: the first]
+    /// Draw this convolution [default: the first]
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
 }
@@ -81,21 +81,21 @@ struct FiltersArgs {
 struct ActivationsArgs {
     #[command(flatten)]
     sheet: SheetArgs,
-    /// The picture
+    /// Compute the feature maps of this image
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
-    /// Leave the picture as it is stored, as torchvision does; otherwise the orientation in its EXIF metadata turns it upright
+    /// Ignore the EXIF orientation of the image, as torchvision does; by default it is rotated upright
     #[arg(long)]
     ignore_exif: bool,
-    /// The layer
+    /// Draw this layer
     #[arg(long, value_name = "NAME")]
     layer: String,
 }
 
 pub(super) fn run(args: &ReportArgs, context: &Context) -> Result<u8> {
-    match &args.what {
-        What::Filters(args) => filters(args, context),
-        What::Activations(args) => activations(args, context),
+    match &args.command {
+        ReportCommand::Filters(args) => filters(args, context),
+        ReportCommand::Activations(args) => activations(args, context),
     }
 }
 
@@ -114,7 +114,7 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
         return Err(unknown_layer(&layer, "a convolution", &convolutions));
     };
     let tiles = report::filters(weight)?;
-    // A tile of one value has no least and greatest of its own.
+    // A tile of one value has no range.
     let scale = if tiles.shape == [1; 3] { TileScale::Together } else { TileScale::Each };
     let mut layout = args.sheet.layout(scale, None);
     if tiles.shape[0] == 1 {
@@ -123,7 +123,7 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
     finish("filters", &layer, &tiles.draw(&layout, None)?, output, context)
 }
 
-/// The name of the network's first convolution; of weights without a network, the first by name.
+/// The name of the network's first convolution; for weights without a network, the first in name order.
 fn first_convolution(file: &File, model: Option<&str>) -> Result<String> {
     let none = || Error::data(&file.path, "expected weights of a convolution (4 dimensions), found none");
     if model.is_none() && !file.metadata.contains_key("model") {
@@ -143,7 +143,7 @@ fn convolutions(file: &File) -> impl Iterator<Item = &str> {
 fn unknown_layer(layer: &str, what: &str, known: &[&str]) -> Error {
     let mut near = suggestion(layer, known.iter().copied());
     if known.is_empty() {
-        near = "; there is none".into();
+        near = "; there are none".into();
     } else if near.is_empty() {
         let names = known[..known.len().min(LISTED)].join(", ");
         let more = known.len().saturating_sub(LISTED);
@@ -186,7 +186,7 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     finish("activations", &args.layer, &sheet, output, context)
 }
 
-/// What layer `number` of `spec` with the weights of `file` answers to `image`, as tiles.
+/// Computes the output of layer `number` of `spec` with the weights of `file` for `image`, as tiles.
 fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context) -> Result<Tiles> {
     let data = Arc::new(inference::pictures(spec, vec![image.to_path_buf()])?);
     let build = BuildOptions {
@@ -227,7 +227,7 @@ impl SheetArgs {
     }
 }
 
-/// Writes the sheet and says what is on it.
+/// Writes the sheet and prints a summary.
 fn finish(kind: &str, layer: &str, sheet: &TileSheet, output: &Path, context: &Context) -> Result<u8> {
     let bytes = sheet.canvas.png()?;
     atomic::write(output, |out| out.write_all(&bytes))?;
@@ -236,7 +236,7 @@ fn finish(kind: &str, layer: &str, sheet: &TileSheet, output: &Path, context: &C
     if sheet.not_finite > 0 {
         context
             .out
-            .note(&format!("{} of the values shown are no finite numbers; they are grey", sheet.not_finite));
+            .note(&format!("{} of the values shown are not finite; they are drawn grey", sheet.not_finite));
     }
     if sheet.shown < sheet.tiles {
         context.out.note(&format!("only the first {} of {} tiles are shown", sheet.shown, sheet.tiles));
@@ -268,7 +268,7 @@ fn finish(kind: &str, layer: &str, sheet: &TileSheet, output: &Path, context: &C
     Ok(0)
 }
 
-/// `value` in few digits, whatever its size.
+/// Formats `value` with few digits.
 fn short(value: f32) -> String {
     match value.abs() {
         0.0 | 1e-3..1e5 => format!("{value:.4}"),

@@ -1,4 +1,4 @@
-//! `striate summary`: layers, parameters, multiply-adds, and what a training step needs.
+//! `striate summary`: layers, parameters, multiply-adds, and the memory of a training step.
 
 use super::Context;
 use super::recipe::MOST_ROWS;
@@ -11,10 +11,10 @@ use serde_json::json;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate summary -m alexnet -b 256")]
 pub(crate) struct SummaryArgs {
-    /// A built-in network or a model file
+    /// Show this network, a built-in one or a model file
     #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
     model: String,
-    /// Samples per step [default: the recipe's]
+    /// Use N samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
 }
@@ -42,7 +42,7 @@ pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
                 "output": layer.output.dims(),
                 "parameters": layer.parameters,
                 "macs": layer.macs,
-                // A layer that is part of the next one's operator has no output of its own.
+                // A layer that is fused into the next operator has no output buffer.
                 "bytes": layer.buffer.map_or(0, |_| layer.output.bytes()),
             })
         })

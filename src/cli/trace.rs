@@ -1,4 +1,4 @@
-//! `striate trace`: one training step, everything it computes dumped by name.
+//! `striate trace`: dumps one training step with all intermediate values.
 
 use super::Context;
 use super::device;
@@ -19,33 +19,33 @@ use std::sync::Arc;
 #[command(after_help = "Example:
   striate trace -m lenet5 --weights lenet5.safetensors --data-path batch.safetensors --output step.safetensors
 
-The file holds input, labels, parameters and running statistics as they were (parameter.<name>), <layer>.y, logits,
+The file holds input, labels, parameters and running statistics before the step (parameter.<name>), <layer>.y, logits,
 losses, loss, grad.<parameter>, grad.input, and parameters and running statistics after the step (updated.<name>).
-The batch is the first one in the data's own order, without augmentation.")]
+The batch is the first one in the order of the data, without augmentation.")]
 pub(crate) struct TraceArgs {
-    /// A built-in network or a model file [default: the one that --weights was trained with, else alexnet-mini]
+    /// Use this network, a built-in one or a model file [default: the one that --weights was trained with, else alexnet-mini]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// Weights to start from [default: the initial values of --seed]
+    /// Start from these weights [default: initial values drawn with --seed]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Where to write
+    /// Write to FILE
     #[arg(short, long, value_name = "FILE.safetensors")]
     output: PathBuf,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// Of initial values and dropout
+    /// Random seed (initialisation, dropout)
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// With dropout, which is off otherwise
+    /// Apply dropout, which is off by default
     #[arg(long, conflicts_with = "evaluation")]
     dropout: bool,
-    /// As eval computes it: batch norms use their running statistics; no gradients, no step
+    /// Trace an evaluation: batch norms use running statistics, without gradients and update
     #[arg(long)]
     evaluation: bool,
-    /// One operator per layer, so that every layer has its own output
+    /// Disable fusion, so that the output of every layer is written
     #[arg(long)]
     no_fuse: bool,
 }
@@ -97,7 +97,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     let loss = tensors.iter().find(|(name, _)| name == "loss").map_or(f32::NAN, |(_, t)| t.data()[0]);
     let metadata = BTreeMap::from([
         ("arch".to_string(), spec.name.clone()),
-        // What the tensor input is, for whoever makes a data set of it.
+        // The range of the tensor `input`, for use of the file as a data set.
         ("input_range".to_string(), InputRange::Ready.to_string()),
         ("device".to_string(), device.long_name()),
         ("lr".to_string(), spec.recipe.lr.to_string()),
@@ -119,7 +119,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         }))?;
     } else {
         context.out.line(&format!(
-            "{}: {} tensors of one step on {} rows, the first of {} training samples of {}, loss {loss}",
+            "{}: {} tensors of one step on the first {} of {} training samples of {}, loss {loss}",
             args.output.display(),
             tensors.len(),
             batch.rows,

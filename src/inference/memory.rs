@@ -1,5 +1,5 @@
-//! Whether a program fits into memory, before anything is allocated: the main memory is shared with everything else
-//! on the machine, and a system that runs out of it kills programs instead of refusing.
+//! Checks that a program fits into memory before anything is allocated. Main memory is shared with other programs, and a
+//! system that runs out of it kills processes instead of failing the allocation.
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -7,8 +7,9 @@ use crate::gpu::Schedule;
 use crate::model::{BuildOptions, Model, Spec};
 use crate::program::Program;
 
-/// An error if `model` needs more memory than there is, or larger parts of it than `device` has; it names the largest batch that
-/// fits. How much is left of a device's own memory is not known: there the allocation fails, in good time.
+/// Returns an error if `model` needs more main memory than is available, or a buffer larger than `device` supports. The
+/// error names the largest batch that fits. The free memory of a discrete device is unknown; there the allocation itself
+/// fails early.
 pub(crate) fn check_memory(
     device: &Device,
     spec: &Spec,
@@ -61,17 +62,18 @@ fn check_against(
     };
     let what = match refused {
         Some(what) => format!(": {what}"),
-        None => format!(" needs {}, available are {}", bytes(needed), bytes(available)),
+        None => format!(" needs {}, but only {} are available", bytes(needed), bytes(available)),
     };
     Err(Error::Memory(format!("{} at batch {}{what}; {advice}", spec.name, options.batch)))
 }
 
-/// An error if `program`, which a run can do without, would take more than half of the main memory that is left.
+/// Returns an error if `program`, which is optional for a run, would take more than half of the available main memory.
 pub(crate) fn check_spare_memory(program: &Program) -> Result<()> {
     let needed = program.plan().bytes();
     match available() {
         Some(available) if needed > available / 2 => {
-            let text = format!("a look inside needs {}, available are {}", bytes(needed), bytes(available));
+            let text =
+                format!("diagnosing needs {}, but only {} are available", bytes(needed), bytes(available));
             Err(Error::Memory(text))
         }
         _ => Ok(()),
@@ -83,10 +85,10 @@ pub(crate) fn has_small_batches(spec: &Spec, model: &Model) -> bool {
     available().is_none_or(|available| batches(spec, model) <= available / 8)
 }
 
-/// Bytes for the program as `device` lays it out, and for the batches under way.
+/// Bytes for the program in the layout of `device`, and for batches in flight.
 ///
 /// # Errors
-/// `Error::Memory` if a part of it is larger than the device has.
+/// `Error::Memory` if a buffer exceeds the limit of the device.
 fn needs(device: &Device, spec: &Spec, model: &Model) -> Result<u64> {
     let program = match device {
         Device::Cpu(_) => model.program.plan().bytes(),
@@ -96,7 +98,7 @@ fn needs(device: &Device, spec: &Spec, model: &Model) -> Result<u64> {
                 let (needed, most) = (bytes(large.len as u64 * 4), bytes(most as u64 * 4));
                 let name = &gpu.info().name;
                 return Err(Error::Memory(format!(
-                    "buffer {} needs {needed}, but a buffer of {name} has at most {most}",
+                    "buffer {} needs {needed}, but buffers of {name} have at most {most}",
                     large.name
                 )));
             }
@@ -106,20 +108,20 @@ fn needs(device: &Device, spec: &Spec, model: &Model) -> Result<u64> {
     Ok(program.saturating_add(batches(spec, model)))
 }
 
-/// Bytes of the batches under way: three each in the loaders of the next epoch and of the evaluation before it, and
-/// those of one update.
+/// Bytes of the batches in flight: three each in the loaders of the next epoch and of the evaluation before it, and those
+/// of one update.
 fn batches(spec: &Spec, model: &Model) -> u64 {
-    let under_way = 6 + spec.recipe.grad_accum_steps as u64;
+    let in_flight = 6 + spec.recipe.grad_accum_steps as u64;
     let batch = model.program.buffer(model.pixels.unwrap_or(model.input)).shape.bytes();
-    under_way.saturating_mul(batch)
+    in_flight.saturating_mul(batch)
 }
 
-/// Bytes of main memory that can be used without swapping; `None` where nobody says.
+/// Bytes of main memory that are available without swapping; `None` if the system does not report it.
 fn available() -> Option<u64> {
     parse(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-/// `MemAvailable` of Linux' `/proc/meminfo`, in bytes.
+/// `MemAvailable` of Linux's `/proc/meminfo`, in bytes.
 fn parse(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_read_from_linux_words() {
+    fn available_memory_is_read_from_meminfo() {
         let text = "MemTotal:       24635244 kB\nMemFree:        100 kB\nMemAvailable:   24000000 kB\n";
         assert_eq!(parse(text), Some(24_000_000 * 1024));
         assert_eq!(parse("MemTotal: 1 kB\n"), None);
@@ -153,9 +155,9 @@ mod tests {
         assert!(nothing.to_string().contains("not even batch 1"), "{nothing}");
     }
 
-    /// C2, on a device that binds and allocates less than a large batch needs.
+    /// C2, on a device whose binding and buffer limits are below the needs of a large batch.
     #[test]
-    fn a_device_with_too_small_buffers_is_told_the_batch_that_fits_it() {
+    fn a_device_with_small_buffers_gets_the_largest_batch_that_fits() {
         use crate::gpu::{AdapterSelector, Executor, Gpu, LimitOverrides};
         let small = Some(1 << 20);
         let limits = LimitOverrides { binding: small, buffer: small, ..LimitOverrides::default() };
@@ -174,12 +176,12 @@ mod tests {
         let text = error.to_string();
         let batch = text.rsplit_once("the largest batch that fits is ").map(|(_, batch)| batch.parse());
         let batch: usize = batch.unwrap_or_else(|| panic!("{text}")).unwrap();
-        // It does fit, the next one does not, and what was reckoned is what is there.
+        // It does fit, and the next one does not.
         let model = build(batch);
         let executor = Executor::new(&gpu, model.program.clone()).unwrap();
-        let reckoned = needs(&device, &spec, &model).unwrap() - batches(&spec, &model);
+        let estimated = needs(&device, &spec, &model).unwrap() - batches(&spec, &model);
         let reserved = executor.allocations().map(|(_, bytes)| bytes);
-        println!("C2 gpu: {text}; reckoned {reckoned} bytes, reserved {reserved:?}");
+        println!("C2 gpu: {text}; estimated {estimated} bytes, reserved {reserved:?}");
         assert!(Executor::new(&gpu, build(batch + 1).program.clone()).is_err_and(|e| e.exit_code() == 3));
     }
 }

@@ -83,7 +83,7 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     std::fs::write(folder.path().join("set/train/b/list.txt"), "no picture").unwrap();
     let info = |flags: &[&str]| succeed(folder.path(), &[&["dataset", "info", "set"], flags].concat());
     assert_eq!(json_lines(&info(&["--json"]))[0]["ignored"], 1);
-    assert!(info(&[]).contains("1 other files, left alone"), "{}", info(&[]));
+    assert!(info(&[]).contains("1 other files ignored"), "{}", info(&[]));
     let stats =
         &json_lines(&succeed(folder.path(), &["dataset", "stats", "set", "--size", "32", "--json"]))[0];
     assert_eq!((&stats["train"], &stats["val"], &stats["unreadable"]), (&3.into(), &1.into(), &1.into()));
@@ -158,7 +158,7 @@ fn stats_are_ready_to_be_pasted() {
     let table = toml::from_str::<toml::Table>(&table).unwrap();
     assert_eq!(table["preprocess"]["mean"].as_array().unwrap().len(), 3);
     assert_eq!(table["preprocess"]["pca_eigenvectors"][2].as_array().unwrap().len(), 3);
-    assert!(text.contains("twice in the training part: 1, 1 of them with another class"), "{text}");
+    assert!(text.contains("duplicates in the training part: 1, 1 of them with different classes"), "{text}");
     assert!(text.contains("  training picture 11 = training picture 0"), "{text}");
 }
 

@@ -60,7 +60,7 @@ fn without_data_that_fits_noise_is_said_to_have_been_used() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let said = stderr(&output);
     assert!(said.contains("5 pictures of noise") && said.contains("--data-path"), "{said}");
-    assert!(said.contains("the initial values of n"), "{said}");
+    assert!(said.contains("using the initial values of n"), "{said}");
     let line = String::from_utf8(output.stdout).unwrap();
     assert!(line.contains("5 samples of noise: largest difference 0, "), "{line}");
 }
@@ -85,5 +85,5 @@ fn what_cannot_be_exported_leaves_nothing_behind() {
 
     succeed(root, &with(&["good.safetensors", "--dataset", "synthetic"]));
     let onto = ["export", "--weights", "good.safetensors", "--device", "cpu", "-o", "good.safetensors"];
-    refuse(root, &onto, 2, "another file than the one that is read");
+    refuse(root, &onto, 2, "a file other than the input");
 }

@@ -216,7 +216,10 @@ fn validation_on_training_samples_is_said_everywhere() {
     let base = ["train", "--device", "cpu", "-m", "tiny.toml", "--data-path", "photos", "--val-split", "0"];
     let output = striate(folder, &base).output().unwrap();
     let (notes, stdout) = (stderr(&output), String::from_utf8_lossy(&output.stdout).into_owned());
-    assert!(notes.contains("36 training samples, nothing held out: 36 of them validate"), "{notes}");
+    assert!(
+        notes.contains("36 training samples, none held out: 36 of them are used for validation"),
+        "{notes}"
+    );
     assert!(stdout.contains("validation loss on training samples"), "{stdout}");
     assert!(stdout.contains("on the training samples (guessing the largest class: 55.56 %)"), "{stdout}");
     let weights = "runs/b/last.safetensors";
@@ -311,5 +314,5 @@ fn a_trace_takes_the_whole_batch() {
         [36]
     );
     let line = succeed(folder, &[&base[..], &["-b", "8"]].concat());
-    assert!(line.contains("one step on 8 rows, the first of 36 training samples of photos"), "{line}");
+    assert!(line.contains("one step on the first 8 of 36 training samples of photos"), "{line}");
 }

@@ -27,18 +27,21 @@ fn an_output_takes_the_place_of_no_input_and_no_other_output() {
     let with = |verb: &[&'static str], more: &[&'static str]| [verb, more].concat();
     let trace = &initial[..5];
     let before = ["net.toml", "data.csv", "photos/a/1.png"].map(|name| fs::read(root.join(name)).unwrap());
-    let taken = "another file than the one that is read";
+    let taken = "a file other than the input";
     for (arguments, what) in [
         (with(&eval, &["--predictions", "data.csv"]), taken),
         (with(&eval, &["--predictions", "./photos/../net.toml"]), taken),
         (with(&eval, &["--confusion", "net.toml"]), taken),
         (with(&eval, &["--robustness", "data.csv"]), taken),
-        (with(&eval, &["--predictions", "p.csv", "--confusion", "./p.csv"]), "each other output"),
+        (
+            with(&eval, &["--predictions", "p.csv", "--confusion", "./p.csv"]),
+            "a different file for each output",
+        ),
         (with(trace, &["-o", "net.toml"]), taken),
         (vec!["train", "-m", "net.toml", "--data-path", "data.csv", "--preview", "data.csv"], taken),
-        (vec!["train", "--data-path", "photos", "--preview", "photos/a/2.png"], "one in the data"),
+        (vec!["train", "--data-path", "photos", "--preview", "photos/a/2.png"], "a file in the data"),
         (vec!["dataset", "pack", "photos", "-o", "photos/a/1.png"], taken),
-        (vec!["dataset", "pack", "photos", "-o", "photos/packed"], "a file outside the folder"),
+        (vec!["dataset", "pack", "photos", "-o", "photos/packed"], "a file outside the input folder"),
     ] {
         let message = refuse(root, &arguments, 2);
         assert!(message.contains(what), "{message}");

@@ -60,7 +60,7 @@ fn a_signal_saves_and_names_the_command_that_goes_on() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(number), "{}", stderr(&output));
         let stdout = String::from_utf8(output.stdout).unwrap();
-        let command = stdout.lines().last().unwrap().strip_prefix("go on: striate ").unwrap();
+        let command = stdout.lines().last().unwrap().strip_prefix("resume: striate ").unwrap();
         assert!(command.ends_with(&format!("--resume runs/{name}")), "{command}");
         let words: Vec<&str> = command.split_whitespace().collect();
         let again = succeed(folder.path(), &words);

@@ -1,4 +1,4 @@
-//! What a downloaded archive (tar, gzipped) has of the files that are wanted.
+//! Extraction of known files from a downloaded archive (gzipped tar).
 
 use super::sources::Member;
 use crate::atomic::NewFile;
@@ -14,8 +14,8 @@ const MOST_UNPACKED: u64 = 1 << 30;
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 16;
 
-/// Writes the `members` of the archive to `folder`: files of those names, one folder deep, as long as they should be.
-/// Everything else in it is passed over.
+/// Extracts `members` from the archive to `folder`. A member is a file of its name, one folder deep, of the expected length;
+/// everything else is ignored.
 pub(super) fn unpack(archive: &Path, folder: &Path, members: &[Member]) -> Result<()> {
     let damaged = |error: io::Error| Error::data(archive, format!("the archive: {error}"));
     let file = File::open(archive).map_err(|error| Error::io(archive, error))?;
@@ -25,8 +25,8 @@ pub(super) fn unpack(archive: &Path, folder: &Path, members: &[Member]) -> Resul
         let mut entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
         let named = |member: &&Member| path.components().count() == 2 && path.ends_with(member.name);
-        let Some(place) = missing.iter().position(named) else { continue };
-        let member = missing.swap_remove(place);
+        let Some(index) = missing.iter().position(named) else { continue };
+        let member = missing.swap_remove(index);
         let found = entry.size();
         if !entry.header().entry_type().is_file() || !member.lengths.contains(&found) {
             let (least, most) = (member.lengths.start(), member.lengths.end());
@@ -50,8 +50,7 @@ pub(super) fn unpack(archive: &Path, folder: &Path, members: &[Member]) -> Resul
     }
 }
 
-/// Copies all of `from` to `to` and says how many bytes. What cannot be read and what cannot be written (a full disk)
-/// are different errors.
+/// Copies `from` to `to` and returns the number of bytes. Errors of reading and of writing (a full disk) are distinct.
 fn copy(
     from: &mut impl Read,
     to: &mut impl Write,
@@ -76,7 +75,7 @@ pub(super) mod tests {
     pub const MEMBERS: &[Member] =
         &[Member { name: "a", lengths: 5..=5 }, Member { name: "b", lengths: 0..=100 }];
 
-    /// An archive with the members `a` and `b`, and two that are to be passed over.
+    /// An archive with the members `a` and `b`, and two entries to ignore.
     pub fn archive() -> Vec<u8> {
         let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut tar = tar::Builder::new(encoder);
@@ -92,7 +91,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_no_damaged_archive() {
+    fn a_full_disk_is_not_reported_as_a_damaged_archive() {
         struct Full;
         impl Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -1,9 +1,9 @@
-//! `striate dataset fetch`: a data set from its public address, through the system's `curl` (a client of our own for
-//! https would be the larger part of the program). Nothing is used before its SHA-256 is the known one. A download that was
-//! cut off goes on where it stopped.
+//! `striate dataset fetch`: downloads a public data set with the system's `curl`, since an HTTPS client would be the larger
+//! part of this program. No file is used before its SHA-256 has been verified. An interrupted download resumes where it
+//! stopped.
 
 use super::archive::unpack;
-use super::sources::{Download, SOURCES, Source};
+use super::sources::{Download, PublicDataset, SOURCES};
 use crate::atomic;
 use crate::cli::Context;
 use crate::cli::output::{Output, bytes};
@@ -22,22 +22,22 @@ use std::process::{Command, Stdio};
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  striate dataset fetch cifar10\n  striate dataset fetch mnist --dir data\n\n\
-                  Needs the program curl. Proxies are taken from the environment (https_proxy)."
+                  Needs the program curl. The environment sets proxies (https_proxy)."
 )]
 pub(super) struct FetchArgs {
-    /// mnist, fashion-mnist, cifar10 or cifar100
+    /// Download this data set
     #[arg(value_name = "NAME", value_parser = SOURCES.map(|source| source.name))]
     name: String,
-    /// Folder in which the folder NAME is made [default: the one where built-in sets are looked for]
+    /// Create the folder NAME in DIR [default: the folder of built-in data sets]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Another address of the folder that has the files (https, http or file)
+    /// Download from another address of the folder with the files (https, http or file)
     #[arg(long, value_name = "URL")]
     from: Option<String>,
 }
 
-/// curl's exit codes for a download that cannot go on where it stopped ("range error", "bad download resume"). A server
-/// that refuses the range by HTTP status 416 makes it 22, as every refusal.
+/// curl's exit codes for a download that cannot be resumed ("range error", "bad download resume"). A server that rejects the
+/// range with HTTP status 416 causes the general exit code 22.
 const NO_RESUME: [i32; 2] = [33, 36];
 
 /// Bytes read at a time.
@@ -56,7 +56,7 @@ pub(super) fn run(args: &FetchArgs, context: &Context) -> Result<u8> {
         context.out.json(&json!({"event": "dataset-fetch", "name": source.name, "path": path}))?;
         return Ok(0);
     }
-    // A set in the usual place is known by its name.
+    // A data set in the default folder is found by its name.
     let name = if args.dir.is_none() { source.name.into() } else { quoted(&path) };
     context.out.line(&format!("{} is in {}", source.name, printable_path(&folder)))?;
     context.out.line(&format!("next: striate dataset info {name}"))?;
@@ -70,7 +70,12 @@ pub(super) fn home() -> PathBuf {
 
 /// As [`fetch`], but a new `folder` appears when it is whole. Until then the files lie beside it, in a folder whose name ends in
 /// `.part`, where the next call finds them.
-pub(super) fn fetch_whole(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
+pub(super) fn fetch_whole(
+    source: &PublicDataset,
+    folder: &Path,
+    from: Option<&str>,
+    out: &Output,
+) -> Result<()> {
     if folder.exists() {
         return fetch(source, folder, from, out);
     }
@@ -84,14 +89,14 @@ pub(super) fn fetch_whole(source: &Source, folder: &Path, from: Option<&str>, ou
     fs::rename(&part, folder).map_err(|error| Error::io(folder, error))
 }
 
-/// Makes `folder` hold `source`. What is there already is kept: files with the right SHA-256, and members of archives
-/// with the right lengths (only the archive's SHA-256 is known, and it is not kept).
-fn fetch(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
+/// Downloads `source` to `folder`. Valid existing files are kept: those with the right SHA-256, and archive members with the
+/// right lengths (only the SHA-256 of the archive is known, and the archive is not kept).
+fn fetch(source: &PublicDataset, folder: &Path, from: Option<&str>, out: &Output) -> Result<()> {
     let unpacked = !source.members.is_empty() && source.members.iter().all(|member| member.is_in(folder));
     for file in source.files.iter().filter(|_| !unpacked) {
         let path = folder.join(file.name);
         if !(path.is_file() && is_right(&path, file)?) {
-            download(file, &path, source.places, from, out)?;
+            download(file, &path, source.mirrors, from, out)?;
         }
         if !source.members.is_empty() {
             unpack(&path, folder, source.members)?;
@@ -105,21 +110,21 @@ fn fetch(source: &Source, folder: &Path, from: Option<&str>, out: &Output) -> Re
     Ok(())
 }
 
-/// Downloads `file` from the first of `places` that has it, or only from `from`, to `path`.
-fn download(file: &Download, path: &Path, places: &[&str], from: Option<&str>, out: &Output) -> Result<()> {
+/// Downloads `file` to `path` from the first mirror that has it, or only from `from`.
+fn download(file: &Download, path: &Path, mirrors: &[&str], from: Option<&str>, out: &Output) -> Result<()> {
     let part = path.with_file_name(format!("{}.part", file.name));
-    let places: Vec<&str> = from.map_or_else(|| places.to_vec(), |from| vec![from]);
+    let mirrors: Vec<&str> = from.map_or_else(|| mirrors.to_vec(), |from| vec![from]);
     let protocols = if from.is_some() { "=https,http,file" } else { "=https" };
     let mut first_error = None;
-    for place in places {
-        let address = format!("{}/{}", place.trim_end_matches('/'), file.name);
+    for mirror in mirrors {
+        let address = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
         out.note(&format!("{address} ({})", bytes(file.bytes)));
         let result = transfer(&address, protocols, &part, file, out).and_then(|()| {
             if is_right(&part, file)? {
                 return fs::rename(&part, path).map_err(|error| Error::io(path, error));
             }
             let found = format!("{}, {} bytes", sha256(&part)?, length(&part));
-            // To go on from wrong bytes cannot lead to the right ones.
+            // Resuming after wrong bytes cannot yield the right file.
             fs::remove_file(&part).map_err(|error| Error::io(&part, error))?;
             let expected = format!("SHA-256 {}, {} bytes", file.sha256, file.bytes);
             Err(Error::data(&address, format!("expected {expected}, found {found}")))
@@ -134,7 +139,7 @@ fn download(file: &Download, path: &Path, places: &[&str], from: Option<&str>, o
     Err(first_error.unwrap_or_else(|| Error::Internal(format!("no address of {}", file.name))))
 }
 
-/// Has curl bring what `part` lacks of `address`, never more than the file's length.
+/// Runs curl to append to `part` the missing rest of `address`, at most up to the file's length.
 fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &Output) -> Result<()> {
     let failed = |message: String| Error::io(address, io::Error::other(message));
     let io = |error| Error::io(part, error);
@@ -147,7 +152,7 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
         return Ok(());
     }
     let mut child = Command::new("curl")
-        // First, so that no configuration of the user's changes what comes out.
+        // `--disable` must come first; it ignores the user's curl configuration.
         .args(["--disable", "--fail", "--silent", "--show-error", "--location", "--max-redirs", "5"])
         .args(["--proto", protocols, "--proto-redir", protocols])
         .args(["--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60"])
@@ -166,7 +171,7 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
             match stream.read(&mut chunk)? {
                 0 => return target.map_or(Ok(()), |target: File| target.sync_all()),
                 count => {
-                    // Not made before there is something to put in it.
+                    // Created only when the first bytes arrive.
                     let open = || {
                         fs::create_dir_all(part.parent().unwrap_or(Path::new(".")))?;
                         OpenOptions::new().append(true).create(true).open(part)
@@ -185,7 +190,7 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    // Its pipe is closed by now: it has ended, or is about to.
+    // Its pipe is closed by now, so it has exited or is about to.
     let ended = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     written.map_err(io)?;
     if ended.status.success() || length(part) > file.bytes {
@@ -194,7 +199,7 @@ fn transfer(address: &str, protocols: &str, part: &Path, file: &Download, out: &
     let message = String::from_utf8_lossy(&ended.stderr);
     let no_range = ended.status.code() == Some(22) && message.trim_end().ends_with("416");
     if have > 0 && (no_range || ended.status.code().is_some_and(|code| NO_RESUME.contains(&code))) {
-        // Not every server can go on in the middle; the next try starts anew. After any other failure it goes on here.
+        // The server does not support resuming, so the next attempt starts over. After any other failure it resumes.
         fs::remove_file(part).map_err(io)?;
     }
     Err(failed(match message.lines().next() {
@@ -229,14 +234,14 @@ mod tests {
     use super::super::sources::Member;
     use super::*;
 
-    fn source(content: &[u8], members: &'static [Member]) -> Source {
+    fn source(content: &[u8], members: &'static [Member]) -> PublicDataset {
         let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
         let file = Download { name: "set.tar.gz", bytes: content.len() as u64, sha256: sha256.leak() };
         let files = Box::leak(Box::new([file]));
-        Source {
+        PublicDataset {
             name: "set",
             about: "",
-            places: &["https://nowhere.invalid"],
+            mirrors: &["https://nowhere.invalid"],
             files,
             members,
             classes: &["x", "y"],
@@ -253,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_checked_unpacked_and_not_fetched_again() {
+    fn downloads_are_verified_unpacked_and_not_repeated() {
         let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let out = Output::new(false, true);
         let content = archive();
@@ -261,7 +266,7 @@ mod tests {
         let from = format!("file://{}", place.path().display());
         let folder = home.path().join("set");
         let known = source(&content, MEMBERS);
-        // A download that was cut off: its beginning is there.
+        // An interrupted download: the beginning of the file exists.
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("set.tar.gz.part"), &content[..20]).unwrap();
         fetch(&known, &folder, Some(&from), &out).unwrap();
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.join("classes.txt")).unwrap(), "x\ny\n");
         fs::remove_file(place.path().join("set.tar.gz")).unwrap();
         fetch(&known, &folder, Some("file:///no/such/place"), &out).unwrap();
-        // A member that is not whole is fetched again.
+        // An incomplete member is downloaded again.
         fs::write(folder.join("a"), "fir").unwrap();
         fetch(&known, &folder, Some("file:///no/such/place"), &out).unwrap_err();
         fs::write(place.path().join("set.tar.gz"), &content).unwrap();
@@ -305,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_come_is_kept_unless_it_cannot_be_gone_on_with() {
+    fn partial_downloads_are_kept_unless_they_cannot_be_resumed() {
         let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let out = Output::new(false, true);
         let content = archive();
@@ -317,7 +322,7 @@ mod tests {
         fs::write(place.path().join("set.tar.gz"), &content[..10]).unwrap();
         let from = format!("file://{}", place.path().display());
         fetch(&known, home.path(), Some(&from), &out).unwrap_err();
-        assert!(names(home.path()).is_empty(), "there is nothing to go on with after 10 bytes");
+        assert!(names(home.path()).is_empty(), "a download of 10 bytes cannot be resumed at 20");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! `striate dataset info`: what a data set holds, without looking at its pixels.
+//! `striate dataset info`: the content of a data set, without reading its pixels.
 
-use super::DataArgs;
+use super::SelectionArgs;
 use crate::cli::Context;
 use crate::cli::output::bytes;
 use crate::cli::source::add_notes;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[command(after_help = "Examples:\n  striate dataset info\n  striate dataset info photos --json")]
 pub(super) struct InfoArgs {
     #[command(flatten)]
-    data: DataArgs,
+    data: SelectionArgs,
 }
 
 pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
@@ -37,7 +37,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
         Images::F32(_) => "numbers",
         Images::Levels(_) => "levels of 0 to 255",
         Images::U8(_) => "pixels",
-        Images::Stored(_) => "pixels, read when they are needed",
+        Images::Stored(_) => "pixels, read on demand",
     };
     if context.out.is_json() {
         let classes: Vec<_> = counts
@@ -68,9 +68,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     context.out.line(&format!("samples of {c}x{h}x{w} {values}"))?;
     context.out.line(&format!("{} for training, {held} for validation", train.len()))?;
     if ignored > 0 {
-        context
-            .out
-            .line(&format!("{ignored} other files, left alone (their names are not those of pictures)"))?;
+        context.out.line(&format!("{ignored} other files ignored (not image files by name)"))?;
     }
     if let Labels::Values { width, .. } = &train.labels {
         let values = if *width == 1 { "value" } else { "values" };
@@ -80,7 +78,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// A table of classes with their training and validation samples.
+/// Prints a table of classes with their numbers of training and validation samples.
 pub(super) fn print_classes(context: &Context, names: &[String], counts: &[[usize; 2]]) -> Result<()> {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(5, 40);
     context.out.line(&format!("{:<width$} {:>9} {:>9}", "class", "train", "val"))?;
@@ -103,12 +101,12 @@ fn class_counts(dataset: &Dataset) -> Vec<usize> {
     counts
 }
 
-/// Bytes of a file, or of all files below a folder (links are not followed); none for data without a place.
+/// Bytes of a file, or of all files below a folder (links are not followed); `None` for data without a path.
 fn size_of(path: &Path) -> Result<Option<u64>> {
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    // The place itself may be a link.
+    // The path itself may be a link.
     let metadata = path.metadata().map_err(|error| Error::io(path, error))?;
     if !metadata.is_dir() {
         return Ok(Some(metadata.len()));

@@ -1,14 +1,14 @@
-//! `striate dataset`: what a data set holds (`info`), what its pixels are like (`stats`), one file of it (`pack`), and
-//! sets with a public address (`fetch`).
+//! `striate dataset`: the content of a data set (`info`), statistics of its pixels (`stats`), packing into one file
+//! (`pack`), and download of public data sets (`fetch`).
 
 mod archive;
 mod fetch;
 mod info;
 mod pack;
+mod progress;
 mod provide;
 mod sources;
 mod stats;
-mod watch;
 
 use super::Context;
 use super::source::tell;
@@ -23,77 +23,76 @@ pub(super) use provide::provide;
                   striate dataset pack photos -o photos.safetensors --size 256\n  striate dataset fetch cifar10")]
 pub(crate) struct DatasetArgs {
     #[command(subcommand)]
-    what: What,
+    command: DatasetCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
-    /// Format, sizes and classes
+enum DatasetCommand {
+    /// Show format, sizes and classes
     Info(info::InfoArgs),
-    /// Mean, deviation and principal colours of the pixels; pictures that are there twice or cannot be read
+    /// Compute mean, standard deviation and principal colours; find duplicate and unreadable images
     Stats(stats::StatsArgs),
-    /// Write a data set of pictures to one file
+    /// Pack a data set of images into one file
     Pack(pack::PackArgs),
-    /// Download a data set with a public address
+    /// Download a public data set
     Fetch(fetch::FetchArgs),
 }
 
 pub(super) fn run(args: &DatasetArgs, context: &Context) -> Result<u8> {
-    match &args.what {
-        What::Info(args) => info::run(args, context),
-        What::Stats(args) => stats::run(args, context),
-        What::Pack(args) => pack::run(args, context),
-        What::Fetch(args) => fetch::run(args, context),
+    match &args.command {
+        DatasetCommand::Info(args) => info::run(args, context),
+        DatasetCommand::Stats(args) => stats::run(args, context),
+        DatasetCommand::Pack(args) => pack::run(args, context),
+        DatasetCommand::Fetch(args) => fetch::run(args, context),
     }
 }
 
-/// What picture files are brought to where nothing is said: colours, and squares of this side.
+/// Default channels and side of images from files.
 const CHANNELS: u32 = 3;
 const SIZE: u32 = 256;
 
-/// Which data set.
+/// The flags that select a data set.
 #[derive(Args, Debug)]
-struct DataArgs {
-    /// A folder, a file, or the name of a built-in set [default: the set that ships]
+struct SelectionArgs {
+    /// Read this folder, file or built-in data set [default: fashion-mnist]
     #[arg(value_name = "NAME|DIR|FILE")]
     data: Option<String>,
-    /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
+    /// Read data of this kind: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
     dataset: Kind,
-    /// What the numbers of a table or of f32 tensors are: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
-    /// input). The first two make pixels of them
+    /// Interpret the numbers of a table or of f32 tensors as pixels (0..255), pixels divided by 255 (0..1) or network input
+    /// (ready)
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = super::source::input_range)]
     input_range: Option<InputRange>,
-    /// Take the labels of a table from this column: its name in the header, or its number from 1 [default: the column called
-    /// label, class, target, y or the like, else the last]
+    /// Take the labels of a table from this column, given by header name or number from 1 [default: label, class, target, y
+    /// or similar, else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     label_column: Option<String>,
-    /// Keep this share of the training samples for validation, where there is no validation set
+    /// Hold out this share of the training samples if there is no validation set
     #[arg(long, value_name = "SHARE")]
     val_split: Option<f32>,
-    /// Seed of the choice that --val-split makes
+    /// Random seed of --val-split
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Length that the shorter side of pictures is resized to; pack keeps them whole, stats looks at the middle square
-    /// [default: 256 for picture files, else as they are]
+    /// Resize the shorter side of images to PIXELS; pack keeps whole images, stats uses the centre square [default: 256 for
+    /// image files, else unchanged]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
     size: Option<u32>,
-    /// Leave picture files as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns
-    /// them upright
+    /// Ignore the EXIF orientation of image files, as torchvision does; by default they are rotated upright
     #[arg(long)]
     ignore_exif: bool,
-    /// Channels that pictures are brought to: 3 (RGB) or 1 (grey) [default: 3 for picture files, else as they are]
+    /// Convert images to N channels: 3 (RGB) or 1 (grey) [default: 3 for image files, else unchanged]
     #[arg(long, value_name = "N", value_parser = channels)]
     channels: Option<u32>,
 }
 
-/// How all pictures of a data set are read.
+/// The flags of commands that read all images.
 #[derive(Args, Debug)]
 struct PassArgs {
-    /// What becomes of pictures that cannot be read
+    /// Skip unreadable images with a warning, or fail at the first one
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = super::source::on_bad_file)]
     on_bad_file: OnBadFile,
-    /// Threads that read pictures [default: all]
+    /// Read images with N threads [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
 }
@@ -106,15 +105,15 @@ fn channels(text: &str) -> Result<u32, String> {
     }
 }
 
-impl DataArgs {
-    /// Opens the data, its pictures as squares of the size that was asked for, and tells what was found out about it.
+impl SelectionArgs {
+    /// Opens the data with images as squares of the requested size, and prints diagnostics.
     fn open(&self, context: &Context) -> Result<(Splits, Diagnostics)> {
         let (splits, notes) = self.read(context)?;
         let number = |given: Option<u32>| given.map(|n| n as usize);
         Ok((splits.resized(number(self.channels), number(self.size))?, notes))
     }
 
-    /// As [`DataArgs::open`], but the pictures are whole.
+    /// Like [`SelectionArgs::open`], but with whole images.
     fn open_whole(&self, context: &Context) -> Result<(Splits, Diagnostics)> {
         let (splits, notes) = self.read(context)?;
         let number = |given: Option<u32>| given.map(|n| n as usize);
@@ -127,7 +126,7 @@ impl DataArgs {
         Ok((splits, notes))
     }
 
-    /// The data for its own sake: no model, and nothing held back unless it is asked for.
+    /// A request for the data alone: without a model, and without held-out samples unless requested.
     fn request(&self) -> Request {
         let size = self.size.unwrap_or(SIZE);
         Request {

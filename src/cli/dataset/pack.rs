@@ -1,7 +1,7 @@
-//! `striate dataset pack`: a data set of pictures as one file.
+//! `striate dataset pack`: packs a data set of images into one file.
 
-use super::watch::Pass;
-use super::{DataArgs, PassArgs};
+use super::progress::ScanProgress;
+use super::{PassArgs, SelectionArgs};
 use crate::cli::Context;
 use crate::cli::output::bytes;
 use crate::cli::outputs::Outputs;
@@ -17,12 +17,12 @@ use std::path::PathBuf;
 #[command(after_help = "Example:\n  striate dataset pack photos -o photos.safetensors --size 256\n  \
                   striate train -m alexnet --data-path photos.safetensors\n\n\
                   The file is a safetensors file with train.images, train.labels and their hashes (val.* likewise).\n\
-                  Pictures in files stay whole: their shorter side is resized, so that training from the file sees\n\
-                  what it sees of pictures that were resized once. Their sizes are in train.sizes.")]
+                  Image files are stored whole with a resized shorter side, so that training from the packed file sees\n\
+                  the same images as training from files resized once. Their sizes are in train.sizes.")]
 pub(super) struct PackArgs {
     #[command(flatten)]
-    data: DataArgs,
-    /// The file to write; one of that name is replaced when the new one is complete
+    data: SelectionArgs,
+    /// Write to FILE; an existing file is replaced when the new one is complete
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(super) struct PackArgs {
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
     Outputs::new().packs(args.data.data.as_deref(), args.data.dataset).check("--output", &args.output)?;
     let (splits, notes) = args.data.open_whole(context)?;
-    let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
+    let mut pass = ScanProgress::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);
     let summary = match pass.end(packed) {
         Ok(summary) => summary,
@@ -58,13 +58,13 @@ pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
         return Ok(0);
     }
     let [c, h, w] = splits.train.shape;
-    let pictures = if splits.train.has_sizes() {
-        format!("whole pictures of {c} channels and a shorter side of {h}")
+    let images = if splits.train.has_sizes() {
+        format!("whole images of {c} channels and a shorter side of {h}")
     } else {
-        format!("pictures of {c}x{h}x{w}")
+        format!("images of {c}x{h}x{w}")
     };
     context.out.line(&format!(
-        "{}: {train} training and {val} validation {pictures}, {} left out, {}",
+        "{}: {train} training and {val} validation {images}, {} skipped, {}",
         printable_path(&args.output),
         summary.skipped,
         bytes(summary.bytes)

@@ -1,8 +1,8 @@
-//! The data sets that the built-in models name: an installed program has none of them beside it, so it fetches Fashion-MNIST, and writes
-//! the truth table of the neuron, where a user keeps data sets.
+//! The data sets that the built-in models name. An installed program does not have them beside it, so it downloads
+//! Fashion-MNIST and writes the truth table of the neuron to the user's folder of data sets.
 
 use super::fetch::{fetch_whole, home};
-use super::sources::{SOURCES, Source};
+use super::sources::{PublicDataset, SOURCES};
 use crate::atomic;
 use crate::cli::output::{Output, bytes};
 use crate::data::{self, Kind};
@@ -10,19 +10,21 @@ use crate::error::{Error, Result, printable_path};
 use std::fs;
 use std::path::Path;
 
-/// The set of the first command.
+/// The data set of the first command.
 const FETCHED: &str = "fashion-mnist";
 
-/// The set of the first neuron, and its files.
+/// The data set of the model `neuron`, and its files.
 const WRITTEN: &str = "traffic-light";
 const FILES: [(&str, &str); 2] = [
     ("train.csv", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/traffic-light/train.csv"))),
     ("val.csv", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/traffic-light/val.csv"))),
 ];
 
-/// Brings the set that `path` and `kind` name to this machine if it is one of a built-in model's and is nowhere to be found.
+/// Downloads or writes the data set that `path` and `kind` name, if a built-in model uses it and it is not on this machine.
 ///
-/// An error (exit code 4) names what to do where it cannot be fetched; nothing that looks like a data set is left behind then.
+/// # Errors
+///
+/// If the download fails (exit code 4); the message says what to do, and no partial data set is left behind.
 pub(in crate::cli) fn provide(path: Option<&str>, kind: Kind, out: &Output) -> Result<()> {
     let name = path.unwrap_or(FETCHED);
     if kind == Kind::Synthetic || Path::new(name).exists() || data::built_in(name).is_some() {
@@ -43,11 +45,11 @@ pub(in crate::cli) fn provide(path: Option<&str>, kind: Kind, out: &Output) -> R
     }
 }
 
-/// Fetches `source`, and says from where and how large it is before, and what to do if that fails.
-fn fetch_announced(source: &Source, folder: &Path, out: &Output) -> Result<()> {
+/// Downloads `source` after announcing its address and size; the error says what to do.
+fn fetch_announced(source: &PublicDataset, folder: &Path, out: &Output) -> Result<()> {
     let name = source.name;
     let size = bytes(source.files.iter().map(|file| file.bytes).sum());
-    let places = source.places.join(" or ");
+    let places = source.mirrors.join(" or ");
     let target = printable_path(folder);
     out.note(&format!(
         "data: {name} is not on this machine; fetching it ({size}) from {places} into {target}"

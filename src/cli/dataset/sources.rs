@@ -1,24 +1,24 @@
-//! Data sets with a public address, and how to know that what came is what was asked for.
+//! Public data sets: their addresses, and the lengths and checksums of their files.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// A data set and its files.
+/// A public data set and its files.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct PublicDataset {
     pub name: &'static str,
-    /// What it is, in a few words, and who is to be thanked.
+    /// A short description with credits.
     pub about: &'static str,
-    /// Addresses of the folder of `files`, the first to be tried first.
-    pub places: &'static [&'static str],
+    /// Mirrors of the folder with `files`, in the order in which they are tried.
+    pub mirrors: &'static [&'static str],
     pub files: &'static [Download],
-    /// What `files`, if they are archives, hold; nothing if they are used as they are.
+    /// The files to extract if `files` are archives; empty if `files` are used directly.
     pub members: &'static [Member],
-    /// One name per class, where no file has them.
+    /// One name per class, if no file contains them.
     pub classes: &'static [&'static str],
 }
 
-/// A file to be downloaded.
+/// A file to download.
 #[derive(Debug)]
 pub(super) struct Download {
     pub name: &'static str,
@@ -27,17 +27,17 @@ pub(super) struct Download {
     pub sha256: &'static str,
 }
 
-/// A file of an archive (tar, gzipped) that is wanted.
+/// A file to extract from an archive (gzipped tar).
 #[derive(Debug)]
 pub(super) struct Member {
     /// Its path in the archive, below one folder.
     pub name: &'static str,
-    /// How many bytes it may have: just one number where that is known.
+    /// The accepted lengths in bytes; a single one if it is known.
     pub lengths: RangeInclusive<u64>,
 }
 
 impl Member {
-    /// Whether `folder` has it, with a right length.
+    /// True if `folder` contains it with an accepted length.
     pub fn is_in(&self, folder: &Path) -> bool {
         let metadata = folder.join(self.name).metadata();
         metadata.is_ok_and(|found| found.is_file() && self.lengths.contains(&found.len()))
@@ -48,23 +48,23 @@ const fn download(name: &'static str, bytes: u64, sha256: &'static str) -> Downl
     Download { name, bytes, sha256 }
 }
 
-/// A file of just `bytes` bytes.
+/// A file of exactly `bytes` bytes.
 const fn member(name: &'static str, bytes: u64) -> Member {
     Member { name, lengths: bytes..=bytes }
 }
 
-/// A file of names of classes: a few lines.
+/// A file of class names: a few lines.
 const fn names(name: &'static str) -> Member {
     Member { name, lengths: 1..=1 << 16 }
 }
 
-/// Lengths and SHA-256 as in the lists of checksums of TensorFlow Datasets. (The Fashion-MNIST that ships was
-/// compressed anew by Debian; its checksums are others.)
-pub(super) const SOURCES: [Source; 4] = [
-    Source {
+/// Lengths and SHA-256 as in the checksum lists of TensorFlow Datasets. (Debian recompressed the Fashion-MNIST files that
+/// are bundled here, so their checksums differ.)
+pub(super) const SOURCES: [PublicDataset; 4] = [
+    PublicDataset {
         name: "mnist",
         about: "70,000 handwritten digits, 28x28 grey (LeCun, Cortes and Burges)",
-        places: &[
+        mirrors: &[
             "https://ossci-datasets.s3.amazonaws.com/mnist",
             "https://storage.googleapis.com/cvdf-datasets/mnist",
         ],
@@ -93,10 +93,10 @@ pub(super) const SOURCES: [Source; 4] = [
         members: &[],
         classes: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
     },
-    Source {
+    PublicDataset {
         name: "fashion-mnist",
-        about: "70,000 pictures of clothing, 28x28 grey (Zalando SE)",
-        places: &["https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"],
+        about: "70,000 images of clothing, 28x28 grey (Zalando SE)",
+        mirrors: &["https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"],
         files: &[
             download(
                 "train-images-idx3-ubyte.gz",
@@ -133,10 +133,10 @@ pub(super) const SOURCES: [Source; 4] = [
             "Ankle boot",
         ],
     },
-    Source {
+    PublicDataset {
         name: "cifar10",
         about: "60,000 photographs of 10 kinds, 32x32 colour (Krizhevsky, Nair and Hinton)",
-        places: &["https://www.cs.toronto.edu/~kriz"],
+        mirrors: &["https://www.cs.toronto.edu/~kriz"],
         files: &[download(
             "cifar-10-binary.tar.gz",
             170_052_171,
@@ -153,10 +153,10 @@ pub(super) const SOURCES: [Source; 4] = [
         ],
         classes: &[],
     },
-    Source {
+    PublicDataset {
         name: "cifar100",
         about: "60,000 photographs of 100 kinds, 32x32 colour (Krizhevsky, Nair and Hinton)",
-        places: &["https://www.cs.toronto.edu/~kriz"],
+        mirrors: &["https://www.cs.toronto.edu/~kriz"],
         files: &[download(
             "cifar-100-binary.tar.gz",
             168_513_733,

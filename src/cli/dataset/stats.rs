@@ -1,8 +1,8 @@
-//! `striate dataset stats`: every picture is read, and what a recipe needs to know about them is printed.
+//! `striate dataset stats`: reads every image and prints the statistics that a model file needs.
 
 use super::info::print_classes;
-use super::watch::Pass;
-use super::{DataArgs, PassArgs};
+use super::progress::ScanProgress;
+use super::{PassArgs, SelectionArgs};
 use crate::cli::Context;
 use crate::cli::source::add_notes;
 use crate::data::{Copies, Statistics, Survey, survey};
@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 )]
 pub(super) struct StatsArgs {
     #[command(flatten)]
-    data: DataArgs,
+    data: SelectionArgs,
     #[command(flatten)]
     pass: PassArgs,
 }
 
 pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
     let (splits, notes) = args.data.open(context)?;
-    let mut pass = Pass::new(context.out, args.pass.on_bad_file)?;
+    let mut pass = ScanProgress::new(context.out, args.pass.on_bad_file)?;
     let result = survey(&splits, args.pass.workers(), &mut pass);
     let found = match pass.end(result) {
         Ok(found) => found,
@@ -39,7 +39,7 @@ pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
     let [train_count, val_count] = found.counts();
     let [c, h, w] = train.shape;
     context.out.line(&format!(
-        "# {}: {train_count} training and {val_count} validation pictures of {c}x{h}x{w}",
+        "# {}: {train_count} training and {val_count} validation images of {c}x{h}x{w}",
         train.name
     ))?;
     for line in lines(&found.statistics) {
@@ -49,12 +49,12 @@ pub(super) fn run(args: &StatsArgs, context: &Context) -> Result<u8> {
     print_classes(context, &train.class_names, &found.classes)?;
     context.out.line("")?;
     context.out.line(&format!("unreadable: {}", found.unreadable))?;
-    print_copies(context, "twice in the training part", &found.repeated)?;
+    print_copies(context, "duplicates in the training part", &found.repeated)?;
     print_copies(context, "in both parts", &found.leaked)?;
     Ok(0)
 }
 
-/// The table for a model file.
+/// The table `[preprocess]` for a model file.
 fn lines(statistics: &Statistics) -> Vec<String> {
     let list = |values: &[f64]| {
         let values: Vec<_> = values.iter().map(|value| format!("{value:.6}")).collect();
@@ -77,7 +77,7 @@ fn lines(statistics: &Statistics) -> Vec<String> {
 fn print_copies(context: &Context, what: &str, copies: &Copies) -> Result<()> {
     let differ = match copies.of_another_class {
         0 => String::new(),
-        count => format!(", {count} of them with another class"),
+        count => format!(", {count} of them with different classes"),
     };
     context.out.line(&format!("{what}: {}{differ}", copies.count))?;
     for pair in &copies.pairs {

@@ -1,4 +1,4 @@
-//! The tables that an evaluation writes: who was taken for whom, and the best five answers to each sample.
+//! The tables that an evaluation writes: the confusion matrix, and the top five predictions for each sample.
 
 use super::super::samples::Samples;
 use super::report::class_name;
@@ -9,24 +9,25 @@ use crate::inference::{Answer, Confusion, best, probabilities};
 use std::iter::once;
 use std::path::Path;
 
-/// The best five answers to one sample, or as many as there are classes.
+/// The top five predictions for one sample, or fewer if there are fewer classes.
 #[derive(Debug)]
-pub(super) struct Prediction {
+pub(super) struct TopPredictions {
     sample: usize,
     truth: usize,
-    /// Classes with their scores, best first; of equal ones the lower class.
+    /// Classes with their scores, the best first; ties are ordered by class.
     best: Vec<(usize, f64)>,
 }
 
-impl Prediction {
-    /// With `softmax`, the scores are made into probabilities first.
+impl TopPredictions {
+    /// Takes the top predictions of `answer`; `softmax` converts its scores to probabilities.
     pub fn new(answer: &Answer<'_>, softmax: bool) -> Self {
         let scores = if softmax { probabilities(answer.scores) } else { answer.scores.to_vec() };
-        Prediction { sample: answer.sample, truth: answer.truth, best: best(&scores, 5) }
+        TopPredictions { sample: answer.sample, truth: answer.truth, best: best(&scores, 5) }
     }
 }
 
-/// One row per right class, one column per answer; the first row and column are names.
+/// Writes the confusion matrix: one row per true class, one column per predicted class, with class names in the first row
+/// and column.
 pub(super) fn write_confusion(path: &Path, confusion: &Confusion, data: &Dataset) -> Result<()> {
     atomic::write(path, |out| {
         let mut table = csv::Writer::from_writer(out);
@@ -40,10 +41,10 @@ pub(super) fn write_confusion(path: &Path, confusion: &Confusion, data: &Dataset
     })
 }
 
-/// One row per sample: its number (within the data's own validation part, else within all samples in the data's order, from
-/// 0), its file if it has one, its class, and the answers with their probabilities, best first. A network with the loss mse
-/// has outputs instead of probabilities.
-pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], part: &Samples) -> Result<()> {
+/// Writes one row per sample: its number from 0 (within the data's validation part if there is one, else within all
+/// samples), its file if it has one, its class, and the predictions with their probabilities, the best first. For a network
+/// with the loss mse, the probabilities are its outputs.
+pub(super) fn write_predictions(path: &Path, predictions: &[TopPredictions], part: &Samples) -> Result<()> {
     let data = &part.data;
     atomic::write(path, |out| {
         let mut table = csv::Writer::from_writer(out);
@@ -54,7 +55,7 @@ pub(super) fn write_predictions(path: &Path, predictions: &[Prediction], part: &
         table.write_record(
             once("sample".to_string()).chain(file).chain(once("truth".into())).chain(columns),
         )?;
-        for Prediction { sample, truth, best } in predictions {
+        for TopPredictions { sample, truth, best } in predictions {
             let file = data.file(*sample).map(|path| printable_path(&path));
             let number = part.numbers.get(*sample).map_or_else(String::new, u32::to_string);
             let row = once(number).chain(file).chain(once(class_name(data, *truth)));

@@ -1,4 +1,4 @@
-//! `striate eval` (alias `test`): loss, accuracies and a table per class for given weights.
+//! `striate eval` (alias `test`): measures loss, accuracies and a table per class for given weights.
 
 mod files;
 mod report;
@@ -16,8 +16,8 @@ use crate::inference::{self, Answer, BatchSource, Confusion, Outcome};
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
 use clap::Args;
-use files::Prediction;
-use report::Report;
+use files::TopPredictions;
+use report::EvalReport;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,42 +30,41 @@ use std::time::Instant;
   striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --ten-crop
   striate eval --weights runs/alexnet-mini/best.safetensors --robustness robustness.csv --limit-val 1000")]
 pub(crate) struct EvalArgs {
-    /// The weights to evaluate [default with --model: the model file's initial values]
+    /// Evaluate these weights [default with --model: the model file's initial values]
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     weights: Option<PathBuf>,
-    /// A built-in network or a model file [default: the one the weights were trained with]
+    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
     #[command(flatten)]
     source: SourceArgs,
-    /// Samples per step [default: the recipe's]
+    /// Use N samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
-    /// Evaluate this part of the data [default: what the weights' run held out, on the same data; else the validation part,
-    /// else all samples]
+    /// Evaluate this part of the data [default: the samples that the weights' run held out of this data, else the validation
+    /// part, else all]
     #[arg(long, value_enum, value_name = "val|train|all")]
     part: Option<Part>,
-    /// Seed of the samples that --val-split draws, and of what is random in --robustness [default: the one the weights were
-    /// trained with]
+    /// Random seed (--val-split, --robustness) [default: the one the weights were trained with]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Answer with the mean probabilities over the four corners and the middle of the resized picture and their mirror
-    /// images; needs a model with a resize greater than its input
+    /// Average the probabilities over ten crops: the corners and the centre of the resized image and their mirror images;
+    /// requires a model with a resize larger than its input
     #[arg(long)]
     ten_crop: bool,
-    /// Evaluate turned, enlarged, darker, blurred, noisy, partly covered pictures instead, level by level; may be given
-    /// for each kind of file
+    /// Evaluate on rotated, zoomed, darkened, blurred, noisy and occluded images, level by level, and write a table; may be
+    /// given once per file type
     #[arg(
         long,
         value_name = "FILE.csv|FILE.json",
         value_parser = robustness::table,
         conflicts_with_all = ["ten_crop", "confusion", "predictions"]
     )]
-    robustness: Vec<robustness::Table>,
-    /// Write how often each class was taken for each other
+    robustness: Vec<robustness::RobustnessTable>,
+    /// Write the confusion matrix
     #[arg(long, value_name = "FILE.csv")]
     confusion: Option<PathBuf>,
-    /// Write the best five answers to each sample, with their probabilities
+    /// Write the top five predictions for each sample, with probabilities
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
 }
@@ -90,14 +89,14 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     };
     let samples = Arc::clone(&shown.val);
     if samples.is_empty() {
-        let what = format!("data set {} has no samples of this part", samples.name);
+        let what = format!("data set {}: expected samples in this part, found none", samples.name);
         return Err(Error::Usage(what));
     }
     source::note_old_rules(&spec, &samples, &context.out);
     let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
     if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
     {
-        return Err(Error::Usage(format!("{flag} needs class numbers as labels, found values")));
+        return Err(Error::Usage(format!("{flag}: expected classes as labels, found values")));
     }
     if args.ten_crop && (spec.recipe.loss != LossKind::CrossEntropy) {
         return Err(Error::Usage(
@@ -118,7 +117,9 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     match file {
         Some(file) => inference::load(&model, executor.as_mut(), file, None)?,
         None => {
-            context.out.note(&format!("no --weights: the initial values of {}, seed {seed}", spec.name));
+            context
+                .out
+                .note(&format!("no --weights: using the initial values of {} with seed {seed}", spec.name));
             for (buffer, values) in model.initial(seed)? {
                 executor.write(buffer, &values)?;
             }
@@ -126,19 +127,19 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let source = BatchSource::new(&spec, &model, seed, args.source.workers(), args.source.on_bad_file);
     let stop = stop::on_signal()?;
-    let mut subject = Subject { spec, model, executor, samples, part, source, seed, stop };
+    let mut evaluation = Evaluation { spec, model, executor, samples, part, source, seed, stop };
     let done = match args.robustness.is_empty() {
-        true => evaluate(&mut subject, args, &context.out)?,
-        false => damage(&mut subject, &args.robustness, &context.out)?,
+        true => evaluate(&mut evaluation, args, &context.out)?,
+        false => robustness(&mut evaluation, &args.robustness, &context.out)?,
     };
     if !done {
-        context.out.note("interrupted: no result, as only a part was evaluated");
+        context.out.note("interrupted: no result, since only a part of the data was evaluated");
     }
     Ok(if done { 0 } else { stop::INTERRUPTED })
 }
 
-/// A network with its weights, and what it is evaluated on.
-struct Subject {
+/// A network with its weights, and the samples to evaluate it on.
+struct Evaluation {
     spec: Spec,
     model: Model,
     executor: Box<dyn Executor>,
@@ -149,20 +150,20 @@ struct Subject {
     stop: Arc<AtomicBool>,
 }
 
-/// One evaluation with its report and files; false if it was interrupted.
-fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool> {
-    let Subject { spec, model, executor, samples, part, source, stop, .. } = subject;
+/// Evaluates once, and writes the report and files; false if it was interrupted.
+fn evaluate(evaluation: &mut Evaluation, args: &EvalArgs, out: &Output) -> Result<bool> {
+    let Evaluation { spec, model, executor, samples, part, source, stop, .. } = evaluation;
     let executor = executor.as_mut();
     let began = Instant::now();
     let has_classes = matches!(samples.labels, Labels::Classes(_));
     let mut confusion = Confusion::new(if has_classes { model.classes } else { 0 });
-    let mut predictions: Vec<Prediction> = Vec::new();
-    // Ten crops give probabilities as they are.
+    let mut predictions: Vec<TopPredictions> = Vec::new();
+    // The scores of ten crops are probabilities already.
     let softmax = spec.recipe.loss == LossKind::CrossEntropy && !args.ten_crop;
     let mut each = |answer: &Answer<'_>| {
         confusion.count(answer);
         if args.predictions.is_some() {
-            predictions.push(Prediction::new(answer, softmax));
+            predictions.push(TopPredictions::new(answer, softmax));
         }
         Ok(())
     };
@@ -184,16 +185,20 @@ fn evaluate(subject: &mut Subject, args: &EvalArgs, out: &Output) -> Result<bool
     }
     let confusion = has_classes.then_some(&confusion);
     let crops = if args.ten_crop { 10 } else { 1 };
-    Report { spec, part, totals: &totals, confusion, crops, seconds }.print(out)?;
+    EvalReport { spec, part, totals: &totals, confusion, crops, seconds }.print(out)?;
     Ok(true)
 }
 
-/// An evaluation for each level of each kind of damage, with its table and files; false if it was interrupted.
-fn damage(subject: &mut Subject, tables: &[robustness::Table], out: &Output) -> Result<bool> {
-    let Subject { spec, model, executor, samples, part, source, seed, stop } = subject;
+/// Evaluates each level of each corruption, and writes the table and files; false if it was interrupted.
+fn robustness(
+    evaluation: &mut Evaluation,
+    tables: &[robustness::RobustnessTable],
+    out: &Output,
+) -> Result<bool> {
+    let Evaluation { spec, model, executor, samples, part, source, seed, stop } = evaluation;
     let mut first = true;
     let mut each = |outcome: &Outcome| {
-        // Only now is it known how many of the samples can be read.
+        // The number of readable samples is known only after the first evaluation.
         if std::mem::take(&mut first) {
             robustness::head(spec, part, outcome.totals.rows(), out)?;
         }

@@ -1,4 +1,4 @@
-//! The result of an evaluation: a line of totals and a table by class, or the same as JSON.
+//! The report of an evaluation: a line of totals and a table of classes, or JSON.
 
 use super::super::output::Output;
 use super::super::samples::Samples;
@@ -8,19 +8,19 @@ use crate::inference::{Confusion, Totals};
 use crate::model::Spec;
 use serde_json::{Value, json};
 
-/// What was evaluated and what came of it.
-pub(super) struct Report<'a> {
+/// The results of an evaluation and its inputs.
+pub(super) struct EvalReport<'a> {
     pub spec: &'a Spec,
     pub part: &'a Samples,
     pub totals: &'a Totals,
-    /// None, if the labels are values.
+    /// `None` if the labels are values.
     pub confusion: Option<&'a Confusion>,
-    /// Looks at every picture: 1 or 10.
+    /// Crops per image: 1 or 10.
     pub crops: usize,
     pub seconds: f64,
 }
 
-impl Report<'_> {
+impl EvalReport<'_> {
     pub fn print(&self, out: &Output) -> Result<()> {
         if out.is_json() { out.json(&self.json()) } else { self.text(out) }
     }
@@ -42,7 +42,7 @@ impl Report<'_> {
             "event": "eval",
             "model": self.spec.name,
             "data": self.part.data.name,
-            "acc1_guess": self.guess(),
+            "acc1_guess": self.baseline(),
             "crops": self.crops,
             "seconds": self.seconds,
             "classes": classes,
@@ -52,8 +52,8 @@ impl Report<'_> {
         object
     }
 
-    /// Top-1 in percent of always answering with the largest class; none without classes.
-    fn guess(&self) -> Option<f64> {
+    /// Top-1 accuracy, in percent, of always predicting the largest class; `None` without classes.
+    fn baseline(&self) -> Option<f64> {
         let counts = |c: &Confusion| (0..c.classes()).map(|class| c.samples(class)).collect::<Vec<_>>();
         let counts = self.confusion.map(counts).filter(|counts| counts.len() > 1)?;
         let all: u64 = counts.iter().sum();
@@ -61,9 +61,9 @@ impl Report<'_> {
     }
 
     fn text(&self, out: &Output) -> Result<()> {
-        let Report { spec, part, totals, .. } = self;
+        let EvalReport { spec, part, totals, .. } = self;
         let data = &part.data;
-        let guess = self.guess().map(|guess| format!("  guessing the largest class: {guess:.2} %"));
+        let guess = self.baseline().map(|guess| format!("  guessing the largest class: {guess:.2} %"));
         let guess = guess.unwrap_or_default();
         let crops = if self.crops == 1 { String::new() } else { format!(" in {} crops", self.crops) };
         out.line(&format!(
@@ -95,7 +95,7 @@ impl Report<'_> {
     }
 }
 
-/// Puts samples, loss, accuracies and errors into a JSON object.
+/// Adds samples, loss, accuracies and errors to a JSON object.
 pub(super) fn add_totals(object: &mut Value, totals: &Totals) {
     object["samples"] = totals.rows().into();
     let numbers = [
@@ -118,7 +118,7 @@ fn percent(value: f64) -> String {
     if value.is_nan() { "-".into() } else { format!("{value:.2}") }
 }
 
-/// What to call class number `class`.
+/// The name of class number `class`, or the number if it has no name.
 pub(super) fn class_name(data: &Dataset, class: usize) -> String {
     data.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }

@@ -1,4 +1,4 @@
-//! `striate eval --robustness`: a table of accuracies by kind and level of damage, on stdout and in files.
+//! `striate eval --robustness`: a table of accuracies by corruption and level, on stdout and in files.
 
 use super::super::output::Output;
 use super::super::samples::Samples;
@@ -10,31 +10,31 @@ use crate::model::Spec;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// A file to write, by its ending.
+/// An output file, with the format of its extension.
 #[derive(Clone, Debug)]
-pub(crate) enum Table {
+pub(crate) enum RobustnessTable {
     Csv(PathBuf),
     Json(PathBuf),
 }
 
-impl Table {
+impl RobustnessTable {
     pub fn path(&self) -> &Path {
-        let (Table::Csv(path) | Table::Json(path)) = self;
+        let (RobustnessTable::Csv(path) | RobustnessTable::Json(path)) = self;
         path
     }
 }
 
-/// Reads the value of the flag.
-pub(super) fn table(text: &str) -> std::result::Result<Table, String> {
+/// Parses the value of --robustness.
+pub(super) fn table(text: &str) -> std::result::Result<RobustnessTable, String> {
     let path = PathBuf::from(text);
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("csv") => Ok(Table::Csv(path)),
-        Some("json") => Ok(Table::Json(path)),
-        _ => Err("expected a name that ends in .csv or .json".into()),
+        Some("csv") => Ok(RobustnessTable::Csv(path)),
+        Some("json") => Ok(RobustnessTable::Json(path)),
+        _ => Err("expected a file name ending in .csv or .json".into()),
     }
 }
 
-/// The heading of the table on stdout.
+/// Prints the heading of the table on stdout.
 pub(super) fn head(spec: &Spec, part: &Samples, rows: u64, out: &Output) -> Result<()> {
     if out.is_json() {
         return Ok(());
@@ -43,7 +43,7 @@ pub(super) fn head(spec: &Spec, part: &Samples, rows: u64, out: &Output) -> Resu
     out.line("corruption  level                    loss  top-1 %  top-5 %")
 }
 
-/// One line of it.
+/// Prints one line of the table.
 pub(super) fn line(outcome: &Outcome, out: &Output) -> Result<()> {
     if out.is_json() {
         return Ok(());
@@ -54,9 +54,9 @@ pub(super) fn line(outcome: &Outcome, out: &Output) -> Result<()> {
     out.line(&format!("{:<10}  {level:<17}  {loss:>10.4}  {acc1:>7.2}  {acc5:>7.2}", corruption.name()))
 }
 
-/// Writes the files, and the JSON on stdout.
+/// Writes the files, and JSON to stdout if requested.
 pub(super) fn finish(
-    tables: &[Table],
+    tables: &[RobustnessTable],
     outcomes: &[Outcome],
     spec: &Spec,
     part: &Samples,
@@ -65,8 +65,8 @@ pub(super) fn finish(
     let object = object(outcomes, spec, part);
     for table in tables {
         match table {
-            Table::Csv(path) => write_csv(path, outcomes)?,
-            Table::Json(path) => atomic::write(path, |file| writeln!(file, "{object:#}"))?,
+            RobustnessTable::Csv(path) => write_csv(path, outcomes)?,
+            RobustnessTable::Json(path) => atomic::write(path, |file| writeln!(file, "{object:#}"))?,
         }
     }
     if out.is_json() { out.json(&object) } else { Ok(()) }

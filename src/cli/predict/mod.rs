@@ -1,6 +1,6 @@
-//! `striate predict`: what a network takes pictures for.
+//! `striate predict`: classifies images.
 
-mod answers;
+mod printer;
 
 use super::outputs::Outputs;
 use super::recipe::MOST_ROWS;
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::inference::{self, Answer, BatchSource};
 use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model};
-use answers::Answers;
 use clap::Args;
+use printer::PredictionPrinter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,48 +20,46 @@ use std::sync::atomic::Ordering;
 #[command(after_help = "Examples:
   striate predict --weights runs/alexnet/best.safetensors photo.jpg
   striate predict --weights alexnet.safetensors -m alexnet --labels classes.txt -k 3 holiday/
-  striate predict --weights runs/alexnet/best.safetensors photos/cats/*.jpg --annotate answers.png
+  striate predict --weights runs/alexnet/best.safetensors photos/cats/*.jpg --annotate predictions.png
 
-Answers come in the order of the pictures. A picture that cannot be read is named, the others are
-answered, and the exit code is 4.")]
+Predictions are printed in the order of the images. An unreadable image is reported and skipped;
+the exit code is then 4.")]
 pub(crate) struct PredictArgs {
-    /// Pictures (JPEG or PNG), and folders of pictures
+    /// Classify these images (JPEG or PNG) and folders of images
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
-    pictures: Vec<PathBuf>,
-    /// The trained weights: safetensors, NPZ or ONNX
+    images: Vec<PathBuf>,
+    /// Use these weights (safetensors, NPZ or ONNX)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// A built-in network or a model file [default: the one the weights were trained with]
+    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// Answers to each picture, at most as many as there are classes
+    /// Print the N best classes of each image
     #[arg(short = 'k', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
-    /// Names of the classes, one a line [default: those that the weights carry]
+    /// Read the class names from FILE, one per line [default: the names in the weights]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Answer with the mean probabilities over the four corners and the middle of the resized picture and their mirror
-    /// images; needs a model with a resize greater than its input
+    /// Average the probabilities over ten crops: the corners and the centre of the resized image and their mirror images;
+    /// requires a model with a resize larger than its input
     #[arg(long)]
     ten_crop: bool,
-    /// Draw the first 32 pictures with their best five answers as bars
+    /// Draw the first 32 images with their top five predictions as bars
     #[arg(long, value_name = "FILE.png")]
     annotate: Option<PathBuf>,
-    /// With --annotate: the right answer, which is drawn in another colour [default: the folder of a picture that has
-    /// the name of a class]
+    /// Highlight this class as the true one in --annotate [default: the image's folder, if it is named like a class]
     #[arg(long, value_name = "NAME", requires = "annotate")]
     truth: Option<String>,
-    /// Pictures per step [default: the recipe's]
+    /// Use N images per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
-    /// Threads that decode pictures [default: up to 4]
+    /// Decode images with N threads [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-    /// Leave pictures as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns them
-    /// upright
+    /// Ignore the EXIF orientation of images, as torchvision does; by default they are rotated upright
     #[arg(long)]
     ignore_exif: bool,
-    /// skip names what cannot be read and goes on; fail ends with the first
+    /// Skip unreadable images with a warning, or fail at the first one
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = source::on_bad_file)]
     on_bad_file: OnBadFile,
 }
@@ -79,10 +77,10 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     if let Some(path) = &args.annotate {
         let outputs = Outputs::new().reads(args.model.as_ref()).reads(Some(&args.weights));
         let outputs = outputs.reads(args.labels.as_ref());
-        let mut outputs = args.pictures.iter().fold(outputs, |outputs, path| outputs.reads(Some(path)));
+        let mut outputs = args.images.iter().fold(outputs, |outputs, path| outputs.reads(Some(path)));
         outputs.check("--annotate", path)?;
     }
-    let files = files(&args.pictures)?;
+    let files = files(&args.images)?;
     let count = files.len();
     let data = Arc::new(inference::pictures(&spec, files)?);
     let data = if args.ten_crop { Splits::of(data).ten_crops().val } else { data };
@@ -92,42 +90,43 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;
-    let mut answers = Answers::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
+    let mut printer =
+        PredictionPrinter::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
     let device = device::open(context)?;
     inference::check_memory(&device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     inference::load(&model, executor.as_mut(), weights, None)?;
-    // One picture that cannot be read is the error itself.
+    // A single unreadable image is an error.
     let policy = if count == 1 { OnBadFile::Fail } else { args.on_bad_file };
     let source = BatchSource::new(&spec, &model, 0, source::workers(args.workers), policy);
     let stop = stop::on_signal()?;
     let mut each = |answer: &Answer<'_>| match data.file(answer.sample) {
-        // Ten crops give probabilities as they are.
+        // The scores of ten crops are probabilities already.
         Some(file) if is_softmax && !args.ten_crop => {
-            answers.add(&file, &inference::probabilities(answer.scores))
+            printer.add(&file, &inference::probabilities(answer.scores))
         }
-        Some(file) => answers.add(&file, answer.scores),
-        None => Err(Error::Internal(format!("picture {} has no file", answer.sample))),
+        Some(file) => printer.add(&file, answer.scores),
+        None => Err(Error::Internal(format!("image {} has no file", answer.sample))),
     };
     let pass = if args.ten_crop { inference::ten_crop } else { inference::evaluate_each };
     let done = pass(&model, executor.as_mut(), &data, &source, &stop, &mut each);
     context.out.warn_of(source.bad());
     done?;
     if stop.load(Ordering::Relaxed) {
-        context.out.note("interrupted: only a part was answered");
+        context.out.note("interrupted: only some of the images were classified");
         return Ok(stop::INTERRUPTED);
     }
-    let answered = answers.finish(args.annotate.as_deref())?;
+    let classified = printer.finish(args.annotate.as_deref())?;
     match source.bad().named().first() {
         None => Ok(0),
         Some(first) => {
-            let what = format!("{} of {count} cannot be read; the first: {first}", count - answered);
+            let what = format!("{} of {count} images cannot be read; the first: {first}", count - classified);
             Err(Error::data(&data.name, what))
         }
     }
 }
 
-/// The files that `paths` name, folders opened.
+/// The files in `paths`, with folders replaced by the images in them.
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -136,7 +135,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The last part of `path`, for people.
+/// The file name of `path` without its extension, for display.
 fn title(path: &Path) -> String {
     let name = path.file_stem().unwrap_or_default();
     crate::error::printable_path(Path::new(name))

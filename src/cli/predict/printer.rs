@@ -1,4 +1,4 @@
-//! The answers to pictures as they come: printed, and the first of them kept for a sheet of panels.
+//! Prints predictions as they arrive, and collects the first of them for an annotated sheet.
 
 use super::super::output::Output;
 use super::{PredictArgs, title};
@@ -11,50 +11,51 @@ use crate::report::{Panel, RgbImage, panel_sheet};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Panels of a sheet.
+/// Most panels of a sheet.
 const PANELS: usize = 32;
-/// Bars of a panel.
+/// Bars per panel.
 const BARS: usize = 5;
-/// The longest side of a photograph in a panel, in pixels.
+/// The longer side of an image in a panel, in pixels.
 const SIDE: usize = 224;
-/// The longest name that a column of text makes room for.
+/// Widest column of names, in characters.
 const WIDEST: usize = 40;
 
-/// Prints answers, and collects panels if a sheet is wanted.
-pub(super) struct Answers<'a> {
+/// Prints predictions, and collects panels if a sheet is requested.
+pub(super) struct PredictionPrinter<'a> {
     args: &'a PredictArgs,
     names: Vec<String>,
-    /// Whether scores are probabilities.
+    /// True if scores are probabilities.
     is_softmax: bool,
     out: &'a Output,
     width: usize,
     panels: Vec<Panel>,
     decoder: Decoder,
-    answered: usize,
+    /// Number of images so far.
+    classified: usize,
 }
 
-impl<'a> Answers<'a> {
-    /// An error if the right answer that was given is no name.
+impl<'a> PredictionPrinter<'a> {
+    /// Returns an error if --truth is not a class name.
     pub fn new(
         args: &'a PredictArgs,
         names: Vec<String>,
         is_softmax: bool,
         ignore_exif: bool,
         out: &'a Output,
-    ) -> Result<Answers<'a>> {
+    ) -> Result<PredictionPrinter<'a>> {
         if let Some(truth) = args.truth.as_ref().filter(|truth| !names.contains(truth)) {
             let near = suggestion(truth, names.iter().map(String::as_str));
-            let what = format!("--truth: expected the name of a class, found {truth}{near}");
+            let what = format!("--truth: expected a class name, found {truth}{near}");
             return Err(Error::Usage(what));
         }
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(WIDEST);
         let (panels, decoder) = (Vec::new(), Decoder::new().ignoring_exif(ignore_exif));
-        Ok(Answers { args, names, is_softmax, out, width, panels, decoder, answered: 0 })
+        Ok(PredictionPrinter { args, names, is_softmax, out, width, panels, decoder, classified: 0 })
     }
 
-    /// The answer to `file`: one score per class.
+    /// Prints the prediction for `file`, which has one score per class.
     pub fn add(&mut self, file: &Path, scores: &[f64]) -> Result<()> {
-        self.answered += 1;
+        self.classified += 1;
         let best = inference::best(scores, self.args.top_k as usize);
         if self.out.is_json() { self.json(file, &best) } else { self.text(file, &best) }?;
         if self.args.annotate.is_some() && self.panels.len() < PANELS {
@@ -64,18 +65,18 @@ impl<'a> Answers<'a> {
         Ok(())
     }
 
-    /// Writes the sheet, if one is wanted; how many pictures were answered.
+    /// Writes the sheet if one is requested, and returns the number of images.
     pub fn finish(self, sheet_path: Option<&Path>) -> Result<usize> {
-        let Some(path) = sheet_path else { return Ok(self.answered) };
+        let Some(path) = sheet_path else { return Ok(self.classified) };
         let bytes = panel_sheet(&self.panels)?.png()?;
         atomic::write(path, |out| out.write_all(&bytes))?;
         self.out.note(&format!(
-            "{}: {} of {} pictures",
+            "{}: {} of {} images",
             printable_path(path),
             self.panels.len(),
-            self.answered
+            self.classified
         ));
-        Ok(self.answered)
+        Ok(self.classified)
     }
 
     fn json(&self, file: &Path, best: &[(usize, f64)]) -> Result<()> {
@@ -98,13 +99,13 @@ impl<'a> Answers<'a> {
         Ok(())
     }
 
-    /// The outermost of the folders of `file` whose name is a class: there may be others in those of a class.
+    /// The outermost parent folder of `file` with the name of a class; the folders of a class may have subfolders.
     fn class_folder(&self, file: &Path) -> Option<String> {
         let folders = file.parent()?.iter().map(|name| printable_path(Path::new(name)));
         folders.into_iter().find(|name| self.names.contains(name))
     }
 
-    /// A score as people read it: of a width that keeps columns.
+    /// Formats a score with a fixed width.
     fn value(&self, score: f64) -> String {
         if self.is_softmax { format!("{:>6.2} %", 100.0 * score) } else { format!("{score:>10.4}") }
     }

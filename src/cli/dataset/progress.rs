@@ -1,5 +1,5 @@
-//! What a pass over all pictures looks like: a bar on a terminal, a warning for each picture that cannot be read, and
-//! an end at the first Ctrl-C.
+//! Progress of a scan over all images: a bar on a terminal, a warning for each unreadable image, and a clean end at the
+//! first Ctrl-C.
 
 use crate::cli::output::Output;
 use crate::cli::stop::{self, INTERRUPTED};
@@ -10,26 +10,27 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(super) struct Pass {
+/// Shows the progress of a scan and ends it on a signal.
+pub(super) struct ScanProgress {
     out: Output,
     stop: Arc<AtomicBool>,
     bar: Option<ProgressBar>,
     pub bad: Arc<BadFiles>,
 }
 
-impl Pass {
-    pub fn new(out: Output, policy: OnBadFile) -> Result<Pass> {
+impl ScanProgress {
+    pub fn new(out: Output, policy: OnBadFile) -> Result<ScanProgress> {
         let bar = out.is_interactive().then(|| {
             let bar = ProgressBar::new(0);
             let style =
-                ProgressStyle::with_template("{pos}/{len} pictures [{bar:24}] {percent:>3} %, {eta} left");
+                ProgressStyle::with_template("{pos}/{len} images [{bar:24}] {percent:>3} %, {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
             bar
         });
-        Ok(Pass { out, stop: stop::on_signal()?, bar, bad: BadFiles::new(policy) })
+        Ok(ScanProgress { out, stop: stop::on_signal()?, bar, bad: BadFiles::new(policy) })
     }
 
-    /// What came of the pass: its result, or the exit code of one that a signal ended.
+    /// Ends the scan: returns its result, or the exit code if a signal ended it.
     pub fn end<T>(&mut self, result: Result<T>) -> Result<T, Result<u8>> {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -45,7 +46,7 @@ impl Pass {
     }
 }
 
-impl ScanObserver for Pass {
+impl ScanObserver for ScanProgress {
     fn bad(&mut self, error: Error) -> Result<()> {
         self.bad.add(error)?;
         for line in self.bad.news() {
@@ -60,7 +61,7 @@ impl ScanObserver for Pass {
 
     fn done(&mut self, count: usize, all: usize) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::io("pictures", io::ErrorKind::Interrupted.into()));
+            return Err(Error::io("images", io::ErrorKind::Interrupted.into()));
         }
         if let Some(bar) = &self.bar {
             bar.set_length(all as u64);
