@@ -40,7 +40,7 @@ fn preview(path: &Path, run: &Run<'_>, context: &Context) -> Result<u8> {
     let mut png = Vec::new();
     sheet.write(&mut png)?;
     atomic::write(path, |out| out.write_all(&png))?;
-    let pictures = sheet.pictures();
+    let pictures = sheet.images();
     if context.out.is_json() {
         let output = path.display().to_string();
         context.out.json(&json!({"event": "preview", "output": output, "pictures": pictures}))?;

@@ -19,6 +19,7 @@ mod direct;
 mod dropout;
 mod executor;
 mod exponential;
+mod leaky_relu;
 mod linear;
 mod local_response_norm;
 mod local_response_norm_within;
@@ -56,6 +57,7 @@ use conv2d::conv2d_forward;
 use conv2d_grad_input::conv2d_grad_input;
 use conv2d_grad_weight::conv2d_grad_weight;
 use dropout::dropout;
+use leaky_relu::*;
 use linear::*;
 use local_response_norm::*;
 use local_response_norm_within::*;
@@ -109,6 +111,8 @@ fn dispatch(
         Op::LinearGradWeight(d) => call!([x, dy], [dw] => linear_grad_weight(d, x, dy, dw)),
         Op::ReluForward(_) => call!([x], [y] => relu_forward(x, y)),
         Op::ReluBackward(_) => call!([y, dy], [dx] => relu_backward(y, dy, dx)),
+        Op::LeakyReluForward(d) => call!([x], [y] => leaky_relu_forward(d, x, y)),
+        Op::LeakyReluBackward(d) => call!([x, dy], [dx] => leaky_relu_backward(d, x, dy, dx)),
         Op::SigmoidForward(_) => call!([x], [y] => sigmoid_forward(x, y)),
         Op::SigmoidBackward(_) => call!([y, dy], [dx] => sigmoid_backward(y, dy, dx)),
         Op::TanhForward(_) => call!([x], [y] => tanh_forward(x, y)),

@@ -15,12 +15,12 @@ use crate::random::{Purpose, Stream};
 use crate::tensor::Shape;
 use std::sync::Arc;
 
-/// What to build a program for. [`BuildOptions::new`] is training with everything the model file asks for.
+/// The purpose of a program. [`BuildOptions::new`] is training with everything the model file asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildOptions {
     /// Rows of a batch.
     pub batch: usize,
-    /// Channels, height and width of the stored pictures, if `augment` makes the input from them on the device; without,
+    /// Channels, height and width of the stored images, if `augment` makes the input from them on the device; without,
     /// the host writes the input itself.
     pub pixels: Option<[usize; 3]>,
     /// Whether to build gradients and update; without, only `Span::Forward` has steps.
@@ -33,7 +33,7 @@ pub struct BuildOptions {
     pub keep: bool,
     /// Whether to compute the gradient of the input, `grad.input`.
     pub input_gradient: bool,
-    /// What the labels buffer holds; `Values` needs the loss `mse`.
+    /// The content of the labels buffer; `Values` needs the loss `mse`.
     pub target: Target,
     /// Whether gradients are clipped to `Hyper::max_norm`.
     pub clip: bool,
@@ -64,8 +64,8 @@ impl BuildOptions {
         }
     }
 
-    /// An error if a prefix of `freeze` begins no parameter's name (a typing mistake would train what was to be kept), or
-    /// if nothing is left to train.
+    /// An error if a prefix of `freeze` begins no parameter's name (a typing mistake would train a layer that was to be
+    /// frozen), or if nothing is left to train.
     fn check_freeze(&self, parameters: &[Parameter]) -> Result<()> {
         let Some(freeze) = &self.freeze else { return Ok(()) };
         let unknown = |prefix: &&str| {
@@ -119,7 +119,7 @@ pub struct Model {
     /// `[batch, channels, height, width]`. If there are `pixels`, the program writes it, and it is readable only if the
     /// program was built with `keep`.
     pub input: BufferId,
-    /// `[batch, words]`, the pictures as [`Augment`] takes them, and `[batch, View::WORDS]`, how each is looked at;
+    /// `[batch, words]`, the images as [`Augment`] takes them, and `[batch, View::WORDS]`, the view of each;
     /// `None` if the host writes the input itself.
     pub pixels: Option<BufferId>,
     pub views: Option<BufferId>,
@@ -169,7 +169,7 @@ impl Model {
         input_shape.extend(spec.input);
         let role = match options.pixels {
             None => Role::Input,
-            // The host reads the answer, which the input itself is where nothing is computed.
+            // The host reads the output, which is the input itself if no layer computes anything.
             Some(_) if spec.layers.iter().all(|l| l.op.kind().passes_on()) => Role::Output,
             Some(_) => Role::Transient,
         };
@@ -326,7 +326,7 @@ impl Model {
     }
 }
 
-/// A program that only makes the input of `spec` from stored pictures of `pixels` (channels, height, width).
+/// A program that only makes the input of `spec` from stored images of `pixels` (channels, height, width).
 #[derive(Clone, Debug)]
 pub struct PreprocessProgram {
     pub program: Arc<Program>,
@@ -339,7 +339,7 @@ pub struct PreprocessProgram {
 }
 
 impl PreprocessProgram {
-    /// For `batch` pictures at a time.
+    /// For `batch` images at a time.
     pub fn build(spec: &Spec, batch: usize, pixels: [usize; 3]) -> Result<Self> {
         let mut builder = ProgramBuilder::default();
         let [channels, height, width] = spec.input;
@@ -351,7 +351,7 @@ impl PreprocessProgram {
     }
 }
 
-/// The step that makes the input from pictures of the shape `[c_in, h_in, w_in]`, and its buffers.
+/// The step that makes the input from images of the shape `[c_in, h_in, w_in]`, and its buffers.
 fn pictures(
     builder: &mut ProgramBuilder,
     spec: &Spec,

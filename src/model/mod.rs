@@ -1,5 +1,5 @@
-//! From a model file to a program: the TOML (`spec`), its layers and their attributes (`layer`), what is done to pictures (`preprocess`), the recipe, the
-//! graph compiled into steps (`build`), initial values (`init`), and the table of `summary`.
+//! From a model file to a program: the TOML (`spec`), the layers (`layers`: one file for each), preprocessing, the recipe,
+//! the graph compiled into steps (`build`), initial values (`init`), and the table of `summary`.
 
 mod build;
 mod effect;

@@ -1,4 +1,4 @@
-//! What is done to pictures: the tables `[preprocess]` (always) and `[augment]` (at random, in training) of a model
+//! Preprocessing and augmentation of images: the tables `[preprocess]` (always) and `[augment]` (at random, in training) of a model
 //! file.
 
 use super::reader::Table;
@@ -12,7 +12,7 @@ pub struct Preprocess {
     pub resize: Option<usize>,
     /// Side of the square that is cut out, in pixels: the side of the network's input.
     pub crop: Option<usize>,
-    /// Whether crops, random ones and those of ten, are cut from the middle square of the resized picture, as in Krizhevsky
+    /// Whether crops, random ones and those of ten, are cut from the middle square of the resized image, as in Krizhevsky
     /// et al. 2012, and not from all of it, as in torchvision.
     pub square: bool,
     pub scale: f32,
@@ -24,7 +24,7 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// What is done where a model file says nothing: pixel / 255.
+    /// The default: pixel / 255.
     pub fn plain(channels: usize) -> Self {
         Preprocess {
             resize: None,

@@ -1,5 +1,5 @@
-//! Reads a TOML table key by key and answers for what it did not understand: every error names the file, the line
-//! and what was expected; an unknown key or word also the nearest known one.
+//! Reads a TOML table key by key. Every error names the file, the line and the expected value; for an unknown key or
+//! word also the nearest known one.
 
 use crate::error::{Error, Result};
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 /// The text a table comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'t> {
-    /// What to call it in messages: a path or `<built-in name>`.
+    /// The name in messages: a path or `<built-in name>`.
     pub origin: &'t str,
     pub text: &'t str,
 }
@@ -25,7 +25,7 @@ impl Source<'_> {
     }
 }
 
-/// "; did you mean `x`?" if one of `known` is near enough to `word` to be meant: a few letters away, but not all of them.
+/// "; did you mean `x`?" if one of `known` is a few letters away from `word`, but not all of them.
 pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
         .into_iter()
@@ -38,7 +38,7 @@ pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> S
 
 /// A value that a key can have.
 pub(super) trait Value: Sized {
-    /// What to call it in "expected ...".
+    /// The description after "expected".
     const EXPECTED: &'static str;
     /// The value, or `None` if it is something else.
     fn from_toml(value: &DeValue<'_>) -> Option<Self>;
@@ -131,11 +131,11 @@ impl Value for Literal {
     }
 }
 
-/// A table being read. Keys are asked for one by one; [`Table::finish`] refuses those that nobody asked for.
+/// A table that is being read key by key; [`Table::finish`] rejects the keys that were not read.
 pub(super) struct Table<'t> {
     pub source: Source<'t>,
     table: &'t DeTable<'t>,
-    /// What to call it: `[recipe]`, `layer conv1`.
+    /// The name in messages: `[recipe]`, `layer conv1`.
     what: String,
     /// Line the table starts on.
     pub line: usize,
@@ -182,7 +182,7 @@ impl<'t> Table<'t> {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
-    /// The value of `key`, which has to be there.
+    /// The value of a mandatory `key`.
     pub fn need<T: Value>(&self, key: &'static str) -> Result<T> {
         self.get(key)?.ok_or_else(|| {
             let what = format!("{}: {key} is missing (expected {})", self.what, T::EXPECTED);
@@ -226,12 +226,12 @@ impl<'t> Table<'t> {
             .collect()
     }
 
-    /// Calls the table something better from now on.
+    /// Replaces the name of the table in messages.
     pub fn rename(&mut self, what: String) {
         self.what = what;
     }
 
-    /// Refuses keys that nobody asked for.
+    /// Rejects the keys that were not read.
     pub fn finish(&self) -> Result<()> {
         let asked = self.asked.borrow();
         for (key, _) in self.table.iter() {

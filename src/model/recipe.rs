@@ -187,7 +187,7 @@ impl Recipe {
         Recipe { optimizer, lr, momentum, beta2, weight_decay, ..Recipe::default() }
     }
 
-    /// The first field that cannot be meant, with what was expected of it and found.
+    /// Returns the first field with an invalid value, with the expected and the found value.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let positive = |key, value: f32| {
             let good = value > 0.0 && value.is_finite();

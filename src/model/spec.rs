@@ -12,22 +12,22 @@ use std::io::Read;
 use std::path::Path;
 use toml::de::DeTable;
 
-/// A network and how it is trained, as a model file says it.
+/// The content of a model file: a network and its recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     pub name: String,
     /// Channels, height, width.
     pub input: [usize; 3],
     pub preprocess: Preprocess,
-    /// How pictures are resized and cut; no part of the file, which says nothing of how it was trained.
+    /// How images are resized and cropped. It is not part of the file: it depends on the version that trained the weights.
     pub geometry: Geometry,
     pub augment: Augment,
     pub recipe: Recipe,
     /// In order; a layer reads only layers above it.
     pub layers: Vec<Layer>,
-    /// Where it was read from: a path, or `<name>` for a built-in one.
+    /// The source: a path, or `<name>` for a built-in network.
     pub origin: String,
-    /// The text it was read from: weights files carry it, so that they can be used alone.
+    /// The text of the file. Weights files contain it, so that they can be used alone.
     pub source: String,
 }
 
@@ -96,7 +96,7 @@ impl Spec {
         self.preprocess != Preprocess::plain(self.input[0]) || is_said()
     }
 
-    /// Reads a model file's text; `origin` is what to call it in messages.
+    /// Reads a model file's text; `origin` is its name in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let source = Source { origin, text };
         let document = DeTable::parse(text).map_err(|e| {

@@ -1,4 +1,4 @@
-//! What a network is made of, as numbers: the table of `striate summary` and the memory line of `train`.
+//! Sizes of a network: the table of `striate summary` and the memory line of `train`.
 
 use super::build::{LayerInfo, Model};
 use crate::program::{Role, Span};
@@ -15,7 +15,7 @@ pub struct Summary {
     pub macs: u64,
     /// Floating-point operations of one training step (forward, backward, update) for the whole batch.
     pub train_flops: u64,
-    /// Bytes that the program's buffers take, and what for.
+    /// Bytes of the program's buffers, in total and by purpose.
     pub memory: u64,
     pub weights: u64,
     pub gradients: u64,

@@ -16,7 +16,7 @@ impl OptimizerState {
 }
 
 /// Emits `grad_accumulate` steps into the gradients, and the update list; `scaling` is there if the loss is scaled;
-/// updates tell `metrics` of values that are no numbers.
+/// updates report non-finite values in `metrics`.
 pub(super) fn emit(
     graph: &mut Graph<'_>,
     spec: &Spec,

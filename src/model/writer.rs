@@ -10,21 +10,21 @@ use crate::view::{Augment, Principal};
 use std::fmt;
 
 impl Spec {
-    /// The text of a model file that reads as this network; it says only what is not the default.
+    /// The text of a model file that reads as this network, without values that are the default.
     pub fn to_toml(&self) -> String {
         let mut out = Text::default();
         out.put("name", &self.name);
         out.put("input", &self.input);
         out.table("[preprocess]", |t| {
             preprocess(t, &self.preprocess, self.input[0]);
-            // That there is one says something, even if all in it is the default.
+            // Its presence means something, even if it holds only defaults.
             if self.has_preprocess() && t.0.is_empty() {
                 t.put("scale", &self.preprocess.scale);
             }
         });
         out.table("[augment]", |t| augment(t, &self.augment));
         out.table("[recipe]", |t| recipe(t, &self.recipe));
-        // What a layer without parameters carries can only come from the table [init].
+        // The initial values of a layer without parameters can only come from the table [init].
         let common = self
             .layers
             .iter()
@@ -77,7 +77,7 @@ impl Text {
     }
 }
 
-/// A value as TOML writes it.
+/// A value that can be written as TOML.
 pub(super) trait Value {
     fn toml(&self) -> String;
 }
@@ -146,7 +146,7 @@ impl Value for Padding {
     }
 }
 
-/// A value that is written already.
+/// A value that has been written already.
 struct Written(String);
 
 impl Value for Written {

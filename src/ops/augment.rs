@@ -1,15 +1,15 @@
-//! Stored pictures (bytes) to network input: place, colour, normalisation and cut-out in one pass.
+//! Stored images (bytes) to network input: position, colour, normalisation and cut-out in one pass.
 
 use super::{Describe, Op, Operand, OperandKind as Kind};
 use crate::view::{MAX_SIDE, View};
 
-/// x[n, c, oy, ox] = 0 where `cut` covers (oy, ox), else `gain[c] v[c] + bias[c]`: picture n looked at as row n of
-/// `views` says. Place, colour and their order of operations are the formula of [`View`]; places wrap around at 32
+/// x[n, c, oy, ox] = 0 where `cut` covers (oy, ox), else `gain[c] v[c] + bias[c]`: image n transformed by row n of
+/// `views`. Positions, colours and their order of operations are the formula of [`View`]; positions wrap around at 32
 /// bits.
 ///
-/// `pixels` is `[batch, words]`: row n holds picture n as bytes, `[c_in, h_in, w_in]` without gaps, four to a word, the
-/// first in the lowest bits; what is left of the last word is not looked at. `views` is `[batch, View::WORDS]`. Both
-/// are carried as the bits of f32 and are no numbers. x is `[batch, c_out, h_out, w_out]`.
+/// `pixels` is `[batch, words]`: row n holds image n as bytes, `[c_in, h_in, w_in]` without gaps, four to a word, the
+/// first in the lowest bits; the rest of the last word is ignored. `views` is `[batch, View::WORDS]`. Both are bit
+/// patterns in the place of f32. x is `[batch, c_out, h_out, w_out]`.
 ///
 /// The interpolation is the usual one with the centres of pixels at whole numbers and the border repeated (torch's
 /// `grid_sample`, bilinear, `padding_mode="border"`).
@@ -25,7 +25,7 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// Words of one picture.
+    /// Words of one image.
     pub fn words(&self) -> usize {
         (self.c_in * self.h_in * self.w_in).div_ceil(4)
     }

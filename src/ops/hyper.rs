@@ -1,4 +1,4 @@
-//! What changes from step to step, in one small buffer, so that the program never changes.
+//! The values that change from step to step, in one small buffer, so that the program never changes.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,12 +13,12 @@ pub struct Hyper {
     pub loss_scale: f32,
     /// Record of the `metrics` buffer that this step writes.
     pub slot: u32,
-    /// 0: a gradient sum starts anew; 1: this gradient is added to it.
+    /// 0: the gradient replaces the sum; 1: it is added to the sum.
     pub accumulate: u32,
     /// Seed of the run, low and high half.
     pub seed_lo: u32,
     pub seed_hi: u32,
-    /// Number of the gradient computation since the start of the run: which dropout masks are drawn.
+    /// Number of the gradient computation since the start of the run: it selects the dropout masks.
     pub draw: u32,
     /// Learning rate before a parameter's own multiplier.
     pub lr: f32,

@@ -2,7 +2,7 @@
 
 use super::{Describe, Hyper, Op, Operand, OperandKind as Kind};
 
-/// What the labels buffer holds.
+/// The content of the labels buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// One class number per row, `[batch]`, a whole number in an `f32`.
@@ -21,8 +21,8 @@ pub enum Target {
 /// * half_squared_error: loss = 1/2 sum (x - t)^2, dx = (x - t) * loss_scale; t is the one-hot row of a class or
 ///   the given values.
 ///
-/// `rank` is how many classes stand before the right one: those with a greater x, or an equal one and a lower
-/// number. So rank < 5 is a top-5 hit. It is `classes` if the right one's x is NaN. For `Target::Values` the right
+/// `rank` is how many classes come before the correct one: those with a greater x, or an equal one and a lower
+/// number. So rank < 5 is a top-5 hit. It is `classes` if the correct one's x is NaN. For `Target::Values` the correct
 /// class is the first maximum of the row; with a single output, rank is 0 if x and t lie on the same side of 0.5
 /// (a value is on the upper side if it is greater than 0.5), else 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +69,8 @@ impl Describe for Loss {
 }
 
 /// Record `Hyper::slot` of `metrics` becomes [sum of losses, top-1 hits, top-5 hits, rows, 0], over the first
-/// `Hyper::rows` rows. The last word is for updates of the step (see [`super::Update::number`]). So the host can look every `slots` steps instead of every step.
+/// `Hyper::rows` rows. The last word belongs to the updates of the step (see
+/// [`super::Update::number`]). So the host reads every `slots` steps instead of every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Metrics {
     pub batch: usize,
@@ -79,7 +80,7 @@ pub struct Metrics {
 impl Metrics {
     /// Words of one record.
     pub const RECORD: usize = 5;
-    /// The word of a record that tells of values that are no numbers.
+    /// The word of a record that reports non-finite values.
     pub const FOUND: usize = 4;
 }
 

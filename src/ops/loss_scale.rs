@@ -1,6 +1,6 @@
 //! Dynamic loss scaling: gradients are computed of the loss times a scale, so that small ones do not vanish in f16;
 //! the update divides by the scale again. A step whose scaled gradients are not all finite changes nothing but the
-//! scale. All of it happens on the device, as what PyTorch's `torch.amp.GradScaler` and `_amp_update_scale_` do.
+//! scale. All of it happens on the device, with the rules of PyTorch's `torch.amp.GradScaler` and `_amp_update_scale_`.
 
 use super::{Describe, Hyper, Op, Operand, OperandKind as Kind};
 use bytemuck::{Pod, Zeroable};
@@ -15,7 +15,7 @@ pub struct Scaling {
     pub streak: f32,
     /// Updates that were made.
     pub updates: f32,
-    /// Updates that were left out, since a gradient was not finite.
+    /// Updates that were skipped because a gradient was not finite.
     pub skipped: f32,
 }
 
@@ -45,7 +45,7 @@ impl Scaling {
     }
 }
 
-/// dx *= scale: the gradient that a loss hands back, times the loss scale.
+/// dx *= scale: the gradient of a loss times the loss scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GradScale {
     pub len: usize,
@@ -63,12 +63,12 @@ impl Describe for GradScale {
     }
 }
 
-/// What an update multiplies gradients by, and the scale of the next step. `norms` are squared norms of the scaled
+/// The factor that an update multiplies gradients by, and the scale of the next step. `norms` are squared norms of the scaled
 /// gradients, one per parameter; their sum is finite if (but for an overflow of the sum itself) every gradient is.
 ///
 /// * finite: factor = 1 / scale, with `clip` times min(1, max_norm / (norm / scale + 1e-6)); after `interval` updates in
 ///   a row the scale doubles, unless that is infinite;
-/// * not finite: factor = 0, which tells the update to do nothing; scale *= 1/2.
+/// * not finite: factor = 0, with which an update does nothing; scale *= 1/2.
 ///
 /// The other two words of `factor` are Adam's corrections 1 - beta1^t and 1 - beta2^t for the updates made so far and
 /// this one, in place of `Hyper`'s, which count the skipped ones too.

@@ -14,6 +14,7 @@ pub mod channel_slice;
 pub mod conv2d;
 pub mod dropout;
 pub mod hyper;
+pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
 pub mod local_response_norm_within;
@@ -31,6 +32,7 @@ pub use channel_slice::ChannelSlice;
 pub use conv2d::{BiasGrad, Conv2d};
 pub use dropout::Dropout;
 pub use hyper::Hyper;
+pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use local_response_norm_within::LocalResponseNormWithin;
@@ -110,6 +112,10 @@ operators! {
     ReluForward(Pointwise) = "relu_forward";
     /// dx = dy where y > 0, else 0.
     ReluBackward(Pointwise) = "relu_backward";
+    /// y = x if x > 0, else negative_slope x.
+    LeakyReluForward(LeakyRelu) = "leaky_relu_forward";
+    /// dx = dy if x > 0, else negative_slope dy.
+    LeakyReluBackward(LeakyRelu) = "leaky_relu_backward";
     /// y = 1 / (1 + exp(-x)).
     SigmoidForward(Pointwise) = "sigmoid_forward";
     /// dx = dy y (1 - y).

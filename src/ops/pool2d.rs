@@ -5,9 +5,9 @@ use super::{Describe, Op, Operand, OperandKind as Kind};
 /// Geometry of max_pool2d and avg_pool2d. x is `[batch, channels, h_in, w_in]`.
 ///
 /// Maximum: padding never wins; the first maximum in row-major order is the one that gets the gradient; a
-/// NaN wins. The second output, `index`, `[batch, channels, h_out, w_out]`, holds the winner's place in its
+/// NaN wins. The second output, `index`, `[batch, channels, h_out, w_out]`, holds the position of the maximum in its
 /// window, `row * kernel_w + column`, as a whole number in an `f32`.
-/// Average: padded zeros count (`count_include_pad`), what lies beyond the padding (`ceil`) does not.
+/// Average: padded zeros count (`count_include_pad`), positions beyond the padding (`ceil`) do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool2d {
     pub batch: usize,

@@ -1,4 +1,4 @@
-//! Softmax over channels as a layer of its own (cross-entropy has its own, fused).
+//! Softmax over channels as a separate layer (cross-entropy contains a fused one).
 
 use super::{Describe, Op, Operand, OperandKind as Kind};
 

@@ -25,27 +25,27 @@ pub struct Update {
     pub clip: bool,
     /// Whether gradients are scaled, and the factor of `grad_unscale` is an operand (also with `clip`).
     pub scaled: bool,
-    /// Number of the parameter, from 1. The step's record is an operand, and its last word becomes the largest of what it
-    /// holds and of the [`NonFinite::word`] of every value of w and of the state that is not finite. 0: nothing is looked at.
+    /// Number of the parameter, from 1. The step's record is an operand, and its last word becomes the maximum of its
+    /// previous value and of the [`NonFinite::word`] of every non-finite value of w and of the state. 0: no search.
     pub number: u32,
     /// Records in the operand.
     pub slots: usize,
 }
 
-/// What an update finds that is no number: a value of a parameter, or of its optimiser's state.
+/// A non-finite value that an update has found in a parameter or in its optimiser's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonFinite {
-    /// Of the parameter, as in [`Update::number`].
+    /// The number of the parameter, as in [`Update::number`].
     pub number: u32,
-    /// Whether it was so before the update; then the update is not the cause.
+    /// Whether the value was non-finite before the update; then the update is not the cause.
     pub before: bool,
     pub weight: bool,
     pub state: bool,
 }
 
 impl NonFinite {
-    /// Parts of the word, which is a whole number below 2^24: [`NonFinite::BEFORE`] + 4 number + weight + 2 state. So the largest
-    /// is of what was there before an update, and then of the last parameter: where gradients come from.
+    /// Parts of the word, which is a whole number below 2^24: [`NonFinite::BEFORE`] + 4 number + weight + 2 state. So values
+    /// from before an update win, and then the last parameter, where gradients come from.
     pub const BEFORE: u32 = 1 << 23;
     pub const WEIGHT: u32 = 1;
     pub const STATE: u32 = 2;
@@ -54,11 +54,11 @@ impl NonFinite {
     pub fn word(self) -> f32 {
         let bit = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
         let marks = bit(self.weight, Self::WEIGHT) + bit(self.state, Self::STATE);
-        // Beyond the two millionth parameter all are called by the same number.
+        // All parameters beyond the two millionth share one number.
         (bit(self.before, Self::BEFORE) + 4 * self.number.min((1 << 21) - 1) + marks) as f32
     }
 
-    /// What a record's word says; `None` if everything was finite.
+    /// Decodes a record's word; `None` if everything was finite.
     pub fn from_word(word: f32) -> Option<NonFinite> {
         let word = word as u32;
         let is_set = |bit: u32| word & bit != 0;

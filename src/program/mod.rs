@@ -1,5 +1,5 @@
-//! A training step as data: a static list of steps over buffers whose shapes are all known, built once from a
-//! model and run by two executors (`cpu`, `gpu`) that never see each other. `Program::new` checks every shape,
+//! A training step as data: a static list of steps over buffers of known shapes, built once from a model and run by
+//! two executors (`cpu`, `gpu`) that never see each other. `Program::new` checks every shape,
 //! so an executor may trust them; `Display` prints the plan.
 
 mod builder;
@@ -31,7 +31,7 @@ impl BufferId {
     }
 }
 
-/// What a buffer is for. Every role but `Transient` keeps its content between runs and may be read at any time.
+/// The purpose of a buffer. Every role but `Transient` keeps its content between runs and may be read at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The batch, written by the host.
@@ -48,7 +48,7 @@ pub enum Role {
     Gradient,
     /// Momenta and other state of the optimiser.
     Optimizer,
-    /// Logits, metrics and whatever else the host reads.
+    /// Logits, metrics and other values that the host reads.
     Output,
     /// Activations and their gradients: content is lost as soon as the last step that reads it has run.
     Transient,
@@ -72,7 +72,7 @@ pub struct Step {
     pub label: String,
 }
 
-/// Which part of a program to run.
+/// A part of a program to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Span {
     /// Evaluation: dropout absent, batch norm on running statistics, no gradients.
@@ -139,7 +139,7 @@ impl Program {
         first.iter().chain(second)
     }
 
-    /// The list of `span`; `Span::Train` is two, and has none of its own.
+    /// The list of `span`; empty for `Span::Train`, which is two lists.
     pub(crate) fn list(&self, span: Span) -> &[Step] {
         match span {
             Span::Forward => &self.forward,
@@ -149,7 +149,7 @@ impl Program {
         }
     }
 
-    /// Where the buffers lie in memory.
+    /// The positions of the buffers in memory.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -43,7 +43,7 @@ impl Plan {
                 slot_len.push(buffer.shape.len());
             }
         }
-        // Largest first, each into the first slot where it meets nobody: the usual greedy plan, within a few
+        // Largest first, each into the first slot whose buffers it does not meet: the usual greedy plan, within a few
         // per cent of the peak of live bytes for chains and residual networks.
         let mut order: Vec<usize> = (0..buffers.len()).filter(|&i| !kept[i]).collect();
         order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].shape.len()), i));
@@ -93,7 +93,7 @@ impl Plan {
         self.kept[id.index()]
     }
 
-    /// Bytes of all slots: what an executor has to allocate.
+    /// Bytes of all slots, which an executor has to allocate.
     pub fn bytes(&self) -> u64 {
         self.slot_len.iter().map(|&n| n as u64 * 4).sum()
     }

@@ -1,10 +1,10 @@
-//! What the steps of a span took: what every executor that can time itself answers.
+//! The times of the steps of a span, as an executor that can time itself reports them.
 
 use super::Step;
 use crate::error::{Error, Result};
 use std::time::Duration;
 
-/// How the times of a [`Profile`] were taken, which decides what their sum means.
+/// The clock behind the times of a [`Profile`]; it decides what their sum means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// By the host, which waits for every entry.
@@ -72,7 +72,7 @@ impl Profile {
     }
 }
 
-/// What an entry of a profile is, and what it has to do at least.
+/// One entry of a profile, and the work that it has to do at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Names of its operators, joined by `+`.

@@ -1,7 +1,7 @@
 //! One case on one executor.
 
 use super::cases::Case;
-use super::magnitude::magnitudes;
+use super::error_scale::error_scales;
 use super::oracle;
 use super::tolerance::{Expected, OperandRounding, compare};
 use crate::error::Result;
@@ -11,16 +11,16 @@ use crate::program::{BufferId, Executor, Span};
 /// Seed of the inputs of every check.
 const SEED: u64 = 1;
 
-/// How one case went.
+/// The outcome of one case.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// `Op::name` of the operator.
     pub kernel: &'static str,
     /// `Case::name`.
     pub case: String,
-    /// The largest part of an allowed difference that was used, 0 to 1; meaningless after a fault.
+    /// The largest fraction of an allowed difference that was used, 0 to 1; meaningless after a fault.
     pub used: f64,
-    /// What is wrong, in one line.
+    /// The fault, in one line.
     pub fault: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl Outcome {
 
 /// Runs `case` on an executor of `case.program()` and compares every output with the reference.
 ///
-/// Also checks that inputs stay what they were, that a part of a tensor leaves the rest alone, that outputs are wholly
+/// Also checks that inputs are unchanged, that writing a part of a tensor leaves the rest alone, that outputs are wholly
 /// written (they hold NaN before), and that a second run gives the same bits. A wrong result is an
 /// `Outcome::fault`; an error is a failure of the executor itself.
 pub fn check(case: &Case, executor: &mut dyn Executor) -> Result<Outcome> {
@@ -46,7 +46,7 @@ pub fn check_as(case: &Case, executor: &mut dyn Executor, precision: OperandRoun
     let found = run(case, executor, &inputs, true)?;
     let mut used = 0.0f64;
     let mut fault = None;
-    match judge(case, &inputs, &found, precision) {
+    match compare_outputs(case, &inputs, &found, precision) {
         Ok(most) => used = most,
         Err(what) => fault = Some(what),
     }
@@ -57,7 +57,7 @@ pub fn check_as(case: &Case, executor: &mut dyn Executor, precision: OperandRoun
     Ok(Outcome { kernel: case.op.name(), case: case.name.clone(), used, fault })
 }
 
-/// Writes the operands (all, or only what the operator has changed), runs, and reads all of them.
+/// Writes the operands (all, or only those that the operator changes), runs, and reads all of them.
 fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool) -> Result<Vec<Vec<f32>>> {
     let operands = case.op.operands();
     for (i, (operand, values)) in operands.iter().zip(inputs).enumerate() {
@@ -70,7 +70,7 @@ fn run(case: &Case, executor: &mut dyn Executor, inputs: &[Vec<f32>], all: bool)
     (0..operands.len()).map(|i| executor.read(BufferId(i as u32))).collect()
 }
 
-fn judge(
+fn compare_outputs(
     case: &Case,
     inputs: &[Vec<f32>],
     found: &[Vec<f32>],
@@ -81,7 +81,7 @@ fn judge(
         operands.iter().zip(inputs).map(|(operand, values)| oracle::operand(operand.kind, values)).collect();
     let mut after = before.clone();
     oracle::run(&case.op, &case.hyper, &mut after);
-    let mut magnitudes = magnitudes(&case.op, &case.hyper, &before, &after).into_iter();
+    let mut scales = error_scales(&case.op, &case.hyper, &before, &after).into_iter();
     let mut used = 0.0f64;
     for (i, operand) in operands.iter().enumerate() {
         if operand.access == Access::Read {
@@ -98,12 +98,12 @@ fn judge(
             }
             continue;
         }
-        let magnitude = magnitudes.next().unwrap_or_default();
+        let error_scale = scales.next().unwrap_or_default();
         let expected = Expected {
             name: operand.name,
             values: &after[i],
-            magnitude: &magnitude,
-            terms: case.terms,
+            error_scale: &error_scale,
+            reduction_length: case.reduction_length,
             precision: if case.op.is_product() { precision } else { OperandRounding::Single },
         };
         used = used.max(compare(&expected, &found[i])?);

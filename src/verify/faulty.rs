@@ -1,4 +1,4 @@
-//! A device that computes wrongly, on purpose: what the self-test has to notice.
+//! A device that computes wrongly on purpose, which the self-test has to notice.
 
 use crate::error::Result;
 use crate::ops::Access;
@@ -6,7 +6,7 @@ use crate::program::{BufferId, Executor, Pending, Program, Span};
 use std::fmt;
 use std::sync::Arc;
 
-/// Passes everything on to another executor, but after a run changes one element in the middle of each output of one
+/// Forwards everything to another executor, but after a run changes one element in the middle of each output of one
 /// operator, by one thousandth of its size (or by 0.001 where it is small).
 pub struct Faulty {
     inner: Box<dyn Executor>,

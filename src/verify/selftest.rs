@@ -8,20 +8,20 @@ use crate::program::{Executor, Program};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a self-test found.
+/// The outcomes of a self-test.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// How many cases ran.
     pub cases: usize,
     /// How many kernels they cover.
     pub kernels: usize,
-    /// The outcomes that are not right, in order.
+    /// The outcomes with a fault, in order.
     pub failed: Vec<Outcome>,
     pub elapsed: Duration,
 }
 
 impl Summary {
-    /// Takes in what a further run has found, about kernels that this one has covered.
+    /// Adds the outcomes of a further run over kernels that this one has covered.
     pub fn add(&mut self, other: Summary) {
         self.cases += other.cases;
         self.failed.extend(other.failed);
@@ -54,7 +54,7 @@ impl Summary {
     }
 }
 
-/// Runs all [`cases`] on executors that `make` makes; `report` hears of each as it is done.
+/// Runs all [`cases`] on executors that `make` makes; `report` is called with the outcome of each.
 ///
 /// An executor that cannot be made, or fails, counts as a failure of that case: its message becomes the fault.
 pub fn selftest(

@@ -1,52 +1,52 @@
 //! When an f32 result agrees with the f64 reference.
 //!
-//! Two bounds, and both must hold. Per element, |found - expected| <= 8 eps sqrt(terms) magnitude: `terms` is the
-//! length of the sum behind it, whose rounding errors add up like a random walk, and `magnitude` the size of what is
-//! summed (`verify::magnitude`). Per tensor, the norm of the difference is at most 5e-6 of the norm of the
-//! magnitudes: what fp32 reaches, and what TF32 (5e-4) or half precision does not.
+//! There are two bounds, and both must hold. Per element, |found - expected| <= 8 eps sqrt(n) s: the reduction length n
+//! is the length of the sum behind the element, whose rounding errors add up like a random walk, and the error scale s
+//! is the size of the summed values (`verify::error_scale`). Per tensor, the norm of the difference is at most 5e-6 of
+//! the norm of the error scales: fp32 reaches that, TF32 (5e-4) and half precision do not.
 //!
-//! A product in half precision, whose factors are rounded to f16 (relative error u = 2^-11) and whose sums are f32, may
-//! differ by 8 u magnitude more in an element. Each product has an error of at most 2 u, so this is the largest that 16
-//! equal ones can have together, and ten times the standard deviation (0.8 u) of many whose errors are random. In
-//! norm it may differ by 6e-4, where there are enough products for that deviation (4e-4) to be met.
+//! A product in half precision, whose operands are rounded to f16 (relative error u = 2^-11) and whose sums are f32, may
+//! differ by 8 u s more in an element. Each product has an error of at most 2 u, so this is the largest error that 16
+//! equal products can have together, and ten times the standard deviation (0.8 u) of many whose errors are random. In
+//! norm it may differ by 6e-4, where there are enough products to meet that deviation (4e-4).
 
 /// Factor of the bound per element.
 pub const ELEMENT: f64 = 8.0;
-/// Bound of the relative error in norm, for sums of up to [`TENSOR_TERMS`] terms.
+/// Bound of the relative error in norm, for sums of up to [`TENSOR_LENGTH`] elements.
 pub const TENSOR: f64 = 5e-6;
-/// Longer sums may err more, by the root of their length.
-pub const TENSOR_TERMS: f64 = 1e4;
-/// Largest relative error of a number that is rounded to f16.
+/// The bound of longer sums grows with the root of their length.
+pub const TENSOR_LENGTH: f64 = 1e4;
+/// Largest relative error of rounding to f16.
 pub const HALF: f64 = 1.0 / 2048.0;
 /// Bound of the relative error in norm of products in half precision, for tensors of at least [`HALF_PRODUCTS`] products.
 pub const HALF_TENSOR: f64 = 6e-4;
 pub const HALF_PRODUCTS: usize = 256;
 
-/// What a result is computed from.
+/// The precision of the products behind a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OperandRounding {
     /// Everything is f32.
     #[default]
     Single,
-    /// Products of factors rounded to f16.
+    /// Products of operands rounded to f16.
     Half,
 }
 
-/// What a tensor has to be.
+/// A tensor as it has to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// For the message.
     pub name: &'a str,
     pub values: &'a [f64],
-    /// Size of the terms behind each element; 0 where the result must be exact.
-    pub magnitude: &'a [f64],
+    /// Size of the values behind each element; 0 where the result must be exact.
+    pub error_scale: &'a [f64],
     /// Length of the longest sum.
-    pub terms: usize,
+    pub reduction_length: usize,
     pub precision: OperandRounding,
 }
 
 impl Expected<'_> {
-    /// By how much of the allowed difference element `i` is off; over 1 is too much.
+    /// The difference of element `i` relative to the allowed one; over 1 is too much.
     fn used(&self, i: usize, found: f32) -> f64 {
         let expected = self.values[i];
         let rounded = expected as f32;
@@ -58,35 +58,37 @@ impl Expected<'_> {
         if difference == 0.0 { 0.0 } else { difference / self.allowed(i) }
     }
 
-    /// What rounding the factors may add, in parts of the magnitude.
-    fn of_factors(&self) -> f64 {
+    /// The error that rounding the operands may add, relative to the error scale.
+    fn of_operands(&self) -> f64 {
         if self.precision == OperandRounding::Half { ELEMENT * HALF } else { 0.0 }
     }
 
-    /// What is allowed in norm.
+    /// The largest difference in norm.
     fn limit(&self) -> f64 {
-        let limit = TENSOR * (self.terms as f64 / TENSOR_TERMS).sqrt().max(1.0);
-        let few = self.values.len().saturating_mul(self.terms) < HALF_PRODUCTS;
+        let limit = TENSOR * (self.reduction_length as f64 / TENSOR_LENGTH).sqrt().max(1.0);
+        let few = self.values.len().saturating_mul(self.reduction_length) < HALF_PRODUCTS;
         limit
             + match self.precision {
-                OperandRounding::Half if few => self.of_factors(),
+                OperandRounding::Half if few => self.of_operands(),
                 OperandRounding::Half => HALF_TENSOR,
                 OperandRounding::Single => 0.0,
             }
     }
 
     fn allowed(&self, i: usize) -> f64 {
-        if self.magnitude[i] == 0.0 {
+        if self.error_scale[i] == 0.0 {
             return 0.0;
         }
         // Devices may flush subnormal numbers to zero.
-        let rounding = ELEMENT * f64::from(f32::EPSILON) * (self.terms.max(1) as f64).sqrt();
-        (rounding + self.of_factors()) * self.magnitude[i] + f64::from(f32::MIN_POSITIVE)
+        let rounding = ELEMENT * f64::from(f32::EPSILON) * (self.reduction_length.max(1) as f64).sqrt();
+        (rounding + self.of_operands()) * self.error_scale[i] + f64::from(f32::MIN_POSITIVE)
     }
 }
 
-/// Compares `found` with what it has to be. Answers how much of the allowed difference was used (0 to 1), or one line
-/// that says what is wrong: how many elements are off, and where and by how much the worst.
+/// Compares `found` with `expected` and returns the fraction of the allowed difference that was used (0 to 1).
+///
+/// # Errors
+/// One line that states how many elements are off, and where and by how much the worst is.
 pub fn compare(expected: &Expected<'_>, found: &[f32]) -> Result<f64, String> {
     let (name, len) = (expected.name, expected.values.len());
     if found.len() != len {
@@ -102,7 +104,7 @@ pub fn compare(expected: &Expected<'_>, found: &[f32]) -> Result<f64, String> {
         }
         if value.is_finite() && expected.values[i].is_finite() {
             difference += (f64::from(value) - expected.values[i]).powi(2);
-            size += expected.magnitude[i].max(expected.values[i].abs()).powi(2);
+            size += expected.error_scale[i].max(expected.values[i].abs()).powi(2);
         }
     }
     if off > 0 {

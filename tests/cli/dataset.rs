@@ -56,7 +56,7 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
     let whole = stats("set.safetensors");
     assert_eq!((&whole["train"], &whole["val"], &whole["unreadable"]), (&12.into(), &0.into(), &0.into()));
     let repeated = serde_json::json!({
-        "count": 1, "of_another_class": 1, "first": [["training picture 11", "training picture 0"]],
+        "count": 1, "of_another_class": 1, "first": [["training image 11", "training image 0"]],
     });
     assert_eq!(whole["repeated_in_train"], repeated);
     assert_eq!(whole["pca_eigenvectors"].as_array().unwrap().len(), 3);
@@ -159,7 +159,7 @@ fn stats_are_ready_to_be_pasted() {
     assert_eq!(table["preprocess"]["mean"].as_array().unwrap().len(), 3);
     assert_eq!(table["preprocess"]["pca_eigenvectors"][2].as_array().unwrap().len(), 3);
     assert!(text.contains("duplicates in the training part: 1, 1 of them with different classes"), "{text}");
-    assert!(text.contains("  training picture 11 = training picture 0"), "{text}");
+    assert!(text.contains("  training image 11 = training image 0"), "{text}");
 }
 
 #[test]
@@ -176,16 +176,13 @@ fn a_damaged_packed_file_is_left_out_picture_by_picture_or_ends_it() {
     let output = striate(folder.path(), &["dataset", "pack", "packed", "-o", "again"]).output().unwrap();
     assert_eq!(code(&output), 0);
     let warning = stderr(&output);
-    assert!(
-        warning.contains("warning: left out: packed: train.images, picture 5: expected hash"),
-        "{warning}"
-    );
+    assert!(warning.contains("warning: left out: packed: train.images, image 5: expected hash"), "{warning}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("11 training"), "one is left out");
 
     let arguments = ["dataset", "pack", "packed", "-o", "third", "--on-bad-file", "fail"];
     let output = striate(folder.path(), &arguments).output().unwrap();
     assert_eq!(code(&output), 4);
-    assert!(stderr(&output).starts_with("error: packed: train.images, picture 5"), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("error: packed: train.images, image 5"), "{}", stderr(&output));
     assert!(!folder.path().join("third").exists());
     let stats = &json_lines(&succeed(folder.path(), &["dataset", "stats", "packed", "--json"]))[0];
     assert_eq!((&stats["train"], &stats["unreadable"]), (&11.into(), &1.into()));

@@ -55,7 +55,7 @@ fn compare(binding: u64, cases: &[Case]) -> Option<BTreeSet<&'static str>> {
 
 fn case(op: Op) -> Case {
     let hyper = Hyper { rows: 6, loss_scale: 0.25, seed_lo: 5, draw: 9, ..Hyper::default() };
-    Case { name: op.name().into(), op, hyper, terms: 1, data: Data::Plain }
+    Case { name: op.name().into(), op, hyper, reduction_length: 1, data: Data::Plain }
 }
 
 #[test]

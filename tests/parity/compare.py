@@ -55,6 +55,15 @@ class Kinks:
             mask = torch.where(self.close(x.detach().abs(), x, mask != seen), seen, mask)
         return torch.where(mask, x, torch.zeros_like(x))
 
+    def leaky_relu(self, name, x, slope):
+        # The sign of the output tells the side of the kink only if the slope is positive.
+        y = self.value(name)
+        mask = x > 0
+        if y is not None and slope > 0:
+            seen = y.reshape(x.shape) > 0
+            mask = torch.where(self.close(x.detach().abs(), x, mask != seen), seen, mask)
+        return torch.where(mask, x, x * slope)
+
     def max_pool(self, source, layer, x, y, index):
         seen = self.value(source)
         if seen is None:

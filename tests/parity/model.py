@@ -198,6 +198,9 @@ class Network:
             return F.linear(x, weight, bias)
         if op == "relu":
             return kinks.relu(name, x) if kinks else F.relu(x)
+        if op == "leaky_relu":
+            slope = single(get("negative_slope", 0.01))
+            return kinks.leaky_relu(name, x, slope) if kinks else F.leaky_relu(x, slope)
         if op == "sigmoid":
             return torch.sigmoid(x)
         if op == "tanh":

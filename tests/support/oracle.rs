@@ -108,7 +108,7 @@ pub fn network(last: &str, recipe: &str) -> String {
         ("f2", "op = \"linear\"\nout_features = 9"),
         ("s2", "op = \"sigmoid\""),
         ("f3", "op = \"linear\"\nout_features = 8"),
-        ("r4", "op = \"relu\""),
+        ("r4", "op = \"leaky_relu\"\nnegative_slope = 0.2"),
         ("f4", "op = \"linear\"\nout_features = 5"),
     ];
     let layers: Vec<String> =

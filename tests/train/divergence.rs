@@ -125,7 +125,7 @@ fn dead_relus_are_named_once_and_living_ones_never() {
     for (val, pictures) in [(0, 32), (48, 32), (7, 7)] {
         let said = warnings(&train(&spec, &data(64, val), &plain()));
         assert_eq!(said.len(), 1, "{said:?}");
-        let text = format!("features.1: 6 of 6 channels answer 0 to every one of {pictures} pictures");
+        let text = format!("features.1: 6 of 6 channels are 0 for all {pictures} images");
         assert!(said[0].contains(&text), "{said:?}");
     }
     spec.layers[0].init.bias = None;

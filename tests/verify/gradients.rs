@@ -67,10 +67,12 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
         (f, b)
     };
     let y_of = |_: &[f64], y: &[f64]| y.to_vec();
+    let x_of = |x: &[f64], _: &[f64]| x.to_vec();
     let (forward, backward): (Forward, Backward) = match case.op.clone() {
         Op::Conv2dForward(d) => convolution(Conv2d { relu: false, ..d }, hyper),
         Op::LinearForward(d) => fully_connected(Linear { relu: false, ..d }, hyper),
         Op::ReluForward(d) => simple(Op::ReluForward(d), Op::ReluBackward(d), y_of),
+        Op::LeakyReluForward(d) => simple(Op::LeakyReluForward(d), Op::LeakyReluBackward(d), x_of),
         Op::SigmoidForward(d) => simple(Op::SigmoidForward(d), Op::SigmoidBackward(d), y_of),
         Op::TanhForward(d) => simple(Op::TanhForward(d), Op::TanhBackward(d), y_of),
         Op::SoftmaxForward(d) => simple(Op::SoftmaxForward(d), Op::SoftmaxBackward(d), y_of),
@@ -251,6 +253,7 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "cross_entropy",
         "dropout",
         "half_squared_error",
+        "leaky_relu_forward",
         "linear_forward",
         "local_response_norm_forward",
         "local_response_norm_within_forward",

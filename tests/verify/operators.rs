@@ -3,21 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use striate::gpu::{self, AdapterSelector, Gpu};
+use striate::ops::Op;
 use striate::program::{Executor, Program};
 use striate::verify::cases::{Case, alexnet_cases, cases, large_cases};
 use striate::verify::{Faulty, Summary, run};
 use striate::{Result, cpu};
 
-/// All stems, from the only place that lists them.
-fn kernels() -> BTreeSet<String> {
-    let source = include_str!("../../src/ops/mod.rs");
-    let names: BTreeSet<String> = source
-        .lines()
-        .filter(|line| line.trim().starts_with("Op::") && line.contains("(_) => \""))
-        .filter_map(|line| line.split('"').nth(1).map(str::to_string))
-        .collect();
-    assert!(names.len() >= 41, "Op::name was not understood: {names:?}");
-    names
+/// The names of all operators.
+fn kernels() -> BTreeSet<&'static str> {
+    Op::NAMES.iter().copied().collect()
 }
 
 fn on_cpu(program: Arc<Program>) -> Result<Box<dyn Executor>> {
@@ -120,14 +114,14 @@ fn a_wrong_kernel_is_noticed_and_named() {
         let own = all.iter().filter(|case| case.op.name() == kernel && case.op.bytes() < 100_000);
         let case = own.max_by_key(|case| case.op.bytes()).expect("a small case").clone();
         let mut make = |program: Arc<Program>| -> Result<Box<dyn Executor>> {
-            Ok(Box::new(Faulty::new(on_cpu(program.clone())?, program, kernel.clone())))
+            Ok(Box::new(Faulty::new(on_cpu(program.clone())?, program, kernel)))
         };
         let others = all.iter().filter(|case| case.op.name() != kernel).take(2).cloned();
         let cases: Vec<Case> = std::iter::once(case).chain(others).collect();
         let summary = run(&cases, &mut make, &mut |_| {}).expect("cases make programs");
-        assert_eq!(summary.failed_kernels(), [kernel.as_str()]);
+        assert_eq!(summary.failed_kernels(), [kernel]);
         let message = summary.result().expect_err("a kernel is wrong").to_string();
-        assert!(message.contains(&kernel), "{message}");
+        assert!(message.contains(kernel), "{message}");
         assert_eq!(summary.result().expect_err("a kernel is wrong").exit_code(), 5);
     }
 }

@@ -56,8 +56,7 @@ pub(super) struct Summed {
     pub flops: u64,
 }
 
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    let Op::BiasGrad(bias) = op else { return Ok(Kernels::default()) };
+pub(super) fn kernels(op: &Op, bias: &BiasGrad, limits: &Limits) -> Result<Kernels> {
     let plain = Summed {
         by_group: shader!("bias_grad/bias_grad", "bias_grad/gradient_plain"),
         by_row: shader!("bias_grad/bias_grad_rows", "bias_grad/gradient_plain"),

@@ -29,15 +29,6 @@ const GRAD_INPUT: Product = product!(
 const GRAD_WEIGHT: Product =
     product!("conv2d/conv2d_grad_weight", "conv2d/conv2d", "gemm/gemm_scalar_a", "gemm/gemm_scalar_b");
 
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    match op {
-        Op::Conv2dGradInput(conv) => grad_input(op, conv, limits),
-        Op::Conv2dGradWeight(conv) => grad_weight(op, conv, limits),
-        Op::Conv2dForward(conv) => forward(op, conv, limits),
-        _ => Ok(Kernels::default()),
-    }
-}
-
 /// Elements of one image of x and of y.
 fn image_sizes(conv: &Conv2d) -> [usize; 2] {
     [conv.c_in * conv.h_in * conv.w_in, conv.c_out * conv.h_out() * conv.w_out()]
@@ -78,7 +69,7 @@ fn geometry(conv: &Conv2d, batch: usize) -> Vec<(&'static str, f64)> {
     ])
 }
 
-fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
     let mut kernels = Kernels::default();
     let slices = cut(op, conv.batch, image_flops(op, conv), &sizes, limits)?;
@@ -116,7 +107,7 @@ fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     Ok(kernels)
 }
 
-fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let sizes = image_sizes(conv);
     let [phases_h, phases_w] =
         [0, 1].map(|axis| if conv.dilation[axis] == 1 { conv.stride[axis] } else { 1 });
@@ -258,7 +249,7 @@ fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Resu
     Ok(parts)
 }
 
-fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels> {
     let pieces = Pieces::of(conv);
     let sizes = image_sizes(conv);
     let size = conv.c_out * conv.depth();
@@ -327,6 +318,7 @@ pub(super) fn sum_partials(pieces: usize, len: usize, operand: usize, limits: &L
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::kernels::kernels;
 
     fn conv(batch: usize, c_in: usize, size: usize, c_out: usize, kernel: usize) -> Conv2d {
         Conv2d {

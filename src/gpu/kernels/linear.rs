@@ -24,20 +24,23 @@ const GRAD_WEIGHT: Product =
 /// Most elements of the partial sums of dx together: 64 MiB, half of the smallest binding limit.
 const SCRATCH: usize = 1 << 24;
 
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    let (Op::LinearForward(linear) | Op::LinearGradInput(linear) | Op::LinearGradWeight(linear)) = op else {
-        return Ok(Kernels::default());
-    };
-    // Only the weight is cut: x and y are bound whole. Every adapter can bind what the default limits promise.
+pub(super) fn forward(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
+    check_activations(op, linear, limits)?;
+    by_outputs(op, linear, linear.inputs, limits)
+}
+
+pub(super) fn grad_weight(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
+    check_activations(op, linear, limits)?;
+    by_outputs(op, linear, linear.batch, limits)
+}
+
+/// Only the weight is cut: x and y are bound whole. Every adapter can bind what the default limits promise.
+fn check_activations(op: &Op, linear: &Linear, limits: &Limits) -> Result<()> {
     let activations = linear.batch * linear.inputs.max(linear.outputs);
     if activations > limits.binding.max(Limits::default().binding) {
         return Err(too_large(op, limits));
     }
-    match op {
-        Op::LinearGradInput(_) => grad_input(op, linear, limits),
-        Op::LinearGradWeight(_) => by_outputs(op, linear, linear.batch, limits),
-        _ => by_outputs(op, linear, linear.inputs, limits),
-    }
+    Ok(())
 }
 
 /// Operations for one output.
@@ -96,7 +99,8 @@ fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits
 
 /// The gradient of the input sums over the outputs, and so over the rows by which a weight is bound: each dispatch after the
 /// first of a part of the sum goes on with what it finds.
-fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
+    check_activations(op, linear, limits)?;
     let Linear { batch, inputs, outputs, .. } = *linear;
     let parts = parts(outputs);
     // Where partial sums would need too much memory the sum is one chain after all, in several dispatches.
@@ -139,6 +143,7 @@ fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::kernels::kernels;
 
     #[test]
     fn activations_larger_than_a_binding_are_refused() {

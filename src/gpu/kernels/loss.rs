@@ -7,52 +7,72 @@ use super::rounds::{reduction, strided};
 use super::shader::{Shader, shader};
 use super::slices::slices;
 use crate::error::{Error, Result};
-use crate::ops::{Loss, Op, Softmax, Target};
+use crate::ops::{Loss, Metrics, Op, Softmax, Target};
 
 /// THREADS of the kernels of a row, and of `metrics.wgsl`.
 const THREADS: usize = 64;
 const METRICS: usize = 256;
 
-/// The dispatches of softmax, a loss or metrics.
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    match op {
-        Op::SoftmaxForward(d) => {
-            softmax(op, shader!("activation/softmax_forward", "shared/elementary", "shared/reduce"), d, limits)
-        }
-        Op::SoftmaxBackward(d) => softmax(op, shader!("activation/softmax_backward", "shared/reduce"), d, limits),
-        Op::CrossEntropy(d) if d.target == Target::Values => Err(Error::Model(
-            "cross_entropy: expected class numbers as labels, found one value per output; use half_squared_error"
-                .into(),
-        )),
-        Op::CrossEntropy(d) => {
-            let shader = if d.grad {
-                shader!("loss/cross_entropy", "loss/loss_grad", "loss/rank", "shared/elementary", "shared/reduce", "shared/hyper").variant("grad")
-            } else {
-                shader!("loss/cross_entropy", "loss/loss_only", "loss/rank", "shared/elementary", "shared/reduce", "shared/hyper")
-            };
-            loss(op, shader, d, ("smoothing", f64::from(d.smoothing)), limits)
-        }
-        Op::HalfSquaredError(d) => {
-            let shader = if d.grad {
-                shader!("loss/half_squared_error", "loss/loss_grad", "loss/rank", "shared/reduce", "shared/hyper").variant("grad")
-            } else {
-                shader!("loss/half_squared_error", "loss/loss_only", "loss/rank", "shared/reduce", "shared/hyper")
-            };
-            let values = f64::from(u8::from(d.target == Target::Values));
-            loss(op, shader, d, ("values", values), limits)
-        }
-        Op::Metrics(d) => Ok(Kernels {
-            dispatches: vec![Dispatch { kind: DispatchKind::Kernel,
-                shader: shader!("loss/metrics", "shared/reduce", "shared/hyper"),
-                constants: constants([("batch", d.batch), ("slots", d.slots)]),
-                bindings: (0..4).map(Binding::operand).collect(),
-                groups: [1, 1, 1],
-                rounds: strided(d.batch, METRICS, 0) + 3 * reduction(METRICS),
-            }],
-            scratch: Vec::new(),
-        }),
-        _ => Err(Error::Internal(format!("{} is not a loss", op.name()))),
+pub(super) fn softmax_forward(op: &Op, d: &Softmax, limits: &Limits) -> Result<Kernels> {
+    softmax(op, shader!("activation/softmax_forward", "shared/elementary", "shared/reduce"), d, limits)
+}
+
+pub(super) fn softmax_backward(op: &Op, d: &Softmax, limits: &Limits) -> Result<Kernels> {
+    softmax(op, shader!("activation/softmax_backward", "shared/reduce"), d, limits)
+}
+
+pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernels> {
+    if d.target == Target::Values {
+        return Err(Error::Model(
+            "cross_entropy: expected class numbers as labels, found one value per output; use half_squared_error".into(),
+        ));
     }
+    let shader = if d.grad {
+        shader!(
+            "loss/cross_entropy",
+            "loss/loss_grad",
+            "loss/rank",
+            "shared/elementary",
+            "shared/reduce",
+            "shared/hyper"
+        )
+        .variant("grad")
+    } else {
+        shader!(
+            "loss/cross_entropy",
+            "loss/loss_only",
+            "loss/rank",
+            "shared/elementary",
+            "shared/reduce",
+            "shared/hyper"
+        )
+    };
+    loss(op, shader, d, ("smoothing", f64::from(d.smoothing)), limits)
+}
+
+pub(super) fn half_squared_error(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernels> {
+    let shader = if d.grad {
+        shader!("loss/half_squared_error", "loss/loss_grad", "loss/rank", "shared/reduce", "shared/hyper")
+            .variant("grad")
+    } else {
+        shader!("loss/half_squared_error", "loss/loss_only", "loss/rank", "shared/reduce", "shared/hyper")
+    };
+    let values = f64::from(u8::from(d.target == Target::Values));
+    loss(op, shader, d, ("values", values), limits)
+}
+
+pub(super) fn metrics(d: &Metrics) -> Result<Kernels> {
+    Ok(Kernels {
+        dispatches: vec![Dispatch {
+            kind: DispatchKind::Kernel,
+            shader: shader!("loss/metrics", "shared/reduce", "shared/hyper"),
+            constants: constants([("batch", d.batch), ("slots", d.slots)]),
+            bindings: (0..4).map(Binding::operand).collect(),
+            groups: [1, 1, 1],
+            rounds: strided(d.batch, METRICS, 0) + 3 * reduction(METRICS),
+        }],
+        scratch: Vec::new(),
+    })
 }
 
 /// One workgroup for each place of each image, one dispatch per slice of images.

@@ -36,6 +36,7 @@ pub(super) use table::{Entry, Reduction, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;
+use pointwise::pointwise;
 
 /// Does nothing to its one binding: the floor under every measured time.
 pub const NOOP: Shader = shader!("probe/noop");
@@ -55,49 +56,83 @@ pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
 fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::Augment(d) => augment::kernels(op, d, limits),
-        Op::Conv2dForward(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradWeight(_) => {
-            conv2d::kernels(op, limits)
+        Op::Conv2dForward(d) => conv2d::forward(op, d, limits),
+        Op::Conv2dGradInput(d) => conv2d::grad_input(op, d, limits),
+        Op::Conv2dGradWeight(d) => conv2d::grad_weight(op, d, limits),
+        Op::BiasGrad(d) => bias_grad::kernels(op, d, limits),
+        Op::LinearForward(d) => linear::forward(op, d, limits),
+        Op::LinearGradInput(d) => linear::grad_input(op, d, limits),
+        Op::LinearGradWeight(d) => linear::grad_weight(op, d, limits),
+        Op::ReluForward(d) => {
+            let shader = shader!("activation/relu_forward", "activation/relu", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
         }
-        Op::BiasGrad(_) => bias_grad::kernels(op, limits),
-        Op::LinearForward(_) | Op::LinearGradInput(_) | Op::LinearGradWeight(_) => {
-            linear::kernels(op, limits)
+        Op::ReluBackward(d) => {
+            let shader = shader!("activation/relu_backward", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
         }
-        Op::ReluForward(_)
-        | Op::ReluBackward(_)
-        | Op::SigmoidForward(_)
-        | Op::SigmoidBackward(_)
-        | Op::TanhForward(_)
-        | Op::TanhBackward(_)
-        | Op::Add(_)
-        | Op::Dropout(_) => pointwise::kernels(op, limits),
-        Op::MaxPool2dForward(_)
-        | Op::MaxPool2dBackward(_)
-        | Op::AvgPool2dForward(_)
-        | Op::AvgPool2dBackward(_)
-        | Op::AdaptiveAvgPool2dForward(_)
-        | Op::AdaptiveAvgPool2dBackward(_) => pool2d::kernels(op, limits),
-        Op::LocalResponseNormForward(_)
-        | Op::LocalResponseNormBackward(_)
-        | Op::LocalResponseNormWithinForward(_)
-        | Op::LocalResponseNormWithinBackward(_)
-        | Op::BatchNorm2dStats(_)
-        | Op::BatchNorm2dForward(_)
-        | Op::BatchNorm2dGradParameters(_)
-        | Op::BatchNorm2dGradInput(_) => normalise::kernels(op, limits),
-        Op::ConcatForward(_) | Op::ConcatBackward(_) => channel::kernels(op, limits),
-        Op::SoftmaxForward(_)
-        | Op::SoftmaxBackward(_)
-        | Op::CrossEntropy(_)
-        | Op::HalfSquaredError(_)
-        | Op::Metrics(_) => loss::kernels(op, limits),
-        Op::Sgd(_)
-        | Op::Adam(_)
-        | Op::AdamW(_)
-        | Op::RmsProp(_)
-        | Op::GradAccumulate(_)
-        | Op::GradNorm(_)
-        | Op::GradClip(_)
-        | Op::GradScale(_)
-        | Op::GradUnscale(_) => update::kernels(op, limits),
+        Op::LeakyReluForward(d) => {
+            let shader = shader!("activation/leaky_relu_forward", "shared/elements");
+            let slope = ("negative_slope", f64::from(d.negative_slope));
+            pointwise(op, shader, d.len, &[slope], limits)
+        }
+        Op::LeakyReluBackward(d) => {
+            let shader = shader!("activation/leaky_relu_backward", "shared/elements");
+            let slope = ("negative_slope", f64::from(d.negative_slope));
+            pointwise(op, shader, d.len, &[slope], limits)
+        }
+        Op::SigmoidForward(d) => {
+            let shader = shader!("activation/sigmoid_forward", "shared/elementary", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
+        }
+        Op::SigmoidBackward(d) => {
+            let shader = shader!("activation/sigmoid_backward", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
+        }
+        Op::TanhForward(d) => {
+            let shader = shader!("activation/tanh_forward", "shared/elementary", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
+        }
+        Op::TanhBackward(d) => {
+            let shader = shader!("activation/tanh_backward", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
+        }
+        Op::Add(d) => {
+            let shader = shader!("merge/add", "shared/elements");
+            pointwise(op, shader, d.len, &[], limits)
+        }
+        Op::MaxPool2dForward(d) => pool2d::max_pool2d_forward(op, d, limits),
+        Op::MaxPool2dBackward(d) => pool2d::max_pool2d_backward(op, d, limits),
+        Op::AvgPool2dForward(d) => pool2d::avg_pool2d_forward(op, d, limits),
+        Op::AvgPool2dBackward(d) => pool2d::avg_pool2d_backward(op, d, limits),
+        Op::AdaptiveAvgPool2dForward(d) => pool2d::adaptive_avg_pool2d_forward(op, d, limits),
+        Op::AdaptiveAvgPool2dBackward(d) => pool2d::adaptive_avg_pool2d_backward(op, d, limits),
+        Op::LocalResponseNormForward(d) => normalise::local_response_norm_forward(op, d, limits),
+        Op::LocalResponseNormBackward(d) => normalise::local_response_norm_backward(op, d, limits),
+        Op::LocalResponseNormWithinForward(d) => normalise::local_response_norm_within_forward(op, d, limits),
+        Op::LocalResponseNormWithinBackward(d) => {
+            normalise::local_response_norm_within_backward(op, d, limits)
+        }
+        Op::BatchNorm2dStats(d) => normalise::stats(op, d, limits),
+        Op::BatchNorm2dForward(d) => normalise::forward(op, d, limits),
+        Op::BatchNorm2dGradParameters(d) => normalise::grad_parameters(op, d, limits),
+        Op::BatchNorm2dGradInput(d) => normalise::grad_input(op, d, limits),
+        Op::Dropout(d) => pointwise::dropout(op, d, limits),
+        Op::ConcatForward(d) => channel::concat_forward(op, d, limits),
+        Op::ConcatBackward(d) => channel::concat_backward(op, d, limits),
+        Op::SoftmaxForward(d) => loss::softmax_forward(op, d, limits),
+        Op::SoftmaxBackward(d) => loss::softmax_backward(op, d, limits),
+        Op::CrossEntropy(d) => loss::cross_entropy(op, d, limits),
+        Op::HalfSquaredError(d) => loss::half_squared_error(op, d, limits),
+        Op::Metrics(d) => loss::metrics(d),
+        Op::GradAccumulate(d) => update::grad_accumulate(op, d, limits),
+        Op::GradNorm(d) => update::grad_norm(op, d, limits),
+        Op::GradClip(d) => update::grad_clip(d),
+        Op::GradScale(d) => update::grad_scale(op, d, limits),
+        Op::GradUnscale(d) => update::grad_unscale(d),
+        Op::Sgd(d) => update::update(op, d, limits),
+        Op::Adam(d) => update::update(op, d, limits),
+        Op::AdamW(d) => update::update(op, d, limits),
+        Op::RmsProp(d) => update::update(op, d, limits),
     }
 }

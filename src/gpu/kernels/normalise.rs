@@ -6,62 +6,79 @@ use super::limits::Limits;
 use super::rounds::{MOST_PIECES, reduction, rounds, runs, strided};
 use super::shader::{Shader, shader};
 use super::slices::{Slice, slices};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::{BatchNorm2d, LocalResponseNorm, LocalResponseNormWithin, Op};
 
-/// The dispatches of a normalisation.
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    match op {
-        Op::LocalResponseNormForward(d) => local_response_norm(
-            op,
-            shader!(
-                "norm/local_response_norm_forward",
-                "norm/response_power",
-                "shared/elementary",
-                "shared/elements"
-            ),
-            d,
-            limits,
+pub(super) fn local_response_norm_forward(
+    op: &Op,
+    d: &LocalResponseNorm,
+    limits: &Limits,
+) -> Result<Kernels> {
+    local_response_norm(
+        op,
+        shader!(
+            "norm/local_response_norm_forward",
+            "norm/response_power",
+            "shared/elementary",
+            "shared/elements"
         ),
-        Op::LocalResponseNormBackward(d) => local_response_norm(
-            op,
-            shader!(
-                "norm/local_response_norm_backward",
-                "norm/response_power",
-                "shared/elementary",
-                "shared/elements"
-            ),
-            d,
-            limits,
+        d,
+        limits,
+    )
+}
+
+pub(super) fn local_response_norm_backward(
+    op: &Op,
+    d: &LocalResponseNorm,
+    limits: &Limits,
+) -> Result<Kernels> {
+    local_response_norm(
+        op,
+        shader!(
+            "norm/local_response_norm_backward",
+            "norm/response_power",
+            "shared/elementary",
+            "shared/elements"
         ),
-        Op::LocalResponseNormWithinForward(d) => local_response_norm_within(
-            op,
-            shader!(
-                "norm/local_response_norm_within_forward",
-                "norm/response_power",
-                "shared/elementary",
-                "shared/elements"
-            ),
-            d,
-            limits,
+        d,
+        limits,
+    )
+}
+
+pub(super) fn local_response_norm_within_forward(
+    op: &Op,
+    d: &LocalResponseNormWithin,
+    limits: &Limits,
+) -> Result<Kernels> {
+    local_response_norm_within(
+        op,
+        shader!(
+            "norm/local_response_norm_within_forward",
+            "norm/response_power",
+            "shared/elementary",
+            "shared/elements"
         ),
-        Op::LocalResponseNormWithinBackward(d) => local_response_norm_within(
-            op,
-            shader!(
-                "norm/local_response_norm_within_backward",
-                "norm/response_power",
-                "shared/elementary",
-                "shared/elements"
-            ),
-            d,
-            limits,
+        d,
+        limits,
+    )
+}
+
+pub(super) fn local_response_norm_within_backward(
+    op: &Op,
+    d: &LocalResponseNormWithin,
+    limits: &Limits,
+) -> Result<Kernels> {
+    local_response_norm_within(
+        op,
+        shader!(
+            "norm/local_response_norm_within_backward",
+            "norm/response_power",
+            "shared/elementary",
+            "shared/elements"
         ),
-        Op::BatchNorm2dStats(d) => stats(op, d, limits),
-        Op::BatchNorm2dForward(d) => forward(op, d, limits),
-        Op::BatchNorm2dGradParameters(d) => grad_parameters(op, d, limits),
-        Op::BatchNorm2dGradInput(d) => grad_input(op, d, limits),
-        _ => Err(Error::Internal(format!("{} is not a normalisation", op.name()))),
-    }
+        d,
+        limits,
+    )
 }
 
 /// One dispatch per slice of images; every operand is a tensor of activations.
@@ -178,7 +195,7 @@ impl Parts {
     }
 }
 
-fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     let parts = Parts::new(d);
     let image = d.channels * d.inner;
     let mut dispatches = parts.dispatches(
@@ -203,7 +220,7 @@ fn stats(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     Ok(Kernels { dispatches, scratch: vec![parts.scratch(d)] })
 }
 
-fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     let image = d.channels * d.inner;
     let mut geometry = constants([("channels", d.channels), ("inner", d.inner)]);
     geometry.extend([("eps", f64::from(d.eps)), ("relu_after", f64::from(u8::from(d.relu)))]);
@@ -226,7 +243,7 @@ fn forward(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     Ok(Kernels { dispatches, scratch: Vec::new() })
 }
 
-fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     let parts = Parts::new(d);
     let image = d.channels * d.inner;
     // Operands: x, w, mean, var, dy, hyper, dw, db, coefficients.
@@ -270,7 +287,7 @@ fn grad_parameters(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels>
     Ok(Kernels { dispatches, scratch: vec![parts.scratch(d)] })
 }
 
-fn grad_input(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_input(op: &Op, d: &BatchNorm2d, limits: &Limits) -> Result<Kernels> {
     let image = d.channels * d.inner;
     let dispatches = slices(op, d.batch, 1, &[image], limits)?
         .iter()

@@ -6,39 +6,24 @@ use super::limits::Limits;
 use super::rounds::rounds;
 use super::shader::{Shader, shader};
 use super::slices::slices;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::{Dropout, Op};
 
-/// The dispatches of an activation, of add or of dropout.
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    let (shader, len) = match op {
-        Op::ReluForward(d) => {
-            (shader!("activation/relu_forward", "activation/relu", "shared/elements"), d.len)
-        }
-        Op::ReluBackward(d) => (shader!("activation/relu_backward", "shared/elements"), d.len),
-        Op::SigmoidForward(d) => {
-            (shader!("activation/sigmoid_forward", "shared/elementary", "shared/elements"), d.len)
-        }
-        Op::SigmoidBackward(d) => (shader!("activation/sigmoid_backward", "shared/elements"), d.len),
-        Op::TanhForward(d) => {
-            (shader!("activation/tanh_forward", "shared/elementary", "shared/elements"), d.len)
-        }
-        Op::TanhBackward(d) => (shader!("activation/tanh_backward", "shared/elements"), d.len),
-        Op::Add(d) => (shader!("merge/add", "shared/elements"), d.len),
-        Op::Dropout(d) => return dropout(op, d, limits),
-        _ => return Err(Error::Internal(format!("{} is not a pointwise operator", op.name()))),
-    };
-    pointwise(op, shader, len, limits)
-}
-
-/// One dispatch per slice of `len` elements; every operand is a tensor of that length.
-fn pointwise(op: &Op, shader: Shader, len: usize, limits: &Limits) -> Result<Kernels> {
+/// One dispatch per slice of `len` elements; every operand is a tensor of that length. `constants` are those of the
+/// shader beside the length.
+pub(super) fn pointwise(
+    op: &Op,
+    shader: Shader,
+    len: usize,
+    constants: &[(&'static str, f64)],
+    limits: &Limits,
+) -> Result<Kernels> {
     let operands = op.operands().len();
     let dispatches = slices(op, len, 1, &[1], limits)?
         .iter()
         .map(|slice| {
             let bindings = (0..operands).map(|i| slice.bind(i, 1)).collect();
-            elements(shader, slice.count, 0, Vec::new(), bindings, limits)
+            elements(shader, slice.count, 0, constants.to_vec(), bindings, limits)
         })
         .collect();
     Ok(Kernels { dispatches, scratch: Vec::new() })
@@ -47,7 +32,7 @@ fn pointwise(op: &Op, shader: Shader, len: usize, limits: &Limits) -> Result<Ker
 /// Rounds of `philox.wgsl`.
 const PHILOX: usize = 10;
 
-fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
+pub(super) fn dropout(op: &Op, d: &Dropout, limits: &Limits) -> Result<Kernels> {
     let dispatches = slices(op, d.len, 4, &[1], limits)?
         .iter()
         .map(|slice| {

@@ -7,7 +7,7 @@ use super::limits::Limits;
 use super::rounds::{MAX_ROUNDS, reduction, rounds, strided};
 use super::shader::{Shader, shader};
 use super::slices::slices;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::{AdaptiveAvgPool2d, Op, Pool2d};
 
 /// Terms of one dispatch of a kernel that has a workgroup for each element: TERMS and THREADS of `gather.wgsl`.
@@ -21,88 +21,91 @@ struct Forms {
     long: Shader,
 }
 
-/// The dispatches of a pooling operator.
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    match op {
-        Op::MaxPool2dForward(d) => {
-            let short = shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements");
-            let long = shader!(
-                "pool2d/max_pool2d_forward_long",
-                "pool2d/window_inside",
-                "pool2d/window",
-                "pool2d/gather_rectangle"
-            );
-            windowed(op, Forms { short, long }, d, limits)
-        }
-        Op::MaxPool2dBackward(d) => {
-            let short = shader!(
-                "pool2d/max_pool2d_backward",
-                "pool2d/max_pool2d_gradient",
-                "pool2d/window",
-                "shared/elements"
-            );
-            let long = shader!(
-                "pool2d/max_pool2d_backward_long",
-                "pool2d/window",
-                "shared/gather",
-                "pool2d/gather_rectangle",
-                "shared/reduce"
-            );
-            windowed(op, Forms { short, long }, d, limits)
-        }
-        Op::AvgPool2dForward(d) => {
-            let short =
-                shader!("pool2d/avg_pool2d_forward", "pool2d/average", "pool2d/window", "shared/elements");
-            let long = shader!(
-                "pool2d/avg_pool2d_forward_long",
-                "pool2d/average",
-                "pool2d/window_inside",
-                "pool2d/window",
-                "shared/gather",
-                "pool2d/gather_rectangle",
-                "shared/reduce"
-            );
-            windowed(op, Forms { short, long }, d, limits)
-        }
-        Op::AvgPool2dBackward(d) => {
-            let short =
-                shader!("pool2d/avg_pool2d_backward", "pool2d/average", "pool2d/window", "shared/elements");
-            let long = shader!(
-                "pool2d/avg_pool2d_backward_long",
-                "pool2d/average",
-                "pool2d/window",
-                "shared/gather",
-                "pool2d/gather_rectangle",
-                "shared/reduce"
-            );
-            windowed(op, Forms { short, long }, d, limits)
-        }
-        Op::AdaptiveAvgPool2dForward(d) => {
-            let short =
-                shader!("pool2d/adaptive_avg_pool2d_forward", "pool2d/adaptive_window", "shared/elements");
-            let long = shader!(
-                "pool2d/adaptive_avg_pool2d_forward_long",
-                "pool2d/adaptive_window",
-                "shared/gather",
-                "pool2d/gather_rectangle",
-                "shared/reduce"
-            );
-            adaptive(op, Forms { short, long }, d, limits)
-        }
-        Op::AdaptiveAvgPool2dBackward(d) => {
-            let short =
-                shader!("pool2d/adaptive_avg_pool2d_backward", "pool2d/adaptive_window", "shared/elements");
-            let long = shader!(
-                "pool2d/adaptive_avg_pool2d_backward_long",
-                "pool2d/adaptive_window",
-                "shared/gather",
-                "pool2d/gather_rectangle",
-                "shared/reduce"
-            );
-            adaptive(op, Forms { short, long }, d, limits)
-        }
-        _ => Err(Error::Internal(format!("{} is not a pooling operator", op.name()))),
-    }
+pub(super) fn max_pool2d_forward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+    let short = shader!("pool2d/max_pool2d_forward", "pool2d/window", "shared/elements");
+    let long = shader!(
+        "pool2d/max_pool2d_forward_long",
+        "pool2d/window_inside",
+        "pool2d/window",
+        "pool2d/gather_rectangle"
+    );
+    windowed(op, Forms { short, long }, d, limits)
+}
+
+pub(super) fn max_pool2d_backward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+    let short = shader!(
+        "pool2d/max_pool2d_backward",
+        "pool2d/max_pool2d_gradient",
+        "pool2d/window",
+        "shared/elements"
+    );
+    let long = shader!(
+        "pool2d/max_pool2d_backward_long",
+        "pool2d/window",
+        "shared/gather",
+        "pool2d/gather_rectangle",
+        "shared/reduce"
+    );
+    windowed(op, Forms { short, long }, d, limits)
+}
+
+pub(super) fn avg_pool2d_forward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+    let short = shader!("pool2d/avg_pool2d_forward", "pool2d/average", "pool2d/window", "shared/elements");
+    let long = shader!(
+        "pool2d/avg_pool2d_forward_long",
+        "pool2d/average",
+        "pool2d/window_inside",
+        "pool2d/window",
+        "shared/gather",
+        "pool2d/gather_rectangle",
+        "shared/reduce"
+    );
+    windowed(op, Forms { short, long }, d, limits)
+}
+
+pub(super) fn avg_pool2d_backward(op: &Op, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
+    let short = shader!("pool2d/avg_pool2d_backward", "pool2d/average", "pool2d/window", "shared/elements");
+    let long = shader!(
+        "pool2d/avg_pool2d_backward_long",
+        "pool2d/average",
+        "pool2d/window",
+        "shared/gather",
+        "pool2d/gather_rectangle",
+        "shared/reduce"
+    );
+    windowed(op, Forms { short, long }, d, limits)
+}
+
+pub(super) fn adaptive_avg_pool2d_forward(
+    op: &Op,
+    d: &AdaptiveAvgPool2d,
+    limits: &Limits,
+) -> Result<Kernels> {
+    let short = shader!("pool2d/adaptive_avg_pool2d_forward", "pool2d/adaptive_window", "shared/elements");
+    let long = shader!(
+        "pool2d/adaptive_avg_pool2d_forward_long",
+        "pool2d/adaptive_window",
+        "shared/gather",
+        "pool2d/gather_rectangle",
+        "shared/reduce"
+    );
+    adaptive(op, Forms { short, long }, d, limits)
+}
+
+pub(super) fn adaptive_avg_pool2d_backward(
+    op: &Op,
+    d: &AdaptiveAvgPool2d,
+    limits: &Limits,
+) -> Result<Kernels> {
+    let short = shader!("pool2d/adaptive_avg_pool2d_backward", "pool2d/adaptive_window", "shared/elements");
+    let long = shader!(
+        "pool2d/adaptive_avg_pool2d_backward_long",
+        "pool2d/adaptive_window",
+        "shared/gather",
+        "pool2d/gather_rectangle",
+        "shared/reduce"
+    );
+    adaptive(op, Forms { short, long }, d, limits)
 }
 
 /// Most terms of an element along each axis: elements of its window, or windows that cover it.

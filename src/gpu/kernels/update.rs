@@ -6,8 +6,8 @@ use super::limits::Limits;
 use super::rounds::{reduction, rounds, strided};
 use super::shader::{Shader, files, shader};
 use super::slices::slices;
-use crate::error::{Error, Result};
-use crate::ops::{GradNorm, Op, OperandKind, Update};
+use crate::error::Result;
+use crate::ops::{GradClip, GradNorm, GradScale, GradUnscale, Op, OperandKind, Pointwise, Update};
 
 /// THREADS of `grad_clip.wgsl` and `grad_unscale.wgsl`, and of the two of the norm.
 const NORMS: usize = 64;
@@ -15,46 +15,45 @@ const SQUARES: usize = 256;
 /// Rounds of `correction` of `grad_unscale.wgsl`.
 const CORRECTION: usize = 25;
 
-/// The dispatches of what happens to gradients and parameters.
-pub(super) fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
-    match op {
-        Op::GradAccumulate(d) => {
-            let shader = shader!("update/grad_accumulate", "shared/hyper", "shared/elements");
-            elementwise(op, shader, d.len, &[], limits)
-        }
-        Op::GradNorm(d) => grad_norm(op, d, limits),
-        Op::GradClip(d) => Ok(Kernels {
-            dispatches: vec![Dispatch {
-                kind: DispatchKind::Kernel,
-                shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper"),
-                constants: constants([("count", d.count)]),
-                bindings: (0..3).map(Binding::operand).collect(),
-                groups: [1, 1, 1],
-                rounds: strided(d.count, NORMS, 0) + reduction(NORMS),
-            }],
-            scratch: Vec::new(),
-        }),
-        Op::GradScale(d) => {
-            elementwise(op, shader!("update/grad_scale", "shared/elements"), d.len, &[], limits)
-        }
-        Op::GradUnscale(d) => Ok(Kernels {
-            dispatches: vec![Dispatch {
-                kind: DispatchKind::Kernel,
-                shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper"),
-                constants: constants([
-                    ("count", d.count),
-                    ("clip", usize::from(d.clip)),
-                    ("interval", d.interval),
-                ]),
-                bindings: (0..4).map(Binding::operand).collect(),
-                groups: [1, 1, 1],
-                rounds: strided(d.count, NORMS, 0) + reduction(NORMS) + 2 * rounds(CORRECTION, 0),
-            }],
-            scratch: Vec::new(),
-        }),
-        Op::Sgd(d) | Op::Adam(d) | Op::AdamW(d) | Op::RmsProp(d) => update(op, d, limits),
-        _ => Err(Error::Internal(format!("{} is not an update", op.name()))),
-    }
+pub(super) fn grad_accumulate(op: &Op, d: &Pointwise, limits: &Limits) -> Result<Kernels> {
+    let shader = shader!("update/grad_accumulate", "shared/hyper", "shared/elements");
+    elementwise(op, shader, d.len, &[], limits)
+}
+
+pub(super) fn grad_clip(d: &GradClip) -> Result<Kernels> {
+    Ok(Kernels {
+        dispatches: vec![Dispatch {
+            kind: DispatchKind::Kernel,
+            shader: shader!("update/grad_clip", "shared/reduce", "shared/hyper"),
+            constants: constants([("count", d.count)]),
+            bindings: (0..3).map(Binding::operand).collect(),
+            groups: [1, 1, 1],
+            rounds: strided(d.count, NORMS, 0) + reduction(NORMS),
+        }],
+        scratch: Vec::new(),
+    })
+}
+
+pub(super) fn grad_scale(op: &Op, d: &GradScale, limits: &Limits) -> Result<Kernels> {
+    elementwise(op, shader!("update/grad_scale", "shared/elements"), d.len, &[], limits)
+}
+
+pub(super) fn grad_unscale(d: &GradUnscale) -> Result<Kernels> {
+    Ok(Kernels {
+        dispatches: vec![Dispatch {
+            kind: DispatchKind::Kernel,
+            shader: shader!("update/grad_unscale", "shared/reduce", "shared/hyper"),
+            constants: constants([
+                ("count", d.count),
+                ("clip", usize::from(d.clip)),
+                ("interval", d.interval),
+            ]),
+            bindings: (0..4).map(Binding::operand).collect(),
+            groups: [1, 1, 1],
+            rounds: strided(d.count, NORMS, 0) + reduction(NORMS) + 2 * rounds(CORRECTION, 0),
+        }],
+        scratch: Vec::new(),
+    })
 }
 
 /// One dispatch per slice of `len` elements. Operands of another length (hyper, factor, scaling) are bound whole.
@@ -120,7 +119,7 @@ pub(super) fn update_shaders(op: &Op, d: &Update) -> (Sourced, Sourced) {
     ((one, constants.clone()), (table, constants))
 }
 
-fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
+pub(super) fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
     let (shader, mut constants) = update_shaders(op, d).0;
     constants.extend([("lr_mult", f64::from(d.lr_mult)), ("decay_mult", f64::from(d.decay_mult))]);
     constants.push(("number", f64::from(d.number)));
@@ -130,7 +129,7 @@ fn update(op: &Op, d: &Update, limits: &Limits) -> Result<Kernels> {
 /// Elements that one workgroup sums: CHUNK of `shaders/update/grad_norm.wgsl`.
 const CHUNK: usize = 16_384;
 
-fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
+pub(super) fn grad_norm(op: &Op, d: &GradNorm, limits: &Limits) -> Result<Kernels> {
     let chunks = d.len.div_ceil(CHUNK).max(1);
     let mut dispatches: Vec<Dispatch> = slices(op, d.len, CHUNK, &[1], limits)?
         .iter()

@@ -26,6 +26,10 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
     }),
     ("GlobalMaxPool", windows::global_max),
     ("LRN", normalisation::lrn),
+    ("LeakyRelu", |draft, call| {
+        let negative_slope = call.attributes.float("alpha", 0.01)?;
+        draft.push_unary(call.node, layers::LeakyRelu { negative_slope }.into())
+    }),
     ("LogSoftmax", softmax),
     ("MaxPool", |draft, call| windows::pool(draft, call, false)),
     ("Relu", |draft, call| draft.push_unary(call.node, layers::Relu.into())),
@@ -49,6 +53,9 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
             .int("group", groups as i64),
         LayerOp::Linear(_) => context.node("Gemm").int("transB", 1),
         LayerOp::Relu(layers::Relu) => context.node("Relu"),
+        LayerOp::LeakyRelu(layers::LeakyRelu { negative_slope }) => {
+            context.node("LeakyRelu").float("alpha", negative_slope)
+        }
         LayerOp::Sigmoid(layers::Sigmoid) => context.node("Sigmoid"),
         LayerOp::Tanh(layers::Tanh) => context.node("Tanh"),
         LayerOp::Softmax(layers::Softmax) => context.node("Softmax").int("axis", 1),

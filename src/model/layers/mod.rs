@@ -11,6 +11,7 @@ mod concat;
 mod conv2d;
 mod dropout;
 mod flatten;
+mod leaky_relu;
 mod linear;
 mod local_response_norm;
 mod max_pool2d;
@@ -149,6 +150,7 @@ layers! {
     conv2d::Conv2d = "conv2d";
     linear::Linear = "linear";
     activation::Relu = "relu";
+    leaky_relu::LeakyRelu = "leaky_relu";
     activation::Sigmoid = "sigmoid";
     activation::Tanh = "tanh";
     softmax::Softmax = "softmax";

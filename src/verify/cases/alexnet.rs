@@ -1,10 +1,11 @@
 //! The geometries of a real training step, for `bench ops`.
 
-use super::{Case, Data, conv2d, default_hyper, linear, norm, pool2d};
+use super::{Case, Data, default_hyper};
 use crate::ops::{
     AdaptiveAvgPool2d, Augment, BiasGrad, Conv2d, Dropout, Hyper, Linear, LocalResponseNorm, Loss, Metrics,
     Op, Pointwise, Pool2d, Target, Update,
 };
+use crate::verify::operators::{adaptive_avg_pool2d, conv2d, linear, local_response_norm, pool2d};
 
 /// A convolution of torchvision's AlexNet: name, channels in and out, extent in, kernel, stride, padding.
 const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize, usize); 5] = [
@@ -18,7 +19,7 @@ const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize, usize); 5] = [
 const LINEARS: [(&str, usize, usize); 3] = [("fc6", 9216, 4096), ("fc7", 4096, 4096), ("fc8", 4096, 1000)];
 /// A 3x3 pool with stride 2: name, channels, extent in.
 const POOLS: [(&str, usize, usize); 3] = [("pool1", 64, 55), ("pool2", 192, 27), ("pool5", 256, 13)];
-/// What the network of 2012 has beside: channels and extent of its normalised (and then pooled) layers.
+/// Channels and extent of the layers that the network of 2012 normalises and then pools.
 const NETWORK_2012: [(&str, usize, usize); 2] = [("2012_norm1", 96, 55), ("2012_norm2", 256, 27)];
 
 fn max_pool(what: &str, batch: usize, channels: usize, extent: usize) -> impl Iterator<Item = Case> {
@@ -36,14 +37,13 @@ fn max_pool(what: &str, batch: usize, channels: usize, extent: usize) -> impl It
     pool2d::quadruple(what, d).into_iter().filter(is_max)
 }
 
-/// Every distinct kernel geometry of one training step of torchvision's AlexNet at `batch` on pictures of 256 x 256,
-/// and the local response
-/// normalisation and overlapping pools of the network of 2012.
+/// Every distinct kernel geometry of one training step of torchvision's AlexNet at `batch` on images of 256 x 256, and
+/// the local response normalisation and overlapping pools of the network of 2012.
 pub fn alexnet_cases(batch: usize) -> Vec<Case> {
-    let pictures = Augment { batch, c_in: 3, h_in: 256, w_in: 256, c_out: 3, h_out: 224, w_out: 224 };
+    let images = Augment { batch, c_in: 3, h_in: 256, w_in: 256, c_out: 3, h_out: 224, w_out: 224 };
     let mut cases = vec![
-        Case::new(Op::Augment(pictures), "crops", 4).with_data(Data::Crops),
-        Case::new(Op::Augment(pictures), "all_views", 4),
+        Case::new(Op::Augment(images), "crops", 4).with_data(Data::Crops),
+        Case::new(Op::Augment(images), "all_views", 4),
     ];
     for (what, c_in, c_out, extent, kernel, stride, pad) in CONVOLUTIONS {
         let d = Conv2d {
@@ -61,7 +61,7 @@ pub fn alexnet_cases(batch: usize) -> Vec<Case> {
             relu: true,
         };
         let inner = d.h_out() * d.w_out();
-        // Nobody asks for the gradient of the pictures.
+        // The gradient of the images is not needed.
         let wanted = |case: &Case| what != "conv1" || !matches!(case.op, Op::Conv2dGradInput(_));
         cases.extend(conv2d::triple(what, d).into_iter().filter(wanted));
         cases.push(Case::new(Op::BiasGrad(BiasGrad { batch, channels: c_out, inner }), what, batch * inner));
@@ -73,7 +73,7 @@ pub fn alexnet_cases(batch: usize) -> Vec<Case> {
         cases.extend(max_pool(what, batch, channels, extent));
     }
     let d = AdaptiveAvgPool2d { batch, channels: 256, h_in: 6, w_in: 6, h_out: 6, w_out: 6 };
-    cases.extend(pool2d::pair("avgpool", d));
+    cases.extend(adaptive_avg_pool2d::pair("avgpool", d));
     for (what, inputs, outputs) in LINEARS {
         let hidden = what != "fc8";
         let d = Linear { batch, inputs, outputs, bias: true, relu: hidden };
@@ -93,7 +93,7 @@ pub fn alexnet_cases(batch: usize) -> Vec<Case> {
     for (what, channels, extent) in NETWORK_2012 {
         let inner = extent * extent;
         let d = LocalResponseNorm { batch, channels, inner, size: 5, alpha: 5e-4, beta: 0.75, k: 2.0 };
-        cases.extend(norm::pair(what, d));
+        cases.extend(local_response_norm::pair(what, d));
         cases.extend(max_pool(what, batch, channels, extent));
     }
     cases

@@ -1,11 +1,12 @@
 //! Values for the operands of a case: both signs, and consistent where one operand follows from others.
 
-use super::{Case, Data, augment};
-use crate::ops::{Access, BatchNorm2d, Hyper, Op, OperandKind as Kind, Target};
+use super::{Case, Data};
+use crate::ops::{Access, Op, OperandKind as Kind};
 use crate::random::{Purpose, Stream};
+use crate::verify::operators::{augment, entry, loss};
 use crate::verify::oracle;
 
-/// FNV-1a, so that every case has a stream of its own.
+/// FNV-1a, so that every case has its own random stream.
 fn hash(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -21,13 +22,13 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             // Every byte is random, so that many words are NaNs of all kinds.
             Kind::Bytes => fill(len, || f32::from_bits(stream.next_u32())),
             Kind::Views => augment::words(case, &mut stream),
-            Kind::Labels => labels(&case.op, len, &mut stream),
+            Kind::Labels => loss::labels(&case.op, len, &mut stream),
             Kind::Data if i == 0 => special(case, normal(len, &mut stream)),
             // Metrics compares ranks with 0 and 5.
             Kind::Loss => fill(len, || 3.0 * stream.uniform()),
             Kind::Rank => fill(len, || stream.below(8) as f32),
             Kind::Variance | Kind::RunningVariance => fill(len, || 0.1 + 2.0 * stream.uniform()),
-            Kind::Gradient if case.data == Data::Nan => {
+            Kind::Gradient if i == 0 && case.data == Data::Nan => {
                 let mut g = normal(len, &mut stream);
                 g.iter_mut().step_by(5).for_each(|v| *v = f32::NAN);
                 g
@@ -54,7 +55,7 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
         };
         operands.push(values);
     }
-    derive(case, &mut operands);
+    (entry(&case.op).prepare)(case, &mut operands);
     operands
 }
 
@@ -69,16 +70,7 @@ fn normal(len: usize, stream: &mut Stream) -> Vec<f32> {
     fill(len, || if len < MANY { stream.normal() } else { (stream.uniform() - 0.5) * width })
 }
 
-fn labels(op: &Op, len: usize, stream: &mut Stream) -> Vec<f32> {
-    let (Op::CrossEntropy(d) | Op::HalfSquaredError(d)) = op else { return vec![0.0; len] };
-    match d.target {
-        Target::Class => fill(len, || stream.below(d.classes as u32) as f32),
-        // Multiples of one quarter: equal maxima, and values on either side of 0.5 and at it.
-        Target::Values => fill(len, || stream.below(5) as f32 / 4.0),
-    }
-}
-
-/// Norms or factors as `Case::data` wants them.
+/// Norms or factors as `Case::data` requires them.
 fn gradients(case: &Case, kind: Kind, mut values: Vec<f32>) -> Vec<f32> {
     let middle = values.len() / 2;
     match (case.data, kind) {
@@ -90,8 +82,8 @@ fn gradients(case: &Case, kind: Kind, mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-/// x as `Case::data` wants it.
-fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
+/// x as `Case::data` requires it.
+pub(in crate::verify) fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
     match case.data {
         Data::Plain | Data::Crops | Data::Skipped => {}
         Data::Ties => x.iter_mut().for_each(|v| *v = (*v * 2.0).round() / 2.0),
@@ -116,64 +108,14 @@ fn special(case: &Case, mut x: Vec<f32>) -> Vec<f32> {
     x
 }
 
-/// Replaces operands that follow from others by what they would be in a training step.
-fn derive(case: &Case, operands: &mut [Vec<f32>]) {
-    match &case.op {
-        Op::ReluBackward(_) => operands[0].iter_mut().for_each(|y| *y = y.max(0.0)),
-        Op::SigmoidBackward(_) => operands[0].iter_mut().for_each(|y| *y = 1.0 / (1.0 + (-*y).exp())),
-        Op::TanhBackward(_) => operands[0].iter_mut().for_each(|y| *y = y.tanh()),
-        Op::SoftmaxBackward(d) => {
-            operands[0] = outputs(case, Op::SoftmaxForward(*d), &[&operands[0]]).swap_remove(0);
-        }
-        Op::LocalResponseNormWithinBackward(d) => {
-            let forward = Op::LocalResponseNormWithinForward(*d);
-            operands[1] = outputs(case, forward, &[&operands[0]]).swap_remove(1);
-        }
-        Op::LocalResponseNormBackward(d) => {
-            operands[1] = outputs(case, Op::LocalResponseNormForward(*d), &[&operands[0]]).swap_remove(1);
-        }
-        Op::MaxPool2dBackward(d) => {
-            let x = special(case, (0..operands[2].len()).map(scatter).collect());
-            operands[0] = outputs(case, Op::MaxPool2dForward(*d), &[&x]).swap_remove(1);
-        }
-        Op::BatchNorm2dForward(d) if case.data != Data::Nan => {
-            let [mean, var] = statistics(case, *d, &operands[0]);
-            (operands[3], operands[4]) = (mean, var);
-        }
-        Op::BatchNorm2dGradParameters(d) => {
-            let [mean, var] = statistics(case, *d, &operands[0]);
-            (operands[2], operands[3]) = (mean, var);
-        }
-        Op::BatchNorm2dGradInput(d) => {
-            let [mean, var] = statistics(case, *d, &operands[0]);
-            // Any weights will do: here the first coefficients that were drawn.
-            let w = operands[1][..d.channels].to_vec();
-            let inputs = [&operands[0][..], &w, &mean, &var, &operands[2], &operands[3]];
-            operands[1] = outputs(case, Op::BatchNorm2dGradParameters(*d), &inputs).swap_remove(2);
-        }
-        // The right answer of the first row is its NaN; that of the second is not.
-        Op::CrossEntropy(d) | Op::HalfSquaredError(d) if case.data == Data::Nan => {
-            operands[1][0] = (d.classes - 1) as f32;
-            operands[1][1] = (d.classes / 2) as f32;
-        }
-        _ => {}
-    }
-}
-
 /// A value in -2 .. 2 that looks random, for an operand that the operator itself does not have.
-fn scatter(i: usize) -> f32 {
+pub(in crate::verify) fn scatter(i: usize) -> f32 {
     let bits = (i as u32).wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995;
     (bits.wrapping_mul(0x85eb_ca6b) >> 8) as f32 / (1 << 22) as f32 - 2.0
 }
 
-fn statistics(case: &Case, d: BatchNorm2d, x: &[f32]) -> [Vec<f32>; 2] {
-    let hyper = vec![0.0; Hyper::WORDS];
-    let mut all = outputs(case, Op::BatchNorm2dStats(d), &[x, &hyper]).into_iter();
-    [all.next().unwrap_or_default(), all.next().unwrap_or_default()]
-}
-
-/// What the reference says are the outputs of `op` for `inputs`, rounded to f32.
-fn outputs(case: &Case, op: Op, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
+/// The outputs of `op` for `inputs` by the reference, rounded to f32.
+pub(in crate::verify) fn outputs(case: &Case, op: Op, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
     let mut operands: Vec<Vec<f64>> =
         inputs.iter().map(|x| x.iter().map(|&v| f64::from(v)).collect()).collect();
     operands.extend(op.operands()[inputs.len()..].iter().map(|o| vec![0.0; o.shape.len()]));

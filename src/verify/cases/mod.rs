@@ -2,29 +2,22 @@
 //! less than a tile, strides larger than kernels, uneven padding), small enough for the f64 reference.
 
 mod alexnet;
-mod augment;
-mod conv2d;
 mod inputs;
-mod linear;
-mod long;
-mod loss;
-mod norm;
-mod pointwise;
-mod pool2d;
-mod update;
 
 pub use alexnet::alexnet_cases;
-pub use long::{LENGTHS, reduced};
+pub(super) use inputs::{outputs, scatter, special};
+
+use super::operators;
 
 use crate::error::Result;
 use crate::ops::{Access, Hyper, Op, OperandKind};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step};
 use std::sync::Arc;
 
-/// What kind of values the inputs hold.
+/// The kind of values in the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data {
-    /// Standard normal, and whatever the operator's other operands demand (labels, variances, masks).
+    /// Standard normal, and suitable values for other kinds of operands (labels, variances, masks).
     Plain,
     /// Rounded to multiples of one half, so that equal values are common.
     Ties,
@@ -40,29 +33,29 @@ pub enum Data {
     Crops,
 }
 
-/// One operator with a geometry, the step's hyperparameters, and what its inputs are like.
+/// One operator with a geometry, the step's hyperparameters, and the kind of its inputs.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// `<kernel>/<what is special>`, unique.
+    /// `<kernel>/<property>`, unique.
     pub name: String,
     pub op: Op,
     pub hyper: Hyper,
-    /// Length of the longest sum behind one output element: rounding grows with its root.
-    pub terms: usize,
+    /// Length of the longest sum behind one output element: rounding errors grow with its root.
+    pub reduction_length: usize,
     pub data: Data,
 }
 
 impl Case {
-    fn new(op: Op, what: &str, terms: usize) -> Self {
+    pub(super) fn new(op: Op, what: &str, reduction_length: usize) -> Self {
         let name = format!("{}/{what}", op.name());
-        Case { name, op, hyper: default_hyper(), terms, data: Data::Plain }
+        Case { name, op, hyper: default_hyper(), reduction_length, data: Data::Plain }
     }
 
-    fn with_data(self, data: Data) -> Self {
+    pub(super) fn with_data(self, data: Data) -> Self {
         Case { data, ..self }
     }
 
-    fn with_hyper(self, hyper: Hyper) -> Self {
+    pub(super) fn with_hyper(self, hyper: Hyper) -> Self {
         Case { hyper, ..self }
     }
 
@@ -95,7 +88,7 @@ impl Case {
 }
 
 /// Ordinary values; the cases of losses, updates and the like set their own.
-fn default_hyper() -> Hyper {
+pub(super) fn default_hyper() -> Hyper {
     Hyper {
         rows: 1,
         loss_scale: 0.37,
@@ -114,24 +107,24 @@ fn default_hyper() -> Hyper {
     }
 }
 
-/// All cases of the self-test.
-pub fn cases() -> Vec<Case> {
-    [
-        augment::cases(),
-        conv2d::cases(),
-        linear::cases(),
-        pointwise::cases(),
-        pool2d::cases(),
-        norm::cases(),
-        loss::cases(),
-        update::cases(),
-        long::cases(),
-    ]
-    .concat()
+/// The lengths that every reduction over an extent that grows with the data is tested with, all other extents small.
+/// Mesa's llvmpipe leaves loops after 65,535 rounds without an error (`src/gpu/kernels/rounds.rs`), and a chain of so
+/// many `f32` additions loses digits on any device.
+pub const LENGTHS: [usize; 2] = [65_536, 70_001];
+
+/// How many elements of its operands the longest reduction of `op` goes over; `None` where that does not grow with the
+/// data. The tests demand cases of [`LENGTHS`] for every operator that has one.
+pub fn reduced(op: &Op) -> Option<usize> {
+    operators::entry(op).reduction
 }
 
-/// Few but large: tensors beyond the default limit of a binding (2^27 bytes) and grids beyond 65,535 workgroups.
+/// All cases of the self-test.
+pub fn cases() -> Vec<Case> {
+    operators::cases()
+}
+
+/// Few but large cases: tensors beyond the default limit of a binding (2^27 bytes) and grids beyond 65,535 workgroups.
 /// They take seconds and gigabytes, so they belong to the tests and not to the self-test.
 pub fn large_cases() -> Vec<Case> {
-    [linear::large_cases(), pointwise::large_cases(), update::large_cases()].concat()
+    operators::large_cases()
 }

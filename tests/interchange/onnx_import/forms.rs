@@ -98,6 +98,19 @@ fn channels_are_joined_and_sums_are_residual() {
 }
 
 #[test]
+fn a_leaky_relu_has_the_default_slope_of_onnx_or_its_own() {
+    let (x, wide) = rows();
+    for (attributes, slope) in [(vec![], 0.01f32), (vec![float("alpha", -0.5)], -0.5)] {
+        let model = file(&DIMS, vec![node("LeakyRelu", &["x"], "y", attributes)], vec![]);
+        let expected: Vec<f64> =
+            wide.iter().map(|&v| if v > 0.0 { v } else { f64::from(slope) * v }).collect();
+        assert_answers(&model, &x, &expected);
+        let leaky = layers::LeakyRelu { negative_slope: slope };
+        assert_eq!(layers(&model), [LayerOp::LeakyRelu(leaky), LayerOp::Flatten(layers::Flatten)]);
+    }
+}
+
+#[test]
 fn what_changes_nothing_is_passed_over() {
     let (x, wide) = rows();
     let nodes = vec![

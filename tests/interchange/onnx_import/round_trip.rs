@@ -70,3 +70,11 @@ fn two_towers_that_meet() {
         [[layer]]\nname = \"pool\"\nop = \"max_pool2d\"\nkernel = 3\nstride = 2",
     );
 }
+
+#[test]
+fn leaky_rectifiers_of_every_slope() {
+    assert_comes_back("[[layer]]\nname = \"r\"\nop = \"leaky_relu\"");
+    for slope in ["0.0", "0.2", "1.5", "-0.5"] {
+        assert_comes_back(&format!("[[layer]]\nname = \"r\"\nop = \"leaky_relu\"\nnegative_slope = {slope}"));
+    }
+}

@@ -7,7 +7,8 @@ use striate::model::Spec;
 use striate::tensor::Tensor;
 
 /// Files of `tests/fixtures`, without their endings.
-pub const NAMES: [&str; 7] = ["alexnet_like", "residual", "fire", "sigmoid", "adam", "adamw", "rmsprop"];
+pub const NAMES: [&str; 8] =
+    ["alexnet_like", "residual", "fire", "sigmoid", "leaky_relu", "adam", "adamw", "rmsprop"];
 
 /// Steps that PyTorch trained.
 pub const STEPS: usize = 10;
