@@ -6,7 +6,7 @@ use super::bench::profile::Analysis;
 use super::bench::timing::{Budget, median};
 use super::bench::{Header, write_picture};
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::RunPrinter;
 use crate::atomic;
 use crate::device::Device;
 use crate::error::{Result, printable_path};
@@ -111,7 +111,7 @@ impl Profiling {
         Ok(analyses)
     }
 
-    fn write(&self, progress: &Progress) -> Result<()> {
+    fn write(&self, progress: &RunPrinter) -> Result<()> {
         let analyses = self.analyses()?;
         let Some(((_, first), path)) = analyses.first().zip(Some(self.file.as_deref())) else {
             progress.note(&format!("nothing was profiled: the run ended before its step {}", WARMUP + 1));
@@ -220,12 +220,12 @@ impl Executor for Profiled {
 
 /// The progress of a run, and its profile as soon as there is one.
 pub(super) struct Told {
-    progress: Progress,
+    progress: RunPrinter,
     profiling: Rc<RefCell<Option<Profiling>>>,
 }
 
 impl Told {
-    pub fn new(progress: Progress, profiling: Rc<RefCell<Option<Profiling>>>) -> Told {
+    pub fn new(progress: RunPrinter, profiling: Rc<RefCell<Option<Profiling>>>) -> Told {
         Told { progress, profiling }
     }
 

@@ -41,7 +41,7 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
         succeed(folder.path(), &arguments)
     };
     let text = pack("a.packed", "1");
-    assert!(text.contains("9 training and 3 validation pictures of 3x8x8, 0 left out"), "{text}");
+    assert!(text.contains("9 training and 3 validation images of 3x8x8, 0 skipped"), "{text}");
     assert!(text.contains("next: striate train -m alexnet-64 --data-path a.packed"), "{text}");
     pack("b.packed", "4");
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
@@ -96,7 +96,7 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         text.contains(
-            "3 training and 1 validation whole pictures of 3 channels and a shorter side of 32, 1 left out"
+            "3 training and 1 validation whole images of 3 channels and a shorter side of 32, 1 skipped"
         ),
         "{text}"
     );
@@ -121,7 +121,7 @@ fn pictures_of_any_format_are_packed_in_the_size_that_is_asked_for() {
     pack("set.safetensors", "same", &[]);
     assert_eq!(shape("same"), serde_json::json!([3, 8, 8]));
     let text = pack("set.safetensors", "small", &["--size", "3"]);
-    assert!(text.contains("12 training and 0 validation pictures of 3x3x3, 0 left out"), "{text}");
+    assert!(text.contains("12 training and 0 validation images of 3x3x3, 0 skipped"), "{text}");
     pack("same", "again", &["--size", "3"]);
     assert_eq!(
         (shape("small"), shape("again")),
