@@ -10,7 +10,7 @@ use crate::error::{Error, Result, printable_path};
 use crate::inference;
 use crate::interchange::{File, Format};
 use crate::model::{BuildOptions, Model, Spec};
-use crate::network::{Check, ExportOptions, Network, NetworkOptions, Proof};
+use crate::network::{ExportCheck, ExportOptions, ExportReport, Network, NetworkOptions};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
     let mut network = network(spec, file, samples, &device, context)?;
     let check = match images(args, &network, samples, context)? {
         Some(check) => check,
-        None => Check::Noise(samples),
+        None => ExportCheck::Noise(samples),
     };
     let options = ExportOptions { format, with_preprocess: args.with_preprocess, check };
     let proof = network.export(&args.output, &options)?;
@@ -112,12 +112,17 @@ fn network(
 }
 
 /// Loads validation samples to verify on; `None` if no data was requested and the default data does not fit.
-fn images(args: &ExportArgs, network: &Network, samples: usize, context: &Context) -> Result<Option<Check>> {
+fn images(
+    args: &ExportArgs,
+    network: &Network,
+    samples: usize,
+    context: &Context,
+) -> Result<Option<ExportCheck>> {
     let is_requested = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
-    let load = || -> Result<Check> {
+    let load = || -> Result<ExportCheck> {
         let data = args.source.open_whole(network.spec(), 0, &context.out)?;
         let values = network.inputs(&data.val, samples)?;
-        Ok(Check::Images { values, name: data.val.name.clone() })
+        Ok(ExportCheck::Images { values, name: data.val.name.clone() })
     };
     match load() {
         Err(_) if !is_requested => {
@@ -131,8 +136,8 @@ fn images(args: &ExportArgs, network: &Network, samples: usize, context: &Contex
     }
 }
 
-fn report(path: &Path, format: Format, proof: &Proof, context: &Context) -> Result<u8> {
-    let Proof { samples, data, device, max_difference, largest_logit, bytes } = proof;
+fn report(path: &Path, format: Format, proof: &ExportReport, context: &Context) -> Result<u8> {
+    let ExportReport { samples, data, device, max_difference, largest_logit, bytes } = proof;
     if context.out.is_json() {
         let format = Format::ALL.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| name);
         context.out.json(&json!({

@@ -1,6 +1,6 @@
 //! Output: results go to stdout, notes to stderr. If the reader closes the pipe, the program ends quietly.
 
-use super::source::{add_notes, tell};
+use super::source::{add_notes, print_diagnostics};
 use crate::data::{BadFiles, Diagnostics};
 use crate::error::{Error, Result, printable};
 use crate::inference::Messages;
@@ -72,7 +72,7 @@ impl Messages for Output {
     }
 
     fn data(&self, name: &str, diagnostics: &Diagnostics) -> Result<()> {
-        tell(diagnostics, self);
+        print_diagnostics(diagnostics, self);
         if self.is_json() && !diagnostics.lines.is_empty() {
             let mut event = json!({"event": "data", "name": name});
             add_notes(&mut event, diagnostics);

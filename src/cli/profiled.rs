@@ -218,35 +218,35 @@ impl Executor for Profiled {
     }
 }
 
-/// The progress of a run, and its profile as soon as there is one.
-pub(super) struct Told {
+/// Prints the progress of a run, and its profile as soon as there is one.
+pub(super) struct ProfiledPrinter {
     progress: RunPrinter,
     profiling: Rc<RefCell<Option<Profiling>>>,
 }
 
-impl Told {
-    pub fn new(progress: RunPrinter, profiling: Rc<RefCell<Option<Profiling>>>) -> Told {
-        Told { progress, profiling }
+impl ProfiledPrinter {
+    pub fn new(progress: RunPrinter, profiling: Rc<RefCell<Option<Profiling>>>) -> ProfiledPrinter {
+        ProfiledPrinter { progress, profiling }
     }
 
-    /// Tells what was profiled, if that has not been told yet. An error if something could not be told.
+    /// Prints the profile if it has not been printed yet. An error if something could not be printed.
     pub fn finish(&mut self) -> Result<()> {
-        self.tell()?;
+        self.print_profile()?;
         self.progress.finish()
     }
 
-    fn tell(&mut self) -> Result<()> {
+    fn print_profile(&mut self) -> Result<()> {
         let profiling = self.profiling.borrow_mut().take();
         profiling.map_or(Ok(()), |profiling| profiling.write(&self.progress))
     }
 }
 
-impl Observer for Told {
+impl Observer for ProfiledPrinter {
     fn event(&mut self, event: &Event) -> Result<()> {
         self.progress.event(event)?;
         let is_complete = self.profiling.borrow().as_ref().is_some_and(Profiling::is_complete);
         match is_complete {
-            true => self.tell(),
+            true => self.print_profile(),
             false => Ok(()),
         }
     }

@@ -188,7 +188,7 @@ fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
 
 /// Computes the output of layer `number` of `spec` with the weights of `file` for `image`, as tiles.
 fn maps(spec: &Spec, file: File, image: &Path, number: usize, context: &Context) -> Result<Tiles> {
-    let data = Arc::new(inference::pictures(spec, vec![image.to_path_buf()])?);
+    let data = Arc::new(inference::image_files(spec, vec![image.to_path_buf()])?);
     let build = BuildOptions {
         training: false,
         fuse: false,

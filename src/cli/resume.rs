@@ -1,4 +1,4 @@
-//! The flags of checkpoints, and the command that goes on with a run.
+//! The flags of checkpoints, and the command that resumes a run.
 
 use super::train_args::TrainArgs;
 use crate::error::{Error, Result};
@@ -12,21 +12,21 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Stop and go on")]
+#[command(next_help_heading = "Checkpoints")]
 pub(crate) struct ResumeArgs {
-    /// Go on with the run in this folder, or from this checkpoint of it, as if it had not been stopped. Without other flags
-    /// those that it was started with are taken; otherwise they have to be the same. auto is the folder of the highest number
-    /// (NAME, NAME-2, NAME-3, ...) with a checkpoint in it; without one the run begins
+    /// Resume the run in this folder, or from this checkpoint, as if it had not been stopped. The run's own flags apply; if
+    /// you pass any flag that defines the run, pass all of them. auto: the newest folder (NAME, NAME-2, NAME-3, ...) with a
+    /// checkpoint, or a new run if there is none
     #[arg(long, value_name = "auto|DIR|FILE", conflicts_with = "preview")]
     resume: Option<PathBuf>,
-    /// Go on although recipe, network, data or options have changed. Parameters must have their names and shapes; optimiser
-    /// state that does not fit starts anew
+    /// Resume even if recipe, network, data or options differ. Parameters must have the same names and shapes; optimiser
+    /// state that does not fit is reset
     #[arg(long, requires = "resume")]
     pub resume_force: bool,
-    /// Save a checkpoint after every so many steps too, not only after every epoch
+    /// Also save a checkpoint every STEPS steps, not only after every epoch
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
     pub checkpoint_every: Option<u32>,
-    /// Checkpoints that are kept: checkpoint.safetensors, checkpoint-1.safetensors (the one before), ...
+    /// Keep the last N checkpoints: checkpoint.safetensors, checkpoint-1.safetensors (the one before), ...
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub checkpoint_hist: u32,
 }
@@ -45,7 +45,7 @@ impl ResumeArgs {
 /// In `args.toml` of earlier versions: the words that the run was started with, or last resumed with.
 const COMMAND: &str = "command";
 
-/// Arguments that say how a run goes on and not what it is. What every verb understands is of this kind too.
+/// Arguments that control how a run continues but do not define it. The flags that every verb accepts are of this kind too.
 const HOW: [&str; 12] = [
     "resume",
     "resume_force",
@@ -61,8 +61,8 @@ const HOW: [&str; 12] = [
     "name",
 ];
 
-/// Words that say how much is told, and to whom; nobody who goes on with a run has typed them. And one that writes a file:
-/// a folder may come from somebody else.
+/// Words that control output, which a resumed run takes from its own command line, and those that write a file: a folder
+/// may come from another person.
 const NOT_KEPT: [&str; 6] = ["--quiet", "--verbose", "--json", "--profile", "--resume-force", "--preview"];
 
 /// `word` as it is kept, if it is. Short flags may stand together: -qvj4.
@@ -76,7 +76,7 @@ fn kept(word: &str) -> Option<String> {
         .then(|| word.to_string())
 }
 
-/// What to type to go on with the run in `folder`.
+/// The command that resumes the run in `folder`.
 pub(super) fn command(folder: &Path) -> String {
     // A word that begins with a dash would be taken for a flag.
     let start = if folder.as_os_str().as_encoded_bytes().starts_with(b"-") { "./" } else { "" };
@@ -116,10 +116,11 @@ pub(super) fn stored<C: CommandFactory>(
     Ok(Some((options, program_options(&folder)?)))
 }
 
-/// For a run of a version that kept the words of its command line: `typed` (program name first). Where that is `train --resume ...` without an argument that describes a run, the words
-/// that the run was started with come before its own, which win.
+/// For a run of a version that kept the words of its command line: `typed` (program name first). If that is `train --resume
+/// ...` without an argument that defines a run, the words that the run was started with come before the typed ones, which
+/// win.
 pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<OsString>> {
-    // What cannot be parsed is reported by whoever needs it parsed.
+    // A command line that cannot be parsed is reported where it is parsed for use.
     let Ok(matches) = C::command().try_get_matches_from(&typed) else { return Ok(typed) };
     let Some(("train", train)) = matches.subcommand() else { return Ok(typed) };
     let command = C::command();
@@ -146,7 +147,7 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
         }),
         Some(Err(e)) => return Err(bad(format!("{COMMAND}: expected a list of words: {}", e.message()))),
     };
-    // What was typed now, as it was typed but for the verb, comes last.
+    // The words that were typed now come last, without the verb.
     let program = typed.first().cloned().unwrap_or_else(|| "striate".into());
     let verb = typed.iter().position(|word| word == "train").unwrap_or_default();
     let own = typed.into_iter().enumerate().filter(|(place, _)| *place != 0 && *place != verb);
@@ -190,12 +191,12 @@ impl<'a> Flag<'a> {
     }
 }
 
-/// `words` that are to be kept, but for flags that are given anew: who goes on time and again is not to collect them.
-fn without<'a>(words: Vec<String>, anew: impl Fn(&Flag) -> Option<&'a Arg>) -> Vec<String> {
+/// The `words` to keep, without flags that are given again: they must not pile up over repeated resumes.
+fn without<'a>(words: Vec<String>, given_again: impl Fn(&Flag) -> Option<&'a Arg>) -> Vec<String> {
     let mut left = Vec::new();
     let mut words = words.into_iter().filter_map(|word| kept(&word));
     while let Some(word) = words.next() {
-        match Flag::of(&word).and_then(|(flag, is_next)| Some((anew(&flag)?, is_next))) {
+        match Flag::of(&word).and_then(|(flag, is_next)| Some((given_again(&flag)?, is_next))) {
             None => left.push(word),
             Some((argument, is_next)) => {
                 if is_next && argument.get_action().takes_values() && !argument.is_require_equals_set() {

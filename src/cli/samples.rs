@@ -1,12 +1,13 @@
-//! Which samples a verb uses: those that the run of the weights held out, if it was on the same data, unless flags say
-//! otherwise; and what to say about them.
+//! The samples that a verb uses, and remarks on them: by default those that the run of the weights held out, if it was on the
+//! same data.
 
 use super::output::Output;
-use super::source::{SourceArgs, told};
+use super::source::{SourceArgs, reported};
 use crate::data::{self, Dataset, Division, Pool};
 use crate::error::{Error, Result};
 use crate::inference::{
-    Lineage, Seen, check_old_numbers, describe_division, overlap, presumed, remember, with_classes_of,
+    Lineage, PastRun, assumed_division, check_old_numbers, describe_division, overlap, remember,
+    with_classes_of,
 };
 use crate::interchange::File;
 use crate::model::Spec;
@@ -25,11 +26,11 @@ pub(crate) enum Part {
     All,
 }
 
-/// What is to be evaluated, and what is known of it.
+/// The samples to evaluate, and their origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     pub data: Arc<Dataset>,
-    /// Number of each sample: within its part where the data has a validation part of its own, else within all.
+    /// Number of each sample: within its part where the data has its own validation part, else within all.
     pub numbers: Vec<u32>,
     /// How many of them the weights were trained on, where that is known.
     pub trained_on: Option<usize>,
@@ -42,8 +43,8 @@ pub(crate) struct Samples {
 }
 
 impl SourceArgs {
-    /// Opens the samples that `part` names (by default those that validate) for the weights in `file`. Lines that the user
-    /// should read go to `out`.
+    /// Opens the samples of `part` (by default the validation part) for the weights in `file`. Remarks for the user go to
+    /// `out`.
     pub fn open_part(
         &self,
         spec: &Spec,
@@ -81,7 +82,7 @@ impl SourceArgs {
             Ok(division)
         });
         let opened = opened.map_err(|error| source.unnamed(&lineage, error, out))?;
-        let splits = told(opened, out)?;
+        let splits = reported(opened, out)?;
         if let Some(file) = file {
             check_old_numbers(file, &lineage, &splits, out)?;
         }
@@ -106,7 +107,7 @@ impl SourceArgs {
         Ok(Samples { data, numbers, trained_on, division, is_train, whole, trained })
     }
 
-    /// The division of data without a validation part of its own.
+    /// The division of data that has no validation part.
     fn held_out(
         &self,
         base: Option<&Division>,
@@ -132,12 +133,12 @@ impl SourceArgs {
     }
 }
 
-/// What there is to say about weights that are evaluated on the data of `pool`.
-fn about(lineage: &Lineage, run: Option<&Seen>, division: &Division, pool: &Pool<'_>) -> Vec<String> {
+/// Remarks on weights that are evaluated on the data of `pool`.
+fn about(lineage: &Lineage, run: Option<&PastRun>, division: &Division, pool: &Pool<'_>) -> Vec<String> {
     let data = pool.data();
     let mut lines = Vec::new();
     match (run, lineage.runs().first()) {
-        (Some(run), _) if matches!(division, Division::HeldOut { .. }) => lines.extend(presumed(run)),
+        (Some(run), _) if matches!(division, Division::HeldOut { .. }) => lines.extend(assumed_division(run)),
         (None, Some(newest)) if newest.validated_on(data) => {}
         (None, Some(newest)) if newest.name() == data.name => lines.push(format!(
             "warning: the weights were trained on other samples of the name {}; some of those evaluated may be among them",

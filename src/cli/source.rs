@@ -1,4 +1,4 @@
-//! The flags that say where data comes from, shared by every verb that reads some.
+//! The flags that select data, shared by every verb that reads data.
 
 use super::output::Output;
 use super::outputs::Outputs;
@@ -38,7 +38,7 @@ pub(crate) struct SourceArgs {
     /// Train on the first TRAIN samples and validate on the VAL next, of training and validation files together
     #[arg(long, value_name = "TRAIN/VAL", value_parser = counts, conflicts_with = "val_split")]
     pub split: Option<[usize; 2]>,
-    /// Use only N training samples: the first, or spread evenly where pictures are read from files
+    /// Use only N training samples: the first N, or spread evenly where images are read from files
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
     /// Use only N validation samples, in the same way
@@ -47,11 +47,10 @@ pub(crate) struct SourceArgs {
     /// Threads that prepare batches [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Leave pictures as they are stored, as torchvision does; otherwise the orientation in their EXIF metadata turns them
-    /// upright
+    /// Ignore the orientation in EXIF metadata, as torchvision does; by default images are turned upright
     #[arg(long)]
     pub ignore_exif: bool,
-    /// skip leaves samples that cannot be read out and names them once; fail ends with the first
+    /// Choose what happens to unreadable samples: skip leaves them out and names each once, fail ends at the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = on_bad_file)]
     pub on_bad_file: OnBadFile,
 }
@@ -76,8 +75,8 @@ pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
 }
 
 impl SourceArgs {
-    /// Opens the data that `spec` is to see, with nothing held back that does not have to be: without a validation part, and
-    /// without flags for one, all samples are both. What was found out about the data goes to `out`.
+    /// Opens the data for `spec` and holds back as little as possible: without a validation part, and without flags that
+    /// divide the samples, each sample is in both parts. Diagnostics of the data go to `out`.
     pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
         self.provide(spec, out)?;
         let request = self.request(spec, seed, false)?;
@@ -85,7 +84,7 @@ impl SourceArgs {
             let is_asked = self.options().divides() || pool.has_validation();
             Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
-        told(opened, out)
+        reported(opened, out)
     }
 
     /// The data that the flags name.
@@ -103,17 +102,17 @@ impl SourceArgs {
         options
     }
 
-    /// Sees to a data set of a built-in model that is not on this machine.
+    /// Provides the data set of a built-in model if it is not on this machine.
     pub fn provide(&self, spec: &Spec, out: &Output) -> Result<()> {
         super::dataset::provide(self.options().place(spec), self.dataset, out)
     }
 
-    /// What to open for `spec`; with `follow_classes` there may be more named classes than the network has outputs.
+    /// The request that opens the data for `spec`; with `follow_classes` there may be more named classes than the network has outputs.
     pub fn request(&self, spec: &Spec, seed: u64, follow_classes: bool) -> Result<Request> {
         self.options().request(spec, seed, follow_classes)
     }
 
-    /// What a verb reads that is given a network, weights and the data for them.
+    /// The inputs of a verb that is given a network, weights and the data for them.
     pub fn read_by(&self, model: Option<&str>, weights: Option<&Path>, spec: &Spec) -> Outputs {
         Outputs::new().reads(model).reads(weights).reads_data(self.options().place(spec), self.dataset)
     }
@@ -149,21 +148,21 @@ pub(crate) fn flags_of(data: &DataOptions) -> String {
     flags
 }
 
-/// The data, once what is to be known about it is told: on stderr, and as an event where results are JSON.
-pub(crate) fn told((splits, notes): (Splits, Diagnostics), out: &Output) -> Result<Splits> {
+/// The data, once its diagnostics are reported: on stderr, and as an event where results are JSON.
+pub(crate) fn reported((splits, notes): (Splits, Diagnostics), out: &Output) -> Result<Splits> {
     out.data(&splits.train.name, &notes)?;
     Ok(splits)
 }
 
-/// What was found out about data, on stderr.
-pub(crate) fn tell(notes: &Diagnostics, out: &Output) {
+/// Prints the diagnostics of data on stderr.
+pub(crate) fn print_diagnostics(notes: &Diagnostics, out: &Output) {
     for line in &notes.lines {
         let prefix = if line.starts_with("warning: ") { "" } else { "data: " };
         out.note(&format!("{prefix}{line}"));
     }
 }
 
-/// What was found out about data, as keys of a JSON object.
+/// Adds the diagnostics of data to a JSON object.
 pub(crate) fn add_notes(object: &mut Value, notes: &Diagnostics) {
     let files = notes
         .passed_over
@@ -197,21 +196,21 @@ pub(crate) fn network_of(file: &File, model: Option<&str>, out: &Output) -> Resu
     Ok(spec)
 }
 
-/// A note where pictures of any size are looked at by rules that no longer hold.
+/// A note where images of any size are resized by rules of an earlier version.
 pub(crate) fn note_old_rules(spec: &Spec, data: &Dataset, out: &Output) {
     if spec.geometry.rules == Rules::Covered && data.has_sizes() {
-        out.note("the weights are from before geometry 2: pictures are resized and cut as they were then");
+        out.note("the weights are from before geometry 2: images are resized and cropped as they were then");
     }
 }
 
-/// Says where the weights were trained on another input than `spec` gives its network.
+/// Warns if the weights were trained on another input than `spec` gives its network.
 pub(crate) fn warn_of_input(file: &File, spec: &Spec, out: &Output) {
     if let Some(line) = inference::other_input(file, spec) {
         out.note(&format!("warning: {line}"));
     }
 }
 
-/// Loader threads, where `flag` asks for so many.
+/// The number of loader threads that `flag` asks for.
 pub(crate) fn workers(flag: Option<u16>) -> usize {
     flag.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(4)), usize::from)
 }

@@ -1,5 +1,5 @@
 //! Signals. Ctrl-C (SIGINT) and SIGTERM: the first asks the run to finish its step and save, the second ends the program at
-//! once. SIGHUP asks a training run to save and go on; elsewhere it is one more way to ask for the end.
+//! once. SIGHUP asks a training run to save and continue; for other verbs it is one more way to ask for the end.
 
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) struct Signals {
     /// To come to an end.
     pub stop: Arc<AtomicBool>,
-    /// To save and go on.
+    /// To save and continue.
     pub save: Arc<AtomicBool>,
     /// The signal that has asked for the end.
     first: Arc<AtomicI32>,
@@ -52,7 +52,7 @@ pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
 fn listen(signals: &Signals, hang_up_saves: bool) -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let fault = |e: std::io::Error| Error::Internal(format!("signals cannot be handled: {e}"));
-    // A file that may not grow any more is an error of whoever writes it, not the end of the process.
+    // A file that has reached its size limit is an error of the write, not the end of the process.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(fault)?;
     let mut coming = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(fault)?;
     let (stop, save, first) = (signals.stop.clone(), signals.save.clone(), signals.first.clone());

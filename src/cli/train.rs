@@ -1,7 +1,7 @@
 //! `striate train`: flags to options, and what is printed.
 
 use super::Context;
-use super::profiled::Told;
+use super::profiled::ProfiledPrinter;
 use super::progress::RunPrinter;
 use super::source::flags_of;
 use super::train_args::TrainArgs;
@@ -24,14 +24,14 @@ pub(super) fn run(args: &TrainArgs, stored: Option<RunOptions>, context: &Contex
         return preview(path, &run, context);
     }
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
-    let mut progress = Told::new(RunPrinter::new(context.out, eval), environment.profiling());
+    let mut progress = ProfiledPrinter::new(RunPrinter::new(context.out, eval), environment.profiling());
     let done = run.train(&mut progress)?;
-    let said = progress.finish();
-    // The sender of a signal is to know that it was heard, whatever has become of stdout.
+    let printed = progress.finish();
+    // The exit code confirms a signal to its sender even if stdout has failed.
     if done.ending == Ending::Interrupted {
         return Ok(environment.signals().code());
     }
-    said.map(|()| 0)
+    printed.map(|()| 0)
 }
 
 fn preview(path: &Path, run: &Run<'_>, context: &Context) -> Result<u8> {
@@ -40,12 +40,12 @@ fn preview(path: &Path, run: &Run<'_>, context: &Context) -> Result<u8> {
     let mut png = Vec::new();
     sheet.write(&mut png)?;
     atomic::write(path, |out| out.write_all(&png))?;
-    let pictures = sheet.images();
+    let images = sheet.images();
     if context.out.is_json() {
         let output = path.display().to_string();
-        context.out.json(&json!({"event": "preview", "output": output, "pictures": pictures}))?;
+        context.out.json(&json!({"event": "preview", "output": output, "pictures": images}))?;
     } else {
-        context.out.line(&format!("{}: {pictures} pictures", printable_path(path)))?;
+        context.out.line(&format!("{}: {images} images", printable_path(path)))?;
     }
     Ok(0)
 }

@@ -35,10 +35,10 @@ pub(crate) struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Run")]
 pub(crate) struct RunArgs {
-    /// Of initial values, order, augmentation and dropout
+    /// Random seed (initialisation, shuffling, augmentation, dropout)
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Where runs are kept
+    /// Folder in which runs are stored
     #[arg(long, default_value = "runs", value_name = "DIR")]
     pub output_dir: PathBuf,
     /// Name of this run's folder; -2, -3, ... is added if it exists [default: the model's name]
@@ -47,48 +47,48 @@ pub(crate) struct RunArgs {
     /// Start from these weights
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Replace the outputs of the network's last layer, which starts anew
+    /// Replace the network's last layer by one with N outputs, newly initialised
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     num_classes: Option<u32>,
-    /// Do not train parameters whose names begin so; may be repeated. Batch norms with nothing trained below them keep
+    /// Freeze parameters whose names start with PREFIX; may be repeated. Batch norms with nothing trained below them keep
     /// their running statistics and use them
     #[arg(long, value_name = "PREFIX")]
     freeze: Vec<String>,
-    /// Multiply the learning rate of parameters whose names begin so; may be repeated, the longest prefix wins
+    /// Multiply the learning rate of parameters whose names start with PREFIX; may be repeated, the longest prefix wins
     #[arg(long, value_name = "PREFIX=FACTOR", value_parser = rate_group)]
     lr_mult: Vec<RateGroup>,
-    /// Stop after so many steps; the learning-rate schedule stays that of the whole run
+    /// Stop after N steps; the learning-rate schedule stays that of the whole run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_steps: Option<u64>,
-    /// Steps between two reports
+    /// Report every STEPS steps
     #[arg(long, default_value_t = 10, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
     pub log_every: u32,
-    /// Samples in the data's own order
+    /// Disable shuffling: take samples in the order of the data
     #[arg(long)]
     no_shuffle: bool,
-    /// Samples as they are
+    /// Disable augmentation
     #[arg(long)]
     no_augment: bool,
-    /// Dropout layers do nothing
+    /// Disable dropout
     #[arg(long)]
     no_dropout: bool,
-    /// Time a few of the first steps operator by operator, against what the device was measured to be able to do: on stderr,
-    /// or in a file, as a chart (.svg), JSON (.json) or text. No result depends on it
+    /// Profile a few of the first steps by operator, against the measured peak rates of the device: on stderr, or in a file
+    /// as a chart (.svg), JSON (.json) or text. Results are unchanged
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     pub profile: Option<PathBuf>,
-    /// Only write how the first samples will look to the network, each without and with the changes of training
+    /// Write an image of the first samples as the network sees them, without and with augmentation, and exit
     #[arg(long, value_name = "FILE.png")]
     pub preview: Option<PathBuf>,
-    /// If the GPU is lost or has no memory left on the way: retry opens it anew and goes on from the newest checkpoint (or the
-    /// beginning, where there is none), and gives up after three losses without a step between them; stop ends at the first.
-    /// The error then names the checkpoint and how to go on
+    /// Choose what happens if the GPU is lost or runs out of memory: retry reopens it and resumes from the newest checkpoint
+    /// (or restarts if there is none), and gives up after three losses without a step between them; stop ends at the first.
+    /// The error then names the checkpoint and the command that resumes the run
     #[arg(long, default_value_t, value_name = "retry|stop", value_parser = on_device_lost)]
     pub on_device_lost: OnDeviceLost,
-    /// Half precision, on a GPU: the factors of convolutions and linear layers are rounded to f16. Sums, and all that is
-    /// kept, stay f32; the loss is scaled so that small gradients survive
+    /// Train in mixed precision on a GPU: the operands of convolutions and linear layers are rounded to f16. Sums and stored
+    /// values stay f32; the loss is scaled so that small gradients survive
     #[arg(long)]
     amp: bool,
-    /// Train on the first batch alone, over and over; a network that cannot learn it by heart has a fault
+    /// Train on the first batch only, again and again; a network that cannot memorise it has a defect
     #[arg(long)]
     overfit_batch: bool,
 }

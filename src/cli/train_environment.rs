@@ -19,7 +19,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
-/// What `striate train` is to its run.
+/// The environment of a run that `striate train` starts.
 pub(super) struct TrainEnvironment<'a> {
     args: &'a TrainArgs,
     context: &'a Context,
@@ -37,7 +37,7 @@ impl<'a> TrainEnvironment<'a> {
         &self.signals
     }
 
-    /// The profile, once the device is open and if one is to be made.
+    /// The profile, once the device is open, if one was requested.
     pub fn profiling(&self) -> Rc<RefCell<Option<Profiling>>> {
         Rc::clone(&self.profiling)
     }
@@ -88,7 +88,7 @@ impl Environment for TrainEnvironment<'_> {
 
     fn other_run(&self, text: &str) -> String {
         format!(
-            "{text}; --resume-force goes on all the same; train --resume without other flags takes those of the run, as its args.toml has them"
+            "{text}; --resume-force resumes anyway; train --resume without other flags takes those of the run from its args.toml"
         )
     }
 

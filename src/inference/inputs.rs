@@ -1,7 +1,7 @@
 //! What a network is given to see: samples of a data set as values in host memory.
 
 use super::batches::{BatchSource, BatchSourceOptions};
-use super::preprocess::{fit, picture};
+use super::preprocess::{fit, image_shape};
 use super::weights::outputs;
 use crate::data::{self, Batch, BatchInput, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
 use crate::error::Result;
@@ -34,13 +34,13 @@ pub fn inputs(
     Ok(batch.input.values()[..batch.rows * spec.input.iter().product::<usize>()].to_vec())
 }
 
-/// The picture `files`, in this order, as `spec` is to see them in evaluation. Nothing is opened yet.
-pub fn pictures(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
+/// The image `files`, in this order, preprocessed for `spec` as in evaluation. No file is opened yet.
+pub fn image_files(spec: &Spec, files: Vec<PathBuf>) -> Result<Dataset> {
     let resize = spec.preprocess.resize;
     let frame = match fit(spec) {
         Fit::Input { .. } => Frame { shape: spec.input, framing: Framing::Centre { resize } },
-        Fit::Square => Frame { shape: picture(spec), framing: Framing::Square },
-        Fit::Covered => Frame { shape: picture(spec), framing: Framing::Covered },
+        Fit::Square => Frame { shape: image_shape(spec), framing: Framing::Square },
+        Fit::Covered => Frame { shape: image_shape(spec), framing: Framing::Covered },
     };
     data::image_files(files, frame, outputs(spec)?, spec.geometry.ignore_exif)
 }

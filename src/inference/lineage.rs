@@ -1,6 +1,5 @@
-//! The runs that weights come from, as their file's metadata tells: which data each has seen and how it was divided. With
-//! it, the samples that were held out can be evaluated without being asked for, and samples that were trained on are
-//! recognised.
+//! The runs that weights come from, as their file's metadata records them: the data of each run and how it was divided. Verbs
+//! thereby evaluate the held-out samples by default, and recognise samples that were trained on.
 
 use crate::data::{Division, Fingerprint, Origin, Pool, Provenance, Splits, VAL_SPLIT};
 use crate::error::{Error, Result};
@@ -14,53 +13,51 @@ const BEFORE: &str = "origin_before";
 /// Most earlier runs that are kept: the newest ones.
 const KEPT: usize = 16;
 
-/// What is known of one run.
+/// An earlier run, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
+pub enum PastRun {
+    /// Its provenance is recorded in full.
     Known(Box<Provenance>),
-    /// Weights of a version that kept the name of the data and the seed only. By default it drew a tenth of the samples, in
-    /// the way of version 1.
-    Named {
-        name: String,
-        seed: u64,
-    },
+    /// Weights of a version that recorded only the name of the data and the seed. By default it drew a tenth of the samples
+    /// as division version 1 does.
+    Named { name: String, seed: u64 },
 }
 
 /// The runs that weights come from, newest first. None if the weights do not say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lineage {
-    runs: Vec<Seen>,
+    runs: Vec<PastRun>,
 }
 
-impl Seen {
-    /// What to call the data.
+impl PastRun {
+    /// The name of the data.
     pub fn name(&self) -> &str {
         match self {
-            Seen::Known(provenance) => &provenance.data.name,
-            Seen::Named { name, .. } => name,
+            PastRun::Known(provenance) => &provenance.data.name,
+            PastRun::Named { name, .. } => name,
         }
     }
 
-    /// Whether the run was on `data`, as far as can be told.
+    /// Whether the run was on `data`, as far as this is known.
     pub fn is_on(&self, data: &Fingerprint) -> bool {
         match self {
-            Seen::Known(provenance) => provenance.data.is_same(data),
-            Seen::Named { name, .. } => *name == data.name,
+            PastRun::Known(provenance) => provenance.data.is_same(data),
+            PastRun::Named { name, .. } => *name == data.name,
         }
     }
 
     /// How the run divided the samples of `pool`, which are its own.
     pub fn division(&self, pool: &Pool<'_>) -> Division {
         match self {
-            Seen::Known(provenance) => provenance.division.clone(),
-            Seen::Named { .. } if pool.has_validation() => Division::Validation,
-            Seen::Named { seed, .. } => Division::HeldOut { share: VAL_SPLIT, seed: *seed, version: 1 },
+            PastRun::Known(provenance) => provenance.division.clone(),
+            PastRun::Named { .. } if pool.has_validation() => Division::Validation,
+            PastRun::Named { seed, .. } => Division::HeldOut { share: VAL_SPLIT, seed: *seed, version: 1 },
         }
     }
 
     /// The numbers of the samples of `pool` that the run was trained on, rising; `None` if that is not known.
     pub fn trained(&self, pool: &Pool<'_>) -> Option<Vec<u32>> {
-        let Seen::Known(provenance) = self else { return None };
+        let PastRun::Known(provenance) = self else { return None };
         let (ours, data) = (&provenance.data, pool.data());
         if ours.is_same(data) {
             let [mut trained, _] = pool.divide(&provenance.division, [provenance.limit_train, None]).ok()?;
@@ -73,31 +70,31 @@ impl Seen {
         (is_all && data.is_part(0, ours, 0)).then(|| all.collect())
     }
 
-    /// Whether `data` is the validation part that the run's data has of its own.
+    /// Whether `data` is the validation part of the run's own data.
     pub fn validated_on(&self, data: &Fingerprint) -> bool {
-        matches!(self, Seen::Known(provenance) if data.is_part(0, &provenance.data, 1))
+        matches!(self, PastRun::Known(provenance) if data.is_part(0, &provenance.data, 1))
     }
 }
 
 impl Lineage {
-    /// Of the weights in `file`. An error if its metadata say something that cannot be.
+    /// Of the weights in `file`. An error if its metadata is invalid.
     pub fn of(file: &File) -> Result<Lineage> {
         Lineage::read(&file.path, &file.metadata)
     }
 
     /// Of the metadata of the file at `path`.
-    pub fn read(path: &Path, notes: &BTreeMap<String, String>) -> Result<Lineage> {
+    pub fn read(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Lineage> {
         let bad = |key: &str, what: String| Error::data(path, format!("metadata {key}: {what}"));
         let check = |provenance: Provenance| match provenance.division.check() {
-            Ok(()) => Ok(Seen::Known(Box::new(provenance))),
+            Ok(()) => Ok(PastRun::Known(Box::new(provenance))),
             Err(Error::Usage(what)) => Err(bad(ORIGIN, what)),
             Err(error) => Err(error),
         };
-        let Some(text) = notes.get(ORIGIN) else {
-            return Ok(Lineage { runs: named(notes).into_iter().collect() });
+        let Some(text) = metadata.get(ORIGIN) else {
+            return Ok(Lineage { runs: named(metadata).into_iter().collect() });
         };
         let newest = serde_json::from_str(text).map_err(|error| bad(ORIGIN, error.to_string()))?;
-        let before: Vec<Provenance> = match notes.get(BEFORE) {
+        let before: Vec<Provenance> = match metadata.get(BEFORE) {
             Some(text) => serde_json::from_str(text).map_err(|error| bad(BEFORE, error.to_string()))?,
             None => Vec::new(),
         };
@@ -106,12 +103,12 @@ impl Lineage {
     }
 
     /// The runs, newest first.
-    pub fn runs(&self) -> &[Seen] {
+    pub fn runs(&self) -> &[PastRun] {
         &self.runs
     }
 
     /// The newest run on `data`.
-    pub fn on(&self, data: &Fingerprint) -> Option<&Seen> {
+    pub fn on(&self, data: &Fingerprint) -> Option<&PastRun> {
         self.runs.iter().find(|run| run.is_on(data))
     }
 
@@ -133,11 +130,11 @@ impl Lineage {
         Lineage { runs: self.runs.iter().skip(1).cloned().collect() }
     }
 
-    /// What a run that begins with these weights keeps of them, oldest first.
+    /// The runs that a new run with these initial weights records, oldest first.
     pub fn kept(&self) -> Vec<Provenance> {
         let known = self.runs.iter().filter_map(|run| match run {
-            Seen::Known(provenance) => Some((**provenance).clone()),
-            Seen::Named { .. } => None,
+            PastRun::Known(provenance) => Some((**provenance).clone()),
+            PastRun::Named { .. } => None,
         });
         let mut kept: Vec<Provenance> = known.take(KEPT).collect();
         kept.reverse();
@@ -145,28 +142,29 @@ impl Lineage {
     }
 }
 
-fn named(notes: &BTreeMap<String, String>) -> Option<Seen> {
-    let name = notes.get("data")?.clone();
-    let seed = notes.get("seed").and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    Some(Seen::Named { name, seed })
+fn named(metadata: &BTreeMap<String, String>) -> Option<PastRun> {
+    let name = metadata.get("data")?.clone();
+    let seed = metadata.get("seed").and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    Some(PastRun::Named { name, seed })
 }
 
-/// The metadata that say what weights were trained on, for a run on `data` under `seed` of weights that `before` tells of.
-pub fn origin_notes(data: &Splits, before: &Lineage, seed: u64) -> BTreeMap<String, String> {
-    let mut notes = BTreeMap::new();
-    notes.insert("data".into(), data.train.name.clone());
-    notes.insert("seed".into(), seed.to_string());
+/// The metadata that records the training data of weights: of a run on `data` under `seed` whose initial weights come from
+/// `before`.
+pub fn origin_metadata(data: &Splits, before: &Lineage, seed: u64) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::new();
+    metadata.insert("data".into(), data.train.name.clone());
+    metadata.insert("seed".into(), seed.to_string());
     if let Some(origin) = &data.origin {
-        note(&Origin { before: before.kept(), ..(**origin).clone() }, &mut notes);
+        write_origin(&Origin { before: before.kept(), ..(**origin).clone() }, &mut metadata);
     }
-    notes
+    metadata
 }
 
-/// Writes where the samples of a run come from into the metadata of its weights.
-pub(crate) fn note(origin: &Origin, notes: &mut BTreeMap<String, String>) {
-    notes.insert(ORIGIN.into(), serde_json::json!(origin.provenance).to_string());
+/// Records the origin of a run's samples in the metadata of its weights.
+pub(crate) fn write_origin(origin: &Origin, metadata: &mut BTreeMap<String, String>) {
+    metadata.insert(ORIGIN.into(), serde_json::json!(origin.provenance).to_string());
     if !origin.before.is_empty() {
-        notes.insert(BEFORE.into(), serde_json::json!(origin.before).to_string());
+        metadata.insert(BEFORE.into(), serde_json::json!(origin.before).to_string());
     }
 }
 
@@ -186,32 +184,32 @@ mod tests {
         Provenance { data, division, limit_train: Some(5), label_column: None, input_range: None }
     }
 
-    fn read(notes: &[(&str, &str)]) -> Result<Lineage> {
-        let notes = notes.iter().map(|(key, text)| (key.to_string(), text.to_string())).collect();
-        Lineage::read(Path::new("w.safetensors"), &notes)
+    fn read(metadata: &[(&str, &str)]) -> Result<Lineage> {
+        let metadata = metadata.iter().map(|(key, text)| (key.to_string(), text.to_string())).collect();
+        Lineage::read(Path::new("w.safetensors"), &metadata)
     }
 
     #[test]
-    fn what_is_noted_is_read_newest_first() {
+    fn recorded_runs_are_read_newest_first() {
         // A seed and a share that a double would round.
         let held = Division::HeldOut { share: 0.1, seed: u64::MAX - 1, version: 2 };
         let all = [held, Division::Validation, Division::Counts { train: 3, val: 4 }, Division::All];
         let runs: Vec<Provenance> = all.into_iter().map(|division| provenance("x", division)).collect();
         let origin =
             Origin { provenance: runs[3].clone(), before: runs[..3].to_vec(), numbers: Default::default() };
-        let mut notes = BTreeMap::new();
-        note(&origin, &mut notes);
-        let lineage = Lineage::read(Path::new("w"), &notes).unwrap();
+        let mut metadata = BTreeMap::new();
+        write_origin(&origin, &mut metadata);
+        let lineage = Lineage::read(Path::new("w"), &metadata).unwrap();
         let mut kept = lineage.kept();
         assert_eq!(kept, runs);
         assert_eq!(lineage.earlier().kept(), runs[..3]);
-        assert_eq!(lineage.runs()[0], Seen::Known(Box::new(kept.pop().unwrap())));
+        assert_eq!(lineage.runs()[0], PastRun::Known(Box::new(kept.pop().unwrap())));
     }
 
     #[test]
     fn earlier_versions_are_known_by_name_and_damage_is_one_line() {
         let named = read(&[("data", "photos"), ("seed", "7")]).unwrap();
-        assert_eq!(named.runs(), [Seen::Named { name: "photos".into(), seed: 7 }]);
+        assert_eq!(named.runs(), [PastRun::Named { name: "photos".into(), seed: 7 }]);
         assert_eq!(read(&[("seed", "7")]).unwrap(), Lineage::default());
         let good = serde_json::json!(provenance("x", Division::HeldOut { share: 0.5, seed: 1, version: 1 }));
         assert!(read(&[("origin", &good.to_string())]).is_ok());

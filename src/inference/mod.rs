@@ -33,9 +33,9 @@ pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target
 pub(crate) use evaluate::{pass, send};
 pub use hyper::hyper;
 pub(crate) use inputs::preprocess;
-pub use inputs::{inputs, pictures};
-pub(crate) use lineage::note;
-pub use lineage::{Lineage, Seen, origin_notes};
+pub use inputs::{image_files, inputs};
+pub(crate) use lineage::write_origin;
+pub use lineage::{Lineage, PastRun, origin_metadata};
 pub(crate) use memory::{check_memory, check_spare_memory, has_small_batches};
 pub use messages::Messages;
 pub(crate) use messages::quoted;
@@ -43,10 +43,12 @@ pub(crate) use metrics::guess;
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub(crate) use overrides::table;
 pub use overrides::{RecipeOverrides, check_recipe};
-pub use preprocess::{fit, picture, transform, wanted};
+pub use preprocess::{fit, image_shape, transform, wanted};
 pub use robustness::{Corruption, Outcome, robustness};
 pub use source::{DEFAULT_MODEL, DataOptions, describe_division};
-pub(crate) use source::{assumes_pixels, check_old_numbers, overlap, presumed, remember, resumed_division};
+pub(crate) use source::{
+    assumed_division, assumes_pixels, check_old_numbers, overlap, remember, resumed_division,
+};
 pub use trace::{activations, trace};
 pub use weights::{
     Named, collect, geometry, initialise, load, metadata, other_input, outputs, sha256, spec_of,

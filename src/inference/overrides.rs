@@ -97,8 +97,8 @@ impl RecipeOverrides {
         }
     }
 
-    /// Learning rate, momentum and weight decay, if another optimizer than that of the model file has brought its own.
-    pub(crate) fn news(&self, before: &Recipe, now: &Recipe) -> Option<String> {
+    /// Learning rate, momentum and weight decay, if the overrides choose another optimizer than the model file, with its own defaults.
+    pub(crate) fn optimizer_change(&self, before: &Recipe, now: &Recipe) -> Option<String> {
         let Recipe { optimizer, lr, momentum, weight_decay, .. } = now;
         let first = match optimizer {
             Optimizer::Adam | Optimizer::AdamW => "beta1",

@@ -1,4 +1,4 @@
-//! How a network wants its images: what it asks of the data, and the transform from pixels to its input.
+//! The images that a network expects, and the transform from pixels to its input.
 
 use super::weights::outputs;
 use crate::data::{Fit, ModelShape, Transform};
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::model::Spec;
 use crate::view::{Crop, Rules};
 
-/// Where the geometry of the pictures of `spec` is settled.
+/// How the images of `spec` are fitted to its input.
 pub fn fit(spec: &Spec) -> Fit {
     match (spec.geometry.rules, spec.preprocess.square) {
         (Rules::Covered, _) => Fit::Covered,
@@ -28,9 +28,9 @@ pub fn wanted(spec: &Spec, follow_classes: bool) -> Result<ModelShape> {
     })
 }
 
-/// Channels, height and width of the pictures that `spec` is made for: those that views show crops of, and the size in which
+/// Channels, height and width of the images that `spec` expects: those that views show crops of, and the size in which
 /// others are made up.
-pub fn picture(spec: &Spec) -> [usize; 3] {
+pub fn image_shape(spec: &Spec) -> [usize; 3] {
     spec.preprocess.resize.map_or(spec.input, |side| [spec.input[0], side, side])
 }
 

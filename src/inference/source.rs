@@ -1,9 +1,9 @@
-//! Which data a network is run on: options that name it and say how it is divided, completed by what its weights remember
+//! The data that a network is run on: options that name and divide it, completed by what its weights record
 //! of their own data.
 
-use super::lineage::{Lineage, Seen};
+use super::lineage::{Lineage, PastRun};
 use super::messages::{Messages, quoted};
-use super::preprocess::{picture, wanted};
+use super::preprocess::{image_shape, wanted};
 use super::text;
 use super::weights::geometry;
 use crate::data::{self, Division, Fingerprint, InputRange, Kind, Pool, Request, Splits};
@@ -38,7 +38,7 @@ pub struct DataOptions {
     pub limit_train: Option<usize>,
     /// Use only so many validation samples.
     pub limit_val: Option<usize>,
-    /// Leave images as they are stored, whatever orientation their EXIF metadata name.
+    /// Ignore the orientation in EXIF metadata.
     pub ignore_exif: bool,
 }
 
@@ -91,7 +91,7 @@ impl DataOptions {
             limit_train: self.limit_train,
             limit_val: self.limit_val,
             seed,
-            image_shape: picture(spec),
+            image_shape: image_shape(spec),
             ignore_exif: self.ignore_exif || spec.geometry.ignore_exif,
             model: Some(wanted(spec, follow_classes)?),
             has_preprocess: spec.has_preprocess(),
@@ -136,14 +136,14 @@ impl DataOptions {
     pub(crate) fn note_unused(&self, division: &Division, messages: &dyn Messages) {
         if self.val_split.is_some() && *division == Division::Validation {
             let option = messages.option("val-split");
-            messages.note(&format!("note: {option} is not used: the data has a validation part of its own"));
+            messages.note(&format!("note: {option} is not used: the data has its own validation part"));
         }
     }
 }
 
-/// Fills in what the newest run of `lineage` was told about such data and `request` does not say.
+/// Completes `request` with what the newest run of `lineage` recorded about such data.
 pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn Messages) {
-    let Some(Seen::Known(run)) = lineage.runs().first() else { return };
+    let Some(PastRun::Known(run)) = lineage.runs().first() else { return };
     // Opening the data says what is wrong with its place.
     let Ok(place) = data::find(request.path.as_deref(), request.kind) else { return };
     if let (Kind::Csv, None, Some(column)) = (place.kind, &request.label_column, &run.label_column) {
@@ -165,11 +165,11 @@ pub(crate) fn check_old_numbers(
     messages: &dyn Messages,
 ) -> Result<()> {
     let had_numbers = match lineage.runs().first() {
-        Some(Seen::Known(run)) => {
+        Some(PastRun::Known(run)) => {
             [Kind::Csv, Kind::Tensors].iter().any(|kind| run.data.kind == kind.to_string())
         }
         // They do not say what they were trained on.
-        Some(Seen::Named { .. }) | None => true,
+        Some(PastRun::Named { .. }) | None => true,
     };
     let is_old = geometry(file)?.rules == Rules::Covered;
     if !is_old || !had_numbers || !assumes_pixels(splits) {
@@ -187,11 +187,11 @@ pub(crate) fn assumes_pixels(splits: &Splits) -> bool {
     splits.origin.as_ref().is_some_and(|origin| origin.assumes_pixels(&splits.train))
 }
 
-/// A remark where it can only be presumed how a run divided its samples.
-pub(crate) fn presumed(run: &Seen) -> Option<String> {
-    let Seen::Named { name, .. } = run else { return None };
+/// A remark where the division of a run's samples is assumed.
+pub(crate) fn assumed_division(run: &PastRun) -> Option<String> {
+    let PastRun::Named { name, .. } = run else { return None };
     Some(format!(
-        "note: the weights do not say how {name} was divided; presumed is what their version did without flags"
+        "note: the weights do not say how {name} was divided; assuming the default of their version"
     ))
 }
 
@@ -202,13 +202,13 @@ pub(crate) fn overlap(trained: &[u32], numbers: &[u32]) -> usize {
 
 /// The division of a run that is resumed: its own, unless options say how to divide; drawn in the way that it was drawn.
 pub(crate) fn resumed_division(
-    own: Option<&Seen>,
+    own: Option<&PastRun>,
     usual: Division,
     is_asked: bool,
     pool: &Pool<'_>,
 ) -> Division {
     let known = match own {
-        Some(Seen::Known(provenance)) => Some(provenance),
+        Some(PastRun::Known(provenance)) => Some(provenance),
         _ => None,
     };
     if let Some(provenance) = known.filter(|known| !is_asked && known.data.is_same(pool.data())) {

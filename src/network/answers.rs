@@ -1,4 +1,4 @@
-//! What a network says to pictures.
+//! Predictions of a network, and its evaluation.
 
 use super::Network;
 use crate::data::{Dataset, OnBadFile};
@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// A class that a picture is taken for.
+/// A class that the network predicts for an image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
+pub struct Prediction {
     pub class: usize,
     pub name: String,
     /// 0 to 1; the output itself where the loss is not cross-entropy.
@@ -21,7 +21,7 @@ pub struct Guess {
 }
 
 impl Network {
-    /// The outputs, `[rows, classes]`, for `images`, `[rows, channels, height, width]`, of which there may be any number.
+    /// The outputs, `[rows, classes]`, for `images`, `[rows, channels, height, width]`, with any number of rows.
     pub fn logits(&mut self, images: &[f32]) -> Result<Vec<f32>> {
         let mut left = self.rows(images)?;
         let row = images.len() / left;
@@ -49,32 +49,32 @@ impl Network {
         })
     }
 
-    /// The best `k` answers to each of `images`, best first.
-    pub fn predict(&mut self, images: &[f32], k: usize) -> Result<Vec<Vec<Guess>>> {
+    /// The best `k` predictions for each of `images`, best first.
+    pub fn predict(&mut self, images: &[f32], k: usize) -> Result<Vec<Vec<Prediction>>> {
         let probabilities = self.probabilities(images)?;
         let best = |row: &[f64]| {
             let mut classes: Vec<usize> = (0..row.len()).collect();
-            // Of equal ones the first, and what is no number last.
+            // Of equal ones the first, and NaN last.
             let key = |class: usize| if row[class].is_nan() { f64::NEG_INFINITY } else { row[class] };
             classes.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
-            let guess = |class: usize| Guess {
+            let prediction = |class: usize| Prediction {
                 class,
                 name: self.class_names[class].clone(),
                 probability: row[class],
             };
-            classes.into_iter().take(k).map(guess).collect()
+            classes.into_iter().take(k).map(prediction).collect()
         };
         Ok(probabilities.chunks(self.model.classes).map(best).collect())
     }
 
-    /// The best `k` answers to each of these picture files, best first; they are looked at as evaluation looks at pictures.
-    /// The error of the first that cannot be read names it.
-    pub fn predict_files(&mut self, files: &[impl AsRef<Path>], k: usize) -> Result<Vec<Vec<Guess>>> {
+    /// The best `k` predictions for each of these image files, best first; files are preprocessed as in evaluation. If a file
+    /// cannot be read, the error names it.
+    pub fn predict_files(&mut self, files: &[impl AsRef<Path>], k: usize) -> Result<Vec<Vec<Prediction>>> {
         let mut answers = Vec::with_capacity(files.len());
         for part in files.chunks(self.model.batch) {
             let files = part.iter().map(|file| file.as_ref().to_path_buf()).collect();
-            let pictures = Arc::new(inference::pictures(&self.spec, files)?);
-            let images = self.inputs(&pictures, part.len())?;
+            let dataset = Arc::new(inference::image_files(&self.spec, files)?);
+            let images = self.inputs(&dataset, part.len())?;
             answers.extend(self.predict(&images, k)?);
         }
         Ok(answers)

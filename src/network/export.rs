@@ -1,4 +1,4 @@
-//! Export that proves itself: the file is read again and run beside the network before it gets its name.
+//! Verified export: the file is read again and run beside the network before it gets its name.
 
 use super::{Network, NetworkOptions};
 use crate::atomic;
@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Largest difference of two logits, relative to the largest logit, of a file that says what the network says.
+/// Largest accepted difference of two logits, relative to the largest logit.
 const TOLERANCE: f32 = 1e-4;
 
-/// What the file's network is asked.
+/// The images on which the exported file is compared with the network.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Check {
-    /// So many pictures of noise.
+pub enum ExportCheck {
+    /// This many images of uniform noise.
     Noise(usize),
     /// Network input, `[rows, channels, height, width]`, and what to call it.
     Images { values: Vec<f32>, name: String },
@@ -28,22 +28,22 @@ pub enum Check {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportOptions {
     pub format: Format,
-    /// ONNX: whether the graph takes pictures, u8 `[batch, height, width, channels]`, and gives probabilities.
+    /// ONNX: whether the graph takes images, u8 `[batch, height, width, channels]`, and gives probabilities.
     pub with_preprocess: bool,
-    pub check: Check,
+    pub check: ExportCheck,
 }
 
 impl ExportOptions {
-    /// The network as it is, checked on 16 pictures of noise.
+    /// Exports without preprocessing, checked on 16 images of noise.
     pub fn new(format: Format) -> Self {
-        ExportOptions { format, with_preprocess: false, check: Check::Noise(16) }
+        ExportOptions { format, with_preprocess: false, check: ExportCheck::Noise(16) }
     }
 }
 
 /// How well the exported file agrees with the network.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Proof {
-    /// Pictures compared, what they are, and where both networks were run.
+pub struct ExportReport {
+    /// Images compared, their description, and the device that ran both networks.
     pub samples: usize,
     pub data: String,
     pub device: String,
@@ -55,28 +55,28 @@ pub struct Proof {
 }
 
 impl Network {
-    /// Writes the network to `path`, and proves it: the file is read again as any other would be, the network in it is run
-    /// beside this one, and their logits are compared; what was found is noted in the file (`export_check_max_difference`,
+    /// Writes the network to `path` and verifies the file: it is read again like any other, its network is run beside this
+    /// one, and their logits are compared; the result is recorded in the file's metadata (`export_check_max_difference`,
     /// `export_check_samples`, `export_check_data`, `export_check_device`), which is then read once more: its tensors must
     /// be these, bit for bit.
     ///
-    /// A file that says something else (above 1e-4 of the largest logit) is [`Error::Verification`]; then, as on any error,
-    /// what was at `path` is untouched.
-    pub fn export(&mut self, path: impl AsRef<Path>, options: &ExportOptions) -> Result<Proof> {
+    /// A file whose logits differ (by more than 1e-4 of the largest logit) is [`Error::Verification`]; then, as on any error,
+    /// the previous content of `path` is untouched.
+    pub fn export(&mut self, path: impl AsRef<Path>, options: &ExportOptions) -> Result<ExportReport> {
         let path = path.as_ref();
         if options.with_preprocess && options.format != Format::Onnx {
             let what = "expected the format onnx for preprocessing in the file, found another";
             return Err(Error::Usage(what.into()));
         }
         let tensors = self.weights()?;
-        let mut notes = self.metadata();
-        notes.retain(|key, _| !key.starts_with("export_check"));
+        let mut metadata = self.metadata();
+        metadata.retain(|key, _| !key.starts_with("export_check"));
         let draft = Draft::beside(path, options.format)?;
-        draft.named(path, draft.write(&self.spec, &tensors, &notes, options))?;
+        draft.named(path, draft.write(&self.spec, &tensors, &metadata, options))?;
 
         let (images, data) = match &options.check {
-            Check::Noise(count) => (noise(&self.spec, *count), "noise".to_string()),
-            Check::Images { values, name } => (values.clone(), name.clone()),
+            ExportCheck::Noise(count) => (noise(&self.spec, *count), "noise".to_string()),
+            ExportCheck::Images { values, name } => (values.clone(), name.clone()),
         };
         let samples = self.rows(&images)?;
         let expected = self.logits(&images)?;
@@ -88,20 +88,20 @@ impl Network {
         };
         let (max_difference, largest_logit) = compare(path, &expected, &found)?;
         let device = self.device.long_name();
-        notes.insert("export_check_max_difference".into(), format!("{max_difference:e}"));
-        notes.insert("export_check_samples".into(), samples.to_string());
-        notes.insert("export_check_data".into(), data.clone());
-        notes.insert("export_check_device".into(), device.clone());
+        metadata.insert("export_check_max_difference".into(), format!("{max_difference:e}"));
+        metadata.insert("export_check_samples".into(), samples.to_string());
+        metadata.insert("export_check_data".into(), data.clone());
+        metadata.insert("export_check_device".into(), device.clone());
 
-        draft.named(path, draft.write(&self.spec, &tensors, &notes, options))?;
-        check_content(path, draft.named(path, interchange::read(&draft.path))?, &tensors, &notes)?;
+        draft.named(path, draft.write(&self.spec, &tensors, &metadata, options))?;
+        check_content(path, draft.named(path, interchange::read(&draft.path))?, &tensors, &metadata)?;
         let bytes = fs::metadata(&draft.path).map_err(|e| Error::io(path, e))?.len();
         atomic::rename(&draft.path, path)?;
-        Ok(Proof { samples, data, device, max_difference, largest_logit, bytes })
+        Ok(ExportReport { samples, data, device, max_difference, largest_logit, bytes })
     }
 }
 
-/// A file that is not proven yet; it vanishes with this unless it was renamed.
+/// A file that is not verified yet; it is removed on drop unless it was renamed.
 #[derive(Debug)]
 struct Draft {
     path: PathBuf,
@@ -121,21 +121,21 @@ impl Draft {
         &self,
         spec: &Spec,
         tensors: &Named,
-        notes: &BTreeMap<String, String>,
+        metadata: &BTreeMap<String, String>,
         options: &ExportOptions,
     ) -> Result<()> {
         match options.format {
-            Format::Safetensors => safetensors::write(&self.path, tensors, notes),
-            Format::Npz => npz::write(&self.path, tensors, notes),
+            Format::Safetensors => safetensors::write(&self.path, tensors, metadata),
+            Format::Npz => npz::write(&self.path, tensors, metadata),
             Format::Onnx => {
                 let with_preprocess = options.with_preprocess;
-                let bytes = onnx::encode(&onnx::Export { spec, tensors, metadata: notes, with_preprocess })?;
+                let bytes = onnx::encode(&onnx::Export { spec, tensors, metadata, with_preprocess })?;
                 atomic::write(&self.path, |out| out.write_all(&bytes))
             }
         }
     }
 
-    /// `result`, whose error, if it is about this file, is about `target`, and our fault where the content is wrong.
+    /// `result`, whose error names `target` in place of this file; wrong content is [`Error::Verification`].
     fn named<T>(&self, target: &Path, result: Result<T>) -> Result<T> {
         result.map_err(|error| match error {
             Error::Data { path, message } if path == self.path => {
@@ -155,7 +155,7 @@ impl Drop for Draft {
     }
 }
 
-/// `count` pictures of uniform noise, as the network is given them.
+/// `count` images of uniform noise, as network input.
 fn noise(spec: &Spec, count: usize) -> Vec<f32> {
     let [channels, height, width] = spec.input;
     let Preprocess { scale, mean, std, .. } = &spec.preprocess;
@@ -190,7 +190,7 @@ fn compare(path: &Path, expected: &[f32], found: &[f32]) -> Result<(f32, f32)> {
     Ok((difference, largest))
 }
 
-/// An error unless both make the same network input of pixels, but for rounding.
+/// An error unless both make the same network input of pixels, up to rounding.
 fn check_preprocess(path: &Path, expected: &Preprocess, found: &Preprocess) -> Result<()> {
     let inputs = |p: &Preprocess| -> Vec<f32> {
         let of = |(mean, std): (&f32, &f32)| [(-mean) / std, (255.0 * p.scale - mean) / std];
@@ -202,12 +202,12 @@ fn check_preprocess(path: &Path, expected: &Preprocess, found: &Preprocess) -> R
     })
 }
 
-/// An error unless the file holds `tensors`, bit for bit, and `notes`.
+/// An error unless the file holds `tensors`, bit for bit, and `metadata`.
 fn check_content(
     path: &Path,
     mut file: File,
     tensors: &Named,
-    notes: &BTreeMap<String, String>,
+    metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let wrong = |what: String| Err(Error::Verification(format!("{}: {what}", printable_path(path))));
     let bits = |tensor: &Tensor| tensor.data().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
@@ -224,8 +224,8 @@ fn check_content(
     // The network of an ONNX file is its graph's.
     let differs =
         |(key, value): &(&String, &String)| *key != "model" && file.metadata.get(*key) != Some(value);
-    match notes.iter().find(differs) {
+    match metadata.iter().find(differs) {
         None => Ok(()),
-        Some((key, _)) => wrong(format!("expected the note {key}, found none or another")),
+        Some((key, _)) => wrong(format!("expected the metadata {key}, found none or another value")),
     }
 }

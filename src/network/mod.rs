@@ -17,8 +17,8 @@ mod answers;
 mod export;
 mod training;
 
-pub use answers::Guess;
-pub use export::{Check, ExportOptions, Proof};
+pub use answers::Prediction;
+pub use export::{ExportCheck, ExportOptions, ExportReport};
 pub use training::{StepResult, Training};
 
 use crate::data::{Dataset, ModelShape, Request};

@@ -117,7 +117,7 @@ impl<'a> Training<'a> {
         let relabelled = network.match_classes(data)?;
         let mut data = relabelled.unwrap_or_else(|| data.clone());
         let lineage = Lineage::read(Path::new(&network.spec.name), &network.metadata)?;
-        let metadata = inference::origin_notes(&data, &lineage, options.train.seed);
+        let metadata = inference::origin_metadata(&data, &lineage, options.train.seed);
         if let Some(origin) = data.origin.as_mut().map(Arc::make_mut) {
             origin.before = lineage.kept();
         }

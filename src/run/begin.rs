@@ -1,5 +1,5 @@
-//! The first half of the order in which a run is opened: all that can be refused before a device is needed. Weights,
-//! network, recipe, the checkpoint to resume, data, the classes of the weights, and whether the checkpoint is of this run.
+//! The first half of opening a run: everything that can be rejected before a device is needed. In order: weights, network,
+//! recipe, the checkpoint to resume, data, the classes of the weights, and whether the checkpoint belongs to this run.
 
 use super::checkpoint::Checkpoint;
 use super::environment::Environment;
@@ -30,7 +30,7 @@ pub enum Resume {
 }
 
 impl Resume {
-    /// Whether a new run is possible: anything but the resumption of a given folder.
+    /// True unless resuming is mandatory (a given folder or checkpoint).
     pub fn may_be_new(&self) -> bool {
         !matches!(self, Resume::From(_))
     }
@@ -41,9 +41,9 @@ impl Resume {
 pub(super) enum Initial {
     /// Drawn from the seed.
     Seed,
-    /// Of a file; the layer of this name keeps what was drawn.
+    /// Read from a file; the layer of this name keeps the values drawn from the seed.
     File(Box<File>, Option<String>),
-    /// Of buffers, by name; what is missing is drawn.
+    /// Values of buffers, by name; missing ones are drawn from the seed.
     Values(Vec<(String, Tensor)>),
 }
 
@@ -74,12 +74,12 @@ impl<'a> Run<'a> {
     /// Opens a new run: weights, network, recipe, data.
     ///
     /// # Errors
-    /// Of any of them: [`Error::Usage`] names the option, [`Error::Data`] the file. Nothing has been written.
+    /// [`Error::Usage`] names the option, [`Error::Data`] the file. Nothing has been written.
     pub fn begin(options: RunOptions, environment: &'a dyn Environment) -> Result<Run<'a>> {
         Run::open(options, &Resume::No, false, environment)
     }
 
-    /// Opens the run in the folder `from`, or at one of its checkpoints, with the options that its `args.toml` keeps.
+    /// Opens the run in the folder `from`, or at one of its checkpoints, with the options in its `args.toml`.
     ///
     /// # Errors
     /// As [`Run::begin`]; also if the folder has no whole checkpoint, or another process writes to it.
@@ -92,8 +92,8 @@ impl<'a> Run<'a> {
         Run::resume_with(options, from, false, environment)
     }
 
-    /// As [`Run::resume`], with these options, which have to describe the same run: the same recipe, network and data. With
-    /// `force` another run is resumed as far as it fits.
+    /// As [`Run::resume`], with these options, which must define the same run: the same recipe, network and data. With `force`
+    /// a run that differs is resumed as far as it fits.
     pub fn resume_with(
         options: RunOptions,
         from: impl AsRef<Path>,
@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         let replaced = options.num_classes.map(|classes| spec.replace_outputs(classes)).transpose()?;
         train::scale_rates(&mut spec, &options.lr_mult)?;
         environment.network_read(&spec, &options)?;
-        // Before anything that takes long: a run that cannot be resumed is refused at once.
+        // Before anything that takes long: a run that cannot be resumed is rejected at once.
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         if resumed.is_none() {
             if options.model.is_some() {
@@ -124,11 +124,11 @@ impl<'a> Run<'a> {
             }
             options.recipe.check_effects(&spec.recipe, environment)?;
         }
-        if let Some(news) = options.recipe.news(&before, &spec.recipe) {
-            environment.note(&news);
+        if let Some(change) = options.recipe.optimizer_change(&before, &spec.recipe) {
+            environment.note(&change);
         }
-        // A resumed run looks at images by the rules that it began with; a new one by those of today, whatever its weights
-        // were trained with.
+        // A resumed run keeps the image rules that it started with; a new run uses the current ones, regardless of the rules
+        // that its weights were trained with.
         spec.geometry = Geometry {
             rules: resumed.as_ref().map_or(Rules::default(), |(checkpoint, _)| checkpoint.rules()),
             ignore_exif: options.data.ignore_exif,
@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
         &self.spec
     }
 
-    /// What it is trained and validated on.
+    /// The data that it is trained and validated on.
     pub fn data(&self) -> &Splits {
         &self.data
     }
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
         preview(&self.spec, &self.data, &self.training, |program| Device::cpu().executor(program))
     }
 
-    /// An error if the checkpoint to resume is of another run; it says what differs.
+    /// An error that names the differences if the checkpoint to resume belongs to a different run.
     pub(super) fn check_identity(&self) -> Result<()> {
         let Some((checkpoint, _)) = self.resumed.as_ref().filter(|_| !self.force) else { return Ok(()) };
         let Err(error) = checkpoint.check(&self.spec, &self.data, &self.training) else { return Ok(()) };
@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
         Err(Error::Usage(
             match is_old && text.contains("training images") && inference::assumes_pixels(&self.data) {
                 true => format!(
-                    "{text}; a run of Striate 0.1.0 took a table's numbers as they are: give its flags and {range} ready"
+                    "{text}; a run of Striate 0.1.0 used the numbers of a table unchanged: pass its options and {range} ready"
                 ),
                 false => text,
             },
@@ -243,7 +243,7 @@ fn checkpoint(
     };
     let (folder, all) = Checkpoint::find(&path)?;
     if !folder.join("log.jsonl").exists() {
-        // A file by itself is to be whole before a run's files are made beside it.
+        // A single file must be whole before a run's files are created beside it.
         Checkpoint::read_first(&all)?;
     }
     let folder = RunFolder::reopen(&folder)?;

@@ -1,6 +1,6 @@
-//! A run as one file, from which it goes on as if it had never stopped: every tensor that outlives a step, and in the
-//! file's notes where the run stands, what it is (`identity`) and the hash of each tensor and of the notes themselves.
-//! `history` keeps the files of a folder.
+//! A run as one file, from which it resumes as if it had never stopped: every tensor that outlives a step, and in the file's
+//! metadata the position of the run, its identity, and the hashes of each tensor and of the metadata. `history` keeps the
+//! files of a folder.
 
 mod history;
 mod identity;
@@ -28,14 +28,14 @@ use xxhash_rust::xxh3::Xxh3;
 const VERSION: &str = "2";
 const VERSION_1: &str = "1";
 
-/// Notes that hold the parts of a checkpoint as JSON, its version, and the hash of all other notes.
+/// Metadata keys of a checkpoint: its parts as JSON, its version, and the hash of all other metadata.
 const STATE: &str = "state";
 const IDENTITY: &str = "identity";
 const TENSORS: &str = "tensors_xxh3";
 const FORMAT: &str = "checkpoint";
 const HASH: &str = "notes_xxh3";
 
-/// Where a run and its logs stand.
+/// The position of a run and its logs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Position {
     #[serde(flatten)]
@@ -47,9 +47,9 @@ pub(super) struct Position {
 /// A checkpoint that was read and found whole.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Where it was read from.
+    /// The file that it was read from.
     pub path: PathBuf,
-    /// What was wrong with newer ones, one line each.
+    /// The faults of newer checkpoints, one line each.
     pub warnings: Vec<String>,
     tensors: BTreeMap<String, Tensor>,
     position: Position,
@@ -60,32 +60,33 @@ pub struct Checkpoint {
     outputs: Option<usize>,
 }
 
-/// Makes the file of a checkpoint, all but its name. `notes` are further ones, for people and other programs.
+/// Stages the file of a checkpoint, which has yet to get its name. `metadata` holds further entries, for people and other
+/// programs.
 pub(super) fn stage(
     path: &Path,
     tensors: &[(String, Tensor)],
-    mut notes: BTreeMap<String, String>,
+    mut metadata: BTreeMap<String, String>,
     position: &Position,
     identity: &Identity,
 ) -> Result<NewFile> {
     let hashes: BTreeMap<&str, String> =
         tensors.iter().map(|(name, tensor)| (name.as_str(), interchange::xxh3(tensor))).collect();
     let json = |result: serde_json::Result<String>| {
-        result.map_err(|error| Error::Internal(format!("notes of a checkpoint: {error}")))
+        result.map_err(|error| Error::Internal(format!("metadata of a checkpoint: {error}")))
     };
-    notes.insert(STATE.into(), json(serde_json::to_string(position))?);
-    notes.insert(IDENTITY.into(), json(serde_json::to_string(identity))?);
-    notes.insert(TENSORS.into(), json(serde_json::to_string(&hashes))?);
-    notes.insert(FORMAT.into(), VERSION.into());
-    notes.insert(HASH.into(), hash(&notes));
-    space::check_file(path, tensors, &notes)?;
-    safetensors::stage(path, tensors, &notes)
+    metadata.insert(STATE.into(), json(serde_json::to_string(position))?);
+    metadata.insert(IDENTITY.into(), json(serde_json::to_string(identity))?);
+    metadata.insert(TENSORS.into(), json(serde_json::to_string(&hashes))?);
+    metadata.insert(FORMAT.into(), VERSION.into());
+    metadata.insert(HASH.into(), hash(&metadata));
+    space::check_file(path, tensors, &metadata)?;
+    safetensors::stage(path, tensors, &metadata)
 }
 
-/// XXH3 (128 bits) of all notes but the one for it.
-fn hash(notes: &BTreeMap<String, String>) -> String {
+/// XXH3 (128 bits) of all metadata except the hash itself.
+fn hash(metadata: &BTreeMap<String, String>) -> String {
     let mut hash = Xxh3::new();
-    for text in notes.iter().filter(|(key, _)| *key != HASH).flat_map(|(key, value)| [key, value]) {
+    for text in metadata.iter().filter(|(key, _)| *key != HASH).flat_map(|(key, value)| [key, value]) {
         hash.update(&(text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     }
@@ -94,8 +95,8 @@ fn hash(notes: &BTreeMap<String, String>) -> String {
 
 impl Checkpoint {
     /// The checkpoints that `path` (a run's folder, or one of its checkpoints) names, the one to take first, and the folder. An
-    /// error if there is none, or if the file has another name: a run goes on in the folder of its checkpoint, which has to be
-    /// its own.
+    /// error if there is none, or if the file has another name: a run resumes in the folder of its checkpoint, which must be its
+    /// own.
     pub fn find(path: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
         let found = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if found.is_dir() {
@@ -112,7 +113,7 @@ impl Checkpoint {
         };
         let Some(own) = history::age(path) else {
             let what = format!(
-                "expected a run's folder, or its {} or {}, found a file of another name; a copy goes on in a folder of its own, by that name",
+                "expected a run's folder, or its {} or {}, found a file of another name; to resume from a copy, give it that name in a separate folder",
                 file_name(0),
                 file_name(1)
             );
@@ -129,7 +130,7 @@ impl Checkpoint {
         if all.is_empty() { Ok(None) } else { Checkpoint::read_first(&all).map(Some) }
     }
 
-    /// The first of `paths` that is whole; its `warnings` say what is wrong with those before. If none is, the error is
+    /// The first of `paths` that is whole; its `warnings` name the faults of those before. If none is, the error is
     /// that of the first.
     pub fn read_first(paths: &[PathBuf]) -> Result<Checkpoint> {
         let mut warnings = Vec::new();
@@ -158,17 +159,19 @@ impl Checkpoint {
     /// Reads the file at `path` and holds everything in it against its hashes.
     pub fn read(path: &Path) -> Result<Checkpoint> {
         let bad = |what: String| Error::data(path, what);
-        let interchange::File { tensors, metadata: notes, .. } = safetensors::read(path)?;
-        let note = |key: &str| {
-            notes
+        let interchange::File { tensors, metadata, .. } = safetensors::read(path)?;
+        let entry = |key: &str| {
+            metadata
                 .get(key)
-                .ok_or_else(|| bad(format!("{key}: expected a checkpoint with this note, found none")))
+                .ok_or_else(|| bad(format!("{key}: expected a checkpoint with this metadata, found none")))
         };
-        let (kept, found) = (note(HASH)?, hash(&notes));
+        let (kept, found) = (entry(HASH)?, hash(&metadata));
         if *kept != found {
-            return Err(bad(format!("notes: expected the hash {kept}, found {found}: the file is damaged")));
+            return Err(bad(format!(
+                "metadata: expected the hash {kept}, found {found}: the file is damaged"
+            )));
         }
-        let version = note(FORMAT)?;
+        let version = entry(FORMAT)?;
         let is_version_1 = version == VERSION_1;
         if version != VERSION && !is_version_1 {
             return Err(bad(format!(
@@ -178,10 +181,10 @@ impl Checkpoint {
         fn parse<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> Result<T> {
             serde_json::from_str(text).map_err(|error| Error::data(path, format!("{key}: {error}")))
         }
-        let hashes: BTreeMap<String, String> = parse(path, TENSORS, note(TENSORS)?)?;
+        let hashes: BTreeMap<String, String> = parse(path, TENSORS, entry(TENSORS)?)?;
         if let Some(name) = hashes.keys().find(|name| !tensors.contains_key(*name)) {
             return Err(bad(format!(
-                "tensor {name}: expected by the notes, found none: the file is damaged"
+                "tensor {name}: expected by the metadata, found none: the file is damaged"
             )));
         }
         for (name, tensor) in &tensors {
@@ -193,11 +196,11 @@ impl Checkpoint {
                 )));
             }
         }
-        let position: Position = parse(path, STATE, note(STATE)?)?;
-        let identity = parse(path, IDENTITY, note(IDENTITY)?)?;
+        let position: Position = parse(path, STATE, entry(STATE)?)?;
+        let identity = parse(path, IDENTITY, entry(IDENTITY)?)?;
         position.state.check().map_err(|what| bad(format!("state: {what}")))?;
-        let lineage = Lineage::read(path, &notes)?;
-        let outputs = notes.get("num_classes").and_then(|text| text.parse().ok());
+        let lineage = Lineage::read(path, &metadata)?;
+        let outputs = metadata.get("num_classes").and_then(|text| text.parse().ok());
         let (path, warnings) = (path.to_path_buf(), Vec::new());
         Ok(Checkpoint { path, warnings, tensors, position, identity, is_version_1, lineage, outputs })
     }
@@ -229,7 +232,7 @@ impl Checkpoint {
         self.outputs
     }
 
-    /// By which rules the run resizes and cuts its pictures.
+    /// The rules by which the run resizes and crops its images.
     pub fn rules(&self) -> Rules {
         identity::rules(&self.identity)
     }

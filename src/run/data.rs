@@ -6,7 +6,7 @@ use super::options::RunOptions;
 use crate::data::{self, Dataset, Division, Labels, Request, Splits};
 use crate::error::{Error, Result, printable_path};
 use crate::inference::{
-    self, ClassMatch, Lineage, check_old_numbers, describe_division, note_unnamed, overlap, presumed,
+    self, ClassMatch, Lineage, assumed_division, check_old_numbers, describe_division, note_unnamed, overlap,
     remember, resumed_division,
 };
 use crate::interchange::File;
@@ -17,12 +17,12 @@ use std::sync::Arc;
 /// Most names of classes that a message lists.
 const LISTED: usize = 8;
 
-/// What decides which data a run gets, and how many outputs its network.
+/// The inputs that determine the data of a run and the number of outputs of its network.
 pub(super) struct Opening<'a> {
     pub options: &'a RunOptions,
     /// Whether the last layer was replaced by a new one.
     pub is_replaced: bool,
-    /// Where a run is resumed.
+    /// The checkpoint of a run that is resumed.
     pub checkpoint: Option<&'a Checkpoint>,
     pub environment: &'a dyn Environment,
 }
@@ -61,7 +61,7 @@ impl Opening<'_> {
         Ok(data)
     }
 
-    /// Gives the network as many outputs as the weights have, whatever its model file says.
+    /// Gives the network as many outputs as the weights have; this overrides its model file.
     fn follow_file(&self, spec: &mut Spec, weights: Option<&File>) -> Result<()> {
         let noted = || weights?.metadata.get("num_classes")?.parse().ok();
         let own = self.checkpoint.filter(|_| self.options.weights.is_some()).and_then(Checkpoint::outputs);
@@ -71,7 +71,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Puts the rows of the last layer into the order of the classes of `data`; whether there was something to do.
+    /// Puts the rows of the last layer into the order of the classes of `data`. Returns whether this changed anything.
     fn match_classes(&self, spec: &mut Spec, data: &Splits, file: &mut File) -> Result<bool> {
         let known = inference::class_names(file);
         let (name, names) = (&data.train.name, &data.train.class_names);
@@ -141,7 +141,7 @@ impl Opening<'_> {
                     let division = run.division(pool);
                     if division != Division::Validation {
                         let (data, how) = (&pool.data().name, describe_division(&division));
-                        lines.push(match presumed(run) {
+                        lines.push(match assumed_division(run) {
                             Some(line) => format!("{line}: {how}"),
                             None => format!("note: {data} is divided as the weights' run divided it: {how}"),
                         });

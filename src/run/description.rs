@@ -1,4 +1,4 @@
-//! `args.toml`: what decided a run. The table `[options]` is read back when the run is resumed; what stands above it is for
+//! `args.toml`: the options of a run. The table `[options]` is read back when the run is resumed; the keys above it are for
 //! people.
 
 use super::environment::Environment;

@@ -1,4 +1,4 @@
-//! What a run asks of the program around it.
+//! The interface between a run and the program around it.
 
 use super::options::RunOptions;
 use crate::data::Kind;
@@ -11,8 +11,8 @@ use crate::train::LearningRate;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// The program around a run: opens devices, hears remarks, and may stop the run. Every method has a default, with which
-/// the run trains on the best device.
+/// The program around a run: opens devices, receives remarks, and may stop the run. Every method has a default; with the
+/// defaults the run trains on the best device.
 pub trait Environment: Messages {
     /// Opens the device; `lost` is the one that was lost, if the run needs another.
     fn open_device(&self, lost: Option<&Device>) -> Result<Device> {
@@ -36,7 +36,7 @@ pub trait Environment: Messages {
         Ok(())
     }
 
-    /// The refusal to resume another run; `text` says what differs.
+    /// The error message for a checkpoint of a different run; `text` names the differences.
     fn other_run(&self, text: &str) -> String {
         format!("{text}; force resumes it anyway")
     }

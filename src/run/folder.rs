@@ -1,7 +1,7 @@
 //! The folder of a run: `last.safetensors`, `best.safetensors`, checkpoints, `args.toml`, `metrics.csv` and `log.jsonl`. A
-//! new run never writes to a folder that exists: the next free name gets `-2`, `-3`, ... A run that goes on writes to its
-//! own, as long as no other process does: whoever writes holds the lock of the file `.lock`, which the operating system
-//! takes back when the process ends, however that comes about.
+//! new run never writes to a folder that exists: the next free name gets `-2`, `-3`, ... A resumed run writes to its
+//! own folder unless another process does: the writer holds the lock of the file `.lock`, which the operating system
+//! releases when the process ends for any reason.
 
 use super::checkpoint::{self, Identity, Position};
 use super::journal::Journal;
@@ -45,25 +45,25 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Where the folder lies.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes `args` as the run's `args.toml`, in place of the one that may be there.
+    /// Writes `args` as the run's `args.toml`, replacing an existing one.
     pub fn describe(&self, args: &str) -> Result<()> {
         describe(&self.path, args)
     }
 
-    /// The folder, open again.
+    /// Opens the folder again.
     pub fn open(&self) -> Result<RunFolder> {
         RunFolder::under(&self.path, Arc::clone(&self.lock))
     }
 }
 
-/// Of the file that says with which flags a run was started.
+/// The file that records the options of a run.
 const ARGS: &str = "args.toml";
-/// Most bytes of it.
+/// Its maximum size in bytes.
 const LONGEST_ARGS: u64 = 1 << 20;
 const LOG: &str = "log.jsonl";
 const METRICS: &str = "metrics.csv";
@@ -79,7 +79,7 @@ impl RunFolder {
         atomic::create_folders(output_dir)?;
         let path = claim(output_dir, &folder_name(name))?;
         let lock = lock(&path)?;
-        // Files that are safe in a folder that may vanish are not safe.
+        // Files are only as durable as the folder that holds them.
         atomic::keep_folder(&path)?;
         let log = Journal::create(&path.join(LOG))?;
         let mut metrics = Journal::create(&path.join(METRICS))?;
@@ -89,7 +89,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Opens the folder of a run that is to go on. A usage error if another process writes to it; an error of data if files of
+    /// Opens the folder of a run to resume. A usage error if another process writes to it; an error of data if files of
     /// the names of logs are there and nothing says that they are a run's, or if one of its files is none but a link or a pipe.
     pub fn reopen(path: &Path) -> Result<Self> {
         for name in [ARGS, LOG, METRICS, LOCK] {
@@ -101,7 +101,7 @@ impl RunFolder {
             });
         if let Some(other) = [LOG, METRICS].into_iter().find(|name| !is_run && path.join(name).exists()) {
             let what =
-                "expected a run's folder, with its args.toml, found a file of this name by somebody else";
+                "expected a run's folder, with its args.toml, found a file of this name by another program";
             return Err(Error::data(path.join(other), what));
         }
         let lock = lock(path)?;
@@ -150,13 +150,13 @@ impl RunFolder {
         whole.max().map(|(_, path)| path)
     }
 
-    /// The lock of this folder, to outlive it.
+    /// The lock of this folder, which may outlive it.
     pub(super) fn hold(&self) -> Hold {
         Hold { path: self.path.clone(), lock: Arc::clone(&self.lock) }
     }
 
-    /// Makes the logs what they were when the folder was made.
-    pub(super) fn begin_anew(&mut self) -> Result<()> {
+    /// Truncates the logs to the state of a new folder.
+    pub(super) fn restart(&mut self) -> Result<()> {
         atomic::sweep(&self.path)?;
         self.log.rewind(0)?;
         self.metrics.rewind(0)?;
@@ -164,8 +164,9 @@ impl RunFolder {
         self.metrics.append(COLUMNS)
     }
 
-    /// Makes the files what they were when the checkpoint at `from` was written: it becomes the newest, the logs get the
-    /// lengths `journals` again, and what a killed process has left half written goes. Says what cannot be made so.
+    /// Restores the files to the state when the checkpoint at `from` was written: it becomes the newest, the logs are
+    /// truncated to the lengths `journals`, and half-written files of a killed process are removed. Returns one warning per
+    /// file that cannot be restored.
     pub(super) fn rewind(&mut self, from: &Path, journals: [u64; 2]) -> Result<Vec<String>> {
         checkpoint::make_newest(from, &self.path)?;
         atomic::sweep(&self.path)?;
@@ -190,27 +191,27 @@ impl RunFolder {
     pub(super) fn checkpoint(
         &self,
         tensors: &[(String, Tensor)],
-        notes: BTreeMap<String, String>,
+        metadata: BTreeMap<String, String>,
         position: &Position,
         identity: &Identity,
         keep: usize,
     ) -> Result<()> {
         let path = self.path.join(checkpoint::file_name(0));
-        let file = checkpoint::stage(&path, tensors, notes, position, identity)?;
+        let file = checkpoint::stage(&path, tensors, metadata, position, identity)?;
         checkpoint::commit(file, &self.path, keep)
     }
 
-    /// Where it lies.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where these weights lie, or will lie.
+    /// The path of these weights, whether or not they exist.
     pub fn weights_path(&self, which: Weights) -> PathBuf {
         self.path.join(weights_name(which))
     }
 
-    /// Writes weights: the file is complete or as it was before.
+    /// Writes weights; on an error the previous file is unchanged.
     pub fn save(
         &self,
         which: Weights,
@@ -222,8 +223,8 @@ impl RunFolder {
         safetensors::write(path, tensors, metadata)
     }
 
-    /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`. What cannot be written now is kept, and
-    /// written with the next.
+    /// Appends an event to `log.jsonl`, and an epoch also to `metrics.csv`. A line that cannot be written is kept and
+    /// written with the next one.
     pub fn record(&mut self, event: &Event) -> Result<()> {
         let logged = self.log.append(&event.json());
         match event {
@@ -233,7 +234,7 @@ impl RunFolder {
     }
 }
 
-/// Writes `args` as the `args.toml` of the run in `folder`, in place of the one that may be there.
+/// Writes `args` as the `args.toml` of the run in `folder`, replacing an existing one.
 fn describe(folder: &Path, args: &str) -> Result<()> {
     atomic::write(folder.join(ARGS), |out| out.write_all(args.as_bytes()))
 }
@@ -295,7 +296,7 @@ fn numbered(parent: &Path, name: &str, number: u32) -> PathBuf {
     parent.join(if number == 1 { name.to_string() } else { format!("{name}-{number}") })
 }
 
-/// The right to write to the folder at `path`.
+/// Locks the folder at `path` for writing.
 fn lock(path: &Path) -> Result<File> {
     let file = path.join(LOCK);
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&file);

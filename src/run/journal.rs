@@ -15,7 +15,7 @@ pub(super) struct Journal {
     length: u64,
     /// Lines that are not.
     waiting: Vec<u8>,
-    /// The last bytes of the file, of which nobody knows yet whether they are on the disk.
+    /// The last bytes of the file, which are not yet known to be on the disk.
     unsure: Vec<u8>,
     /// Whether forcing them to the disk has failed.
     is_lost: bool,
@@ -49,14 +49,14 @@ impl Journal {
         })
     }
 
-    /// Adds `line` and whatever waits. The line is kept for the next time if that fails.
+    /// Appends the pending lines and `line`. If this fails, they stay pending.
     pub fn append(&mut self, line: &str) -> Result<()> {
         self.waiting.extend_from_slice(line.as_bytes());
         self.waiting.push(b'\n');
         self.flush()
     }
 
-    /// Writes what waits.
+    /// Writes the pending lines.
     pub fn flush(&mut self) -> Result<()> {
         let start = SeekFrom::Start(self.length);
         match self.file.seek(start).and_then(|_| self.file.write_all(&self.waiting)) {
@@ -76,8 +76,8 @@ impl Journal {
     /// Forces everything to the disk; the file's length in bytes.
     pub fn sync(&mut self) -> Result<u64> {
         self.flush()?;
-        // After a failure the system may take for written what is not, and say so when it is asked again: the bytes have
-        // to be handed to it anew.
+        // After a failed sync the system may consider unwritten bytes clean and report success the next time: they must be
+        // written again.
         let again = if self.is_lost { self.rewrite() } else { Ok(()) };
         let synced = again.and_then(|()| self.file.sync_data());
         self.is_lost = synced.is_err();
@@ -123,7 +123,7 @@ impl Journal {
         self.file.seek(SeekFrom::Start(length)).map(|_| ())
     }
 
-    /// Where it lies.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -1,5 +1,5 @@
-//! A run: its folder with weights, logs and checkpoints, the room that it needs on the disk, and the way back from a
-//! checkpoint or a lost device.
+//! A run: its folder with weights, logs and checkpoints, the disk space that it needs, and recovery from a checkpoint or a
+//! lost device.
 
 mod begin;
 mod checkpoint;
@@ -22,5 +22,5 @@ pub use environment::Environment;
 pub use folder::RunFolder;
 pub use options::RunOptions;
 pub use preview::preview;
-pub use recovery::{Job, OnDeviceLost, Opened, Recovery};
+pub use recovery::{DeviceExecutor, OnDeviceLost, PreparedRun, Recovery};
 pub use space::check_space;

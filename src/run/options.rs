@@ -1,4 +1,4 @@
-//! What decides a run beside its model file: one type for the program and the library, and what a run's folder keeps so
+//! The options of a run besides its model file: one type for the program and the library, which the run's folder stores so
 //! that the run can be resumed.
 
 use super::recovery::OnDeviceLost;
@@ -16,17 +16,17 @@ pub struct RunOptions {
     pub model: Option<String>,
     /// Weights to start from.
     pub weights: Option<PathBuf>,
-    /// Replace the last layer by a new one with so many outputs.
+    /// Replace the last layer by a new one with this number of outputs.
     pub num_classes: Option<usize>,
     /// Factors of the learning rate of some parameters.
     pub lr_mult: Vec<RateGroup>,
-    /// The folder in which runs are kept; `None` for a run without a folder, which leaves no file behind.
+    /// The folder in which runs are stored; `None` for a run without a folder, which writes no files.
     pub output_dir: Option<PathBuf>,
     /// Name of the run's folder; -2, -3, ... is added if it exists. `None` for the name of the network.
     pub name: Option<String>,
     /// Half precision on a GPU, with dynamic loss scaling.
     pub amp: bool,
-    /// What to do when the device is lost.
+    /// The policy for a lost device.
     #[serde(with = "text")]
     pub on_device_lost: OnDeviceLost,
     /// The data.
@@ -61,43 +61,43 @@ impl RunOptions {
         RunOptions { model: Some(model.into()), ..RunOptions::default() }
     }
 
-    /// The same, starting from the weights in a file.
+    /// Starts from the weights in a file.
     pub fn with_weights(mut self, file: impl Into<PathBuf>) -> RunOptions {
         self.weights = Some(file.into());
         self
     }
 
-    /// The same, on other data.
+    /// Sets the data.
     pub fn with_data(mut self, data: DataOptions) -> RunOptions {
         self.data = data;
         self
     }
 
-    /// The same, with changes to the recipe.
+    /// Sets the changes to the recipe.
     pub fn with_recipe(mut self, recipe: RecipeOverrides) -> RunOptions {
         self.recipe = recipe;
         self
     }
 
-    /// The same, trained under `options`.
+    /// Sets the options of training.
     pub fn with_train(mut self, options: Options) -> RunOptions {
         self.train = options;
         self
     }
 
-    /// The same, in the folder `name` below `output_dir`.
+    /// Sets the folder: `name` below `output_dir`.
     pub fn with_folder(mut self, output_dir: impl Into<PathBuf>, name: impl Into<String>) -> RunOptions {
         (self.output_dir, self.name) = (Some(output_dir.into()), Some(name.into()));
         self
     }
 
-    /// The same, without a folder.
+    /// Runs without a folder.
     pub fn without_folder(mut self) -> RunOptions {
         self.output_dir = None;
         self
     }
 
-    /// The same, in half precision.
+    /// Trains in half precision.
     pub fn with_amp(mut self) -> RunOptions {
         self.amp = true;
         self

@@ -1,4 +1,4 @@
-//! What a network is going to see: the first samples of a run, as a sheet of pictures.
+//! A preview of the network's input: the first samples of a run, as a sheet of images.
 
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
@@ -8,11 +8,11 @@ use crate::program::{Executor, Program};
 use crate::train::Options;
 use std::sync::Arc;
 
-/// Samples of a sheet, and pictures of a row: each sample as evaluation would show it and as training does.
+/// Samples of a sheet, and images in a row: each sample without and with augmentation.
 const SAMPLES: usize = 32;
 const COLUMNS: usize = 8;
 
-/// The first samples of epoch 0, two pictures each: without and with the changes of training. Values are brought back to
+/// The first samples of epoch 0, two images each: without and with augmentation. Values are brought back to
 /// colours, 0 to 255, so what is cut out has the mean colour. Beside the sheet, one line per sample that was left out.
 ///
 /// `executor` makes an executor of the program that turns pixels into network input.

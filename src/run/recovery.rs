@@ -1,13 +1,13 @@
 //! Training through losses of the device. A lost device takes its memory with it, so nothing of it is used any more: it is
-//! opened anew and the run goes on from its newest checkpoint, the way `--resume` does, or from its beginning where there is
-//! none yet. What comes out is what would have come out without the loss, bit for bit, logs included.
+//! reopened, and the run resumes from its newest checkpoint, as `--resume` does, or restarts where there is none yet. The
+//! results, logs included, are bit-identical to those of a run without the loss.
 
 use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
 use crate::program::Executor;
 use crate::train::{
-    DeviceId, Done, Event, ExecutorFactory, LearningRate, Observer, Prefetcher, Task, Trainer,
+    DeviceId, Done, Event, ExecutorFactory, LearningRate, Observer, Prefetcher, Trainer, TrainingTask,
 };
 use std::fmt;
 use std::path::Path;
@@ -17,16 +17,16 @@ use std::time::Duration;
 
 /// Losses in a row, without a new step between them, after which a device is given up.
 const LOSSES: usize = 3;
-/// Before a device is opened anew after a loss that followed another: a driver may need a moment to start again.
+/// Pause before a device is reopened after a loss that followed another: a driver may need a moment to start again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What to do when the device is lost, or has no memory left, while it trains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDeviceLost {
-    /// Open it anew and go on from the newest checkpoint.
+    /// Reopen it and resume from the newest checkpoint.
     #[default]
     Retry,
-    /// End with the error, which says how to go on.
+    /// End with the error, which says how to resume.
     Stop,
 }
 
@@ -52,43 +52,45 @@ impl FromStr for OnDeviceLost {
 }
 
 /// An executor that holds a run's initial values, and its device.
-pub struct Opened {
+pub struct DeviceExecutor {
     pub executor: Box<dyn Executor>,
     pub device: DeviceId,
 }
 
-impl fmt::Debug for Opened {
+impl fmt::Debug for DeviceExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened").field("device", &self.device).finish_non_exhaustive()
+        f.debug_struct("DeviceExecutor").field("device", &self.device).finish_non_exhaustive()
     }
 }
 
 /// Makes the learning rate that takes the place of the recipe's.
 pub type RuleFn<'a> = dyn Fn() -> Option<Box<dyn LearningRate + 'a>> + 'a;
 
-/// A run, ready to begin or to go on.
+/// A run that is ready to start or to resume.
 #[derive(Debug)]
-pub struct Job<'a> {
-    /// Its device is that of `opened`, whatever it says.
-    pub task: Task<'a>,
-    pub opened: Opened,
-    /// Batches of the task that are being prepared already.
+pub struct PreparedRun<'a> {
+    /// The task; its device is replaced by that of `device_executor`.
+    pub task: TrainingTask<'a>,
+    /// The executor to train with, and its device.
+    pub device_executor: DeviceExecutor,
+    /// Prepares the batches of the task; may already have started.
     pub prefetcher: Prefetcher,
+    /// Where checkpoints and logs are written, if anywhere.
     pub folder: Option<RunFolder>,
-    /// Where it goes on from.
+    /// The checkpoint to resume from.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether it goes on although it is another run; see [`Checkpoint::resume`].
+    /// Whether to resume even if the checkpoint belongs to a different run; see [`Checkpoint::resume`].
     pub force: bool,
-    /// For the `args.toml` of a run that goes on, once it is known that it can.
+    /// Text for the `args.toml` of a resumed run, written once the resume has succeeded.
     pub args: String,
 }
 
-/// Opens devices for a run and trains it through their losses. Without a folder a run begins anew after each.
+/// Opens devices for a run and trains it through their losses. A run without a folder restarts after each loss.
 pub struct Recovery<'a> {
     policy: OnDeviceLost,
-    open: Box<dyn FnMut() -> Result<Opened> + 'a>,
-    /// What to type to go on.
-    go_on: String,
+    open: Box<dyn FnMut() -> Result<DeviceExecutor> + 'a>,
+    /// The command that resumes the run.
+    resume_command: String,
     save: Option<&'a AtomicBool>,
     executors: Option<&'a ExecutorFactory<'a>>,
     rule: Option<&'a RuleFn<'a>>,
@@ -112,12 +114,12 @@ impl fmt::Debug for Recovery<'_> {
 impl<'a> Recovery<'a> {
     /// `open` opens the device and makes an executor with the run's initial values; it is asked again after each loss, when
     /// nothing of the lost executor is left.
-    pub fn new(policy: OnDeviceLost, open: impl FnMut() -> Result<Opened> + 'a) -> Self {
+    pub fn new(policy: OnDeviceLost, open: impl FnMut() -> Result<DeviceExecutor> + 'a) -> Self {
         let open = Box::new(open);
         Recovery {
             policy,
             open,
-            go_on: String::new(),
+            resume_command: String::new(),
             save: None,
             executors: None,
             rule: None,
@@ -126,9 +128,9 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// What the user has to type to go on with the run, for the error that ends it.
-    pub fn with_go_on(mut self, command: String) -> Self {
-        self.go_on = command;
+    /// Sets the command that resumes the run, for the error that ends it.
+    pub fn with_resume_command(mut self, command: String) -> Self {
+        self.resume_command = command;
         self
     }
 
@@ -150,42 +152,50 @@ impl<'a> Recovery<'a> {
         self
     }
 
-    /// Opens the device for the first time. `tell` is told of losses, one line each.
+    /// Opens the device for the first time. `tell` receives losses, one line each.
     ///
     /// # Errors
-    /// What `open` says; a loss only if it was the third in a row or the policy is to stop.
-    pub fn open(&mut self, tell: &mut dyn FnMut(String) -> Result<()>) -> Result<Opened> {
+    /// The error of `open`; a loss only if it was the third in a row or the policy is to stop.
+    pub fn open(&mut self, tell: &mut dyn FnMut(String) -> Result<()>) -> Result<DeviceExecutor> {
         self.reopen(None, tell)
     }
 
-    /// Trains `job` to the end. After a loss its reports go on from where the run goes on: those of steps that are repeated come
-    /// once more.
+    /// Trains `run` to the end. After a loss its reports continue where the run resumes: repeated steps are reported once
+    /// more.
     ///
     /// # Errors
     /// As [`Trainer::run`]; [`Error::Lost`] or [`Error::Memory`] when the device is given up: the checkpoint that it names is
     /// whole.
-    pub fn train(self, job: Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
-        self.train_and_return(job, observer, stop).map(|(done, _)| done)
+    pub fn train(self, run: PreparedRun<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
+        self.train_and_return(run, observer, stop).map(|(done, _)| done)
     }
 
     /// As [`Recovery::train`]; beside it the executor, with the values that training ended with.
     pub(super) fn train_and_return(
         mut self,
-        job: Job<'_>,
+        run: PreparedRun<'_>,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<(Done, Box<dyn Executor>)> {
-        let Job { mut task, mut opened, mut prefetcher, mut folder, mut checkpoint, force, args } = job;
+        let PreparedRun {
+            mut task,
+            mut device_executor,
+            mut prefetcher,
+            mut folder,
+            mut checkpoint,
+            force,
+            args,
+        } = run;
         let hold = folder.as_ref().map(RunFolder::hold);
         let given = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
-        // Whether the checkpoints of the folder are what this run goes on from.
+        // Whether this run resumes from the checkpoints of the folder.
         let mut is_ours = given.is_none();
         loop {
-            task.device.clone_from(&opened.device);
+            task.device.clone_from(&device_executor.device);
             let first = checkpoint.as_ref().map_or(0, Checkpoint::step);
             self.steps = self.steps.max(first);
             let attempt = || {
-                let executor = opened.executor.as_mut();
+                let executor = device_executor.executor.as_mut();
                 let mut trainer =
                     Trainer::with_prefetcher(task.clone(), prefetcher, executor, observer, stop)?;
                 let rule = self.rule.and_then(|rule| rule());
@@ -210,24 +220,24 @@ impl<'a> Recovery<'a> {
             };
             let error = match attempt() {
                 Err(error @ (Error::Lost(_) | Error::Memory(_))) => error,
-                other => return Ok((other?, opened.executor)),
+                other => return Ok((other?, device_executor.executor)),
             };
             // What was under way ends, and the memory of the device is free before it is asked for again.
-            let _ = opened.executor.wait();
-            drop(opened);
+            let _ = device_executor.executor.wait();
+            drop(device_executor);
             let path = hold.as_ref().map(|hold| hold.path());
             checkpoint = match (&given, path) {
                 (Some(given), _) if !is_ours => Some(Checkpoint::read(given)?),
                 (_, Some(path)) => Checkpoint::newest(path)?,
                 (_, None) => None,
             };
-            let place = Place { checkpoint: checkpoint.as_ref(), folder: path };
+            let point = ResumePoint { checkpoint: checkpoint.as_ref(), folder: path };
             let mut tell = |text: String| observer.event(&Event::Warning(text));
-            self.lost(error, Some(&place), &mut tell)?;
-            opened = self.reopen(Some(&place), &mut tell)?;
+            self.lost(error, Some(&point), &mut tell)?;
+            device_executor = self.reopen(Some(&point), &mut tell)?;
             folder = hold.as_ref().map(|hold| hold.open()).transpose()?;
             if let (Some(folder), None) = (&mut folder, &checkpoint) {
-                folder.begin_anew()?;
+                folder.restart()?;
             }
             prefetcher = Prefetcher::resume(
                 task.spec,
@@ -239,65 +249,65 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// The device, opened anew until that works. At the first opening (`place` is `None`) only a loss is no reason to end.
+    /// Reopens the device until that succeeds. At the first opening (`point` is `None`) only a loss is tried again.
     fn reopen(
         &mut self,
-        place: Option<&Place<'_>>,
+        point: Option<&ResumePoint<'_>>,
         tell: &mut dyn FnMut(String) -> Result<()>,
-    ) -> Result<Opened> {
+    ) -> Result<DeviceExecutor> {
         loop {
             if self.losses > 1 {
                 std::thread::sleep(PAUSE);
             }
             match (self.open)() {
-                Err(error @ Error::Lost(_)) => self.lost(error, place, tell)?,
+                Err(error @ Error::Lost(_)) => self.lost(error, point, tell)?,
                 // It may be gone for a while, or its memory taken by what is being cleared away.
-                Err(error @ (Error::Device(_) | Error::Memory(_))) if place.is_some() => {
-                    self.lost(error, place, tell)?;
+                Err(error @ (Error::Device(_) | Error::Memory(_))) if point.is_some() => {
+                    self.lost(error, point, tell)?;
                 }
                 other => return other,
             }
         }
     }
 
-    /// Takes in a loss: says what comes now, or ends the run.
+    /// Records a loss: reports what happens next, or ends the run.
     fn lost(
         &mut self,
         error: Error,
-        place: Option<&Place<'_>>,
+        point: Option<&ResumePoint<'_>>,
         tell: &mut dyn FnMut(String) -> Result<()>,
     ) -> Result<()> {
         self.losses += 1;
         if self.policy == OnDeviceLost::Retry && self.losses < LOSSES {
-            let from = match place {
+            let from = match point {
                 None => "trying again".to_string(),
-                Some(Place { checkpoint: Some(checkpoint), .. }) => {
+                Some(ResumePoint { checkpoint: Some(checkpoint), .. }) => {
                     format!(
-                        "the run goes on from {}, step {}",
+                        "the run resumes from {}, step {}",
                         printable_path(&checkpoint.path),
                         checkpoint.step()
                     )
                 }
-                Some(_) => "the run goes on from its beginning".to_string(),
+                Some(_) => "the run restarts".to_string(),
             };
-            return tell(format!("{error}; opening the device anew, {from}"));
+            return tell(format!("{error}; reopening the device, {from}"));
         }
         let often = match self.policy {
             OnDeviceLost::Retry => format!("; {LOSSES} times in a row without a new step"),
             OnDeviceLost::Stop => String::new(),
         };
-        let kept = match place {
-            Some(Place { checkpoint: Some(checkpoint), .. }) => {
+        let kept = match point {
+            Some(ResumePoint { checkpoint: Some(checkpoint), .. }) => {
                 format!("; {} holds step {}", printable_path(&checkpoint.path), checkpoint.step())
             }
-            Some(Place { folder: Some(folder), .. }) => {
+            Some(ResumePoint { folder: Some(folder), .. }) => {
                 format!("; {} has no checkpoint yet", printable_path(folder))
             }
             _ => String::new(),
         };
-        let has_checkpoint = place.is_some_and(|place| place.checkpoint.is_some());
-        let next = match self.go_on.as_str() {
-            command if has_checkpoint && !command.is_empty() => format!("; go on: {command}"),
+        let has_checkpoint = point.is_some_and(|point| point.checkpoint.is_some());
+        let next = match self.resume_command.as_str() {
+            command if has_checkpoint && !command.is_empty() => format!("; to resume: {command}"),
             _ => String::new(),
         };
         let text = format!("{error}{often}{kept}{next}");
@@ -309,8 +319,8 @@ impl<'a> Recovery<'a> {
     }
 }
 
-/// Where a run goes on.
-struct Place<'a> {
+/// Where a run resumes.
+struct ResumePoint<'a> {
     checkpoint: Option<&'a Checkpoint>,
     folder: Option<&'a Path>,
 }
@@ -320,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_those_that_are_said() {
+    fn policies_parse_from_their_names() {
         for policy in [OnDeviceLost::Retry, OnDeviceLost::Stop] {
             assert_eq!(policy.to_string().parse::<OnDeviceLost>().unwrap(), policy);
         }
@@ -330,9 +340,9 @@ mod tests {
     #[test]
     fn a_device_that_cannot_be_opened_for_the_first_time_is_not_tried_again() {
         let mut tries = 0;
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut tell = |text| {
-            told.push(text);
+            reported.push(text);
             Ok(())
         };
         let none = || {
@@ -347,6 +357,6 @@ mod tests {
         };
         let error = Recovery::new(OnDeviceLost::Stop, lost).open(&mut tell).unwrap_err();
         assert_eq!((error.to_string().as_str(), error.exit_code(), tries), ("gone", 3, 2));
-        assert!(told.is_empty());
+        assert!(reported.is_empty());
     }
 }

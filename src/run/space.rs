@@ -1,5 +1,5 @@
-//! Whether what a run is going to write fits on the disk. A disk that fills up harms no file, since none is written in
-//! place; but it is better to know before days of computing than after them.
+//! Checks that the files of a run fit on the disk. A full disk damages no file, since none is written in place; but it is
+//! better to know before days of computing than after them.
 
 use super::checkpoint::Checkpoint;
 use super::folder::weights_name;
@@ -11,18 +11,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// Bytes of a checkpoint's notes and header for a network of a few layers (9 kB in the smallest tests), and for each
+/// Bytes of a checkpoint's metadata and header for a network of a few layers (9 kB in the smallest tests), and for each
 /// tensor of it.
-const NOTES: u64 = 32 << 10;
-const NOTES_PER_TENSOR: u64 = 1 << 10;
+const METADATA: u64 = 32 << 10;
+const METADATA_PER_TENSOR: u64 = 1 << 10;
 
-/// An error (exit code 3) if the disk of `path`, a run's folder or the one in which it is going to be, has too little room
+/// An error (exit code 3) if the disk of `path`, a run's folder or the one in which it is going to be, has too little space
 /// for the files of a run: the checkpoints that `options` keep and the one that is being written, and the weights twice. What
-/// is there of them already counts. No error where nobody knows how much room there is.
+/// is there of them already counts. No error where the free space is unknown.
 pub fn check_space(path: &Path, program: &Program, options: &Options) -> Result<()> {
     let size = |roles: &[Role]| -> u64 {
         let buffers = program.buffers().iter().filter(|buffer| roles.contains(&buffer.role));
-        buffers.map(|buffer| buffer.shape.bytes().saturating_add(NOTES_PER_TENSOR)).sum::<u64>() + NOTES
+        buffers.map(|buffer| buffer.shape.bytes().saturating_add(METADATA_PER_TENSOR)).sum::<u64>() + METADATA
     };
     let checkpoint = size(&[Role::Parameter, Role::State, Role::Optimizer]);
     let weights = size(&[Role::Parameter, Role::State]);
@@ -33,15 +33,15 @@ pub fn check_space(path: &Path, program: &Program, options: &Options) -> Result<
     check(path, needed, &format!("{checkpoints} checkpoints of {} and the weights twice", amount(checkpoint)))
 }
 
-/// An error if there is no room beside `path` for a file of `tensors` and `notes`.
+/// An error if there is no space beside `path` for a file of `tensors` and `metadata`.
 pub(super) fn check_file(
     path: &Path,
     tensors: &[(String, Tensor)],
-    notes: &BTreeMap<String, String>,
+    metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let values: usize = tensors.iter().map(|(name, tensor)| 4 * tensor.data().len() + name.len() + 100).sum();
     // JSON within JSON: what is quoted gets longer.
-    let texts: usize = notes.iter().map(|(key, text)| key.len() + text.len() + text.len() / 4).sum();
+    let texts: usize = metadata.iter().map(|(key, text)| key.len() + text.len() + text.len() / 4).sum();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     check(path.parent().unwrap_or(path), (values + texts) as u64, &name)
 }

@@ -4,7 +4,7 @@ use super::checkpoint::{self, Identity, Position};
 use super::folder::RunFolder;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::train::{Event, State, Store, Task, Trainer, Weights};
+use crate::train::{Event, State, Store, Trainer, TrainingTask, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 struct FolderStore<'a> {
     folder: RunFolder,
-    task: Task<'a>,
-    /// What makes the run this one, once it was asked for.
+    task: TrainingTask<'a>,
+    /// The identity of the run, computed on first use.
     identity: Option<Identity>,
 }
 
@@ -45,7 +45,7 @@ impl Store for FolderStore<'_> {
         metadata: BTreeMap<String, String>,
         state: &State,
     ) -> Result<()> {
-        let Task { spec, data, options, .. } = self.task;
+        let TrainingTask { spec, data, options, .. } = self.task;
         let identity = match &mut self.identity {
             Some(identity) => identity,
             none => none.insert(checkpoint::identity(spec, data, options)?),

@@ -1,9 +1,9 @@
-//! The second half of the order in which a run is opened, and training: model, first batches, device, memory, disk,
-//! executor, and only then the folder.
+//! The second half of opening a run, and training: model, first batches, device, memory, disk, executor, and only then the
+//! folder.
 
 use super::begin::{Initial, Run};
 use super::folder::RunFolder;
-use super::recovery::{Job, Opened, Recovery};
+use super::recovery::{DeviceExecutor, PreparedRun, Recovery};
 use super::space::check_space;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -12,16 +12,16 @@ use crate::inference::{
 };
 use crate::model::{BuildOptions, Model, Summary};
 use crate::program::{Executor, Program};
-use crate::train::{DeviceId, Done, Observer, Prefetcher, Task};
+use crate::train::{DeviceId, Done, Observer, Prefetcher, TrainingTask};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 impl Run<'_> {
-    /// Trains to the end. `observer` hears of every step and epoch.
+    /// Trains to the end. `observer` receives every step and epoch.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the checkpoint to resume is of another run; [`Error::Memory`] and [`Error::Io`] before anything is
+    /// [`Error::Usage`] if the checkpoint to resume belongs to a different run; [`Error::Memory`] and [`Error::Io`] before anything is
     /// written, if memory or disk do not suffice; then those of [`crate::train::Trainer::run`] and of a device that is lost.
     pub fn train(self, observer: &mut dyn Observer) -> Result<Done> {
         self.train_to(observer, &mut |_, _| Ok(()))
@@ -79,18 +79,18 @@ impl Run<'_> {
                 }
                 Initial::Values(values) => restore_named(&model, executor.as_mut(), values)?,
             }
-            Ok(Opened {
+            Ok(DeviceExecutor {
                 executor: environment.wrap(executor),
                 device: DeviceId::new(device.name(), device.key()),
             })
         };
         let mut recovery = Recovery::new(options.on_device_lost, open);
-        let opened = recovery.open(&mut |text| {
+        let device_executor = recovery.open(&mut |text| {
             environment.note(&format!("warning: {text}"));
             Ok(())
         })?;
         environment.starting()?;
-        // Only now that everything is open may the run leave something behind.
+        // Files are created only now that everything is open.
         let (checkpoint, folder) = match resumed {
             Some((checkpoint, folder)) => (Some(checkpoint), Some(folder)),
             None => (
@@ -105,18 +105,24 @@ impl Run<'_> {
         };
         let rule = || environment.learning_rate();
         let mut recovery = recovery
-            .with_go_on(command.unwrap_or_default())
+            .with_resume_command(command.unwrap_or_default())
             .with_executor_factory(&executors)
             .with_learning_rate(&rule);
         if let Some(save) = environment.save() {
             recovery = recovery.with_save_request(save);
         }
         let never = AtomicBool::new(false);
-        let task =
-            Task { spec: &spec, model: &model, data: &data, options: &training, device: DeviceId::default() };
-        let job = Job { task, opened, prefetcher, folder, checkpoint, force, args: description };
+        let task = TrainingTask {
+            spec: &spec,
+            model: &model,
+            data: &data,
+            options: &training,
+            device: DeviceId::default(),
+        };
+        let run =
+            PreparedRun { task, device_executor, prefetcher, folder, checkpoint, force, args: description };
         let (done, mut executor) =
-            recovery.train_and_return(job, observer, environment.stop().unwrap_or(&never))?;
+            recovery.train_and_return(run, observer, environment.stop().unwrap_or(&never))?;
         finish(&model, executor.as_mut())?;
         Ok(done)
     }

@@ -1,9 +1,9 @@
-//! Why a loss is not finite. By the time it is known, all weights are damaged, so the epoch is repeated from the state that it
+//! Finds the cause of a non-finite loss. By the time it is known, all weights are damaged, so the epoch is repeated from the state that it
 //! began with, up to the step that failed, which is then computed once more, layer by layer.
 
 use super::dead_relu::within;
 use super::prefetcher::Prefetcher;
-use super::task::{ExecutorFactory, Task};
+use super::task::{ExecutorFactory, TrainingTask};
 use super::updater::{Updater, lasting};
 use crate::data::{Batch, Dataset, Images, Labels};
 use crate::error::Result;
@@ -131,7 +131,7 @@ impl Diagnosis<'_> {
 
     /// The first layer whose output is not finite, for `group` and the weights that the executor holds.
     fn layer(&self, updater: &mut Updater<'_>, group: &[Batch]) -> Result<Cause> {
-        let Task { spec, model: trained, data, options, .. } = &updater.task;
+        let TrainingTask { spec, model: trained, data, options, .. } = &updater.task;
         let tensors = collect(trained, updater.executor)?;
         if let Some(text) = damaged(&tensors) {
             return Ok(Cause::Network(format!("after the step before {text}")));
@@ -198,12 +198,12 @@ mod tests {
     #[test]
     fn damaged_weights_are_counted_and_the_last_is_named() {
         let tensor = |name: &str, value: f32| (name.to_string(), Tensor::new([2], vec![1.0, value]).unwrap());
-        let said = |values: [f32; 3]| {
+        let described = |values: [f32; 3]| {
             damaged(&vec![tensor("a", values[0]), tensor("b", values[1]), tensor("c", values[2])])
         };
-        assert_eq!(said([0.0; 3]), None);
-        assert!(said([0.0, f32::INFINITY, 0.0]).unwrap().starts_with("b holds"));
-        assert!(said([f32::NAN, f32::NAN, 0.0]).unwrap().contains("2 of 3 tensors"));
-        assert!(said([f32::NAN; 3]).unwrap().starts_with("all weights"));
+        assert_eq!(described([0.0; 3]), None);
+        assert!(described([0.0, f32::INFINITY, 0.0]).unwrap().starts_with("b holds"));
+        assert!(described([f32::NAN, f32::NAN, 0.0]).unwrap().contains("2 of 3 tensors"));
+        assert!(described([f32::NAN; 3]).unwrap().starts_with("all weights"));
     }
 }

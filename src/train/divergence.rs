@@ -211,7 +211,7 @@ mod tests {
             message.contains("2.303 after 300 steps") && message.contains("0.1 instead of 1"),
             "{message}"
         );
-        assert_eq!(monitor.observe(&records(300, (300..900).map(noisy))), None, "said once");
+        assert_eq!(monitor.observe(&records(300, (300..900).map(noisy))), None, "reported once");
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(large.diverged(true), None);
         large.observe(&records(1, vec![400.0; 50]));
         assert_eq!(large.diverged(true), None);
-        // A loss of its own scale (mse of values) is measured by its beginning.
+        // A loss of another scale (mse of values) is compared with its first value.
         let mut values = monitor(&[], 1, 200);
         values.observe(&records(0, vec![1e6; 100]));
         assert_eq!(values.diverged(true), None);

@@ -1,5 +1,5 @@
 //! Batches in which a batch norm has one value per channel. It normalises that value by itself: its output is its bias,
-//! whatever its input, and no gradient passes. PyTorch rejects such batches; loaders such as timm's drop the last,
+//! independent of its input, and no gradient passes. PyTorch rejects such batches; loaders such as timm's drop the last,
 //! incomplete batch of an epoch. Here they are computed, because the number of updates in an epoch is part of every schedule
 //! and checkpoint, and the user is warned.
 
@@ -30,6 +30,6 @@ pub(super) fn lone_values(model: &Model, data: &Splits, options: &Options) -> Op
         return None;
     };
     Some(format!(
-        "{which}, so the batch norm {first}{others} has one value per channel there and outputs its bias, whatever its input (PyTorch rejects this); another batch size avoids it"
+        "{which}, so the batch norm {first}{others} has one value per channel there and outputs its bias, independent of its input (PyTorch rejects this); another batch size avoids it"
     ))
 }

@@ -29,5 +29,5 @@ pub use rates::{RateGroup, scale_rates};
 pub use schedule::{Decay, LearningRate, Schedule};
 pub use state::{Saved, State};
 pub use store::{Store, Weights};
-pub use task::{DeviceId, ExecutorFactory, Task};
+pub use task::{DeviceId, ExecutorFactory, TrainingTask};
 pub use trainer::Trainer;

@@ -1,4 +1,4 @@
-//! Options of a run that are not part of the model file; the program sets them from flags.
+//! Options of training that are not part of the model file.
 
 use super::schedule::{Decay, Schedule};
 use crate::data::OnBadFile;
@@ -8,7 +8,7 @@ use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
 use crate::ops::Target;
 use serde::{Deserialize, Serialize};
 
-/// Settings of a run that are not part of a recipe.
+/// Options of training that are not part of a recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -63,79 +63,79 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The same, with another seed of initial values, order, augmentation and dropout.
+    /// Sets the random seed (initialisation, shuffling, augmentation, dropout).
     pub fn with_seed(mut self, value: u64) -> Options {
         self.seed = value;
         self
     }
 
-    /// The same, with so many loader threads.
+    /// Sets the number of loader threads.
     pub fn with_workers(mut self, value: usize) -> Options {
         self.workers = value;
         self
     }
 
-    /// The same, with or without shuffling.
+    /// Enables or disables shuffling.
     pub fn with_shuffle(mut self, value: bool) -> Options {
         self.shuffle = value;
         self
     }
 
-    /// The same, with or without augmentation.
+    /// Enables or disables augmentation.
     pub fn with_augment(mut self, value: bool) -> Options {
         self.augment = value;
         self
     }
 
-    /// The same, with or without dropout.
+    /// Enables or disables dropout.
     pub fn with_dropout(mut self, value: bool) -> Options {
         self.dropout = value;
         self
     }
 
-    /// The same, on the first batch alone, or not.
+    /// Trains on the first batch only, or not.
     pub fn with_overfit_batch(mut self, value: bool) -> Options {
         self.overfit_batch = value;
         self
     }
 
-    /// The same, ending after so many updates.
+    /// Stops after this number of updates.
     pub fn with_max_steps(mut self, value: impl Into<Option<usize>>) -> Options {
         self.max_steps = value.into();
         self
     }
 
-    /// The same, with an [`super::Event::Step`] after every so many updates.
+    /// Sets the number of updates between two [`super::Event::Step`].
     pub fn with_log_every(mut self, value: usize) -> Options {
         self.log_every = value;
         self
     }
 
-    /// The same, with dynamic loss scaling from this scale on.
+    /// Enables dynamic loss scaling with this initial scale.
     pub fn with_loss_scale(mut self, value: impl Into<Option<f32>>) -> Options {
         self.loss_scale = value.into();
         self
     }
 
-    /// The same, with another way to treat samples that cannot be read.
+    /// Sets how to treat samples that cannot be read.
     pub fn with_on_bad_file(mut self, value: OnBadFile) -> Options {
         self.on_bad_file = value;
         self
     }
 
-    /// The same, with a checkpoint after every so many updates too.
+    /// Also writes a checkpoint every time this number of updates is complete.
     pub fn with_checkpoint_every(mut self, value: impl Into<Option<usize>>) -> Options {
         self.checkpoint_every = value.into();
         self
     }
 
-    /// The same, keeping so many checkpoints.
+    /// Sets the number of checkpoints to keep.
     pub fn with_checkpoint_hist(mut self, value: usize) -> Options {
         self.checkpoint_hist = value;
         self
     }
 
-    /// The same, without training parameters whose names begin with one of `prefixes`, separated by commas.
+    /// Freezes parameters whose names start with one of `prefixes`, separated by commas.
     pub fn with_freeze(mut self, prefixes: impl Into<String>) -> Options {
         self.freeze = Some(prefixes.into());
         self

@@ -1,4 +1,4 @@
-//! What is trained, on what, and how.
+//! The task of a trainer: network, data, options and device.
 
 use super::options::Options;
 use crate::data::Splits;
@@ -34,10 +34,10 @@ impl From<&str> for DeviceId {
     }
 }
 
-/// What is trained, on what, and how.
+/// The task of a trainer: network, data, options and device.
 #[derive(Clone)]
-pub struct Task<'a> {
-    /// The model file, with the recipe that flags may have changed.
+pub struct TrainingTask<'a> {
+    /// The model file, with overrides of its recipe applied.
     pub spec: &'a Spec,
     /// The model, built from `spec` with [`Options::build_options`].
     pub model: &'a Model,
@@ -46,10 +46,10 @@ pub struct Task<'a> {
     pub device: DeviceId,
 }
 
-impl fmt::Debug for Task<'_> {
+impl fmt::Debug for TrainingTask<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Task { spec, data, options, device, .. } = self;
-        f.debug_struct("Task")
+        let TrainingTask { spec, data, options, device, .. } = self;
+        f.debug_struct("TrainingTask")
             .field("spec", &spec.name)
             .field("data", &data.train.name)
             .field("options", options)

@@ -19,7 +19,7 @@ use super::reporter::Reporter;
 use super::saver::Saver;
 use super::schedule::LearningRate;
 use super::store::{Store, Weights};
-use super::task::{ExecutorFactory, Task};
+use super::task::{ExecutorFactory, TrainingTask};
 use super::updater::Updater;
 use crate::data::Labels;
 use crate::error::{Error, Result};
@@ -83,7 +83,7 @@ impl fmt::Debug for Trainer<'_> {
 impl<'a> Trainer<'a> {
     /// A trainer at step 0. Once `stop` is set, it finishes its step, saves and returns.
     pub fn new(
-        task: Task<'a>,
+        task: TrainingTask<'a>,
         executor: &'a mut dyn Executor,
         observer: &'a mut dyn Observer,
         stop: &'a AtomicBool,
@@ -95,7 +95,7 @@ impl<'a> Trainer<'a> {
 
     /// As [`Trainer::new`], with a prefetcher that has started to prepare batches of the same task.
     pub fn with_prefetcher(
-        task: Task<'a>,
+        task: TrainingTask<'a>,
         prefetcher: Prefetcher,
         executor: &'a mut dyn Executor,
         observer: &'a mut dyn Observer,
@@ -150,7 +150,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// What is trained.
-    pub fn task(&self) -> &Task<'a> {
+    pub fn task(&self) -> &TrainingTask<'a> {
         &self.updater.task
     }
 
@@ -219,7 +219,7 @@ impl<'a> Trainer<'a> {
 
     /// Reports what comes before the first step.
     fn begin(&mut self) -> Result<()> {
-        let Task { model, data, options, .. } = self.task();
+        let TrainingTask { model, data, options, .. } = self.task();
         let start = Event::Start(self.start());
         let lone = lone_values(model, data, options).map(Event::Warning);
         let warning = self.prefetcher.warning().map(Event::Warning);
@@ -241,7 +241,7 @@ impl<'a> Trainer<'a> {
     /// An error if most validation samples can no longer be read: the accuracy over the rest would be taken for that of
     /// all. The weights are saved first.
     fn check_validation(&mut self, epoch: usize, lr: f32, validation: &Totals) -> Result<()> {
-        let Task { data, options, .. } = self.task();
+        let TrainingTask { data, options, .. } = self.task();
         let (read, all, name) = (validation.rows() as usize, data.val.len(), data.val.name.clone());
         if options.overfit_batch || 2 * read >= all {
             return Ok(());
@@ -300,7 +300,7 @@ impl<'a> Trainer<'a> {
         let Some(executors) = self.diagnosis.executors.filter(|_| self.dead_relus.is_due(trained)) else {
             return Ok(());
         };
-        let Task { spec, data, .. } = &self.updater.task;
+        let TrainingTask { spec, data, .. } = &self.updater.task;
         let lines = match self.dead_relus.check(spec, data, self.prefetcher.source(), tensors, executors) {
             Err(Error::Memory(_)) => Vec::new(),
             lines => lines?,

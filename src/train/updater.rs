@@ -2,7 +2,7 @@
 
 use super::prefetcher::Prefetcher;
 use super::schedule::LearningRate;
-use super::task::Task;
+use super::task::TrainingTask;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::inference::{Arrived, BatchStream, Entry, Named, Windows, hyper, send};
@@ -13,7 +13,7 @@ use crate::tensor::Tensor;
 
 /// Computes the updates of a run.
 pub(super) struct Updater<'a> {
-    pub task: Task<'a>,
+    pub task: TrainingTask<'a>,
     pub executor: &'a mut dyn Executor,
     pub schedule: Box<dyn LearningRate + 'a>,
     /// Updates so far.

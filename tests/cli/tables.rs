@@ -126,7 +126,7 @@ fn a_run_of_before_whose_numbers_were_no_pixels_is_told_what_to_say() {
     assert_eq!(code(&output), 2, "{text}");
     assert!(text.contains("training images"), "{text}");
     assert!(
-        text.contains("took a table's numbers as they are: give its flags and --input-range ready"),
+        text.contains("used the numbers of a table unchanged: pass its options and --input-range ready"),
         "{text}"
     );
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use striate::inference;
 use striate::interchange::{self, Format};
-use striate::network::Check;
+use striate::network::ExportCheck;
 use striate::random::{Purpose, Stream};
 use striate::train::{self, Event, Options};
 use striate::{Device, Error, ExportOptions, Network, NetworkOptions, Spec, data};
@@ -215,7 +215,7 @@ fn an_export_is_proven_and_nothing_is_left_of_one_that_fails() {
     let path = folder.path().join("bars.safetensors");
     let mut network = trained();
     let (values, _) = bars(20, 8);
-    let check = Check::Images { values, name: "bars".into() };
+    let check = ExportCheck::Images { values, name: "bars".into() };
     let options = ExportOptions { check, ..ExportOptions::new(Format::Safetensors) };
     let proof = network.export(&path, &options).unwrap();
     assert_eq!((proof.samples, proof.max_difference, proof.data.as_str()), (20, 0.0, "bars"));

@@ -16,8 +16,8 @@ use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Profile, Span};
 use striate::random::{Purpose, Stream};
-use striate::run::{Checkpoint, Job, OnDeviceLost, Opened, Recovery, RunFolder};
-use striate::train::{Done, Ending, Event, Options, Prefetcher, Task};
+use striate::run::{Checkpoint, DeviceExecutor, OnDeviceLost, PreparedRun, Recovery, RunFolder};
+use striate::train::{Done, Ending, Event, Options, Prefetcher, TrainingTask};
 use striate::{Error, Result};
 
 const NETWORK: &str = r#"
@@ -195,12 +195,12 @@ impl Bench {
             let inner = striate::gpu::Executor::new(&gpu, self.model.program.clone())?;
             let mut executor = Disturbed { inner, plan: plan.clone() };
             initialise(&self.model, &mut executor, self.options.seed)?;
-            Ok(Opened { executor: Box::new(executor), device: gpu.info().name.as_str().into() })
+            Ok(DeviceExecutor { executor: Box::new(executor), device: gpu.info().name.as_str().into() })
         };
         let (began, stop, mut warnings) = (Instant::now(), AtomicBool::new(false), Vec::new());
         let Bench { spec, model, data, options, parent, .. } = self;
-        let task = Task { spec, model, data, options, device: "".into() };
-        let mut recovery = Recovery::new(policy, open).with_go_on("striate train --resume X".into());
+        let task = TrainingTask { spec, model, data, options, device: "".into() };
+        let mut recovery = Recovery::new(policy, open).with_resume_command("striate train --resume X".into());
         let mut told = Vec::new();
         let opened = recovery.open(&mut |text| {
             told.push(text);
@@ -219,8 +219,15 @@ impl Bench {
         let result = opened.and_then(|opened| {
             let prefetcher = Prefetcher::start(spec, model, data, options)?;
             let folder = Some(folder);
-            let job =
-                Job { task, opened, prefetcher, folder, checkpoint: None, force: false, args: String::new() };
+            let job = PreparedRun {
+                task,
+                device_executor: opened,
+                prefetcher,
+                folder,
+                checkpoint: None,
+                force: false,
+                args: String::new(),
+            };
             std::thread::scope(|scope| {
                 scope.spawn(|| disturb(&plan));
                 recovery.train(job, &mut observer, &stop)
@@ -338,7 +345,7 @@ fn a_device_that_is_lost_again_and_again_is_given_up_with_a_checkpoint() {
     let newest = Checkpoint::read(&run.folder.join("checkpoint.safetensors")).unwrap();
     let text = error.to_string();
     let holds =
-        format!("checkpoint.safetensors holds step {}; go on: striate train --resume X", newest.step());
+        format!("checkpoint.safetensors holds step {}; to resume: striate train --resume X", newest.step());
     assert!(text.contains("3 times in a row without a new step") && text.ends_with(&holds), "{text}");
     assert_eq!(run.plan.opened.load(Ordering::Relaxed), 3);
     assert_eq!(run.warnings.len(), 2, "{:?}", run.warnings);
@@ -354,7 +361,7 @@ fn with_stop_the_first_loss_is_the_end() {
     let error = run.result.unwrap_err();
     assert!(matches!(error, Error::Lost(_)) && error.exit_code() == 3, "{error}");
     assert!(Checkpoint::read(&run.folder.join("checkpoint.safetensors")).is_ok());
-    assert!(error.to_string().contains("; go on: striate train --resume X"), "{error}");
+    assert!(error.to_string().contains("; to resume: striate train --resume X"), "{error}");
     // Before there is a checkpoint, no command is of any use.
     let run = bench.train(whole.plan(&[calls / 20], &[]), OnDeviceLost::Stop, |_| {});
     let error = run.result.unwrap_err();

@@ -16,7 +16,7 @@ use striate::model::{Model, Spec};
 use striate::ops::Target;
 use striate::program::{BufferId, Executor, Pending, Program, Span};
 use striate::run::{Checkpoint, RunFolder};
-use striate::train::{Event, Options, Task, Trainer};
+use striate::train::{Event, Options, Trainer, TrainingTask};
 use striate::{Error, Result};
 
 const LAYERS: &str = r#"
@@ -166,7 +166,7 @@ fn train(
     change(executor.as_mut());
     let mut executor = Poisoner { inner: executor.as_mut(), poison, steps: 0 };
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
-    let task = Task { spec, model, data, options: &options, device: place.name().into() };
+    let task = TrainingTask { spec, model, data, options: &options, device: place.name().into() };
     let executors = |program: Arc<Program>| Place::Cpu.executor(&program);
     let folder = RunFolder::create(folder, "run", "")?;
     let trainer = folder.keep(Trainer::new(task, &mut executor, &mut observer, &stop)?);

@@ -13,7 +13,7 @@ use striate::program::Executor;
 use striate::random::{Purpose, Stream};
 use striate::run::RunFolder;
 use striate::tensor::Tensor;
-use striate::train::{Done, Epoch, Event, Options, Step, Task, Trainer};
+use striate::train::{Done, Epoch, Event, Options, Step, Trainer, TrainingTask};
 
 const SMALL: &str = r#"
 name = "small"
@@ -194,7 +194,7 @@ fn start(
         Ok(())
     };
     let stop = AtomicBool::new(false);
-    let task = Task { spec, model, data, options, device: "test".into() };
+    let task = TrainingTask { spec, model, data, options, device: "test".into() };
     let executors = |program| Ok(Box::new(striate::cpu::Executor::new(program)?) as Box<dyn Executor>);
     let trainer = Trainer::new(task, executor, &mut observer, &stop)?;
     let trainer = folder.into_iter().fold(trainer, |trainer, folder| folder.keep(trainer));

@@ -8,7 +8,7 @@ use striate::data::{Dataset, Images, Splits};
 use striate::interchange::safetensors;
 use striate::model::{Model, Scheduler, WeightInit};
 use striate::run::RunFolder;
-use striate::train::{Event, Options, Task, Trainer, Weights};
+use striate::train::{Event, Options, Trainer, TrainingTask, Weights};
 
 #[test]
 fn divergence_names_epoch_and_step_and_keeps_earlier_weights() {
@@ -103,7 +103,8 @@ fn without_a_look_inside_it_is_said_what_the_weights_are() {
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();
     striate::inference::initialise(&model, &mut executor, 0).unwrap();
     let (stop, mut observer) = (AtomicBool::new(false), |_: &Event| Ok(()));
-    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
+    let task =
+        TrainingTask { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
     let error =
         Trainer::new(task, &mut executor, &mut observer, &stop).unwrap().run().unwrap_err().to_string();
     assert!(error.contains("by now all weights hold non-finite values"), "{error}");

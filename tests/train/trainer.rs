@@ -8,7 +8,7 @@ use striate::data::Splits;
 use striate::model::{Model, Optimizer, Scheduler};
 use striate::program::Executor;
 use striate::run::RunFolder;
-use striate::train::{Ending, Event, Options, Task, Trainer, Weights};
+use striate::train::{Ending, Event, Options, Trainer, TrainingTask, Weights};
 
 #[test]
 fn the_loss_falls_and_the_validation_set_is_learnt() {
@@ -152,7 +152,8 @@ fn a_stop_is_obeyed_after_the_step_and_leaves_weights() {
     };
     let folder = RunFolder::create(parent.path(), "run", "").unwrap();
     let last = folder.weights_path(Weights::Last);
-    let task = Task { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
+    let task =
+        TrainingTask { spec: &spec, model: &model, data: &data, options: &options, device: "cpu".into() };
     let trainer = Trainer::new(task, &mut executor, &mut observer, &stop).unwrap();
     let done = folder.keep(trainer).run().unwrap();
     assert_eq!(done.ending, Ending::Interrupted);

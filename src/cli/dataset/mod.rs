@@ -11,7 +11,7 @@ mod sources;
 mod stats;
 
 use super::Context;
-use super::source::tell;
+use super::source::print_diagnostics;
 use crate::data::{self, Diagnostics, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::Result;
 use crate::view::MAX_SIDE;
@@ -122,7 +122,7 @@ impl SelectionArgs {
 
     fn read(&self, context: &Context) -> Result<(Splits, Diagnostics)> {
         let (splits, notes) = data::open_with_diagnostics(&self.request())?;
-        tell(&notes, &context.out);
+        print_diagnostics(&notes, &context.out);
         Ok((splits, notes))
     }
 

@@ -82,7 +82,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     }
     let files = files(&args.images)?;
     let count = files.len();
-    let data = Arc::new(inference::pictures(&spec, files)?);
+    let data = Arc::new(inference::image_files(&spec, files)?);
     let data = if args.ten_crop { Splits::of(data).ten_crops().val } else { data };
     source::note_old_rules(&spec, &data, &context.out);
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize).min(count);

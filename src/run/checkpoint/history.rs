@@ -1,5 +1,5 @@
 //! The checkpoints of a run's folder: `checkpoint.safetensors` is the newest, `checkpoint-1.safetensors` the one before,
-//! and so on. At any moment, also between two steps of a change, the newest that was whole is there.
+//! and so on. At any moment, also between two steps of a change, the newest whole one exists.
 
 use crate::atomic::NewFile;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ pub fn file_name(age: usize) -> String {
     if age == 0 { "checkpoint.safetensors".into() } else { format!("checkpoint-{age}.safetensors") }
 }
 
-/// The age that the name of `path` tells.
+/// The age in the name of `path`.
 pub fn age(path: &Path) -> Option<usize> {
     let rest = path.file_name()?.to_str()?.strip_prefix("checkpoint")?.strip_suffix(".safetensors")?;
     if rest.is_empty() {
@@ -36,7 +36,7 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Gives `new`, which was staged as the newest checkpoint of `folder`, its name, and keeps `keep` in all.
 pub fn commit(new: NewFile, folder: &Path, keep: usize) -> Result<()> {
     new.commit_after(|| shift(folder, keep))?;
-    // Of an earlier run with a longer history.
+    // Left over from an earlier run with a longer history.
     for path in list(folder)? {
         if age(&path).is_some_and(|age| age >= keep.max(1)) {
             fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
@@ -61,7 +61,7 @@ fn shift(folder: &Path, keep: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes `path`, one of the checkpoints of `folder`, the newest; those that were newer go.
+/// Makes `path`, one of the checkpoints of `folder`, the newest; newer ones are removed.
 pub fn make_newest(path: &Path, folder: &Path) -> Result<()> {
     let Some(own) = age(path).filter(|&own| own > 0 && path.parent() == Some(folder)) else { return Ok(()) };
     crate::atomic::rename(path, folder.join(file_name(0)))?;

@@ -1,4 +1,4 @@
-//! What makes a run the run that it is: recipe, network, data and the options that change the result. Each is a line of
+//! The identity of a run: recipe, network, data and the options that change the result. Each is a line of
 //! text: the name of the option, and its value as model files and flags write it; of the network, its model file layer by
 //! layer. Two runs with the same lines on one device do the same.
 //!
@@ -96,7 +96,7 @@ fn recipe(recipe: &Recipe, lines: &mut Identity) {
         grad_accum_steps,
         loss,
         patience,
-        // Where the data are; what they are is a line of its own.
+        // The location of the data; the content has a separate line.
         data: _,
     } = recipe;
     put("epochs", epochs);
@@ -150,7 +150,7 @@ fn list(values: &[usize]) -> String {
     format!("[{}]", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
-/// By which rules the run with these `lines`, of any format, resizes and crops its images.
+/// The rules by which the run with these `lines`, of any format, resizes and crops its images.
 pub fn rules(lines: &Identity) -> Rules {
     if lines.contains_key(GEOMETRY) { Rules::Torchvision } else { Rules::Covered }
 }

@@ -1,5 +1,5 @@
 //! The identity of a run as checkpoints of format 1 hold it. Those programs printed their values with `{:?}`; this module keeps
-//! that text for the types of that time, whatever has become of them since. Nothing here may change: numbers, strings, and
+//! that text for the types of that time, independently of later changes. Nothing here may change: numbers, strings, and
 //! lists and options of them are printed as the standard library prints them, everything else is spelled out.
 
 use super::identity::{Identity, classes, images, labels};

@@ -4,7 +4,7 @@ use super::super::diagnosis::{Cause, Diagnosis};
 use super::super::event::Event;
 use super::super::progress::Progress;
 use super::super::store::Weights;
-use super::{Task, Trainer};
+use super::{Trainer, TrainingTask};
 use crate::error::{Error, Result};
 use crate::inference::{Arrived, Entry, Windows};
 use crate::model::Model;
@@ -173,7 +173,7 @@ impl Trainer<'_> {
     /// Why the loss of update `step` (from 0 over the run) is not finite. The run cannot continue after this.
     fn cause(&mut self, epoch: usize, step: usize) -> Result<Cause> {
         let place = [epoch, step - epoch * self.steps_per_epoch()];
-        let Task { model, data, .. } = self.updater.task;
+        let TrainingTask { model, data, .. } = self.updater.task;
         if let Some(cause) = Diagnosis::bad_data(model, &data.train, &mut self.prefetcher, place)? {
             return Ok(cause);
         }

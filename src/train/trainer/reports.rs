@@ -2,7 +2,7 @@
 
 use super::super::event::{Done, Ending, Event, Start, ValPart};
 use super::super::store::Weights;
-use super::{Task, Trainer};
+use super::{Trainer, TrainingTask};
 use crate::data::Division;
 use crate::error::Result;
 use crate::inference::guess;
@@ -10,7 +10,7 @@ use crate::inference::guess;
 impl Trainer<'_> {
     /// What the run is validated on.
     pub(super) fn val_part(&self) -> ValPart {
-        let Task { data, options, .. } = self.task();
+        let TrainingTask { data, options, .. } = self.task();
         let division = data.origin.as_ref().map(|origin| &origin.provenance.division);
         match division {
             _ if options.overfit_batch || data.validates_on_training() => ValPart::Train,
@@ -20,7 +20,7 @@ impl Trainer<'_> {
     }
 
     pub(super) fn start(&self) -> Start {
-        let Task { spec, model, data, device, .. } = self.task();
+        let TrainingTask { spec, model, data, device, .. } = self.task();
         Start {
             model: spec.name.clone(),
             device: device.name.clone(),

@@ -5,7 +5,7 @@ use super::super::event::Event;
 use super::super::progress::Progress;
 use super::super::state::{Saved, State};
 use super::super::updater::lasting;
-use super::{Task, Trainer};
+use super::{Trainer, TrainingTask};
 use crate::error::{Error, Result};
 use crate::inference::{self, Named, Totals, collect};
 use crate::program::Role;
@@ -17,7 +17,7 @@ impl Trainer<'_> {
     ///
     /// The executor must hold initial values. With `force`, what matches is taken, and the rest starts again.
     pub fn resume(mut self, saved: Saved, force: bool) -> Result<Self> {
-        let Task { model, device, .. } = self.task().clone();
+        let TrainingTask { model, device, .. } = self.task().clone();
         let Saved { path, mut tensors, state, is_other_optimizer } = saved;
         let bad = |what: String| Error::data(&path, what);
         for (id, name) in lasting(model) {
@@ -153,7 +153,7 @@ impl Trainer<'_> {
 
     /// The metadata of a file that is saved in `epoch`, with the result of the validation if `totals` has one.
     pub(super) fn metadata(&self, epoch: usize, totals: Option<&Totals>) -> BTreeMap<String, String> {
-        let Task { spec, model, data, options, .. } = self.task();
+        let TrainingTask { spec, model, data, options, .. } = self.task();
         let mut map = inference::metadata(spec, model.classes, &data.train.class_names);
         map.insert("data".into(), data.train.name.clone());
         map.insert("epoch".into(), epoch.to_string());
@@ -161,7 +161,7 @@ impl Trainer<'_> {
         map.insert("seed".into(), options.seed.to_string());
         map.insert("val_part".into(), self.val_part().name().into());
         if let Some(origin) = &data.origin {
-            inference::note(origin, &mut map);
+            inference::write_origin(origin, &mut map);
         }
         if let Some(totals) = totals.filter(|totals| totals.rows() > 0) {
             map.insert("val_acc1".into(), totals.acc1().to_string());

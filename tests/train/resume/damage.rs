@@ -74,7 +74,7 @@ fn a_changed_note_is_found_and_a_later_version_is_refused_in_one_line() {
     striate::interchange::safetensors::write(&path, &tensors, &file.metadata).unwrap();
     // Whoever changes a note changes its hash.
     let error = Checkpoint::read(&path).unwrap_err().to_string();
-    assert!(error.contains("notes: expected the hash"), "{error}");
+    assert!(error.contains("metadata: expected the hash"), "{error}");
     // A later version would write the right one: of the length and the text of each key and value.
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     file.metadata.remove("notes_xxh3").unwrap();

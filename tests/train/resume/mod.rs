@@ -13,7 +13,7 @@ use striate::data::Splits;
 use striate::model::{Model, Optimizer, Scheduler, Spec};
 use striate::ops::Target;
 use striate::run::{Checkpoint, RunFolder};
-use striate::train::{Done, Ending, Event, Options, Task, Trainer};
+use striate::train::{Done, Ending, Event, Options, Trainer, TrainingTask};
 use striate::{Error, Result};
 
 const NETWORK: &str = r#"
@@ -91,7 +91,8 @@ impl<'a> Part<'a> {
             (self.watch)(event, &stop, &save);
             Ok(())
         };
-        let task = Task { spec: self.spec, model: &model, data: self.data, options, device: "cpu".into() };
+        let task =
+            TrainingTask { spec: self.spec, model: &model, data: self.data, options, device: "cpu".into() };
         let (folder, checkpoint) = match self.from {
             None => (RunFolder::create(parent, "run", "")?, None),
             Some(path) => {
