@@ -1,4 +1,4 @@
-//! Striate trains convolutional networks on the GPU of whatever machine it finds itself on: WGSL compute shaders
+//! Striate trains convolutional networks on any GPU: WGSL compute shaders
 //! through wgpu, one Rust binary, no CUDA, no Python.
 //!
 //! # The idea
@@ -10,7 +10,7 @@
 //!
 //! # Using the crate
 //!
-//! A [`Network`] is a model with its weights on a [`Device`]. It trains on batches of your own, answers, and is saved or
+//! A [`Network`] is a model with its weights on a [`Device`]. It trains on your batches, predicts, and is saved or
 //! exported:
 //!
 //! ```no_run
@@ -45,20 +45,20 @@
 //! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
 //! | 5 | [`inference`] | batches, evaluation, metrics, crops, robustness, weights by name |
 //! | 5 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
-//! | 6 | [`report`] | pictures for people: filters, activations, answers, rooflines |
+//! | 6 | [`report`] | images for people: filters, activations, predictions, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
 //! | 4 | [`cpu`], [`gpu`] | executors of a program |
 //! | 4 | [`verify`] | the f64 oracle, its cases and tolerances; the self-test |
 //! | 3 | [`program`] | buffers, steps, the memory plan, the trait [`program::Executor`] |
 //! | 2 | [`ops`] | operator descriptors: geometry, shapes, FLOPs, bytes; no arithmetic on data |
-//! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, how a picture is looked at |
+//! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, views of images |
 //! | 1 | [`atomic`] | output files that are absent or complete |
 //! | 1 | `json` | JSON from files, in which no key stands twice |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
-//! names clap and anyhow, only `data` decodes pictures.
+//! names clap and anyhow, only `data` decodes images.
 //!
 //! # Reading order
 //!

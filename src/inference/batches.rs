@@ -1,4 +1,4 @@
-//! Where batches come from: a loader over a data set, or one batch over and over (`overfit_batch`).
+//! Sources of batches: a loader over a data set, or one repeated batch (`overfit_batch`).
 
 use super::preprocess::transform;
 use crate::data::{
@@ -71,13 +71,13 @@ impl BatchSource {
         }
     }
 
-    /// The same, but evaluation sees each image as `view_fn` says.
+    /// Evaluates each image under the view that `view_fn` returns.
     pub fn with_view_fn(mut self, view_fn: ViewFn) -> BatchSource {
         self.view_fn = Some(view_fn);
         self
     }
 
-    /// The same, in batches of `batch` rows.
+    /// Sets the number of rows of a batch.
     pub(crate) fn of_size(&self, batch: usize) -> BatchSource {
         BatchSource { batch, ..self.clone() }
     }
@@ -87,7 +87,7 @@ impl BatchSource {
         self.pixels
     }
 
-    /// How the pictures of `dataset` are looked at; the model must have been built with `pixels`.
+    /// The augmenter for the images of `dataset`; the model must have been built with `pixels`.
     pub fn augmenter(&self, dataset: &Dataset) -> Result<Augmenter> {
         match dataset.framing() {
             Some(Framing::Centre { .. } | Framing::Ten { .. }) => {
@@ -127,7 +127,7 @@ impl BatchSource {
         Ok(self.start(dataset, [epoch, first], [shuffle, augment], self.input_transform(dataset)?))
     }
 
-    /// The first batch of `dataset`, as it is, `times` times.
+    /// The first batch of `dataset`, unchanged, `times` times.
     pub(crate) fn repeat_first(&self, dataset: &Arc<Dataset>, times: usize) -> Result<BatchStream> {
         let batch = self.first(dataset)?;
         Ok(BatchStream::Repeated { batch, left: times })
@@ -179,7 +179,7 @@ impl BatchStream {
         }
     }
 
-    /// Takes back a batch that is done with.
+    /// Takes back a batch that is no longer needed.
     pub fn recycle(&mut self, batch: Batch) {
         if let BatchStream::Loaded(loader) = self {
             loader.recycle(batch);

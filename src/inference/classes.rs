@@ -1,4 +1,4 @@
-//! Whose classes they are: the outputs of weights and the classes of data are matched by name.
+//! Class matching: the outputs of weights and the classes of data are matched by name.
 
 use super::messages::Messages;
 use crate::data::{Dataset, Labels, Splits};

@@ -1,4 +1,4 @@
-//! Ten looks at every picture instead of one, averaged: the evaluation of the AlexNet paper.
+//! Ten-crop evaluation, as in the AlexNet paper: the average over ten crops of each image.
 
 use super::batches::BatchSource;
 use super::evaluate::EachAnswer;
@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Bytes of a buffer that every device offers (WebGPU's `maxStorageBufferBindingSize`).
 const BUFFER: usize = 128 << 20;
 
-/// Windows of the crop's size in the resized picture: its four corners (top left, top right, bottom left, bottom right)
+/// Windows of the crop's size in the resized image: its four corners (top left, top right, bottom left, bottom right)
 /// and its middle, then their mirror images in the same order (Krizhevsky et al. 2012, section 4.1).
 ///
-/// An error if the input shows the whole picture, so that all five would be the same.
+/// An error if the input shows the whole image, so that all five would be the same.
 pub fn ten_crops(augmenter: &Augmenter) -> Result<[Window; 10]> {
     if let Some(six) = augmenter.six() {
-        // The last look is the mirrored picture's own middle.
+        // The last crop is the middle of the mirrored image.
         return Ok(std::array::from_fn(|n| match n {
             9 => Window { mirror: true, ..six[5] },
             n => Window { mirror: n >= 5, ..six[n % 5] },
@@ -31,7 +31,7 @@ pub fn ten_crops(augmenter: &Augmenter) -> Result<[Window; 10]> {
     let [down, right] = augmenter.room();
     if down == 0.0 && right == 0.0 {
         return Err(Error::Usage(
-            "ten-crop: the corners of a picture need room around the crop: expected a model with a [preprocess] resize \
+            "ten-crop: the corners of an image need room around the crop: expected a model with a [preprocess] resize \
              greater than its input"
                 .into(),
         ));
@@ -43,7 +43,7 @@ pub fn ten_crops(augmenter: &Augmenter) -> Result<[Window; 10]> {
 }
 
 /// At most `rows` rows of a batch whose pixels are `shape` each: as many as fit into what every device has for one buffer. Six
-/// crops of a picture take several times what its middle takes.
+/// crops of an image take several times the memory of its middle.
 pub fn most_rows(rows: usize, shape: [usize; 3]) -> usize {
     rows.min((BUFFER / shape.iter().product::<usize>().max(1)).max(1))
 }
@@ -53,7 +53,7 @@ pub fn most_rows(rows: usize, shape: [usize; 3]) -> usize {
 /// the mean probability of its class, without label smoothing.
 ///
 /// The model must have been built for the pixels of `dataset`, which has its crops or squares to cut them from
-/// ([`crate::data::Splits::ten_crops`]), and the data set must have classes. Every picture is read once. Stops early, with what it has, once `stop` is set.
+/// ([`crate::data::Splits::ten_crops`]), and the data set must have classes. Every image is read once. Stops early with a partial result once `stop` is set.
 pub fn ten_crop(
     model: &Model,
     executor: &mut dyn Executor,
@@ -63,8 +63,7 @@ pub fn ten_crop(
     each: &mut EachAnswer<'_>,
 ) -> Result<Totals> {
     let (Some(pixels), Some(views)) = (model.pixels, model.views) else {
-        let what =
-            format!("ten-crop: expected pictures of bytes in data set {}, found numbers", dataset.name);
+        let what = format!("ten-crop: expected images of bytes in data set {}, found numbers", dataset.name);
         return Err(Error::Usage(what));
     };
     let augmenter = source.augmenter(dataset)?;

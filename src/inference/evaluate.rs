@@ -1,4 +1,4 @@
-//! One pass over a data set without training: loss, top-1, top-5 and, if asked for, who is taken for whom.
+//! One pass over a data set without training: loss, top-1, top-5 and, optionally, the confusion matrix.
 
 use super::batches::{BatchSource, BatchStream};
 use super::metrics::{Answer, Confusion, Totals};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Loss and accuracies over all of `dataset`.
 ///
-/// Stops early, with what it has, once `stop` is set.
+/// Stops early with a partial result once `stop` is set.
 pub fn evaluate(
     model: &Model,
     executor: &mut dyn Executor,
@@ -54,8 +54,8 @@ pub fn evaluate_each(
     each: &mut EachAnswer<'_>,
 ) -> Result<Totals> {
     let mut asked: VecDeque<(Pending, Vec<u32>, Vec<f32>)> = VecDeque::new();
-    let mut tell = |executor: &mut dyn Executor,
-                    (pending, samples, labels): (Pending, Vec<u32>, Vec<f32>)| {
+    let mut deliver = |executor: &mut dyn Executor,
+                       (pending, samples, labels): (Pending, Vec<u32>, Vec<f32>)| {
         let outputs: Vec<f64> = executor.finish_read(pending)?.into_iter().map(f64::from).collect();
         let rows = outputs.chunks_exact(model.classes).zip(&labels).zip(&samples);
         for ((scores, &label), &sample) in rows {
@@ -70,7 +70,7 @@ pub fn evaluate_each(
         }
         while asked.len() > usize::from(batch.is_some()) {
             if let Some(next) = asked.pop_front() {
-                tell(executor, next)?;
+                deliver(executor, next)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Numbers in a checkpoint's notes, bit for bit: an `f64` as the 16 hexadecimal digits of its bits. JSON has no infinity
+//! Exact numbers in a checkpoint's metadata: an `f64` as the 16 hexadecimal digits of its bits. JSON has no infinity
 //! and no NaN, and its readers may be off by the last bit.
 
 use serde::de::Error;

@@ -1,4 +1,4 @@
-//! What a network is given to see: samples of a data set as values in host memory.
+//! Network input: samples of a data set as values in host memory.
 
 use super::batches::{BatchSource, BatchSourceOptions};
 use super::preprocess::{fit, image_shape};

@@ -3,13 +3,12 @@
 use crate::data::Diagnostics;
 use crate::error::Result;
 
-/// Receives remarks, one line each, and knows what the user calls an option.
+/// Receives remarks, one line each, and knows the user's name of each option.
 pub trait Messages {
-    /// Something worth knowing that is not a result. Lines that begin with `warning: ` say that something may be other
-    /// than it was meant.
+    /// A remark that is not a result. Lines that begin with `warning: ` report something that may not be intended.
     fn note(&self, _line: &str) {}
 
-    /// How messages name the option `name` (in kebab case): by default as a field of an options type.
+    /// The name of the option `name` in messages (in kebab case): by default as a field of an options type.
     fn option(&self, name: &str) -> String {
         name.replace('-', "_")
     }
@@ -19,7 +18,7 @@ pub trait Messages {
         format!("{key}: {what}")
     }
 
-    /// What opening the data set `name` found out.
+    /// The diagnostics of opening the data set `name`.
     fn data(&self, _name: &str, diagnostics: &Diagnostics) -> Result<()> {
         for line in &diagnostics.lines {
             let prefix = if line.starts_with("warning: ") { "" } else { "data: " };

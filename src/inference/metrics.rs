@@ -1,4 +1,4 @@
-//! What a step leaves on the device (`ops::Metrics`: sum of losses, top-1 hits, top-5 hits, rows, and what updates have found), added up in f64.
+//! The metric records of a step (`ops::Metrics`: sum of losses, top-1 hits, top-5 hits, rows, and non-finite values found by updates), added up in f64.
 
 use super::exact;
 use crate::data::{Dataset, Labels};
@@ -80,7 +80,7 @@ impl Totals {
     }
 }
 
-/// What a network said about one sample.
+/// The prediction of a network for one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer<'a> {
     /// Its number in the data set.
@@ -175,7 +175,7 @@ pub fn first(scores: &[f64]) -> usize {
 }
 
 /// The `count` best of `scores`, or all if there are fewer: classes with their scores, best first; of equal ones the lower
-/// class, and what is no number last.
+/// class, and NaN last.
 pub fn best(scores: &[f64], count: usize) -> Vec<(usize, f64)> {
     let mut best: Vec<(usize, f64)> = scores.iter().copied().enumerate().collect();
     let key = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };

@@ -1,5 +1,5 @@
-//! Running a network: batches, evaluation, metrics, ten crops, robustness, weights by name, and where weights come from. What
-//! evaluation, prediction, reports, traces and training share stands here, below [`crate::train`]. It drives any
+//! Running a network: batches, evaluation, metrics, ten crops, robustness, weights by name, and the lineage of weights. The
+//! code that evaluation, prediction, reports, traces and training share is here, below [`crate::train`]. It drives any
 //! [`crate::program::Executor`], knows no device, and prints nothing.
 
 mod batches;

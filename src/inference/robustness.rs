@@ -1,4 +1,4 @@
-//! What a network still recognises when its pictures are turned, enlarged, put in another light, blurred, noisy or partly
+//! Robustness: the accuracy of a network when its images are rotated, enlarged, put in another light, blurred, noisy or partly
 //! covered: one evaluation for each kind of damage and each level of it.
 
 use super::batches::BatchSource;
@@ -13,8 +13,8 @@ use crate::view::{View, Window};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A kind of damage. Each starts from what plain evaluation shows, the crop in the middle of the picture; what lies
-/// beyond the picture's border is the border, repeated.
+/// A kind of corruption. Each starts from the crop of plain evaluation, in the middle of the image; beyond its border the
+/// image repeats the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Corruption {
     /// Turned counter-clockwise about the crop's centre, in degrees.
@@ -23,9 +23,9 @@ pub enum Corruption {
     Scale,
     /// v = clamp(level p, 0, 255) for every pixel p.
     Brightness,
-    /// v = clamp(level p + (1 - level) m, 0, 255), where m is the mean luma (ITU-R BT.601) of the stored picture.
+    /// v = clamp(level p + (1 - level) m, 0, 255), where m is the mean luma (ITU-R BT.601) of the stored image.
     Contrast,
-    /// Gaussian blur of the stored picture ([`corrupt::blur`]) with this standard deviation, in pixels of the input.
+    /// Gaussian blur of the stored image ([`corrupt::blur`]) with this standard deviation, in pixels of the input.
     Blur,
     /// A normal number of this standard deviation, of 255, added to every byte ([`corrupt::noise`]).
     Noise,
@@ -59,7 +59,7 @@ impl Corruption {
         }
     }
 
-    /// What its levels are counted in.
+    /// The unit of its levels.
     pub fn unit(self) -> &'static str {
         match self {
             Corruption::Rotation => "degrees",
@@ -90,7 +90,7 @@ impl Corruption {
         }
     }
 
-    /// How sample number `sample` is looked at; changes the bytes of its `picture` where a view cannot say it. What is
+    /// The view of sample number `sample`; changes the bytes of its `image` where a view cannot say it. What is
     /// random is a function of `seed` and `sample`.
     pub fn apply(
         self,
@@ -98,7 +98,7 @@ impl Corruption {
         augmenter: &Augmenter,
         seed: u64,
         sample: usize,
-        picture: &mut [u8],
+        image: &mut [u8],
     ) -> View {
         if level == self.neutral() {
             return augmenter.plain();
@@ -109,15 +109,15 @@ impl Corruption {
             Corruption::Scale => augmenter.through(&zoomed(&centre, level)),
             Corruption::Brightness => relit(augmenter, [level, 1.0, 1.0], 0.0),
             Corruption::Contrast => {
-                relit(augmenter, [1.0, level, 1.0], corrupt::mean_luma(picture, augmenter.stored()))
+                relit(augmenter, [1.0, level, 1.0], corrupt::mean_luma(image, augmenter.stored()))
             }
             Corruption::Blur => {
                 let stored_per_input = centre.height / augmenter.input()[1] as f64;
-                corrupt::blur(picture, augmenter.stored(), level * stored_per_input);
+                corrupt::blur(image, augmenter.stored(), level * stored_per_input);
                 augmenter.plain()
             }
             Corruption::Noise => {
-                corrupt::noise(picture, level, seed, sample);
+                corrupt::noise(image, level, seed, sample);
                 augmenter.plain()
             }
             Corruption::Occlusion => {
@@ -162,9 +162,9 @@ pub struct Outcome {
     pub totals: Totals,
 }
 
-/// Evaluates every level of every [`Corruption`] over `dataset`, in order; `each` gets each result as it is there.
+/// Evaluates every level of every [`Corruption`] over `dataset`, in order; `each` receives each result as soon as it is available.
 ///
-/// The levels that change nothing are one and the same evaluation, the plain one. The pictures are read once for every
+/// The levels that change nothing are one and the same evaluation, the plain one. The images are read once for every
 /// other level. The model must have been built for the pixels of `dataset`, which has what lies around the input where there
 /// is any ([`crate::data::Splits::with_surroundings`]). Stops early, with the levels that are
 /// complete, once `stop` is set.
@@ -179,7 +179,7 @@ pub fn robustness(
 ) -> Result<Vec<Outcome>> {
     if model.views.is_none() {
         let what =
-            format!("robustness: expected pictures of bytes in data set {}, found numbers", dataset.name);
+            format!("robustness: expected images of bytes in data set {}, found numbers", dataset.name);
         return Err(Error::Usage(what));
     }
     let augmenter = source.augmenter(dataset)?;
@@ -193,10 +193,10 @@ pub fn robustness(
                 Some(totals) => totals,
                 None => {
                     let augmenter = augmenter.clone();
-                    let hook = ViewFn::new(move |sample, picture: &mut [u8]| {
-                        corruption.apply(level, &augmenter, seed, sample, picture)
+                    let view_fn = ViewFn::new(move |sample, image: &mut [u8]| {
+                        corruption.apply(level, &augmenter, seed, sample, image)
                     });
-                    evaluate(model, executor, dataset, &source.clone().with_view_fn(hook), stop)?
+                    evaluate(model, executor, dataset, &source.clone().with_view_fn(view_fn), stop)?
                 }
             };
             if stop.load(Ordering::Relaxed) {

@@ -81,7 +81,7 @@ pub fn activations(
     batch: &Batch,
     layer: usize,
 ) -> Result<Tensor> {
-    let missing = || Error::Internal(format!("layer {layer} has no output of its own"));
+    let missing = || Error::Internal(format!("layer {layer} has no separate output"));
     let info = model.layers.get(layer).ok_or_else(missing)?;
     let buffer = info.buffer.ok_or_else(missing)?;
     send(model, executor, batch, &Hyper { rows: batch.rows as u32, ..Hyper::default() })?;

@@ -125,7 +125,7 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
         (Some(model), _) => Spec::load(model)?,
         (None, Some(text)) => Spec::parse(text, &format!("{} (its model)", file.path.display()))?,
         (None, None) => {
-            let what = "does not say which network it belongs to; name it with --model";
+            let what = "does not name its network; pass it as model";
             return Err(Error::Usage(format!("{}: {what}", file.path.display())));
         }
     };
@@ -142,8 +142,8 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     Ok(spec)
 }
 
-/// How the pictures were looked at that the weights of `file` were trained on: weights of ours from before there was a
-/// choice by the rules of then, those of other programs by torchvision's.
+/// The geometry of the images that the weights of `file` were trained on. Earlier versions of Striate had a single rule;
+/// weights of other programs follow torchvision.
 pub fn geometry(file: &File) -> Result<Geometry> {
     let note = |key: &str| file.metadata.get(key).map(String::as_str);
     let rules = match (note("geometry"), note("engine")) {

@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub records: Vec<(Entry, Totals)>,
-    /// What updates have found to be no number.
+    /// Non-finite values found by updates.
     pub found: Vec<(Entry, NonFinite)>,
     /// Whether the window was closed by its user, not because it was full.
     pub closed: bool,
@@ -87,7 +87,7 @@ impl Windows {
         self.rest(executor, true, data_wait)
     }
 
-    /// As `drain`, but the open window goes on: what has arrived of it counts, and its end is still to come.
+    /// As `drain`, but the open window continues: its arrived records count, and its end is still to come.
     pub fn flush(&mut self, executor: &mut dyn Executor, data_wait: Duration) -> Result<Option<Arrived>> {
         self.rest(executor, false, data_wait)
     }

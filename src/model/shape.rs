@@ -41,9 +41,6 @@ impl Spec {
             *outputs = classes;
             return Ok(layer.name.clone());
         }
-        Err(Error::Usage(format!(
-            "model {} has no layer whose outputs --num-classes could replace",
-            self.name
-        )))
+        Err(Error::Usage(format!("model {} has no layer whose outputs num-classes could replace", self.name)))
     }
 }

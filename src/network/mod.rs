@@ -1,4 +1,4 @@
-//! A network with its weights on a device: what a program needs that trains, asks or hands on networks by itself.
+//! A network with its weights on a device: the interface for programs that train, run or export networks.
 //!
 //! ```no_run
 //! use striate::{Device, Network, NetworkOptions, Spec};
@@ -204,11 +204,11 @@ impl Network {
     /// folder or the name of a shipped set.
     pub fn request(&self, path: &str) -> Request {
         let Spec { input, preprocess, .. } = &self.spec;
-        let picture = preprocess.resize.map_or(*input, |side| [input[0], side, side]);
+        let image_shape = preprocess.resize.map_or(*input, |side| [input[0], side, side]);
         let request = Request::new(*input, self.model.classes);
         Request {
             path: Some(path.to_string()),
-            image_shape: picture,
+            image_shape,
             model: request.model.map(|model| ModelShape { resize: preprocess.resize, ..model }),
             has_preprocess: self.spec.has_preprocess(),
             ..request
@@ -223,14 +223,14 @@ impl Network {
 
     /// The metadata of a file of weights.
     fn metadata(&self) -> BTreeMap<String, String> {
-        // What was said of the weights (epoch, accuracy) is true as long as they are the same.
+        // The metadata of the weights (epoch, accuracy) holds as long as they are unchanged.
         let mut metadata = self.metadata.clone();
         metadata.extend(inference::metadata(&self.spec, self.model.classes, &self.class_names));
         let is_source = Spec::parse(&self.spec.source, &self.spec.origin).is_ok_and(|read| {
             let shape = |spec: &Spec| (spec.layers.clone(), spec.input, spec.preprocess.clone());
             shape(&read) == shape(&self.spec)
         });
-        // A network that a program has changed is no longer what its file says.
+        // The metadata of the file does not apply to a network that a program has changed.
         if !is_source {
             metadata.insert("model".into(), self.spec.to_toml());
         }

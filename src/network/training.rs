@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// What one step says.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepResult {
     /// Mean over the batch, before the update.
@@ -48,8 +48,7 @@ impl fmt::Debug for Training<'_> {
 }
 
 impl<'a> Training<'a> {
-    /// Trains under `options`. What the network was made without stays so: parameters that it froze, and dropout if it has
-    /// none.
+    /// Trains under `options`. Parameters that the network froze stay frozen, and a network without dropout stays without.
     pub fn with_options(mut self, options: Options) -> Self {
         let made = &self.network.options.train;
         let freeze = options.freeze.or_else(|| made.freeze.clone());
@@ -70,7 +69,7 @@ impl<'a> Training<'a> {
     }
 
     /// Resumes the run in a folder, or at one of its checkpoints, as if it had not been stopped. Recipe, data and options
-    /// have to be those of the run.
+    /// must be those of the run.
     pub fn resume(mut self, from: impl Into<PathBuf>) -> Self {
         self.resume = Resume::From(from.into());
         self
@@ -139,7 +138,7 @@ impl<'a> Training<'a> {
     }
 }
 
-/// What a network is to its run.
+/// The environment of a network's run.
 struct TrainingEnvironment<'a> {
     device: Device,
     rule: RefCell<Option<Box<dyn LearningRate>>>,
@@ -171,7 +170,7 @@ impl Network {
     /// One update by the recipe's optimiser at learning rate `lr`: from 1 row to as many as the network was made for.
     ///
     /// `images` is `[rows, channels, height, width]`, `labels` has a class for each row. A non-finite loss or weight is an
-    /// error ([`Error::Diverged`]); the weights are spoilt by then.
+    /// error ([`Error::Diverged`]); the weights are then unusable.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
         let hyper = Hyper {

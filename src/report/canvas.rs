@@ -121,7 +121,7 @@ impl Canvas {
                 Ok(Canvas { image: RgbImage { width, height, pixels } })
             }
             _ => Err(Error::Usage(format!(
-                "image: expected 1 to {MOST_PIXELS} pixels, found {width} x {height}; a smaller --zoom makes it smaller"
+                "image: expected 1 to {MOST_PIXELS} pixels, found {width} x {height}; reduce zoom"
             ))),
         }
     }

@@ -98,8 +98,7 @@ impl Tiles {
             let (room, wide) = (WIDTH.saturating_sub((columns + 1) * GAP), columns * width);
             ((room + wide / 2) / wide).min(MOST_SIDE / width.max(height)).max(1)
         });
-        let too_large =
-            || Error::Usage(format!("--zoom {zoom}: tiles of {height} x {width} become too large"));
+        let too_large = || Error::Usage(format!("zoom {zoom}: tiles of {height} x {width} become too large"));
         let tile_width = width.checked_mul(zoom).ok_or_else(too_large)?;
         let tile_height = height.checked_mul(zoom).ok_or_else(too_large)?;
         let along = |count: usize, side: usize| side.checked_add(GAP)?.checked_mul(count)?.checked_add(GAP);

@@ -100,7 +100,7 @@ impl DeadReluCheck {
             if rows > 0 && dead as f64 >= DEAD * all as f64 {
                 let what = if layer.output.dims().len() > 2 { "channels" } else { "units" };
                 lines.push(format!(
-                    "{}: {dead} of {all} {what} are 0 for all {rows} images (dead ReLUs); try a lower --lr, or biases that start above 0",
+                    "{}: {dead} of {all} {what} are 0 for all {rows} images (dead ReLUs); try a lower learning rate, or biases that start above 0",
                     layer.name
                 ));
                 self.reported.insert(layer.name.clone());

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 impl Trainer<'_> {
     /// The training part of an epoch, or what is left of it after `progress`. A run that is stopped within an epoch leaves
-    /// the progress as it is, so that it reports nothing that an uninterrupted run would not have reported there.
+    /// the progress unchanged, so that it reports nothing that an uninterrupted run would not have reported there.
     pub(super) fn train_epoch(&mut self, epoch: usize, mut progress: Progress) -> Result<Progress> {
         self.diagnosis.remember(&mut self.updater)?;
         self.loss_scaler.begin(self.updater.task.model, self.updater.executor)?;
@@ -150,7 +150,7 @@ impl Trainer<'_> {
             Some(path) if epoch > 0 => format!("; {} holds the epoch before", path.display()),
             _ => String::new(),
         };
-        let advice = "; try a lower --lr or --clip-grad-norm";
+        let advice = "; try a lower learning rate (lr) or gradient clipping (clip-grad-norm)";
         let (cause, advice) = match cause {
             Cause::Unknown => (String::new(), advice),
             Cause::Network(text) => (format!(": {text}"), advice),

@@ -210,7 +210,7 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     assert_eq!(answer(read(true).unwrap(), &X), Y.map(|value| value as f32));
     let refused = read(false).unwrap_err().to_string();
     assert!(
-        refused.contains("its weights are in weights.bin; ") && refused.contains("--external-data"),
+        refused.contains("its weights are in weights.bin; ") && refused.contains("the option external-data"),
         "{refused}"
     );
 }

@@ -309,7 +309,7 @@ fn external_data_stays_in_its_folder() {
     };
     let message = good(import("w.data", &[("offset", "5")], false).unwrap_err(), "not allowed");
     assert!(
-        message.contains("its weights are in w.data; ") && message.contains("--external-data"),
+        message.contains("its weights are in w.data; ") && message.contains("the option external-data"),
         "{message}"
     );
     refused(

@@ -29,9 +29,7 @@ pub(super) fn none(graph: &ReachableGraph<'_>) -> Result<(), String> {
         1 => files.iter().map(|file| printable(&short(file)).into_owned()).collect::<String>(),
         several => format!("{several} other files"),
     };
-    Err(format!(
-        "its weights are in {shown}; reading them requires --external-data (`external_data` in the library)"
-    ))
+    Err(format!("its weights are in {shown}; reading them requires the option external-data"))
 }
 
 /// Access to external data.
@@ -72,7 +70,9 @@ impl External {
         let location = value("location").ok_or("external data: location is missing")?;
         let shown = printable(&short(location)).into_owned();
         let Some(folder) = &self.folder else {
-            return Err(format!("its data is in another file, {shown}; reading it requires --external-data"));
+            return Err(format!(
+                "its data is in another file, {shown}; reading it requires the option external-data"
+            ));
         };
         let fault = |what: String| format!("external data {shown}: {what}");
         let path = confined(folder, location).map_err(fault)?;
@@ -180,7 +180,7 @@ mod tests {
         }
         assert!(External::beside(&onnx, true).read(&[], 4).unwrap_err().contains("location is missing"));
         let refused = External::beside(&onnx, false).read(&entries("w.data", &[]), 4).unwrap_err();
-        assert!(refused.contains("--external-data"), "{refused}");
+        assert!(refused.contains("the option external-data"), "{refused}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ pub(super) fn finish(
     if draft.affine.as_ref().is_some_and(|affine| !affine.of_pixels) {
         let range = if spec.preprocess.scale == 1.0 { "0 to 255" } else { "0 to 1" };
         notes.push(format!(
-            "the graph's arithmetic on its input is imported as [preprocess], assuming pixel values of {range} (override with import --scale)"
+            "the graph's arithmetic on its input is imported as [preprocess], assuming pixel values of {range} (the option scale overrides it)"
         ));
     }
     let inside = |error: crate::error::Error| {

@@ -52,14 +52,17 @@ pub(super) fn declare<'a>(
     for ((dim, given), asked) in dims.iter_mut().zip(given).zip(asked) {
         *dim = match (given, asked) {
             (Some(given), Some(asked)) if given != asked => {
-                return Err(wrong(format!("expected {given} as in the file, found {asked} (--input)")));
+                return Err(wrong(format!(
+                    "expected {given} as in the file, found {asked} in the option input"
+                )));
             }
             (Some(n), _) | (None, Some(n)) if (1..=1 << 16).contains(&n) => n,
             (Some(n), _) | (None, Some(n)) => {
                 return Err(wrong(format!("expected extents of 1 to 65536, found {n}")));
             }
             (None, None) => {
-                let what = "the file leaves channels, height or width open; set them with --input C,H,W";
+                let what =
+                    "the file leaves channels, height or width open; set them with the option input (C,H,W)";
                 return Err(wrong(what.into()));
             }
         };

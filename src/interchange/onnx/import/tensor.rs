@@ -295,6 +295,6 @@ mod tests {
             external_data: vec![StringStringEntryProto { key: "location".into(), value: "w.bin".into() }],
             ..proto(data_type::FLOAT, &[1])
         };
-        refused(&outside, "w.bin; reading it requires --external-data");
+        refused(&outside, "w.bin; reading it requires the option external-data");
     }
 }
