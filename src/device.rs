@@ -63,6 +63,7 @@ pub fn options(progress: ProgressListener) -> DeviceOptions {
 
 /// An open device.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Device {
     Cpu(cpu::CpuOptions),
     Gpu(Gpu),

@@ -10,6 +10,7 @@ use std::fmt;
 
 /// What kind of device an adapter is, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// A GPU with memory of its own.
     Discrete,

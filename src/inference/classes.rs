@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 /// How the classes of data are found among those of weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClassMatch {
     /// Output k is class k.
     Same,

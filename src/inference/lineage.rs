@@ -15,6 +15,7 @@ const KEPT: usize = 16;
 
 /// An earlier run, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum PastRun {
     /// Its provenance is recorded in full.
     Known(Box<Provenance>),

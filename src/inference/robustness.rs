@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A kind of corruption. Each starts from the crop of plain evaluation, in the middle of the image; beyond its border the
 /// image repeats the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Corruption {
     /// Turned counter-clockwise about the crop's centre, in degrees.
     Rotation,

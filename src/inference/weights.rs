@@ -125,7 +125,7 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
         (Some(model), _) => Spec::load(model)?,
         (None, Some(text)) => Spec::parse(text, &format!("{} (its model)", file.path.display()))?,
         (None, None) => {
-            let what = "does not name its network; pass it as model";
+            let what = "does not name its network; set the option model";
             return Err(Error::Usage(format!("{}: {what}", file.path.display())));
         }
     };

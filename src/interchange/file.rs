@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// A format of weights files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     Safetensors,
     Npz,

@@ -14,6 +14,7 @@ pub enum Fan {
 
 /// How a weight is drawn. `fan_in` is inputs per output (times kernel area), `fan_out` the reverse.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum WeightInit {
     /// PyTorch's default for conv2d and linear: uniform in +-1 / sqrt(fan_in).
     Default,

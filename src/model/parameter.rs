@@ -28,6 +28,7 @@ pub(super) enum Start {
 
 /// What a tensor is to its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TensorKind {
     Weight,
     Bias,

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 /// A class that the network predicts for an image.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Prediction {
     pub class: usize,
     pub name: String,

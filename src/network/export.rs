@@ -17,6 +17,7 @@ const TOLERANCE: f32 = 1e-4;
 
 /// The images on which the exported file is compared with the network.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ExportCheck {
     /// This many images of uniform noise.
     Noise(usize),
@@ -26,6 +27,7 @@ pub enum ExportCheck {
 
 /// How a network is exported.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ExportOptions {
     pub format: Format,
     /// ONNX: whether the graph takes images, u8 `[batch, height, width, channels]`, and gives probabilities.
@@ -38,10 +40,23 @@ impl ExportOptions {
     pub fn new(format: Format) -> Self {
         ExportOptions { format, with_preprocess: false, check: ExportCheck::Noise(16) }
     }
+
+    /// Sets whether an ONNX graph takes images and gives probabilities.
+    pub fn with_preprocess(mut self, with_preprocess: bool) -> Self {
+        self.with_preprocess = with_preprocess;
+        self
+    }
+
+    /// Sets the images on which the exported file is compared with the network.
+    pub fn with_check(mut self, check: ExportCheck) -> Self {
+        self.check = check;
+        self
+    }
 }
 
 /// How well the exported file agrees with the network.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// Images compared, their description, and the device that ran both networks.
     pub samples: usize,

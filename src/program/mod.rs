@@ -33,6 +33,7 @@ impl BufferId {
 
 /// The purpose of a buffer. Every role but `Transient` keeps its content between runs and may be read at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// The batch, written by the host.
     Input,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// The clock behind the times of a [`Profile`]; it decides what their sum means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Clock {
     /// By the host, which waits for every entry.
     Host,

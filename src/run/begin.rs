@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a run starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resume {
     /// Step 0 of a new run.
     No,

@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What to do when the device is lost, or has no memory left, while it trains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnDeviceLost {
     /// Reopen it and resume from the newest checkpoint.
     #[default]

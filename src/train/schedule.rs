@@ -47,6 +47,7 @@ impl<F: Fn(usize) -> f32> LearningRate for F {
 
 /// How the learning rate falls after the warm-up.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Decay {
     /// It stays the same.
     Constant,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A weights file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Weights {
     /// The weights after the last finished epoch, or where the run was stopped.
     Last,

@@ -2,6 +2,7 @@
 
 /// How a training image is cropped to the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Crop {
     /// The centre crop, as in evaluation.
     Center,

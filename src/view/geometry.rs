@@ -3,6 +3,7 @@
 
 /// The version of the resizing and cropping rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Rules {
     /// Before version 2: the central square of the image, with a fractional side, is resized; every crop is a window of
     /// it, sampled without antialiasing.

@@ -119,7 +119,7 @@ fn weights_that_are_none_or_another_networks() {
     let path = folder.path().join("other.safetensors");
     striate::interchange::safetensors::write(path, &tensors, &Default::default()).unwrap();
     let message = fail(folder.path(), &["eval", "--weights", "other.safetensors"], 2);
-    assert_says(&message, &["other.safetensors", "--model"]);
+    assert_says(&message, &["other.safetensors", "set the option model"]);
     let named = ["eval", "--weights", "other.safetensors", "-m", "lenet5", "--dataset", "synthetic"];
     assert_says(&fail(folder.path(), &[&named[..], &["--device", "cpu"]].concat(), 4), &["c1.weight"]);
 }

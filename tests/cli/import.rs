@@ -121,7 +121,7 @@ fn what_cannot_be_imported_is_said_in_one_line_and_leaves_nothing() {
     fs::write(root.join("cut.npz"), &fs::read(root.join("w.npz")).unwrap()[..900]).unwrap();
     fs::write(root.join("cut.safetensors"), [0; 7]).unwrap();
     let import = |more: &[&'static str]| [&["import"], more, &["-o", "out"]].concat();
-    refuse(root, &import(&["w.npz"]), 2, &["w.npz", "--model"]);
+    refuse(root, &import(&["w.npz"]), 2, &["w.npz", "set the option model"]);
     let says = ["w.npz", "missing: c1.weight, c1.bias", "not in the model: fc.bias, fc.weight"];
     refuse(root, &import(&["w.npz", "-m", "lenet5"]), 4, &says);
     refuse(root, &import(&["gone.npz"]), 4, &["gone.npz"]);

@@ -73,7 +73,7 @@ fn a_folder_is_answered_in_order_and_what_cannot_be_read_is_named() {
         (0..14).filter(|number| *number != 3).map(|number| format!("photos/red/{number:02}.png")).collect();
     assert_eq!(found.iter().map(|(file, _)| file.clone()).collect::<Vec<_>>(), expected);
     let said = stderr(&output);
-    for named in ["left out: photos/red/03.png: ", "left out: missing.png: ", "error: pictures: 2 of 15"] {
+    for named in ["left out: photos/red/03.png: ", "left out: missing.png: ", "error: images: 2 of 15"] {
         assert!(said.contains(named), "{named}: {said}");
     }
     // Alone, it is the error.

@@ -342,7 +342,7 @@ fn build(spec: &Spec, origin: &Path) {
 fn onnx_file(bytes: &[u8]) {
     let path = Path::new("x.onnx");
     for input in [None, Some([3, 8, 8])] {
-        let options = onnx::ImportOptions { input, ..onnx::ImportOptions::default() };
+        let options = onnx::ImportOptions::default().with_input(input);
         let Some(imported) = judged(onnx::decode(bytes.to_vec(), path, &options), path) else { continue };
         let again = Spec::parse(&imported.spec.source, "x.onnx").unwrap();
         build(&again, path);

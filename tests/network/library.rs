@@ -216,7 +216,7 @@ fn an_export_is_proven_and_nothing_is_left_of_one_that_fails() {
     let mut network = trained();
     let (values, _) = bars(20, 8);
     let check = ExportCheck::Images { values, name: "bars".into() };
-    let options = ExportOptions { check, ..ExportOptions::new(Format::Safetensors) };
+    let options = ExportOptions::new(Format::Safetensors).with_check(check);
     let proof = network.export(&path, &options).unwrap();
     assert_eq!((proof.samples, proof.max_difference, proof.data.as_str()), (20, 0.0, "bars"));
     assert_eq!(proof.bytes, fs::metadata(&path).unwrap().len());

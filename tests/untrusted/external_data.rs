@@ -226,7 +226,7 @@ fn external_data_and_nesting_are_refused() {
     let onnx = outer.path().join("in/x.onnx");
     let import = |tensor: &[u8], external_data| {
         fs::write(&onnx, model(tensor, &[], &[])).unwrap();
-        read(&onnx, &ImportOptions { external_data, ..ImportOptions::default() })
+        read(&onnx, &ImportOptions::default().with_external_data(external_data))
     };
     // What is meant by it works.
     for location in ["w.data", "./w.data", "sub/w.data"] {

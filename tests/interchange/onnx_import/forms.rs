@@ -204,7 +204,7 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
     };
     let bytes = matrix(vec![elsewhere], vec![]).encode_to_vec();
     let read = |external_data| {
-        let options = ImportOptions { external_data, ..ImportOptions::default() };
+        let options = ImportOptions::default().with_external_data(external_data);
         decode(bytes.clone(), &folder.path().join("g.onnx"), &options)
     };
     assert_eq!(answer(read(true).unwrap(), &X), Y.map(|value| value as f32));

@@ -292,7 +292,7 @@ fn external_data_stays_in_its_folder() {
     let onnx = folder.join("x.onnx");
     let import = |location: &str, more: &[(&str, &str)], allowed| {
         fs::write(&onnx, external(location, more).0).unwrap();
-        read(&onnx, &ImportOptions { external_data: allowed, ..ImportOptions::default() })
+        read(&onnx, &ImportOptions::default().with_external_data(allowed))
     };
     let (_, weight) = external("", &[]);
     let shifted = [&[9; 5], weight.as_slice()].concat();

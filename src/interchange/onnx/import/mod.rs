@@ -49,11 +49,26 @@ const LONGEST_METADATA: usize = 1 << 20;
 
 /// Options of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// Whether weights may be read from other files, in the folder of the ONNX file or below.
     pub external_data: bool,
     /// Channels, height and width of the input, for files that leave them open.
     pub input: Option<[usize; 3]>,
+}
+
+impl ImportOptions {
+    /// Sets whether weights may be read from other files.
+    pub fn with_external_data(mut self, external_data: bool) -> Self {
+        self.external_data = external_data;
+        self
+    }
+
+    /// Sets channels, height and width of the input.
+    pub fn with_input(mut self, input: Option<[usize; 3]>) -> Self {
+        self.input = input;
+        self
+    }
 }
 
 /// An imported network with its weights.
