@@ -9,7 +9,7 @@ override piece_rows: u32;
 override pieces_per_image: u32;
 override first_piece: u32;
 override pieces: u32;
-// 1 if this dispatch goes on with the sums it finds: where not even the images of one piece can be bound at once, or a
+// 1 if this dispatch continues the sums it finds: where not even the images of one piece can be bound at once, or a
 // piece is too long.
 override accumulate: u32;
 // The products of each piece that this dispatch takes: at most `part_len` from number `part_first` on.

@@ -130,7 +130,7 @@ impl Augmenter {
         }
         let [_, h, w] = self.stored.map(|side| side as f64);
         let [_, height, width] = self.input.map(|side| side as f64);
-        // A room that is whole stays whole, whatever the divisions before have rounded.
+        // A room that is whole stays whole, however the divisions before were rounded.
         let room = |resized: f64, crop: f64| {
             let room = (resized - crop).max(0.0);
             if (room - room.round()).abs() < 1e-9 { room.round() } else { room }

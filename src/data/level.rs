@@ -41,7 +41,7 @@ pub(super) struct Subfolder {
     pub path: PathBuf,
     /// Whether it holds images itself.
     pub direct: bool,
-    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without images of its own, or in a
+    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without images directly in it, or in a
     /// part of the data set.
     pub below: bool,
 }

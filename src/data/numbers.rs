@@ -74,8 +74,8 @@ pub(super) fn settle(
         (None, None) => return ready(parts),
         (None, Some(wanted)) if wanted.input.iter().product::<usize>() != first.width => return ready(parts),
         (None, Some(wanted)) if !request.has_preprocess => {
-            let is_picture = wanted.input[1] * wanted.input[2] > 1;
-            if is_picture && facts.are_bytes() && facts.high > 1.0 {
+            let is_image = wanted.input[1] * wanted.input[2] > 1;
+            if is_image && facts.are_bytes() && facts.high > 1.0 {
                 diagnostics.warn(format!(
                     "{}: whole numbers {} to {} are used as they are, since the model has no [preprocess]; where images are \
                      pixels it divides them by 255, and --input-range 0..255 does so here",

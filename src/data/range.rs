@@ -18,7 +18,7 @@ pub enum InputRange {
     /// Pixel values divided by 255, 0 to 1: they are multiplied by 255, then `[preprocess]` applies.
     #[serde(rename = "0..1")]
     Unit,
-    /// Network input, used as it is.
+    /// Network input, used unchanged.
     #[serde(rename = "ready")]
     Ready,
 }

@@ -1,6 +1,6 @@
 //! Data sets as safetensors files: `images` (`f32` NCHW, or `u8` NCHW, which are pixels; or `[samples, features]` of
 //! either) and `labels` (`i64`, `i32` or `u8` classes, or `f32` rows). What `f32` images for a model with `[preprocess]` are,
-//! pixels 0..255, pixels divided by 255 or network input, is said by the request or by `input_range` in the metadata.
+//! pixels 0..255, pixels divided by 255 or network input, is given by the request or by `input_range` in the metadata.
 //!
 //! The reference implementation checks the header: offsets without holes or overlaps, sizes without overflow,
 //! the last byte of the file the last byte of a tensor.

@@ -191,9 +191,9 @@ fn a_program_that_begins_with_pictures_gives_what_the_same_inputs_give() {
 fn pictures_that_no_view_can_show_are_refused() {
     let spec = Spec::load("lenet5").expect("a built-in model");
     for (stored, expected) in [
-        ([4, 32, 32], "pictures must have 1 or 3 channels, found 4"),
-        ([3, 0, 32], "the height of the pictures must be 1 to 4096, found 0"),
-        ([3, 32, 5000], "the width of the pictures must be 1 to 4096, found 5000"),
+        ([4, 32, 32], "images must have 1 or 3 channels, found 4"),
+        ([3, 0, 32], "the height of the images must be 1 to 4096, found 0"),
+        ([3, 32, 5000], "the width of the images must be 1 to 4096, found 5000"),
         ([usize::MAX, usize::MAX, usize::MAX], "found 18446744073709551615"),
     ] {
         let options = BuildOptions { pixels: Some(stored), ..BuildOptions::new(2) };

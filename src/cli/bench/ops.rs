@@ -6,7 +6,7 @@ use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
 use super::peaks::{PeakRates, time};
 use super::profile::{self, Line};
-use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_chart};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::Op;
@@ -103,7 +103,7 @@ fn finish(
     }
     if let (Some(path), Some(peaks), Some(lines)) = (&args.roofline, peaks.first(), lines.first()) {
         let title = format!("AlexNet's kernels at batch {}", args.batch_size);
-        write_picture(path, &profile::picture(peaks, lines, title, header.notes(0)), &context.out)?;
+        write_chart(path, &profile::chart(peaks, lines, title, header.notes(0)), &context.out)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! memory are measured without any operator, so that a poor kernel does not lower the bar for itself.
 
 use super::timing::{Budget, Timing, measure};
-use crate::device::{Device, Probe};
+use crate::device::{Device, DeviceProbe};
 use crate::error::Result;
 use crate::ops::{Linear, Op, Pointwise};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Span, Step};
@@ -93,8 +93,8 @@ impl PeakRates {
         })
     }
 
-    /// An empty picture of these peak rates.
-    pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
+    /// An empty chart of these peak rates.
+    pub fn chart(&self, title: String, notes: Vec<String>) -> Roofline {
         let mut ceilings = vec![Ceiling { label: "multiply-adds in registers".into(), flops: self.fma }];
         ceilings.push(Ceiling { label: "our best square product".into(), flops: self.product });
         Roofline { title, notes, ceilings, bandwidth: self.copy, points: Vec::new() }
@@ -102,7 +102,7 @@ impl PeakRates {
 }
 
 /// Multiply-adds that take [`LONG`], or as long as the device can be kept at it.
-pub(super) fn fma(device: &Device) -> Result<Probe> {
+pub(super) fn fma(device: &Device) -> Result<DeviceProbe> {
     let (mut units, mut before) = (16, 0);
     loop {
         let mut probe = device.fma(units)?;
@@ -132,7 +132,7 @@ fn product(device: &Device, budget: Budget) -> Result<f64> {
 }
 
 /// Seconds of one of `burst` runs in a row.
-pub(super) fn times(probe: &mut Probe, budget: Budget, burst: usize) -> Result<Timing> {
+pub(super) fn times(probe: &mut DeviceProbe, budget: Budget, burst: usize) -> Result<Timing> {
     let timing = measure(budget, |runs| probe.run(runs * burst))?;
     let scale = 1.0 / burst as f64;
     Ok(Timing { median: timing.median * scale, fastest: timing.fastest * scale, ..timing })

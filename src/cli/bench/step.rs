@@ -7,7 +7,7 @@ use super::super::{Context, device};
 use super::peaks::PeakRates;
 use super::profile::Analysis;
 use super::timing::{Budget, Timing, measure, median};
-use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_chart};
 use crate::device::Device;
 use crate::error::Result;
 use crate::inference;
@@ -62,7 +62,7 @@ struct Measured {
     profile: Option<Analysis>,
 }
 
-/// Seconds the host works per step before it could go on to the next.
+/// Seconds the host works per step before it can start the next.
 struct HostTimes {
     /// Handing over the batch and the hyper words.
     upload: f64,
@@ -98,7 +98,7 @@ pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
     }
     if let (Some(path), Some(Measured { profile: Some(analysis), .. })) = (&args.roofline, results.first()) {
         let title = format!("{}, training step at batch {batch}", spec.name);
-        write_picture(path, &analysis.picture(title, header.notes(0)), &context.out)?;
+        write_chart(path, &analysis.chart(title, header.notes(0)), &context.out)?;
     }
     if context.out.is_json() {
         let steps: Vec<Value> = results.iter().map(|r| to_json(r, &model)).collect();
@@ -232,7 +232,7 @@ fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
     }
 }
 
-/// Normal pictures and uniform classes: no zeros that a device could be quicker with.
+/// Normally distributed images and uniform classes: no zeros that a device could be quicker with.
 struct RandomBatch {
     images: Vec<f32>,
     labels: Vec<f32>,

@@ -25,9 +25,9 @@ const LONGEST: f64 = -1.234_567_890_123_456_7e-300;
 /// What was packed.
 #[derive(Clone, Debug)]
 pub struct PackSummary {
-    /// ImageLayout of the training part and of the validation part.
+    /// Number of images of the training part and of the validation part.
     pub counts: [usize; 2],
-    /// ImageLayout that could not be read and were left out.
+    /// Number of images that could not be read and were left out.
     pub skipped: usize,
     /// Length of the file.
     pub bytes: u64,
