@@ -32,8 +32,8 @@
 //! striate = { version = "0.1", default-features = false }
 //! ```
 //!
-//! `examples/` has four short programs: training on one's own batches, fine-tuning, answering picture files, and a
-//! learning rate of one's own.
+//! `examples/` has five short programs: training on batches made in memory, fine-tuning, classifying image files, a custom
+//! learning rate, and a run that is killed and resumed.
 //!
 //! # The map; arrows only point down
 //!

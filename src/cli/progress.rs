@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 
 /// Prints the events of a run.
-pub(crate) struct Progress {
+pub(crate) struct RunPrinter {
     out: Output,
     bar: Option<ProgressBar>,
     epochs: usize,
@@ -23,11 +23,11 @@ pub(crate) struct Progress {
     print_error: Option<Error>,
 }
 
-impl Progress {
+impl RunPrinter {
     /// `next` makes the suggested next command from the path of the weights.
     pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
         let next = Box::new(next);
-        Progress {
+        RunPrinter {
             out,
             bar: None,
             epochs: 0,
@@ -173,7 +173,7 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
+impl Observer for RunPrinter {
     fn event(&mut self, event: &Event) -> Result<()> {
         // A closed stdout must not end hours of training: the run's folder records every event.
         if let Err(error) = self.print(event)
@@ -186,7 +186,7 @@ impl Observer for Progress {
     }
 }
 
-impl Progress {
+impl RunPrinter {
     /// Returns an error if a result could not be printed.
     pub fn finish(&mut self) -> Result<()> {
         self.print_error.take().map_or(Ok(()), Err)

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::profiled::Told;
-use super::progress::Progress;
+use super::progress::RunPrinter;
 use super::source::flags_of;
 use super::train_args::TrainArgs;
 use super::train_environment::TrainEnvironment;
@@ -24,7 +24,7 @@ pub(super) fn run(args: &TrainArgs, stored: Option<RunOptions>, context: &Contex
         return preview(path, &run, context);
     }
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
-    let mut progress = Told::new(Progress::new(context.out, eval), environment.profiling());
+    let mut progress = Told::new(RunPrinter::new(context.out, eval), environment.profiling());
     let done = run.train(&mut progress)?;
     let said = progress.finish();
     // The sender of a signal is to know that it was heard, whatever has become of stdout.
@@ -40,7 +40,7 @@ fn preview(path: &Path, run: &Run<'_>, context: &Context) -> Result<u8> {
     let mut png = Vec::new();
     sheet.write(&mut png)?;
     atomic::write(path, |out| out.write_all(&png))?;
-    let pictures = sheet.pictures();
+    let pictures = sheet.images();
     if context.out.is_json() {
         let output = path.display().to_string();
         context.out.json(&json!({"event": "preview", "output": output, "pictures": pictures}))?;

@@ -1,4 +1,4 @@
-//! The draws: how each stored picture is looked at, as a function of seed, epoch and sample (`draws.rs`).
+//! Random views of stored images, as functions of seed, epoch and sample (`draws.rs`).
 
 use super::corrupt::mean_luma;
 use super::dataset::shape_text;
@@ -11,11 +11,11 @@ use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
 /// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop`.
 const ATTEMPTS: u32 = 10;
 
-/// A picture with more than this many pixels for one of the input would show false patterns: views interpolate
-/// between neighbours and do not average.
+/// Largest reduction of an image by a view. Beyond it, images would show aliasing, since views interpolate between neighbours
+/// and do not average.
 const MOST_REDUCTION: f64 = 2.0;
 
-/// From stored pictures of one size to the input of one network.
+/// Computes the views through which stored images of one size become the input of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Augmenter {
     stored: [usize; 3],
@@ -24,17 +24,17 @@ pub struct Augmenter {
     /// Mean and standard deviation per channel of the input.
     mean: Vec<f32>,
     std: Vec<f32>,
-    /// Stored pixels per pixel of the resized picture, down and across.
+    /// Stored pixels per pixel of the resized image, down and across.
     unit: [f64; 2],
-    /// Whether stored pictures are the input itself, or six of it one below the other: their geometry was settled when
+    /// Whether stored images are the input itself, or six of it one below the other: their geometry was settled when
     /// they were read ([`Augmenter::framing`]).
     framed: bool,
 }
 
 impl Augmenter {
-    /// For pictures of `stored` and a network that takes `input`, both channels, height and width.
+    /// An augmenter for images of `stored` and a network with `input`, both channels, height and width.
     ///
-    /// An error if views cannot show such pictures: channels other than 1 and 3, sides over [`MAX_SIDE`], pictures
+    /// An error if views cannot show such images: channels other than 1 and 3, sides over [`MAX_SIDE`], images
     /// more than twice as large as `transform.resize` makes them, or of another size where it is not given.
     pub fn new(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Augmenter> {
         check_size(stored, input, transform.resize).map_err(Error::Usage)?;
@@ -48,7 +48,7 @@ impl Augmenter {
         Ok(Augmenter { stored, input, transform: transform.clone(), mean, std, unit, framed: false })
     }
 
-    /// For pictures that are brought to the network's input, or to six crops of it one below the other
+    /// For images that are brought to the network's input, or to six crops of it one below the other
     /// ([`Framing::Ten`]), when they are read: views flip them, change their colours and normalise them.
     pub fn framed(stored: [usize; 3], input: [usize; 3], transform: &Transform) -> Result<Augmenter> {
         let whole = Transform { resize: None, ..transform.clone() };
@@ -69,14 +69,14 @@ impl Augmenter {
         }
     }
 
-    /// The six crops of a stored picture, if it has them one below the other ([`Framing::Ten`]).
+    /// The six crops of a stored image, if it has them one below the other ([`Framing::Ten`]).
     pub fn six(&self) -> Option<[Window; 6]> {
         let height = self.input[1];
         (self.stored[1] == 6 * height && self.framed)
             .then(|| std::array::from_fn(|n| self.window([(n * height) as f64, 0.0])))
     }
 
-    /// Channels, height and width of the stored pictures.
+    /// Channels, height and width of the stored images.
     pub fn stored(&self) -> [usize; 3] {
         self.stored
     }
@@ -86,12 +86,12 @@ impl Augmenter {
         self.input
     }
 
-    /// The view of evaluation: the middle, colours as they are.
+    /// The view of evaluation: the centre crop, with unchanged colours.
     pub fn plain(&self) -> View {
         self.through(&self.centre())
     }
 
-    /// `window` of a stored picture as network input, colours as they are.
+    /// `window` of a stored image as network input, colours as they are.
     pub fn through(&self, window: &Window) -> View {
         let [channels, height, width] = self.input;
         let mut view = View::new(window, [height, width]);
@@ -101,7 +101,7 @@ impl Augmenter {
         view.normalised(self.transform.scale, &self.mean, &self.std)
     }
 
-    /// The middle part of a stored picture that evaluation shows. Its place in the resized picture is whole, as in
+    /// The middle part of a stored image that evaluation shows. Its place in the resized image is whole, as in
     /// torchvision's `CenterCrop`.
     pub fn centre(&self) -> Window {
         match self.six() {
@@ -110,7 +110,7 @@ impl Augmenter {
         }
     }
 
-    /// The part of a stored picture whose top left corner is at `corner` of the resized picture.
+    /// The part of a stored image whose top left corner is at `corner` of the resized image.
     pub fn window(&self, [top, left]: [f64; 2]) -> Window {
         let [_, height, width] = self.input;
         Window {
@@ -123,7 +123,7 @@ impl Augmenter {
         }
     }
 
-    /// How far the crop can be moved down and to the right in the resized picture, in its pixels.
+    /// How far the crop can be moved down and to the right in the resized image, in its pixels.
     pub fn room(&self) -> [f64; 2] {
         if self.framed {
             return [0.0; 2];
@@ -138,8 +138,8 @@ impl Augmenter {
         [room(h / self.unit[0], height), room(w / self.unit[1], width)]
     }
 
-    /// A random view of training sample `sample`, whose bytes are `picture`, in `epoch`.
-    pub fn draw(&self, seed: u64, epoch: u32, sample: u32, picture: &[u8]) -> View {
+    /// A random view of training sample `sample`, whose bytes are `image`, in `epoch`.
+    pub fn draw(&self, seed: u64, epoch: u32, sample: u32, image: &[u8]) -> View {
         let random = Draws { seed, epoch, sample };
         let augment = &self.transform.augment;
         let [u, v, w, angle] = random.uniforms(DrawKind::Colour, 0);
@@ -152,7 +152,7 @@ impl Augmenter {
         let factors = [(augment.brightness, u), (augment.contrast, v), (augment.saturation, w)]
             .map(|(amount, uniform)| factor(amount.into(), uniform));
         if factors != [1.0; 3] {
-            let luma = if factors[1] == 1.0 { 0.0 } else { mean_luma(picture, self.stored) };
+            let luma = if factors[1] == 1.0 { 0.0 } else { mean_luma(image, self.stored) };
             self.recolour(&mut view, factors, luma);
         }
         if augment.pca > 0.0 {
@@ -164,7 +164,7 @@ impl Augmenter {
         view
     }
 
-    /// Which part of the stored picture is seen.
+    /// Which part of the stored image is seen.
     fn place(&self, random: &Draws) -> Window {
         match self.transform.augment.crop {
             _ if self.framed => self.centre(),
@@ -178,7 +178,7 @@ impl Augmenter {
         }
     }
 
-    /// torchvision's `RandomResizedCrop.get_params`: a window of whole pixels of the stored picture.
+    /// torchvision's `RandomResizedCrop.get_params`: a window of whole pixels of the stored image.
     fn random_resized(&self, random: &Draws) -> Window {
         let Augment { scale, ratio, .. } = self.transform.augment;
         let [_, h, w] = self.stored.map(|side| side as f64);
@@ -197,14 +197,14 @@ impl Augmenter {
                 return window(top, left, height, width);
             }
         }
-        // The whole picture, but no longer or flatter than the ratios allow.
+        // The whole image, but no longer or flatter than the ratios allow.
         let [narrowest, widest] = ratio.map(f64::from);
         let width = (h * widest).round().clamp(1.0, w);
         let height = (w / narrowest).round().clamp(1.0, h);
         window(((h - height) / 2.0).floor(), ((w - width) / 2.0).floor(), height, width)
     }
 
-    /// Puts brightness, contrast (about `luma`, the mean of the stored picture) and saturation, in this order, and
+    /// Puts brightness, contrast (about `luma`, the mean of the stored image) and saturation, in this order, and
     /// the change of channels into one matrix.
     pub fn recolour(&self, view: &mut View, [brightness, contrast, saturation]: [f64; 3], luma: f64) {
         let (light, offset) = (brightness * contrast, (1.0 - contrast) * brightness * luma);
@@ -213,7 +213,7 @@ impl Augmenter {
                 let same = if out == colour { 1.0 } else { 0.0 };
                 let luma = f64::from(LUMA[colour]);
                 *weight = match (self.stored[0], self.input[0]) {
-                    // All three colours of a grey picture are its grey.
+                    // All three colours of a grey image are its grey.
                     (1, _) => light * same,
                     // Saturation does not change luma.
                     (_, 1) => light * luma,
@@ -258,12 +258,12 @@ impl Augmenter {
     }
 }
 
-/// Why pictures like `stored` cannot be looked at as an input of `input` at all, if they cannot.
+/// Why images like `stored` cannot be looked at as an input of `input` at all, if they cannot.
 pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::Result<(), String> {
     let known = |shape: [usize; 3]| [1, 3].contains(&shape[0]) && shape.iter().all(|&n| n > 0);
     if !known(stored) || !known(input) {
         let (stored, input) = (shape_text(stored), shape_text(input));
-        return Err(format!("expected pictures and an input of 1 or 3 channels, found {stored} and {input}"));
+        return Err(format!("expected images and an input of 1 or 3 channels, found {stored} and {input}"));
     }
     match stored.into_iter().chain(input).find(|&side| side > MAX_SIDE) {
         Some(side) => Err(format!("expected sides of at most {MAX_SIDE} pixels, found {side}")),
@@ -271,7 +271,7 @@ pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::
     }
 }
 
-/// Why pictures of `stored` cannot be looked at as an input of `input`, if they cannot.
+/// Why images of `stored` cannot be looked at as an input of `input`, if they cannot.
 pub(super) fn check_size(
     stored: [usize; 3],
     input: [usize; 3],
@@ -281,11 +281,11 @@ pub(super) fn check_size(
     let [_, height, width] = stored;
     match resize {
         None if stored[1..] != input[1..] => Err(format!(
-            "expected pictures of {}x{} as the model takes them (it has no resize), found {height}x{width}",
+            "expected images of {}x{} as the model takes them (it has no resize), found {height}x{width}",
             input[1], input[2]
         )),
         Some(side) if height.min(width) as f64 > MOST_REDUCTION * side as f64 => Err(format!(
-            "expected pictures of at most {} pixels (twice the model's resize), found {height}x{width}; `striate dataset pack --size {side}` makes them smaller",
+            "expected images of at most {} pixels (twice the model's resize), found {height}x{width}; `striate dataset pack --size {side}` makes them smaller",
             2 * side
         )),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! What becomes of samples that cannot be read: left out and named once, or the end of the run.
+//! Samples that cannot be read: they are left out and reported once, or end the run.
 
 use super::dataset::{Dataset, Images};
 use crate::error::{Error, Result};
@@ -7,14 +7,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bad samples that are named one by one; of the others only the number is told.
+/// Bad samples that are named one by one; of the others only the number is reported.
 const NAMED: usize = 20;
 
-/// What to do about a sample that cannot be read.
+/// How to treat a sample that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnBadFile {
-    /// Leave it out and say so.
+    /// Leave it out and report it.
     #[default]
     Skip,
     /// End with its error.
@@ -51,15 +51,15 @@ pub struct BadFiles {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Store (by its address) and index of the picture.
+    /// Store (by its address) and index of the image.
     known: HashSet<(usize, u32)>,
     /// The errors of the first bad samples.
     named: Vec<String>,
-    /// How many of `named` were told.
+    /// How many of `named` were reported.
     told: usize,
-    /// Errors that an earlier part of the run has told: they are not told again.
+    /// Errors that an earlier part of the run has reported, which are not reported again.
     before: HashSet<String>,
-    /// Not yet told, and not to be named.
+    /// Samples to report by their number only.
     others: usize,
 }
 
@@ -73,7 +73,7 @@ impl BadFiles {
         key(dataset, sample).is_some_and(|key| self.state().known.contains(&key))
     }
 
-    /// Takes note of a sample that cannot be read; the error itself if that is to end the run.
+    /// Records a sample that cannot be read; returns the error if it ends the run.
     pub(super) fn note(&self, dataset: &Dataset, sample: usize, error: Error) -> Result<()> {
         if self.policy == OnBadFile::Skip
             && !key(dataset, sample).is_none_or(|key| self.state().known.insert(key))
@@ -83,7 +83,7 @@ impl BadFiles {
         self.add(error)
     }
 
-    /// Takes note of a sample that was not noted before; the error itself if that is to end the run.
+    /// Records a bad sample that was not recorded before; returns the error if it ends the run.
     pub fn add(&self, error: Error) -> Result<()> {
         if self.policy == OnBadFile::Fail {
             return Err(error);
@@ -112,18 +112,18 @@ impl BadFiles {
         state.named[..state.told].to_vec()
     }
 
-    /// Takes `named`, from an earlier part of the run, for told.
+    /// Counts `named`, from an earlier part of the run, as reported.
     pub fn restore(&self, named: Vec<String>) {
         let mut state = self.state();
         state.before = named.iter().cloned().collect();
-        // A loader may have been faster than this; what it found is among them or comes after them.
+        // A loader may already have found bad samples: they are among `named` or come after them.
         let found = std::mem::replace(&mut state.named, named);
         state.told = state.named.len();
         let new: Vec<String> = found.into_iter().filter(|text| !state.before.contains(text)).collect();
         state.named.extend(new);
     }
 
-    /// What is known since the last call, one line per bad sample, the first 20 of the run.
+    /// One line for each bad sample since the last call, up to 20 in a run.
     pub fn news(&self) -> Vec<String> {
         let mut state = self.state();
         let news = state.named[state.told..].iter().map(|text| format!("left out: {text}")).collect();
@@ -131,7 +131,7 @@ impl BadFiles {
         news
     }
 
-    /// A line about the bad samples since the last call that `news` does not name.
+    /// One line about the bad samples since the last call that `news` does not report.
     pub fn others(&self) -> Option<String> {
         let others = std::mem::take(&mut self.state().others);
         (others > 0).then(|| format!("left out: {others} more that cannot be read"))
@@ -144,7 +144,7 @@ impl BadFiles {
         Error::data(&dataset.name, what)
     }
 
-    /// The state is whole between any two statements, so a thread that panicked has not spoilt it.
+    /// The state is consistent after every statement, so a thread that panicked has not damaged it.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

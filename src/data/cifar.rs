@@ -1,5 +1,5 @@
 //! CIFAR-10 and CIFAR-100 in their binary version (<https://www.cs.toronto.edu/~kriz/cifar.html>): rows of one label
-//! byte (CIFAR-100: two, of which the second, the fine label, is used), then 3072 bytes of a 32x32 picture, red, green
+//! byte (CIFAR-100: two, of which the second, the fine label, is used), then 3072 bytes of a 32x32 image, red, green
 //! and blue planes.
 
 use super::dataset::{Dataset, Images, Labels};
@@ -129,7 +129,7 @@ impl CifarFormat {
             counts.push((length / row_len as u64) as usize);
         }
         let count: usize = counts.iter().sum();
-        let too_large = |_| Error::Memory(format!("{count} pictures of 3x32x32 bytes do not fit in memory"));
+        let too_large = |_| Error::Memory(format!("{count} images of 3x32x32 bytes do not fit in memory"));
         let (mut labels, mut images) = (Vec::new(), Vec::new());
         images.try_reserve_exact(count.saturating_mul(PIXELS)).map_err(too_large)?;
         labels.try_reserve_exact(count).map_err(too_large)?;

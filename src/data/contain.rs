@@ -1,5 +1,5 @@
-//! Panics of libraries that read what users hand in. A decoder of pictures can meet bytes that its authors did not
-//! think of (png 0.18 indexes past a palette of one byte); that must cost the picture, not the run.
+//! Panics of libraries that read what users hand in. A decoder of images can meet bytes that its authors did not
+//! think of (png 0.18 indexes past a palette of one byte); that must cost the image, not the run.
 
 use std::cell::Cell;
 use std::panic::{self, UnwindSafe};

@@ -1,5 +1,5 @@
-//! Damage to stored pictures, to measure what a network still recognises: Gaussian blur and Gaussian noise, on the
-//! bytes, before they become network input. Each is a function of the picture and its arguments alone.
+//! Damage to stored images, to measure what a network still recognises: Gaussian blur and Gaussian noise, on the
+//! bytes, before they become network input. Each is a function of the image and its arguments alone.
 
 use crate::random::{Purpose, Stream};
 use crate::view::LUMA;
@@ -54,7 +54,7 @@ pub fn noise(pixels: &mut [u8], std: f64, seed: u64, sample: usize) {
     }
 }
 
-/// Mean brightness of a picture, 0 to 255: of its pixels' luma ([`LUMA`]), or of its only channel.
+/// Mean brightness of an image, 0 to 255: of its pixels' luma ([`LUMA`]), or of its only channel.
 pub fn mean_luma(pixels: &[u8], [channels, height, width]: [usize; 3]) -> f64 {
     let size = height * width;
     let mean = |plane: &[u8]| plane.iter().map(|&p| u64::from(p)).sum::<u64>() as f64 / size as f64;
@@ -108,7 +108,7 @@ mod tests {
         out
     }
 
-    fn picture(len: usize) -> Vec<u8> {
+    fn image(len: usize) -> Vec<u8> {
         let mut stream = Stream::new(3, Purpose::Test, 0);
         (0..len).map(|_| stream.next_u32() as u8).collect()
     }
@@ -117,7 +117,7 @@ mod tests {
     fn blur_is_the_two_dimensional_gaussian_of_each_channel() {
         for (shape, sigma) in [([1, 7, 11], 0.5), ([3, 9, 5], 1.3), ([3, 13, 8], 2.0)] {
             let [channels, height, width] = shape;
-            let before = picture(channels * height * width);
+            let before = image(channels * height * width);
             let mut after = before.clone();
             blur(&mut after, shape, sigma);
             for (plane, original) in after.chunks(height * width).zip(before.chunks(height * width)) {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn nothing_is_changed_by_nothing() {
-        let before = picture(300);
+        let before = image(300);
         let mut after = before.clone();
         blur(&mut after, [3, 10, 10], 0.0);
         noise(&mut after, 0.0, 1, 2);

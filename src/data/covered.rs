@@ -1,5 +1,5 @@
 //! The rules from before geometry version 2 ([`crate::view::Rules::Covered`]), for weights that were trained by them and runs
-//! that go on. Nothing here may change a bit.
+//! that continue. Nothing here may change a bit.
 
 use super::fit::{Fitter, ImageInfo, bilinear, wrong};
 use crate::view::LUMA;
@@ -10,27 +10,26 @@ impl Fitter {
     /// pixel, and grey from the resized colours.
     pub(super) fn cover(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         [channels, height, width]: [usize; 3],
         into: &mut [u8],
     ) -> Result<(), String> {
         // Turning comes last, when there are fewer pixels to turn.
-        let [stored_width, stored_height] =
-            if picture.is_turned() { [height, width] } else { [width, height] };
-        let pixels = if (picture.width, picture.height) == (stored_width, stored_height) {
+        let [stored_width, stored_height] = if image.is_turned() { [height, width] } else { [width, height] };
+        let pixels = if (image.width, image.height) == (stored_width, stored_height) {
             pixels
         } else {
-            let kind = picture.kind();
+            let kind = image.kind();
             let options = bilinear().fit_into_destination(Some((0.5, 0.5)));
-            let source = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
+            let source = ImageRef::new(image.width as u32, image.height as u32, pixels, kind)
                 .map_err(|error| wrong(&error))?;
-            self.resize_as(&source, (picture.channels, kind), [stored_width, stored_height], &options)?;
+            self.resize_as(&source, (image.channels, kind), [stored_width, stored_height], &options)?;
             &self.resized
         };
-        let walk = picture.walk([width, height]);
+        let walk = image.walk([width, height]);
         let planes = into.chunks_exact_mut((height * width).max(1)).enumerate().take(channels);
-        match (picture.channels, channels) {
+        match (image.channels, channels) {
             (3, 1) => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, covered_luma)),
             (3, _) => planes.for_each(|(c, plane)| walk.copy(pixels, plane, width, |rgb: &[u8; 3]| rgb[c])),
             _ => planes.for_each(|(_, plane)| walk.copy(pixels, plane, width, |&[grey]: &[u8; 1]| grey)),

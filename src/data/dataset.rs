@@ -1,4 +1,4 @@
-//! A data set: in host memory, or read from its files picture by picture.
+//! A data set, in host memory or read from its files image by image.
 
 use super::framing::{Frame, Framing};
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The pictures of a data set, `[samples, channels, height, width]`, contiguous.
+/// The images of a data set, `[samples, channels, height, width]`, contiguous.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Images {
@@ -16,24 +16,24 @@ pub enum Images {
     F32(Vec<f32>),
     /// Pixel values 0 to 255 that are not all whole, to be normalised by a `Transform` as pixels are.
     Levels(Vec<f32>),
-    /// Pixels 0 to 255 that are read when they are needed.
+    /// Pixels 0 to 255 that are read on demand.
     Stored(Stored),
 }
 
-/// Pictures outside of host memory, read one at a time by any thread.
+/// Images outside host memory, read one at a time by any thread.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// Writes picture `index` to `into`, `[channels, height, width]`. The same index always gives the same bytes. An
+    /// Writes image `index` to `into`, `[channels, height, width]`. The same index always gives the same bytes. An
     /// error is one line that names the file.
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()>;
 
-    /// Writes what `frame` shows of picture `index` to `into`, of the frame's shape. Only stores that can do so belong to
-    /// data sets with a framing.
+    /// Writes what `frame` shows of image `index` to `into`, of the frame's shape. Data sets with a framing have
+    /// stores that implement it.
     fn read_framed(&self, index: usize, frame: &Frame, _into: &mut [u8]) -> Result<()> {
-        Err(Error::Internal(format!("picture {index} was asked for as {frame:?}")))
+        Err(Error::Internal(format!("image {index} was asked for as {frame:?}")))
     }
 
-    /// Writes picture `index` whole to `into`, `[height, width, channels]`, its shorter side resized to `side`: returns
-    /// width and height. Only stores of pictures of several sizes can.
+    /// Writes image `index` whole to `into`, `[height, width, channels]`, its shorter side resized to `side`: returns
+    /// width and height. Only stores of images of several sizes can.
     fn read_whole(
         &self,
         index: usize,
@@ -41,42 +41,42 @@ pub trait Store: fmt::Debug + Send + Sync {
         _side: usize,
         _into: &mut Vec<u8>,
     ) -> Result<[usize; 2]> {
-        Err(Error::Internal(format!("picture {index} was asked for whole")))
+        Err(Error::Internal(format!("image {index} was asked for whole")))
     }
 
-    /// The data set that its pictures are from, sample by sample, if they are only brought to another size.
+    /// The data set that its images come from, sample by sample, if they are only resized.
     fn source(&self) -> Option<&Dataset> {
         None
     }
 
-    /// Whether its pictures have sizes of their own, so that only a frame gives them one.
+    /// Whether its images differ in size, so that only a frame determines one.
     fn has_sizes(&self) -> bool {
         false
     }
 
-    /// The file of picture `index`, if it has one of its own.
+    /// The file of image `index`, if each image has its own file.
     fn file(&self, _index: usize) -> Option<PathBuf> {
         None
     }
 
-    /// How many other files were passed over when pictures were looked for.
+    /// Number of files that were skipped in the search for images.
     fn ignored(&self) -> usize {
         0
     }
 
-    /// How many pictures in a row are best read together: a random order keeps such blocks near each other.
+    /// Number of consecutive images that are best read together: a random order keeps such blocks close to each other.
     fn block(&self) -> usize {
         1
     }
 }
 
-/// The pictures of a store that belong to a data set, in its order.
+/// The images of a store that belong to a data set, in its order.
 #[derive(Clone, Debug)]
 pub struct Stored {
     pub store: Arc<dyn Store>,
     /// Indices into the store, one per sample.
     pub indices: Vec<u32>,
-    /// How pictures are brought to the data set's shape where nothing is drawn at random; none is as they are stored.
+    /// How images are fitted to the data set's shape without augmentation; `None` leaves them as they are stored.
     pub framing: Option<Framing>,
 }
 
@@ -98,7 +98,7 @@ impl Images {
     }
 }
 
-/// What is to be learnt.
+/// What a network learns.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Labels {
@@ -111,13 +111,13 @@ pub enum Labels {
 /// Samples with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// What to call it in logs, such as "fashion-mnist".
+    /// The name in logs, such as "fashion-mnist".
     pub name: String,
     /// Channels, height and width of every image.
     pub shape: [usize; 3],
     /// Number of classes; 0 if the labels are values.
     pub classes: usize,
-    /// One name per class, fit for a terminal: the format's own, or from `classes.txt`, else the number.
+    /// One name per class, safe to print: from the format, from `classes.txt`, or the number of the class.
     pub class_names: Vec<String>,
     pub images: Images,
     pub labels: Labels,
@@ -147,7 +147,7 @@ impl Dataset {
         matches!(self.images, Images::U8(_) | Images::Stored(_))
     }
 
-    /// The file of `sample`, if it has one of its own.
+    /// The file of `sample`, if each image has its own file.
     pub fn file(&self, sample: usize) -> Option<PathBuf> {
         match &self.images {
             Images::Stored(stored) => stored.store.file(*stored.indices.get(sample)? as usize),
@@ -156,7 +156,7 @@ impl Dataset {
     }
 
     /// Writes the pixels of `sample`, `[channels, height, width]`, to `into`. An error if there are none, or why the
-    /// picture cannot be read: one line that names its file.
+    /// image cannot be read: one line that names its file.
     pub fn read_pixels(&self, sample: usize, into: &mut [u8]) -> Result<()> {
         let none = || Error::Internal(format!("pixels of sample {sample} of {}", self.name));
         match &self.images {
@@ -179,7 +179,7 @@ impl Dataset {
         }
     }
 
-    /// As [`Dataset::read_pixels`], framed as `framing` says and not as the data set has it.
+    /// As [`Dataset::read_pixels`], but framed by `framing`.
     pub fn read_framed(&self, sample: usize, framing: Framing, into: &mut [u8]) -> Result<()> {
         let none = || Error::Internal(format!("sample {sample} of {} as {framing:?}", self.name));
         let stored = self.stored().ok_or_else(none)?;
@@ -187,12 +187,12 @@ impl Dataset {
         stored.store.read_framed(index as usize, &Frame { shape: self.shape, framing }, into)
     }
 
-    /// Whether its pictures have sizes of their own.
+    /// Whether its images differ in size.
     pub fn has_sizes(&self) -> bool {
         self.stored().is_some_and(|stored| stored.store.has_sizes())
     }
 
-    /// Writes the picture of `sample` whole to `into`, `[height, width, channels]`, where the data set keeps pictures so
+    /// Writes the image of `sample` whole to `into`, `[height, width, channels]`, where the data set keeps images so
     /// ([`Framing::Whole`]): returns width and height.
     pub fn read_whole(&self, sample: usize, into: &mut Vec<u8>) -> Result<[usize; 2]> {
         let none = || Error::Internal(format!("sample {sample} of {} whole", self.name));
@@ -204,7 +204,7 @@ impl Dataset {
         stored.store.read_whole(index as usize, self.shape[0], side, into)
     }
 
-    /// The store of the pictures, if they are read when they are needed.
+    /// The store of the images, if they are read when they are needed.
     pub(super) fn stored(&self) -> Option<&Stored> {
         match &self.images {
             Images::Stored(stored) => Some(stored),
@@ -212,12 +212,12 @@ impl Dataset {
         }
     }
 
-    /// How pictures are brought to the data set's shape where nothing is drawn at random; none where they have it.
+    /// How images are fitted to the data set's shape without augmentation; `None` if they have that shape.
     pub fn framing(&self) -> Option<Framing> {
         self.stored().and_then(|stored| stored.framing)
     }
 
-    /// The same samples in another frame; without a framing of its own, the data set as it is.
+    /// The same samples in another frame; a data set without a framing is returned unchanged.
     pub(super) fn reframed(self: &Arc<Self>, frame: Frame) -> Arc<Dataset> {
         let Some(stored) = self.stored().filter(|stored| stored.framing.is_some()) else {
             return Arc::clone(self);
@@ -234,7 +234,7 @@ impl Dataset {
         })
     }
 
-    /// Whether the classes have names of their own, not only numbers.
+    /// Whether the names of the classes are more than their numbers.
     pub fn names_classes(&self) -> bool {
         self.class_names.iter().enumerate().any(|(class, name)| *name != class.to_string())
     }
@@ -262,7 +262,7 @@ impl Dataset {
         (0..count as u64).map(|i| (i * len / count as u64) as u32).collect()
     }
 
-    /// A data set of `count` of its samples (or all, if it has no more), evenly spread.
+    /// A data set of `count` evenly spread samples, or of all if there are fewer.
     pub fn spread(&self, count: usize) -> Dataset {
         let samples = self.spread_indices(count.min(self.len()));
         let image = self.image_len();

@@ -3,10 +3,10 @@
 //! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
 //! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
 //! and gamma are not applied; of an animated PNG the default image counts. PIL's `convert("RGB")` (13.0) instead drops alpha and
-//! transparent colours, cuts 16 bits of grey off at 255, and takes the upper byte of 16 bits of colour. The picture is turned the
+//! transparent colours, cuts 16 bits of grey off at 255, and takes the upper byte of 16 bits of colour. The image is turned the
 //! way its EXIF orientation says, resized and cut as the caller's `Frame` says (`framing.rs`, `fit.rs`).
 //!
-//! A picture counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
+//! An image counts only if it is whole. A JPEG that ends early, or whose data break a rule of the format, is an
 //! error, where many programs show the rest in grey, also with an end marker behind it (`jpeg/structure.rs`); so is a PNG with a
 //! wrong checksum in its pixels. An index beyond the palette of a PNG is black, as in PIL. A JPEG has no
 //! checksum: bytes that are wrong and break no rule cannot be noticed.
@@ -36,10 +36,10 @@ const MAX_CHUNKS: u64 = 64 << 20;
 /// technical details), and a bit of palette index to red, green, blue and alpha.
 const PNG_EXPANSION: u64 = 1032 * 32;
 
-/// Buffers larger than this are given back after the picture that needed them.
+/// Buffers larger than this are given back after the image that needed them.
 const KEPT: usize = 64 << 20;
 
-/// Decodes one picture after another in the same memory. Each thread has its own.
+/// Decodes one image after another in the same memory. Each thread has its own.
 #[derive(Debug, Default)]
 pub struct Decoder {
     file: Vec<u8>,
@@ -54,19 +54,19 @@ impl Decoder {
         Decoder::default()
     }
 
-    /// The same, but pictures stay as they are stored if `ignore_exif`, whatever orientation their metadata name.
+    /// The same, but images stay as they are stored if `ignore_exif`, whatever orientation their metadata name.
     pub fn ignoring_exif(self, ignore_exif: bool) -> Decoder {
         Decoder { ignore_exif, ..self }
     }
 
-    /// Reads the middle of the picture file `path` as `shape`, [channels, height, width] with 1 or 3 channels, resized to
+    /// Reads the middle of the image file `path` as `shape`, [channels, height, width] with 1 or 3 channels, resized to
     /// the least size that covers it: its bytes, plane by plane, go to `into`, which has as many elements. Errors as for
     /// [`Decoder::read_framed`].
     pub fn read(&mut self, path: &Path, shape: [usize; 3], into: &mut [u8]) -> Result<()> {
         self.read_framed(path, &Frame::covering(shape), into)
     }
 
-    /// Reads what `frame` shows of the picture file `path`: its bytes, plane by plane, go to `into`, which has as many
+    /// Reads what `frame` shows of the image file `path`: its bytes, plane by plane, go to `into`, which has as many
     /// elements as the frame's shape, of 1 or 3 channels.
     ///
     /// Only a regular file is opened, so nothing blocks. Errors, each one line that names the file: not a file, over
@@ -74,13 +74,13 @@ impl Decoder {
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read_framed(&mut self, path: &Path, frame: &Frame, into: &mut [u8]) -> Result<()> {
         self.contain(path, |decoder, turn| {
-            let picture = decoder.pixels(turn)?;
-            decoder.fitter.fit(&picture, &decoder.pixels, frame, into)
+            let image = decoder.pixels(turn)?;
+            decoder.fitter.fit(&image, &decoder.pixels, frame, into)
         })
     }
 
-    /// Reads the picture file `path` whole, its shorter side resized to `side`, as `[height, width, channels]`: returns width
-    /// and height. Errors as for [`Decoder::read_framed`], and a picture of more than 64 MiB or sides over 65,536 by then.
+    /// Reads the image file `path` whole, its shorter side resized to `side`, as `[height, width, channels]`: returns width
+    /// and height. Errors as for [`Decoder::read_framed`], and an image of more than 64 MiB or sides over 65,536 by then.
     pub fn read_whole(
         &mut self,
         path: &Path,
@@ -89,29 +89,29 @@ impl Decoder {
         into: &mut Vec<u8>,
     ) -> Result<[usize; 2]> {
         self.contain(path, |decoder, turn| {
-            let picture = decoder.pixels(turn)?;
-            decoder.fitter.whole(&picture, &decoder.pixels, (channels, side), into)
+            let image = decoder.pixels(turn)?;
+            decoder.fitter.whole(&image, &decoder.pixels, (channels, side), into)
         })
     }
 
-    /// Reads the picture file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
+    /// Reads the image file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
     /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read_framed`].
     pub fn read_within(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {
         self.contain(path, |decoder, turn| {
-            let picture = decoder.pixels(turn)?;
-            let [width, height] = picture.upright();
+            let image = decoder.pixels(turn)?;
+            let [width, height] = image.upright();
             let length = |own: usize| (own * side).div_ceil(width.max(height)).clamp(1, side.max(1));
             let (width, height) = (length(width), length(height));
             let mut planes = vec![0; 3 * height * width];
             let frame = Frame { shape: [3, height, width], framing: Framing::Covered };
-            decoder.fitter.fit(&picture, &decoder.pixels, &frame, &mut planes)?;
+            decoder.fitter.fit(&image, &decoder.pixels, &frame, &mut planes)?;
             let plane = height * width;
             let pixels = (0..plane).flat_map(|at| [0, 1, 2].map(|c| planes[c * plane + at])).collect();
             Ok(([width, height], pixels))
         })
     }
 
-    /// Loads `path` and runs `decode` on it; the memory that a large picture took is given back.
+    /// Loads `path` and runs `decode` on it; the memory that a large image took is given back.
     fn contain<T>(
         &mut self,
         path: &Path,
@@ -121,7 +121,7 @@ impl Decoder {
         // The buffers hold bytes and nothing else: whatever a panic leaves in them is written over.
         let mut turn = None;
         let decoded = contained(AssertUnwindSafe(|| decode(self, &mut turn)))
-            .unwrap_or_else(|| Err("not a whole picture: its bytes break the decoder".into()));
+            .unwrap_or_else(|| Err("not a whole image: its bytes break the decoder".into()));
         for buffer in [&mut self.file, &mut self.pixels] {
             if buffer.capacity() > KEPT {
                 *buffer = Vec::new();
@@ -135,10 +135,10 @@ impl Decoder {
     fn load(&mut self, path: &Path) -> Result<()> {
         let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
         if metadata.is_dir() {
-            return Err(Error::data(path, "expected a picture, found a folder"));
+            return Err(Error::data(path, "expected an image, found a folder"));
         }
         if !metadata.is_file() {
-            return Err(Error::data(path, "expected a picture, found a pipe, a socket or a device"));
+            return Err(Error::data(path, "expected an image, found a pipe, a socket or a device"));
         }
         self.file.clear();
         if metadata.len() <= MAX_FILE {
@@ -147,7 +147,7 @@ impl Decoder {
             file.take(MAX_FILE + 1).read_to_end(&mut self.file).map_err(|error| Error::io(path, error))?;
         }
         match metadata.len().max(self.file.len() as u64) {
-            0 => Err(Error::data(path, "expected a picture, found an empty file")),
+            0 => Err(Error::data(path, "expected an image, found an empty file")),
             length if length > MAX_FILE => {
                 Err(Error::data(path, format!("expected at most {MAX_FILE} bytes, found {length}")))
             }
@@ -157,11 +157,11 @@ impl Decoder {
 
     /// The pixels of the file in memory, not yet turned.
     fn pixels(&mut self, turn: &mut Turn) -> Decoded<ImageInfo> {
-        let picture = self.stored_pixels(turn)?;
+        let image = self.stored_pixels(turn)?;
         if self.ignore_exif {
-            return Ok(ImageInfo { orientation: Orientation::NoTransforms, ..picture });
+            return Ok(ImageInfo { orientation: Orientation::NoTransforms, ..image });
         }
-        Ok(picture)
+        Ok(image)
     }
 
     fn stored_pixels(&mut self, turn: &mut Turn) -> Decoded<ImageInfo> {
@@ -170,7 +170,7 @@ impl Decoder {
         } else if self.file.starts_with(b"\x89PNG\r\n\x1a\n") {
             png(&self.file, &mut self.pixels, turn)
         } else {
-            Err(format!("expected a JPEG or PNG picture, found {}", described(&self.file)))
+            Err(format!("expected a JPEG or PNG image, found {}", described(&self.file)))
         }
     }
 }

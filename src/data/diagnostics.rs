@@ -1,4 +1,4 @@
-//! What opening a data set found out that its user should know: how the files were understood, and what was left out.
+//! Diagnostics of opening a data set: how its files were interpreted, and what was left out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ const SHOWN: usize = 4;
 /// Folders that are named one by one in diagnostics about them.
 const NAMED: usize = 20;
 
-/// Remarks about a data set, and the files that were passed over.
+/// Remarks about a data set, and the files that were skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     /// One line each, in the order in which they were found. Those that begin with `warning: ` say that something may be
@@ -121,19 +121,19 @@ impl ExtensionCounts {
 pub(super) struct SkippedClasses {
     /// Folders without anything to read, each with its line.
     folders: Vec<String>,
-    /// Classes with images of other types only, and those that also have pictures: name, pictures, other files.
+    /// Classes with images of other types only, and those that also have images: name, images, other files.
     without: Vec<(String, usize, ExtensionCounts)>,
     partly: Vec<(String, usize, ExtensionCounts)>,
 }
 
 impl SkippedClasses {
-    /// Adds a class of `count` pictures whose folder also holds `others`.
+    /// Adds a class of `count` images whose folder also holds `others`.
     pub fn add(&mut self, class: String, count: usize, others: ExtensionCounts) {
         match (count, others.images().total(), others.total()) {
             (0, 0, 0) => self.folders.push(format!("folder {class} is left out: it is empty")),
             (0, 0, _) => self
                 .folders
-                .push(format!("folder {class} is left out: it holds no pictures ({})", others.words())),
+                .push(format!("folder {class} is left out: it holds no images ({})", others.words())),
             (0, ..) => self.without.push((class, count, others)),
             (_, 0, _) => {}
             _ => self.partly.push((class, count, others.images())),
@@ -148,8 +148,8 @@ impl SkippedClasses {
         }
         let sum = |classes: &[(String, usize, ExtensionCounts)]| {
             let (mut count, mut types) = (0, ExtensionCounts::default());
-            for (_, pictures, others) in classes {
-                count += pictures;
+            for (_, images, others) in classes {
+                count += images;
                 types.add(others);
             }
             let names: Vec<String> = classes.iter().map(|(class, ..)| class.clone()).collect();

@@ -5,14 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the names of pictures end with.
+/// What the names of images end with.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "png"];
 
 /// Folders within each other below a class.
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// Layouts, for the errors.
-pub(super) const LAYOUT: &str = "train/<class>/<picture>.jpg or <class>/<picture>.jpg (jpg, jpeg or png)";
+pub(super) const LAYOUT: &str = "train/<class>/<image>.jpg or <class>/<image>.jpg (jpg, jpeg or png)";
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum EntryKind {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which samples validate. Numbers of samples count the training files first, then the validation files.
+/// Which samples are for validation. Samples are numbered through the training files, then the validation files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "part", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -17,14 +17,14 @@ pub enum Division {
         /// How it is drawn: 1 from all samples alike, 2 class by class ([`Division::VERSION`]).
         version: u32,
     },
-    /// The first `train` samples are trained on, the `val` next ones validate.
+    /// The first `train` samples are for training, the next `val` for validation.
     Counts { train: usize, val: usize },
-    /// Nothing is held back: all samples are trained on, and all validate.
+    /// Nothing is held out: all samples are for training and for validation.
     All,
 }
 
 impl Division {
-    /// How a new division is drawn. Version 1 did not look at the classes.
+    /// The version of new divisions. Version 1 ignored the classes.
     pub const VERSION: u32 = 2;
 
     /// An error that says which field is out of range.

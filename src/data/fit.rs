@@ -1,4 +1,4 @@
-//! A decoded picture of any size as planes of a given size: resized and cut as a `Frame` says, turned the right way up,
+//! A decoded image of any size as planes of a given size: resized and cut as a `Frame` says, turned the right way up,
 //! in grey or in colour.
 
 use super::framing::{Frame, Framing, Placement, Region, resize};
@@ -7,20 +7,20 @@ use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 
-/// Resizing memory larger than this, in bytes, is given back after the picture that needed it.
+/// Resizing memory larger than this, in bytes, is given back after the image that needed it.
 const KEPT: usize = 64 << 20;
 
 /// From this reduction on, each value is a mean of at least two, none with a weight over 0.72: for two orders of the passes to
 /// be 2 apart, four roundings would all have to be nearly half of one, which happens to one value of about 1e9.
 const AVERAGED: f64 = 1.25;
 
-/// Most values of a part of a picture that is resized in 16 bits: that many take as much as is kept.
+/// Most values of a part of an image that is resized in 16 bits: that many take as much as is kept.
 const MOST_DEEP: usize = KEPT / 2;
 
 /// What 16 bits have for one of 8: 255 becomes 65535.
 const DEEP: u16 = 257;
 
-/// Longest side, and most bytes, of a picture that is kept whole: a file of them is read again with the memory of a few.
+/// Longest side, and most bytes, of an image that is kept whole: a file of them is read again with the memory of a few.
 pub(super) const MOST_WHOLE: usize = 1 << 16;
 pub(super) const MOST_WHOLE_BYTES: usize = 64 << 20;
 
@@ -46,7 +46,7 @@ impl ImageInfo {
         )
     }
 
-    /// Width and height of the upright picture.
+    /// Width and height of the upright image.
     pub fn upright(&self) -> [usize; 2] {
         if self.is_turned() { [self.height, self.width] } else { [self.width, self.height] }
     }
@@ -55,7 +55,7 @@ impl ImageInfo {
         if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 }
     }
 
-    /// The walk through a part of the picture as it is stored, which is `width` x `height` when it is turned upright.
+    /// The walk through a part of the image as it is stored, which is `width` x `height` when it is turned upright.
     pub(super) fn walk(&self, [width, height]: [usize; 2]) -> Walk {
         let [width, height] = if self.is_turned() { [height, width] } else { [width, height] };
         Walk::new(self.orientation, width as isize, height as isize)
@@ -82,7 +82,7 @@ impl ImageInfo {
     }
 }
 
-/// Brings pictures to size, with memory that is used again.
+/// Brings images to size, with memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Fitter {
     resizer: Resizer,
@@ -93,7 +93,7 @@ pub(super) struct Fitter {
     grey: Vec<u8>,
 }
 
-/// A part of a picture, in fractions of a pixel.
+/// A part of an image, in fractions of a pixel.
 #[derive(Clone, Copy)]
 struct Rect {
     left: f64,
@@ -103,44 +103,44 @@ struct Rect {
 }
 
 impl Fitter {
-    /// Writes what `frame` shows of `picture`, whose pixels are `pixels`, to `into` as `[channels, height, width]`.
+    /// Writes what `frame` shows of `image`, whose pixels are `pixels`, to `into` as `[channels, height, width]`.
     ///
     /// Resizing is bilinear, over an area that grows with the reduction, so that nothing is skipped: Pillow's, within 1
-    /// of 255. A colour picture becomes grey before it is resized. The error is one line.
+    /// of 255. A colour image becomes grey before it is resized. The error is one line.
     pub fn fit(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         frame: &Frame,
         into: &mut [u8],
     ) -> Result<(), String> {
         if frame.framing == Framing::Covered {
-            return self.cover(picture, pixels, frame.shape, into);
+            return self.cover(image, pixels, frame.shape, into);
         }
-        self.with_grey(picture, pixels, frame.shape[0], |fitter, picture, pixels| {
-            fitter.show(picture, pixels, frame, into)
+        self.with_grey(image, pixels, frame.shape[0], |fitter, image, pixels| {
+            fitter.show(image, pixels, frame, into)
         })
     }
 
-    /// Writes the whole `picture`, resized so that its shorter side is `side`, to `into` as `[height, width,
+    /// Writes the whole `image`, resized so that its shorter side is `side`, to `into` as `[height, width,
     /// channels]`: returns width and height.
     pub fn whole(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         (channels, side): (usize, usize),
         into: &mut Vec<u8>,
     ) -> Result<[usize; 2], String> {
-        let [width, height] = resize(picture.upright(), side);
+        let [width, height] = resize(image.upright(), side);
         if width.max(height) > MOST_WHOLE || (width * height).saturating_mul(channels) > MOST_WHOLE_BYTES {
             return Err(format!(
-                "expected a picture of at most {MOST_WHOLE_BYTES} bytes and sides of at most {MOST_WHOLE} once its shorter side is resized, found {width}x{height}"
+                "expected an image of at most {MOST_WHOLE_BYTES} bytes and sides of at most {MOST_WHOLE} once its shorter side is resized, found {width}x{height}"
             ));
         }
         let frame =
             Frame { shape: [channels, height, width], framing: Framing::Centre { resize: Some(side) } };
         let mut planes = vec![0; channels * height * width];
-        self.fit(picture, pixels, &frame, &mut planes)?;
+        self.fit(image, pixels, &frame, &mut planes)?;
         into.clear();
         let plane = height * width;
         into.extend(
@@ -149,43 +149,43 @@ impl Fitter {
         Ok([width, height])
     }
 
-    /// Runs `work` on the picture, which is grey if one channel is wanted.
+    /// Runs `work` on the image, which is grey if one channel is wanted.
     fn with_grey<T>(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         channels: usize,
         work: impl FnOnce(&mut Fitter, &ImageInfo, &[u8]) -> Result<T, String>,
     ) -> Result<T, String> {
-        if (picture.channels, channels) != (3, 1) {
-            return work(self, picture, pixels);
+        if (image.channels, channels) != (3, 1) {
+            return work(self, image, pixels);
         }
         let mut grey = std::mem::take(&mut self.grey);
         grey.clear();
         grey.extend(pixels.as_chunks::<3>().0.iter().map(luma));
-        let done = work(self, &ImageInfo { channels: 1, ..*picture }, &grey);
+        let done = work(self, &ImageInfo { channels: 1, ..*image }, &grey);
         if grey.capacity() <= KEPT {
             self.grey = grey;
         }
         done
     }
 
-    /// As [`Fitter::fit`], for a picture that is already grey where that is wanted.
+    /// As [`Fitter::fit`], for an image that is already grey where that is wanted.
     fn show(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         frame: &Frame,
         into: &mut [u8],
     ) -> Result<(), String> {
         let [channels, height, width] = frame.shape;
-        let placements = frame.placements(picture.upright());
+        let placements = frame.placements(image.upright());
         let part = height / placements.len().max(1);
         for (number, Placement { source, resized: [across, down], cut }) in placements.into_iter().enumerate()
         {
             if cut.left + cut.width > across || cut.top + cut.height > down {
                 return Err(format!(
-                    "expected a resized picture that covers {}x{}, found {across}x{down}",
+                    "expected a resized image that covers {}x{}, found {across}x{down}",
                     cut.width, cut.height
                 ));
             }
@@ -197,14 +197,14 @@ impl Fitter {
                 width: along(cut.width, source.width, across),
                 height: along(cut.height, source.height, down),
             };
-            let pixels = self.cut(picture, pixels, source, place, [cut.width, cut.height])?;
-            let walk = picture.walk([cut.width, cut.height]);
+            let pixels = self.cut(image, pixels, source, place, [cut.width, cut.height])?;
+            let walk = image.walk([cut.width, cut.height]);
             let plane = height * width;
             let planes = into.chunks_exact_mut(plane.max(1)).take(channels);
             let rows = number * part * width..(number + 1) * part * width;
             for (c, plane) in planes.enumerate() {
                 let plane = &mut plane[rows.clone()];
-                match picture.channels {
+                match image.channels {
                     3 => walk.copy(pixels, plane, width, |rgb: &[u8; 3]| rgb[c]),
                     _ => walk.copy(pixels, plane, width, |&[grey]: &[u8; 1]| grey),
                 }
@@ -213,32 +213,32 @@ impl Fitter {
         Ok(())
     }
 
-    /// `place` of the part `source` of the upright picture, resized to `size`, width and height, in the order in which the
-    /// picture is stored.
+    /// `place` of the part `source` of the upright image, resized to `size`, width and height, in the order in which the
+    /// image is stored.
     fn cut<'a>(
         &'a mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &'a [u8],
         source: Region,
         place: Rect,
         size: [usize; 2],
     ) -> Result<&'a [u8], String> {
-        let stored = [picture.width as f64, picture.height as f64];
+        let stored = [image.width as f64, image.height as f64];
         let outer = Rect {
             left: source.left as f64,
             top: source.top as f64,
             width: source.width as f64,
             height: source.height as f64,
         };
-        let inner = picture.stored(place, [outer.width, outer.height]);
-        let outer = picture.stored(outer, picture.upright().map(|side| side as f64));
-        // A sum of roundings may end beyond the picture.
+        let inner = image.stored(place, [outer.width, outer.height]);
+        let outer = image.stored(outer, image.upright().map(|side| side as f64));
+        // A sum of roundings may end beyond the image.
         let inner = Rect {
             width: inner.width.min(outer.width - inner.left),
             height: inner.height.min(outer.height - inner.top),
             ..inner
         };
-        let [width, height] = if picture.is_turned() { [size[1], size[0]] } else { size };
+        let [width, height] = if image.is_turned() { [size[1], size[0]] } else { size };
         let is_whole = [inner.left, inner.top, inner.width, inner.height]
             == [0.0, 0.0, width as f64, height as f64]
             && [outer.width, outer.height] == stored
@@ -260,34 +260,34 @@ impl Fitter {
         };
         let options = bilinear().crop(near.left, near.top, near.width, near.height);
         let reduction = (inner.width / width as f64).min(inner.height / height as f64);
-        if reduction >= AVERAGED || region.width * region.height * picture.channels > MOST_DEEP {
-            self.shallow(picture, pixels, region, [width, height], &options)?;
+        if reduction >= AVERAGED || region.width * region.height * image.channels > MOST_DEEP {
+            self.shallow(image, pixels, region, [width, height], &options)?;
         } else {
-            self.deep(picture, pixels, region, [width, height], &options)?;
+            self.deep(image, pixels, region, [width, height], &options)?;
         }
         Ok(&self.resized)
     }
 
-    /// Resizes `region` of the stored picture with 16 bits between the passes across and down. Pillow rounds to 8 bits after
+    /// Resizes `region` of the stored image with 16 bits between the passes across and down. Pillow rounds to 8 bits after
     /// the first one, whichever that is in its version: it is less than 1 from the exact value, and this is half of one, so
     /// that they are never more than 1 apart.
     fn deep(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         region: Region,
         [width, height]: [usize; 2],
         options: &ResizeOptions,
     ) -> Result<(), String> {
-        let kind = if picture.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
-        let (row, used) = (picture.width * picture.channels, region.width * picture.channels);
+        let kind = if image.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
+        let (row, used) = (image.width * image.channels, region.width * image.channels);
         self.wide.clear();
-        let first = region.top * row + region.left * picture.channels;
+        let first = region.top * row + region.left * image.channels;
         for line in pixels[first..].chunks(row).take(region.height) {
             self.wide.extend(line[..used].iter().map(|&value| u16::from(value) * DEEP));
         }
         self.deep.clear();
-        self.deep.resize(width * height * picture.channels, 0);
+        self.deep.resize(width * height * image.channels, 0);
         let source = bytemuck::cast_slice(&self.wide);
         let source = ImageRef::new(region.width as u32, region.height as u32, source, kind)
             .map_err(|error| wrong(&error))?;
@@ -302,23 +302,23 @@ impl Fitter {
         Ok(())
     }
 
-    /// As [`Fitter::deep`], with 8 bits between the passes, in a third less time: where a picture becomes smaller, or where there
+    /// As [`Fitter::deep`], with 8 bits between the passes, in a third less time: where an image becomes smaller, or where there
     /// would not be the memory for 16 bits.
     fn shallow(
         &mut self,
-        picture: &ImageInfo,
+        image: &ImageInfo,
         pixels: &[u8],
         region: Region,
         size: [usize; 2],
         options: &ResizeOptions,
     ) -> Result<(), String> {
-        let kind = picture.kind();
-        let image = ImageRef::new(picture.width as u32, picture.height as u32, pixels, kind)
+        let kind = image.kind();
+        let whole = ImageRef::new(image.width as u32, image.height as u32, pixels, kind)
             .map_err(|error| wrong(&error))?;
         let [left, top, width, height] =
             [region.left, region.top, region.width, region.height].map(|side| side as u32);
-        let part = CroppedImage::new(&image, left, top, width, height).map_err(|error| wrong(&error))?;
-        self.resize_as(&part, (picture.channels, kind), size, options)
+        let part = CroppedImage::new(&whole, left, top, width, height).map_err(|error| wrong(&error))?;
+        self.resize_as(&part, (image.channels, kind), size, options)
     }
 
     pub(super) fn resize_as(

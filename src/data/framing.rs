@@ -1,9 +1,9 @@
-//! Which part of a picture of any size is shown, and how large: the geometry of torchvision's transforms, in whole pixels,
+//! Which part of an image of any size is shown, and how large: the geometry of torchvision's transforms, in whole pixels,
 //! from nothing but sizes and random numbers. `fit.rs` carries it out.
 //!
 //! Source: torchvision 0.29, `transforms/functional.py` (`_compute_resized_output_size`, `center_crop`, `five_crop`) and
 //! `transforms/transforms.py` (`RandomCrop.get_params`, `RandomResizedCrop.get_params`). Sizes and offsets are theirs for
-//! every picture; random draws have their distribution, but are Philox numbers of seed, epoch and sample instead of
+//! every image; random draws have their distribution, but are Philox numbers of seed, epoch and sample instead of
 //! PyTorch's generator.
 
 use super::draws::{DrawKind, Draws};
@@ -11,12 +11,12 @@ use super::draws::{DrawKind, Draws};
 /// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop`.
 const ATTEMPTS: u32 = 10;
 
-/// Where the geometry of a network's pictures is settled.
+/// Where the geometry of a network's images is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fit {
     /// When they are read, by torchvision's rules: what is stored in a batch is the network's input, or a random crop of
-    /// its size. `random_resized` is whether one of `RandomResizedCrop` is drawn: it resizes pictures of the input's size
+    /// its size. `random_resized` is whether one of `RandomResizedCrop` is drawn: it resizes images of the input's size
     /// too.
     Input { random_resized: bool },
     /// When they are looked at: a batch has their middle squares, resized, and views show crops of them.
@@ -31,42 +31,42 @@ impl Default for Fit {
     }
 }
 
-/// How pictures become `[channels, height, width]`.
+/// How images become `[channels, height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
     pub shape: [usize; 3],
     pub framing: Framing,
 }
 
-/// What of a picture is shown. `height` and `width` are the frame's.
+/// What of an image is shown. `height` and `width` are the frame's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Framing {
     /// The rules from before version 2 ([`crate::view::Rules::Covered`]): the largest centred part of the frame's shape, in
     /// fractions of a pixel. Views show crops of it.
     Covered,
-    /// `Resize(min(height, width))`, then `CenterCrop`: the middle of the picture, of which views show crops.
+    /// `Resize(min(height, width))`, then `CenterCrop`: the middle of the image, of which views show crops.
     Square,
-    /// The whole picture after `Resize(side)`, of a size of its own ([`super::Dataset::read_whole`]); where one size is asked
+    /// The whole image after `Resize(side)`, of a size of its own ([`super::Dataset::read_whole`]); where one size is asked
     /// for, as [`Framing::Square`].
     Whole { side: usize },
     /// `Resize(resize)`, then `CenterCrop(height, width)`: the network's input. Without `resize`, the least that covers
     /// the frame.
     Centre { resize: Option<usize> },
-    /// `Resize(resize)`, cut to the frame so that the pixels of a `CenterCrop(crop)` of the resized picture are those of
+    /// `Resize(resize)`, cut to the frame so that the pixels of a `CenterCrop(crop)` of the resized image are those of
     /// a `CenterCrop(crop)` of the frame, with what lies around it.
     Around { resize: usize, crop: [usize; 2] },
     /// `Resize(resize)`, then what `TenCrop(height / 6, width)` shows, one below the other: top left, top right, bottom left,
-    /// bottom right, middle, and the middle of the mirrored picture (not yet mirrored: where the rest is odd, it is one pixel
+    /// bottom right, middle, and the middle of the mirrored image (not yet mirrored: where the rest is odd, it is one pixel
     /// beside the middle).
     Ten { resize: usize },
     /// `Resize(resize)`, then `RandomCrop(height, width)`.
     Random { resize: usize, draws: Draws },
-    /// `RandomResizedCrop((height, width), scale, ratio)` of the picture as it is.
+    /// `RandomResizedCrop((height, width), scale, ratio)` of the image as it is.
     RandomResized { scale: [f32; 2], ratio: [f32; 2], draws: Draws },
 }
 
-/// A part of a picture: left, top, width and height in whole pixels.
+/// A part of an image: left, top, width and height in whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     pub left: usize,
@@ -75,7 +75,7 @@ pub struct Region {
     pub height: usize,
 }
 
-/// One part of a frame: `source` of the picture is resized to `resized` as if there were nothing around it, and `cut` of
+/// One part of a frame: `source` of the image is resized to `resized` as if there were nothing around it, and `cut` of
 /// the result is what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
@@ -86,12 +86,12 @@ pub struct Placement {
 }
 
 impl Frame {
-    /// The middle of every picture, at the least size that covers `shape`.
+    /// The middle of every image, at the least size that covers `shape`.
     pub fn covering(shape: [usize; 3]) -> Frame {
         Frame { shape, framing: Framing::Centre { resize: None } }
     }
 
-    /// The placements that fill the frame from top to bottom, for an upright picture of `size`, width and height.
+    /// The placements that fill the frame from top to bottom, for an upright image of `size`, width and height.
     ///
     /// Meaningless for [`Framing::Covered`], which is not in whole pixels: the answer is that of [`Framing::Square`].
     pub fn placements(&self, size: [usize; 2]) -> Vec<Placement> {
@@ -150,13 +150,13 @@ impl Frame {
     }
 }
 
-/// Width and height of a picture of `size` once its shorter side is `side`: `Resize(side)` rounds the longer one down.
+/// Width and height of an image of `size` once its shorter side is `side`: `Resize(side)` rounds the longer one down.
 pub(super) fn resize([width, height]: [usize; 2], side: usize) -> [usize; 2] {
     let long = |long: usize, short: usize| (side as u128 * long as u128 / short.max(1) as u128) as usize;
     if width <= height { [side, long(height, width)] } else { [long(width, height), side] }
 }
 
-/// [`resize`] to the least side with which the picture covers `frame`, width and height.
+/// [`resize`] to the least side with which the image covers `frame`, width and height.
 fn covering(size: [usize; 2], frame: [usize; 2]) -> [usize; 2] {
     let [short, long] = if size[0] <= size[1] { size } else { [size[1], size[0]] };
     let [across, along] = if size[0] <= size[1] { frame } else { [frame[1], frame[0]] };

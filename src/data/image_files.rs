@@ -24,9 +24,10 @@ impl Store for ImageFiles {
     }
 
     fn read_framed(&self, index: usize, frame: &Frame, into: &mut [u8]) -> Result<()> {
-        let path = self.files.get(index).ok_or_else(|| {
-            Error::Internal(format!("picture {index} of {} was asked for", self.files.len()))
-        })?;
+        let path = self
+            .files
+            .get(index)
+            .ok_or_else(|| Error::Internal(format!("image {index} of {} was asked for", self.files.len())))?;
         let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
         let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
         let read = decoder.read_framed(path, frame, into);
@@ -43,22 +44,21 @@ impl Store for ImageFiles {
     }
 }
 
-/// The picture `files`, in this order, brought to `frame`, and turned upright unless `ignore_exif`. Nothing is opened yet.
-/// All are of class 0 of `classes`, so whatever is counted about right answers means nothing.
+/// The image `files`, in this order, brought to `frame`, and turned upright unless `ignore_exif`. Nothing is opened yet.
+/// All labels are class 0 of `classes`, so accuracies over them are meaningless.
 pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: bool) -> Result<Dataset> {
     let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
-            "picture files are grey or colour (1 or 3 channels), the model takes {} channels",
+            "image files are grey or colour (1 or 3 channels), the model takes {} channels",
             shape[0]
         )));
     }
-    let count = u32::try_from(files.len()).map_err(|_| {
-        Error::Usage(format!("expected at most {} pictures, found {}", u32::MAX, files.len()))
-    })?;
+    let count = u32::try_from(files.len())
+        .map_err(|_| Error::Usage(format!("expected at most {} images, found {}", u32::MAX, files.len())))?;
     let store = Arc::new(ImageFiles { frame, ignore_exif, files, decoders: Mutex::default() });
     Ok(Dataset {
-        name: "pictures".into(),
+        name: "images".into(),
         shape,
         classes,
         class_names: (0..classes).map(|class| class.to_string()).collect(),
@@ -67,7 +67,7 @@ pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exi
     })
 }
 
-/// The picture files directly in `folder` (told by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
+/// The image files directly in `folder` (told by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
 /// of their names' bytes.
 pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {
@@ -76,7 +76,7 @@ pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let files: Vec<_> =
         entries(folder)?.into_iter().filter(is_wanted).map(|(name, _)| folder.join(name)).collect();
     if files.is_empty() {
-        return Err(Error::data(folder, "expected pictures (jpg, jpeg or png) directly in it, found none"));
+        return Err(Error::data(folder, "expected images (jpg, jpeg or png) directly in it, found none"));
     }
     Ok(files)
 }

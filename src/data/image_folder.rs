@@ -1,13 +1,13 @@
-//! Folders of pictures: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>`, or `root/<class>/**/<file>`, whose
-//! samples are then split. Where the class folders are, and what the parts may be called, is found out by `layout`. A class
-//! is a folder with a picture somewhere below; classes are numbered by name,
-//! pictures by path, both in the order of their bytes, whatever order the file system has.
+//! Folders of images: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>`, or `root/<class>/**/<file>`, whose
+//! samples are then split. Where the class folders are, and what the parts may be called, is determined by `layout`. A class
+//! is a folder with an image somewhere below; classes are numbered by name,
+//! images by path, both in the order of their bytes, whatever order the file system has.
 //!
-//! Pictures are told by their names (.jpg, .jpeg, .jpe, .jfif, .png in any case) and decoded when they are asked for; only paths
+//! Images are told by their names (.jpg, .jpeg, .jpe, .jfif, .png in any case) and decoded on demand; only paths
 //! are kept in memory. Other files, and all names that begin with a dot, are counted and left alone; images of other types and
-//! folders without pictures are reported by class. Links are
-//! followed, into each folder once per class; a second way into it counts as a picture that cannot be read, so that
-//! it is named. So does whatever is named like a picture and is none.
+//! folders without images are reported by class. Links are
+//! followed, into each folder once per class; a second way into it counts as an image that cannot be read, so that
+//! it is named. So does whatever is named like an image and is none.
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
@@ -23,26 +23,26 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The pictures of one or more class folders, decoded when they are read.
+/// The images of one or more class folders, decoded when they are read.
 #[derive(Debug)]
 pub struct ImageFolder {
     frame: Frame,
     ignore_exif: bool,
     folders: Vec<PathBuf>,
-    /// Folder and name of each picture.
-    pictures: Vec<(u32, Box<OsStr>)>,
+    /// Folder and name of each image.
+    images: Vec<(u32, Box<OsStr>)>,
     ignored: usize,
-    /// Files that are no pictures, by type, but for hidden ones.
+    /// Files that are not images, by type, but for hidden ones.
     others: ExtensionCounts,
     /// Decoders that no thread is using.
     decoders: Mutex<Vec<Decoder>>,
 }
 
-/// Pictures by class: names and labels of one of the two parts.
+/// Images by class: names and labels of one of the two parts.
 #[derive(Debug, Default)]
 struct Classes {
     names: Vec<OsString>,
-    /// Class of each picture.
+    /// Class of each image.
     labels: Vec<u32>,
 }
 
@@ -52,35 +52,35 @@ impl ImageFolder {
             frame,
             ignore_exif,
             folders: Vec::new(),
-            pictures: Vec::new(),
+            images: Vec::new(),
             ignored: 0,
             others: ExtensionCounts::default(),
             decoders: Mutex::default(),
         }
     }
 
-    /// Number of pictures, training and validation.
+    /// Number of images, training and validation.
     pub fn len(&self) -> usize {
-        self.pictures.len()
+        self.images.len()
     }
 
-    /// True if there is no picture.
+    /// True if there is no image.
     pub fn is_empty(&self) -> bool {
-        self.pictures.is_empty()
+        self.images.is_empty()
     }
 
-    /// The file of picture `index`.
+    /// The file of image `index`.
     pub fn path(&self, index: usize) -> Option<PathBuf> {
-        let (folder, name) = self.pictures.get(index)?;
+        let (folder, name) = self.images.get(index)?;
         Some(self.folders[*folder as usize].join(name.as_ref()))
     }
 
-    /// The classes in `root`, their pictures added to the others.
+    /// The classes in `root`, their images added to the others.
     fn scan(&mut self, root: &Path, diagnostics: &mut Diagnostics) -> Result<Classes> {
         let mut classes = Classes::default();
         let home = canonical(root)?;
         let mut outside = ExtensionCounts::default();
-        // Those in which another folder than one called images or the like holds pictures.
+        // Those in which another folder than one called images or the like holds images.
         let mut nested: Vec<(String, PathBuf)> = Vec::new();
         let mut left_out = SkippedClasses::default();
         for (name, kind) in entries(root)? {
@@ -92,7 +92,7 @@ impl ImageFolder {
                 }
                 continue;
             }
-            let before = self.pictures.len();
+            let before = self.images.len();
             let mut visited = Visited { home: &home, places: HashSet::new() };
             if !visited.enter(&path)? {
                 return Err(Error::data(
@@ -105,7 +105,7 @@ impl ImageFolder {
             self.walk(path.clone(), 0, &mut visited)?;
             let here = std::mem::replace(&mut self.others, others);
             self.others.add(&here);
-            let count = self.pictures.len() - before;
+            let count = self.images.len() - before;
             let class = printable_path(Path::new(&name));
             diagnostics.passed_over.extend(here.passed_over(&class));
             left_out.add(class.clone(), count, here);
@@ -114,10 +114,10 @@ impl ImageFolder {
                 classes.labels.resize(classes.labels.len() + count, label);
                 classes.names.push(name);
                 if self.folders.len() > first + 1 {
-                    let has_pictures = self.has_pictures(first, before);
-                    let around = if has_pictures { path } else { class_root(&path, &[])? };
+                    let has_images = self.has_images(first, before);
+                    let around = if has_images { path } else { class_root(&path, &[])? };
                     let inner = folder_names(&around)?;
-                    let is_alone = inner.len() == 1 && !has_pictures;
+                    let is_alone = inner.len() == 1 && !has_images;
                     if !inner.is_empty() && !is_alone {
                         nested.push((format!("{class} ({})", some(&inner)), around));
                     }
@@ -127,7 +127,7 @@ impl ImageFolder {
         left_out.lines().into_iter().for_each(|line| diagnostics.warn(line));
         if let Some((_, around)) = nested.first() {
             diagnostics.warn(format!(
-                "class folders hold folders, whose pictures count for the class: {}; for the inner ones as classes name a folder \
+                "class folders hold folders, whose images count for the class: {}; for the inner ones as classes name a folder \
                  with them, such as --data-path {}",
                 some(&nested.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>()),
                 printable_path(around)
@@ -138,12 +138,12 @@ impl ImageFolder {
         Ok(classes)
     }
 
-    /// Whether a picture from number `first` on lies in the folder of number `folder` itself.
-    fn has_pictures(&self, folder: usize, first: usize) -> bool {
-        self.pictures[first..].iter().any(|(place, _)| *place as usize == folder)
+    /// Whether an image from number `first` on lies in the folder of number `folder` itself.
+    fn has_images(&self, folder: usize, first: usize) -> bool {
+        self.images[first..].iter().any(|(place, _)| *place as usize == folder)
     }
 
-    /// Adds the pictures of `folder` and of those in it.
+    /// Adds the images of `folder` and of those in it.
     fn walk(&mut self, folder: PathBuf, depth: usize, visited: &mut Visited) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(Error::data(
@@ -170,10 +170,10 @@ impl ImageFolder {
                     continue;
                 }
             }
-            if self.pictures.len() == u32::MAX as usize {
-                return Err(Error::data(folder, format!("expected at most {} pictures in all", u32::MAX)));
+            if self.images.len() == u32::MAX as usize {
+                return Err(Error::data(folder, format!("expected at most {} images in all", u32::MAX)));
             }
-            self.pictures.push((number, name.into_boxed_os_str()));
+            self.images.push((number, name.into_boxed_os_str()));
         }
         Ok(())
     }
@@ -195,11 +195,11 @@ impl Visited<'_> {
 }
 
 impl ImageFolder {
-    /// Runs `decode` on the file of picture `index` with a decoder that no other thread is using.
+    /// Runs `decode` on the file of image `index` with a decoder that no other thread is using.
     fn decode<T>(&self, index: usize, decode: impl FnOnce(&mut Decoder, &Path) -> Result<T>) -> Result<T> {
         let path = self
             .path(index)
-            .ok_or_else(|| Error::Internal(format!("picture {index} of {} was asked for", self.len())))?;
+            .ok_or_else(|| Error::Internal(format!("image {index} of {} was asked for", self.len())))?;
         // Anything else was kept only so that it is named here.
         if !path.file_name().is_some_and(is_image) {
             return Err(Error::data(
@@ -247,7 +247,7 @@ impl Store for ImageFolder {
     }
 }
 
-/// The pictures in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
+/// The images in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
 pub(super) fn open(
     root: &Path,
     name: &str,
@@ -258,12 +258,12 @@ pub(super) fn open(
     let shape = frame.shape;
     if !matches!(shape[0], 1 | 3) {
         return Err(Error::Usage(format!(
-            "dataset: picture files are grey or colour (1 or 3 channels), the model takes {} channels",
+            "dataset: image files are grey or colour (1 or 3 channels), the model takes {} channels",
             shape[0]
         )));
     }
     if !root.is_dir() {
-        return Err(Error::data(root, format!("expected a folder of pictures: {LAYOUT}, found a file")));
+        return Err(Error::data(root, format!("expected a folder of images: {LAYOUT}, found a file")));
     }
     let layout = layout::find(root, diagnostics)?;
     if layout.train != root && !layout.is_split {
@@ -273,7 +273,7 @@ pub(super) fn open(
     let train = folder.scan(&layout.train, diagnostics)?;
     let train_count = folder.len();
     if folder.is_empty() {
-        return Err(Error::data(root, format!("expected pictures: {LAYOUT}, found none")));
+        return Err(Error::data(root, format!("expected images: {LAYOUT}, found none")));
     }
     let mut val = None;
     if let Some(path) = layout.val {
@@ -282,7 +282,7 @@ pub(super) fn open(
         let missing = train.names.iter().filter(|name| !found.names.contains(name));
         let missing: Vec<String> = missing.map(|name| printable_path(Path::new(name))).collect();
         if !missing.is_empty() {
-            diagnostics.warn(format!("{} holds no pictures of {}", printable_path(&path), some(&missing)));
+            diagnostics.warn(format!("{} holds no images of {}", printable_path(&path), some(&missing)));
         }
         val = Some((found, path));
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Names of the validation part, the preferred first.
 const VALIDATION: [&str; 4] = ["val", "valid", "validation", "test"];
 
-/// Words in the names of folders that a set of pictures was only cut up into.
+/// Words in the names of folders that a set of images was only cut up into.
 const PIECES: [&str; 12] = [
     "part", "parts", "batch", "batches", "fold", "folds", "shard", "shards", "chunk", "chunks", "image",
     "images",
@@ -52,7 +52,7 @@ impl Level {
             [] => Ok(None),
             [train] => self.split(train, roles, diagnostics).map(Some),
             _ => Err(self.wrong(format!(
-                "expected one folder of training pictures, found {}; name the right one with --data-path",
+                "expected one folder of training images, found {}; name the right one with --data-path",
                 Level::names(&trains)
             ))),
         }
@@ -73,21 +73,21 @@ impl Level {
         self.flat(&flat)
     }
 
-    /// Whether there is only one folder, of pictures, called as `part` around it or as a part too: it is no class.
+    /// Whether there is only one folder, of images, called as `part` around it or as a part too: it is not a class.
     fn is_again(&self, part: &Subfolder) -> bool {
         let is_same = |only: &Subfolder| lower(&only.name) == lower(&part.name);
         let [only] = &self.folders[..] else { return false };
         only.direct && (is_same(only) || only.is(Role::within).is_some())
     }
 
-    /// The error for parts that hold pictures, but no folders for the classes.
+    /// The error for parts that hold images, but no folders for the classes.
     fn flat(&self, parts: &[&Subfolder]) -> Error {
         let tables = match self.tables.is_empty() {
             true => String::new(),
             false => format!(" (beside {})", some(&self.tables)),
         };
         self.wrong(format!(
-            "expected a folder of pictures for each class: {LAYOUT}, found pictures directly in {}{tables}; sort them into \
+            "expected a folder of images for each class: {LAYOUT}, found images directly in {}{tables}; sort them into \
              folders named for their classes",
             Level::names(parts)
         ))
@@ -120,7 +120,7 @@ impl Level {
         for (_, folder) in candidates {
             if let Some((chosen, _)) = &val {
                 diagnostics.add(format!(
-                    "{} is left alone: the validation pictures are those of {}",
+                    "{} is left alone: the validation images are those of {}",
                     folder.text(),
                     chosen.text()
                 ));
@@ -135,7 +135,7 @@ impl Level {
                 true => val = Some((folder, root)),
                 false => {
                     diagnostics.warn(format!(
-                        "{} is left alone: it holds pictures, but no class folders",
+                        "{} is left alone: it holds images, but no class folders",
                         folder.text()
                     ));
                 }
@@ -158,7 +158,7 @@ impl Level {
     /// An error if the folders cannot be classes, with what to do; diagnostics about what lies beside them.
     fn check_classes(&self, diagnostics: &mut Diagnostics) -> Result<()> {
         if self.folders.is_empty() {
-            let found = match (self.pictures, self.tables.is_empty()) {
+            let found = match (self.images, self.tables.is_empty()) {
                 (0, _) => match ExtensionCounts::below(&self.path).words() {
                     words if words.is_empty() => "found none".into(),
                     words => format!("found none, but {words}"),
@@ -171,12 +171,12 @@ impl Level {
                     )
                 }
             };
-            return Err(self.wrong(format!("expected pictures: {LAYOUT}, {found}")));
+            return Err(self.wrong(format!("expected images: {LAYOUT}, {found}")));
         }
         let folders: Vec<&Subfolder> = self.folders.iter().collect();
         if let Some(container) = folders.iter().find(|folder| folder.is_container()) {
             return Err(self.wrong(format!(
-                "expected a folder of pictures for each class: {LAYOUT}, found {}, of which {:?} is no class; sort the pictures \
+                "expected a folder of images for each class: {LAYOUT}, found {}, of which {:?} is no class; sort the images \
                  into folders named for their classes",
                 Level::names(&folders),
                 container.text()
@@ -196,16 +196,16 @@ impl Level {
                 false => format!("in {} beside them", some(&self.tables)),
             };
             diagnostics.warn(format!(
-                "the classes {} are named as parts of one set are; if their labels are {labels}, sort the pictures into folders \
+                "the classes {} are named as parts of one set are; if their labels are {labels}, sort the images into folders \
                  named for their classes",
                 Level::names(&folders)
             ));
         }
-        if self.pictures > 0 {
+        if self.images > 0 {
             diagnostics.warn(format!(
                 "{}: {} in no class folder",
                 self.left_out(),
-                match self.pictures {
+                match self.images {
                     1 => "it is",
                     _ => "they are",
                 }
@@ -214,20 +214,18 @@ impl Level {
         if let Some(folder) =
             folders.iter().find(|folder| folder.name.eq_ignore_ascii_case("BACKGROUND_Google"))
         {
-            diagnostics.warn(format!(
-                "{} counts as a class; in Caltech-101 it holds pictures of none",
-                folder.text()
-            ));
+            diagnostics
+                .warn(format!("{} counts as a class; in Caltech-101 it holds images of none", folder.text()));
         }
         Ok(())
     }
 
-    /// That the pictures directly in the folder are left out.
+    /// That the images directly in the folder are left out.
     fn left_out(&self) -> String {
         let at = printable_path(&self.path);
-        match self.pictures {
-            1 => format!("1 picture directly in {at} is left out"),
-            count => format!("{count} pictures directly in {at} are left out"),
+        match self.images {
+            1 => format!("1 image directly in {at} is left out"),
+            count => format!("{count} images directly in {at} are left out"),
         }
     }
 
@@ -275,7 +273,7 @@ impl Level {
 
 /// The folders with classes in `root`.
 ///
-/// Errors: folders that are no classes, and what the operating system says.
+/// Errors: folders that are not classes, and what the operating system says.
 pub(super) fn find(root: &Path, diagnostics: &mut Diagnostics) -> Result<FolderLayout> {
     let mut at = root.to_path_buf();
     for _ in 0..=MAX_DEPTH {
@@ -286,7 +284,7 @@ pub(super) fn find(root: &Path, diagnostics: &mut Diagnostics) -> Result<FolderL
         match &level.folders[..] {
             // A folder around the classes, as archives have.
             [only] if !only.direct => {
-                if level.pictures > 0 {
+                if level.images > 0 {
                     diagnostics.warn(level.left_out());
                 }
                 at = only.path.clone();
@@ -304,7 +302,7 @@ fn lower(name: &OsStr) -> String {
     name.to_string_lossy().to_lowercase()
 }
 
-/// Whether there are folders in `root`, which may be classes, or hold them, or pictures, which is an error to be explained.
+/// Whether there are folders in `root`, which may be classes, or hold them, or images, which is an error to be explained.
 pub(super) fn has_folders(root: &Path) -> bool {
     let visible = |(name, kind): &(OsString, EntryKind)| {
         !hidden(name) && (*kind == EntryKind::Folder || is_image(name))
@@ -312,7 +310,7 @@ pub(super) fn has_folders(root: &Path) -> bool {
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
 }
 
-/// Whether `root` holds at least two folders of pictures that are taken for classes.
+/// Whether `root` holds at least two folders of images that are taken for classes.
 pub(super) fn has_classes(root: &Path) -> bool {
     let level = find(root, &mut Diagnostics::default()).and_then(|layout| Level::read(&layout.train));
     level.is_ok_and(|level| level.folders.iter().filter(|folder| folder.direct).count() > 1)

@@ -1,4 +1,4 @@
-//! What a folder holds: folders with pictures in them or below, pictures, tables.
+//! What a folder holds: folders with images in them or below, images, tables.
 
 use super::diagnostics::some;
 use super::directory::{EntryKind, MAX_DEPTH, canonical, entries, hidden, is_image};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const STRAY: [&str; 6] =
     ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"];
 
-/// Names of folders that hold all images of a data set, or what belongs to them, and are no classes.
+/// Names of folders that hold all images of a data set, or what belongs to them, and are not classes.
 const CONTAINERS: [&str; 15] = [
     "images",
     "image",
@@ -39,9 +39,9 @@ const PLAIN: [&str; 7] = ["images", "image", "imgs", "img", "jpg", "jpeg", "png"
 pub(super) struct Subfolder {
     pub name: OsString,
     pub path: PathBuf,
-    /// Whether it holds pictures itself.
+    /// Whether it holds images itself.
     pub direct: bool,
-    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without pictures of its own, or in a
+    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without images of its own, or in a
     /// part of the data set.
     pub below: bool,
 }
@@ -59,7 +59,7 @@ impl Subfolder {
         CONTAINERS.iter().any(|known| self.name.eq_ignore_ascii_case(known))
     }
 
-    /// Whether it is a container that only a whole data set has: a class may keep its pictures in a folder called images.
+    /// Whether it is a container that only a whole data set has: a class may keep its images in a folder called images.
     pub fn is_store(&self) -> bool {
         self.is_container() && !PLAIN.iter().any(|known| self.name.eq_ignore_ascii_case(known))
     }
@@ -68,10 +68,10 @@ impl Subfolder {
 /// What a folder holds.
 pub(super) struct Level {
     pub path: PathBuf,
-    /// Folders with pictures in them or below.
+    /// Folders with images in them or below.
     pub folders: Vec<Subfolder>,
-    /// Pictures directly in it.
-    pub pictures: usize,
+    /// Images directly in it.
+    pub images: usize,
     /// Tables directly in it.
     pub tables: Vec<String>,
 }
@@ -79,11 +79,11 @@ pub(super) struct Level {
 impl Level {
     pub fn read(path: &Path) -> Result<Level> {
         let mut level =
-            Level { path: path.to_path_buf(), folders: Vec::new(), pictures: 0, tables: Vec::new() };
+            Level { path: path.to_path_buf(), folders: Vec::new(), images: 0, tables: Vec::new() };
         for (name, kind) in entries(path)? {
             if kind != EntryKind::Folder {
                 let extension = Path::new(&name).extension().unwrap_or_default();
-                level.pictures += usize::from(!hidden(&name) && is_image(&name));
+                level.images += usize::from(!hidden(&name) && is_image(&name));
                 if !hidden(&name)
                     && ["csv", "tsv", "txt", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e))
                 {
@@ -110,7 +110,7 @@ impl Level {
     }
 }
 
-/// The folder in `folder` that holds class folders: itself, or the only one with pictures in it, and so on. A folder called
+/// The folder in `folder` that holds class folders: itself, or the only one with images in it, and so on. A folder called
 /// as one of the classes `known` is a class.
 pub(super) fn class_root(folder: &Path, known: &[OsString]) -> Result<PathBuf> {
     let mut at = folder.to_path_buf();
@@ -124,7 +124,7 @@ pub(super) fn class_root(folder: &Path, known: &[OsString]) -> Result<PathBuf> {
     Err(too_deep(folder))
 }
 
-/// The names of the folders with pictures in `folder`.
+/// The names of the folders with images in `folder`.
 pub(super) fn folder_names(folder: &Path) -> Result<Vec<String>> {
     Ok(Level::read(folder)?.folders.iter().map(Subfolder::text).collect())
 }
@@ -137,7 +137,7 @@ pub(super) fn too_deep(root: &Path) -> Error {
     Error::data(root, format!("expected at most {MAX_DEPTH} folders within each other"))
 }
 
-/// Looks for the first picture.
+/// Looks for the first image.
 struct Peek {
     /// The folder that is looked at; a link that leads to it or above is no way down.
     home: PathBuf,
@@ -149,7 +149,7 @@ impl Peek {
         Ok(Peek { home: canonical(home)?, seen: HashSet::new() })
     }
 
-    /// Whether `folder` holds pictures itself, and whether a folder in it does. The second is only looked for if the first is
+    /// Whether `folder` holds images itself, and whether a folder in it does. The second is only looked for if the first is
     /// not so, or if `whole`.
     fn folder(&mut self, folder: &Path, whole: bool, depth: usize) -> Result<[bool; 2]> {
         let here = canonical(folder)?;

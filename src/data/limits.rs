@@ -5,21 +5,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What a decoder found, in one line without the file's name.
 pub(super) type Decoded<T> = std::result::Result<T, String>;
 
-/// Most pixels of a picture.
+/// Most pixels of an image.
 const MAX_PIXELS: u64 = 100_000_000;
 
-/// Most bytes that the pixels of a picture may take while it is decoded: with the file and what rows take, less than 512 MiB.
+/// Most bytes that the pixels of an image may take while it is decoded: with the file and what rows take, less than 512 MiB.
 /// A progressive JPEG keeps the coefficients of all components (two bytes each) beside them.
 const MAX_DECODED: u64 = 400 << 20;
 
-/// Pictures of more pixels than this are decoded one at a time.
+/// Images of more pixels than this are decoded one at a time.
 const LARGE: u64 = 16_000_000;
 
-/// Whose turn it is to decode a large picture. Each takes hundreds of megabytes while it is decoded, so that many threads
+/// Whose turn it is to decode a large image. Each takes hundreds of megabytes while it is decoded, so that many threads
 /// with one each could take more memory than a machine has; one at a time bounds it whatever the number of threads.
 static LARGE_TURN: Mutex<()> = Mutex::new(());
 
-/// Held while a large picture is decoded and its memory given back.
+/// Held while a large image is decoded and its memory given back.
 pub(super) type Turn = Option<MutexGuard<'static, ()>>;
 
 /// Checks what a header claims before anything is allocated for it.
@@ -44,13 +44,13 @@ pub(super) fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
     let needed = width.saturating_mul(height).saturating_mul(bytes);
     if needed > MAX_DECODED {
         return Err(format!(
-            "expected a picture of at most {MAX_DECODED} bytes while it is decoded, found {width}x{height} pixels of {bytes} bytes"
+            "expected an image of at most {MAX_DECODED} bytes while it is decoded, found {width}x{height} pixels of {bytes} bytes"
         ));
     }
     Ok(())
 }
 
-/// Waits until no other large picture is being decoded, if this one is large.
+/// Waits until no other large image is being decoded, if this one is large.
 pub(super) fn wait_for_turn(pixels: u64, turn: &mut Turn) {
     if pixels > LARGE {
         *turn = Some(LARGE_TURN.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,9 +1,9 @@
 //! One epoch of a data set in batches, prepared ahead by threads.
 //!
-//! A thread makes the batches one after the other, the rows of each on a pool that all loaders of a run share, and hands
-//! them over through a queue of two. So batches come in order, the first as soon as all threads together can make it,
-//! a loader holds at most three batches beside those that its user has, and, as every choice is a function of (seed, epoch, sample), any number of threads
-//! gives the same bits.
+//! One thread prepares the batches in order, the rows of each on a pool that all loaders of a run share, and passes them on
+//! through a queue of two. The first batch is ready as soon as all threads together can prepare it, a loader holds at most
+//! three batches besides those of its user, and since every choice is a function of (seed, epoch, sample), the number of
+//! threads does not change a bit.
 
 use super::bad_files::{BadFiles, OnBadFile};
 use super::batch::{Batch, InputTransform};
@@ -17,19 +17,19 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Batches that wait to be taken.
+/// Capacity of the queue, in batches.
 const READY: usize = 2;
 
 /// Threads that prepare batches.
 #[derive(Clone, Debug)]
 pub struct Workers {
     count: usize,
-    /// Missing if one thread is enough, or the system grants no more.
+    /// `None` if one thread is enough, or if the system grants no more.
     pool: Option<Arc<rayon::ThreadPool>>,
 }
 
 impl Workers {
-    /// `count` threads; 0 prepares each batch when it is asked for.
+    /// `count` threads; 0 prepares each batch on demand.
     pub fn new(count: usize) -> Workers {
         let name = |number| format!("loader-{number}");
         let pool = (count > 1)
@@ -47,14 +47,14 @@ pub struct LoaderOptions {
     pub batch: usize,
     pub workers: Workers,
     pub seed: u64,
-    /// Number of the epoch, from 0; decides order and augmentation.
+    /// Number of the epoch, from 0, which order and augmentation depend on.
     pub epoch: u32,
-    /// Random order, else the order of the data set.
+    /// Random order, or the order of the data set.
     pub shuffle: bool,
-    /// Whether images are changed at random.
+    /// Whether images are augmented.
     pub augment: bool,
     pub transform: InputTransform,
-    /// What becomes of samples that cannot be read.
+    /// How samples that cannot be read are treated.
     pub bad: Arc<BadFiles>,
 }
 
@@ -86,11 +86,11 @@ impl LoaderOptions {
     }
 }
 
-/// The batches of one epoch, in order. Dropping it early stops its thread.
+/// An iterator over the batches of one epoch. Dropping it stops its thread.
 pub struct Loader {
     epoch: Option<Arc<Epoch>>,
     thread: Option<Thread>,
-    /// A batch to be used again, where there is no thread.
+    /// A batch to reuse if there is no thread.
     spare: Option<Batch>,
     error: Option<Error>,
     next: usize,
@@ -101,15 +101,14 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts loading. An option that does not fit the data set is the first (and only) item's error.
+    /// Starts loading. An option that does not match the data set is the error of the first and only item.
     ///
-    /// A data set of which nothing can be read ends with an error instead of the last, empty batch.
+    /// If no sample of the data set can be read, the last item is an error.
     pub fn new(dataset: Arc<Dataset>, options: LoaderOptions) -> Loader {
         Loader::starting_at(dataset, options, 0)
     }
 
-    /// As [`Loader::new`], but the epoch's first `first` batches are passed over without being made: what follows is
-    /// the same as if they had been.
+    /// As [`Loader::new`], but skips the first `first` batches of the epoch without preparing them; the others are the same.
     pub fn starting_at(dataset: Arc<Dataset>, options: LoaderOptions, first: usize) -> Loader {
         let workers = options.workers.count;
         let (epoch, error) = match Epoch::new(dataset, options) {
@@ -117,12 +116,12 @@ impl Loader {
             Err(error) => (None, Some(error)),
         };
         let batches = epoch.as_ref().map_or(0, |epoch| epoch.batches());
-        // A system that grants no more threads still gets its batches, made when they are asked for.
+        // A system that grants no more threads still gets its batches, made on demand.
         let next = first.min(batches);
         let is_threaded = |_: &&Arc<Epoch>| workers > 0 && next < batches;
         let thread = epoch.as_ref().filter(is_threaded).and_then(|epoch| Thread::start(epoch, next));
         let waited = Duration::ZERO;
-        // Whether the batches before had any rows is not known: they are taken to have had some.
+        // Whether the skipped batches have rows is unknown; they are assumed to.
         Loader { epoch, thread, spare: None, error, next, batches, rows: usize::from(next > 0), waited }
     }
 
@@ -136,12 +135,12 @@ impl Loader {
         self.waited
     }
 
-    /// Hands a batch back, so that its memory is used for a coming one.
+    /// Returns a batch, so that its memory is reused.
     pub fn recycle(&mut self, batch: Batch) {
         match &self.thread {
             None => self.spare = Some(batch),
             Some(Thread { spares: Some(spares), .. }) => {
-                // A thread that has made its last batch needs none.
+                // A thread that has prepared its last batch needs no memory.
                 let _ = spares.send(batch);
             }
             Some(_) => {}
@@ -227,7 +226,7 @@ fn work(epoch: &Epoch, first: usize, filled: &SyncSender<Result<Batch>>, empty: 
     for number in first..epoch.batches() {
         let batch = epoch.assemble(number, empty.try_recv().unwrap_or_default());
         let failed = batch.is_err();
-        // Nobody takes it if the loader was dropped.
+        // The receiver is gone if the loader was dropped.
         if filled.send(batch).is_err() || failed {
             return;
         }

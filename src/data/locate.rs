@@ -126,14 +126,14 @@ fn detect(path: &Path) -> Result<Kind> {
             false => layout::has_classes(path),
         };
         if is_folder {
-            found.push((true, Kind::ImageFolder, "folders of pictures"));
+            found.push((true, Kind::ImageFolder, "folders of images"));
         }
         match found[..] {
             [(_, kind, _)] => Ok(kind),
             [] => Err(Error::data(
                 path,
                 "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, or \
-                 folders of pictures (train/<class>/ or <class>/), found none",
+                 folders of images (train/<class>/ or <class>/), found none",
             )),
             _ => {
                 let names: Vec<_> = found.iter().map(|(.., name)| *name).collect();

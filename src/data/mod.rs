@@ -1,10 +1,10 @@
-//! From files to batches: readers of data sets, the split into training and validation samples, and the
-//! loader whose threads turn pixels into network input.
+//! Data sets and batches: readers of data set formats, the split into training and validation samples, and the loader whose
+//! threads prepare batches.
 //!
-//! `open` finds a data set: in host memory, as bytes where the file has bytes, or in files (`packed`, and folders of
-//! pictures: `image_folder`, `decode`) that are read picture by picture. A `Loader` then yields one epoch of it in
-//! batches: pixels, each with the `View` that says how the device is to look at it, or network input. Everything random
-//! here is a function of the seed, the epoch and the sample, so the number of threads never changes a batch.
+//! [`open`] reads a data set into host memory, or leaves it in its files (`packed`, `image_folder`) and reads it image by
+//! image. A [`Loader`] yields the batches of one epoch: stored images, each with the [`crate::view::View`] through which the
+//! device sees it, or network input. Everything random here is a function of the seed, the epoch and the sample, so the number
+//! of threads never changes a batch.
 
 mod augment;
 mod bad_files;

@@ -1,5 +1,5 @@
-//! Opening a data set: where it is, which reader takes it, whether it fits the model, which samples are held
-//! back for validation.
+//! Opening a data set: where it is, which reader reads it, whether it matches the model, which samples are held out for
+//! validation.
 
 use super::diagnostics::Diagnostics;
 use super::division::Division;
@@ -15,8 +15,8 @@ use crate::error::{Error, Result, printable, printable_path};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads the data set that `request` names and fits it to the model. What its user should know goes to the log, as
-/// warnings; [`open_with_diagnostics`] returns it.
+/// Reads the data set that `request` names and fits it to the model. Diagnostics go to the log as warnings;
+/// [`open_with_diagnostics`] returns them.
 ///
 /// Errors, each one line: the path (with the places looked at), the file that is damaged and where, images of
 /// another size than the model takes, classes or values that the model has no output for, files that may mean more than one
@@ -27,13 +27,13 @@ pub fn open(request: &Request) -> Result<Splits> {
     Ok(splits)
 }
 
-/// As [`open`], with what was found out on the way.
+/// As [`open`], but returns the diagnostics.
 pub fn open_with_diagnostics(request: &Request) -> Result<(Splits, Diagnostics)> {
     open_with(request, &mut |pool| Ok(request.division(pool.has_validation())))
 }
 
-/// As [`open_with_diagnostics`], but `decide` says how the samples are divided, once they are known. Of `request` only the limits count
-/// then.
+/// As [`open_with_diagnostics`], but `decide` divides the samples once they are known; of the request's options for that, only
+/// the limits apply.
 pub fn open_with(
     request: &Request,
     decide: &mut dyn FnMut(&Pool<'_>) -> Result<Division>,
@@ -86,7 +86,7 @@ pub fn open_with(
             None => part.fit_classes(MOST_CLASSES, "classes that can be told apart")?,
         }
     }
-    // From here on every class is below the number of outputs.
+    // From here on, every class is below the number of outputs.
     occupied::check(
         &train,
         names.as_deref(),
@@ -96,7 +96,7 @@ pub fn open_with(
     let names = names.unwrap_or_else(|| {
         (0..classes.map_or(0, |class| class + 1)).map(|class| class.to_string()).collect()
     });
-    // They are printed in tables: no name may do things to a terminal.
+    // They are printed in tables, so that no name may contain control characters.
     let names: Vec<_> = names.iter().map(|name| printable(name).into_owned()).collect();
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
         part.name_classes(&names)?;

@@ -1,15 +1,15 @@
-//! In which order an epoch shows its samples.
+//! The order of the samples in an epoch.
 
 use super::dataset::{Dataset, Images};
 use crate::random::{Purpose, Stream};
 use std::collections::BTreeMap;
 
-/// Blocks of a store that are mixed with each other. Many, because neighbours often are of one class: with 256
-/// blocks of 4 MiB the pictures under way fit into the page cache, and a set of up to 1 GiB is mixed as a whole.
+/// Blocks of a store that are shuffled together. Many, because neighbours often belong to one class: 256 blocks of 4 MiB fit
+/// into the page cache, and a data set of up to 1 GiB is shuffled as a whole.
 const WINDOW: usize = 256;
 
-/// A random order of the samples of `dataset`. A store whose pictures are best read in blocks gets them nearly so:
-/// blocks in random order, and the pictures of every `WINDOW` blocks in random order.
+/// A random order of the samples of `dataset`. If images are best read in blocks, the blocks are shuffled, and then the images
+/// of every `WINDOW` blocks.
 pub(super) fn random_order(dataset: &Dataset, seed: u64, epoch: u32) -> Vec<u32> {
     let mut stream = Stream::new(seed, Purpose::Shuffle, epoch);
     let (indices, block) = match &dataset.images {

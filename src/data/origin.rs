@@ -1,5 +1,5 @@
-//! Where samples come from: a fingerprint by which the same data is known again, and how it was divided. Weights carry
-//! both, so that an evaluation can use the samples that training held out.
+//! The origin of samples: a fingerprint by which the same data is recognised, and how it was divided. Weights contain both, so
+//! that an evaluation can use the samples that training held out.
 
 use super::dataset::{Dataset, Images, Labels};
 use super::division::Division;
@@ -30,26 +30,26 @@ pub struct Provenance {
     pub data: Fingerprint,
     #[serde(flatten)]
     pub division: Division,
-    /// Of the training samples only so many were used.
+    /// Limit on the number of training samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
-    /// The column of a table that was said to be the label, by its name or its number from 1.
+    /// The label column of a table as the user named it, by name or by number from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
-    /// What the numbers of a table or of tensors were said to be.
+    /// The declared range of the numbers of a table or of tensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_range: Option<InputRange>,
 }
 
 impl Origin {
-    /// Whether the whole numbers of a table were taken for pixels without being told.
+    /// Whether the whole numbers of a table were taken for pixels without a declaration.
     pub fn assumes_pixels(&self, dataset: &Dataset) -> bool {
         let Provenance { data, input_range, .. } = &self.provenance;
         data.kind == Kind::Csv.to_string() && input_range.is_none() && matches!(dataset.images, Images::U8(_))
     }
 }
 
-/// Where the samples of [`super::Splits`] come from.
+/// The origin of the samples of [`super::Splits`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     pub provenance: Provenance,

@@ -1,4 +1,4 @@
-//! What a reader returns: samples with the files they are from, and whether they fit a model.
+//! What a reader returns: samples with their files. They are then compared with a model.
 
 use super::augment::{check_kind, check_size};
 use super::dataset::{Dataset, Labels, check_labels, shape_text};
@@ -7,13 +7,13 @@ use super::request::ModelShape;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
-/// What a reader returns; classes are not named yet.
+/// The two parts of a data set as a reader returns them; classes have no names yet.
 pub(super) struct RawSplits {
     pub train: RawSplit,
     pub val: Option<RawSplit>,
 }
 
-/// Samples with the files they are from, for the errors.
+/// Samples with the files that they come from, for error messages.
 pub(super) struct RawSplit {
     pub dataset: Dataset,
     pub images_path: PathBuf,
@@ -31,11 +31,11 @@ impl RawSplit {
     /// Checks the samples against the model's input and outputs.
     pub fn fit(&mut self, ModelShape { input: wanted, outputs, resize, fit, .. }: ModelShape) -> Result<()> {
         let found = self.dataset.shape;
-        // A row of features and a picture of as many pixels are the same numbers in the same order.
+        // A row of features and an image with the same number of pixels are the same numbers in the same order.
         let flat = |shape: [usize; 3]| shape[1] == 1 && shape[2] == 1;
         let same_numbers = found.iter().product::<usize>() == wanted.iter().product::<usize>();
         if self.dataset.has_pixels() && check_kind(found, wanted).is_ok() && resize.is_some() {
-            // Only views cannot show pictures that are much too large.
+            // Only views cannot show images that are much too large.
             if fit == Fit::Covered {
                 check_size(found, wanted, resize).map_err(|what| Error::data(&self.images_path, what))?;
             }

@@ -1,74 +1,72 @@
-//! What to open, and for which model.
+//! A request to open a data set for a model.
 
 use super::division::Division;
 use super::framing::{Fit, Frame, Framing};
 use super::kind::Kind;
 use super::range::InputRange;
 
-/// Share of the training samples that is held out for validation where the data has no validation part and nothing else is
-/// asked for.
+/// Default share of the training samples that is held out for validation if the data set has no validation part.
 pub const VAL_SPLIT: f32 = 0.1;
 
-/// Most classes of data that is for no model: their names fit into any memory.
+/// Most classes of a data set that is opened without a model, so that their names fit into memory.
 pub(super) const MOST_CLASSES: usize = 1 << 20;
 
-/// What to open, and the model that it is for.
+/// A request to open a data set, with the model that it is for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {
-    /// A file, a folder, or the name of a shipped set; none is the shipped Fashion-MNIST.
+    /// A file, a folder, or the name of a shipped data set; `None` is the shipped Fashion-MNIST.
     pub path: Option<String>,
     pub kind: Kind,
     /// RawSplit of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
     /// validation samples of its own. 0 validates on the training samples themselves.
     pub val_split: Option<f32>,
-    /// Train on the first so many samples and validate on so many next, of all there are in the data's own order:
-    /// training files, then validation files.
+    /// Numbers of samples to train on and to validate on, taken in the data's own order: training files, then validation
+    /// files.
     pub counts: Option<[usize; 2]>,
-    /// Use only so many training samples: the first, or, of pictures that are read one by one and lie class by
-    /// class, so many evenly spread.
+    /// Use at most this number of training samples: the first, or evenly spread ones of images that are read one by one, which
+    /// are sorted by class.
     pub limit_train: Option<usize>,
     /// The same for validation samples.
     pub limit_val: Option<usize>,
     pub seed: u64,
-    /// Channels, height and width to which picture files are brought (with [`Fit::Input`] they are brought to the model's
-    /// input instead), and in which synthetic data is made. Other formats have their own.
+    /// Channels, height and width to which image files are fitted (with [`Fit::Input`], they are fitted to the model's input
+    /// instead) and in which synthetic data is generated. Other formats have their own shape.
     pub image_shape: [usize; 3],
-    /// Whether picture files stay as they are stored, whatever orientation their EXIF metadata name; otherwise they are
-    /// turned upright.
+    /// Whether the orientation in the EXIF metadata of image files is ignored; otherwise images are turned upright.
     pub ignore_exif: bool,
-    /// The model that the data is for; none looks at data for its own sake.
+    /// The model that the data is for; `None` only inspects the data.
     pub model: Option<ModelShape>,
     /// Whether that model's file has a table `[preprocess]`. Then `f32` images have to be declared by `input_range`, and whole
-    /// numbers 0 to 255 of a table are pixels. Otherwise undeclared numbers are used as they are.
+    /// numbers 0 to 255 of a table are pixels. Otherwise, numbers without a declared range are used as they are.
     pub has_preprocess: bool,
-    /// What the numbers of a table or of `f32` images are, where the file does not say it.
+    /// The range of the numbers of a table or of `f32` images, if the file does not declare it.
     pub input_range: Option<InputRange>,
-    /// What the weights' run took such numbers for: it holds where neither `input_range` nor the file says anything.
+    /// The range that the weights were trained with, used if neither `input_range` nor the file declares one.
     pub presumed_range: Option<InputRange>,
-    /// Name, or number from 1 on, of the column of a table that is the label.
+    /// Name, or number from 1, of the label column of a table.
     pub label_column: Option<String>,
-    /// Whether the samples are to be learnt from; a single class is an error then.
+    /// Whether the samples are for training, in which a single class is an error.
     pub for_training: bool,
 }
 
-/// What a model takes and answers.
+/// The input and output of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelShape {
     /// Channels, height and width.
     pub input: [usize; 3],
     /// Number of outputs.
     pub outputs: usize,
-    /// Length that the model has the shorter side of pictures resized to; with it, pictures of any size will do.
+    /// Length to which the model resizes the shorter side of images; if given, images may have any size.
     pub resize: Option<usize>,
-    /// Where the geometry of its pictures is settled.
+    /// When images are resized and cropped.
     pub fit: Fit,
-    /// Whether the model's outputs can still be made as many as the data has classes, where it names them.
+    /// Whether the number of outputs may still follow the number of named classes in the data.
     pub follow_classes: bool,
 }
 
 impl ModelShape {
-    /// How pictures of any size are brought to the input when they are read ([`Fit::Input`]).
+    /// How images of any size are fitted to the input when they are read ([`Fit::Input`]).
     fn frame(&self) -> Frame {
         Frame { shape: self.input, framing: Framing::Centre { resize: self.resize } }
     }
@@ -93,8 +91,8 @@ impl Request {
         with_for_training(for_training: bool);
     }
 
-    /// A request for the shipped set, whole, for a model that takes images of `input` and has `outputs` outputs. A model of
-    /// more than one pixel is taken to have a `[preprocess]`.
+    /// A request for the whole shipped data set, for a model with images of `input` and `outputs` outputs. A model with more
+    /// than one pixel is assumed to have a `[preprocess]`.
     pub fn new(input: [usize; 3], outputs: usize) -> Request {
         Request {
             path: None,
@@ -121,7 +119,7 @@ impl Request {
         }
     }
 
-    /// How pictures of any size are read.
+    /// How images of any size are read.
     pub(super) fn frame(&self) -> Frame {
         let square = Frame { shape: self.image_shape, framing: Framing::Square };
         match self.model {
@@ -142,7 +140,7 @@ impl Request {
         }
     }
 
-    /// Classes that a label may name: the model's outputs; any number if the data is for no model.
+    /// Number of classes that labels may have: the model's outputs, or [`MOST_CLASSES`] without a model.
     pub(super) fn outputs(&self) -> usize {
         self.model.map_or(MOST_CLASSES, |wanted| wanted.outputs)
     }

@@ -1,4 +1,4 @@
-//! A data set of pixels as one of another size and colour: its pictures are resized as picture files are, each when it
+//! A data set of pixels as one of another size and colour: its images are resized as image files are, each when it
 //! is read.
 
 use super::augment::check_kind;
@@ -12,16 +12,16 @@ use image::metadata::Orientation;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The pictures of `from`, which have its shape, in any frame.
+/// The images of `from`, which have its shape, in any frame.
 #[derive(Debug)]
 struct Resized {
     from: Arc<Dataset>,
-    /// Resizers that no thread is using, each with the bytes of a picture: as stored, and pixel by pixel.
+    /// Resizers that no thread is using, each with the bytes of an image: as stored, and pixel by pixel.
     fitters: Mutex<Vec<(Fitter, [Vec<u8>; 2])>>,
 }
 
 impl Splits {
-    /// The same samples with pictures of `channels` (1 or 3) and squares of `side` pixels; none leaves what there is. The
+    /// The same samples with images of `channels` (1 or 3) and squares of `side` pixels; none leaves what there is. The
     /// shorter side is resized, the middle cut out.
     ///
     /// An error if there is something to change in images that are not pixels of 1 or 3 channels.
@@ -33,8 +33,8 @@ impl Splits {
         })
     }
 
-    /// The same samples with whole pictures of `channels` (1 or 3), the shorter side of `side` pixels; none leaves what there
-    /// is. Pictures in files keep sizes of their own ([`Dataset::read_whole`]).
+    /// The same samples with whole images of `channels` (1 or 3), the shorter side of `side` pixels; none leaves what there
+    /// is. Images in files keep sizes of their own ([`Dataset::read_whole`]).
     ///
     /// An error as for [`Splits::resized`].
     pub fn whole(&self, channels: Option<usize>, side: Option<usize>) -> Result<Splits> {
@@ -149,9 +149,9 @@ impl Store for Resized {
         let read = self.from.read_pixels(index, planes).and_then(|()| {
             let [channels, height, width] = self.from.shape;
             interleave(planes, channels, pixels);
-            let picture = ImageInfo { width, height, channels, orientation: Orientation::NoTransforms };
-            let wrong = |what| Error::data(&self.from.name, format!("picture {index}: {what}"));
-            fitter.fit(&picture, pixels, frame, into).map_err(wrong)
+            let image = ImageInfo { width, height, channels, orientation: Orientation::NoTransforms };
+            let wrong = |what| Error::data(&self.from.name, format!("image {index}: {what}"));
+            fitter.fit(&image, pixels, frame, into).map_err(wrong)
         });
         fitters().push((fitter, buffers));
         read

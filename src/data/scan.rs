@@ -1,4 +1,4 @@
-//! Every picture of a data set once: read by threads, handed over in order, in bounded memory.
+//! Reads every image of a data set once, by several threads, in order and in bounded memory.
 
 use super::dataset::Dataset;
 use super::framing::Framing;
@@ -9,51 +9,51 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Bytes of pictures that are read while as many are handed over.
+/// Bytes of images that are read while as many are handed over.
 const BLOCK: usize = 8 << 20;
 
-/// Memory of a picture is kept if it is at most so many times what a square one takes.
+/// Memory of an image is kept if it is at most so many times what a square one takes.
 const KEPT: usize = 4;
 
-/// A picture that was read.
+/// An image that was read.
 pub(super) struct ScannedImage<'a> {
     /// Its place in the data set.
     pub sample: usize,
     /// Width and height.
     pub size: [usize; 2],
-    /// `[channels, height, width]`; of a data set of whole pictures `[height, width, channels]`.
+    /// `[channels, height, width]`; of a data set of whole images `[height, width, channels]`.
     pub pixels: &'a [u8],
     /// XXH3-64 of `pixels`.
     pub hash: u64,
     pub moments: &'a Moments,
 }
 
-/// Follows a pass over all pictures of a data set.
+/// Observes a pass over all images of a data set.
 pub trait ScanObserver: Send {
-    /// A picture cannot be read: why, in a line that names its file. An error ends the pass; else the picture is left
+    /// An image cannot be read: why, in a line that names its file. An error ends the pass; else the image is left
     /// out.
     fn bad(&mut self, error: Error) -> Result<()>;
 
-    /// So many of `all` pictures are done. An error ends the pass.
+    /// `count` of `all` images are done. An error ends the pass.
     fn done(&mut self, count: usize, all: usize) -> Result<()>;
 }
 
-/// A pass over the pictures of one or more data sets.
+/// A pass over the images of one or more data sets.
 pub(super) struct Scan<'a> {
     watch: &'a mut dyn ScanObserver,
     done: usize,
     all: usize,
-    /// Pictures that could not be read.
+    /// Images that could not be read.
     pub skipped: usize,
 }
 
 impl Scan<'_> {
-    /// A pass over `all` pictures.
+    /// A pass over `all` images.
     pub fn new(watch: &mut dyn ScanObserver, all: usize) -> Scan<'_> {
         Scan { watch, done: 0, all, skipped: 0 }
     }
 
-    /// Reads the pictures `samples` of `dataset` (bytes) and gives them to `each` one after the other, in that order,
+    /// Reads the images `samples` of `dataset` (bytes) and gives them to `each` one after the other, in that order,
     /// whatever the number of threads. An error of `each` ends the pass.
     pub fn scan(
         &mut self,
@@ -92,7 +92,7 @@ impl Scan<'_> {
                     self.watch.bad(error)?;
                 }
             }
-            // What a few long pictures took is not kept.
+            // What a few long images took is not kept.
             if slot.pixels.capacity() > KEPT * block.nominal {
                 slot.pixels = Vec::new();
             }
@@ -102,22 +102,22 @@ impl Scan<'_> {
     }
 }
 
-/// Some pictures in a row.
+/// Some images in a row.
 struct ScanBlock {
     slots: Vec<Mutex<ScanSlot>>,
     /// The samples in the first slots.
     rows: Vec<u32>,
-    /// Bytes of a picture, or of a square one where they have sizes of their own.
+    /// Bytes of an image, or of a square one where they have sizes of their own.
     nominal: usize,
 }
 
-/// Memory for a picture.
+/// Memory for an image.
 struct ScanSlot {
     pixels: Vec<u8>,
     read: Result<ReadImage>,
 }
 
-/// What is known of a picture that was read.
+/// What is known of an image that was read.
 #[derive(Default)]
 struct ReadImage {
     size: [usize; 2],
@@ -153,7 +153,7 @@ impl ScanBlock {
     }
 }
 
-/// Reads one picture.
+/// Reads one image.
 fn read(dataset: &Dataset, sample: usize, pixels: &mut Vec<u8>) -> Result<ReadImage> {
     let [channels, height, width] = dataset.shape;
     if !matches!(dataset.framing(), Some(Framing::Whole { .. })) {

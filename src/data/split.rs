@@ -1,6 +1,6 @@
 //! Divides a data set into training and validation samples: the data's own validation part, a share drawn by a seed, or
-//! numbers of samples in the data's own order. A division is a function of the labels alone, so it can be computed again
-//! wherever the same data is opened.
+//! numbers of samples in the data's own order. A division depends only on the labels, so it can be repeated wherever the same
+//! data is opened.
 
 use super::dataset::{Dataset, Images, Labels, Stored};
 use super::division::Division;
@@ -25,7 +25,7 @@ impl fmt::Debug for Pool<'_> {
 }
 
 impl Pool<'_> {
-    /// Whether the data has a validation part of its own.
+    /// Whether the data has its own validation part.
     pub fn has_validation(&self) -> bool {
         self.val.is_some()
     }
@@ -35,7 +35,7 @@ impl Pool<'_> {
         self.train.dataset.len()
     }
 
-    /// By what the data is known again.
+    /// The fingerprint by which the data is recognised.
     pub fn data(&self) -> &Fingerprint {
         self.data
     }
@@ -56,7 +56,7 @@ impl Pool<'_> {
                 let fault = |what: String| Error::data(&self.train.labels_path, format!("split: {what}"));
                 if matches!(self.train.dataset.images, Images::Stored(_)) {
                     return Err(fault(
-                        "expected a format that lies in memory; for pictures in files use val-split".into(),
+                        "expected a format that lies in memory; for images in files use val-split".into(),
                     ));
                 }
                 let wanted = train.checked_add(val).filter(|&wanted| wanted <= all).ok_or_else(|| {
@@ -93,7 +93,7 @@ impl Pool<'_> {
     }
 }
 
-/// Leaves `count` of `samples`.
+/// Reduces `samples` to `count`.
 fn limit(samples: &mut Vec<u32>, count: Option<usize>, is_spread: bool) {
     let len = samples.len();
     let Some(count) = count.filter(|&count| count < len) else { return };

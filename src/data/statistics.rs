@@ -1,7 +1,7 @@
 //! Mean, standard deviation and principal components of pixels. Bytes are summed as whole numbers, so nothing is
-//! rounded before the end and the order in which pictures come cannot matter.
+//! rounded before the end and the order in which images come cannot matter.
 
-/// Sums over the pixels of any number of pictures, exact.
+/// Sums over the pixels of any number of images, exact.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moments {
     /// Pixels of one channel.
@@ -11,28 +11,28 @@ pub(super) struct Moments {
     products: [[u128; MOST]; MOST],
 }
 
-/// Most channels of a picture.
+/// Most channels of an image.
 const MOST: usize = 3;
 
 /// Pixels whose products (at most 255 x 255) surely fit in 32 bits together.
 const CHUNK: usize = 1 << 16;
 
 impl Moments {
-    /// The sums of one picture, `[channels, height, width]`, of at most 3 channels.
-    pub fn of(picture: &[u8], channels: usize) -> Moments {
+    /// The sums of one image, `[channels, height, width]`, of at most 3 channels.
+    pub fn of(image: &[u8], channels: usize) -> Moments {
         let mut moments = Moments::default();
-        let plane_len = (picture.len() / channels.max(1)).max(1);
+        let plane_len = (image.len() / channels.max(1)).max(1);
         moments.pixels = plane_len as u128;
-        for (i, first) in picture.chunks_exact(plane_len).take(MOST).enumerate() {
+        for (i, first) in image.chunks_exact(plane_len).take(MOST).enumerate() {
             moments.sums[i] = first.iter().map(|&byte| u64::from(byte)).sum::<u64>().into();
-            for (j, second) in picture.chunks_exact(plane_len).take(MOST).enumerate().skip(i) {
+            for (j, second) in image.chunks_exact(plane_len).take(MOST).enumerate().skip(i) {
                 moments.products[i][j] = product(first, second).into();
             }
         }
         moments
     }
 
-    /// Adds the sums of other pictures.
+    /// Adds the sums of other images.
     pub fn add(&mut self, other: &Moments) {
         self.pixels += other.pixels;
         for i in 0..MOST {
@@ -43,7 +43,7 @@ impl Moments {
         }
     }
 
-    /// What the sums say about pictures of `channels` channels; zeros of no picture.
+    /// What the sums say about images of `channels` channels; zeros of no image.
     pub fn statistics(&self, channels: usize) -> Statistics {
         let channels = channels.min(MOST);
         let count = (self.pixels as f64).max(1.0);
@@ -74,9 +74,9 @@ fn product(first: &[u8], second: &[u8]) -> u64 {
 pub struct Statistics {
     /// One number per channel.
     pub mean: Vec<f64>,
-    /// Over all pixels of all pictures, divided by their number; one number per channel.
+    /// Over all pixels of all images, divided by their number; one number per channel.
     pub std: Vec<f64>,
-    /// Of pictures with three channels.
+    /// Of images with three channels.
     pub pca: Option<Pca>,
 }
 
@@ -139,9 +139,9 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_the_definition() {
-        let picture: Vec<u8> = (0..3 * 70_001u32).map(|i| (i * i % 251 + i % 5) as u8).collect();
-        let found = Moments::of(&picture, 3).statistics(3);
-        let planes: Vec<&[u8]> = picture.chunks(70_001).collect();
+        let image: Vec<u8> = (0..3 * 70_001u32).map(|i| (i * i % 251 + i % 5) as u8).collect();
+        let found = Moments::of(&image, 3).statistics(3);
+        let planes: Vec<&[u8]> = image.chunks(70_001).collect();
         for (c, plane) in planes.iter().enumerate() {
             let mean = plane.iter().map(|&p| f64::from(p) / 255.0).sum::<f64>() / 70_001.0;
             assert!((found.mean[c] - mean).abs() < 1e-12);

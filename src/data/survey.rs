@@ -1,5 +1,4 @@
-//! What there is to know about a data set before training on it: statistics of the pixels, how the classes are filled,
-//! which pictures are there twice.
+//! A survey of a data set before training: statistics of the pixels, samples per class, duplicate images.
 
 use super::dataset::{Dataset, Labels};
 use super::scan::{Scan, ScanObserver, with_threads};
@@ -8,52 +7,52 @@ use super::statistics::{Moments, Statistics};
 use crate::error::{Error, Result, printable_path};
 use std::sync::Arc;
 
-/// Pairs of equal pictures that are named; of the others only the number is told.
+/// Pairs of equal images that are named; of the others only the number is reported.
 const NAMED: usize = 20;
 
-/// What was found out.
+/// The results of a survey.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// Of the training pixels.
     pub statistics: Statistics,
-    /// Training and validation pictures of each class, unreadable ones left out.
+    /// Training and validation images of each class, unreadable ones left out.
     pub classes: Vec<[usize; 2]>,
-    /// Pictures that cannot be read.
+    /// Images that cannot be read.
     pub unreadable: usize,
-    /// Training pictures equal to an earlier training picture.
+    /// Training images equal to an earlier training image.
     pub repeated: Copies,
-    /// Validation pictures equal to a training picture, so that they measure what was learnt by heart.
+    /// Validation images equal to a training image, so that they measure what was learnt by heart.
     pub leaked: Copies,
 }
 
-/// Equal pictures, pixel by pixel (by XXH3-64 of their bytes).
+/// Equal images, pixel by pixel (by XXH3-64 of their bytes).
 #[derive(Clone, Debug, Default)]
 pub struct Copies {
     pub count: usize,
-    /// How many of them have another class than the picture that they equal.
+    /// How many of them have another class than the image that they equal.
     pub of_another_class: usize,
     /// The first 20.
     pub pairs: Vec<Pair>,
 }
 
-/// Two equal pictures: files, or places in their parts of the data set.
+/// Two equal images: files, or places in their parts of the data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
-    pub picture: String,
+    pub image: String,
     pub equals: String,
 }
 
 impl Survey {
-    /// Pictures that could be read: training, validation.
+    /// Images that could be read: training, validation.
     pub fn counts(&self) -> [usize; 2] {
         self.classes.iter().fold([0; 2], |[train, val], class| [train + class[0], val + class[1]])
     }
 }
 
-/// Reads every picture of `splits` with `workers` threads (0: those of the program). `watch` decides about pictures
+/// Reads every image of `splits` with `workers` threads (0: those of the program). `watch` decides about images
 /// that cannot be read. If both parts are the same data set, it counts as training part.
 ///
-/// Errors: images that are not pixels of 1 or 3 channels, labels that are no classes.
+/// Errors: images that are not pixels of 1 or 3 channels, labels that are not classes.
 pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn ScanObserver) -> Result<Survey> {
     let mut parts = vec![splits.train.as_ref()];
     if !Arc::ptr_eq(&splits.train, &splits.val) {
@@ -61,27 +60,27 @@ pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn ScanObserver) -> 
     }
     let mut moments = Moments::default();
     let mut classes = vec![[0; 2]; splits.train.classes];
-    let mut pictures: [Vec<(u64, u32)>; 2] = Default::default();
+    let mut images: [Vec<(u64, u32)>; 2] = Default::default();
     let mut pass = Scan::new(watch, parts.iter().map(|part| part.len()).sum());
-    for (number, (dataset, pictures)) in parts.iter().zip(&mut pictures).enumerate() {
+    for (number, (dataset, images)) in parts.iter().zip(&mut images).enumerate() {
         let labels = labels(dataset)?;
         let samples: Vec<u32> = (0..dataset.len() as u32).collect();
         with_threads(workers, || {
-            pass.scan(dataset, &samples, |picture| {
-                pictures.push((picture.hash, picture.sample as u32));
-                if let Some(class) = classes.get_mut(labels[picture.sample] as usize) {
+            pass.scan(dataset, &samples, |image| {
+                images.push((image.hash, image.sample as u32));
+                if let Some(class) = classes.get_mut(labels[image.sample] as usize) {
                     class[number] += 1;
                 }
                 if number == 0 {
-                    moments.add(picture.moments);
+                    moments.add(image.moments);
                 }
                 Ok(())
             })
         })?;
     }
     let unreadable = pass.skipped;
-    let [mut train, val] = pictures;
-    // Equal pictures lie side by side, the first of them first.
+    let [mut train, val] = images;
+    // Equal images lie side by side, the first of them first.
     train.sort_unstable();
     let mut repeated: Vec<_> = train
         .chunk_by(|a, b| a.0 == b.0)
@@ -97,8 +96,8 @@ pub fn survey(splits: &Splits, workers: usize, watch: &mut dyn ScanObserver) -> 
         statistics: moments.statistics(splits.train.shape[0]),
         classes,
         unreadable,
-        repeated: Copies::of(&repeated, &splits.train, &splits.train, "training picture")?,
-        leaked: Copies::of(&leaked, &splits.val, &splits.train, "validation picture")?,
+        repeated: Copies::of(&repeated, &splits.train, &splits.train, "training image")?,
+        leaked: Copies::of(&leaked, &splits.val, &splits.train, "validation image")?,
     })
 }
 
@@ -112,8 +111,8 @@ impl Copies {
             None => format!("{what} {sample}"),
         };
         let named = pairs.iter().take(NAMED).map(|&(copy, original)| Pair {
-            picture: name(from, copy, what),
-            equals: name(train, original, "training picture"),
+            image: name(from, copy, what),
+            equals: name(train, original, "training image"),
         });
         Ok(Copies {
             count: pairs.len(),

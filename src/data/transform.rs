@@ -1,4 +1,4 @@
-//! From stored images to network input: normalisation, and what may be changed at random.
+//! How stored images become network input: normalisation and augmentation.
 
 use crate::error::{Error, Result};
 use crate::view::{Augment, Principal};
@@ -13,17 +13,17 @@ pub struct Transform {
     pub mean: Vec<f32>,
     /// One number per channel of the input, or one for all; none is 1.
     pub std: Vec<f32>,
-    /// Length that a stored picture's shorter side is taken to have: the input is a window of that picture. Without,
-    /// the input shows the whole picture.
+    /// Length to which the shorter side of a stored image is resized; the input is a window of the result. `None` shows the
+    /// whole image.
     pub resize: Option<usize>,
-    /// The random part. Images that are not looked at through views know only `flip`.
+    /// The random part. Without views, only `flip` applies.
     pub augment: Augment,
     /// Principal components of the colours, for `augment.pca`.
     pub principal: Principal,
 }
 
 impl Default for Transform {
-    /// Bytes to 0..1, nothing random.
+    /// Scales bytes to 0..1, without augmentation.
     fn default() -> Self {
         Transform {
             scale: 1.0 / 255.0,

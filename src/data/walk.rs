@@ -1,8 +1,8 @@
-//! The way through the pixels of a picture that is stored turned or mirrored, row by row of what is seen.
+//! The way through the pixels of an image that is stored turned or mirrored, row by row of what is seen.
 
 use image::metadata::Orientation;
 
-/// Where an upright picture's pixels lie in one stored otherwise: pixel (y, x) is at `first + y * down + x * right`.
+/// Where an upright image's pixels lie in one stored otherwise: pixel (y, x) is at `first + y * down + x * right`.
 pub(super) struct Walk {
     first: isize,
     down: isize,
@@ -10,7 +10,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The walk through a stored picture of `width` x `height`.
+    /// The walk through a stored image of `width` x `height`.
     pub fn new(orientation: Orientation, width: isize, height: isize) -> Walk {
         let (top_right, bottom_left, last) = (width - 1, (height - 1) * width, height * width - 1);
         let (first, down, right) = match orientation {

@@ -63,7 +63,7 @@ impl<'a> Candidate<'a> {
         Some((train.parent()?.to_path_buf(), vec![name]))
     }
 
-    /// Whether what is here are only parts with pictures directly in them: a class may be split like that.
+    /// Whether what is here are only parts with images directly in them: a class may be split like that.
     fn is_split_class(&self) -> bool {
         let folders = &self.level.folders;
         folders.iter().all(|folder| folder.is(Role::within).is_some() && folder.direct && !folder.below)
@@ -94,7 +94,7 @@ impl Level {
         let with_parts = candidates.iter().find_map(|candidate| candidate.parts.as_ref());
         if let (Some((path, parts)), false) = (with_parts, are_split_classes) {
             return Err(self.wrong(format!(
-                "expected a folder of pictures for each class, found {found}, and the parts of a data set ({}) in {}; name the \
+                "expected a folder of images for each class, found {found}, and the parts of a data set ({}) in {}; name the \
                  folder with the data set, such as --data-path {}",
                 some(parts),
                 printable_path(path),
@@ -110,8 +110,8 @@ impl Level {
             let path = printable_path(&first.level.path);
             if is_half(stores.len()) {
                 return Err(self.wrong(format!(
-                    "expected a folder of pictures for each class, found {found}, but {path} holds {store}, which is no \
-                     class; sort the pictures into folders named for their classes"
+                    "expected a folder of images for each class, found {found}, but {path} holds {store}, which is no \
+                     class; sort the images into folders named for their classes"
                 )));
             }
             diagnostics.warn(format!(
@@ -125,7 +125,7 @@ impl Level {
             let inner = Level::names(&first.level.folders.iter().collect::<Vec<_>>());
             if is_half(doubled.len()) {
                 return Err(self.wrong(format!(
-                    "expected a folder of pictures for each class, found {found}, which are folders around others ({path} \
+                    "expected a folder of images for each class, found {found}, which are folders around others ({path} \
                      holds {inner}); name the folder with the classes, such as --data-path {path}"
                 )));
             }

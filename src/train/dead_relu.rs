@@ -1,5 +1,5 @@
-//! Looks for dead ReLUs: channels that answer 0 to every picture, so that no gradient reaches what is below them. A few
-//! pictures go through a small program beside the training one, with the weights that an epoch ended with.
+//! Finds dead ReLUs: channels whose output is 0 for every image, so that no gradient reaches the layers before them. A few
+//! images run through a small program beside the training program, with the weights at the end of an epoch.
 
 use super::task::ExecutorFactory;
 use crate::data::Splits;
@@ -14,36 +14,37 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Pictures that are looked at.
-const PICTURES: usize = 32;
-/// Share of a layer's channels from which on it is said. A network that learns may have dead channels too; with nine of
-/// ten dead, next to nothing passes through the layer.
+/// Images that are examined.
+const IMAGES: usize = 32;
+/// Share of dead channels from which a layer is reported. A network that learns may have dead channels too; with nine of ten
+/// dead, almost nothing passes through the layer.
 const DEAD: f64 = 0.9;
 /// Bytes that the program may take.
 const MEMORY: u64 = 512 << 20;
-/// Training since the last look, in times of what that took.
+/// Training time between two checks, in multiples of the time that a check takes.
 const PAUSE: u32 = 100;
 
-/// What has been found in a run so far.
+/// The check, with what it has found in a run so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DeadReluCheck {
-    /// Layers that have been named.
-    said: BTreeSet<String>,
-    /// How long the last look took.
+    /// Layers that have been reported.
+    #[serde(rename = "said")]
+    reported: BTreeSet<String>,
+    /// Duration of the last check.
     took: Option<Duration>,
-    /// Training since then.
+    /// Training time since then.
     trained: Duration,
 }
 
 impl DeadReluCheck {
-    /// Whether to look at the end of an epoch that took `trained`: after the first one, and whenever the look
-    /// is a hundredth of the training since the last one.
+    /// Whether a check is due at the end of an epoch that took `trained`: after the first one, and whenever a check takes a
+    /// hundredth of the training time since the last one.
     pub fn is_due(&mut self, trained: Duration) -> bool {
         self.trained += trained;
         self.took.is_none_or(|took| self.trained >= took * PAUSE)
     }
 
-    /// One line for each layer that is found dead for the first time, at the weights `tensors`.
+    /// One line for each layer that is found dead for the first time, with the weights `tensors`.
     pub fn check(
         &mut self,
         spec: &Spec,
@@ -54,24 +55,24 @@ impl DeadReluCheck {
     ) -> Result<Vec<String>> {
         let began = Instant::now();
         let data = if data.val.is_empty() { &data.train } else { &data.val };
-        let pictures = Arc::new(data.spread(PICTURES));
+        let images = Arc::new(data.spread(IMAGES));
         let build = BuildOptions {
             pixels: source.takes_pixels().then_some(data.shape),
             training: false,
             fuse: false,
             keep: true,
             target: target(data, spec.recipe.loss)?,
-            ..BuildOptions::new(pictures.len())
+            ..BuildOptions::new(images.len())
         };
         let model = within(spec, build, MEMORY)?;
         let relus: Vec<_> =
-            model.layers.iter().filter(|l| l.op == "relu" && !self.said.contains(&l.name)).collect();
+            model.layers.iter().filter(|l| l.op == "relu" && !self.reported.contains(&l.name)).collect();
         let mut alive: Vec<Vec<bool>> = relus.iter().map(|l| vec![false; l.output.dims()[1]]).collect();
         let mut rows = 0;
         if !relus.is_empty() {
             let mut executor = executors(Arc::clone(&model.program))?;
             restore(&model, executor.as_mut(), tensors)?;
-            for batch in source.of_size(model.batch).in_order(&pictures)? {
+            for batch in source.of_size(model.batch).in_order(&images)? {
                 let batch = batch?;
                 send(
                     &model,
@@ -99,11 +100,10 @@ impl DeadReluCheck {
             if rows > 0 && dead as f64 >= DEAD * all as f64 {
                 let what = if layer.output.dims().len() > 2 { "channels" } else { "units" };
                 lines.push(format!(
-                    "{}: {dead} of {all} {what} answer 0 to every one of {rows} pictures (dead ReLUs); try a lower --lr, or \
-                     biases that start above 0",
+                    "{}: {dead} of {all} {what} are 0 for all {rows} images (dead ReLUs); try a lower --lr, or biases that start above 0",
                     layer.name
                 ));
-                self.said.insert(layer.name.clone());
+                self.reported.insert(layer.name.clone());
             }
         }
         (self.took, self.trained) = (Some(began.elapsed()), Duration::ZERO);
@@ -111,7 +111,7 @@ impl DeadReluCheck {
     }
 }
 
-/// The model of `spec` that `build` asks for, with fewer rows (at least 1) if it would take more than `bytes`.
+/// The model of `spec` built with `build`, with fewer rows (at least 1) if it would take more than `bytes`.
 pub(super) fn within(spec: &Spec, mut build: BuildOptions, bytes: u64) -> Result<Model> {
     loop {
         let model = Model::build(spec, &build)?;

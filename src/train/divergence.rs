@@ -1,5 +1,5 @@
-//! Looks at the losses of a run for two ways of going wrong that leave every number finite: a loss that stays where
-//! guessing is (a stall, said once), and one that has grown far beyond where it began (the run has diverged).
+//! Monitors the losses of a run for two failures in which every value is finite: a loss that stays at the level of guessing (a
+//! stall, reported once), and a loss that has grown far beyond its beginning (the run has diverged).
 
 use crate::data::{Dataset, Labels};
 use crate::inference::{Entry, Totals, exact};
@@ -7,48 +7,49 @@ use crate::model::{LossKind, Model, Recipe};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Losses that are averaged: fewer would be noise, more would come late.
+/// Losses that are averaged: fewer would be noisy, more would be late.
 const WINDOW: usize = 100;
-/// A mean so near to that of guessing says that nothing is learnt; or so near in proportion, where one class has nearly
-/// all labels.
+/// A mean this close to the loss of guessing means that nothing is learnt; relatively, where one class has nearly all labels.
 const NEAR: f64 = 0.02;
 const NEAR_SHARE: f64 = 0.05;
-/// A network that learns may stay at the loss of guessing for hundreds of steps (AlexNet on ImageNet does), so nothing
-/// is said before the end of the first epoch, but never before the first or after the second of these steps.
+/// A network that learns may stay at the loss of guessing for hundreds of steps (AlexNet on ImageNet does), so a stall is
+/// reported at the end of the first epoch, but not before the first and not after the second of these steps.
 const PATIENCE: [usize; 2] = [200, 1000];
-/// An honest loss does not end an epoch at ten times the larger of its first value and that of the best constant answer.
+/// The loss of a run that works does not end an epoch at ten times the larger of its first value and the loss of the best
+/// constant output.
 const DIVERGED: f64 = 10.0;
 
-/// The losses of a run.
+/// Monitors the losses of a run.
 #[derive(Debug)]
 pub(super) struct DivergenceMonitor {
-    /// Losses of answers that do not depend on the picture: ln(classes), and the entropy of the training labels.
-    /// Empty for losses that have no such level.
+    /// Losses of outputs that do not depend on the image: ln(classes), and the entropy of the training labels. Empty for
+    /// losses without such a level.
     guessing: Vec<f64>,
-    /// Loss of a constant answer: what a run may always come back to. The first batch alone can be lucky.
+    /// Loss of a constant output, to which a run may always return. The first batch alone can be lucky.
     constant: f64,
-    /// Updates before which a stall is not one.
+    /// Updates before which no stall is reported.
     patience: usize,
-    seen: DivergenceState,
+    state: DivergenceState,
 }
 
-/// What it has seen so far.
+/// The losses so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DivergenceState {
     recent: VecDeque<Totals>,
     count: usize,
     /// Loss of the first record.
     first: Option<Loss>,
-    /// Whether the mean was at the level of guessing when it was last looked at.
+    /// Whether the last mean was at the level of guessing.
     stalls: bool,
-    said: bool,
+    #[serde(rename = "said")]
+    reported: bool,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Loss(#[serde(with = "exact")] f64);
 
 impl DivergenceMonitor {
-    /// Nothing seen yet of a run of `steps_per_epoch` updates an epoch.
+    /// A monitor for a run of `steps_per_epoch` updates in an epoch.
     pub fn new(recipe: &Recipe, model: &Model, train: &Dataset, steps_per_epoch: usize) -> Self {
         let guessing = match (recipe.loss, &train.labels) {
             (LossKind::CrossEntropy, Labels::Classes(labels)) => {
@@ -68,79 +69,77 @@ impl DivergenceMonitor {
             guessing,
             constant,
             patience: steps_per_epoch.clamp(PATIENCE[0], PATIENCE[1]),
-            seen: DivergenceState::default(),
+            state: DivergenceState::default(),
         }
     }
 
-    /// What it has seen so far.
+    /// The losses so far.
     pub fn state(&self) -> &DivergenceState {
-        &self.seen
+        &self.state
     }
 
-    /// Goes on from what another has seen of the same run.
-    pub fn restore(&mut self, seen: DivergenceState) {
-        self.seen = seen;
+    /// Continues from the state of another monitor of the same run.
+    pub fn restore(&mut self, state: DivergenceState) {
+        self.state = state;
     }
 
-    /// Takes in records in their order. Once in a run, what to say about a loss that does not move: two means in a row
-    /// that are those of guessing.
+    /// Records losses in their order. Returns a warning about a loss that does not move, once in a run: after two consecutive
+    /// means at the level of guessing.
     pub fn observe(&mut self, records: &[(Entry, Totals)]) -> Option<String> {
         let mut message = None;
         for (entry, record) in records {
-            self.seen.first.get_or_insert(Loss(record.loss()));
-            if self.seen.recent.len() == WINDOW {
-                self.seen.recent.pop_front();
+            self.state.first.get_or_insert(Loss(record.loss()));
+            if self.state.recent.len() == WINDOW {
+                self.state.recent.pop_front();
             }
-            self.seen.recent.push_back(*record);
-            self.seen.count += 1;
-            if self.seen.count.is_multiple_of(WINDOW) {
+            self.state.recent.push_back(*record);
+            self.state.count += 1;
+            if self.state.count.is_multiple_of(WINDOW) {
                 let (mean, step) = (self.mean(), entry.step + 1);
                 let is_near = |level: &&f64| (mean - **level).abs() <= NEAR.min(NEAR_SHARE * **level);
                 let level = self.guessing.iter().find(is_near);
-                let stalled = self.seen.stalls && step >= self.patience && !self.seen.said;
+                let stalled = self.state.stalls && step >= self.patience && !self.state.reported;
                 message = message.or(level.filter(|_| stalled).map(|level| advice(mean, *level, step)));
-                self.seen.said |= message.is_some();
-                self.seen.stalls = level.is_some();
+                self.state.reported |= message.is_some();
+                self.state.stalls = level.is_some();
             }
         }
         message
     }
 
-    /// Why the run counts as diverged at the end of an epoch, if it does: most of the last losses have left what it began
-    /// with far behind (most, for a few wild steps at the beginning mean nothing). Few losses tell nothing unless the
-    /// run is at its end.
+    /// Why the run counts as diverged at the end of an epoch, if it does: most of the last losses are far above the first one
+    /// (most, because a few wild steps at the beginning mean nothing). Few losses prove nothing unless the run is at its end.
     pub fn diverged(&self, at_end: bool) -> Option<String> {
-        if self.seen.recent.len() < WINDOW && !at_end {
+        if self.state.recent.len() < WINDOW && !at_end {
             return None;
         }
-        let most = DIVERGED * self.seen.first?.0.max(self.constant);
-        let mut losses: Vec<f64> = self.seen.recent.iter().map(Totals::loss).collect();
+        let most = DIVERGED * self.state.first?.0.max(self.constant);
+        let mut losses: Vec<f64> = self.state.recent.iter().map(Totals::loss).collect();
         losses.sort_unstable_by(f64::total_cmp);
         let median = *losses.get(losses.len() / 2)?;
-        let text =
-            || format!("the loss is about {median:.3e}, more than {DIVERGED} times what it began with,");
+        let text = || format!("the loss is about {median:.3e}, more than {DIVERGED} times its first value,");
         (median > most).then(text)
     }
 
     /// Mean loss over the last records.
     fn mean(&self) -> f64 {
         let mut sum = Totals::default();
-        self.seen.recent.iter().for_each(|record| sum.add(record));
+        self.state.recent.iter().for_each(|record| sum.add(record));
         sum.loss()
     }
 }
 
-/// The cross-entropy of the best answers that do not look at the picture: all classes alike, and as often as the labels
-/// have them (`smoothing` included).
+/// The cross-entropy of the best outputs that do not depend on the image: all classes equally likely, and as frequent as in
+/// the labels (`smoothing` included).
 fn guessing(labels: &[u32], classes: usize, smoothing: f64) -> Vec<f64> {
     let smoothed = |share: f64| (1.0 - smoothing) * share + smoothing / classes.max(1) as f64;
     let shares = shares(labels, classes).into_iter().map(smoothed);
     let entropy = shares.filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
-    // One class alone has nothing to learn.
+    // With a single class there is nothing to learn.
     if entropy > NEAR { vec![(classes as f64).ln(), entropy] } else { Vec::new() }
 }
 
-/// How often each class is there, 0 to 1.
+/// The frequency of each class, 0 to 1.
 fn shares(labels: &[u32], classes: usize) -> Vec<f64> {
     let mut counts = vec![0u64; classes];
     for &label in labels {
@@ -165,7 +164,7 @@ fn half_variance(values: &[f32], width: usize) -> f64 {
 
 fn advice(mean: f64, level: f64, step: usize) -> String {
     format!(
-        "the loss stands at {mean:.3} after {step} steps, where guessing is ({level:.3}): the network learns nothing. \
+        "the loss is {mean:.3} after {step} steps, the loss of guessing ({level:.3}): the network learns nothing. \
          Try biases that start at 0.1 instead of 1, weights that start larger (init \"kaiming\"), or another --lr"
     )
 }
@@ -174,12 +173,12 @@ fn advice(mean: f64, level: f64, step: usize) -> String {
 mod tests {
     use super::*;
 
-    fn watch(labels: &[u32], classes: usize, patience: usize) -> DivergenceMonitor {
+    fn monitor(labels: &[u32], classes: usize, patience: usize) -> DivergenceMonitor {
         DivergenceMonitor {
             guessing: guessing(labels, classes, 0.0),
             constant: if labels.is_empty() { 0.0 } else { (classes as f64).ln() },
             patience,
-            seen: DivergenceState::default(),
+            state: DivergenceState::default(),
         }
     }
 
@@ -205,38 +204,38 @@ mod tests {
     fn a_loss_at_chance_is_said_once_and_not_before_its_time() {
         let noisy = |i: usize| 10f64.ln() + if i.is_multiple_of(2) { 0.3 } else { -0.3 };
         let labels: Vec<u32> = (0..10).collect();
-        let mut watch = watch(&labels, 10, 250);
-        assert_eq!(watch.observe(&records(0, (0..299).map(noisy))), None);
-        let message = watch.observe(&records(299, [noisy(299)])).unwrap();
+        let mut monitor = monitor(&labels, 10, 250);
+        assert_eq!(monitor.observe(&records(0, (0..299).map(noisy))), None);
+        let message = monitor.observe(&records(299, [noisy(299)])).unwrap();
         assert!(
             message.contains("2.303 after 300 steps") && message.contains("0.1 instead of 1"),
             "{message}"
         );
-        assert_eq!(watch.observe(&records(300, (300..900).map(noisy))), None, "said once");
+        assert_eq!(monitor.observe(&records(300, (300..900).map(noisy))), None, "said once");
     }
 
     #[test]
     fn a_network_that_only_learns_how_often_classes_are_stalls_too() {
         let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
         let level = guessing(&labels, 10, 0.0)[1];
-        let mut watch = watch(&labels, 10, 200);
-        assert!(watch.observe(&records(0, vec![level + 0.01; 200])).is_some());
+        let mut monitor = monitor(&labels, 10, 200);
+        assert!(monitor.observe(&records(0, vec![level + 0.01; 200])).is_some());
     }
 
     #[test]
     fn a_loss_that_passes_by_chance_on_its_way_down_is_no_stall() {
         let labels: Vec<u32> = (0..10).collect();
-        let mut watch = watch(&labels, 10, 200);
+        let mut monitor = monitor(&labels, 10, 200);
         // From 2.6 to 0.6, through ln 10: 0.2 in a window.
-        assert_eq!(watch.observe(&records(0, (0..1000).map(|i| 2.6 - 0.002 * i as f64))), None);
+        assert_eq!(monitor.observe(&records(0, (0..1000).map(|i| 2.6 - 0.002 * i as f64))), None);
         // A late one is a stall as well: all units dead.
-        assert!(watch.observe(&records(1000, vec![10f64.ln(); 200])).is_some());
+        assert!(monitor.observe(&records(1000, vec![10f64.ln(); 200])).is_some());
     }
 
     #[test]
     fn ten_times_the_beginning_has_diverged() {
         let labels: Vec<u32> = (0..10).collect();
-        let mut usual = watch(&labels, 10, 200);
+        let mut usual = monitor(&labels, 10, 200);
         usual.observe(&records(0, [2.3, 22.0, 24.0]));
         assert_eq!(usual.diverged(true), None, "the median is 22");
         usual.observe(&records(3, [1e30, 1e30]));
@@ -245,27 +244,27 @@ mod tests {
         usual.observe(&records(5, vec![24.0; 100]));
         assert!(usual.diverged(false).is_some());
         // A few wild steps are none.
-        let mut wild = watch(&labels, 10, 200);
+        let mut wild = monitor(&labels, 10, 200);
         wild.observe(&records(0, [2.3, 1e9, 1e9, 1e7, 3.0, 2.0, 1.9, 1.8]));
         assert_eq!(wild.diverged(true), None);
         // A network that begins badly scaled has until then not diverged, nor has one step of it.
-        let mut large = watch(&labels, 10, 200);
+        let mut large = monitor(&labels, 10, 200);
         large.observe(&records(0, [500.0]));
         assert_eq!(large.diverged(true), None);
         large.observe(&records(1, vec![400.0; 50]));
         assert_eq!(large.diverged(true), None);
         // A loss of its own scale (mse of values) is measured by its beginning.
-        let mut values = watch(&[], 1, 200);
+        let mut values = monitor(&[], 1, 200);
         values.observe(&records(0, vec![1e6; 100]));
         assert_eq!(values.diverged(true), None);
         values.observe(&records(100, vec![2e7; 100]));
         assert!(values.diverged(true).is_some());
-        assert_eq!(watch(&labels, 10, 200).diverged(true), None);
+        assert_eq!(monitor(&labels, 10, 200).diverged(true), None);
     }
 
     #[test]
     fn a_lucky_first_batch_is_no_measure() {
-        let mut lucky = watch(&[1; 10], 10, 200);
+        let mut lucky = monitor(&[1; 10], 10, 200);
         lucky.observe(&records(0, [1e-6]));
         lucky.observe(&records(1, vec![0.3; 100]));
         assert_eq!(lucky.diverged(true), None);

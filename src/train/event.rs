@@ -1,11 +1,11 @@
-//! What a run reports while it goes on, and the same as one line of JSON. The library never prints: the caller's
-//! [`Observer`] does.
+//! The events that a run reports, and their form as one line of JSON. The library never prints: the caller's [`Observer`] does.
 
 use crate::data::Division;
 use crate::error::Result;
 
-/// One report of a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Event {
     /// Before the first step.
     Start(Start),
@@ -13,13 +13,13 @@ pub enum Event {
     Step(Step),
     /// After the evaluation that ends an epoch.
     Epoch(Epoch),
-    /// Something that the user should know of: a file that was passed over, a loss that does not move. One line.
+    /// A warning in one line: a file that was skipped, a loss that does not move.
     Warning(String),
     /// After the last step.
     Done(Done),
 }
 
-/// What is about to be trained.
+/// The beginning of a run: what will be trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
     pub model: String,
@@ -32,25 +32,26 @@ pub struct Start {
     pub steps_per_epoch: usize,
     pub train_samples: usize,
     pub val_samples: usize,
-    /// What the validation samples are.
+    /// Where the validation samples come from.
     pub val_part: ValPart,
     /// The run's folder, if it has one.
     pub folder: Option<String>,
 }
 
-/// What validation samples are.
+/// Where validation samples come from.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ValPart {
-    /// The data's own validation part, or samples that the caller chose.
+    /// The data set's own validation part, or samples that the caller chose.
     Validation,
-    /// Samples that were held out of the training files.
+    /// Samples that were held out from the training files.
     HeldOut(Division),
-    /// The training samples themselves: nothing is held out.
+    /// The training samples: nothing is held out.
     Train,
 }
 
 impl ValPart {
-    /// Its name in JSON and tables.
+    /// The name in JSON and tables.
     pub fn name(&self) -> &'static str {
         match self {
             ValPart::Validation => "validation",
@@ -60,7 +61,7 @@ impl ValPart {
     }
 }
 
-/// A stretch of steps.
+/// Some consecutive steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// Counted from 0.
@@ -69,7 +70,7 @@ pub struct Step {
     pub step: usize,
     /// Mean training loss per sample since the last such report.
     pub loss: f64,
-    /// Percent right since the last such report.
+    /// Top-1 accuracy in percent since the last such report.
     pub acc1: f64,
     /// Learning rate of the last of these steps.
     pub lr: f32,
@@ -85,7 +86,7 @@ pub struct Epoch {
     /// Counted from 0.
     pub epoch: usize,
     pub train_loss: f64,
-    /// Percent right in training, with whatever dropout and augmentation there was.
+    /// Top-1 accuracy in percent in training, with dropout and augmentation.
     pub train_acc1: f64,
     /// Mean loss over the validation set; NaN without one.
     pub val_loss: f64,
@@ -93,11 +94,11 @@ pub struct Epoch {
     pub acc1: f64,
     /// Top-5 in percent on the validation set; NaN without one.
     pub acc5: f64,
-    /// Samples that were read and learnt from.
+    /// Samples that were read and trained on.
     pub train_samples: usize,
     /// Samples that were read and evaluated.
     pub val_samples: usize,
-    /// What they are.
+    /// Where those come from.
     pub val_part: ValPart,
     /// Learning rate of the epoch's last step.
     pub lr: f32,
@@ -115,12 +116,13 @@ pub struct Epoch {
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ending {
     /// All epochs, or `max_steps`, are done.
     Complete,
     /// The validation result has not improved for `patience` epochs, or at the schedule's last rate.
     EarlyStop,
-    /// Somebody asked it to stop (Ctrl-C).
+    /// A stop was requested (Ctrl-C).
     Interrupted,
 }
 
@@ -132,16 +134,16 @@ pub struct Done {
     pub steps: usize,
     /// Best top-1 in percent on the validation set; NaN if there was no evaluation.
     pub best_acc1: f64,
-    /// Top-1 in percent of always answering with the largest class of the validation set; NaN without classes.
+    /// Top-1 in percent of always predicting the largest class of the validation set; NaN without classes.
     pub acc1_guess: f64,
-    /// What the validation samples are.
+    /// Where the validation samples come from.
     pub val_part: ValPart,
     pub seconds: f64,
-    /// The weights to use: the best, or the last ones if there are no others.
+    /// The weights to use: the best, or the last if there are no best ones.
     pub weights: Option<String>,
 }
 
-/// Receives the reports of a run. An error ends the run (a closed pipe, for one).
+/// Receives the events of a run. An error, such as a closed pipe, ends the run.
 pub trait Observer {
     fn event(&mut self, event: &Event) -> Result<()>;
 }
@@ -153,7 +155,7 @@ impl<F: FnMut(&Event) -> Result<()>> Observer for F {
 }
 
 impl Event {
-    /// One line of JSON without the newline; numbers that are not finite become `null`.
+    /// One line of JSON without a newline; non-finite numbers become `null`.
     pub fn json(&self) -> String {
         match self {
             Event::Start(e) => Line::new("start")

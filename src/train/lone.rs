@@ -1,6 +1,7 @@
-//! Batches in which a batch norm has one value per channel. It then normalises that value by itself: its output is its bias, whatever it was given, and
-//! no gradient passes. PyTorch refuses to compute it; loaders such as timm's leave the last, incomplete batch of an epoch out. Here it is computed, as the
-//! number of updates in an epoch is part of every schedule and checkpoint, and the user is told.
+//! Batches in which a batch norm has one value per channel. It normalises that value by itself: its output is its bias,
+//! whatever its input, and no gradient passes. PyTorch rejects such batches; loaders such as timm's drop the last,
+//! incomplete batch of an epoch. Here they are computed, because the number of updates in an epoch is part of every schedule
+//! and checkpoint, and the user is warned.
 
 use super::options::Options;
 use crate::data::Splits;
@@ -8,7 +9,7 @@ use crate::model::Model;
 use crate::ops::Op;
 use crate::program::Span;
 
-/// What to tell about such batches of training, if there are any.
+/// A warning about such batches in training, if there are any.
 pub(super) fn lone_values(model: &Model, data: &Splits, options: &Options) -> Option<String> {
     let (batch, samples) = (model.batch, data.train.len());
     // Frozen batch norms use their running statistics and have no such step.
@@ -29,6 +30,6 @@ pub(super) fn lone_values(model: &Model, data: &Splits, options: &Options) -> Op
         return None;
     };
     Some(format!(
-        "{which}, so the batch norm {first}{others} has one value per channel there and gives its bias, whatever it reads (PyTorch refuses this); another batch size avoids it"
+        "{which}, so the batch norm {first}{others} has one value per channel there and outputs its bias, whatever its input (PyTorch rejects this); another batch size avoids it"
     ))
 }

@@ -1,6 +1,6 @@
-//! Training: the loop over epochs (`trainer`), the learning rate (`schedule`), early stopping, loss scaling and the ways a
-//! run goes wrong. It drives any [`crate::program::Executor`], knows no device and no file, and prints nothing: the caller
-//! listens to its events, and a [`Store`] keeps what has to outlive it ([`crate::run`] has the one that writes to a folder).
+//! Training: the loop over epochs (`trainer`), the learning rate (`schedule`), early stopping (`best`), loss scaling
+//! (`loss_scaler`), divergence and its diagnosis. It drives any [`crate::program::Executor`], knows no device and no file, and prints nothing: the caller
+//! listens to its events, and a [`Store`] keeps its files ([`crate::run`] has the one that writes to a folder).
 
 mod best;
 mod dead_relu;

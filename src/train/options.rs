@@ -1,4 +1,4 @@
-//! What a run needs to know beside the model file: everything here comes from flags.
+//! Options of a run that are not part of the model file; the program sets them from flags.
 
 use super::schedule::{Decay, Schedule};
 use crate::data::OnBadFile;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Options {
-    /// Of everything random: initial values, order, augmentation, dropout.
+    /// Random seed (initialisation, shuffling, augmentation, dropout).
     // As text: TOML has no whole numbers beyond 63 bits.
     #[serde(with = "text")]
     pub seed: u64,
@@ -22,21 +22,21 @@ pub struct Options {
     pub shuffle: bool,
     pub augment: bool,
     pub dropout: bool,
-    /// Train on the first batch alone, over and over, and evaluate on it.
+    /// Train on the first batch only, again and again, and evaluate on it.
     pub overfit_batch: bool,
-    /// Stop after so many updates. The schedule stays that of the whole run.
+    /// Stop after this number of updates. The schedule is still that of the whole run.
     pub max_steps: Option<usize>,
     /// Updates between two `Event::Step`.
     pub log_every: usize,
-    /// Parameters whose name begins so are not trained.
+    /// Freeze parameters whose names start with this prefix.
     pub freeze: Option<String>,
-    /// The loss scale at the start, for dynamic loss scaling (`ops::Scaling::INITIAL`), which half precision needs;
-    /// `None`: none. The precision of products is the device's ([`crate::Device::half`]).
+    /// The initial scale of dynamic loss scaling (`ops::Scaling::INITIAL`), which half precision needs; `None` disables it.
+    /// The precision of products is a property of the device ([`crate::Device::half`]).
     pub loss_scale: Option<f32>,
-    /// What becomes of samples that cannot be read.
+    /// How to treat samples that cannot be read.
     #[serde(with = "text")]
     pub on_bad_file: OnBadFile,
-    /// Updates between two checkpoints; `None`: after every epoch only. Those of the epochs come in any case.
+    /// Updates between two checkpoints, beside those after every epoch; `None` writes only the latter.
     pub checkpoint_every: Option<usize>,
     /// Checkpoints that are kept, at least 1.
     pub checkpoint_hist: usize,
@@ -155,12 +155,12 @@ impl Options {
         }
     }
 
-    /// Whether batches are drawn in random order.
+    /// Whether samples are shuffled.
     pub(crate) fn shuffles(&self) -> bool {
         self.shuffle && !self.overfit_batch
     }
 
-    /// Whether samples are changed at random.
+    /// Whether samples are augmented.
     pub(crate) fn augments(&self) -> bool {
         self.augment && !self.overfit_batch
     }

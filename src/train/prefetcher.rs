@@ -1,5 +1,5 @@
-//! What a run trains and evaluates on, batch by batch, prepared before it is asked for: the first epoch while the device
-//! is still being opened, every other one during the evaluation of the one before.
+//! Prepares the batches of a run ahead of time: those of the first epoch while the device is being opened, those of every other
+//! epoch during the evaluation of the epoch before.
 
 use super::options::Options;
 use super::state::State;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::inference::{BatchSource, BatchStream};
 use crate::model::{Model, Spec};
 
-/// The batches of a run.
+/// Prepares the batches of a run.
 #[derive(Debug)]
 pub struct Prefetcher {
     data: Splits,
@@ -18,7 +18,7 @@ pub struct Prefetcher {
     /// Batches of one update.
     accumulate: usize,
     batch: usize,
-    /// Batches that are being prepared, with their epoch and the number of updates that it is to go on after.
+    /// Batches that are being prepared, with their epoch and the number of its updates that are already done.
     ahead: Option<([usize; 2], BatchStream)>,
 }
 
@@ -28,7 +28,7 @@ impl Prefetcher {
         Prefetcher::resume(spec, model, data, options, None)
     }
 
-    /// As [`Prefetcher::start`], for a run that is resumed at `state`.
+    /// As [`Prefetcher::start`], for a run that resumes from `state`.
     pub fn resume(
         spec: &Spec,
         model: &Model,
@@ -53,7 +53,7 @@ impl Prefetcher {
         Ok(prefetcher)
     }
 
-    /// Updates in an epoch; as many also if samples cannot be read.
+    /// Updates in an epoch, also if some samples cannot be read.
     pub fn steps_per_epoch(&self) -> usize {
         self.data.train.len().div_ceil(self.batch).div_ceil(self.accumulate)
     }
@@ -68,14 +68,14 @@ impl Prefetcher {
         self.source.bad()
     }
 
-    /// What the user should know before the first step.
+    /// A warning to report before the first step.
     pub(super) fn warning(&self) -> Option<String> {
         let name = &self.data.train.name;
         (self.source.ignores_augment() && self.options.augments())
-            .then(|| format!("{name}: its images are no pixels, so of [augment] only flip is applied"))
+            .then(|| format!("{name}: images are not 8-bit pixels; only the flip augmentation is applied"))
     }
 
-    /// Starts to prepare what follows the first `done` updates of an epoch, if there is one of that number.
+    /// Starts to prepare the batches after the first `done` updates of `epoch`, if the run has that epoch.
     pub(super) fn prepare(&mut self, epoch: usize, done: usize) -> Result<()> {
         if epoch < self.epochs {
             self.ahead = Some(([epoch, done], self.load(epoch, done)?));
@@ -101,8 +101,8 @@ impl Prefetcher {
         }
     }
 
-    /// The batches of the next update. All of an update are at hand before the first is computed: the mean is over its
-    /// real rows, and how many those are is not known before every file has been opened.
+    /// The batches of the next update. All of them are read before the first is computed, because the mean is over their real
+    /// rows, whose number is known only once every file has been opened.
     pub(super) fn group(&self, batches: &mut BatchStream) -> Result<Vec<Batch>> {
         let group: Vec<Batch> = batches.take(self.accumulate).collect::<Result<_>>()?;
         if group.is_empty() {

@@ -1,4 +1,4 @@
-//! Sums over the training part of an epoch, and the reports that come out of them.
+//! Sums over the training part of an epoch, and the events that report them.
 
 use super::event::Step;
 use crate::inference::{Arrived, Totals, exact};
@@ -23,15 +23,15 @@ pub(crate) struct Progress {
     recent_seconds: f64,
     #[serde(with = "exact")]
     recent_wait: f64,
-    /// Of the last report, in case the clock is too coarse for the next one.
+    /// Of the last report, in case the clock is too coarse for the next.
     #[serde(with = "exact")]
     images_per_second: f64,
-    /// Updates in the run, up to the last that has arrived.
+    /// Updates of the run up to the last that has arrived.
     steps: usize,
 }
 
 impl Progress {
-    /// Adds what has arrived; a report if that ends with a window that the trainer closed.
+    /// Adds what has arrived. Returns an event if it ends with a window that the trainer closed.
     pub fn add(&mut self, epoch: usize, arrived: &Arrived) -> Option<Step> {
         self.recent_seconds += arrived.seconds;
         self.recent_wait += arrived.data_wait;
@@ -49,7 +49,7 @@ impl Progress {
         self.lr as f32
     }
 
-    /// A report on what has arrived since the last one; `None` if that is nothing.
+    /// An event about what has arrived since the last one; `None` if nothing has.
     pub fn report(&mut self, epoch: usize) -> Option<Step> {
         if self.recent.rows() == 0 {
             return None;
@@ -72,7 +72,7 @@ impl Progress {
     }
 }
 
-/// `part` of `whole` in percent; 0 of nothing.
+/// `part` of `whole` in percent; 0 if `whole` is 0.
 pub(super) fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { (100.0 * part / whole).min(100.0) } else { 0.0 }
 }

@@ -1,5 +1,4 @@
-//! Learning rates by group of parameters (`--lr-mult features=0.1`): for fine-tuning, where what is already good moves
-//! slowly.
+//! Learning rates by group of parameters (`--lr-mult features=0.1`), for fine-tuning, in which pretrained layers learn slowly.
 
 use crate::error::{Error, Result};
 use crate::model::Spec;
@@ -45,7 +44,7 @@ impl FromStr for RateGroup {
 }
 
 /// Multiplies the `lr_mult` of every weight and bias with the factor of the group with the longest prefix of its name,
-/// if there is one. A prefix that begins no parameter's name is an error: a typing mistake would train what was to rest.
+/// if there is one. A prefix that matches no parameter is an error, since a typing mistake would train what should stay fixed.
 pub fn scale_rates(spec: &mut Spec, groups: &[RateGroup]) -> Result<()> {
     let mut used = vec![false; groups.len()];
     for layer in &mut spec.layers {
@@ -54,7 +53,7 @@ pub fn scale_rates(spec: &mut Spec, groups: &[RateGroup]) -> Result<()> {
             let name = format!("{}.{}", layer.name, kind.name());
             let matching = groups.iter().enumerate().filter(|(_, g)| name.starts_with(&g.prefix));
             matching.clone().for_each(|(i, _)| used[i] = true);
-            // Of two groups with one prefix the later counts.
+            // Of two groups with the same prefix, the later counts.
             if let Some((_, group)) = matching.max_by_key(|(i, g)| (g.prefix.len(), *i)) {
                 layer.lr_mult[side] *= group.factor;
             }
@@ -63,7 +62,7 @@ pub fn scale_rates(spec: &mut Spec, groups: &[RateGroup]) -> Result<()> {
     match groups.iter().zip(&used).find(|(_, used)| !**used) {
         None => Ok(()),
         Some((group, _)) => Err(Error::Usage(format!(
-            "lr-mult: expected the beginning of a parameter's name, found {}",
+            "lr-mult: expected the start of a parameter's name, found {}",
             group.prefix
         ))),
     }

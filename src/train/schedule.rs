@@ -16,24 +16,24 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(inverse_root.lr(3), 0.05);
 /// ```
 pub trait LearningRate {
-    /// The rate of update `step`, counted from 0 over the whole run. It depends on nothing else but what was observed: a
-    /// step may be repeated.
+    /// The rate of update `step`, counted from 0 over the whole run. It depends only on the step and on what was observed, since
+    /// a step may be repeated.
     fn lr(&self, step: usize) -> f32;
 
-    /// Told after every epoch: the validation error in percent, or the loss where there are no classes.
+    /// Observes an epoch: its validation error in percent, or its loss if there are no classes.
     fn observe(&mut self, _error: f64) {}
 
-    /// Whether training should stop; asked after every epoch.
+    /// Whether training should stop. Called after every epoch.
     fn has_ended(&self) -> bool {
         false
     }
 
-    /// What it has learnt from what it observed, as text for a checkpoint; empty if that is nothing.
+    /// The state that depends on what was observed, as text for a checkpoint; empty if there is none.
     fn state(&self) -> String {
         String::new()
     }
 
-    /// Goes on from what [`LearningRate::state`] gave; an error says what is wrong with the text.
+    /// Restores a state that [`LearningRate::state`] returned; the error says what is wrong with the text.
     fn restore(&mut self, _state: &str) -> std::result::Result<(), String> {
         Ok(())
     }
@@ -48,7 +48,7 @@ impl<F: Fn(usize) -> f32> LearningRate for F {
 /// How the learning rate falls after the warm-up.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decay {
-    /// It stays.
+    /// It stays the same.
     Constant,
     /// Times `gamma` every `size` epochs (StepLR).
     Step { size: usize, gamma: f64 },
@@ -76,10 +76,10 @@ pub struct Schedule {
     plateau: Plateau,
 }
 
-/// Where `plateau` stands.
+/// The state of `plateau`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Plateau {
-    /// Factor of the initial rate that it has reached.
+    /// The current factor of the initial rate.
     #[serde(with = "exact")]
     reduced: f64,
     #[serde(with = "exact")]
@@ -193,7 +193,7 @@ impl LearningRate for Schedule {
         lr as f32
     }
 
-    /// Only `plateau` listens.
+    /// Only `plateau` uses it.
     fn observe(&mut self, error: f64) {
         let Decay::Plateau { patience, gamma, cuts } = self.decay else { return };
         let state = &mut self.plateau;
@@ -214,7 +214,7 @@ impl LearningRate for Schedule {
         }
     }
 
-    /// Whether the error has stopped improving at the last rate that the schedule has.
+    /// Whether the error has stopped improving at the schedule's last rate.
     fn has_ended(&self) -> bool {
         self.plateau.ended
     }

@@ -1,5 +1,6 @@
-//! Where a run stands between two updates: all that the next one needs beside the tensors on the device. It is what a
-//! checkpoint holds; how it is kept in a file is no concern of the trainer.
+//! The state of a run between two updates: everything that the next update needs besides the tensors on the device. A
+//! checkpoint holds it; how it is stored in a file is not the trainer's concern. The names of its fields in files stay as they
+//! are.
 
 use super::best::BestState;
 use super::dead_relu::DeadReluCheck;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Where a run stands.
+/// The state of a run between two updates.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     /// The current epoch, counted from 0.
@@ -71,7 +72,7 @@ impl State {
         }
     }
 
-    /// What is wrong with it, if anything is: a file that was made by hand may say anything.
+    /// Checks the values, since a file that was edited may hold any; the error says what is wrong.
     pub fn check(&self) -> std::result::Result<(), String> {
         let State { epoch, position, step, steps_per_epoch: most, .. } = self;
         if position > most || epoch.max(step) > &(u32::MAX as usize) {
@@ -96,7 +97,7 @@ fn same_name(a: &str, b: &str) -> bool {
     parts(a) == parts(b)
 }
 
-/// What a trainer resumes from.
+/// A saved run that a trainer can resume.
 #[derive(Debug)]
 pub struct Saved {
     /// The file that it was read from, for messages.
@@ -104,7 +105,7 @@ pub struct Saved {
     /// Every tensor that outlives a step, by the name of its buffer.
     pub tensors: BTreeMap<String, Tensor>,
     pub state: State,
-    /// Whether the run had another optimiser, whose state means nothing to this one's.
+    /// Whether the run had another optimiser, whose state this one cannot use.
     pub is_other_optimizer: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Where a trainer leaves what has to outlive it. The trainer knows when something is to be kept; the store knows how.
+//! Where a trainer keeps its files. The trainer decides when to save; the store decides how.
 
 use super::event::Event;
 use super::state::State;
@@ -8,24 +8,24 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-/// Which weights file of a run.
+/// A weights file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weights {
-    /// After the last finished epoch, or where the run was stopped.
+    /// The weights after the last finished epoch, or where the run was stopped.
     Last,
-    /// Of the epoch with the best validation result.
+    /// The weights of the epoch with the best validation result.
     Best,
 }
 
-/// Keeps the files of a run. Each file is complete or as it was before.
+/// Keeps the files of a run. A file is replaced completely or not at all.
 pub trait Store: Debug {
-    /// Where the run's files lie.
+    /// The folder of the run's files.
     fn path(&self) -> &Path;
 
-    /// Where these weights lie, or will lie.
+    /// The path of these weights, whether or not they exist.
     fn weights_path(&self, which: Weights) -> PathBuf;
 
-    /// Appends an event to the logs. A line that cannot be written now is kept, and written with the next.
+    /// Appends an event to the logs. A line that cannot be written is kept and written with the next one.
     fn record(&mut self, event: &Event) -> Result<()>;
 
     /// Writes weights with their metadata.
@@ -36,7 +36,7 @@ pub trait Store: Debug {
         metadata: &BTreeMap<String, String>,
     ) -> Result<()>;
 
-    /// Writes a checkpoint: every tensor that outlives a step, and where the run stands.
+    /// Writes a checkpoint: every tensor that outlives a step, and the state of the run.
     fn save_checkpoint(
         &mut self,
         tensors: &[(String, Tensor)],

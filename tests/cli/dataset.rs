@@ -41,7 +41,7 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
         succeed(folder.path(), &arguments)
     };
     let text = pack("a.packed", "1");
-    assert!(text.contains("9 training and 3 validation pictures of 3x8x8, 0 left out"), "{text}");
+    assert!(text.contains("9 training and 3 validation images of 3x8x8, 0 skipped"), "{text}");
     assert!(text.contains("next: striate train -m alexnet-64 --data-path a.packed"), "{text}");
     pack("b.packed", "4");
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
@@ -56,7 +56,7 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
     let whole = stats("set.safetensors");
     assert_eq!((&whole["train"], &whole["val"], &whole["unreadable"]), (&12.into(), &0.into(), &0.into()));
     let repeated = serde_json::json!({
-        "count": 1, "of_another_class": 1, "first": [["training picture 11", "training picture 0"]],
+        "count": 1, "of_another_class": 1, "first": [["training image 11", "training image 0"]],
     });
     assert_eq!(whole["repeated_in_train"], repeated);
     assert_eq!(whole["pca_eigenvectors"].as_array().unwrap().len(), 3);
@@ -96,7 +96,7 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         text.contains(
-            "3 training and 1 validation whole pictures of 3 channels and a shorter side of 32, 1 left out"
+            "3 training and 1 validation whole images of 3 channels and a shorter side of 32, 1 skipped"
         ),
         "{text}"
     );
@@ -121,7 +121,7 @@ fn pictures_of_any_format_are_packed_in_the_size_that_is_asked_for() {
     pack("set.safetensors", "same", &[]);
     assert_eq!(shape("same"), serde_json::json!([3, 8, 8]));
     let text = pack("set.safetensors", "small", &["--size", "3"]);
-    assert!(text.contains("12 training and 0 validation pictures of 3x3x3, 0 left out"), "{text}");
+    assert!(text.contains("12 training and 0 validation images of 3x3x3, 0 skipped"), "{text}");
     pack("same", "again", &["--size", "3"]);
     assert_eq!(
         (shape("small"), shape("again")),
@@ -159,7 +159,7 @@ fn stats_are_ready_to_be_pasted() {
     assert_eq!(table["preprocess"]["mean"].as_array().unwrap().len(), 3);
     assert_eq!(table["preprocess"]["pca_eigenvectors"][2].as_array().unwrap().len(), 3);
     assert!(text.contains("duplicates in the training part: 1, 1 of them with different classes"), "{text}");
-    assert!(text.contains("  training picture 11 = training picture 0"), "{text}");
+    assert!(text.contains("  training image 11 = training image 0"), "{text}");
 }
 
 #[test]
@@ -176,16 +176,13 @@ fn a_damaged_packed_file_is_left_out_picture_by_picture_or_ends_it() {
     let output = striate(folder.path(), &["dataset", "pack", "packed", "-o", "again"]).output().unwrap();
     assert_eq!(code(&output), 0);
     let warning = stderr(&output);
-    assert!(
-        warning.contains("warning: left out: packed: train.images, picture 5: expected hash"),
-        "{warning}"
-    );
+    assert!(warning.contains("warning: left out: packed: train.images, image 5: expected hash"), "{warning}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("11 training"), "one is left out");
 
     let arguments = ["dataset", "pack", "packed", "-o", "third", "--on-bad-file", "fail"];
     let output = striate(folder.path(), &arguments).output().unwrap();
     assert_eq!(code(&output), 4);
-    assert!(stderr(&output).starts_with("error: packed: train.images, picture 5"), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("error: packed: train.images, image 5"), "{}", stderr(&output));
     assert!(!folder.path().join("third").exists());
     let stats = &json_lines(&succeed(folder.path(), &["dataset", "stats", "packed", "--json"]))[0];
     assert_eq!((&stats["train"], &stats["unreadable"]), (&11.into(), &1.into()));

@@ -59,7 +59,7 @@ fn without_data_that_fits_noise_is_said_to_have_been_used() {
     let output = striate(root, &export).output().unwrap();
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let said = stderr(&output);
-    assert!(said.contains("5 pictures of noise") && said.contains("--data-path"), "{said}");
+    assert!(said.contains("5 images of noise") && said.contains("--data-path"), "{said}");
     assert!(said.contains("using the initial values of n"), "{said}");
     let line = String::from_utf8(output.stdout).unwrap();
     assert!(line.contains("5 samples of noise: largest difference 0, "), "{line}");
@@ -77,7 +77,7 @@ fn what_cannot_be_exported_leaves_nothing_behind() {
     let long = format!("{}.onnx", "n".repeat(248));
     refuse(root, &[&model[..], &[&long]].concat(), 1, &format!("error: {long}: "));
     refuse(root, &with(&["n.npz", "--data-path", "nowhere"]), 4, "nowhere");
-    refuse(root, &with(&["no/n.npz"]), 4, "a folder that exists");
+    refuse(root, &with(&["no/n.npz"]), 4, "in an existing folder");
     refuse(root, &["export", "-o", "n.npz"], 2, "--weights");
     fs::write(root.join("w.safetensors"), "nothing").unwrap();
     refuse(root, &["export", "--weights", "w.safetensors", "-o", "n.npz"], 4, "w.safetensors");

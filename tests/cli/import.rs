@@ -62,7 +62,12 @@ fn npz_and_a_model_become_weights_that_stand_alone() {
     assert_eq!((result["parameters"].as_u64(), result["name"].as_str()), (Some(364), Some("net")));
     // What is written carries its network, so that it can be read again without one, in its own place too.
     succeed(root, &["import", "made/here/net.safetensors", "-o", "again"]);
-    refuse(root, &["import", "again/net.safetensors", "-o", "again", "--force"], 2, &["another file"]);
+    refuse(
+        root,
+        &["import", "again/net.safetensors", "-o", "again", "--force"],
+        2,
+        &["a file other than the input"],
+    );
     let again = interchange::read(root.join("again/net.safetensors")).unwrap();
     assert_eq!((again.tensors, again.metadata), (file.tensors, file.metadata));
 }

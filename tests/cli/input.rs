@@ -197,7 +197,7 @@ fn what_is_left_out_is_told_on_both_streams() {
     let lines = [
         "warning: class 2: 2 of 8 images are left out, as only JPEG and PNG are read (2 .webp)",
         "warning: class 7 is left out: none of its files is a JPEG or PNG (1 .webp)",
-        "warning: Test is left alone: it holds pictures, but no class folders",
+        "warning: Test is left alone: it holds images, but no class folders",
     ];
     let output =
         striate(folder.path(), &[&train("lenet5", &["signs"])[..], &["--json"]].concat()).output().unwrap();
@@ -252,6 +252,6 @@ fn one_class_is_nothing_to_learn() {
         folder.path(),
         &train("lenet5", &["breeds"]),
         4,
-        &["pictures directly in test, train", "labels.csv"],
+        &["images directly in test, train", "labels.csv"],
     );
 }

@@ -47,7 +47,7 @@ fn an_output_takes_the_place_of_no_input_and_no_other_output() {
         assert!(message.contains(what), "{message}");
     }
     for (output, what) in
-        [("no/p.csv", "a folder that exists"), ("photos", "found a folder"), ("new/", "found a folder")]
+        [("no/p.csv", "in an existing folder"), ("photos", "found a folder"), ("new/", "found a folder")]
     {
         let message = refuse(root, &with(&eval, &["--predictions", output]), 4);
         assert!(message.contains(what), "{message}");

@@ -108,7 +108,7 @@ fn kernels_over_many_channels_are_rows_and_single_weights_are_scaled_together() 
     let dense = [("fc.weight".to_string(), Tensor::full([2, 3], 1.0))];
     safetensors::write(root.join("dense.safetensors"), &dense, &BTreeMap::new()).unwrap();
     let filters = ["report", "filters", "--weights", "dense.safetensors", "-o", "f.png"];
-    for (layer, exit, says) in [(&["--layer", "fc"][..], 2, "there is none"), (&[], 4, "found none")] {
+    for (layer, exit, says) in [(&["--layer", "fc"][..], 2, "there are none"), (&[], 4, "found none")] {
         let output = striate(root, &[&filters[..], layer].concat()).output().unwrap();
         assert_eq!(code(&output), exit, "{}", stderr(&output));
         assert!(stderr(&output).contains(says), "{}", stderr(&output));

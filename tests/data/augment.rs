@@ -270,7 +270,7 @@ fn pictures_that_views_cannot_show_are_refused() {
         error.to_string()
     };
     assert!(refused([4, 8, 8], [3, 8, 8], None).contains("1 or 3 channels, found 4x8x8"));
-    assert!(refused([3, 9, 8], [3, 8, 8], None).contains("expected pictures of 8x8"));
+    assert!(refused([3, 9, 8], [3, 8, 8], None).contains("expected images of 8x8"));
     assert!(refused([3, 5000, 8], [3, 8, 8], Some(8)).contains("at most 4096 pixels, found 5000"));
     let large = refused([3, 600, 513], INPUT, Some(256));
     assert!(large.contains("`striate dataset pack --size 256`"), "{large}");

@@ -96,7 +96,7 @@ fn both_parts_have_pictures_of_one_size_or_are_brought_to_one() {
     save(folder.path(), "train.safetensors", [3, 32, 32]);
     save(folder.path(), "val.safetensors", [3, 40, 40]);
     let error = open_as(folder.path(), [3, 28, 28], Some(32), Fit::Covered).unwrap_err().to_string();
-    assert!(error.contains("pictures of one size and kind, found 3x32x32 and 3x40x40"), "{error}");
+    assert!(error.contains("images of one size and kind, found 3x32x32 and 3x40x40"), "{error}");
     let splits = open_for(folder.path(), [3, 28, 28], Some(32)).unwrap();
     assert_eq!((splits.train.shape, splits.val.shape), ([3, 28, 28], [3, 28, 28]));
 }

@@ -100,7 +100,7 @@ fn a_wrong_folder_is_told_the_layout() {
         assert_clear(&error, root, case);
         assert!(error.to_string().contains(part), "{case}: {error}");
     };
-    wrong("empty", "train/<class>/<picture>.jpg or <class>/<picture>.jpg");
+    wrong("empty", "train/<class>/<image>.jpg or <class>/<image>.jpg");
     picture(root, "1.png", 0);
     wrong("pictures without classes", "found none");
     picture(root, "val/cat/1.png", 0);

@@ -141,7 +141,7 @@ fn of_three_parts_val_is_the_validation_part() {
     let parts =
         ["train/a/*.png", "train/b/*.png", "val/a/1.png", "val/b/1.png", "test/a/*.png", "test/b/*.png"];
     let notes = right(&parts, &["a", "b"], [6, 2]);
-    assert!(notes.contains("test is left alone: the validation pictures are those of val"), "{notes}");
+    assert!(notes.contains("test is left alone: the validation images are those of val"), "{notes}");
     // Chest X-rays: doubled, with what macOS leaves.
     let doubled: Vec<String> = ["chest_xray/", "chest_xray/chest_xray/", "chest_xray/__MACOSX/chest_xray/"]
         .iter()
@@ -186,9 +186,9 @@ fn caltech_flowers_and_dogs_have_other_folders_beside_theirs() {
 fn pictures_whose_labels_are_in_a_table_are_refused() {
     refused(
         &["train/*.jpg", "test/*.jpg", "labels.csv", "sample_submission.csv"],
-        &["pictures directly in test, train", "labels.csv", "folders named for their classes"],
+        &["images directly in test, train", "labels.csv", "folders named for their classes"],
     );
-    refused(&["train/*.jpg", "labels.csv"], &["pictures directly in train", "labels.csv"]);
+    refused(&["train/*.jpg", "labels.csv"], &["images directly in train", "labels.csv"]);
     refused(&["*.jpg", "labels.csv"], &["3 directly in it", "labels.csv"]);
     // Oxford's pets.
     refused(
@@ -208,7 +208,7 @@ fn numbered_parts_beside_a_table_are_no_classes() {
     assert!(notes.contains("if their labels are in HAM10000_metadata.csv"), "{notes}");
     refused(
         &["train2017/*.jpg", "val2017/*.jpg", "annotations/x.json"],
-        &["pictures directly in train2017, val2017"],
+        &["images directly in train2017, val2017"],
     );
     refused(&["jpg/*.jpg", "imagelabels.mat"], &["\"jpg\" is no class"]);
     let notes = right(&["class1/*.jpg", "class2/*.jpg"], &["class1", "class2"], [6, 0]);
@@ -231,7 +231,7 @@ fn signs_and_tiny_imagenet_hold_parts_without_class_folders() {
         &["0", "1", "10", "2"],
         [12, 0],
     );
-    assert!(notes.contains("Test is left alone: it holds pictures, but no class folders"), "{notes}");
+    assert!(notes.contains("Test is left alone: it holds images, but no class folders"), "{notes}");
     assert!(notes.contains("Meta is left alone"), "{notes}");
     let notes = right(
         &[
@@ -246,7 +246,7 @@ fn signs_and_tiny_imagenet_hold_parts_without_class_folders() {
         &["n01443537", "n01629819"],
         [6, 0],
     );
-    assert!(notes.contains("val is left alone: it holds pictures, but no class folders"), "{notes}");
+    assert!(notes.contains("val is left alone: it holds images, but no class folders"), "{notes}");
     assert!(!notes.contains("class folders hold folders"), "{notes}");
 }
 
@@ -306,7 +306,7 @@ fn class_folders_that_hold_folders_are_named() {
     assert!(notes.contains("such as --data-path ROOT/animal"), "{notes}");
     let notes = right(&["a/1.jpg", "a/more/*.jpg", "b/*.jpg", "cover.jpg"], &["a", "b"], [7, 0]);
     assert!(notes.contains("a (more)"), "{notes}");
-    assert!(notes.contains("1 picture directly in ROOT is left out: it is in no class folder"), "{notes}");
+    assert!(notes.contains("1 image directly in ROOT is left out: it is in no class folder"), "{notes}");
 }
 
 #[test]
@@ -382,11 +382,11 @@ fn classes_that_are_called_as_parts_are_classes() {
 #[test]
 fn parts_that_cannot_be_told_apart_are_refused() {
     let both = ["train/a/1.jpg", "Training/a/1.jpg", "val/a/1.jpg"];
-    refused(&both, &["expected one folder of training pictures, found Training, train"]);
+    refused(&both, &["expected one folder of training images, found Training, train"]);
     refused(&["test/a/1.jpg", "val/a/1.jpg"], &["expected train beside test, val", "--data-path"]);
     refused(
         &["train.csv", "a/*.jpg", "b/*.jpg"],
-        &["found train.csv and folders of pictures", "--dataset csv or --dataset image-folder"],
+        &["found train.csv and folders of images", "--dataset csv or --dataset image-folder"],
     );
     // Pictures beside a table are no data set of their own.
     refused(&["train.csv", "docs/*.png"], &["ROOT/train.csv: line 1: expected at least 2 columns"]);

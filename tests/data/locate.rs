@@ -63,7 +63,7 @@ fn a_name_and_a_path_open_the_same() {
 fn what_is_not_a_data_set_is_told_what_one_looks_like() {
     let folder = tempfile::tempdir().unwrap();
     let error = open(&request(folder.path(), [1, 1, 1], 2)).unwrap_err();
-    assert!(error.to_string().contains("folders of pictures (train/<class>/ or <class>/)"), "{error}");
+    assert!(error.to_string().contains("folders of images (train/<class>/ or <class>/)"), "{error}");
     let error = open(&Request::new([1, 1, 1], 2).with_kind(Kind::Csv)).unwrap_err();
     assert_eq!(error.exit_code(), 2, "{error}");
 }

@@ -153,7 +153,7 @@ fn bad_pictures_are_named_once_and_left_out_or_end_it() {
             .contains("1.png: damaged")
     );
     let error = pack(&stored(vec![1, 3]), &path, 0, &mut Seen::default()).unwrap_err();
-    assert!(error.to_string().contains("expected a training picture to pack, found none"), "{error}");
+    assert!(error.to_string().contains("expected a training image to pack, found none"), "{error}");
     assert!(before == std::fs::read(&path).unwrap(), "what was there stays");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }
@@ -182,5 +182,5 @@ fn reading_in_blocks_is_advised() {
     let Images::Stored(stored) = &reopen(&path).unwrap().train.images else { panic!("a store expected") };
     assert_eq!(stored.store.block(), (4 << 20) / 105);
     let error = stored.store.read(3, &mut [0; 105]).unwrap_err();
-    assert!(error.to_string().contains("picture 3"), "{error}");
+    assert!(error.to_string().contains("image 3"), "{error}");
 }

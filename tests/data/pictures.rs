@@ -280,7 +280,7 @@ fn images_of_other_types_are_named() {
     ] {
         std::fs::write(&path, start).unwrap();
         let error = Decoder::new().read(&path, [3, 2, 2], &mut [0; 12]).unwrap_err();
-        let end = format!("expected a JPEG or PNG picture, found {kind}");
+        let end = format!("expected a JPEG or PNG image, found {kind}");
         assert!(error.to_string().ends_with(&end), "{error}");
         assert_eq!(error.exit_code(), 4);
     }

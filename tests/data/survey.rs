@@ -64,11 +64,10 @@ fn copies_classes_and_unreadable_pictures_are_counted_and_named() {
     assert_eq!((found.counts(), found.unreadable), ([5, 3], 1));
     assert_eq!(bad.0, ["bad.png: damaged"]);
     assert_eq!((found.repeated.count, found.repeated.of_another_class), (2, 1));
-    let pairs: Vec<_> =
-        found.repeated.pairs.iter().map(|p| format!("{} = {}", p.picture, p.equals)).collect();
+    let pairs: Vec<_> = found.repeated.pairs.iter().map(|p| format!("{} = {}", p.image, p.equals)).collect();
     assert_eq!(pairs, ["2.png = 0.png", "5.png = 0.png"]);
     assert_eq!((found.leaked.count, found.leaked.of_another_class), (2, 1));
-    assert_eq!(found.leaked.pairs[1].picture, "2.png");
+    assert_eq!(found.leaked.pairs[1].image, "2.png");
     // 10, 20, 10, 30, 10: every pixel alike in all channels.
     assert!((found.statistics.mean[1] - 16.0 / 255.0).abs() < 1e-12);
     assert!((found.statistics.std[2] - 8.0 / 255.0).abs() < 1e-12);
@@ -82,7 +81,7 @@ fn pictures_without_files_are_named_by_their_places() {
     let (train, val) = (part(&[1, 2], &[0, 0], false), part(&[2], &[1], false));
     let found = survey(&Splits::new(train, val), 0, &mut Bad::default()).unwrap();
     let pair = &found.leaked.pairs[0];
-    assert_eq!((pair.picture.as_str(), pair.equals.as_str()), ("validation picture 0", "training picture 1"));
+    assert_eq!((pair.image.as_str(), pair.equals.as_str()), ("validation image 0", "training image 1"));
 
     let same = part(&[1, 2, 2], &[0, 0, 1], false);
     let found = survey(&Splits::new(Arc::clone(&same), same), 0, &mut Bad::default()).unwrap();

@@ -77,7 +77,7 @@ fn folders_around_the_parts_of_a_data_set_are_no_classes() {
     for other in ["tests/x/*.jpg", "figures/*.jpg"] {
         refused(
             &["BCCD/JPEGImages/*.jpg", "BCCD/Annotations/1.xml", other],
-            &["but ROOT/BCCD holds JPEGImages, which is no class; sort the pictures into folders"],
+            &["but ROOT/BCCD holds JPEGImages, which is no class; sort the images into folders"],
         );
     }
 }
@@ -154,7 +154,7 @@ fn a_doubled_test_folder_without_classes_is_left_alone() {
     for test in ["asl_test", "asl_test/asl_test", "asl_test/test_images"] {
         let test = format!("{test}/A_*.jpg");
         let notes = right(&["asl_train/A/*.jpg", "asl_train/B/*.jpg", &test], &["A", "B"], [6, 0]);
-        let text = "warning: asl_test is left alone: it holds pictures, but no class folders";
+        let text = "warning: asl_test is left alone: it holds images, but no class folders";
         assert!(notes.contains(text), "{notes}");
     }
     // Cars and Kaggle's cats and dogs: the training part is flat too.
@@ -162,7 +162,7 @@ fn a_doubled_test_folder_without_classes_is_left_alone() {
         ["cars_train/cars_train/*.jpg", "cars_test/cars_test/*.jpg", "cars_annos.mat"],
         ["dogs-vs-cats/train/train/cat.*.jpg", "dogs-vs-cats/test1/test1/*.jpg", "sampleSubmission.csv"],
     ] {
-        refused(&files, &["expected a folder of pictures for each class", "found pictures directly in"]);
+        refused(&files, &["expected a folder of images for each class", "found images directly in"]);
     }
     // Another folder is a class that train should have.
     refused(

@@ -13,12 +13,16 @@ fn run(program: &Path, arguments: &[&Path]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn example(name: &str, arguments: &[&Path]) -> String {
+fn program(name: &str) -> PathBuf {
     let programs = Path::new(env!("CARGO_BIN_EXE_striate")).parent().unwrap();
     let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let program = programs.join("examples").join(name);
     assert!(program.exists(), "{}: cargo build --release --examples", program.display());
-    run(&program, arguments)
+    program
+}
+
+fn example(name: &str, arguments: &[&Path]) -> String {
+    run(&program(name), arguments)
 }
 
 /// The number after `word` in `line`.
@@ -36,6 +40,25 @@ fn train_from_code_learns() {
     assert_eq!(losses.len(), 10);
     assert!(losses[9] < 0.3 * losses[0], "{text}");
     assert!(text.lines().last().unwrap().starts_with("the first picture is a "), "{text}");
+}
+
+#[test]
+fn a_killed_run_is_resumed_to_the_same_bits() {
+    let parent = tempfile::tempdir().unwrap();
+    let (whole, killed) = (parent.path().join("whole"), parent.path().join("killed"));
+    let expected = example("resume", &[&whole]);
+    let last = expected.lines().last().unwrap();
+    assert!(last.starts_with("30 steps, weights "), "{expected}");
+    // Twice, hard: between checkpoints, and in the epoch after.
+    for steps in ["7", "14"] {
+        let mut command = Command::new(program("resume"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).arg(&killed).arg(steps);
+        let output = command.env_remove("WGPU_ADAPTER_NAME").output().unwrap();
+        assert!(!output.status.success(), "killed at {steps}");
+        assert!(killed.join("checkpoint.safetensors").exists());
+    }
+    let resumed = example("resume", &[&killed]);
+    assert_eq!(resumed.lines().last().unwrap(), last, "{resumed}");
 }
 
 #[test]

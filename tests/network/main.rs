@@ -3,3 +3,4 @@
 #[cfg(feature = "cli")]
 mod examples;
 mod library;
+mod runs;

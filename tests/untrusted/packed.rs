@@ -43,7 +43,7 @@ fn every_cut_and_every_flipped_bit_is_found() {
                 let (part, number) =
                     if byte - header < 315 { ("train", byte - header) } else { ("val", byte - header - 315) };
                 let error = train.and(val).expect_err(&case);
-                let place = format!("{part}.images, picture {}: expected hash ", number / 105);
+                let place = format!("{part}.images, image {}: expected hash ", number / 105);
                 assert!(error.to_string().contains(&place), "{case}: {error}");
                 error
             }
@@ -117,11 +117,11 @@ fn damage_to_whole_pictures_and_their_sizes_is_found() {
     let (sizes, checksum) = (place("train.sizes"), place("checksum"));
     let images = place("train.images").start..place("val.images").end;
     for (side, expected) in [
-        (0, "train.sizes, picture 0: expected sides of 1 to 65536"),
-        (u32::MAX, "train.sizes, picture 0: expected sides of 1 to 65536"),
-        (1 << 31, "train.sizes, picture 0: expected sides of 1 to 65536"),
-        (65_536, "expected pictures of"),
-        (13, "expected pictures of"),
+        (0, "train.sizes, image 0: expected sides of 1 to 65536"),
+        (u32::MAX, "train.sizes, image 0: expected sides of 1 to 65536"),
+        (1 << 31, "train.sizes, image 0: expected sides of 1 to 65536"),
+        (65_536, "expected images of"),
+        (13, "expected images of"),
     ] {
         let mut wrong = good.clone();
         wrong[sizes.start..sizes.start + 4].copy_from_slice(&u32::to_le_bytes(side));

@@ -81,7 +81,7 @@ fn print_copies(context: &Context, what: &str, copies: &Copies) -> Result<()> {
     };
     context.out.line(&format!("{what}: {}{differ}", copies.count))?;
     for pair in &copies.pairs {
-        context.out.line(&format!("  {} = {}", pair.picture, pair.equals))?;
+        context.out.line(&format!("  {} = {}", pair.image, pair.equals))?;
     }
     if copies.count > copies.pairs.len() {
         context.out.line(&format!("  and {} more", copies.count - copies.pairs.len()))?;
@@ -98,7 +98,7 @@ fn to_json(name: &str, class_names: &[String], found: &Survey, bad: &[String]) -
         .map(|([train, val], name)| json!({"name": name, "train": train, "val": val}))
         .collect();
     let copies = |copies: &Copies| {
-        let pairs: Vec<_> = copies.pairs.iter().map(|pair| [&pair.picture, &pair.equals]).collect();
+        let pairs: Vec<_> = copies.pairs.iter().map(|pair| [&pair.image, &pair.equals]).collect();
         json!({"count": copies.count, "of_another_class": copies.of_another_class, "first": pairs})
     };
     json!({

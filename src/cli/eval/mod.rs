@@ -36,22 +36,20 @@ pub(crate) struct EvalArgs {
     /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    #[command(flatten)]
-    source: SourceArgs,
-    /// Use N samples per step [default: the recipe's]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
-    batch_size: Option<u32>,
     /// Evaluate this part of the data [default: the samples that the weights' run held out of this data, else the validation
     /// part, else all]
     #[arg(long, value_enum, value_name = "val|train|all")]
     part: Option<Part>,
-    /// Random seed (--val-split, --robustness) [default: the one the weights were trained with]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
     /// Average the probabilities over ten crops: the corners and the centre of the resized image and their mirror images;
     /// requires a model with a resize larger than its input
     #[arg(long)]
     ten_crop: bool,
+    /// Write the confusion matrix
+    #[arg(long, value_name = "FILE.csv")]
+    confusion: Option<PathBuf>,
+    /// Write the top five predictions for each sample, with probabilities
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
     /// Evaluate on rotated, zoomed, darkened, blurred, noisy and occluded images, level by level, and write a table; may be
     /// given once per file type
     #[arg(
@@ -61,12 +59,14 @@ pub(crate) struct EvalArgs {
         conflicts_with_all = ["ten_crop", "confusion", "predictions"]
     )]
     robustness: Vec<robustness::RobustnessTable>,
-    /// Write the confusion matrix
-    #[arg(long, value_name = "FILE.csv")]
-    confusion: Option<PathBuf>,
-    /// Write the top five predictions for each sample, with probabilities
-    #[arg(long, value_name = "FILE.csv")]
-    predictions: Option<PathBuf>,
+    /// Use N samples per step [default: the recipe's]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
+    batch_size: Option<u32>,
+    /// Random seed (--val-split, --robustness) [default: the one the weights were trained with]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {

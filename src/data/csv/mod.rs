@@ -56,7 +56,7 @@ pub(super) fn open(
     });
     let images = settle(numbers.collect(), None, true, request, diagnostics)?;
     let shape = match (request.model, request.input_range) {
-        (None, Some(_)) => picture(width),
+        (None, Some(_)) => image(width),
         _ => [width, 1, 1],
     };
     let mut parts =
@@ -163,8 +163,8 @@ fn as_classes(labels: &Labels) -> Option<Vec<u32>> {
     }
 }
 
-/// The sides of a grey or colour picture of `width` numbers, where nothing else says them: a square.
-fn picture(width: usize) -> [usize; 3] {
+/// The sides of a grey or colour image of `width` numbers, where nothing else says them: a square.
+fn image(width: usize) -> [usize; 3] {
     let square = |pixels: usize| Some(pixels.isqrt()).filter(|side| side * side == pixels);
     match (square(width), square(width / 3).filter(|_| width.is_multiple_of(3))) {
         (Some(side), _) => [1, side, side],

@@ -214,7 +214,7 @@ impl CsvTable {
                 if MISSING.contains(&name.to_lowercase().as_str()) {
                     return Err(wrong(*label, "a label"));
                 }
-                // A number that is too large, or a quote without its other half: the field goes on after a comma or a line break.
+                // A number that is too large, or a quote without its other half: the field continues after a comma or a line break.
                 if name.parse::<f32>().is_ok() || name.starts_with('"') || name.ends_with('"') {
                     return Err(wrong(*label, "a finite number"));
                 }

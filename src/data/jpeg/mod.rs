@@ -27,8 +27,8 @@
 //! Subsampled colour is interpolated by both as by libjpeg-turbo ("fancy" upsampling); no setting of zune-jpeg brings it
 //! nearer. Photographs in 4:2:0 and 4:2:2 differ from libjpeg-turbo 3.2 by 4 of 255 at most, 0.36 on average (4:4:4: 3 and 0.02,
 //! the rounding of the transform), in the last column and row by up to 10: there zune-jpeg mixes in what an encoder
-//! padded the picture with. Where that shows more than so, jpeg-decoder decodes the picture (`edge.rs`). libjpeg-turbo does not
-//! interpolate colour planes of one or two columns, so pictures that narrow differ by up to 94.
+//! padded the image with. Where that shows more than so, jpeg-decoder decodes the image (`edge.rs`). libjpeg-turbo does not
+//! interpolate colour planes of one or two columns, so images that narrow differ by up to 94.
 //!
 //! Surplus bytes behind the last block of a scan are passed over, as libjpeg-turbo does with a warning.
 
@@ -50,7 +50,7 @@ use zune_jpeg::JpegDecoder;
 /// Most pixels that one byte of a JPEG can stand for: each block of 8x8 pixels takes a bit at least.
 const JPEG_EXPANSION: u64 = 8 * 64;
 
-/// Most pixels of a picture that is decoded twice, both in memory at once.
+/// Most pixels of an image that is decoded twice, both in memory at once.
 const MOST_TWICE: usize = 16_000_000;
 
 /// Ones as entropy-coded data, for the end of a scan of a progressive frame: among them are bits without a code, many at a
@@ -85,10 +85,10 @@ pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) 
     let bytes = sealed.as_deref().unwrap_or(file);
     if is_plain(&structure)
         && (colours == Colours::YCbCr || !structure.has_padding())
-        && let Some(picture) = plain(bytes, &structure, colours, ColorSpace::RGB, pixels)?
+        && let Some(image) = plain(bytes, &structure, colours, ColorSpace::RGB, pixels)?
         && (!structure.has_padding() || is_clean(bytes, &structure, pixels)?)
     {
-        return Ok(picture);
+        return Ok(image);
     }
     other(bytes, &structure, colours, pixels)
 }

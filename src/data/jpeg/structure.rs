@@ -10,7 +10,7 @@ use crate::data::limits::Decoded;
 /// Most scans that are read, as in zune-jpeg: a scan of a few bytes takes the time of going over all blocks.
 const MAX_SCANS: usize = 100;
 
-/// Most blocks that all scans together go over: three of a picture of the largest size in ten scans each.
+/// Most blocks that all scans together go over: three of an image of the largest size in ten scans each.
 const MAX_BLOCKS: usize = 50_000_000;
 
 /// A bit position that no scan has sent yet.
@@ -112,7 +112,7 @@ impl Structure {
         let mut found = Structure { is_ordered: true, ..Structure::default() };
         let mut at = 2;
         loop {
-            // Bytes that are no marker are left to the decoders, which accept some or none.
+            // Bytes that are not marker are left to the decoders, which accept some or none.
             let Some(skipped) = file.get(at..).and_then(next_ff) else {
                 return damaged("the end marker is missing");
             };

@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Bytes of pictures that are best read together.
+/// Bytes of images that are best read together.
 pub(super) const BLOCK: usize = 4 << 20;
 
 /// A packed file that is open. ImageLayout of the training part come first.
@@ -15,7 +15,7 @@ pub(super) const BLOCK: usize = 4 << 20;
 pub(super) struct Packed {
     pub path: PathBuf,
     pub file: File,
-    /// Where the first picture begins.
+    /// Where the first image begins.
     pub start: u64,
     /// ImageLayout of the training part.
     pub train: usize,
@@ -23,11 +23,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Fills `into` with the bytes of picture `index`, which begin at `at` of the pictures, and holds them against their
+    /// Fills `into` with the bytes of image `index`, which begin at `at` of the images, and holds them against their
     /// hash.
     pub fn read(&self, index: usize, at: u64, into: &mut [u8]) -> Result<()> {
         let Some(&expected) = self.hashes.get(index) else {
-            return Err(Error::Internal(format!("picture {index} of {}", self.path.display())));
+            return Err(Error::Internal(format!("image {index} of {}", self.path.display())));
         };
         read_at(&self.file, into, self.start + at).map_err(|error| match error.kind() {
             // It was cut while it was open.
@@ -43,11 +43,11 @@ impl Packed {
         Err(self.bad(index, format!("expected hash {expected:016x}, found {found:016x}")))
     }
 
-    /// What is wrong with picture `index`.
+    /// What is wrong with image `index`.
     pub fn bad(&self, index: usize, what: String) -> Error {
         let (part, number) =
             if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
-        Error::data(&self.path, format!("{part}.images, picture {number}: {what}"))
+        Error::data(&self.path, format!("{part}.images, image {number}: {what}"))
     }
 }
 

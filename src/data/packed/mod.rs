@@ -1,4 +1,4 @@
-//! A data set of pictures in one file that is read picture by picture: a safetensors file, so that other programs
+//! A data set of images in one file that is read image by image: a safetensors file, so that other programs
 //! can open it too, and so laid out that it is written in one pass and never wholly held in memory.
 //!
 //! | tensor | type, shape | what it is |
@@ -6,17 +6,17 @@
 //! | `train.images` | U8 `[n, channels, height, width]` | pixels, in the order of what was packed |
 //! | `val.images` | the same | if there is a validation part |
 //! | `padding` | U8 | up to 7 zeros, so that what follows is aligned |
-//! | `train.hashes`, `val.hashes` | U64 `[n]` | XXH3-64 of each picture's bytes |
-//! | `checksum` | U64 `[1]` | XXH3-64 of all bytes of the file but the pictures and itself |
+//! | `train.hashes`, `val.hashes` | U64 `[n]` | XXH3-64 of each image's bytes |
+//! | `checksum` | U64 `[1]` | XXH3-64 of all bytes of the file but the images and itself |
 //! | `train.labels`, `val.labels` | I32 `[n]` | classes |
 //!
-//! That is version 1, of pictures of one size. Whole pictures that have one length of the shorter side in common are version
+//! That is version 1, of images of one size. Whole images that have one length of the shorter side in common are version
 //! 2, which differs in that
 //!
 //! | tensor | type, shape | what it is |
 //! |---|---|---|
-//! | `train.images`, `val.images` | U8 `[pixels, channels]` | of each picture `[height, width, channels]`, one after the other |
-//! | `train.sizes`, `val.sizes` | I32 `[n, 2]`, at the end | height and width of each picture |
+//! | `train.images`, `val.images` | U8 `[pixels, channels]` | of each image `[height, width, channels]`, one after the other |
+//! | `train.sizes`, `val.sizes` | I32 `[n, 2]`, at the end | height and width of each image |
 //!
 //! and the metadata have `size`, the shorter side.
 //!
@@ -38,7 +38,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 const FORMAT: &str = "striate-packed";
-/// Of pictures of one size, and of whole pictures of several.
+/// Of images of one size, and of whole images of several.
 const VERSIONS: [&str; 2] = ["1", "2"];
 
 /// The names of the two parts.
@@ -50,7 +50,7 @@ const LENGTH: usize = 8;
 /// Longest header, in bytes: the names of a hundred thousand classes.
 const HEADER_LIMIT: u64 = 8 << 20;
 
-/// The pictures of a file.
+/// The images of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ImageLayout {
     /// All are `[channels, height, width]`.
@@ -59,25 +59,25 @@ enum ImageLayout {
     Whole { channels: usize, size: usize, pixels: [usize; 2] },
 }
 
-/// Where everything lies, decided by the pictures and their number in each part.
+/// Where everything lies, decided by the images and their number in each part.
 #[derive(Clone, Copy, Debug)]
 struct PackedLayout {
-    pictures: ImageLayout,
+    images: ImageLayout,
     counts: [usize; 2],
 }
 
 impl PackedLayout {
     fn version(&self) -> &'static str {
-        match self.pictures {
+        match self.images {
             ImageLayout::Equal(_) => VERSIONS[0],
             ImageLayout::Whole { .. } => VERSIONS[1],
         }
     }
 
-    /// Bytes of the pictures of each part. What was read is of a file that has as many.
+    /// Bytes of the images of each part. What was read is of a file that has as many.
     fn image_bytes(&self) -> [usize; 2] {
-        match self.pictures {
-            ImageLayout::Equal(picture) => self.counts.map(|count| count * picture.iter().product::<usize>()),
+        match self.images {
+            ImageLayout::Equal(image) => self.counts.map(|count| count * image.iter().product::<usize>()),
             ImageLayout::Whole { channels, pixels, .. } => pixels.map(|pixels| pixels * channels),
         }
     }
@@ -96,7 +96,7 @@ impl PackedLayout {
         let parts = || PARTS.iter().zip(self.counts).filter(|(_, count)| *count > 0);
         let mut end = 0;
         for (number, (part, count)) in parts().enumerate() {
-            let shape = match self.pictures {
+            let shape = match self.images {
                 ImageLayout::Equal([c, h, w]) => vec![count, c, h, w],
                 ImageLayout::Whole { channels, pixels, .. } => vec![pixels[number], channels],
             };
@@ -112,7 +112,7 @@ impl PackedLayout {
         for (part, count) in parts() {
             push(format!("{part}.labels"), Dtype::I32, vec![count])?;
         }
-        if let ImageLayout::Whole { .. } = self.pictures {
+        if let ImageLayout::Whole { .. } = self.images {
             for (part, count) in parts() {
                 push(format!("{part}.sizes"), Dtype::I32, vec![count, 2])?;
             }
@@ -157,7 +157,7 @@ fn header(
         format: FORMAT,
         version: layout.version(),
         name,
-        size: match layout.pictures {
+        size: match layout.images {
             ImageLayout::Equal(_) => None,
             ImageLayout::Whole { size, .. } => Some(size.to_string()),
         },

@@ -1,5 +1,5 @@
 //! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
-//! picture with its hash before it is used.
+//! image with its hash before it is used.
 
 use super::file::{BLOCK, Packed, read_at};
 use super::whole::WholeStore;
@@ -31,7 +31,7 @@ pub(in super::super) fn is_packed(path: &Path) -> bool {
     read.is_ok() && bytes.ends_with(BEGINNING.as_bytes())
 }
 
-/// Opens the packed file `path`; whole pictures are brought to `frame`, or to squares of their shorter side.
+/// Opens the packed file `path`; whole images are brought to `frame`, or to squares of their shorter side.
 pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<RawSplits> {
     let bad = |message: String| Error::data(path, message);
     let io = |error| Error::io(path, error);
@@ -102,9 +102,9 @@ pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<RawSpl
         check_labels(labels, classes.len(), "class names", path)?;
     }
     let file = Packed { path: path.to_path_buf(), file, start, train: layout.counts[0], hashes };
-    let (store, shape, framing): (Arc<dyn Store>, _, _) = match layout.pictures {
+    let (store, shape, framing): (Arc<dyn Store>, _, _) = match layout.images {
         ImageLayout::Equal(shape) => {
-            (Arc::new(EqualStore { file, picture_len: shape.iter().product() }), shape, None)
+            (Arc::new(EqualStore { file, image_len: shape.iter().product() }), shape, None)
         }
         ImageLayout::Whole { channels, size, pixels } => {
             let own = Frame { shape: [channels, size, size], framing: Framing::Square };
@@ -127,7 +127,7 @@ pub(in super::super) fn open(path: &Path, frame: Option<Frame>) -> Result<RawSpl
         };
         RawSplit { dataset, images_path: path.to_path_buf(), labels_path: path.to_path_buf() }
     });
-    let train = parts.next().ok_or_else(|| bad("expected training pictures, found none".into()))?;
+    let train = parts.next().ok_or_else(|| bad("expected training images, found none".into()))?;
     Ok(RawSplits { train, val: parts.next() })
 }
 
@@ -159,7 +159,7 @@ fn layout(header: &Metadata) -> Result<PackedLayout, String> {
     let counts = layout.counts;
     // Samples are counted in 32 bits everywhere.
     if counts[0].saturating_add(counts[1]) > u32::MAX as usize {
-        return Err(format!("expected at most {} pictures, found {counts:?}", u32::MAX));
+        return Err(format!("expected at most {} images, found {counts:?}", u32::MAX));
     }
     let expected = layout.tensors().unwrap_or_default();
     for (name, expected) in &expected {
@@ -183,7 +183,7 @@ fn layout(header: &Metadata) -> Result<PackedLayout, String> {
 fn equal(header: &Metadata) -> Result<PackedLayout, String> {
     let shape = |part: &str| header.info(&format!("{part}.images")).map(|info| info.shape.as_slice());
     let Some(&[train, c, h, w]) = shape("train") else {
-        return Err("train.images: expected [pictures, channels, height, width], found another".into());
+        return Err("train.images: expected [images, channels, height, width], found another".into());
     };
     let counts = [train, shape("val").and_then(|shape| shape.first().copied()).unwrap_or(0)];
     if ![1, 3].contains(&c) || [h, w].iter().any(|side| !(1..=MAX_SIDE).contains(side)) || train == 0 {
@@ -192,7 +192,7 @@ fn equal(header: &Metadata) -> Result<PackedLayout, String> {
             [train, c, h, w]
         ));
     }
-    Ok(PackedLayout { pictures: ImageLayout::Equal([c, h, w]), counts })
+    Ok(PackedLayout { images: ImageLayout::Equal([c, h, w]), counts })
 }
 
 /// The layout of version 2.
@@ -204,30 +204,30 @@ fn whole(header: &Metadata) -> Result<PackedLayout, String> {
     let first = |name: &str| PARTS.map(|part| shape(format!("{part}.{name}")).first().copied().unwrap_or(0));
     let (counts, pixels) = (first("labels"), first("images"));
     if counts[0] == 0 {
-        return Err("train.labels: expected a picture at least, found none".into());
+        return Err("train.labels: expected an image at least, found none".into());
     }
     let size = header.metadata().as_ref().and_then(|metadata| metadata.get("size"));
     let size = size.and_then(|text| text.parse().ok()).filter(|size| (1..=MAX_SIDE).contains(size));
     let size = size.ok_or_else(|| format!("metadata size: expected 1 to {MAX_SIDE}, found another"))?;
-    Ok(PackedLayout { pictures: ImageLayout::Whole { channels, size, pixels }, counts })
+    Ok(PackedLayout { images: ImageLayout::Whole { channels, size, pixels }, counts })
 }
 
-/// A file of pictures of one size.
+/// A file of images of one size.
 #[derive(Debug)]
 struct EqualStore {
     file: Packed,
-    picture_len: usize,
+    image_len: usize,
 }
 
 impl Store for EqualStore {
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
-        if into.len() != self.picture_len {
-            return Err(Error::Internal(format!("picture {index} in {} bytes", into.len())));
+        if into.len() != self.image_len {
+            return Err(Error::Internal(format!("image {index} in {} bytes", into.len())));
         }
-        self.file.read(index, index as u64 * self.picture_len as u64, into)
+        self.file.read(index, index as u64 * self.image_len as u64, into)
     }
 
     fn block(&self) -> usize {
-        (BLOCK / self.picture_len).max(1)
+        (BLOCK / self.image_len).max(1)
     }
 }

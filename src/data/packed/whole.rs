@@ -1,4 +1,4 @@
-//! The pictures of a file of version 2: whole, each of its own size, framed when they are read as picture files are.
+//! The images of a file of version 2: whole, each of its own size, framed when they are read as image files are.
 
 use super::PARTS;
 use super::file::{BLOCK, Packed};
@@ -13,16 +13,16 @@ use std::sync::{Mutex, PoisonError};
 pub(super) struct WholeStore {
     file: Packed,
     channels: usize,
-    /// Height and width of each picture, and where its pixels begin.
+    /// Height and width of each image, and where its pixels begin.
     places: Vec<([u32; 2], u64)>,
-    /// Fitters that no thread is using, each with the bytes of a picture.
+    /// Fitters that no thread is using, each with the bytes of an image.
     fitters: Mutex<Vec<(Fitter, Vec<u8>)>>,
 }
 
 impl WholeStore {
-    /// The pictures of `file`; `sizes` are the heights and widths in each of its two parts, which have `pixels`.
+    /// The images of `file`; `sizes` are the heights and widths in each of its two parts, which have `pixels`.
     ///
-    /// An error if a size is no picture's, or if those of a part are not its pixels in all.
+    /// An error if a size is no image's, or if those of a part are not its pixels in all.
     pub fn new(
         file: Packed,
         channels: usize,
@@ -40,37 +40,35 @@ impl WholeStore {
                     && height * width * channels as u64 <= MOST_WHOLE_BYTES as u64;
                 if !is_possible {
                     return Err(format!(
-                        "{part}.sizes, picture {number}: expected sides of 1 to {MOST_WHOLE} and at most {MOST_WHOLE_BYTES} bytes, found {height}x{width}"
+                        "{part}.sizes, image {number}: expected sides of 1 to {MOST_WHOLE} and at most {MOST_WHOLE_BYTES} bytes, found {height}x{width}"
                     ));
                 }
                 places.push((size, at + sum));
                 sum += height * width;
             }
             if sum != pixels as u64 {
-                return Err(format!(
-                    "{part}.sizes: expected pictures of {pixels} pixels in all, found {sum}"
-                ));
+                return Err(format!("{part}.sizes: expected images of {pixels} pixels in all, found {sum}"));
             }
             at += sum;
         }
         Ok(WholeStore { file, channels, places, fitters: Mutex::default() })
     }
 
-    /// Runs `work` on picture `index` with a fitter that no other thread is using.
+    /// Runs `work` on image `index` with a fitter that no other thread is using.
     fn with<T>(
         &self,
         index: usize,
         work: impl FnOnce(&mut Fitter, &ImageInfo, &[u8]) -> std::result::Result<T, String>,
     ) -> Result<T> {
-        let none = || Error::Internal(format!("picture {index} of {} was asked for", self.places.len()));
+        let none = || Error::Internal(format!("image {index} of {} was asked for", self.places.len()));
         let &([height, width], at) = self.places.get(index).ok_or_else(none)?;
         let (height, width, channels) = (height as usize, width as usize, self.channels);
         let fitters = || self.fitters.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut fitter, mut pixels) = fitters().pop().unwrap_or_default();
         pixels.resize(height * width * channels, 0);
         let done = self.file.read(index, at * channels as u64, &mut pixels).and_then(|()| {
-            let picture = ImageInfo { width, height, channels, orientation: Orientation::NoTransforms };
-            work(&mut fitter, &picture, &pixels).map_err(|what| self.file.bad(index, what))
+            let image = ImageInfo { width, height, channels, orientation: Orientation::NoTransforms };
+            work(&mut fitter, &image, &pixels).map_err(|what| self.file.bad(index, what))
         });
         if pixels.capacity() > BLOCK {
             pixels = Vec::new();
@@ -82,11 +80,11 @@ impl WholeStore {
 
 impl Store for WholeStore {
     fn read(&self, index: usize, _into: &mut [u8]) -> Result<()> {
-        Err(Error::Internal(format!("picture {index} was asked for without a frame")))
+        Err(Error::Internal(format!("image {index} was asked for without a frame")))
     }
 
     fn read_framed(&self, index: usize, frame: &Frame, into: &mut [u8]) -> Result<()> {
-        self.with(index, |fitter, picture, pixels| fitter.fit(picture, pixels, frame, into))
+        self.with(index, |fitter, image, pixels| fitter.fit(image, pixels, frame, into))
     }
 
     fn read_whole(
@@ -96,7 +94,7 @@ impl Store for WholeStore {
         side: usize,
         into: &mut Vec<u8>,
     ) -> Result<[usize; 2]> {
-        self.with(index, |fitter, picture, pixels| fitter.whole(picture, pixels, (channels, side), into))
+        self.with(index, |fitter, image, pixels| fitter.whole(image, pixels, (channels, side), into))
     }
 
     fn has_sizes(&self) -> bool {

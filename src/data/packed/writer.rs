@@ -1,4 +1,4 @@
-//! Writing: pictures are read by threads and written in one pass; the header, whose place was kept free, comes last.
+//! Writing: images are read by threads and written in one pass; the header, whose place was kept free, comes last.
 
 use super::{HEADER_LIMIT, ImageLayout, LENGTH, PackedLayout, header};
 use crate::atomic::NewFile;
@@ -34,14 +34,14 @@ pub struct PackSummary {
     pub statistics: Statistics,
 }
 
-/// Writes the pixels and classes of `splits`, or its whole pictures ([`Framing::Whole`]), to the file `path` in one step (see `atomic`), with `workers` threads
-/// (0: those of the program), whose number does not change a byte. `watch` decides about pictures
+/// Writes the pixels and classes of `splits`, or its whole images ([`Framing::Whole`]), to the file `path` in one step (see `atomic`), with `workers` threads
+/// (0: those of the program), whose number does not change a byte. `watch` decides about images
 /// that cannot be read.
 ///
-/// Memory does not depend on the number of pictures, apart from 16 bytes for each (place, hash and class), and 16 for the size of a whole one.
+/// Memory does not depend on the number of images, apart from 16 bytes for each (place, hash and class), and 16 for the size of a whole one.
 ///
 /// Errors: images that are not pixels of 1 or 3 channels, labels that are values, names of classes that are too long
-/// together for the header (8 MiB), no picture that can be read, and what the operating system says about `path`.
+/// together for the header (8 MiB), no image that can be read, and what the operating system says about `path`.
 pub fn pack(
     splits: &Splits,
     path: &Path,
@@ -50,13 +50,13 @@ pub fn pack(
 ) -> Result<PackSummary> {
     let parts = parts(splits)?;
     let train = &splits.train;
-    let pictures = match train.framing() {
+    let images = match train.framing() {
         Some(Framing::Whole { side }) => {
             ImageLayout::Whole { channels: train.shape[0], size: side, pixels: [MOST_PIXELS; 2] }
         }
         _ => ImageLayout::Equal(train.shape),
     };
-    let draft = PackedLayout { pictures, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
+    let draft = PackedLayout { images, counts: [parts[0].len(), parts.get(1).map_or(0, |val| val.len())] };
     let widest = Statistics {
         mean: vec![LONGEST; train.shape[0]],
         std: vec![LONGEST; train.shape[0]],
@@ -88,16 +88,16 @@ pub fn pack(
         let mut labels = Vec::with_capacity(dataset.len());
         let mut sizes = Vec::new();
         with_threads(workers, || {
-            pass.scan(dataset, &samples, |picture| {
-                hashes.push(picture.hash);
-                labels.push(classes[picture.sample]);
-                if pictures != ImageLayout::Equal(train.shape) {
-                    sizes.push(picture.size);
+            pass.scan(dataset, &samples, |image| {
+                hashes.push(image.hash);
+                labels.push(classes[image.sample]);
+                if images != ImageLayout::Equal(train.shape) {
+                    sizes.push(image.size);
                 }
                 if number == 0 {
-                    moments.add(picture.moments);
+                    moments.add(image.moments);
                 }
-                file.write_all(picture.pixels).map_err(io)
+                file.write_all(image.pixels).map_err(io)
             })
         })?;
         tables.push((hashes, labels, sizes));
@@ -109,7 +109,7 @@ pub fn pack(
     };
     let layout = PackedLayout {
         counts: [count(0), count(1)],
-        pictures: match pictures {
+        images: match images {
             ImageLayout::Whole { channels, size, .. } => {
                 ImageLayout::Whole { channels, size, pixels: [area(0), area(1)] }
             }
@@ -119,7 +119,7 @@ pub fn pack(
     if layout.counts[0] == 0 {
         return Err(Error::data(
             path,
-            format!("expected a training picture to pack, found none of {}", train.name),
+            format!("expected a training image to pack, found none of {}", train.name),
         ));
     }
     let statistics = moments.statistics(train.shape[0]);
@@ -184,7 +184,7 @@ fn parts(splits: &Splits) -> Result<Vec<&Dataset>> {
             return Err(wrong(&format!("{} channels", dataset.shape[0])));
         }
         if dataset.shape != splits.train.shape || dataset.framing() != splits.train.framing() {
-            return Err(wrong("validation pictures of another size"));
+            return Err(wrong("validation images of another size"));
         }
     }
     Ok(parts)
