@@ -14,7 +14,7 @@ const THREADS = 64u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let row = group_index(group, groups);
     if row >= rows {
@@ -22,12 +22,12 @@ fn main(
     }
     let base = row / inner * channels * inner + row % inner;
     var sum = 0.0;
-    for (var c = lane; c < channels; c += THREADS) {
+    for (var c = thread; c < channels; c += THREADS) {
         let i = base + c * inner;
         sum = fma(dy[i], y[i], sum);
     }
-    sum = reduce_sum(lane, sum);
-    for (var c = lane; c < channels; c += THREADS) {
+    sum = reduce_sum(thread, sum);
+    for (var c = thread; c < channels; c += THREADS) {
         let i = base + c * inner;
         dx[i] = y[i] * (dy[i] - sum);
     }

@@ -13,7 +13,7 @@ const THREADS = 64u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let row = group_index(group, groups);
     if row >= rows {
@@ -21,17 +21,17 @@ fn main(
     }
     let base = row / inner * channels * inner + row % inner;
     var largest = x[base];
-    for (var c = lane; c < channels; c += THREADS) {
+    for (var c = thread; c < channels; c += THREADS) {
         largest = max(largest, x[base + c * inner]);
     }
-    largest = reduce_max(lane, largest);
+    largest = reduce_max(thread, largest);
     // A NaN that the maximum did not see comes back here and makes the whole row NaN.
     var sum = 0.0;
-    for (var c = lane; c < channels; c += THREADS) {
+    for (var c = thread; c < channels; c += THREADS) {
         sum += exponential(x[base + c * inner] - largest);
     }
-    sum = reduce_sum(lane, sum);
-    for (var c = lane; c < channels; c += THREADS) {
+    sum = reduce_sum(thread, sum);
+    for (var c = thread; c < channels; c += THREADS) {
         y[base + c * inner] = exponential(x[base + c * inner] - largest) / sum;
     }
 }

@@ -23,7 +23,7 @@ var<workgroup> sums: array<f32, THREADS>;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let number = group_index(group, groups);
     let channel = number % channels;
@@ -38,19 +38,19 @@ fn main(
     let end = min((group_of_images + 1u) * images, batch);
     for (var n = group_of_images * images; n < end; n++) {
         let plane = (n * channels + channel) * inner;
-        for (var i = first + lane; i < last; i += THREADS) {
+        for (var i = first + thread; i < last; i += THREADS) {
             sum += gradient(plane + i);
         }
     }
-    sums[lane] = sum;
+    sums[thread] = sum;
     workgroupBarrier();
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
+        if thread < half {
+            sums[thread] += sums[thread + half];
         }
         workgroupBarrier();
     }
-    if lane == 0u {
+    if thread == 0u {
         db[(first_piece + piece) * channels + channel] = sums[0];
     }
 }

@@ -13,9 +13,9 @@ const THREADS = 64u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
-    let c = group_index(group, groups) * THREADS + lane;
+    let c = group_index(group, groups) * THREADS + thread;
     if c >= channels {
         return;
     }

@@ -10,10 +10,10 @@ override relu_after: u32;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-override rows: u32 = c_out_group;
-override columns: u32 = batch * pixels_out;
+override m: u32 = c_out_group;
+override n: u32 = batch * pixels_out;
 override batches: u32 = c_in / c_in_group;
-override depth_unit: u32 = part_len;
+override reduction_unit: u32 = part_len;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const A_VECTORS = VECTORS;
@@ -24,7 +24,7 @@ alias Column = Spot;
 // x: where in w; yzw: the tap, as a Spot. A vector, so that it is loaded as one.
 alias Term = vec4<u32>;
 
-fn depth(z: u32) -> u32 {
+fn reduction_length(z: u32) -> u32 {
     return part_len;
 }
 

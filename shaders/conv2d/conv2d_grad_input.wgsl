@@ -21,10 +21,10 @@ override phase_taps_w: u32 = (kernel_w + phases_w - 1u) / phases_w;
 override phase_taps: u32 = phase_taps_h * phase_taps_w;
 override phases: u32 = phases_h * phases_w;
 
-override rows: u32 = c_in_group;
-override columns: u32 = batch * phase_pixels;
+override m: u32 = c_in_group;
+override n: u32 = batch * phase_pixels;
 override batches: u32 = c_in / c_in_group * phases;
-override depth_unit: u32 = part_len;
+override reduction_unit: u32 = part_len;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const TERM_TABLE = true;
@@ -34,7 +34,7 @@ alias Column = Spot;
 // x: where in w; yzw: where in dy, as a Spot. A vector, so that it is loaded as one.
 alias Term = vec4<u32>;
 
-fn depth(z: u32) -> u32 {
+fn reduction_length(z: u32) -> u32 {
     return part_len;
 }
 

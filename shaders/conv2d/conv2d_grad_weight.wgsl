@@ -21,11 +21,11 @@ override part_len: u32;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 
 override groups: u32 = c_in / c_in_group;
-override rows: u32 = c_out_group;
-override columns: u32 = window;
+override m: u32 = c_out_group;
+override n: u32 = window;
 override batches: u32 = pieces * groups;
 // A piece is so many rows of y; 1 if a dispatch takes only some of its products.
-override depth_unit: u32;
+override reduction_unit: u32;
 const A_ALONG_K = true;
 const B_ALONG_K = true;
 const TERM_TABLE = false;
@@ -37,7 +37,7 @@ struct Term {
     x: Spot,
 }
 
-fn depth(z: u32) -> u32 {
+fn reduction_length(z: u32) -> u32 {
     let piece = z / groups;
     let first_image = piece / pieces_per_image * images;
     let first_row = piece % pieces_per_image * piece_rows;
@@ -83,7 +83,7 @@ fn place(z: u32, i: u32, j: u32) -> u32 {
 }
 
 fn start(z: u32, i: u32, j: u32) -> f32 {
-    if accumulate != 0u && i < rows && j < columns {
+    if accumulate != 0u && i < m && j < n {
         return dw[place(z, i, j)];
     }
     // As in gemm_zero.wgsl.

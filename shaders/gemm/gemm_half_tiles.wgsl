@@ -1,4 +1,4 @@
-// Tiles of both factors in workgroup memory, rounded to f16: what gemm_half.wgsl and gemm_cooperative.wgsl share.
+// Tiles of both operands in workgroup memory, rounded to f16, for gemm_half.wgsl and gemm_cooperative.wgsl.
 // k is contiguous in both, so a tile of a is stored by rows and one of b by columns.
 
 const TILE_M = 64u;
@@ -10,22 +10,22 @@ const STRIDE = TILE_K + 8u;
 var<workgroup> tile_a: array<f16, TILE_M * STRIDE>;
 var<workgroup> tile_b: array<f16, TILE_N * STRIDE>;
 
-// (i, k) in its tile of load number n of an invocation: 4 of a, 8 of b in each of 256.
-fn place_a(lane: u32, n: u32) -> vec2<u32> {
+// (i, k) in its tile of load number `load` of a thread: each of 256 threads has 4 loads of a and 8 of b.
+fn place_a(thread: u32, load: u32) -> vec2<u32> {
     if A_ALONG_K {
-        return vec2<u32>(lane / TILE_K + n * (256u / TILE_K), lane % TILE_K);
+        return vec2<u32>(thread / TILE_K + load * (256u / TILE_K), thread % TILE_K);
     }
-    return vec2<u32>(lane % TILE_M, lane / TILE_M + n * (256u / TILE_M));
+    return vec2<u32>(thread % TILE_M, thread / TILE_M + load * (256u / TILE_M));
 }
 
-fn place_b(lane: u32, n: u32) -> vec2<u32> {
+fn place_b(thread: u32, load: u32) -> vec2<u32> {
     if B_ALONG_K {
-        return vec2<u32>(lane / TILE_K + n * (256u / TILE_K), lane % TILE_K);
+        return vec2<u32>(thread / TILE_K + load * (256u / TILE_K), thread % TILE_K);
     }
-    return vec2<u32>(lane % TILE_N, lane / TILE_N + n * (256u / TILE_N));
+    return vec2<u32>(thread % TILE_N, thread / TILE_N + load * (256u / TILE_N));
 }
 
-// Where the loads of an invocation come from.
+// Where the loads of a thread come from.
 struct Origins {
     a0: Row,
     a1: Row,
@@ -41,32 +41,32 @@ struct Origins {
     b7: Column,
 }
 
-fn row_of(z: u32, first_i: u32, lane: u32, n: u32) -> Row {
-    return row(z, min(first_i + place_a(lane, n).x, rows - 1u));
+fn row_of(z: u32, first_i: u32, thread: u32, load: u32) -> Row {
+    return row(z, min(first_i + place_a(thread, load).x, m - 1u));
 }
 
-fn column_of(z: u32, first_j: u32, lane: u32, n: u32) -> Column {
-    return column(z, min(first_j + place_b(lane, n).x, columns - 1u));
+fn column_of(z: u32, first_j: u32, thread: u32, load: u32) -> Column {
+    return column(z, min(first_j + place_b(thread, load).x, n - 1u));
 }
 
-fn origins(z: u32, first_i: u32, first_j: u32, lane: u32) -> Origins {
+fn origins(z: u32, first_i: u32, first_j: u32, thread: u32) -> Origins {
     return Origins(
-        row_of(z, first_i, lane, 0u),
-        row_of(z, first_i, lane, 1u),
-        row_of(z, first_i, lane, 2u),
-        row_of(z, first_i, lane, 3u),
-        column_of(z, first_j, lane, 0u),
-        column_of(z, first_j, lane, 1u),
-        column_of(z, first_j, lane, 2u),
-        column_of(z, first_j, lane, 3u),
-        column_of(z, first_j, lane, 4u),
-        column_of(z, first_j, lane, 5u),
-        column_of(z, first_j, lane, 6u),
-        column_of(z, first_j, lane, 7u),
+        row_of(z, first_i, thread, 0u),
+        row_of(z, first_i, thread, 1u),
+        row_of(z, first_i, thread, 2u),
+        row_of(z, first_i, thread, 3u),
+        column_of(z, first_j, thread, 0u),
+        column_of(z, first_j, thread, 1u),
+        column_of(z, first_j, thread, 2u),
+        column_of(z, first_j, thread, 3u),
+        column_of(z, first_j, thread, 4u),
+        column_of(z, first_j, thread, 5u),
+        column_of(z, first_j, thread, 6u),
+        column_of(z, first_j, thread, 7u),
     );
 }
 
-// What an invocation carries from memory into the tiles.
+// The elements that a thread moves from memory into the tiles.
 struct Loads {
     a: vec4<f32>,
     b0: vec4<f32>,
@@ -89,48 +89,48 @@ fn fetch_b(z: u32, at: Column, k: u32, end: u32) -> f32 {
 }
 
 // The elements of the tiles that begin at k; 0 from `end` on.
-fn fetch(z: u32, at: Origins, lane: u32, k: u32, end: u32) -> Loads {
+fn fetch(z: u32, at: Origins, thread: u32, k: u32, end: u32) -> Loads {
     var loads: Loads;
-    loads.a.x = fetch_a(z, at.a0, k + place_a(lane, 0u).y, end);
-    loads.a.y = fetch_a(z, at.a1, k + place_a(lane, 1u).y, end);
-    loads.a.z = fetch_a(z, at.a2, k + place_a(lane, 2u).y, end);
-    loads.a.w = fetch_a(z, at.a3, k + place_a(lane, 3u).y, end);
-    loads.b0.x = fetch_b(z, at.b0, k + place_b(lane, 0u).y, end);
-    loads.b0.y = fetch_b(z, at.b1, k + place_b(lane, 1u).y, end);
-    loads.b0.z = fetch_b(z, at.b2, k + place_b(lane, 2u).y, end);
-    loads.b0.w = fetch_b(z, at.b3, k + place_b(lane, 3u).y, end);
-    loads.b1.x = fetch_b(z, at.b4, k + place_b(lane, 4u).y, end);
-    loads.b1.y = fetch_b(z, at.b5, k + place_b(lane, 5u).y, end);
-    loads.b1.z = fetch_b(z, at.b6, k + place_b(lane, 6u).y, end);
-    loads.b1.w = fetch_b(z, at.b7, k + place_b(lane, 7u).y, end);
+    loads.a.x = fetch_a(z, at.a0, k + place_a(thread, 0u).y, end);
+    loads.a.y = fetch_a(z, at.a1, k + place_a(thread, 1u).y, end);
+    loads.a.z = fetch_a(z, at.a2, k + place_a(thread, 2u).y, end);
+    loads.a.w = fetch_a(z, at.a3, k + place_a(thread, 3u).y, end);
+    loads.b0.x = fetch_b(z, at.b0, k + place_b(thread, 0u).y, end);
+    loads.b0.y = fetch_b(z, at.b1, k + place_b(thread, 1u).y, end);
+    loads.b0.z = fetch_b(z, at.b2, k + place_b(thread, 2u).y, end);
+    loads.b0.w = fetch_b(z, at.b3, k + place_b(thread, 3u).y, end);
+    loads.b1.x = fetch_b(z, at.b4, k + place_b(thread, 4u).y, end);
+    loads.b1.y = fetch_b(z, at.b5, k + place_b(thread, 5u).y, end);
+    loads.b1.z = fetch_b(z, at.b6, k + place_b(thread, 6u).y, end);
+    loads.b1.w = fetch_b(z, at.b7, k + place_b(thread, 7u).y, end);
     return loads;
 }
 
-fn put_a(lane: u32, n: u32, value: f16) {
-    let at = place_a(lane, n);
+fn put_a(thread: u32, load: u32, value: f16) {
+    let at = place_a(thread, load);
     tile_a[at.x * STRIDE + at.y] = value;
 }
 
-fn put_b(lane: u32, n: u32, value: f16) {
-    let at = place_b(lane, n);
+fn put_b(thread: u32, load: u32, value: f16) {
+    let at = place_b(thread, load);
     tile_b[at.x * STRIDE + at.y] = value;
 }
 
-// Rounds what was fetched into the tiles. What lies beyond 65504 becomes infinite.
-fn put(lane: u32, loads: Loads) {
+// Rounds the loaded elements into the tiles. Values beyond 65504 become infinite.
+fn put(thread: u32, loads: Loads) {
     let a = vec4<f16>(loads.a);
     let b0 = vec4<f16>(loads.b0);
     let b1 = vec4<f16>(loads.b1);
-    put_a(lane, 0u, a.x);
-    put_a(lane, 1u, a.y);
-    put_a(lane, 2u, a.z);
-    put_a(lane, 3u, a.w);
-    put_b(lane, 0u, b0.x);
-    put_b(lane, 1u, b0.y);
-    put_b(lane, 2u, b0.z);
-    put_b(lane, 3u, b0.w);
-    put_b(lane, 4u, b1.x);
-    put_b(lane, 5u, b1.y);
-    put_b(lane, 6u, b1.z);
-    put_b(lane, 7u, b1.w);
+    put_a(thread, 0u, a.x);
+    put_a(thread, 1u, a.y);
+    put_a(thread, 2u, a.z);
+    put_a(thread, 3u, a.w);
+    put_b(thread, 0u, b0.x);
+    put_b(thread, 1u, b0.y);
+    put_b(thread, 2u, b0.z);
+    put_b(thread, 3u, b0.w);
+    put_b(thread, 4u, b1.x);
+    put_b(thread, 5u, b1.y);
+    put_b(thread, 6u, b1.z);
+    put_b(thread, 7u, b1.w);
 }

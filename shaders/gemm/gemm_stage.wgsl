@@ -1,6 +1,6 @@
-// From the factors into registers, and from there into the tiles of gemm_tile.wgsl.
+// Loads elements of the operands into registers, and stores them in the tiles of gemm_tile.wgsl.
 
-// What lies beyond the end is -0 in a and 0 in b: their product, -0, changes no sum, not even one that is -0.
+// Elements beyond the end are -0 in a and 0 in b: their product, -0, changes no sum, not even one that is -0.
 fn fetch_a(at: Row, t: Term, k: u32, end: u32) -> vec4<f32> {
     if ragged && k >= end {
         return vec4<f32>(-0.0);

@@ -28,11 +28,11 @@ fn start_block(z: u32, i: u32, j: u32) -> Sums {
 }
 
 fn store_row(z: u32, i: u32, j: u32, sums: vec4<f32>) {
-    if i < rows {
-        if j < columns { store(z, i, j, sums.x); }
-        if j + 1u < columns { store(z, i, j + 1u, sums.y); }
-        if j + 2u < columns { store(z, i, j + 2u, sums.z); }
-        if j + 3u < columns { store(z, i, j + 3u, sums.w); }
+    if i < m {
+        if j < n { store(z, i, j, sums.x); }
+        if j + 1u < n { store(z, i, j + 1u, sums.y); }
+        if j + 2u < n { store(z, i, j + 2u, sums.z); }
+        if j + 3u < n { store(z, i, j + 3u, sums.w); }
     }
 }
 

@@ -1,9 +1,10 @@
 // c[z] = a[z] b[z] for `batches` pairs of matrices, with tiles of both in workgroup memory. For GPUs.
 //
-// A gemm_<I>x<J>x<K>.wgsl beside this file gives the size of a tile. The kernel brings along what the product is of:
-//   rows, columns, batches          sizes of c; depth(z): the length of its sums
-//   depth_unit                      a number that divides every depth
-//   Row, Column, Term               what has to be known of an i, a j, a k: offsets, computed once and used often
+// TILE_M, TILE_N, TILE_K, THREADS_M, THREADS_N and BUFFERS come from the table of block sizes
+// (src/gpu/kernels/block_size.rs). The kernel defines the operands of the product:
+//   m, n, batches                   sizes of c; reduction_length(z): the length k of its sums
+//   reduction_unit                  a number that divides every reduction length
+//   Row, Column, Term               offsets that belong to an i, a j, a k: computed once and used often
 //   row(z, i), column(z, j), term(z, k)
 //   load_a(Row, Term), load_b(Term, Column)
 //   A_ALONG_K, B_ALONG_K            whether neighbours in memory are neighbours in k (else in i, in j)
@@ -13,9 +14,9 @@
 //                                   every invocation
 //   start(z, i, j)                  where a sum begins: mostly 0
 //   store(z, i, j, sum)
-// row and column are called with numbers that exist, term and start with any; what they give beyond is not looked at.
+// row and column are called with indices inside c, term and start with any index; their results outside are ignored.
 
-// THREADS_M x THREADS_N invocations; each owns 4x4 blocks of c, one in each BLOCKS_I x BLOCKS_J part of the tile.
+// THREADS_M x THREADS_N threads; each owns 4x4 blocks of c, one in each BLOCKS_I x BLOCKS_J part of the tile.
 const THREADS = THREADS_M * THREADS_N;
 const BLOCKS_I = TILE_M / (4u * THREADS_M);
 const BLOCKS_J = TILE_N / (4u * THREADS_N);
@@ -30,7 +31,7 @@ const SPAN_B = select(TILE_N, TILE_K, B_ALONG_K) / UNIT_B;
 // Whether all loads of an invocation, of a and of b, are of one k.
 const ONE_TERM = A_ALONG_K && B_ALONG_K && UNIT_A == UNIT_B;
 // Whether the last tile of some sum reaches beyond its end.
-override ragged: bool = depth_unit % TILE_K != 0u;
+override ragged: bool = reduction_unit % TILE_K != 0u;
 // Vectors in a row of a tile; one more, so that rows begin in different banks.
 const STRIDE_A = TILE_M / 4u + 1u;
 const STRIDE_B = TILE_N / 4u + 1u;
@@ -42,15 +43,15 @@ var<workgroup> tile_b: array<vec4<f32>, BUFFERS * SIZE_B>;
 var<workgroup> terms: array<Term, select(1u, 2u * TILE_K, TERM_TABLE)>;
 
 // (i, k) in its tile of load number n of an invocation.
-fn place_a(lane: u32, n: u32) -> vec2<u32> {
-    let along = lane % SPAN_A * UNIT_A;
-    let across = lane / SPAN_A + n * (THREADS / SPAN_A);
+fn place_a(thread: u32, load: u32) -> vec2<u32> {
+    let along = thread % SPAN_A * UNIT_A;
+    let across = thread / SPAN_A + load * (THREADS / SPAN_A);
     return select(vec2<u32>(along, across), vec2<u32>(across, along), A_ALONG_K);
 }
 
-fn place_b(lane: u32, n: u32) -> vec2<u32> {
-    let along = lane % SPAN_B * UNIT_B;
-    let across = lane / SPAN_B + n * (THREADS / SPAN_B);
+fn place_b(thread: u32, load: u32) -> vec2<u32> {
+    let along = thread % SPAN_B * UNIT_B;
+    let across = thread / SPAN_B + load * (THREADS / SPAN_B);
     return select(vec2<u32>(along, across), vec2<u32>(across, along), B_ALONG_K);
 }
 
@@ -63,10 +64,10 @@ fn term_at(z: u32, first: u32, k: u32) -> Term {
     return term(z, first + k);
 }
 
-// Puts the terms of the tile that begins at `first` into the table.
-fn note_terms(z: u32, lane: u32, first: u32) {
-    if TERM_TABLE && lane < TILE_K {
-        terms[(first & TILE_K) + lane] = term(z, first + lane);
+// Stores the terms of the tile that begins at `first` in the table.
+fn note_terms(z: u32, thread: u32, first: u32) {
+    if TERM_TABLE && thread < TILE_K {
+        terms[(first & TILE_K) + thread] = term(z, first + thread);
     }
 }
 
@@ -95,7 +96,7 @@ fn multiply_blocks(blocks: ptr<function, Blocks>, at_a: u32, at_b: u32) {
     }
 }
 
-// Written out, since a compiler may or may not do it.
+// Unrolled by hand, since not every compiler does it.
 fn multiply_eight(blocks: ptr<function, Blocks>, at_a: u32, at_b: u32) {
     multiply_blocks(blocks, at_a, at_b);
     multiply_blocks(blocks, at_a + STRIDE_A, at_b + STRIDE_B);
@@ -111,54 +112,54 @@ fn multiply_eight(blocks: ptr<function, Blocks>, at_a: u32, at_b: u32) {
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles_i = (rows + TILE_M - 1u) / TILE_M;
-    let tiles_j = (columns + TILE_N - 1u) / TILE_N;
+    let tiles_i = (m + TILE_M - 1u) / TILE_M;
+    let tiles_j = (n + TILE_N - 1u) / TILE_N;
     let tile = group_index(group, groups);
     let z = tile / (tiles_i * tiles_j);
     if z >= batches {
         return;
     }
-    // Neighbouring workgroups take different rows of the same columns: b, the larger factor, is read once.
+    // Neighbouring workgroups compute different rows of the same columns: b, the larger operand, is read once.
     let first_i = tile % tiles_i * TILE_M;
     let first_j = tile / tiles_i % tiles_j * TILE_N;
 
-    let a0 = place_a(lane, 0u);
-    let a1 = place_a(lane, 1u);
-    let a2 = place_a(lane, 2u);
-    let a3 = place_a(lane, 3u);
-    let a4 = place_a(lane, 4u);
-    let a5 = place_a(lane, 5u);
-    let a6 = place_a(lane, 6u);
-    let a7 = place_a(lane, 7u);
-    let row0 = row(z, min(first_i + a0.x, rows - 1u));
-    let row1 = row(z, min(first_i + a1.x, rows - 1u));
-    let row2 = row(z, min(first_i + a2.x, rows - 1u));
-    let row3 = row(z, min(first_i + a3.x, rows - 1u));
-    let row4 = row(z, min(first_i + a4.x, rows - 1u));
-    let row5 = row(z, min(first_i + a5.x, rows - 1u));
-    let row6 = row(z, min(first_i + a6.x, rows - 1u));
-    let row7 = row(z, min(first_i + a7.x, rows - 1u));
-    let b0 = place_b(lane, 0u);
-    let b1 = place_b(lane, 1u);
-    let b2 = place_b(lane, 2u);
-    let b3 = place_b(lane, 3u);
-    let b4 = place_b(lane, 4u);
-    let b5 = place_b(lane, 5u);
-    let b6 = place_b(lane, 6u);
-    let b7 = place_b(lane, 7u);
-    let column0 = column(z, min(first_j + b0.x, columns - 1u));
-    let column1 = column(z, min(first_j + b1.x, columns - 1u));
-    let column2 = column(z, min(first_j + b2.x, columns - 1u));
-    let column3 = column(z, min(first_j + b3.x, columns - 1u));
-    let column4 = column(z, min(first_j + b4.x, columns - 1u));
-    let column5 = column(z, min(first_j + b5.x, columns - 1u));
-    let column6 = column(z, min(first_j + b6.x, columns - 1u));
-    let column7 = column(z, min(first_j + b7.x, columns - 1u));
+    let a0 = place_a(thread, 0u);
+    let a1 = place_a(thread, 1u);
+    let a2 = place_a(thread, 2u);
+    let a3 = place_a(thread, 3u);
+    let a4 = place_a(thread, 4u);
+    let a5 = place_a(thread, 5u);
+    let a6 = place_a(thread, 6u);
+    let a7 = place_a(thread, 7u);
+    let row0 = row(z, min(first_i + a0.x, m - 1u));
+    let row1 = row(z, min(first_i + a1.x, m - 1u));
+    let row2 = row(z, min(first_i + a2.x, m - 1u));
+    let row3 = row(z, min(first_i + a3.x, m - 1u));
+    let row4 = row(z, min(first_i + a4.x, m - 1u));
+    let row5 = row(z, min(first_i + a5.x, m - 1u));
+    let row6 = row(z, min(first_i + a6.x, m - 1u));
+    let row7 = row(z, min(first_i + a7.x, m - 1u));
+    let b0 = place_b(thread, 0u);
+    let b1 = place_b(thread, 1u);
+    let b2 = place_b(thread, 2u);
+    let b3 = place_b(thread, 3u);
+    let b4 = place_b(thread, 4u);
+    let b5 = place_b(thread, 5u);
+    let b6 = place_b(thread, 6u);
+    let b7 = place_b(thread, 7u);
+    let column0 = column(z, min(first_j + b0.x, n - 1u));
+    let column1 = column(z, min(first_j + b1.x, n - 1u));
+    let column2 = column(z, min(first_j + b2.x, n - 1u));
+    let column3 = column(z, min(first_j + b3.x, n - 1u));
+    let column4 = column(z, min(first_j + b4.x, n - 1u));
+    let column5 = column(z, min(first_j + b5.x, n - 1u));
+    let column6 = column(z, min(first_j + b6.x, n - 1u));
+    let column7 = column(z, min(first_j + b7.x, n - 1u));
 
-    let vector_i = lane / THREADS_N;
-    let vector_j = lane % THREADS_N;
+    let vector_i = thread / THREADS_N;
+    let vector_j = thread % THREADS_N;
     let i = first_i + vector_i * 4u;
     let j = first_j + vector_j * 4u;
     var blocks: Blocks;
@@ -167,7 +168,7 @@ fn main(
     if BLOCKS_I > 1u { blocks.b10 = start_block(z, i + 4u * THREADS_M, j); }
     if BLOCKS_I > 1u && BLOCKS_J > 1u { blocks.b11 = start_block(z, i + 4u * THREADS_M, j + 4u * THREADS_N); }
 
-    let end = depth(z);
+    let end = reduction_length(z);
     var buffer = 0u;
     var next_a0: vec4<f32>;
     var next_a1: vec4<f32>;
@@ -185,8 +186,8 @@ fn main(
     var next_b5: vec4<f32>;
     var next_b6: vec4<f32>;
     var next_b7: vec4<f32>;
-    note_terms(z, lane, 0u);
-    note_terms(z, lane, TILE_K);
+    note_terms(z, thread, 0u);
+    note_terms(z, thread, TILE_K);
     if TERM_TABLE {
         workgroupBarrier();
     }
@@ -264,7 +265,7 @@ fn main(
     }
     workgroupBarrier();
     for (var k = 0u; k < end; k += TILE_K) {
-        // The next tiles travel into registers while the current ones are multiplied.
+        // The next tiles are loaded into registers while the current ones are multiplied.
         let ahead = k + TILE_K;
         if ahead < end {
             t = term_at(z, ahead, a0.y);
@@ -324,7 +325,7 @@ fn main(
             buffer = 1u - buffer;
         }
         // The terms of the current tile are no longer needed, those after the next one not yet known.
-        note_terms(z, lane, ahead + TILE_K);
+        note_terms(z, thread, ahead + TILE_K);
         if ahead < end {
             keep_a(buffer, a0, next_a0);
             if LOADS_A > 1u {

@@ -1,9 +1,9 @@
-// Elements of a factor one by one; vectors_on.wgsl is the other way.
+// Loads the elements of an operand one by one; the alternative is vectors_on.wgsl.
 
 const VECTORS = false;
 alias Element = f32;
 
-// Where element number `at` is bound, and what of it is there.
+// The index of element `at`, and the element.
 fn place(at: u32) -> u32 {
     return at;
 }

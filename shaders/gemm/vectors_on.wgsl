@@ -1,9 +1,9 @@
-// Four elements of a factor at a time, where the extent along which they lie is a multiple of four.
+// Loads four elements of an operand at a time, where the extent along which they lie is a multiple of four.
 
 const VECTORS = true;
 alias Element = vec4<f32>;
 
-// Where element number `at` is bound, and what of it is there.
+// The index of the vector with element `at`, and the element in it.
 fn place(at: u32) -> u32 {
     return at >> 2u;
 }

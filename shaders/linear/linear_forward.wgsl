@@ -8,9 +8,9 @@ override relu_after: u32;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-override rows: u32 = batch;
-override columns: u32 = outputs;
-override depth_unit: u32 = part_len;
+override m: u32 = batch;
+override n: u32 = outputs;
+override reduction_unit: u32 = part_len;
 const A_ALONG_K = true;
 const B_ALONG_K = true;
 const A_VECTORS = VECTORS;
@@ -21,7 +21,7 @@ alias Row = u32;
 alias Column = u32;
 alias Term = u32;
 
-fn depth(z: u32) -> u32 {
+fn reduction_length(z: u32) -> u32 {
     return part_len;
 }
 

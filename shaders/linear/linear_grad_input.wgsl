@@ -10,9 +10,9 @@ override part: u32;
 @group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
-override rows: u32 = batch;
-override columns: u32 = inputs;
-override depth_unit: u32 = outputs;
+override m: u32 = batch;
+override n: u32 = inputs;
+override reduction_unit: u32 = outputs;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const A_VECTORS = VECTORS;
@@ -23,7 +23,7 @@ alias Row = u32;
 alias Column = u32;
 alias Term = u32;
 
-fn depth(z: u32) -> u32 {
+fn reduction_length(z: u32) -> u32 {
     return outputs;
 }
 
@@ -60,7 +60,7 @@ fn place_of(i: u32, j: u32) -> u32 {
 }
 
 fn start(z: u32, i: u32, j: u32) -> f32 {
-    if accumulate != 0u && i < rows && j < columns {
+    if accumulate != 0u && i < m && j < n {
         return dx[place_of(i, j)];
     }
     // As in gemm_zero.wgsl.

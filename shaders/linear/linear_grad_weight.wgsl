@@ -4,9 +4,9 @@
 @group(0) @binding(1) var<storage, read> dy: array<Element>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 
-override rows: u32 = outputs;
-override columns: u32 = inputs;
-override depth_unit: u32 = part_len;
+override m: u32 = outputs;
+override n: u32 = inputs;
+override reduction_unit: u32 = part_len;
 const A_ALONG_K = false;
 const B_ALONG_K = false;
 const A_VECTORS = VECTORS;
@@ -17,7 +17,7 @@ alias Row = u32;
 alias Column = u32;
 alias Term = u32;
 
-fn depth(z: u32) -> u32 {
+fn reduction_length(z: u32) -> u32 {
     return part_len;
 }
 

@@ -19,7 +19,7 @@ const THREADS = 64u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let row = group_index(group, groups);
     if row >= rows {
@@ -27,10 +27,10 @@ fn main(
     }
     let base = row * classes;
     if first_row + row >= hyper.rows {
-        for (var j = lane; j < classes; j += THREADS) {
+        for (var j = thread; j < classes; j += THREADS) {
             store_gradient(base + j, 0.0);
         }
-        if lane == 0u {
+        if thread == 0u {
             loss[row] = 0.0;
             rank[row] = f32(classes);
         }
@@ -38,20 +38,20 @@ fn main(
     }
     let label = min(u32(labels[row]), classes - 1u);
     var largest = x[base];
-    for (var j = lane; j < classes; j += THREADS) {
+    for (var j = thread; j < classes; j += THREADS) {
         largest = max(largest, x[base + j]);
     }
-    largest = reduce_max(lane, largest);
+    largest = reduce_max(thread, largest);
     // A NaN that the maximum did not see comes back here and makes loss and gradient NaN.
     var exponentials = 0.0;
     var logits = 0.0;
-    for (var j = lane; j < classes; j += THREADS) {
+    for (var j = thread; j < classes; j += THREADS) {
         let centred = x[base + j] - largest;
         exponentials += exponential(centred);
         logits += centred;
     }
-    exponentials = reduce_sum(lane, exponentials);
-    for (var j = lane; j < classes; j += THREADS) {
+    exponentials = reduce_sum(thread, exponentials);
+    for (var j = thread; j < classes; j += THREADS) {
         let p = exponential(x[base + j] - largest) / exponentials;
         let t = select(0.0, 1.0 - smoothing, j == label) + smoothing / f32(classes);
         store_gradient(base + j, (p - t) * hyper.loss_scale);
@@ -59,11 +59,11 @@ fn main(
     let log_sum = logarithm(exponentials);
     var value = log_sum - (x[base + label] - largest);
     if smoothing > 0.0 {
-        let mean = reduce_sum(lane, logits) / f32(classes);
+        let mean = reduce_sum(thread, logits) / f32(classes);
         value = fma(1.0 - smoothing, value, smoothing * (log_sum - mean));
     }
-    let place = rank_of(lane, base, label);
-    if lane == 0u {
+    let place = rank_of(thread, base, label);
+    if thread == 0u {
         loss[row] = value;
         rank[row] = place;
     }

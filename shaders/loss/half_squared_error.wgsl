@@ -23,29 +23,29 @@ fn target_value(row: u32, j: u32) -> f32 {
 }
 
 // The class of a row: its label, or the first maximum of its values.
-fn right_class(lane: u32, row: u32) -> u32 {
+fn right_class(thread: u32, row: u32) -> u32 {
     if !values {
         return min(u32(labels[row]), classes - 1u);
     }
     var largest = target_value(row, 0u);
-    for (var j = lane; j < classes; j += THREADS) {
+    for (var j = thread; j < classes; j += THREADS) {
         largest = max(largest, target_value(row, j));
     }
-    largest = reduce_max(lane, largest);
+    largest = reduce_max(thread, largest);
     var first = classes - 1u;
-    for (var j = lane; j < classes; j += THREADS) {
+    for (var j = thread; j < classes; j += THREADS) {
         if target_value(row, j) == largest {
             first = min(first, j);
         }
     }
-    return u32(-reduce_max(lane, -f32(first)));
+    return u32(-reduce_max(thread, -f32(first)));
 }
 
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let row = group_index(group, groups);
     if row >= rows {
@@ -53,27 +53,27 @@ fn main(
     }
     let base = row * classes;
     if first_row + row >= hyper.rows {
-        for (var j = lane; j < classes; j += THREADS) {
+        for (var j = thread; j < classes; j += THREADS) {
             store_gradient(base + j, 0.0);
         }
-        if lane == 0u {
+        if thread == 0u {
             loss[row] = 0.0;
             rank[row] = f32(classes);
         }
         return;
     }
     var squares = 0.0;
-    for (var j = lane; j < classes; j += THREADS) {
+    for (var j = thread; j < classes; j += THREADS) {
         let difference = x[base + j] - target_value(row, j);
         squares = fma(difference, difference, squares);
         store_gradient(base + j, difference * hyper.loss_scale);
     }
-    squares = reduce_sum(lane, squares);
-    var place = rank_of(lane, base, right_class(lane, row));
+    squares = reduce_sum(thread, squares);
+    var place = rank_of(thread, base, right_class(thread, row));
     if values && classes == 1u && !is_nan(x[base]) {
         place = select(1.0, 0.0, (x[base] > 0.5) == (target_value(row, 0u) > 0.5));
     }
-    if lane == 0u {
+    if thread == 0u {
         loss[row] = 0.5 * squares;
         rank[row] = place;
     }

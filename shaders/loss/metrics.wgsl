@@ -11,20 +11,20 @@ override slots: u32;
 const THREADS = 256u;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(local_invocation_index) thread: u32) {
     let rows = min(hyper.rows, batch);
     var losses = 0.0;
     var first = 0.0;
     var five = 0.0;
-    for (var row = lane; row < rows; row += THREADS) {
+    for (var row = thread; row < rows; row += THREADS) {
         losses += loss[row];
         first += select(0.0, 1.0, rank[row] < 1.0);
         five += select(0.0, 1.0, rank[row] < 5.0);
     }
-    losses = reduce_sum(lane, losses);
-    first = reduce_sum(lane, first);
-    five = reduce_sum(lane, five);
-    if lane == 0u && hyper.slot < slots {
+    losses = reduce_sum(thread, losses);
+    first = reduce_sum(thread, first);
+    five = reduce_sum(thread, five);
+    if thread == 0u && hyper.slot < slots {
         let at = hyper.slot * 5u;
         metrics[at] = losses;
         metrics[at + 1u] = first;

@@ -16,7 +16,7 @@ const THREADS = 256u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let number = group_index(group, groups);
     let channel = number % channels;
@@ -29,14 +29,14 @@ fn main(
     let center = mean[channel];
     var products = 0.0;
     var sum = 0.0;
-    for (var e = lane; e < count; e += THREADS) {
+    for (var e = thread; e < count; e += THREADS) {
         let i = base + e / inner * channels * inner + e % inner;
         products = fma(dy[i], x[i] - center, products);
         sum += dy[i];
     }
-    products = reduce_sum(lane, products);
-    sum = reduce_sum(lane, sum);
-    if lane == 0u {
+    products = reduce_sum(thread, products);
+    sum = reduce_sum(thread, sum);
+    if thread == 0u {
         let at = part_index(first_part + part, channel);
         partial[at] = products;
         partial[at + 1u] = sum;

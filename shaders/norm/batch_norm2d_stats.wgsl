@@ -15,7 +15,7 @@ const THREADS = 256u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let number = group_index(group, groups);
     let channel = number % channels;
@@ -26,17 +26,17 @@ fn main(
     let count = part_len(first_part + part);
     let base = (part / parts_per_image * images * channels + channel) * inner + first_element(part);
     var sum = 0.0;
-    for (var e = lane; e < count; e += THREADS) {
+    for (var e = thread; e < count; e += THREADS) {
         sum += x[base + e / inner * channels * inner + e % inner];
     }
-    let mean = reduce_sum(lane, sum) / f32(max(count, 1u));
+    let mean = reduce_sum(thread, sum) / f32(max(count, 1u));
     var squares = 0.0;
-    for (var e = lane; e < count; e += THREADS) {
+    for (var e = thread; e < count; e += THREADS) {
         let centred = x[base + e / inner * channels * inner + e % inner] - mean;
         squares = fma(centred, centred, squares);
     }
-    squares = reduce_sum(lane, squares);
-    if lane == 0u {
+    squares = reduce_sum(thread, squares);
+    if thread == 0u {
         let at = part_index(first_part + part, channel);
         partial[at] = mean;
         partial[at + 1u] = squares;

@@ -1,4 +1,4 @@
-// The divisor of avg_pool2d: places of a window inside the padded picture. What `ceil` adds beyond does not count.
+// The divisor of avg_pool2d: positions of a window inside the padded image. Positions that `ceil` adds do not count.
 
 override pad_bottom: u32;
 override pad_right: u32;

@@ -46,7 +46,7 @@ fn better(a: Candidate, b: Candidate) -> Candidate {
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let i = group_index(group, groups);
     if i >= len {
@@ -58,25 +58,25 @@ fn main(
     let window = rectangle(p.x * h_in * w_in, rows, columns);
     let end = min(first_term + TERMS, window.count);
     var best = Candidate(0.0, NOWHERE);
-    for (var e = first_term + lane; e < end; e += THREADS) {
+    for (var e = first_term + thread; e < end; e += THREADS) {
         let at = corner(window, e);
         let row = at.x + pad_top - p.y * stride_h;
         let column = at.y + pad_left - p.z * stride_w;
         best = better(best, Candidate(x[window.plane + at.x * w_in + at.y], row * kernel_w + column));
     }
-    values[lane] = best.value;
-    places[lane] = best.place;
+    values[thread] = best.value;
+    places[thread] = best.place;
     workgroupBarrier();
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            let other = Candidate(values[lane + half], places[lane + half]);
+        if thread < half {
+            let other = Candidate(values[thread + half], places[thread + half]);
             best = better(best, other);
-            values[lane] = best.value;
-            places[lane] = best.place;
+            values[thread] = best.value;
+            places[thread] = best.place;
         }
         workgroupBarrier();
     }
-    if lane == 0u {
+    if thread == 0u {
         if first_term > 0u {
             best = better(Candidate(y[i], u32(index[i])), best);
         }

@@ -1,4 +1,4 @@
-// The part of a pooling window that lies in the picture.
+// The part of a pooling window that lies in the image.
 
 // First and last-but-one row or column of the window of output `o` along one axis. No window lies in the padding alone.
 fn inside(o: u32, stride: u32, kernel: u32, pad: u32, inputs: u32) -> vec2<u32> {

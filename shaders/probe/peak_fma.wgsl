@@ -1,5 +1,5 @@
-// As many fused multiply-adds as the device can do: what no kernel can beat. Eight chains per invocation hide the
-// latency of each; the sum is stored, so that none can be left out.
+// As many fused multiply-adds as the device can compute: an upper bound for every kernel. Eight chains per thread hide the
+// latency of each; their sum is stored, so that a compiler cannot remove one.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -13,16 +13,16 @@ const THREADS = 256u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
-    let i = group_index(group, groups) * THREADS + lane;
+    let i = group_index(group, groups) * THREADS + thread;
     if i >= len {
         return;
     }
     // Factor and summand come from a buffer, so that nothing is known beforehand. With |factor| < 1 values stay finite.
     let m = vec4<f32>(x[0]);
     let c = vec4<f32>(x[1]);
-    var a = vec4<f32>(0.0, 1.0, 2.0, 3.0) + f32(lane);
+    var a = vec4<f32>(0.0, 1.0, 2.0, 3.0) + f32(thread);
     var b = a + 4.0;
     for (var round = 0u; round < rounds; round++) {
         a = fma(a, m, c);

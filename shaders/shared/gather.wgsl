@@ -1,7 +1,6 @@
-// The entry point of kernels whose elements are sums of so many terms that one invocation cannot take them all: one
-// workgroup for each element, and a dispatch for every TERMS terms, which adds to what those before it have left. A
-// kernel brings along
-//   Source, source_of(i)        what has to be known of element i, with `count`, the number of its terms
+// The entry point of kernels whose elements are sums of too many terms for one thread: one workgroup for each element,
+// and a dispatch for every TERMS terms, which adds to the result of those before it. A kernel defines
+//   Source, source_of(i)        the geometry of element i, with `count`, the number of its terms
 //   term_of(Source, e)          term number e
 //   kept(i), keep(i, sum)       the output
 
@@ -17,7 +16,7 @@ const TERMS = 262144u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let i = group_index(group, groups);
     if i >= len {
@@ -26,11 +25,11 @@ fn main(
     let source = source_of(i);
     let end = min(first_term + TERMS, source.count);
     var sum = 0.0;
-    for (var e = first_term + lane; e < end; e += THREADS) {
+    for (var e = first_term + thread; e < end; e += THREADS) {
         sum += term_of(source, e);
     }
-    sum = reduce_sum(lane, sum);
-    if lane == 0u {
+    sum = reduce_sum(thread, sum);
+    if thread == 0u {
         if first_term > 0u {
             sum += kept(i);
         }

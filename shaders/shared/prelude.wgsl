@@ -1,6 +1,6 @@
 // Shared by every kernel.
 
-// wgpu 30's Vulkan back end honours the switches for loop bounding, integer-division checks and zero-filled
+// wgpu 30's Vulkan back end honours the options for loop bounding, integer-division checks and zero-filled
 // workgroup memory only in modules that have an override, so every kernel has this one.
 override unused: u32 = 0u;
 

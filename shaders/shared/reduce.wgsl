@@ -2,12 +2,12 @@
 
 var<workgroup> reduced: array<f32, THREADS>;
 
-fn reduce_sum(lane: u32, value: f32) -> f32 {
-    reduced[lane] = value;
+fn reduce_sum(thread: u32, value: f32) -> f32 {
+    reduced[thread] = value;
     workgroupBarrier();
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            reduced[lane] += reduced[lane + half];
+        if thread < half {
+            reduced[thread] += reduced[thread + half];
         }
         workgroupBarrier();
     }
@@ -17,12 +17,12 @@ fn reduce_sum(lane: u32, value: f32) -> f32 {
     return total;
 }
 
-fn reduce_max(lane: u32, value: f32) -> f32 {
-    reduced[lane] = value;
+fn reduce_max(thread: u32, value: f32) -> f32 {
+    reduced[thread] = value;
     workgroupBarrier();
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            reduced[lane] = max(reduced[lane], reduced[lane + half]);
+        if thread < half {
+            reduced[thread] = max(reduced[thread], reduced[thread + half]);
         }
         workgroupBarrier();
     }

@@ -24,19 +24,19 @@ const THREADS = 256u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let number = group_index(group, groups);
     if number >= chunks {
         return;
     }
     let chunk = table[number];
-    if lane >= chunk.count {
+    if thread >= chunk.count {
         return;
     }
     var total = 0.0;
     for (var piece = 0u; piece < chunk.pieces; piece++) {
-        total += partials[chunk.source + piece * chunk.stride + lane];
+        total += partials[chunk.source + piece * chunk.stride + thread];
     }
-    sum[chunk.sum + lane] = total;
+    sum[chunk.sum + thread] = total;
 }

@@ -9,13 +9,13 @@ override count: u32;
 const THREADS = 64u;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(local_invocation_index) thread: u32) {
     var sum = 0.0;
-    for (var i = lane; i < count; i += THREADS) {
+    for (var i = thread; i < count; i += THREADS) {
         sum += norms[i];
     }
-    sum = reduce_sum(lane, sum);
-    if lane == 0u {
+    sum = reduce_sum(thread, sum);
+    if thread == 0u {
         let ratio = hyper.max_norm / (sqrt(sum) + 1e-6);
         // A gradient that is NaN makes the factor NaN, as in PyTorch; min() may hide that.
         factor[0] = select(min(1.0, ratio), ratio, is_nan(ratio));

@@ -14,7 +14,7 @@ const CHUNK = 16384u;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let chunk = group_index(group, groups);
     let first = chunk * CHUNK;
@@ -23,11 +23,11 @@ fn main(
     }
     let end = min(first + CHUNK, size);
     var sum = 0.0;
-    for (var i = first + lane; i < end; i += THREADS) {
+    for (var i = first + thread; i < end; i += THREADS) {
         sum = fma(g[i], g[i], sum);
     }
-    sum = reduce_sum(lane, sum);
-    if lane == 0u {
+    sum = reduce_sum(thread, sum);
+    if thread == 0u {
         partial[first_chunk + chunk] = sum;
     }
 }

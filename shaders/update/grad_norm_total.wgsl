@@ -9,13 +9,13 @@ override index: u32;
 const THREADS = 256u;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(local_invocation_index) thread: u32) {
     var sum = 0.0;
-    for (var i = lane; i < chunks; i += THREADS) {
+    for (var i = thread; i < chunks; i += THREADS) {
         sum += partial[i];
     }
-    sum = reduce_sum(lane, sum);
-    if lane == 0u {
+    sum = reduce_sum(thread, sum);
+    if thread == 0u {
         norms[index] = sum;
     }
 }

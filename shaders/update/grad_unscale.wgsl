@@ -33,13 +33,13 @@ fn is_finite(x: f32) -> bool {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(local_invocation_index) thread: u32) {
     var sum = 0.0;
-    for (var i = lane; i < count; i += THREADS) {
+    for (var i = thread; i < count; i += THREADS) {
         sum += norms[i];
     }
-    sum = reduce_sum(lane, sum);
-    if lane != 0u {
+    sum = reduce_sum(thread, sum);
+    if thread != 0u {
         return;
     }
     let scale = scaling[0];

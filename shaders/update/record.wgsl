@@ -1,6 +1,6 @@
-// An update that looks for values that are no numbers, by their bits: a compiler may assume that there are none. What it finds
-// goes to the last word of the step's record: `NonFinite::word` of src/ops/update.rs, the largest of all. As the bits of
-// numbers that are not negative, they have the order of the numbers.
+// An update that looks for non-finite values, by their bits: a compiler may assume that there are none. The largest finding
+// is written to the last word of the step's record: `NonFinite::word` of src/ops/update.rs. The bits of non-negative
+// numbers have the order of the numbers, so an integer maximum finds it.
 
 @group(0) @binding(RECORD) var<storage, read_write> record: array<atomic<u32>>;
 
@@ -23,7 +23,7 @@ fn look_after(value: f32, what: u32) {
     found_after |= mark(value, what);
 }
 
-// Tells what was found of an element.
+// Reports the findings of an element.
 fn tell() {
     if (found_before | found_after) != 0u {
         let marks = select(found_after, BEFORE + found_before, found_before != 0u);

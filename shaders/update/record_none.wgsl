@@ -1,4 +1,4 @@
-// An update that does not look for values that are no numbers.
+// An update that does not look for non-finite values.
 
 const WEIGHT = 1u;
 const STATE = 2u;

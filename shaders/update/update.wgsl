@@ -1,4 +1,4 @@
-// What all updates of parameters share: gradient and weights, and their factors. The multipliers
+// Shared by all updates of parameters: gradient, weights and the factor of the gradient. The multipliers
 // lr_mult and decay_mult come from update_one.wgsl or update_table.wgsl.
 
 @group(0) @binding(0) var<storage, read> g: array<f32>;

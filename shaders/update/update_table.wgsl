@@ -30,7 +30,7 @@ var<private> number: u32;
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let group_number = group_index(group, groups);
     if group_number >= chunks {
@@ -41,7 +41,7 @@ fn main(
     decay_mult = chunk.decay_mult;
     number = chunk.number;
     for (var k = 0u; k < PER_THREAD; k++) {
-        let i = chunk.first + lane + k * THREADS;
+        let i = chunk.first + thread + k * THREADS;
         if i < chunk.end {
             element(i);
         }

@@ -1,4 +1,4 @@
-//! `striate devices`: what this machine can compute on.
+//! `striate devices`: the adapters of this machine and the CPU path.
 
 use super::Context;
 use super::output::bytes;
@@ -22,7 +22,7 @@ pub(super) fn run(_args: &DevicesArgs, context: &Context) -> Result<u8> {
         context.out.json(&json!({
             "cpu": { "threads": threads, "arch": std::env::consts::ARCH },
             "adapters": list,
-            // Not every name of a folder is text.
+            // A folder name need not be text.
             "cache": cache::folder().map(|folder| folder.to_string_lossy().into_owned()),
         }))?;
         return Ok(0);

@@ -1,9 +1,8 @@
-//! `train --profile`: a few of the first steps are timed operator by operator, then training goes on. What is computed
-//! stays the same.
+//! `train --profile`: times a few of the first steps operator by operator, then training continues. Results do not change.
 
 use super::Context;
+use super::bench::peaks::PeakRates;
 use super::bench::profile::Analysis;
-use super::bench::roofs::Roofs;
 use super::bench::timing::{Budget, median};
 use super::bench::{Header, write_picture};
 use super::output::Output;
@@ -25,7 +24,7 @@ const WARMUP: usize = 5;
 /// Runs of a span that are timed.
 const RUNS: usize = 5;
 
-/// What has been timed of a span so far.
+/// The measurements of a span so far.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// Seconds that each of the first runs kept the host.
@@ -36,20 +35,20 @@ pub(super) struct Taken {
 /// Training takes one span for each update, or with accumulated gradients two.
 pub(super) type Spans = Rc<RefCell<Vec<(Span, Taken)>>>;
 
-/// Where a profile goes, and what it is held against.
+/// Where a profile is written, and the peak rates it is compared with.
 pub(super) struct Profiling {
     /// None for stderr.
     file: Option<PathBuf>,
     device: Device,
     header: Header,
-    roofs: Roofs,
+    peaks: PeakRates,
     title: String,
     spans: Spans,
     out: Output,
 }
 
 impl Profiling {
-    /// Measures the roofs of `device`; `path` is `-` for stderr.
+    /// Measures the peak rates of `device`; `path` is `-` for stderr.
     ///
     /// # Errors
     /// `Error::Device` if the device has no clock.
@@ -69,19 +68,19 @@ impl Profiling {
             file: (path.as_os_str() != "-").then(|| path.to_path_buf()),
             device: device.clone(),
             header: Header::plain(std::slice::from_ref(device)),
-            roofs: Roofs::measure(device, Budget::SHORT)?,
+            peaks: PeakRates::measure(device, Budget::SHORT)?,
             title: format!("{}, training at batch {}", model.name, model.batch),
             spans: Rc::new(RefCell::new(spans.into_iter().map(|span| (span, Taken::default())).collect())),
             out: context.out,
         })
     }
 
-    /// Where executors leave what they have timed.
+    /// The measurements that executors add to.
     pub fn spans(&self) -> Spans {
         Rc::clone(&self.spans)
     }
 
-    /// `executor`, timed into `spans` if there is a profile to be made.
+    /// `executor`, timed into `spans` if a profile is requested.
     pub fn around(spans: Option<&Spans>, executor: Box<dyn Executor>) -> Box<dyn Executor> {
         match spans {
             Some(spans) => Box::new(Profiled { inner: executor, spans: Rc::clone(spans) }),
@@ -94,13 +93,13 @@ impl Profiling {
         self.spans.borrow().iter().all(|(_, taken)| taken.runs.len() >= RUNS)
     }
 
-    /// What was timed, span by span.
+    /// The analyses of all spans that were timed.
     fn analyses(&self) -> Result<Vec<(Span, Analysis)>> {
         let mut analyses = Vec::new();
         for (span, taken) in self.spans.borrow().iter().filter(|(_, taken)| !taken.runs.is_empty()) {
-            let (name, roofs) = (self.device.name(), self.roofs.clone());
-            let mut analysis = Analysis::new(&taken.runs, name, roofs)?;
-            // The first run makes what later ones use again.
+            let (name, peaks) = (self.device.name(), self.peaks.clone());
+            let mut analysis = Analysis::new(&taken.runs, name, peaks)?;
+            // The first run allocates what later ones reuse.
             let mut host = taken.host.iter().skip(1).copied().collect::<Vec<f64>>();
             let busy = (!host.is_empty()).then(|| median(&mut host));
             match self.device.is_cpu() {
@@ -158,7 +157,7 @@ impl Profiling {
             "event": "train-profile",
             "header": self.header.json(),
             "title": self.title,
-            "roofs": self.roofs.to_json(&self.device.name()),
+            "roofs": self.peaks.to_json(&self.device.name()),
             "spans": analyses.iter().map(span).collect::<Vec<Value>>(),
         })
     }

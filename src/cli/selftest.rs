@@ -18,12 +18,12 @@ use std::sync::Arc;
 
 Exit code 5 if a kernel is wrong; the last line names it.")]
 pub(crate) struct SelftestArgs {
-    /// Only kernels whose name contains this
+    /// Check only kernels whose name contains TEXT
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 }
 
-/// Spoils the results of the kernel it names: it shows that a broken kernel is found.
+/// Names a kernel whose results are corrupted, to show that a broken kernel is found.
 const FAULT: &str = "STRIATE_FAULT";
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
@@ -73,7 +73,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// `executor`, with a fault in `kernel` if there is to be one.
+/// `executor`, with a fault in `kernel` if one is requested.
 fn fault_in(
     executor: Box<dyn Executor>,
     program: Arc<Program>,
@@ -94,7 +94,7 @@ fn half(device: &Device, context: &Context) -> Option<Device> {
     Some(half)
 }
 
-/// The cases that are wanted, those of one kernel together, kernels in their first order.
+/// The selected cases, grouped by kernel in the order of first appearance.
 fn by_kernel(cases: Vec<Case>, only: Option<&str>) -> Vec<Case> {
     let mut kernels: Vec<&str> = Vec::new();
     for case in &cases {

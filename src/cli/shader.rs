@@ -133,9 +133,9 @@ fn of_model(model: &str, batch: Option<u32>, limits: &Limits) -> Result<Vec<Modu
     let model = Model::build(&spec, &options)?;
     let schedule = Schedule::new(&model.program, limits)?;
     let (mut modules, mut seen) = (Vec::new(), HashSet::new());
-    for task in [Span::Train, Span::Forward].into_iter().flat_map(|span| schedule.tasks(span)) {
-        for launch in task.launches.iter().filter(|launch| seen.insert(launch.shader)) {
-            let (op, layer) = (task.piece.kind.clone(), task.piece.label.clone());
+    for task in [Span::Train, Span::Forward].into_iter().flat_map(|span| schedule.steps(span)) {
+        for launch in task.dispatches.iter().filter(|launch| seen.insert(launch.shader)) {
+            let (op, layer) = (task.workload.kind.clone(), task.workload.label.clone());
             modules.push(Module { shader: launch.shader, constants: launch.constants.clone(), op, layer });
         }
     }

@@ -1,7 +1,7 @@
-//! Stored pictures to network input, a row of the batch at a time.
+//! Stored images to network input, a row of the batch at a time.
 //!
-//! A view that does not turn the picture is looked at row by row: what columns are read is worked out once, and a row
-//! of the picture is interpolated along its width once for all rows of the input that need it. Other views are looked
+//! A view that does not turn the image is looked at row by row: what columns are read is worked out once, and a row
+//! of the image is interpolated along its width once for all rows of the input that need it. Other views are looked
 //! at pixel by pixel. Both evaluate the same expressions in the same order and give the same bits.
 
 use super::parallel::with_scratch;
@@ -13,16 +13,16 @@ use rayon::prelude::*;
 /// x from `pixels`, looked at as `views` say.
 pub fn augment(d: &Augment, pixels: &[f32], views: &[f32], x: &mut [f32]) {
     let views: &[View] = bytemuck::cast_slice(views);
-    let pictures = pixels.par_chunks(d.words());
+    let images = pixels.par_chunks(d.words());
     let inputs = x.par_chunks_mut(d.c_out * d.h_out * d.w_out);
-    inputs.zip(pictures).zip(views).for_each(|((x, picture), view)| {
+    inputs.zip(images).zip(views).for_each(|((x, image), view)| {
         let straight = view.x[1] == 0 && view.y[0] == 0;
-        look(d, view, bytemuck::cast_slice(picture), straight, x);
+        look(d, view, bytemuck::cast_slice(image), straight, x);
     });
 }
 
-/// One picture as one input; `straight` says that rows of the input are rows of the picture, and columns columns.
-fn look(d: &Augment, view: &View, picture: &[u8], straight: bool, x: &mut [f32]) {
+/// One image as one input; `straight` says that rows of the input are rows of the image, and columns columns.
+fn look(d: &Augment, view: &View, image: &[u8], straight: bool, x: &mut [f32]) {
     let (width, plane) = (d.w_out, d.h_out * d.w_out);
     let [top, left, bottom, right] = view.cut.map(|at| at as usize);
     with_scratch([3 * width, 6 * width, 2 * width, width], |[p, kept, taps, fraction]| {
@@ -37,8 +37,8 @@ fn look(d: &Augment, view: &View, picture: &[u8], straight: bool, x: &mut [f32])
             let whole = covered.start == 0 && covered.end == width;
             match &mut rows {
                 _ if whole => {}
-                Some(rows) => rows.read(d, view, picture, oy, p),
-                None => turned(d, view, picture, oy, p),
+                Some(rows) => rows.read(d, view, image, oy, p),
+                None => turned(d, view, image, oy, p),
             }
             for c in 0..d.c_out {
                 let x = &mut x[c * plane + oy * width..][..width];
@@ -66,12 +66,12 @@ fn taps(place: i32, extent: usize) -> (usize, usize, f32) {
 }
 
 /// Row `oy` of every channel before its colour, wherever its pixels lie.
-fn turned(d: &Augment, view: &View, picture: &[u8], oy: usize, p: &mut [f32]) {
+fn turned(d: &Augment, view: &View, image: &[u8], oy: usize, p: &mut [f32]) {
     for ox in 0..d.w_out {
         let (x0, x1, fx) = taps(place(view.x, oy, ox), d.w_in);
         let (y0, y1, fy) = taps(place(view.y, oy, ox), d.h_in);
-        for (p, picture) in p.chunks_mut(d.w_out).zip(picture.chunks(d.h_in * d.w_in)) {
-            let pixel = |y: usize, x: usize| f32::from(picture[y * d.w_in + x]);
+        for (p, image) in p.chunks_mut(d.w_out).zip(image.chunks(d.h_in * d.w_in)) {
+            let pixel = |y: usize, x: usize| f32::from(image[y * d.w_in + x]);
             let upper = (1.0 - fx) * pixel(y0, x0) + fx * pixel(y0, x1);
             let lower = (1.0 - fx) * pixel(y1, x0) + fx * pixel(y1, x1);
             p[ox] = (1.0 - fy) * upper + fy * lower;
@@ -100,10 +100,10 @@ fn paint(d: &Augment, view: &View, c: usize, p: &[f32], x: &mut [f32]) {
     }
 }
 
-/// Reads a picture that is not turned.
+/// Reads an image that is not turned.
 struct Rows<'a> {
     columns: Columns<'a>,
-    /// Two rows of the picture for each channel, interpolated along their width: an even one and an odd one.
+    /// Two rows of the image for each channel, interpolated along their width: an even one and an odd one.
     kept: &'a mut [f32],
     /// Their numbers.
     held: [[usize; 2]; 3],
@@ -111,10 +111,10 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Row `oy` of every channel before its colour.
-    fn read(&mut self, d: &Augment, view: &View, picture: &[u8], oy: usize, p: &mut [f32]) {
+    fn read(&mut self, d: &Augment, view: &View, image: &[u8], oy: usize, p: &mut [f32]) {
         let (y0, y1, fy) = taps(place(view.y, oy, 0), d.h_in);
         for (c, p) in p.chunks_mut(d.w_out).enumerate() {
-            let row = |y: usize| &picture[(c * d.h_in + y) * d.w_in..][..d.w_in];
+            let row = |y: usize| &image[(c * d.h_in + y) * d.w_in..][..d.w_in];
             if fy == 0.0 {
                 // The row below would be multiplied by 0.
                 self.columns.read(row(y0), p);
@@ -138,7 +138,7 @@ impl Rows<'_> {
     }
 }
 
-/// What each column of an input that is not turned reads from a row of the picture.
+/// What each column of an input that is not turned reads from a row of the image.
 struct Columns<'a> {
     /// If each reads one pixel and its neighbour the next: the first one's column (perhaps beyond the border), and
     /// whether they go to the left.
@@ -165,7 +165,7 @@ impl<'a> Columns<'a> {
         Columns { run: is_run.then_some((first as isize, step < 0)), left, right, fraction }
     }
 
-    /// A row of the picture as a row of the input.
+    /// A row of the image as a row of the input.
     fn read(&self, row: &[u8], p: &mut [f32]) {
         let (width, extent) = (p.len() as isize, row.len() as isize);
         let Some((first, mirrored)) = self.run else {
@@ -176,7 +176,7 @@ impl<'a> Columns<'a> {
             }
             return;
         };
-        // Columns start .. end of the input lie inside the picture.
+        // Columns start .. end of the input lie inside the image.
         let (start, end) = if mirrored { (first - extent + 1, first + 1) } else { (-first, extent - first) };
         let start = start.clamp(0, width);
         let end = end.clamp(start, width);
@@ -225,7 +225,7 @@ mod tests {
         let mut stream = Stream::new(5, Purpose::Test, 0);
         for ([c_in, h_in, w_in], [c_out, h_out, w_out]) in GEOMETRIES {
             let d = Augment { batch: 1, c_in, h_in, w_in, c_out, h_out, w_out };
-            let picture: Vec<u8> = (0..c_in * h_in * w_in).map(|_| stream.below(256) as u8).collect();
+            let image: Vec<u8> = (0..c_in * h_in * w_in).map(|_| stream.below(256) as u8).collect();
             for round in 0..300 {
                 let mut view = View::blank();
                 (view.x, view.y) = (axis(&mut stream), axis(&mut stream));
@@ -238,7 +238,7 @@ mod tests {
                 view.colour = [0, 1, 2].map(|_| [0.4, 0.3, stream.normal(), 20.0]);
                 let [straight, general] = [true, false].map(|straight| {
                     let mut x = vec![f32::NAN; c_out * h_out * w_out];
-                    look(&d, &view, &picture, straight, &mut x);
+                    look(&d, &view, &image, straight, &mut x);
                     x.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
                 });
                 assert_eq!(straight, general, "round {round} of {d:?}: {view:?}");

@@ -1,4 +1,4 @@
-//! The gradient of a convolution with respect to its weights: by minimal filtering (`winograd`) where that pays, else
+//! The gradient of a convolution with respect to its weights: by Winograd's algorithm (`winograd`) where that is faster, else
 //! dy times the transposed panels of x.
 //!
 //! The sum runs over every pixel of the batch. It is cut into a number of parts that follows from the shape; each part

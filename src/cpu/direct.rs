@@ -106,7 +106,7 @@ impl Correlation {
         let total = self.groups * self.c_in;
         let piece = channels_per_piece(self.c_in, taps);
         debug_assert!(piece * taps <= DEPTH.max(taps));
-        // Products that are added to others go on with their sums: one chain, unless parts of it begin anew.
+        // Products that are added to others continue their sums: one chain, unless a part of it starts again.
         let per_part = if self.is_long() { (CHAIN / (piece * taps)).max(1) * piece } else { self.c_in };
         for begin in (0..self.c_in).step_by(piece) {
             let onto = if begin % per_part == 0 { Onto::Nothing } else { Onto::Old };

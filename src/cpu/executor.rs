@@ -5,7 +5,7 @@ use super::options::CpuOptions;
 use crate::error::{Error, Result};
 use crate::ops::Access;
 use crate::program::{
-    BufferId, Clock, Executor as Seam, Pending, Piece, Profile, Program, Span, Step, Timed,
+    BufferId, Clock, Executor as Seam, Pending, Profile, ProfileEntry, Program, Span, Step, Workload,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,7 +115,8 @@ impl Seam for Executor {
         for step in program.steps(span) {
             let start = Instant::now();
             self.step(&program, step)?;
-            entries.push(Timed { piece: Piece::of(step), steps: 1, time: start.elapsed() });
+            let (workload, pipelines) = (Workload::of(step), Vec::new());
+            entries.push(ProfileEntry { workload, steps: 1, pipelines, time: start.elapsed() });
         }
         Ok(Profile { clock: Clock::Host, dispatches: 0, entries })
     }

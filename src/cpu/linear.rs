@@ -83,7 +83,7 @@ fn transpose(x: &[f32], rows: usize, cols: usize, y: &mut [f32]) {
 /// dx = dy w.
 pub fn linear_grad_input(d: &Linear, dy: &[f32], w: &[f32], workspace: &mut Vec<f32>, dx: &mut [f32]) {
     let Linear { batch, inputs, outputs, .. } = *d;
-    // Tasks are blocks of columns; each needs a place of its own before the rows are put together.
+    // Tasks are blocks of columns; each needs its own place before the rows are put together.
     let columns = inputs.div_ceil(16).next_multiple_of(96).min(COLUMNS / 2).min(inputs);
     let result = reserve(workspace, inputs.div_ceil(columns) * batch * columns);
     let dy = View::new(dy, batch, outputs, outputs);

@@ -16,11 +16,11 @@ struct Geometry {
     windows: Windows,
     /// Where each tap lies in the split rows, from the beginning of the first row of its window.
     taps: Vec<usize>,
-    /// Rows of a split picture, and its length with a vector to spare.
+    /// Rows of a split image, and its length with a vector to spare.
     seen: usize,
     len: usize,
-    /// Pictures of one task.
-    pictures: usize,
+    /// Images of one task.
+    images: usize,
 }
 
 impl Geometry {
@@ -43,7 +43,7 @@ impl Geometry {
             taps: (0..windows.taps()).map(tap).collect(),
             seen,
             len: seen * windows.pitch() + LANES,
-            pictures: units_per_task(windows.inputs()),
+            images: units_per_task(windows.inputs()),
         }
     }
 
@@ -52,7 +52,7 @@ impl Geometry {
         self.windows.stride[0] * self.windows.pitch()
     }
 
-    /// The first kernel row (axis 0) or column (axis 1) of each window that lies in the picture.
+    /// The first kernel row (axis 0) or column (axis 1) of each window that lies in the image.
     fn firsts(&self, axis: usize, outputs: usize) -> Vec<f32> {
         let begin = |o: usize| (o * self.windows.stride[axis]) as isize + self.windows.origin[axis];
         (0..outputs.next_multiple_of(LANES)).map(|o| begin(o).min(0).unsigned_abs() as f32).collect()
@@ -98,8 +98,8 @@ pub fn max_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32], index: &mut [f32
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let (rows, columns) = (g.firsts(0, g.windows.h_out), g.firsts(1, w_out));
     let kernel_w = d.kernel[1] as f32;
-    let results = y.par_chunks_mut(g.pictures * outputs).zip(index.par_chunks_mut(g.pictures * outputs));
-    results.zip(x.par_chunks(g.pictures * inputs)).for_each(|((y, index), x)| {
+    let results = y.par_chunks_mut(g.images * outputs).zip(index.par_chunks_mut(g.images * outputs));
+    results.zip(x.par_chunks(g.images * inputs)).for_each(|((y, index), x)| {
         with_scratch([g.len], |[split]| {
             vectorised!(|| {
                 let results = y.chunks_exact_mut(outputs).zip(index.chunks_exact_mut(outputs));
@@ -138,17 +138,17 @@ pub fn max_pool2d_backward(d: &Pool2d, index: &[f32], dy: &[f32], dx: &mut [f32]
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let (w_in, kernel_w, [down, across]) = (d.w_in as i32, d.kernel[1] as i32, d.stride);
     let places: Vec<i32> = (0..g.windows.taps() as i32).map(|k| k / kernel_w * w_in + k % kernel_w).collect();
-    let sources = index.par_chunks(g.pictures * outputs).zip(dy.par_chunks(g.pictures * outputs));
-    dx.par_chunks_mut(g.pictures * inputs).zip(sources).for_each(|(dx, (index, dy))| {
+    let sources = index.par_chunks(g.images * outputs).zip(dy.par_chunks(g.images * outputs));
+    dx.par_chunks_mut(g.images * inputs).zip(sources).for_each(|(dx, (index, dy))| {
         dx.fill(0.0);
-        let pictures = index.chunks_exact(outputs).zip(dy.chunks_exact(outputs));
-        for (dx, (index, dy)) in dx.chunks_exact_mut(inputs).zip(pictures) {
+        let images = index.chunks_exact(outputs).zip(dy.chunks_exact(outputs));
+        for (dx, (index, dy)) in dx.chunks_exact_mut(inputs).zip(images) {
             let lines = index.chunks_exact(w_out).zip(dy.chunks_exact(w_out));
             for (oy, (index, dy)) in lines.enumerate() {
                 let corner = (oy * down) as i32 + g.windows.origin[0] as i32;
                 let mut first = corner * w_in + g.windows.origin[1] as i32;
                 for (&winner, &dy) in index.iter().zip(dy) {
-                    // A winner is a pixel of the picture, never padding.
+                    // A winner is a pixel of the image, never padding.
                     let place = first + places[winner as i32 as usize];
                     dx[place as usize] += dy;
                     first += across as i32;
@@ -164,7 +164,7 @@ pub fn avg_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32]) {
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
-    y.par_chunks_mut(g.pictures * outputs).zip(x.par_chunks(g.pictures * inputs)).for_each(|(y, x)| {
+    y.par_chunks_mut(g.images * outputs).zip(x.par_chunks(g.images * inputs)).for_each(|(y, x)| {
         with_scratch([g.len], |[split]| {
             vectorised!(|| {
                 for (y, x) in y.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
@@ -202,7 +202,7 @@ pub fn avg_pool2d_backward(d: &Pool2d, dy: &[f32], dx: &mut [f32]) {
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
-    dx.par_chunks_mut(g.pictures * inputs).zip(dy.par_chunks(g.pictures * outputs)).for_each(|(dx, dy)| {
+    dx.par_chunks_mut(g.images * inputs).zip(dy.par_chunks(g.images * outputs)).for_each(|(dx, dy)| {
         with_scratch([g.len, g.windows.pitch(), w_out], |[split, line, shares]| {
             vectorised!(|| {
                 for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {

@@ -1,11 +1,11 @@
-//! Windows that slide over pictures: what convolution and pooling share.
+//! Windows that slide over images: what convolution and pooling share.
 //!
-//! Both read a picture through copies of a few of its rows that are padded, and split by the phase of the horizontal
+//! Both read an image through copies of a few of its rows that are padded, and split by the phase of the horizontal
 //! step: columns 0, s, 2s, ... first, then 1, s + 1, ... So the values that one kernel tap sees along an output row
 //! are contiguous, for every step, dilation and padding, and the inner loops need no tests for the border.
 
 /// Geometry of sliding windows: output (oy, ox) and tap (ky, kx) meet at input row
-/// oy * stride + ky * dilation + origin, and columns alike. Positions outside the picture are padding.
+/// oy * stride + ky * dilation + origin, and columns alike. Positions outside the image are padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     pub h_in: usize,
@@ -20,12 +20,12 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Elements of one input picture.
+    /// Elements of one input image.
     pub fn inputs(&self) -> usize {
         self.h_in * self.w_in
     }
 
-    /// Elements of one output picture.
+    /// Elements of one output image.
     pub fn outputs(&self) -> usize {
         self.h_out * self.w_out
     }
@@ -57,7 +57,7 @@ impl Windows {
         column % self.stride[1] * self.phase_len() + column / self.stride[1]
     }
 
-    /// Elements `low .. high` of a phase of a split row lie in the picture, the first of them at `column`.
+    /// Elements `low .. high` of a phase of a split row lie in the image, the first of them at `column`.
     #[inline(always)]
     fn phase_range(&self, phase: usize) -> (usize, usize, usize) {
         let (step, len, width) = (self.stride[1], self.phase_len(), self.w_in as isize);
@@ -68,9 +68,9 @@ impl Windows {
         (low, high, ((low * step) as isize + begin).max(0) as usize)
     }
 
-    /// Writes input rows `first .. first + rows` of `picture` to `out`, padded with `fill` and split by phase.
+    /// Writes input rows `first .. first + rows` of `image` to `out`, padded with `fill` and split by phase.
     #[inline(always)]
-    pub fn split_rows(&self, picture: &[f32], first: isize, rows: usize, fill: f32, out: &mut [f32]) {
+    pub fn split_rows(&self, image: &[f32], first: isize, rows: usize, fill: f32, out: &mut [f32]) {
         let (step, len) = (self.stride[1], self.phase_len());
         for phase in 0..step {
             let (low, high, column) = self.phase_range(phase);
@@ -86,10 +86,10 @@ impl Windows {
                 line[high..].fill(fill);
                 let line = &mut line[low..high];
                 match step {
-                    1 => line.copy_from_slice(&picture[start..start + line.len()]),
+                    1 => line.copy_from_slice(&image[start..start + line.len()]),
                     2 => {
                         // Whole pairs vectorise; the last value may stand at the very end, without its pair.
-                        let (pairs, last) = picture[start..].as_chunks::<2>();
+                        let (pairs, last) = image[start..].as_chunks::<2>();
                         let count = line.len().min(pairs.len());
                         for (v, pair) in line.iter_mut().zip(pairs) {
                             *v = pair[0];
@@ -99,7 +99,7 @@ impl Windows {
                         }
                     }
                     _ => {
-                        for (v, &x) in line.iter_mut().zip(picture[start..].iter().step_by(step)) {
+                        for (v, &x) in line.iter_mut().zip(image[start..].iter().step_by(step)) {
                             *v = x;
                         }
                     }
@@ -108,21 +108,21 @@ impl Windows {
         }
     }
 
-    /// The reverse of `split_rows`: writes what lies in the picture to it, 0 where no window sees it. `line` is
+    /// The reverse of `split_rows`: writes what lies in the image to it, 0 where no window sees it. `line` is
     /// scratch memory for one row.
     #[inline(always)]
-    pub fn join_rows(&self, split: &[f32], first: isize, line: &mut [f32], picture: &mut [f32]) {
+    pub fn join_rows(&self, split: &[f32], first: isize, line: &mut [f32], image: &mut [f32]) {
         let (step, len) = (self.stride[1], self.phase_len());
-        // Columns low .. low + count of a row of windows lie in the picture, the first of them at `column`.
+        // Columns low .. low + count of a row of windows lie in the image, the first of them at `column`.
         let low = self.origin[1].min(0).unsigned_abs().min(self.pitch());
         let column = self.origin[1].max(0) as usize;
         let count = (self.pitch() - low).min(self.w_in.saturating_sub(column));
-        picture.fill(0.0);
+        image.fill(0.0);
         for (row, phases) in (first..).zip(split.chunks_exact(self.pitch())) {
             if row < 0 || row >= self.h_in as isize {
                 continue;
             }
-            let target = &mut picture[row as usize * self.w_in + column..][..count];
+            let target = &mut image[row as usize * self.w_in + column..][..count];
             match step {
                 1 => target.copy_from_slice(&phases[low..low + count]),
                 2 => {

@@ -1,4 +1,4 @@
-//! What the driver made of the shaders, kept between runs (Vulkan's pipeline cache).
+//! Compiled shaders, kept between runs (Vulkan's pipeline cache).
 #![allow(unsafe_code, reason = "the SAFETY paragraph below")]
 
 use super::cache_store::CacheStore;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// which follow.
 const MAGIC: &str = "striate pipelines 1";
 
-/// More is begun anew: a cache only grows, and what is no longer used cannot be told apart.
+/// More is started again: a cache only grows, and what is no longer used cannot be told apart.
 const LONGEST: usize = 64 << 20;
 
 /// The compiled pipelines of a device.
@@ -56,8 +56,8 @@ impl Binaries {
         // SAFETY: the data are what `PipelineCache::get_data` returned in an earlier run, or nothing. `unpack` gives
         // them out only if the file is complete, was written for an adapter and driver of this name, and has the
         // SHA-256 that was written with it, so no cut, damaged or foreign file gets to a driver. wgpu compares its
-        // own header with the adapter and the driver's cache version besides, and begins anew (`fallback`) where they
-        // differ. Whoever can forge a file with its hash writes where the user alone may write (`device::cache` reads
+        // own header with the adapter and the driver's cache version besides, and starts again (`fallback`) where they
+        // differ. A program that can forge a file with its hash writes where the user alone may write (`device::cache` reads
         // nothing that others may write), and could as well replace this program.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         Some(Binaries { store, cache, file, identity, kept: kept.into(), saved: AtomicUsize::new(0) })

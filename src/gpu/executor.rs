@@ -6,22 +6,24 @@ use super::device::Gpu;
 use super::kernels::{Dispatch, DispatchKind};
 use super::layout::{Memory, Place};
 use super::pipeline::Scope;
-use super::schedule::{Launch, Schedule};
+use super::schedule::{BoundDispatch, Schedule};
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
-use crate::program::{self, BufferId, Pending, Piece, Profile, Program, Span};
+use crate::program::{self, BufferId, Pending, Profile, Program, Span, Workload};
 use std::sync::Arc;
 
 /// A dispatch that only has to be recorded.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct RecordedDispatch {
+    /// Of the pipeline.
+    pub label: String,
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     groups: [u32; 3],
     pub flops: u64,
 }
 
-impl Ready {
+impl RecordedDispatch {
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
@@ -29,12 +31,12 @@ impl Ready {
     }
 }
 
-/// The dispatches of one task of the schedule.
+/// The dispatches of one step of the schedule.
 #[derive(Debug)]
 pub(super) struct Recording {
-    pub piece: Piece,
+    pub workload: Workload,
     pub steps: usize,
-    pub dispatches: Vec<Ready>,
+    pub dispatches: Vec<RecordedDispatch>,
 }
 
 /// A program on a GPU. Buffers are zero until they are written.
@@ -78,8 +80,8 @@ impl Executor {
         #[cfg(not(target_arch = "wasm32"))]
         {
             let spans = [Span::Forward, Span::Gradients, Span::Update];
-            let tasks = spans.into_iter().flat_map(|span| schedule.tasks(span));
-            let dispatches: Vec<Dispatch> = tasks.flat_map(|task| &task.launches).map(dispatch).collect();
+            let steps = spans.into_iter().flat_map(|span| schedule.steps(span));
+            let dispatches: Vec<Dispatch> = steps.flat_map(|step| &step.dispatches).map(dispatch).collect();
             gpu.pipelines().prepare(&dispatches.iter().collect::<Vec<_>>());
         }
         let forward = record(gpu, &schedule, &memory, Span::Forward).await?;
@@ -242,33 +244,39 @@ async fn record(
     span: Span,
 ) -> Result<Vec<Recording>> {
     let mut recordings = Vec::new();
-    for task in schedule.tasks(span) {
-        let name = format!("{} of {}", task.piece.kind, task.piece.label);
+    for step in schedule.steps(span) {
+        let name = format!("{} of {}", step.workload.kind, step.workload.label);
         let mut dispatches = Vec::new();
-        for launch in &task.launches {
-            let ready = ready(gpu, memory, launch, &name).await;
+        for bound in &step.dispatches {
+            let ready = ready(gpu, memory, bound, &name).await;
             dispatches.push(ready.map_err(|e| match e {
                 Error::Device(text) => Error::Device(format!("{name}: {text}")),
                 other => other,
             })?);
         }
-        recordings.push(Recording { piece: task.piece.clone(), steps: task.steps, dispatches });
+        recordings.push(Recording { workload: step.workload.clone(), steps: step.steps, dispatches });
     }
     Ok(recordings)
 }
 
-async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) -> Result<Ready> {
-    let pipeline = gpu.pipelines().get(&dispatch(launch)).await?;
+async fn ready(
+    gpu: &Gpu,
+    memory: &[wgpu::Buffer],
+    bound: &BoundDispatch,
+    name: &str,
+) -> Result<RecordedDispatch> {
+    let pipeline = gpu.pipelines().get(&dispatch(bound)).await?;
     let entries: Vec<wgpu::BindGroupEntry> = (0u32..)
-        .zip(&launch.parts)
-        .map(|(binding, part)| {
+        .zip(&bound.ranges)
+        .map(|(binding, range)| {
             // An empty tensor still needs something to be bound.
-            let size = wgpu::BufferSize::new((part.count as u64 * 4).max(4));
-            let (buffer, offset) = (&memory[part.memory], part.first as u64 * 4);
+            let size = wgpu::BufferSize::new((range.count as u64 * 4).max(4));
+            let (buffer, offset) = (&memory[range.memory], range.first as u64 * 4);
             let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
             wgpu::BindGroupEntry { binding, resource }
         })
         .collect();
+    let label = bound.shader.label();
     let scope = Scope::new(gpu.device());
     let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(name),
@@ -276,14 +284,16 @@ async fn ready(gpu: &Gpu, memory: &[wgpu::Buffer], launch: &Launch, name: &str) 
         entries: &entries,
     });
     match scope.error().await {
-        Some(error) => Err(Error::Device(format!("pipeline {}: {error}", launch.shader.label()))),
-        None => Ok(Ready { pipeline, bind_group, groups: launch.groups, flops: launch.flops }),
+        Some(error) => Err(Error::Device(format!("pipeline {label}: {error}"))),
+        None => {
+            Ok(RecordedDispatch { label, pipeline, bind_group, groups: bound.groups, flops: bound.flops })
+        }
     }
 }
 
 /// What a pipeline is made for.
-fn dispatch(launch: &Launch) -> Dispatch {
-    let Launch { shader, groups, rounds, .. } = *launch;
-    let constants = launch.constants.clone();
+fn dispatch(bound: &BoundDispatch) -> Dispatch {
+    let BoundDispatch { shader, groups, rounds, .. } = *bound;
+    let constants = bound.constants.clone();
     Dispatch { shader, kind: DispatchKind::Kernel, constants, bindings: Vec::new(), groups, rounds }
 }

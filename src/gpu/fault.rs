@@ -1,4 +1,4 @@
-//! What went wrong on the device, wherever it was noticed. wgpu reports some errors to callbacks, on whatever
+//! The first error of a device, wherever it was noticed. wgpu reports some errors to callbacks, on whatever
 //! thread polls; the first one is kept here, and every later call of the executor answers with it.
 
 use crate::error::{Error, Result};

@@ -1,34 +1,34 @@
-//! Which steps of a program run together: a peephole over its lists. A pair or triple of steps becomes one kernel where
-//! `kernels::fused` has one and nobody else reads what lies between them.
+//! Which steps of a program run together: a peephole optimisation over its lists. Two or three steps become one kernel
+//! where `kernels::fused` has one and no other step reads the tensor between them.
 
 use super::kernels::{Kernels, Limits, fused, kernels};
 use crate::error::{Error, Result};
 use crate::ops::{Access, Op, Operand};
-use crate::program::{BufferId, Piece, Program, Span, Step};
+use crate::program::{BufferId, Program, Span, Step, Workload};
 use std::collections::HashMap;
 
-/// The most steps that one kernel stands for.
+/// The most steps that one kernel computes.
 const MOST: usize = 3;
 
-/// One step of a program, or several that run as one.
-pub(super) struct Unit<'a> {
+/// One step of a program, or several that run in one dispatch.
+pub(super) struct FusedStep<'a> {
     pub steps: &'a [Step],
     /// The buffers of all steps in order; [`super::kernels::Source::Operand`] numbers them.
     pub buffers: Vec<BufferId>,
     pub kernels: Kernels,
 }
 
-impl<'a> Unit<'a> {
+impl<'a> FusedStep<'a> {
     fn new(steps: &'a [Step], kernels: Kernels) -> Self {
         let buffers = steps.iter().flat_map(|step| step.buffers.clone()).collect();
-        Unit { steps, buffers, kernels }
+        FusedStep { steps, buffers, kernels }
     }
 
-    /// What it is, for people, and what it has to do at least.
-    pub fn piece(&self, program: &Program) -> Piece {
+    /// What it computes, and the least work that this takes.
+    pub fn workload(&self, program: &Program) -> Workload {
         let operators: Vec<&str> = self.steps.iter().map(|step| step.op.name()).collect();
         let label = self.steps.last().map_or(String::new(), |step| step.label.clone());
-        Piece { kind: operators.join("+"), label, flops: self.flops(), bytes: self.bytes(program) }
+        Workload { kind: operators.join("+"), label, flops: self.flops(), bytes: self.bytes(program) }
     }
 
     /// Floating-point operations.
@@ -42,7 +42,7 @@ impl<'a> Unit<'a> {
         operands.zip(self.buffers.iter().copied()).collect()
     }
 
-    /// The buffers that the kernels touch: without what only lies between the steps.
+    /// The buffers that the kernels touch: without those that only lie between the steps.
     pub fn touched(&self) -> Vec<BufferId> {
         let sources = self.kernels.dispatches.iter().flat_map(|d| &d.bindings).map(|b| b.source);
         let bound: Vec<BufferId> = sources
@@ -68,32 +68,32 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// The units of one list of `program` (not of `Span::Train`, which is two), in order.
+/// The fused steps of one list of `program` (not of `Span::Train`, which is two), in order.
 ///
 /// # Errors
 /// As `kernels`, with operator and layer in front.
-pub(super) fn units<'a>(
+pub(super) fn fused_steps<'a>(
     program: &'a Program,
     span: Span,
     limits: &Limits,
     limits_of: &dyn Fn(&Op) -> Limits,
-) -> Result<Vec<Unit<'a>>> {
+) -> Result<Vec<FusedStep<'a>>> {
     let steps = program.list(span);
     let uses = uses(program);
-    let mut units = Vec::new();
+    let mut fused_steps = Vec::new();
     let mut at_step = 0;
     while let Some(step) = steps.get(at_step) {
-        let unit = match together(program, &steps[at_step..], &uses, limits) {
-            Some(unit) => unit,
+        let step = match together(program, &steps[at_step..], &uses, limits) {
+            Some(fused) => fused,
             None => {
                 let kernels = kernels(&step.op, &limits_of(&step.op)).map_err(|e| at(step, e))?;
-                Unit::new(&steps[at_step..=at_step], kernels)
+                FusedStep::new(&steps[at_step..=at_step], kernels)
             }
         };
-        at_step += unit.steps.len();
-        units.push(unit);
+        at_step += step.steps.len();
+        fused_steps.push(step);
     }
-    Ok(units)
+    Ok(fused_steps)
 }
 
 /// How often the steps of all lists touch each buffer.
@@ -106,7 +106,12 @@ fn uses(program: &Program) -> Vec<usize> {
 }
 
 /// The longest beginning of `steps` that runs as one; `None` if only the first step by itself does.
-fn together<'a>(program: &Program, steps: &'a [Step], uses: &[usize], limits: &Limits) -> Option<Unit<'a>> {
+fn together<'a>(
+    program: &Program,
+    steps: &'a [Step],
+    uses: &[usize],
+    limits: &Limits,
+) -> Option<FusedStep<'a>> {
     if !limits.fuse {
         return None;
     }
@@ -116,13 +121,13 @@ fn together<'a>(program: &Program, steps: &'a [Step], uses: &[usize], limits: &L
             return None;
         }
         let ops: Vec<&Op> = steps.iter().map(|step| &step.op).collect();
-        // What cannot be bound as one may still be possible one by one.
+        // Tensors that cannot be bound together may still be bound one by one.
         let kernels = fused(&ops, limits).ok().flatten()?;
-        Some(Unit::new(steps, kernels))
+        Some(FusedStep::new(steps, kernels))
     })
 }
 
-/// Whether `second` reads what `first` leaves, and nobody else does where that is not stored.
+/// Whether `second` reads the output of `first`, and no other step does if that output is not stored.
 fn follows(program: &Program, first: &Step, second: &Step, uses: &[usize]) -> bool {
     let Some(&between) = first.buffers.last() else { return false };
     match (&first.op, &second.op) {
@@ -136,7 +141,7 @@ fn follows(program: &Program, first: &Step, second: &Step, uses: &[usize]) -> bo
     }
 }
 
-/// Puts the step in front of a message.
+/// Prefixes a message with the step.
 pub(super) fn at(step: &Step, error: Error) -> Error {
     let name = step.op.name();
     let placed = |text: String| {

@@ -1,4 +1,4 @@
-//! Half precision: the factors of convolutions and linear layers rounded to f16, multiplied into f32 sums. In memory
+//! Half precision: the operands of convolutions and linear layers rounded to f16, multiplied into f32 sums. In memory
 //! everything stays f32. On an adapter with matrix units for that (cooperative matrices of 16 x 16 x 16, f16 to f32)
 //! those are used, but only after they have been held against the same products one by one: the feature is young, and a
 //! driver was reported to lose or double terms of sums that go through a loop.
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 /// Runs of each product of the check. A race need not show at the first.
 const ROUNDS: usize = 16;
-/// Largest difference between a sum on matrix units and the same one by one, in parts of the root of its length (factors
-/// have the size 1). Sums that only add up in another order, cut off where one by one they would be rounded, differ by
+/// Largest difference between a sum on matrix units and the same sum one by one, relative to the root of its length
+/// (operands have the size 1). Sums that only add up in another order, cut off where one by one they would be rounded, differ by
 /// some 2e-5; one sixteen of products that is lost or counted twice in a sum of 4000 is 6e-2.
 const TOLERANCE: f32 = 3e-4;
 
@@ -130,7 +130,7 @@ fn check(products: &[Op], gpu: &Gpu, reference: &Gpu) -> Result<()> {
 
 fn compare(op: &Op, expected: &[f32], run: &mut dyn FnMut() -> Result<Vec<f32>>) -> Result<()> {
     let mut first: Option<Vec<f32>> = None;
-    let terms = terms(op) as f32;
+    let length = reduction_length(op) as f32;
     for round in 0..ROUNDS {
         let found = run()?;
         let wrong = |what: &str, at: usize, expected: f32| {
@@ -142,7 +142,7 @@ fn compare(op: &Op, expected: &[f32], run: &mut dyn FnMut() -> Result<Vec<f32>>)
                 found[at]
             ))
         };
-        let differs = |(a, b): (&f32, &f32)| (a - b).abs() > TOLERANCE * terms.sqrt() || b.is_nan();
+        let differs = |(a, b): (&f32, &f32)| (a - b).abs() > TOLERANCE * length.sqrt() || b.is_nan();
         if let Some(at) = expected.iter().zip(&found).position(differs) {
             return Err(wrong("", at, expected[at]));
         }
@@ -155,7 +155,7 @@ fn compare(op: &Op, expected: &[f32], run: &mut dyn FnMut() -> Result<Vec<f32>>)
 }
 
 /// The length of the sums of a product.
-fn terms(op: &Op) -> usize {
+fn reduction_length(op: &Op) -> usize {
     match op {
         Op::LinearForward(d) => d.inputs,
         Op::LinearGradInput(d) => d.outputs,
@@ -178,7 +178,7 @@ fn program(op: &Op) -> Result<(Arc<Program>, BufferId)> {
     Ok((Arc::new(builder.finish(true)?), output))
 }
 
-/// One product on a device, with random factors.
+/// One product on a device, with random operands.
 struct Product(Executor);
 
 impl Product {
@@ -261,7 +261,7 @@ mod tests {
         let products =
             [linear(), Op::Conv2dForward(conv), Op::Conv2dGradInput(conv), Op::Conv2dGradWeight(conv)];
         check(&products, &half, &one_by_one).unwrap();
-        // Factors that are not rounded to f16 are no race, but far enough off.
+        // Operands that are not rounded to f16 give sums that are far enough off.
         let error = check(&products, &gpu, &one_by_one).unwrap_err();
         assert!(error.to_string().starts_with("linear_forward, run 1 of 16"), "{error}");
     }

@@ -1,9 +1,9 @@
-//! Where the tensors of a program lie on a device. Most have a buffer of their own (or share one, as the memory plan
+//! Where the tensors of a program lie on a device. Most have a separate buffer (or share one, as the memory plan
 //! says). The operands of updates lie in arenas, one for gradients, one for weights, one for each part of the
 //! optimiser's state, at the same place in each: so one dispatch can update them all. Gradients whose partial sums are
 //! added up together lie in an arena too.
 
-use super::fuse::Unit;
+use super::fuse::FusedStep;
 use super::kernels::{Limits, Source};
 use crate::ops::{Access, Op, OperandKind, Update};
 use crate::program::{BufferId, Plan, Program, Span, Step};
@@ -69,7 +69,7 @@ struct Arena {
 
 impl Layout {
     /// Lays out the buffers of `program`, whose lists run as `lists`.
-    pub fn new(program: &Program, lists: &[Vec<Unit<'_>>; 3], limits: &Limits) -> Layout {
+    pub fn new(program: &Program, lists: &[Vec<FusedStep<'_>>; 3], limits: &Limits) -> Layout {
         // A tensor that some kernel would have to read in one arena and write in the same cannot be there: a buffer
         // is either read or written by a dispatch, as a whole.
         let mut outside = HashSet::new();
@@ -86,7 +86,7 @@ impl Layout {
 
     fn with(
         program: &Program,
-        lists: &[Vec<Unit<'_>>; 3],
+        lists: &[Vec<FusedStep<'_>>; 3],
         arenas: Vec<Arena>,
         updates: Vec<Vec<usize>>,
     ) -> Layout {
@@ -102,7 +102,7 @@ impl Layout {
         let ids = || (0u32..).zip(program.buffers()).map(|(i, buffer)| (BufferId(i), buffer));
         let keep = ids().all(|(id, _)| program.plan().is_kept(id));
         let touches: Vec<Vec<Vec<BufferId>>> =
-            lists.iter().map(|units| units.iter().map(Unit::touched).collect()).collect();
+            lists.iter().map(|steps| steps.iter().map(FusedStep::touched).collect()).collect();
         let plan = Plan::of_touches(program.buffers(), &touches, keep);
         let used: HashSet<BufferId> = touches.iter().flatten().flatten().copied().collect();
         let mut slots: HashMap<usize, usize> = HashMap::new();
@@ -121,7 +121,7 @@ impl Layout {
             layout.places.push(place);
         }
         // The hyper words are bound as a uniform.
-        for (operand, id) in lists.iter().flatten().flat_map(Unit::operands) {
+        for (operand, id) in lists.iter().flatten().flat_map(FusedStep::operands) {
             let memory = &mut layout.memory[layout.places[id.index()].memory];
             memory.uniform |= operand.kind == OperandKind::Hyper;
         }
@@ -201,7 +201,7 @@ fn alike(a: &Step, b: &Step) -> bool {
 /// The arenas of the operands of `updates`, and of other gradients whose partial sums wait.
 fn arenas(
     program: &Program,
-    lists: &[Vec<Unit<'_>>; 3],
+    lists: &[Vec<FusedStep<'_>>; 3],
     updates: &[Vec<usize>],
     outside: &HashSet<BufferId>,
     limits: &Limits,
@@ -239,10 +239,10 @@ fn arenas(
     arenas
 }
 
-/// The buffer that gets the sum of partial sums at the end of a unit, if there is one.
-pub(super) fn partial(unit: &Unit<'_>) -> Option<BufferId> {
-    let (_, operand) = unit.kernels.dispatches.last()?.adds_up()?;
-    unit.buffers.get(operand).copied()
+/// The buffer that gets the sum of partial sums at the end of a step, if there is one.
+pub(super) fn partial(step: &FusedStep<'_>) -> Option<BufferId> {
+    let (_, operand) = step.kernels.dispatches.last()?.adds_up()?;
+    step.buffers.get(operand).copied()
 }
 
 impl Arena {
@@ -254,15 +254,15 @@ impl Arena {
 }
 
 /// Tensors in arenas that one dispatch reads while it writes another of the same arena.
-fn conflicts(lists: &[Vec<Unit<'_>>; 3], arenas: &[Arena]) -> Vec<BufferId> {
+fn conflicts(lists: &[Vec<FusedStep<'_>>; 3], arenas: &[Arena]) -> Vec<BufferId> {
     let mut arena_of: HashMap<BufferId, usize> = HashMap::new();
     for (number, arena) in arenas.iter().enumerate() {
         arena_of.extend(arena.members.iter().map(|&(id, _)| (id, number)));
     }
     let mut found = Vec::new();
-    for unit in lists.iter().flatten() {
-        let operands = unit.operands();
-        for dispatch in &unit.kernels.dispatches {
+    for step in lists.iter().flatten() {
+        let operands = step.operands();
+        for dispatch in &step.kernels.dispatches {
             let bound = |read: bool| {
                 let operands = &operands;
                 dispatch.bindings.iter().filter_map(move |binding| match binding.source {

@@ -1,10 +1,10 @@
 //! The GPU executor: a program as wgpu dispatches.
 //!
-//! [`adapters`] lists what a machine offers, [`Gpu::open`] takes one of them, and [`Executor`] runs a program on
-//! it, as its [`Schedule`] says: which steps run together, where tensors lie, which dispatches there are. One pipeline
-//! per distinct (shader, constants), one bind group per dispatch, all made once. Everything that waits is `async`
-//! inside; the blocking functions are thin wrappers. What is worth keeping between runs (compiled shaders, the fastest
-//! tile of a product) goes through a [`Host`].
+//! [`adapters`] lists the adapters of a machine, [`Gpu::open`] opens one of them, and [`Executor`] runs a program on it
+//! as its [`Schedule`] says: which steps run together, where tensors lie, and which dispatches there are. There is one
+//! pipeline per distinct (shader, constants) and one bind group per dispatch, all made once. Everything that waits is
+//! `async` inside; the blocking functions are thin wrappers. Compiled shaders and the fastest kernel of each product are
+//! kept between runs in a [`CacheStore`].
 
 mod adapter;
 mod binaries;
@@ -39,5 +39,5 @@ pub use layout::{Memory, Place};
 pub use options::{DeviceOptions, LimitOverrides};
 pub use probe::Probe;
 pub use progress::{Progress, ProgressListener};
-pub use schedule::{Launch, Part, Schedule, Task};
+pub use schedule::{BoundDispatch, MemoryRange, Schedule, ScheduledStep};
 pub use tune::Tuning;

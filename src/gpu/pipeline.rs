@@ -163,8 +163,12 @@ async fn invalid_wgsl(shader: Shader, module: &wgpu::ShaderModule) -> Option<Str
         let (file, line) = shader.locate(at.line_number as usize)?;
         Some(format!("{file}:{line}:{}: ", at.line_position))
     });
-    let text = error.message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    Some(format!("{}{}", found.unwrap_or_default(), text.rsplit("error: ").next().unwrap_or(text)))
+    let mut lines = error.message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let text = lines.next().unwrap_or_default();
+    // The causes stand below the excerpt of the source, whose line numbers are those of the whole module.
+    let causes = lines.filter_map(|line| line.strip_prefix("= "));
+    let text = found.unwrap_or_default() + text.rsplit("error: ").next().unwrap_or(text);
+    Some(causes.fold(text, |text, cause| text + ": " + cause))
 }
 
 /// Catches validation and internal errors of what happens until [`Scope::error`].
@@ -199,8 +203,10 @@ mod tests {
         path: "shaders/test/good.wgsl",
         text: "override len: u32;\n@compute @workgroup_size(1)\nfn main() {\n    helper(len);\n}\n",
     };
-    const BAD: ShaderFile =
-        ShaderFile { path: "shaders/test/bad.wgsl", text: "fn helper(x: u32) {\n    let y = x + 1.0;\n}\n" };
+    const BAD: ShaderFile = ShaderFile {
+        path: "shaders/test/bad.wgsl",
+        text: "fn helper(x: u32) {\n    let y = undefined;\n}\n",
+    };
     const FINE: ShaderFile = ShaderFile { path: "shaders/test/fine.wgsl", text: "fn helper(x: u32) {}\n" };
 
     fn error(shader: Shader, constants: Vec<(&'static str, f64)>) -> Option<String> {

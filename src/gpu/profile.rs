@@ -1,10 +1,10 @@
 //! How long the steps of a run take on the device, by timestamp queries.
 
 use super::device::Gpu;
-use super::executor::{Executor, Ready, Recording};
+use super::executor::{Executor, RecordedDispatch, Recording};
 use super::pipeline::Scope;
 use crate::error::{Error, Result};
-use crate::program::{Clock, Piece, Profile, Span, Timed};
+use crate::program::{Clock, Profile, ProfileEntry, Span, Workload};
 use std::time::Duration;
 
 /// Most stretches of one submission: two timestamps for each fill the largest query set that wgpu allows (4096).
@@ -12,15 +12,15 @@ const STRETCHES: usize = 2047;
 
 /// What is timed as one.
 struct Entry<'a> {
-    piece: &'a Piece,
+    workload: &'a Workload,
     steps: usize,
-    dispatches: &'a [Ready],
+    dispatches: &'a [RecordedDispatch],
 }
 
 /// The dispatches of an entry, or as many of them as one submission takes.
 struct Stretch<'a> {
     entry: usize,
-    dispatches: &'a [Ready],
+    dispatches: &'a [RecordedDispatch],
 }
 
 impl Gpu {
@@ -52,8 +52,13 @@ impl Executor {
         let times = pollster::block_on(collect(&self.gpu, &submissions, entries.len()))?;
         let dispatches = entries.iter().map(|entry| entry.dispatches.len()).sum();
         let timed = |(entry, time): (&Entry, Duration)| {
-            let (piece, steps) = (entry.piece.clone(), entry.steps);
-            Timed { piece, steps, time }
+            let mut pipelines: Vec<String> = Vec::new();
+            for dispatch in entry.dispatches {
+                if !pipelines.contains(&dispatch.label) {
+                    pipelines.push(dispatch.label.clone());
+                }
+            }
+            ProfileEntry { workload: entry.workload.clone(), steps: entry.steps, pipelines, time }
         };
         Ok(Profile { clock, dispatches, entries: entries.iter().zip(times).map(timed).collect() })
     }
@@ -61,7 +66,7 @@ impl Executor {
     /// What is timed as one: each step, or several that run as one.
     fn entries(&self, span: Span) -> Vec<Entry<'_>> {
         fn entry(r: &Recording) -> Entry<'_> {
-            Entry { piece: &r.piece, steps: r.steps, dispatches: &r.dispatches }
+            Entry { workload: &r.workload, steps: r.steps, dispatches: &r.dispatches }
         }
         self.recordings(span).map(entry).collect()
     }

@@ -1,33 +1,33 @@
-//! What a device has to do for a program: memory, and for each list the dispatches over parts of it. Made without a
+//! What a device has to do for a program: memory, and for each list the dispatches over ranges of it. Made without a
 //! device, from the program and the limits alone.
 
-use super::fuse::{Unit, at, units};
+use super::fuse::{FusedStep, at, fused_steps};
 use super::kernels::{
-    Dispatch, Entry, Limits, Reduction, Shader, Source, check_rounds, reductions, update_table,
+    Dispatch, Limits, Reduction, Shader, Source, TableDispatch, check_rounds, reductions, update_table,
 };
 use super::layout::{Layout, Memory, Place, is_shared, partial, update_of};
 use crate::error::{Error, Result};
 use crate::ops::{Op, OperandKind};
-use crate::program::{Piece, Program, Span};
+use crate::program::{Program, Span, Workload};
 
 /// The most elements of partial sums that wait to be added up together: 256 MiB.
 const POOL: usize = 1 << 26;
 
-/// A part of a memory, in elements.
+/// A range of a memory, in elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct MemoryRange {
     /// Number of the memory.
     pub memory: usize,
     pub first: usize,
     pub count: usize,
 }
 
-/// One dispatch over parts of memory, bound as 0, 1, ... in `@group(0)`.
+/// One dispatch over ranges of memory, bound as 0, 1, ... in `@group(0)`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Launch {
+pub struct BoundDispatch {
     pub shader: Shader,
     pub constants: Vec<(&'static str, f64)>,
-    pub parts: Vec<Part>,
+    pub ranges: Vec<MemoryRange>,
     /// Workgroups in x, y, z.
     pub groups: [u32; 3],
     /// The most loop rounds of one invocation.
@@ -36,26 +36,26 @@ pub struct Launch {
     pub flops: u64,
 }
 
-/// The launches of one step, or of several that run as one.
+/// The dispatches of one step, or of several that run as one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Task {
+pub struct ScheduledStep {
     /// What it is, and what it has to do at least.
-    pub piece: Piece,
+    pub workload: Workload,
     /// Steps of the program that it stands for; none if it adds up what several steps left.
     pub steps: usize,
-    pub launches: Vec<Launch>,
+    pub dispatches: Vec<BoundDispatch>,
 }
 
-/// A program as memory and launches.
+/// A program as memory and dispatches.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// The buffers to make.
     pub memory: Vec<Memory>,
     /// Where each buffer of the program begins.
     pub places: Vec<Place>,
-    forward: Vec<Task>,
-    gradients: Vec<Task>,
-    update: Vec<Task>,
+    forward: Vec<ScheduledStep>,
+    gradients: Vec<ScheduledStep>,
+    update: Vec<ScheduledStep>,
 }
 
 impl Schedule {
@@ -74,9 +74,9 @@ impl Schedule {
     /// As [`Schedule::new`].
     pub fn tuned(program: &Program, limits: &Limits, limits_of: &dyn Fn(&Op) -> Limits) -> Result<Schedule> {
         let lists = [
-            units(program, Span::Forward, limits, limits_of)?,
-            units(program, Span::Gradients, limits, limits_of)?,
-            units(program, Span::Update, limits, limits_of)?,
+            fused_steps(program, Span::Forward, limits, limits_of)?,
+            fused_steps(program, Span::Gradients, limits, limits_of)?,
+            fused_steps(program, Span::Update, limits, limits_of)?,
         ];
         let layout = Layout::new(program, &lists, limits);
         let mut writer = Writer::new(program, limits, layout);
@@ -86,15 +86,15 @@ impl Schedule {
         let update = writer.updates(update)?;
         let Layout { memory, places, .. } = writer.layout;
         // What operators need was checked with their names; this is for what stands for several.
-        for launch in forward.iter().chain(&gradients).chain(&update).flat_map(|task| &task.launches) {
-            check_rounds(launch.shader, launch.rounds, limits)?;
+        for dispatch in forward.iter().chain(&gradients).chain(&update).flat_map(|step| &step.dispatches) {
+            check_rounds(dispatch.shader, dispatch.rounds, limits)?;
         }
         Ok(Schedule { memory, places, forward, gradients, update })
     }
 
     /// What `span` runs, in order.
-    pub fn tasks(&self, span: Span) -> impl Iterator<Item = &Task> {
-        let (first, second): (&[Task], &[Task]) = match span {
+    pub fn steps(&self, span: Span) -> impl Iterator<Item = &ScheduledStep> {
+        let (first, second): (&[ScheduledStep], &[ScheduledStep]) = match span {
             Span::Forward => (&self.forward, &[]),
             Span::Gradients => (&self.gradients, &[]),
             Span::Update => (&self.update, &[]),
@@ -105,7 +105,7 @@ impl Schedule {
 
     /// How many dispatches `span` has.
     pub fn dispatches(&self, span: Span) -> usize {
-        self.tasks(span).map(|task| task.launches.len()).sum()
+        self.steps(span).map(|step| step.dispatches.len()).sum()
     }
 
     /// Bytes of all memory.
@@ -149,68 +149,72 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn list(&mut self, units: &[Unit<'_>]) -> Result<Vec<Task>> {
-        let mut tasks = Vec::new();
-        for unit in units {
-            self.unit(unit, &mut tasks)?;
+    fn list(&mut self, steps: &[FusedStep<'_>]) -> Result<Vec<ScheduledStep>> {
+        let mut scheduled = Vec::new();
+        for step in steps {
+            self.step(step, &mut scheduled)?;
         }
-        self.add_up(&mut tasks);
-        Ok(tasks)
+        self.add_up(&mut scheduled);
+        Ok(scheduled)
     }
 
-    /// The update list: in place of the first member of a set of updates, one launch for all.
-    fn updates(&mut self, units: &[Unit<'_>]) -> Result<Vec<Task>> {
+    /// The update list: in place of the first member of a set of updates, one dispatch for all.
+    fn updates(&mut self, steps: &[FusedStep<'_>]) -> Result<Vec<ScheduledStep>> {
         let sets = self.layout.updates.clone();
-        let mut tasks = Vec::new();
+        let mut scheduled = Vec::new();
         let mut number = 0;
-        for unit in units {
+        for step in steps {
             match sets.iter().find(|set| set.contains(&number)) {
                 Some(set) if set.len() > 1 => {
                     if set.first() == Some(&number) {
-                        let set: Vec<&Unit<'_>> = set.iter().filter_map(|&i| units.get(i)).collect();
-                        tasks.push(self.update(&set)?);
+                        let set: Vec<&FusedStep<'_>> = set.iter().filter_map(|&i| steps.get(i)).collect();
+                        scheduled.push(self.update(&set)?);
                     }
                 }
-                _ => self.unit(unit, &mut tasks)?,
+                _ => self.step(step, &mut scheduled)?,
             }
-            number += unit.steps.len();
+            number += step.steps.len();
         }
-        self.add_up(&mut tasks);
-        Ok(tasks)
+        self.add_up(&mut scheduled);
+        Ok(scheduled)
     }
 
-    fn unit(&mut self, unit: &Unit<'_>, tasks: &mut Vec<Task>) -> Result<()> {
+    fn step(&mut self, step: &FusedStep<'_>, scheduled: &mut Vec<ScheduledStep>) -> Result<()> {
         // Who looks at a sum needs it.
         let places = &self.layout.places;
         let needed = |w: &Waiting| {
             let is = |place: Place| (place.memory, place.first) == (w.memory, w.sum.sum);
-            unit.buffers.iter().any(|id| is(places[id.index()]))
+            step.buffers.iter().any(|id| is(places[id.index()]))
         };
         if self.waiting.iter().any(needed) {
-            self.add_up(tasks);
+            self.add_up(scheduled);
         }
-        let mut dispatches = unit.kernels.dispatches.as_slice();
+        let mut dispatches = step.kernels.dispatches.as_slice();
         let mut pooled = None;
-        if let Some(first) = self.wait(unit, tasks) {
+        if let Some(first) = self.wait(step, scheduled) {
             dispatches = &dispatches[..dispatches.len() - 1];
             pooled = Some(first);
         } else {
             // What waits lies in the pool, and needs no other scratch.
-            self.reserve(&unit.kernels.scratch);
+            self.reserve(&step.kernels.scratch);
         }
-        let share = unit.flops() / (dispatches.len().max(1) as u64);
-        let launch = |dispatch: &Dispatch| self.launch(unit, dispatch, pooled, share);
-        let launches = dispatches.iter().map(launch).collect::<Result<_>>();
-        let launches =
-            launches.map_err(|e| unit.steps.first().map_or_else(|| internal("empty"), |s| at(s, e)))?;
-        tasks.push(Task { piece: unit.piece(self.program), steps: unit.steps.len(), launches });
+        let share = step.flops() / (dispatches.len().max(1) as u64);
+        let bind = |dispatch: &Dispatch| self.dispatch(step, dispatch, pooled, share);
+        let dispatches = dispatches.iter().map(bind).collect::<Result<_>>();
+        let dispatches =
+            dispatches.map_err(|e| step.steps.first().map_or_else(|| internal("empty"), |s| at(s, e)))?;
+        scheduled.push(ScheduledStep {
+            workload: step.workload(self.program),
+            steps: step.steps.len(),
+            dispatches,
+        });
         Ok(())
     }
 
-    /// If the partial sums of `unit` can wait to be added up with others: where in the pool they go.
-    fn wait(&mut self, unit: &Unit<'_>, tasks: &mut Vec<Task>) -> Option<usize> {
-        let id = partial(unit).filter(|_| self.limits.fuse)?;
-        let (pieces, _) = unit.kernels.dispatches.last()?.adds_up()?;
+    /// If the partial sums of `step` can wait to be added up with others: where in the pool they go.
+    fn wait(&mut self, step: &FusedStep<'_>, scheduled: &mut Vec<ScheduledStep>) -> Option<usize> {
+        let id = partial(step).filter(|_| self.limits.fuse)?;
+        let (pieces, _) = step.kernels.dispatches.last()?.adds_up()?;
         let len = self.program.buffer(id).shape.len();
         let place = self.layout.places[id.index()];
         let most = POOL.min(self.limits.binding).min(self.limits.buffer);
@@ -219,7 +223,7 @@ impl<'a> Writer<'a> {
             return None;
         }
         if self.filled + pieces * len > most {
-            self.add_up(tasks);
+            self.add_up(scheduled);
         }
         let source = self.filled;
         self.filled = (source + pieces * len).next_multiple_of(self.limits.align);
@@ -235,15 +239,15 @@ impl<'a> Writer<'a> {
         Some(source)
     }
 
-    /// Adds up everything that waits: one launch for each memory that sums go to.
-    fn add_up(&mut self, tasks: &mut Vec<Task>) {
+    /// Adds up everything that waits: one dispatch for each memory that sums go to.
+    fn add_up(&mut self, scheduled: &mut Vec<ScheduledStep>) {
         let (waiting, pool) = (std::mem::take(&mut self.waiting), self.pool);
         self.filled = 0;
         let (Some(pool), false) = (pool, waiting.is_empty()) else { return };
         let mut targets: Vec<usize> = waiting.iter().map(|w| w.memory).collect();
         targets.sort_unstable();
         targets.dedup();
-        let mut launches = Vec::new();
+        let mut dispatches = Vec::new();
         let mut bytes = 0;
         for target in targets {
             let sums: Vec<Reduction> = waiting.iter().filter(|w| w.memory == target).map(|w| w.sum).collect();
@@ -251,72 +255,78 @@ impl<'a> Writer<'a> {
             bytes += sums.iter().map(|s| 4 * (s.pieces as u64 + 1) * s.len as u64).sum::<u64>();
             let flops = sums.iter().map(|s| (s.pieces * s.len) as u64).sum();
             let end = sums.iter().map(|s| s.source + s.pieces * s.len).max().unwrap_or(0);
-            let partials = Part { memory: pool, first: 0, count: end };
-            let parts = vec![partials, self.table(entry.table.clone()), self.whole(target)];
-            let Entry { shader, constants, groups, rounds, .. } = entry;
-            launches.push(Launch { shader, constants, parts, groups, rounds, flops });
+            let partials = MemoryRange { memory: pool, first: 0, count: end };
+            let ranges = vec![partials, self.table(entry.table.clone()), self.whole(target)];
+            let TableDispatch { shader, constants, groups, rounds, .. } = entry;
+            dispatches.push(BoundDispatch { shader, constants, ranges, groups, rounds, flops });
         }
-        let flops = launches.iter().map(|launch| launch.flops).sum();
+        let flops = dispatches.iter().map(|dispatch| dispatch.flops).sum();
         let label = format!("{} gradients", waiting.len());
-        tasks.push(Task {
-            piece: Piece { kind: "sum_partials".into(), label, flops, bytes },
+        scheduled.push(ScheduledStep {
+            workload: Workload { kind: "sum_partials".into(), label, flops, bytes },
             steps: 0,
-            launches,
+            dispatches,
         });
     }
 
-    /// One launch for updates whose tensors lie in arenas, at the same place in each.
-    fn update(&mut self, set: &[&Unit<'_>]) -> Result<Task> {
-        let first = set.first().and_then(|unit| unit.steps.first()).ok_or_else(|| internal("no update"))?;
+    /// One dispatch for updates whose tensors lie in arenas, at the same place in each.
+    fn update(&mut self, set: &[&FusedStep<'_>]) -> Result<ScheduledStep> {
+        let first = set.first().and_then(|step| step.steps.first()).ok_or_else(|| internal("no update"))?;
         let tensors: Vec<_> = set
             .iter()
-            .filter_map(|unit| {
-                let place = self.layout.places[unit.buffers.first()?.index()];
-                Some((place.first, *update_of(unit.steps.first()?)?))
+            .filter_map(|step| {
+                let place = self.layout.places[step.buffers.first()?.index()];
+                Some((place.first, *update_of(step.steps.first()?)?))
             })
             .collect();
         let entry = update_table(&first.op, &tensors, self.limits).ok_or_else(|| internal("no update"))?;
-        let mut parts = Vec::new();
+        let mut ranges = Vec::new();
         for (operand, &id) in first.op.operands().iter().zip(&first.buffers) {
             let place = self.layout.places[id.index()];
-            parts.push(if is_shared(operand.kind) {
-                Part { memory: place.memory, first: place.first, count: operand.shape.len() }
+            ranges.push(if is_shared(operand.kind) {
+                MemoryRange { memory: place.memory, first: place.first, count: operand.shape.len() }
             } else {
                 self.whole(place.memory)
             });
             if operand.kind == OperandKind::Hyper {
-                parts.push(self.table(entry.table.clone()));
+                ranges.push(self.table(entry.table.clone()));
             }
         }
-        let flops = set.iter().map(|unit| unit.flops()).sum();
-        let bytes = set.iter().map(|unit| unit.bytes(self.program)).sum();
-        let Entry { shader, constants, groups, rounds, .. } = entry;
-        let launches = vec![Launch { shader, constants, parts, groups, rounds, flops }];
+        let flops = set.iter().map(|step| step.flops()).sum();
+        let bytes = set.iter().map(|step| step.bytes(self.program)).sum();
+        let TableDispatch { shader, constants, groups, rounds, .. } = entry;
+        let dispatches = vec![BoundDispatch { shader, constants, ranges, groups, rounds, flops }];
         let (kind, label) = (first.op.name().into(), format!("{} parameters", set.len()));
-        Ok(Task { piece: Piece { kind, label, flops, bytes }, steps: set.len(), launches })
+        Ok(ScheduledStep { workload: Workload { kind, label, flops, bytes }, steps: set.len(), dispatches })
     }
 
-    fn table(&mut self, words: Vec<u32>) -> Part {
+    fn table(&mut self, words: Vec<u32>) -> MemoryRange {
         let count = words.len();
         let memory = self.layout.add(Memory { name: "table".into(), len: count, words, uniform: false });
-        Part { memory, first: 0, count }
+        MemoryRange { memory, first: 0, count }
     }
 
-    fn whole(&self, memory: usize) -> Part {
-        Part { memory, first: 0, count: self.layout.memory[memory].len }
+    fn whole(&self, memory: usize) -> MemoryRange {
+        MemoryRange { memory, first: 0, count: self.layout.memory[memory].len }
     }
 
-    fn launch(&self, unit: &Unit<'_>, d: &Dispatch, pooled: Option<usize>, flops: u64) -> Result<Launch> {
-        let part = |binding: &super::kernels::Binding| {
+    fn dispatch(
+        &self,
+        step: &FusedStep<'_>,
+        d: &Dispatch,
+        pooled: Option<usize>,
+        flops: u64,
+    ) -> Result<BoundDispatch> {
+        let range = |binding: &super::kernels::Binding| {
             let absent = || internal(&format!("no {:?}", binding.source));
             let (place, len, name) = match binding.source {
                 Source::Operand(i) => {
-                    let id = *unit.buffers.get(i).ok_or_else(absent)?;
-                    let name = unit.operands().get(i).map_or("", |(operand, _)| operand.name);
+                    let id = *step.buffers.get(i).ok_or_else(absent)?;
+                    let name = step.operands().get(i).map_or("", |(operand, _)| operand.name);
                     (self.layout.places[id.index()], self.program.buffer(id).shape.len(), name)
                 }
                 Source::Scratch(i) => {
-                    let len = *unit.kernels.scratch.get(i).ok_or_else(absent)?;
+                    let len = *step.kernels.scratch.get(i).ok_or_else(absent)?;
                     let place = match (pooled, self.pool) {
                         (Some(first), Some(memory)) => Place { memory, first },
                         _ => Place { memory: *self.scratch.get(i).ok_or_else(absent)?, first: 0 },
@@ -335,11 +345,11 @@ impl<'a> Writer<'a> {
                     self.limits.binding as u64 * 4
                 )));
             }
-            Ok(Part { memory: place.memory, first: place.first + first, count })
+            Ok(MemoryRange { memory: place.memory, first: place.first + first, count })
         };
-        let parts = d.bindings.iter().map(part).collect::<Result<_>>()?;
+        let ranges = d.bindings.iter().map(range).collect::<Result<_>>()?;
         let Dispatch { shader, groups, rounds, .. } = *d;
-        Ok(Launch { shader, constants: d.constants.clone(), parts, groups, rounds, flops })
+        Ok(BoundDispatch { shader, constants: d.constants.clone(), ranges, groups, rounds, flops })
     }
 }
 

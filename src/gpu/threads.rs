@@ -1,5 +1,5 @@
-//! Work on several threads: the one place of `gpu` that has any, since compiling pipelines is most of the time a large
-//! network takes to begin. In a browser there are none (the module is not compiled there) and nothing needs them: what
+//! Work on several threads, in this one place of `gpu`: compiling pipelines is most of the start-up time of a large
+//! network. In a browser there are none (the module is not compiled there) and nothing needs them: what
 //! was not compiled beforehand is compiled when it is asked for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 
 type Outcome = Result<(), wgpu::BufferAsyncError>;
 
-/// Whether a mapping has arrived, and who waits for it.
+/// Whether a mapping has arrived, and the waker of the task that waits for it.
 #[derive(Debug, Default)]
 struct Arrival {
     outcome: Option<Outcome>,
@@ -50,9 +50,9 @@ impl Transfer {
         encoder.copy_buffer_to_buffer(source, first, &staging, 0, bytes);
         let submission = gpu.queue().submit([encoder.finish()]);
         let arrival = Arc::new(Mutex::new(Arrival::default()));
-        let told = arrival.clone();
+        let arrived = arrival.clone();
         staging.slice(..bytes.max(4)).map_async(wgpu::MapMode::Read, move |outcome| {
-            let mut arrival = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut arrival = arrived.lock().unwrap_or_else(PoisonError::into_inner);
             arrival.outcome = Some(outcome);
             if let Some(waker) = arrival.waker.take() {
                 waker.wake();
@@ -65,7 +65,7 @@ impl Transfer {
         Ok(Pending(id))
     }
 
-    /// Makes the copy arrive where nobody polls the device for us (everywhere but in a browser).
+    /// Makes the copy arrive where the device is not polled for us (everywhere but in a browser).
     pub fn drive(&self, gpu: &Gpu, pending: &Pending) -> Result<()> {
         let flight = self.flights.get(&pending.0).ok_or_else(unknown)?;
         let wait = wgpu::PollType::Wait { submission_index: Some(flight.submission.clone()), timeout: None };

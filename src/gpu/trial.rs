@@ -92,7 +92,7 @@ struct Bench<'a> {
 }
 
 /// A dispatch that only has to be recorded.
-struct Ready {
+struct TrialDispatch {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     groups: [u32; 3],
@@ -187,14 +187,14 @@ impl<'a> Bench<'a> {
     }
 
     /// The dispatches of a candidate, as many as one submission may have: all parts of a product are alike.
-    async fn ready(&self, product: &Product, kernels: &Kernels) -> Result<Vec<Ready>> {
+    async fn ready(&self, product: &Product, kernels: &Kernels) -> Result<Vec<TrialDispatch>> {
         let share = (product.op.flops() / kernels.dispatches.len().max(1) as u64).max(1);
         let most = usize::try_from(self.gpu.submission() / share).unwrap_or(usize::MAX).max(1);
         let mut ready = Vec::new();
         for dispatch in kernels.dispatches.iter().take(most) {
             let pipeline = self.pipelines.get(dispatch).await?;
             let bind_group = self.bind(&product.op, kernels, dispatch, &pipeline).await?;
-            ready.push(Ready { pipeline, bind_group, groups: dispatch.groups });
+            ready.push(TrialDispatch { pipeline, bind_group, groups: dispatch.groups });
         }
         Ok(ready)
     }
@@ -235,7 +235,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Seconds for one of `repeats` times these dispatches.
-    fn measure(&self, dispatches: &[Ready], repeats: u32) -> Result<f64> {
+    fn measure(&self, dispatches: &[TrialDispatch], repeats: u32) -> Result<f64> {
         let device = self.gpu.device();
         let mut encoder = device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -247,7 +247,7 @@ impl<'a> Bench<'a> {
             }),
         });
         for _ in 0..repeats {
-            for Ready { pipeline, bind_group, groups: [x, y, z] } in dispatches {
+            for TrialDispatch { pipeline, bind_group, groups: [x, y, z] } in dispatches {
                 pass.set_pipeline(pipeline);
                 pass.set_bind_group(0, bind_group, &[]);
                 pass.dispatch_workgroups(*x, *y, *z);

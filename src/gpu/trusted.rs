@@ -6,7 +6,7 @@
 /// What goes without: clamped indices of arrays in workgroup memory (between any two reads of the inner loop of a
 /// matrix product, so that they cannot be joined into one), the counter that ends every loop after 2^64 turns
 /// (measured by others at up to 100 times the running time of a tight loop, wgpu issue 7698), and the test of every
-/// integer division for zero and overflow. On Vulkan the driver goes on checking the bounds of buffers.
+/// integer division for zero and overflow. On Vulkan the driver still checks the bounds of buffers.
 pub(super) fn module(device: &wgpu::Device, name: &str, source: &str, checked: bool) -> wgpu::ShaderModule {
     let descriptor =
         wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(source.into()) };

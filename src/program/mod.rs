@@ -12,7 +12,7 @@ pub use builder::ProgramBuilder;
 pub(crate) use builder::step;
 pub use executor::{Executor, Pending};
 pub use plan::Plan;
-pub use profile::{Clock, Piece, Profile, Timed};
+pub use profile::{Clock, Profile, ProfileEntry, Workload};
 pub use words::write_words;
 
 use crate::error::{Error, Result};

@@ -27,22 +27,24 @@ impl Clock {
     }
 }
 
-/// What was timed as one: a step of the program, or several that a device runs together.
+/// What was timed together: a step of the program, or several that a device runs together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timed {
-    pub piece: Piece,
-    /// How many steps it stands for; none if it is a device's own work between them.
+pub struct ProfileEntry {
+    pub workload: Workload,
+    /// How many steps it covers; none if it is work of the device between steps.
     pub steps: usize,
+    /// Labels of the GPU pipelines that it ran, each once; none on the CPU path.
+    pub pipelines: Vec<String>,
     pub time: Duration,
 }
 
-/// One run of a span, timed piece by piece, in the order in which the pieces ran.
+/// One run of a span: its timed entries in the order in which they ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     pub clock: Clock,
     /// Dispatches that the run recorded; none on the CPU path.
     pub dispatches: usize,
-    pub entries: Vec<Timed>,
+    pub entries: Vec<ProfileEntry>,
 }
 
 impl Profile {
@@ -61,7 +63,7 @@ impl Profile {
         for (number, entry) in middle.entries.iter_mut().enumerate() {
             let mut times = Vec::with_capacity(runs.len());
             for run in runs {
-                let found = run.entries.get(number).filter(|found| found.piece == entry.piece);
+                let found = run.entries.get(number).filter(|found| found.workload == entry.workload);
                 times.push(found.ok_or_else(differ)?.time);
             }
             times.sort_unstable();
@@ -74,7 +76,7 @@ impl Profile {
 
 /// One entry of a profile, and the work that it has to do at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct Workload {
     /// Names of its operators, joined by `+`.
     pub kind: String,
     /// Its layers and parameters, each once.
@@ -85,10 +87,10 @@ pub struct Piece {
     pub bytes: u64,
 }
 
-impl Piece {
+impl Workload {
     /// One step by itself.
-    pub fn of(step: &Step) -> Piece {
-        Piece {
+    pub fn of(step: &Step) -> Workload {
+        Workload {
             kind: step.op.name().into(),
             label: step.label.clone(),
             flops: step.op.flops(),

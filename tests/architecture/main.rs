@@ -133,6 +133,11 @@ fn faults(file: &Path, source: &str) -> Vec<String> {
                 faults.insert(format!("{module} may not use {target}"));
             }
         }
+        // `main.rs` sees the crate from outside, as its users do.
+        if within.is_some_and(|target| target.starts_with(char::is_uppercase)) && parts[0] != "main" {
+            let name = within.map_or("", String::as_str);
+            faults.insert(format!("{module} may not use {name} by its name at the root of the crate"));
+        }
         if within.is_some_and(|target| TRAINING.contains(&target.as_str()))
             && INFERENCE
                 .iter()
@@ -308,6 +313,16 @@ fn forbidden_edges_are_found_however_they_are_written() {
             "what only runs a network may not use what trains one",
         ),
         ("cli/trace.rs", "use crate::run;", "what only runs a network may not use what trains one"),
+        (
+            "cpu/mod.rs",
+            "use crate::{Result, ops::Op};",
+            "cpu may not use Result by its name at the root of the crate",
+        ),
+        (
+            "cli/eval.rs",
+            "fn f() -> crate::Device {}",
+            "cli may not use Device by its name at the root of the crate",
+        ),
         ("charts/mod.rs", "", "module charts has no line in the table of layers"),
     ];
     for (file, source, fault) in wrong {

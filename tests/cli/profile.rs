@@ -54,7 +54,7 @@ fn bench_step_profiles_every_step_and_draws_it() {
     assert_eq!(svg.matches("class=\"dot mark\"").count(), pieces);
     assert!(svg.contains("strict fp32") && svg.contains("commit") && svg.contains("conv2d_grad_weight"));
     let table = succeed(folder.path(), &arguments);
-    for part in ["roofs allow", "multiply-adds in registers", "the whole, without clocks", "adam"] {
+    for part in ["peak rates allow", "multiply-adds in registers", "the whole, without clocks", "adam"] {
         assert!(table.contains(part), "no {part} in {table}");
     }
 }
@@ -120,7 +120,7 @@ fn a_profile_changes_nothing_about_a_training_run() {
     assert_eq!(plain.len(), 2);
     let (timed, table) = train(&["--profile"]);
     assert_eq!(timed, plain);
-    for part in ["conv2d_grad_weight c1", "strict fp32", "roofs allow", "share"] {
+    for part in ["conv2d_grad_weight c1", "strict fp32", "peak rates allow", "share"] {
         assert!(table.contains(part), "no {part} in {table}");
     }
     let (timed, _) = train(&["--profile=p.json"]);

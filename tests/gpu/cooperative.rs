@@ -44,10 +44,10 @@ fn plain(source: &str) -> String {
     for (from, to, times) in [
         ("enable wgpu_cooperative_matrix;", "", 1),
         ("    @builtin(subgroup_id) subgroup: u32,\n", "", 1),
-        ("    @builtin(subgroup_invocation_id) inner: u32,\n", "", 1),
+        ("    @builtin(subgroup_invocation_id) lane: u32,\n", "", 1),
         (
             "    let tiles_i =",
-            "    let subgroup = lane / 32u;\n    let inner = lane % 32u;\n    own = inner;\n    let tiles_i =",
+            "    let subgroup = thread / 32u;\n    let lane = thread % 32u;\n    own = lane;\n    let tiles_i =",
             1,
         ),
         // Row-major: element (i, k) of a at i * STRIDE + k.

@@ -289,9 +289,9 @@ fn a_profile_has_one_time_for_each_step() {
     };
     let [product, relu] = profile.entries.as_slice() else { panic!("{profile:?}") };
     assert!(product.time > Duration::ZERO && product.time < Duration::from_secs(60), "{profile:?}");
-    assert_eq!((product.piece.kind.as_str(), product.piece.label.as_str()), ("linear_forward", "fc"));
-    assert_eq!((relu.piece.kind.as_str(), relu.steps), ("relu_forward", 1));
-    assert_eq!(product.piece.flops, 2 * 64 * 512 * 512);
+    assert_eq!((product.workload.kind.as_str(), product.workload.label.as_str()), ("linear_forward", "fc"));
+    assert_eq!((relu.workload.kind.as_str(), relu.steps), ("relu_forward", 1));
+    assert_eq!(product.workload.flops, 2 * 64 * 512 * 512);
     assert_eq!(profile.dispatches, executor.dispatches(Span::Forward));
     assert_eq!(executor.read(z).unwrap(), vec![256.0; 64 * 512]);
     assert!(executor.profile(Span::Update).unwrap().entries.is_empty());

@@ -29,15 +29,16 @@ fn a_training_step_of_alexnet_has_at_most_45_dispatches() {
         let names: Vec<&str> = model.program.steps(Span::Train).map(|step| step.op.name()).collect();
         assert_eq!(names[0], "augment");
         let schedule = Schedule::new(&model.program, &discrete()).unwrap();
-        let name = |task: &striate::gpu::Task| format!("{} of {}", task.piece.kind, task.piece.label);
-        let tasks: Vec<String> = schedule.tasks(Span::Train).map(name).collect();
+        let name =
+            |task: &striate::gpu::ScheduledStep| format!("{} of {}", task.workload.kind, task.workload.label);
+        let tasks: Vec<String> = schedule.steps(Span::Train).map(name).collect();
         assert!(schedule.dispatches(Span::Train) <= 45, "batch {batch}: {tasks:#?}");
         let pooled = "max_pool2d_backward+relu_backward+bias_grad of features.0";
         for one in ["sgd of 16 parameters", pooled] {
             assert!(tasks.iter().any(|task| task == one), "{tasks:#?}");
         }
         // Every operation of the program is still there, and partial sums beside them.
-        let flops: u64 = schedule.tasks(Span::Train).map(|task| task.piece.flops).sum();
+        let flops: u64 = schedule.steps(Span::Train).map(|task| task.workload.flops).sum();
         assert!(flops >= model.program.flops(Span::Train), "{flops}");
         let apart = Schedule::new(&model.program, &Limits { fuse: false, ..discrete() }).unwrap();
         let [together, apart_] = [&schedule, &apart].map(|s| s.dispatches(Span::Train));
@@ -45,8 +46,9 @@ fn a_training_step_of_alexnet_has_at_most_45_dispatches() {
         let len = |schedule: &Schedule, name: &str| -> usize {
             schedule.memory.iter().filter(|m| m.name == name).map(|m| m.len * 4).sum()
         };
-        let bytes =
-            |schedule: &Schedule| -> u64 { schedule.tasks(Span::Train).map(|task| task.piece.bytes).sum() };
+        let bytes = |schedule: &Schedule| -> u64 {
+            schedule.steps(Span::Train).map(|task| task.workload.bytes).sum()
+        };
         println!(
             "batch {batch}: {} bytes of partial sums, {} of scratch; {} and {} bytes moved, {} and {} of memory",
             len(&schedule, "partial sums"),
@@ -57,7 +59,7 @@ fn a_training_step_of_alexnet_has_at_most_45_dispatches() {
             apart.bytes(),
         );
         println!("batch {batch}: {together} and {apart_} dispatches");
-        assert_eq!(apart.tasks(Span::Train).count(), names.len());
+        assert_eq!(apart.steps(Span::Train).count(), names.len());
     }
 }
 
@@ -174,7 +176,7 @@ fn together_and_apart_give_the_same_bits() {
         let small = gpu_device::open(&small).unwrap();
         for gpu in common.iter().chain([&small]) {
             let schedule = Schedule::new(&model.program, gpu.limits()).unwrap();
-            let tasks = || schedule.tasks(Span::Update).map(|task| task.piece.label.as_str());
+            let tasks = || schedule.steps(Span::Update).map(|task| task.workload.label.as_str());
             most_sets = most_sets.max(tasks().filter(|name| name.ends_with(" parameters")).count());
             assert!(tasks().any(|name| name.ends_with(" parameters")), "{name}");
             let found = trained(gpu, &model);
@@ -218,19 +220,20 @@ fn no_dispatch_reads_and_writes_one_buffer_and_every_part_lies_inside() {
             let schedule = Schedule::new(&model.program, &limits).unwrap();
             for span in [Span::Forward, Span::Train] {
                 for (task, launch) in
-                    schedule.tasks(span).flat_map(|t| t.launches.iter().map(move |l| (t, l)))
+                    schedule.steps(span).flat_map(|t| t.dispatches.iter().map(move |l| (t, l)))
                 {
-                    let what = format!("{} in {} of {}", launch.shader.label(), task.piece.label, model.name);
+                    let what =
+                        format!("{} in {} of {}", launch.shader.label(), task.workload.label, model.name);
                     let writes =
                         known.entry(launch.shader).or_insert_with(|| writes(&launch.shader.source()));
-                    assert_eq!(writes.len(), launch.parts.len(), "{what}");
+                    assert_eq!(writes.len(), launch.ranges.len(), "{what}");
                     assert!(launch.groups.iter().all(|&n| (1..=limits.groups).contains(&n)), "{what}");
                     let side = |written: bool| -> HashSet<usize> {
-                        let parts = launch.parts.iter().zip(writes.iter());
+                        let parts = launch.ranges.iter().zip(writes.iter());
                         parts.filter(|(_, w)| **w == written).map(|(p, _)| p.memory).collect()
                     };
                     assert!(side(true).is_disjoint(&side(false)), "{what}");
-                    for part in &launch.parts {
+                    for part in &launch.ranges {
                         let memory = &schedule.memory[part.memory];
                         assert!(part.first + part.count <= memory.len, "{what}: {part:?} of {memory:?}");
                         assert!(part.first % limits.align == 0 && part.count <= limits.binding, "{what}");

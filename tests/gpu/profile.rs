@@ -5,7 +5,8 @@ use std::time::Duration;
 use striate::gpu::{self, LimitOverrides, Probe};
 use striate::ops::{Linear, Op, Pointwise};
 use striate::program::{
-    BufferId, Clock, Executor as _, Piece, Profile, Program, ProgramBuilder, Role, Span, Step, Timed,
+    BufferId, Clock, Executor as _, Profile, ProfileEntry, Program, ProgramBuilder, Role, Span, Step,
+    Workload,
 };
 
 /// x times w, its ReLU, and the ReLU of that: one buffer that nothing else sees, one that is read twice.
@@ -27,10 +28,10 @@ fn program() -> Program {
     builder.finish(false).unwrap()
 }
 
-fn timed(number: usize, time: Duration) -> Timed {
+fn timed(number: usize, time: Duration) -> ProfileEntry {
     let op = Op::ReluForward(Pointwise { len: 1 });
     let step = Step { op, buffers: Vec::new(), label: number.to_string() };
-    Timed { piece: Piece::of(&step), steps: 1, time }
+    ProfileEntry { workload: Workload::of(&step), steps: 1, pipelines: Vec::new(), time }
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn a_profile_is_cut_into_submissions_as_a_run_is() {
         assert_eq!(executor.read(BufferId(4)).unwrap(), vec![256.0; 64 * 512]);
         assert!(profile.dispatches > 3, "the product is cut into several dispatches");
         assert_eq!(profile.dispatches, executor.dispatches(Span::Forward));
-        let labels: Vec<&str> = profile.entries.iter().map(|entry| entry.piece.label.as_str()).collect();
+        let labels: Vec<&str> = profile.entries.iter().map(|entry| entry.workload.label.as_str()).collect();
         assert_eq!(labels, ["fc", "fc.relu", "last"]);
         assert_eq!(profile.entries.iter().map(|entry| entry.steps).sum::<usize>(), 3);
         assert!(profile.entries[0].time > profile.entries[1].time / 100, "{profile:?}");

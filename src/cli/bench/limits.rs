@@ -2,7 +2,7 @@
 //! cost it.
 
 use super::super::Context;
-use super::roofs::{self, Roofs};
+use super::peaks::{self, PeakRates};
 use super::timing::median;
 use super::{BudgetArgs, DeviceArgs, Header, devices};
 use crate::device::Device;
@@ -37,12 +37,12 @@ struct Sustained {
 pub(super) fn run(args: &LimitsArgs, context: &Context) -> Result<u8> {
     let devices = devices(context, args.alone, &args.device)?;
     let header = Header::new(&devices, &args.device);
-    let mut found: Vec<(&Device, Roofs, Option<Sustained>)> = Vec::new();
+    let mut found: Vec<(&Device, PeakRates, Option<Sustained>)> = Vec::new();
     for device in &devices {
         context.out.note(&format!("measuring {}", device.name()));
-        let roofs = Roofs::measure(device, args.budget.budget())?;
+        let peaks = PeakRates::measure(device, args.budget.budget())?;
         let sustained = (args.sustain > 0.0).then(|| sustain(device, args.sustain)).transpose()?;
-        found.push((device, roofs, sustained));
+        found.push((device, peaks, sustained));
     }
     if context.out.is_json() {
         let results: Vec<Value> = found.iter().map(to_json).collect();
@@ -50,8 +50,8 @@ pub(super) fn run(args: &LimitsArgs, context: &Context) -> Result<u8> {
         return Ok(0);
     }
     header.lines().iter().try_for_each(|line| context.out.line(line))?;
-    for (device, roofs, sustained) in &found {
-        roofs.lines(&device.name()).iter().try_for_each(|line| context.out.line(line))?;
+    for (device, peaks, sustained) in &found {
+        peaks.lines(&device.name()).iter().try_for_each(|line| context.out.line(line))?;
         if let Some(Sustained { seconds, first, last }) = sustained {
             context.out.line(&format!(
                 "{}: multiply-adds for {seconds:.0} s: {:.1} GFLOP/s at first, {:.1} at last",
@@ -64,9 +64,9 @@ pub(super) fn run(args: &LimitsArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// At least ten runs of [`roofs::fma`], over about so many seconds.
+/// At least ten runs of [`peak rates::fma`], over about so many seconds.
 fn sustain(device: &Device, seconds: f64) -> Result<Sustained> {
-    let mut probe = roofs::fma(device)?;
+    let mut probe = peaks::fma(device)?;
     let (began, mut rates) = (Instant::now(), Vec::new());
     while rates.len() < 10 || began.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();
@@ -79,8 +79,8 @@ fn sustain(device: &Device, seconds: f64) -> Result<Sustained> {
     Ok(Sustained { seconds, first: median(&mut rates[..tenth].to_vec()), last: median(&mut rates[last..]) })
 }
 
-fn to_json((device, roofs, sustained): &(&Device, Roofs, Option<Sustained>)) -> Value {
-    let mut object = roofs.to_json(&device.name());
+fn to_json((device, peaks, sustained): &(&Device, PeakRates, Option<Sustained>)) -> Value {
+    let mut object = peaks.to_json(&device.name());
     if let Some(Sustained { seconds, first, last }) = sustained {
         object["sustained"] =
             json!({"seconds": seconds, "first_gflops": first / 1e9, "last_gflops": last / 1e9});

@@ -5,8 +5,8 @@
 mod data;
 mod limits;
 mod ops;
+pub(super) mod peaks;
 pub(super) mod profile;
-pub(super) mod roofs;
 mod step;
 pub(super) mod timing;
 

@@ -4,8 +4,8 @@
 use super::super::Context;
 use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
+use super::peaks::{PeakRates, time};
 use super::profile::{self, Line};
-use super::roofs::{Roofs, time};
 use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ pub(super) struct OpsArgs {
     /// Only the chosen device, without the CPU path beside it
     #[arg(long)]
     alone: bool,
-    /// Also a chart for the chosen device, as SVG: what every kernel reaches under the roofs
+    /// Also a chart for the chosen device, as SVG: what every kernel reaches under the roofline ceilings
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     #[command(flatten)]
@@ -51,35 +51,35 @@ pub(super) fn run(args: &OpsArgs, context: &Context) -> Result<u8> {
     let devices = devices(context, args.alone, &args.device)?;
     let header = Header::new(&devices, &args.device);
     let budget = args.budget.budget();
-    let mut roofs = Vec::new();
+    let mut peaks = Vec::new();
     for device in &devices {
-        context.out.note(&format!("measuring the roofs of {}", device.name()));
-        roofs.push(Roofs::measure(device, budget)?);
+        context.out.note(&format!("measuring the peak rates of {}", device.name()));
+        peaks.push(PeakRates::measure(device, budget)?);
     }
     if context.out.is_json() {
         context.out.json(&json!({
             "event": "bench-ops",
             "header": header.json(),
             "batch_size": args.batch_size,
-            "roofs": devices.iter().zip(&roofs).map(|(d, r)| r.to_json(&d.name())).collect::<Vec<_>>(),
+            "roofs": devices.iter().zip(&peaks).map(|(d, r)| r.to_json(&d.name())).collect::<Vec<_>>(),
         }))?;
     } else {
-        print_head(context, &header, &devices, &roofs, args.batch_size)?;
+        print_head(context, &header, &devices, &peaks, args.batch_size)?;
     }
     let mut lines: Vec<Vec<Line>> = vec![Vec::new(); devices.len()];
     for case in &cases {
-        for (number, (device, roofs)) in devices.iter().zip(&roofs).enumerate() {
+        for (number, (device, peaks)) in devices.iter().zip(&peaks).enumerate() {
             let seconds = time(device, case.program()?, &inputs(case), budget)?;
-            lines[number].push(line(case, roofs, seconds));
+            lines[number].push(line(case, peaks, seconds));
             if context.out.is_json() {
-                context.out.json(&row_json(case, device, roofs, seconds))?;
+                context.out.json(&row_json(case, device, peaks, seconds))?;
             } else {
                 let name = if number == 0 { case.name.as_str() } else { "" };
-                context.out.line(&row(name, &case.op, device, roofs, seconds))?;
+                context.out.line(&row(name, &case.op, device, peaks, seconds))?;
             }
         }
     }
-    finish(args, context, &header, &devices, &roofs, &lines)?;
+    finish(args, context, &header, &devices, &peaks, &lines)?;
     Ok(0)
 }
 
@@ -89,7 +89,7 @@ fn finish(
     context: &Context,
     header: &Header,
     devices: &[Device],
-    roofs: &[Roofs],
+    peaks: &[PeakRates],
     lines: &[Vec<Line>],
 ) -> Result<()> {
     for (device, lines) in devices.iter().zip(lines) {
@@ -101,17 +101,25 @@ fn finish(
             profile::totals_table(lines).iter().try_for_each(|line| context.out.line(line))?;
         }
     }
-    if let (Some(path), Some(roofs), Some(lines)) = (&args.roofline, roofs.first(), lines.first()) {
+    if let (Some(path), Some(peaks), Some(lines)) = (&args.roofline, peaks.first(), lines.first()) {
         let title = format!("AlexNet's kernels at batch {}", args.batch_size);
-        write_picture(path, &profile::picture(roofs, lines, title, header.notes(0)), &context.out)?;
+        write_picture(path, &profile::picture(peaks, lines, title, header.notes(0)), &context.out)?;
     }
     Ok(())
 }
 
-fn line(case: &Case, roofs: &Roofs, seconds: f64) -> Line {
+fn line(case: &Case, peaks: &PeakRates, seconds: f64) -> Line {
     let (kind, flops, bytes) = (case.op.name(), case.op.flops(), case.op.bytes());
     let label = case.name.strip_prefix(kind).unwrap_or(&case.name).trim_matches([' ', '/', '_', ':']);
-    Line { kind: kind.into(), label: label.into(), seconds, flops, bytes, bound: roofs.bound(flops, bytes) }
+    Line {
+        kind: kind.into(),
+        label: label.into(),
+        seconds,
+        flops,
+        bytes,
+        bound: peaks.bound(flops, bytes),
+        pipelines: Vec::new(),
+    }
 }
 
 /// The case's inputs; what a kernel only writes starts as zeros.
@@ -125,7 +133,7 @@ fn inputs(case: &Case) -> Vec<Vec<f32>> {
     inputs
 }
 
-fn row_json(case: &Case, device: &Device, roofs: &Roofs, seconds: f64) -> Value {
+fn row_json(case: &Case, device: &Device, peaks: &PeakRates, seconds: f64) -> Value {
     json!({
         "event": "op",
         "name": case.name,
@@ -134,7 +142,7 @@ fn row_json(case: &Case, device: &Device, roofs: &Roofs, seconds: f64) -> Value 
         "ms": seconds * 1e3,
         "gflops": case.op.flops() as f64 / seconds / 1e9,
         "gigabytes_per_second": case.op.bytes() as f64 / seconds / 1e9,
-        "fraction_of_roof": roofs.bound(case.op.flops(), case.op.bytes()) / seconds,
+        "fraction_of_roof": peaks.bound(case.op.flops(), case.op.bytes()) / seconds,
     })
 }
 
@@ -142,31 +150,31 @@ fn print_head(
     context: &Context,
     header: &Header,
     devices: &[Device],
-    roofs: &[Roofs],
+    peaks: &[PeakRates],
     batch: u32,
 ) -> Result<()> {
     for line in header.lines() {
         context.out.line(&line)?;
     }
-    for (device, r) in devices.iter().zip(roofs) {
+    for (device, r) in devices.iter().zip(peaks) {
         r.lines(&device.name()).iter().try_for_each(|line| context.out.line(line))?;
     }
     context.out.line(&format!(
-        "AlexNet's kernels at batch {batch}; medians; roof is the share of the nearer roof"
+        "AlexNet's kernels at batch {batch}; medians; peak is the share of the nearer peak rate"
     ))?;
     context.out.line(&format!(
         "{:<44} {:<26} {:>10} {:>9} {:>8} {:>6}",
-        "kernel", "device", "ms", "GFLOP/s", "GB/s", "roof"
+        "kernel", "device", "ms", "GFLOP/s", "GB/s", "peak"
     ))
 }
 
-fn row(name: &str, op: &Op, device: &Device, roofs: &Roofs, seconds: f64) -> String {
+fn row(name: &str, op: &Op, device: &Device, peaks: &PeakRates, seconds: f64) -> String {
     format!(
         "{name:<44} {:<26} {:>10.4} {:>9.1} {:>8.1} {:>4.0} %",
         device.name().chars().take(26).collect::<String>(),
         seconds * 1e3,
         op.flops() as f64 / seconds / 1e9,
         op.bytes() as f64 / seconds / 1e9,
-        100.0 * roofs.bound(op.flops(), op.bytes()) / seconds
+        100.0 * peaks.bound(op.flops(), op.bytes()) / seconds
     )
 }

@@ -1,16 +1,16 @@
 //! What the steps of a program took, against what the device could do: totals by operator, then every step, largest first;
 //! as a table, as JSON, and as a chart.
 
-use super::roofs::Roofs;
+use super::peaks::PeakRates;
 use crate::error::Result;
-use crate::program::{Clock, Profile, Timed};
+use crate::program::{Clock, Profile, ProfileEntry};
 use crate::report::{Roofline, RooflinePoint};
 use serde_json::{Value, json};
 
-/// A profile held against the roofs of its device.
+/// A profile held against the peak rates of its device.
 pub(crate) struct Analysis {
     device: String,
-    pub roofs: Roofs,
+    pub peaks: PeakRates,
     clock: Clock,
     dispatches: usize,
     /// Steps of the program in all lines.
@@ -31,8 +31,10 @@ pub(super) struct Line {
     pub seconds: f64,
     pub flops: u64,
     pub bytes: u64,
-    /// The seconds that the roofs allow.
+    /// The seconds that the peak rates allow.
     pub bound: f64,
+    /// Labels of its GPU pipelines.
+    pub pipelines: Vec<String>,
 }
 
 impl Line {
@@ -79,7 +81,7 @@ pub(super) fn totals_table(lines: &[Line]) -> Vec<String> {
     let all: f64 = lines.iter().map(|line| line.seconds).sum();
     let mut table = vec![format!(
         "{:<42} {:>5} {:>10} {:>7} {:>9} {:>8} {:>10} {:>6}",
-        "operator", "times", "ms", "share", "GFLOP/s", "GB/s", "roof ms", "roof"
+        "operator", "times", "ms", "share", "GFLOP/s", "GB/s", "peak ms", "peak"
     )];
     for (count, total) in totals(lines) {
         table.push(format!("{:<42} {count:>5} {}", shortened(&total.kind, 42), numbers(&total, all)));
@@ -87,7 +89,7 @@ pub(super) fn totals_table(lines: &[Line]) -> Vec<String> {
     table
 }
 
-/// Time, share, rates and roof of a line, as columns.
+/// Time, share, rates and peak rate of a line, as columns.
 fn numbers(line: &Line, all: f64) -> String {
     format!(
         "{:>10.3} {:>5.1} % {:>9.1} {:>8.1} {:>10.3} {:>4.0} %",
@@ -109,24 +111,25 @@ fn shortened(text: &str, most: usize) -> String {
 
 impl Analysis {
     /// The median of `runs` of one span.
-    pub fn new(runs: &[Profile], device: String, roofs: Roofs) -> Result<Analysis> {
+    pub fn new(runs: &[Profile], device: String, peaks: PeakRates) -> Result<Analysis> {
         let profile = Profile::median(runs)?;
-        let line = |entry: &Timed| {
-            let piece = entry.piece.clone();
+        let line = |entry: &ProfileEntry| {
+            let workload = entry.workload.clone();
             Line {
                 seconds: entry.time.as_secs_f64(),
-                bound: roofs.bound(piece.flops, piece.bytes),
-                kind: piece.kind,
-                label: piece.label,
-                flops: piece.flops,
-                bytes: piece.bytes,
+                bound: peaks.bound(workload.flops, workload.bytes),
+                kind: workload.kind,
+                label: workload.label,
+                pipelines: entry.pipelines.clone(),
+                flops: workload.flops,
+                bytes: workload.bytes,
             }
         };
         let mut lines: Vec<Line> = profile.entries.iter().map(line).collect();
         lines.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let steps = profile.entries.iter().map(|entry| entry.steps).sum();
         let (clock, dispatches) = (profile.clock, profile.dispatches);
-        Ok(Analysis { device, roofs, clock, dispatches, steps, lines, whole: None, host: None })
+        Ok(Analysis { device, peaks, clock, dispatches, steps, lines, whole: None, host: None })
     }
 
     fn sum(&self) -> f64 {
@@ -140,7 +143,7 @@ impl Analysis {
     /// For people; the precision class is that of the device's products.
     pub fn table(&self, precision: &str) -> Vec<String> {
         let (sum, bound) = (self.sum(), self.bound());
-        let mut table = self.roofs.lines(&self.device);
+        let mut table = self.peaks.lines(&self.device);
         table.push(format!(
             "{}: {} steps in {} pieces, timed by {}; {precision}",
             self.device,
@@ -149,20 +152,21 @@ impl Analysis {
             self.clock.name()
         ));
         table.push(
-            "GFLOP/s count a convolution's direct operations, also where minimal filtering does fewer".into(),
+            "GFLOP/s count a convolution's direct operations, also where Winograd convolution needs fewer"
+                .into(),
         );
         table.extend(totals_table(&self.lines));
         table.push(String::new());
         table.push(format!(
             "{:<58} {:>10} {:>7} {:>9} {:>8} {:>10} {:>6}",
-            "operator and layer", "ms", "share", "GFLOP/s", "GB/s", "roof ms", "roof"
+            "operator and layer", "ms", "share", "GFLOP/s", "GB/s", "peak ms", "peak"
         ));
         for line in &self.lines {
             let name = shortened(&format!("{} {}", line.kind, line.label), 58);
             table.push(format!("{name:<58} {}", numbers(line, sum)));
         }
         table.push(format!(
-            "all together {:.3} ms; the roofs allow {:.3} ms ({:.0} %)",
+            "all together {:.3} ms; the peak rates allow {:.3} ms ({:.0} %)",
             sum * 1e3,
             bound * 1e3,
             100.0 * bound / sum.max(f64::MIN_POSITIVE)
@@ -178,8 +182,8 @@ impl Analysis {
             table.push(format!(
                 "{} dispatches; as many empty ones take {:.3} ms behind barriers, {:.3} ms without",
                 self.dispatches,
-                self.roofs.dispatch * self.dispatches as f64 * 1e3,
-                self.roofs.dispatch_apart * self.dispatches as f64 * 1e3
+                self.peaks.dispatch * self.dispatches as f64 * 1e3,
+                self.peaks.dispatch_apart * self.dispatches as f64 * 1e3
             ));
         }
         if let Some(host) = self.host {
@@ -197,6 +201,7 @@ impl Analysis {
                 let mut object = line_json(line, sum);
                 object["step"] = format!("{} {}", line.kind, line.label).into();
                 object["layer"] = line.label.as_str().into();
+                object["pipelines"] = line.pipelines.clone().into();
                 object
             })
             .collect()
@@ -220,21 +225,21 @@ impl Analysis {
             "fraction_of_roof": bound / sum.max(f64::MIN_POSITIVE),
             "whole_ms": self.whole.map(|whole| whole * 1e3),
             "whole_minus_sum_ms": self.whole.map(|whole| (whole - sum) * 1e3),
-            "empty_dispatches_ms": self.roofs.dispatch * self.dispatches as f64 * 1e3,
-            "empty_dispatches_without_barriers_ms": self.roofs.dispatch_apart * self.dispatches as f64 * 1e3,
+            "empty_dispatches_ms": self.peaks.dispatch * self.dispatches as f64 * 1e3,
+            "empty_dispatches_without_barriers_ms": self.peaks.dispatch_apart * self.dispatches as f64 * 1e3,
             "host_ms": self.host.map(|host| host * 1e3),
         })
     }
 
     /// The chart.
     pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
-        picture(&self.roofs, &self.lines, title, notes)
+        picture(&self.peaks, &self.lines, title, notes)
     }
 }
 
-/// A chart of these lines under these roofs.
-pub(super) fn picture(roofs: &Roofs, lines: &[Line], title: String, notes: Vec<String>) -> Roofline {
-    Roofline { points: lines.iter().map(Line::point).collect(), ..roofs.picture(title, notes) }
+/// A chart of these lines under these peak rates.
+pub(super) fn picture(peaks: &PeakRates, lines: &[Line], title: String, notes: Vec<String>) -> Roofline {
+    Roofline { points: lines.iter().map(Line::point).collect(), ..peaks.picture(title, notes) }
 }
 
 /// Totals by operator as JSON.
@@ -275,6 +280,7 @@ mod tests {
             flops: 10,
             bytes: 100,
             bound: seconds / 2.0,
+            pipelines: Vec::new(),
         };
         let totals = totals(&[line("a", 1.0), line("b", 5.0), line("a", 2.0)]);
         assert_eq!((totals[0].0, totals[0].1.kind.as_str(), totals[0].1.seconds), (1, "b", 5.0));

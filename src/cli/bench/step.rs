@@ -4,8 +4,8 @@ use super::super::output::bytes;
 use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
 use super::super::{Context, device};
+use super::peaks::PeakRates;
 use super::profile::Analysis;
-use super::roofs::Roofs;
 use super::timing::{Budget, Timing, measure, median};
 use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
 use crate::device::Device;
@@ -36,10 +36,10 @@ pub(super) struct StepArgs {
     /// Only the chosen device, without the CPU path beside it
     #[arg(long)]
     alone: bool,
-    /// Also the time of every operator of a step, against the roofs measured on this device
+    /// Also the time of every operator of a step, against the peak rates measured on this device
     #[arg(long)]
     profile: bool,
-    /// Also a chart of that for the chosen device, as SVG: what every operator reaches under the roofs
+    /// Also a chart of that for the chosen device, as SVG: what every operator reaches under the roofline ceilings
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     #[command(flatten)]
@@ -58,12 +58,12 @@ struct Measured {
     forward: Timing,
     gradients: Timing,
     update: Timing,
-    host: Host,
+    host: HostTimes,
     profile: Option<Analysis>,
 }
 
 /// Seconds the host works per step before it could go on to the next.
-struct Host {
+struct HostTimes {
     /// Handing over the batch and the hyper words.
     upload: f64,
     /// Recording the dispatches; 0 on the CPU.
@@ -174,7 +174,7 @@ fn host_time(
     hyper: &Hyper,
     model: &Model,
     budget: Budget,
-) -> Result<Host> {
+) -> Result<HostTimes> {
     let (mut uploads, mut times) = (Vec::new(), Vec::new());
     for _ in 0..budget.samples.min(7) {
         executor.wait()?;
@@ -193,7 +193,12 @@ fn host_time(
         runs.push(began.elapsed().as_secs_f64());
     }
     executor.wait()?;
-    Ok(Host { upload: median(&mut uploads), encode: 0.0, run: median(&mut runs), total: median(&mut times) })
+    Ok(HostTimes {
+        upload: median(&mut uploads),
+        encode: 0.0,
+        run: median(&mut runs),
+        total: median(&mut times),
+    })
 }
 
 /// Median seconds to record a step, with nothing else under way; 0 where nothing is recorded.
@@ -211,8 +216,8 @@ fn profile(device: &Device, executor: &mut dyn Executor, whole: &Timing, budget:
     while runs.len() < budget.samples && (runs.len() < 3 || began.elapsed().as_secs_f64() < budget.seconds) {
         runs.push(executor.profile(Span::Train)?);
     }
-    let roofs = Roofs::measure(device, budget)?;
-    let mut analysis = Analysis::new(&runs, device.name(), roofs)?;
+    let peaks = PeakRates::measure(device, budget)?;
+    let mut analysis = Analysis::new(&runs, device.name(), peaks)?;
     analysis.whole = Some(whole.median);
     Ok(analysis)
 }
@@ -269,7 +274,7 @@ fn to_json(r: &Measured, model: &Model) -> Value {
         "upload_ms": r.host.upload * 1e3,
         "encode_ms": r.host.encode * 1e3,
         "run_ms": r.host.run * 1e3,
-        "roofs": profile.map(|p| p.roofs.to_json(&r.device)),
+        "roofs": profile.map(|p| p.peaks.to_json(&r.device)),
         "profile_summary": profile.map(Analysis::summary_json),
         "kinds": profile.map(Analysis::kinds_json),
         "profile": profile.map(Analysis::steps_json),

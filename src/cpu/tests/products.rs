@@ -39,7 +39,7 @@ fn each_product(d: &Conv2d, mut f: impl FnMut(usize, usize, usize)) {
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Direct,
-    /// By minimal filtering, whether it pays or not.
+    /// By Winograd convolution, whether it pays or not.
     Filtered,
 }
 
@@ -188,7 +188,7 @@ fn linear_layers_of_several_blocks() {
     }
 }
 
-/// Networks' own geometries and others: several pictures to a plane and one, seams, groups, channels that fill no block.
+/// Networks' own geometries and others: several images to a plane and one, seams, groups, channels that fill no block.
 #[test]
 fn minimal_filtering_for_every_geometry() {
     let three = Conv2d { batch: 9, c_in: 40, h_in: 13, w_in: 13, c_out: 36, ..PLAIN };

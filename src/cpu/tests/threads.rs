@@ -59,7 +59,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
         bias: true,
         relu: true,
     };
-    // By minimal filtering: many pictures to a task, and a few that are cut by output channels.
+    // By Winograd convolution: many images to a task, and a few that are cut by output channels.
     let filtered = Conv2d { c_in: 96, h_in: 13, c_out: 128, ..conv };
     let few = Conv2d { batch: 2, h_in: 27, w_in: 27, kernel: [5, 5], pad: [2; 4], ..filtered };
     for d in [filtered, few] {

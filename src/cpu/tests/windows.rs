@@ -29,10 +29,10 @@ fn geometries() -> Vec<Windows> {
 #[test]
 fn every_tap_finds_its_pixel_in_the_split_rows() {
     for windows in geometries() {
-        let picture = normal(windows.inputs(), 0);
+        let image = normal(windows.inputs(), 0);
         let seen = windows.rows_seen(windows.h_out);
         let mut split = vec![f32::NAN; seen * windows.pitch()];
-        windows.split_rows(&picture, windows.origin[0], seen, -7.0, &mut split);
+        windows.split_rows(&image, windows.origin[0], seen, -7.0, &mut split);
         for oy in 0..windows.h_out {
             for ox in 0..windows.w_out {
                 for (ky, kx) in (0..windows.taps()).map(|k| (k / windows.kernel[1], k % windows.kernel[1])) {
@@ -43,7 +43,7 @@ fn every_tap_finds_its_pixel_in_the_split_rows() {
                     let inside = (0..windows.h_in as isize).contains(&row)
                         && (0..windows.w_in as isize).contains(&column);
                     let expected =
-                        if inside { picture[row as usize * windows.w_in + column as usize] } else { -7.0 };
+                        if inside { image[row as usize * windows.w_in + column as usize] } else { -7.0 };
                     let place = (oy * windows.stride[0] + ky * windows.dilation[0]) * windows.pitch()
                         + windows.tap_column(kx)
                         + ox;
@@ -57,15 +57,15 @@ fn every_tap_finds_its_pixel_in_the_split_rows() {
 #[test]
 fn joining_gives_back_what_was_split() {
     for windows in geometries() {
-        let picture: Vec<f32> = normal(windows.inputs(), 0).iter().map(|v| v + 10.0).collect();
+        let image: Vec<f32> = normal(windows.inputs(), 0).iter().map(|v| v + 10.0).collect();
         let seen = windows.rows_seen(windows.h_out);
         let mut split = vec![f32::NAN; seen * windows.pitch()];
-        windows.split_rows(&picture, windows.origin[0], seen, -7.0, &mut split);
-        let (mut line, mut joined) = (vec![f32::NAN; windows.pitch()], vec![f32::NAN; picture.len()]);
+        windows.split_rows(&image, windows.origin[0], seen, -7.0, &mut split);
+        let (mut line, mut joined) = (vec![f32::NAN; windows.pitch()], vec![f32::NAN; image.len()]);
         windows.join_rows(&split, windows.origin[0], &mut line, &mut joined);
-        // What no split row holds must be 0; the rest is the picture.
+        // What no split row holds must be 0; the rest is the image.
         let mut found = 0;
-        for (i, (&joined, &pixel)) in joined.iter().zip(&picture).enumerate() {
+        for (i, (&joined, &pixel)) in joined.iter().zip(&image).enumerate() {
             let held = split.contains(&pixel);
             found += usize::from(held);
             assert_eq!(joined, if held { pixel } else { 0.0 }, "{windows:?}, pixel {i}");

@@ -1,6 +1,6 @@
-//! Convolution by minimal filtering, forward. The gradient of the input is the same computation with other weights.
+//! Convolution by Winograd's algorithm, forward. The gradient of the input is the same computation with other weights.
 //!
-//! The kernels are transformed first. Then each task takes a few planes of pictures and goes through their tiles in
+//! The kernels are transformed first. Then each task takes a few planes of images and goes through their tiles in
 //! waves that are small enough for a core's own cache: it transforms all input channels of a wave, multiplies them by
 //! blocks of output channels, one product for each of the N x N values of a tile, and transforms each block back.
 
@@ -35,7 +35,7 @@ pub fn spread_out(len: usize) -> usize {
 struct Plan {
     /// Planes of a task.
     planes: usize,
-    /// Output channels of a task, if those of one picture are cut; else all.
+    /// Output channels of a task, if those of one image are cut; else all.
     channels: usize,
     /// Most tiles of a wave.
     wave: usize,
@@ -98,25 +98,25 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
     });
     let u = &*u;
     let channels = c.groups * c.c_out;
-    let per_picture = channels / plan.channels;
-    let pictures = plan.planes * mosaic.per_plane();
-    y.par_chunks_mut(pictures * plan.channels * c.windows.outputs()).enumerate().for_each(|(i, y)| {
-        let task = Task {
+    let per_image = channels / plan.channels;
+    let images = plan.planes * mosaic.per_plane();
+    y.par_chunks_mut(images * plan.channels * c.windows.outputs()).enumerate().for_each(|(i, y)| {
+        let task = ForwardTask {
             c,
             mosaic: &mosaic,
             plan: &plan,
             x,
             u,
             b,
-            first: i / per_picture * pictures,
-            channel: i % per_picture * plan.channels,
+            first: i / per_image * images,
+            channel: i % per_image * plan.channels,
         };
         task.run::<N, M, R>(y);
     });
 }
 
-/// Some pictures and some output channels of them.
-struct Task<'a> {
+/// Some images and some output channels of them.
+struct ForwardTask<'a> {
     c: &'a Correlation,
     mosaic: &'a Mosaic,
     plan: &'a Plan,
@@ -124,18 +124,18 @@ struct Task<'a> {
     /// Transformed kernels: panels of [`ROWS`] output channels by group, each `[N * N, c_in, ROWS]`.
     u: &'a [f32],
     b: Option<&'a [f32]>,
-    /// The first picture and the first output channel.
+    /// The first image and the first output channel.
     first: usize,
     channel: usize,
 }
 
-impl Task<'_> {
-    /// Computes y `[pictures, channels, h_out, w_out]`.
+impl ForwardTask<'_> {
+    /// Computes y `[images, channels, h_out, w_out]`.
     fn run<const N: usize, const M: usize, const R: usize>(&self, y: &mut [f32]) {
-        let Task { c, mosaic, plan, .. } = *self;
+        let ForwardTask { c, mosaic, plan, .. } = *self;
         let values = N * N;
-        let pictures = y.len() / (plan.channels * c.windows.outputs());
-        let tiles = pictures.div_ceil(mosaic.per_plane()) * mosaic.plane_tiles();
+        let images = y.len() / (plan.channels * c.windows.outputs());
+        let tiles = images.div_ceil(mosaic.per_plane()) * mosaic.plane_tiles();
         let [len, plane] = inputs_len::<N, M>(mosaic);
         let products = plan.rows * values * plan.product + LANES;
         let lengths = [values * plan.value, products, plane, outputs_len::<M>(mosaic)];
@@ -146,7 +146,7 @@ impl Task<'_> {
                 let end = (self.channel + plan.channels).min((group + 1) * c.c_out);
                 for start in (0..tiles).step_by(plan.wave) {
                     let wave = start..tiles.min(start + plan.wave);
-                    self.inputs::<N, M, R>(group, wave.clone(), pictures, v, plane, len);
+                    self.inputs::<N, M, R>(group, wave.clone(), images, v, plane, len);
                     for first in (begin..end).step_by(plan.rows) {
                         let block = first..end.min(first + plan.rows);
                         self.multiply(group, wave.len(), block.clone(), values, v, products);
@@ -176,7 +176,7 @@ impl Task<'_> {
         &self,
         group: usize,
         tiles: Range<usize>,
-        pictures: usize,
+        images: usize,
         v: &mut [f32],
         plane: &mut [f32],
         len: usize,
@@ -184,14 +184,14 @@ impl Task<'_> {
         let c = self.c;
         for offset in 0..c.c_in {
             let channel = group * c.c_in + offset;
-            let picture = |n: usize| {
+            let image = |n: usize| {
                 let start = ((self.first + n) * c.groups * c.c_in + channel) * c.windows.inputs();
-                (n < pictures).then(|| &self.x[start..start + c.windows.inputs()])
+                (n < images).then(|| &self.x[start..start + c.windows.inputs()])
             };
             vector::run(Inputs::<_, N, M, R> {
                 c,
                 mosaic: self.mosaic,
-                picture,
+                image,
                 tiles: tiles.clone(),
                 value: self.plan.value,
                 panel: c.c_in * COLUMNS,
@@ -212,7 +212,7 @@ impl Task<'_> {
         v: &[f32],
         products: &mut [f32],
     ) {
-        let Task { c, plan, .. } = *self;
+        let ForwardTask { c, plan, .. } = *self;
         let panel = values * c.c_in * ROWS;
         let first = group * c.c_out.div_ceil(ROWS) + (channels.start - group * c.c_out) / ROWS;
         for t in 0..values {

@@ -1,4 +1,4 @@
-//! The gradient of the weights by minimal filtering.
+//! The gradient of the weights by Winograd's algorithm.
 //!
 //! y = A^T [(G w G^T) . (B^T x B)] A, so dw = G^T [sum over tiles of (A dy A^T) . (B^T x B)] G: for each of the N x N
 //! values of a tile one product over the tiles of the batch, a few planes at a time, which is added to the sum so far.
@@ -31,7 +31,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     let values = N * N;
     let together = TILES.div_ceil(mosaic.plane_tiles().max(1)).min(mosaic.planes);
     let tiles = together * mosaic.plane_tiles();
-    let pictures = together * mosaic.per_plane();
+    let images = together * mosaic.per_plane();
     // Panels of x are `[N * N, tiles, COLUMNS]`, those of dy `[N * N, tiles, ROWS]`, by group and channels.
     let (columns, rows) = (c.c_in.div_ceil(COLUMNS), c.c_out.div_ceil(ROWS));
     let (x_value, dy_value) = (spread_out(tiles * COLUMNS), spread_out(tiles * ROWS));
@@ -45,7 +45,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     let (v, rest) = memory.split_at_mut(lengths[0]);
     let (d, sums) = rest.split_at_mut(lengths[1]);
     let (inputs, outputs) = (c.windows.inputs(), c.windows.outputs());
-    for first in (0..c.batch).step_by(pictures) {
+    for first in (0..c.batch).step_by(images) {
         let planes = together.min((c.batch - first).div_ceil(mosaic.per_plane()));
         let transform_x = || {
             v.par_chunks_mut(x_panel).enumerate().for_each(|(i, v)| {
@@ -53,14 +53,14 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                 for offset in (0..COLUMNS.min(c.c_in - begin)).step_by(ROWS) {
                     let channel = group * c.c_in + begin + offset;
                     let count = ROWS.min((group + 1) * c.c_in - channel);
-                    let picture = |n: usize| {
+                    let image = |n: usize| {
                         let start = ((first + n) * c.groups * c.c_in + channel) * inputs;
                         (first + n < c.batch).then(|| &x[start..start + count * inputs])
                     };
                     let v = &mut v[offset..];
                     let origin = c.windows.origin.map(|o| -o as usize);
                     let size = [c.windows.h_in, c.windows.w_in];
-                    let source = Source { mosaic: &mosaic, planes, picture, origin, size };
+                    let source = Source { mosaic: &mosaic, planes, image, origin, size };
                     with_scratch([source.plane_len(N - M)], |[plane]| {
                         vector::run(TransformX::<_, N, M, R> { source, plane, value: x_value, v });
                     });
@@ -72,12 +72,12 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                 let (group, begin) = (i / rows, i % rows * ROWS);
                 let channel = group * c.c_out + begin;
                 let count = ROWS.min(c.c_out - begin);
-                let picture = |n: usize| {
+                let image = |n: usize| {
                     let start = ((first + n) * c.groups * c.c_out + channel) * outputs;
                     (first + n < c.batch).then(|| &dy[start..start + count * outputs])
                 };
                 let size = [c.windows.h_out, c.windows.w_out];
-                let source = Source { mosaic: &mosaic, planes, picture, origin: [0, 0], size };
+                let source = Source { mosaic: &mosaic, planes, image, origin: [0, 0], size };
                 with_scratch([source.plane_len(0)], |[plane]| {
                     vector::run(TransformDy::<_, N, M, R> { source, plane, value: dy_value, d });
                 });
@@ -112,13 +112,13 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     });
 }
 
-/// Pictures of [`ROWS`] channels or fewer, laid out in planes.
+/// Images of [`ROWS`] channels or fewer, laid out in planes.
 struct Source<'a, F> {
     mosaic: &'a Mosaic,
     planes: usize,
-    /// Picture `n` of those treated together, if there is one.
-    picture: F,
-    /// Where the pictures begin in their places.
+    /// Image `n` of those treated together, if there is one.
+    image: F,
+    /// Where the images begin in their places.
     origin: [usize; 2],
     size: [usize; 2],
 }
@@ -142,14 +142,14 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>> Source<'_, F> {
         plane.fill(0.0);
         let per_plane = self.mosaic.per_plane();
         for (i, top, left) in self.mosaic.places() {
-            let Some(picture) = (self.picture)(p * per_plane + i) else { continue };
+            let Some(image) = (self.image)(p * per_plane + i) else { continue };
             let (top, left) = (top + self.origin[0], left + self.origin[1]);
             for row in 0..height.min(rows.saturating_sub(top)) {
                 let count = width.min(columns.saturating_sub(left));
                 let line = &mut plane[((top + row) * columns + left) * ROWS..][..count * ROWS];
                 let (line, _) = line.as_chunks_mut::<ROWS>();
-                for (channel, picture) in picture.chunks_exact(height * width).enumerate() {
-                    for (lanes, &value) in line.iter_mut().zip(&picture[row * width..]) {
+                for (channel, image) in image.chunks_exact(height * width).enumerate() {
+                    for (lanes, &value) in line.iter_mut().zip(&image[row * width..]) {
                         lanes[channel] = value;
                     }
                 }

@@ -1,10 +1,10 @@
-//! Convolution by minimal filtering (Winograd): a quarter of the multiplications for kernels of 3 x 3, a sixth for
+//! Convolution by Winograd's algorithm: a quarter of the multiplications for kernels of 3 x 3, a sixth for
 //! 5 x 5, at the price of transforms. All three passes, for steps of 1.
 //!
 //! * [`transforms`]: the algorithm itself, on vectors of tiles.
-//! * [`mosaic`]: how the pictures of a batch are laid out in tiles.
+//! * [`mosaic`]: how the images of a batch are laid out in tiles.
 //! * [`packed`]: the products.
-//! * [`tiles`]: between pictures and transformed tiles.
+//! * [`tiles`]: between images and transformed tiles.
 //! * [`forward`], [`grad_weight`]: the passes.
 //!
 //! Rounding: at most 2e-6 of the norm of a result for 3 x 3 and 4e-6 for 5 x 5 (a test holds it to that), where a
@@ -43,7 +43,7 @@ const SHARE: f64 = 0.95;
 /// Largest workspace, in elements: 512 MiB.
 const MEMORY: usize = 1 << 27;
 
-/// The side of a tile's values and of its outputs, if minimal filtering is known for the geometry of `c`.
+/// The side of a tile's values and of its outputs, if Winograd's algorithm exists for the geometry of `c`.
 fn tile(c: &Correlation) -> Option<(usize, usize)> {
     let Windows { h_in, w_in, h_out, w_out, kernel, stride, dilation, origin } = c.windows;
     let (n, m) = match kernel {
@@ -61,13 +61,13 @@ fn tile(c: &Correlation) -> Option<(usize, usize)> {
     (stride == [1, 1] && dilation == [1, 1] && fits).then_some((n, m))
 }
 
-/// Whether minimal filtering is known for the geometry of `c`.
+/// Whether Winograd's algorithm exists for the geometry of `c`.
 #[cfg(test)]
 pub fn knows(c: &Correlation) -> bool {
     tile(c).is_some()
 }
 
-/// Whether minimal filtering is known for `c`, and faster than the direct computation.
+/// Whether Winograd's algorithm exists for `c`, and faster than the direct computation.
 pub fn pays(c: &Correlation) -> bool {
     let Some((n, m)) = tile(c) else { return false };
     let mosaic = Mosaic::new(&c.windows, c.batch, m);

@@ -1,15 +1,15 @@
-//! Where the tiles of Winograd's convolutions lie: the pictures of a batch side by side.
+//! Where the tiles of Winograd's convolutions lie: the images of a batch side by side.
 //!
-//! Tiles rarely fit a picture evenly: 13 rows take four tiles of 4. So pictures are laid out in planes, `rows` times
+//! Tiles rarely fit an image evenly: 13 rows take four tiles of 4. So images are laid out in planes, `rows` times
 //! `columns` of them, near enough to share their padding, and the tiles cover the plane: those at a seam serve two
-//! pictures. Planes are cut into tiles of M x M outputs; of an output plane the pixels between pictures are dropped.
+//! images. Planes are cut into tiles of M x M outputs; of an output plane the pixels between images are dropped.
 
 use crate::cpu::windows::Windows;
 use std::ops::Range;
 
-/// Most pictures along one side of a plane.
+/// Most images along one side of a plane.
 const MOST: usize = 4;
-/// Fewest planes that a batch of several pictures is laid out in, if it is large enough: each can be a task.
+/// Fewest planes that a batch of several images is laid out in, if it is large enough: each can be a task.
 const PLANES: usize = 8;
 
 /// How a batch is laid out.
@@ -18,10 +18,10 @@ pub struct Mosaic {
     pub batch: usize,
     /// Outputs of a tile, along one side.
     pub m: usize,
-    /// Pictures of a plane.
+    /// Images of a plane.
     pub rows: usize,
     pub columns: usize,
-    /// Pixels from one picture of a plane to the next.
+    /// Pixels from one image of a plane to the next.
     pub pitch: [usize; 2],
     /// Tiles of a plane.
     pub tiles: [usize; 2],
@@ -32,7 +32,7 @@ pub struct Mosaic {
 impl Mosaic {
     /// The layout with the fewest tiles, for steps of 1 and tiles of `m` x `m` outputs.
     pub fn new(windows: &Windows, batch: usize, m: usize) -> Self {
-        // A picture's windows see its neighbour's padding, never its pixels.
+        // An image's windows see its neighbour's padding, never its pixels.
         let pitch = |axis: usize, inputs: usize, outputs: usize| {
             let seen = outputs + windows.kernel[axis] - 1;
             let origin = windows.origin[axis];
@@ -63,7 +63,7 @@ impl Mosaic {
         )
     }
 
-    /// Pictures of a plane.
+    /// Images of a plane.
     pub fn per_plane(&self) -> usize {
         self.rows * self.columns
     }
@@ -73,7 +73,7 @@ impl Mosaic {
         self.tiles[0] * self.tiles[1]
     }
 
-    /// Places of the pictures of a plane: index in the plane, first row and first column.
+    /// Places of the images of a plane: index in the plane, first row and first column.
     pub fn places(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let (columns, pitch) = (self.columns, self.pitch);
         (0..self.per_plane()).map(move |i| (i, i / columns * pitch[0], i % columns * pitch[1]))

@@ -1,4 +1,4 @@
-//! Between pictures and transformed tiles, for one channel at a time: the way there, and the way back with bias and ReLU.
+//! Between images and transformed tiles, for one channel at a time: the way there, and the way back with bias and ReLU.
 
 use super::mosaic::Mosaic;
 use super::packed::COLUMNS;
@@ -12,8 +12,8 @@ use std::ops::Range;
 pub struct Inputs<'a, F, const N: usize, const M: usize, const R: usize> {
     pub c: &'a Correlation,
     pub mosaic: &'a Mosaic,
-    /// Picture `n` of the task, if there is one.
-    pub picture: F,
+    /// Image `n` of the task, if there is one.
+    pub image: F,
     pub tiles: Range<usize>,
     /// From one value of a tile to the next.
     pub value: usize,
@@ -40,12 +40,12 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
     fn fill(&mut self, p: usize, rows: Range<usize>) {
         let Inputs { c, mosaic, len, .. } = *self;
         let (h_in, w_in) = (c.windows.h_in, c.windows.w_in);
-        // Pixels before a picture; negative padding is not taken (`pays`).
+        // Pixels before an image; negative padding is not taken (`pays`).
         let pad = c.windows.origin.map(|o| -o as usize);
         for row in rows {
             let phases = &mut self.plane[row * M * len..][..M * len];
             phases.fill(0.0);
-            // The row of pictures of the plane that has a row here, if one has.
+            // The row of images of the plane that has a row here, if one has.
             let Some(inner) = row.checked_sub(pad[0]) else { continue };
             let (place, y) = (inner / mosaic.pitch[0], inner % mosaic.pitch[0]);
             if place >= mosaic.rows || y >= h_in {
@@ -53,8 +53,8 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
             }
             for across in 0..mosaic.columns {
                 let n = p * mosaic.per_plane() + place * mosaic.columns + across;
-                let Some(picture) = (self.picture)(n) else { break };
-                let source = &picture[y * w_in..][..w_in];
+                let Some(image) = (self.image)(n) else { break };
+                let source = &image[y * w_in..][..w_in];
                 // Pixel by pixel: a loop for each phase would take longer to begin than to run.
                 let columns = across * mosaic.pitch[1] + pad[1]..M * len;
                 for (column, &value) in columns.zip(source) {
@@ -116,7 +116,7 @@ pub fn outputs_len<const M: usize>(mosaic: &Mosaic) -> usize {
     (M * M + M) * mosaic.tiles[1].next_multiple_of(LANES)
 }
 
-/// Writes channel `channel` of y `[pictures, channels, h_out, w_out]` where `tiles` cover it, from its products.
+/// Writes channel `channel` of y `[images, channels, h_out, w_out]` where `tiles` cover it, from its products.
 pub struct Outputs<'a, const N: usize, const M: usize, const R: usize> {
     pub c: &'a Correlation,
     pub mosaic: &'a Mosaic,
@@ -139,7 +139,7 @@ impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, N, M, 
         let bias = simd.splat_f32s(bias);
         let floor = simd.splat_f32s(if c.relu { 0.0 } else { f32::NEG_INFINITY });
         let (h_out, w_out) = (c.windows.h_out, c.windows.w_out);
-        let pictures = y.len() / (channels * h_out * w_out);
+        let images = y.len() / (channels * h_out * w_out);
         let mut index = 0;
         for (p, ty, columns) in mosaic.rows_of(tiles) {
             for tx in (0..columns.len()).step_by(S::F32_LANES) {
@@ -158,7 +158,7 @@ impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, N, M, 
                 );
             }
             index += columns.len();
-            // The row of pictures of the plane that has the first row, if one has, and the row in them.
+            // The row of images of the plane that has the first row, if one has, and the row in them.
             let (mut place, mut row_out) = (ty * M / mosaic.pitch[0], ty * M % mosaic.pitch[0]);
             for row in 0..M {
                 let (here, row_here) = (place, row_out);
@@ -181,7 +181,7 @@ impl<const N: usize, const M: usize, const R: usize> Work for Outputs<'_, N, M, 
                     let left = across * mosaic.pitch[1];
                     let (begin, end) = (left.max(first), (left + w_out).min(first + line.len()));
                     let n = p * mosaic.per_plane() + here * mosaic.columns + across;
-                    if begin >= end || n >= pictures {
+                    if begin >= end || n >= images {
                         continue;
                     }
                     let start = ((n * channels + channel) * h_out + row_here) * w_out + begin - left;

@@ -1,4 +1,4 @@
-//! Winograd's minimal filtering F(M, R) in two dimensions: M x M outputs of an R x R kernel from N x N inputs,
+//! Winograd convolution F(M, R) in two dimensions: M x M outputs of an R x R kernel from N x N inputs,
 //! N = M + R - 1, with N x N multiplications in place of M M R R.
 //!
 //! y = A^T [(G w G^T) . (B^T x B)] A (Lavin and Gray, arXiv 1509.09308). The matrices are Toom and Cook's for N - 1 points

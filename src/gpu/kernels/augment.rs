@@ -1,4 +1,4 @@
-//! The kernel that turns stored pictures into network input.
+//! The kernel that turns stored images into network input.
 
 use super::dispatch::Kernels;
 use super::elements::{constants, elements};

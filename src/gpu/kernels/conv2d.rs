@@ -1,4 +1,4 @@
-//! Convolutions as matrix products whose factors are computed on the way in (implicit GEMM).
+//! Convolutions as matrix products whose operands are computed while they are loaded (implicit GEMM).
 
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::{constants, elements};
@@ -181,7 +181,7 @@ impl Pieces {
         if pieces.longest(conv) <= longest {
             return pieces;
         }
-        // Where more partial sums would need too much memory, several dispatches go on with the same.
+        // Where more partial sums would need too much memory, several dispatches continue the same sums.
         let plane = h_out * w_out;
         let shorter = if plane <= longest {
             Pieces::of_images(conv, batch.div_ceil(batch.div_ceil(longest / plane)))
@@ -212,17 +212,17 @@ impl Pieces {
 }
 
 /// The images of one dispatch of grad_weight.
-struct Part {
+struct ImagePart {
     /// Number of the first set, and how many sets.
     sets: [usize; 2],
     /// Number of the first image, and how many images.
     images: [usize; 2],
-    /// Whether these images only go on with the sums of their set.
+    /// Whether these images only continue the sums of their set.
     accumulate: bool,
 }
 
 /// Dispatches that treat whole sets if one set can be bound and done at once, else some images of a set at a time.
-fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<Part>> {
+fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Result<Vec<ImagePart>> {
     let sizes = image_sizes(conv);
     let set = sizes.map(|image| image * pieces.images);
     let flops = image_flops(op, conv) * pieces.images as u64;
@@ -233,7 +233,7 @@ fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Resu
         let whole = |slice: &Slice| {
             let first = slice.first * pieces.images;
             let images = (slice.count * pieces.images).min(conv.batch - first);
-            Part { sets: [slice.first, slice.count], images: [first, images], accumulate: false }
+            ImagePart { sets: [slice.first, slice.count], images: [first, images], accumulate: false }
         };
         return Ok(by_sets?.iter().map(whole).collect());
     }
@@ -243,7 +243,7 @@ fn image_parts(op: &Op, conv: &Conv2d, pieces: &Pieces, limits: &Limits) -> Resu
         let count = pieces.images.min(conv.batch - first);
         for slice in cut(op, count, image_flops(op, conv), &sizes, limits)? {
             let images = [first + slice.first, slice.count];
-            parts.push(Part { sets: [number, 1], images, accumulate: slice.first > 0 });
+            parts.push(ImagePart { sets: [number, 1], images, accumulate: slice.first > 0 });
         }
     }
     Ok(parts)
@@ -255,7 +255,7 @@ pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Ker
     let size = conv.c_out * conv.depth();
     let several = pieces.count() > 1;
     let mut kernels = Kernels::default();
-    for Part { sets, images, accumulate } in image_parts(op, conv, &pieces, limits)? {
+    for ImagePart { sets, images, accumulate } in image_parts(op, conv, &pieces, limits)? {
         let bind = |operand: usize, size: usize| {
             if images[1] == conv.batch {
                 Binding::operand(operand)
@@ -285,7 +285,7 @@ pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Ker
                 ("accumulate", usize::from(accumulate || first > 0)),
                 ("part_first", first),
                 ("part_len", len),
-                ("depth_unit", if depth > LONGEST { 1 } else { conv.w_out() }),
+                ("reduction_unit", if depth > LONGEST { 1 } else { conv.w_out() }),
             ]));
             let dw = if several { Binding::scratch(0) } else { Binding::operand(2) };
             let bindings = vec![bind(0, sizes[0]), bind(1, sizes[1]), dw];
@@ -354,7 +354,7 @@ mod tests {
             let pieces = Pieces::of(&conv);
             let mut seen = vec![0; batch * conv.h_out()];
             for piece in 0..pieces.count() {
-                // As depth() and term() of conv2d_grad_weight.wgsl.
+                // As reduction_length() and term() of conv2d_grad_weight.wgsl.
                 let first_image = piece / pieces.per_image * pieces.images;
                 let first_row = piece % pieces.per_image * pieces.rows;
                 let images = pieces.images.min(batch - first_image);

@@ -5,7 +5,7 @@ use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::constants;
 use super::gemm::{Extents, Plan, Product, cut, product};
 use super::limits::Limits;
-use super::rounds::{Part, parts};
+use super::rounds::{SumPart, parts};
 use super::slices::{Slice, too_large};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
@@ -74,7 +74,7 @@ fn flag(set: bool) -> f64 {
     f64::from(u8::from(set))
 }
 
-fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits) -> Dispatch {
+fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: SumPart, limits: &Limits) -> Dispatch {
     let mut all = geometry(linear, slice.first, slice.count);
     all.extend(constants([("part_first", part.first), ("part_len", part.len)]));
     let weight = |operand| slice.bind(operand, linear.inputs);
@@ -98,7 +98,7 @@ fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: Part, limits: &Limits
 }
 
 /// The gradient of the input sums over the outputs, and so over the rows by which a weight is bound: each dispatch after the
-/// first of a part of the sum goes on with what it finds.
+/// first of a part of the sum continues with the sums that it finds.
 pub(super) fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Kernels> {
     check_activations(op, linear, limits)?;
     let Linear { batch, inputs, outputs, .. } = *linear;

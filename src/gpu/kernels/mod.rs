@@ -1,7 +1,7 @@
-//! From an operator to dispatches: the only part of `gpu` that knows operators.
+//! The dispatches of each operator: the only part of `gpu` that knows operators.
 //!
-//! Each function here looks at a geometry and answers with a list of dispatches: which shader, with which
-//! constants, over which parts of which buffers. It touches no device, so it can be tested without one.
+//! Each function takes a geometry and returns a list of dispatches: which shader, with which constants, over which parts
+//! of which buffers. It needs no device, so it can be tested without one.
 
 mod augment;
 mod bias_grad;
@@ -30,9 +30,9 @@ pub use fused::fused;
 pub use limits::{GemmKernel, Limits, Precision};
 pub(super) use rounds::check as check_rounds;
 pub use rounds::{LONGEST, MAX_ROUNDS};
-pub use shader::{Part, Shader, ShaderFile};
+pub use shader::{Shader, ShaderFile, ShaderPart};
 use shader::{files, shader};
-pub(super) use table::{Entry, Reduction, reductions, update_table};
+pub(super) use table::{Reduction, TableDispatch, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;

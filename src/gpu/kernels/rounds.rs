@@ -2,8 +2,8 @@
 //!
 //! Mesa's llvmpipe gives an invocation one budget of 65,535 loop rounds, which all its loops share, nested ones too
 //! (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's `src/gallium/auxiliary/gallivm/lp_bld_limits.h`; seen with 22.3.6), and leaves every
-//! loop without a word when it is spent. So each dispatch states an upper bound of its rounds ([`Dispatch::rounds`]), and
-//! [`check`] refuses one that a software adapter might cut short. Sums and windows that grow with the data are cut into
+//! loop silently when it is used up. So each dispatch states an upper bound of its rounds ([`Dispatch::rounds`]), and
+//! [`check`] rejects one that a software adapter might cut short. Sums and windows that grow with the data are cut into
 //! parts so that this does not happen; where, depends on the shape alone, so that all adapters get the same bits.
 //!
 //! `shaders/README.md` has the table of all loops.
@@ -22,7 +22,7 @@ pub const MAX_ROUNDS: u64 = 49_152;
 pub const LONGEST: usize = 32_768;
 
 /// Products of one part of a sum that is longer than [`LONGEST`]. Adding 0.1 70,001 times errs by 1.4e-4 in such parts, by
-/// 6.4e-4 in one chain; shorter parts would be rounded better still, but each needs a pipeline of its own.
+/// 6.4e-4 in one chain; shorter parts would be rounded better still, but each needs a separate pipeline.
 const PART: usize = 16_384;
 
 /// The most partial sums that one invocation adds up.
@@ -49,7 +49,7 @@ pub(super) const fn strided(len: usize, threads: usize, body: u64) -> u64 {
 
 /// A part of each sum of a product: `len` products from number `first` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct SumPart {
     pub first: usize,
     pub len: usize,
     /// Whether no other part comes after it.
@@ -57,9 +57,9 @@ pub(super) struct Part {
 }
 
 /// The parts of a sum of `depth` products; one if it is not too long.
-pub(super) fn parts(depth: usize) -> Vec<Part> {
+pub(super) fn parts(depth: usize) -> Vec<SumPart> {
     let len = if depth > LONGEST { PART } else { depth.max(1) };
-    let part = |first| Part { first, len: len.min(depth - first), last: first + len >= depth };
+    let part = |first| SumPart { first, len: len.min(depth - first), last: first + len >= depth };
     if depth == 0 { vec![part(0)] } else { (0..depth).step_by(len).map(part).collect() }
 }
 
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn parts_cover_a_sum_once_and_short_sums_are_not_cut() {
         for depth in [0, 1, 9216, LONGEST] {
-            assert_eq!(parts(depth), [Part { first: 0, len: depth, last: true }]);
+            assert_eq!(parts(depth), [SumPart { first: 0, len: depth, last: true }]);
         }
         for depth in [LONGEST + 1, 65_536, 70_001, 1 << 20] {
             let parts = parts(depth);

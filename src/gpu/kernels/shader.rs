@@ -14,7 +14,7 @@ pub struct ShaderFile {
 
 /// One part of an assembled module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct ShaderPart {
     /// The path of a file, or what a part that is rendered from a table in Rust holds.
     pub name: Cow<'static, str>,
     pub text: Cow<'static, str>,
@@ -31,7 +31,7 @@ pub(super) enum Constants {
 }
 
 impl Constants {
-    fn part(self) -> Option<Part> {
+    fn part(self) -> Option<ShaderPart> {
         let constant = |name: &str, value: usize| format!("const {name} = {value}u;\n");
         let (name, text) = match self {
             Constants::None => return None,
@@ -43,7 +43,7 @@ impl Constants {
                 (format!("constants of {count} blocks of 8 rows"), constant("ROW_BLOCKS", count))
             }
         };
-        Some(Part { name: name.into(), text: text.into() })
+        Some(ShaderPart { name: name.into(), text: text.into() })
     }
 }
 
@@ -125,13 +125,13 @@ impl Shader {
 
     /// The parts in the order in which they are assembled. Files of `enable` directives come first, as WGSL demands;
     /// all other declarations may stand in any order.
-    pub fn parts(&self) -> Vec<Part> {
-        let mut parts: Vec<Part> = self
+    pub fn parts(&self) -> Vec<ShaderPart> {
+        let mut parts: Vec<ShaderPart> = self
             .files
             .iter()
             .copied()
             .flatten()
-            .map(|file| Part { name: file.path.into(), text: file.text.into() })
+            .map(|file| ShaderPart { name: file.path.into(), text: file.text.into() })
             .collect();
         parts.splice(1..1, self.constants.part());
         parts.sort_by_key(|part| !part.text.starts_with("enable "));

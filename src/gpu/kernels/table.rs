@@ -17,7 +17,7 @@ const SUMMED: usize = 256;
 const WORDS: usize = 5;
 
 /// A dispatch without its bindings, and the words of its table.
-pub(in crate::gpu) struct Entry {
+pub(in crate::gpu) struct TableDispatch {
     pub shader: Shader,
     pub constants: Vec<(&'static str, f64)>,
     pub groups: [u32; 3],
@@ -47,7 +47,7 @@ impl Dispatch {
 }
 
 /// One dispatch for all of `sums`. Bindings: partial sums, table, sums.
-pub(in crate::gpu) fn reductions(sums: &[Reduction], limits: &Limits) -> Entry {
+pub(in crate::gpu) fn reductions(sums: &[Reduction], limits: &Limits) -> TableDispatch {
     let mut table = Vec::new();
     for r in sums {
         for first in (0..r.len).step_by(SUMMED) {
@@ -61,7 +61,11 @@ pub(in crate::gpu) fn reductions(sums: &[Reduction], limits: &Limits) -> Entry {
 
 /// One dispatch for updates of the kind of `op`: of each tensor its first element and its update. Bindings: those of
 /// `op`, the table after hyper. `None` if `op` is no update.
-pub(in crate::gpu) fn update_table(op: &Op, tensors: &[(usize, Update)], limits: &Limits) -> Option<Entry> {
+pub(in crate::gpu) fn update_table(
+    op: &Op,
+    tensors: &[(usize, Update)],
+    limits: &Limits,
+) -> Option<TableDispatch> {
     let (Op::Sgd(d) | Op::Adam(d) | Op::AdamW(d) | Op::RmsProp(d)) = op else { return None };
     let mut table = Vec::new();
     for (place, update) in tensors {
@@ -81,10 +85,10 @@ fn entry(
     table: Vec<u32>,
     rounds: u64,
     limits: &Limits,
-) -> Entry {
+) -> TableDispatch {
     let chunks = table.len() / WORDS;
     all.extend(constants([("chunks", chunks)]));
-    Entry { shader, constants: all, groups: fold(chunks, limits), rounds, table }
+    TableDispatch { shader, constants: all, groups: fold(chunks, limits), rounds, table }
 }
 
 #[cfg(test)]

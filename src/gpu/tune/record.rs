@@ -16,7 +16,7 @@ const MOST: usize = 10_000;
 
 /// What was found for one geometry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Choice {
+struct TunedKernel {
     tile: String,
     /// The number of the shaders it was found among, in hexadecimal digits.
     shaders: String,
@@ -27,7 +27,7 @@ struct Choice {
 struct Content {
     format: String,
     adapter: String,
-    choices: BTreeMap<String, Choice>,
+    choices: BTreeMap<String, TunedKernel>,
 }
 
 /// Choices by geometry, and where they are kept.
@@ -37,7 +37,7 @@ pub(super) struct Record {
     /// Name, back end and driver: with another driver another tile may be the fastest.
     adapter: String,
     store: Arc<dyn CacheStore>,
-    choices: BTreeMap<String, Choice>,
+    choices: BTreeMap<String, TunedKernel>,
 }
 
 impl Record {
@@ -74,7 +74,7 @@ impl Record {
     }
 
     /// The choices of a file; none if it is of another driver, `None` if it is not one of ours.
-    fn parse(&self, content: &[u8]) -> Option<BTreeMap<String, Choice>> {
+    fn parse(&self, content: &[u8]) -> Option<BTreeMap<String, TunedKernel>> {
         if content.len() > LONGEST {
             return None;
         }
@@ -92,7 +92,7 @@ impl Record {
     }
 
     pub fn set(&mut self, geometry: &str, shaders: u64, tile: &str) {
-        let choice = Choice { tile: tile.into(), shaders: format!("{shaders:016x}") };
+        let choice = TunedKernel { tile: tile.into(), shaders: format!("{shaders:016x}") };
         self.choices.insert(geometry.into(), choice);
     }
 }

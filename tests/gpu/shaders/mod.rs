@@ -125,7 +125,7 @@ fn together() -> HashSet<Shader> {
             let options = BuildOptions { clip: freeze.is_some(), freeze, ..BuildOptions::new(16) };
             let model = Model::build(&spec, &options).unwrap();
             let schedule = Schedule::new(&model.program, &limits).unwrap();
-            shaders.extend(schedule.tasks(Span::Train).flat_map(|t| &t.launches).map(|l| l.shader));
+            shaders.extend(schedule.steps(Span::Train).flat_map(|t| &t.dispatches).map(|l| l.shader));
         }
     }
     shaders

@@ -133,7 +133,7 @@ pub(super) fn finish(
             "the graph's arithmetic on its input is imported as [preprocess], assuming pixel values of {range} (override with import --scale)"
         ));
     }
-    let inside = |error: crate::Error| {
+    let inside = |error: crate::error::Error| {
         let text = error.to_string();
         let text = text.strip_prefix(origin.text).map(str::to_string).unwrap_or(text);
         format!("the imported network{text}")

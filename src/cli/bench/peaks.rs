@@ -1,4 +1,4 @@
-//! What a device can do at best, measured: what the times of operators are held against. The roofs over arithmetic and
+//! What a device can do at best, measured: what the times of operators are held against. The peak rates over arithmetic and
 //! memory are measured without any operator, so that a poor kernel does not lower the bar for itself.
 
 use super::timing::{Budget, Timing, measure};
@@ -17,7 +17,7 @@ const COPY_BYTES: u64 = 1 << 27;
 const LONG: f64 = 0.02;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Roofs {
+pub(crate) struct PeakRates {
     /// Seconds of a run of one operator that does next to nothing.
     pub floor: f64,
     /// Seconds of an empty dispatch among others, each waiting for the one before; 0 on the CPU path.
@@ -32,8 +32,8 @@ pub(crate) struct Roofs {
     pub copy: f64,
 }
 
-impl Roofs {
-    pub fn measure(device: &Device, budget: Budget) -> Result<Roofs> {
+impl PeakRates {
+    pub fn measure(device: &Device, budget: Budget) -> Result<PeakRates> {
         let floor = alone(device, &Op::ReluForward(Pointwise { len: 1 }), budget)?;
         let dispatch = |shared: bool| -> Result<f64> {
             match device.noop(shared)? {
@@ -47,7 +47,7 @@ impl Roofs {
         drop(probe);
         let mut probe = fma(device)?;
         let fma = probe.flops() as f64 / times(&mut probe, budget, 1)?.median;
-        Ok(Roofs { floor, dispatch, dispatch_apart, fma, product: product(device, budget)?, copy })
+        Ok(PeakRates { floor, dispatch, dispatch_apart, fma, product: product(device, budget)?, copy })
     }
 
     /// Floating-point operations per second that nothing exceeded.
@@ -55,15 +55,15 @@ impl Roofs {
         self.fma.max(self.product)
     }
 
-    /// The smallest time in seconds that the roofs allow for so many operations and bytes: the slower of arithmetic and
-    /// memory. A convolution by minimal filtering does less arithmetic than is counted, and can be faster.
+    /// The smallest time in seconds that the peak rates allow for so many operations and bytes: the slower of arithmetic and
+    /// memory. Winograd convolution does less arithmetic than is counted, and can be faster.
     pub fn bound(&self, flops: u64, bytes: u64) -> f64 {
         (flops as f64 / self.flops()).max(bytes as f64 / self.copy)
     }
 
     pub fn lines(&self, device: &str) -> Vec<String> {
         let mut lines = vec![format!(
-            "{device}: measured roofs {:.1} GFLOP/s (multiply-adds in registers; our best square product {:.1}) and {:.1} GB/s (a copy)",
+            "{device}: measured peaks {:.1} GFLOP/s (multiply-adds in registers; our best square product {:.1}) and {:.1} GB/s (a copy)",
             self.fma / 1e9,
             self.product / 1e9,
             self.copy / 1e9
@@ -93,7 +93,7 @@ impl Roofs {
         })
     }
 
-    /// An empty picture of these roofs.
+    /// An empty picture of these peak rates.
     pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
         let mut ceilings = vec![Ceiling { label: "multiply-adds in registers".into(), flops: self.fma }];
         ceilings.push(Ceiling { label: "our best square product".into(), flops: self.product });
