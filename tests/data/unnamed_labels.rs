@@ -91,7 +91,7 @@ fn other_encodings_and_line_ends_are_named() {
         (big, "line 1: expected text in UTF-8, found UTF-16"),
         (
             text.replace('\n', "\r").into_bytes(),
-            "line 1: expected lines that end with a line source, found carriage returns",
+            "line 1: expected lines that end with a line feed, found carriage returns",
         ),
         (b"1,2,0\r3,4,1\r".to_vec(), "found carriage returns (CR) alone"),
     ] {

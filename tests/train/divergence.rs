@@ -131,7 +131,7 @@ fn dead_relus_are_named_once_and_living_ones_never() {
     spec.layers[0].init.bias = None;
     spec.layers[5].init.bias = Some(-1e6);
     let said = warnings(&train(&spec, &data(64, 16), &plain()));
-    assert!(said[0].contains("classifier.2: 12 of 12 units answer 0"), "{said:?}");
+    assert!(said[0].contains("classifier.2: 12 of 12 units are 0"), "{said:?}");
 }
 
 #[test]
@@ -146,5 +146,5 @@ fn a_stall_is_said_once_and_a_run_that_learns_hears_nothing() {
     spec.layers.last_mut().unwrap().init.weight = WeightInit::Constant { value: 0.0 };
     let said = warnings(&train(&spec, &data, &plain()));
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("after 200 steps, where guessing is (1.386)"), "{said:?}");
+    assert!(said[0].contains("after 200 steps, the loss of guessing (1.386)"), "{said:?}");
 }

@@ -88,8 +88,10 @@ fn the_run_after_an_overflow_is_that_of_an_optimiser_that_never_saw_it() {
         assert_eq!(state.skipped + state.updates, 60.0);
         let expected = train(&spec, &data, &with(None, state.updates as usize));
         assert_eq!(late.after, expected.after, "{:?}", spec.recipe.optimizer);
-        let told =
-            late.events.iter().filter(|e| matches!(e, Event::Warning(text) if text.contains("left out")));
+        let told = late
+            .events
+            .iter()
+            .filter(|e| matches!(e, Event::Warning(text) if text.contains("were skipped so far")));
         assert!(told.count() > 0, "{:?}", late.events);
     }
 }

@@ -33,7 +33,8 @@ fn a_failed_save_is_a_warning_and_the_next_one_makes_up_for_it() {
     let (done, folder) = result.unwrap();
     assert_eq!((done.ending, warnings.len()), (Ending::Complete, 2), "{warnings:?}");
     assert!(
-        warnings[0].contains("checkpoint.safetensors: ") && warnings[0].contains("goes on"),
+        warnings[0].contains("checkpoint.safetensors: ")
+            && warnings[0].contains("the run continues and tries again"),
         "{warnings:?}"
     );
     assert_eq!(Checkpoint::read(&folder.join("checkpoint.safetensors")).unwrap().step(), 21);
@@ -98,7 +99,7 @@ fn what_a_killed_process_left_half_written_goes() {
         Part { from: Some(&folder), force: true, watch: &watch, ..Part::new(&more, &data, &options()) };
     part.run(parent.path()).unwrap();
     assert!(
-        told.borrow().iter().any(|text| text.contains("best.safetensors is gone")) && best.is_file(),
+        told.borrow().iter().any(|text| text.contains("best.safetensors no longer exists")) && best.is_file(),
         "{told:?}"
     );
 }
