@@ -1,5 +1,5 @@
 //! What numbers in tables and tensors are: pixels, pixels divided by 255, or network input; and that the same images are the
-//! same network input whatever file they are from.
+//! same network input, from any file.
 
 use crate::{bytes, floats, request};
 use safetensors::tensor::{Dtype, TensorView};

@@ -1,4 +1,4 @@
-//! A5: every call of a save fails once, and then for good. A failure is one warning and the run goes on to the same end; the
+//! A5: every call of a save fails once, and then for good. A failure is one warning and the run continues to the same end; the
 //! third in a row ends it with the right exit code, and what was saved before is there.
 
 use super::program::{self, End, place, run, succeed, train};

@@ -13,7 +13,7 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// The events of a run but for its end, and for what differs from time to time.
+/// The events of a run except for its end, and for what differs from time to time.
 fn events(run: &Path) -> Vec<Value> {
     let mut events = program::end(run).log;
     events.retain(|event| event["event"] != "done");

@@ -1,5 +1,5 @@
-//! Stored pictures as network input: views drawn over all they can say, on the CPU path and on this machine's adapter,
-//! against the f64 reference; and programs that begin with pictures.
+//! Stored images as network input: views drawn over all they can say, on the CPU path and on this machine's adapter,
+//! against the f64 reference; and programs that begin with images.
 
 use crate::gpu_device;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use striate::view::{View, Window};
 
 const ROWS: usize = 100;
 
-/// Stored pictures and inputs: all channels, odd widths, single pixels, larger and smaller.
+/// Stored images and inputs: all channels, odd widths, single pixels, larger and smaller.
 const GEOMETRIES: [([usize; 3], [usize; 3]); 10] = [
     ([3, 33, 41], [3, 29, 31]),
     ([3, 17, 13], [3, 32, 32]),
@@ -32,7 +32,7 @@ fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
     low + (high - low) * f64::from(stream.uniform())
 }
 
-/// Any turn, any zoom from a quarter to four, mirrored or not, anywhere on the picture or beside it, any colour, any
+/// Any turn, any zoom from a quarter to four, mirrored or not, anywhere on the image or beside it, any colour, any
 /// part cut out; some on whole pixels, some only padding.
 fn view(d: &Augment, stream: &mut Stream) -> View {
     if stream.below(20) == 0 {
@@ -80,7 +80,7 @@ fn program(d: &Augment) -> Arc<Program> {
     let op = Op::Augment(*d);
     let mut builder = ProgramBuilder::default();
     let buffers: Vec<BufferId> = (op.operands().into_iter())
-        .map(|operand| builder.buffer(operand.name, operand.shape, Role::Output).expect("a name of its own"))
+        .map(|operand| builder.buffer(operand.name, operand.shape, Role::Output).expect("a unique name"))
         .collect();
     builder.forward.push(Step { op, buffers, label: "input".into() });
     Arc::new(builder.finish(true).expect("a right program"))
@@ -197,7 +197,7 @@ fn pictures_that_no_view_can_show_are_refused() {
         ([usize::MAX, usize::MAX, usize::MAX], "found 18446744073709551615"),
     ] {
         let options = BuildOptions { pixels: Some(stored), ..BuildOptions::new(2) };
-        let error = Model::build(&spec, &options).expect_err("no such pictures").to_string();
+        let error = Model::build(&spec, &options).expect_err("no such images").to_string();
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
     }
 }

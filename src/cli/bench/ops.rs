@@ -18,16 +18,16 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate bench ops -b 128 --only conv2d")]
 pub(super) struct OpsArgs {
-    /// Rows of the batch
+    /// Set the number of samples per batch
     #[arg(short, long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: u32,
-    /// Only kernels whose name contains this
+    /// Run only kernels whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only the chosen device, without the CPU path beside it
+    /// Measure only the chosen device, without the CPU path for comparison
     #[arg(long)]
     alone: bool,
-    /// Also a chart for the chosen device, as SVG: what every kernel reaches under the roofline ceilings
+    /// Also write a roofline chart of every kernel on the chosen device, as SVG
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     #[command(flatten)]
