@@ -24,7 +24,7 @@ override groups: u32 = c_in / c_in_group;
 override m: u32 = c_out_group;
 override n: u32 = window;
 override batches: u32 = pieces * groups;
-// A piece is so many rows of y; 1 if a dispatch takes only some of its products.
+// Rows of y per piece; 1 if a dispatch takes only some of its products.
 override reduction_unit: u32;
 const A_ALONG_K = true;
 const B_ALONG_K = true;

@@ -84,7 +84,7 @@ pub(crate) struct RunArgs {
     /// The error then names the checkpoint and how to go on
     #[arg(long, default_value_t, value_name = "retry|stop", value_parser = on_device_lost)]
     pub on_device_lost: OnDeviceLost,
-    /// Half precision, on a GPU: the factors of convolutions and linear layers are rounded to f16. Sums, and all that is
+    /// Half precision, on a GPU: the operands of convolutions and linear layers are rounded to f16. Sums, and all that is
     /// kept, stay f32; the loss is scaled so that small gradients survive
     #[arg(long)]
     amp: bool,

@@ -1,6 +1,6 @@
 //! Stored images to network input, a row of the batch at a time.
 //!
-//! A view that does not turn the image is looked at row by row: what columns are read is worked out once, and a row
+//! A view that does not turn the image is computed row by row: the columns to read are computed once, and a row
 //! of the image is interpolated along its width once for all rows of the input that need it. Other views are looked
 //! at pixel by pixel. Both evaluate the same expressions in the same order and give the same bits.
 
@@ -53,7 +53,7 @@ fn look(d: &Augment, view: &View, image: &[u8], straight: bool, x: &mut [f32]) {
     });
 }
 
-/// A place along one axis, as `View` says, for the numbers that stand with its three factors.
+/// A place along one axis, for the three coefficients of a `View`.
 fn place([a, b, c]: [i32; 3], oy: usize, ox: usize) -> i32 {
     a.wrapping_mul(ox as i32).wrapping_add(b.wrapping_mul(oy as i32)).wrapping_add(c)
 }

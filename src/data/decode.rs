@@ -70,7 +70,7 @@ impl Decoder {
     /// elements as the frame's shape, of 1 or 3 channels.
     ///
     /// Only a regular file is opened, so nothing blocks. Errors, each one line that names the file: not a file, over
-    /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
+    /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or an error of the system. Memory is bounded before
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read_framed(&mut self, path: &Path, frame: &Frame, into: &mut [u8]) -> Result<()> {
         self.contain(path, |decoder, turn| {
@@ -118,7 +118,7 @@ impl Decoder {
         decode: impl FnOnce(&mut Decoder, &mut Turn) -> Decoded<T>,
     ) -> Result<T> {
         self.load(path)?;
-        // The buffers hold bytes and nothing else: anything that a panic leaves in them is written over.
+        // The buffers hold only bytes: anything that a panic leaves in them is written over.
         let mut turn = None;
         let decoded = contained(AssertUnwindSafe(|| decode(self, &mut turn)))
             .unwrap_or_else(|| Err("not a whole image: its bytes break the decoder".into()));

@@ -246,7 +246,7 @@ impl Fitter {
         if is_whole {
             return Ok(pixels);
         }
-        // What lies within reach of the filter: nothing else is looked at.
+        // Only the pixels within reach of the filter are read.
         let [columns, rows] = [
             reached([inner.left, inner.width], width, outer.width),
             reached([inner.top, inner.height], height, outer.height),

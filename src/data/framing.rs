@@ -196,7 +196,7 @@ fn random_resized([w, h]: [usize; 2], scale: [f32; 2], ratio: [f32; 2], draws: D
     fallback([w, h], ratio)
 }
 
-/// What `RandomResizedCrop` takes where no window fits: the middle, as much of it as the ratios allow.
+/// The window of `RandomResizedCrop` where no random one fits: the middle, as much of it as the ratios allow.
 fn fallback([w, h]: [usize; 2], ratio: [f32; 2]) -> Region {
     let [narrowest, widest] = ratio.map(f64::from);
     let own = w as f64 / h as f64;

@@ -139,7 +139,7 @@ pub(super) fn too_deep(root: &Path) -> Error {
 
 /// Looks for the first image.
 struct Peek {
-    /// The folder that is looked at; a link that leads to it or above is no way down.
+    /// The folder that is searched; a link that leads to it or above is no way down.
     home: PathBuf,
     seen: HashSet<PathBuf>,
 }

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Bytes of images that are read while as many are handed over.
 const BLOCK: usize = 8 << 20;
 
-/// Memory of an image is kept if it is at most so many times what a square one takes.
+/// Memory of an image is kept if it is at most this many times that of a square image.
 const KEPT: usize = 4;
 
 /// An image that was read.

@@ -92,7 +92,7 @@ pub(super) fn open(
     }
 }
 
-/// The samples of one file, and what it says that its images are.
+/// The samples of one file, and the input range that its metadata declares.
 fn read(path: &Path, name: &str) -> Result<(RawSplit, Option<InputRange>)> {
     // Before it is opened: opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(|error| Error::io(path, error))?.is_file() {

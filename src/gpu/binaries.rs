@@ -63,7 +63,7 @@ impl Binaries {
         Some(Binaries { store, cache, file, identity, kept: kept.into(), saved: AtomicUsize::new(0) })
     }
 
-    /// What pipelines are to be made with.
+    /// The cache that pipelines are created with.
     pub fn cache(&self) -> &wgpu::PipelineCache {
         &self.cache
     }

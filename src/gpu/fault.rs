@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[derive(Clone, Debug)]
 enum Cause {
-    /// The device is gone. What else it says from then on follows from that.
+    /// The device is gone. All later errors follow from that.
     Lost(String),
     Memory(String),
     Other(String),

@@ -16,7 +16,7 @@ const LONG_ENOUGH: f64 = 2e-3;
 /// Measurements of each candidate; the fastest counts, since any disturbance makes it slower.
 const ROUNDS: usize = 3;
 
-/// A candidate that is so many times slower than another at the first try is not tried again.
+/// A candidate that is this many times slower than another at the first try is not tried again.
 const HOPELESS: f64 = 2.0;
 
 /// Random numbers that are copied over and over into every buffer.

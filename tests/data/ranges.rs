@@ -162,7 +162,7 @@ fn numbers_outside_the_range_are_named() {
     let path = csv(folder.path(), |pixel| (pixel % 2).to_string());
     assert!(read(&path, None, true).unwrap_err().to_string().contains("--input-range"));
     let (_, notes) = read(&path, Some(InputRange::Pixels), true).unwrap();
-    assert!(notes.lines[0].contains("no number is above 1"), "{notes:?}");
+    assert!(notes.lines[0].contains("no value is above 1"), "{notes:?}");
 }
 
 #[test]

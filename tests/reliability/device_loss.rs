@@ -319,7 +319,7 @@ fn a_run_that_loses_its_device_ends_as_if_it_had_not() {
         std::fs::remove_dir_all(&run.folder).unwrap();
     }
     println!(
-        "C1 gpu: {points} of {points} runs with {losses} losses went on ({from_checkpoint} from a checkpoint, \
+        "C1 gpu: {points} of {points} runs with {losses} losses recovered ({from_checkpoint} from a checkpoint, \
          {from_beginning} from the beginning) to the same bits and the same log, 0 panics"
     );
     assert!(losses + 3 >= points && from_checkpoint > 0 && from_beginning > 0);

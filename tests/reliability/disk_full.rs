@@ -141,7 +141,7 @@ fn a_disk_that_fills_up_harms_nothing_and_the_run_goes_on_when_there_is_room() {
         assert_eq!(program::end(&path), program::end(&folder.path().join("runs/whole")));
     }
     println!(
-        "A6: {} disks filled up (runs ended after {ended:?} steps): all files whole, all went on to the same end",
+        "A6: {} disks filled up (runs ended after {ended:?} steps): all files whole, all resumed to the same end",
         ended.len()
     );
 }

@@ -37,5 +37,5 @@ fn runs_of_every_version_go_on() {
         count += 1;
     }
     assert!(count > 0);
-    println!("A11: runs of {count} versions go on");
+    println!("A11: runs of {count} versions resume");
 }

@@ -102,7 +102,7 @@ fn once(device: &str, network: &str, kills: usize, seed: u64) {
     }
     let Killer { kills, in_save, .. } = killer;
     println!(
-        "A1 {device}: {kills} kills, {kills} went on to the same end, {in_save} while a file was written"
+        "A1 {device}: {kills} kills, {kills} resumed to the same end, {in_save} while a file was written"
     );
     // On a machine whose disk takes no time there are fewer.
     let least = if device == "cpu" { kills / 10 } else { 0 };

@@ -186,7 +186,7 @@ fn files_that_change_or_go_during_a_run_are_bad_files() {
     names.extend(["ant/00.png", "ant/01.png", "ant/02.png", "bee/00.png", "bee/01.png", "bee/02.png"]);
     named_once(&text, &names);
     println!(
-        "B6: {} files that changed or went during a run, each named once, and the run went on",
+        "B6: {} files that changed or went during a run, each named once, and the run continued",
         names.len()
     );
 }

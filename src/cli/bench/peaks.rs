@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A copy is larger than caches, and as large as every adapter binds at once (128 MiB).
 const COPY_BYTES: u64 = 1 << 27;
-/// A measurement grows until a run takes so many seconds.
+/// A measurement grows until a run takes this many seconds.
 const LONG: f64 = 0.02;
 
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl PeakRates {
         self.fma.max(self.product)
     }
 
-    /// The smallest time in seconds that the peak rates allow for so many operations and bytes: the slower of arithmetic and
+    /// The smallest time in seconds that the peak rates allow for the given operations and bytes: the slower of arithmetic and
     /// memory. Winograd convolution does less arithmetic than is counted, and can be faster.
     pub fn bound(&self, flops: u64, bytes: u64) -> f64 {
         (flops as f64 / self.flops()).max(bytes as f64 / self.copy)

@@ -69,7 +69,7 @@ pub(super) fn kernels(op: &Op, bias: &BiasGrad, limits: &Limits) -> Result<Kerne
     sums(op, bias, &plain, limits)
 }
 
-/// The dispatches of a bias' gradient over what `summed` says.
+/// The dispatches of a bias' gradient over the elements that `summed` describes.
 pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -> Result<Kernels> {
     let BiasGrad { batch, channels, inner } = *bias;
     let image = channels * inner;

@@ -197,7 +197,7 @@ pub fn triple(what: &str, d: Conv2d) -> [Case; 3] {
 
 pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = geometries().into_iter().flat_map(|(what, d)| triple(what, d)).collect();
-    // So many sums that a GPU takes its larger tiles, each of few products.
+    // Enough sums for a GPU's larger tiles, with few products each.
     let wide = conv(1, 3, [151, 149], 131, [1, 1]);
     let narrow = Conv2d { relu: true, ..conv(2, 3, [127, 109], 61, [1, 1]) };
     for (what, d) in [("many_sums", wide), ("many_sums_in_few_channels", narrow)] {

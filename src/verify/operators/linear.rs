@@ -97,7 +97,7 @@ pub fn cases() -> Vec<Case> {
         let d = Linear { batch, inputs, outputs, bias: i % 3 != 1, relu: i % 2 == 1 };
         cases.extend(triple(&format!("{batch}x{inputs}x{outputs}"), d));
     }
-    // So many sums that a GPU takes its largest tiles, each of few products.
+    // Enough sums for a GPU's largest tiles, with few products each.
     let [wide, deep, both] = [(1709, 5, 1723), (1709, 1723, 5), (5, 1709, 1723)]
         .map(|(batch, inputs, outputs)| Linear { batch, inputs, outputs, bias: true, relu: false });
     cases.push(Case::new(Op::LinearForward(wide), "many_sums", 6));

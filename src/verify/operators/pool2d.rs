@@ -195,7 +195,7 @@ fn long_cases() -> Vec<Case> {
     let tall = long([70_001, 1], [70_001, 1], [1, 1]);
     cases.push(Case::new(Op::MaxPool2dForward(tall), "long_ties", 1).with_data(Data::Ties));
     cases.push(Case::new(Op::MaxPool2dForward(tall), "long_nan", 1).with_data(Data::Nan));
-    // So many windows that a workgroup gathers them. That many elements have them all, so it is but 12,501.
+    // Enough windows for a workgroup to gather them. Each of as many elements has them all, so there are only 12,501.
     let covered =
         Pool2d { channels: 1, pad: [0, 12_500, 0, 12_500], ..long([1, 12_500], [1, 25_000], [1, 1]) };
     let [_, max, _, average] = quadruple("covered_by_12501", covered);
