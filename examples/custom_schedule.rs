@@ -1,4 +1,4 @@
-//! Trains with a learning rate of one's own: it rises and falls in triangles, and ends the run when it has brought too
+//! Trains with a custom learning rate: it rises and falls in triangles, and ends the run when it has brought too
 //! little.
 //!
 //! `cargo run --release --example custom_schedule [SAMPLES]`

@@ -1,4 +1,4 @@
-//! Answers picture files, as a program does that has a network built in.
+//! Answers image files, as a program does that has a network built in.
 //!
 //! `cargo run --release --example predict runs/alexnet-mini/best.safetensors shirt.png`
 

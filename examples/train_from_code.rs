@@ -28,7 +28,7 @@ op = "linear"
 out_features = 3
 "#;
 
-/// Batches without end: `ROWS` pictures of one channel, and the class of each.
+/// Batches without end: `ROWS` images of one channel, and the class of each.
 fn batches() -> impl Iterator<Item = (Vec<f32>, Vec<u32>)> {
     let mut random = Stream::new(7, Purpose::Synthetic, 0);
     std::iter::repeat_with(move || {

@@ -17,7 +17,7 @@ use crate::gpu::{self, AdapterSelector, Gpu, Kind, Tuning};
 pub use crate::gpu::{DeviceOptions, LimitOverrides, Progress, ProgressListener};
 use crate::program::{Executor, Program};
 use cache::FolderCache;
-pub use probe::Probe;
+pub use probe::DeviceProbe;
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -220,26 +220,26 @@ impl Device {
     }
 
     /// A probe of fused multiply-adds in registers, of a length of `units`, up to a limit of the device.
-    pub fn fma(&self, units: usize) -> Result<Probe> {
+    pub fn fma(&self, units: usize) -> Result<DeviceProbe> {
         Ok(match self {
-            Device::Cpu(_) => Probe::Cpu(cpu::Probe::fma(units)),
-            Device::Gpu(gpu) => Probe::Gpu(gpu::Probe::fma(gpu, units)?),
+            Device::Cpu(_) => DeviceProbe::Cpu(cpu::Probe::fma(units)),
+            Device::Gpu(gpu) => DeviceProbe::Gpu(gpu::Probe::fma(gpu, units)?),
         })
     }
 
     /// A probe that copies `bytes`, or as many as the device binds at once.
-    pub fn copy(&self, bytes: u64) -> Result<Probe> {
+    pub fn copy(&self, bytes: u64) -> Result<DeviceProbe> {
         Ok(match self {
-            Device::Cpu(_) => Probe::Cpu(cpu::Probe::copy(bytes)?),
-            Device::Gpu(gpu) => Probe::Gpu(gpu::Probe::copy(gpu, bytes)?),
+            Device::Cpu(_) => DeviceProbe::Cpu(cpu::Probe::copy(bytes)?),
+            Device::Gpu(gpu) => DeviceProbe::Gpu(gpu::Probe::copy(gpu, bytes)?),
         })
     }
 
     /// A probe of empty dispatches, each of which waits for the one before if they are `shared`; `None` on the CPU path.
-    pub fn noop(&self, shared: bool) -> Result<Option<Probe>> {
+    pub fn noop(&self, shared: bool) -> Result<Option<DeviceProbe>> {
         Ok(match self {
             Device::Cpu(_) => None,
-            Device::Gpu(gpu) => Some(Probe::Gpu(gpu::Probe::noop(gpu, shared)?)),
+            Device::Gpu(gpu) => Some(DeviceProbe::Gpu(gpu::Probe::noop(gpu, shared)?)),
         })
     }
 

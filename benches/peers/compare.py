@@ -2,7 +2,7 @@
 
 usage: python3 benches/peers/compare.py [--model alexnet] [--batch 128] [--rounds 3] [--steps 4] [--only NAME]
 Peers that are not installed, or that do not know the network, are left out and named. All sides: SGD with momentum 0.9,
-random inputs, the same number of threads, each measurement in a process of its own; its memory is the most that it held
+random inputs, the same number of threads, each measurement in a separate process; its memory is the most that it held
 resident, libraries included. STRIATE names another binary than target/release/striate, BURN another than that of
 benches/peers/burn.
 """

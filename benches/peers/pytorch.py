@@ -48,7 +48,7 @@ def alexnet_mini():
 
 
 def network(name):
-    """The network, the shape of its pictures and its number of classes."""
+    """The network, the shape of its images and its number of classes."""
     if name in ("alexnet-2012", "alexnet-mini"):
         return {"alexnet-2012": alexnet_2012, "alexnet-mini": alexnet_mini}[name]()
     return getattr(torchvision.models, name)(), (3, 224, 224), 1000

@@ -5,7 +5,7 @@ usage: python3 benches/peers/pytorch_gpu.py [--model alexnet] [--batch 128] [--f
 A form is a precision class and a layout of the tensors: `strict` (fp32, TF32 off), `default` (as PyTorch comes: TF32 in
 convolutions, fp32 in linear layers), `tf32` (both), `fp16` and `bf16` (autocast; fp16 with loss scaling), each
 `-contiguous` and `-channels_last`. `--compile` adds torch.compile(mode="reduce-overhead"), which uses CUDA graphs, to
-those in channels_last. The pictures lie on the device, cudnn.benchmark is on, SGD with momentum 0.9 is fused. A sample is
+those in channels_last. The images lie on the device, cudnn.benchmark is on, SGD with momentum 0.9 is fused. A sample is
 as many steps as take 50 ms, with one synchronisation at its end; the median over the samples counts. `--device cpu` is for
 trying this script out where there is no GPU.
 """

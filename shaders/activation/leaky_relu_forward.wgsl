@@ -1,4 +1,4 @@
-// y = x if x > 0, else negative_slope x. A NaN is returned as it is: a compiler may assume that there is none.
+// y = x if x > 0, else negative_slope x. A NaN is returned unchanged: a compiler may assume that there is none.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

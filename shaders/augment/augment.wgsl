@@ -23,10 +23,10 @@ override w_in: u32;
 override c_out: u32;
 override h_out: u32;
 override w_out: u32;
-// Words of one picture.
+// Words of one image.
 override words: u32;
 
-// Bytes `left` and `right` of a picture; `right` is the same byte or the next one.
+// Bytes `left` and `right` of an image; `right` is the same byte or the next one.
 fn pair(base: u32, left: u32, right: u32) -> vec2<f32> {
     let word = pixels[base + left / 4u];
     let shift = left % 4u * 8u;
@@ -67,9 +67,9 @@ fn element(i: u32) {
     let base = n * words;
     var p = vec3<f32>();
     for (var c = 0u; c < c_in; c++) {
-        let picture = c * h_in * w_in;
-        let above = pair(base, picture + top + left, picture + top + right);
-        let below = pair(base, picture + bottom + left, picture + bottom + right);
+        let image = c * h_in * w_in;
+        let above = pair(base, image + top + left, image + top + right);
+        let below = pair(base, image + bottom + left, image + bottom + right);
         let upper = (1.0 - fx) * above.x + fx * above.y;
         let lower = (1.0 - fx) * below.x + fx * below.y;
         p[c] = (1.0 - fy) * upper + fy * lower;

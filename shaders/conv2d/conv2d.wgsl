@@ -28,7 +28,7 @@ override window: u32 = c_in_group * taps;
 override pixels_in: u32 = h_in * w_in;
 override pixels_out: u32 = h_out * w_out;
 
-// A place in a tensor, and its height and width there. Coordinates left or above of a picture are below zero and
+// A place in a tensor, and its height and width there. Coordinates left or above of an image are below zero and
 // so, as u32, beyond it: one comparison tests both sides. Offsets may wrap around on the way; their sums do not.
 struct Spot {
     offset: u32,

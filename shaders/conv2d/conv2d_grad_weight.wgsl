@@ -9,7 +9,7 @@ override piece_rows: u32;
 override pieces_per_image: u32;
 override first_piece: u32;
 override pieces: u32;
-// 1 if this dispatch goes on with the sums it finds: where not even the images of one piece can be bound at once, or a
+// 1 if this dispatch continues the sums it finds: where not even the images of one piece can be bound at once, or a
 // piece is too long.
 override accumulate: u32;
 // The products of each piece that this dispatch takes: at most `part_len` from number `part_first` on.
@@ -24,7 +24,7 @@ override groups: u32 = c_in / c_in_group;
 override m: u32 = c_out_group;
 override n: u32 = window;
 override batches: u32 = pieces * groups;
-// A piece is so many rows of y; 1 if a dispatch takes only some of its products.
+// Rows of y per piece; 1 if a dispatch takes only some of its products.
 override reduction_unit: u32;
 const A_ALONG_K = true;
 const B_ALONG_K = true;

@@ -14,7 +14,7 @@ var<workgroup> common_length: u32;
 
 const SIDE = 16u;
 
-// Sums (i, j) onwards from what the kernel says that they begin with.
+// Loads the initial values of the sums from (i, j) onwards, as the kernel defines them.
 fn stage_start(z: u32, i: u32, j: u32, subgroup: u32, lane: u32) {
     for (var e = lane; e < SIDE * SIDE; e += 32u) {
         staging[subgroup * SIDE * SIDE + e] = start(z, i + e / SIDE, j + e % SIDE);

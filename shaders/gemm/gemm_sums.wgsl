@@ -7,7 +7,7 @@ struct Sums {
     row3: vec4<f32>,
 }
 
-// sums += a b^T. Every product goes into its sum by one fma, in the order of k, whatever the tile: so the tile
+// sums += a b^T. Every product goes into its sum by one fma, in the order of k, for every tile: so the tile
 // cannot change a result.
 fn multiply(sums: Sums, a: vec4<f32>, b: vec4<f32>) -> Sums {
     return Sums(

@@ -9,7 +9,7 @@ fn element(i: u32) {
     let left = p.z * stride_w;
     var sum = 0.0;
     for (var row = 0u; row < kernel_h; row++) {
-        // Above and left of the picture this wraps around to a large number, so one comparison finds all padding.
+        // Above and left of the image this wraps around to a large number, so one comparison finds all padding.
         let at_h = top + row - pad_top;
         if at_h >= h_in {
             continue;

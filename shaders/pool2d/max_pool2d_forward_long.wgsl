@@ -1,5 +1,5 @@
 // y = maximum of each window and its place, as max_pool2d_forward.wgsl, for windows of many elements: one workgroup for
-// each, and a dispatch for every TERMS elements, which goes on with what those before it have found.
+// each, and a dispatch for every TERMS elements, which continues from the result of those before it.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

@@ -12,7 +12,7 @@ fn reduce_sum(thread: u32, value: f32) -> f32 {
         workgroupBarrier();
     }
     let total = reduced[0];
-    // Nobody may begin the next reduction before everybody has read this result.
+    // No thread may begin the next reduction before all threads have read this result.
     workgroupBarrier();
     return total;
 }

@@ -1,4 +1,4 @@
-// An update of scaled gradients, with or without clipping: what grad_unscale says is one more operand, before w.
+// An update of scaled gradients, with or without clipping: the result of grad_unscale is one more operand, before w.
 
 // Bindings between hyper and w.
 const FACTORS = TABLES + 1u;

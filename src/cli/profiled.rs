@@ -4,7 +4,7 @@ use super::Context;
 use super::bench::peaks::PeakRates;
 use super::bench::profile::Analysis;
 use super::bench::timing::{Budget, median};
-use super::bench::{Header, write_picture};
+use super::bench::{Header, write_chart};
 use super::output::Output;
 use super::progress::RunPrinter;
 use crate::atomic;
@@ -123,8 +123,8 @@ impl Profiling {
                 return Ok(());
             }
             Some((path, Some("svg"))) => {
-                let picture = first.picture(self.title.clone(), self.header.notes(0));
-                return write_picture(path, &picture, &self.out);
+                let chart = first.chart(self.title.clone(), self.header.notes(0));
+                return write_chart(path, &chart, &self.out);
             }
             Some((_, Some("json"))) => format!("{}\n", self.json(&analyses)),
             Some(_) => self.table(&analyses).join("\n") + "\n",

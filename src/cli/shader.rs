@@ -25,7 +25,7 @@ pub(crate) struct ShaderArgs {
     /// Take the kernels and their constants from the training step of a network [default: the cases of selftest]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// Samples per step [default: the recipe's; without a model 1]
+    /// Set the number of samples per step [default: the recipe's; without a model 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
     /// Multiply matrices with this kernel

@@ -1,6 +1,6 @@
 //! Stored images to network input, a row of the batch at a time.
 //!
-//! A view that does not turn the image is looked at row by row: what columns are read is worked out once, and a row
+//! A view that does not turn the image is computed row by row: the columns to read are computed once, and a row
 //! of the image is interpolated along its width once for all rows of the input that need it. Other views are looked
 //! at pixel by pixel. Both evaluate the same expressions in the same order and give the same bits.
 
@@ -28,7 +28,7 @@ fn look(d: &Augment, view: &View, image: &[u8], straight: bool, x: &mut [f32]) {
     with_scratch([3 * width, 6 * width, 2 * width, width], |[p, kept, taps, fraction]| {
         let p = &mut p[..d.c_in * width];
         let mut rows = straight.then(|| Rows {
-            columns: Columns::new(d, view, bytemuck::cast_slice_mut(taps), fraction),
+            columns: ColumnTaps::new(d, view, bytemuck::cast_slice_mut(taps), fraction),
             kept,
             held: [[usize::MAX; 2]; 3],
         });
@@ -53,7 +53,7 @@ fn look(d: &Augment, view: &View, image: &[u8], straight: bool, x: &mut [f32]) {
     });
 }
 
-/// A place along one axis, as `View` says, for the numbers that stand with its three factors.
+/// A place along one axis, for the three coefficients of a `View`.
 fn place([a, b, c]: [i32; 3], oy: usize, ox: usize) -> i32 {
     a.wrapping_mul(ox as i32).wrapping_add(b.wrapping_mul(oy as i32)).wrapping_add(c)
 }
@@ -102,7 +102,7 @@ fn paint(d: &Augment, view: &View, c: usize, p: &[f32], x: &mut [f32]) {
 
 /// Reads an image that is not turned.
 struct Rows<'a> {
-    columns: Columns<'a>,
+    columns: ColumnTaps<'a>,
     /// Two rows of the image for each channel, interpolated along their width: an even one and an odd one.
     kept: &'a mut [f32],
     /// Their numbers.
@@ -139,7 +139,7 @@ impl Rows<'_> {
 }
 
 /// What each column of an input that is not turned reads from a row of the image.
-struct Columns<'a> {
+struct ColumnTaps<'a> {
     /// If each reads one pixel and its neighbour the next: the first one's column (perhaps beyond the border), and
     /// whether they go to the left.
     run: Option<(isize, bool)>,
@@ -148,7 +148,7 @@ struct Columns<'a> {
     fraction: &'a [f32],
 }
 
-impl<'a> Columns<'a> {
+impl<'a> ColumnTaps<'a> {
     fn new(d: &Augment, view: &View, taps: &'a mut [u32], fraction: &'a mut [f32]) -> Self {
         let (left, right) = taps.split_at_mut(d.w_out);
         for (ox, ((left, right), fraction)) in
@@ -162,7 +162,7 @@ impl<'a> Columns<'a> {
         let last = if step < 0 { first - steps } else { first + steps };
         // A place that wraps around is no neighbour.
         let is_run = step.unsigned_abs() == 1 << 16 && start & 0xffff == 0 && i16::try_from(last).is_ok();
-        Columns { run: is_run.then_some((first as isize, step < 0)), left, right, fraction }
+        ColumnTaps { run: is_run.then_some((first as isize, step < 0)), left, right, fraction }
     }
 
     /// A row of the image as a row of the input.

@@ -4,7 +4,7 @@
 //! w^T dy, tile by tile, each row of which is added to the pixels that its tap saw.
 
 use super::correlation::{Correlation, TASKS, windows};
-use super::lowering::{Tile, Tiling, channels_per_piece, gather};
+use super::lowering::{RowRange, Tiling, channels_per_piece, gather};
 use super::options::CpuOptions;
 use super::parallel::{reserve, with_scratch};
 use super::product::{Onto, View, product};
@@ -98,7 +98,7 @@ fn scatter_task(
                     let start = (outputs.start * c_in + block.start - group * c_in) * taps;
                     let weights = View::new(&w[start..], c_out, block.len() * taps, c_in * taps);
                     product(panel, tiling.pitch, Onto::Nothing, weights.transposed(), gradient);
-                    let place = Place { first, channel, channels };
+                    let place = GradientSlice { first, channel, channels };
                     add_panel(windows, panel, tiling.pitch, tile, block, place, dx);
                 }
             }
@@ -108,7 +108,7 @@ fn scatter_task(
 
 /// Which images and channels a slice of dx holds.
 #[derive(Clone, Copy)]
-struct Place {
+struct GradientSlice {
     first: usize,
     channel: usize,
     channels: usize,
@@ -119,9 +119,9 @@ fn add_panel(
     windows: &Windows,
     panel: &[f32],
     pitch: usize,
-    tile: Tile,
+    tile: RowRange,
     block: Range<usize>,
-    place: Place,
+    place: GradientSlice,
     dx: &mut [f32],
 ) {
     let [kernel_h, kernel_w] = windows.kernel;
@@ -129,7 +129,7 @@ fn add_panel(
     for segment in tile.segments(windows) {
         for (i, c) in block.clone().enumerate() {
             let index = (segment.image - place.first) * place.channels + c - place.channel;
-            let picture = &mut dx[index * inputs..][..inputs];
+            let image = &mut dx[index * inputs..][..inputs];
             for (tap, source) in
                 panel[i * kernel_h * kernel_w * pitch..].chunks(pitch).take(kernel_h * kernel_w).enumerate()
             {
@@ -150,7 +150,7 @@ fn add_panel(
                         continue;
                     }
                     let run = &source[segment.column + r * windows.w_out..][low..high];
-                    let line = &mut picture[row as usize * windows.w_in..][start..];
+                    let line = &mut image[row as usize * windows.w_in..][start..];
                     for (x, &v) in line.iter_mut().step_by(step).zip(run) {
                         *x += v;
                     }

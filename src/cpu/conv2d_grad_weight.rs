@@ -5,7 +5,7 @@
 //! is summed tile after tile, and the parts are added in order.
 
 use super::correlation::{Correlation, TASKS, windows};
-use super::lowering::{Tile, Tiling, channels_per_piece, gather, lower, split_len};
+use super::lowering::{RowRange, Tiling, channels_per_piece, gather, lower, split_len};
 use super::options::CpuOptions;
 use super::parallel::{reserve, with_scratch};
 use super::product::{Onto, View, product};
@@ -142,7 +142,7 @@ fn task_sum(
 }
 
 /// The pixels of a tile that lies in one image, from `channel` on.
-fn pixels<'a>(windows: &Windows, data: &'a [f32], total: usize, channel: usize, tile: Tile) -> &'a [f32] {
+fn pixels<'a>(windows: &Windows, data: &'a [f32], total: usize, channel: usize, tile: RowRange) -> &'a [f32] {
     let (image, row) = (tile.first / windows.h_out, tile.first % windows.h_out);
     &data[(image * total + channel) * windows.outputs() + row * windows.w_out..]
 }

@@ -1,7 +1,7 @@
 //! Direct convolution: w times the panels of x, then bias and ReLU while a tile of y is in the cache.
 
 use super::correlation::{Correlation, TASKS};
-use super::lowering::{DEPTH, Tile, Tiling, channels_per_piece, lower, split_len};
+use super::lowering::{DEPTH, RowRange, Tiling, channels_per_piece, lower, split_len};
 use super::parallel::with_scratch;
 use super::product::{Onto, View, product};
 use super::simd::vectorised;
@@ -92,7 +92,7 @@ impl Correlation {
         w: &[f32],
         group: usize,
         channels: std::ops::Range<usize>,
-        tile: Tile,
+        tile: RowRange,
         split: &mut [f32],
         panel: &mut [f32],
         result: &mut [f32],

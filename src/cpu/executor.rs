@@ -56,7 +56,7 @@ impl Executor {
         if written().count() > OUTPUTS || read().count() > INPUTS {
             return Err(Error::Internal(format!("{} has too many operands", step.op.name())));
         }
-        // The plan gives what a step writes slots of its own, so they can be taken out while the others are read.
+        // The plan gives the operands that a step writes separate slots, so they can be taken out while the others are read.
         let mut taken: [Vec<f32>; OUTPUTS] = Default::default();
         for (taken, (_, &id)) in taken.iter_mut().zip(written()) {
             *taken = std::mem::take(&mut self.slots[place(id).0]);

@@ -24,7 +24,7 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 5e-1;
     p = p * r * r + r + 1.0;
-    // 2^n in two factors, since 2^128 has no representation of its own.
+    // 2^n in two factors, since 2^128 has no representation.
     let n = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
     let half = n >> 1;
     let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);

@@ -20,7 +20,7 @@ const VECTOR: usize = 16;
 
 /// A run of output rows; row `r` is row `r % h_out` of image `r / h_out`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tile {
+pub struct RowRange {
     pub first: usize,
     pub rows: usize,
 }
@@ -36,7 +36,7 @@ pub struct Segment {
     pub column: usize,
 }
 
-impl Tile {
+impl RowRange {
     /// The parts of the tile, image after image.
     pub fn segments(self, windows: &Windows) -> impl Iterator<Item = Segment> {
         let (h, w) = (windows.h_out, windows.w_out);
@@ -103,12 +103,12 @@ impl Tiling {
         first: usize,
         images: usize,
         apart: bool,
-    ) -> impl Iterator<Item = Tile> {
+    ) -> impl Iterator<Item = RowRange> {
         let h = windows.h_out;
         let (units, rows) = if apart { (images, h) } else { (1, images * h) };
         (0..units).flat_map(move |unit| {
             let begin = first * h + unit * rows;
-            (0..rows.div_ceil(self.rows)).map(move |i| Tile {
+            (0..rows.div_ceil(self.rows)).map(move |i| RowRange {
                 first: begin + i * self.rows,
                 rows: self.rows.min(rows - i * self.rows),
             })
@@ -143,7 +143,7 @@ pub fn lower(
     x: &[f32],
     total: usize,
     channels: Range<usize>,
-    tile: Tile,
+    tile: RowRange,
     split: &mut [f32],
     panel: &mut [f32],
     pitch: usize,
@@ -158,7 +158,7 @@ fn lower_rows(
     x: &[f32],
     total: usize,
     channels: Range<usize>,
-    tile: Tile,
+    tile: RowRange,
     split: &mut [f32],
     panel: &mut [f32],
     pitch: usize,
@@ -169,8 +169,8 @@ fn lower_rows(
         let first = (segment.row * windows.stride[0]) as isize + windows.origin[0];
         let seen = windows.rows_seen(segment.rows);
         for (i, channel) in channels.clone().enumerate() {
-            let picture = &x[(segment.image * total + channel) * inputs..][..inputs];
-            windows.split_rows(picture, first, seen, 0.0, split);
+            let image = &x[(segment.image * total + channel) * inputs..][..inputs];
+            windows.split_rows(image, first, seen, 0.0, split);
             for ky in 0..kernel_h {
                 for kx in 0..kernel_w {
                     let source = &split[ky * windows.dilation[0] * line + windows.tap_column(kx)..];
@@ -219,7 +219,7 @@ pub fn gather(
     y: &[f32],
     total: usize,
     channels: Range<usize>,
-    tile: Tile,
+    tile: RowRange,
     panel: &mut [f32],
     pitch: usize,
 ) {

@@ -41,8 +41,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` with `N` slices of the given lengths out of this thread's scratch memory. They hold whatever was left
-/// there. The memory stays with the thread, so a loop allocates nothing after its first round.
+/// Calls `f` with `N` slices of the given lengths out of this thread's scratch memory. Their content is
+/// undefined. The memory stays with the thread, so a loop allocates nothing after its first round.
 pub fn with_scratch<const N: usize, R>(lengths: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     // Taken out for the time of the call: a nested call finds an empty vector instead of a borrowed one.
     let mut memory = SCRATCH.with(RefCell::take);
@@ -65,7 +65,7 @@ pub fn with_scratch<const N: usize, R>(lengths: [usize; N], f: impl FnOnce([&mut
     result
 }
 
-/// The first `len` elements of `memory`, which grows if it has to. Their content is whatever was left there.
+/// The first `len` elements of `memory`, which grows if it has to. Their content is undefined.
 pub fn reserve(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if memory.len() < len {
         memory.resize(len, 0.0);

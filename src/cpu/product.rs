@@ -81,7 +81,7 @@ pub fn product(dst: &mut [f32], pitch: usize, onto: Onto, lhs: View, rhs: View) 
         return;
     }
     let simd = pulp::Arch::new();
-    // A column or a row has kernels of its own: there is nothing to keep in registers.
+    // A column or a row has its own kernels: there is nothing to keep in registers.
     if n == 1 {
         if pitch == 1 && lhs.row_stride == 1 {
             return simd.dispatch(Columns { dst: &mut dst[..m], onto, lhs, rhs: rhs.transposed() });

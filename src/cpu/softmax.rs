@@ -1,4 +1,4 @@
-//! Softmax over channels, as a layer of its own.
+//! Softmax over channels, as a separate layer.
 
 use super::exponential::exp;
 use super::parallel::with_scratch;

@@ -1,7 +1,7 @@
 //! Long sums with an error near one rounding, and in a fixed order.
 //!
 //! 16 `f32` lanes take up at most [`BLOCK`] terms, some 32 each; then the lanes go into an `f64`. So a sum has an error of
-//! about 1e-6 of the sum of magnitudes at worst, whatever its length, and the inner loop is a vector addition.
+//! about 1e-6 of the sum of magnitudes at worst, for any length, and the inner loop is a vector addition.
 
 use super::simd::vectorised;
 

@@ -6,7 +6,7 @@ use super::sum::sum1;
 use crate::ops::{GradClip, GradNorm, Hyper, Metrics, NonFinite, Update};
 use rayon::prelude::*;
 
-/// What was found to be no number: `NonFinite`'s marks of values after the update, and before it `EARLIER` bits higher.
+/// The non-finite values that were found: `NonFinite`'s marks of values after the update, and before it `EARLIER` bits higher.
 pub type Marks = u32;
 const EARLIER: u32 = 4;
 

@@ -57,8 +57,8 @@ impl Augmenter {
         Ok(Augmenter { stored, transform: transform.clone(), framed: true, ..augmenter })
     }
 
-    /// How training sample `sample` is framed in `epoch`, where that is drawn before it is looked at; otherwise as its data
-    /// set says.
+    /// How training sample `sample` is framed in `epoch`, where the frame is random; otherwise as its data
+    /// set defines.
     pub fn framing(&self, seed: u64, epoch: u32, sample: u32) -> Option<Framing> {
         let Transform { resize, augment: Augment { crop, scale, ratio, .. }, .. } = self.transform;
         let draws = Draws { seed, epoch, sample };
@@ -130,7 +130,7 @@ impl Augmenter {
         }
         let [_, h, w] = self.stored.map(|side| side as f64);
         let [_, height, width] = self.input.map(|side| side as f64);
-        // A room that is whole stays whole, whatever the divisions before have rounded.
+        // A room that is whole stays whole, however the divisions before were rounded.
         let room = |resized: f64, crop: f64| {
             let room = (resized - crop).max(0.0);
             if (room - room.round()).abs() < 1e-9 { room.round() } else { room }
@@ -258,7 +258,7 @@ impl Augmenter {
     }
 }
 
-/// Why images like `stored` cannot be looked at as an input of `input` at all, if they cannot.
+/// The reason why no view can show images like `stored` as an input of `input`, if there is one.
 pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::Result<(), String> {
     let known = |shape: [usize; 3]| [1, 3].contains(&shape[0]) && shape.iter().all(|&n| n > 0);
     if !known(stored) || !known(input) {
@@ -271,7 +271,7 @@ pub(super) fn check_kind(stored: [usize; 3], input: [usize; 3]) -> std::result::
     }
 }
 
-/// Why images of `stored` cannot be looked at as an input of `input`, if they cannot.
+/// The reason why images of `stored` cannot be shown as an input of `input`, if there is one.
 pub(super) fn check_size(
     stored: [usize; 3],
     input: [usize; 3],

@@ -56,7 +56,7 @@ struct State {
     /// The errors of the first bad samples.
     named: Vec<String>,
     /// How many of `named` were reported.
-    told: usize,
+    reported: usize,
     /// Errors that an earlier part of the run has reported, which are not reported again.
     before: HashSet<String>,
     /// Samples to report by their number only.
@@ -107,9 +107,9 @@ impl BadFiles {
     }
 
     /// The lines of `named` that `news` has given.
-    pub fn told(&self) -> Vec<String> {
+    pub fn reported(&self) -> Vec<String> {
         let state = self.state();
-        state.named[..state.told].to_vec()
+        state.named[..state.reported].to_vec()
     }
 
     /// Counts `named`, from an earlier part of the run, as reported.
@@ -118,7 +118,7 @@ impl BadFiles {
         state.before = named.iter().cloned().collect();
         // A loader may already have found bad samples: they are among `named` or come after them.
         let found = std::mem::replace(&mut state.named, named);
-        state.told = state.named.len();
+        state.reported = state.named.len();
         let new: Vec<String> = found.into_iter().filter(|text| !state.before.contains(text)).collect();
         state.named.extend(new);
     }
@@ -126,8 +126,8 @@ impl BadFiles {
     /// One line for each bad sample since the last call, up to 20 in a run.
     pub fn news(&self) -> Vec<String> {
         let mut state = self.state();
-        let news = state.named[state.told..].iter().map(|text| format!("left out: {text}")).collect();
-        state.told = state.named.len();
+        let news = state.named[state.reported..].iter().map(|text| format!("left out: {text}")).collect();
+        state.reported = state.named.len();
         news
     }
 
@@ -168,14 +168,14 @@ mod tests {
         first.add(bad("a")).unwrap();
         assert_eq!(first.news().len(), 1);
         first.add(bad("b")).unwrap();
-        // "b" was found, but not told.
-        let told = first.told();
-        assert_eq!(told, ["a: unreadable"]);
+        // "b" was found, but not reported.
+        let reported = first.reported();
+        assert_eq!(reported, ["a: unreadable"]);
         let second = BadFiles::new(OnBadFile::Skip);
         // A loader that has begun before.
         second.add(bad("c")).unwrap();
         second.add(bad("a")).unwrap();
-        second.restore(told);
+        second.restore(reported);
         second.add(bad("a")).unwrap();
         second.add(bad("b")).unwrap();
         assert_eq!(second.news(), ["left out: c: unreadable", "left out: b: unreadable"]);

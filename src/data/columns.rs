@@ -76,7 +76,7 @@ impl FirstLine<'_> {
         Error::data(self.path, format!("line {}: {what}", self.line))
     }
 
-    /// Whether the line names columns: it has no number in it, or a name that only a header has.
+    /// Whether the line names columns: it contains no number, or a name that only a header has.
     fn is_header(&self, chosen: Option<&str>) -> bool {
         let is_name = |(field, number): (&String, &bool)| {
             let key = key(field);
@@ -89,8 +89,8 @@ impl FirstLine<'_> {
         !self.numbers.contains(&true) || self.fields.iter().zip(&self.numbers).any(is_name)
     }
 
-    /// Understands the columns of a table; `chosen` is the name or number of the label's, if one was given. `tells_label` has
-    /// a note name the label's column, whatever says which it is.
+    /// Understands the columns of a table; `chosen` is the name or number of the label's, if one was given. With `tells_label`,
+    /// a note always names the label's column.
     pub fn columns(
         self,
         chosen: Option<&str>,

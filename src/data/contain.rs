@@ -10,7 +10,7 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Changes the process's panic hook once: what is contained is said by the error, not on stderr.
+/// Changes the process's panic hook once: a contained panic is reported by the error, not on stderr.
 static QUIET: Once = Once::new();
 
 /// What `work` returns, or `None` if it panicked.

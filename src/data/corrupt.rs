@@ -41,8 +41,8 @@ pub fn blur(pixels: &mut [u8], [_, height, width]: [usize; 3], sigma: f64) {
     }
 }
 
-/// Adds to every byte a normal number of standard deviation `std` (of 255), of its own for each pixel and channel; what
-/// leaves 0 to 255 stays at the end of it. The numbers are those of `seed` and `sample`, so that a stronger noise is
+/// Adds to every byte a normal number of standard deviation `std` (of 255), drawn separately for each pixel and channel; values
+/// outside 0 to 255 are clamped. The numbers are those of `seed` and `sample`, so that a stronger noise is
 /// the same noise, stronger.
 pub fn noise(pixels: &mut [u8], std: f64, seed: u64, sample: usize) {
     if std <= 0.0 {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn blur_keeps_a_plain_area_and_a_sigma_beyond_the_picture_ends() {
+    fn blur_keeps_a_plain_area_and_a_sigma_beyond_the_image_ends() {
         let mut plain = vec![200; 48];
         blur(&mut plain, [3, 4, 4], 2.0);
         assert_eq!(plain, [200; 48]);

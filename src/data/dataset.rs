@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub enum Images {
     /// Pixels 0 to 255, to be normalised by a `Transform`.
     U8(Vec<u8>),
-    /// Network input as it is.
+    /// Network input, unchanged.
     F32(Vec<f32>),
     /// Pixel values 0 to 255 that are not all whole, to be normalised by a `Transform` as pixels are.
     Levels(Vec<f32>),

@@ -1,6 +1,6 @@
-//! ImageInfo files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
+//! Image files as bytes of a given size: JPEG and PNG, recognised by their first bytes, not by their names.
 //!
-//! Whatever the file holds becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
+//! Every file becomes 8-bit grey or RGB: palettes are looked up, 16 bits are rounded to 8, CMYK and YCCK
 //! are converted (inverted, as Adobe's programs write them), transparent pixels are laid on white. Colour profiles
 //! and gamma are not applied; of an animated PNG the default image counts. PIL's `convert("RGB")` (13.0) instead drops alpha and
 //! transparent colours, cuts 16 bits of grey off at 255, and takes the upper byte of 16 bits of colour. The image is turned the
@@ -54,7 +54,7 @@ impl Decoder {
         Decoder::default()
     }
 
-    /// The same, but images stay as they are stored if `ignore_exif`, whatever orientation their metadata name.
+    /// The same, but images stay as they are stored if `ignore_exif`, and the orientation in their metadata is ignored.
     pub fn ignoring_exif(self, ignore_exif: bool) -> Decoder {
         Decoder { ignore_exif, ..self }
     }
@@ -70,7 +70,7 @@ impl Decoder {
     /// elements as the frame's shape, of 1 or 3 channels.
     ///
     /// Only a regular file is opened, so nothing blocks. Errors, each one line that names the file: not a file, over
-    /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or what the system says. Memory is bounded before
+    /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or an error of the system. Memory is bounded before
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read_framed(&mut self, path: &Path, frame: &Frame, into: &mut [u8]) -> Result<()> {
         self.contain(path, |decoder, turn| {
@@ -118,7 +118,7 @@ impl Decoder {
         decode: impl FnOnce(&mut Decoder, &mut Turn) -> Decoded<T>,
     ) -> Result<T> {
         self.load(path)?;
-        // The buffers hold bytes and nothing else: whatever a panic leaves in them is written over.
+        // The buffers hold only bytes: anything that a panic leaves in them is written over.
         let mut turn = None;
         let decoded = contained(AssertUnwindSafe(|| decode(self, &mut turn)))
             .unwrap_or_else(|| Err("not a whole image: its bytes break the decoder".into()));

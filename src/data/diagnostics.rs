@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// ExtensionCounts of files that are counted one by one in a line; the rest is summed up.
+/// Number of file extensions that a line counts one by one; the rest is summed up.
 const SHOWN: usize = 4;
 
 /// Folders that are named one by one in diagnostics about them.

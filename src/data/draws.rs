@@ -1,5 +1,5 @@
 //! The random numbers of augmentation: Philox blocks that are a function of seed, epoch and sample, each kind of draw with
-//! blocks of its own, so that switching one on or off leaves the others what they were.
+//! its own blocks, so that switching one on or off leaves the others what they were.
 
 use crate::random::{Purpose, philox};
 use std::f64::consts::TAU;

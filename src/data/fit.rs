@@ -55,13 +55,13 @@ impl ImageInfo {
         if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 }
     }
 
-    /// The walk through a part of the image as it is stored, which is `width` x `height` when it is turned upright.
+    /// The walk through a part of the stored image, which is `width` x `height` when it is turned upright.
     pub(super) fn walk(&self, [width, height]: [usize; 2]) -> Walk {
         let [width, height] = if self.is_turned() { [height, width] } else { [width, height] };
         Walk::new(self.orientation, width as isize, height as isize)
     }
 
-    /// Where `place` of something upright of `size`, width and height, lies in the same thing as it is stored.
+    /// Where `place` of something upright of `size`, width and height, lies in the same thing as stored.
     fn stored(&self, place: Rect, [width, height]: [f64; 2]) -> Rect {
         let (right, bottom) = (width - place.left - place.width, height - place.top - place.height);
         let [left, top] = match self.orientation {
@@ -246,7 +246,7 @@ impl Fitter {
         if is_whole {
             return Ok(pixels);
         }
-        // What lies within reach of the filter: nothing else is looked at.
+        // Only the pixels within reach of the filter are read.
         let [columns, rows] = [
             reached([inner.left, inner.width], width, outer.width),
             reached([inner.top, inner.height], height, outer.height),

@@ -47,7 +47,7 @@ pub enum Framing {
     Covered,
     /// `Resize(min(height, width))`, then `CenterCrop`: the middle of the image, of which views show crops.
     Square,
-    /// The whole image after `Resize(side)`, of a size of its own ([`super::Dataset::read_whole`]); where one size is asked
+    /// The whole image after `Resize(side)`, each with its own size ([`super::Dataset::read_whole`]); where one size is asked
     /// for, as [`Framing::Square`].
     Whole { side: usize },
     /// `Resize(resize)`, then `CenterCrop(height, width)`: the network's input. Without `resize`, the least that covers
@@ -62,7 +62,7 @@ pub enum Framing {
     Ten { resize: usize },
     /// `Resize(resize)`, then `RandomCrop(height, width)`.
     Random { resize: usize, draws: Draws },
-    /// `RandomResizedCrop((height, width), scale, ratio)` of the image as it is.
+    /// `RandomResizedCrop((height, width), scale, ratio)` of the unchanged image.
     RandomResized { scale: [f32; 2], ratio: [f32; 2], draws: Draws },
 }
 
@@ -196,7 +196,7 @@ fn random_resized([w, h]: [usize; 2], scale: [f32; 2], ratio: [f32; 2], draws: D
     fallback([w, h], ratio)
 }
 
-/// What `RandomResizedCrop` takes where no window fits: the middle, as much of it as the ratios allow.
+/// The window of `RandomResizedCrop` where no random one fits: the middle, as much of it as the ratios allow.
 fn fallback([w, h]: [usize; 2], ratio: [f32; 2]) -> Region {
     let [narrowest, widest] = ratio.map(f64::from);
     let own = w as f64 / h as f64;

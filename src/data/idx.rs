@@ -102,7 +102,7 @@ pub(super) fn open(
     diagnostics: &mut Diagnostics,
 ) -> Result<RawSplits> {
     let family = family(folder, file, diagnostics)?;
-    // Beside others, what its files are called says more than their folder.
+    // Beside others, the names of its files say more than their folder.
     let name = match family.prefix.trim_end_matches(['-', '_', '.']) {
         "" => name,
         own => &printable(own),

@@ -1,4 +1,4 @@
-//! ImageInfo files without labels: those that somebody names, in that order, decoded exactly as those of a folder of classes.
+//! Image files without labels: the files that the caller lists, in that order, decoded exactly as those of a folder of classes.
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// ImageInfo files, decoded when they are read.
+/// Image files, decoded when they are read.
 #[derive(Debug)]
 struct ImageFiles {
     frame: Frame,
@@ -67,7 +67,7 @@ pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exi
     })
 }
 
-/// The image files directly in `folder` (told by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
+/// The image files directly in `folder` (recognised by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
 /// of their names' bytes.
 pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {

@@ -1,13 +1,13 @@
 //! Folders of images: `root/train/<class>/**/<file>` and `root/val/<class>/**/<file>`, or `root/<class>/**/<file>`, whose
 //! samples are then split. Where the class folders are, and what the parts may be called, is determined by `layout`. A class
 //! is a folder with an image somewhere below; classes are numbered by name,
-//! images by path, both in the order of their bytes, whatever order the file system has.
+//! images by path, both in the order of their bytes, independent of the file system's order.
 //!
-//! Images are told by their names (.jpg, .jpeg, .jpe, .jfif, .png in any case) and decoded on demand; only paths
+//! Images are recognised by their names (.jpg, .jpeg, .jpe, .jfif, .png in any case) and decoded on demand; only paths
 //! are kept in memory. Other files, and all names that begin with a dot, are counted and left alone; images of other types and
 //! folders without images are reported by class. Links are
 //! followed, into each folder once per class; a second way into it counts as an image that cannot be read, so that
-//! it is named. So does whatever is named like an image and is none.
+//! it is named. So does any other file that is named like an image.
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decode::Decoder;
@@ -32,7 +32,7 @@ pub struct ImageFolder {
     /// Folder and name of each image.
     images: Vec<(u32, Box<OsStr>)>,
     ignored: usize,
-    /// Files that are not images, by type, but for hidden ones.
+    /// Files that are not images, by type, except hidden ones.
     others: ExtensionCounts,
     /// Decoders that no thread is using.
     decoders: Mutex<Vec<Decoder>>,
@@ -187,7 +187,7 @@ struct Visited<'a> {
 }
 
 impl Visited<'_> {
-    /// Whether `folder` is to be read: not if it was already, nor if the classes lie in it.
+    /// Whether to read `folder`: not if it was already, nor if the classes lie in it.
     fn enter(&mut self, folder: &Path) -> Result<bool> {
         let place = canonical(folder)?;
         Ok(!self.home.starts_with(&place) && self.places.insert(place))

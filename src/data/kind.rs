@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// RawSplits out by looking at the path.
+    /// Determined by looking at the path.
     #[default]
     Auto,
     ImageFolder,

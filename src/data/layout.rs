@@ -273,7 +273,7 @@ impl Level {
 
 /// The folders with classes in `root`.
 ///
-/// Errors: folders that are not classes, and what the operating system says.
+/// Errors: folders that are not classes, and errors of the operating system.
 pub(super) fn find(root: &Path, diagnostics: &mut Diagnostics) -> Result<FolderLayout> {
     let mut at = root.to_path_buf();
     for _ in 0..=MAX_DEPTH {

@@ -41,7 +41,7 @@ pub(super) struct Subfolder {
     pub path: PathBuf,
     /// Whether it holds images itself.
     pub direct: bool,
-    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without images of its own, or in a
+    /// Whether a folder in it holds some, at any depth. Only looked for where it matters: without images directly in it, or in a
     /// part of the data set.
     pub below: bool,
 }
@@ -139,7 +139,7 @@ pub(super) fn too_deep(root: &Path) -> Error {
 
 /// Looks for the first image.
 struct Peek {
-    /// The folder that is looked at; a link that leads to it or above is no way down.
+    /// The folder that is searched; a link that leads to it or above is no way down.
     home: PathBuf,
     seen: HashSet<PathBuf>,
 }

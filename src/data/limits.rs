@@ -16,7 +16,7 @@ const MAX_DECODED: u64 = 400 << 20;
 const LARGE: u64 = 16_000_000;
 
 /// Whose turn it is to decode a large image. Each takes hundreds of megabytes while it is decoded, so that many threads
-/// with one each could take more memory than a machine has; one at a time bounds it whatever the number of threads.
+/// with one each could take more memory than a machine has; one at a time bounds it for any number of threads.
 static LARGE_TURN: Mutex<()> = Mutex::new(());
 
 /// Held while a large image is decoded and its memory given back.

@@ -43,7 +43,7 @@ impl Workers {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoaderOptions {
-    /// RowFiller of a batch.
+    /// Samples of a batch.
     pub batch: usize,
     pub workers: Workers,
     pub seed: u64,

@@ -98,7 +98,7 @@ fn shipped(name: &str) -> Result<PathBuf> {
 }
 
 /// Where a user keeps data sets: `$XDG_DATA_HOME/striate`, by default `~/.local/share/striate` (XDG Base Directory Specification: a relative
-/// path is to be ignored).
+/// path is ignored).
 pub fn user_data() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home =

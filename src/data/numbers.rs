@@ -43,7 +43,7 @@ impl Facts {
 /// The images of all `parts` of a data set, as `request`, the file itself (`noted`) or their numbers say what they are.
 ///
 /// Errors: numbers outside of what was declared, two declarations that differ, and numbers for a model with `[preprocess]`
-/// of which nothing says what they are.
+/// whose range is not given.
 pub(super) fn settle(
     parts: Vec<Numbers>,
     noted: Option<InputRange>,
@@ -74,8 +74,8 @@ pub(super) fn settle(
         (None, None) => return ready(parts),
         (None, Some(wanted)) if wanted.input.iter().product::<usize>() != first.width => return ready(parts),
         (None, Some(wanted)) if !request.has_preprocess => {
-            let is_picture = wanted.input[1] * wanted.input[2] > 1;
-            if is_picture && facts.are_bytes() && facts.high > 1.0 {
+            let is_image = wanted.input[1] * wanted.input[2] > 1;
+            if is_image && facts.are_bytes() && facts.high > 1.0 {
                 diagnostics.warn(format!(
                     "{}: whole numbers {} to {} are used as they are, since the model has no [preprocess]; where images are \
                      pixels it divides them by 255, and --input-range 0..255 does so here",
@@ -109,7 +109,7 @@ pub(super) fn settle(
     };
     if range == InputRange::Pixels && facts.high <= 1.0 {
         diagnostics.warn(format!(
-            "{}: --input-range 0..255, but no number is above {}; for pixels divided by 255 it is 0..1",
+            "{}: --input-range 0..255, but no value is above {}; for pixels divided by 255 it is 0..1",
             name(first.path),
             facts.high
         ));

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, printable};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// An error if there is only one class and it is to be learnt; diagnostics about classes without samples.
+/// An error if there is only one class to learn; diagnostics about classes without samples.
 pub(super) fn check(
     train: &RawSplit,
     names: Option<&[String]>,

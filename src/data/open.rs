@@ -83,7 +83,7 @@ pub fn open_with(
     for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
         match request.model {
             Some(wanted) => part.fit(ModelShape { outputs, ..wanted })?,
-            None => part.fit_classes(MOST_CLASSES, "classes that can be told apart")?,
+            None => part.fit_classes(MOST_CLASSES, "distinct classes")?,
         }
     }
     // From here on, every class is below the number of outputs.

@@ -54,7 +54,7 @@ impl Role {
         }
     }
 
-    /// The part that one word of `name` is, whatever the others say: asl_alphabet_train, seg_pred.
+    /// The part that one word of `name` is, regardless of the other words: asl_alphabet_train, seg_pred.
     pub fn within(name: &str) -> Option<Role> {
         let found: Vec<_> =
             words(name).iter().filter_map(|word| role(word).or_else(|| joined(word))).collect();

@@ -1,6 +1,6 @@
 //! What the numbers of a table or of `f32` tensors are. A model with `[preprocess]` turns pixels into network input, so
 //! numbers for it are pixels, pixels in another scale, or network input already; only whole numbers of a table are taken for
-//! pixels without being told.
+//! pixels unless the request says so.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum InputRange {
     /// Pixel values divided by 255, 0 to 1: they are multiplied by 255, then `[preprocess]` applies.
     #[serde(rename = "0..1")]
     Unit,
-    /// Network input, used as it is.
+    /// Network input, used unchanged.
     #[serde(rename = "ready")]
     Ready,
 }

@@ -18,8 +18,8 @@ pub struct Request {
     /// A file, a folder, or the name of a shipped data set; `None` is the shipped Fashion-MNIST.
     pub path: Option<String>,
     pub kind: Kind,
-    /// RawSplit of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
-    /// validation samples of its own. 0 validates on the training samples themselves.
+    /// Share of the training samples to hold back for validation, 0 to below 1 (default 0.1), where the set has no
+    /// validation samples. 0 validates on the training samples themselves.
     pub val_split: Option<f32>,
     /// Numbers of samples to train on and to validate on, taken in the data's own order: training files, then validation
     /// files.
@@ -129,8 +129,8 @@ impl Request {
         }
     }
 
-    /// How the samples are divided unless something else decides it; `has_validation` says whether the data has validation
-    /// samples of its own.
+    /// How the samples are divided unless something else decides it; `has_validation` says whether the data has its own
+    /// validation samples.
     pub fn division(&self, has_validation: bool) -> Division {
         match (self.counts, self.val_split.unwrap_or(VAL_SPLIT)) {
             (Some([train, val]), _) => Division::Counts { train, val },

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Bytes of images that are read while as many are handed over.
 const BLOCK: usize = 8 << 20;
 
-/// Memory of an image is kept if it is at most so many times what a square one takes.
+/// Memory of an image is kept if it is at most this many times that of a square image.
 const KEPT: usize = 4;
 
 /// An image that was read.
@@ -54,7 +54,7 @@ impl Scan<'_> {
     }
 
     /// Reads the images `samples` of `dataset` (bytes) and gives them to `each` one after the other, in that order,
-    /// whatever the number of threads. An error of `each` ends the pass.
+    /// for any number of threads. An error of `each` ends the pass.
     pub fn scan(
         &mut self,
         dataset: &Dataset,
@@ -168,7 +168,7 @@ fn read(dataset: &Dataset, sample: usize, pixels: &mut Vec<u8>) -> Result<ReadIm
     Ok(ReadImage { size, hash: xxh3_64(pixels), moments: Moments::of(&planes, channels) })
 }
 
-/// Runs `work` with `workers` threads of its own; 0 takes those of the program.
+/// Runs `work` with its own `workers` threads; 0 takes those of the program.
 pub(super) fn with_threads<T: Send>(workers: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     if workers == 0 {
         return work();

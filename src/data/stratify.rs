@@ -4,7 +4,7 @@ use crate::random::{Purpose, Stream};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Classes of at least so many samples have one held out, as long as there are as many to hold out as such classes: a
+/// Classes of at least this many samples have one held out, as long as there are as many to hold out as such classes: a
 /// quarter of a class at most.
 const ENOUGH: usize = 4;
 

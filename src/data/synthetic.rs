@@ -1,4 +1,4 @@
-//! Images that any model can be tried with, without data. Each class has a wave of its own direction, length
+//! Images that any model can be tried with, without data. Each class has a wave with its own direction, length
 //! and phase per channel; a sample is its class's wave, brighter or darker, under noise. So there is something to
 //! learn, and something to get wrong.
 

@@ -1,6 +1,6 @@
 //! Data sets as safetensors files: `images` (`f32` NCHW, or `u8` NCHW, which are pixels; or `[samples, features]` of
 //! either) and `labels` (`i64`, `i32` or `u8` classes, or `f32` rows). What `f32` images for a model with `[preprocess]` are,
-//! pixels 0..255, pixels divided by 255 or network input, is said by the request or by `input_range` in the metadata.
+//! pixels 0..255, pixels divided by 255 or network input, is given by the request or by `input_range` in the metadata.
 //!
 //! The reference implementation checks the header: offsets without holes or overlaps, sizes without overflow,
 //! the last byte of the file the last byte of a tensor.
@@ -92,7 +92,7 @@ pub(super) fn open(
     }
 }
 
-/// The samples of one file, and what it says that its images are.
+/// The samples of one file, and the input range that its metadata declares.
 fn read(path: &Path, name: &str) -> Result<(RawSplit, Option<InputRange>)> {
     // Before it is opened: opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(|error| Error::io(path, error))?.is_file() {

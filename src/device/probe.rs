@@ -5,36 +5,36 @@ use crate::{cpu, gpu};
 
 /// Work that measures the peak rates of a device.
 #[derive(Debug)]
-pub enum Probe {
+pub enum DeviceProbe {
     Cpu(cpu::Probe),
     Gpu(gpu::Probe),
 }
 
-impl Probe {
+impl DeviceProbe {
     /// Floating-point operations of one run.
     pub fn flops(&self) -> u64 {
         match self {
-            Probe::Cpu(probe) => probe.flops(),
-            Probe::Gpu(probe) => probe.flops(),
+            DeviceProbe::Cpu(probe) => probe.flops(),
+            DeviceProbe::Gpu(probe) => probe.flops(),
         }
     }
 
     /// Bytes that one run reads and writes.
     pub fn bytes(&self) -> u64 {
         match self {
-            Probe::Cpu(probe) => probe.bytes(),
-            Probe::Gpu(probe) => probe.bytes(),
+            DeviceProbe::Cpu(probe) => probe.bytes(),
+            DeviceProbe::Gpu(probe) => probe.bytes(),
         }
     }
 
     /// Runs it `count` times and waits.
     pub fn run(&mut self, count: usize) -> Result<()> {
         match self {
-            Probe::Cpu(probe) => {
+            DeviceProbe::Cpu(probe) => {
                 probe.run(count);
                 Ok(())
             }
-            Probe::Gpu(probe) => probe.run(count),
+            DeviceProbe::Gpu(probe) => probe.run(count),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// which follow.
 const MAGIC: &str = "striate pipelines 1";
 
-/// More is started again: a cache only grows, and what is no longer used cannot be told apart.
+/// A larger cache is discarded: it only grows, and unused pipelines in it cannot be identified.
 const LONGEST: usize = 64 << 20;
 
 /// The compiled pipelines of a device.
@@ -22,7 +22,7 @@ pub(super) struct Binaries {
     cache: wgpu::PipelineCache,
     file: String,
     identity: String,
-    /// The hash line of the file as it is.
+    /// The hash line of the stored file.
     kept: std::sync::Mutex<String>,
     /// How many pipelines had been made at the last save.
     saved: AtomicUsize,
@@ -63,7 +63,7 @@ impl Binaries {
         Some(Binaries { store, cache, file, identity, kept: kept.into(), saved: AtomicUsize::new(0) })
     }
 
-    /// What pipelines are to be made with.
+    /// The cache that pipelines are created with.
     pub fn cache(&self) -> &wgpu::PipelineCache {
         &self.cache
     }

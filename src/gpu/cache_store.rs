@@ -1,4 +1,4 @@
-//! Where a device keeps small files between runs. `gpu` has no file system of its own: the caller supplies a
+//! Where a device keeps small files between runs. `gpu` does not access the file system: the caller supplies a
 //! [`CacheStore`].
 
 use std::fmt;

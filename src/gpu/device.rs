@@ -142,7 +142,7 @@ impl Gpu {
         &self.0.overrides
     }
 
-    /// Facts about the adapter behind this device; limits are those it offers, whatever the device was opened with.
+    /// Facts about the adapter behind this device; limits are those it offers, not those the device was opened with.
     pub fn info(&self) -> &AdapterInfo {
         &self.0.info
     }

@@ -1,5 +1,5 @@
-//! The first error of a device, wherever it was noticed. wgpu reports some errors to callbacks, on whatever
-//! thread polls; the first one is kept here, and every later call of the executor answers with it.
+//! The first error of a device, wherever it was noticed. wgpu reports some errors to callbacks, on the
+//! thread that polls; the first one is kept here, and every later call of the executor answers with it.
 
 use crate::error::{Error, Result};
 use std::cell::Cell;
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[derive(Clone, Debug)]
 enum Cause {
-    /// The device is gone. What else it says from then on follows from that.
+    /// The device is gone. All later errors follow from that.
     Lost(String),
     Memory(String),
     Other(String),
@@ -43,7 +43,7 @@ impl Fault {
         self.record(Cause::Lost(format!("the device was lost: {why}")));
     }
 
-    /// What is to be answered where `error` was found: on a lost device nothing that is made is valid, and the loss is why.
+    /// The error to return where `error` was found: on a lost device nothing that is made is valid, and the loss is why.
     pub fn blame(&self, error: Error) -> Error {
         match self.check() {
             Err(lost @ Error::Lost(_)) => lost,
@@ -67,7 +67,7 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic on this thread is caught and becomes an error, so that nothing is to be said about it.
+/// Whether a panic on this thread is caught and becomes an error, so that it is not reported.
 pub fn is_caught() -> bool {
     CAUGHT.get()
 }

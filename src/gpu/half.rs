@@ -121,8 +121,8 @@ fn products() -> Vec<Op> {
 fn check(products: &[Op], gpu: &Gpu, reference: &Gpu) -> Result<()> {
     for op in products {
         let (program, output) = program(op)?;
-        let expected = Product::new(reference, &program)?.run(output)?;
-        let mut product = Product::new(gpu, &program)?;
+        let expected = ReferenceProduct::new(reference, &program)?.run(output)?;
+        let mut product = ReferenceProduct::new(gpu, &program)?;
         compare(op, &expected, &mut || product.run(output))?;
     }
     Ok(())
@@ -179,10 +179,10 @@ fn program(op: &Op) -> Result<(Arc<Program>, BufferId)> {
 }
 
 /// One product on a device, with random operands.
-struct Product(Executor);
+struct ReferenceProduct(Executor);
 
-impl Product {
-    fn new(gpu: &Gpu, program: &Arc<Program>) -> Result<Product> {
+impl ReferenceProduct {
+    fn new(gpu: &Gpu, program: &Arc<Program>) -> Result<ReferenceProduct> {
         let mut executor = Executor::new(gpu, Arc::clone(program))?;
         for (number, buffer) in program.buffers().iter().enumerate() {
             let mut stream = Stream::new(0, Purpose::Test, number as u32);
@@ -192,7 +192,7 @@ impl Product {
                 (0..buffer.shape.len()).map(|_| (stream.uniform() - 0.5) * width).collect();
             executor.write(BufferId(number as u32), &values)?;
         }
-        Ok(Product(executor))
+        Ok(ReferenceProduct(executor))
     }
 
     fn run(&mut self, output: BufferId) -> Result<Vec<f32>> {
@@ -237,7 +237,7 @@ mod tests {
         assert!(message.contains("run 3") && message.contains("first run"), "{message}");
     }
 
-    /// On whatever adapter is here; `tests/gpu/half.rs` fails where there has to be one.
+    /// Runs on any adapter that is present; `tests/gpu/half.rs` fails where one is required.
     #[test]
     fn a_device_that_multiplies_otherwise_is_found() {
         let Some(info) = adapters().pop() else { return };

@@ -55,7 +55,7 @@ impl DeviceOptions {
 }
 
 /// Lowers what an adapter offers, so that a test can see that a lesser one would do. The device itself then
-/// refuses what is beyond (but for workgroup memory, which wgpu 30 does not add up: `tests/gpu/tuning.rs` does). `None`
+/// refuses what is beyond (except workgroup memory, which wgpu 30 does not add up: `tests/gpu/tuning.rs` does). `None`
 /// leaves a limit alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitOverrides {
@@ -79,7 +79,7 @@ pub struct LimitOverrides {
     pub submission: Option<u64>,
     /// The kernel of matrix products.
     pub kernel: Option<GemmKernel>,
-    /// Run every step of a program in a dispatch of its own, with each tensor in its own buffer.
+    /// Run every step of a program in a separate dispatch, with each tensor in its own buffer.
     pub apart: bool,
     /// Keep every run-time check in the shaders.
     pub checked: bool,

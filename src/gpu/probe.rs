@@ -87,7 +87,7 @@ impl Probe {
         pollster::block_on(Probe::new(gpu, dispatch, &[(16, &[])], apart))
     }
 
-    /// `apart` bind groups over buffers of their own, of so many bytes, begun with these elements over and over.
+    /// `apart` bind groups over separate buffers of the given bytes, initialised with these elements repeated.
     async fn new(gpu: &Gpu, dispatch: Dispatch, buffers: &[(u64, &[f32])], apart: usize) -> Result<Probe> {
         let label = dispatch.shader.label();
         let name = label.as_str();

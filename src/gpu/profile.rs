@@ -11,7 +11,7 @@ use std::time::Duration;
 const STRETCHES: usize = 2047;
 
 /// What is timed as one.
-struct Entry<'a> {
+struct TimedEntry<'a> {
     workload: &'a Workload,
     steps: usize,
     dispatches: &'a [RecordedDispatch],
@@ -51,7 +51,7 @@ impl Executor {
         }
         let times = pollster::block_on(collect(&self.gpu, &submissions, entries.len()))?;
         let dispatches = entries.iter().map(|entry| entry.dispatches.len()).sum();
-        let timed = |(entry, time): (&Entry, Duration)| {
+        let timed = |(entry, time): (&TimedEntry, Duration)| {
             let mut pipelines: Vec<String> = Vec::new();
             for dispatch in entry.dispatches {
                 if !pipelines.contains(&dispatch.label) {
@@ -64,16 +64,16 @@ impl Executor {
     }
 
     /// What is timed as one: each step, or several that run as one.
-    fn entries(&self, span: Span) -> Vec<Entry<'_>> {
-        fn entry(r: &Recording) -> Entry<'_> {
-            Entry { workload: &r.workload, steps: r.steps, dispatches: &r.dispatches }
+    fn entries(&self, span: Span) -> Vec<TimedEntry<'_>> {
+        fn entry(r: &Recording) -> TimedEntry<'_> {
+            TimedEntry { workload: &r.workload, steps: r.steps, dispatches: &r.dispatches }
         }
         self.recordings(span).map(entry).collect()
     }
 }
 
 /// Submissions of at most `budget` floating-point operations each, as far as single dispatches allow.
-fn cut<'a>(entries: &[Entry<'a>], budget: u64) -> Vec<Vec<Stretch<'a>>> {
+fn cut<'a>(entries: &[TimedEntry<'a>], budget: u64) -> Vec<Vec<Stretch<'a>>> {
     let mut submissions = Vec::new();
     let mut submission: Vec<Stretch> = Vec::new();
     let mut flops = 0;

@@ -4,7 +4,7 @@ use super::device::Gpu;
 use super::kernels::{Binding, Dispatch, GemmKernel, Kernels, Limits, Source};
 use super::pipeline::{Pipelines, Scope};
 use super::progress::Progress;
-use super::tune::Product;
+use super::tune::TunedProduct;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::program::Program;
@@ -16,7 +16,7 @@ const LONG_ENOUGH: f64 = 2e-3;
 /// Measurements of each candidate; the fastest counts, since any disturbance makes it slower.
 const ROUNDS: usize = 3;
 
-/// A candidate that is so many times slower than another at the first try is not tried again.
+/// A candidate that is this many times slower than another at the first try is not tried again.
 const HOPELESS: f64 = 2.0;
 
 /// Random numbers that are copied over and over into every buffer.
@@ -100,7 +100,11 @@ struct TrialDispatch {
 
 impl<'a> Bench<'a> {
     /// `None` if there is no memory for it.
-    pub async fn new(gpu: &'a Gpu, pipelines: &'a Pipelines, products: &[Product]) -> Result<Option<Self>> {
+    pub async fn new(
+        gpu: &'a Gpu,
+        pipelines: &'a Pipelines,
+        products: &[TunedProduct],
+    ) -> Result<Option<Self>> {
         let (mut operands, mut scratch) = (Vec::new(), Vec::new());
         for product in products {
             let lengths: Vec<usize> = product.op.operands().iter().map(|o| o.shape.len()).collect();
@@ -157,7 +161,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Seconds that each candidate of `product` takes, without those that fail or are hopeless.
-    pub async fn times(&self, product: &Product) -> Result<Vec<(GemmKernel, f64)>> {
+    pub async fn times(&self, product: &TunedProduct) -> Result<Vec<(GemmKernel, f64)>> {
         let mut times = Vec::new();
         for (kernel, kernels) in &product.candidates {
             // Drivers do some of their work at the first dispatch, so the first measurement is discarded.
@@ -187,7 +191,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The dispatches of a candidate, as many as one submission may have: all parts of a product are alike.
-    async fn ready(&self, product: &Product, kernels: &Kernels) -> Result<Vec<TrialDispatch>> {
+    async fn ready(&self, product: &TunedProduct, kernels: &Kernels) -> Result<Vec<TrialDispatch>> {
         let share = (product.op.flops() / kernels.dispatches.len().max(1) as u64).max(1);
         let most = usize::try_from(self.gpu.submission() / share).unwrap_or(usize::MAX).max(1);
         let mut ready = Vec::new();

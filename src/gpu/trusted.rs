@@ -19,7 +19,7 @@ pub(super) fn module(device: &wgpu::Device, name: &str, source: &str, checked: b
     // as many elements as those extents say; `tests/gpu/shaders` holds constants and bindings of every kernel against
     // its source. Indices into workgroup memory are below its constant length by construction. Every loop goes
     // towards a bound that does not move, and every divisor is a constant that `Op::check` has found positive, or the larger of something and 1. The
-    // values that a kernel reads from buffers are never used as an index without a test, but for those of the tables
+    // values that a kernel reads from buffers are never used as an index without a test, except those of the tables
     // of `update_table.wgsl` and `sum_partials_table.wgsl`, which `kernels::table` makes from the places that the
     // schedule gave to tensors within the buffers bound beside them. `tests/gpu/kernels.rs` runs
     // every kernel both ways.

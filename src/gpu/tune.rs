@@ -60,7 +60,7 @@ pub(super) struct Tuner {
 }
 
 /// A product and every kernel that can compute it.
-pub(super) struct Product {
+pub(super) struct TunedProduct {
     pub op: Op,
     /// Its label and geometry.
     pub name: String,
@@ -69,9 +69,9 @@ pub(super) struct Product {
     pub candidates: Vec<(GemmKernel, Kernels)>,
 }
 
-impl Product {
+impl TunedProduct {
     /// `None` if all candidates would run the same dispatches for `op`.
-    fn of(op: &Op, limits: &Limits) -> Option<Product> {
+    fn of(op: &Op, limits: &Limits) -> Option<TunedProduct> {
         let candidate = |kernel: GemmKernel| Some((kernel, kernels(op, &Limits { kernel, ..*limits }).ok()?));
         let candidates: Vec<(GemmKernel, Kernels)> =
             GemmKernel::candidates(limits).into_iter().filter_map(candidate).collect();
@@ -88,7 +88,7 @@ impl Product {
         let constants = first.constants.iter().map(|(name, value)| format!(" {name}={value}"));
         let name =
             format!("{}{} parts={}", first.shader.name, constants.collect::<String>(), dispatches.len());
-        Some(Product { op: op.clone(), name, shaders: hash.digest(), candidates })
+        Some(TunedProduct { op: op.clone(), name, shaders: hash.digest(), candidates })
     }
 
     fn chosen(&self, record: &Record) -> Option<GemmKernel> {
@@ -134,7 +134,7 @@ impl Tuner {
     }
 
     /// Records that `kernel` is the fastest for `product`.
-    pub fn choose(&self, product: &Product, kernel: GemmKernel) {
+    pub fn choose(&self, product: &TunedProduct, kernel: GemmKernel) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         record.set(&product.name, product.shaders, kernel.name());
     }
@@ -150,12 +150,12 @@ impl Tuner {
             return *limits;
         }
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let kernel = Product::of(op, limits).and_then(|product| product.chosen(&record));
+        let kernel = TunedProduct::of(op, limits).and_then(|product| product.chosen(&record));
         Limits { kernel: kernel.unwrap_or(limits.kernel), ..*limits }
     }
 
     /// The products of `program` that have no choice yet and should be timed, each geometry once.
-    pub fn missing(&self, program: &Program, limits: &Limits) -> Vec<Product> {
+    pub fn missing(&self, program: &Program, limits: &Limits) -> Vec<TunedProduct> {
         let trains = program.steps(Span::Update).next().is_some();
         if self.tuning == Tuning::Off || (self.tuning == Tuning::On && !trains) {
             return Vec::new();
@@ -167,7 +167,7 @@ impl Tuner {
             if self.tuning == Tuning::On && op.flops() < SMALLEST {
                 continue;
             }
-            let product = Product::of(op, limits).filter(|product| product.chosen(&record).is_none());
+            let product = TunedProduct::of(op, limits).filter(|product| product.chosen(&record).is_none());
             if let Some(product) = product {
                 products.insert(product.name.clone(), product);
             }
@@ -188,17 +188,17 @@ mod tests {
     #[test]
     fn only_products_have_several_candidates() {
         let limits = Limits::default();
-        assert!(Product::of(&Op::ReluForward(Pointwise { len: 10 }), &limits).is_none());
-        let product = Product::of(&linear(7), &limits).unwrap();
+        assert!(TunedProduct::of(&Op::ReluForward(Pointwise { len: 10 }), &limits).is_none());
+        let product = TunedProduct::of(&linear(7), &limits).unwrap();
         assert_eq!(product.candidates.len(), GemmKernel::candidates(&limits).len());
         assert!(product.name.starts_with("linear_forward ") && product.name.contains(" batch=7 "));
-        assert_ne!(product.name, Product::of(&linear(8), &limits).unwrap().name);
+        assert_ne!(product.name, TunedProduct::of(&linear(8), &limits).unwrap().name);
     }
 
     #[test]
     fn a_choice_is_taken_only_for_the_shaders_it_was_made_for() {
         let limits = Limits::default();
-        let product = Product::of(&linear(7), &limits).unwrap();
+        let product = TunedProduct::of(&linear(7), &limits).unwrap();
         let last = product.candidates.last().unwrap().0;
         let tuner = |shaders| {
             let mut record = Record::new("file".into(), "adapter".into(), Arc::new(NoCache));

@@ -175,8 +175,8 @@ impl Model {
         };
         let input = builder.buffer("input", input_shape, role)?;
         let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper)?;
-        let pictures = match options.pixels {
-            Some(shape) => Some(pictures(&mut builder, spec, batch, shape, input)?),
+        let augment = match options.pixels {
+            Some(shape) => Some(augmentation(&mut builder, spec, batch, shape, input)?),
             None => None,
         };
 
@@ -225,14 +225,14 @@ impl Model {
         let record = Op::Metrics(Metrics { batch, slots: Self::SLOTS });
         let record = step(record, "metrics", &[losses, ranks, hyper, metrics]);
 
-        builder.forward.extend(pictures.clone());
+        builder.forward.extend(augment.clone());
         let logits = graph.forward(&mut builder, false)?;
         builder.forward.push(step(loss(false), "loss", &[logits, labels, hyper, losses, ranks]));
         builder.forward.push(record.clone());
         let mut input_gradient = None;
         let mut loss_scale = None;
         if options.training {
-            builder.gradients.extend(pictures.clone());
+            builder.gradients.extend(augment.clone());
             let logits = graph.forward(&mut builder, true)?;
             let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
             let buffers = [logits, labels, hyper, losses, ranks, gradient];
@@ -256,8 +256,8 @@ impl Model {
             state,
             layers,
             input,
-            pixels: pictures.as_ref().map(|step| step.buffers[0]),
-            views: pictures.as_ref().map(|step| step.buffers[1]),
+            pixels: augment.as_ref().map(|step| step.buffers[0]),
+            views: augment.as_ref().map(|step| step.buffers[1]),
             labels,
             hyper,
             metrics,
@@ -344,15 +344,15 @@ impl PreprocessProgram {
         let mut builder = ProgramBuilder::default();
         let [channels, height, width] = spec.input;
         let input = builder.buffer("input", [batch, channels, height, width], Role::Output)?;
-        let look = pictures(&mut builder, spec, batch, pixels, input)?;
-        let (pixels, views) = (look.buffers[0], look.buffers[1]);
-        builder.forward.push(look);
+        let step = augmentation(&mut builder, spec, batch, pixels, input)?;
+        let (pixels, views) = (step.buffers[0], step.buffers[1]);
+        builder.forward.push(step);
         Ok(PreprocessProgram { program: Arc::new(builder.finish(false)?), pixels, views, input })
     }
 }
 
 /// The step that makes the input from images of the shape `[c_in, h_in, w_in]`, and its buffers.
-fn pictures(
+fn augmentation(
     builder: &mut ProgramBuilder,
     spec: &Spec,
     batch: usize,

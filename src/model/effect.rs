@@ -1,7 +1,7 @@
 //! Which keys of a recipe mean something beside the others: a step size means nothing to a cosine, nor Nesterov's form to Adam. One that is given and
 //! means nothing is a mistake that would otherwise stay unseen.
 
-use super::reader::{Source, Table};
+use super::reader::{SpecText, Table};
 use super::recipe::{LossKind, Optimizer, Recipe, Scheduler};
 use super::spec::Spec;
 use crate::error::{Error, Result};
@@ -74,7 +74,7 @@ impl Spec {
     ///
     /// Reading a model file does not ask: weights and checkpoints carry old ones.
     pub fn check_effects(&self) -> Result<()> {
-        let source = Source { origin: &self.origin, text: &self.source };
+        let source = SpecText { origin: &self.origin, text: &self.source };
         let Ok(document) = DeTable::parse(&self.source) else { return Ok(()) };
         let table = || Table::new(source, document.get_ref(), "model file", 1).table("recipe", "[recipe]");
         let (Some(keys), recipe) = (table()?, Recipe::read(table()?)?) else { return Ok(()) };

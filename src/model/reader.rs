@@ -7,13 +7,13 @@ use toml::de::{DeTable, DeValue};
 
 /// The text a table comes from.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'t> {
+pub(super) struct SpecText<'t> {
     /// The name in messages: a path or `<built-in name>`.
     pub origin: &'t str,
     pub text: &'t str,
 }
 
-impl Source<'_> {
+impl SpecText<'_> {
     /// Line (from 1) of a byte offset.
     pub fn line(&self, offset: usize) -> usize {
         1 + self.text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count()
@@ -37,21 +37,21 @@ pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> S
 }
 
 /// A value that a key can have.
-pub(super) trait Value: Sized {
+pub(super) trait FromToml: Sized {
     /// The description after "expected".
     const EXPECTED: &'static str;
     /// The value, or `None` if it is something else.
     fn from_toml(value: &DeValue<'_>) -> Option<Self>;
 }
 
-impl Value for bool {
+impl FromToml for bool {
     const EXPECTED: &'static str = "true or false";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         value.as_bool()
     }
 }
 
-impl Value for usize {
+impl FromToml for usize {
     const EXPECTED: &'static str = "a whole number from 0 to 4294967295";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         let integer = value.as_integer()?;
@@ -60,7 +60,7 @@ impl Value for usize {
     }
 }
 
-impl Value for f32 {
+impl FromToml for f32 {
     const EXPECTED: &'static str = "a number";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         let text = match value {
@@ -72,14 +72,14 @@ impl Value for f32 {
     }
 }
 
-impl Value for String {
+impl FromToml for String {
     const EXPECTED: &'static str = "a text in quotes";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         value.as_str().map(str::to_string)
     }
 }
 
-impl<T: Value> Value for Vec<T> {
+impl<T: FromToml> FromToml for Vec<T> {
     const EXPECTED: &'static str = "a list";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         value.as_array()?.iter().map(|v| T::from_toml(v.get_ref())).collect()
@@ -90,7 +90,7 @@ impl<T: Value> Value for Vec<T> {
 #[derive(PartialEq)]
 pub(super) struct Pair(pub [usize; 2]);
 
-impl Value for Pair {
+impl FromToml for Pair {
     const EXPECTED: &'static str = "a whole number or [h, w]";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         if let Some(n) = usize::from_toml(value) {
@@ -104,7 +104,7 @@ impl Value for Pair {
 #[derive(PartialEq)]
 pub(super) struct Padding(pub [usize; 4]);
 
-impl Value for Padding {
+impl FromToml for Padding {
     const EXPECTED: &'static str = "a whole number, [h, w] or [top, left, bottom, right]";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         if let Some(Pair([h, w])) = Pair::from_toml(value) {
@@ -121,7 +121,7 @@ pub(super) enum Literal {
     List(Vec<f32>),
 }
 
-impl Value for Literal {
+impl FromToml for Literal {
     const EXPECTED: &'static str = "a name, a number or a list of numbers";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
         f32::from_toml(value)
@@ -133,7 +133,7 @@ impl Value for Literal {
 
 /// A table that is being read key by key; [`Table::finish`] rejects the keys that were not read.
 pub(super) struct Table<'t> {
-    pub source: Source<'t>,
+    pub source: SpecText<'t>,
     table: &'t DeTable<'t>,
     /// The name in messages: `[recipe]`, `layer conv1`.
     what: String,
@@ -143,7 +143,7 @@ pub(super) struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    pub fn new(source: Source<'t>, table: &'t DeTable<'t>, what: impl Into<String>, line: usize) -> Self {
+    pub fn new(source: SpecText<'t>, table: &'t DeTable<'t>, what: impl Into<String>, line: usize) -> Self {
         Table { source, table, what: what.into(), line, asked: RefCell::default() }
     }
 
@@ -168,7 +168,7 @@ impl<'t> Table<'t> {
     }
 
     /// The value of `key`, if it is there.
-    pub fn get<T: Value>(&self, key: &'static str) -> Result<Option<T>> {
+    pub fn get<T: FromToml>(&self, key: &'static str) -> Result<Option<T>> {
         let Some(value) = self.raw(key) else { return Ok(None) };
         T::from_toml(value.get_ref()).map(Some).ok_or_else(|| {
             let found = &self.source.text[value.span()];
@@ -178,12 +178,12 @@ impl<'t> Table<'t> {
     }
 
     /// The value of `key`, or `default`.
-    pub fn or<T: Value>(&self, key: &'static str, default: T) -> Result<T> {
+    pub fn or<T: FromToml>(&self, key: &'static str, default: T) -> Result<T> {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
     /// The value of a mandatory `key`.
-    pub fn need<T: Value>(&self, key: &'static str) -> Result<T> {
+    pub fn need<T: FromToml>(&self, key: &'static str) -> Result<T> {
         self.get(key)?.ok_or_else(|| {
             let what = format!("{}: {key} is missing (expected {})", self.what, T::EXPECTED);
             self.source.error(self.line, what)

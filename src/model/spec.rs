@@ -3,7 +3,7 @@
 use super::init::Init;
 use super::layer::Layer;
 use super::preprocess::{Preprocess, read_augment};
-use super::reader::{Source, Table, suggestion};
+use super::reader::{SpecText, Table, suggestion};
 use super::recipe::Recipe;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Geometry};
@@ -98,7 +98,7 @@ impl Spec {
 
     /// Reads a model file's text; `origin` is its name in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let source = Source { origin, text };
+        let source = SpecText { origin, text };
         let document = DeTable::parse(text).map_err(|e| {
             let line = source.line(e.span().map_or(0, |s| s.start));
             source.error(line, e.message().replace('\n', ", "))

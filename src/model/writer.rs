@@ -51,17 +51,17 @@ impl Spec {
 pub(super) struct Text(String);
 
 impl Text {
-    pub fn put(&mut self, key: &str, value: &(impl Value + ?Sized)) {
+    pub fn put(&mut self, key: &str, value: &(impl ToToml + ?Sized)) {
         self.0.push_str(&format!("{key} = {}\n", value.toml()));
     }
 
-    pub fn put_unless<T: Value + PartialEq>(&mut self, key: &str, value: &T, default: &T) {
+    pub fn put_unless<T: ToToml + PartialEq>(&mut self, key: &str, value: &T, default: &T) {
         if value != default {
             self.put(key, value);
         }
     }
 
-    pub fn put_some<T: Value>(&mut self, key: &str, value: &Option<T>) {
+    pub fn put_some<T: ToToml>(&mut self, key: &str, value: &Option<T>) {
         if let Some(value) = value {
             self.put(key, value);
         }
@@ -78,68 +78,68 @@ impl Text {
 }
 
 /// A value that can be written as TOML.
-pub(super) trait Value {
+pub(super) trait ToToml {
     fn toml(&self) -> String;
 }
 
-impl Value for bool {
+impl ToToml for bool {
     fn toml(&self) -> String {
         self.to_string()
     }
 }
 
-impl Value for usize {
+impl ToToml for usize {
     fn toml(&self) -> String {
         self.to_string()
     }
 }
 
-impl Value for f32 {
+impl ToToml for f32 {
     /// The fewest digits that read as the same number.
     fn toml(&self) -> String {
         format!("{self:?}")
     }
 }
 
-impl Value for str {
+impl ToToml for str {
     fn toml(&self) -> String {
         toml::Value::String(self.to_string()).to_string()
     }
 }
 
-impl Value for String {
+impl ToToml for String {
     fn toml(&self) -> String {
         self.as_str().toml()
     }
 }
 
-impl<T: Value> Value for [T] {
+impl<T: ToToml> ToToml for [T] {
     fn toml(&self) -> String {
-        let values: Vec<_> = self.iter().map(Value::toml).collect();
+        let values: Vec<_> = self.iter().map(ToToml::toml).collect();
         format!("[{}]", values.join(", "))
     }
 }
 
-impl<T: Value> Value for Vec<T> {
+impl<T: ToToml> ToToml for Vec<T> {
     fn toml(&self) -> String {
         self.as_slice().toml()
     }
 }
 
-impl<T: Value, const N: usize> Value for [T; N] {
+impl<T: ToToml, const N: usize> ToToml for [T; N] {
     fn toml(&self) -> String {
         self.as_slice().toml()
     }
 }
 
-impl Value for Pair {
+impl ToToml for Pair {
     fn toml(&self) -> String {
         let Pair([h, w]) = self;
         if h == w { h.toml() } else { self.0.toml() }
     }
 }
 
-impl Value for Padding {
+impl ToToml for Padding {
     fn toml(&self) -> String {
         let Padding([top, left, bottom, right]) = *self;
         if [top, left] == [bottom, right] { Pair([top, left]).toml() } else { self.0.toml() }
@@ -149,7 +149,7 @@ impl Value for Padding {
 /// A value that has been written already.
 struct Written(String);
 
-impl Value for Written {
+impl ToToml for Written {
     fn toml(&self) -> String {
         self.0.clone()
     }

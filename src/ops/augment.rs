@@ -53,14 +53,14 @@ impl Describe for Augment {
     }
 
     fn check(&self, _op: &Op) -> Result<(), String> {
-        for (what, channels) in [("pictures", self.c_in), ("an input", self.c_out)] {
+        for (what, channels) in [("images", self.c_in), ("an input", self.c_out)] {
             if channels != 1 && channels != 3 {
                 return Err(format!("{what} must have 1 or 3 channels, found {channels}"));
             }
         }
         for (what, side) in [
-            ("height of the pictures", self.h_in),
-            ("width of the pictures", self.w_in),
+            ("height of the images", self.h_in),
+            ("width of the images", self.w_in),
             ("height of the input", self.h_out),
             ("width of the input", self.w_out),
         ] {

@@ -64,7 +64,7 @@ impl Describe for GradScale {
 }
 
 /// The factor that an update multiplies gradients by, and the scale of the next step. `norms` are squared norms of the scaled
-/// gradients, one per parameter; their sum is finite if (but for an overflow of the sum itself) every gradient is.
+/// gradients, one per parameter; their sum is finite if (unless the sum itself overflows) every gradient is.
 ///
 /// * finite: factor = 1 / scale, with `clip` times min(1, max_norm / (norm / scale + 1e-6)); after `interval` updates in
 ///   a row the scale doubles, unless that is infinite;

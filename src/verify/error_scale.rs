@@ -78,7 +78,7 @@ pub(super) fn exponential(p: f64) -> f64 {
     p * (1.0 - p.ln())
 }
 
-/// Exact but for element `i`.
+/// Exact except for element `i`.
 pub(super) fn only(i: usize, y: &[f64]) -> Vec<f64> {
     let mut scale = vec![0.0; y.len()];
     scale[i] = y[i].abs();

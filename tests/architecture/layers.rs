@@ -19,7 +19,7 @@ pub const EDGES: [(&str, &[&str]); 21] = [
     ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
     // Keeps the files of a GPU between runs.
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
-    // Opens pictures and writes them; the numbers in them are handed in.
+    // Opens images and writes them; the numbers in them are handed in.
     ("report", &["model", "tensor", "error", "view", "atomic"]),
     (
         "network",

@@ -216,7 +216,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            // What cargo has built (of `benches/peers/burn`) is nobody's source.
+            // What cargo has built (of `benches/peers/burn`) is not our source.
             match path.is_dir() {
                 true if entry.file_name() == "target" => {}
                 true => folders.push(path),

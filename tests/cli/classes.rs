@@ -8,7 +8,7 @@ use striate::interchange::safetensors;
 
 const MODEL: &str = "name = \"tiny\"\ninput = [1, 4, 4]\n[recipe]\nepochs = 30\nbatch_size = 16\nlr = 0.1\nlr_scheduler = \"constant\"\n[[layer]]\nop = \"flatten\"\n[[layer]]\nname = \"head\"\nop = \"linear\"\nout_features = 3\n";
 
-/// An IDX set `name` in which a picture of colour k (a bright column) is of class `labels[k]`, with these names.
+/// An IDX set `name` in which an image of colour k (a bright column) is of class `labels[k]`, with these names.
 fn idx(parent: &Path, name: &str, side: usize, labels: &[usize], names: &[&str]) {
     let folder = parent.join(name);
     fs::create_dir_all(&folder).unwrap();
@@ -126,7 +126,7 @@ fn fewer_of_the_classes_keep_their_rows() {
         (&result["classes"][2]["name"], &result["classes"][2]["acc1"]),
         (&"plum".into(), &100.0.into())
     );
-    // A run of fewer outputs is resumed, whatever the model file says.
+    // A run of fewer outputs is resumed, regardless of the model file.
     let more =
         ["--data-path", "fewer", "-m", "tiny.toml", "--epochs", "3", "--max-steps", "4", "--name", "c"];
     train(folder, &[&["--weights", WEIGHTS], &more[..]].concat());
@@ -187,7 +187,7 @@ fn other_data_of_the_same_form_is_named() {
     refused(folder, &["train", "--device", "cpu", "--weights", WEIGHTS], 2, says);
 }
 
-/// Where the data that ships does not even fit, that is said too.
+/// Where the shipped data does not even fit, that is reported too.
 #[test]
 fn weights_do_not_meet_the_default_data_by_accident() {
     let folder = trained();

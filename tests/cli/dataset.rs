@@ -4,7 +4,7 @@ use super::{code, json_lines, stderr, striate, succeed};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 
-/// Twelve pictures of 3 x 8 x 8 in four classes; the last is the first again, with another class.
+/// Twelve images of 3 x 8 x 8 in four classes; the last is the first again, with another class.
 fn write_tensors(folder: &Path) {
     let mut pixels: Vec<u8> = (0..11 * 192u32).map(|i| (i * i / 7 + i) as u8).collect();
     pixels.extend_from_within(..192);
@@ -64,7 +64,7 @@ fn a_set_is_packed_looked_at_and_the_same_for_any_number_of_threads() {
     assert_eq!(copies("repeated_in_train") + copies("val_in_train"), 1, "wherever the two have gone");
 }
 
-/// Two classes; a picture that is in both, and a text that is called a picture.
+/// Two classes; an image that is in both, and a text that is called an image.
 #[test]
 fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -271,5 +271,5 @@ fn bench_data_measures_every_part_of_the_way() {
         }
     }
     let table = succeed(folder.path(), &arguments[..arguments.len() - 1]);
-    assert!(table.contains("12 pictures of 3x8x8") && table.contains("read packed"), "{table}");
+    assert!(table.contains("12 images of 3x8x8") && table.contains("read packed"), "{table}");
 }

@@ -25,7 +25,7 @@ const BY_SCHEDULER: [(&str, &str, &[&str]); 8] = [
     ("lr_warmup_epochs", "1.0", &SCHEDULERS),
 ];
 
-/// `striate train` that ends after a picture of the first samples: all that is refused is refused before.
+/// `striate train` that ends after a preview sheet of the first samples: all that is refused is refused before.
 fn looked_at(folder: &Path, words: &[&str]) -> (i32, String) {
     let output = striate(
         folder,
@@ -192,19 +192,19 @@ fn a_flag_may_take_the_effect_from_a_key_of_the_model_file() {
 #[test]
 fn the_values_that_another_optimizer_brings_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let told = |flags: &[&str]| {
+    let reported = |flags: &[&str]| {
         let (code, text) = looked_at(folder.path(), &[&["-m", "lenet5"], flags].concat());
         assert_eq!(code, 0, "{text}");
         text.lines().find(|line| line.starts_with("optimizer: ")).map(String::from)
     };
-    assert_eq!(told(&["--opt", "sgd"]).unwrap(), "optimizer: sgd, lr 0.01, momentum 0.9, weight decay 0");
+    assert_eq!(reported(&["--opt", "sgd"]).unwrap(), "optimizer: sgd, lr 0.01, momentum 0.9, weight decay 0");
     let flags = ["--opt", "rmsprop", "--lr", "0.5", "--wd", "0.25"];
-    assert_eq!(told(&flags).unwrap(), "optimizer: rmsprop, lr 0.5, momentum 0, weight decay 0.25");
+    assert_eq!(reported(&flags).unwrap(), "optimizer: rmsprop, lr 0.5, momentum 0, weight decay 0.25");
     // The model file's own brings nothing.
-    assert_eq!(told(&["--opt", "adam"]), None);
+    assert_eq!(reported(&["--opt", "adam"]), None);
 }
 
-/// A run that was started when such flags were still taken is resumed as it is.
+/// A run that was started when such flags were still taken is resumed unchanged.
 #[test]
 fn an_old_run_with_idle_flags_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
@@ -244,16 +244,16 @@ fn an_old_run_with_idle_flags_is_resumed() {
 #[test]
 fn words_about_the_device_that_do_nothing_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let told = |more: &[&str]| {
+    let reported = |more: &[&str]| {
         let output =
             striate(folder.path(), &[&TINY[..], &["--max-steps", "1"], more].concat()).output().unwrap();
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         stderr(&output).lines().find(|line| line.contains("has no effect")).map(String::from)
     };
-    let line = told(&["--tune", "force"]).unwrap();
+    let line = reported(&["--tune", "force"]).unwrap();
     assert!(line.starts_with("warning: --tune force has no effect: expected a GPU"), "{line}");
     for more in [&["--tune", "on"][..], &["--no-winograd"]] {
-        assert_eq!(told(more), None);
+        assert_eq!(reported(more), None);
     }
     // A profile goes to stderr, where --quiet prints nothing.
     let message = refused(folder.path(), &[&TINY[..], &["-q", "--profile"]].concat());

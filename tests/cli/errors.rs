@@ -1,4 +1,4 @@
-//! Whatever goes wrong: the exit code, one line on stderr that starts with `error:`, and nothing left behind.
+//! Every kind of failure: the exit code, one line on stderr that starts with `error:`, and nothing left behind.
 
 use super::{TINY, code, stderr, striate};
 use std::path::Path;
@@ -32,7 +32,7 @@ fn folder_with(file: &str, content: &str) -> TempDir {
     folder
 }
 
-/// The four files of MNIST with `count` pictures of 28 x 28 and these labels.
+/// The four files of MNIST with `count` images of 28 x 28 and these labels.
 fn write_idx(folder: &Path, count: u32, label: u8) {
     let images = |n: u32| {
         let mut bytes = vec![0, 0, 8, 3];

@@ -1,4 +1,4 @@
-//! `eval` with more than the plain look at every picture: ten crops, and damage by kind and level.
+//! `eval` with more than the plain look at every image: ten crops, and damage by kind and level.
 
 use super::{code, json_lines, stderr, striate, succeed};
 use serde_json::Value;
@@ -26,7 +26,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// `striate eval` of it on 20 made-up pictures.
+/// `striate eval` of it on 20 made-up images.
 fn eval(more: &[&'static str]) -> Vec<&'static str> {
     let plain = ["eval", "--device", "cpu", "-m", "room.toml", "--dataset", "synthetic", "--limit-val", "20"];
     [&plain, more].concat()

@@ -1,4 +1,4 @@
-//! How pictures of any size reach a network: by torchvision's rules, by those of their time for older weights and runs, from
+//! How images of any size reach a network: by torchvision's rules, by those of their time for older weights and runs, from
 //! the middle square where a model file says so, and turned or not.
 
 use super::{json_lines, stderr, striate, succeed};
@@ -129,7 +129,7 @@ fn a_run_from_before_goes_on_as_if_nothing_had_changed() {
     assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) > 1e-2);
 }
 
-/// The input of the first two pictures, back in 0..255, as `trace` with `more` sees it.
+/// The input of the first two images, back in 0..255, as `trace` with `more` sees it.
 fn seen(root: &Path, model: &str, more: &[&str]) -> Vec<Vec<u8>> {
     let trace = [
         "trace",
@@ -176,7 +176,7 @@ fn trace_shows_what_evaluation_sees() {
     }
 }
 
-/// `photos/<class>/<name>`: a picture that its EXIF metadata turn by a quarter.
+/// `photos/<class>/<name>`: an image that its EXIF metadata turn by a quarter.
 fn turned(root: &Path) {
     let path = root.join("photos/a/00.png");
     let picture = image::open(&path).unwrap().into_rgb8();
@@ -215,7 +215,7 @@ fn the_orientation_of_pictures_is_heeded_or_not_as_one_likes_and_weights_remembe
     assert_ne!(answer("upright", &[]), answer("upright", &["--ignore-exif"]));
     assert_eq!(loss("stored", &[]), loss("stored", &["--ignore-exif"]));
     assert_ne!(loss("upright", &[]), loss("upright", &["--ignore-exif"]));
-    // The run goes on by its own words, and not by others.
+    // The run resumes with its own flags, and not with others.
     let text = std::fs::read_to_string(root.join("runs/stored/args.toml")).unwrap();
     assert!(text.contains("ignore_exif = true"), "{text}");
     let other = [&train[..], &["--name", "stored", "--resume", "runs/stored"]].concat();
@@ -237,7 +237,7 @@ fn the_orientation_of_pictures_is_heeded_or_not_as_one_likes_and_weights_remembe
     assert_eq!((mean(&[]), mean(&["--ignore-exif"])), ([33, 20], [20, 33]));
 }
 
-/// A model with a square sees of every picture its middle square, and nothing beside it.
+/// A model with a square sees of every image its middle square, and nothing beside it.
 #[test]
 fn a_square_is_cut_before_any_crop() {
     let folder = before();

@@ -1,4 +1,4 @@
-//! `train --resume` without the other flags: the run goes on with those that it was started with.
+//! `train --resume` without the other flags: the run resumes with those that it was started with.
 
 use super::{TINY, code, stderr, striate, succeed};
 
@@ -16,7 +16,7 @@ fn a_run_goes_on_with_the_flags_it_was_started_with() {
     assert_eq!((options["model"].as_str(), options["name"].as_str()), (Some("lenet5"), Some("a b")));
     assert_eq!(options["train"]["freeze"].as_str(), Some("c1"));
     assert_eq!(args["program"]["device"].as_str(), Some("cpu"));
-    // What does not describe the run may be said anew, and stays said.
+    // Flags that do not describe the run may be given again, and are kept.
     let second = succeed(parent, &["train", "--resume", "runs/a_b", "--max-steps", "5"]);
     assert!(second.contains("done, 5 steps"), "{second}");
     let second = succeed(parent, &["train", "--resume", "runs/a_b"]);
@@ -88,7 +88,7 @@ fn another_way_to_compute_is_told_and_another_number_of_threads_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path();
     succeed(parent, &[&TINY[..], &["--max-steps", "3"]].concat());
-    let told = |more: &[&str]| {
+    let reported = |more: &[&str]| {
         let resume = ["train", "--resume", "runs/lenet5", "--max-steps", "4"];
         let output = striate(parent, &[&resume[..], more].concat()).output().unwrap();
         assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -98,8 +98,8 @@ fn another_way_to_compute_is_told_and_another_number_of_threads_is_not() {
                 && text.contains("will not be bit-identical")
         }
     };
-    assert!(!told(&["--threads", "1"]));
-    assert!(told(&["--no-winograd"]));
+    assert!(!reported(&["--threads", "1"]));
+    assert!(reported(&["--no-winograd"]));
 }
 
 /// A run of three steps of six in `runs/lenet5`.
@@ -150,7 +150,7 @@ fn what_goes_on_is_a_runs_own_folder_and_nobody_elses_files_are_touched() {
     }
     refused("other/copy.safetensors", "found a file of another name");
     refused("other/checkpoint.safetensors", "metrics.csv: expected a run's folder");
-    // Alone it may go on; and what looks like a temporary file of somebody else's stays.
+    // Alone it may resume; and a temporary file that belongs to another program stays.
     std::fs::remove_file(other.join("metrics.csv")).unwrap();
     succeed(parent, &[&TINY[..], &["-q", "--resume", "other/checkpoint.safetensors"]].concat());
     assert!(other.join(".thesis.docx.tmp").exists() && other.join("log.jsonl").exists());
@@ -199,7 +199,7 @@ fn a_way_to_go_on_that_was_refused_is_not_kept() {
     assert!(
         succeed(parent, &["train", "--resume", "runs/lenet5", "--max-steps", "4"]).contains("done, 4 steps")
     );
-    // And the refusal says how to go on.
+    // And the error says how to resume.
     let output = striate(parent, &["train", "--resume", "runs/lenet5", "--lr", "0.3"]).output().unwrap();
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("without other flags takes those of the run"), "{}", stderr(&output));

@@ -82,7 +82,7 @@ fn what_is_there_stays_when_one_of_the_two_files_cannot_be_written() {
     succeed(root, &import);
     let read = || ["net.toml", "net.safetensors"].map(|name| fs::read(root.join("out").join(name)).unwrap());
     let before = read();
-    // Without the signal, a file above the limit of 1024 bytes (2 blocks) is an error to whoever writes it.
+    // Without the signal, a file above the limit of 1024 bytes (2 blocks) is an error for the program that writes it.
     let limited = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
     let program = assert_cmd::cargo::cargo_bin("striate");
     let mut command = std::process::Command::new("sh");

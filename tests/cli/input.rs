@@ -1,4 +1,4 @@
-//! The same images from files of any kind: one network input, and what is not known of it is asked for. And what is told of a
+//! The same images from files of any kind: one network input, and facts that the file does not hold are requested. And the report on a
 //! folder of images whose files are not all read.
 
 use super::{code, json_lines, stderr, striate, succeed};
@@ -9,7 +9,7 @@ use std::path::Path;
 const IMAGES: usize = 40;
 
 fn pixel(image: usize, at: usize) -> u8 {
-    // Every digit has a bright row of its own.
+    // Every digit has its own bright row.
     let row = if at / 28 / 2 == image % 10 { 150 } else { 0 };
     (row + (image * 31 + at * 7) % 100) as u8
 }
@@ -223,7 +223,7 @@ fn what_is_left_out_is_told_on_both_streams() {
         {"class": "7", "extension": "webp", "count": 1},
     ]);
     assert_eq!((&events[0]["passed_over"], &info["passed_over"]), (&files, &files));
-    // The names of folders are the names of classes, whatever their order.
+    // The names of folders are the names of classes, in any order.
     let arguments =
         [&["predict", "--device", "cpu", "--json", "-k", "4", "signs/Train/10/0.png"][..], &weights].concat();
     let answer = &json_lines(&succeed(folder.path(), &arguments))[0];
@@ -244,7 +244,7 @@ fn one_class_is_nothing_to_learn() {
     let model = "name = \"m\"\ninput = [3, 1, 1]\n[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 2\n";
     fs::write(folder.path().join("m.toml"), model).unwrap();
     refused(folder.path(), &train("m.toml", &["one.csv"]), 4, &["found 2 of class 1 only"]);
-    // Pictures with their labels in a table.
+    // Images with their labels in a table.
     (0..4).for_each(|n| picture(folder.path(), &format!("breeds/train/{n}.jpg"), 60 + n));
     picture(folder.path(), "breeds/test/1.jpg", 1);
     fs::write(folder.path().join("breeds/labels.csv"), "id,breed\n0,pug\n").unwrap();

@@ -1,4 +1,4 @@
-//! Which samples are evaluated: those that training held out, on the same data; all of other data; and what is said of it.
+//! Which samples are evaluated: those that training held out, on the same data; all of other data; and the note about it.
 
 use super::{code, json_lines, stderr, striate, succeed};
 use serde_json::Value;
@@ -9,10 +9,10 @@ use striate::interchange::safetensors;
 
 const MODEL: &str = "name = \"tiny\"\ninput = [3, 4, 4]\n[recipe]\nepochs = 1\nbatch_size = 8\n[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 3\n";
 
-/// Classes and how many pictures each has.
+/// Classes and how many images each has.
 const CLASSES: [(&str, usize); 3] = [("blue", 20), ("green", 12), ("red", 4)];
 
-/// A folder `name` of pictures by class, no two alike.
+/// A folder `name` of images by class, no two alike.
 fn photos(parent: &Path, name: &str, shift: u8) {
     for (class, (folder, count)) in CLASSES.iter().enumerate() {
         let folder = parent.join(name).join(folder);
@@ -73,8 +73,8 @@ fn eval_takes_what_training_held_out_and_counts_what_it_saw() {
     assert!(!notes.contains("warning"), "{notes}");
     // As training validated: the same loss.
     let file = safetensors::read(folder.join(WEIGHTS)).unwrap();
-    let told: f64 = file.metadata["val_loss"].parse().unwrap();
-    assert!((result["loss"].as_f64().unwrap() - told).abs() < 1e-6);
+    let reported: f64 = file.metadata["val_loss"].parse().unwrap();
+    assert!((result["loss"].as_f64().unwrap() - reported).abs() < 1e-6);
     assert_eq!(file.metadata["val_part"], "held-out");
     // A class of 4 has one of them.
     assert_eq!(held.iter().filter(|file| file.contains("photos-2-")).count(), 1);
@@ -284,8 +284,9 @@ fn weights_of_earlier_versions_are_evaluated_on_what_they_validated_on() {
     let result = json_lines(&String::from_utf8_lossy(&output.stdout)).remove(0);
     // Version 1 drew five samples of the first class.
     assert_eq!((&result["samples"], &result["classes"][0]["samples"]), (&5.into(), &5.into()));
-    let told: f64 = safetensors::read(folder.join(WEIGHTS)).unwrap().metadata["val_loss"].parse().unwrap();
-    assert!((result["loss"].as_f64().unwrap() - told).abs() < 1e-6);
+    let reported: f64 =
+        safetensors::read(folder.join(WEIGHTS)).unwrap().metadata["val_loss"].parse().unwrap();
+    assert!((result["loss"].as_f64().unwrap() - reported).abs() < 1e-6);
     assert!(stderr(&output).contains("the weights do not say how rows was divided"), "{}", stderr(&output));
     // And under another name, there is no reason to hold anything back.
     fs::copy(folder.join("rows.csv"), folder.join("other.csv")).unwrap();

@@ -1,4 +1,4 @@
-//! No output takes the place of what is read, and what cannot be written is said before the work begins.
+//! No output takes the place of what is read, and a path that cannot be written is an error before the work begins.
 
 use super::{TINY, code, json_lines, stderr, striate, succeed};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Training on a folder of pictures, some of which cannot be read.
+//! Training on a folder of images, some of which cannot be read.
 
 use super::{code, json_lines, stderr, striate, succeed};
 use serde_json::Value;
@@ -42,7 +42,7 @@ op = "linear"
 out_features = 10
 "#;
 
-/// Three classes of 14 pictures, one colour each with a bright corner; three files that are none.
+/// Three classes of 14 images, one colour each with a bright corner; three files that are none.
 pub(super) fn photographs(folder: &Path) {
     for (class, name) in ["blue", "green", "red"].iter().enumerate() {
         let place = folder.join("photos").join(name);
@@ -193,7 +193,7 @@ fn a_preview_shows_what_training_sees_and_nothing_else_is_left() {
     assert!((58..=64).contains(&pictures) && pictures % 2 == 0, "{pictures}");
     let shown = image::load_from_memory(&one).unwrap().to_rgb8();
     assert_eq!(shown.width(), 8 * 16 + 7 * 2);
-    // Without changes, the pairs are equal, and their colours are those of the pictures: one is 180 or 255.
+    // Without changes, the pairs are equal, and their colours are those of the images: one is 180 or 255.
     let plain = image::load_from_memory(&sheet(&["--no-augment"]).0).unwrap().to_rgb8();
     for pair in 0..pictures as u32 / 2 {
         let (left, top) = (pair % 4 * 36, pair / 4 * 18);

@@ -1,4 +1,4 @@
-//! Answers to pictures: the same as evaluation gives, in order, named; what cannot be read; the sheet of panels.
+//! Answers to images: the same as evaluation gives, in order, named; what cannot be read; the sheet of panels.
 
 use super::pictures::{TRAIN, photographs};
 use super::{code, json_lines, stderr, striate, succeed};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 const WEIGHTS: [&str; 5] = ["predict", "--device", "cpu", "--weights", "runs/x/last.safetensors"];
 
-/// A network trained on three colours, and the pictures.
+/// A network trained on three colours, and the images.
 fn trained() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     photographs(folder.path());
@@ -119,12 +119,12 @@ fn the_sheet_has_a_panel_per_picture_and_takes_no_pictures_place() {
     assert!(stderr(&output).contains("did you mean `blue`?"), "{}", stderr(&output));
 }
 
-/// Ten pictures cut out and mirrored here, each answered alone, against the average.
+/// Ten images cut out and mirrored here, each answered alone, against the average.
 #[test]
 fn ten_crops_are_the_mean_of_ten_answers() {
     let folder = trained();
     let root = folder.path();
-    // Of the size that pictures are resized to, so that nothing is resampled; 16 x 16 of it is the network's input.
+    // Of the size that images are resized to, so that nothing is resampled; 16 x 16 of it is the network's input.
     let whole = image::RgbImage::from_fn(20, 20, |x, y| {
         image::Rgb([(x * 12) as u8, (y * 12) as u8, ((x * 7 + y * 31) % 256) as u8])
     });
@@ -138,7 +138,7 @@ fn ten_crops_are_the_mean_of_ten_answers() {
             picture.save(root.join(&names[names.len() - 1])).unwrap();
         }
     }
-    // The same network over pictures that are the input already.
+    // The same network over images that are the input already.
     let model = std::fs::read_to_string(root.join("model.toml")).unwrap().replace("resize = 20\n", "");
     std::fs::write(root.join("small.toml"), model).unwrap();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

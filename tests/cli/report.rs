@@ -1,4 +1,4 @@
-//! Pictures of what is inside a network.
+//! Visualisations of a network: filters and activations.
 
 use super::pictures::{TRAIN, photographs};
 use super::{code, json_lines, stderr, striate, succeed};
@@ -64,7 +64,7 @@ fn filters_and_maps_are_drawn_and_a_wrong_layer_is_answered_with_the_nearest() {
     assert_eq!(code(&output), 2, "{}", stderr(&output));
 }
 
-/// The sheet of `layer`'s kernels, and what is said of it.
+/// The sheet of `layer`'s kernels, and the message about it.
 fn drawn(folder: &Path, layer: &str) -> (image::RgbImage, serde_json::Value) {
     let filters = ["report", "filters", "--weights", "w.safetensors", "-o", "f.png", "--json", "--zoom", "1"];
     let said = json_lines(&succeed(folder, &[&filters[..], &["--layer", layer]].concat())).remove(0);

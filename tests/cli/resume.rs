@@ -36,7 +36,7 @@ fn wait_until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// The lines of a run's log but for times, devices and paths.
+/// The lines of a run's log except for times, devices and paths.
 fn log(run: &Path) -> Vec<serde_json::Value> {
     let mut lines = json_lines(&std::fs::read_to_string(run.join("log.jsonl")).unwrap());
     for line in &mut lines {

@@ -158,7 +158,7 @@ fn fine_tuning_starts_from_weights_with_other_classes() {
 fn eval_counts_classes_and_writes_the_confusion() {
     let folder = tempfile::tempdir().unwrap();
     let events = json_lines(&succeed(folder.path(), &tiny(&["--json"])));
-    let told = events.iter().rfind(|e| e["event"] == "epoch").unwrap();
+    let reported = events.iter().rfind(|e| e["event"] == "epoch").unwrap();
     let arguments = [
         "test",
         "--device",
@@ -178,10 +178,10 @@ fn eval_counts_classes_and_writes_the_confusion() {
         "predictions.csv",
     ];
     let result = &json_lines(&succeed(folder.path(), &arguments))[0];
-    assert_eq!((&result["acc1"], &result["acc5"]), (&told["acc1"], &told["acc5"]));
+    assert_eq!((&result["acc1"], &result["acc5"]), (&reported["acc1"], &reported["acc5"]));
     let near =
         |a: &serde_json::Value, b: &serde_json::Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
-    assert!(near(&result["loss"], &told["val_loss"]) < 1e-5);
+    assert!(near(&result["loss"], &reported["val_loss"]) < 1e-5);
     assert_eq!(result["classes"].as_array().unwrap().len(), 10);
     let mut table = csv::Reader::from_path(folder.path().join("confusion.csv")).unwrap();
     assert_eq!(table.headers().unwrap().len(), 11);

@@ -48,14 +48,14 @@ fn weights_remember_the_label_and_the_range_of_their_table() {
     let file = safetensors::read(folder.join(WEIGHTS)).unwrap();
     let origin: Value = serde_json::from_str(&file.metadata["origin"]).unwrap();
     assert_eq!((&origin["label_column"], &origin["input_range"]), (&"1".into(), &"ready".into()));
-    let (told, notes) = eval(folder, &flags);
+    let (reported, notes) = eval(folder, &flags);
     assert!(!notes.contains("warning") && !notes.contains("weights' run"), "{notes}");
     let (silent, notes) = eval(folder, &[]);
     assert!(!notes.contains("warning"), "{notes}");
     assert!(notes.contains("data: the label is --label-column 1, as in the weights' run"), "{notes}");
     assert!(notes.contains("--input-range ready, as in the weights' run"), "{notes}");
     for key in ["loss", "acc1", "samples", "trained_on", "same_data"] {
-        assert_eq!(told[key], silent[key], "{key}");
+        assert_eq!(reported[key], silent[key], "{key}");
     }
     assert_eq!(silent["same_data"], true);
     // Flags win.
@@ -68,7 +68,7 @@ fn weights_remember_the_label_and_the_range_of_their_table() {
     let next: Value = serde_json::from_str(&next.metadata["origin"]).unwrap();
     assert_eq!((&next["label_column"], &next["input_range"]), (&"1".into(), &"ready".into()));
     assert_eq!(next["images"], origin["images"]);
-    // A run that goes on with other flags of its own typed anew.
+    // A run that resumes with some of its flags given again.
     let (code, notes) = train(folder, &["--resume", "runs/tiny", "--epochs", "1", "--max-steps", "1"]);
     assert_eq!(code, 0, "{notes}");
 }

@@ -73,7 +73,7 @@ fn the_cache_is_where_the_environment_says() {
         json_lines(&String::from_utf8(command.output().unwrap().stdout).unwrap())[0]["cache"].clone()
     };
     assert_eq!(default(path), xdg.to_str().unwrap());
-    // The XDG specification: a path that is not absolute is to be ignored.
+    // The XDG specification: a path that is not absolute is ignored.
     if cfg!(target_os = "linux") {
         assert_eq!(default("relative"), "/home/me/.cache/striate");
     }
@@ -246,7 +246,7 @@ fn trace_as_evaluation_computes_it() {
     // Batch norms use running statistics (0 and 1 at first), not those of the batch.
     assert_ne!(step["logits"], evaluated["logits"]);
     assert!(evaluated.keys().all(|name| !name.starts_with("grad.") && !name.starts_with("updated.")));
-    // A row does not depend on its neighbours, but for the order in which products sum in another batch.
+    // A row does not depend on its neighbours, except for the order in which products sum in another batch.
     let alone = trace("alone.safetensors", &["--evaluation", "-b", "1"]);
     for (one, among) in alone["logits"].data().iter().zip(evaluated["logits"].data()) {
         assert!((one - among).abs() < 1e-5, "{one} alone, {among} among others");

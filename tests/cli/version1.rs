@@ -41,8 +41,8 @@ fn another_run_than_that_of_format_1_is_rejected_by_name() {
     let train = ["train", "-m", "every_layer.toml", "--data-path", "synthetic", "--limit-train", "16"];
     let more = ["--limit-val", "8", "--device", "cpu", "--freeze", "n1", "--resume", "runs/every-layer"];
     let output = striate(folder.path(), &[&train[..], &more].concat()).output().unwrap();
-    let told = stderr(&output);
-    assert_eq!(code(&output), 2, "{told}");
-    assert!(told.contains("lr: 0.01 then, 0.02 now"), "{told}");
-    assert!(told.contains("layer 013 d1: (Dropout { p: 0.25 }"), "{told}");
+    let reported = stderr(&output);
+    assert_eq!(code(&output), 2, "{reported}");
+    assert!(reported.contains("lr: 0.01 then, 0.02 now"), "{reported}");
+    assert!(reported.contains("layer 013 d1: (Dropout { p: 0.25 }"), "{reported}");
 }

@@ -19,7 +19,7 @@ fn none() -> Augment {
     Augment::default()
 }
 
-/// The views of many samples of a grey picture.
+/// The views of many samples of a grey image.
 fn views(augmenter: &Augmenter, seed: u64, epoch: u32) -> Vec<View> {
     let picture = vec![100; STORED.iter().product()];
     (0..SAMPLES).map(|sample| augmenter.draw(seed, epoch, sample, &picture)).collect()
@@ -52,7 +52,7 @@ fn evaluation_sees_the_middle_and_a_picture_of_the_resized_size_pixel_by_pixel()
     let small = viewer_of([3, 32, 32], INPUT, none()).plain();
     assert_eq!(small.x[0], 8192);
     assert_eq!(f64::from(small.x[2]) / PIXEL, 2.0 + 0.5 / 8.0 - 0.5);
-    // Without resize, the whole picture.
+    // Without resize, the whole image.
     let same = Augmenter::new(INPUT, INPUT, &Transform::default()).unwrap().plain();
     assert_eq!((same.x, same.y), ([65536, 0, 0], [0, 65536, 0]));
     // An odd rest is divided as torchvision's CenterCrop does it: 33 / 2 is 16, 35 / 2 is 18.
@@ -88,7 +88,7 @@ fn random_crops_are_whole_pixels_anywhere_in_the_picture() {
         assert_uniform(&places, 0.0, 32.0);
     }
     assert!(drawn.iter().all(|view| (view.x[0], view.y[1]) == (65536, 65536)));
-    // A wide picture leaves room to the sides alone.
+    // A wide image leaves room to the sides alone.
     let wide = viewer_of([3, 256, 512], [3, 256, 256], Augment { crop: Crop::Random, ..none() });
     let picture = vec![0; 3 * 256 * 512];
     let places: Vec<_> = (0..SAMPLES).map(|sample| wide.draw(1, 0, sample, &picture)).collect();
@@ -155,7 +155,7 @@ fn brightness_contrast_and_saturation_are_one_matrix_in_this_order() {
             assert!((luma - f64::from(LUMA[colour])).abs() < 1e-6);
         }
     }
-    // All together, by the formulas one after the other, on a picture whose mean luma is known.
+    // All together, by the formulas one after the other, on an image whose mean luma is known.
     let all = augmenter(Augment { brightness: 0.3, contrast: 0.3, saturation: 0.3, ..none() });
     let mut picture = vec![0u8; STORED.iter().product()];
     picture[..65536].fill(200);
@@ -201,7 +201,7 @@ fn colour_noise_moves_along_the_principal_components() {
             "channel {channel}: {deviation}, expected {expected}"
         );
     }
-    // 0..255 and 0..1 are the same pictures, so they get the same noise.
+    // 0..255 and 0..1 are the same images, so they get the same noise.
     let bytes = transform.with_scale(1.0).with_std(vec![255.0 * 0.5, 255.0, 510.0]);
     let as_bytes = views(&Augmenter::new(STORED, INPUT, &bytes).unwrap(), 1, 0);
     for (a, b) in drawn.iter().zip(&as_bytes) {
@@ -282,6 +282,6 @@ fn the_room_for_crops_is_whole_whatever_the_size_of_the_pictures() {
     for side in 100..500 {
         let transform = Transform::default().with_resize(Some(250));
         let augmenter = Augmenter::new([3, side, side], INPUT, &transform).unwrap();
-        assert_eq!(augmenter.room(), [26.0, 26.0], "pictures of {side}");
+        assert_eq!(augmenter.room(), [26.0, 26.0], "images of {side}");
     }
 }

@@ -1,10 +1,10 @@
-//! Which pictures a model takes: of any size where it has a resize, and as pixels where views can show them.
+//! Which images a model takes: of any size where it has a resize, and as pixels where views can show them.
 
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
 use striate::data::{Fit, Framing, ModelShape, Request, Splits, open};
 
-/// Two pictures of `shape` as `name`, classes 0 and 1.
+/// Two images of `shape` as `name`, classes 0 and 1.
 fn save(folder: &Path, name: &str, shape: [usize; 3]) -> PathBuf {
     let pixels = vec![7; 2 * shape.iter().product::<usize>()];
     let images = TensorView::new(Dtype::U8, [&[2], &shape[..]].concat(), &pixels).unwrap();
@@ -46,7 +46,7 @@ fn pictures_of_any_size_and_colour_are_brought_to_the_input_of_a_model_with_a_re
         assert_eq!(square.train.shape, [3, 256, 256]);
         square.train.read_pixels(1, &mut vec![0; square.train.image_len()]).unwrap();
     }
-    // Pictures of the input's size stay as they are, unless windows of them are drawn and resized.
+    // Images of the input's size stay as they are, unless windows of them are drawn and resized.
     let same = save(folder.path(), "same.safetensors", [3, 8, 8]);
     let framing = |random_resized| {
         open_as(&same, [3, 8, 8], None, Fit::Input { random_resized }).unwrap().train.framing()
@@ -76,12 +76,12 @@ fn the_old_rules_show_pictures_through_views_and_so_no_larger_ones_than_those_ca
 #[test]
 fn without_views_the_sizes_have_to_be_equal() {
     let folder = tempfile::tempdir().unwrap();
-    // Two channels are nobody's colours: the host makes the input.
+    // Two channels are not a colour space: the host makes the input.
     let two = save(folder.path(), "two.safetensors", [2, 8, 8]);
     let splits = open_for(&two, [2, 8, 8], None).unwrap();
     assert_eq!(splits.pixels([2, 8, 8]), None);
     assert!(open_for(&two, [2, 6, 6], Some(7)).is_err());
-    // A row of features shows nothing, a picture of as many pixels does.
+    // A row of features shows nothing, an image of as many pixels does.
     let row = save(folder.path(), "row.safetensors", [64, 1, 1]);
     assert_eq!(open_for(&row, [1, 8, 8], None).unwrap().pixels([1, 8, 8]), Some([1, 8, 8]));
     assert_eq!(open_for(&row, [64, 1, 1], None).unwrap().pixels([64, 1, 1]), None);

@@ -1,4 +1,4 @@
-//! Pictures of any size are resized and cut as torchvision does it: sizes and offsets are equal, pixels within 1 of 255.
+//! Images of any size are resized and cut as torchvision does it: sizes and offsets are equal, pixels within 1 of 255.
 //! `tests/fixtures/geometry/make.py` has asked torchvision.
 
 use image::{GrayImage, RgbImage};
@@ -25,7 +25,7 @@ fn cases() -> Vec<Value> {
     cases
 }
 
-/// The picture of that size, as `make.py` has it.
+/// The image of that size, as `make.py` has it.
 fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let value =
@@ -167,7 +167,7 @@ fn pixels_are_within_one_of_torchvisions() {
 }
 
 /// Pillow's bilinear `resize`, by the dumbest loops (libImaging/Resample.c, 8 bits per channel): rows, then columns, each
-/// rounded to bytes. Pillow 13 takes the columns of some pictures first (`columns_first`), which moves a value by 1.
+/// rounded to bytes. Pillow 13 takes the columns of some images first (`columns_first`), which moves a value by 1.
 fn pillow(image: &RgbImage, [width, height]: [usize; 2], columns_first: bool) -> RgbImage {
     if columns_first {
         return pillow(&pillow(image, [image.width() as usize, height], false), [width, height], false);
@@ -311,7 +311,7 @@ fn a_turned_picture_is_framed_as_its_upright_self() {
                 expected.iter().flat_map(move |part| part.chunks(part.len() / 3).nth(c).unwrap())
             });
             within_one(&read(&path, *frame), &planes.copied().collect::<Vec<_>>(), &what);
-            // Left alone, it is the picture that is stored.
+            // Left alone, it is the image that is stored.
             let mut found = vec![0; frame.shape.iter().product()];
             Decoder::new().ignoring_exif(true).read_framed(&path, frame, &mut found).unwrap();
             stored.save(folder.path().join("plain.png")).unwrap();
@@ -350,7 +350,7 @@ fn random_resized_crops_see_the_sides_of_a_photograph_as_often_as_torchvisions()
         let error = 4.0 * (2.0 * expected * (1.0 - expected) / f64::from(COUNT)).sqrt();
         assert!((of(beyond.into()) - expected).abs() < error, "{size:?}: {}", of(beyond.into()));
         assert!(middle.iter().all(|&sum| (of(sum) - 0.5).abs() < 0.008), "{size:?}: {middle:?}");
-        // Mean area of torchvision's windows of these pictures.
+        // Mean area of torchvision's windows of these images.
         let mean = if size[0].max(size[1]) == 1200 {
             0.2232
         } else if square == 375 {

@@ -55,7 +55,7 @@ fn a_named_file_takes_its_own_family() {
     }
     let (splits, _) = read(&root.join("emnist-digits-train-labels-idx1-ubyte")).unwrap();
     assert_eq!((splits.train.name.as_str(), splits.train.len() + splits.val.len()), ("emnist-digits", 2));
-    // The folder is MNIST's, and that is said.
+    // The folder is MNIST's, and a note says so.
     let (splits, notes) = read(root).unwrap();
     assert_eq!(bytes(&splits.train), [10, 11]);
     assert!(notes.lines[0].contains("emnist-letters-train-images-idx3-ubyte"), "{notes:?}");

@@ -1,4 +1,4 @@
-//! Folders of pictures: both layouts, classes and order by name alone, and what is wrong with a folder said in one
+//! Folders of images: both layouts, classes and order by name alone, and what is wrong with a folder said in one
 //! line.
 
 use crate::{assert_clear, classes, request};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use striate::data::{Dataset, Images, Kind, Request, open};
 
-/// Writes a small picture of one colour, whose red tells it apart.
+/// Writes a small image of one colour, whose red tells it apart.
 fn picture(root: &Path, name: &str, red: u8) {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -16,7 +16,7 @@ fn picture(root: &Path, name: &str, red: u8) {
 
 /// Class and red of each sample.
 fn samples(dataset: &Dataset) -> Vec<(u32, u8)> {
-    let Images::Stored(stored) = &dataset.images else { panic!("stored pictures expected") };
+    let Images::Stored(stored) = &dataset.images else { panic!("stored images expected") };
     let mut into = vec![0; dataset.image_len()];
     let red = |&index: &u32| {
         stored.store.read(index as usize, &mut into).unwrap();
@@ -45,7 +45,7 @@ fn train_and_val_share_the_classes_of_train() {
     ] {
         picture(root, name, red);
     }
-    // Neither pictures nor classes.
+    // Neither images nor classes.
     for name in [
         "train/notes.txt",
         "train/dog/list.csv",
@@ -154,7 +154,7 @@ mod links {
             symlink(target, root.join("cat").join(name)).unwrap();
         }
         let splits = open(&whole(&root)).unwrap();
-        let Images::Stored(stored) = &splits.train.images else { panic!("stored pictures expected") };
+        let Images::Stored(stored) = &splits.train.images else { panic!("stored images expected") };
         let read = |&index: &u32| stored.store.read(index as usize, &mut [0; 12]);
         let errors: Vec<_> = stored.indices.iter().filter_map(|index| read(index).err()).collect();
         assert_eq!(errors.len(), 4, "{errors:?}");

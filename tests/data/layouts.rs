@@ -1,4 +1,4 @@
-//! The layouts of common archives of images: each is read as it is meant, or refused in a line that says what to do.
+//! The layouts of common archives of images: each is read as intended, or refused in a line that says what to do.
 
 use crate::classes;
 use image::{Rgb, RgbImage};
@@ -48,7 +48,7 @@ pub fn right(files: &[&str], names: &[&str], counts: [usize; 2]) -> String {
     for dataset in [&splits.train, &splits.val] {
         for sample in 0..dataset.len() {
             dataset.read_pixels(sample, &mut pixels).unwrap();
-            // Every picture lies below a folder of its class's name.
+            // Every image lies below a folder of its class's name.
             let class = &dataset.class_names[classes(dataset)[sample] as usize];
             let file = dataset.file(sample).unwrap();
             assert!(file.components().any(|part| part.as_os_str() == class.as_str()), "{file:?} {class}");
@@ -388,6 +388,6 @@ fn parts_that_cannot_be_told_apart_are_refused() {
         &["train.csv", "a/*.jpg", "b/*.jpg"],
         &["found train.csv and folders of images", "--dataset csv or --dataset image-folder"],
     );
-    // Pictures beside a table are no data set of their own.
+    // Images beside a table are no data set of their own.
     refused(&["train.csv", "docs/*.png"], &["ROOT/train.csv: line 1: expected at least 2 columns"]);
 }

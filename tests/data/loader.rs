@@ -7,7 +7,7 @@ use striate::data::{
 };
 use striate::view::{Augment, View};
 
-/// `count` images of `shape`; all bytes of image i are i, but for the first column, which is 200.
+/// `count` images of `shape`; all bytes of image i are i, except for the first column, which is 200.
 fn dataset(count: usize, shape: [usize; 3]) -> Arc<Dataset> {
     let len: usize = shape.iter().product();
     let pixels = (0..count * len).map(|at| if at % shape[2] == 0 { 200 } else { (at / len) as u8 }).collect();

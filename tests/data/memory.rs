@@ -1,5 +1,5 @@
-//! What packing a data set, and surveying and loading a packed one take of memory does not grow with the number of pictures, but
-//! for a few bytes for each. It counts what all threads of the process have allocated, so it runs in a process of its own.
+//! What packing a data set, and surveying and loading a packed one take of memory does not grow with the number of images, but
+//! for a few bytes for each. It counts what all threads of the process have allocated, so it runs in a separate process.
 
 use crate::allocations::peak_of_all_threads as peak;
 use std::process::Command;
@@ -18,13 +18,13 @@ const SHAPE: [usize; 3] = [3, 128, 128];
 /// Rows of a batch.
 const BATCH: usize = 16;
 
-/// Bytes of a batch: pictures, and with views, labels and lists less than this for each row beside them.
+/// Bytes of a batch: images, and with views, labels and lists less than this for each row beside them.
 const BATCH_BYTES: usize = BATCH * (3 * 128 * 128 + 1024);
 
 /// Batches at a time: three that the loader holds (its own promise) and the one that its user has.
 const BATCHES: usize = 4;
 
-/// Pictures made when they are asked for.
+/// Images made when they are asked for.
 #[derive(Debug)]
 struct Made;
 
@@ -60,7 +60,7 @@ fn load(dataset: Arc<Dataset>) -> usize {
     Loader::new(dataset, options).map(|batch| batch.unwrap().rows).sum()
 }
 
-/// Peaks of packing `count` pictures, of a survey of the packed ones, and of a training epoch over them.
+/// Peaks of packing `count` images, of a survey of the packed ones, and of a training epoch over them.
 fn peaks(count: usize) -> [usize; 3] {
     let indices: Vec<u32> = (0..count as u32).collect();
     let train = Arc::new(Dataset {
@@ -98,7 +98,7 @@ fn memory_does_not_grow_with_the_number_of_pictures() {
         assert!(text.contains("1 passed"), "{text}");
         return;
     }
-    // 20 MB and 200 MB of pictures: more than is held at a time.
+    // 20 MB and 200 MB of images: more than is held at a time.
     let (few, many) = (400, 4000);
     let (once, ten_times) = (peaks(few), peaks(many));
     // Hashes, labels and places, in vectors that may have grown to twice their contents.

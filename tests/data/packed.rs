@@ -1,4 +1,4 @@
-//! Packed data sets: what goes in comes out, whatever the number of threads, and no damage goes unnoticed.
+//! Packed data sets: what goes in comes out, for any number of threads, and no damage goes unnoticed.
 
 use crate::packs::{SHAPE, Seen, content, dataset, splits, strict, write};
 use crate::request;
@@ -46,7 +46,7 @@ fn a_pack_holds_back_the_same_pictures_for_validation_as_what_was_packed() {
     // The pack of a pack is the same file, and its parts are the same.
     write(&reopen(&first).unwrap(), &again, 2);
     assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&again).unwrap());
-    // Held back by the same seed from the same pictures in their first order.
+    // Held back by the same seed from the same images in their first order.
     let order: Vec<_> = content(&given.train).unwrap();
     let held: Vec<usize> =
         content(&one.val).unwrap().iter().map(|p| order.iter().position(|q| p == q).unwrap()).collect();
@@ -71,7 +71,7 @@ fn names_that_no_reader_would_take_are_refused_before_anything_is_written() {
 #[test]
 fn the_number_of_threads_does_not_change_a_byte() {
     let folder = tempfile::tempdir().unwrap();
-    // More than one block of pictures.
+    // More than one block of images.
     let train = Arc::new(dataset(400, 0, [3, 100, 120]));
     let given = Splits::new(Arc::clone(&train), train);
     let file = |workers: usize| {
@@ -113,7 +113,7 @@ fn the_file_is_a_safetensors_file_with_statistics() {
     assert_eq!(numbers("pca_eigenvalues"), serde_json::json!(pca.unwrap().values));
 }
 
-/// A store whose pictures with an odd number cannot be read.
+/// A store whose images with an odd number cannot be read.
 #[derive(Debug)]
 struct Halves;
 

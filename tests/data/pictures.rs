@@ -1,4 +1,4 @@
-//! Picture files: every format of pixels becomes the bytes that it stands for, upright, at the size that is asked for.
+//! Image files: every format of pixels becomes the bytes that it stands for, upright, at the size that is asked for.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageEncoder, Luma, RgbImage, RgbaImage};
@@ -97,7 +97,7 @@ fn cmyk_and_ycck_become_the_colours_that_print() {
     }
 }
 
-/// A smooth picture, 32 wide and 24 high, in planes.
+/// A smooth image, 32 wide and 24 high, in planes.
 fn ramp() -> Vec<u8> {
     let colours: [fn(usize, usize) -> usize; 3] = [|_, x| 8 * x, |y, _| 10 * y, |y, x| 4 * x + 5 * y];
     colours
@@ -128,7 +128,7 @@ fn jpegs_are_what_was_put_in_whatever_their_name() {
         .unwrap();
     std::fs::write(&path, &bytes).unwrap();
     assert_near(&read(&path, [1, 24, 32]), &grey, 4, "grey");
-    // A decoder that has seen one picture reads the next as if it were new.
+    // A decoder that has seen one image reads the next as if it were new.
     let mut decoder = Decoder::new();
     let mut again = vec![0; 3 * 24 * 32];
     for name in ["cmyk.jpg", "palette.png", "progressive.jpg"] {
@@ -188,7 +188,7 @@ fn pictures_are_turned_upright() {
         let corners: Vec<_> =
             (0..6).map(|i| found[(i / (width / 8) * 8 + 4) * width + i % (width / 8) * 8 + 4]).collect();
         assert_near(&corners, &expected, 1, &format!("orientation {orientation}"));
-        // Resizing a picture that lies on its side comes to the same.
+        // Resizing an image that lies on its side comes to the same.
         let half = read(&path, [1, height / 2, width / 2]);
         let centres: Vec<_> =
             (0..6).map(|i| half[(i / (width / 8) * 4 + 2) * width / 2 + i % (width / 8) * 4 + 2]).collect();

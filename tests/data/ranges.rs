@@ -1,5 +1,5 @@
 //! What numbers in tables and tensors are: pixels, pixels divided by 255, or network input; and that the same images are the
-//! same network input whatever file they are from.
+//! same network input, from any file.
 
 use crate::{bytes, floats, request};
 use safetensors::tensor::{Dtype, TensorView};
@@ -162,7 +162,7 @@ fn numbers_outside_the_range_are_named() {
     let path = csv(folder.path(), |pixel| (pixel % 2).to_string());
     assert!(read(&path, None, true).unwrap_err().to_string().contains("--input-range"));
     let (_, notes) = read(&path, Some(InputRange::Pixels), true).unwrap();
-    assert!(notes.lines[0].contains("no number is above 1"), "{notes:?}");
+    assert!(notes.lines[0].contains("no value is above 1"), "{notes:?}");
 }
 
 #[test]

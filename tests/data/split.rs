@@ -66,7 +66,7 @@ fn counts_take_training_files_and_then_validation_files_in_their_order() {
     let both = base.clone().with_counts(Some([5, 5])).with_val_split(Some(0.1));
     assert_eq!(open(&both).unwrap_err().exit_code(), 2);
 
-    // MNIST's form: 5 training pictures, 4 others to test with.
+    // MNIST's form: 5 training images, 4 others to test with.
     let idx = |folder: &Path, part: &str, from: u8, to: u8| {
         let head = |sizes: &[u8]| {
             let sizes = sizes.iter().flat_map(|&n| [0, 0, 0, n]);
@@ -109,7 +109,7 @@ fn limits_take_the_first_samples() {
 
 #[test]
 fn earlier_versions_draw_as_they_did() {
-    // What version 0.1.0 held out of 40 samples, each of a class of its own.
+    // What version 0.1.0 held out of 40 samples, each of a separate class.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.csv");
     let lines =
@@ -126,7 +126,7 @@ fn earlier_versions_draw_as_they_did() {
     ];
     for (share, seed, held) in known {
         assert_eq!(val(lines(|row| row), share, seed, 1), held);
-        // Whatever the classes are; those of version 2 count.
+        // For all classes; those of version 2 count.
         assert_eq!(val(lines(|row| row / 20), share, seed, 1), held);
         let by_class = val(lines(|row| row / 20), share, seed, 2);
         assert_eq!(by_class.iter().filter(|&&row| row < 20.0).count(), held.len() / 2);

@@ -1,4 +1,4 @@
-//! Pictures that are read when they are needed: pixels with their views, samples that cannot be read, and the order of
+//! Images that are read when they are needed: pixels with their views, samples that cannot be read, and the order of
 //! stores that are best read in blocks.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use striate::{Error, Result};
 
 const SHAPE: [usize; 3] = [3, 5, 7];
 
-/// All bytes of picture i are i; some cannot be read.
+/// All bytes of image i are i; some cannot be read.
 #[derive(Debug, Default)]
 struct Pictures {
     bad: BTreeSet<usize>,
@@ -26,7 +26,7 @@ impl Store for Pictures {
     fn read(&self, index: usize, into: &mut [u8]) -> Result<()> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.order.lock().unwrap().push(index);
-        // Whatever a broken decoder has written by then.
+        // Some bytes that a broken decoder has already written.
         into.fill(index as u8);
         if self.bad.contains(&index) { Err(Error::data(format!("{index}.png"), "broken")) } else { Ok(()) }
     }

@@ -1,11 +1,11 @@
-//! What a survey finds is what the pictures are.
+//! What a survey finds is what the images are.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use striate::Error;
 use striate::data::{Dataset, Images, Labels, ScanObserver, Splits, Store, Stored, survey};
 
-/// Pictures of one pixel value each, in files; value 255 cannot be read.
+/// Images of one pixel value each, in files; value 255 cannot be read.
 #[derive(Debug)]
 struct Values(Vec<u8>);
 

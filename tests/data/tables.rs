@@ -260,7 +260,7 @@ fn a_validation_table_is_read_by_the_names_of_its_columns() {
         assert!(error.to_string().contains(part), "{text:?}: {error}");
     }
     fs::remove_file(folder.path().join("val.csv")).unwrap();
-    // As competitions have it: test samples whose labels nobody has.
+    // As competitions have it: test samples whose labels are not published.
     write("test.csv", "id,a,b\n1,2,3\n");
     let (splits, notes) = read().unwrap();
     assert_eq!(splits.train.len() + splits.val.len(), 2, "a share of train.csv is held out");

@@ -1,4 +1,4 @@
-//! Tables whose label nobody names, and files that are no table of commas in UTF-8.
+//! Tables whose label column is not named, and files that are no table of commas in UTF-8.
 
 use crate::{assert_clear, classes, floats};
 use std::fs;
@@ -40,7 +40,7 @@ fn a_label_that_no_name_says_is_told() {
         assert_eq!(classes(&splits.train), [1, 0]);
         assert_eq!(notes.lines, [warning]);
     }
-    // Who looks at a table is told which one it is, whatever says it.
+    // A survey of a table always reports which column it is.
     let look = || Request::new([1; 3], 2).with_model(None);
     let (_, notes) = table(folder.path(), b"a,Species,b\n1,1,2\n2,0,3\n", look()).unwrap();
     assert_eq!(notes.lines, ["label: column 2, \"Species\""]);

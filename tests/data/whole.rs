@@ -1,4 +1,4 @@
-//! Packs of whole pictures, each of its own size: training sees of them what it sees of the files, and no damage goes
+//! Packs of whole images, each in its original size: training sees of them what it sees of the files, and no damage goes
 //! unnoticed.
 
 use crate::packs::{Seen, strict, unpacked, whole};
@@ -24,7 +24,7 @@ fn whole_pictures_are_seen_as_those_of_the_files_are() {
             assert!(a.file(0).is_some() && b.file(0).is_none());
             let draws = |sample| Draws { seed: 1, epoch: 2, sample };
             let mut framings = vec![a.framing().unwrap()];
-            // The resized picture is stored, so every crop of it is the same; windows of RandomResizedCrop are of another picture.
+            // The resized image is stored, so every crop of it is the same; windows of RandomResizedCrop are of another image.
             framings.extend((0..5).map(|sample| Framing::Random { resize: 12, draws: draws(sample) }));
             for sample in 0..a.len() {
                 for &framing in framings.iter().filter(|_| a.shape == input) {
@@ -38,7 +38,7 @@ fn whole_pictures_are_seen_as_those_of_the_files_are() {
             }
         }
     }
-    // A window may lie anywhere in the whole picture: 40 x 12 has sides.
+    // A window may lie anywhere in the whole image: 40 x 12 has sides.
     let pack = fitted(&path, Fit::default()).train;
     let mut seen = std::collections::HashSet::new();
     for sample in 0..40 {
@@ -75,7 +75,7 @@ fn a_pack_of_a_pack_of_whole_pictures_is_the_same_file_for_any_number_of_threads
         assert_eq!(bytes(&path).0.len(), bytes(&again).0.len());
         assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(&again).unwrap());
     }
-    // Other programs find each picture by the sizes of those before it.
+    // Other programs find each image by the sizes of those before it.
     let bytes = std::fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (images, sizes) = (file.tensor("train.images").unwrap(), file.tensor("train.sizes").unwrap());

@@ -1,4 +1,4 @@
-//! Folders around data sets are not taken for classes, numbered pieces of a set are remarked on, and what is said of files
+//! Folders around data sets are not taken for classes, numbered pieces of a set are remarked on, and the report on files
 //! that are left out is short and right.
 
 use crate::layouts::{read, refused, right, tree};
@@ -36,7 +36,7 @@ fn folders_around_the_parts_of_a_data_set_are_no_classes() {
             "--data-path ROOT/dataset2-master/dataset2-master/images",
         ],
     );
-    // Plant diseases: the test pictures lie outside.
+    // Plant diseases: the test images lie outside.
     refused(
         &[
             "Plants(Augmented)/Plants(Augmented)/train/scab/*.jpg",
@@ -73,7 +73,7 @@ fn folders_around_the_parts_of_a_data_set_are_no_classes() {
         &["a/a/cat/*.jpg", "a/a/dog/*.jpg", "b/b/cat/*.jpg", "b/b/emu/*.jpg"],
         &["folders around others (ROOT/a/a holds cat, dog)", "--data-path ROOT/a/a"],
     );
-    // Pictures for detection, without classes, and those of a program's tests.
+    // Images for detection, without classes, and those of a program's tests.
     for other in ["tests/x/*.jpg", "figures/*.jpg"] {
         refused(
             &["BCCD/JPEGImages/*.jpg", "BCCD/Annotations/1.xml", other],

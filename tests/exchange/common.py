@@ -76,7 +76,7 @@ def metadata_of(path):
 def save_samples(folder, images, labels):
     """A data set of kind `tensors`."""
     folder.mkdir(parents=True, exist_ok=True)
-    # f32 images are network input as it is, whatever [preprocess] the model has; bytes are pixels.
+    # f32 images are network input, unchanged by the model's [preprocess]; bytes are pixels.
     noted = {"input_range": "ready"} if images.dtype == np.float32 else None
     for part in ("train", "val"):
         save_file({"images": images, "labels": labels.astype(np.int64)}, folder / f"{part}.safetensors", noted)
@@ -132,7 +132,7 @@ class Checks:
             self.always(name, check, *arguments)
 
     def always(self, name, check, *arguments):
-        """`run`, whatever checks were asked for: what others rest on."""
+        """`run`, independent of the selected checks: other checks depend on it."""
         start = time.monotonic()
         try:
             worst = check(*arguments)

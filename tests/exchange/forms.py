@@ -21,7 +21,7 @@ ROWS, STEPS, CLASSES, RATE = 4, 5, 5, 0.05
 
 
 class Network(nn.Module):
-    """Convolutions that begin equal, which exporters keep once; padding of its own; a mean in two steps."""
+    """Convolutions that begin equal, which exporters keep once; separate padding; a mean in two steps."""
 
     def __init__(self):
         super().__init__()

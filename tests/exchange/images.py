@@ -70,7 +70,7 @@ def window(size, sample):
         w, h = round(float(np.sqrt(area * ratio))), round(float(np.sqrt(area / ratio)))
         if 0 < w <= width and 0 < h <= height:
             return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
-    # No window fits: whatever the generator, torchvision's fallback.
+    # No window fits: torchvision's fallback, for every generator.
     return RandomResizedCrop.get_params(picture(*size), [4.0, 4.0], [3 / 4, 4 / 3])
 
 

@@ -130,11 +130,11 @@ with tempfile.TemporaryDirectory() as folder:
         put(form, "tiny", (folder / f"tiny.{form}").read_bytes())
     for part, kind in [("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")]:
         (folder / "pictures" / part / kind).mkdir(parents=True)
-        # A picture of its own for each, since a palette of other colours is another picture.
+        # A separate image for each, since a palette of other colours is another image.
         shutil.copy(Path.cwd() / "tests/fixtures/pictures/palette.png", folder / "pictures" / part / kind / "a.png")
     run("dataset", "pack", "pictures", "-o", "packed", "--size", "2")
     put("packed", "whole", (folder / "packed").read_bytes())
-    # Of pictures of one size, packs are of version 1.
+    # With images of one size, packs are of version 1.
     for part, count in [("train", 2), ("val", 2)]:
         images = bytes(7 * i % 251 for i in range(count * 48))
         (folder / "tensors").mkdir(exist_ok=True)

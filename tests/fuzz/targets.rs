@@ -1,5 +1,5 @@
 //! What is fuzzed: a function of bytes for each reader. It reads them as a user's file is read and does with the result what
-//! is cheap. Whatever the bytes are, the answer is a result or a good error: one line that begins with the file's name, and
+//! is cheap. For any bytes, the answer is a result or a good error: one line that begins with the file's name, and
 //! exit code 4. Anything else is a panic, which is what the replay and libFuzzer look for.
 //!
 //! Bytes with checksums are read as they are and once more with the right ones, so that what lies behind is reached too.
@@ -39,7 +39,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("tensors", tensors),
 ];
 
-/// Pictures of a data set that are looked at.
+/// Images of a data set that are looked at.
 const LOOKED_AT: usize = 4;
 
 thread_local! {
@@ -76,7 +76,7 @@ fn judged<T>(result: Result<T>, path: &Path) -> Option<T> {
     result.inspect_err(|error| judge(error, path.to_str().unwrap())).ok()
 }
 
-/// Opens the data set at `path` for no model, and looks at some of its pictures.
+/// Opens the data set at `path` for no model, and looks at some of its images.
 fn data(path: &Path, kind: Kind, named_by: &Path) {
     let request = Request::new([3, 8, 8], 10)
         .with_path(Some(path.to_str().unwrap().into()))
@@ -95,7 +95,7 @@ fn data(path: &Path, kind: Kind, named_by: &Path) {
     }
 }
 
-/// An IDX file of these dimensions, which hold at most 64 KiB, whatever they are.
+/// An IDX file of these dimensions, which hold at most 64 KiB, for any dimensions.
 fn idx_of(dimensions: &[u32]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
     dimensions.iter().for_each(|dimension| bytes.extend(dimension.to_be_bytes()));
@@ -206,7 +206,7 @@ fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
 
-/// A packed data set with the checksum that it should have; its pictures' hashes are its own.
+/// A packed data set with the checksum that it should have; its images' hashes are its own.
 fn mended_packed(bytes: &[u8]) -> Option<Vec<u8>> {
     let (header, data) = parts(bytes)?;
     let header: serde_json::Value = serde_json::from_slice(header).ok()?;

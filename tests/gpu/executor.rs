@@ -213,7 +213,7 @@ fn buffers_begin_as_zeros_and_keep_what_is_written() {
     assert_eq!(executor.read(y).unwrap(), vec![0.0; 1001]);
     let values: Vec<f32> = (0..1001).map(|i| i as f32 - 500.0).collect();
     executor.write(x, &values).unwrap();
-    // What is asked for before a run is what was there before it, whatever the order of the answers.
+    // What is asked for before a run is what was there before it, for any order of the answers.
     let before = executor.start_read(y).unwrap();
     executor.run(Span::Forward).unwrap();
     let after = executor.start_read(y).unwrap();

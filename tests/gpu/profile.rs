@@ -50,7 +50,7 @@ fn the_median_of_profiles_is_taken_entry_by_entry() {
     assert!(Profile::median(&[run([1, 1]), other]).is_err());
 }
 
-/// Whatever it is cut into, a profile runs the whole span and has a time for all that takes any.
+/// However it is cut, a profile runs the whole span and has a time for all that takes any.
 #[test]
 fn a_profile_is_cut_into_submissions_as_a_run_is() {
     let mut profiles = Vec::new();

@@ -30,7 +30,7 @@ fn results(gpu: &Gpu, case: &Case) -> Result<Vec<Vec<u32>>> {
 }
 
 /// Compares each case that needs more dispatches on a device with `binding` bytes in a binding with itself on the
-/// device as it is. Answers with the names of the kernels that were compared; `None` without an adapter.
+/// device without limits. Answers with the names of the kernels that were compared; `None` without an adapter.
 fn compare(binding: u64, cases: &[Case]) -> Option<BTreeSet<&'static str>> {
     let whole = gpu_device::open(&LimitOverrides::default())?;
     let small = gpu_device::open(&LimitOverrides { binding: Some(binding), ..LimitOverrides::default() })?;

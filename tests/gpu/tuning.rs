@@ -1,4 +1,4 @@
-//! What is chosen for a device: tiles, parts and kept files change no bit of a training run, whatever the device allows,
+//! What is chosen for a device: tiles, parts and kept files change no bit of a training run, on any device limits,
 //! and what a device keeps between runs may be missing, damaged or foreign.
 
 use crate::gpu_device;
@@ -184,7 +184,7 @@ fn kept_files_may_be_missing_damaged_or_foreign() {
         assert!(!adapters().iter().any(cached), "nothing was kept");
         return;
     };
-    // What was kept is taken as it is, and warned of by nobody.
+    // The stored file is used unchanged, without a warning.
     host.take();
     assert_eq!(trained(&open(&setup).unwrap(), &spec, 7, 1), expected);
     assert!(!host.take().iter().any(|news| news.starts_with("Warning")));
@@ -197,7 +197,7 @@ fn kept_files_may_be_missing_damaged_or_foreign() {
         let warnings: Vec<String> = host.take().into_iter().filter(|n| n.starts_with("Warning")).collect();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains(&name), "{warnings:?}");
-        assert_eq!(host.load(&name).as_ref(), Some(&whole), "the file is written anew");
+        assert_eq!(host.load(&name).as_ref(), Some(&whole), "the file is rewritten");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Evaluation that looks at pictures in more than the plain way: ten crops and damage, each against a re-computation
+//! Evaluation that looks at images in more than the plain way: ten crops and damage, each against a re-computation
 //! that shares no code with it.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use striate::program::{Executor, Span, write_words};
 use striate::random::{Purpose, Stream};
 use striate::view::View;
 
-/// Side of the stored pictures, and of the network's input.
+/// Side of the stored images, and of the network's input.
 const STORED: usize = 12;
 const SIDE: usize = 8;
 const CLASSES: usize = 4;
@@ -49,7 +49,7 @@ fn spec() -> Spec {
     Spec::parse(NETWORK, "small").unwrap()
 }
 
-/// Random pictures, smooth enough for interpolation to matter little.
+/// Random images, smooth enough for interpolation to matter little.
 fn pictures(side: usize) -> Dataset {
     let mut stream = Stream::new(11, Purpose::Test, 0);
     let mut pixels = Vec::new();
@@ -118,7 +118,7 @@ fn plainly(data: &Dataset, colours: &[f64]) -> (Totals, Vec<Vec<f64>>) {
     (totals, outputs)
 }
 
-/// The part of each stored picture whose corner is at (top, left), mirrored or not.
+/// The part of each stored image whose corner is at (top, left), mirrored or not.
 fn cropped(pixels: &[u8], top: usize, left: usize, mirror: bool) -> Vec<f64> {
     let mut out = Vec::new();
     for picture in pixels.chunks(STORED * STORED) {
@@ -134,9 +134,9 @@ fn cropped(pixels: &[u8], top: usize, left: usize, mirror: bool) -> Vec<f64> {
 fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
     let data = stored();
     let mut network = Network::new(Some(data.shape));
-    let (mut told, source) = (Vec::new(), network.batch_source(2));
+    let (mut reported, source) = (Vec::new(), network.batch_source(2));
     let mut each = |answer: &Answer<'_>| {
-        told.push((answer.sample, answer.truth, answer.scores.to_vec()));
+        reported.push((answer.sample, answer.truth, answer.scores.to_vec()));
         Ok(())
     };
     let totals = ten_crop(&network.model, &mut network.executor, &data, &source, &NEVER, &mut each).unwrap();
@@ -153,16 +153,16 @@ fn ten_crops_are_the_mean_softmax_of_ten_plain_evaluations() {
     }
     let Labels::Classes(classes) = &data.labels else { panic!("classes") };
     let (mut loss, mut right) = (0.0, 0);
-    for (sample, (told, mean)) in told.iter().zip(&means).enumerate() {
+    for (sample, (reported, mean)) in reported.iter().zip(&means).enumerate() {
         let truth = classes[sample] as usize;
-        assert_eq!((told.0, told.1), (sample, truth));
-        for (a, b) in told.2.iter().zip(mean) {
+        assert_eq!((reported.0, reported.1), (sample, truth));
+        for (a, b) in reported.2.iter().zip(mean) {
             assert!((a - b).abs() < 1e-6, "sample {sample}: {a} {b}");
         }
         loss -= mean[truth].ln();
         right += usize::from(mean.iter().all(|p| *p <= mean[truth]));
     }
-    assert_eq!((told.len(), totals.rows()), (SAMPLES, SAMPLES as u64));
+    assert_eq!((reported.len(), totals.rows()), (SAMPLES, SAMPLES as u64));
     assert!((totals.loss() - loss / SAMPLES as f64).abs() < 1e-6, "{} {}", totals.loss(), loss);
     assert_eq!(totals.acc1(), 100.0 * right as f64 / SAMPLES as f64);
     assert_eq!(totals.acc5(), 100.0);
@@ -207,13 +207,13 @@ fn ten_crops_need_room_and_pixels() {
 fn all_levels(data: &Arc<Dataset>, workers: usize) -> Vec<Outcome> {
     let mut network = Network::new(Some(data.shape));
     let source = network.batch_source(workers);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut each = |outcome: &Outcome| {
-        told.push(*outcome);
+        reported.push(*outcome);
         Ok(())
     };
     let all = robustness(&network.model, &mut network.executor, data, &source, 3, &NEVER, &mut each).unwrap();
-    assert_eq!(told, all);
+    assert_eq!(reported, all);
     all
 }
 
@@ -275,7 +275,7 @@ fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// The first eight stored pictures.
+/// The first eight stored images.
 fn first(data: &Dataset) -> Vec<u8> {
     bytes(data)[..8 * STORED * STORED].to_vec()
 }
@@ -291,7 +291,7 @@ fn at(picture: &[u8], y: f64, x: f64) -> f64 {
     (1.0 - fy) * row(y.floor()) + fy * row(y.floor() + 1.0)
 }
 
-/// The eight pictures, each input pixel's distance from the centre put through `place`.
+/// The eight images, each input pixel's distance from the centre put through `place`.
 fn placed(data: &Dataset, place: impl Fn(f64, f64) -> (f64, f64)) -> Vec<f64> {
     let middle = (STORED as f64 - 1.0) / 2.0;
     let distance = |i: usize| i as f64 - (SIDE as f64 - 1.0) / 2.0;

@@ -1,4 +1,4 @@
-//! NPZ files: what NumPy writes is read, what is written is what NumPy writes, and files of all formats are told apart.
+//! NPZ files: what NumPy writes is read, what is written is what NumPy writes, and files of all formats are recognised.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -89,7 +89,7 @@ fn fine_tune_and_predict_go_on_from_a_trained_network() {
     assert!(number(last, ", ") >= 52.0, "{text}");
     assert!(text.ends_with("a network with the outputs other, shoe\n"), "{text}");
 
-    // A picture of nothing: what counts is that the classes come with the weights.
+    // An image of nothing: what counts is that the classes come with the weights.
     let picture = path("picture.png");
     image::GrayImage::new(40, 40).save(&picture).unwrap();
     let text = example("predict", &[&shoes, &picture, &picture]);

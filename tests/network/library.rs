@@ -1,4 +1,4 @@
-//! The crate as a library: a network trained on batches of one's own, its answers, its files, its export.
+//! The crate as a library: a network trained on the caller's batches, its answers, its files, its export.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -224,7 +224,7 @@ fn an_export_is_proven_and_nothing_is_left_of_one_that_fails() {
     assert_eq!(file.metadata["export_check_data"], "bars");
     assert_eq!(file.tensors.into_iter().collect::<Vec<_>>().len(), network.weights().unwrap().len());
 
-    // Weights that are no numbers cannot be proven; the good file stays.
+    // Non-finite weights cannot be checked; the good file stays.
     let before = fs::read(&path).unwrap();
     let mut spoilt = interchange::read(&path).unwrap();
     spoilt.tensors.get_mut("head.bias").unwrap().data_mut()[0] = f32::NAN;

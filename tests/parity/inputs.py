@@ -37,7 +37,7 @@ def main():
     else:
         labels = torch.randint(outputs, (arguments.batch,), generator=generator)
     train = arguments.folder / "train.safetensors"
-    # Network input as it is, whatever [preprocess] the model has.
+    # Network input, unchanged by the model's [preprocess].
     save_file({"images": images, "labels": labels}, train, metadata={"input_range": "ready"})
     shutil.copyfile(train, arguments.folder / "val.safetensors")
 

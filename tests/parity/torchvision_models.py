@@ -18,7 +18,7 @@ def main():
     for name in NAMES:
         network = Network(name).initialise(1)
         theirs = getattr(torchvision.models, name)().double().eval()
-        # Strict but for a counter that batch norm keeps and nobody reads here.
+        # Strict except for a counter of batch norm that is not read here.
         loaded = theirs.load_state_dict({**network.parameters, **network.state}, strict=False)
         strange = [n for n in loaded.missing_keys if not n.endswith("num_batches_tracked")]
         strange += loaded.unexpected_keys

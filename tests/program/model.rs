@@ -1,4 +1,4 @@
-//! Model files: parameter counts of the built-in networks, the graph, and what is said about mistakes.
+//! Model files: parameter counts of the built-in networks, the graph, and the messages about mistakes.
 
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::Target;

@@ -10,12 +10,12 @@ use std::path::Path;
 use striate::interchange::safetensors;
 use striate::run::Checkpoint;
 
-/// Files that grow in place. What of them counts is told by the checkpoint.
+/// Files that grow in place. The checkpoint says how much of them counts.
 fn grows(name: &str) -> bool {
     ["log.jsonl", "metrics.csv"].contains(&name)
 }
 
-/// Files that nobody reads.
+/// Files that are never read.
 fn is_unread(name: &str) -> bool {
     name == ".lock" || name.ends_with(".tmp")
 }
@@ -93,8 +93,8 @@ fn explore(root: &Path, calls: &[Call]) -> Report {
     report
 }
 
-/// The step of the checkpoint that a run would go on from with these files, 0 if there is none, and an error if it could not
-/// go on as if nothing had been.
+/// The step of the checkpoint that a run would resume from with these files, 0 if there is none, and an error if it could not
+/// resume as if nothing had happened.
 fn load(files: &Found, run: &Path) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     for (path, content) in files.iter().filter(|(path, _)| path.parent() == Some(run)) {
@@ -202,7 +202,7 @@ fn an_exported_network_is_absent_or_complete() {
     let folder = place();
     let root = folder.path().canonicalize().unwrap();
     succeed(&root, &tiny());
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for name in ["out.onnx", "out.npz", "out.safetensors"] {
         let words = ["export", "--weights", "deep/runs/run/last.safetensors", "-o", name];
         let arguments: Vec<String> = words.into_iter().map(String::from).collect();
@@ -212,8 +212,8 @@ fn an_exported_network_is_absent_or_complete() {
             let report = explore(&root, &calls);
             assert!(report.faults.is_empty(), "{}", report.faults.join("\n"));
             assert!(report.published.contains_key(name), "{name}: {:?}", report.published);
-            told.push(report.states);
+            reported.push(report.states);
         }
     }
-    println!("A4: 6 exports in order, {} states: each has the file or not", told.iter().sum::<usize>());
+    println!("A4: 6 exports in order, {} states: each has the file or not", reported.iter().sum::<usize>());
 }

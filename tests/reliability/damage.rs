@@ -77,7 +77,7 @@ impl Saved {
 
 #[test]
 fn every_wrong_bit_is_found_and_the_one_before_is_taken() {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     // Half of them in a file that is mostly header, half in one that is mostly tensors.
     for (network, seed) in [("tiny", 3), ("wide", 4)] {
         let mut saved = Saved::new(network);
@@ -86,9 +86,9 @@ fn every_wrong_bit_is_found_and_the_one_before_is_taken() {
             let at = stream.below(saved.whole.len() as u32) as usize;
             saved.turn(at, stream.below(8));
         }
-        told.push(format!("{} in a file of {} bytes", saved.looks, saved.whole.len()));
+        reported.push(format!("{} in a file of {} bytes", saved.looks, saved.whole.len()));
     }
-    println!("A7: single bits, all found: {}", told.join(", "));
+    println!("A7: single bits, all found: {}", reported.join(", "));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! D6: the same seed gives the same weights, whatever the number of threads and however loaded the machine is.
+//! D6: the same seed gives the same weights, for any number of threads and however loaded the machine is.
 
 use super::{size, training_support};
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Convolutions of 3 x 3 and 5 x 5, dropout, augmentation and momentum, on the pictures that ship with the program.
+/// Convolutions of 3 x 3 and 5 x 5, dropout, augmentation and momentum, on the images that ship with the program.
 fn train(folder: &Path, device: &str, run: usize) -> String {
     let threads = [1, 2, 4][run % 3].to_string();
     let name = format!("{device}-{run}");

@@ -1,5 +1,5 @@
-//! C1: the device is taken away at random points of a run. The run goes on from its newest checkpoint, or its beginning, on a
-//! device that is opened anew, and ends with the weights and the log of a run that was not disturbed; or it ends with exit
+//! C1: the device is taken away at random points of a run. The run resumes from its newest checkpoint, or its beginning, on a
+//! reopened device, and ends with the weights and the log of a run that was not disturbed; or it ends with exit
 //! code 3 and a checkpoint that is whole. Nothing panics.
 
 use super::size;
@@ -49,7 +49,7 @@ op = "linear"
 out_features = 4
 "#;
 
-/// Where the device is to be lost next.
+/// Where the device is lost next.
 #[derive(Debug, Default)]
 struct Plan {
     /// Calls of executors and pipelines so far.
@@ -201,9 +201,9 @@ impl Bench {
         let Bench { spec, model, data, options, parent, .. } = self;
         let task = TrainingTask { spec, model, data, options, device: "".into() };
         let mut recovery = Recovery::new(policy, open).with_resume_command("striate train --resume X".into());
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let opened = recovery.open(&mut |text| {
-            told.push(text);
+            reported.push(text);
             Ok(())
         });
         let folder = RunFolder::create(parent.path(), "run", "").unwrap();
@@ -233,7 +233,7 @@ impl Bench {
                 recovery.train(job, &mut observer, &stop)
             })
         });
-        warnings.splice(0..0, told);
+        warnings.splice(0..0, reported);
         plan.gpu.lock().unwrap().take();
         Run { result, folder: path, warnings, plan, time: began.elapsed() }
     }
@@ -247,7 +247,7 @@ impl Bench {
 }
 
 impl Run {
-    /// What it left, but for times and paths.
+    /// What it left, except for times and paths.
     fn remains(&self) -> Vec<String> {
         let mut remains = lines(&self.folder);
         remains.extend(["last", "best"].map(|name| hash(&self.folder.join(format!("{name}.safetensors")))));
@@ -268,7 +268,7 @@ impl Run {
     }
 }
 
-/// The lines of a run's log but for times and paths.
+/// The lines of a run's log except for times and paths.
 fn lines(folder: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
     let line = |line: &str| {
@@ -326,7 +326,7 @@ fn a_run_that_loses_its_device_ends_as_if_it_had_not() {
         std::fs::remove_dir_all(&run.folder).unwrap();
     }
     println!(
-        "C1 gpu: {points} of {points} runs with {losses} losses went on ({from_checkpoint} from a checkpoint, \
+        "C1 gpu: {points} of {points} runs with {losses} losses recovered ({from_checkpoint} from a checkpoint, \
          {from_beginning} from the beginning) to the same bits and the same log, 0 panics"
     );
     assert!(losses + 3 >= points && from_checkpoint > 0 && from_beginning > 0);

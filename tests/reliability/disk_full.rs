@@ -1,4 +1,4 @@
-//! A6: a disk that is too small is told before a run begins; one that fills up on the way harms nothing that is there.
+//! A6: a disk that is too small is reported before a run begins; one that fills up on the way harms nothing that is there.
 
 use super::program::{self, place, run, start, succeed, train};
 use super::size;
@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use striate::run::Checkpoint;
 
-/// A disk of its own in memory.
+/// A separate disk in memory.
 struct Disk {
     path: PathBuf,
 }
@@ -117,7 +117,10 @@ fn a_disk_that_fills_up_harms_nothing_and_the_run_goes_on_when_there_is_room() {
             assert!(Checkpoint::find(&path).unwrap().1.len() <= keep + 1);
             // The disk gets no emptier by what the run puts away meanwhile.
             disk.fill(free);
-            assert!(began.elapsed() < Duration::from_secs(60), "{free} bytes: the run goes on for a minute");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "{free} bytes: the run continues for a minute"
+            );
         }
         let output = child.wait_with_output().unwrap();
         let text = program::stderr(&output);
@@ -138,7 +141,7 @@ fn a_disk_that_fills_up_harms_nothing_and_the_run_goes_on_when_there_is_room() {
         assert_eq!(program::end(&path), program::end(&folder.path().join("runs/whole")));
     }
     println!(
-        "A6: {} disks filled up (runs ended after {ended:?} steps): all files whole, all went on to the same end",
+        "A6: {} disks filled up (runs ended after {ended:?} steps): all files whole, all resumed to the same end",
         ended.len()
     );
 }

@@ -1,4 +1,4 @@
-//! Row A11: a run that an earlier version saved goes on. `tests/fixtures/runs` has a folder for each version that was released or
+//! Row A11: a run that an earlier version saved can be resumed. `tests/fixtures/runs` has a folder for each version that was released or
 //! is about to be: `striate train -m tiny.toml --dataset synthetic ...` stopped at step 10 of 18, as its `args.toml` says.
 //!
 //! A version whose checkpoints cannot be read any more must be refused in one line, and its folder leave this list.
@@ -37,5 +37,5 @@ fn runs_of_every_version_go_on() {
         count += 1;
     }
     assert!(count > 0);
-    println!("A11: runs of {count} versions go on");
+    println!("A11: runs of {count} versions resume");
 }

@@ -1,4 +1,4 @@
-//! A5: every call of a save fails once, and then for good. A failure is one warning and the run goes on to the same end; the
+//! A5: every call of a save fails once, and then for good. A failure is one warning and the run continues to the same end; the
 //! third in a row ends it with the right exit code, and what was saved before is there.
 
 use super::program::{self, End, place, run, succeed, train};
@@ -68,7 +68,7 @@ fn a_call_that_fails_once_is_one_warning_and_the_run_goes_on_to_the_same_end() {
             (tried, warned) = (tried + 1, warned + warnings.len());
         }
     }
-    println!("A5: {} calls, {tried} failures, {warned} warnings, all went on to the same end", calls.len());
+    println!("A5: {} calls, {tried} failures, {warned} warnings, all resumed to the same end", calls.len());
     // Where no hard link can be made there is another way; nothing else may fail in silence.
     assert!(calls.len() >= 25 && warned + 3 * size(1, ERRORS.len()) >= tried, "{warned} of {tried}");
 }
@@ -110,7 +110,7 @@ fn a_call_that_fails_for_good_ends_the_run_with_everything_that_was_saved() {
         tried += 1;
     }
     println!(
-        "A5: {tried} failures for good, each ended after 3 saves in a row, and a later run went on to the same end"
+        "A5: {tried} failures for good, each ended after 3 saves in a row, and a later run resumed to the same end"
     );
 }
 

@@ -1,4 +1,4 @@
-//! A3: killed at every system call of a save, a run has its old or its new checkpoint, and goes on to the same end.
+//! A3: killed at every system call of a save, a run has its old or its new checkpoint, and resumes to the same end.
 
 use super::program::{self, place, succeed, train};
 use super::size;
@@ -23,7 +23,7 @@ fn point(call: &Call) -> String {
 }
 
 /// Kills a run that keeps `keep` checkpoints before each call of its save number `number`; the points that were tried. With
-/// `before`, it goes on with a run that has kept so many for so many steps, and the number is that since then.
+/// `before`, it resumes a run that has kept so many for so many steps, and the number is that since then.
 fn kill_everywhere(
     keep: usize,
     before: Option<[usize; 2]>,

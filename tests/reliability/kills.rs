@@ -1,4 +1,4 @@
-//! A1 and A2: killed at random times, once or many times in one run, a run goes on by itself to the same weights and the
+//! A1 and A2: killed at random times, once or many times in one run, a run resumes by itself to the same weights and the
 //! same log.
 
 use super::program::{self, End, place_on_disk as place, start, succeed, train};
@@ -42,7 +42,7 @@ impl<'a> Killer<'a> {
         )
     }
 
-    /// Begins or goes on with the run `name` and kills it at a random time, at the latest when it has got on by `most`
+    /// Begins or resumes the run `name` and kills it at a random time, at the latest when it has got on by `most`
     /// steps; false if it came to its end before.
     fn kill(&mut self, name: &str, most: usize) -> bool {
         let begun = self.lines(name);
@@ -102,7 +102,7 @@ fn once(device: &str, network: &str, kills: usize, seed: u64) {
     }
     let Killer { kills, in_save, .. } = killer;
     println!(
-        "A1 {device}: {kills} kills, {kills} went on to the same end, {in_save} while a file was written"
+        "A1 {device}: {kills} kills, {kills} resumed to the same end, {in_save} while a file was written"
     );
     // On a machine whose disk takes no time there are fewer.
     let least = if device == "cpu" { kills / 10 } else { 0 };

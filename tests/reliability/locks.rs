@@ -38,7 +38,7 @@ fn a_folder_has_one_writer_and_a_dead_one_does_not_keep_it() {
         let log = path.join("log.jsonl");
         let length = || std::fs::metadata(&log).unwrap().len();
         let began = (Instant::now(), length());
-        // It has cut the log to where it goes on, or written more.
+        // It has cut the log to where it resumes, or written more.
         while length() == began.1 {
             assert!(began.0.elapsed() < Duration::from_secs(60), "{:?}", child.try_wait());
             std::thread::sleep(Duration::from_millis(2));

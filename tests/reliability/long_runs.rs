@@ -1,4 +1,4 @@
-//! G2 and G4: what a long run holds does not grow. Each is measured in a process of its own, which is this test program once
+//! G2 and G4: what a long run holds does not grow. Each is measured in a separate process, which is this test program once
 //! more with one test alone, since the others open files, threads and devices too.
 
 use super::training_support::{self, pictures};
@@ -31,12 +31,12 @@ fn alone(name: &str, measure: impl FnOnce()) {
     assert!(row.is_some() || errors.contains("SKIPPED"), "nothing was measured: {text}");
 }
 
-/// Open files and threads of this process; none where nobody says.
+/// Open files and threads of this process; none where the system does not report them.
 fn handles() -> [usize; 2] {
     ["/proc/self/fd", "/proc/self/task"].map(|path| std::fs::read_dir(path).map_or(0, Iterator::count))
 }
 
-/// Main memory that this process holds, in KiB; 0 where nobody says.
+/// Main memory that this process holds, in KiB; 0 where the system does not report it.
 fn resident() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! A9: wherever a run is stopped, and with whatever of the settings that change no result it goes on, the end is the same.
+//! A9: wherever a run is stopped, and with whichever settings without effect on the result it resumes, the end is the same.
 
 use super::program::{self, place, succeed, train};
 use std::collections::BTreeSet;

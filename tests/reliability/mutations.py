@@ -80,7 +80,7 @@ def run(tree, command, mutant=None, limit=None):
     environment.pop("STRIATE_MUTANT", None)
     if mutant is not None:
         environment["STRIATE_MUTANT"] = str(mutant)
-    # A group of its own, so that nothing of it goes on when its time is up.
+    # Its own process group, so that no part of it continues after the time limit.
     running = subprocess.Popen(
         command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", start_new_session=True)

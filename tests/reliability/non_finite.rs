@@ -262,7 +262,7 @@ fn inputs_and_activations_that_are_no_numbers_are_found_in_the_step() {
             assert_kept(folder.path());
             // In the data: the sample is named.
             let Dataset { images: Images::U8(pixels), labels, .. } = pictures([1, 8, 8], 4, 51) else {
-                panic!("pictures are bytes")
+                panic!("images are bytes")
             };
             let mut numbers: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
             numbers[37 * 64 + 5] = value;

@@ -68,7 +68,7 @@ fn place_in(parent: &Path) -> TempDir {
     folder
 }
 
-/// What a run is told unless the test says otherwise.
+/// The flags of a run unless the test says otherwise.
 const FLAGS: [[&str; 2]; 7] = [
     ["--device", "cpu"],
     ["--dataset", "synthetic"],
@@ -122,7 +122,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The folder of the run `name`: killed before its first checkpoint, a run begins anew in a folder of its own.
+/// The folder of the run `name`: killed before its first checkpoint, a run restarts in a new folder.
 pub fn folder_of(place: &Path, name: &str) -> PathBuf {
     RunFolder::latest(&place.join("runs"), name).unwrap()
 }
@@ -134,7 +134,7 @@ pub fn temporaries(folder: &Path) -> Vec<String> {
     names.filter(|name| name.ends_with(".tmp")).collect()
 }
 
-/// What a run has come to: every line of its logs but for times, warnings and paths, and the bytes of its weights.
+/// What a run has come to: every line of its logs except for times, warnings and paths, and the bytes of its weights.
 #[derive(PartialEq)]
 pub struct End {
     pub log: Vec<Value>,

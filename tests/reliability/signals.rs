@@ -13,7 +13,7 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// The events of a run but for its end, and for what differs from time to time.
+/// The events of a run except for its end, and for what differs from time to time.
 fn events(run: &Path) -> Vec<Value> {
     let mut events = program::end(run).log;
     events.retain(|event| event["event"] != "done");
@@ -66,7 +66,7 @@ fn a_signal_ends_a_run_saved_and_the_rest_is_as_if_there_had_been_none() {
     }
     println!(
         "A8: {each} SIGINT and {each} SIGTERM, {before} of them before the run had begun: the others saved within {} ms, \
-         and went on to the same end",
+         and resumed to the same end",
         slowest.as_millis()
     );
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");

@@ -140,7 +140,7 @@ fn parse(log: &str) -> Vec<Call> {
 }
 
 /// The calls from the `first` to before the `last` time (from 1; to the end if there are not so many) that the log is forced to
-/// the disk, which is how a save begins; but for those that change no file.
+/// the disk, which is how a save begins; except for those that change no file.
 pub fn saves(calls: &[Call], first: usize, last: usize) -> Vec<Call> {
     let begins = |(_, call): &(usize, &Call)| call.name == "fdatasync" && call.names("log.jsonl");
     let starts: Vec<usize> = calls.iter().enumerate().filter(begins).map(|(at, _)| at).collect();

@@ -8,7 +8,7 @@ use striate::data::{Dataset, Images, Labels, PackSummary, ScanObserver, Splits, 
 
 pub const SHAPE: [usize; 3] = [3, 5, 7];
 
-/// Pixels that differ in every picture, and classes in turn.
+/// Pixels that differ in every image, and classes in turn.
 pub fn dataset(count: usize, first: usize, shape: [usize; 3]) -> Dataset {
     let image_len: usize = shape.iter().product();
     let pixel = |i: usize| ((i * i) >> 3 ^ (i * 31)) as u8;
@@ -28,7 +28,7 @@ pub fn splits(train: usize, val: usize) -> Splits {
     Splits::new(train, val)
 }
 
-/// What was bad and what was done; the first bad picture ends the pass if it is to.
+/// What was bad and what was done; the first bad image ends the pass if it is to.
 #[derive(Default)]
 pub struct Seen {
     pub bad: Vec<String>,
@@ -59,7 +59,7 @@ pub fn write(splits: &Splits, path: &Path, workers: usize) -> PackSummary {
     pack(splits, path, workers, &mut strict()).unwrap()
 }
 
-/// Every picture with its class, in the order of the data set.
+/// Every image with its class, in the order of the data set.
 pub fn content(dataset: &Dataset) -> striate::Result<Vec<(Vec<u8>, u32)>> {
     let one = |sample: usize| {
         let mut pixels = vec![0; dataset.image_len()];
@@ -69,7 +69,7 @@ pub fn content(dataset: &Dataset) -> striate::Result<Vec<(Vec<u8>, u32)>> {
     (0..dataset.len()).map(one).collect()
 }
 
-/// A folder of pictures of several sizes, two classes, and the same as a pack of shorter sides of 12.
+/// A folder of images of several sizes, two classes, and the same as a pack of shorter sides of 12.
 pub fn whole(root: &Path) -> (PathBuf, PathBuf) {
     let folder = root.join("photos");
     let sizes = [[31, 20], [20, 47], [12, 12], [5, 9], [40, 12], [100, 7], [64, 48]];

@@ -1,4 +1,4 @@
-//! A small network, small pictures, and runs of the trainer, for tests of training.
+//! A small network, small images, and runs of the trainer, for tests of training.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub fn plain() -> Options {
     Options::default().with_shuffle(false).with_augment(false).with_dropout(false)
 }
 
-/// Grey pictures whose class is which stripe is bright, with noise.
+/// Grey images whose class is which stripe is bright, with noise.
 pub fn pictures(shape: [usize; 3], classes: usize, samples: usize) -> Dataset {
     let [channels, height, width] = shape;
     let mut pixels = Vec::new();
@@ -92,7 +92,7 @@ pub fn pictures(shape: [usize; 3], classes: usize, samples: usize) -> Dataset {
     }
 }
 
-/// Pictures for [`small`]: `train` to train on; the first `val` of the same to validate on.
+/// Images for [`small`]: `train` to train on; the first `val` of the same to validate on.
 pub fn data(train: usize, val: usize) -> Splits {
     let set = |samples| Arc::new(pictures([1, 8, 8], 4, samples));
     Splits::new(set(train), set(val))
@@ -146,7 +146,7 @@ pub fn try_train(spec: &Spec, data: &Splits, options: &Options, folder: Option<R
     run(spec, &model, data, options, &mut executor, folder)
 }
 
-/// A run on the CPU that starts from the weights of `file`, but for the layer `replaced`.
+/// A run on the CPU that starts from the weights of `file`, except for the layer `replaced`.
 pub fn fine_tune(spec: &Spec, data: &Splits, options: &Options, file: File, replaced: &str) -> Run {
     let model = Model::build(spec, &options.build_options(spec, Target::Class)).unwrap();
     let mut executor = striate::cpu::Executor::new(model.program.clone()).unwrap();

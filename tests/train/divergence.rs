@@ -61,11 +61,11 @@ fn weights_that_are_no_numbers_are_never_saved() {
     assert!(!last.exists());
 }
 
-/// 64 pictures for the small network as its input, one value of sample 37 replaced.
+/// 64 images for the small network as its input, one value of sample 37 replaced.
 fn numbers(value: f32) -> Splits {
     let Dataset { images: Images::U8(pixels), labels, .. } = training_support::pictures([1, 8, 8], 4, 64)
     else {
-        panic!("pictures are bytes")
+        panic!("images are bytes")
     };
     let mut input: Vec<f32> = pixels.into_iter().map(|pixel| f32::from(pixel) / 255.0).collect();
     input[37 * 64 + 5] = value;

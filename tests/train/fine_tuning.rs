@@ -51,7 +51,7 @@ fn fine_tuning_on_other_classes_leaves_frozen_features_bit_for_bit() {
     spec.recipe.epochs = 3;
     let first = train(&spec, &data(96, 32), &Options::default());
     let (weights, _) = trained_file(&spec, &first);
-    // Three classes in place of four, in other pictures.
+    // Three classes in place of four, in other images.
     let replaced = spec.replace_outputs(3).unwrap();
     let pictures = Arc::new(training_support::pictures([1, 8, 8], 3, 96));
     let data = Splits::new(pictures.clone(), pictures);

@@ -1,4 +1,4 @@
-//! Batches in which a batch norm has one value per channel: computed, and told.
+//! Batches in which a batch norm has one value per channel: computed, and reported.
 
 use super::training_support::{Run, data, plain, train};
 use striate::Spec;
@@ -45,8 +45,8 @@ fn a_last_batch_of_one_sample_is_told_once() {
 #[test]
 fn other_batches_are_not_told_of() {
     let quiet = |spec: &Spec, samples: usize, options: &Options| {
-        let told = warnings(&train(spec, &data(samples, 0), options));
-        assert!(told.is_empty(), "{told:?}");
+        let found = warnings(&train(spec, &data(samples, 0), options));
+        assert!(found.is_empty(), "{found:?}");
     };
     quiet(&network(FLAT), 14, &plain());
     quiet(&network(FLAT), 12, &plain());

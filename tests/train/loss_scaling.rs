@@ -88,15 +88,15 @@ fn the_run_after_an_overflow_is_that_of_an_optimiser_that_never_saw_it() {
         assert_eq!(state.skipped + state.updates, 60.0);
         let expected = train(&spec, &data, &with(None, state.updates as usize));
         assert_eq!(late.after, expected.after, "{:?}", spec.recipe.optimizer);
-        let told = late
+        let reported = late
             .events
             .iter()
             .filter(|e| matches!(e, Event::Warning(text) if text.contains("were skipped so far")));
-        assert!(told.count() > 0, "{:?}", late.events);
+        assert!(reported.count() > 0, "{:?}", late.events);
     }
 }
 
-/// [`data`], with a picture that holds a NaN.
+/// [`data`], with an image that holds a NaN.
 fn with_nan() -> Splits {
     let Splits { train, val, .. } = data(64, 16);
     let Images::U8(pixels) = &train.images else { unreachable!() };

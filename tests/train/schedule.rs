@@ -91,7 +91,7 @@ fn plateau_waits_for_more_than_its_patience() {
         // Not better by 1e-4 of itself: the first bad epoch.
         (39.999, 1.0),
         (40.0, 0.1),
-        // The count starts anew after a cut.
+        // The count restarts after a cut.
         (40.0, 0.1),
         (41.0, 0.01),
         (30.0, 0.01),
@@ -117,7 +117,7 @@ fn a_plateau_of_few_cuts_ends_where_the_next_would_be() {
         }
     }
     assert!(s.has_ended());
-    // An improvement starts the count anew, and no cut at all ends at the first plateau.
+    // An improvement restarts the count, and no cut at all ends at the first plateau.
     let mut s = schedule(Decay::Plateau { patience: 0, gamma: 0.1, cuts: Some(0) }, 0.0, 9);
     for error in [50.0, 40.0, 30.0] {
         s.observe(error);

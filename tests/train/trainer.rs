@@ -176,16 +176,16 @@ fn saved_weights_evaluate_to_what_the_run_said() {
     let best = folder.weights_path(Weights::Best);
     let run = training_support::try_train(&spec, &data, &plain(), Some(folder)).unwrap();
     let file = striate::interchange::safetensors::read(&best).unwrap();
-    let told = run.epochs().into_iter().find(|e| e.epoch.to_string() == file.metadata["epoch"]).unwrap();
+    let logged = run.epochs().into_iter().find(|e| e.epoch.to_string() == file.metadata["epoch"]).unwrap();
     // Another batch size than in training, and a network from the file alone.
     let mut restored = striate::inference::spec_of(&file, None).unwrap();
     restored.recipe.batch_size = 7;
     let (totals, confusion) = training_support::evaluate(&restored, file, &data.val);
-    assert!((totals.loss() - told.val_loss).abs() < 1e-6, "{} {}", totals.loss(), told.val_loss);
-    assert_eq!((totals.acc1(), totals.rows()), (told.acc1, 30));
+    assert!((totals.loss() - logged.val_loss).abs() < 1e-6, "{} {}", totals.loss(), logged.val_loss);
+    assert_eq!((totals.acc1(), totals.rows()), (logged.acc1, 30));
     let right: u64 = (0..4).map(|class| confusion.get(class, class)).sum();
     let all: u64 = (0..4).map(|class| confusion.samples(class)).sum();
-    assert_eq!((100.0 * right as f64 / 30.0, all), (told.acc1, 30));
+    assert_eq!((100.0 * right as f64 / 30.0, all), (logged.acc1, 30));
 }
 
 #[test]

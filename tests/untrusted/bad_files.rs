@@ -22,7 +22,7 @@ fn formats() -> Vec<Format> {
     data.into_iter().chain([other::pictures(), other::texts(), other::networks()]).flatten().collect()
 }
 
-/// The bad file in a folder of its own, and its path.
+/// The bad file in its own folder, and its path.
 fn place(folder: &Path, format: &Format, bytes: &[u8]) -> PathBuf {
     for (name, content) in &format.beside {
         fs::write(folder.join(name), content).unwrap();
@@ -226,7 +226,7 @@ fn the_program_refuses_bad_files_in_one_line() {
     assert!(wrong.is_empty() && runs >= 50, "{runs} runs:\n{}", wrong.join("\n"));
 }
 
-/// What is in `folder`, but for the lock of a run, which is no output.
+/// What is in `folder`, except for the lock of a run, which is no output.
 fn names(folder: &Path) -> Vec<PathBuf> {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|name| !name.ends_with(".lock"));

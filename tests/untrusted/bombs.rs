@@ -1,4 +1,4 @@
-//! Pictures that are small files and claim to be, or unpack to, very much (row B4): each is refused before it is decoded, or
+//! Images that are small files and claim to be, or unpack to, very much (row B4): each is refused before it is decoded, or
 //! decoded in bounded memory and time.
 
 use crate::peak;
@@ -66,7 +66,7 @@ fn jpeg_with(more: Vec<u8>) -> Vec<u8> {
     [&jpeg[..2], &more, &jpeg[2..]].concat()
 }
 
-/// A JPEG of `side` squared in grey or three colours, whose pixels nobody sent, with the frame marker `frame`.
+/// A JPEG of `side` squared in grey or three colours, whose pixels are missing, with the frame marker `frame`.
 fn claiming(frame: u8, side: u16, components: u8) -> Vec<u8> {
     let mut header = vec![8];
     header.extend([side.to_be_bytes(), side.to_be_bytes()].concat());

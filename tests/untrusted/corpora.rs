@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tar::Archive;
 
-/// Most bytes that a reader holds at once beyond twice the file: row B3. A picture may take what its header claims, as far
+/// Most bytes that a reader holds at once beyond twice the file: row B3. An image may take what its header claims, as far
 /// as the file's length bears it out.
 const MOST: usize = 64 << 20;
 

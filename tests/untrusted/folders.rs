@@ -1,5 +1,5 @@
-//! Folders of pictures that do harm (row B6): loops, pipes, devices, sockets, nothing, names that are no text, files that change
-//! or go while a run reads them, and very many entries. No hang, no panic, every bad file named once, and what is to be done
+//! Folders of images that do harm (row B6): loops, pipes, devices, sockets, nothing, names that are no text, files that change
+//! or go while a run reads them, and very many entries. No hang, no panic, every bad file named once, and what to do
 //! about them is done.
 
 use crate::{peak, size, striate};
@@ -28,7 +28,7 @@ fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Three classes of sound pictures and a model for them.
+/// Three classes of sound images and a model for them.
 fn sound(folder: &Path, each: usize) -> PathBuf {
     fs::write(folder.join("m.toml"), MODEL).unwrap();
     let data = folder.join("data");
@@ -150,7 +150,7 @@ fn files_that_change_or_go_during_a_run_are_bad_files() {
         "skip",
     ]);
     run.env("STRIATE_CACHE", "").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-    // A file, since a pipe that nobody reads ends everything.
+    // A file, since a pipe without a reader ends everything.
     let notes = folder.path().join("notes");
     let mut run = run.stderr(fs::File::create(&notes).unwrap()).spawn().unwrap();
     let log = folder.path().join("runs/r/metrics.csv");
@@ -186,7 +186,7 @@ fn files_that_change_or_go_during_a_run_are_bad_files() {
     names.extend(["ant/00.png", "ant/01.png", "ant/02.png", "bee/00.png", "bee/01.png", "bee/02.png"]);
     named_once(&text, &names);
     println!(
-        "B6: {} files that changed or went during a run, each named once, and the run went on",
+        "B6: {} files that changed or went during a run, each named once, and the run continued",
         names.len()
     );
 }

@@ -171,7 +171,7 @@ fn names_of_runs_and_networks_stay_in_the_folder_of_runs() {
     assert!(names.len() >= 30);
 }
 
-/// A folder of pictures with a class for each name that can be a folder's, and `classes.txt` and others for the rest.
+/// A folder of images with a class for each name that can be a folder's, and `classes.txt` and others for the rest.
 fn pictures(folder: &Path) -> usize {
     let mut classes = 0;
     for name in hostile() {

@@ -1,4 +1,4 @@
-//! Broken and hostile pictures: each is one line that names its file, nothing panics, blocks, or takes memory for what
+//! Broken and hostile images: each is one line that names its file, nothing panics, blocks, or takes memory for what
 //! a header claims.
 
 use crate::allocations::largest_during;
@@ -12,7 +12,7 @@ use std::path::Path;
 use striate::data::{Decoder, Images, open};
 use striate::random::{Purpose, Stream};
 
-/// A picture of 40x30 with something in it.
+/// An image of 40x30 with something in it.
 fn pixels() -> Vec<u8> {
     (0..40 * 30 * 3).map(|i| (i * i / 7 % 251) as u8).collect()
 }
@@ -60,7 +60,7 @@ fn deflated(len: u64) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What reading `path` answers, `None` if it is a picture. Nothing larger than the file, in small multiples, may be allocated for it.
+/// What reading `path` answers, `None` if it is an image. Nothing larger than the file, in small multiples, may be allocated for it.
 fn answer(path: &Path, case: &str) -> Option<String> {
     answer_within(path, case, 1 << 20)
 }
@@ -205,7 +205,7 @@ fn a_folder_named_like_a_picture_is_a_bad_picture() {
     fs::create_dir_all(folder.path().join("cat/inner.png/1.png")).unwrap();
     fs::write(folder.path().join("cat/whole.png"), png()).unwrap();
     let splits = open(&request(folder.path(), [3, 8, 8], 2).with_val_split(Some(0.0))).unwrap();
-    let Images::Stored(stored) = &splits.train.images else { panic!("stored pictures expected") };
+    let Images::Stored(stored) = &splits.train.images else { panic!("stored images expected") };
     assert_eq!(stored.indices, [0, 1]);
     let error = stored.store.read(0, &mut [0; 192]).unwrap_err();
     assert_clear(&error, &folder.path().join("cat/inner.png"), "a folder");
@@ -258,7 +258,7 @@ mod unix {
         fs::write(class.join(OsStr::from_bytes(b"c\xff.jpg")), jpeg()).unwrap();
         let splits = open(&request(folder.path(), [3, 8, 8], 2).with_val_split(Some(0.0))).unwrap();
         assert_eq!(splits.train.class_names, [r"red\u{1b}[31m"]);
-        let Images::Stored(stored) = &splits.train.images else { panic!("stored pictures expected") };
+        let Images::Stored(stored) = &splits.train.images else { panic!("stored images expected") };
         let error = |index| stored.store.read(index, &mut [0; 192]).unwrap_err().to_string();
         let place = folder.path().to_str().unwrap();
         assert!(

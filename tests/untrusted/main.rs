@@ -1,6 +1,6 @@
 //! What files may do to the program that reads them: rows B of the table in `../reliability/README.md`, at a size for every
 //! day; at full size with `STRIATE_RELIABILITY=full`. Every test prints one line with its row and its numbers
-//! (`--nocapture` shows it). A program of its own, since it counts what is allocated.
+//! (`--nocapture` shows it). A separate program, since it counts what is allocated.
 
 #[path = "../support/allocations.rs"]
 mod allocations;

@@ -5,7 +5,7 @@ use crate::packs::{SHAPE, content, splits, whole, write};
 use safetensors::SafeTensors;
 use striate::data::{Kind, open};
 
-/// What `read` returns; it must not hold much memory at any time, whatever the file claims.
+/// What `read` returns; it must not hold much memory at any time, regardless of what the file claims.
 fn bounded<T: Send>(read: impl FnOnce() -> T + Send) -> T {
     let (peak, result) = crate::peak(read);
     assert!(peak < 64 << 20, "{peak} bytes at once");

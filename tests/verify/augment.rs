@@ -1,5 +1,5 @@
-//! Stored pictures as network input: views drawn over all they can say, on the CPU path and on this machine's adapter,
-//! against the f64 reference; and programs that begin with pictures.
+//! Stored images as network input: views drawn over all they can say, on the CPU path and on this machine's adapter,
+//! against the f64 reference; and programs that begin with images.
 
 use crate::gpu_device;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use striate::view::{View, Window};
 
 const ROWS: usize = 100;
 
-/// Stored pictures and inputs: all channels, odd widths, single pixels, larger and smaller.
+/// Stored images and inputs: all channels, odd widths, single pixels, larger and smaller.
 const GEOMETRIES: [([usize; 3], [usize; 3]); 10] = [
     ([3, 33, 41], [3, 29, 31]),
     ([3, 17, 13], [3, 32, 32]),
@@ -32,7 +32,7 @@ fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
     low + (high - low) * f64::from(stream.uniform())
 }
 
-/// Any turn, any zoom from a quarter to four, mirrored or not, anywhere on the picture or beside it, any colour, any
+/// Any turn, any zoom from a quarter to four, mirrored or not, anywhere on the image or beside it, any colour, any
 /// part cut out; some on whole pixels, some only padding.
 fn view(d: &Augment, stream: &mut Stream) -> View {
     if stream.below(20) == 0 {
@@ -80,7 +80,7 @@ fn program(d: &Augment) -> Arc<Program> {
     let op = Op::Augment(*d);
     let mut builder = ProgramBuilder::default();
     let buffers: Vec<BufferId> = (op.operands().into_iter())
-        .map(|operand| builder.buffer(operand.name, operand.shape, Role::Output).expect("a name of its own"))
+        .map(|operand| builder.buffer(operand.name, operand.shape, Role::Output).expect("a unique name"))
         .collect();
     builder.forward.push(Step { op, buffers, label: "input".into() });
     Arc::new(builder.finish(true).expect("a right program"))
@@ -191,13 +191,13 @@ fn a_program_that_begins_with_pictures_gives_what_the_same_inputs_give() {
 fn pictures_that_no_view_can_show_are_refused() {
     let spec = Spec::load("lenet5").expect("a built-in model");
     for (stored, expected) in [
-        ([4, 32, 32], "pictures must have 1 or 3 channels, found 4"),
-        ([3, 0, 32], "the height of the pictures must be 1 to 4096, found 0"),
-        ([3, 32, 5000], "the width of the pictures must be 1 to 4096, found 5000"),
+        ([4, 32, 32], "images must have 1 or 3 channels, found 4"),
+        ([3, 0, 32], "the height of the images must be 1 to 4096, found 0"),
+        ([3, 32, 5000], "the width of the images must be 1 to 4096, found 5000"),
         ([usize::MAX, usize::MAX, usize::MAX], "found 18446744073709551615"),
     ] {
         let options = BuildOptions { pixels: Some(stored), ..BuildOptions::new(2) };
-        let error = Model::build(&spec, &options).expect_err("no such pictures").to_string();
+        let error = Model::build(&spec, &options).expect_err("no such images").to_string();
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! What the way of a picture from the disk to the network costs: decoding its file, reading it from a packed one, the
-//! operator `augment` on the CPU path, and the loader as training uses it; on one thread and on several.
+//! Benchmarks of the data pipeline: decoding an image file, reading an image from a packed file, the operator `augment`
+//! on the CPU path, and the loader as training uses it; on one thread and on several.
 
 use super::timing::{Budget, Timing, measure};
 use super::{BudgetArgs, Header};
@@ -25,28 +25,28 @@ use std::sync::Arc;
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  striate bench data\n  striate bench data --data-path photos -m alexnet -j 8\n\n\
-                  Without --data-path, pictures are made up. All reading is from the system's cache."
+                  Without --data-path, the images are synthetic. All files are read from the system's page cache."
 )]
 pub(super) struct DataArgs {
-    /// A folder, a file, or the name of a built-in set
+    /// Read images from a folder, a file, or a built-in data set
     #[arg(long, value_name = "NAME|DIR|FILE")]
     data_path: Option<String>,
-    /// Size of picture files (they are resized) and of pictures that are made up [default: what the model's recipe asks for]
-    #[arg(long, value_name = "CxHxW", value_parser = picture)]
-    picture: Option<Picture>,
-    /// Leave picture files as they are stored, as torchvision does, whatever their EXIF metadata say
+    /// Resize image files, or generate synthetic images, to this size [default: the size that the model's recipe asks for]
+    #[arg(long = "picture", value_name = "CxHxW", value_parser = image_shape)]
+    image_shape: Option<ImageShape>,
+    /// Ignore the EXIF orientation of image files, as torchvision does
     #[arg(long)]
     ignore_exif: bool,
-    /// The network whose input and augmentation are used
+    /// Use the input size and augmentation of this network
     #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
     model: String,
-    /// Samples per batch
+    /// Set the number of samples per batch
     #[arg(short, long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: u32,
-    /// Pictures to go through
+    /// Set the number of images to process
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
-    /// Threads of the second column [default: all]
+    /// Set the number of threads of the second column [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     #[command(flatten)]
@@ -54,13 +54,13 @@ pub(super) struct DataArgs {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Picture([usize; 3]);
+struct ImageShape([usize; 3]);
 
-fn picture(text: &str) -> Result<Picture, String> {
+fn image_shape(text: &str) -> Result<ImageShape, String> {
     let sides: Option<Vec<usize>> = text.split('x').map(|side| side.parse().ok()).collect();
     match sides.as_deref() {
         Some(&[c @ (1 | 3), h, w]) if [h, w].iter().all(|side| (1..=MAX_SIDE).contains(side)) => {
-            Ok(Picture([c, h, w]))
+            Ok(ImageShape([c, h, w]))
         }
         _ => Err(format!(
             "expected channels (1 or 3), height and width (1 to {MAX_SIDE} each), such as 3x256x256"
@@ -68,14 +68,14 @@ fn picture(text: &str) -> Result<Picture, String> {
     }
 }
 
-/// Pictures per second of one part of the way.
-struct Row {
+/// Images per second of one stage of the data pipeline.
+struct StageRate {
     what: &'static str,
     /// On one thread.
     one: Timing,
-    /// On as many as were asked for.
+    /// On the requested number of threads.
     all: Timing,
-    /// Pictures of a run.
+    /// Images of a run.
     images: usize,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     let mut add =
         |what: &'static str, images: usize, mut one: Box<dyn FnMut(usize) -> Result<Timing> + '_>| {
             context.out.note(&format!("measuring: {what}"));
-            rows.push(Row { what, one: one(counts[0])?, all: one(counts[1])?, images });
+            rows.push(StageRate { what, one: one(counts[0])?, all: one(counts[1])?, images });
             Ok::<(), Error>(())
         };
     if has_files {
@@ -117,7 +117,7 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// The pictures to measure with, for a model or as they are.
+/// The images to measure with, prepared for a model or unchanged.
 fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<Dataset>> {
     let splits = data::open(&Request {
         path: args.data_path.clone(),
@@ -128,7 +128,7 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<
         limit_val: None,
         seed: 0,
         ignore_exif: args.ignore_exif,
-        image_shape: args.picture.map_or(inference::image_shape(spec), |picture| picture.0),
+        image_shape: args.image_shape.map_or(inference::image_shape(spec), |shape| shape.0),
         model: wanted,
         has_preprocess: false,
         input_range: None,
@@ -169,7 +169,7 @@ impl ScanObserver for NoBadFile {
     }
 }
 
-/// The same pictures from a packed file, their shorter sides resized as training would.
+/// The same images from a packed file, their shorter sides resized as training would.
 fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
     let stored = open(args, spec, None)?;
     let side = stored.has_sizes().then(|| stored.shape[1].min(stored.shape[2]));
@@ -194,7 +194,7 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
     Ok(data::open(&request)?.train)
 }
 
-/// Every picture once, thread t of n taking t, t + n, t + 2n, ...
+/// Every image once, thread t of n taking t, t + n, t + 2n, ...
 fn read_all(dataset: &Dataset, threads: usize, budget: Budget) -> Result<Timing> {
     let pass = |first: usize| {
         let mut into = vec![0; dataset.image_len()];
@@ -278,9 +278,9 @@ fn print(
     spec: &Spec,
     packed: &Dataset,
     threads: usize,
-    rows: &[Row],
+    rows: &[StageRate],
 ) -> Result<()> {
-    let rate = |row: &Row, timing: &Timing| row.images as f64 / timing.median;
+    let rate = |row: &StageRate, timing: &Timing| row.images as f64 / timing.median;
     if context.out.is_json() {
         let results: Vec<Value> = rows
             .iter()
@@ -310,7 +310,7 @@ fn print(
     }
     let size = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w}");
     context.out.line(&format!(
-        "{} pictures of {} ({}), for {} ({}); medians, from the system's cache",
+        "{} images of {} ({}), for {} ({}); medians, from the system's cache",
         packed.len(),
         size(packed.shape),
         packed.name,

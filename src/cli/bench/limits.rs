@@ -14,10 +14,10 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate bench device --device gpu --sustain 30")]
 pub(super) struct LimitsArgs {
-    /// Also multiply-adds for so many seconds, until clocks and heat have settled
+    /// Also run multiply-adds for this many seconds, until clocks and temperature have settled
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     sustain: f64,
-    /// Only the chosen device, without the CPU path beside it
+    /// Measure only the chosen device, without the CPU path for comparison
     #[arg(long)]
     alone: bool,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(super) fn run(args: &LimitsArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// At least ten runs of [`peak rates::fma`], over about so many seconds.
+/// At least ten runs of [`peak rates::fma`], over about this many seconds.
 fn sustain(device: &Device, seconds: f64) -> Result<Sustained> {
     let mut probe = peaks::fma(device)?;
     let (began, mut rates) = (Instant::now(), Vec::new());

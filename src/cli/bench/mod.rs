@@ -1,6 +1,6 @@
-//! `striate bench`: what a training step takes (`step`), what single operators take (`ops`), what the device can do at all
-//! (`device`), and what the way of pictures to the network takes (`data`). Every table is headed by device, driver, source commit and precision class,
-//! so that a number can be compared with another.
+//! `striate bench`: benchmarks of training steps (`step`), single operators (`ops`), the peak rates of the device
+//! (`device`) and the data pipeline (`data`). Every table names device, driver, source commit and precision class in its
+//! header, so that results can be compared.
 
 mod data;
 mod limits;
@@ -34,25 +34,25 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Time of a training step, its parts, and its memory
+    /// Benchmark a training step, its parts, and its memory
     Step(step::StepArgs),
-    /// Decoding, reading, augmenting and loading pictures
+    /// Benchmark decoding, reading, augmenting and loading images
     Data(data::DataArgs),
-    /// Every kernel at the geometries of AlexNet
+    /// Benchmark every kernel at the geometries of AlexNet
     Ops(ops::OpsArgs),
-    /// What the device can do at all: multiply-adds, a copy, a product, empty dispatches
+    /// Measure the peak rates of the device: multiply-adds, a copy, a matrix product, empty dispatches
     Device(limits::LimitsArgs),
 }
 
 #[derive(Args, Debug)]
 struct BudgetArgs {
-    /// Runs before the measurement
+    /// Set the number of runs before the measurement
     #[arg(long, default_value_t = 3, value_name = "N")]
     warmup: usize,
-    /// Measurements whose median is reported
+    /// Set the number of measurements whose median is reported
     #[arg(long, default_value_t = 15, value_name = "N", value_parser = clap::value_parser!(u32).range(3..))]
     samples: u32,
-    /// Stop a measurement after about so many seconds, once there are three
+    /// Stop a measurement after about this many seconds, once it has three samples
     #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
     seconds: f64,
 }
@@ -63,7 +63,7 @@ impl BudgetArgs {
     }
 }
 
-/// How the GPU path is to be run, against its own choice.
+/// Options that override the GPU path's own choices.
 #[derive(Args, Debug)]
 struct DeviceArgs {
     /// Keep every run-time check in the shaders
@@ -86,11 +86,11 @@ impl DeviceArgs {
     }
 }
 
-/// Writes a chart and says so.
-pub(super) fn write_picture(path: &Path, picture: &Roofline, out: &Output) -> Result<()> {
-    let text = picture.svg();
+/// Writes a chart and reports its path.
+pub(super) fn write_chart(path: &Path, chart: &Roofline, out: &Output) -> Result<()> {
+    let text = chart.svg();
     atomic::write(path, |out| out.write_all(text.as_bytes()))?;
-    out.note(&format!("{}: {} operators", printable_path(path), picture.points.len()));
+    out.note(&format!("{}: {} operators", printable_path(path), chart.points.len()));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::super::outputs::Outputs;
 use super::super::recipe::MOST_ROWS;
 use super::peaks::{PeakRates, time};
 use super::profile::{self, Line};
-use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_chart};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::Op;
@@ -18,16 +18,16 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate bench ops -b 128 --only conv2d")]
 pub(super) struct OpsArgs {
-    /// Rows of the batch
+    /// Set the number of samples per batch
     #[arg(short, long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: u32,
-    /// Only kernels whose name contains this
+    /// Run only kernels whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only the chosen device, without the CPU path beside it
+    /// Measure only the chosen device, without the CPU path for comparison
     #[arg(long)]
     alone: bool,
-    /// Also a chart for the chosen device, as SVG: what every kernel reaches under the roofline ceilings
+    /// Also write a roofline chart of every kernel on the chosen device, as SVG
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     #[command(flatten)]
@@ -103,7 +103,7 @@ fn finish(
     }
     if let (Some(path), Some(peaks), Some(lines)) = (&args.roofline, peaks.first(), lines.first()) {
         let title = format!("AlexNet's kernels at batch {}", args.batch_size);
-        write_picture(path, &profile::picture(peaks, lines, title, header.notes(0)), &context.out)?;
+        write_chart(path, &profile::chart(peaks, lines, title, header.notes(0)), &context.out)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! memory are measured without any operator, so that a poor kernel does not lower the bar for itself.
 
 use super::timing::{Budget, Timing, measure};
-use crate::device::{Device, Probe};
+use crate::device::{Device, DeviceProbe};
 use crate::error::Result;
 use crate::ops::{Linear, Op, Pointwise};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Span, Step};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A copy is larger than caches, and as large as every adapter binds at once (128 MiB).
 const COPY_BYTES: u64 = 1 << 27;
-/// A measurement grows until a run takes so many seconds.
+/// A measurement grows until a run takes this many seconds.
 const LONG: f64 = 0.02;
 
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl PeakRates {
         self.fma.max(self.product)
     }
 
-    /// The smallest time in seconds that the peak rates allow for so many operations and bytes: the slower of arithmetic and
+    /// The smallest time in seconds that the peak rates allow for the given operations and bytes: the slower of arithmetic and
     /// memory. Winograd convolution does less arithmetic than is counted, and can be faster.
     pub fn bound(&self, flops: u64, bytes: u64) -> f64 {
         (flops as f64 / self.flops()).max(bytes as f64 / self.copy)
@@ -93,8 +93,8 @@ impl PeakRates {
         })
     }
 
-    /// An empty picture of these peak rates.
-    pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
+    /// An empty chart of these peak rates.
+    pub fn chart(&self, title: String, notes: Vec<String>) -> Roofline {
         let mut ceilings = vec![Ceiling { label: "multiply-adds in registers".into(), flops: self.fma }];
         ceilings.push(Ceiling { label: "our best square product".into(), flops: self.product });
         Roofline { title, notes, ceilings, bandwidth: self.copy, points: Vec::new() }
@@ -102,7 +102,7 @@ impl PeakRates {
 }
 
 /// Multiply-adds that take [`LONG`], or as long as the device can be kept at it.
-pub(super) fn fma(device: &Device) -> Result<Probe> {
+pub(super) fn fma(device: &Device) -> Result<DeviceProbe> {
     let (mut units, mut before) = (16, 0);
     loop {
         let mut probe = device.fma(units)?;
@@ -132,7 +132,7 @@ fn product(device: &Device, budget: Budget) -> Result<f64> {
 }
 
 /// Seconds of one of `burst` runs in a row.
-pub(super) fn times(probe: &mut Probe, budget: Budget, burst: usize) -> Result<Timing> {
+pub(super) fn times(probe: &mut DeviceProbe, budget: Budget, burst: usize) -> Result<Timing> {
     let timing = measure(budget, |runs| probe.run(runs * burst))?;
     let scale = 1.0 / burst as f64;
     Ok(Timing { median: timing.median * scale, fastest: timing.fastest * scale, ..timing })

@@ -232,14 +232,14 @@ impl Analysis {
     }
 
     /// The chart.
-    pub fn picture(&self, title: String, notes: Vec<String>) -> Roofline {
-        picture(&self.peaks, &self.lines, title, notes)
+    pub fn chart(&self, title: String, notes: Vec<String>) -> Roofline {
+        chart(&self.peaks, &self.lines, title, notes)
     }
 }
 
 /// A chart of these lines under these peak rates.
-pub(super) fn picture(peaks: &PeakRates, lines: &[Line], title: String, notes: Vec<String>) -> Roofline {
-    Roofline { points: lines.iter().map(Line::point).collect(), ..peaks.picture(title, notes) }
+pub(super) fn chart(peaks: &PeakRates, lines: &[Line], title: String, notes: Vec<String>) -> Roofline {
+    Roofline { points: lines.iter().map(Line::point).collect(), ..peaks.chart(title, notes) }
 }
 
 /// Totals by operator as JSON.

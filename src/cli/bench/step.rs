@@ -7,7 +7,7 @@ use super::super::{Context, device};
 use super::peaks::PeakRates;
 use super::profile::Analysis;
 use super::timing::{Budget, Timing, measure, median};
-use super::{BudgetArgs, DeviceArgs, Header, devices, write_picture};
+use super::{BudgetArgs, DeviceArgs, Header, devices, write_chart};
 use crate::device::Device;
 use crate::error::Result;
 use crate::inference;
@@ -24,22 +24,22 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  striate bench step -m alexnet -b 128 --device gpu")]
 pub(super) struct StepArgs {
-    /// A built-in network or a model file
+    /// Train a built-in network or a model file
     #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
     model: String,
-    /// Samples per step [default: the recipe's]
+    /// Set the number of samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
-    /// Half precision, as `train --amp`; the CPU path beside it stays strict fp32
+    /// Use half precision, as `train --amp`; the CPU path stays strict fp32
     #[arg(long)]
     amp: bool,
-    /// Only the chosen device, without the CPU path beside it
+    /// Measure only the chosen device, without the CPU path for comparison
     #[arg(long)]
     alone: bool,
-    /// Also the time of every operator of a step, against the peak rates measured on this device
+    /// Also time every operator of a step, against the peak rates measured on this device
     #[arg(long)]
     profile: bool,
-    /// Also a chart of that for the chosen device, as SVG: what every operator reaches under the roofline ceilings
+    /// Also write a roofline chart of every operator on the chosen device, as SVG
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub(super) struct StepArgs {
     budget: BudgetArgs,
 }
 
-/// What a device needs for a step.
+/// The costs of a step on a device.
 struct Measured {
     device: String,
     precision: &'static str,
@@ -62,7 +62,7 @@ struct Measured {
     profile: Option<Analysis>,
 }
 
-/// Seconds the host works per step before it could go on to the next.
+/// Seconds the host works per step before it can start the next.
 struct HostTimes {
     /// Handing over the batch and the hyper words.
     upload: f64,
@@ -70,7 +70,7 @@ struct HostTimes {
     encode: f64,
     /// Recording and submitting them where nothing was uploaded.
     run: f64,
-    /// All of it, with the submission. A software adapter does the device's work in there too.
+    /// Recording and submission together. On a software adapter this includes the device's work.
     total: f64,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
     }
     if let (Some(path), Some(Measured { profile: Some(analysis), .. })) = (&args.roofline, results.first()) {
         let title = format!("{}, training step at batch {batch}", spec.name);
-        write_picture(path, &analysis.picture(title, header.notes(0)), &context.out)?;
+        write_chart(path, &analysis.chart(title, header.notes(0)), &context.out)?;
     }
     if context.out.is_json() {
         let steps: Vec<Value> = results.iter().map(|r| to_json(r, &model)).collect();
@@ -232,7 +232,7 @@ fn hyper_words(spec: &Spec, model: &Model) -> Hyper {
     }
 }
 
-/// Normal pictures and uniform classes: no zeros that a device could be quicker with.
+/// Normally distributed images and uniform classes: no zeros that a device could be quicker with.
 struct RandomBatch {
     images: Vec<f32>,
     labels: Vec<f32>,

@@ -10,7 +10,7 @@ pub(crate) struct Budget {
     /// Runs before the measurement.
     pub warmup: usize,
     pub samples: usize,
-    /// A measurement ends after so many seconds if it has three samples.
+    /// A measurement ends after this many seconds if it has three samples.
     pub seconds: f64,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Timing {
     pub samples: usize,
 }
 
-/// A burst lasts at least so many seconds, so that the wait at its end does not weigh.
+/// A burst lasts at least this many seconds, so that the wait at its end does not weigh.
 const BURST: f64 = 0.02;
 
 /// Most runs in a burst: a device's queue should not be flooded.

@@ -53,7 +53,7 @@ impl Case {
         dst
     }
 
-    /// What `element` makes of the old value and the terms' factors, for every element of the destination; the gaps stay.
+    /// What `element` makes of the old value and the operands of its terms, for every element of the destination; the gaps stay.
     fn expected(&self, element: impl Fn(f32, &[(f32, f32)]) -> f32) -> Vec<f32> {
         let [m, n, k] = self.shape;
         let (left, right) = (self.view(0), self.view(1));
@@ -62,9 +62,9 @@ impl Case {
         let mut dst = self.old.clone();
         for i in 0..m {
             for j in 0..n {
-                let factors: Vec<_> = (0..k).map(|k| (at(&left, i, k), at(&right, k, j))).collect();
+                let operands: Vec<_> = (0..k).map(|k| (at(&left, i, k), at(&right, k, j))).collect();
                 let dst = &mut dst[i * (n + self.gap) + j];
-                *dst = element(*dst, &factors);
+                *dst = element(*dst, &operands);
             }
         }
         dst
@@ -84,8 +84,8 @@ fn every_shape_is_the_sum_of_its_terms() {
         let shape = [side(), side(), side() * if round % 10 == 0 { 9 } else { 1 }];
         let case = Case::new(&mut numbers, shape);
         for onto in [Onto::Nothing, Onto::Old] {
-            let expected = case.expected(|old, factors| {
-                let sum: f64 = factors.iter().map(|&(a, b)| f64::from(a) * f64::from(b)).sum();
+            let expected = case.expected(|old, operands| {
+                let sum: f64 = operands.iter().map(|&(a, b)| f64::from(a) * f64::from(b)).sum();
                 (sum + if onto == Onto::Old { f64::from(old) } else { 0.0 }) as f32
             });
             for (found, expected) in case.run(onto).iter().zip(&expected) {
@@ -109,8 +109,8 @@ fn sums_run_in_order_in_parts_of_512() {
             let case = Case::new(&mut numbers, [m, n, k]);
             assert!(m * n * k > SMALL);
             for onto in [Onto::Nothing, Onto::Old] {
-                let expected = case.expected(|old, factors| {
-                    let parts = factors.chunks(512).enumerate();
+                let expected = case.expected(|old, operands| {
+                    let parts = operands.chunks(512).enumerate();
                     parts.fold(old, |total, (i, part)| {
                         let sum = part.iter().fold(0.0f32, |sum, &(a, b)| a.mul_add(b, sum));
                         if i == 0 && onto == Onto::Nothing { sum } else { total + sum }

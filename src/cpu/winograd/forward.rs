@@ -6,7 +6,7 @@
 
 use super::Weights;
 use super::mosaic::Mosaic;
-use super::packed::{COLUMNS, Product, ROWS};
+use super::packed::{COLUMNS, PanelProduct, ROWS};
 use super::tiles::{Inputs, Outputs, inputs_len, outputs_len};
 use super::transforms::Winograd;
 use crate::cpu::correlation::{Correlation, TASKS};
@@ -32,7 +32,7 @@ pub fn spread_out(len: usize) -> usize {
 }
 
 /// How a correlation is cut into tasks, waves and blocks. None of it changes a result.
-struct Plan {
+struct Partition {
     /// Planes of a task.
     planes: usize,
     /// Output channels of a task, if those of one image are cut; else all.
@@ -47,8 +47,8 @@ struct Plan {
     rows: usize,
 }
 
-impl Plan {
-    fn new(c: &Correlation, mosaic: &Mosaic, values: usize) -> Plan {
+impl Partition {
+    fn new(c: &Correlation, mosaic: &Mosaic, values: usize) -> Partition {
         let threads = rayon::current_num_threads();
         // The time of the task that ends last, in vectors of tiles: one more to a task for reading the kernels, and a
         // quarter of a task for one that began late.
@@ -70,7 +70,7 @@ impl Plan {
         let product = spread_out(wave + LANES);
         let most = c.c_out.min(channels).next_multiple_of(ROWS);
         let rows = (PRODUCTS / (values * product)).max(1).next_multiple_of(ROWS).min(most);
-        Plan { planes, channels, wave, value, product, rows }
+        Partition { planes, channels, wave, value, product, rows }
     }
 }
 
@@ -85,7 +85,7 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
 ) {
     let mosaic = Mosaic::new(&c.windows, c.batch, M);
     let values = N * N;
-    let plan = Plan::new(c, &mosaic, values);
+    let plan = Partition::new(c, &mosaic, values);
     let panels = c.c_out.div_ceil(ROWS);
     let panel = values * c.c_in * ROWS;
     let u = reserve(workspace, c.groups * panels * panel);
@@ -119,7 +119,7 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
 struct ForwardTask<'a> {
     c: &'a Correlation,
     mosaic: &'a Mosaic,
-    plan: &'a Plan,
+    plan: &'a Partition,
     x: &'a [f32],
     /// Transformed kernels: panels of [`ROWS`] output channels by group, each `[N * N, c_in, ROWS]`.
     u: &'a [f32],
@@ -217,7 +217,7 @@ impl ForwardTask<'_> {
         let first = group * c.c_out.div_ceil(ROWS) + (channels.start - group * c.c_out) / ROWS;
         for t in 0..values {
             for (q, start) in (0..tiles).step_by(COLUMNS).enumerate() {
-                Product {
+                PanelProduct {
                     lhs: &self.u[first * panel + t * c.c_in * ROWS..],
                     lhs_pitch: panel,
                     rhs: &v[t * plan.value + q * c.c_in * COLUMNS..],

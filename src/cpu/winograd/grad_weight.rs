@@ -6,7 +6,7 @@
 
 use super::forward::spread_out;
 use super::mosaic::Mosaic;
-use super::packed::{COLUMNS, Product, ROWS};
+use super::packed::{COLUMNS, PanelProduct, ROWS};
 use super::transforms::Winograd;
 use crate::cpu::correlation::Correlation;
 use crate::cpu::parallel::{reserve, with_scratch};
@@ -60,7 +60,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                     let v = &mut v[offset..];
                     let origin = c.windows.origin.map(|o| -o as usize);
                     let size = [c.windows.h_in, c.windows.w_in];
-                    let source = Source { mosaic: &mosaic, planes, image, origin, size };
+                    let source = ImagePlanes { mosaic: &mosaic, planes, image, origin, size };
                     with_scratch([source.plane_len(N - M)], |[plane]| {
                         vector::run(TransformX::<_, N, M, R> { source, plane, value: x_value, v });
                     });
@@ -77,7 +77,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                     (first + n < c.batch).then(|| &dy[start..start + count * outputs])
                 };
                 let size = [c.windows.h_out, c.windows.w_out];
-                let source = Source { mosaic: &mosaic, planes, image, origin: [0, 0], size };
+                let source = ImagePlanes { mosaic: &mosaic, planes, image, origin: [0, 0], size };
                 with_scratch([source.plane_len(0)], |[plane]| {
                     vector::run(TransformDy::<_, N, M, R> { source, plane, value: dy_value, d });
                 });
@@ -89,7 +89,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
             let count = KERNELS.min(c.c_out - begin);
             for (t, sums) in sums.chunks_exact_mut(KERNELS * pitch).enumerate() {
                 for q in 0..columns {
-                    Product {
+                    PanelProduct {
                         lhs: &d[(group * rows + begin / ROWS) * dy_panel + t * dy_value..],
                         lhs_pitch: dy_panel,
                         rhs: &v[(group * columns + q) * x_panel + t * x_value..],
@@ -113,7 +113,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
 }
 
 /// Images of [`ROWS`] channels or fewer, laid out in planes.
-struct Source<'a, F> {
+struct ImagePlanes<'a, F> {
     mosaic: &'a Mosaic,
     planes: usize,
     /// Image `n` of those treated together, if there is one.
@@ -123,7 +123,7 @@ struct Source<'a, F> {
     size: [usize; 2],
 }
 
-impl<'a, F: Fn(usize) -> Option<&'a [f32]>> Source<'_, F> {
+impl<'a, F: Fn(usize) -> Option<&'a [f32]>> ImagePlanes<'_, F> {
     /// Rows and columns of a plane whose tiles overlap by `overlap`.
     fn plane_size(&self, overlap: usize) -> [usize; 2] {
         self.mosaic.tiles.map(|tiles| tiles * self.mosaic.m + overlap)
@@ -160,7 +160,7 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>> Source<'_, F> {
 
 /// v: B^T x B of every tile, `value` elements apart, tiles [`COLUMNS`] elements apart.
 struct TransformX<'a, F, const N: usize, const M: usize, const R: usize> {
-    source: Source<'a, F>,
+    source: ImagePlanes<'a, F>,
     plane: &'a mut [f32],
     value: usize,
     v: &'a mut [f32],
@@ -196,7 +196,7 @@ impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, cons
 
 /// d: A dy A^T of every tile, `value` elements apart, tiles [`ROWS`] elements apart.
 struct TransformDy<'a, F, const N: usize, const M: usize, const R: usize> {
-    source: Source<'a, F>,
+    source: ImagePlanes<'a, F>,
     plane: &'a mut [f32],
     value: usize,
     d: &'a mut [f32],

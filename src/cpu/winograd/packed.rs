@@ -1,8 +1,8 @@
 //! Products of packed panels: the innermost loop of Winograd's convolutions.
 //!
-//! The left factor lies in panels of [`ROWS`] rows, the right one in panels of [`COLUMNS`] columns, both with one group
+//! The left operand lies in panels of [`ROWS`] rows, the right one in panels of [`COLUMNS`] columns, both with one group
 //! of that many elements for each index of the sum; so the loop reads both front to back. A tile of sums stays in
-//! registers, in parts of 32 that are added up in memory. Every sum runs in the order of its index whatever the instruction set, with fused multiply-adds on
+//! registers, in parts of 32 that are added up in memory. Every sum runs in the order of its index with every instruction set, with fused multiply-adds on
 //! processors that have them.
 
 #[cfg(target_arch = "x86_64")]
@@ -18,7 +18,7 @@ pub const COLUMNS: usize = 48;
 const PART: usize = 32;
 
 /// dst = lhs rhs, or dst += lhs rhs, for one right panel and as many left panels as `dst` has rows for.
-pub struct Product<'a> {
+pub struct PanelProduct<'a> {
     /// Left panels, `lhs_pitch` elements apart; each is `[depth, ROWS]`.
     pub lhs: &'a [f32],
     pub lhs_pitch: usize,
@@ -36,7 +36,7 @@ pub struct Product<'a> {
     pub add: bool,
 }
 
-impl Product<'_> {
+impl PanelProduct<'_> {
     /// Computes it with the widest vectors that this processor has.
     pub fn run(self) {
         #[cfg(target_arch = "x86_64")]
@@ -58,9 +58,9 @@ impl Product<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const FUSED: bool>(mut self, simd: S) {
         match S::F32_LANES {
-            // 24 sums, 4 factors: 32 registers.
+            // 24 sums, 4 operands: 32 registers.
             16 => self.rows_of::<S, FUSED, 8>(simd),
-            // 12 sums, 4 factors: 16 registers.
+            // 12 sums, 4 operands: 16 registers.
             _ => self.rows_of::<S, FUSED, 4>(simd),
         }
     }
@@ -129,7 +129,7 @@ impl Product<'_> {
     }
 }
 
-struct Fused<'a>(Product<'a>);
+struct Fused<'a>(PanelProduct<'a>);
 
 impl WithSimd for Fused<'_> {
     type Output = ();
@@ -141,7 +141,7 @@ impl WithSimd for Fused<'_> {
 }
 
 /// Multiplies and adds apart: without the instruction, a fused one is a call of a function.
-struct Apart<'a>(Product<'a>);
+struct Apart<'a>(PanelProduct<'a>);
 
 impl WithSimd for Apart<'_> {
     type Output = ();

@@ -1,4 +1,4 @@
-//! Tables: comma-separated columns of numbers and a label. The header line, which is known by having no number in it or a
+//! Tables: comma-separated columns of numbers and a label. The header line, which is recognised because it contains no number, or a
 //! name such as `label` or `id`, says which column is the label and which ones number the rows; without such a name the label is the last
 //! column (`columns.rs`). Empty lines and lines that start with `#` are passed over. A number may stand in
 //! quotes; it may not contain a comma or a line break, so the reader goes line by line and its errors name the

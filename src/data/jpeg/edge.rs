@@ -2,8 +2,8 @@
 //!
 //! Of a subsampled component, blocks that reach over the edge of the image are padded; with what, is the encoder's choice
 //! (T.81, A.2.4), and decoders have to ignore it. zune-jpeg interpolates with it: a quarter of the colour of the last
-//! column and row is the padding's. Most encoders repeat the last sample, and then it is that sample but for the losses of
-//! compression. What the last sample was can be told from the two columns before it.
+//! column and row is the padding's. Most encoders repeat the last sample, and then it is that sample except for the losses of
+//! compression. The last sample can be estimated from the two columns before it.
 
 use super::structure::Structure;
 

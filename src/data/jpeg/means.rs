@@ -43,7 +43,7 @@ impl QuantTable {
     }
 }
 
-/// Whether the stretch of entropy-coded `data` has `units` MCUs of blocks that are coded by `tables`, so many of each.
+/// Whether the stretch of entropy-coded `data` has `units` MCUs of blocks that are coded by `tables`, each with its number of blocks.
 pub(super) fn suffice(data: &[u8], tables: &[(&QuantTable, usize)], units: usize) -> bool {
     // A zero behind 0xff is no data.
     let bytes = data.iter().scan(0, |last, &byte| Some((std::mem::replace(last, byte), byte)));

@@ -19,7 +19,7 @@
 //!   ones are put behind all entropy-coded data before it is decoded: no code consists of ones alone (T.81, C.2), so a
 //!   decoder that needs more than there is meets an error.
 //!
-//! jpeg-decoder 0.3.2 miscounts the blocks of a component in a scan of its own, if its sampling factor is neither 1 nor the
+//! jpeg-decoder 0.3.2 miscounts the blocks of a component in a separate scan, if its sampling factor is neither 1 nor the
 //! largest and the width or height leaves blocks that only pad; those are refused, as are ratios that are not whole numbers,
 //! which it does not read (libjpeg-turbo does not either). `tests/data/jpegs` writes all of these; if the first test there fails
 //! because a new zune-jpeg reads a kind rightly, `is_plain` may let it through.

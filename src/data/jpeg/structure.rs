@@ -20,7 +20,7 @@ const NEVER: u8 = u8::MAX;
 const FEW: &str = "a scan ends before its last block";
 
 /// What can be done about a JPEG that is sound and not read.
-const REMEDY: &str = "write it anew as a plain JPEG (`djpeg IN | cjpeg > OUT`) or as PNG";
+const REMEDY: &str = "rewrite it as a plain JPEG (`djpeg IN | cjpeg > OUT`) or as PNG";
 
 /// How samples stand for colours, as libjpeg decides it (`default_decompress_parms` in jdapimin.c).
 #[derive(Clone, Copy, Debug, PartialEq)]

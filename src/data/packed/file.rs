@@ -10,14 +10,14 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Bytes of images that are best read together.
 pub(super) const BLOCK: usize = 4 << 20;
 
-/// A packed file that is open. ImageLayout of the training part come first.
+/// A packed file that is open. Images of the training part come first.
 #[derive(Debug)]
 pub(super) struct Packed {
     pub path: PathBuf,
     pub file: File,
     /// Where the first image begins.
     pub start: u64,
-    /// ImageLayout of the training part.
+    /// Number of images of the training part.
     pub train: usize,
     pub hashes: Vec<u64>,
 }

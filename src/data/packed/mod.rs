@@ -55,7 +55,7 @@ const HEADER_LIMIT: u64 = 8 << 20;
 enum ImageLayout {
     /// All are `[channels, height, width]`.
     Equal([usize; 3]),
-    /// `[height, width, channels]`, the shorter side `size`; so many pixels in the training part and in the validation part.
+    /// `[height, width, channels]`, the shorter side `size`; the number of pixels in the training part and in the validation part.
     Whole { channels: usize, size: usize, pixels: [usize; 2] },
 }
 

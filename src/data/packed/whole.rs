@@ -1,4 +1,4 @@
-//! The images of a file of version 2: whole, each of its own size, framed when they are read as image files are.
+//! The images of a file of version 2: whole, each in its original size, framed when they are read as image files are.
 
 use super::PARTS;
 use super::file::{BLOCK, Packed};

@@ -25,9 +25,9 @@ const LONGEST: f64 = -1.234_567_890_123_456_7e-300;
 /// What was packed.
 #[derive(Clone, Debug)]
 pub struct PackSummary {
-    /// ImageLayout of the training part and of the validation part.
+    /// Number of images of the training part and of the validation part.
     pub counts: [usize; 2],
-    /// ImageLayout that could not be read and were left out.
+    /// Number of images that could not be read and were left out.
     pub skipped: usize,
     /// Length of the file.
     pub bytes: u64,
@@ -41,7 +41,7 @@ pub struct PackSummary {
 /// Memory does not depend on the number of images, apart from 16 bytes for each (place, hash and class), and 16 for the size of a whole one.
 ///
 /// Errors: images that are not pixels of 1 or 3 channels, labels that are values, names of classes that are too long
-/// together for the header (8 MiB), no image that can be read, and what the operating system says about `path`.
+/// together for the header (8 MiB), no image that can be read, and errors of the operating system about `path`.
 pub fn pack(
     splits: &Splits,
     path: &Path,

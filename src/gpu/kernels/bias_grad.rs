@@ -69,12 +69,12 @@ pub(super) fn kernels(op: &Op, bias: &BiasGrad, limits: &Limits) -> Result<Kerne
     sums(op, bias, &plain, limits)
 }
 
-/// The dispatches of a bias' gradient over what `summed` says.
+/// The dispatches of a bias' gradient over the elements that `summed` describes.
 pub(super) fn sums(op: &Op, bias: &BiasGrad, summed: &Summed, limits: &Limits) -> Result<Kernels> {
     let BiasGrad { batch, channels, inner } = *bias;
     let image = channels * inner;
     let with = |more: Vec<(&'static str, f64)>| summed.constants.iter().copied().chain(more).collect();
-    // Whatever is computed on the way in: all kernels have to sum in the same order.
+    // This holds for any computation on load: all kernels have to sum in the same order.
     let few = rounds(batch, rounds(inner, 0)) <= MAX_ROUNDS;
     if inner < SHORT && batch * image <= 1 << 24 && few {
         let all = constants([("batch", batch), ("channels", channels), ("inner", inner)]);

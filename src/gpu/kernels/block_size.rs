@@ -17,7 +17,7 @@ pub enum BlockSize {
 }
 
 /// The numbers of a block size.
-struct Row {
+struct BlockDimensions {
     name: &'static str,
     m: usize,
     n: usize,
@@ -41,7 +41,7 @@ impl BlockSize {
         BlockSize::B128x128x16Double,
     ];
 
-    const fn row(self) -> Row {
+    const fn row(self) -> BlockDimensions {
         let (name, [m, n, k], side, buffers) = match self {
             BlockSize::B32x32x16 => ("32x32x16", [32, 32, 16], 8, 1),
             BlockSize::B64x64x16 => ("64x64x16", [64, 64, 16], 16, 1),
@@ -52,7 +52,7 @@ impl BlockSize {
             BlockSize::B128x128x16 => ("128x128x16", [128, 128, 16], 16, 1),
             BlockSize::B128x128x16Double => ("128x128x16_double", [128, 128, 16], 16, 2),
         };
-        Row { name, m, n, k, threads: [side, side], buffers }
+        BlockDimensions { name, m, n, k, threads: [side, side], buffers }
     }
 
     /// m, n and k; `_double` if it is double-buffered.
@@ -62,13 +62,13 @@ impl BlockSize {
 
     /// m and n.
     pub const fn size(self) -> [usize; 2] {
-        let Row { m, n, .. } = self.row();
+        let BlockDimensions { m, n, .. } = self.row();
         [m, n]
     }
 
     /// The constants that `gemm_tile.wgsl` expects.
     pub(super) fn constants(self) -> [(&'static str, usize); 6] {
-        let Row { m, n, k, threads, buffers, .. } = self.row();
+        let BlockDimensions { m, n, k, threads, buffers, .. } = self.row();
         [
             ("TILE_M", m),
             ("TILE_N", n),
@@ -81,7 +81,7 @@ impl BlockSize {
 
     /// Bytes of workgroup memory, at most; `tests/gpu/shaders` compares them with the shaders.
     pub const fn workgroup_memory(self) -> u32 {
-        let Row { m, n, k, buffers, .. } = self.row();
+        let BlockDimensions { m, n, k, buffers, .. } = self.row();
         // Vectors of 16 bytes, one more in each row; and the terms.
         let row = (m / 4 + 1) + (n / 4 + 1);
         (buffers * k * row * 16 + 2 * k * 16) as u32

@@ -2,7 +2,7 @@
 
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::{constants, elements};
-use super::gemm::{Extents, Plan, Product, cut, product};
+use super::gemm::{Extents, GemmFiles, GemmPlan, cut, product};
 use super::limits::Limits;
 use super::rounds::{LONGEST, MOST_PIECES, parts, rounds};
 use super::shader::shader;
@@ -10,7 +10,7 @@ use super::slices::Slice;
 use crate::error::Result;
 use crate::ops::{Conv2d, Op};
 
-const FORWARD: Product = product!(
+const FORWARD: GemmFiles = product!(
     vec4 "conv2d/conv2d_forward",
     "conv2d/conv2d",
     "gemm/gemm_part",
@@ -18,7 +18,7 @@ const FORWARD: Product = product!(
     "gemm/gemm_zero",
     "gemm/gemm_scalar_b"
 );
-const GRAD_INPUT: Product = product!(
+const GRAD_INPUT: GemmFiles = product!(
     "conv2d/conv2d_grad_input",
     "conv2d/conv2d",
     "gemm/gemm_part",
@@ -26,7 +26,7 @@ const GRAD_INPUT: Product = product!(
     "gemm/gemm_scalar_a",
     "gemm/gemm_scalar_b"
 );
-const GRAD_WEIGHT: Product =
+const GRAD_WEIGHT: GemmFiles =
     product!("conv2d/conv2d_grad_weight", "conv2d/conv2d", "gemm/gemm_scalar_a", "gemm/gemm_scalar_b");
 
 /// Elements of one image of x and of y.
@@ -83,7 +83,7 @@ pub(super) fn forward(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kernels
             k: part.len,
             vec4: conv.depth().is_multiple_of(4),
         };
-        let Plan { shader, groups, rounds } = FORWARD.plan(extents, limits);
+        let GemmPlan { shader, groups, rounds } = FORWARD.plan(extents, limits);
         let mut all = geometry(conv, slice.count);
         all.extend(constants([
             ("part_first", part.first),
@@ -125,7 +125,7 @@ pub(super) fn grad_input(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Kern
             k: part.len,
             vec4: false,
         };
-        let Plan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
+        let GemmPlan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
         let mut all = geometry(conv, slice.count);
         all.extend(constants([
             ("phases_h", phases_h),
@@ -274,7 +274,7 @@ pub(super) fn grad_weight(op: &Op, conv: &Conv2d, limits: &Limits) -> Result<Ker
                 k: len,
                 vec4: false,
             };
-            let Plan { shader, groups, rounds } = GRAD_WEIGHT.plan(extents, limits);
+            let GemmPlan { shader, groups, rounds } = GRAD_WEIGHT.plan(extents, limits);
             let mut all = geometry(conv, images[1]);
             all.extend(constants([
                 ("images", pieces.images),

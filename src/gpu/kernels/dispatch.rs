@@ -42,7 +42,7 @@ pub enum DispatchKind {
     /// An operator or a part of it.
     #[default]
     Kernel,
-    /// Only the sum of so many partial sums in scratch buffer 0, into an operand.
+    /// Only adds up this many partial sums from scratch buffer 0, into an operand.
     SumPartials(usize),
 }
 

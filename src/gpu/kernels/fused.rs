@@ -24,7 +24,7 @@ pub fn fused(ops: &[&Op], limits: &Limits) -> Result<Option<Kernels>> {
 
 fn unchecked(ops: &[&Op], limits: &Limits) -> Result<Option<Kernels>> {
     match *ops {
-        // The kernels of its own sum in another order.
+        // The separate kernels sum in another order.
         [Op::MaxPool2dBackward(d), ..] if is_long(covering(d)) => Ok(None),
         [Op::ReluBackward(d), bias @ Op::BiasGrad(b)] if d.len == b.batch * b.channels * b.inner => {
             relu_bias(bias, b, limits).map(Some)

@@ -26,24 +26,24 @@ const HALF: [usize; 2] = [64, 128];
 
 /// The files of an operator that is a matrix product, without those of the product itself; made by [`product!`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Product {
+pub(super) struct GemmFiles {
     /// They load the elements of an operand one by one.
     pub scalar: &'static [ShaderFile],
     /// They load four neighbours at a time; `None` for kernels that cannot.
     pub vec4: Option<&'static [ShaderFile]>,
 }
 
-/// A [`Product`] from files of `shaders/`: the kernel's own first, then those that it shares with others. `vec4` stands
+/// A [`GemmFiles`] from files of `shaders/`: the kernel's own first, then those that it shares with others. `vec4` stands
 /// before a kernel that can load four neighbours of an operand at a time.
 macro_rules! product {
     (vec4 $($name:literal),+) => {
-        $crate::gpu::kernels::gemm::Product {
+        $crate::gpu::kernels::gemm::GemmFiles {
             scalar: $crate::gpu::kernels::files!($($name,)+ "gemm/vectors_off"),
             vec4: Some($crate::gpu::kernels::files!($($name,)+ "gemm/vectors_on")),
         }
     };
     ($($name:literal),+) => {
-        $crate::gpu::kernels::gemm::Product {
+        $crate::gpu::kernels::gemm::GemmFiles {
             scalar: $crate::gpu::kernels::files!($($name),+),
             vec4: None,
         }
@@ -64,15 +64,15 @@ pub(super) struct Extents {
 }
 
 /// How a product runs.
-pub(super) struct Plan {
+pub(super) struct GemmPlan {
     pub shader: Shader,
     pub groups: [u32; 3],
     pub rounds: u64,
 }
 
-impl Product {
+impl GemmFiles {
     /// The shader and the workgroups for a product of these extents.
-    pub fn plan(&self, extents: Extents, limits: &Limits) -> Plan {
+    pub fn plan(&self, extents: Extents, limits: &Limits) -> GemmPlan {
         let Extents { m, n, batches, k, .. } = extents;
         let (shader, [tile_m, tile_n]) = match (limits.precision, limits.kernel) {
             (Precision::HalfCooperative, _) => (self.half(true), HALF),
@@ -96,7 +96,7 @@ impl Product {
             (Precision::Single, GemmKernel::Exactly(block)) => self.shared(block, extents),
         };
         let groups = fold(m.div_ceil(tile_m) * n.div_ceil(tile_n) * batches, limits);
-        Plan { shader, groups, rounds: longest_loop(k, limits) }
+        GemmPlan { shader, groups, rounds: longest_loop(k, limits) }
     }
 
     /// Tiles of both operands in workgroup memory.
@@ -106,7 +106,7 @@ impl Product {
             None => Shader::new(self.scalar).variant(block.name()),
         };
         let frame = files!["gemm/gemm_tile", "gemm/gemm_stage", "gemm/gemm_sums", "shared/prelude"];
-        (shader.with(frame).constants(Constants::Block(block)), block.size())
+        (shader.with(frame).constants(Constants::BlockSize(block)), block.size())
     }
 
     fn subgroup(&self, count: usize, variant: &'static str) -> Shader {

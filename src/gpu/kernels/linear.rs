@@ -3,22 +3,22 @@
 use super::conv2d::sum_partials;
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels};
 use super::elements::constants;
-use super::gemm::{Extents, Plan, Product, cut, product};
+use super::gemm::{Extents, GemmFiles, GemmPlan, cut, product};
 use super::limits::Limits;
 use super::rounds::{SumPart, parts};
 use super::slices::{Slice, too_large};
 use crate::error::Result;
 use crate::ops::{Linear, Op};
 
-const FORWARD: Product = product!(
+const FORWARD: GemmFiles = product!(
     vec4 "linear/linear_forward",
     "linear/linear",
     "gemm/gemm_part",
     "activation/relu",
     "gemm/gemm_zero"
 );
-const GRAD_INPUT: Product = product!(vec4 "linear/linear_grad_input", "linear/linear");
-const GRAD_WEIGHT: Product =
+const GRAD_INPUT: GemmFiles = product!(vec4 "linear/linear_grad_input", "linear/linear");
+const GRAD_WEIGHT: GemmFiles =
     product!(vec4 "linear/linear_grad_weight", "linear/linear", "gemm/gemm_part", "gemm/gemm_zero");
 
 /// Most elements of the partial sums of dx together: 64 MiB, half of the smallest binding limit.
@@ -93,7 +93,7 @@ fn dispatch(op: &Op, linear: &Linear, slice: &Slice, part: SumPart, limits: &Lim
         let (bias, y) = if linear.bias { (2, 3) } else { (0, 2) };
         (plan, vec![Binding::operand(0), weight(1), Binding::operand(bias), Binding::operand(y)])
     };
-    let Plan { shader, groups, rounds } = plan;
+    let GemmPlan { shader, groups, rounds } = plan;
     Dispatch { kind: DispatchKind::Kernel, shader, constants: all, bindings, groups, rounds }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn grad_input(op: &Op, linear: &Linear, limits: &Limits) -> Result<Ke
             all.push(("part", if several { number as f64 } else { 0.0 }));
             let vec4 = [inputs, outputs, first, count].iter().all(|length| length.is_multiple_of(4));
             let extents = Extents { m: batch, n: inputs, batches: 1, k: count, vec4 };
-            let Plan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
+            let GemmPlan { shader, groups, rounds } = GRAD_INPUT.plan(extents, limits);
             let weight = if count == outputs {
                 Binding::operand(1)
             } else {

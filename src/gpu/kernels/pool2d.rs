@@ -114,12 +114,12 @@ pub(super) fn covering(d: &Pool2d) -> [usize; 2] {
     [0, 1].map(|axis| d.kernel[axis].div_ceil(d.stride[axis]).min(outputs[axis]))
 }
 
-/// Rounds of the loops over so many terms in one thread.
+/// Rounds of the loops over this many terms in one thread.
 pub(super) fn term_rounds([h, w]: [usize; 2]) -> u64 {
     rounds(h, rounds(w, 0))
 }
 
-/// Whether a thread that has four elements with so many terms would have too many rounds.
+/// Whether a thread that has four elements with this many terms would have too many rounds.
 pub(super) fn is_long(terms: [usize; 2]) -> bool {
     thread_rounds(term_rounds(terms)) > MAX_ROUNDS
 }

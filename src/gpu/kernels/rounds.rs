@@ -37,7 +37,7 @@ pub(super) const fn rounds(times: usize, body: u64) -> u64 {
     (times as u64).saturating_mul(body.saturating_add(1)).saturating_add(1)
 }
 
-/// Rounds of a reduction over so many threads (`shaders/shared/reduce.wgsl`).
+/// Rounds of a reduction over this many threads (`shaders/shared/reduce.wgsl`).
 pub(super) const fn reduction(threads: usize) -> u64 {
     rounds(threads.ilog2() as usize, 0)
 }
@@ -69,7 +69,7 @@ pub(super) fn runs(inner: usize) -> (usize, usize) {
 }
 
 /// # Errors
-/// `Error::Device` if a dispatch of `shader` with so many rounds could be cut short on the adapter of `limits`.
+/// `Error::Device` if a dispatch of `shader` with this many rounds could be cut short on the adapter of `limits`.
 pub(in crate::gpu) fn check(shader: Shader, rounds: u64, limits: &Limits) -> Result<()> {
     if rounds <= limits.rounds {
         return Ok(());

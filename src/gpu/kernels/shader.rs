@@ -25,7 +25,7 @@ pub struct ShaderPart {
 pub(super) enum Constants {
     None,
     /// The block of sums of a workgroup of `gemm_tile.wgsl`.
-    Block(BlockSize),
+    BlockSize(BlockSize),
     /// How many blocks of eight rows a subgroup of `gemm_subgroup.wgsl` computes.
     RowBlocks(usize),
 }
@@ -35,7 +35,7 @@ impl Constants {
         let constant = |name: &str, value: usize| format!("const {name} = {value}u;\n");
         let (name, text) = match self {
             Constants::None => return None,
-            Constants::Block(block) => (
+            Constants::BlockSize(block) => (
                 format!("constants of block size {}", block.name()),
                 block.constants().map(|(name, value)| constant(name, value)).concat(),
             ),

@@ -32,7 +32,7 @@ fn gcd(a: usize, b: usize) -> usize {
 
 /// Cuts `items` into the fewest slices such that every operand, with `sizes` elements for one item, can be bound.
 ///
-/// Every slice begins at a multiple of `unit` items, for kernels that treat so many together.
+/// Every slice begins at a multiple of `unit` items, for kernels that process this many together.
 ///
 /// # Errors
 /// [`Error::Memory`] if the smallest possible slice is larger than a binding.

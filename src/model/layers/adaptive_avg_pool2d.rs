@@ -50,6 +50,6 @@ impl LayerKind for AdaptiveAvgPool2d {
         at.unary(Op::AdaptiveAvgPool2dForward(self.geometry(&at.extents)))
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        at.input_gradient(Op::AdaptiveAvgPool2dBackward(self.geometry(&at.extents())), &[at.dy])
+        at.input_gradient(Op::AdaptiveAvgPool2dBackward(self.geometry(at.extents())), &[at.dy])
     }
 }

@@ -63,6 +63,6 @@ impl LayerKind for AvgPool2d {
         at.unary(Op::AvgPool2dForward(self.geometry(&at.extents)))
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        at.input_gradient(Op::AvgPool2dBackward(self.geometry(&at.extents())), &[at.dy])
+        at.input_gradient(Op::AvgPool2dBackward(self.geometry(at.extents())), &[at.dy])
     }
 }

@@ -70,7 +70,7 @@ impl LayerKind for BatchNorm2d {
         Ok(at.record_as(&name, steps, inputs, y))
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let (d, dy, hyper) = (self.geometry(&at.extents(), at.relu()), at.dy, at.hyper());
+        let (d, dy, hyper) = (self.geometry(at.extents(), at.relu()), at.dy, at.hyper());
         let [x, w, mean, variance] = [0, 1, 3, 4].map(|i| at.operand(i));
         // Both are computed together, and the gradient of the input needs them, frozen or not.
         let dw = at.parameter_or_buffer(0, "frozen_weight", d.channels)?;

@@ -75,7 +75,7 @@ impl LayerKind for Conv2d {
         at.unary(Op::Conv2dForward(self.geometry(&at.extents, at.relu())))
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let (d, x, w, dy) = (self.geometry(&at.extents(), at.relu()), at.operand(0), at.operand(1), at.dy);
+        let (d, x, w, dy) = (self.geometry(at.extents(), at.relu()), at.operand(0), at.operand(1), at.dy);
         if let Some(db) = at.parameter(1)? {
             let bias = BiasGrad { batch: d.batch, channels: d.c_out, inner: d.h_out() * d.w_out() };
             at.step(Op::BiasGrad(bias), &[dy, db]);

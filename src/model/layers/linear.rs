@@ -52,7 +52,7 @@ impl LayerKind for Linear {
         at.unary(Op::LinearForward(self.geometry(&at.extents, at.relu())))
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let (d, x, w, dy) = (self.geometry(&at.extents(), at.relu()), at.operand(0), at.operand(1), at.dy);
+        let (d, x, w, dy) = (self.geometry(at.extents(), at.relu()), at.operand(0), at.operand(1), at.dy);
         if let Some(db) = at.parameter(1)? {
             let bias = BiasGrad { batch: d.batch, channels: d.outputs, inner: 1 };
             at.step(Op::BiasGrad(bias), &[dy, db]);

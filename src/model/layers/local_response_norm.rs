@@ -76,8 +76,8 @@ impl LayerKind for LocalResponseNorm {
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
         let op = match self.within {
-            true => Op::LocalResponseNormWithinBackward(self.within(&at.extents())),
-            false => Op::LocalResponseNormBackward(self.across(&at.extents())),
+            true => Op::LocalResponseNormWithinBackward(self.within(at.extents())),
+            false => Op::LocalResponseNormBackward(self.across(at.extents())),
         };
         let (x, scale) = (at.operand(0), at.operand(2));
         at.input_gradient(op, &[x, scale, at.dy])

@@ -64,6 +64,6 @@ impl LayerKind for MaxPool2d {
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
         let index = at.operand(2);
-        at.input_gradient(Op::MaxPool2dBackward(self.geometry(&at.extents())), &[index, at.dy])
+        at.input_gradient(Op::MaxPool2dBackward(self.geometry(at.extents())), &[index, at.dy])
     }
 }

@@ -35,7 +35,7 @@ impl LayerKind for Softmax {
         at.unary(Op::SoftmaxForward(Self::geometry(&at.extents)))
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let op = Op::SoftmaxBackward(Self::geometry(&at.extents()));
+        let op = Op::SoftmaxBackward(Self::geometry(at.extents()));
         at.input_gradient(op, &[at.y(), at.dy])
     }
 }

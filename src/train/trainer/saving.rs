@@ -140,7 +140,7 @@ impl Trainer<'_> {
             divergence: self.divergence.state().clone(),
             dead_relus: self.dead_relus.clone(),
             schedule: self.updater.schedule.state(),
-            bad: self.prefetcher.bad().told(),
+            bad: self.prefetcher.bad().reported(),
             seconds: self.clock.seconds(),
             device: self.task().device.name.clone(),
             device_key: Some(self.task().device.key.clone()),

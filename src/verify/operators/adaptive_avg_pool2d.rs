@@ -1,18 +1,26 @@
 //! Average pooling to a fixed output size.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{AdaptiveAvgPool2d, Op};
 use crate::verify::cases::Case;
 use crate::verify::error_scale::root_of_squares;
 
-pub fn forward(d: &AdaptiveAvgPool2d) -> Entry<'_> {
+pub fn forward(d: &AdaptiveAvgPool2d) -> OperatorCheck<'_> {
     let reduction = d.h_in.div_ceil(d.h_out) * d.w_in.div_ceil(d.w_out);
-    Entry::new(Some(reduction), |_, inputs, outputs| forward_reference(d, inputs, outputs), root_of_squares)
+    OperatorCheck::new(
+        Some(reduction),
+        |_, inputs, outputs| forward_reference(d, inputs, outputs),
+        root_of_squares,
+    )
 }
 
-pub fn backward(d: &AdaptiveAvgPool2d) -> Entry<'_> {
+pub fn backward(d: &AdaptiveAvgPool2d) -> OperatorCheck<'_> {
     let reduction = d.h_out.div_ceil(d.h_in) * d.w_out.div_ceil(d.w_in);
-    Entry::new(Some(reduction), |_, inputs, outputs| backward_reference(d, inputs, outputs), root_of_squares)
+    OperatorCheck::new(
+        Some(reduction),
+        |_, inputs, outputs| backward_reference(d, inputs, outputs),
+        root_of_squares,
+    )
 }
 
 /// Calls `tap(i, j, n)` for every x[j] among the n elements whose mean is y[i].

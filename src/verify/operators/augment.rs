@@ -1,13 +1,13 @@
 //! Stored images transformed by every kind of view, one kind per row of the batch.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{Augment, Op};
 use crate::random::Stream;
 use crate::verify::cases::{Case, Data};
 use crate::view::{View, Window};
 
-pub fn augment(d: &Augment) -> Entry<'_> {
-    Entry::new(
+pub fn augment(d: &Augment) -> OperatorCheck<'_> {
+    OperatorCheck::new(
         None,
         |_, inputs, outputs| augment_reference(d, inputs, outputs),
         |run| vec![error_scale(d, run.before, &run.outputs[0])],
@@ -124,7 +124,7 @@ fn view(d: &Augment, way: usize, stream: &mut Stream) -> View {
     let whole = Window { top: 0.0, left: 0.0, height, width, angle: 0.0, mirror: false };
     let crop = crop(d, stream);
     let window = match way {
-        // The corner, mirrored; a whole-pixel crop as it is and mirrored; everything, stretched or shrunk.
+        // The corner, mirrored; a whole-pixel crop, unchanged and mirrored; everything, stretched or shrunk.
         0 => Window { top: 0.0, left: 0.0, mirror: true, ..crop },
         1 => crop,
         2 => Window { mirror: true, ..crop },

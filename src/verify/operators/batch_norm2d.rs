@@ -1,22 +1,22 @@
 //! Batch normalisation.
 
-use super::Entry;
+use super::OperatorCheck;
 use super::pointwise::relu;
 use crate::ops::{BatchNorm2d, Hyper, Op};
 use crate::verify::cases::{Case, Data, default_hyper, outputs};
 use crate::verify::error_scale::Run;
 
-pub fn stats(d: &BatchNorm2d) -> Entry<'_> {
+pub fn stats(d: &BatchNorm2d) -> OperatorCheck<'_> {
     let reference = |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         stats_reference(d, hyper, inputs, outputs);
     };
     let scale = |run: &Run<'_>| stats_scale(d, run.hyper, &run.before[run.first..], run.outputs);
-    Entry::new(Some(d.batch * d.inner), reference, scale)
+    OperatorCheck::new(Some(d.batch * d.inner), reference, scale)
 }
 
-pub fn forward(d: &BatchNorm2d) -> Entry<'_> {
+pub fn forward(d: &BatchNorm2d) -> OperatorCheck<'_> {
     let scale = |run: &Run<'_>| vec![forward_scale(d, run.before)];
-    Entry::new(None, |_, inputs, outputs| forward_reference(d, inputs, outputs), scale).prepared(
+    OperatorCheck::new(None, |_, inputs, outputs| forward_reference(d, inputs, outputs), scale).prepared(
         |case, operands| {
             if case.data != Data::Nan {
                 let [mean, variance] = statistics(case, *d, &operands[0]);
@@ -26,23 +26,23 @@ pub fn forward(d: &BatchNorm2d) -> Entry<'_> {
     )
 }
 
-pub fn grad_parameters(d: &BatchNorm2d) -> Entry<'_> {
+pub fn grad_parameters(d: &BatchNorm2d) -> OperatorCheck<'_> {
     let reference = |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         grad_parameters_reference(d, hyper, inputs, outputs);
     };
     let scale = |run: &Run<'_>| grad_parameters_scale(d, run.hyper, run.before, run.outputs);
-    Entry::new(Some(d.batch * d.inner), reference, scale).prepared(|case, operands| {
+    OperatorCheck::new(Some(d.batch * d.inner), reference, scale).prepared(|case, operands| {
         let [mean, variance] = statistics(case, *d, &operands[0]);
         (operands[2], operands[3]) = (mean, variance);
     })
 }
 
-pub fn grad_input(d: &BatchNorm2d) -> Entry<'_> {
+pub fn grad_input(d: &BatchNorm2d) -> OperatorCheck<'_> {
     let reference = |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         grad_input_reference(d, hyper, inputs, outputs);
     };
     let scale = |run: &Run<'_>| vec![grad_input_scale(d, run.hyper, run.before)];
-    Entry::new(None, reference, scale).prepared(|case, operands| {
+    OperatorCheck::new(None, reference, scale).prepared(|case, operands| {
         let [mean, variance] = statistics(case, *d, &operands[0]);
         // Any weights will do: here the first coefficients that were drawn.
         let w = operands[1][..d.channels].to_vec();

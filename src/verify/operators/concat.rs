@@ -1,22 +1,22 @@
 //! Concatenation along channels.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{ChannelSlice, Op};
 use crate::verify::cases::Case;
 use crate::verify::error_scale::exact;
 
-pub fn forward(d: &ChannelSlice) -> Entry<'_> {
+pub fn forward(d: &ChannelSlice) -> OperatorCheck<'_> {
     let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         pairs(d, |part, whole| outputs[0][whole] = inputs[0][part]);
     };
-    Entry::new(None, reference, exact)
+    OperatorCheck::new(None, reference, exact)
 }
 
-pub fn backward(d: &ChannelSlice) -> Entry<'_> {
+pub fn backward(d: &ChannelSlice) -> OperatorCheck<'_> {
     let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         pairs(d, |part, whole| outputs[0][part] = inputs[0][whole]);
     };
-    Entry::new(None, reference, exact)
+    OperatorCheck::new(None, reference, exact)
 }
 
 /// Calls `pair(i, j)` for every element i of the part and its place j in the whole.

@@ -1,36 +1,44 @@
 //! Convolution and the gradient of a bias.
 
-use super::Entry;
+use super::OperatorCheck;
 use super::pointwise::relu;
 use crate::ops::{BiasGrad, Conv2d, Op};
 use crate::verify::cases::{Case, Data};
 use crate::verify::error_scale::root_of_squares;
 
-pub fn forward(d: &Conv2d) -> Entry<'_> {
-    Entry::new(Some(d.depth()), |_, inputs, outputs| forward_reference(d, inputs, outputs), root_of_squares)
+pub fn forward(d: &Conv2d) -> OperatorCheck<'_> {
+    OperatorCheck::new(
+        Some(d.depth()),
+        |_, inputs, outputs| forward_reference(d, inputs, outputs),
+        root_of_squares,
+    )
 }
 
-pub fn grad_input(d: &Conv2d) -> Entry<'_> {
+pub fn grad_input(d: &Conv2d) -> OperatorCheck<'_> {
     let reduction = d.c_out_group() * d.kernel[0] * d.kernel[1];
-    Entry::new(
+    OperatorCheck::new(
         Some(reduction),
         |_, inputs, outputs| grad_input_reference(d, inputs, outputs),
         root_of_squares,
     )
 }
 
-pub fn grad_weight(d: &Conv2d) -> Entry<'_> {
+pub fn grad_weight(d: &Conv2d) -> OperatorCheck<'_> {
     let reduction = d.batch * d.h_out() * d.w_out();
-    Entry::new(
+    OperatorCheck::new(
         Some(reduction),
         |_, inputs, outputs| grad_weight_reference(d, inputs, outputs),
         root_of_squares,
     )
 }
 
-pub fn bias_grad(d: &BiasGrad) -> Entry<'_> {
+pub fn bias_grad(d: &BiasGrad) -> OperatorCheck<'_> {
     let reduction = d.batch * d.inner;
-    Entry::new(Some(reduction), |_, inputs, outputs| bias_grad_reference(d, inputs, outputs), root_of_squares)
+    OperatorCheck::new(
+        Some(reduction),
+        |_, inputs, outputs| bias_grad_reference(d, inputs, outputs),
+        root_of_squares,
+    )
 }
 
 /// Calls `tap(i, j, k)` for every product in y[i] = sum of x[j] w[k]; taps in the padding are left out.
@@ -189,7 +197,7 @@ pub fn triple(what: &str, d: Conv2d) -> [Case; 3] {
 
 pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = geometries().into_iter().flat_map(|(what, d)| triple(what, d)).collect();
-    // So many sums that a GPU takes its larger tiles, each of few products.
+    // Enough sums for a GPU's larger tiles, with few products each.
     let wide = conv(1, 3, [151, 149], 131, [1, 1]);
     let narrow = Conv2d { relu: true, ..conv(2, 3, [127, 109], 61, [1, 1]) };
     for (what, d) in [("many_sums", wide), ("many_sums_in_few_channels", narrow)] {

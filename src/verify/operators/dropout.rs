@@ -1,13 +1,13 @@
 //! Dropout.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{Dropout, Hyper, Op};
 use crate::random::philox;
 use crate::verify::cases::{Case, default_hyper};
 use crate::verify::error_scale::absolute;
 
-pub fn dropout(d: &Dropout) -> Entry<'_> {
-    Entry::new(None, |hyper, inputs, outputs| dropout_reference(d, hyper, inputs, outputs), absolute)
+pub fn dropout(d: &Dropout) -> OperatorCheck<'_> {
+    OperatorCheck::new(None, |hyper, inputs, outputs| dropout_reference(d, hyper, inputs, outputs), absolute)
 }
 
 fn dropout_reference(d: &Dropout, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {

@@ -1,6 +1,6 @@
 //! The leaky rectifier.
 
-use super::Entry;
+use super::OperatorCheck;
 use super::pointwise::{map, zip};
 use crate::ops::{LeakyRelu, Op};
 use crate::verify::cases::{Case, Data};
@@ -11,13 +11,13 @@ fn derivative(d: &LeakyRelu, x: f64) -> f64 {
     if x > 0.0 { 1.0 } else { f64::from(d.negative_slope) }
 }
 
-pub fn forward(d: &LeakyRelu) -> Entry<'_> {
-    Entry::new(None, |_, inputs, outputs| map(inputs, outputs, |x| derivative(d, x) * x), scaled)
+pub fn forward(d: &LeakyRelu) -> OperatorCheck<'_> {
+    OperatorCheck::new(None, |_, inputs, outputs| map(inputs, outputs, |x| derivative(d, x) * x), scaled)
 }
 
-pub fn backward(d: &LeakyRelu) -> Entry<'_> {
+pub fn backward(d: &LeakyRelu) -> OperatorCheck<'_> {
     let reference = |x, dy| derivative(d, x) * dy;
-    Entry::new(None, move |_, inputs, outputs| zip(inputs, outputs, reference), scaled)
+    OperatorCheck::new(None, move |_, inputs, outputs| zip(inputs, outputs, reference), scaled)
 }
 
 /// The size of the result where it is a product with the slope; where x > 0 it is a copy, which has to be exact.

@@ -1,25 +1,33 @@
 //! Fully connected layers.
 
-use super::Entry;
+use super::OperatorCheck;
 use super::pointwise::relu;
 use crate::ops::{Linear, Op};
 use crate::verify::cases::{Case, Data, LENGTHS};
 use crate::verify::error_scale::root_of_squares;
 
-pub fn forward(d: &Linear) -> Entry<'_> {
-    Entry::new(Some(d.inputs), |_, inputs, outputs| forward_reference(d, inputs, outputs), root_of_squares)
+pub fn forward(d: &Linear) -> OperatorCheck<'_> {
+    OperatorCheck::new(
+        Some(d.inputs),
+        |_, inputs, outputs| forward_reference(d, inputs, outputs),
+        root_of_squares,
+    )
 }
 
-pub fn grad_input(d: &Linear) -> Entry<'_> {
-    Entry::new(
+pub fn grad_input(d: &Linear) -> OperatorCheck<'_> {
+    OperatorCheck::new(
         Some(d.outputs),
         |_, inputs, outputs| grad_input_reference(d, inputs, outputs),
         root_of_squares,
     )
 }
 
-pub fn grad_weight(d: &Linear) -> Entry<'_> {
-    Entry::new(Some(d.batch), |_, inputs, outputs| grad_weight_reference(d, inputs, outputs), root_of_squares)
+pub fn grad_weight(d: &Linear) -> OperatorCheck<'_> {
+    OperatorCheck::new(
+        Some(d.batch),
+        |_, inputs, outputs| grad_weight_reference(d, inputs, outputs),
+        root_of_squares,
+    )
 }
 
 fn forward_reference(d: &Linear, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
@@ -89,7 +97,7 @@ pub fn cases() -> Vec<Case> {
         let d = Linear { batch, inputs, outputs, bias: i % 3 != 1, relu: i % 2 == 1 };
         cases.extend(triple(&format!("{batch}x{inputs}x{outputs}"), d));
     }
-    // So many sums that a GPU takes its largest tiles, each of few products.
+    // Enough sums for a GPU's largest tiles, with few products each.
     let [wide, deep, both] = [(1709, 5, 1723), (1709, 1723, 5), (5, 1709, 1723)]
         .map(|(batch, inputs, outputs)| Linear { batch, inputs, outputs, bias: true, relu: false });
     cases.push(Case::new(Op::LinearForward(wide), "many_sums", 6));

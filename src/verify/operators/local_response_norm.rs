@@ -1,28 +1,27 @@
 //! Local response normalisation across channels.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{LocalResponseNorm, Op};
 use crate::verify::cases::{Case, outputs};
 use crate::verify::error_scale::{Run, absolute, of_absolute_operands};
 use std::ops::Range;
 
-pub fn forward(d: &LocalResponseNorm) -> Entry<'_> {
+pub fn forward(d: &LocalResponseNorm) -> OperatorCheck<'_> {
     let reduction = d.size.min(d.channels);
-    Entry::new(Some(reduction), |_, inputs, outputs| forward_reference(d, inputs, outputs), absolute)
+    OperatorCheck::new(Some(reduction), |_, inputs, outputs| forward_reference(d, inputs, outputs), absolute)
 }
 
-pub fn backward(d: &LocalResponseNorm) -> Entry<'_> {
+pub fn backward(d: &LocalResponseNorm) -> OperatorCheck<'_> {
     // With a negative alpha the two terms add up instead of cancelling.
     let scale = |run: &Run<'_>| {
         let op = Op::LocalResponseNormBackward(LocalResponseNorm { alpha: -d.alpha, ..*d });
         of_absolute_operands(&op, run.hyper, run.before)
     };
     let reduction = d.size.min(d.channels);
-    Entry::new(Some(reduction), |_, inputs, outputs| backward_reference(d, inputs, outputs), scale).prepared(
-        |case, operands| {
+    OperatorCheck::new(Some(reduction), |_, inputs, outputs| backward_reference(d, inputs, outputs), scale)
+        .prepared(|case, operands| {
             operands[1] = outputs(case, Op::LocalResponseNormForward(*d), &[&operands[0]]).swap_remove(1);
-        },
-    )
+        })
 }
 
 /// Channels whose squares count for channel `c`.

@@ -1,29 +1,28 @@
 //! Local response normalisation within each map.
 
-use super::Entry;
+use super::OperatorCheck;
 use super::local_response_norm::POWER;
 use crate::ops::{LocalResponseNormWithin, Op};
 use crate::verify::cases::{Case, outputs};
 use crate::verify::error_scale::{Run, absolute, of_absolute_operands};
 
-pub fn forward(d: &LocalResponseNormWithin) -> Entry<'_> {
+pub fn forward(d: &LocalResponseNormWithin) -> OperatorCheck<'_> {
     let reduction = d.size.min(d.h) * d.size.min(d.w);
-    Entry::new(Some(reduction), |_, inputs, outputs| forward_reference(d, inputs, outputs), absolute)
+    OperatorCheck::new(Some(reduction), |_, inputs, outputs| forward_reference(d, inputs, outputs), absolute)
 }
 
-pub fn backward(d: &LocalResponseNormWithin) -> Entry<'_> {
+pub fn backward(d: &LocalResponseNormWithin) -> OperatorCheck<'_> {
     // With a negative alpha the two terms add up instead of cancelling.
     let scale = |run: &Run<'_>| {
         let op = Op::LocalResponseNormWithinBackward(LocalResponseNormWithin { alpha: -d.alpha, ..*d });
         of_absolute_operands(&op, run.hyper, run.before)
     };
     let reduction = d.size.min(d.h) * d.size.min(d.w);
-    Entry::new(Some(reduction), |_, inputs, outputs| backward_reference(d, inputs, outputs), scale).prepared(
-        |case, operands| {
+    OperatorCheck::new(Some(reduction), |_, inputs, outputs| backward_reference(d, inputs, outputs), scale)
+        .prepared(|case, operands| {
             let forward = Op::LocalResponseNormWithinForward(*d);
             operands[1] = outputs(case, forward, &[&operands[0]]).swap_remove(1);
-        },
-    )
+        })
 }
 
 /// Whether the window of place `of` holds place `at`, along one side of the map.

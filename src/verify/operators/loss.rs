@@ -1,6 +1,6 @@
 //! Losses and the record of a step.
 
-use super::Entry;
+use super::OperatorCheck;
 use super::softmax::log_softmax;
 use crate::ops::{Hyper, Loss, Metrics, Op, Softmax, Target};
 use crate::random::Stream;
@@ -8,15 +8,15 @@ use crate::verify::cases::{Case, Data, LENGTHS, default_hyper};
 use crate::verify::error_scale::{Run, absolute, exact_like, exponential, only};
 use crate::verify::oracle;
 
-pub fn cross_entropy(d: &Loss) -> Entry<'_> {
+pub fn cross_entropy(d: &Loss) -> OperatorCheck<'_> {
     let reference = |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         cross_entropy_reference(d, hyper, inputs, outputs);
     };
-    Entry::new(Some(d.classes), reference, |run| cross_entropy_scale(d, run))
+    OperatorCheck::new(Some(d.classes), reference, |run| cross_entropy_scale(d, run))
         .prepared(|case, operands| label_non_finite_rows(d, case, operands))
 }
 
-pub fn half_squared_error(d: &Loss) -> Entry<'_> {
+pub fn half_squared_error(d: &Loss) -> OperatorCheck<'_> {
     let reference = |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         half_squared_error_reference(d, hyper, inputs, outputs);
     };
@@ -25,13 +25,13 @@ pub fn half_squared_error(d: &Loss) -> Entry<'_> {
         all[1] = exact_like(&run.outputs[1]);
         all
     };
-    Entry::new(Some(d.classes), reference, scale)
+    OperatorCheck::new(Some(d.classes), reference, scale)
         .prepared(|case, operands| label_non_finite_rows(d, case, operands))
 }
 
-pub fn metrics(d: &Metrics) -> Entry<'_> {
+pub fn metrics(d: &Metrics) -> OperatorCheck<'_> {
     let scale = |run: &Run<'_>| vec![only(run.hyper.slot as usize * Metrics::RECORD, &run.outputs[0])];
-    Entry::new(Some(d.batch), metrics_reference, scale)
+    OperatorCheck::new(Some(d.batch), metrics_reference, scale)
 }
 
 /// How many classes stand before class `right` in the row `x`.

@@ -1,15 +1,15 @@
 //! Dynamic loss scaling. The words of `scaling` are: scale, updates since it changed, updates made, updates skipped.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{GradScale, GradUnscale, Hyper, Op, Scaling};
 use crate::verify::cases::{Case, Data, LENGTHS, default_hyper};
 use crate::verify::error_scale::{Run, absolute, exact_like};
 
-pub fn grad_scale<'a>() -> Entry<'a> {
-    Entry::new(None, |_, inputs, outputs| grad_scale_reference(inputs, outputs), absolute)
+pub fn grad_scale<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(None, |_, inputs, outputs| grad_scale_reference(inputs, outputs), absolute)
 }
 
-pub fn grad_unscale(d: &GradUnscale) -> Entry<'_> {
+pub fn grad_unscale(d: &GradUnscale) -> OperatorCheck<'_> {
     let reference = |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         grad_unscale_reference(d, hyper, inputs, outputs);
     };
@@ -17,7 +17,7 @@ pub fn grad_unscale(d: &GradUnscale) -> Entry<'_> {
         let factor = run.outputs[1].iter().map(|v| v.abs()).collect();
         vec![exact_like(&run.outputs[0]), factor]
     };
-    Entry::new(Some(d.count), reference, scale)
+    OperatorCheck::new(Some(d.count), reference, scale)
 }
 
 fn grad_scale_reference(inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {

@@ -34,7 +34,7 @@ type ErrorScale<'a> = Box<dyn Fn(&Run<'_>) -> Vec<Vec<f64>> + 'a>;
 type Prepare<'a> = Box<dyn Fn(&Case, &mut [Vec<f32>]) + 'a>;
 
 /// What the self-test knows of one operator.
-pub(super) struct Entry<'a> {
+pub(super) struct OperatorCheck<'a> {
     /// How many elements of its operands the longest reduction of the operator goes over; `None` where that does not
     /// grow with the data.
     pub reduction: Option<usize>,
@@ -47,13 +47,13 @@ pub(super) struct Entry<'a> {
     pub prepare: Prepare<'a>,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> OperatorCheck<'a> {
     fn new(
         reduction: Option<usize>,
         reference: impl Fn(&Hyper, &[Vec<f64>], &mut [Vec<f64>]) + 'a,
         error_scale: impl Fn(&Run<'_>) -> Vec<Vec<f64>> + 'a,
     ) -> Self {
-        Entry {
+        OperatorCheck {
             reduction,
             reference: Box::new(reference),
             error_scale: Box::new(error_scale),
@@ -62,12 +62,12 @@ impl<'a> Entry<'a> {
     }
 
     fn prepared(self, prepare: impl Fn(&Case, &mut [Vec<f32>]) + 'a) -> Self {
-        Entry { prepare: Box::new(prepare), ..self }
+        OperatorCheck { prepare: Box::new(prepare), ..self }
     }
 }
 
 /// The table of operators.
-pub(super) fn entry(op: &Op) -> Entry<'_> {
+pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
     match op {
         Op::Augment(d) => augment::augment(d),
         Op::Conv2dForward(d) => conv2d::forward(d),

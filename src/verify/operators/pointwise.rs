@@ -1,42 +1,46 @@
 //! Operators that treat every element by itself.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{Op, Pointwise};
 use crate::verify::cases::{Case, Data};
 use crate::verify::error_scale::{Run, absolute, exact, root_of_squares};
 
-pub fn relu_forward<'a>() -> Entry<'a> {
-    Entry::new(None, |_, inputs, outputs| map(inputs, outputs, relu), exact)
+pub fn relu_forward<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(None, |_, inputs, outputs| map(inputs, outputs, relu), exact)
 }
 
-pub fn relu_backward<'a>() -> Entry<'a> {
+pub fn relu_backward<'a>() -> OperatorCheck<'a> {
     let derivative = |y, dy| if y > 0.0 { dy } else { 0.0 };
-    Entry::new(None, move |_, inputs, outputs| zip(inputs, outputs, derivative), exact)
+    OperatorCheck::new(None, move |_, inputs, outputs| zip(inputs, outputs, derivative), exact)
         .prepared(|_, operands| operands[0].iter_mut().for_each(|y| *y = y.max(0.0)))
 }
 
-pub fn sigmoid_forward<'a>() -> Entry<'a> {
-    Entry::new(None, |_, inputs, outputs| map(inputs, outputs, |x| 1.0 / (1.0 + (-x).exp())), saturating)
+pub fn sigmoid_forward<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(
+        None,
+        |_, inputs, outputs| map(inputs, outputs, |x| 1.0 / (1.0 + (-x).exp())),
+        saturating,
+    )
 }
 
-pub fn sigmoid_backward<'a>() -> Entry<'a> {
-    Entry::new(None, |_, inputs, outputs| zip(inputs, outputs, |y, dy| dy * y * (1.0 - y)), absolute)
+pub fn sigmoid_backward<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(None, |_, inputs, outputs| zip(inputs, outputs, |y, dy| dy * y * (1.0 - y)), absolute)
         .prepared(|_, operands| operands[0].iter_mut().for_each(|y| *y = 1.0 / (1.0 + (-*y).exp())))
 }
 
-pub fn tanh_forward<'a>() -> Entry<'a> {
-    Entry::new(None, |_, inputs, outputs| map(inputs, outputs, f64::tanh), saturating)
+pub fn tanh_forward<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(None, |_, inputs, outputs| map(inputs, outputs, f64::tanh), saturating)
 }
 
-pub fn tanh_backward<'a>() -> Entry<'a> {
+pub fn tanh_backward<'a>() -> OperatorCheck<'a> {
     // 1 - y^2 cancels near y = 1, so the scale is that of dy.
     let scale = |run: &Run<'_>| vec![run.before[1].iter().map(|dy| dy.abs()).collect()];
-    Entry::new(None, |_, inputs, outputs| zip(inputs, outputs, |y, dy| dy * (1.0 - y * y)), scale)
+    OperatorCheck::new(None, |_, inputs, outputs| zip(inputs, outputs, |y, dy| dy * (1.0 - y * y)), scale)
         .prepared(|_, operands| operands[0].iter_mut().for_each(|y| *y = y.tanh()))
 }
 
-pub fn add<'a>() -> Entry<'a> {
-    Entry::new(None, |_, inputs, outputs| zip(inputs, outputs, |a, b| a + b), root_of_squares)
+pub fn add<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(None, |_, inputs, outputs| zip(inputs, outputs, |a, b| a + b), root_of_squares)
 }
 
 /// Sigmoid and tanh saturate at 1 and are computed from exponentials, so their error is absolute.

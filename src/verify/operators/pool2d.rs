@@ -1,6 +1,6 @@
 //! Pooling over windows: maximum and average.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{Op, Pool2d};
 use crate::verify::cases::{Case, Data, outputs, scatter, special};
 use crate::verify::error_scale::{exact, root_of_squares};
@@ -16,32 +16,32 @@ fn covering(d: &Pool2d) -> usize {
     along(0, d.h_out()) * along(1, d.w_out())
 }
 
-pub fn max_forward(d: &Pool2d) -> Entry<'_> {
-    Entry::new(Some(window(d)), |_, inputs, outputs| max_forward_reference(d, inputs, outputs), exact)
+pub fn max_forward(d: &Pool2d) -> OperatorCheck<'_> {
+    OperatorCheck::new(Some(window(d)), |_, inputs, outputs| max_forward_reference(d, inputs, outputs), exact)
 }
 
-pub fn max_backward(d: &Pool2d) -> Entry<'_> {
+pub fn max_backward(d: &Pool2d) -> OperatorCheck<'_> {
     let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         max_backward_reference(d, inputs, outputs);
     };
-    Entry::new(Some(covering(d)), reference, root_of_squares).prepared(|case, operands| {
+    OperatorCheck::new(Some(covering(d)), reference, root_of_squares).prepared(|case, operands| {
         let x = special(case, (0..operands[2].len()).map(scatter).collect());
         operands[0] = outputs(case, Op::MaxPool2dForward(*d), &[&x]).swap_remove(1);
     })
 }
 
-pub fn avg_forward(d: &Pool2d) -> Entry<'_> {
+pub fn avg_forward(d: &Pool2d) -> OperatorCheck<'_> {
     let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         avg_forward_reference(d, inputs, outputs);
     };
-    Entry::new(Some(window(d)), reference, root_of_squares)
+    OperatorCheck::new(Some(window(d)), reference, root_of_squares)
 }
 
-pub fn avg_backward(d: &Pool2d) -> Entry<'_> {
+pub fn avg_backward(d: &Pool2d) -> OperatorCheck<'_> {
     let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         avg_backward_reference(d, inputs, outputs);
     };
-    Entry::new(Some(covering(d)), reference, root_of_squares)
+    OperatorCheck::new(Some(covering(d)), reference, root_of_squares)
 }
 
 /// Calls `tap(i, position, j)` for every window element of every output: x[j] is at `position` (row-major) in the
@@ -195,7 +195,7 @@ fn long_cases() -> Vec<Case> {
     let tall = long([70_001, 1], [70_001, 1], [1, 1]);
     cases.push(Case::new(Op::MaxPool2dForward(tall), "long_ties", 1).with_data(Data::Ties));
     cases.push(Case::new(Op::MaxPool2dForward(tall), "long_nan", 1).with_data(Data::Nan));
-    // So many windows that a workgroup gathers them. That many elements have them all, so it is but 12,501.
+    // Enough windows for a workgroup to gather them. Each of as many elements has them all, so there are only 12,501.
     let covered =
         Pool2d { channels: 1, pad: [0, 12_500, 0, 12_500], ..long([1, 12_500], [1, 25_000], [1, 1]) };
     let [_, max, _, average] = quadruple("covered_by_12501", covered);

@@ -1,22 +1,21 @@
 //! Softmax over channels.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{Op, Softmax};
 use crate::verify::cases::{Case, Data, LENGTHS, outputs};
 use crate::verify::error_scale::{Run, exponential};
 
-pub fn forward(d: &Softmax) -> Entry<'_> {
+pub fn forward(d: &Softmax) -> OperatorCheck<'_> {
     let scale = |run: &Run<'_>| vec![run.outputs[0].iter().map(|&p| exponential(p)).collect()];
-    Entry::new(Some(d.channels), |_, inputs, outputs| forward_reference(d, inputs, outputs), scale)
+    OperatorCheck::new(Some(d.channels), |_, inputs, outputs| forward_reference(d, inputs, outputs), scale)
 }
 
-pub fn backward(d: &Softmax) -> Entry<'_> {
+pub fn backward(d: &Softmax) -> OperatorCheck<'_> {
     let scale = |run: &Run<'_>| vec![backward_scale(d, run.before)];
-    Entry::new(Some(d.channels), |_, inputs, outputs| backward_reference(d, inputs, outputs), scale).prepared(
-        |case, operands| {
+    OperatorCheck::new(Some(d.channels), |_, inputs, outputs| backward_reference(d, inputs, outputs), scale)
+        .prepared(|case, operands| {
             operands[0] = outputs(case, Op::SoftmaxForward(*d), &[&operands[0]]).swap_remove(0);
-        },
-    )
+        })
 }
 
 /// log(p) for p = softmax(x): x - max - log(sum of exp(x - max)). NaN everywhere if x holds a NaN.

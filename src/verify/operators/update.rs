@@ -1,6 +1,6 @@
 //! Gradient sums, clipping, and the updates of parameters.
 
-use super::Entry;
+use super::OperatorCheck;
 use crate::ops::{GradClip, GradNorm, Hyper, Metrics, NonFinite, Op, Pointwise, Update};
 use crate::verify::cases::{Case, Data, LENGTHS, default_hyper};
 use crate::verify::error_scale::{Run, absolute, exact_like, of_absolute_operands, only};
@@ -8,7 +8,7 @@ use crate::verify::error_scale::{Run, absolute, exact_like, of_absolute_operands
 /// A formula of an update, without the search for non-finite values.
 type Formula = fn(&Update, &Hyper, &[Vec<f64>], &mut [Vec<f64>]);
 
-fn update_entry(d: &Update, formula: Formula) -> Entry<'_> {
+fn update_entry(d: &Update, formula: Formula) -> OperatorCheck<'_> {
     let reference = move |hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         watched(d, hyper, outputs, |outputs| formula(d, hyper, inputs, outputs));
     };
@@ -22,36 +22,36 @@ fn update_entry(d: &Update, formula: Formula) -> Entry<'_> {
         }
         all
     };
-    Entry::new(None, reference, scale)
+    OperatorCheck::new(None, reference, scale)
 }
 
-pub fn sgd(d: &Update) -> Entry<'_> {
+pub fn sgd(d: &Update) -> OperatorCheck<'_> {
     update_entry(d, sgd_reference)
 }
 
-pub fn adam(d: &Update) -> Entry<'_> {
+pub fn adam(d: &Update) -> OperatorCheck<'_> {
     update_entry(d, adam_reference)
 }
 
-pub fn adamw(d: &Update) -> Entry<'_> {
+pub fn adamw(d: &Update) -> OperatorCheck<'_> {
     update_entry(d, adamw_reference)
 }
 
-pub fn rmsprop(d: &Update) -> Entry<'_> {
+pub fn rmsprop(d: &Update) -> OperatorCheck<'_> {
     update_entry(d, rmsprop_reference)
 }
 
-pub fn grad_accumulate<'a>() -> Entry<'a> {
-    Entry::new(None, grad_accumulate_reference, absolute)
+pub fn grad_accumulate<'a>() -> OperatorCheck<'a> {
+    OperatorCheck::new(None, grad_accumulate_reference, absolute)
 }
 
-pub fn grad_norm(d: &GradNorm) -> Entry<'_> {
+pub fn grad_norm(d: &GradNorm) -> OperatorCheck<'_> {
     let scale = |run: &Run<'_>| vec![only(d.index, &run.outputs[0])];
-    Entry::new(Some(d.len), |_, inputs, outputs| grad_norm_reference(d, inputs, outputs), scale)
+    OperatorCheck::new(Some(d.len), |_, inputs, outputs| grad_norm_reference(d, inputs, outputs), scale)
 }
 
-pub fn grad_clip(d: &GradClip) -> Entry<'_> {
-    Entry::new(Some(d.count), grad_clip_reference, absolute)
+pub fn grad_clip(d: &GradClip) -> OperatorCheck<'_> {
+    OperatorCheck::new(Some(d.count), grad_clip_reference, absolute)
 }
 
 fn grad_accumulate_reference(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
@@ -137,7 +137,7 @@ fn sgd_reference(d: &Update, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [
     }
 }
 
-/// Adam's moments and its step, for a gradient that already holds whatever decay belongs to it.
+/// Adam's moments and its step, for a gradient that already includes its weight decay.
 fn adam_step(
     hyper: &Hyper,
     [correction1, correction2]: [f64; 2],

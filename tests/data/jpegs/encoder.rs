@@ -66,7 +66,7 @@ impl Scan {
     }
 }
 
-/// A picture to be written.
+/// An image to be written.
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub width: usize,

@@ -30,7 +30,7 @@ fn decode(file: &[u8], [width, height]: [usize; 2]) -> Result<Vec<u8>, Error> {
     Ok((0..3 * plane).map(|at| planes[at % 3 * plane + at / 3]).collect())
 }
 
-/// Noise of pieces of 5x5 samples, other ones in each component, so that whatever is put elsewhere shows. Colours stay in
+/// Noise of pieces of 5x5 samples, other ones in each component, so that any misplaced sample shows. Colours stay in
 /// 0..=255.
 fn patches(component: usize, x: usize, y: usize) -> f64 {
     let seed = (component as u64) << 40 | ((x / 5) as u64) << 20 | (y / 5) as u64;
@@ -204,7 +204,7 @@ fn every_sampling_scan_and_restart_interval_is_right_or_refused() {
     );
 }
 
-/// What lies behind the edge is the encoder's choice and no colour of the picture. Of small pictures, up to 4 of a chroma value may
+/// What lies behind the edge is the encoder's choice and no colour of the image. Of small images, up to 4 of a chroma value may
 /// show along each axis, so 8 in the corner, which stand for 15 of blue (`src/data/jpeg/edge.rs`).
 #[test]
 fn padding_behind_the_edge_does_not_show() {

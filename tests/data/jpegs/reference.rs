@@ -1,7 +1,7 @@
-//! What a picture may look like: for every pixel the range between what its neighbouring samples say.
+//! What an image may look like: for every pixel the range between what its neighbouring samples say.
 //!
 //! How subsampled colour is spread over pixels is not laid down (T.81 A.1.1 has sizes only): decoders repeat the nearest
-//! sample or interpolate between the two nearest in each direction. Whatever they do, a pixel lies between the values that
+//! sample or interpolate between the two nearest in each direction. In all of them, a pixel lies between the values that
 //! the samples around it give, and where those are alike, nothing is left to choose.
 
 use super::encoder::Frame;

@@ -78,7 +78,7 @@ fn stated_rounds_are_enough() {
         checked += 1;
     }
     assert!(checked >= 40, "only {checked} shaders with loops");
-    // Many bounds are loose: windows are cut by the picture, and reductions have few rounds.
+    // Many bounds are loose: windows are cut by the image, and reductions have few rounds.
     assert!(
         noticed * 5 >= checked * 2,
         "two fifths of the rounds are noticed in only {noticed} of {checked}"

@@ -204,7 +204,7 @@ fn wrappers_are_no_part_of_names() {
     assert_eq!(names(["module.a.0.weight", "module.a.1.weight"]), ["a.0.weight", "a.1.weight"]);
     assert_eq!(names(["_orig_mod.module.c.weight", "_orig_mod.module.d.weight"]), ["c.weight", "d.weight"]);
     assert_eq!(names(["module.a.weight", "b.weight"]), ["module.a.weight", "b.weight"]);
-    // A network of ours may have such names of its own, and comes back with them.
+    // A network of ours may have such names itself, and comes back with them.
     let text = "name = \"n\"\ninput = [1, 2, 2]\n[[layer]]\nname = \"module.a\"\nop = \"conv2d\"\nout_channels = 1\nkernel = 2
         bias = false\n[[layer]]\nname = \"f\"\nop = \"flatten\"\n";
     let spec = Spec::parse(text, "n").unwrap();

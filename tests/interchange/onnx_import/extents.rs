@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A value of whole numbers in a node of its own: `Constant`.
+/// A value of whole numbers in a separate node: `Constant`.
 fn held(values: &[i64], output: &str) -> NodeProto {
     node("Constant", &[], output, vec![ints("value_ints", values)])
 }

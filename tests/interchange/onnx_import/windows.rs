@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A picture and windows on it. Padding is written out here by hand, not computed.
+/// An image and windows on it. Padding is written out here by hand, not computed.
 struct Windows {
     /// `[rows, channels, height, width]`.
     x: Vec<f32>,
@@ -44,7 +44,7 @@ impl Windows {
         taps.map(pixel).collect()
     }
 
-    /// What `each` makes of the windows, `[rows, planes, out, out]`; `each` is told the row, the plane and the place.
+    /// What `each` makes of the windows, `[rows, planes, out, out]`; `each` receives the row, the plane and the place.
     fn map(&self, planes: usize, each: impl Fn(usize, usize, [usize; 2]) -> f64) -> Vec<f64> {
         let [height, width] = self.outputs();
         let mut all = Vec::new();

@@ -72,7 +72,7 @@ fn a_changed_note_is_found_and_a_later_version_is_refused_in_one_line() {
     assert_eq!(file.metadata.insert("checkpoint".into(), "3".into()).as_deref(), Some("2"));
     let tensors: Vec<_> = file.tensors.into_iter().collect();
     striate::interchange::safetensors::write(&path, &tensors, &file.metadata).unwrap();
-    // Whoever changes a note changes its hash.
+    // A changed note has another hash.
     let error = Checkpoint::read(&path).unwrap_err().to_string();
     assert!(error.contains("metadata: expected the hash"), "{error}");
     // A later version would write the right one: of the length and the text of each key and value.

@@ -80,17 +80,17 @@ fn what_a_killed_process_left_half_written_goes() {
     std::fs::write(&stray, "half").unwrap();
     let best = folder.join("best.safetensors");
     std::fs::remove_file(&best).unwrap();
-    let told = RefCell::new(Vec::new());
+    let reported = RefCell::new(Vec::new());
     let watch = |event: &Event, _: &AtomicBool, _: &AtomicBool| {
         if let Event::Warning(text) = event {
-            told.borrow_mut().push(text.clone());
+            reported.borrow_mut().push(text.clone());
         }
     };
     let (spec, data) = (network(), pictures());
     let part = Part { from: Some(&folder), watch: &watch, ..Part::new(&spec, &data, &options()) };
     part.run(parent.path()).unwrap();
     // At step 5 no epoch had been judged: that there was a best file was of no account.
-    assert!(!stray.exists() && best.is_file() && told.borrow().is_empty(), "{told:?}");
+    assert!(!stray.exists() && best.is_file() && reported.borrow().is_empty(), "{reported:?}");
     // After the end it does count.
     std::fs::remove_file(&best).unwrap();
     let mut more = network();
@@ -99,7 +99,8 @@ fn what_a_killed_process_left_half_written_goes() {
         Part { from: Some(&folder), force: true, watch: &watch, ..Part::new(&more, &data, &options()) };
     part.run(parent.path()).unwrap();
     assert!(
-        told.borrow().iter().any(|text| text.contains("best.safetensors no longer exists")) && best.is_file(),
-        "{told:?}"
+        reported.borrow().iter().any(|text| text.contains("best.safetensors no longer exists"))
+            && best.is_file(),
+        "{reported:?}"
     );
 }

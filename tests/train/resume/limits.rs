@@ -1,4 +1,4 @@
-//! Runs that end at `max_steps`, within an epoch, and go on later with a higher limit.
+//! Runs that end at `max_steps`, within an epoch, and resume later with a higher limit.
 
 use super::*;
 use std::sync::Arc;

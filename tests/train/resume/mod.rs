@@ -1,4 +1,4 @@
-//! A run that was stopped and goes on does what it would have done without the stop: the same weights, bit for bit, and the
+//! A run that was stopped and resumed does what it would have done without the stop: the same weights, bit for bit, and the
 //! same lines in its logs. And what happens if its checkpoints are damaged, of another run, or cannot be written.
 
 mod damage;
@@ -69,7 +69,7 @@ struct Part<'a> {
     spec: &'a Spec,
     data: &'a Splits,
     options: Options,
-    /// Where it goes on from.
+    /// Where it resumes.
     from: Option<&'a Path>,
     force: bool,
     /// Sees every event; the first flag stops the run, the second asks for a checkpoint.
@@ -110,7 +110,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The lines of a run's logs but for times and paths.
+/// The lines of a run's logs except for times and paths.
 fn lines(folder: &Path) -> Vec<String> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let mut lines = Vec::new();
@@ -134,7 +134,7 @@ fn weights(folder: &Path) -> [Vec<u8>; 2] {
     ["best.safetensors", "last.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
 }
 
-/// Stops a run of `spec` after `steps` updates and goes on with it; its folder and how it ended.
+/// Stops a run of `spec` after `steps` updates and resumes it; its folder and how it ended.
 fn interrupted(
     spec: &Spec,
     data: &Splits,
@@ -197,8 +197,8 @@ fn loss_scaling_goes_on_the_same_also_while_the_scale_falls() {
     let data = pictures();
     let parent = tempfile::tempdir().unwrap();
     let (_, whole) = Part::new(&spec, &data, &options).run(parent.path()).unwrap();
-    let told = lines(&whole).iter().filter(|line| line.contains("skipped so far")).count();
-    assert!(told > 0, "no gradient overflowed");
+    let skips = lines(&whole).iter().filter(|line| line.contains("skipped so far")).count();
+    assert!(skips > 0, "no gradient overflowed");
     let scale = |folder: &Path| {
         let file = striate::interchange::safetensors::read(folder.join("checkpoint.safetensors")).unwrap();
         striate::ops::Scaling::from_words(file.tensors["loss_scale"].data())
@@ -218,7 +218,7 @@ fn plateau_patience_and_warm_up_go_on_the_same() {
     (spec.recipe.epochs, spec.recipe.lr) = (8, 1e-30);
     (spec.recipe.lr_scheduler, spec.recipe.lr_patience, spec.recipe.lr_gamma) = (Scheduler::Plateau, 0, 0.5);
     spec.recipe.patience = Some(4);
-    // Without dropout and with a rate of nothing no epoch is better than another, but for batch norm's statistics.
+    // Without dropout and with a rate of nothing no epoch is better than another, except for batch norm's statistics.
     assert_goes_on(&spec, &options(), [5, 14, 17, 24, 28]);
     let mut spec = network();
     (spec.recipe.lr_scheduler, spec.recipe.lr_warmup_epochs) = (Scheduler::Cosine, 1.5);
@@ -352,7 +352,7 @@ fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
     other.recipe.optimizer = Optimizer::Adam;
     let forced = Part { from: Some(&folder), force: true, ..Part::new(&other, &data, &options()) };
     let (done, _) = forced.run(parent.path()).unwrap();
-    // The second epoch begins anew: it has 4 updates now.
+    // The second epoch restarts: it has 4 updates now.
     assert_eq!((done.ending, done.steps), (Ending::Complete, 16));
     // Another network cannot be forced into.
     let other = Spec::parse(&NETWORK.replace("out_channels = 5", "out_channels = 6"), "normed").unwrap();

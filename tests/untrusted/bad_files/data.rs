@@ -22,7 +22,7 @@ pub struct Format {
     /// What else has to be there.
     pub beside: Vec<(&'static str, Vec<u8>)>,
     pub bad: Vec<Bad>,
-    /// Whether damage can leave a sound file (text, streams without a checksum); what is refused is to be refused well.
+    /// Whether damage can leave a sound file (text, streams without a checksum); every rejection must have a good message.
     pub forgiving: bool,
     pub read: fn(&Path) -> Result<()>,
     /// Arguments of the program; `.` is the folder.

@@ -1,4 +1,4 @@
-//! Formats that are text, streams or messages, and their bad files: pictures, tables, model files, NPZ and ONNX.
+//! Formats that are text, streams or messages, and their bad files: images, tables, model files, NPZ and ONNX.
 
 use super::data::{Format, bad};
 use crate::lies::{Number, cuts, numbers};

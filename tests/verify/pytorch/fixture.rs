@@ -37,7 +37,7 @@ impl Fixture {
         self.tensors["labels"].shape().dims()[1]
     }
 
-    /// Row number `row` of the batch of `step`: picture and label.
+    /// Row number `row` of the batch of `step`: image and label.
     pub fn row(&self, step: usize, row: usize) -> (&[f32], f32) {
         let (inputs, labels) = (self.get("inputs"), self.get("labels"));
         let number = step * self.rows() + row;
