@@ -120,29 +120,29 @@ impl From<LrScheduler> for Scheduler {
 }
 
 impl RecipeArgs {
-    /// What the flags change of a recipe.
+    /// The recipe overrides of the flags.
     pub fn overrides(&self) -> RecipeOverrides {
-        let mut overrides = RecipeOverrides::default();
-        overrides.epochs = self.epochs;
-        overrides.batch_size = self.batch_size.map(|n| n as usize);
-        overrides.lr = self.lr;
-        overrides.optimizer = self.opt.map(Optimizer::from);
-        overrides.momentum = self.momentum;
-        overrides.nesterov = self.nesterov;
-        overrides.weight_decay = self.weight_decay;
-        overrides.lr_scheduler = self.lr_scheduler.map(Scheduler::from);
-        overrides.lr_step_size = self.lr_step_size;
-        overrides.lr_milestones = self.lr_milestones.clone();
-        overrides.lr_gamma = self.lr_gamma;
-        overrides.lr_min = self.lr_min;
-        overrides.lr_power = self.lr_power;
-        overrides.lr_patience = self.lr_patience;
-        overrides.lr_cuts = self.lr_cuts;
-        overrides.lr_warmup_epochs = self.lr_warmup_epochs;
-        overrides.label_smoothing = self.label_smoothing;
-        overrides.clip_grad_norm = self.clip_grad_norm;
-        overrides.grad_accum_steps = self.grad_accum_steps;
-        overrides.patience = self.patience;
-        overrides
+        RecipeOverrides {
+            epochs: self.epochs,
+            batch_size: self.batch_size.map(|n| n as usize),
+            lr: self.lr,
+            optimizer: self.opt.map(Optimizer::from),
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay,
+            lr_scheduler: self.lr_scheduler.map(Scheduler::from),
+            lr_step_size: self.lr_step_size,
+            lr_milestones: self.lr_milestones.clone(),
+            lr_gamma: self.lr_gamma,
+            lr_min: self.lr_min,
+            lr_power: self.lr_power,
+            lr_patience: self.lr_patience,
+            lr_cuts: self.lr_cuts,
+            lr_warmup_epochs: self.lr_warmup_epochs,
+            label_smoothing: self.label_smoothing,
+            clip_grad_norm: self.clip_grad_norm,
+            grad_accum_steps: self.grad_accum_steps,
+            patience: self.patience,
+        }
     }
 }

@@ -16,14 +16,14 @@ use std::str::FromStr;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct SourceArgs {
-    /// A folder (with train/<class> and val/<class> or <class> in it), a file, or the name of a built-in set [default: the
-    /// recipe's, else the set that ships]
+    /// Read data from a folder (with train/<class> and val/<class> or <class> in it), a file, or a built-in set [default:
+    /// that of the recipe, else the set that ships]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     pub data_path: Option<String>,
-    /// auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
+    /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
-    /// What the numbers of a table or of f32 tensors are: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
+    /// Declare the numbers of a table or of f32 tensors: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
     /// input) [default: what the file says; with a [preprocess] pixels, where a table has whole numbers 0 to 255; without
     /// one ready]
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
@@ -44,7 +44,7 @@ pub(crate) struct SourceArgs {
     /// Use only N validation samples, in the same way
     #[arg(long, value_name = "N")]
     pub limit_val: Option<usize>,
-    /// Threads that prepare batches [default: up to 4]
+    /// Prepare batches with N threads [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Ignore the orientation in EXIF metadata, as torchvision does; by default images are turned upright

@@ -19,7 +19,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
-    /// A built-in network or a model file [default: the one that --weights was trained with, else alexnet-mini]
+    /// Train this built-in network or model file [default: the one that --weights was trained with, else alexnet-mini]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     pub model: Option<String>,
     #[command(flatten)]
@@ -38,10 +38,10 @@ pub(crate) struct RunArgs {
     /// Random seed (initialisation, shuffling, augmentation, dropout)
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Folder in which runs are stored
+    /// Store runs in this folder
     #[arg(long, default_value = "runs", value_name = "DIR")]
     pub output_dir: PathBuf,
-    /// Name of this run's folder; -2, -3, ... is added if it exists [default: the model's name]
+    /// Name the run's folder; -2, -3, ... is added if it exists [default: the model's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Start from these weights

@@ -113,7 +113,9 @@ impl Batch {
 
 /// A function that gives each sample, by its number and stored image, its view. It may change the image's bytes.
 #[derive(Clone)]
-pub struct ViewFn(Arc<dyn Fn(usize, &mut [u8]) -> View + Send + Sync>);
+pub struct ViewFn(Arc<SampleView>);
+
+type SampleView = dyn Fn(usize, &mut [u8]) -> View + Send + Sync;
 
 impl ViewFn {
     /// Wraps `view`.

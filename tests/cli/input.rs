@@ -159,8 +159,9 @@ fn range_and_label_go_with_the_run() {
     assert!(text.contains(next), "{text}");
     let args: toml::Table =
         fs::read_to_string(folder.path().join("runs/lenet5/args.toml")).unwrap().parse().unwrap();
+    let data = &args["options"]["data"];
     assert_eq!(
-        (args["input_range"].as_str(), args["label_column"].as_str()),
+        (data["input_range"].as_str(), data["label_column"].as_str()),
         (Some("0..255"), Some("label"))
     );
     succeed(folder.path(), &["train", "--resume", "runs/lenet5", "--device", "cpu", "--max-steps", "3"]);

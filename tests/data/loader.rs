@@ -170,7 +170,7 @@ fn images_of_f32_and_rows_of_values_pass_unchanged() {
     let batches = all(&dataset, &options(2, 1).with_augment(true).with_transform(transform));
     assert_eq!(batches[0].input.values(), [0.5, -0.5, 1e-30, 3.0]);
     assert_eq!(batches[0].labels, [1.0, 2.0, 3.0, 4.0]);
-    assert_eq!((&batches[1].input.values()[..], batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
+    assert_eq!((batches[1].input.values(), batches[1].rows), (&[7.0, 8.0, 0.0, 0.0][..], 1));
     assert_eq!(batches[1].labels, [5.0, 6.0, 0.0, 0.0]);
 }
 
