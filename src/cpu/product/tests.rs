@@ -27,7 +27,7 @@ struct Case {
 
 impl Case {
     fn new(numbers: &mut Numbers, [m, n, k]: [usize; 3]) -> Case {
-        let is_transposed = [numbers.next() % 2 == 0, numbers.next() % 2 == 0];
+        let is_transposed = [numbers.next().is_multiple_of(2), numbers.next().is_multiple_of(2)];
         let gap = numbers.next() % 3;
         let stored = |rows: usize, cols: usize, is_transposed: bool| match is_transposed {
             true => cols * (rows + gap),
