@@ -111,11 +111,11 @@ impl Batch {
     }
 }
 
+type SampleView = dyn Fn(usize, &mut [u8]) -> View + Send + Sync;
+
 /// A function that gives each sample, by its number and stored image, its view. It may change the image's bytes.
 #[derive(Clone)]
 pub struct ViewFn(Arc<SampleView>);
-
-type SampleView = dyn Fn(usize, &mut [u8]) -> View + Send + Sync;
 
 impl ViewFn {
     /// Wraps `view`.
