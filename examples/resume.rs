@@ -1,12 +1,12 @@
 //! Trains with a run's folder, so that the run can be stopped at any time, by a crash or a kill, and resumed.
 //!
-//! `cargo run --release --example resume FOLDER [STEPS]` begins the run in FOLDER, or resumes it if FOLDER has a
-//! checkpoint. With STEPS the process ends hard, without saving, once so many updates have been reported. The last line is
+//! `cargo run --release --example resume FOLDER [STEPS]` resumes the newest run of that name (FOLDER, FOLDER-2, ...) that
+//! has a checkpoint, or begins one. With STEPS the process ends hard, without saving, once so many updates have been reported. The last line is
 //! the hash of the weights: however often the run was killed, it is the same.
 
 use std::path::PathBuf;
 use striate::inference::{DataOptions, RecipeOverrides};
-use striate::run::{Checkpoint, Run, RunOptions};
+use striate::run::{Resume, Run, RunOptions};
 use striate::train::{Event, Options};
 use striate::{Error, Result};
 
@@ -16,21 +16,17 @@ fn main() -> Result<()> {
     let kill_at: Option<usize> = arguments.next().and_then(|text| text.parse().ok());
     let folder = PathBuf::from(folder);
 
-    let run = if Checkpoint::find(&folder).is_ok() {
-        // The folder knows the options of its run.
-        Run::resume(&folder, &())?
-    } else {
-        let mut recipe = RecipeOverrides::default();
-        (recipe.epochs, recipe.batch_size) = (Some(3), Some(16));
-        let parent = folder.parent().unwrap_or(&folder).to_path_buf();
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let options = RunOptions::of_model("lenet5")
-            .with_data(DataOptions::default().with_limits(Some(160), Some(40)))
-            .with_recipe(recipe)
-            .with_train(Options::default().with_seed(7).with_log_every(1).with_checkpoint_every(4))
-            .with_folder(parent, name);
-        Run::begin(options, &())?
-    };
+    let mut recipe = RecipeOverrides::default();
+    (recipe.epochs, recipe.batch_size) = (Some(3), Some(16));
+    let parent = folder.parent().unwrap_or(&folder).to_path_buf();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let options = RunOptions::of_model("lenet5")
+        .with_data(DataOptions::default().with_limits(Some(160), Some(40)))
+        .with_recipe(recipe)
+        .with_train(Options::default().with_seed(7).with_log_every(1).with_checkpoint_every(4))
+        .with_folder(parent, name);
+    // A killed run without a checkpoint has nothing to resume: then this begins another, in a folder of the next number.
+    let run = Run::open(options, &Resume::Latest, false, &())?;
 
     let mut hash = String::new();
     let mut observer = |event: &Event| {
