@@ -347,3 +347,30 @@ fn allowed_edges_comments_strings_and_tests_are_left_alone() {
         assert!(faults(Path::new(file), source).is_empty(), "{file}: {source}");
     }
 }
+
+/// The test programs that `manifest`, a Cargo.toml, keeps `cargo test` from running.
+fn disabled_tests(manifest: &str) -> Vec<String> {
+    let manifest: toml::Table = manifest.parse().expect("a manifest in TOML");
+    let programs = manifest.get("test").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let is_off = |program: &&toml::Value| {
+        ["test", "harness"].iter().any(|key| program.get(*key).and_then(toml::Value::as_bool) == Some(false))
+    };
+    programs.iter().filter(is_off).map(|program| program["name"].to_string()).collect()
+}
+
+/// `cargo test` passes over a program with `test = false` without a word.
+#[test]
+fn every_test_program_is_run() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a readable manifest");
+    assert!(disabled_tests(&manifest).is_empty(), "not run: {:?}", disabled_tests(&manifest));
+    let off = "[[test]]\nname = \"a\"\ntest = false\n[[test]]\nname = \"b\"\n";
+    assert_eq!(disabled_tests(off), ["\"a\""]);
+    let programs = files(&root().join("tests"));
+    let count = programs.iter().filter(|file| {
+        let below = file.strip_prefix(root().join("tests")).expect("below tests");
+        below.components().count() == 2 && below.ends_with("main.rs")
+    });
+    let names: Vec<_> = count.collect();
+    // `tests/fuzz` is a program of its own script.
+    assert!((10..=13).contains(&names.len()), "{names:?}");
+}
