@@ -371,6 +371,6 @@ fn every_test_program_is_run() {
         below.components().count() == 2 && below.ends_with("main.rs")
     });
     let names: Vec<_> = count.collect();
-    // `tests/fuzz` is a program of its own script.
-    assert!((10..=13).contains(&names.len()), "{names:?}");
+    // Each links wgpu.
+    assert!((10..=12).contains(&names.len()), "{names:?}");
 }
