@@ -41,6 +41,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 pub use guard::guarded;
 use output::Output;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// The flags that every verb accepts.
 #[derive(Args, Clone, Debug)]
@@ -74,6 +75,25 @@ pub(crate) struct Common {
 const KEPT: [&str; 4] = ["device", "tune", "threads", "no_winograd"];
 
 impl Common {
+    /// An error if `kept`, the flags that the run in `folder` keeps, are not what [`Common::completed`] writes.
+    fn check_kept(folder: &Path, kept: &toml::Table) -> Result<(), Error> {
+        for (id, value) in kept {
+            let is_right = |text: &str| match id.as_str() {
+                "device" => true,
+                "tune" => text.parse::<Tuning>().is_ok(),
+                "threads" => text.parse().is_ok_and(|threads: u16| (1..=1024).contains(&threads)),
+                "no_winograd" => text == "true",
+                _ => false,
+            };
+            if !value.as_str().is_some_and(is_right) {
+                let what =
+                    format!("program.{id}: expected the value of that flag as a string, found {value}");
+                return Err(Error::data(folder.join("args.toml"), what));
+            }
+        }
+        Ok(())
+    }
+
     /// The flags that were typed, and for others those that a resumed run `kept`. Beside them, what the run keeps now.
     fn completed(mut self, kept: toml::Table, matches: &ArgMatches) -> Result<(Common, toml::Table), Error> {
         let mut all = kept;

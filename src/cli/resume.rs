@@ -113,7 +113,9 @@ pub(super) fn stored<C: CommandFactory>(
     let Some(folder) = folder_without_flags(&C::command(), train) else { return Ok(None) };
     let Some(options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
     let options = args.over(options, &|id| is_typed(train, id));
-    Ok(Some((options, program_options(&folder)?)))
+    let program = program_options(&folder)?;
+    super::Common::check_kept(&folder, &program)?;
+    Ok(Some((options, program)))
 }
 
 /// For a run of a version that kept the words of its command line: `typed` (program name first). If that is `train --resume

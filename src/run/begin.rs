@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
         force: bool,
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
+        check(&options)?;
         let (mut spec, mut weights) = network(&options, resume, environment)?;
         let before = spec.recipe.clone();
         options.recipe.apply(&mut spec)?;
@@ -159,6 +160,7 @@ impl<'a> Run<'a> {
         force: bool,
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
+        check(&options)?;
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         let (training, initial) = (options.training(), Initial::Values(values));
         Ok(Run { options, training, environment, spec, data, initial, resumed, force })
@@ -219,6 +221,11 @@ fn network(
         environment.note(&format!("warning: {line}"));
     }
     Ok((spec, weights))
+}
+
+/// An error that names the first option of training that is out of its range.
+fn check(options: &RunOptions) -> Result<()> {
+    options.train.check().map_err(|what| Error::Usage(what.replacen('_', "-", 1)))
 }
 
 /// The checkpoint to resume, and its folder, locked.

@@ -30,9 +30,15 @@ impl RunOptions {
         table.insert("model".into(), self.model.clone().unwrap_or_else(|| spec.name.clone()).into());
         table.insert("device".into(), device.long_name().into());
         table.insert("recipe".into(), inference::table(&spec.recipe).into());
-        // A path that is no text cannot be kept: such a run is resumed by passing all of its options.
         let program = environment.program_options();
-        let options = toml::to_string(&Description { program: &program, options: self }).unwrap_or_default();
+        let options = toml::to_string(&Description { program: &program, options: self });
+        let options = options.unwrap_or_else(|error| {
+            // A path that is not UTF-8.
+            environment.note(&format!(
+                "warning: args.toml cannot store the options of this run ({error}); pass all of them to resume it"
+            ));
+            String::new()
+        });
         format!("{table}\n{options}")
     }
 
@@ -40,13 +46,16 @@ impl RunOptions {
     /// of a version that kept none.
     ///
     /// # Errors
-    /// [`Error::Data`] if the table is damaged, or has a key that this version does not know.
+    /// [`Error::Data`] if the table is damaged, has a key that this version does not know, or a value out of its range.
     pub fn of_folder(folder: &Path) -> Result<Option<RunOptions>> {
         let Some(mut table) = table(folder)? else { return Ok(None) };
         let Some(options) = table.remove(OPTIONS) else { return Ok(None) };
         let bad =
             |e: toml::de::Error| Error::data(folder.join("args.toml"), format!("{OPTIONS}: {}", e.message()));
-        RunOptions::deserialize(options).map(Some).map_err(bad)
+        let options = RunOptions::deserialize(options).map_err(bad)?;
+        let wrong = |what: String| Error::data(folder.join("args.toml"), format!("{OPTIONS}.{what}"));
+        options.train.check().map_err(|what| wrong(format!("train.{what}")))?;
+        Ok(Some(options))
     }
 }
 

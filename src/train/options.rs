@@ -17,7 +17,7 @@ pub struct Options {
     // As text: TOML has no whole numbers beyond 63 bits.
     #[serde(with = "text")]
     pub seed: u64,
-    /// Loader threads.
+    /// Loader threads, 1 to [`Options::MAX_WORKERS`].
     pub workers: usize,
     pub shuffle: bool,
     pub augment: bool,
@@ -38,7 +38,7 @@ pub struct Options {
     pub on_bad_file: OnBadFile,
     /// Updates between two checkpoints, beside those after every epoch; `None` writes only the latter.
     pub checkpoint_every: Option<usize>,
-    /// Checkpoints that are kept, at least 1.
+    /// Checkpoints that are kept, 1 to 10,000.
     pub checkpoint_hist: usize,
 }
 
@@ -63,6 +63,31 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The most loader threads of a run.
+    pub const MAX_WORKERS: usize = 256;
+
+    /// The first option that is out of its range, with the range and the value found: `workers: expected 1 to 256, found 0`.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let within = |name: &str, value: Option<usize>, most: usize| match value {
+            Some(value) if !(1..=most).contains(&value) => {
+                let range = if most == usize::MAX { "at least 1".into() } else { format!("1 to {most}") };
+                Err(format!("{name}: expected {range}, found {value}"))
+            }
+            _ => Ok(()),
+        };
+        within("workers", Some(self.workers), Options::MAX_WORKERS)?;
+        within("log_every", Some(self.log_every), usize::MAX)?;
+        within("checkpoint_every", self.checkpoint_every, usize::MAX)?;
+        within("checkpoint_hist", Some(self.checkpoint_hist), 10_000)?;
+        within("max_steps", self.max_steps, usize::MAX)?;
+        match self.loss_scale {
+            Some(scale) if !(scale.is_finite() && scale >= 1.0) => {
+                Err(format!("loss_scale: expected a finite number of at least 1, found {scale}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Sets the random seed (initialisation, shuffling, augmentation, dropout).
     pub fn with_seed(mut self, value: u64) -> Options {
         self.seed = value;

@@ -160,3 +160,40 @@ fn what_cannot_be_meant_is_one_line_and_exit_code_2() {
     let log = log(&folder.path().join("runs/lenet5"));
     assert_eq!(log.iter().filter(|line| line["event"] == "epoch").count(), 3);
 }
+
+#[test]
+fn options_out_of_their_range_in_a_folder_are_rejected_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), &tiny(&["-q", "--max-steps", "1", "--name", "a", "--device", "cpu"]));
+    let file = folder.path().join("runs/a/args.toml");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    let changes = [
+        ("workers = ", "workers = 100000", "options.train.workers: expected 1 to 256, found 100000"),
+        ("log_every = ", "log_every = 0", "options.train.log_every: expected at least 1, found 0"),
+        ("checkpoint_hist = ", "checkpoint_hist = 0", "options.train.checkpoint_hist: expected 1 to 10000"),
+        ("max_steps = ", "max_steps = 0", "options.train.max_steps: expected at least 1, found 0"),
+        ("shuffle = ", "loss_scale = nan", "options.train.loss_scale: expected a finite number"),
+        ("shuffle = ", "foo = 1", "options: unknown field `foo`"),
+        (
+            "device = \"cpu\"",
+            "device = 1",
+            "program.device: expected the value of that flag as a string, found 1",
+        ),
+        ("device = \"cpu\"", "threads = \"0\"", "program.threads: expected"),
+        ("device = \"cpu\"", "no_winograd = \"false\"", "program.no_winograd: expected"),
+        ("device = \"cpu\"", "other = \"x\"", "program.other: expected"),
+    ];
+    for (line, changed, message) in changes {
+        let replaced = |old: &str| if old.starts_with(line) { changed.to_string() } else { old.to_string() };
+        let text: Vec<String> = sound.lines().map(replaced).collect();
+        let text = text.join("\n");
+        assert_ne!(text, sound.trim_end(), "{line}");
+        std::fs::write(&file, text).unwrap();
+        let output = striate(folder.path(), &["train", "--resume", "runs/a"]);
+        let lines = stderr(&output);
+        assert_eq!(code(&output), 4, "{changed}: {lines}");
+        assert!(lines.contains("args.toml: ") && lines.contains(message), "{changed}: {lines}");
+    }
+    std::fs::write(&file, &sound).unwrap();
+    succeed(folder.path(), &["train", "-q", "--resume", "runs/a", "--max-steps", "2"]);
+}
