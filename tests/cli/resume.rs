@@ -189,7 +189,7 @@ fn options_out_of_their_range_in_a_folder_are_rejected_by_name() {
         let text = text.join("\n");
         assert_ne!(text, sound.trim_end(), "{line}");
         std::fs::write(&file, text).unwrap();
-        let output = striate(folder.path(), &["train", "--resume", "runs/a"]);
+        let output = striate(folder.path(), &["train", "--resume", "runs/a"]).output().unwrap();
         let lines = stderr(&output);
         assert_eq!(code(&output), 4, "{changed}: {lines}");
         assert!(lines.contains("args.toml: ") && lines.contains(message), "{changed}: {lines}");
