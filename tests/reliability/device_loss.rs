@@ -322,7 +322,7 @@ fn a_run_that_loses_its_device_ends_as_if_it_had_not() {
         assert!(run.warnings.iter().all(|text| text.contains("the device was lost")), "{:?}", run.warnings);
         losses += run.warnings.len();
         from_checkpoint += run.warnings.iter().filter(|text| text.contains("checkpoint.safetensors")).count();
-        from_beginning += run.warnings.iter().filter(|text| text.contains("from its beginning")).count();
+        from_beginning += run.warnings.iter().filter(|text| text.contains("the run restarts")).count();
         std::fs::remove_dir_all(&run.folder).unwrap();
     }
     println!(
