@@ -19,7 +19,7 @@ fn run() -> tempfile::TempDir {
 }
 
 fn format(folder: &Path) -> String {
-    let file = safetensors::read(&folder.join("runs/every-layer/checkpoint.safetensors")).unwrap();
+    let file = safetensors::read(folder.join("runs/every-layer/checkpoint.safetensors")).unwrap();
     file.metadata["checkpoint"].clone()
 }
 
