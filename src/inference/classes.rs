@@ -59,6 +59,7 @@ pub fn match_classes(known: &[String], data: &Dataset) -> ClassMatch {
 
 /// `splits` with its classes numbered as the outputs of the weights in `file` are. An error if there is one that they do
 /// not know.
+#[cfg(feature = "cli")]
 pub(crate) fn with_classes_of(file: &File, splits: Splits, messages: &dyn Messages) -> Result<Splits> {
     let known = class_names(file);
     match match_classes(&known, &splits.val) {

@@ -24,10 +24,12 @@ mod window;
 
 pub use batches::BatchSource;
 pub(crate) use batches::{BatchSourceOptions, BatchStream};
+pub(crate) use classes::note_unnamed;
+#[cfg(feature = "cli")]
+pub(crate) use classes::with_classes_of;
 pub use classes::{
     ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };
-pub(crate) use classes::{note_unnamed, with_classes_of};
 pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub(crate) use evaluate::{pass, send};
@@ -38,6 +40,7 @@ pub(crate) use lineage::write_origin;
 pub use lineage::{Lineage, PastRun, origin_metadata};
 pub(crate) use memory::{check_memory, check_spare_memory, has_small_batches};
 pub use messages::Messages;
+#[cfg(feature = "cli")]
 pub(crate) use messages::quoted;
 pub(crate) use metrics::guess;
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
