@@ -94,8 +94,9 @@ impl Common {
         Ok(())
     }
 
-    /// The flags that were typed, and for others those that a resumed run `kept`. Beside them, what the run keeps now.
-    fn completed(mut self, kept: toml::Table, matches: &ArgMatches) -> Result<(Common, toml::Table), Error> {
+    /// The flags that were typed, and for others those that a resumed run `kept`, which
+    /// [`Common::check_kept`] has passed. Beside them, what the run keeps now.
+    fn completed(mut self, kept: toml::Table, matches: &ArgMatches) -> (Common, toml::Table) {
         let mut all = kept;
         let verb = matches.subcommand().map_or(matches, |(_, verb)| verb);
         for id in KEPT {
@@ -105,20 +106,16 @@ impl Common {
             }
         }
         let text = |id: &str| all.get(id).and_then(toml::Value::as_str);
-        let wrong = |id: &str| Error::Usage(format!("args.toml: program.{id}: expected the value of a flag"));
         if let Some(device) = text("device") {
             let Ok(device) = device.parse();
             self.device = device;
         }
-        if let Some(tune) = text("tune") {
-            self.tune = tune.parse().map_err(|_| wrong("tune"))?;
+        if let Some(tune) = text("tune").and_then(|tune| tune.parse().ok()) {
+            self.tune = tune;
         }
-        if let Some(threads) = text("threads") {
-            let threads = threads.parse().ok().filter(|threads| (1..=1024).contains(threads));
-            self.threads = Some(threads.ok_or_else(|| wrong("threads"))?);
-        }
+        self.threads = text("threads").and_then(|threads| threads.parse().ok());
         self.no_winograd |= text("no_winograd").is_some();
-        Ok((self, all))
+        (self, all)
     }
 }
 
@@ -207,7 +204,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         _ => None,
     };
     let (stored, program) = stored.map_or((None, toml::Table::new()), |(run, program)| (Some(run), program));
-    let (common, program) = cli.common.completed(program, &matches)?;
+    let (common, program) = cli.common.completed(program, &matches);
     let Common { device, tune, json, verbose, quiet, threads, no_winograd } = common;
     start_log(verbose);
     hush_caught_panics();

@@ -10,74 +10,40 @@ use crate::model::reader::Table;
 use crate::model::writer::Text;
 use crate::ops::{Op, Pointwise};
 
-/// y = max(0, x).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Relu;
+/// Makes one layer for each pair of operators.
+macro_rules! activations {
+    ($($(#[$doc:meta])* $name:ident: $forward:ident, $backward:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name;
 
-impl LayerKind for Relu {
-    fn read(_t: &Table<'_>) -> Result<Self> {
-        Ok(Relu)
-    }
-    fn write(&self, _out: &mut Text) {}
-    fn output(&self, inputs: &[&[usize]], _batch: usize) -> std::result::Result<Vec<usize>, String> {
-        Ok(inputs[0].to_vec())
-    }
-    fn parameters(&self, _x: &[usize], _init: &Init) -> Vec<Declared> {
-        Vec::new()
-    }
-    fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize> {
-        at.unary(Op::ReluForward(Pointwise { len: at.extents.len() }))
-    }
-    fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let op = Op::ReluBackward(Pointwise { len: at.extents().len() });
-        at.input_gradient(op, &[at.y(), at.dy])
-    }
+        impl LayerKind for $name {
+            fn read(_t: &Table<'_>) -> Result<Self> {
+                Ok($name)
+            }
+            fn write(&self, _out: &mut Text) {}
+            fn output(&self, inputs: &[&[usize]], _batch: usize) -> std::result::Result<Vec<usize>, String> {
+                Ok(inputs[0].to_vec())
+            }
+            fn parameters(&self, _x: &[usize], _init: &Init) -> Vec<Declared> {
+                Vec::new()
+            }
+            fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize> {
+                at.unary(Op::$forward(Pointwise { len: at.extents.len() }))
+            }
+            fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
+                let op = Op::$backward(Pointwise { len: at.extents().len() });
+                at.input_gradient(op, &[at.y(), at.dy])
+            }
+        }
+    )*};
 }
 
-/// y = 1 / (1 + exp(-x)).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sigmoid;
-
-impl LayerKind for Sigmoid {
-    fn read(_t: &Table<'_>) -> Result<Self> {
-        Ok(Sigmoid)
-    }
-    fn write(&self, _out: &mut Text) {}
-    fn output(&self, inputs: &[&[usize]], _batch: usize) -> std::result::Result<Vec<usize>, String> {
-        Ok(inputs[0].to_vec())
-    }
-    fn parameters(&self, _x: &[usize], _init: &Init) -> Vec<Declared> {
-        Vec::new()
-    }
-    fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize> {
-        at.unary(Op::SigmoidForward(Pointwise { len: at.extents.len() }))
-    }
-    fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let op = Op::SigmoidBackward(Pointwise { len: at.extents().len() });
-        at.input_gradient(op, &[at.y(), at.dy])
-    }
-}
-
-/// y = tanh(x).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tanh;
-
-impl LayerKind for Tanh {
-    fn read(_t: &Table<'_>) -> Result<Self> {
-        Ok(Tanh)
-    }
-    fn write(&self, _out: &mut Text) {}
-    fn output(&self, inputs: &[&[usize]], _batch: usize) -> std::result::Result<Vec<usize>, String> {
-        Ok(inputs[0].to_vec())
-    }
-    fn parameters(&self, _x: &[usize], _init: &Init) -> Vec<Declared> {
-        Vec::new()
-    }
-    fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize> {
-        at.unary(Op::TanhForward(Pointwise { len: at.extents.len() }))
-    }
-    fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
-        let op = Op::TanhBackward(Pointwise { len: at.extents().len() });
-        at.input_gradient(op, &[at.y(), at.dy])
-    }
+activations! {
+    /// y = max(0, x).
+    Relu: ReluForward, ReluBackward;
+    /// y = 1 / (1 + exp(-x)).
+    Sigmoid: SigmoidForward, SigmoidBackward;
+    /// y = tanh(x).
+    Tanh: TanhForward, TanhBackward;
 }

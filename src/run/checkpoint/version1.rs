@@ -164,7 +164,6 @@ fn operator(op: &LayerOp) -> String {
         LayerOp::Add(_) => "Add".into(),
         LayerOp::Concat(_) => "Concat".into(),
         // No checkpoint of format 1 has another operator.
-        #[allow(unreachable_patterns)]
         other => other.name().into(),
     }
 }
