@@ -19,6 +19,7 @@ mod direct;
 mod dropout;
 mod executor;
 mod exponential;
+mod layout;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
