@@ -1,7 +1,11 @@
 //! The executor: memory for the slots of a plan, and the steps of a span one after the other.
 
+use super::conv2d::Layouts;
 use super::dispatch;
+use super::layout::{Layout, to_blocks, to_plain};
+use super::layout_plan::LayoutPlan;
 use super::options::CpuOptions;
+use super::parallel::reserve;
 use crate::error::{Error, Result};
 use crate::ops::Access;
 use crate::program::{
@@ -19,10 +23,13 @@ const OUTPUTS: usize = 4;
 pub struct Executor {
     program: Arc<Program>,
     options: CpuOptions,
+    layouts: LayoutPlan,
     /// One per slot of the plan; a buffer is the beginning of its slot.
     slots: Vec<Vec<f32>>,
     /// What operators keep between their own passes.
     workspace: Vec<f32>,
+    /// Operands of a step in the layout that it wants, where they have another.
+    converted: [Vec<f32>; INPUTS],
     reads: BTreeMap<u64, Vec<f32>>,
     next_read: u64,
 }
@@ -45,34 +52,54 @@ impl Executor {
             slot.resize(len, 0.0);
             slots.push(slot);
         }
-        Ok(Executor { program, options, slots, workspace: Vec::new(), reads: BTreeMap::new(), next_read: 0 })
+        let layouts = LayoutPlan::new(&program);
+        Ok(Executor {
+            program,
+            options,
+            layouts,
+            slots,
+            workspace: Vec::new(),
+            converted: Default::default(),
+            reads: BTreeMap::new(),
+            next_read: 0,
+        })
     }
 
     fn step(&mut self, program: &Program, step: &Step) -> Result<()> {
         let operands = step.op.operands();
         let place = |id: BufferId| (program.plan().slot(id), program.buffer(id).shape.len());
-        let written = || operands.iter().zip(&step.buffers).filter(|(o, _)| o.access != Access::Read);
-        let read = || operands.iter().zip(&step.buffers).filter(|(o, _)| o.access == Access::Read);
+        let all = || operands.iter().zip(&step.buffers).enumerate();
+        let written = || all().filter(|(_, (o, _))| o.access != Access::Read).map(|(_, (_, id))| *id);
+        let read = || all().filter(|(_, (o, _))| o.access == Access::Read).map(|(i, (_, id))| (i, *id));
         if written().count() > OUTPUTS || read().count() > INPUTS {
             return Err(Error::Internal(format!("{} has too many operands", step.op.name())));
         }
         // The plan gives the operands that a step writes separate slots, so they can be taken out while the others are read.
         let mut taken: [Vec<f32>; OUTPUTS] = Default::default();
-        for (taken, (_, &id)) in taken.iter_mut().zip(written()) {
+        for (taken, id) in taken.iter_mut().zip(written()) {
             *taken = std::mem::take(&mut self.slots[place(id).0]);
         }
         let mut inputs: [&[f32]; INPUTS] = [&[]; INPUTS];
-        for (input, (_, &id)) in inputs.iter_mut().zip(read()) {
+        for ((input, (i, id)), converted) in inputs.iter_mut().zip(read()).zip(&mut self.converted) {
             let (slot, len) = place(id);
             *input = &self.slots[slot][..len];
+            if let Some((layout, pixels)) = self.layouts.conversion(program, step, i) {
+                let converted = reserve(converted, len);
+                match layout {
+                    Layout::Plain => to_plain(pixels, input, converted),
+                    Layout::Blocks => to_blocks(pixels, input, converted),
+                }
+                *input = converted;
+            }
         }
         let mut outputs: [&mut [f32]; OUTPUTS] = Default::default();
-        for ((output, taken), (_, &id)) in outputs.iter_mut().zip(&mut taken).zip(written()) {
+        for ((output, taken), id) in outputs.iter_mut().zip(&mut taken).zip(written()) {
             *output = &mut taken[..place(id).1];
         }
         let (inputs, outputs) = (&inputs[..read().count()], &mut outputs[..written().count()]);
-        let result = dispatch(&step.op, self.options, inputs, outputs, &mut self.workspace);
-        for (taken, (_, &id)) in taken.iter_mut().zip(written()) {
+        let layouts = self.layouts.layouts(step);
+        let result = dispatch(&step.op, self.options, layouts, inputs, outputs, &mut self.workspace);
+        for (taken, id) in taken.iter_mut().zip(written()) {
             self.slots[place(id).0] = std::mem::take(taken);
         }
         result.map_err(|e| match e {
@@ -85,7 +112,11 @@ impl Executor {
 impl Seam for Executor {
     fn write(&mut self, buffer: BufferId, data: &[f32]) -> Result<()> {
         self.program.check_access(buffer, Some(data.len()))?;
-        self.slots[self.program.plan().slot(buffer)][..data.len()].copy_from_slice(data);
+        let target = &mut self.slots[self.program.plan().slot(buffer)][..data.len()];
+        match self.layouts.pixels_of_blocks(&self.program, buffer) {
+            Some(pixels) => to_blocks(pixels, data, target),
+            None => target.copy_from_slice(data),
+        }
         Ok(())
     }
 
@@ -94,7 +125,16 @@ impl Seam for Executor {
         let len = self.program.buffer(buffer).shape.len();
         let number = self.next_read;
         self.next_read += 1;
-        self.reads.insert(number, self.slots[self.program.plan().slot(buffer)][..len].to_vec());
+        let content = &self.slots[self.program.plan().slot(buffer)][..len];
+        let values = match self.layouts.pixels_of_blocks(&self.program, buffer) {
+            Some(pixels) => {
+                let mut plain = vec![0.0; len];
+                to_plain(pixels, content, &mut plain);
+                plain
+            }
+            None => content.to_vec(),
+        };
+        self.reads.insert(number, values);
         Ok(Pending(number))
     }
 
@@ -115,7 +155,8 @@ impl Seam for Executor {
         for step in program.steps(span) {
             let start = Instant::now();
             self.step(&program, step)?;
-            let (workload, pipelines) = (Workload::of(step), Vec::new());
+            let workload = Workload::of(step);
+            let pipelines = vec![variant(step, self.options, self.layouts.layouts(step))];
             entries.push(ProfileEntry { workload, steps: 1, pipelines, time: start.elapsed() });
         }
         Ok(Profile { clock: Clock::Host, dispatches: 0, entries })
@@ -123,5 +164,19 @@ impl Seam for Executor {
 
     fn wait(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// The operator with the layouts that it runs in, and the algorithm of a convolution.
+fn variant(step: &Step, options: CpuOptions, layouts: Layouts) -> String {
+    let name = |layout: Layout| match layout {
+        Layout::Plain => "plain",
+        Layout::Blocks => "blocks",
+    };
+    let (x, y) = (name(layouts.x), name(layouts.y));
+    let layout = if x == y { x.to_string() } else { format!("{x}-{y}") };
+    match super::conv2d::algorithm(&step.op, layouts, options) {
+        Some(algorithm) => format!("{}/{layout}/{algorithm}", step.op.name()),
+        None => format!("{}/{layout}", step.op.name()),
     }
 }

@@ -10,23 +10,24 @@ mod adaptive_avg_pool2d;
 mod augment;
 mod batch_norm;
 mod bias_grad;
+mod block_outer;
+mod block_product;
 mod channel_slice;
 mod conv2d;
-mod conv2d_grad_input;
-mod conv2d_grad_weight;
 mod correlation;
+mod depthwise;
 mod direct;
 mod dropout;
 mod executor;
 mod exponential;
 mod layout;
+mod layout_plan;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
 mod local_response_norm_within;
 mod loss;
 mod loss_scale;
-mod lowering;
 mod options;
 mod parallel;
 mod pointwise;
@@ -54,9 +55,7 @@ use augment::augment;
 use batch_norm::*;
 use bias_grad::bias_grad;
 use channel_slice::*;
-use conv2d::conv2d_forward;
-use conv2d_grad_input::conv2d_grad_input;
-use conv2d_grad_weight::conv2d_grad_weight;
+use conv2d::{Layouts, conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use dropout::dropout;
 use leaky_relu::*;
 use linear::*;
@@ -77,6 +76,7 @@ use crate::ops::Op;
 fn dispatch(
     op: &Op,
     options: CpuOptions,
+    layouts: Layouts,
     inputs: &[&[f32]],
     outputs: &mut [&mut [f32]],
     workspace: &mut Vec<f32>,
@@ -98,11 +98,13 @@ fn dispatch(
     match op {
         Op::Augment(d) => call!([pixels, views], [x] => augment(d, pixels, views, x)),
         Op::Conv2dForward(d) => {
-            call!([x, w, b @ ..], [y] => conv2d_forward(d, options, x, w, b.first().copied(), workspace, y))
+            call!([x, w, b @ ..], [y] => conv2d_forward(d, layouts, options, x, w, b.first().copied(), workspace, y))
         }
-        Op::Conv2dGradInput(d) => call!([dy, w], [dx] => conv2d_grad_input(d, options, dy, w, workspace, dx)),
+        Op::Conv2dGradInput(d) => {
+            call!([dy, w], [dx] => conv2d_grad_input(d, layouts, options, dy, w, workspace, dx))
+        }
         Op::Conv2dGradWeight(d) => {
-            call!([x, dy], [dw] => conv2d_grad_weight(d, options, x, dy, workspace, dw))
+            call!([x, dy], [dw] => conv2d_grad_weight(d, layouts, options, x, dy, workspace, dw))
         }
         Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, dy, db)),
         Op::LinearForward(d) => {

@@ -1,5 +1,6 @@
 //! Work that measures the processor and computes nothing that is asked for: arithmetic in registers, and a copy.
 
+use super::vector::widest;
 use crate::error::{Error, Result};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -69,24 +70,6 @@ impl Probe {
             });
         }
     }
-}
-
-/// Runs `work` with the widest vectors that this processor has.
-fn widest<W: WithSimd>(work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(simd) = super::simd::avx512() {
-            return Simd::vectorize(simd, work);
-        }
-        if let Some(simd) = super::simd::avx2() {
-            return Simd::vectorize(simd, work);
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    if let Some(simd) = pulp::aarch64::Neon::try_new() {
-        return Simd::vectorize(simd, work);
-    }
-    Simd::vectorize(pulp::Scalar128b, work)
 }
 
 /// How many lanes a vector has.

@@ -2,36 +2,22 @@
 
 use pulp::{Simd, WithSimd};
 
-/// Most lanes of a vector that [`run`] uses. Eight tiles or channels rarely leave lanes empty, sixteen often would.
-pub const LANES: usize = 8;
-
-/// Something to compute with vectors of at most [`LANES`] lanes.
-pub trait Work {
-    fn run<S: Simd>(self, simd: S);
-}
-
-struct Adapter<W>(W);
-
-impl<W: Work> WithSimd for Adapter<W> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run(simd);
-    }
-}
-
-/// Does the work.
-pub fn run(work: impl Work) {
+/// Does the work with the widest vectors that this processor has.
+pub fn widest<W: WithSimd>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = super::simd::avx2() {
-        return Simd::vectorize(simd, Adapter(work));
+    {
+        if let Some(simd) = super::simd::avx512() {
+            return Simd::vectorize(simd, work);
+        }
+        if let Some(simd) = super::simd::avx2() {
+            return Simd::vectorize(simd, work);
+        }
     }
     #[cfg(target_arch = "aarch64")]
     if let Some(simd) = pulp::aarch64::Neon::try_new() {
-        return Simd::vectorize(simd, Adapter(work));
+        return Simd::vectorize(simd, work);
     }
-    Simd::vectorize(pulp::Scalar128b, Adapter(work));
+    Simd::vectorize(pulp::Scalar128b, work)
 }
 
 /// The first elements of `data`.

@@ -2,8 +2,10 @@
 
 use super::normal;
 use crate::cpu::Executor;
-use crate::cpu::correlation::Correlation;
-use crate::cpu::winograd;
+use crate::cpu::conv2d::Layouts;
+use crate::cpu::layout::Layout;
+use crate::cpu::options::CpuOptions;
+use crate::cpu::winograd::{self, Pass};
 use crate::ops::{
     Access, BatchNorm2d, BiasGrad, Conv2d, Dropout, GradNorm, Hyper, Linear, Loss, Metrics, Op, OperandKind,
     Pool2d, Target,
@@ -59,14 +61,21 @@ fn the_number_of_threads_does_not_change_a_bit() {
         bias: true,
         relu: true,
     };
-    // By Winograd convolution: many images to a task, and a few that are cut by output channels.
+    // In blocks of channels, and with one channel to a group.
+    let blocks = Conv2d { c_in: 48, c_out: 80, stride: [2, 1], ..conv };
+    let depthwise = Conv2d { c_in: 48, c_out: 48, groups: 48, ..conv };
+    // By Winograd's algorithm: many images to a task, and a few that are cut by output channels.
     let filtered = Conv2d { c_in: 96, h_in: 13, c_out: 128, ..conv };
     let few = Conv2d { batch: 2, h_in: 27, w_in: 27, kernel: [5, 5], pad: [2; 4], ..filtered };
     for d in [filtered, few] {
-        assert!(winograd::pays(&Correlation::new(&d)) && winograd::pays(&Correlation::turned(&d)), "{d:?}");
+        let layouts = Layouts { x: Layout::Blocks, y: Layout::Blocks };
+        for pass in [Pass::Forward, Pass::GradInput, Pass::GradWeight] {
+            assert!(winograd::best(&d, layouts, CpuOptions::default(), pass).is_some(), "{d:?}");
+        }
     }
     let linear = Linear { batch: 64, inputs: 1500, outputs: 500, bias: true, relu: false };
     let norm = BatchNorm2d { batch: 64, channels: 19, inner: 150, eps: 1e-5, momentum: 0.1, relu: false };
+    let norm_in_blocks = BatchNorm2d { channels: 48, ..norm };
     let loss = Loss { batch: 64, classes: 1000, target: Target::Class, smoothing: 0.1, grad: true };
     let pool = Pool2d {
         batch: 64,
@@ -83,6 +92,12 @@ fn the_number_of_threads_does_not_change_a_bit() {
         Op::Conv2dGradInput(conv),
         Op::Conv2dGradInput(Conv2d { stride: [2, 2], ..conv }),
         Op::Conv2dGradWeight(conv),
+        Op::Conv2dForward(blocks),
+        Op::Conv2dGradInput(blocks),
+        Op::Conv2dGradWeight(blocks),
+        Op::Conv2dForward(depthwise),
+        Op::Conv2dGradInput(depthwise),
+        Op::Conv2dGradWeight(depthwise),
         Op::Conv2dForward(filtered),
         Op::Conv2dGradInput(filtered),
         Op::Conv2dGradWeight(filtered),
@@ -93,6 +108,13 @@ fn the_number_of_threads_does_not_change_a_bit() {
         Op::LinearForward(linear),
         Op::LinearGradInput(linear),
         Op::LinearGradWeight(linear),
+        Op::BiasGrad(BiasGrad { batch: 64, channels: 48, inner: 182 }),
+        Op::BatchNorm2dStats(norm_in_blocks),
+        Op::BatchNorm2dForward(norm_in_blocks),
+        Op::BatchNorm2dGradParameters(norm_in_blocks),
+        Op::BatchNorm2dGradInput(norm_in_blocks),
+        Op::MaxPool2dForward(Pool2d { channels: 48, ..pool }),
+        Op::AvgPool2dBackward(Pool2d { channels: 48, ..pool }),
         Op::BatchNorm2dStats(norm),
         Op::BatchNorm2dForward(norm),
         Op::BatchNorm2dGradParameters(norm),

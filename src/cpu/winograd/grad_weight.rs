@@ -2,22 +2,26 @@
 //!
 //! y = A^T [(G w G^T) . (B^T x B)] A, so dw = G^T [sum over tiles of (A dy A^T) . (B^T x B)] G: for each of the N x N
 //! values of a tile one product over the tiles of the batch, a few planes at a time, which is added to the sum so far.
-//! Vectors run along channels here.
 
-use super::forward::spread_out;
 use super::mosaic::Mosaic;
-use super::packed::{COLUMNS, PanelProduct, ROWS};
+use super::over_pixels::spread_out;
+use super::plane::{Planes, Transform, Transformed};
 use super::transforms::Winograd;
+use crate::cpu::block_outer::{BlockOuter, most_blocks};
 use crate::cpu::correlation::Correlation;
+use crate::cpu::direct::tiles;
+use crate::cpu::layout::BLOCK;
 use crate::cpu::parallel::{reserve, with_scratch};
-use crate::cpu::vector::{self, Work, lanes, put};
-use pulp::Simd;
+use crate::cpu::product::Onto;
+use crate::cpu::vector::{lanes, put, widest};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Output channels whose gradients one task sums.
-const KERNELS: usize = 32;
 /// Tiles that are treated together, at least: what one reading of the sums serves.
 const TILES: usize = 192;
+/// Tiles that are summed in registers.
+const PART: usize = 32;
 
 /// dw from x and dy, both in planes of tiles of M x M outputs; `c` is the forward computation.
 pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
@@ -28,209 +32,104 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     dw: &mut [f32],
 ) {
     let mosaic = Mosaic::new(&c.windows, c.batch, M);
-    let values = N * N;
     let together = TILES.div_ceil(mosaic.plane_tiles().max(1)).min(mosaic.planes);
-    let tiles = together * mosaic.plane_tiles();
+    let count = together * mosaic.plane_tiles();
     let images = together * mosaic.per_plane();
-    // Panels of x are `[N * N, tiles, COLUMNS]`, those of dy `[N * N, tiles, ROWS]`, by group and channels.
-    let (columns, rows) = (c.c_in.div_ceil(COLUMNS), c.c_out.div_ceil(ROWS));
-    let (x_value, dy_value) = (spread_out(tiles * COLUMNS), spread_out(tiles * ROWS));
-    let (x_panel, dy_panel) = (values * x_value, values * dy_value);
-    // Sums are `[N * N, KERNELS, c_in]`, by group and output channels.
-    let tasks = c.c_out.div_ceil(KERNELS);
-    let pitch = spread_out(c.c_in);
-    let sum = values * KERNELS * pitch;
-    let lengths = [columns * x_panel, rows * dy_panel, tasks * sum].map(|len| len * c.groups);
+    // Transformed tiles are `[groups * blocks, N * N, tiles, BLOCK]`.
+    let value = spread_out(count);
+    let block = N * N * value;
+    let (inputs, outputs) = (c.groups * c.c_in / BLOCK, c.groups * c.c_out / BLOCK);
+    // Sums are `[groups, tiles, N * N, c_in, blocks of the tile, BLOCK]`.
+    let lengths = [inputs * block, outputs * block, c.groups * N * N * c.c_in * c.c_out];
     let memory = reserve(workspace, lengths.iter().sum());
     let (v, rest) = memory.split_at_mut(lengths[0]);
-    let (d, sums) = rest.split_at_mut(lengths[1]);
-    let (inputs, outputs) = (c.windows.inputs(), c.windows.outputs());
+    let (z, sums) = rest.split_at_mut(lengths[1]);
+    let (x_pixels, y_pixels) = (c.windows.inputs(), c.windows.outputs());
+    let x_planes = Planes {
+        mosaic: &mosaic,
+        data: x,
+        image: inputs * x_pixels * BLOCK,
+        images: 0,
+        origin: c.windows.origin.map(|o| -o as usize),
+        size: [c.windows.h_in, c.windows.w_in],
+        values: N,
+    };
+    let y_planes = Planes {
+        data: dy,
+        image: outputs * y_pixels * BLOCK,
+        origin: [0, 0],
+        size: [c.windows.h_out, c.windows.w_out],
+        values: M,
+        ..x_planes
+    };
+    let pixels: Vec<usize> = (0..count).map(|i| i * BLOCK).collect();
+    let runs: Vec<usize> = (0..c.c_in / BLOCK).map(|i| i * block).collect();
     for first in (0..c.batch).step_by(images) {
-        let planes = together.min((c.batch - first).div_ceil(mosaic.per_plane()));
-        let transform_x = || {
-            v.par_chunks_mut(x_panel).enumerate().for_each(|(i, v)| {
-                let (group, begin) = (i / columns, i % columns * COLUMNS);
-                for offset in (0..COLUMNS.min(c.c_in - begin)).step_by(ROWS) {
-                    let channel = group * c.c_in + begin + offset;
-                    let count = ROWS.min((group + 1) * c.c_in - channel);
-                    let image = |n: usize| {
-                        let start = ((first + n) * c.groups * c.c_in + channel) * inputs;
-                        (first + n < c.batch).then(|| &x[start..start + count * inputs])
-                    };
-                    let v = &mut v[offset..];
-                    let origin = c.windows.origin.map(|o| -o as usize);
-                    let size = [c.windows.h_in, c.windows.w_in];
-                    let source = ImagePlanes { mosaic: &mosaic, planes, image, origin, size };
-                    with_scratch([source.plane_len(N - M)], |[plane]| {
-                        vector::run(TransformX::<_, N, M, R> { source, plane, value: x_value, v });
-                    });
-                }
-            });
-        };
-        let transform_dy = || {
-            d.par_chunks_mut(dy_panel).enumerate().for_each(|(i, d)| {
-                let (group, begin) = (i / rows, i % rows * ROWS);
-                let channel = group * c.c_out + begin;
-                let count = ROWS.min(c.c_out - begin);
-                let image = |n: usize| {
-                    let start = ((first + n) * c.groups * c.c_out + channel) * outputs;
-                    (first + n < c.batch).then(|| &dy[start..start + count * outputs])
-                };
-                let size = [c.windows.h_out, c.windows.w_out];
-                let source = ImagePlanes { mosaic: &mosaic, planes, image, origin: [0, 0], size };
-                with_scratch([source.plane_len(0)], |[plane]| {
-                    vector::run(TransformDy::<_, N, M, R> { source, plane, value: dy_value, d });
+        let held = images.min(c.batch - first);
+        let rows = held.div_ceil(mosaic.per_plane()) * mosaic.tiles[0];
+        let transformed = |planes: Planes, pixels: usize, transform: Transform, target: &mut [f32]| {
+            target.par_chunks_mut(block).enumerate().for_each(|(i, v)| {
+                let data = &planes.data[first * planes.image + i * pixels * BLOCK..];
+                let planes = Planes { data, images: held, ..planes };
+                with_scratch([planes.len(mosaic.tiles[0])], |[plane]| {
+                    widest(Transformed::<N, M, R> { planes, transform, rows: 0..rows, plane, value, v });
                 });
             });
         };
-        rayon::join(transform_x, transform_dy);
-        sums.par_chunks_mut(sum).enumerate().for_each(|(i, sums)| {
-            let (group, begin) = (i / tasks, i % tasks * KERNELS);
-            let count = KERNELS.min(c.c_out - begin);
-            for (t, sums) in sums.chunks_exact_mut(KERNELS * pitch).enumerate() {
-                for q in 0..columns {
-                    PanelProduct {
-                        lhs: &d[(group * rows + begin / ROWS) * dy_panel + t * dy_value..],
-                        lhs_pitch: dy_panel,
-                        rhs: &v[(group * columns + q) * x_panel + t * x_value..],
-                        depth: planes * mosaic.plane_tiles(),
-                        rows: count,
-                        columns: (c.c_in - q * COLUMNS).next_multiple_of(16).min(COLUMNS),
-                        dst: &mut sums[q * COLUMNS..],
-                        dst_pitch: pitch,
-                        add: first > 0,
-                    }
-                    .run();
-                }
+        rayon::join(
+            || transformed(x_planes, x_pixels, Transform::Input, v),
+            || transformed(y_planes, y_pixels, Transform::OutputGrad, z),
+        );
+        let pixels = &pixels[..rows * mosaic.tiles[1]];
+        let onto = if first > 0 { Onto::Old } else { Onto::Nothing };
+        tile_sums(c, N * N, sums).into_par_iter().for_each(|(group, tile, t, sums)| {
+            BlockOuter {
+                x: &v[group * c.c_in / BLOCK * block + t * value..],
+                pixels,
+                runs: &runs,
+                dy: &z[(group * c.c_out / BLOCK + tile.start) * block + t * value..],
+                places: pixels,
+                block,
+                blocks: tile.len(),
+                dw: sums,
+                onto,
+                part: PART,
             }
+            .run();
         });
     }
-    dw.par_chunks_mut(c.c_out * c.c_in * R * R).zip(sums.par_chunks(tasks * sum)).for_each(|(dw, sums)| {
-        dw.par_chunks_mut(KERNELS * c.c_in * R * R).zip(sums.par_chunks(sum)).for_each(|(dw, sums)| {
-            vector::run(Kernels::<N, M, R> { c_in: c.c_in, sums, pitch, dw });
-        });
+    let (sums, size) = (&*sums, c.c_in * R * R);
+    dw.par_chunks_mut(BLOCK * size).enumerate().for_each(|(i, dw)| {
+        let (group, block) = (i / (c.c_out / BLOCK), i % (c.c_out / BLOCK));
+        let Some(tile) = tiles(c.c_out / BLOCK, most_blocks()).find(|tile| tile.contains(&block)) else {
+            return;
+        };
+        let start = (group * c.c_out / BLOCK + tile.start) * N * N * c.c_in * BLOCK;
+        let sums = &sums[start + (block - tile.start) * BLOCK..];
+        widest(Kernels::<N, M, R> { c_in: c.c_in, sums, pitch: tile.len() * BLOCK, dw });
     });
 }
 
-/// Images of [`ROWS`] channels or fewer, laid out in planes.
-struct ImagePlanes<'a, F> {
-    mosaic: &'a Mosaic,
-    planes: usize,
-    /// Image `n` of those treated together, if there is one.
-    image: F,
-    /// Where the images begin in their places.
-    origin: [usize; 2],
-    size: [usize; 2],
-}
-
-impl<'a, F: Fn(usize) -> Option<&'a [f32]>> ImagePlanes<'_, F> {
-    /// Rows and columns of a plane whose tiles overlap by `overlap`.
-    fn plane_size(&self, overlap: usize) -> [usize; 2] {
-        self.mosaic.tiles.map(|tiles| tiles * self.mosaic.m + overlap)
-    }
-
-    fn plane_len(&self, overlap: usize) -> usize {
-        let [rows, columns] = self.plane_size(overlap);
-        rows * columns * ROWS
-    }
-
-    /// Fills `plane` `[rows, columns, ROWS]`, and zeros where there is no pixel or channel.
-    #[inline(always)]
-    fn fill(&self, p: usize, overlap: usize, plane: &mut [f32]) {
-        let [rows, columns] = self.plane_size(overlap);
-        let [height, width] = self.size;
-        plane.fill(0.0);
-        let per_plane = self.mosaic.per_plane();
-        for (i, top, left) in self.mosaic.places() {
-            let Some(image) = (self.image)(p * per_plane + i) else { continue };
-            let (top, left) = (top + self.origin[0], left + self.origin[1]);
-            for row in 0..height.min(rows.saturating_sub(top)) {
-                let count = width.min(columns.saturating_sub(left));
-                let line = &mut plane[((top + row) * columns + left) * ROWS..][..count * ROWS];
-                let (line, _) = line.as_chunks_mut::<ROWS>();
-                for (channel, image) in image.chunks_exact(height * width).enumerate() {
-                    for (lanes, &value) in line.iter_mut().zip(&image[row * width..]) {
-                        lanes[channel] = value;
-                    }
-                }
+/// The sums of each group, tile of output channels and value, each `[c_in, blocks of the tile, BLOCK]`.
+fn tile_sums<'a>(
+    c: &Correlation,
+    values: usize,
+    mut sums: &'a mut [f32],
+) -> Vec<(usize, Range<usize>, usize, &'a mut [f32])> {
+    let mut parts = Vec::new();
+    for group in 0..c.groups {
+        for tile in tiles(c.c_out / BLOCK, most_blocks()) {
+            for t in 0..values {
+                let (part, rest) = sums.split_at_mut(c.c_in * tile.len() * BLOCK);
+                parts.push((group, tile.clone(), t, part));
+                sums = rest;
             }
         }
     }
+    parts
 }
 
-/// v: B^T x B of every tile, `value` elements apart, tiles [`COLUMNS`] elements apart.
-struct TransformX<'a, F, const N: usize, const M: usize, const R: usize> {
-    source: ImagePlanes<'a, F>,
-    plane: &'a mut [f32],
-    value: usize,
-    v: &'a mut [f32],
-}
-
-impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, const R: usize> Work
-    for TransformX<'_, F, N, M, R>
-{
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let TransformX { source, plane, value, v } = self;
-        let [_, columns] = source.plane_size(N - M);
-        let [down, across] = source.mosaic.tiles;
-        for p in 0..source.planes {
-            source.fill(p, N - M, plane);
-            for ty in 0..down {
-                for tx in 0..across {
-                    let tile = (p * down + ty) * across + tx;
-                    for first in (0..ROWS).step_by(S::F32_LANES) {
-                        let corner = &plane[(ty * columns + tx) * M * ROWS + first..];
-                        let target = &mut v[tile * COLUMNS + first..];
-                        Winograd::<N, M, R>::input(
-                            simd,
-                            |row, column| lanes(simd, &corner[(row * columns + column) * ROWS..]),
-                            |t, x| put(simd, &mut target[t * value..], x),
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// d: A dy A^T of every tile, `value` elements apart, tiles [`ROWS`] elements apart.
-struct TransformDy<'a, F, const N: usize, const M: usize, const R: usize> {
-    source: ImagePlanes<'a, F>,
-    plane: &'a mut [f32],
-    value: usize,
-    d: &'a mut [f32],
-}
-
-impl<'a, F: Fn(usize) -> Option<&'a [f32]>, const N: usize, const M: usize, const R: usize> Work
-    for TransformDy<'_, F, N, M, R>
-{
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let TransformDy { source, plane, value, d } = self;
-        let [_, columns] = source.plane_size(0);
-        let [down, across] = source.mosaic.tiles;
-        for p in 0..source.planes {
-            source.fill(p, 0, plane);
-            for ty in 0..down {
-                for tx in 0..across {
-                    let tile = (p * down + ty) * across + tx;
-                    for first in (0..ROWS).step_by(S::F32_LANES) {
-                        let corner = &plane[(ty * columns + tx) * M * ROWS + first..];
-                        let target = &mut d[tile * ROWS + first..];
-                        Winograd::<N, M, R>::output_grad(
-                            simd,
-                            |row, column| lanes(simd, &corner[(row * columns + column) * ROWS..]),
-                            |t, x| put(simd, &mut target[t * value..], x),
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// dw `[up to KERNELS, c_in, R, R]` from its sums.
+/// dw `[BLOCK, c_in, R, R]` from its sums.
 struct Kernels<'a, const N: usize, const M: usize, const R: usize> {
     c_in: usize,
     sums: &'a [f32],
@@ -238,24 +137,26 @@ struct Kernels<'a, const N: usize, const M: usize, const R: usize> {
     dw: &'a mut [f32],
 }
 
-impl<const N: usize, const M: usize, const R: usize> Work for Kernels<'_, N, M, R> {
+impl<const N: usize, const M: usize, const R: usize> WithSimd for Kernels<'_, N, M, R> {
+    type Output = ();
+
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Kernels { c_in, sums, pitch, dw } = self;
-        let mut taps = [[0.0; vector::LANES]; 64];
-        for (k, dw) in dw.chunks_exact_mut(c_in * R * R).enumerate() {
-            for channel in (0..c_in).step_by(S::F32_LANES) {
-                let sums = &sums[k * pitch + channel..];
+        let size = c_in * R * R;
+        for channel in 0..c_in {
+            let mut taps = [[[0.0; BLOCK]; R]; R];
+            for lane in (0..BLOCK).step_by(S::F32_LANES) {
+                let sums = &sums[channel * pitch + lane..];
                 Winograd::<N, M, R>::filter_grad(
                     simd,
-                    |t| lanes(simd, &sums[t * KERNELS * pitch..]),
-                    |row, column, x| put(simd, &mut taps[row * R + column], x),
+                    |t| lanes(simd, &sums[t * c_in * pitch..]),
+                    |row, column, x| put(simd, &mut taps[row][column][lane..], x),
                 );
-                let kernels = dw[channel * R * R..].chunks_exact_mut(R * R).take(S::F32_LANES);
-                for (lane, kernel) in kernels.enumerate() {
-                    for (value, tap) in kernel.iter_mut().zip(&taps) {
-                        *value = tap[lane];
-                    }
+            }
+            for (lane, dw) in dw.chunks_exact_mut(size).enumerate() {
+                for (value, taps) in dw[channel * R * R..][..R * R].iter_mut().zip(taps.as_flattened()) {
+                    *value = taps[lane];
                 }
             }
         }

@@ -5,7 +5,6 @@
 //! images. Planes are cut into tiles of M x M outputs; of an output plane the pixels between images are dropped.
 
 use crate::cpu::windows::Windows;
-use std::ops::Range;
 
 /// Most images along one side of a plane.
 const MOST: usize = 4;
@@ -77,15 +76,5 @@ impl Mosaic {
     pub fn places(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let (columns, pitch) = (self.columns, self.pitch);
         (0..self.per_plane()).map(move |i| (i, i / columns * pitch[0], i % columns * pitch[1]))
-    }
-
-    /// The rows of tiles that `tiles`, counted through all planes, touch: the plane, the row, and the columns.
-    pub fn rows_of(&self, tiles: Range<usize>) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
-        let [down, across] = self.tiles;
-        (tiles.start / across..tiles.end.div_ceil(across)).map(move |row| {
-            let first = row * across;
-            let columns = tiles.start.max(first) - first..tiles.end.min(first + across) - first;
-            (row / down, row % down, columns)
-        })
     }
 }

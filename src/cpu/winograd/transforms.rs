@@ -16,9 +16,11 @@ use pulp::Simd;
 /// much), F(4, 5) 2e-6. All matrices but G are exact.
 const fn points(n: usize) -> &'static [f64] {
     match n {
+        4 => &[0.0, 1.0, -1.0],
+        5 => &[0.0, 1.0, -1.0, 0.5],
         6 => &[0.0, 0.5, -0.5, 1.5, -1.5],
         8 => &[0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0],
-        _ => panic!("points are known for tiles of 6 x 6 and 8 x 8"),
+        _ => panic!("points are known for tiles of 4 x 4, 5 x 5, 6 x 6 and 8 x 8"),
     }
 }
 
@@ -211,7 +213,7 @@ fn both_transposed<S: Simd, const N: usize, const O: usize>(
     }
 }
 
-/// T x. Rows 1 and 2, 3 and 4, ... are those of a point and its negative.
+/// T x. Rows 1 and 2, 3 and 4, ... are those of a point and its negative, if all points but 0 come in such pairs.
 #[inline(always)]
 fn spread<S: Simd, const N: usize, const I: usize>(
     simd: S,
@@ -219,6 +221,12 @@ fn spread<S: Simd, const N: usize, const I: usize>(
     x: [S::f32s; I],
 ) -> [S::f32s; N] {
     let mut y = [simd.splat_f32s(0.0); N];
+    if N % 2 == 1 {
+        for row in 0..N {
+            y[row] = sum(simd, &matrix[row], &x, 0, 1);
+        }
+        return y;
+    }
     y[0] = sum(simd, &matrix[0], &x, 0, 1);
     for pair in 0..(N - 2) / 2 {
         let row = 2 * pair + 1;
@@ -256,6 +264,17 @@ fn collect<S: Simd, const N: usize, const O: usize>(
     matrix: &[[f32; O]; N],
     x: [S::f32s; N],
 ) -> [S::f32s; O] {
+    if N % 2 == 1 {
+        let mut y = [simd.splat_f32s(0.0); O];
+        for j in 0..O {
+            let mut total = Sum::None;
+            for row in 0..N {
+                total = total.plus(simd, matrix[row][j], x[row]);
+            }
+            y[j] = total.value(simd);
+        }
+        return y;
+    }
     let mut sums = x;
     let mut differences = x;
     for pair in 0..(N - 2) / 2 {
@@ -270,6 +289,7 @@ fn collect<S: Simd, const N: usize, const O: usize>(
             let row = 2 * pair + 1;
             total = total.plus(simd, matrix[row][j], if j % 2 == 0 { sums[row] } else { differences[row] });
         }
+
         y[j] = total.plus(simd, matrix[N - 1][j], x[N - 1]).value(simd);
     }
     y

@@ -1,0 +1,236 @@
+//! Convolution with one channel to a group, in blocks of channels: vectors of channels, no product.
+
+use super::block_product::{block_at, multiply_add};
+use super::conv2d::Layouts;
+use super::correlation::TASKS;
+use super::direct::{Source, Taps};
+use super::layout::{BLOCK, Layout};
+use super::parallel::{reserve, units_per_task, with_scratch};
+use super::vector::widest;
+use crate::ops::Conv2d;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::array::from_fn;
+
+/// Pixels whose sums are in registers together, and taps whose gradients are.
+const PIXELS: usize = 6;
+const TAPS: usize = 6;
+
+/// Whether `d` is such a convolution, of tensors in blocks.
+pub fn knows(d: &Conv2d, layouts: Layouts) -> bool {
+    let is_blocked = layouts == Layouts { x: Layout::Blocks, y: Layout::Blocks };
+    is_blocked && d.groups == d.c_in && d.c_out == d.c_in
+}
+
+/// y from x, w and b.
+pub fn forward(d: &Conv2d, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
+    let sizes = [[d.h_in, d.w_in], [d.h_out(), d.w_out()]];
+    over_pixels(d, &Taps::forward(d), sizes, x, w, b, d.relu, y);
+}
+
+/// dx from dy and w.
+pub fn grad_input(d: &Conv2d, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    let sizes = [[d.h_out(), d.w_out()], [d.h_in, d.w_in]];
+    for taps in &Taps::backward(d) {
+        over_pixels(d, taps, sizes, dy, w, None, false, dx);
+    }
+}
+
+/// `to` from the sums over `taps` of `from`.
+#[allow(clippy::too_many_arguments, reason = "the operands of one loop nest")]
+fn over_pixels(
+    d: &Conv2d,
+    taps: &Taps,
+    [from_size, to_size]: [[usize; 2]; 2],
+    from: &[f32],
+    w: &[f32],
+    b: Option<&[f32]>,
+    relu: bool,
+    to: &mut [f32],
+) {
+    let source = Source::new(taps, Layout::Blocks, [d.batch, 1, d.c_in], from_size, 1, BLOCK);
+    let [h_out, w_out] = taps.outputs;
+    let places: Vec<usize> =
+        (0..source.rows * w_out).map(|i| taps.place(i / w_out, i % w_out, to_size[1]) * BLOCK).collect();
+    let unit = to_size[0] * to_size[1] * BLOCK;
+    let blocks = d.c_in / BLOCK;
+    let kernel = d.kernel[0] * d.kernel[1];
+    to.par_chunks_mut(unit).with_min_len(units_per_task(unit)).enumerate().for_each(|(i, to)| {
+        let (image, block) = (i / blocks, i % blocks);
+        let [copy, planes] = source.scratch();
+        with_scratch([copy, planes, taps.kernel.len() * BLOCK], |[copy, planes, weights]| {
+            for (&tap, line) in taps.kernel.iter().zip(weights.chunks_exact_mut(BLOCK)) {
+                for (c, value) in line.iter_mut().enumerate() {
+                    *value = w[(block * BLOCK + c) * kernel + tap];
+                }
+            }
+            for row in (0..h_out).step_by(source.rows) {
+                let rows = row..h_out.min(row + source.rows);
+                let count = rows.len() * w_out;
+                let scratch = [&mut *copy, &mut *planes];
+                let x = source.strip(from, image, 1, rows, 0, block..block + 1, scratch);
+                widest(Sums {
+                    x,
+                    pixels: &source.pixels[..count],
+                    runs: &source.runs[..source.runs_per_block],
+                    w: weights,
+                    bias: b.map_or([0.0; BLOCK], |b| *block_at(b, block * BLOCK)),
+                    relu,
+                    y: &mut to[row * taps.spread[0] * to_size[1] * BLOCK..],
+                    places: &places[..count],
+                });
+            }
+        });
+    });
+}
+
+/// y at `places[p]` = the sum over taps of x at `pixels[p] + runs[tap]` times w `[taps, BLOCK]`, and the bias.
+struct Sums<'a> {
+    x: &'a [f32],
+    pixels: &'a [usize],
+    runs: &'a [usize],
+    w: &'a [f32],
+    bias: [f32; BLOCK],
+    relu: bool,
+    y: &'a mut [f32],
+    places: &'a [usize],
+}
+
+impl Sums<'_> {
+    /// `L` vectors to a block.
+    #[inline(always)]
+    fn sized<S: Simd, const L: usize>(self, simd: S) {
+        let (w, _) = self.w.as_chunks::<BLOCK>();
+        for (pixels, places) in self.pixels.chunks(PIXELS).zip(self.places.chunks(PIXELS)) {
+            let starts: [usize; PIXELS] = from_fn(|p| pixels[p.min(pixels.len() - 1)]);
+            for l in 0..L {
+                let lane = |block: &[f32; BLOCK]| S::as_simd_f32s(block).0[l];
+                let mut sums = [simd.splat_f32s(0.0); PIXELS];
+                for (&run, w) in self.runs.iter().zip(w) {
+                    let w = lane(w);
+                    for p in 0..PIXELS {
+                        let x = lane(block_at(self.x, starts[p] + run));
+                        sums[p] = multiply_add(simd, x, w, sums[p]);
+                    }
+                }
+                for (&place, &sum) in places.iter().zip(&sums) {
+                    let mut value = simd.add_f32s(sum, lane(&self.bias));
+                    if self.relu {
+                        // Not the maximum, which would turn a NaN into 0.
+                        let zero = simd.splat_f32s(0.0);
+                        value = simd.select_f32s(simd.less_than_f32s(value, zero), zero, value);
+                    }
+                    S::as_mut_simd_f32s(&mut self.y[place..place + BLOCK]).0[l] = value;
+                }
+            }
+        }
+    }
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.sized::<S, 1>(simd),
+            8 => self.sized::<S, 2>(simd),
+            _ => self.sized::<S, 4>(simd),
+        }
+    }
+}
+
+/// dw from x and dy.
+pub fn grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Vec<f32>, dw: &mut [f32]) {
+    let taps = Taps::forward(d);
+    let source = Source::new(&taps, Layout::Blocks, [d.batch, 1, d.c_in], [d.h_in, d.w_in], 1, BLOCK);
+    let (h_out, w_out, blocks) = (d.h_out(), d.w_out(), d.c_in / BLOCK);
+    let places: Vec<usize> = (0..source.rows * w_out).map(|i| i * BLOCK).collect();
+    let kernel = taps.kernel.len();
+    let parts = (2 * TASKS).div_ceil(blocks).min(d.batch);
+    let images = d.batch.div_ceil(parts);
+    let parts = d.batch.div_ceil(images);
+    let sums = reserve(workspace, parts * blocks * kernel * BLOCK);
+    sums.par_chunks_mut(kernel * BLOCK).enumerate().for_each(|(i, sums)| {
+        let (part, block) = (i / blocks, i % blocks);
+        sums.fill(0.0);
+        let [copy, planes] = source.scratch();
+        with_scratch([copy, planes], |[copy, planes]| {
+            for image in part * images..d.batch.min((part + 1) * images) {
+                for row in (0..h_out).step_by(source.rows) {
+                    let rows = row..h_out.min(row + source.rows);
+                    let count = rows.len() * w_out;
+                    let scratch = [&mut *copy, &mut *planes];
+                    let x = source.strip(x, image, 1, rows, 0, block..block + 1, scratch);
+                    let start = (image * blocks + block) * h_out * w_out + row * w_out;
+                    widest(Gradients {
+                        x,
+                        pixels: &source.pixels[..count],
+                        runs: &source.runs[..source.runs_per_block],
+                        dy: &dy[start * BLOCK..],
+                        places: &places[..count],
+                        sums,
+                    });
+                }
+            }
+        });
+    });
+    for (c, dw) in dw.chunks_exact_mut(kernel).enumerate() {
+        for (k, dw) in dw.iter_mut().enumerate() {
+            let place = |part: usize| ((part * blocks + c / BLOCK) * kernel + k) * BLOCK + c % BLOCK;
+            *dw = (0..parts).map(|part| sums[place(part)]).sum();
+        }
+    }
+}
+
+/// sums `[taps, BLOCK]` += x at `pixels[p] + runs[tap]` times dy at `places[p]`.
+struct Gradients<'a> {
+    x: &'a [f32],
+    pixels: &'a [usize],
+    runs: &'a [usize],
+    dy: &'a [f32],
+    places: &'a [usize],
+    sums: &'a mut [f32],
+}
+
+/// Pixels that are summed in registers.
+const PART: usize = 256;
+
+impl Gradients<'_> {
+    #[inline(always)]
+    fn sized<S: Simd, const L: usize>(self, simd: S) {
+        for (pixels, places) in self.pixels.chunks(PART).zip(self.places.chunks(PART)) {
+            for (runs, sums) in self.runs.chunks(TAPS).zip(self.sums.chunks_mut(TAPS * BLOCK)) {
+                let taps: [usize; TAPS] = from_fn(|k| runs[k.min(runs.len() - 1)]);
+                for l in 0..L {
+                    let lane = |block: &[f32; BLOCK]| S::as_simd_f32s(block).0[l];
+                    let mut totals = [simd.splat_f32s(0.0); TAPS];
+                    for (&pixel, &place) in pixels.iter().zip(places) {
+                        let dy = lane(block_at(self.dy, place));
+                        for k in 0..TAPS {
+                            let x = lane(block_at(self.x, pixel + taps[k]));
+                            totals[k] = multiply_add(simd, x, dy, totals[k]);
+                        }
+                    }
+                    for (sums, &total) in sums.chunks_exact_mut(BLOCK).zip(&totals) {
+                        let sum = &mut S::as_mut_simd_f32s(sums).0[l];
+                        *sum = simd.add_f32s(*sum, total);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl WithSimd for Gradients<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.sized::<S, 1>(simd),
+            8 => self.sized::<S, 2>(simd),
+            _ => self.sized::<S, 4>(simd),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Which layout each activation of a program has, decided once when the executor is handed the program.
+//!
+//! An operator that works on whole blocks gets blocks where it can; elementwise ones take whatever they are given. What an
+//! operator reads in another layout than its own is converted for it.
+
+use super::conv2d::Layouts;
+use super::layout::{BLOCK, Layout};
+use crate::ops::{Access, Op};
+use crate::program::{BufferId, Program, Span, Step};
+
+/// The layouts of a program's buffers and steps.
+#[derive(Debug)]
+pub struct LayoutPlan {
+    buffers: Vec<Layout>,
+}
+
+/// What an operator asks of its activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    /// Each as it is: a convolution.
+    Any,
+    /// All in one layout, preferably blocks.
+    Blocks,
+    /// All in one layout, whichever they have.
+    Same,
+}
+
+/// The operands of `op` that are activations and may lie in blocks, and what it asks of them; none if all must be plain.
+fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
+    Some(match op {
+        Op::Conv2dForward(d) => (if d.bias { &[0, 3] } else { &[0, 2] }, Demand::Any),
+        Op::Conv2dGradInput(_) => (&[0, 2], Demand::Any),
+        Op::Conv2dGradWeight(_) => (&[0, 1], Demand::Any),
+        Op::BiasGrad(_) | Op::BatchNorm2dStats(_) => (&[0], Demand::Blocks),
+        Op::BatchNorm2dForward(_) => (&[0, 5], Demand::Blocks),
+        Op::BatchNorm2dGradParameters(_) => (&[0, 4], Demand::Blocks),
+        Op::BatchNorm2dGradInput(_) => (&[0, 2, 4], Demand::Blocks),
+        Op::MaxPool2dForward(_) | Op::MaxPool2dBackward(_) => (&[0, 1, 2], Demand::Blocks),
+        Op::AvgPool2dForward(_)
+        | Op::AvgPool2dBackward(_)
+        | Op::AdaptiveAvgPool2dForward(_)
+        | Op::AdaptiveAvgPool2dBackward(_) => (&[0, 1], Demand::Blocks),
+        Op::LocalResponseNormForward(_) => (&[0, 1, 2], Demand::Blocks),
+        Op::LocalResponseNormBackward(_) => (&[0, 1, 2, 3], Demand::Blocks),
+        Op::ReluForward(_) | Op::LeakyReluForward(_) | Op::SigmoidForward(_) | Op::TanhForward(_) => {
+            (&[0, 1], Demand::Same)
+        }
+        Op::ReluBackward(_)
+        | Op::LeakyReluBackward(_)
+        | Op::SigmoidBackward(_)
+        | Op::TanhBackward(_)
+        | Op::Add(_) => (&[0, 1, 2], Demand::Same),
+        // Channels of whole blocks are as contiguous in blocks as they are plain.
+        Op::ConcatForward(d) | Op::ConcatBackward(d)
+            if d.offset.is_multiple_of(BLOCK) && d.channels.is_multiple_of(BLOCK) =>
+        {
+            (&[0, 1], Demand::Same)
+        }
+        _ => return None,
+    })
+}
+
+/// Channels and pixels, if the buffer has whole blocks of channels and more than one pixel.
+fn blocks(program: &Program, id: BufferId) -> Option<usize> {
+    let dims = program.buffer(id).shape.dims();
+    let [_, channels, size @ ..] = dims else { return None };
+    let pixels = size.iter().product();
+    (channels.is_multiple_of(BLOCK) && pixels > 1).then_some(pixels)
+}
+
+impl LayoutPlan {
+    /// Decides.
+    pub fn new(program: &Program) -> LayoutPlan {
+        let mut plan = LayoutPlan { buffers: vec![Layout::Plain; program.buffers().len()] };
+        let steps =
+            || [Span::Forward, Span::Gradients, Span::Update].into_iter().flat_map(|s| program.steps(s));
+        for step in steps() {
+            for &i in activations(&step.op).map_or(&[][..], |(operands, _)| operands) {
+                if blocks(program, step.buffers[i]).is_some() {
+                    plan.buffers[step.buffers[i].index()] = Layout::Blocks;
+                }
+            }
+        }
+        // A buffer that some step has to write plain is plain, and so is what elementwise operators make of such.
+        loop {
+            let mut is_settled = true;
+            for step in steps() {
+                if plan.layout(step) == Layout::Blocks {
+                    continue;
+                }
+                let any = activations(&step.op).filter(|(_, demand)| *demand == Demand::Any);
+                for (i, operand) in step.op.operands().iter().enumerate() {
+                    let layout = &mut plan.buffers[step.buffers[i].index()];
+                    let is_own = any.is_some_and(|(operands, _)| operands.contains(&i));
+                    if operand.access != Access::Read && !is_own && *layout == Layout::Blocks {
+                        *layout = Layout::Plain;
+                        is_settled = false;
+                    }
+                }
+            }
+            if is_settled {
+                return plan;
+            }
+        }
+    }
+
+    /// The layout of a buffer.
+    pub fn buffer(&self, id: BufferId) -> Layout {
+        self.buffers[id.index()]
+    }
+
+    /// The pixels of an image of a buffer in blocks; `None` if it is plain.
+    pub fn pixels_of_blocks(&self, program: &Program, id: BufferId) -> Option<usize> {
+        blocks(program, id).filter(|_| self.buffer(id) == Layout::Blocks)
+    }
+
+    /// The layout of all activations of a step, if it has one; plain for convolutions, which have two.
+    pub fn layout(&self, step: &Step) -> Layout {
+        let Some((operands, demand)) = activations(&step.op) else { return Layout::Plain };
+        if demand == Demand::Any {
+            return Layout::Plain;
+        }
+        let described = step.op.operands();
+        let written = operands.iter().filter(|&&i| described[i].access != Access::Read);
+        let mut written = written.map(|&i| self.buffer(step.buffers[i])).peekable();
+        let is_written = written.peek().is_some();
+        let mut read = operands.iter().map(|&i| self.buffer(step.buffers[i]));
+        let is_blocked = match (is_written, demand) {
+            // All that it writes is in blocks, and something that it reads is.
+            (true, Demand::Same) => {
+                written.all(|l| l == Layout::Blocks)
+                    && operands.iter().any(|&i| {
+                        described[i].access == Access::Read && self.buffer(step.buffers[i]) == Layout::Blocks
+                    })
+            }
+            (true, _) => written.all(|l| l == Layout::Blocks),
+            (false, _) => read.all(|l| l == Layout::Blocks),
+        };
+        if is_blocked { Layout::Blocks } else { Layout::Plain }
+    }
+
+    /// The layouts of a step: of x and y of a convolution, else twice the same.
+    pub fn layouts(&self, step: &Step) -> Layouts {
+        let both =
+            |a: usize, b: usize| Layouts { x: self.buffer(step.buffers[a]), y: self.buffer(step.buffers[b]) };
+        match &step.op {
+            Op::Conv2dForward(d) => both(0, if d.bias { 3 } else { 2 }),
+            Op::Conv2dGradInput(_) => both(2, 0),
+            Op::Conv2dGradWeight(_) => both(0, 1),
+            _ => Layouts { x: self.layout(step), y: self.layout(step) },
+        }
+    }
+
+    /// What operand `i` of a step has to be converted to before the step reads it, and its pixels; `None` if it already is.
+    pub fn conversion(&self, program: &Program, step: &Step, i: usize) -> Option<(Layout, usize)> {
+        let id = step.buffers[i];
+        let wanted = match activations(&step.op) {
+            Some((operands, Demand::Any)) if operands.contains(&i) => return None,
+            Some((operands, _)) if operands.contains(&i) => self.layout(step),
+            _ => Layout::Plain,
+        };
+        let pixels = blocks(program, id)?;
+        (wanted != self.buffer(id)).then_some((wanted, pixels))
+    }
+}

@@ -1,0 +1,322 @@
+//! Convolution by Winograd's algorithm, forward. The gradient of the input is the same computation with other weights.
+//!
+//! The kernels are transformed first. Then each task takes a few planes of images and goes through their rows of tiles in
+//! waves: it transforms all input channels of a wave, multiplies them by some blocks of output channels, one product for each
+//! of the N x N values of a tile, and transforms those back.
+
+use super::Weights;
+use super::mosaic::Mosaic;
+use super::plane::{Planes, Transform, Transformed, planes_of};
+use super::transforms::Winograd;
+use crate::cpu::block_product::{BlockProduct, Finish, block_at, most_blocks};
+use crate::cpu::correlation::{Correlation, TASKS};
+use crate::cpu::direct::tiles;
+use crate::cpu::layout::BLOCK;
+use crate::cpu::parallel::{reserve, with_scratch};
+use crate::cpu::product::Onto;
+use crate::cpu::vector::{lanes, put, widest};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Elements of the transformed inputs of a wave: 1 MiB, and the fewest and most tiles that this may mean.
+const INPUTS: usize = 1 << 18;
+const WAVE: Range<usize> = 48..144;
+/// Runs of terms that are summed in registers.
+const PART: usize = 4;
+
+/// Elements of `tiles` blocks, an odd number of blocks, so that they do not meet in one set of a cache.
+pub fn spread_out(tiles: usize) -> usize {
+    (tiles | 1) * BLOCK
+}
+
+/// How a correlation is cut into tasks, waves and tiles of output channels. None of it changes a result.
+struct Partition {
+    mosaic: Mosaic,
+    /// Planes of a task.
+    planes: usize,
+    /// Blocks of output channels of a task: those of all groups, or some of one image's.
+    blocks: usize,
+    /// Most blocks of output channels of a tile.
+    most: usize,
+    /// Most rows of tiles of a wave.
+    rows: usize,
+    /// Elements from one of the N x N values to the next, for one block of channels.
+    value: usize,
+}
+
+impl Partition {
+    fn new(c: &Correlation, m: usize, values: usize) -> Partition {
+        let mosaic = Mosaic::new(&c.windows, c.batch, m);
+        let all = c.groups * c.c_out / BLOCK;
+        // A small batch is cut by output channels too; each cut transforms the inputs again.
+        let cuts = if mosaic.per_plane() == 1 { TASKS / mosaic.planes.max(1) } else { 1 };
+        let most = (c.c_out / BLOCK / cuts.max(1)).clamp(1, most_blocks());
+        let tiles: Vec<_> = tiles(c.c_out / BLOCK, most).collect();
+        let is_cut =
+            cuts > 1 && c.groups == 1 && tiles.len() > 1 && tiles.iter().all(|tile| tile.len() == most);
+        let blocks = if is_cut { most * tiles.len().div_ceil(cuts) } else { all };
+        let planes = if is_cut { 1 } else { (mosaic.planes / (2 * TASKS)).max(1) };
+        let across = mosaic.tiles[1];
+        let wanted = (INPUTS / (values * c.c_in)).clamp(WAVE.start, WAVE.end);
+        let total = planes * mosaic.tiles[0];
+        let waves = (total * across).div_ceil(wanted).max(1);
+        let rows = total.div_ceil(waves);
+        Partition { mosaic, planes, blocks, most, rows, value: spread_out(rows * across) }
+    }
+}
+
+/// y = conv(x, w) (+ b) (then max(0, .)) with tiles of M x M outputs.
+pub fn over_pixels<const N: usize, const M: usize, const R: usize>(
+    c: &Correlation,
+    x: &[f32],
+    w: Weights,
+    b: Option<&[f32]>,
+    workspace: &mut Vec<f32>,
+    y: &mut [f32],
+) {
+    let cut = Partition::new(c, M, N * N);
+    let u = reserve(workspace, c.groups * N * N * c.c_in * c.c_out);
+    let mut rest = &mut *u;
+    let mut filters = Vec::new();
+    for group in 0..c.groups {
+        for tile in tiles(c.c_out / BLOCK, cut.most) {
+            let (u, tail) = rest.split_at_mut(N * N * c.c_in * tile.len() * BLOCK);
+            filters.push((group, tile, u));
+            rest = tail;
+        }
+    }
+    // The N x N values of a pair of channels lie far apart: one task for each tile.
+    filters.into_par_iter().for_each(|(group, tile, u)| {
+        let size = c.c_out * c.c_in * R * R;
+        let w = Weights { w: &w.w[group * size..(group + 1) * size], turned: w.turned };
+        widest(Filters::<N, M, R> { w, c_out: c.c_out, c_in: c.c_in, tile, u });
+    });
+    let u = &*u;
+    let all = c.groups * c.c_out / BLOCK;
+    let block = c.windows.outputs() * BLOCK;
+    let images = cut.planes * cut.mosaic.per_plane();
+    let per_image = all.div_ceil(cut.blocks);
+    let task = |first: usize, block: usize, y: &mut [f32]| {
+        ForwardTask { c, cut: &cut, x, u, b, first, block }.run::<N, M, R>(y);
+    };
+    if per_image == 1 {
+        y.par_chunks_mut(images * all * block).enumerate().for_each(|(i, y)| task(i * images, 0, y));
+    } else {
+        y.par_chunks_mut(all * block).enumerate().for_each(|(n, y)| {
+            y.par_chunks_mut(cut.blocks * block).enumerate().for_each(|(i, y)| task(n, i * cut.blocks, y));
+        });
+    }
+}
+
+/// Some images and some blocks of output channels of them.
+struct ForwardTask<'a> {
+    c: &'a Correlation,
+    cut: &'a Partition,
+    x: &'a [f32],
+    /// Transformed kernels `[groups, tiles, N * N, c_in, blocks of the tile, BLOCK]`.
+    u: &'a [f32],
+    b: Option<&'a [f32]>,
+    /// The first image and the first block of output channels.
+    first: usize,
+    block: usize,
+}
+
+impl ForwardTask<'_> {
+    /// Computes y `[images, blocks, h_out, w_out, BLOCK]`.
+    fn run<const N: usize, const M: usize, const R: usize>(&self, y: &mut [f32]) {
+        let ForwardTask { c, cut, .. } = *self;
+        let mosaic = &cut.mosaic;
+        let held = cut.blocks.min(y.len() / (c.windows.outputs() * BLOCK));
+        let images = y.len() / (held * c.windows.outputs() * BLOCK);
+        let rows = images.div_ceil(mosaic.per_plane()) * mosaic.tiles[0];
+        let (inputs, outputs) = (c.c_in / BLOCK, c.c_out / BLOCK);
+        let origin = c.windows.origin.map(|o| -o as usize);
+        let size = [c.windows.h_in, c.windows.w_in];
+        let image = c.groups * c.c_in * c.windows.inputs();
+        let planes = Planes { mosaic, data: self.x, image, images, origin, size, values: N };
+        let lengths = [N * N * inputs * cut.value, N * N * cut.most * cut.value, planes.len(cut.rows)];
+        let pixels: Vec<usize> = (0..cut.rows * mosaic.tiles[1]).map(|i| i * BLOCK).collect();
+        let runs: Vec<usize> = (0..inputs).map(|i| i * cut.value).collect();
+        let places = OutputPlaces::new(c, mosaic, held);
+        with_scratch(lengths, |[v, products, plane]| {
+            for group in self.block / outputs..(self.block + held).div_ceil(outputs) {
+                let begin = self.block.max(group * outputs) - group * outputs;
+                let end = (self.block + held).min((group + 1) * outputs) - group * outputs;
+                for start in (0..rows).step_by(cut.rows) {
+                    let wave = start..rows.min(start + cut.rows);
+                    for i in 0..inputs {
+                        let channel = group * c.c_in + i * BLOCK;
+                        let data = &self.x[self.first * image + channel * c.windows.inputs()..];
+                        widest(Transformed::<N, M, R> {
+                            planes: Planes { data, ..planes },
+                            transform: Transform::Input,
+                            rows: wave.clone(),
+                            plane: &mut *plane,
+                            value: inputs * cut.value,
+                            v: &mut v[i * cut.value..],
+                        });
+                    }
+                    let count = wave.len() * mosaic.tiles[1];
+                    for tile in tiles(outputs, cut.most).filter(|tile| (begin..end).contains(&tile.start)) {
+                        let u = &self.u[N * N * c.c_in * (group * outputs + tile.start) * BLOCK..];
+                        for t in 0..N * N {
+                            BlockProduct {
+                                x: &v[t * inputs * cut.value..],
+                                pixels: &pixels[..count],
+                                runs: &runs,
+                                w: &u[t * c.c_in * tile.len() * BLOCK..][..c.c_in * tile.len() * BLOCK],
+                                blocks: tile.len(),
+                                y: &mut products[t * cut.most * cut.value..],
+                                places: &pixels[..count],
+                                block: cut.value,
+                                onto: Onto::Nothing,
+                                part: PART,
+                                finish: Finish::default(),
+                            }
+                            .run();
+                        }
+                        for i in 0..tile.len() {
+                            let block = group * outputs + tile.start + i;
+                            widest(Outputs::<N, M, R> {
+                                mosaic,
+                                places: &places,
+                                images,
+                                rows: wave.clone(),
+                                products: &products[i * cut.value..],
+                                value: cut.most * cut.value,
+                                bias: self.b.map_or([0.0; BLOCK], |b| *block_at(b, block * BLOCK)),
+                                relu: c.relu,
+                                y: &mut y[(block - self.block) * c.windows.outputs() * BLOCK..],
+                            });
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Where the rows and columns of a plane of outputs lie in y, and the image they belong to; `None` between images.
+struct OutputPlaces {
+    rows: Vec<Option<(usize, usize)>>,
+    columns: Vec<Option<(usize, usize)>>,
+    /// Elements of a plane's images.
+    plane: usize,
+}
+
+impl OutputPlaces {
+    /// For images of `held` blocks of channels.
+    fn new(c: &Correlation, mosaic: &Mosaic, held: usize) -> Self {
+        let (h_out, w_out) = (c.windows.h_out, c.windows.w_out);
+        let image = held * h_out * w_out * BLOCK;
+        let row = |row: usize| {
+            let (place, row) = (row / mosaic.pitch[0], row % mosaic.pitch[0]);
+            let number = place * mosaic.columns;
+            (place < mosaic.rows && row < h_out).then_some((number, number * image + row * w_out * BLOCK))
+        };
+        let column = |column: usize| {
+            let (place, column) = (column / mosaic.pitch[1], column % mosaic.pitch[1]);
+            (place < mosaic.columns && column < w_out).then_some((place, place * image + column * BLOCK))
+        };
+        OutputPlaces {
+            rows: (0..mosaic.tiles[0] * mosaic.m).map(row).collect(),
+            columns: (0..mosaic.tiles[1] * mosaic.m).map(column).collect(),
+            plane: mosaic.per_plane() * image,
+        }
+    }
+}
+
+/// Writes one block of channels of y where the tiles of `rows` cover it, from its products.
+struct Outputs<'a, const N: usize, const M: usize, const R: usize> {
+    mosaic: &'a Mosaic,
+    places: &'a OutputPlaces,
+    images: usize,
+    /// Rows of tiles, counted through all planes.
+    rows: Range<usize>,
+    products: &'a [f32],
+    value: usize,
+    bias: [f32; BLOCK],
+    relu: bool,
+    y: &'a mut [f32],
+}
+
+impl<const N: usize, const M: usize, const R: usize> WithSimd for Outputs<'_, N, M, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Outputs { mosaic, places, images, rows, products, value, bias, relu, y } = self;
+        let floor = simd.splat_f32s(if relu { 0.0 } else { f32::NEG_INFINITY });
+        let mut tile = 0;
+        for (p, rows) in planes_of(mosaic, rows) {
+            for row in rows {
+                let lines = &places.rows[row * M..][..M];
+                for column in 0..mosaic.tiles[1] {
+                    let columns = &places.columns[column * M..][..M];
+                    for lane in (0..BLOCK).step_by(S::F32_LANES) {
+                        let products = &products[tile * BLOCK + lane..];
+                        let bias = lanes(simd, &bias[lane..]);
+                        Winograd::<N, M, R>::output(
+                            simd,
+                            |t| lanes(simd, &products[t * value..]),
+                            |i, j, x| {
+                                let (Some((above, line)), Some((left, column))) = (lines[i], columns[j])
+                                else {
+                                    return;
+                                };
+                                if p * mosaic.per_plane() + above + left < images {
+                                    let x = simd.add_f32s(x, bias);
+                                    // Not the maximum, which would turn a NaN into 0.
+                                    let negative = simd.less_than_f32s(x, floor);
+                                    let x = simd.select_f32s(negative, floor, x);
+                                    put(simd, &mut y[p * places.plane + line + column + lane..], x);
+                                }
+                            },
+                        );
+                    }
+                    tile += 1;
+                }
+            }
+        }
+    }
+}
+
+/// u `[N * N, c_in, blocks, BLOCK]` = the transformed kernels of some blocks of output channels, of one group's weights.
+struct Filters<'a, const N: usize, const M: usize, const R: usize> {
+    w: Weights<'a>,
+    c_out: usize,
+    c_in: usize,
+    tile: Range<usize>,
+    u: &'a mut [f32],
+}
+
+impl<const N: usize, const M: usize, const R: usize> WithSimd for Filters<'_, N, M, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Filters { w: Weights { w, turned }, c_out, c_in, tile, u } = self;
+        let pitch = tile.len() * BLOCK;
+        for channel in 0..c_in {
+            for (i, block) in tile.clone().enumerate() {
+                let mut taps = [[[0.0; BLOCK]; R]; R];
+                for lane in 0..BLOCK {
+                    let output = block * BLOCK + lane;
+                    let place = if turned { channel * c_out + output } else { output * c_in + channel };
+                    for (tap, &value) in w[place * R * R..][..R * R].iter().enumerate() {
+                        let tap = if turned { R * R - 1 - tap } else { tap };
+                        taps[tap / R][tap % R][lane] = value;
+                    }
+                }
+                for lane in (0..BLOCK).step_by(S::F32_LANES) {
+                    Winograd::<N, M, R>::filter(
+                        simd,
+                        |row, column| lanes(simd, &taps[row][column][lane..]),
+                        |t, x| put(simd, &mut u[(t * c_in + channel) * pitch + i * BLOCK + lane..], x),
+                    );
+                }
+            }
+        }
+    }
+}
