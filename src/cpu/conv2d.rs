@@ -1,17 +1,10 @@
 //! Convolution, all three passes: by Winograd's algorithm (`winograd`) where that is faster, else directly (`direct`), or with
 //! one channel to a group by a kernel of its own (`depthwise`).
 
-use super::layout::Layout;
+use super::layout::Layouts;
 use super::options::CpuOptions;
 use super::{depthwise, direct, winograd};
 use crate::ops::{Conv2d, Op};
-
-/// The layouts of x and dx, and of y and dy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layouts {
-    pub x: Layout,
-    pub y: Layout,
-}
 
 /// y = conv(x, w) (+ b) (then max(0, .)).
 #[allow(clippy::too_many_arguments, reason = "the operands of the operator")]

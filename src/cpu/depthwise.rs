@@ -1,10 +1,9 @@
 //! Convolution with one channel to a group, in blocks of channels: vectors of channels, no product.
 
 use super::block_product::{block_at, multiply_add};
-use super::conv2d::Layouts;
 use super::correlation::TASKS;
 use super::direct::{Source, Taps};
-use super::layout::{BLOCK, Layout};
+use super::layout::{BLOCK, Layout, Layouts};
 use super::parallel::{reserve, units_per_task, with_scratch};
 use super::vector::widest;
 use crate::ops::Conv2d;

@@ -1,8 +1,7 @@
 //! The executor: memory for the slots of a plan, and the steps of a span one after the other.
 
-use super::conv2d::Layouts;
 use super::dispatch;
-use super::layout::{Layout, to_blocks, to_plain};
+use super::layout::{Layout, Layouts, to_blocks, to_plain};
 use super::layout_plan::LayoutPlan;
 use super::options::CpuOptions;
 use super::parallel::reserve;

@@ -16,6 +16,13 @@ pub enum Layout {
     Blocks,
 }
 
+/// The layouts of x and dx, and of y and dy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layouts {
+    pub x: Layout,
+    pub y: Layout,
+}
+
 /// blocks `[n, c / BLOCK, pixels, BLOCK]` from plain `[n, c, pixels]`.
 pub fn to_blocks(pixels: usize, plain: &[f32], blocks: &mut [f32]) {
     let unit = pixels * BLOCK;

@@ -3,8 +3,7 @@
 //! An operator that works on whole blocks gets blocks where it can; elementwise ones take whatever they are given. What an
 //! operator reads in another layout than its own is converted for it.
 
-use super::conv2d::Layouts;
-use super::layout::{BLOCK, Layout};
+use super::layout::{BLOCK, Layout, Layouts};
 use crate::ops::{Access, Op};
 use crate::program::{BufferId, Program, Span, Step};
 

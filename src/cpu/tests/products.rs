@@ -1,9 +1,9 @@
 //! Convolutions and linear layers large enough to be cut up, against plain loops in f64.
 
 use super::{assert_close, normal};
-use crate::cpu::conv2d::{Layouts, conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
+use crate::cpu::conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use crate::cpu::correlation::Correlation;
-use crate::cpu::layout::{Layout, to_blocks, to_plain};
+use crate::cpu::layout::{Layout, Layouts, to_blocks, to_plain};
 use crate::cpu::linear::{linear_forward, linear_grad_input, linear_grad_weight};
 use crate::cpu::options::CpuOptions;
 use crate::cpu::winograd::{self, Pass, Tile};

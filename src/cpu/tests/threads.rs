@@ -2,8 +2,7 @@
 
 use super::normal;
 use crate::cpu::Executor;
-use crate::cpu::conv2d::Layouts;
-use crate::cpu::layout::Layout;
+use crate::cpu::layout::{Layout, Layouts};
 use crate::cpu::options::CpuOptions;
 use crate::cpu::winograd::{self, Pass};
 use crate::ops::{

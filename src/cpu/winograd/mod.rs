@@ -15,9 +15,8 @@ mod over_pixels;
 mod plane;
 mod transforms;
 
-use super::conv2d::Layouts;
 use super::correlation::Correlation;
-use super::layout::{BLOCK, Layout};
+use super::layout::{BLOCK, Layout, Layouts};
 use super::options::CpuOptions;
 use super::windows::Windows;
 use crate::ops::Conv2d;
