@@ -36,10 +36,10 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     let count = together * mosaic.plane_tiles();
     let images = together * mosaic.per_plane();
     // Transformed tiles are `[groups * blocks, N * N, tiles, BLOCK]`.
-    let value = spread_out(count);
+    let value = spread_out(count * BLOCK);
     let block = N * N * value;
     let (inputs, outputs) = (c.groups * c.c_in / BLOCK, c.groups * c.c_out / BLOCK);
-    // Sums are `[groups, tiles, N * N, c_in, blocks of the tile, BLOCK]`.
+    // Sums are `[groups, N * N, tiles, c_in, blocks of the tile, BLOCK]`.
     let lengths = [inputs * block, outputs * block, c.groups * N * N * c.c_in * c.c_out];
     let memory = reserve(workspace, lengths.iter().sum());
     let (v, rest) = memory.split_at_mut(lengths[0]);
@@ -72,7 +72,15 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                 let data = &planes.data[first * planes.image + i * pixels * BLOCK..];
                 let planes = Planes { data, images: held, ..planes };
                 with_scratch([planes.len(mosaic.tiles[0])], |[plane]| {
-                    widest(Transformed::<N, M, R> { planes, transform, rows: 0..rows, plane, value, v });
+                    widest(Transformed::<N, M, R> {
+                        planes,
+                        transform,
+                        rows: 0..rows,
+                        plane,
+                        tile: BLOCK,
+                        value,
+                        v,
+                    });
                 });
             });
         };
@@ -104,9 +112,10 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
         let Some(tile) = tiles(c.c_out / BLOCK, most_blocks()).find(|tile| tile.contains(&block)) else {
             return;
         };
-        let start = (group * c.c_out / BLOCK + tile.start) * N * N * c.c_in * BLOCK;
+        let value = c.c_in * c.c_out;
+        let start = group * N * N * value + tile.start * c.c_in * BLOCK;
         let sums = &sums[start + (block - tile.start) * BLOCK..];
-        widest(Kernels::<N, M, R> { c_in: c.c_in, sums, pitch: tile.len() * BLOCK, dw });
+        widest(Kernels::<N, M, R> { c_in: c.c_in, sums, value, pitch: tile.len() * BLOCK, dw });
     });
 }
 
@@ -118,10 +127,10 @@ fn tile_sums<'a>(
 ) -> Vec<(usize, Range<usize>, usize, &'a mut [f32])> {
     let mut parts = Vec::new();
     for group in 0..c.groups {
-        for tile in tiles(c.c_out / BLOCK, most_blocks()) {
-            for t in 0..values {
+        for t in 0..values {
+            for tile in tiles(c.c_out / BLOCK, most_blocks()) {
                 let (part, rest) = sums.split_at_mut(c.c_in * tile.len() * BLOCK);
-                parts.push((group, tile.clone(), t, part));
+                parts.push((group, tile, t, part));
                 sums = rest;
             }
         }
@@ -133,6 +142,7 @@ fn tile_sums<'a>(
 struct Kernels<'a, const N: usize, const M: usize, const R: usize> {
     c_in: usize,
     sums: &'a [f32],
+    value: usize,
     pitch: usize,
     dw: &'a mut [f32],
 }
@@ -142,7 +152,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Kernels<'_, N,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Kernels { c_in, sums, pitch, dw } = self;
+        let Kernels { c_in, sums, value, pitch, dw } = self;
         let size = c_in * R * R;
         for channel in 0..c_in {
             let mut taps = [[[0.0; BLOCK]; R]; R];
@@ -150,7 +160,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Kernels<'_, N,
                 let sums = &sums[channel * pitch + lane..];
                 Winograd::<N, M, R>::filter_grad(
                     simd,
-                    |t| lanes(simd, &sums[t * c_in * pitch..]),
+                    |t| lanes(simd, &sums[t * value..]),
                     |row, column, x| put(simd, &mut taps[row][column][lane..], x),
                 );
             }

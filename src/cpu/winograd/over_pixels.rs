@@ -25,9 +25,9 @@ const WAVE: Range<usize> = 48..144;
 /// Runs of terms that are summed in registers.
 const PART: usize = 4;
 
-/// Elements of `tiles` blocks, an odd number of blocks, so that they do not meet in one set of a cache.
-pub fn spread_out(tiles: usize) -> usize {
-    (tiles | 1) * BLOCK
+/// `len` rounded up to an odd number of blocks, so that what lies so far apart does not meet in one set of a cache.
+pub fn spread_out(len: usize) -> usize {
+    (len.div_ceil(BLOCK) | 1) * BLOCK
 }
 
 /// How a correlation is cut into tasks, waves and tiles of output channels. None of it changes a result.
@@ -41,8 +41,8 @@ struct Partition {
     most: usize,
     /// Most rows of tiles of a wave.
     rows: usize,
-    /// Elements from one of the N x N values to the next, for one block of channels.
-    value: usize,
+    /// Elements from the products of one tile to those of the next.
+    product: usize,
 }
 
 impl Partition {
@@ -56,13 +56,15 @@ impl Partition {
         let is_cut =
             cuts > 1 && c.groups == 1 && tiles.len() > 1 && tiles.iter().all(|tile| tile.len() == most);
         let blocks = if is_cut { most * tiles.len().div_ceil(cuts) } else { all };
-        let planes = if is_cut { 1 } else { (mosaic.planes / (2 * TASKS)).max(1) };
+        let tasks = 4 * rayon::current_num_threads();
+        let planes = if is_cut { 1 } else { (mosaic.planes / tasks).max(1) };
         let across = mosaic.tiles[1];
         let wanted = (INPUTS / (values * c.c_in)).clamp(WAVE.start, WAVE.end);
         let total = planes * mosaic.tiles[0];
         let waves = (total * across).div_ceil(wanted).max(1);
         let rows = total.div_ceil(waves);
-        Partition { mosaic, planes, blocks, most, rows, value: spread_out(rows * across) }
+        let product = spread_out(most * BLOCK);
+        Partition { mosaic, planes, blocks, most, rows, product }
     }
 }
 
@@ -77,20 +79,10 @@ pub fn over_pixels<const N: usize, const M: usize, const R: usize>(
 ) {
     let cut = Partition::new(c, M, N * N);
     let u = reserve(workspace, c.groups * N * N * c.c_in * c.c_out);
-    let mut rest = &mut *u;
-    let mut filters = Vec::new();
-    for group in 0..c.groups {
-        for tile in tiles(c.c_out / BLOCK, cut.most) {
-            let (u, tail) = rest.split_at_mut(N * N * c.c_in * tile.len() * BLOCK);
-            filters.push((group, tile, u));
-            rest = tail;
-        }
-    }
-    // The N x N values of a pair of channels lie far apart: one task for each tile.
-    filters.into_par_iter().for_each(|(group, tile, u)| {
+    filters(c, N * N, cut.most, u).into_par_iter().for_each(|(group, tile, block, u)| {
         let size = c.c_out * c.c_in * R * R;
         let w = Weights { w: &w.w[group * size..(group + 1) * size], turned: w.turned };
-        widest(Filters::<N, M, R> { w, c_out: c.c_out, c_in: c.c_in, tile, u });
+        widest(Filters::<N, M, R> { w, c_out: c.c_out, c_in: c.c_in, tile, block, u });
     });
     let u = &*u;
     let all = c.groups * c.c_out / BLOCK;
@@ -135,10 +127,14 @@ impl ForwardTask<'_> {
         let size = [c.windows.h_in, c.windows.w_in];
         let image = c.groups * c.c_in * c.windows.inputs();
         let planes = Planes { mosaic, data: self.x, image, images, origin, size, values: N };
-        let lengths = [N * N * inputs * cut.value, N * N * cut.most * cut.value, planes.len(cut.rows)];
-        let pixels: Vec<usize> = (0..cut.rows * mosaic.tiles[1]).map(|i| i * BLOCK).collect();
-        let runs: Vec<usize> = (0..inputs).map(|i| i * cut.value).collect();
-        let places = OutputPlaces::new(c, mosaic, held);
+        let count = cut.rows * mosaic.tiles[1];
+        let (block, product) = (spread_out(count * BLOCK), spread_out(count * cut.product));
+        let value = inputs * block;
+        let lengths = [N * N * value, N * N * product, planes.len(cut.rows.min(mosaic.tiles[0]))];
+        let pixels: Vec<usize> = (0..count).map(|i| i * BLOCK).collect();
+        let places: Vec<usize> = (0..count).map(|i| i * cut.product).collect();
+        let runs: Vec<usize> = (0..inputs).map(|i| i * block).collect();
+        let output_places = OutputPlaces::new(c, mosaic, held);
         with_scratch(lengths, |[v, products, plane]| {
             for group in self.block / outputs..(self.block + held).div_ceil(outputs) {
                 let begin = self.block.max(group * outputs) - group * outputs;
@@ -153,8 +149,9 @@ impl ForwardTask<'_> {
                             transform: Transform::Input,
                             rows: wave.clone(),
                             plane: &mut *plane,
-                            value: inputs * cut.value,
-                            v: &mut v[i * cut.value..],
+                            tile: BLOCK,
+                            value,
+                            v: &mut v[i * block..],
                         });
                     }
                     let count = wave.len() * mosaic.tiles[1];
@@ -162,14 +159,14 @@ impl ForwardTask<'_> {
                         let u = &self.u[N * N * c.c_in * (group * outputs + tile.start) * BLOCK..];
                         for t in 0..N * N {
                             BlockProduct {
-                                x: &v[t * inputs * cut.value..],
+                                x: &v[t * value..],
                                 pixels: &pixels[..count],
                                 runs: &runs,
                                 w: &u[t * c.c_in * tile.len() * BLOCK..][..c.c_in * tile.len() * BLOCK],
                                 blocks: tile.len(),
-                                y: &mut products[t * cut.most * cut.value..],
-                                places: &pixels[..count],
-                                block: cut.value,
+                                y: &mut products[t * product..],
+                                places: &places[..count],
+                                block: BLOCK,
                                 onto: Onto::Nothing,
                                 part: PART,
                                 finish: Finish::default(),
@@ -180,11 +177,12 @@ impl ForwardTask<'_> {
                             let block = group * outputs + tile.start + i;
                             widest(Outputs::<N, M, R> {
                                 mosaic,
-                                places: &places,
+                                places: &output_places,
                                 images,
                                 rows: wave.clone(),
-                                products: &products[i * cut.value..],
-                                value: cut.most * cut.value,
+                                products: &products[i * BLOCK..],
+                                tile: cut.product,
+                                value: product,
                                 bias: self.b.map_or([0.0; BLOCK], |b| *block_at(b, block * BLOCK)),
                                 relu: c.relu,
                                 y: &mut y[(block - self.block) * c.windows.outputs() * BLOCK..],
@@ -234,7 +232,9 @@ struct Outputs<'a, const N: usize, const M: usize, const R: usize> {
     images: usize,
     /// Rows of tiles, counted through all planes.
     rows: Range<usize>,
+    /// Every `tile` elements a tile, every `value` elements a value of it.
     products: &'a [f32],
+    tile: usize,
     value: usize,
     bias: [f32; BLOCK],
     relu: bool,
@@ -246,7 +246,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Outputs<'_, N,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Outputs { mosaic, places, images, rows, products, value, bias, relu, y } = self;
+        let Outputs { mosaic, places, images, rows, products, tile: step, value, bias, relu, y } = self;
         let floor = simd.splat_f32s(if relu { 0.0 } else { f32::NEG_INFINITY });
         let mut tile = 0;
         for (p, rows) in planes_of(mosaic, rows) {
@@ -255,7 +255,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Outputs<'_, N,
                 for column in 0..mosaic.tiles[1] {
                     let columns = &places.columns[column * M..][..M];
                     for lane in (0..BLOCK).step_by(S::F32_LANES) {
-                        let products = &products[tile * BLOCK + lane..];
+                        let products = &products[tile * step + lane..];
                         let bias = lanes(simd, &bias[lane..]);
                         Winograd::<N, M, R>::output(
                             simd,
@@ -282,13 +282,39 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Outputs<'_, N,
     }
 }
 
-/// u `[N * N, c_in, blocks, BLOCK]` = the transformed kernels of some blocks of output channels, of one group's weights.
+/// Group, tile of output channels, block of input channels, and the N x N values of their kernels.
+type FilterSlices<'a> = (usize, Range<usize>, usize, Vec<&'a mut [f32]>);
+
+/// The parts of u `[groups, tiles, N * N, c_in, blocks of the tile, BLOCK]` that are computed at once.
+fn filters<'a>(c: &Correlation, values: usize, most: usize, mut u: &'a mut [f32]) -> Vec<FilterSlices<'a>> {
+    let mut all = Vec::new();
+    for group in 0..c.groups {
+        for tile in tiles(c.c_out / BLOCK, most) {
+            let first = all.len();
+            all.extend(
+                (0..c.c_in / BLOCK).map(|block| (group, tile.clone(), block, Vec::with_capacity(values))),
+            );
+            for _ in 0..values {
+                for (.., slices) in &mut all[first..] {
+                    let (slice, rest) = u.split_at_mut(BLOCK * tile.len() * BLOCK);
+                    slices.push(slice);
+                    u = rest;
+                }
+            }
+        }
+    }
+    all
+}
+
+/// u, N x N values `[BLOCK, blocks, BLOCK]`, = the transformed kernels of a block of input channels and some blocks of
+/// output channels, of one group's weights.
 struct Filters<'a, const N: usize, const M: usize, const R: usize> {
     w: Weights<'a>,
     c_out: usize,
     c_in: usize,
     tile: Range<usize>,
-    u: &'a mut [f32],
+    block: usize,
+    u: Vec<&'a mut [f32]>,
 }
 
 impl<const N: usize, const M: usize, const R: usize> WithSimd for Filters<'_, N, M, R> {
@@ -296,9 +322,10 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Filters<'_, N,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Filters { w: Weights { w, turned }, c_out, c_in, tile, u } = self;
+        let Filters { w: Weights { w, turned }, c_out, c_in, tile, block, mut u } = self;
         let pitch = tile.len() * BLOCK;
-        for channel in 0..c_in {
+        for input in 0..BLOCK {
+            let channel = block * BLOCK + input;
             for (i, block) in tile.clone().enumerate() {
                 let mut taps = [[[0.0; BLOCK]; R]; R];
                 for lane in 0..BLOCK {
@@ -313,7 +340,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Filters<'_, N,
                     Winograd::<N, M, R>::filter(
                         simd,
                         |row, column| lanes(simd, &taps[row][column][lane..]),
-                        |t, x| put(simd, &mut u[(t * c_in + channel) * pitch + i * BLOCK + lane..], x),
+                        |t, x| put(simd, &mut u[t][input * pitch + i * BLOCK + lane..], x),
                     );
                 }
             }

@@ -75,13 +75,14 @@ pub enum Transform {
     OutputGrad,
 }
 
-/// v `[N * N, tiles, BLOCK]`, a value every `value` elements, from the tiles of `rows` of tiles.
+/// v, every `tile` elements a tile, every `value` elements a value of it, from the tiles of `rows` of tiles.
 pub struct Transformed<'a, const N: usize, const M: usize, const R: usize> {
     pub planes: Planes<'a>,
     pub transform: Transform,
     /// Rows of tiles, counted through all planes.
     pub rows: Range<usize>,
     pub plane: &'a mut [f32],
+    pub tile: usize,
     pub value: usize,
     pub v: &'a mut [f32],
 }
@@ -91,7 +92,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Transformed<'_
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Transformed { planes, transform, rows, plane, value, v } = self;
+        let Transformed { planes, transform, rows, plane, tile: step, value, v } = self;
         let (columns, across) = (planes.columns(), planes.mosaic.tiles[1]);
         let mut tile = 0;
         for (p, rows) in planes_of(planes.mosaic, rows) {
@@ -100,7 +101,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Transformed<'_
                 for column in 0..across {
                     for lane in (0..BLOCK).step_by(S::F32_LANES) {
                         let corner = &plane[(row * M * columns + column * M) * BLOCK + lane..];
-                        let target = &mut v[tile * BLOCK + lane..];
+                        let target = &mut v[tile * step + lane..];
                         let load = |y: usize, x: usize| lanes(simd, &corner[(y * columns + x) * BLOCK..]);
                         let store = |t: usize, x: S::f32s| put(simd, &mut target[t * value..], x);
                         match transform {
