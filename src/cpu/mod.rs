@@ -10,7 +10,9 @@ mod adaptive_avg_pool2d;
 mod augment;
 mod batch_norm;
 mod bias_grad;
+mod block_windows;
 mod channel_slice;
+mod channel_sums;
 mod conv2d;
 mod conv2d_grad_input;
 mod conv2d_grad_weight;
@@ -29,6 +31,7 @@ mod loss_scale;
 mod lowering;
 mod options;
 mod parallel;
+mod pixel;
 mod pointwise;
 mod pool2d;
 mod probe;
@@ -58,6 +61,7 @@ use conv2d::conv2d_forward;
 use conv2d_grad_input::conv2d_grad_input;
 use conv2d_grad_weight::conv2d_grad_weight;
 use dropout::dropout;
+use layout::Layout;
 use leaky_relu::*;
 use linear::*;
 use local_response_norm::*;
@@ -104,7 +108,7 @@ fn dispatch(
         Op::Conv2dGradWeight(d) => {
             call!([x, dy], [dw] => conv2d_grad_weight(d, options, x, dy, workspace, dw))
         }
-        Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, dy, db)),
+        Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, Layout::Plain, dy, db)),
         Op::LinearForward(d) => {
             call!([x, w, b @ ..], [y] => linear_forward(d, x, w, b.first().copied(), workspace, y))
         }
@@ -119,17 +123,25 @@ fn dispatch(
         Op::TanhForward(_) => call!([x], [y] => tanh_forward(x, y)),
         Op::TanhBackward(_) => call!([y, dy], [dx] => tanh_backward(y, dy, dx)),
         Op::Add(_) => call!([a, b], [y] => add(a, b, y)),
-        Op::MaxPool2dForward(d) => call!([x], [y, index] => max_pool2d_forward(d, x, y, index)),
-        Op::MaxPool2dBackward(d) => call!([index, dy], [dx] => max_pool2d_backward(d, index, dy, dx)),
-        Op::AvgPool2dForward(d) => call!([x], [y] => avg_pool2d_forward(d, x, y)),
-        Op::AvgPool2dBackward(d) => call!([dy], [dx] => avg_pool2d_backward(d, dy, dx)),
-        Op::AdaptiveAvgPool2dForward(d) => call!([x], [y] => adaptive_avg_pool2d_forward(d, x, y)),
-        Op::AdaptiveAvgPool2dBackward(d) => call!([dy], [dx] => adaptive_avg_pool2d_backward(d, dy, dx)),
+        Op::MaxPool2dForward(d) => {
+            call!([x], [y, index] => max_pool2d_forward(d, Layout::Plain, x, y, index))
+        }
+        Op::MaxPool2dBackward(d) => {
+            call!([index, dy], [dx] => max_pool2d_backward(d, Layout::Plain, index, dy, dx))
+        }
+        Op::AvgPool2dForward(d) => call!([x], [y] => avg_pool2d_forward(d, Layout::Plain, x, y)),
+        Op::AvgPool2dBackward(d) => call!([dy], [dx] => avg_pool2d_backward(d, Layout::Plain, dy, dx)),
+        Op::AdaptiveAvgPool2dForward(d) => {
+            call!([x], [y] => adaptive_avg_pool2d_forward(d, Layout::Plain, x, y))
+        }
+        Op::AdaptiveAvgPool2dBackward(d) => {
+            call!([dy], [dx] => adaptive_avg_pool2d_backward(d, Layout::Plain, dy, dx))
+        }
         Op::LocalResponseNormForward(d) => {
-            call!([x], [y, scale] => local_response_norm_forward(d, x, y, scale))
+            call!([x], [y, scale] => local_response_norm_forward(d, Layout::Plain, x, y, scale))
         }
         Op::LocalResponseNormBackward(d) => {
-            call!([x, scale, dy], [dx] => local_response_norm_backward(d, x, scale, dy, dx))
+            call!([x, scale, dy], [dx] => local_response_norm_backward(d, Layout::Plain, x, scale, dy, dx))
         }
         Op::LocalResponseNormWithinForward(d) => {
             call!([x], [y, scale] => local_response_norm_within_forward(d, x, y, scale))
@@ -138,18 +150,18 @@ fn dispatch(
             call!([x, scale, dy], [dx] => local_response_norm_within_backward(d, x, scale, dy, dx))
         }
         Op::BatchNorm2dStats(d) => call!([x, hyper], [mean, var, running_mean, running_var] => {
-            batch_norm2d_stats(d, x, hyper, mean, var, running_mean, running_var)
+            batch_norm2d_stats(d, Layout::Plain, x, hyper, mean, var, running_mean, running_var)
         }),
         Op::BatchNorm2dForward(d) => {
-            call!([x, w, b, mean, var], [y] => batch_norm2d_forward(d, x, w, b, mean, var, y))
+            call!([x, w, b, mean, var], [y] => batch_norm2d_forward(d, Layout::Plain, x, w, b, mean, var, y))
         }
         Op::BatchNorm2dGradParameters(d) => {
             call!([x, w, mean, var, dy, hyper], [dw, db, coefficients] => {
-                batch_norm2d_grad_parameters(d, x, w, mean, var, dy, hyper, dw, db, coefficients)
+                batch_norm2d_grad_parameters(d, Layout::Plain, x, w, mean, var, dy, hyper, dw, db, coefficients)
             })
         }
         Op::BatchNorm2dGradInput(d) => call!([x, coefficients, dy, hyper], [dx] => {
-            batch_norm2d_grad_input(d, x, coefficients, dy, hyper, dx)
+            batch_norm2d_grad_input(d, Layout::Plain, x, coefficients, dy, hyper, dx)
         }),
         Op::Dropout(d) => call!([x, hyper], [y] => dropout(d, x, hyper, y)),
         Op::ConcatForward(d) => call!([x], [y] => concat_forward(d, x, y)),
