@@ -81,8 +81,8 @@ pub fn averages(rows: &Axis, columns: &Axis, sizes: &[f32], x: &[f32], y: &mut [
     });
 }
 
-/// dx: every pixel of a window gets dy over the window's size. An input line first adds up the output lines whose windows
-/// hold it, then each of its pixels what it gets of the sums.
+/// dx: every pixel of a window gets dy over the window's size. For an input line, the output lines whose windows hold
+/// it are added up first; each of its pixels then adds up those sums whose windows hold it.
 pub fn averages_backward(rows: &Axis, columns: &Axis, sizes: &[f32], dy: &[f32], dx: &mut [f32]) {
     let (h_in, w_in) = (rows.outputs.len(), columns.outputs.len());
     let (h_out, w_out) = (rows.inputs.len(), columns.inputs.len());

@@ -1,5 +1,5 @@
-//! Vectors of the channels of a block at one pixel. They are explicit, because the compiler would rather vectorise along
-//! the pixels, with a gather for every channel.
+//! Vectors of the channels of a block at one pixel. They are explicit, because the compiler would rather vectorise
+//! along the pixels, with a gather for every channel.
 
 use super::layout::BLOCK;
 use pulp::Simd;
@@ -11,11 +11,11 @@ pub type Pixel = [f32; BLOCK];
 #[derive(Clone, Copy)]
 pub struct Vectors<S, const L: usize>(pub S);
 
-/// `pixelwise!(|v| body)` is the value of `body`, where `v` are the widest [`Vectors`] of this processor. All widths have
-/// the same results. What the body calls must be inlined into it.
+/// `pixelwise!(|v| body)` is the value of `body`, where `v` are the widest [`Vectors`] of this processor. All widths
+/// have the same results. Functions that the body calls must be inlined into it.
 ///
-/// `pixelwise!(narrow |v| body)` leaves out the vectors of 16: for loops that load what they have just stored, which takes
-/// twice the time where such a vector crosses the border of a cache line.
+/// `pixelwise!(narrow |v| body)` leaves out vectors of 16, for loops that load the values they have just stored: those
+/// take twice the time where such a vector crosses the border of a cache line.
 macro_rules! pixelwise {
     // Nothing but the vectors' type differs between the copies of the body.
     (@run $simd:expr, $lanes:literal, $v:ident, $body:expr) => {{
@@ -118,7 +118,7 @@ impl<S: Simd, const L: usize> Vectors<S, L> {
         self.map2(a, a, |simd, a, _| simd.sqrt_f32s(a))
     }
 
-    /// 0 where a is less. Not the maximum, which would turn a NaN into 0.
+    /// a, or 0 where a is negative. Not the maximum, which would turn a NaN into 0.
     #[inline(always)]
     pub fn relu(self, a: [S::f32s; L]) -> [S::f32s; L] {
         let zero = self.0.splat_f32s(0.0);

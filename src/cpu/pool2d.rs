@@ -1,5 +1,5 @@
-//! Pooling with windows. In the plain layout all four passes work on padded rows split by phase (`windows`), eight output pixels at a
-//! time: every tap then reads or writes contiguous memory, with no test for the border.
+//! Pooling with windows. In the plain layout all four passes work on padded rows split by phase (`windows`), eight
+//! output pixels at a time: every tap then reads or writes contiguous memory, with no test for the border.
 
 mod blocks;
 

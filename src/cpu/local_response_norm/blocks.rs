@@ -1,7 +1,7 @@
-//! Local response normalisation in blocks of channels. What a window adds up is first written with all channels of a
-//! pixel side by side, and zeros before the first and after the last: then every term of the sums of a block is a vector at
-//! some offset, whatever the borders of the blocks. Some pixels are treated at once, so that vectors are long in memory
-//! before they are read at other offsets.
+//! Local response normalisation in blocks of channels. The terms of the windows are first written with all channels of
+//! a pixel side by side, and zeros before the first and after the last: then every term of a block's sums is a vector at
+//! some offset, wherever the blocks end. Several pixels are treated at once, so that memory is read in long runs, and
+//! no vector is read at another offset right after it was written.
 
 use crate::cpu::layout::BLOCK;
 use crate::cpu::parallel::with_scratch;

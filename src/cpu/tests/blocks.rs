@@ -15,8 +15,8 @@ const SIZES: [(usize, usize); 4] = [(1, 48), (5, 16), (5, 80), (1, 16)];
 /// An operator's operands and results: with how many pixels in a plane, or 0 where the layout does not matter.
 type Values = Vec<(usize, Vec<f32>)>;
 
-/// Runs `op` on `inputs` in both layouts, the blocks on 1, 2 and 4 threads, and gives both results in the plain one. What
-/// `op` is given to write begins as `outputs`.
+/// Runs `op` on `inputs` in both layouts, the blocks on 1, 2 and 4 threads, and gives both results in the plain one.
+/// `outputs` are the contents of what `op` writes before it runs.
 fn both(
     what: &str,
     inputs: &Values,
