@@ -14,8 +14,8 @@ pub struct Vectors<S, const L: usize>(pub S);
 /// `pixelwise!(|v| body)` is the value of `body`, where `v` are the widest [`Vectors`] of this processor. All widths
 /// have the same results. Functions that the body calls must be inlined into it.
 ///
-/// `pixelwise!(narrow |v| body)` leaves out vectors of 16, for loops that load the values they have just stored: those
-/// take twice the time where such a vector crosses the border of a cache line.
+/// `pixelwise!(narrow |v| body)` leaves out vectors of 16. Loops that load the values they have just stored take twice
+/// the time where such a vector crosses the border of a cache line, and loops that memory holds up gain nothing by them.
 macro_rules! pixelwise {
     // Nothing but the vectors' type differs between the copies of the body.
     (@run $simd:expr, $lanes:literal, $v:ident, $body:expr) => {{
