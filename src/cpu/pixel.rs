@@ -14,7 +14,7 @@ pub struct Vectors<S, const L: usize>(pub S);
 /// `pixelwise!(|v| body)` is the value of `body`, where `v` are the widest [`Vectors`] of this processor. All widths
 /// have the same results. Functions that the body calls must be inlined into it.
 ///
-/// `pixelwise!(narrow |v| body)` leaves out vectors of 16. Loops that load the values they have just stored take twice
+/// `pixelwise!(narrow, |v| body)` leaves out vectors of 16. Loops that load the values they have just stored take twice
 /// the time where such a vector crosses the border of a cache line, and loops that memory holds up gain nothing by them.
 macro_rules! pixelwise {
     // Nothing but the vectors' type differs between the copies of the body.
@@ -30,15 +30,15 @@ macro_rules! pixelwise {
         {
             match $crate::cpu::simd::avx512() {
                 Some(simd) => pixelwise!(@run simd, 1, $v, $body),
-                None => pixelwise!(narrow |$v| $body),
+                None => pixelwise!(narrow, |$v| $body),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            pixelwise!(narrow |$v| $body)
+            pixelwise!(narrow, |$v| $body)
         }
     }};
-    (narrow |$v:ident| $body:expr) => {{
+    (narrow, |$v:ident| $body:expr) => {{
         #[cfg(target_arch = "x86_64")]
         {
             match $crate::cpu::simd::avx2() {

@@ -104,7 +104,7 @@ pub fn forward(d: &BatchNorm2d, x: &[f32], w: &[f32], b: &[f32], mean: &[f32], v
     let (shifts, blocks) = (b.as_chunks::<BLOCK>().0, d.channels / BLOCK);
     let (x, y) = (x.as_chunks::<BLOCK>().0, y.as_chunks_mut::<BLOCK>().0);
     y.par_chunks_mut(PIXELS).zip(x.par_chunks(PIXELS)).enumerate().for_each(|(i, (y, x))| {
-        pixelwise!(narrow |v| {
+        pixelwise!(narrow, |v| {
             for (plane, range) in planes(i * PIXELS, y.len(), d.inner) {
                 let block = plane % blocks;
                 let (centre, scale) = (v.load(&mean[block]), v.load(&scales[block]));
@@ -180,7 +180,7 @@ pub fn grad_input(
     let dx = dx.as_chunks_mut::<BLOCK>().0;
     let inputs = x.par_chunks(PIXELS).zip(dy.par_chunks(PIXELS));
     dx.par_chunks_mut(PIXELS).zip(inputs).enumerate().for_each(|(i, (dx, (x, dy)))| {
-        pixelwise!(narrow |v| {
+        pixelwise!(narrow, |v| {
             for (plane, range) in planes(i * PIXELS, dx.len(), d.inner) {
                 let dx = &mut dx[range.clone()];
                 if plane / blocks >= rows {

@@ -65,27 +65,25 @@ fn compare(d: &Pool2d, index: &[Pixel], dy: &[Pixel], dx: &mut [Pixel]) {
     let (rows, columns) = (Axis::of_pool(d, 0), Axis::of_pool(d, 1));
     let lines = units_per_task(d.w_in * BLOCK);
     dx.par_chunks_mut(lines * d.w_in).enumerate().for_each(|(task, dx)| {
-        pixelwise!(
-            narrow | v | {
-                for (line, dx) in (task * lines..).zip(dx.chunks_exact_mut(d.w_in)) {
-                    let (first, iy) = (line / d.h_in * outputs, line % d.h_in);
-                    dx.fill([0.0; BLOCK]);
-                    for oy in rows.outputs[iy].clone() {
-                        let tap = (iy + d.pad[0] - oy * d.stride[0]) * d.kernel[1] + d.pad[1];
-                        let index = &index[first + oy * w_out..][..w_out];
-                        let windows = index.iter().zip(&dy[first + oy * w_out..]).zip(&columns.inputs);
-                        for (ox, ((index, dy), columns)) in windows.enumerate() {
-                            let (index, dy) = (v.load(index), v.load(dy));
-                            let mut tap = (tap + columns.start - ox * d.stride[1]) as f32;
-                            for dx in &mut dx[columns.clone()] {
-                                v.store(v.add(v.load(dx), v.where_equal(index, tap, dy)), dx);
-                                tap += 1.0;
-                            }
+        pixelwise!(narrow, |v| {
+            for (line, dx) in (task * lines..).zip(dx.chunks_exact_mut(d.w_in)) {
+                let (first, iy) = (line / d.h_in * outputs, line % d.h_in);
+                dx.fill([0.0; BLOCK]);
+                for oy in rows.outputs[iy].clone() {
+                    let tap = (iy + d.pad[0] - oy * d.stride[0]) * d.kernel[1] + d.pad[1];
+                    let index = &index[first + oy * w_out..][..w_out];
+                    let windows = index.iter().zip(&dy[first + oy * w_out..]).zip(&columns.inputs);
+                    for (ox, ((index, dy), columns)) in windows.enumerate() {
+                        let (index, dy) = (v.load(index), v.load(dy));
+                        let mut tap = (tap + columns.start - ox * d.stride[1]) as f32;
+                        for dx in &mut dx[columns.clone()] {
+                            v.store(v.add(v.load(dx), v.where_equal(index, tap, dy)), dx);
+                            tap += 1.0;
                         }
                     }
                 }
             }
-        );
+        });
     });
 }
 
