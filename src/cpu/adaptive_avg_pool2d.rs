@@ -1,5 +1,7 @@
 //! Average pooling to a fixed output size.
 
+use super::block_windows::{Axis, averages, averages_backward};
+use super::layout::Layout;
 use super::parallel::units_per_task;
 use super::sum::CHAIN;
 use crate::ops::AdaptiveAvgPool2d;
@@ -9,6 +11,23 @@ use std::ops::Range;
 /// Input rows or columns that output `o` of `outputs` averages.
 fn window(o: usize, len: usize, outputs: usize) -> Range<usize> {
     o * len / outputs..((o + 1) * len).div_ceil(outputs)
+}
+
+/// The windows along one axis.
+fn axis(len: usize, outputs: usize) -> Axis {
+    // Windows that hold an input are what the input's window would be if inputs and outputs changed places.
+    Axis {
+        inputs: (0..outputs).map(|o| window(o, len, outputs)).collect(),
+        outputs: (0..len).map(|i| window(i, outputs, len)).collect(),
+    }
+}
+
+/// The axes, and how many pixels each window averages.
+fn axes(d: &AdaptiveAvgPool2d) -> (Axis, Axis, Vec<f32>) {
+    let (rows, columns) = (axis(d.h_in, d.h_out), axis(d.w_in, d.w_out));
+    let size = |i: usize| rows.inputs[i / d.w_out].len() * columns.inputs[i % d.w_out].len();
+    let sizes = (0..d.h_out * d.w_out).map(|i| size(i) as f32).collect();
+    (rows, columns, sizes)
 }
 
 /// A sum by way of parts of [`CHAIN`] terms.
@@ -21,7 +40,11 @@ fn sum_of_parts(mut terms: impl ExactSizeIterator<Item = f32>) -> f32 {
 }
 
 /// y, the averages.
-pub fn adaptive_avg_pool2d_forward(d: &AdaptiveAvgPool2d, x: &[f32], y: &mut [f32]) {
+pub fn adaptive_avg_pool2d_forward(d: &AdaptiveAvgPool2d, layout: Layout, x: &[f32], y: &mut [f32]) {
+    if layout == Layout::Blocks {
+        let (rows, columns, sizes) = axes(d);
+        return averages(&rows, &columns, &sizes, x, y);
+    }
     let (inputs, outputs) = (d.h_in * d.w_in, d.h_out * d.w_out);
     let planes = units_per_task(inputs);
     y.par_chunks_mut(planes * outputs).zip(x.par_chunks(planes * inputs)).for_each(|(y, x)| {
@@ -38,7 +61,11 @@ pub fn adaptive_avg_pool2d_forward(d: &AdaptiveAvgPool2d, x: &[f32], y: &mut [f3
 }
 
 /// dx: every pixel of a window gets the same share of dy.
-pub fn adaptive_avg_pool2d_backward(d: &AdaptiveAvgPool2d, dy: &[f32], dx: &mut [f32]) {
+pub fn adaptive_avg_pool2d_backward(d: &AdaptiveAvgPool2d, layout: Layout, dy: &[f32], dx: &mut [f32]) {
+    if layout == Layout::Blocks {
+        let (rows, columns, sizes) = axes(d);
+        return averages_backward(&rows, &columns, &sizes, dy, dx);
+    }
     let (inputs, outputs) = (d.h_in * d.w_in, d.h_out * d.w_out);
     let planes = units_per_task(inputs);
     dx.par_chunks_mut(planes * inputs).zip(dy.par_chunks(planes * outputs)).for_each(|(dx, dy)| {

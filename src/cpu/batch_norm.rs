@@ -1,6 +1,9 @@
 //! Batch normalisation. Statistics are sums over the whole batch: see `sum` for how they keep their digits. The
 //! variance is summed from centred values.
 
+mod blocks;
+
+use super::layout::Layout;
 use super::parallel::units_per_task;
 use super::simd::vectorised;
 use super::sum::Sum;
@@ -20,8 +23,10 @@ fn planes<'a>(d: &BatchNorm2d, x: &'a [f32], c: usize, rows: usize) -> impl Iter
 }
 
 /// mean, var and the running statistics.
+#[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 pub fn batch_norm2d_stats(
     d: &BatchNorm2d,
+    layout: Layout,
     x: &[f32],
     hyper: &[f32],
     mean: &mut [f32],
@@ -29,6 +34,9 @@ pub fn batch_norm2d_stats(
     running_mean: &mut [f32],
     running_var: &mut [f32],
 ) {
+    if layout == Layout::Blocks {
+        return blocks::stats(d, x, hyper, mean, var, running_mean, running_var);
+    }
     let (rows, n) = count(d, &Hyper::from_words(hyper));
     let momentum = d.momentum;
     let running = running_mean.par_iter_mut().zip(running_var);
@@ -52,6 +60,7 @@ pub fn batch_norm2d_stats(
 #[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 pub fn batch_norm2d_forward(
     d: &BatchNorm2d,
+    layout: Layout,
     x: &[f32],
     w: &[f32],
     b: &[f32],
@@ -59,6 +68,9 @@ pub fn batch_norm2d_forward(
     var: &[f32],
     y: &mut [f32],
 ) {
+    if layout == Layout::Blocks {
+        return blocks::forward(d, x, w, b, mean, var, y);
+    }
     let units = units_per_task(d.inner);
     let len = units * d.inner;
     y.par_chunks_mut(len).zip(x.par_chunks(len)).enumerate().for_each(|(i, (y, x))| {
@@ -82,6 +94,7 @@ pub fn batch_norm2d_forward(
 #[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 pub fn batch_norm2d_grad_parameters(
     d: &BatchNorm2d,
+    layout: Layout,
     x: &[f32],
     w: &[f32],
     mean: &[f32],
@@ -92,6 +105,9 @@ pub fn batch_norm2d_grad_parameters(
     db: &mut [f32],
     coefficients: &mut [f32],
 ) {
+    if layout == Layout::Blocks {
+        return blocks::grad_parameters(d, x, w, mean, var, dy, hyper, dw, db, coefficients);
+    }
     let (rows, n) = count(d, &Hyper::from_words(hyper));
     let n = n as f32;
     let (a, rest) = coefficients.split_at_mut(d.channels);
@@ -123,12 +139,16 @@ pub fn batch_norm2d_grad_parameters(
 /// dx = a dy + b (x - mean) + c; 0 in rows that only pad.
 pub fn batch_norm2d_grad_input(
     d: &BatchNorm2d,
+    layout: Layout,
     x: &[f32],
     coefficients: &[f32],
     dy: &[f32],
     hyper: &[f32],
     dx: &mut [f32],
 ) {
+    if layout == Layout::Blocks {
+        return blocks::grad_input(d, x, coefficients, dy, hyper, dx);
+    }
     let rows = Hyper::from_words(hyper).rows as usize;
     let units = units_per_task(d.inner);
     let len = units * d.inner;

@@ -1,5 +1,8 @@
 //! The gradient of a bias: the sum of dy over everything but the channel.
 
+use super::channel_sums::{ChannelSums, Parts};
+use super::layout::{BLOCK, Layout};
+use super::pixel::pixelwise;
 use super::simd::vectorised;
 use super::sum::Sum;
 use crate::ops::BiasGrad;
@@ -9,7 +12,7 @@ use rayon::prelude::*;
 const COLUMNS: usize = 64;
 
 /// db from dy.
-pub fn bias_grad(d: &BiasGrad, dy: &[f32], db: &mut [f32]) {
+pub fn bias_grad(d: &BiasGrad, layout: Layout, dy: &[f32], db: &mut [f32]) {
     let row = d.channels * d.inner;
     if d.inner == 1 {
         db.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, db)| {
@@ -25,6 +28,9 @@ pub fn bias_grad(d: &BiasGrad, dy: &[f32], db: &mut [f32]) {
         });
         return;
     }
+    if layout == Layout::Blocks {
+        return blocks(d, dy, db);
+    }
     db.par_iter_mut().enumerate().for_each(|(c, db)| {
         let mut total = Sum::default();
         vectorised!(|| {
@@ -34,4 +40,24 @@ pub fn bias_grad(d: &BiasGrad, dy: &[f32], db: &mut [f32]) {
         });
         *db = total.total() as f32;
     });
+}
+
+/// db from dy in blocks of channels.
+fn blocks(d: &BiasGrad, dy: &[f32], db: &mut [f32]) {
+    let dy = dy.as_chunks::<BLOCK>().0;
+    let parts = Parts::new(d.batch, d.channels, d.inner);
+    let sums = parts.map(|part| {
+        pixelwise!(|v| {
+            let mut sums = ChannelSums::<1, 4>::new();
+            for dy in part.lines(dy) {
+                sums.add1(v, dy, |dy| [dy]);
+            }
+            let [totals] = sums.totals();
+            totals
+        })
+    });
+    for (channel, db) in db.iter_mut().enumerate() {
+        let totals = parts.of_block(&sums, channel / BLOCK).map(|totals| totals[channel % BLOCK]);
+        *db = totals.sum::<f64>() as f32;
+    }
 }

@@ -2,6 +2,7 @@
 //! one channel to a group by a kernel of its own (`depthwise`).
 
 use super::layout::Layouts;
+use super::memory::Memory;
 use super::options::CpuOptions;
 use super::{depthwise, direct, winograd};
 use crate::ops::{Conv2d, Op};
@@ -15,7 +16,7 @@ pub fn conv2d_forward(
     x: &[f32],
     w: &[f32],
     b: Option<&[f32]>,
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     y: &mut [f32],
 ) {
     if depthwise::knows(d, layouts) {
@@ -34,7 +35,7 @@ pub fn conv2d_grad_input(
     options: CpuOptions,
     dy: &[f32],
     w: &[f32],
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     dx: &mut [f32],
 ) {
     if depthwise::knows(d, layouts) {
@@ -53,7 +54,7 @@ pub fn conv2d_grad_weight(
     options: CpuOptions,
     x: &[f32],
     dy: &[f32],
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     dw: &mut [f32],
 ) {
     if depthwise::knows(d, layouts) {

@@ -4,7 +4,8 @@ use super::block_product::{block_at, multiply_add};
 use super::correlation::TASKS;
 use super::direct::{Source, Taps};
 use super::layout::{BLOCK, Layout, Layouts};
-use super::parallel::{reserve, units_per_task, with_scratch};
+use super::memory::Memory;
+use super::parallel::{units_per_task, with_scratch};
 use super::vector::widest;
 use crate::ops::Conv2d;
 use pulp::{Simd, WithSimd};
@@ -140,7 +141,7 @@ impl WithSimd for Sums<'_> {
 }
 
 /// dw from x and dy.
-pub fn grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Vec<f32>, dw: &mut [f32]) {
+pub fn grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Memory, dw: &mut [f32]) {
     let taps = Taps::forward(d);
     let source = Source::new(&taps, Layout::Blocks, [d.batch, 1, d.c_in], [d.h_in, d.w_in], 1, BLOCK);
     let (h_out, w_out, blocks) = (d.h_out(), d.w_out(), d.c_in / BLOCK);
@@ -149,7 +150,7 @@ pub fn grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Vec<f32>, 
     let parts = (2 * TASKS).div_ceil(blocks).min(d.batch);
     let images = d.batch.div_ceil(parts);
     let parts = d.batch.div_ceil(images);
-    let sums = reserve(workspace, parts * blocks * kernel * BLOCK);
+    let sums = workspace.reserve(parts * blocks * kernel * BLOCK);
     sums.par_chunks_mut(kernel * BLOCK).enumerate().for_each(|(i, sums)| {
         let (part, block) = (i / blocks, i % blocks);
         sums.fill(0.0);

@@ -3,8 +3,8 @@
 use super::dispatch;
 use super::layout::{Layout, Layouts, to_blocks, to_plain};
 use super::layout_plan::LayoutPlan;
+use super::memory::Memory;
 use super::options::CpuOptions;
-use super::parallel::reserve;
 use crate::error::{Error, Result};
 use crate::ops::Access;
 use crate::program::{
@@ -24,11 +24,11 @@ pub struct Executor {
     options: CpuOptions,
     layouts: LayoutPlan,
     /// One per slot of the plan; a buffer is the beginning of its slot.
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Memory>,
     /// What operators keep between their own passes.
-    workspace: Vec<f32>,
+    workspace: Memory,
     /// Operands of a step in the layout that it wants, where they have another.
-    converted: [Vec<f32>; INPUTS],
+    converted: [Memory; INPUTS],
     reads: BTreeMap<u64, Vec<f32>>,
     next_read: u64,
 }
@@ -43,13 +43,10 @@ impl Executor {
     pub fn with_options(program: Arc<Program>, options: CpuOptions) -> Result<Self> {
         let mut slots = Vec::with_capacity(program.plan().slots().len());
         for &len in program.plan().slots() {
-            let mut slot = Vec::new();
-            slot.try_reserve_exact(len).map_err(|_| {
+            slots.push(Memory::zeros(len).map_err(|_| {
                 let mib = program.plan().bytes() >> 20;
                 Error::Memory(format!("the program needs {mib} MiB of memory, more than there is"))
-            })?;
-            slot.resize(len, 0.0);
-            slots.push(slot);
+            })?);
         }
         let layouts = LayoutPlan::new(&program);
         Ok(Executor {
@@ -57,7 +54,7 @@ impl Executor {
             options,
             layouts,
             slots,
-            workspace: Vec::new(),
+            workspace: Memory::new(),
             converted: Default::default(),
             reads: BTreeMap::new(),
             next_read: 0,
@@ -74,7 +71,7 @@ impl Executor {
             return Err(Error::Internal(format!("{} has too many operands", step.op.name())));
         }
         // The plan gives the operands that a step writes separate slots, so they can be taken out while the others are read.
-        let mut taken: [Vec<f32>; OUTPUTS] = Default::default();
+        let mut taken: [Memory; OUTPUTS] = Default::default();
         for (taken, id) in taken.iter_mut().zip(written()) {
             *taken = std::mem::take(&mut self.slots[place(id).0]);
         }
@@ -83,7 +80,7 @@ impl Executor {
             let (slot, len) = place(id);
             *input = &self.slots[slot][..len];
             if let Some((layout, pixels)) = self.layouts.conversion(program, step, i) {
-                let converted = reserve(converted, len);
+                let converted = converted.reserve(len);
                 match layout {
                     Layout::Plain => to_plain(pixels, input, converted),
                     Layout::Blocks => to_blocks(pixels, input, converted),

@@ -1,7 +1,7 @@
 //! Fully connected layers. The weights are by far the largest operand, so they are read where they lie, once; the
 //! batch is what gets transposed and put together.
 
-use super::parallel::reserve;
+use super::memory::Memory;
 use super::product::{Onto, View, product};
 use crate::ops::Linear;
 use rayon::prelude::*;
@@ -20,11 +20,11 @@ pub fn linear_forward(
     x: &[f32],
     w: &[f32],
     b: Option<&[f32]>,
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     y: &mut [f32],
 ) {
     let Linear { batch, inputs, outputs, .. } = *d;
-    let (columns, result) = reserve(workspace, batch * (inputs + outputs)).split_at_mut(batch * inputs);
+    let (columns, result) = workspace.reserve(batch * (inputs + outputs)).split_at_mut(batch * inputs);
     // Each task would otherwise transpose x for itself.
     let rows = outputs.div_ceil(16).next_multiple_of(4).clamp(32, 256);
     let shared = outputs > rows;
@@ -81,11 +81,11 @@ fn transpose(x: &[f32], rows: usize, cols: usize, y: &mut [f32]) {
 }
 
 /// dx = dy w.
-pub fn linear_grad_input(d: &Linear, dy: &[f32], w: &[f32], workspace: &mut Vec<f32>, dx: &mut [f32]) {
+pub fn linear_grad_input(d: &Linear, dy: &[f32], w: &[f32], workspace: &mut Memory, dx: &mut [f32]) {
     let Linear { batch, inputs, outputs, .. } = *d;
     // Tasks are blocks of columns; each needs its own place before the rows are put together.
     let columns = inputs.div_ceil(16).next_multiple_of(96).min(COLUMNS / 2).min(inputs);
-    let result = reserve(workspace, inputs.div_ceil(columns) * batch * columns);
+    let result = workspace.reserve(inputs.div_ceil(columns) * batch * columns);
     let dy = View::new(dy, batch, outputs, outputs);
     result.par_chunks_mut(batch * columns).enumerate().for_each(|(i, result)| {
         let begin = i * columns;

@@ -1,6 +1,9 @@
-//! Local response normalisation across channels. Images are treated in blocks of pixels: all channels of a block fit
+//! Local response normalisation across channels. In the plain layout images are treated in blocks of pixels: all channels of a block fit
 //! a core's cache, and every inner loop runs along the pixels of one channel.
 
+mod blocks;
+
+use super::layout::Layout;
 use super::parallel::with_scratch;
 use super::simd::vectorised;
 use crate::ops::LocalResponseNorm;
@@ -36,7 +39,16 @@ pub(super) fn with_power(beta: f32, scale: &[f32], out: &mut [f32], f: impl Fn(u
 }
 
 /// y and scale.
-pub fn local_response_norm_forward(d: &LocalResponseNorm, x: &[f32], y: &mut [f32], scale: &mut [f32]) {
+pub fn local_response_norm_forward(
+    d: &LocalResponseNorm,
+    layout: Layout,
+    x: &[f32],
+    y: &mut [f32],
+    scale: &mut [f32],
+) {
+    if layout == Layout::Blocks {
+        return blocks::forward(d, x, y, scale);
+    }
     let (inner, image) = (d.inner, d.channels * d.inner);
     let factor = d.alpha / d.size as f32;
     let results = y.par_chunks_mut(image).zip(scale.par_chunks_mut(image));
@@ -67,11 +79,15 @@ pub fn local_response_norm_forward(d: &LocalResponseNorm, x: &[f32], y: &mut [f3
 /// over the channels whose window holds c.
 pub fn local_response_norm_backward(
     d: &LocalResponseNorm,
+    layout: Layout,
     x: &[f32],
     scale: &[f32],
     dy: &[f32],
     dx: &mut [f32],
 ) {
+    if layout == Layout::Blocks {
+        return blocks::backward(d, x, scale, dy, dx);
+    }
     let (inner, image) = (d.inner, d.channels * d.inner);
     let factor = 2.0 * d.alpha * d.beta / d.size as f32;
     let inputs = x.par_chunks(image).zip(scale.par_chunks(image)).zip(dy.par_chunks(image));

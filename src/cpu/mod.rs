@@ -12,7 +12,9 @@ mod batch_norm;
 mod bias_grad;
 mod block_outer;
 mod block_product;
+mod block_windows;
 mod channel_slice;
+mod channel_sums;
 mod conv2d;
 mod correlation;
 mod depthwise;
@@ -28,8 +30,10 @@ mod local_response_norm;
 mod local_response_norm_within;
 mod loss;
 mod loss_scale;
+mod memory;
 mod options;
 mod parallel;
+mod pixel;
 mod pointwise;
 mod pool2d;
 mod probe;
@@ -64,6 +68,7 @@ use local_response_norm::*;
 use local_response_norm_within::*;
 use loss::*;
 use loss_scale::*;
+use memory::Memory;
 use pointwise::*;
 use pool2d::*;
 use softmax::*;
@@ -80,7 +85,7 @@ fn dispatch(
     layouts: Layouts,
     inputs: &[&[f32]],
     outputs: &mut [&mut [f32]],
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
 ) -> Result<()> {
     // Runs the body if there are as many operands as its patterns name.
     macro_rules! call {
@@ -107,7 +112,7 @@ fn dispatch(
         Op::Conv2dGradWeight(d) => {
             call!([x, dy], [dw] => conv2d_grad_weight(d, layouts, options, x, dy, workspace, dw))
         }
-        Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, dy, db)),
+        Op::BiasGrad(d) => call!([dy], [db] => bias_grad(d, layouts.x, dy, db)),
         Op::LinearForward(d) => {
             call!([x, w, b @ ..], [y] => linear_forward(d, x, w, b.first().copied(), workspace, y))
         }
@@ -122,17 +127,25 @@ fn dispatch(
         Op::TanhForward(_) => call!([x], [y] => tanh_forward(x, y)),
         Op::TanhBackward(_) => call!([y, dy], [dx] => tanh_backward(y, dy, dx)),
         Op::Add(_) => call!([a, b], [y] => add(a, b, y)),
-        Op::MaxPool2dForward(d) => call!([x], [y, index] => max_pool2d_forward(d, x, y, index)),
-        Op::MaxPool2dBackward(d) => call!([index, dy], [dx] => max_pool2d_backward(d, index, dy, dx)),
-        Op::AvgPool2dForward(d) => call!([x], [y] => avg_pool2d_forward(d, x, y)),
-        Op::AvgPool2dBackward(d) => call!([dy], [dx] => avg_pool2d_backward(d, dy, dx)),
-        Op::AdaptiveAvgPool2dForward(d) => call!([x], [y] => adaptive_avg_pool2d_forward(d, x, y)),
-        Op::AdaptiveAvgPool2dBackward(d) => call!([dy], [dx] => adaptive_avg_pool2d_backward(d, dy, dx)),
+        Op::MaxPool2dForward(d) => {
+            call!([x], [y, index] => max_pool2d_forward(d, layouts.x, x, y, index))
+        }
+        Op::MaxPool2dBackward(d) => {
+            call!([index, dy], [dx] => max_pool2d_backward(d, layouts.x, index, dy, dx))
+        }
+        Op::AvgPool2dForward(d) => call!([x], [y] => avg_pool2d_forward(d, layouts.x, x, y)),
+        Op::AvgPool2dBackward(d) => call!([dy], [dx] => avg_pool2d_backward(d, layouts.x, dy, dx)),
+        Op::AdaptiveAvgPool2dForward(d) => {
+            call!([x], [y] => adaptive_avg_pool2d_forward(d, layouts.x, x, y))
+        }
+        Op::AdaptiveAvgPool2dBackward(d) => {
+            call!([dy], [dx] => adaptive_avg_pool2d_backward(d, layouts.x, dy, dx))
+        }
         Op::LocalResponseNormForward(d) => {
-            call!([x], [y, scale] => local_response_norm_forward(d, x, y, scale))
+            call!([x], [y, scale] => local_response_norm_forward(d, layouts.x, x, y, scale))
         }
         Op::LocalResponseNormBackward(d) => {
-            call!([x, scale, dy], [dx] => local_response_norm_backward(d, x, scale, dy, dx))
+            call!([x, scale, dy], [dx] => local_response_norm_backward(d, layouts.x, x, scale, dy, dx))
         }
         Op::LocalResponseNormWithinForward(d) => {
             call!([x], [y, scale] => local_response_norm_within_forward(d, x, y, scale))
@@ -141,18 +154,18 @@ fn dispatch(
             call!([x, scale, dy], [dx] => local_response_norm_within_backward(d, x, scale, dy, dx))
         }
         Op::BatchNorm2dStats(d) => call!([x, hyper], [mean, var, running_mean, running_var] => {
-            batch_norm2d_stats(d, x, hyper, mean, var, running_mean, running_var)
+            batch_norm2d_stats(d, layouts.x, x, hyper, mean, var, running_mean, running_var)
         }),
         Op::BatchNorm2dForward(d) => {
-            call!([x, w, b, mean, var], [y] => batch_norm2d_forward(d, x, w, b, mean, var, y))
+            call!([x, w, b, mean, var], [y] => batch_norm2d_forward(d, layouts.x, x, w, b, mean, var, y))
         }
         Op::BatchNorm2dGradParameters(d) => {
             call!([x, w, mean, var, dy, hyper], [dw, db, coefficients] => {
-                batch_norm2d_grad_parameters(d, x, w, mean, var, dy, hyper, dw, db, coefficients)
+                batch_norm2d_grad_parameters(d, layouts.x, x, w, mean, var, dy, hyper, dw, db, coefficients)
             })
         }
         Op::BatchNorm2dGradInput(d) => call!([x, coefficients, dy, hyper], [dx] => {
-            batch_norm2d_grad_input(d, x, coefficients, dy, hyper, dx)
+            batch_norm2d_grad_input(d, layouts.x, x, coefficients, dy, hyper, dx)
         }),
         Op::Dropout(d) => call!([x, hyper], [y] => dropout(d, x, hyper, y)),
         Op::ConcatForward(d) => call!([x], [y] => concat_forward(d, x, y)),

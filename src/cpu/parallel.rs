@@ -1,6 +1,7 @@
 //! Splitting work over the threads of the rayon pool at hand, by sizes that depend on shapes only, and the scratch
 //! memory that each thread keeps.
 
+use super::memory::Memory;
 use super::simd::vectorised;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -38,7 +39,7 @@ pub fn map2(a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32 + S
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Memory> = const { RefCell::new(Memory::new()) };
 }
 
 /// Calls `f` with `N` slices of the given lengths out of this thread's scratch memory. Their content is
@@ -49,10 +50,7 @@ pub fn with_scratch<const N: usize, R>(lengths: [usize; N], f: impl FnOnce([&mut
     // Slices begin at multiples of a cache line of 16 elements.
     let rounded = lengths.map(|n| n.next_multiple_of(16));
     let total = rounded.iter().sum();
-    if memory.len() < total {
-        memory.resize(total, 0.0);
-    }
-    let mut rest = memory.as_mut_slice();
+    let mut rest = memory.reserve(total);
     let mut index = 0;
     let slices = rounded.map(|n| {
         let (slice, tail) = std::mem::take(&mut rest).split_at_mut(n);
@@ -63,12 +61,4 @@ pub fn with_scratch<const N: usize, R>(lengths: [usize; N], f: impl FnOnce([&mut
     let result = f(slices);
     SCRATCH.with(|scratch| scratch.replace(memory));
     result
-}
-
-/// The first `len` elements of `memory`, which grows if it has to. Their content is undefined.
-pub fn reserve(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if memory.len() < len {
-        memory.resize(len, 0.0);
-    }
-    &mut memory[..len]
 }

@@ -1,6 +1,10 @@
-//! Pooling with windows. All four passes work on padded rows split by phase (`windows`), eight output pixels at a
-//! time: every tap then reads or writes contiguous memory, with no test for the border.
+//! Pooling with windows. In the plain layout all four passes work on padded rows split by phase (`windows`), eight
+//! output pixels at a time: every tap then reads or writes contiguous memory, with no test for the border.
 
+mod blocks;
+
+use super::block_windows::{Axis, averages, averages_backward};
+use super::layout::Layout;
 use super::parallel::{units_per_task, with_scratch};
 use super::simd::vectorised;
 use super::sum::CHAIN;
@@ -64,6 +68,13 @@ impl Geometry {
         let extent = |o| (begin(o) + self.windows.kernel[axis] as isize).min(end as isize) - begin(o);
         (0..outputs).map(|o| extent(o).max(1) as f32).collect()
     }
+
+    /// How many pixels, padding included, each window averages.
+    fn sizes(&self, d: &Pool2d) -> Vec<f32> {
+        let heights = self.extents(0, self.windows.h_out, d.h_in + d.pad[2]);
+        let widths = self.extents(1, self.windows.w_out, d.w_in + d.pad[3]);
+        heights.iter().flat_map(|height| widths.iter().map(move |width| height * width)).collect()
+    }
 }
 
 /// Elements `at .. at + LANES`.
@@ -93,7 +104,10 @@ fn put(data: &mut [f32], at: usize, lanes: [f32; LANES]) {
 }
 
 /// y and the winner's place in its window.
-pub fn max_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32], index: &mut [f32]) {
+pub fn max_pool2d_forward(d: &Pool2d, layout: Layout, x: &[f32], y: &mut [f32], index: &mut [f32]) {
+    if layout == Layout::Blocks {
+        return blocks::max_forward(d, x, y, index);
+    }
     let g = Geometry::new(d);
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let (rows, columns) = (g.firsts(0, g.windows.h_out), g.firsts(1, w_out));
@@ -133,7 +147,10 @@ pub fn max_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32], index: &mut [f32
 
 /// dx: every dy goes to the winner of its window. One pixel at a time: nine additions of mostly zeros in vectors, and the
 /// splitting of the rows, take longer.
-pub fn max_pool2d_backward(d: &Pool2d, index: &[f32], dy: &[f32], dx: &mut [f32]) {
+pub fn max_pool2d_backward(d: &Pool2d, layout: Layout, index: &[f32], dy: &[f32], dx: &mut [f32]) {
+    if layout == Layout::Blocks {
+        return blocks::max_backward(d, index, dy, dx);
+    }
     let g = Geometry::new(d);
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let (w_in, kernel_w, [down, across]) = (d.w_in as i32, d.kernel[1] as i32, d.stride);
@@ -159,8 +176,11 @@ pub fn max_pool2d_backward(d: &Pool2d, index: &[f32], dy: &[f32], dx: &mut [f32]
 }
 
 /// y, the averages.
-pub fn avg_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32]) {
+pub fn avg_pool2d_forward(d: &Pool2d, layout: Layout, x: &[f32], y: &mut [f32]) {
     let g = Geometry::new(d);
+    if layout == Layout::Blocks {
+        return averages(&Axis::of_pool(d, 0), &Axis::of_pool(d, 1), &g.sizes(d), x, y);
+    }
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
@@ -197,8 +217,11 @@ pub fn avg_pool2d_forward(d: &Pool2d, x: &[f32], y: &mut [f32]) {
 }
 
 /// dx: every pixel of a window gets the same share of dy.
-pub fn avg_pool2d_backward(d: &Pool2d, dy: &[f32], dx: &mut [f32]) {
+pub fn avg_pool2d_backward(d: &Pool2d, layout: Layout, dy: &[f32], dx: &mut [f32]) {
     let g = Geometry::new(d);
+    if layout == Layout::Blocks {
+        return averages_backward(&Axis::of_pool(d, 0), &Axis::of_pool(d, 1), &g.sizes(d), dy, dx);
+    }
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
     let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
     let widths = g.extents(1, w_out, d.w_in + d.pad[3]);

@@ -9,7 +9,8 @@ use super::weights::tiles;
 use crate::cpu::block_outer::{BlockOuter, most_blocks};
 use crate::cpu::correlation::TASKS;
 use crate::cpu::layout::{BLOCK, Layout, Layouts};
-use crate::cpu::parallel::{reserve, with_scratch};
+use crate::cpu::memory::Memory;
+use crate::cpu::parallel::with_scratch;
 use crate::cpu::product::Onto;
 use crate::ops::Conv2d;
 use rayon::prelude::*;
@@ -68,13 +69,13 @@ pub fn grad_weight(
     layouts: Layouts,
     x: &[f32],
     dy: &[f32],
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     dw: &mut [f32],
 ) {
     let taps = Taps::forward(d);
     let cut = Partition::new(d, layouts, &taps);
     let per_part = d.groups * cut.blocks * cut.sum;
-    let sums = reserve(workspace, cut.parts * per_part);
+    let sums = workspace.reserve(cut.parts * per_part);
     sums.par_chunks_mut(cut.sum).enumerate().for_each(|(task, sum)| {
         let (part, rest) = (task / (d.groups * cut.blocks), task % (d.groups * cut.blocks));
         let first = part * cut.images;

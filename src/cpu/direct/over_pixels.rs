@@ -6,7 +6,8 @@ use super::weights::{Direction, Packing, tiles};
 use crate::cpu::block_product::{BlockProduct, Finish, most_blocks};
 use crate::cpu::correlation::TASKS;
 use crate::cpu::layout::{BLOCK, Layout, Layouts};
-use crate::cpu::parallel::{reserve, with_scratch};
+use crate::cpu::memory::Memory;
+use crate::cpu::parallel::with_scratch;
 use crate::cpu::product::Onto;
 use crate::ops::Conv2d;
 use rayon::prelude::*;
@@ -22,7 +23,7 @@ pub fn forward(
     x: &[f32],
     w: &[f32],
     b: Option<&[f32]>,
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     y: &mut [f32],
 ) {
     let taps = Taps::forward(d);
@@ -42,7 +43,7 @@ pub fn grad_input(
     layouts: Layouts,
     dy: &[f32],
     w: &[f32],
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     dx: &mut [f32],
 ) {
     for taps in &Taps::backward(d) {
@@ -92,7 +93,7 @@ impl Pass<'_> {
         if self.direction == Direction::Forward { [x, y] } else { [y, x] }
     }
 
-    fn run(&self, from: &[f32], w: &[f32], workspace: &mut Vec<f32>, to: &mut [f32]) {
+    fn run(&self, from: &[f32], w: &[f32], workspace: &mut Memory, to: &mut [f32]) {
         let d = self.d;
         let ([from_channels, to_channels], [from_size, to_size]) = (self.channels(), self.sizes());
         let most_images = (d.batch / TASKS).max(1);
@@ -120,7 +121,7 @@ impl Pass<'_> {
         let channels = if is_even && is_whole { channels } else { d.groups * to_channels };
         let packing =
             Packing { d, taps: self.taps, direction: self.direction, is_blocked: source.is_blocked(), most };
-        let packed = reserve(workspace, d.groups * packing.len());
+        let packed = workspace.reserve(d.groups * packing.len());
         packing.pack(w, packed);
         let is_apart = self.layouts[1] == Layout::Plain || !to_channels.is_multiple_of(BLOCK);
         let image = channels * to_size[0] * to_size[1];

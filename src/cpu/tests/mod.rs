@@ -1,6 +1,7 @@
 //! Tests of what the table of cases in `verify` is too small for: geometries that are cut into several tasks and
 //! tiles, the same bits on any number of threads, and the executor's own promises.
 
+mod blocks;
 mod executor;
 mod products;
 mod threads;

@@ -5,6 +5,7 @@ use crate::cpu::conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use crate::cpu::correlation::Correlation;
 use crate::cpu::layout::{Layout, Layouts, to_blocks, to_plain};
 use crate::cpu::linear::{linear_forward, linear_grad_input, linear_grad_weight};
+use crate::cpu::memory::Memory;
 use crate::cpu::options::CpuOptions;
 use crate::cpu::winograd::{self, Pass, Tile};
 use crate::ops::{Conv2d, Linear};
@@ -93,7 +94,8 @@ fn passes(d: Conv2d, way: Way) -> [(&'static str, Vec<f32>, Vec<f64>); 3] {
     let (inputs, outputs) = (d.h_in * d.w_in, d.h_out() * d.w_out());
     let (x, dy) = (laid_out(layouts.x, inputs, &x), laid_out(layouts.y, outputs, &dy));
     // What is left in the workspace is not to be taken for a value.
-    let mut workspace = vec![f32::NAN; 1 << 20];
+    let mut workspace = Memory::zeros(1 << 20).expect("memory");
+    workspace.fill(f32::NAN);
     let (mut found_y, mut found_dx) = (vec![f32::NAN; y_len], vec![f32::NAN; x_len]);
     let mut found_dw = vec![f32::NAN; w_len];
     let b = d.bias.then_some(b.as_slice());
@@ -207,7 +209,7 @@ fn linear_layers_of_several_blocks() {
             }
         }
         y.iter_mut().for_each(|v| *v = v.max(0.0));
-        let mut workspace = Vec::new();
+        let mut workspace = Memory::new();
         let mut found = vec![f32::NAN; y.len()];
         linear_forward(&d, &x, &w, Some(&b), &mut workspace, &mut found);
         assert_close("y", &found, &y, 1e-5);
@@ -383,7 +385,7 @@ fn very_long_sums_are_added_up_in_parts() {
     };
     let (x, w) = (vec![1.0; c_in], vec![0.1; 2 * c_in]);
     let mut y = vec![f32::NAN; 2];
-    conv2d_forward(&d, PLAIN_LAYOUTS, CpuOptions::default(), &x, &w, None, &mut Vec::new(), &mut y);
+    conv2d_forward(&d, PLAIN_LAYOUTS, CpuOptions::default(), &x, &w, None, &mut Memory::new(), &mut y);
     let exact = c_in as f64 * f64::from(0.1f32);
     for y in y {
         let error = ((f64::from(y) - exact) / exact).abs();

@@ -4,13 +4,14 @@
 //! waves that are small enough for a core's own cache: it transforms all input channels of a wave, multiplies them by
 //! blocks of output channels, one product for each of the N x N values of a tile, and transforms each block back.
 
+use crate::cpu::memory::Memory;
 use super::Weights;
 use super::mosaic::Mosaic;
 use super::packed::{COLUMNS, PanelProduct, ROWS};
 use super::tiles::{Inputs, Outputs, inputs_len, outputs_len};
 use super::transforms::Winograd;
 use crate::cpu::correlation::{Correlation, TASKS};
-use crate::cpu::parallel::{reserve, with_scratch};
+use crate::cpu::parallel::with_scratch;
 use crate::cpu::vector;
 use crate::cpu::vector::{LANES, Work, lanes, put};
 use pulp::Simd;
@@ -80,7 +81,7 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
     x: &[f32],
     w: Weights,
     b: Option<&[f32]>,
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     y: &mut [f32],
 ) {
     let mosaic = Mosaic::new(&c.windows, c.batch, M);
@@ -88,7 +89,7 @@ pub fn forward<const N: usize, const M: usize, const R: usize>(
     let plan = Partition::new(c, &mosaic, values);
     let panels = c.c_out.div_ceil(ROWS);
     let panel = values * c.c_in * ROWS;
-    let u = reserve(workspace, c.groups * panels * panel);
+    let u = workspace.reserve(c.groups * panels * panel);
     u.par_chunks_mut(panel).enumerate().for_each(|(i, u)| {
         let (group, first) = (i / panels, i % panels * ROWS);
         let kernels = ROWS.min(c.c_out - first);

@@ -11,7 +11,8 @@ use crate::cpu::block_outer::{BlockOuter, most_blocks};
 use crate::cpu::correlation::Correlation;
 use crate::cpu::direct::tiles;
 use crate::cpu::layout::BLOCK;
-use crate::cpu::parallel::{reserve, with_scratch};
+use crate::cpu::memory::Memory;
+use crate::cpu::parallel::with_scratch;
 use crate::cpu::product::Onto;
 use crate::cpu::vector::{lanes, put, widest};
 use pulp::{Simd, WithSimd};
@@ -28,7 +29,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     c: &Correlation,
     x: &[f32],
     dy: &[f32],
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     dw: &mut [f32],
 ) {
     let mosaic = Mosaic::new(&c.windows, c.batch, M);
@@ -41,7 +42,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     let (inputs, outputs) = (c.groups * c.c_in / BLOCK, c.groups * c.c_out / BLOCK);
     // Sums are `[groups, N * N, tiles, c_in, blocks of the tile, BLOCK]`.
     let lengths = [inputs * block, outputs * block, c.groups * N * N * c.c_in * c.c_out];
-    let memory = reserve(workspace, lengths.iter().sum());
+    let memory = workspace.reserve(lengths.iter().sum());
     let (v, rest) = memory.split_at_mut(lengths[0]);
     let (z, sums) = rest.split_at_mut(lengths[1]);
     let (x_pixels, y_pixels) = (c.windows.inputs(), c.windows.outputs());

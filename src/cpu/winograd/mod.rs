@@ -17,6 +17,7 @@ mod transforms;
 
 use super::correlation::Correlation;
 use super::layout::{BLOCK, Layout, Layouts};
+use super::memory::Memory;
 use super::options::CpuOptions;
 use super::windows::Windows;
 use crate::ops::Conv2d;
@@ -146,7 +147,7 @@ pub fn forward(
     x: &[f32],
     w: &[f32],
     b: Option<&[f32]>,
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     y: &mut [f32],
 ) {
     let c = Correlation::new(d);
@@ -155,14 +156,14 @@ pub fn forward(
 }
 
 /// dx from dy and w, for a geometry that is known.
-pub fn grad_input(d: &Conv2d, tile: Tile, dy: &[f32], w: &[f32], workspace: &mut Vec<f32>, dx: &mut [f32]) {
+pub fn grad_input(d: &Conv2d, tile: Tile, dy: &[f32], w: &[f32], workspace: &mut Memory, dx: &mut [f32]) {
     let c = Correlation::turned(d);
     let w = Weights { w, turned: true };
     for_tile!(tile, over_pixels::over_pixels(&c, dy, w, None, workspace, dx));
 }
 
 /// dw from x and dy, for a geometry that is known.
-pub fn grad_weight(d: &Conv2d, tile: Tile, x: &[f32], dy: &[f32], workspace: &mut Vec<f32>, dw: &mut [f32]) {
+pub fn grad_weight(d: &Conv2d, tile: Tile, x: &[f32], dy: &[f32], workspace: &mut Memory, dw: &mut [f32]) {
     let c = Correlation::new(d);
     for_tile!(tile, grad_weight::grad_weight(&c, x, dy, workspace, dw));
 }

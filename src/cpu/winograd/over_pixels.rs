@@ -12,7 +12,8 @@ use crate::cpu::block_product::{BlockProduct, Finish, block_at, most_blocks};
 use crate::cpu::correlation::{Correlation, TASKS};
 use crate::cpu::direct::tiles;
 use crate::cpu::layout::BLOCK;
-use crate::cpu::parallel::{reserve, with_scratch};
+use crate::cpu::memory::Memory;
+use crate::cpu::parallel::with_scratch;
 use crate::cpu::product::Onto;
 use crate::cpu::vector::{lanes, put, widest};
 use pulp::{Simd, WithSimd};
@@ -74,11 +75,11 @@ pub fn over_pixels<const N: usize, const M: usize, const R: usize>(
     x: &[f32],
     w: Weights,
     b: Option<&[f32]>,
-    workspace: &mut Vec<f32>,
+    workspace: &mut Memory,
     y: &mut [f32],
 ) {
     let cut = Partition::new(c, M, N * N);
-    let u = reserve(workspace, c.groups * N * N * c.c_in * c.c_out);
+    let u = workspace.reserve(c.groups * N * N * c.c_in * c.c_out);
     filters(c, N * N, cut.most, u).into_par_iter().for_each(|(group, tile, block, u)| {
         let size = c.c_out * c.c_in * R * R;
         let w = Weights { w: &w.w[group * size..(group + 1) * size], turned: w.turned };
