@@ -14,12 +14,14 @@ pub fn most_blocks() -> usize {
     if super::simd::level() == "avx512" { 3 } else { 1 }
 }
 
-/// dw `[runs, BLOCK, blocks, BLOCK]` is the sum over pixels p of x at `pixels[p] + runs[r] + t`, for each run r and
-/// its [`BLOCK`] terms t, times dy at `places[p]`, a block of channels every `block` elements.
+/// dw `[runs, terms, blocks, BLOCK]` is the sum over pixels p of x at `pixels[p] + runs[r] + t`, for each run r and
+/// its terms t, times dy at `places[p]`, a block of channels every `block` elements.
 pub struct BlockOuter<'a> {
     pub x: &'a [f32],
     pub pixels: &'a [usize],
     pub runs: &'a [usize],
+    /// Terms of a run: [`BLOCK`] or 1.
+    pub terms: usize,
     pub dy: &'a [f32],
     pub places: &'a [usize],
     pub block: usize,
@@ -37,36 +39,71 @@ impl BlockOuter<'_> {
         widest(self);
     }
 
-    /// `R` terms of a run at a time, `B` blocks of `L` vectors.
+    /// `R` terms at a time, `B` blocks of `L` vectors.
     #[inline(always)]
     fn sized<S: Simd, const B: usize, const L: usize, const R: usize>(self, simd: S) {
         let mut onto = self.onto;
         let pairs = self.pixels.chunks(self.part).zip(self.places.chunks(self.part));
+        let line = B * L;
         let (dw, _) = S::as_mut_simd_f32s(self.dw);
         for (pixels, places) in pairs {
-            for (&run, dw) in self.runs.iter().zip(dw.chunks_exact_mut(BLOCK * B * L)) {
-                for (first, dw) in (0..BLOCK).step_by(R).zip(dw.chunks_exact_mut(R * B * L)) {
-                    let mut sums = [[[simd.splat_f32s(0.0); L]; B]; R];
-                    for (&pixel, &place) in pixels.iter().zip(places) {
-                        let x = &self.x[pixel + run + first..][..R];
-                        let dy: [&[f32; BLOCK]; B] = from_fn(|b| block_at(self.dy, place + b * self.block));
-                        for b in 0..B {
-                            let (dy, _) = S::as_simd_f32s(dy[b]);
-                            for r in 0..R {
-                                let factor = simd.splat_f32s(x[r]);
-                                for l in 0..L {
-                                    sums[r][b][l] = multiply_add(simd, factor, dy[l], sums[r][b][l]);
-                                }
-                            }
-                        }
+            if self.terms == BLOCK {
+                for (&run, dw) in self.runs.iter().zip(dw.chunks_exact_mut(BLOCK * line)) {
+                    for (first, dw) in (0..BLOCK).step_by(R).zip(dw.chunks_exact_mut(R * line)) {
+                        let sums = sums::<S, B, L, R>(simd, pixels, places, self.dy, self.block, |pixel| {
+                            let x = &self.x[pixel + run + first..][..R];
+                            from_fn(|r| x[r])
+                        });
+                        store(simd, sums.as_flattened().as_flattened(), onto, dw);
                     }
-                    for (dw, &sum) in dw.iter_mut().zip(sums.as_flattened().as_flattened()) {
-                        *dw = if onto == Onto::Nothing { sum } else { simd.add_f32s(*dw, sum) };
-                    }
+                }
+            } else {
+                // The last few are summed with the last of them again in the place of those that there are not.
+                for (runs, dw) in self.runs.chunks(R).zip(dw.chunks_mut(R * line)) {
+                    let runs: [usize; R] = from_fn(|r| runs[r.min(runs.len() - 1)]);
+                    let sums = sums::<S, B, L, R>(simd, pixels, places, self.dy, self.block, |pixel| {
+                        from_fn(|r| self.x[pixel + runs[r]])
+                    });
+                    store(simd, sums.as_flattened().as_flattened(), onto, dw);
                 }
             }
             onto = Onto::Old;
         }
+    }
+}
+
+/// The sums over pixels of the `R` values that `load` gives of x, times `B` blocks of dy.
+#[inline(always)]
+fn sums<S: Simd, const B: usize, const L: usize, const R: usize>(
+    simd: S,
+    pixels: &[usize],
+    places: &[usize],
+    dy: &[f32],
+    block: usize,
+    load: impl Fn(usize) -> [f32; R],
+) -> [[[S::f32s; L]; B]; R] {
+    let mut sums = [[[simd.splat_f32s(0.0); L]; B]; R];
+    for (&pixel, &place) in pixels.iter().zip(places) {
+        let x = load(pixel);
+        let dy: [&[f32; BLOCK]; B] = from_fn(|b| block_at(dy, place + b * block));
+        for b in 0..B {
+            let (dy, _) = S::as_simd_f32s(dy[b]);
+            for r in 0..R {
+                let factor = simd.splat_f32s(x[r]);
+                for l in 0..L {
+                    sums[r][b][l] = multiply_add(simd, factor, dy[l], sums[r][b][l]);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// As many of `sums` as there is room for, to or onto `dw`.
+#[inline(always)]
+fn store<S: Simd>(simd: S, sums: &[S::f32s], onto: Onto, dw: &mut [S::f32s]) {
+    for (dw, &sum) in dw.iter_mut().zip(sums) {
+        *dw = if onto == Onto::Nothing { sum } else { simd.add_f32s(*dw, sum) };
     }
 }
 

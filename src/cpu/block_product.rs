@@ -16,12 +16,14 @@ pub fn most_blocks() -> usize {
     if super::simd::level() == "avx512" { 4 } else { 1 }
 }
 
-/// y at `places[p]`, a block of channels every `block` elements, is the sum over runs r and their [`BLOCK`] terms t of
-/// x at `pixels[p] + runs[r] + t` times w `[runs, BLOCK, blocks, BLOCK]`.
+/// y at `places[p]`, a block of channels every `block` elements, is the sum over runs r and their terms t of
+/// x at `pixels[p] + runs[r] + t` times w `[runs, terms, blocks, BLOCK]`.
 pub struct BlockProduct<'a> {
     pub x: &'a [f32],
     pub pixels: &'a [usize],
     pub runs: &'a [usize],
+    /// Terms of a run: [`BLOCK`] or 1.
+    pub terms: usize,
     pub w: &'a [f32],
     /// At most [`most_blocks`].
     pub blocks: usize,
@@ -50,15 +52,24 @@ impl BlockProduct<'_> {
     }
 
     #[inline(always)]
-    fn sized<S: Simd, const V: usize, const P: usize, const HALF: usize>(mut self, simd: S) {
+    fn sized<S: Simd, const V: usize, const P: usize, const HALF: usize>(self, simd: S) {
+        if self.terms == BLOCK {
+            self.tiles::<S, BLOCK, V, P, HALF>(simd);
+        } else {
+            self.tiles::<S, 1, V, P, HALF>(simd);
+        }
+    }
+
+    #[inline(always)]
+    fn tiles<S: Simd, const T: usize, const V: usize, const P: usize, const HALF: usize>(mut self, simd: S) {
         let parts = self.runs.len().div_ceil(self.part).max(1);
         for first in (0..self.pixels.len()).step_by(P) {
             let count = P.min(self.pixels.len() - first);
             for part in 0..parts {
                 if count > HALF {
-                    self.tile::<S, V, P>(simd, first, count, part, part + 1 == parts);
+                    self.tile::<S, T, V, P>(simd, first, count, part, part + 1 == parts);
                 } else {
-                    self.tile::<S, V, HALF>(simd, first, count, part, part + 1 == parts);
+                    self.tile::<S, T, V, HALF>(simd, first, count, part, part + 1 == parts);
                 }
             }
         }
@@ -66,7 +77,7 @@ impl BlockProduct<'_> {
 
     /// `count` pixels from `first` on, over the runs of one part. A tile that is not full computes its last pixel again.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize, const P: usize>(
+    fn tile<S: Simd, const T: usize, const V: usize, const P: usize>(
         &mut self,
         simd: S,
         first: usize,
@@ -79,11 +90,11 @@ impl BlockProduct<'_> {
         let runs = &self.runs[begin..self.runs.len().min(begin + self.part)];
         let (w, _) = S::as_simd_f32s(self.w);
         let (w, _) = w.as_chunks::<V>();
-        let (w, _) = w[begin * BLOCK..].as_chunks::<BLOCK>();
+        let (w, _) = w[begin * T..].as_chunks::<T>();
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
         for (&run, w) in runs.iter().zip(w) {
-            let x: [&[f32; BLOCK]; P] = from_fn(|p| block_at(self.x, starts[p] + run));
-            for t in 0..BLOCK {
+            let x: [&[f32; T]; P] = from_fn(|p| run_at(self.x, starts[p] + run));
+            for t in 0..T {
                 for p in 0..P {
                     let factor = simd.splat_f32s(x[p][t]);
                     for v in 0..V {
@@ -138,11 +149,17 @@ impl WithSimd for BlockProduct<'_> {
     }
 }
 
+/// The run of `T` elements at `at`.
+#[inline(always)]
+fn run_at<const T: usize>(data: &[f32], at: usize) -> &[f32; T] {
+    let (runs, _) = data[at..at + T].as_chunks::<T>();
+    &runs[0]
+}
+
 /// The block at `at`.
 #[inline(always)]
 pub fn block_at(data: &[f32], at: usize) -> &[f32; BLOCK] {
-    let (blocks, _) = data[at..at + BLOCK].as_chunks::<BLOCK>();
-    &blocks[0]
+    run_at(data, at)
 }
 
 /// a b + c, fused where the processor has the instruction; elsewhere that would be the call of a function.

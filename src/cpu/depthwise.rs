@@ -57,8 +57,7 @@ fn over_pixels(
     let kernel = d.kernel[0] * d.kernel[1];
     to.par_chunks_mut(unit).with_min_len(units_per_task(unit)).enumerate().for_each(|(i, to)| {
         let (image, block) = (i / blocks, i % blocks);
-        let [copy, planes] = source.scratch();
-        with_scratch([copy, planes, taps.kernel.len() * BLOCK], |[copy, planes, weights]| {
+        with_scratch([source.scratch(), taps.kernel.len() * BLOCK], |[copy, weights]| {
             for (&tap, line) in taps.kernel.iter().zip(weights.chunks_exact_mut(BLOCK)) {
                 for (c, value) in line.iter_mut().enumerate() {
                     *value = w[(block * BLOCK + c) * kernel + tap];
@@ -67,12 +66,12 @@ fn over_pixels(
             for row in (0..h_out).step_by(source.rows) {
                 let rows = row..h_out.min(row + source.rows);
                 let count = rows.len() * w_out;
-                let scratch = [&mut *copy, &mut *planes];
-                let x = source.strip(from, image, 1, rows, 0, block..block + 1, scratch);
+                let channels = block * BLOCK..(block + 1) * BLOCK;
+                let x = source.strip(from, image, 1, rows, 0, channels, copy);
                 widest(Sums {
                     x,
                     pixels: &source.pixels[..count],
-                    runs: &source.runs[..source.runs_per_block],
+                    runs: &source.runs[..taps.kernel.len()],
                     w: weights,
                     bias: b.map_or([0.0; BLOCK], |b| *block_at(b, block * BLOCK)),
                     relu,
@@ -154,19 +153,18 @@ pub fn grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Memory, dw
     sums.par_chunks_mut(kernel * BLOCK).enumerate().for_each(|(i, sums)| {
         let (part, block) = (i / blocks, i % blocks);
         sums.fill(0.0);
-        let [copy, planes] = source.scratch();
-        with_scratch([copy, planes], |[copy, planes]| {
+        with_scratch([source.scratch()], |[copy]| {
             for image in part * images..d.batch.min((part + 1) * images) {
                 for row in (0..h_out).step_by(source.rows) {
                     let rows = row..h_out.min(row + source.rows);
                     let count = rows.len() * w_out;
-                    let scratch = [&mut *copy, &mut *planes];
-                    let x = source.strip(x, image, 1, rows, 0, block..block + 1, scratch);
+                    let channels = block * BLOCK..(block + 1) * BLOCK;
+                    let x = source.strip(x, image, 1, rows, 0, channels, copy);
                     let start = (image * blocks + block) * h_out * w_out + row * w_out;
                     widest(Gradients {
                         x,
                         pixels: &source.pixels[..count],
-                        runs: &source.runs[..source.runs_per_block],
+                        runs: &source.runs[..taps.kernel.len()],
                         dy: &dy[start * BLOCK..],
                         places: &places[..count],
                         sums,

@@ -4,7 +4,7 @@
 //! operator reads in another layout than its own is converted for it.
 
 use super::layout::{BLOCK, Layout, Layouts};
-use crate::ops::{Access, Op};
+use crate::ops::{Access, Conv2d, Op};
 use crate::program::{BufferId, Program, Span, Step};
 
 /// The layouts of a program's buffers and steps.
@@ -27,9 +27,9 @@ enum Demand {
 /// The operands of `op` that are activations and may lie in blocks, and what it asks of them; none if all must be plain.
 fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
     Some(match op {
-        Op::Conv2dForward(d) => (if d.bias { &[0, 3] } else { &[0, 2] }, Demand::Any),
-        Op::Conv2dGradInput(_) => (&[0, 2], Demand::Any),
-        Op::Conv2dGradWeight(_) => (&[0, 1], Demand::Any),
+        Op::Conv2dForward(d) => (if d.bias { &[0, 3] } else { &[0, 2] }, of_convolution(d)?),
+        Op::Conv2dGradInput(d) => (&[0, 2], of_convolution(d)?),
+        Op::Conv2dGradWeight(d) => (&[0, 1], of_convolution(d)?),
         Op::BiasGrad(_) | Op::BatchNorm2dStats(_) => (&[0], Demand::Blocks),
         Op::BatchNorm2dForward(_) => (&[0, 5], Demand::Blocks),
         Op::BatchNorm2dGradParameters(_) => (&[0, 4], Demand::Blocks),
@@ -59,7 +59,17 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
     })
 }
 
-/// Channels and pixels, if the buffer has whole blocks of channels and more than one pixel.
+/// What a convolution asks of x and y; `None` if groups share a block of channels.
+fn of_convolution(d: &Conv2d) -> Option<Demand> {
+    let is_whole = |channels: usize| (channels / d.groups).is_multiple_of(BLOCK);
+    match d.groups {
+        1 => Some(Demand::Any),
+        _ if is_whole(d.c_in) && is_whole(d.c_out) => Some(Demand::Any),
+        groups => (groups == d.c_in && d.c_in == d.c_out).then_some(Demand::Blocks),
+    }
+}
+
+/// The pixels of an image, if the buffer has whole blocks of channels and more than one pixel.
 fn blocks(program: &Program, id: BufferId) -> Option<usize> {
     let dims = program.buffer(id).shape.dims();
     let [_, channels, size @ ..] = dims else { return None };
@@ -140,12 +150,10 @@ impl LayoutPlan {
 
     /// The layouts of a step: of x and y of a convolution, else twice the same.
     pub fn layouts(&self, step: &Step) -> Layouts {
-        let both =
-            |a: usize, b: usize| Layouts { x: self.buffer(step.buffers[a]), y: self.buffer(step.buffers[b]) };
-        match &step.op {
-            Op::Conv2dForward(d) => both(0, if d.bias { 3 } else { 2 }),
-            Op::Conv2dGradInput(_) => both(2, 0),
-            Op::Conv2dGradWeight(_) => both(0, 1),
+        let of = |i: usize| self.buffer(step.buffers[i]);
+        match (activations(&step.op), &step.op) {
+            (Some((&[dy, dx], Demand::Any)), Op::Conv2dGradInput(_)) => Layouts { x: of(dx), y: of(dy) },
+            (Some((&[x, y], Demand::Any)), _) => Layouts { x: of(x), y: of(y) },
             _ => Layouts { x: self.layout(step), y: self.layout(step) },
         }
     }

@@ -27,11 +27,12 @@ struct Partition<'a> {
     parts: usize,
     /// Images of a part.
     images: usize,
-    /// Blocks of input channels of a group that are summed apart; 1 where terms are rows.
+    /// Blocks of input channels of a group that are summed apart; 1 where channels do not lie in blocks.
     blocks: usize,
     /// Blocks of output channels of a group.
     outputs: usize,
-    /// Elements of one sum `[tiles, runs, BLOCK, blocks of the tile, BLOCK]`.
+    /// Runs of one sum and its elements, `[tiles, runs, terms, blocks of the tile, BLOCK]`.
+    runs: usize,
     sum: usize,
     /// Where each pixel of a strip lies in dy, or in scratch memory if `is_apart`.
     places: Vec<usize>,
@@ -42,24 +43,37 @@ impl<'a> Partition<'a> {
     fn new(d: &Conv2d, layouts: Layouts, taps: &'a Taps) -> Self {
         let (c_in, c_out) = (d.c_in_group(), d.c_out_group());
         let shape = [d.batch, d.groups, c_in];
-        let mut source = Source::new(taps, layouts.x, shape, [d.h_in, d.w_in], d.batch, BLOCK);
-        let blocks = if source.is_blocked() { c_in / BLOCK } else { 1 };
+        let is_blocked = layouts.x == Layout::Blocks;
+        let copied = if is_blocked { BLOCK } else { c_in };
+        let mut source = Source::new(taps, layouts.x, shape, [d.h_in, d.w_in], d.batch, copied);
+        let blocks = if is_blocked { c_in / BLOCK } else { 1 };
         let outputs = c_out.div_ceil(BLOCK);
-        let sum = outputs * source.runs_per_block * BLOCK * BLOCK;
+        let runs = source.runs.len() / blocks;
+        let sum = outputs * runs * source.terms * BLOCK;
         let most = (SUMS / (d.groups * blocks * sum)).clamp(1, 2 * TASKS);
         let parts = (2 * TASKS).div_ceil(blocks * d.groups).min(most).min(d.batch).max(1);
         let images = d.batch.div_ceil(parts);
         if source.images > images {
-            source = Source::new(taps, layouts.x, shape, [d.h_in, d.w_in], images, BLOCK);
+            source = Source::new(taps, layouts.x, shape, [d.h_in, d.w_in], images, copied);
         }
-        let is_apart = layouts.y == Layout::Plain || !c_out.is_multiple_of(BLOCK);
+        let is_apart = layouts.y == Layout::Plain;
         let pixels = d.h_out() * d.w_out();
         let count = source.rows * d.w_out();
         let place = |i: usize| {
             if is_apart { i * BLOCK } else { i / count * d.c_out * pixels + i % count * BLOCK }
         };
         let places = (0..source.images * count).map(place).collect();
-        Partition { source, parts: d.batch.div_ceil(images), images, blocks, outputs, sum, places, is_apart }
+        Partition {
+            source,
+            parts: d.batch.div_ceil(images),
+            images,
+            blocks,
+            outputs,
+            runs,
+            sum,
+            places,
+            is_apart,
+        }
     }
 }
 
@@ -80,7 +94,7 @@ pub fn grad_weight(
         let (part, rest) = (task / (d.groups * cut.blocks), task % (d.groups * cut.blocks));
         let first = part * cut.images;
         let images = first..d.batch.min(first + cut.images);
-        Task { d, layouts, cut: &cut, x, dy }.run(images, rest / cut.blocks, rest % cut.blocks, sum);
+        Task { d, cut: &cut, x, dy }.run(images, rest / cut.blocks, rest % cut.blocks, sum);
     });
     let (sums, c_out, depth) = (&*sums, d.c_out_group(), d.depth());
     dw.par_chunks_mut(c_out * depth).enumerate().for_each(|(group, dw)| {
@@ -92,18 +106,19 @@ pub fn grad_weight(
 
 /// dw `[up to BLOCK, depth]` of one block of output channels, from the sums of all parts.
 fn put_together(cut: &Partition, sums: &[f32], per_part: usize, block: usize, depth: usize, dw: &mut [f32]) {
-    let runs = cut.source.runs_per_block;
+    let unit = cut.source.terms;
     let Some(tile) = tiles(cut.outputs, most_blocks()).find(|tile| tile.contains(&block)) else { return };
+    // With blocks, the runs of a sum are the taps.
+    let taps = cut.runs;
     for k in 0..depth {
-        // Terms are ordered by blocks of channels, taps and channels of the block, or by channels and taps.
-        let (input, run, t) = if cut.source.is_blocked() {
-            let (channel, tap) = (k / runs, k % runs);
-            (channel / BLOCK, tap, channel % BLOCK)
+        let (input, term) = if unit == BLOCK {
+            let (channel, tap) = (k / taps, k % taps);
+            (channel / BLOCK, tap * BLOCK + channel % BLOCK)
         } else {
-            (0, k / BLOCK, k % BLOCK)
+            (0, k)
         };
-        let line = (run * BLOCK + t) * tile.len() + block - tile.start;
-        let start = input * cut.sum + tile.start * runs * BLOCK * BLOCK + line * BLOCK;
+        let line = term * tile.len() + block - tile.start;
+        let start = input * cut.sum + tile.start * cut.runs * unit * BLOCK + line * BLOCK;
         let mut total = [0.0f32; BLOCK];
         for part in 0..cut.parts {
             let (values, _) = sums[part * per_part + start..][..BLOCK].as_chunks::<BLOCK>();
@@ -119,7 +134,6 @@ fn put_together(cut: &Partition, sums: &[f32], per_part: usize, block: usize, de
 
 struct Task<'a> {
     d: &'a Conv2d,
-    layouts: Layouts,
     cut: &'a Partition<'a>,
     x: &'a [f32],
     dy: &'a [f32],
@@ -132,18 +146,17 @@ impl Task<'_> {
         let source = &cut.source;
         let (c_out, h_out, w_out) = (d.c_out_group(), d.h_out(), d.w_out());
         let pixels = h_out * w_out;
-        let runs = &source.runs[..source.runs_per_block];
-        let [copy, planes] = source.scratch();
+        let runs = &source.runs[..cut.runs];
+        let channels =
+            if source.terms == BLOCK { block * BLOCK..(block + 1) * BLOCK } else { 0..d.c_in_group() };
         let apart = if cut.is_apart { cut.outputs * source.images * source.rows * w_out * BLOCK } else { 0 };
-        with_scratch([copy, planes, apart], |[copy, planes, apart]| {
+        with_scratch([source.scratch(), apart], |[copy, apart]| {
             let mut onto = Onto::Nothing;
             for first in images.clone().step_by(source.images) {
                 let count = source.images.min(images.end - first);
                 for row in (0..h_out).step_by(source.rows) {
                     let rows = row..h_out.min(row + source.rows);
-                    let scratch = [&mut *copy, &mut *planes];
-                    let x =
-                        source.strip(self.x, first, count, rows.clone(), group, block..block + 1, scratch);
+                    let x = source.strip(self.x, first, count, rows.clone(), group, channels.clone(), copy);
                     let strip = count * rows.len() * w_out;
                     let (dy, pitch) = if cut.is_apart {
                         self.gather(first, count, group, rows.clone(), apart);
@@ -159,12 +172,13 @@ impl Task<'_> {
                                 x,
                                 pixels: &source.pixels[part.clone()],
                                 runs,
+                                terms: source.terms,
                                 dy: &dy[tile.start * pitch..],
                                 places: &cut.places[part.clone()],
                                 block: pitch,
                                 blocks: tile.len(),
-                                dw: &mut sum[tile.start * runs.len() * BLOCK * BLOCK..]
-                                    [..tile.len() * runs.len() * BLOCK * BLOCK],
+                                dw: &mut sum[tile.start * runs.len() * source.terms * BLOCK..]
+                                    [..tile.len() * runs.len() * source.terms * BLOCK],
                                 onto,
                                 part: PIXELS,
                             }
@@ -192,16 +206,8 @@ impl Task<'_> {
                         continue;
                     }
                     let channel = group * c_out + block * BLOCK + c;
-                    let image = (first + n) * d.c_out * pixels;
-                    let from = rows.start * w_out;
-                    let (start, step) = match self.layouts.y {
-                        Layout::Plain => (image + channel * pixels + from, 1),
-                        Layout::Blocks => {
-                            let block = image + channel / BLOCK * BLOCK * pixels;
-                            (block + from * BLOCK + channel % BLOCK, BLOCK)
-                        }
-                    };
-                    for (target, &value) in target.iter_mut().zip(self.dy[start..].iter().step_by(step)) {
+                    let start = ((first + n) * d.c_out + channel) * pixels + rows.start * w_out;
+                    for (target, &value) in target.iter_mut().zip(&self.dy[start..]) {
                         target[c] = value;
                     }
                 }

@@ -13,8 +13,8 @@ use crate::ops::Conv2d;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Runs of terms that are summed in registers: 512 terms.
-const RUNS: usize = 32;
+/// Terms that are summed in registers.
+const TERMS: usize = 512;
 
 /// y = conv(x, w) (+ b) (then max(0, .)).
 pub fn forward(
@@ -72,7 +72,7 @@ struct Partition<'a> {
     source: Source<'a>,
     /// Where each pixel of a strip lies in the target, or in scratch memory if `is_apart`.
     places: Vec<usize>,
-    /// Whether results are computed in scratch memory: the target has no whole blocks.
+    /// Whether results are computed in scratch memory: the target is plain.
     is_apart: bool,
     /// Channels of a task.
     channels: usize,
@@ -115,15 +115,13 @@ impl Pass<'_> {
             _ => to_channels,
         };
         let channels = channels.min(d.groups * to_channels);
-        // Tiles of a task are those of the whole, and its target has whole blocks.
+        // Tiles of a task are those of the whole.
         let is_even = d.groups > 1 || tiles(blocks, most).all(|tile| tile.len() == most);
-        let is_whole = self.layouts[1] == Layout::Plain || to_channels.is_multiple_of(BLOCK);
-        let channels = if is_even && is_whole { channels } else { d.groups * to_channels };
-        let packing =
-            Packing { d, taps: self.taps, direction: self.direction, is_blocked: source.is_blocked(), most };
+        let channels = if is_even { channels } else { d.groups * to_channels };
+        let packing = Packing { d, taps: self.taps, direction: self.direction, unit: source.terms, most };
         let packed = workspace.reserve(d.groups * packing.len());
         packing.pack(w, packed);
-        let is_apart = self.layouts[1] == Layout::Plain || !to_channels.is_multiple_of(BLOCK);
+        let is_apart = self.layouts[1] == Layout::Plain;
         let image = channels * to_size[0] * to_size[1];
         let strip = (0..source.images).flat_map(|n| (0..source.rows).map(move |row| (n, row)));
         let places = strip.flat_map(|(n, row)| {
@@ -174,20 +172,18 @@ impl Pass<'_> {
         let source = &cut.source;
         let [h_out, w_out] = self.taps.outputs;
         let blocks = to_channels.div_ceil(BLOCK);
-        let runs = source.runs.len();
+        let terms = source.runs.len() * source.terms;
         let count = images.min(source.images) * source.rows * w_out;
-        let [copy, planes] = source.scratch();
         let result = if cut.is_apart { cut.most * count * BLOCK } else { 0 };
-        with_scratch([copy, planes, result], |[copy, planes, result]| {
+        with_scratch([source.scratch(), result], |[copy, result]| {
             for group in channel / to_channels..(channel + held).div_ceil(to_channels) {
                 let begin = channel.max(group * to_channels) - group * to_channels;
                 let end = (channel + held).min((group + 1) * to_channels) - group * to_channels;
                 let range = begin / BLOCK..end.div_ceil(BLOCK);
                 for row in (0..h_out).step_by(source.rows) {
                     let rows = row..h_out.min(row + source.rows);
-                    let all = 0..source.runs.len() / source.runs_per_block.max(1);
-                    let scratch = [&mut *copy, &mut *planes];
-                    let x = source.strip(from, first, images, rows.clone(), group, all, scratch);
+                    let all = 0..self.channels()[0];
+                    let x = source.strip(from, first, images, rows.clone(), group, all, copy);
                     let count = images * rows.len() * w_out;
                     for tile in tiles(blocks, cut.most).filter(|t| range.contains(&t.start)) {
                         let bias = self.finish.bias.map(|bias| {
@@ -198,7 +194,8 @@ impl Pass<'_> {
                             x,
                             pixels: &source.pixels[..count],
                             runs: &source.runs,
-                            w: &packed[group * cut.packed + tile.start * runs * BLOCK * BLOCK..],
+                            terms: source.terms,
+                            w: &packed[group * cut.packed + tile.start * terms * BLOCK..],
                             blocks: tile.len(),
                             places: &cut.places[..count],
                             finish: Finish { bias, relu: self.finish.relu },
@@ -219,7 +216,8 @@ impl Pass<'_> {
         });
     }
 
-    /// Copies `result` `[blocks, images * rows * w_out, BLOCK]` to `channels` of `to`, whose images have `held` channels.
+    /// Copies `result` `[blocks, images * rows * w_out, BLOCK]` to `channels` of the plain `to`, whose images have `held`
+    /// channels.
     fn put(
         &self,
         result: &[f32],
@@ -238,14 +236,8 @@ impl Pass<'_> {
                 let mut values = result[start..].iter().step_by(BLOCK);
                 for row in rows.clone() {
                     let from = self.place(row, 0);
-                    let (begin, unit) = match self.layouts[1] {
-                        Layout::Plain => ((n * held + channel) * pixels + from, 1),
-                        Layout::Blocks => {
-                            let block = n * held / BLOCK + channel / BLOCK;
-                            ((block * pixels + from) * BLOCK + channel % BLOCK, BLOCK)
-                        }
-                    };
-                    let line = to[begin..].iter_mut().step_by(unit * self.taps.spread[1]).take(w_out);
+                    let begin = (n * held + channel) * pixels + from;
+                    let line = to[begin..].iter_mut().step_by(self.taps.spread[1]).take(w_out);
                     for (to, &value) in line.zip(values.by_ref()) {
                         *to = value;
                     }
@@ -260,6 +252,7 @@ struct TileProduct<'a> {
     x: &'a [f32],
     pixels: &'a [usize],
     runs: &'a [usize],
+    terms: usize,
     w: &'a [f32],
     blocks: usize,
     places: &'a [usize],
@@ -269,7 +262,7 @@ struct TileProduct<'a> {
 impl TileProduct<'_> {
     /// Computes them, a part of the terms for all pixels before the next: its weights stay in the cache.
     fn run(&self, y: &mut [f32], block: usize) {
-        let parts = self.runs.len().div_ceil(RUNS).max(1);
+        let parts = (self.runs.len() * self.terms).div_ceil(TERMS).max(1);
         let part = self.runs.len().div_ceil(parts).max(1);
         for i in 0..parts {
             let begin = (i * part).min(self.runs.len());
@@ -277,7 +270,8 @@ impl TileProduct<'_> {
                 x: self.x,
                 pixels: self.pixels,
                 runs: &self.runs[begin..self.runs.len().min(begin + part)],
-                w: &self.w[begin * BLOCK * BLOCK * self.blocks..],
+                terms: self.terms,
+                w: &self.w[begin * self.terms * BLOCK * self.blocks..],
                 blocks: self.blocks,
                 y: &mut *y,
                 places: self.places,

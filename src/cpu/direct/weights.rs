@@ -24,8 +24,8 @@ pub struct Packing<'a> {
     pub d: &'a Conv2d,
     pub taps: &'a Taps,
     pub direction: Direction,
-    /// Whether terms are ordered by blocks of channels, taps and channels of the block; else by channels and taps.
-    pub is_blocked: bool,
+    /// Neighbouring channels: terms are ordered by blocks of so many, taps and channels of the block.
+    pub unit: usize,
     /// Most blocks of outputs of a tile.
     pub most: usize,
 }
@@ -39,51 +39,45 @@ impl Packing<'_> {
         }
     }
 
-    /// Terms of a sum, and its runs.
-    fn runs(&self) -> usize {
-        (self.channels()[0] * self.taps.places.len()).div_ceil(BLOCK)
+    /// Terms of a sum.
+    fn terms(&self) -> usize {
+        self.channels()[0] * self.taps.places.len()
     }
 
     /// Elements of the packed weights of a group.
     pub fn len(&self) -> usize {
-        self.channels()[1].div_ceil(BLOCK) * self.runs() * BLOCK * BLOCK
+        self.channels()[1].div_ceil(BLOCK) * self.terms() * BLOCK
     }
 
-    /// packed `[groups, tiles, runs, BLOCK, blocks of the tile, BLOCK]`.
+    /// packed `[groups, tiles, terms, blocks of the tile, BLOCK]`.
     pub fn pack(&self, w: &[f32], packed: &mut [f32]) {
         let blocks = self.channels()[1].div_ceil(BLOCK);
-        let runs = self.runs();
+        let terms = self.terms();
         let lines: Vec<(usize, Range<usize>)> =
             (0..self.d.groups).flat_map(|g| tiles(blocks, self.most).map(move |tile| (g, tile))).collect();
         let mut rest = packed;
         let mut slices = Vec::with_capacity(lines.len());
         for (_, tile) in &lines {
-            let (slice, tail) = rest.split_at_mut(tile.len() * runs * BLOCK * BLOCK);
+            let (slice, tail) = rest.split_at_mut(tile.len() * terms * BLOCK);
             slices.push(slice);
             rest = tail;
         }
         slices.into_par_iter().zip(lines).for_each(|(packed, (group, tile))| {
             let line = tile.len() * BLOCK;
-            packed.par_chunks_mut(BLOCK * line).enumerate().for_each(|(run, packed)| {
+            packed.par_chunks_mut(BLOCK * line).enumerate().for_each(|(i, packed)| {
                 for (t, line) in packed.chunks_exact_mut(line).enumerate() {
-                    self.line(w, group, run, t, tile.start * BLOCK, line);
+                    self.line(w, group, i * BLOCK + t, tile.start * BLOCK, line);
                 }
             });
         });
     }
 
     /// The weights of one term for the outputs from `first` on.
-    fn line(&self, w: &[f32], group: usize, run: usize, t: usize, first: usize, line: &mut [f32]) {
-        let [summed, outputs] = self.channels();
+    fn line(&self, w: &[f32], group: usize, term: usize, first: usize, line: &mut [f32]) {
+        let [_, outputs] = self.channels();
         let taps = self.taps.places.len();
-        let (channel, tap) = if self.is_blocked {
-            (run / taps * BLOCK + t, run % taps)
-        } else {
-            ((run * BLOCK + t) / taps, (run * BLOCK + t) % taps)
-        };
-        if channel >= summed {
-            return line.fill(0.0);
-        }
+        let (channel, tap) =
+            (term / (self.unit * taps) * self.unit + term % self.unit, term / self.unit % taps);
         let kernel = self.d.kernel[0] * self.d.kernel[1];
         let (c_in, c_out) = (self.d.c_in_group(), self.d.c_out_group());
         let (start, step) = match self.direction {

@@ -128,8 +128,12 @@ fn check(d: Conv2d, way: Way) {
 fn check_directly(d: Conv2d) {
     for x in [Layout::Plain, Layout::Blocks] {
         for y in [Layout::Plain, Layout::Blocks] {
-            let is_possible = |layout: Layout, channels: usize| layout == Layout::Plain || channels % 16 == 0;
-            if is_possible(x, d.c_in) && is_possible(y, d.c_out) {
+            // No block of channels may be shared by two groups, unless each channel is one.
+            let is_whole = |channels: usize| (channels / d.groups).is_multiple_of(16);
+            let is_possible = |layout, channels| layout == Layout::Plain || is_whole(channels);
+            let is_depthwise = d.groups == d.c_in && d.c_out == d.c_in && d.c_in.is_multiple_of(16);
+            let are_blocks = x == Layout::Blocks && y == Layout::Blocks;
+            if is_possible(x, d.c_in) && is_possible(y, d.c_out) || is_depthwise && are_blocks {
                 check(d, Way::Direct(Layouts { x, y }));
             }
         }

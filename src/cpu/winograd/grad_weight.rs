@@ -5,7 +5,7 @@
 
 use super::mosaic::Mosaic;
 use super::over_pixels::spread_out;
-use super::plane::{Planes, Transform, Transformed};
+use super::plane::{Content, Planes, Transform, Transformed};
 use super::transforms::Winograd;
 use crate::cpu::block_outer::{BlockOuter, most_blocks};
 use crate::cpu::correlation::Correlation;
@@ -14,6 +14,7 @@ use crate::cpu::layout::BLOCK;
 use crate::cpu::memory::Memory;
 use crate::cpu::parallel::with_scratch;
 use crate::cpu::product::Onto;
+use crate::cpu::simd::vectorised;
 use crate::cpu::vector::{lanes, put, widest};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -78,6 +79,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
                         transform,
                         rows: 0..rows,
                         plane,
+                        content: &mut Content::default(),
                         tile: BLOCK,
                         value,
                         v,
@@ -90,21 +92,31 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
             || transformed(y_planes, y_pixels, Transform::OutputGrad, z),
         );
         let pixels = &pixels[..rows * mosaic.tiles[1]];
-        let onto = if first > 0 { Onto::Old } else { Onto::Nothing };
         tile_sums(c, N * N, sums).into_par_iter().for_each(|(group, tile, t, sums)| {
-            BlockOuter {
-                x: &v[group * c.c_in / BLOCK * block + t * value..],
-                pixels,
-                runs: &runs,
-                dy: &z[(group * c.c_out / BLOCK + tile.start) * block + t * value..],
-                places: pixels,
-                block,
-                blocks: tile.len(),
-                dw: sums,
-                onto,
-                part: PART,
+            let outer = |dw: &mut [f32]| {
+                BlockOuter {
+                    x: &v[group * c.c_in / BLOCK * block + t * value..],
+                    pixels,
+                    runs: &runs,
+                    terms: BLOCK,
+                    dy: &z[(group * c.c_out / BLOCK + tile.start) * block + t * value..],
+                    places: pixels,
+                    block,
+                    blocks: tile.len(),
+                    dw,
+                    onto: Onto::Nothing,
+                    part: PART,
+                }
+                .run();
+            };
+            if first == 0 {
+                return outer(sums);
             }
-            .run();
+            // Sums of sums of sums: one chain over all tiles would err more.
+            with_scratch([sums.len()], |[some]| {
+                outer(some);
+                vectorised!(|| sums.iter_mut().zip(&*some).for_each(|(sum, &some)| *sum += some));
+            });
         });
     }
     let (sums, size) = (&*sums, c.c_in * R * R);

@@ -6,7 +6,7 @@
 
 use super::Weights;
 use super::mosaic::Mosaic;
-use super::plane::{Planes, Transform, Transformed, planes_of};
+use super::plane::{Content, Planes, Transform, Transformed, planes_of};
 use super::transforms::Winograd;
 use crate::cpu::block_product::{BlockProduct, Finish, block_at, most_blocks};
 use crate::cpu::correlation::{Correlation, TASKS};
@@ -137,6 +137,7 @@ impl ForwardTask<'_> {
         let runs: Vec<usize> = (0..inputs).map(|i| i * block).collect();
         let output_places = OutputPlaces::new(c, mosaic, held);
         with_scratch(lengths, |[v, products, plane]| {
+            let mut content = Content::default();
             for group in self.block / outputs..(self.block + held).div_ceil(outputs) {
                 let begin = self.block.max(group * outputs) - group * outputs;
                 let end = (self.block + held).min((group + 1) * outputs) - group * outputs;
@@ -150,6 +151,7 @@ impl ForwardTask<'_> {
                             transform: Transform::Input,
                             rows: wave.clone(),
                             plane: &mut *plane,
+                            content: &mut content,
                             tile: BLOCK,
                             value,
                             v: &mut v[i * block..],
@@ -163,6 +165,7 @@ impl ForwardTask<'_> {
                                 x: &v[t * value..],
                                 pixels: &pixels[..count],
                                 runs: &runs,
+                                terms: BLOCK,
                                 w: &u[t * c.c_in * tile.len() * BLOCK..][..c.c_in * tile.len() * BLOCK],
                                 blocks: tile.len(),
                                 y: &mut products[t * product..],

@@ -43,12 +43,17 @@ impl Planes<'_> {
     }
 
     /// Fills `plane` with what rows of tiles `rows` of plane `p` read, and zeros where there is no pixel.
-    fn fill(&self, p: usize, rows: Range<usize>, plane: &mut [f32]) {
+    fn fill(&self, p: usize, rows: Range<usize>, plane: &mut [f32], content: &mut Content) {
         let columns = self.columns();
         let (begin, end) =
             (rows.start * self.mosaic.m, rows.end * self.mosaic.m + self.values - self.mosaic.m);
         let [height, width] = self.size;
-        plane[..(end - begin) * columns * BLOCK].fill(0.0);
+        let held = self.images.saturating_sub(p * self.mosaic.per_plane()).min(self.mosaic.per_plane());
+        let covered = Content(Some((rows, held)));
+        if *content != covered {
+            plane[..(end - begin) * columns * BLOCK].fill(0.0);
+            *content = covered;
+        }
         for (i, top, left) in self.mosaic.places() {
             let n = p * self.mosaic.per_plane() + i;
             if n >= self.images {
@@ -66,6 +71,10 @@ impl Planes<'_> {
     }
 }
 
+/// Which rows of tiles of a plane the scratch memory holds, of how many images; so the places between them are zeros already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content(Option<(Range<usize>, usize)>);
+
 /// Which transform a tile goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
@@ -82,6 +91,7 @@ pub struct Transformed<'a, const N: usize, const M: usize, const R: usize> {
     /// Rows of tiles, counted through all planes.
     pub rows: Range<usize>,
     pub plane: &'a mut [f32],
+    pub content: &'a mut Content,
     pub tile: usize,
     pub value: usize,
     pub v: &'a mut [f32],
@@ -92,11 +102,11 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Transformed<'_
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Transformed { planes, transform, rows, plane, tile: step, value, v } = self;
+        let Transformed { planes, transform, rows, plane, content, tile: step, value, v } = self;
         let (columns, across) = (planes.columns(), planes.mosaic.tiles[1]);
         let mut tile = 0;
         for (p, rows) in planes_of(planes.mosaic, rows) {
-            planes.fill(p, rows.clone(), plane);
+            planes.fill(p, rows.clone(), plane, content);
             for row in 0..rows.len() {
                 for column in 0..across {
                     for lane in (0..BLOCK).step_by(S::F32_LANES) {
