@@ -194,7 +194,8 @@ fn one_tap_with_and_without_lowering() {
 
 #[test]
 fn linear_layers_of_several_blocks() {
-    for (batch, inputs, outputs) in [(1, 900, 300), (2, 17, 3), (37, 1600, 290), (130, 800, 33), (64, 40, 10)]
+    for (batch, inputs, outputs) in
+        [(1, 900, 300), (2, 17, 3), (37, 1600, 290), (130, 800, 33), (64, 40, 10), (300, 20, 5)]
     {
         let d = Linear { batch, inputs, outputs, bias: true, relu: true };
         let (x, w) = (normal(batch * inputs, 0), normal(outputs * inputs, 1));
@@ -213,7 +214,8 @@ fn linear_layers_of_several_blocks() {
             }
         }
         y.iter_mut().for_each(|v| *v = v.max(0.0));
-        let mut workspace = Memory::new();
+        let mut workspace = Memory::zeros(1 << 20).expect("memory");
+        workspace.fill(f32::NAN);
         let mut found = vec![f32::NAN; y.len()];
         linear_forward(&d, &x, &w, Some(&b), &mut workspace, &mut found);
         assert_close("y", &found, &y, 1e-5);

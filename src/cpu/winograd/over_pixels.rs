@@ -40,7 +40,7 @@ struct Partition {
     blocks: usize,
     /// Most blocks of output channels of a tile.
     most: usize,
-    /// Most rows of tiles of a wave.
+    /// Rows of tiles of a wave: of some planes, or at most so many of one.
     rows: usize,
     /// Elements from the products of one tile to those of the next.
     product: usize,
@@ -61,11 +61,23 @@ impl Partition {
         let planes = if is_cut { 1 } else { (mosaic.planes / tasks).max(1) };
         let across = mosaic.tiles[1];
         let wanted = (INPUTS / (values * c.c_in)).clamp(WAVE.start, WAVE.end);
-        let total = planes * mosaic.tiles[0];
-        let waves = (total * across).div_ceil(wanted).max(1);
-        let rows = total.div_ceil(waves);
+        // Whole planes, or an even part of one: the places between images are then the same from one wave to the next.
+        let rows = if mosaic.plane_tiles() <= WAVE.end {
+            mosaic.tiles[0] * (wanted / mosaic.plane_tiles().max(1)).clamp(1, planes)
+        } else {
+            mosaic.tiles[0].div_ceil((mosaic.tiles[0] * across).div_ceil(wanted))
+        };
         let product = spread_out(most * BLOCK);
         Partition { mosaic, planes, blocks, most, rows, product }
+    }
+
+    /// The waves of `rows` rows of tiles.
+    fn waves(&self, rows: usize) -> impl Iterator<Item = Range<usize>> {
+        let unit = self.mosaic.tiles[0].max(self.rows);
+        (0..rows).step_by(unit).flat_map(move |first| {
+            let end = rows.min(first + unit);
+            (first..end).step_by(self.rows).map(move |row| row..end.min(row + self.rows))
+        })
     }
 }
 
@@ -141,8 +153,7 @@ impl ForwardTask<'_> {
             for group in self.block / outputs..(self.block + held).div_ceil(outputs) {
                 let begin = self.block.max(group * outputs) - group * outputs;
                 let end = (self.block + held).min((group + 1) * outputs) - group * outputs;
-                for start in (0..rows).step_by(cut.rows) {
-                    let wave = start..rows.min(start + cut.rows);
+                for wave in cut.waves(rows) {
                     for i in 0..inputs {
                         let channel = group * c.c_in + i * BLOCK;
                         let data = &self.x[self.first * image + channel * c.windows.inputs()..];
