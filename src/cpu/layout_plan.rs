@@ -3,6 +3,7 @@
 //! An operator that works on whole blocks gets blocks where it can; elementwise ones take whatever they are given. What an
 //! operator reads in another layout than its own is converted for it.
 
+use super::direct::is_narrow;
 use super::layout::{BLOCK, Layout, Layouts};
 use crate::ops::{Access, Conv2d, Op};
 use crate::program::{BufferId, Program, Span, Step};
@@ -27,9 +28,9 @@ enum Demand {
 /// The operands of `op` that are activations and may lie in blocks, and what it asks of them; none if all must be plain.
 fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
     Some(match op {
-        Op::Conv2dForward(d) => (if d.bias { &[0, 3] } else { &[0, 2] }, of_convolution(d)?),
-        Op::Conv2dGradInput(d) => (&[0, 2], of_convolution(d)?),
-        Op::Conv2dGradWeight(d) => (&[0, 1], of_convolution(d)?),
+        Op::Conv2dForward(d) => (if d.bias { &[0, 3] } else { &[0, 2] }, of_convolution(d, d.c_out_group())?),
+        Op::Conv2dGradInput(d) => (&[0, 2], of_convolution(d, d.c_in_group())?),
+        Op::Conv2dGradWeight(d) => (&[0, 1], of_convolution(d, d.c_out_group())?),
         Op::BiasGrad(_) | Op::BatchNorm2dStats(_) => (&[0], Demand::Blocks),
         Op::BatchNorm2dForward(_) => (&[0, 5], Demand::Blocks),
         Op::BatchNorm2dGradParameters(_) => (&[0, 4], Demand::Blocks),
@@ -59,11 +60,12 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
     })
 }
 
-/// What a convolution asks of x and y; `None` if groups share a block of channels.
-fn of_convolution(d: &Conv2d) -> Option<Demand> {
+/// What a convolution asks of x and y, whose results have `results` channels to a group; `None` if it runs along pixels, or
+/// groups share a block of channels.
+fn of_convolution(d: &Conv2d, results: usize) -> Option<Demand> {
     let is_whole = |channels: usize| (channels / d.groups).is_multiple_of(BLOCK);
     match d.groups {
-        1 => Some(Demand::Any),
+        1 => (!is_narrow(results)).then_some(Demand::Any),
         _ if is_whole(d.c_in) && is_whole(d.c_out) => Some(Demand::Any),
         groups => (groups == d.c_in && d.c_in == d.c_out).then_some(Demand::Blocks),
     }

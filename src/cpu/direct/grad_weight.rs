@@ -3,6 +3,7 @@
 //! The sum runs over every pixel of the batch. It is cut into a number of parts that follows from the shape; each part is
 //! summed strip after strip, and the parts are added in order.
 
+use super::narrow::{self, is_narrow};
 use super::source::Source;
 use super::taps::Taps;
 use super::weights::tiles;
@@ -86,6 +87,9 @@ pub fn grad_weight(
     workspace: &mut Memory,
     dw: &mut [f32],
 ) {
+    if layouts == (Layouts { x: Layout::Plain, y: Layout::Plain }) && is_narrow(d.c_out_group()) {
+        return narrow::grad_weight(d, x, dy, workspace, dw);
+    }
     let taps = Taps::forward(d);
     let cut = Partition::new(d, layouts, &taps);
     let per_part = d.groups * cut.blocks * cut.sum;

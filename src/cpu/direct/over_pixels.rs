@@ -1,5 +1,6 @@
 //! y from x and w, and dx from dy and w: sums over taps for every pixel.
 
+use super::narrow::{self, is_narrow};
 use super::source::Source;
 use super::taps::Taps;
 use super::weights::{Direction, Packing, tiles};
@@ -96,6 +97,10 @@ impl Pass<'_> {
     fn run(&self, from: &[f32], w: &[f32], workspace: &mut Memory, to: &mut [f32]) {
         let d = self.d;
         let ([from_channels, to_channels], [from_size, to_size]) = (self.channels(), self.sizes());
+        if self.layouts == [Layout::Plain; 2] && is_narrow(to_channels) {
+            let Pass { taps, direction, finish, .. } = *self;
+            return narrow::over_pixels(d, taps, direction, from, w, finish, workspace, to);
+        }
         let most_images = (d.batch / TASKS).max(1);
         let source = Source::new(
             self.taps,
