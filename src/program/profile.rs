@@ -34,7 +34,8 @@ pub struct ProfileEntry {
     pub workload: Workload,
     /// How many steps it covers; none if it is work of the device between steps.
     pub steps: usize,
-    /// Labels of the GPU pipelines that it ran, each once; none on the CPU path.
+    /// Labels of the GPU pipelines that it ran, each once; on the CPU path the operator with layout and algorithm, as in
+    /// `conv2d_forward/blocks/F(4, 3)`.
     pub pipelines: Vec<String>,
     pub time: Duration,
 }

@@ -33,7 +33,7 @@ pub(super) struct Line {
     pub bytes: u64,
     /// The seconds that the peak rates allow.
     pub bound: f64,
-    /// Labels of its GPU pipelines.
+    /// Labels of its GPU pipelines, or of its kernel on the CPU path.
     pub pipelines: Vec<String>,
 }
 
@@ -162,7 +162,12 @@ impl Analysis {
             "operator and layer", "ms", "share", "GFLOP/s", "GB/s", "peak ms", "peak"
         ));
         for line in &self.lines {
-            let name = shortened(&format!("{} {}", line.kind, line.label), 58);
+            // With its variant, where it is one kernel.
+            let kernel = match line.pipelines.as_slice() {
+                [pipeline] if pipeline.starts_with(&line.kind) => pipeline,
+                _ => &line.kind,
+            };
+            let name = shortened(&format!("{kernel} {}", line.label), 58);
             table.push(format!("{name:<58} {}", numbers(line, sum)));
         }
         table.push(format!(
