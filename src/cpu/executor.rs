@@ -23,6 +23,8 @@ pub struct Executor {
     program: Arc<Program>,
     options: CpuOptions,
     layouts: LayoutPlan,
+    /// Of each step of the three lists.
+    steps: [Vec<Places>; 3],
     /// One per slot of the plan; a buffer is the beginning of its slot.
     slots: Vec<Memory>,
     /// What operators keep between their own passes.
@@ -31,6 +33,43 @@ pub struct Executor {
     converted: [Memory; INPUTS],
     reads: BTreeMap<u64, Vec<f32>>,
     next_read: u64,
+}
+
+/// Where a step finds its operands, decided when the executor is made.
+struct Places {
+    layouts: Layouts,
+    /// Slot and length of each operand that is read, and the layout that it is converted to, with its pixels.
+    read: Vec<(usize, usize, Option<(Layout, usize)>)>,
+    /// Slot and length of each operand that is written.
+    written: Vec<(usize, usize)>,
+}
+
+impl Places {
+    fn new(program: &Program, layouts: &LayoutPlan, step: &Step) -> Result<Places> {
+        let mut places = Places { layouts: layouts.layouts(step), read: Vec::new(), written: Vec::new() };
+        for (i, (operand, &id)) in step.op.operands().iter().zip(&step.buffers).enumerate() {
+            let (slot, len) = (program.plan().slot(id), program.buffer(id).shape.len());
+            match operand.access {
+                Access::Read => places.read.push((slot, len, layouts.conversion(program, step, i))),
+                _ => places.written.push((slot, len)),
+            }
+        }
+        if places.written.len() > OUTPUTS || places.read.len() > INPUTS {
+            return Err(Error::Internal(format!("{} has too many operands", step.op.name())));
+        }
+        Ok(places)
+    }
+}
+
+/// The lists of steps that a span runs, as [`Executor::steps`] has them.
+fn lists(span: Span) -> &'static [(usize, Span)] {
+    const LISTS: [(usize, Span); 3] = [(0, Span::Forward), (1, Span::Gradients), (2, Span::Update)];
+    match span {
+        Span::Forward => &LISTS[..1],
+        Span::Gradients => &LISTS[1..2],
+        Span::Update => &LISTS[2..],
+        Span::Train => &LISTS[1..],
+    }
 }
 
 impl Executor {
@@ -49,10 +88,15 @@ impl Executor {
             })?);
         }
         let layouts = LayoutPlan::new(&program);
+        let places = |span| {
+            program.steps(span).map(|step| Places::new(&program, &layouts, step)).collect::<Result<Vec<_>>>()
+        };
+        let steps = [places(Span::Forward)?, places(Span::Gradients)?, places(Span::Update)?];
         Ok(Executor {
             program,
             options,
             layouts,
+            steps,
             slots,
             workspace: Memory::new(),
             converted: Default::default(),
@@ -61,25 +105,20 @@ impl Executor {
         })
     }
 
-    fn step(&mut self, program: &Program, step: &Step) -> Result<()> {
-        let operands = step.op.operands();
-        let place = |id: BufferId| (program.plan().slot(id), program.buffer(id).shape.len());
-        let all = || operands.iter().zip(&step.buffers).enumerate();
-        let written = || all().filter(|(_, (o, _))| o.access != Access::Read).map(|(_, (_, id))| *id);
-        let read = || all().filter(|(_, (o, _))| o.access == Access::Read).map(|(i, (_, id))| (i, *id));
-        if written().count() > OUTPUTS || read().count() > INPUTS {
-            return Err(Error::Internal(format!("{} has too many operands", step.op.name())));
-        }
+    /// Step `i` of list `list`.
+    fn step(&mut self, step: &Step, list: usize, i: usize) -> Result<()> {
+        let Places { layouts, read, written } = &self.steps[list][i];
         // The plan gives the operands that a step writes separate slots, so they can be taken out while the others are read.
         let mut taken: [Memory; OUTPUTS] = Default::default();
-        for (taken, id) in taken.iter_mut().zip(written()) {
-            *taken = std::mem::take(&mut self.slots[place(id).0]);
+        for (taken, &(slot, _)) in taken.iter_mut().zip(written) {
+            *taken = std::mem::take(&mut self.slots[slot]);
         }
         let mut inputs: [&[f32]; INPUTS] = [&[]; INPUTS];
-        for ((input, (i, id)), converted) in inputs.iter_mut().zip(read()).zip(&mut self.converted) {
-            let (slot, len) = place(id);
+        for ((input, &(slot, len, conversion)), converted) in
+            inputs.iter_mut().zip(read).zip(&mut self.converted)
+        {
             *input = &self.slots[slot][..len];
-            if let Some((layout, pixels)) = self.layouts.conversion(program, step, i) {
+            if let Some((layout, pixels)) = conversion {
                 let converted = converted.reserve(len);
                 match layout {
                     Layout::Plain => to_plain(pixels, input, converted),
@@ -89,14 +128,13 @@ impl Executor {
             }
         }
         let mut outputs: [&mut [f32]; OUTPUTS] = Default::default();
-        for ((output, taken), id) in outputs.iter_mut().zip(&mut taken).zip(written()) {
-            *output = &mut taken[..place(id).1];
+        for ((output, taken), &(_, len)) in outputs.iter_mut().zip(&mut taken).zip(written) {
+            *output = &mut taken[..len];
         }
-        let (inputs, outputs) = (&inputs[..read().count()], &mut outputs[..written().count()]);
-        let layouts = self.layouts.layouts(step);
-        let result = dispatch(&step.op, self.options, layouts, inputs, outputs, &mut self.workspace);
-        for (taken, id) in taken.iter_mut().zip(written()) {
-            self.slots[place(id).0] = std::mem::take(taken);
+        let (inputs, outputs) = (&inputs[..read.len()], &mut outputs[..written.len()]);
+        let result = dispatch(&step.op, self.options, *layouts, inputs, outputs, &mut self.workspace);
+        for (taken, &(slot, _)) in taken.iter_mut().zip(written) {
+            self.slots[slot] = std::mem::take(taken);
         }
         result.map_err(|e| match e {
             Error::Internal(message) => Error::Internal(format!("step {}: {message}", step.label)),
@@ -142,18 +180,23 @@ impl Seam for Executor {
 
     fn run(&mut self, span: Span) -> Result<()> {
         let program = Arc::clone(&self.program);
-        program.steps(span).try_for_each(|step| self.step(&program, step))
+        for &(list, span) in lists(span) {
+            program.steps(span).enumerate().try_for_each(|(i, step)| self.step(step, list, i))?;
+        }
+        Ok(())
     }
 
     fn profile(&mut self, span: Span) -> Result<Profile> {
         let program = Arc::clone(&self.program);
         let mut entries = Vec::new();
-        for step in program.steps(span) {
-            let start = Instant::now();
-            self.step(&program, step)?;
-            let workload = Workload::of(step);
-            let pipelines = vec![variant(step, self.options, self.layouts.layouts(step))];
-            entries.push(ProfileEntry { workload, steps: 1, pipelines, time: start.elapsed() });
+        for &(list, span) in lists(span) {
+            for (i, step) in program.steps(span).enumerate() {
+                let start = Instant::now();
+                self.step(step, list, i)?;
+                let time = start.elapsed();
+                let pipelines = vec![variant(step, self.options, self.steps[list][i].layouts)];
+                entries.push(ProfileEntry { workload: Workload::of(step), steps: 1, pipelines, time });
+            }
         }
         Ok(Profile { clock: Clock::Host, dispatches: 0, entries })
     }

@@ -12,6 +12,7 @@ use crate::cpu::layout::{BLOCK, Layout};
 use crate::cpu::memory::Memory;
 use crate::cpu::parallel::with_scratch;
 use crate::cpu::product::{Onto, View, product};
+use crate::cpu::simd::vectorised;
 use crate::ops::Conv2d;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -21,8 +22,8 @@ pub fn is_narrow(channels: usize) -> bool {
     channels < BLOCK
 }
 
-/// Elements of a panel: 256 KiB.
-const PANEL: usize = 1 << 16;
+/// Elements of a panel: 512 KiB.
+const PANEL: usize = 1 << 17;
 
 /// Most elements of the sums of all parts.
 const SUMS: usize = 1 << 24;
@@ -32,16 +33,46 @@ fn rows(source: &Source, terms: usize, width: usize) -> usize {
     (PANEL / (terms * width).max(1)).clamp(1, source.rows)
 }
 
-/// Writes the panel of `rows` rows of `width` pixels: one line for each run of the source, every `across`-th element.
+/// Length of the scratch memory of a panel: whole blocks are copied to it, so there is one to spare.
+fn panel_len(terms: usize, pixels: usize) -> usize {
+    terms * pixels + BLOCK
+}
+
+/// Writes the panel of `rows` rows of `width` pixels: one line for each run of the source, every `across`-th element. What is
+/// too much of a block that is copied is overwritten by the next row, or lies behind the last.
 fn panel(source: &Source, x: &[f32], rows: usize, width: usize, across: usize, panel: &mut [f32]) {
-    for (&run, line) in source.runs.iter().zip(panel.chunks_exact_mut(rows * width)) {
-        for (row, line) in line.chunks_exact_mut(width).enumerate() {
-            let begin = source.pixels[row * width] + run;
-            match across {
-                1 => line.copy_from_slice(&x[begin..begin + width]),
-                _ => line.iter_mut().zip(x[begin..].iter().step_by(across)).for_each(|(to, &x)| *to = x),
+    vectorised!(|| {
+        let mut at = 0;
+        for &run in &source.runs {
+            for row in 0..rows {
+                let x = &x[source.pixels[row * width] + run..];
+                if across > 1 {
+                    let line = &mut panel[at..at + width];
+                    line.iter_mut().zip(x.iter().step_by(across)).for_each(|(to, &x)| *to = x);
+                } else {
+                    for first in (0..width).step_by(BLOCK) {
+                        if let Some((block, _)) = x[first..].split_first_chunk::<BLOCK>() {
+                            panel[at + first..at + first + BLOCK].copy_from_slice(block);
+                        } else {
+                            panel[at + first..at + width].copy_from_slice(&x[first..width]);
+                        }
+                    }
+                }
+                at += width;
             }
         }
+    });
+}
+
+/// to = from + bias, then max(0, .) if `relu`, with steps of `step` between the elements of `to`.
+#[inline(always)]
+fn put(from: &[f32], bias: f32, relu: bool, step: usize, to: &mut [f32]) {
+    // Not f32::max, which would turn a NaN into 0.
+    let finished = |value: f32| if relu & (value + bias < 0.0) { 0.0 } else { value + bias };
+    if step == 1 {
+        to[..from.len()].iter_mut().zip(from).for_each(|(to, &value)| *to = finished(value));
+    } else {
+        to.iter_mut().step_by(step).zip(from).for_each(|(to, &value)| *to = finished(value));
     }
 }
 
@@ -86,7 +117,7 @@ pub fn over_pixels(
     let pixels = to_size[0] * to_size[1];
     to.par_chunks_mut(to_channels * pixels).enumerate().for_each(|(i, to)| {
         let (image, group) = (i / d.groups, i % d.groups);
-        let lengths = [source.scratch(), terms * most * w_out, to_channels * most * w_out];
+        let lengths = [source.scratch(), panel_len(terms, most * w_out), to_channels * most * w_out];
         with_scratch(lengths, |[copy, lines, result]| {
             for row in (0..h_out).step_by(most) {
                 let rows = row..h_out.min(row + most);
@@ -96,18 +127,15 @@ pub fn over_pixels(
                 let weights = &weights[group * to_channels * terms..][..to_channels * terms];
                 let weights = View::new(weights, to_channels, terms, terms);
                 product(result, count, Onto::Nothing, weights, View::new(lines, terms, count, count));
-                for (c, result) in result.chunks_exact(count).take(to_channels).enumerate() {
-                    let bias = finish.bias.map_or(0.0, |b| b[group * to_channels + c]);
-                    for (row, result) in rows.clone().zip(result.chunks_exact(w_out)) {
-                        let begin = c * pixels + taps.place(row, 0, to_size[1]);
-                        let line = to[begin..].iter_mut().step_by(taps.spread[1]);
-                        for (to, &value) in line.zip(result) {
-                            let value = value + bias;
-                            // Not f32::max, which would turn a NaN into 0.
-                            *to = if finish.relu && value < 0.0 { 0.0 } else { value };
+                vectorised!(|| {
+                    for (c, result) in result.chunks_exact(count).take(to_channels).enumerate() {
+                        let bias = finish.bias.map_or(0.0, |b| b[group * to_channels + c]);
+                        for (row, result) in rows.clone().zip(result.chunks_exact(w_out)) {
+                            let begin = c * pixels + taps.place(row, 0, to_size[1]);
+                            put(result, bias, finish.relu, taps.spread[1], &mut to[begin..]);
                         }
                     }
-                }
+                });
             }
         });
     });
@@ -152,7 +180,7 @@ fn part_sum(
     let (c_in, c_out, h_out, w_out) = (d.c_in_group(), d.c_out_group(), d.h_out(), d.w_out());
     let terms = source.runs.len();
     let pixels = h_out * w_out;
-    with_scratch([source.scratch(), terms * most * w_out], |[copy, lines]| {
+    with_scratch([source.scratch(), panel_len(terms, most * w_out)], |[copy, lines]| {
         let mut onto = Onto::Nothing;
         for image in images {
             for row in (0..h_out).step_by(most) {
