@@ -70,6 +70,7 @@ def head(x):
 def main():
     name, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
     tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)  # else gradients run side by side even with one thread
     model, shape, classes = {"alexnet": alexnet, "alexnet-2012": alexnet_2012, "alexnet-mini": alexnet_mini}[name]()
     optimizer = tf.keras.optimizers.SGD(0.01, momentum=0.9)
     loss_of = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
