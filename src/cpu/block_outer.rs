@@ -114,9 +114,9 @@ impl WithSimd for BlockOuter<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         match (S::F32_LANES, self.blocks) {
             (16, 4) => self.sized::<S, 4, 1, 4, 4>(simd),
-            (16, 3) => self.sized::<S, 3, 1, 8, 8>(simd),
-            (16, 2) => self.sized::<S, 2, 1, 8, 12>(simd),
-            (16, _) => self.sized::<S, 1, 1, 16, 16>(simd),
+            (16, 3) => self.sized::<S, 3, 1, 8, 4>(simd),
+            (16, 2) => self.sized::<S, 2, 1, 8, 8>(simd),
+            (16, _) => self.sized::<S, 1, 1, 16, 8>(simd),
             (8, _) => self.sized::<S, 1, 2, 4, 6>(simd),
             (_, _) if cfg!(target_arch = "aarch64") => self.sized::<S, 1, 4, 4, 6>(simd),
             (_, _) => self.sized::<S, 1, 4, 2, 2>(simd),

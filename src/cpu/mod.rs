@@ -1,10 +1,13 @@
-//! The CPU executor: a program run by plain functions on slices, threads by rayon, large products by the kernels that
-//! faer is built on.
+//! The CPU executor: a program run by plain functions on slices, threads by rayon.
 //!
 //! One file per operator, with the stems of `ops`; `dispatch` in this file is the only function that knows them all. A function takes
 //! its descriptor, its inputs and its outputs, in the order of `Op::operands`. It runs on the current rayon pool, and its
-//! result does not depend on the number of threads: every split of work, and so every order of summation, follows
-//! from the shapes alone.
+//! result does not depend on the number of threads: every order of summation follows from the shapes alone.
+//!
+//! Inside the executor activations lie in blocks of 16 channels (`layout`) where their channels fill whole blocks, so that one vector
+//! holds the same pixel of neighbouring channels, whatever the kernel, stride and image size. `layout_plan` decides it once for a
+//! program; hosts read and write NCHW. All convolutions rest on two loops: `block_product`, sums for tiles of pixels and
+//! channels, and `block_outer`, the gradients of weights. Linear layers use the product kernels that faer is built on (`product`).
 
 mod adaptive_avg_pool2d;
 mod augment;

@@ -41,24 +41,23 @@ fn panel_len(terms: usize, pixels: usize) -> usize {
 /// Writes the panel of `rows` rows of `width` pixels: one line for each run of the source, every `across`-th element. What is
 /// too much of a block that is copied is overwritten by the next row, or lies behind the last.
 fn panel(source: &Source, x: &[f32], rows: usize, width: usize, across: usize, panel: &mut [f32]) {
+    let step = if rows > 1 { source.pixels[width] - source.pixels[0] } else { 0 };
+    let reach = (rows - 1) * step + width.next_multiple_of(BLOCK);
     vectorised!(|| {
-        let mut at = 0;
-        for &run in &source.runs {
-            for row in 0..rows {
-                let x = &x[source.pixels[row * width] + run..];
-                if across > 1 {
-                    let line = &mut panel[at..at + width];
-                    line.iter_mut().zip(x.iter().step_by(across)).for_each(|(to, &x)| *to = x);
-                } else {
+        for (&run, at) in source.runs.iter().zip((0..).step_by(rows * width)) {
+            let x = &x[source.pixels[0] + run..];
+            if across == 1 && x.len() >= reach {
+                for row in 0..rows {
                     for first in (0..width).step_by(BLOCK) {
-                        if let Some((block, _)) = x[first..].split_first_chunk::<BLOCK>() {
-                            panel[at + first..at + first + BLOCK].copy_from_slice(block);
-                        } else {
-                            panel[at + first..at + width].copy_from_slice(&x[first..width]);
-                        }
+                        let to = &mut panel[at + row * width + first..][..BLOCK];
+                        to.copy_from_slice(&x[row * step + first..][..BLOCK]);
                     }
                 }
-                at += width;
+            } else {
+                for (row, line) in panel[at..at + rows * width].chunks_exact_mut(width).enumerate() {
+                    let x = x[row * step..].iter().step_by(across);
+                    line.iter_mut().zip(x).for_each(|(to, &x)| *to = x);
+                }
             }
         }
     });

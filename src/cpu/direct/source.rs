@@ -100,7 +100,8 @@ impl<'a> Source<'a> {
 
     /// Length of the scratch memory of a strip.
     pub fn scratch(&self) -> usize {
-        if self.is_inside { 0 } else { self.images * self.image }
+        // With a block to spare for those who copy whole blocks.
+        if self.is_inside { 0 } else { self.images * self.image + BLOCK }
     }
 
     /// What `pixels` and `runs` count from, for rows `rows` of outputs of `images` images from `first` on, of `channels` of
