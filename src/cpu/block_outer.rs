@@ -39,9 +39,9 @@ impl BlockOuter<'_> {
         widest(self);
     }
 
-    /// `B` blocks of `L` vectors, `R` terms of a run at a time, or `O` where they are runs of their own.
+    /// `R` terms at a time, `B` blocks of `L` vectors.
     #[inline(always)]
-    fn sized<S: Simd, const B: usize, const L: usize, const R: usize, const O: usize>(self, simd: S) {
+    fn sized<S: Simd, const B: usize, const L: usize, const R: usize>(self, simd: S) {
         let mut onto = self.onto;
         let pairs = self.pixels.chunks(self.part).zip(self.places.chunks(self.part));
         let line = B * L;
@@ -59,9 +59,9 @@ impl BlockOuter<'_> {
                 }
             } else {
                 // The last few are summed with the last of them again in the place of those that there are not.
-                for (runs, dw) in self.runs.chunks(O).zip(dw.chunks_mut(O * line)) {
-                    let runs: [usize; O] = from_fn(|r| runs[r.min(runs.len() - 1)]);
-                    let sums = sums::<S, B, L, O>(simd, pixels, places, self.dy, self.block, |pixel| {
+                for (runs, dw) in self.runs.chunks(R).zip(dw.chunks_mut(R * line)) {
+                    let runs: [usize; R] = from_fn(|r| runs[r.min(runs.len() - 1)]);
+                    let sums = sums::<S, B, L, R>(simd, pixels, places, self.dy, self.block, |pixel| {
                         from_fn(|r| self.x[pixel + runs[r]])
                     });
                     store(simd, sums.as_flattened().as_flattened(), onto, dw);
@@ -113,13 +113,14 @@ impl WithSimd for BlockOuter<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match (S::F32_LANES, self.blocks) {
-            (16, 4) => self.sized::<S, 4, 1, 4, 4>(simd),
-            (16, 3) => self.sized::<S, 3, 1, 8, 4>(simd),
-            (16, 2) => self.sized::<S, 2, 1, 8, 8>(simd),
-            (16, _) => self.sized::<S, 1, 1, 16, 8>(simd),
-            (8, _) => self.sized::<S, 1, 2, 4, 6>(simd),
-            (_, _) if cfg!(target_arch = "aarch64") => self.sized::<S, 1, 4, 4, 6>(simd),
-            (_, _) => self.sized::<S, 1, 4, 2, 2>(simd),
+            // Sums, operands and factors within 32 registers, or 16.
+            (16, 4) => self.sized::<S, 4, 1, 4>(simd),
+            (16, 3) => self.sized::<S, 3, 1, 4>(simd),
+            (16, 2) => self.sized::<S, 2, 1, 8>(simd),
+            (16, _) => self.sized::<S, 1, 1, 8>(simd),
+            (8, _) => self.sized::<S, 1, 2, 4>(simd),
+            (_, _) if cfg!(target_arch = "aarch64") => self.sized::<S, 1, 4, 4>(simd),
+            (_, _) => self.sized::<S, 1, 4, 2>(simd),
         }
     }
 }
