@@ -74,6 +74,8 @@ pub fn cases() -> Vec<Case> {
         (2, 3, [3, 4], [7, 6]),
         (1, 2, [1, 5], [3, 2]),
         (2, 33, [12, 12], [6, 4]),
+        (2, 32, [13, 7], [6, 4]),
+        (3, 16, [3, 4], [7, 6]),
     ];
     for (batch, channels, [h_in, w_in], [h_out, w_out]) in adaptive {
         let what = format!("{batch}x{channels}x{h_in}x{w_in}_to_{h_out}x{w_out}");

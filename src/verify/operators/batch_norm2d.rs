@@ -225,6 +225,7 @@ pub fn cases() -> Vec<Case> {
         (8, 5, 121, 8, false, Data::Offset),
         (8, 5, 121, 7, true, Data::Offset),
         (2, 3, 2503, 2, false, Data::Offset),
+        (5, 48, 35, 4, true, Data::Offset),
     ];
     let mut cases = Vec::new();
     for (batch, channels, inner, rows, relu, data) in sizes {

@@ -170,6 +170,26 @@ fn geometries() -> Vec<(&'static str, Conv2d)> {
         ("column_kernel", Conv2d { pad: [3, 0, 3, 0], ..conv(2, 3, [23, 2], 4, [7, 1]) }),
         ("whole_input", conv(4, 3, [5, 7], 19, [5, 7])),
         ("tile_15", conv(1, 15, [3, 5], 15, [1, 1])),
+        // Whole blocks of 16 channels, which the CPU path computes on vectors of channels.
+        ("blocks", Conv2d { pad: [1; 4], stride: [2, 1], relu: true, ..conv(3, 32, [9, 7], 48, [3, 3]) }),
+        ("blocks_valid", Conv2d { dilation: [2, 3], bias: false, ..conv(2, 16, [11, 13], 80, [2, 3]) }),
+        ("blocks_groups_2", Conv2d { groups: 2, pad: [2, 0, 1, 3], ..conv(2, 32, [8, 9], 64, [5, 3]) }),
+        ("blocks_shared_by_groups", Conv2d { groups: 4, pad: [1; 4], ..conv(2, 32, [7, 6], 48, [3, 3]) }),
+        ("blocks_pointwise", Conv2d { relu: true, ..conv(2, 48, [7, 9], 32, [1, 1]) }),
+        ("blocks_to_ragged", Conv2d { pad: [1; 4], ..conv(2, 32, [6, 5], 21, [3, 3]) }),
+        ("blocks_of_few_results", Conv2d { pad: [1; 4], ..conv(2, 16, [6, 5], 3, [3, 3]) }),
+        ("ragged_to_blocks", Conv2d { pad: [2; 4], relu: true, ..conv(2, 5, [9, 10], 32, [5, 5]) }),
+        (
+            "blocks_depthwise",
+            Conv2d {
+                groups: 32,
+                pad: [1, 2, 1, 2],
+                stride: [2, 1],
+                relu: true,
+                ..conv(2, 32, [9, 11], 32, [3, 5])
+            },
+        ),
+        ("blocks_6x6", Conv2d { pad: [1; 4], relu: true, ..conv(16, 64, [6, 6], 64, [3, 3]) }),
         // Large enough for the CPU's Winograd convolution, with several images to a plane.
         ("filtered_3", Conv2d { pad: [1; 4], relu: true, ..conv(8, 96, [13, 13], 128, [3, 3]) }),
         ("tile_17", Conv2d { relu: true, ..conv(1, 17, [1, 17], 17, [1, 1]) }),

@@ -91,6 +91,7 @@ pub fn cases() -> Vec<Case> {
         (1, 64, 65, 2, 0.1, 0.75, 1.0),
         (1, 5, 257, 1, 0.5, 1.0, 1.0),
         (1, 96, 169, 5, 5e-4, 0.75, 2.0),
+        (3, 48, 35, 4, 0.5, 0.5, 1.0),
     ];
     let mut cases = Vec::new();
     for (batch, channels, inner, size, alpha, beta, k) in sizes {

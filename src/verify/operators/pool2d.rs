@@ -146,6 +146,9 @@ fn geometries() -> Vec<(&'static str, Pool2d)> {
         ("stride_over_kernel", pool(3, 1, [17, 19], [2, 3], [5, 4])),
         ("global", pool(3, 65, [7, 5], [7, 5], [1, 1])),
         ("primes", pool(7, 11, [13, 17], [5, 3], [3, 2])),
+        // Whole blocks of 16 channels, which the CPU path computes on vectors of channels.
+        ("blocks", Pool2d { ceil: true, pad: [1, 0, 1, 2], ..pool(3, 32, [9, 12], [3, 3], [2, 2]) }),
+        ("blocks_large_windows", pool(2, 16, [11, 9], [5, 4], [1, 3])),
     ]
 }
 
@@ -164,11 +167,13 @@ pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = geometries().into_iter().flat_map(|(what, d)| quadruple(what, d)).collect();
     let overlapping = pool(2, 5, [13, 11], [3, 3], [2, 2]);
     let disjoint = Pool2d { ceil: true, ..pool(2, 3, [9, 7], [2, 2], [2, 2]) };
-    for (what, d) in [("ties", overlapping), ("ties_disjoint", disjoint)] {
+    let blocks = Pool2d { channels: 16, pad: [1; 4], ..overlapping };
+    for (what, d) in [("ties", overlapping), ("ties_disjoint", disjoint), ("ties_in_blocks", blocks)] {
         cases.push(Case::new(Op::MaxPool2dForward(d), what, 1).with_data(Data::Ties));
         cases.push(Case::new(Op::MaxPool2dBackward(d), what, 4).with_data(Data::Ties));
     }
     cases.push(Case::new(Op::MaxPool2dForward(overlapping), "nan", 1).with_data(Data::Nan));
+    cases.push(Case::new(Op::MaxPool2dForward(blocks), "nan_in_blocks", 1).with_data(Data::Nan));
     cases.extend(long_cases());
     cases
 }
