@@ -120,7 +120,7 @@ fn a_profile_changes_nothing_about_a_training_run() {
     assert_eq!(plain.len(), 2);
     let (timed, table) = train(&["--profile"]);
     assert_eq!(timed, plain);
-    for part in ["conv2d_grad_weight c1", "strict fp32", "peak rates allow", "share"] {
+    for part in ["conv2d_grad_weight/plain", "/direct c1", "strict fp32", "peak rates allow", "share"] {
         assert!(table.contains(part), "no {part} in {table}");
     }
     let (timed, _) = train(&["--profile=p.json"]);
