@@ -147,7 +147,7 @@ fn geometries() -> Vec<(&'static str, Pool2d)> {
         ("global", pool(3, 65, [7, 5], [7, 5], [1, 1])),
         ("primes", pool(7, 11, [13, 17], [5, 3], [3, 2])),
         // Whole blocks of 16 channels, which the CPU path computes on vectors of channels.
-        ("blocks", Pool2d { ceil: true, pad: [1, 0, 1, 2], ..pool(3, 32, [9, 12], [3, 3], [2, 2]) }),
+        ("blocks", Pool2d { ceil: true, pad: [1, 0, 1, 1], ..pool(3, 32, [9, 12], [3, 3], [2, 2]) }),
         ("blocks_large_windows", pool(2, 16, [11, 9], [5, 4], [1, 3])),
     ]
 }
