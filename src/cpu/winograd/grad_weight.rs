@@ -23,7 +23,7 @@ use std::ops::Range;
 /// Tiles that are treated together, at least: what one reading of the sums serves.
 const TILES: usize = 192;
 /// Tiles that are summed in registers.
-const PART: usize = 32;
+const PART: usize = 64;
 
 /// dw from x and dy, both in planes of tiles of M x M outputs; `c` is the forward computation.
 pub fn grad_weight<const N: usize, const M: usize, const R: usize>(

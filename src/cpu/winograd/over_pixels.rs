@@ -23,8 +23,9 @@ use std::ops::Range;
 /// Elements of the transformed inputs of a wave: 1 MiB, and the fewest and most tiles that this may mean.
 const INPUTS: usize = 1 << 18;
 const WAVE: Range<usize> = 48..144;
-/// Runs of terms that are summed in registers.
+/// Runs of terms that are summed in registers, for kernels of 5 x 5, and for smaller ones, whose transforms err less.
 const PART: usize = 4;
+const LONG_PART: usize = 8;
 
 /// `len` rounded up to an odd number of blocks, so that what lies so far apart does not meet in one set of a cache.
 pub fn spread_out(len: usize) -> usize {
@@ -183,7 +184,7 @@ impl ForwardTask<'_> {
                                 places: &places[..count],
                                 block: BLOCK,
                                 onto: Onto::Nothing,
-                                part: PART,
+                                part: if R > 3 { PART } else { LONG_PART },
                                 finish: Finish::default(),
                             }
                             .run();
