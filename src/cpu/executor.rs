@@ -38,10 +38,16 @@ pub struct Executor {
 /// Where a step finds its operands, decided when the executor is made.
 struct Places {
     layouts: Layouts,
-    /// Slot and length of each operand that is read, and the layout that it is converted to, with its pixels.
-    read: Vec<(usize, usize, Option<(Layout, usize)>)>,
-    /// Slot and length of each operand that is written.
-    written: Vec<(usize, usize)>,
+    read: Vec<Place>,
+    written: Vec<Place>,
+}
+
+/// Where an operand lies.
+struct Place {
+    slot: usize,
+    len: usize,
+    /// The layout that it is converted to before it is read, and its pixels.
+    conversion: Option<(Layout, usize)>,
 }
 
 impl Places {
@@ -50,8 +56,11 @@ impl Places {
         for (i, (operand, &id)) in step.op.operands().iter().zip(&step.buffers).enumerate() {
             let (slot, len) = (program.plan().slot(id), program.buffer(id).shape.len());
             match operand.access {
-                Access::Read => places.read.push((slot, len, layouts.conversion(program, step, i))),
-                _ => places.written.push((slot, len)),
+                Access::Read => {
+                    let conversion = layouts.conversion(program, step, i);
+                    places.read.push(Place { slot, len, conversion });
+                }
+                _ => places.written.push(Place { slot, len, conversion: None }),
             }
         }
         if places.written.len() > OUTPUTS || places.read.len() > INPUTS {
@@ -110,16 +119,14 @@ impl Executor {
         let Places { layouts, read, written } = &self.steps[list][i];
         // The plan gives the operands that a step writes separate slots, so they can be taken out while the others are read.
         let mut taken: [Memory; OUTPUTS] = Default::default();
-        for (taken, &(slot, _)) in taken.iter_mut().zip(written) {
-            *taken = std::mem::take(&mut self.slots[slot]);
+        for (taken, place) in taken.iter_mut().zip(written) {
+            *taken = std::mem::take(&mut self.slots[place.slot]);
         }
         let mut inputs: [&[f32]; INPUTS] = [&[]; INPUTS];
-        for ((input, &(slot, len, conversion)), converted) in
-            inputs.iter_mut().zip(read).zip(&mut self.converted)
-        {
-            *input = &self.slots[slot][..len];
-            if let Some((layout, pixels)) = conversion {
-                let converted = converted.reserve(len);
+        for ((input, place), converted) in inputs.iter_mut().zip(read).zip(&mut self.converted) {
+            *input = &self.slots[place.slot][..place.len];
+            if let Some((layout, pixels)) = place.conversion {
+                let converted = converted.reserve(place.len);
                 match layout {
                     Layout::Plain => to_plain(pixels, input, converted),
                     Layout::Blocks => to_blocks(pixels, input, converted),
@@ -128,13 +135,13 @@ impl Executor {
             }
         }
         let mut outputs: [&mut [f32]; OUTPUTS] = Default::default();
-        for ((output, taken), &(_, len)) in outputs.iter_mut().zip(&mut taken).zip(written) {
-            *output = &mut taken[..len];
+        for ((output, taken), place) in outputs.iter_mut().zip(&mut taken).zip(written) {
+            *output = &mut taken[..place.len];
         }
         let (inputs, outputs) = (&inputs[..read.len()], &mut outputs[..written.len()]);
         let result = dispatch(&step.op, self.options, *layouts, inputs, outputs, &mut self.workspace);
-        for (taken, &(slot, _)) in taken.iter_mut().zip(written) {
-            self.slots[slot] = std::mem::take(taken);
+        for (taken, place) in taken.iter_mut().zip(written) {
+            self.slots[place.slot] = std::mem::take(taken);
         }
         result.map_err(|e| match e {
             Error::Internal(message) => Error::Internal(format!("step {}: {message}", step.label)),

@@ -344,8 +344,7 @@ impl<const N: usize, const M: usize, const R: usize> WithSimd for Filters<'_, N,
             let channel = block * BLOCK + input;
             for (i, block) in tile.clone().enumerate() {
                 let mut taps = [[[0.0; BLOCK]; R]; R];
-                for lane in 0..BLOCK {
-                    let output = block * BLOCK + lane;
+                for (lane, output) in (block * BLOCK..(block + 1) * BLOCK).enumerate() {
                     let place = if turned { channel * c_out + output } else { output * c_in + channel };
                     for (tap, &value) in w[place * R * R..][..R * R].iter().enumerate() {
                         let tap = if turned { R * R - 1 - tap } else { tap };
