@@ -52,7 +52,8 @@ struct Place {
 
 impl Places {
     fn new(program: &Program, layouts: &LayoutPlan, step: &Step) -> Result<Places> {
-        let mut places = Places { layouts: layouts.layouts(step), read: Vec::new(), written: Vec::new() };
+        let mut places =
+            Places { layouts: layouts.layouts(program, step), read: Vec::new(), written: Vec::new() };
         for (i, (operand, &id)) in step.op.operands().iter().zip(&step.buffers).enumerate() {
             let (slot, len) = (program.plan().slot(id), program.buffer(id).shape.len());
             match operand.access {

@@ -71,6 +71,19 @@ fn of_convolution(d: &Conv2d, results: usize) -> Option<Demand> {
     }
 }
 
+/// [`activations`] of a step, if its operator and its buffers agree about what a channel is: one that takes every pixel of
+/// a flattened image for a channel, or an image and a flattened one together, is given plain tensors.
+fn demand(program: &Program, step: &Step) -> Option<(&'static [usize], Demand)> {
+    let (operands, demand) = activations(&step.op)?;
+    let described = step.op.operands();
+    let dims = |i: usize| program.buffer(step.buffers[i]).shape.dims();
+    let agrees = |&i: &usize| match described[i].shape.dims() {
+        [_, channels, ..] => dims(i).get(1) == Some(channels),
+        _ => dims(i).get(1..) == dims(operands[0]).get(1..),
+    };
+    operands.iter().all(agrees).then_some((operands, demand))
+}
+
 /// The pixels of an image, if the buffer has whole blocks of channels and more than one pixel.
 fn blocks(program: &Program, id: BufferId) -> Option<usize> {
     let dims = program.buffer(id).shape.dims();
@@ -86,7 +99,7 @@ impl LayoutPlan {
         let steps =
             || [Span::Forward, Span::Gradients, Span::Update].into_iter().flat_map(|s| program.steps(s));
         for step in steps() {
-            for &i in activations(&step.op).map_or(&[][..], |(operands, _)| operands) {
+            for &i in demand(program, step).map_or(&[][..], |(operands, _)| operands) {
                 if blocks(program, step.buffers[i]).is_some() {
                     plan.buffers[step.buffers[i].index()] = Layout::Blocks;
                 }
@@ -96,10 +109,10 @@ impl LayoutPlan {
         loop {
             let mut is_settled = true;
             for step in steps() {
-                if plan.layout(step) == Layout::Blocks {
+                if plan.layout(program, step) == Layout::Blocks {
                     continue;
                 }
-                let any = activations(&step.op).filter(|(_, demand)| *demand == Demand::Any);
+                let any = demand(program, step).filter(|&(_, demand)| demand == Demand::Any);
                 for (i, operand) in step.op.operands().iter().enumerate() {
                     let layout = &mut plan.buffers[step.buffers[i].index()];
                     let is_own = any.is_some_and(|(operands, _)| operands.contains(&i));
@@ -126,8 +139,8 @@ impl LayoutPlan {
     }
 
     /// The layout of all activations of a step, if it has one; plain for convolutions, which have two.
-    pub fn layout(&self, step: &Step) -> Layout {
-        let Some((operands, demand)) = activations(&step.op) else { return Layout::Plain };
+    pub fn layout(&self, program: &Program, step: &Step) -> Layout {
+        let Some((operands, demand)) = demand(program, step) else { return Layout::Plain };
         if demand == Demand::Any {
             return Layout::Plain;
         }
@@ -151,21 +164,21 @@ impl LayoutPlan {
     }
 
     /// The layouts of a step: of x and y of a convolution, else twice the same.
-    pub fn layouts(&self, step: &Step) -> Layouts {
+    pub fn layouts(&self, program: &Program, step: &Step) -> Layouts {
         let of = |i: usize| self.buffer(step.buffers[i]);
-        match (activations(&step.op), &step.op) {
+        match (demand(program, step), &step.op) {
             (Some((&[dy, dx], Demand::Any)), Op::Conv2dGradInput(_)) => Layouts { x: of(dx), y: of(dy) },
             (Some((&[x, y], Demand::Any)), _) => Layouts { x: of(x), y: of(y) },
-            _ => Layouts { x: self.layout(step), y: self.layout(step) },
+            _ => Layouts { x: self.layout(program, step), y: self.layout(program, step) },
         }
     }
 
     /// What operand `i` of a step has to be converted to before the step reads it, and its pixels; `None` if it already is.
     pub fn conversion(&self, program: &Program, step: &Step, i: usize) -> Option<(Layout, usize)> {
         let id = step.buffers[i];
-        let wanted = match activations(&step.op) {
+        let wanted = match demand(program, step) {
             Some((operands, Demand::Any)) if operands.contains(&i) => return None,
-            Some((operands, _)) if operands.contains(&i) => self.layout(step),
+            Some((operands, _)) if operands.contains(&i) => self.layout(program, step),
             _ => Layout::Plain,
         };
         let pixels = blocks(program, id)?;

@@ -2,7 +2,7 @@
 
 use crate::cpu::Executor;
 use crate::error::Error;
-use crate::ops::{ChannelSlice, Hyper, Metrics, Op, Pointwise};
+use crate::ops::{BatchNorm2d, ChannelSlice, Hyper, Metrics, Op, Pointwise};
 use crate::program::{BufferId, Executor as _, Pending, ProgramBuilder, Role, Span, Step};
 use std::sync::Arc;
 
@@ -109,4 +109,39 @@ fn a_record_beyond_the_metrics_is_an_error_that_names_the_step() {
     assert!(error.contains("step test") && error.contains("slot 3"), "{error}");
     // The buffers that the failed step had taken are back.
     assert_eq!(executor.read(metrics).expect("a read"), expected);
+}
+
+/// Images whose channels fill blocks, read as what they are and as flattened: every pixel is then a channel.
+#[test]
+fn flattened_images_are_plain() {
+    let (batch, features) = (4, 16 * 9);
+    let d = BatchNorm2d { batch, channels: features, inner: 1, eps: 1e-5, momentum: 1.0, relu: false };
+    let p = Pointwise { len: batch * features };
+    let mut builder = ProgramBuilder::default();
+    let image = [batch, 16, 3, 3];
+    let x = builder.buffer("x", image, Role::Input).expect("x");
+    let flat = builder.buffer("flat", [batch, features], Role::Input).expect("flat");
+    let y = builder.buffer("y", image, Role::Output).expect("y");
+    let sum = builder.buffer("sum", image, Role::Output).expect("sum");
+    let hyper = builder.buffer("hyper", [Hyper::WORDS], Role::Hyper).expect("hyper");
+    let [mean, var, running_mean, running_var] = ["mean", "var", "running_mean", "running_var"]
+        .map(|name| builder.buffer(name, [features], Role::Output).expect(name));
+    builder.forward = vec![
+        step(Op::ReluForward(p), &[x, y]),
+        step(Op::BatchNorm2dStats(d), &[y, hyper, mean, var, running_mean, running_var]),
+        step(Op::Add(p), &[y, flat, sum]),
+    ];
+    let mut executor = Executor::new(Arc::new(builder.finish(true).expect("a program"))).expect("memory");
+    let values: Vec<f32> = (0..batch * features).map(|i| (i * 37 % 101) as f32).collect();
+    executor.write(x, &values).expect("a write");
+    executor.write(flat, &values).expect("a write");
+    executor.write(hyper, Hyper { rows: batch as u32, ..Hyper::default() }.as_words()).expect("a write");
+    executor.run(Span::Forward).expect("a run");
+    let means: Vec<f32> = (0..features)
+        .map(|f| (0..batch).map(|n| values[n * features + f]).sum::<f32>() / batch as f32)
+        .collect();
+    assert_eq!(executor.read(mean).expect("a read"), means);
+    let doubled: Vec<f32> = values.iter().map(|v| v * 2.0).collect();
+    assert_eq!(executor.read(sum).expect("a read"), doubled);
+    assert_eq!(executor.read(y).expect("a read"), values);
 }
