@@ -6,7 +6,7 @@
 use super::narrow::{self, is_narrow};
 use super::source::Source;
 use super::taps::Taps;
-use super::weights::tiles;
+use super::weights::{tile_of, tiles};
 use crate::cpu::block_outer::{BlockOuter, most_blocks};
 use crate::cpu::correlation::TASKS;
 use crate::cpu::layout::{BLOCK, Layout, Layouts};
@@ -111,7 +111,7 @@ pub fn grad_weight(
 /// dw `[up to BLOCK, depth]` of one block of output channels, from the sums of all parts.
 fn put_together(cut: &Partition, sums: &[f32], per_part: usize, block: usize, depth: usize, dw: &mut [f32]) {
     let unit = cut.source.terms;
-    let Some(tile) = tiles(cut.outputs, most_blocks()).find(|tile| tile.contains(&block)) else { return };
+    let tile = tile_of(block, cut.outputs, most_blocks());
     // With blocks, the runs of a sum are the taps.
     let taps = cut.runs;
     for k in 0..depth {

@@ -18,4 +18,4 @@ pub use narrow::is_narrow;
 pub use over_pixels::{forward, grad_input};
 pub use source::Source;
 pub use taps::Taps;
-pub use weights::tiles;
+pub use weights::{tile_of, tiles};

@@ -12,6 +12,14 @@ pub fn tiles(blocks: usize, most: usize) -> impl Iterator<Item = Range<usize>> +
     (0..count).map(move |i| i * blocks / count..(i + 1) * blocks / count)
 }
 
+/// The tile of [`tiles`] that holds `block`.
+pub fn tile_of(block: usize, blocks: usize, most: usize) -> Range<usize> {
+    let count = blocks.div_ceil(most).max(1);
+    // The last i whose tile begins at `block` or before it.
+    let i = ((block + 1) * count - 1) / blocks;
+    i * blocks / count..(i + 1) * blocks / count
+}
+
 /// Whether the weights lead from x to y, or from dy to dx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -90,5 +98,31 @@ impl Packing<'_> {
             *value = w;
         }
         line[count..].fill(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_is_in_its_tile() {
+        for blocks in 1..40 {
+            for most in 1..5 {
+                let mut next = 0;
+                for tile in tiles(blocks, most) {
+                    assert!(
+                        tile.start == next && (1..=most).contains(&tile.len()),
+                        "{blocks}, {most}: {tile:?}"
+                    );
+                    assert!(
+                        tile.clone().all(|block| tile_of(block, blocks, most) == tile),
+                        "{blocks}, {most}"
+                    );
+                    next = tile.end;
+                }
+                assert_eq!(next, blocks);
+            }
+        }
     }
 }

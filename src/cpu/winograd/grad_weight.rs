@@ -9,7 +9,7 @@ use super::plane::{Content, Planes, Transform, Transformed};
 use super::transforms::Winograd;
 use crate::cpu::block_outer::{BlockOuter, most_blocks};
 use crate::cpu::correlation::Correlation;
-use crate::cpu::direct::tiles;
+use crate::cpu::direct::{tile_of, tiles};
 use crate::cpu::layout::BLOCK;
 use crate::cpu::memory::Memory;
 use crate::cpu::parallel::with_scratch;
@@ -122,9 +122,7 @@ pub fn grad_weight<const N: usize, const M: usize, const R: usize>(
     let (sums, size) = (&*sums, c.c_in * R * R);
     dw.par_chunks_mut(BLOCK * size).enumerate().for_each(|(i, dw)| {
         let (group, block) = (i / (c.c_out / BLOCK), i % (c.c_out / BLOCK));
-        let Some(tile) = tiles(c.c_out / BLOCK, most_blocks()).find(|tile| tile.contains(&block)) else {
-            return;
-        };
+        let tile = tile_of(block, c.c_out / BLOCK, most_blocks());
         let value = c.c_in * c.c_out;
         let start = group * N * N * value + tile.start * c.c_in * BLOCK;
         let sums = &sums[start + (block - tile.start) * BLOCK..];

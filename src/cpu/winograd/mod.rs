@@ -1,4 +1,4 @@
-//! Convolution by Winograd's algorithm, in blocks of channels: a third to a sixth of the multiplications, at the price of
+//! Convolution by Winograd's algorithm, in blocks of channels: less than half to a sixth of the multiplications, at the price of
 //! transforms. All three passes, for strides of 1.
 //!
 //! * [`transforms`]: the algorithm itself, on vectors of channels.
