@@ -2,10 +2,10 @@
 //!
 //! A tile of sums, some terms of a run times some blocks of output channels, stays in registers while the pixels go by.
 
-use super::block_product::{block_at, multiply_add};
+use super::block_product::block_at;
 use super::layout::BLOCK;
 use super::product::Onto;
-use super::vector::widest;
+use super::vector::{multiply_add, widest};
 use pulp::{Simd, WithSimd};
 use std::array::from_fn;
 

@@ -7,7 +7,7 @@
 
 use super::layout::BLOCK;
 use super::product::Onto;
-use super::vector::widest;
+use super::vector::{multiply_add, relu, widest};
 use pulp::{Simd, WithSimd};
 use std::array::from_fn;
 
@@ -120,9 +120,7 @@ impl BlockProduct<'_> {
                         value = simd.add_f32s(value, simd.partial_load_f32s(&bias[begin..end]));
                     }
                     if self.finish.relu {
-                        // Not the maximum, which would turn a NaN into 0.
-                        let zero = simd.splat_f32s(0.0);
-                        value = simd.select_f32s(simd.less_than_f32s(value, zero), zero, value);
+                        value = relu(simd, value);
                     }
                 }
                 y[0] = value;
@@ -160,14 +158,4 @@ fn run_at<const T: usize>(data: &[f32], at: usize) -> &[f32; T] {
 #[inline(always)]
 pub fn block_at(data: &[f32], at: usize) -> &[f32; BLOCK] {
     run_at(data, at)
-}
-
-/// a b + c, fused where the processor has the instruction; elsewhere that would be the call of a function.
-#[inline(always)]
-pub fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
-    if S::F32_LANES > 4 || cfg!(target_arch = "aarch64") {
-        simd.mul_add_e_f32s(a, b, c)
-    } else {
-        simd.add_f32s(simd.mul_f32s(a, b), c)
-    }
 }

@@ -1,14 +1,14 @@
 //! Convolution with one channel to a group, in blocks of channels: vectors of channels, no product.
 
-use super::block_product::{block_at, multiply_add};
+use super::block_product::block_at;
 use super::correlation::TASKS;
 use super::direct::{Source, Taps};
 use super::layout::{BLOCK, Layout, Layouts};
 use super::memory::Memory;
 use super::parallel::{units_per_task, with_scratch};
-use super::vector::widest;
+use super::pixel::{Vectors, pixelwise};
 use crate::ops::Conv2d;
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 use rayon::prelude::*;
 use std::array::from_fn;
 
@@ -68,7 +68,7 @@ fn over_pixels(
                 let count = rows.len() * w_out;
                 let channels = block * BLOCK..(block + 1) * BLOCK;
                 let x = source.strip(from, image, 1, rows, 0, channels, copy);
-                widest(Sums {
+                let sums = Sums {
                     x,
                     pixels: &source.pixels[..count],
                     runs: &source.runs[..taps.kernel.len()],
@@ -77,7 +77,8 @@ fn over_pixels(
                     relu,
                     y: &mut to[row * taps.spread[0] * to_size[1] * BLOCK..],
                     places: &places[..count],
-                });
+                };
+                pixelwise!(|v| sums.run(v));
             }
         });
     });
@@ -96,45 +97,24 @@ struct Sums<'a> {
 }
 
 impl Sums<'_> {
-    /// `L` vectors to a block.
     #[inline(always)]
-    fn sized<S: Simd, const L: usize>(self, simd: S) {
+    fn run<S: Simd, const L: usize>(self, v: Vectors<S, L>) {
         let (w, _) = self.w.as_chunks::<BLOCK>();
         for (pixels, places) in self.pixels.chunks(PIXELS).zip(self.places.chunks(PIXELS)) {
+            // A tile that is not full computes its last pixel again.
             let starts: [usize; PIXELS] = from_fn(|p| pixels[p.min(pixels.len() - 1)]);
-            for l in 0..L {
-                let lane = |block: &[f32; BLOCK]| S::as_simd_f32s(block).0[l];
-                let mut sums = [simd.splat_f32s(0.0); PIXELS];
-                for (&run, w) in self.runs.iter().zip(w) {
-                    let w = lane(w);
-                    for p in 0..PIXELS {
-                        let x = lane(block_at(self.x, starts[p] + run));
-                        sums[p] = multiply_add(simd, x, w, sums[p]);
-                    }
-                }
-                for (&place, &sum) in places.iter().zip(&sums) {
-                    let mut value = simd.add_f32s(sum, lane(&self.bias));
-                    if self.relu {
-                        // Not the maximum, which would turn a NaN into 0.
-                        let zero = simd.splat_f32s(0.0);
-                        value = simd.select_f32s(simd.less_than_f32s(value, zero), zero, value);
-                    }
-                    S::as_mut_simd_f32s(&mut self.y[place..place + BLOCK]).0[l] = value;
+            let mut sums = [v.splat(0.0); PIXELS];
+            for (&run, w) in self.runs.iter().zip(w) {
+                let w = v.load(w);
+                for p in 0..PIXELS {
+                    sums[p] = v.multiply_add(v.load(block_at(self.x, starts[p] + run)), w, sums[p]);
                 }
             }
-        }
-    }
-}
-
-impl WithSimd for Sums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.sized::<S, 1>(simd),
-            8 => self.sized::<S, 2>(simd),
-            _ => self.sized::<S, 4>(simd),
+            for (&place, &sum) in places.iter().zip(&sums) {
+                let value = v.add(sum, v.load(&self.bias));
+                let (y, _) = self.y[place..place + BLOCK].as_chunks_mut::<BLOCK>();
+                v.store(if self.relu { v.relu(value) } else { value }, &mut y[0]);
+            }
         }
     }
 }
@@ -161,14 +141,15 @@ pub fn grad_weight(d: &Conv2d, x: &[f32], dy: &[f32], workspace: &mut Memory, dw
                     let channels = block * BLOCK..(block + 1) * BLOCK;
                     let x = source.strip(x, image, 1, rows, 0, channels, copy);
                     let start = (image * blocks + block) * h_out * w_out + row * w_out;
-                    widest(Gradients {
+                    let gradients = Gradients {
                         x,
                         pixels: &source.pixels[..count],
                         runs: &source.runs[..taps.kernel.len()],
                         dy: &dy[start * BLOCK..],
                         places: &places[..count],
                         sums,
-                    });
+                    };
+                    pixelwise!(|v| gradients.run(v));
                 }
             }
         });
@@ -196,39 +177,23 @@ const PART: usize = 256;
 
 impl Gradients<'_> {
     #[inline(always)]
-    fn sized<S: Simd, const L: usize>(self, simd: S) {
+    fn run<S: Simd, const L: usize>(self, v: Vectors<S, L>) {
         for (pixels, places) in self.pixels.chunks(PART).zip(self.places.chunks(PART)) {
             for (runs, sums) in self.runs.chunks(TAPS).zip(self.sums.chunks_mut(TAPS * BLOCK)) {
                 let taps: [usize; TAPS] = from_fn(|k| runs[k.min(runs.len() - 1)]);
-                for l in 0..L {
-                    let lane = |block: &[f32; BLOCK]| S::as_simd_f32s(block).0[l];
-                    let mut totals = [simd.splat_f32s(0.0); TAPS];
-                    for (&pixel, &place) in pixels.iter().zip(places) {
-                        let dy = lane(block_at(self.dy, place));
-                        for k in 0..TAPS {
-                            let x = lane(block_at(self.x, pixel + taps[k]));
-                            totals[k] = multiply_add(simd, x, dy, totals[k]);
-                        }
-                    }
-                    for (sums, &total) in sums.chunks_exact_mut(BLOCK).zip(&totals) {
-                        let sum = &mut S::as_mut_simd_f32s(sums).0[l];
-                        *sum = simd.add_f32s(*sum, total);
+                let mut totals = [v.splat(0.0); TAPS];
+                for (&pixel, &place) in pixels.iter().zip(places) {
+                    let dy = v.load(block_at(self.dy, place));
+                    for k in 0..TAPS {
+                        let x = v.load(block_at(self.x, pixel + taps[k]));
+                        totals[k] = v.multiply_add(x, dy, totals[k]);
                     }
                 }
+                let (sums, _) = sums.as_chunks_mut::<BLOCK>();
+                for (sum, &total) in sums.iter_mut().zip(&totals) {
+                    v.store(v.add(v.load(sum), total), sum);
+                }
             }
-        }
-    }
-}
-
-impl WithSimd for Gradients<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.sized::<S, 1>(simd),
-            8 => self.sized::<S, 2>(simd),
-            _ => self.sized::<S, 4>(simd),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! along the pixels, with a gather for every channel.
 
 use super::layout::BLOCK;
+use super::vector::{multiply_add, relu};
 use pulp::Simd;
 
 /// The channels of a block at one pixel.
@@ -12,7 +13,7 @@ pub type Pixel = [f32; BLOCK];
 pub struct Vectors<S, const L: usize>(pub S);
 
 /// `pixelwise!(|v| body)` is the value of `body`, where `v` are the widest [`Vectors`] of this processor. All widths
-/// have the same results. Functions that the body calls must be inlined into it.
+/// have the same results but for [`Vectors::multiply_add`]. Functions that the body calls must be inlined into it.
 ///
 /// `pixelwise!(narrow, |v| body)` leaves out vectors of 16. Loops that load the values they have just stored take twice
 /// the time where such a vector crosses the border of a cache line, and loops that memory holds up gain nothing by them.
@@ -118,11 +119,20 @@ impl<S: Simd, const L: usize> Vectors<S, L> {
         self.map2(a, a, |simd, a, _| simd.sqrt_f32s(a))
     }
 
-    /// a, or 0 where a is negative. Not the maximum, which would turn a NaN into 0.
+    /// a b + c, fused as in [`multiply_add`]: this alone may differ with the width.
+    #[inline(always)]
+    pub fn multiply_add(self, a: [S::f32s; L], b: [S::f32s; L], c: [S::f32s; L]) -> [S::f32s; L] {
+        let mut result = c;
+        for l in 0..L {
+            result[l] = multiply_add(self.0, a[l], b[l], c[l]);
+        }
+        result
+    }
+
+    /// a, or 0 where a is negative.
     #[inline(always)]
     pub fn relu(self, a: [S::f32s; L]) -> [S::f32s; L] {
-        let zero = self.0.splat_f32s(0.0);
-        self.map2(a, a, |simd, a, _| simd.select_f32s(simd.less_than_f32s(a, zero), zero, a))
+        self.map2(a, a, |simd, a, _| relu(simd, a))
     }
 
     /// a where key is equal to `wanted`, else 0.
