@@ -23,9 +23,16 @@ use std::ops::Range;
 /// Elements of the transformed inputs of a wave: 1 MiB, and the fewest and most tiles that this may mean.
 const INPUTS: usize = 1 << 18;
 const WAVE: Range<usize> = 48..144;
-/// Runs of terms that are summed in registers, for kernels of 5 x 5, and for smaller ones, whose transforms err less.
-const PART: usize = 4;
-const LONG_PART: usize = 8;
+
+/// Runs of terms that are summed in registers: fewer for kernels of 5 x 5, whose transforms err more, and fewest for their
+/// gradients, since those are summed over all pixels further down, where most of them cancel and the errors do not.
+const fn part(taps: usize, turned: bool) -> usize {
+    match (taps > 3, turned) {
+        (false, _) => 8,
+        (true, false) => 4,
+        (true, true) => 2,
+    }
+}
 
 /// `len` rounded up to an odd number of blocks, so that what lies so far apart does not meet in one set of a cache.
 pub fn spread_out(len: usize) -> usize {
@@ -104,7 +111,7 @@ pub fn over_pixels<const N: usize, const M: usize, const R: usize>(
     let images = cut.planes * cut.mosaic.per_plane();
     let per_image = all.div_ceil(cut.blocks);
     let task = |first: usize, block: usize, y: &mut [f32]| {
-        ForwardTask { c, cut: &cut, x, u, b, first, block }.run::<N, M, R>(y);
+        ForwardTask { c, cut: &cut, x, u, b, part: part(R, w.turned), first, block }.run::<N, M, R>(y);
     };
     if per_image == 1 {
         y.par_chunks_mut(images * all * block).enumerate().for_each(|(i, y)| task(i * images, 0, y));
@@ -123,6 +130,7 @@ struct ForwardTask<'a> {
     /// Transformed kernels `[groups, tiles, N * N, c_in, blocks of the tile, BLOCK]`.
     u: &'a [f32],
     b: Option<&'a [f32]>,
+    part: usize,
     /// The first image and the first block of output channels.
     first: usize,
     block: usize,
@@ -184,7 +192,7 @@ impl ForwardTask<'_> {
                                 places: &places[..count],
                                 block: BLOCK,
                                 onto: Onto::Nothing,
-                                part: if R > 3 { PART } else { LONG_PART },
+                                part: self.part,
                                 finish: Finish::default(),
                             }
                             .run();

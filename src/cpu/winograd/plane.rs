@@ -51,7 +51,7 @@ impl Planes<'_> {
         let held = self.images.saturating_sub(p * self.mosaic.per_plane()).min(self.mosaic.per_plane());
         let covered = Content(Some((rows, held)));
         if *content != covered {
-            plane[..(end - begin) * columns * BLOCK].fill(0.0);
+            self.clear(begin..end, held, plane);
             *content = covered;
         }
         for (i, top, left) in self.mosaic.places() {
@@ -67,6 +67,29 @@ impl Planes<'_> {
                 let source = (row - top) * width * BLOCK;
                 plane[target..target + count].copy_from_slice(&image[source..source + count]);
             }
+        }
+    }
+
+    /// Sets to zero what no pixel of a plane's `held` images covers, in its rows of pixels `rows`.
+    fn clear(&self, rows: Range<usize>, held: usize, plane: &mut [f32]) {
+        let columns = self.columns();
+        let ([top, left], [height, width]) = (self.origin, self.size);
+        for (row, pixels) in rows.zip(plane.chunks_exact_mut(columns * BLOCK)) {
+            let place =
+                row.checked_sub(top).map(|row| (row / self.mosaic.pitch[0], row % self.mosaic.pitch[0]));
+            let images = match place {
+                Some((place, row)) if row < height => {
+                    held.saturating_sub(place * self.mosaic.columns).min(self.mosaic.columns)
+                }
+                _ => 0,
+            };
+            let mut covered = 0;
+            for i in 0..images {
+                let begin = (left + i * self.mosaic.pitch[1]).min(columns);
+                pixels[covered * BLOCK..begin * BLOCK].fill(0.0);
+                covered = (begin + width).min(columns);
+            }
+            pixels[covered * BLOCK..].fill(0.0);
         }
     }
 }
