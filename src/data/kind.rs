@@ -18,12 +18,13 @@ pub enum Kind {
     Packed,
     Tensors,
     Csv,
+    Parquet,
     Synthetic,
 }
 
 impl Kind {
     /// Every kind with its name on the command line.
-    pub const NAMES: [(Kind, &'static str); 9] = [
+    pub const NAMES: [(Kind, &'static str); 10] = [
         (Kind::Auto, "auto"),
         (Kind::ImageFolder, "image-folder"),
         (Kind::Idx, "idx"),
@@ -32,17 +33,18 @@ impl Kind {
         (Kind::Packed, "packed"),
         (Kind::Tensors, "tensors"),
         (Kind::Csv, "csv"),
+        (Kind::Parquet, "parquet"),
         (Kind::Synthetic, "synthetic"),
     ];
 
     /// Whether its samples are rows with a column of images, or of the names of their files, that a request may name.
     pub fn has_image_column(self) -> bool {
-        false
+        matches!(self, Kind::Parquet)
     }
 
     /// Whether its samples are rows with a column of labels that a request may name.
     pub fn has_label_column(self) -> bool {
-        matches!(self, Kind::Csv)
+        matches!(self, Kind::Csv | Kind::Parquet)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, layout, packed};
+use super::{cifar, idx, layout, packed, shards};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +16,8 @@ pub struct Location {
     /// Empty if the data has no place.
     pub path: PathBuf,
     pub name: String,
-    /// The name of the file that was asked for, where `path` is the folder of it and others (IDX).
+    /// The name of the file that was asked for, where `path` is the folder of it and others (IDX), or the pattern of the files
+    /// that were asked for, where `path` is the folder that all are in.
     pub file: Option<String>,
 }
 
@@ -34,6 +35,7 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
             )));
         }
         (_, Some(path)) if Path::new(path).exists() => PathBuf::from(path),
+        (_, Some(path)) if shards::is_pattern(path) => return find_pattern(path, kind),
         (Kind::Auto, Some("synthetic")) => return Ok(synthetic()),
         (_, Some(path)) => shipped(path)?,
     };
@@ -55,11 +57,29 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
         }
         _ => path,
     };
-    let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+    Ok(Location { kind, name: name_of(&path), path, file })
+}
+
+/// The data set whose files are those of a pattern with braces.
+fn find_pattern(pattern: &str, kind: Kind) -> Result<Location> {
+    let kind = match (kind, Path::new(pattern).extension().and_then(|extension| extension.to_str())) {
+        (Kind::Auto, Some(extension)) if extension.eq_ignore_ascii_case("parquet") => Kind::Parquet,
+        (Kind::Parquet, _) => kind,
+        _ => {
+            let what = "no such file; only names of Parquet files may have braces, such as train-{00000..00003}.parquet";
+            return Err(Error::data(pattern, what));
+        }
+    };
+    let path = shards::folder_of(pattern);
+    Ok(Location { kind, name: name_of(&path), path, file: Some(pattern.into()) })
+}
+
+/// What the data at `path` is called.
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let named = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
     // It is printed: no name may do things to a terminal.
-    let name = named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned());
-    Ok(Location { kind, path, name, file })
+    named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned())
 }
 
 /// The folder of the data set called `name`, if it is in one of the places for such sets: `./data`, the folder `data` of the
@@ -118,6 +138,7 @@ fn detect(path: &Path) -> Result<Kind> {
             (has("train.csv"), Kind::Csv, "train.csv"),
             (cifar::CIFAR10.is_in(path), Kind::Cifar10, "CIFAR-10's files"),
             (cifar::CIFAR100.is_in(path), Kind::Cifar100, "CIFAR-100's files"),
+            (shards::are_in(path, "parquet"), Kind::Parquet, "Parquet files"),
         ];
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
         let is_folder = match found.is_empty() {
@@ -132,7 +153,7 @@ fn detect(path: &Path) -> Result<Kind> {
             [(_, kind, _)] => Ok(kind),
             [] => Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, or \
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, or \
                  folders of images (train/<class>/ or <class>/), found none",
             )),
             _ => {
@@ -154,12 +175,14 @@ fn detect(path: &Path) -> Result<Kind> {
         Ok(Kind::Tensors)
     } else if extension.eq_ignore_ascii_case("csv") {
         Ok(Kind::Csv)
+    } else if extension.eq_ignore_ascii_case("parquet") {
+        Ok(Kind::Parquet)
     } else if file_name.contains("-ubyte") {
         Ok(Kind::Idx)
     } else {
         Err(Error::data(
             path,
-            "expected a folder, a .safetensors, a .csv or an IDX file (*-ubyte), found another",
+            "expected a folder, a .safetensors, a .csv, a .parquet or an IDX file (*-ubyte), found another",
         ))
     }
 }

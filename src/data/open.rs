@@ -5,6 +5,8 @@ use super::diagnostics::Diagnostics;
 use super::division::Division;
 use super::kind::Kind;
 use super::origin::{Fingerprint, Origin, Provenance};
+#[cfg(feature = "parquet")]
+use super::parquet;
 use super::range::check_bytes;
 use super::raw::{RawSplit, RawSplits};
 use super::request::{MOST_CLASSES, ModelShape, Request};
@@ -53,6 +55,12 @@ pub fn open_with(
         Kind::Packed => packed::open(&place.path, request.model.map(|_| request.frame()))?,
         Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Csv => csv::open(&place.path, &place.name, request, &mut diagnostics)?,
+        #[cfg(feature = "parquet")]
+        Kind::Parquet => parquet::open(&place, request, &mut diagnostics)?,
+        #[cfg(not(feature = "parquet"))]
+        Kind::Parquet => {
+            return Err(Error::Usage("dataset: this build reads no Parquet files (feature parquet)".into()));
+        }
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
