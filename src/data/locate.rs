@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, layout, packed, shards};
+use super::{cifar, idx, layout, packed, shards, tar_shards};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -64,9 +64,11 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
 fn find_pattern(pattern: &str, kind: Kind) -> Result<Location> {
     let kind = match (kind, Path::new(pattern).extension().and_then(|extension| extension.to_str())) {
         (Kind::Auto, Some(extension)) if extension.eq_ignore_ascii_case("parquet") => Kind::Parquet,
-        (Kind::Parquet, _) => kind,
+        (Kind::Auto, Some(extension)) if extension.eq_ignore_ascii_case("tar") => Kind::Tar,
+        (Kind::Parquet | Kind::Tar, _) => kind,
         _ => {
-            let what = "no such file; only names of Parquet files may have braces, such as train-{00000..00003}.parquet";
+            let what = "no such file; only names of .tar and .parquet files may have braces, such as \
+                        train-{000000..000009}.tar";
             return Err(Error::data(pattern, what));
         }
     };
@@ -141,19 +143,22 @@ fn detect(path: &Path) -> Result<Kind> {
             (shards::are_in(path, "parquet"), Kind::Parquet, "Parquet files"),
         ];
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
-        let is_folder = match found.is_empty() {
-            true => layout::has_folders(path),
-            // A folder beside them may hold anything.
-            false => layout::has_classes(path),
+        // Folders beside other data may hold anything, and a tar file beside others is what they were unpacked from.
+        let has_others = !found.is_empty();
+        let has_shards = !has_others && shards::are_in(path, tar_shards::EXTENSION);
+        let is_folder = match has_others || has_shards {
+            true => layout::has_classes(path),
+            false => layout::has_folders(path),
         };
         if is_folder {
             found.push((true, Kind::ImageFolder, "folders of images"));
         }
         match found[..] {
             [(_, kind, _)] => Ok(kind),
+            [] if has_shards => Ok(Kind::Tar),
             [] => Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, or \
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, *.tar, or \
                  folders of images (train/<class>/ or <class>/), found none",
             )),
             _ => {
@@ -177,12 +182,16 @@ fn detect(path: &Path) -> Result<Kind> {
         Ok(Kind::Csv)
     } else if extension.eq_ignore_ascii_case("parquet") {
         Ok(Kind::Parquet)
+    } else if extension.eq_ignore_ascii_case("npz") {
+        Ok(Kind::Npz)
+    } else if extension.eq_ignore_ascii_case(tar_shards::EXTENSION) {
+        Ok(Kind::Tar)
     } else if file_name.contains("-ubyte") {
         Ok(Kind::Idx)
     } else {
         Err(Error::data(
             path,
-            "expected a folder, a .safetensors, a .csv, a .parquet or an IDX file (*-ubyte), found another",
+            "expected a folder, a .safetensors, a .csv, a .parquet, a .npz, a .tar or an IDX file (*-ubyte), found another",
         ))
     }
 }

@@ -12,7 +12,7 @@ use super::raw::{RawSplit, RawSplits};
 use super::request::{MOST_CLASSES, ModelShape, Request};
 use super::split::{self, Pool};
 use super::splits::Splits;
-use super::{cifar, csv, idx, image_folder, locate, occupied, packed, synthetic, tensors};
+use super::{cifar, csv, idx, image_folder, locate, npz, occupied, packed, synthetic, tar_shards, tensors};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::Path;
 use std::sync::Arc;
@@ -61,10 +61,12 @@ pub fn open_with(
         Kind::Parquet => {
             return Err(Error::Usage("dataset: this build reads no Parquet files (feature parquet)".into()));
         }
+        Kind::Npz => npz::open(&place, request, &mut diagnostics)?,
+        Kind::Tar => tar_shards::open(&place, request, &mut diagnostics)?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
-    if ![Kind::Csv, Kind::Tensors].contains(&place.kind) {
+    if !place.kind.may_have_numbers() {
         check_bytes(request.input_range, &train.images_path)?;
     }
     let classes = train.largest_class().max(val.as_ref().and_then(RawSplit::largest_class));
@@ -134,14 +136,13 @@ pub fn open_with(
     if request.for_training && request.limit_train.is_none() && place.kind != Kind::Synthetic {
         occupied::check_left(&train, had, &labels_path)?;
     }
-    let has_numbers = [Kind::Csv, Kind::Tensors].contains(&place.kind);
     let provenance = Provenance {
         data,
         division,
         limit_train: request.limit_train,
         image_column: request.image_column.clone(),
         label_column: request.label_column.clone(),
-        input_range: request.input_range.or(request.presumed_range).filter(|_| has_numbers),
+        input_range: request.input_range.or(request.presumed_range).filter(|_| place.kind.may_have_numbers()),
     };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
     let splits = Splits { train, val, origin: Some(Arc::new(origin)) };

@@ -172,7 +172,7 @@ pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn 
             *wanted = Some(column.clone());
         }
     }
-    if [Kind::Csv, Kind::Tensors].contains(&place.kind) && request.input_range.is_none() {
+    if place.kind.may_have_numbers() && request.input_range.is_none() {
         request.presumed_range = run.input_range;
     }
 }

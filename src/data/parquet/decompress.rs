@@ -8,6 +8,17 @@ use std::io::Read;
 /// Most bytes of a page.
 const MOST: usize = 1 << 30;
 
+/// Bytes that any page may be decompressed to, and how many times its compressed length a larger one: labels of one class compress far,
+/// and a page of them has a few MiB.
+const SMALL: usize = 16 << 20;
+const EXPANSION: usize = 1024;
+
+/// Largest window of Zstandard that any page may ask for (what RFC 8878 recommends to support), how many times its compressed length for a
+/// larger one, and the largest of all.
+const SMALL_WINDOW: u64 = 8 << 20;
+const WINDOW_EXPANSION: u64 = 16;
+const MOST_WINDOW: u64 = 128 << 20;
+
 /// Most bytes that one compressed byte can stand for: Snappy copies up to 64 bytes by an element of two or more.
 const SNAPPY_EXPANSION: usize = 32;
 
@@ -39,16 +50,18 @@ impl Codec {
             // A page of nulls alone.
             return Ok(());
         }
+        let most = bytes.len().saturating_mul(EXPANSION).clamp(SMALL, MOST);
         let unpack = |reader: &mut dyn Read, into: &mut Vec<u8>| {
             let before = into.len();
-            reader
-                .take(MOST as u64 + 1)
-                .read_to_end(into)
-                .map_err(|error| format!("a compressed page: {error}"))?;
-            if into.len() - before > MOST {
-                return Err(format!("expected a page of at most {MOST} bytes, found more"));
+            let read = reader.take(most as u64 + 1).read_to_end(into);
+            read.map_err(|error| format!("a compressed page: {error}"))?;
+            match into.len() - before {
+                length if length > most => Err(format!(
+                    "expected a page of {} bytes to be decompressed to at most {most}, found more",
+                    bytes.len()
+                )),
+                _ => Ok(()),
             }
-            Ok(())
         };
         match self {
             Codec::None => into.extend_from_slice(bytes),
@@ -68,8 +81,10 @@ impl Codec {
             }
             Codec::Gzip => unpack(&mut MultiGzDecoder::new(bytes), into)?,
             Codec::Zstd => {
-                let mut decoder =
-                    StreamingDecoder::new(bytes).map_err(|error| format!("a compressed page: {error}"))?;
+                let window = (bytes.len() as u64).saturating_mul(WINDOW_EXPANSION);
+                let window = window.clamp(SMALL_WINDOW, MOST_WINDOW);
+                let decoder = StreamingDecoder::new_with_max_window_size(bytes, window);
+                let mut decoder = decoder.map_err(|error| format!("a compressed page: {error}"))?;
                 unpack(&mut decoder, into)?;
             }
         }

@@ -4,6 +4,8 @@
 //! The files of a folder are found in the folder itself and up to three folders below it. The part of a file is given by its name
 //! (`train-00000-of-00004.parquet`, `val_17.tar`) or, if it says nothing, by the folder that it is in (`test/0000.parquet`).
 
+mod assemble;
+mod labels;
 mod pattern;
 mod store;
 
@@ -12,7 +14,10 @@ use super::directory::{EntryKind, entries, hidden};
 use super::locate::Location;
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
+pub(super) use assemble::{OpenShard, assemble, frame};
+pub(super) use labels::ShardLabels;
 pub(super) use pattern::{expand, folder_of, is_pattern};
+use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 pub(super) use store::{BytePlace, Samples, ShardStore};
@@ -57,6 +62,12 @@ pub(super) fn find(place: &Location, extension: &str, diagnostics: &mut Diagnost
     check_home(&files, &place.path)?;
     check_complete(&files)?;
     divide(files, &place.path, diagnostics)
+}
+
+/// What `read` makes of each of `files`, several at once; the error of the first file that has one.
+pub(super) fn each<T: Send>(files: &[PathBuf], read: impl Fn(&Path) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let read: Vec<Result<T>> = files.par_iter().map(|file| read(file)).collect();
+    read.into_iter().collect()
 }
 
 /// Whether files whose names end in `extension` are in `folder` or where shards are in folders below it. Of folders with very many
