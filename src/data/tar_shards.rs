@@ -161,7 +161,7 @@ fn read(path: &Path, request: &Request) -> Result<Opened> {
         Opened { path: path.to_path_buf(), length, labels: ShardLabels::default(), places: Vec::new() };
     let wrong = |error: io::Error| match error.raw_os_error() {
         Some(_) => Error::io(path, error),
-        None => bad(format!("not a whole tar file: {error}")),
+        None => bad(format!("expected a whole tar file: {error}")),
     };
     let mut sample = Sample::default();
     let mut end = 0;
@@ -329,7 +329,7 @@ impl Opened {
 /// be nothing else, such as a second archive.
 fn check_end(file: &mut File, end: u64, length: u64) -> io::Result<Option<String>> {
     if length < end.saturating_add(BLOCK) {
-        return Ok(Some("not a whole tar file: expected two empty blocks at its end, found none".into()));
+        return Ok(Some("expected a whole tar file with two empty blocks at its end, found none".into()));
     }
     file.seek(SeekFrom::Start(end))?;
     let mut chunk = vec![0; 1 << 16];

@@ -238,7 +238,7 @@ impl Wrong {
 fn failed(path: &Path, error: ZipError) -> Error {
     match error {
         ZipError::Io(source) if source.raw_os_error().is_some() => Error::io(path, source),
-        other => Error::data(path, format!("the zip archive: {other}")),
+        other => Error::data(path, format!("expected a whole zip archive: {other}")),
     }
 }
 

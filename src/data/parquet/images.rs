@@ -6,7 +6,7 @@
 
 use super::chunk::{Chunk, PageFile};
 use crate::data::shards::{BytePlace, Samples};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::metadata::ColumnChunkMetaData;
 use std::fs::File;
@@ -45,7 +45,8 @@ pub(super) struct ParquetSamples {
     lengths: Vec<u64>,
     groups: Vec<Group>,
     column: String,
-    index: OnceLock<Result<Index, String>>,
+    /// Made when the first image is asked for; the error is one of the temporary file.
+    index: OnceLock<io::Result<Index>>,
 }
 
 /// The places of all images.
@@ -79,7 +80,7 @@ impl ParquetSamples {
     }
 
     /// Reads the pages of all images.
-    fn read(&self) -> Result<Index, String> {
+    fn read(&self) -> io::Result<Index> {
         let slots: Vec<Mutex<GroupIndex>> = self.groups.iter().map(|_| Mutex::default()).collect();
         let (next, spill, failed) = (AtomicUsize::new(0), Spill(Mutex::default()), OnceLock::new());
         let work = || {
@@ -90,10 +91,7 @@ impl ParquetSamples {
                     Ok(found) => *slot.lock().unwrap_or_else(PoisonError::into_inner) = found,
                     // Nothing that is wrong with a file, so no image is bad for it.
                     Err(error) => {
-                        let _ = failed.set(format!(
-                            "images are decompressed into a temporary file in {}: {error}",
-                            printable_path(&std::env::temp_dir())
-                        ));
+                        let _ = failed.set(error);
                     }
                 }
             }
@@ -196,7 +194,11 @@ impl Samples for ParquetSamples {
             let (shard, row) = self.name(index);
             Error::data(shard, format!("{row}: {what}"))
         };
-        let all = self.index.get_or_init(|| self.read()).as_ref().map_err(|error| wrong(error))?;
+        let index = self.index.get_or_init(|| self.read()).as_ref();
+        let all = index.map_err(|error| {
+            let what = format!("images are decompressed into a temporary file here: {error}");
+            Error::io(std::env::temp_dir(), io::Error::new(error.kind(), what))
+        })?;
         let places = &all.groups[number];
         match (places.places.get(index - group.first), &all.spill) {
             (None, _) => Err(wrong(

@@ -134,8 +134,8 @@ fn read(path: &Path, request: &Request) -> Result<Opened> {
 
 fn metadata(file: PageFile) -> Result<ParquetMetaData, String> {
     let read = contained(AssertUnwindSafe(|| ParquetMetaDataReader::new().parse_and_finish(&file)));
-    read.ok_or("not a whole Parquet file: its bytes break the decoder")?
-        .map_err(|error| format!("not a whole Parquet file: {}", text(&error)))
+    read.ok_or("expected a whole Parquet file: its bytes break the decoder")?
+        .map_err(|error| format!("expected a whole Parquet file: {}", text(&error)))
 }
 
 /// An error if the file has no image, only the paths of files, as `datasets` writes files that lie on the writer's machine.
