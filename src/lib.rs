@@ -55,6 +55,7 @@
 //! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, views of images |
 //! | 1 | [`atomic`] | output files that are absent or complete |
 //! | 1 | `json` | JSON from files, in which no key stands twice |
+//! | 1 | `npy` | the header of NumPy's arrays |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
@@ -83,6 +84,7 @@ pub mod interchange;
 mod json;
 pub mod model;
 pub mod network;
+mod npy;
 pub mod ops;
 pub mod program;
 pub mod random;

@@ -1,7 +1,7 @@
 //! A data set, in host memory or read from its files image by image.
 
 use super::framing::{Frame, Framing};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable_path};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +57,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The file of image `index`, if each image has its own file.
     fn file(&self, _index: usize) -> Option<PathBuf> {
         None
+    }
+
+    /// What image `index` is called in messages, if it has no file of its own: its shard and its place there.
+    fn name(&self, _index: usize) -> Option<String> {
+        None
+    }
+
+    /// The files that hold all images, if several images share a file.
+    fn shards(&self) -> &[PathBuf] {
+        &[]
     }
 
     /// Number of files that were skipped in the search for images.
@@ -153,6 +163,13 @@ impl Dataset {
             Images::Stored(stored) => stored.store.file(*stored.indices.get(sample)? as usize),
             _ => None,
         }
+    }
+
+    /// What `sample` is called in messages: its file, or its shard and its place there.
+    pub(super) fn sample_name(&self, sample: usize) -> Option<String> {
+        let stored = self.stored()?;
+        let index = *stored.indices.get(sample)? as usize;
+        stored.store.file(index).map(|path| printable_path(&path)).or_else(|| stored.store.name(index))
     }
 
     /// Writes the pixels of `sample`, `[channels, height, width]`, to `into`. An error if there are none, or why the

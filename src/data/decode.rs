@@ -14,20 +14,17 @@
 use super::contain::contained;
 use super::fit::{Fitter, ImageInfo};
 use super::framing::{Frame, Framing};
+use super::image_source::ImageSource;
 use super::jpeg;
 use super::limits::{Decoded, Turn, check_memory, check_size, wait_for_turn};
-use crate::error::{Error, Result, printable};
+use crate::error::{Result, printable};
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 use std::error::Error as _;
-use std::fs::{self, File};
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-
-/// Longest file that is read, in bytes.
-const MAX_FILE: u64 = 256 << 20;
 
 /// Most bytes that chunks beside the pixels (profiles, texts) and rows in progress of a PNG may take.
 const MAX_CHUNKS: u64 = 64 << 20;
@@ -73,7 +70,17 @@ impl Decoder {
     /// 256 MiB, over 100,000,000 pixels or 400 MiB of them (16 bits, progressive JPEG), not a JPEG or PNG, damaged, or an error of the system. Memory is bounded before
     /// anything is allocated: a header that claims more pixels than the file can hold is refused.
     pub fn read_framed(&mut self, path: &Path, frame: &Frame, into: &mut [u8]) -> Result<()> {
-        self.contain(path, |decoder, turn| {
+        self.read_framed_from(&path, frame, into)
+    }
+
+    /// As [`Decoder::read_framed`], of an image wherever it is stored.
+    pub(super) fn read_framed_from(
+        &mut self,
+        source: &dyn ImageSource,
+        frame: &Frame,
+        into: &mut [u8],
+    ) -> Result<()> {
+        self.contain(source, |decoder, turn| {
             let image = decoder.pixels(turn)?;
             decoder.fitter.fit(&image, &decoder.pixels, frame, into)
         })
@@ -88,7 +95,18 @@ impl Decoder {
         side: usize,
         into: &mut Vec<u8>,
     ) -> Result<[usize; 2]> {
-        self.contain(path, |decoder, turn| {
+        self.read_whole_from(&path, channels, side, into)
+    }
+
+    /// As [`Decoder::read_whole`], of an image wherever it is stored.
+    pub(super) fn read_whole_from(
+        &mut self,
+        source: &dyn ImageSource,
+        channels: usize,
+        side: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<[usize; 2]> {
+        self.contain(source, |decoder, turn| {
             let image = decoder.pixels(turn)?;
             decoder.fitter.whole(&image, &decoder.pixels, (channels, side), into)
         })
@@ -97,7 +115,7 @@ impl Decoder {
     /// Reads the image file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
     /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read_framed`].
     pub fn read_within(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {
-        self.contain(path, |decoder, turn| {
+        self.contain(&path, |decoder, turn| {
             let image = decoder.pixels(turn)?;
             let [width, height] = image.upright();
             let length = |own: usize| (own * side).div_ceil(width.max(height)).clamp(1, side.max(1));
@@ -111,13 +129,13 @@ impl Decoder {
         })
     }
 
-    /// Loads `path` and runs `decode` on it; the memory that a large image took is given back.
+    /// Loads the image at `source` and runs `decode` on it; the memory that a large image took is given back.
     fn contain<T>(
         &mut self,
-        path: &Path,
+        source: &dyn ImageSource,
         decode: impl FnOnce(&mut Decoder, &mut Turn) -> Decoded<T>,
     ) -> Result<T> {
-        self.load(path)?;
+        source.load(&mut self.file)?;
         // The buffers hold only bytes: anything that a panic leaves in them is written over.
         let mut turn = None;
         let decoded = contained(AssertUnwindSafe(|| decode(self, &mut turn)))
@@ -128,31 +146,7 @@ impl Decoder {
             }
         }
         drop(turn);
-        decoded.map_err(|message| Error::data(path, printable(&message)))
-    }
-
-    /// The file in memory.
-    fn load(&mut self, path: &Path) -> Result<()> {
-        let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
-        if metadata.is_dir() {
-            return Err(Error::data(path, "expected an image, found a folder"));
-        }
-        if !metadata.is_file() {
-            return Err(Error::data(path, "expected an image, found a pipe, a socket or a device"));
-        }
-        self.file.clear();
-        if metadata.len() <= MAX_FILE {
-            let file = File::open(path).map_err(|error| Error::io(path, error))?;
-            self.file.reserve(metadata.len() as usize + 1);
-            file.take(MAX_FILE + 1).read_to_end(&mut self.file).map_err(|error| Error::io(path, error))?;
-        }
-        match metadata.len().max(self.file.len() as u64) {
-            0 => Err(Error::data(path, "expected an image, found an empty file")),
-            length if length > MAX_FILE => {
-                Err(Error::data(path, format!("expected at most {MAX_FILE} bytes, found {length}")))
-            }
-            _ => Ok(()),
-        }
+        decoded.map_err(|message| source.wrong(&printable(&message)))
     }
 
     /// The pixels of the file in memory, not yet turned.

@@ -18,12 +18,15 @@ pub enum Kind {
     Packed,
     Tensors,
     Csv,
+    Parquet,
+    Npz,
+    Tar,
     Synthetic,
 }
 
 impl Kind {
     /// Every kind with its name on the command line.
-    pub const NAMES: [(Kind, &'static str); 9] = [
+    pub const NAMES: [(Kind, &'static str); 12] = [
         (Kind::Auto, "auto"),
         (Kind::ImageFolder, "image-folder"),
         (Kind::Idx, "idx"),
@@ -32,8 +35,26 @@ impl Kind {
         (Kind::Packed, "packed"),
         (Kind::Tensors, "tensors"),
         (Kind::Csv, "csv"),
+        (Kind::Parquet, "parquet"),
+        (Kind::Npz, "npz"),
+        (Kind::Tar, "tar"),
         (Kind::Synthetic, "synthetic"),
     ];
+
+    /// Whether its samples are rows with a column of images, or of the names of their files, that a request may name.
+    pub fn has_image_column(self) -> bool {
+        matches!(self, Kind::Parquet | Kind::Tar)
+    }
+
+    /// Whether its images may be numbers whose range has to be known.
+    pub fn may_have_numbers(self) -> bool {
+        matches!(self, Kind::Csv | Kind::Tensors | Kind::Npz)
+    }
+
+    /// Whether its samples are rows with a column of labels that a request may name.
+    pub fn has_label_column(self) -> bool {
+        matches!(self, Kind::Csv | Kind::Parquet | Kind::Tar)
+    }
 }
 
 impl fmt::Display for Kind {

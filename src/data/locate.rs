@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, layout, packed};
+use super::{cifar, idx, layout, packed, shards, tar_shards};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +16,8 @@ pub struct Location {
     /// Empty if the data has no place.
     pub path: PathBuf,
     pub name: String,
-    /// The name of the file that was asked for, where `path` is the folder of it and others (IDX).
+    /// The name of the file that was asked for, where `path` is the folder of it and others (IDX), or the pattern of the files
+    /// that were asked for, where `path` is the folder that all are in.
     pub file: Option<String>,
 }
 
@@ -34,6 +35,7 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
             )));
         }
         (_, Some(path)) if Path::new(path).exists() => PathBuf::from(path),
+        (_, Some(path)) if shards::is_pattern(path) => return find_pattern(path, kind),
         (Kind::Auto, Some("synthetic")) => return Ok(synthetic()),
         (_, Some(path)) => shipped(path)?,
     };
@@ -55,11 +57,31 @@ pub fn find(path: Option<&str>, kind: Kind) -> Result<Location> {
         }
         _ => path,
     };
-    let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+    Ok(Location { kind, name: name_of(&path), path, file })
+}
+
+/// The data set whose files are those of a pattern with braces.
+fn find_pattern(pattern: &str, kind: Kind) -> Result<Location> {
+    let kind = match (kind, Path::new(pattern).extension().and_then(|extension| extension.to_str())) {
+        (Kind::Auto, Some(extension)) if extension.eq_ignore_ascii_case("parquet") => Kind::Parquet,
+        (Kind::Auto, Some(extension)) if extension.eq_ignore_ascii_case("tar") => Kind::Tar,
+        (Kind::Parquet | Kind::Tar, _) => kind,
+        _ => {
+            let what = "no such file; only names of .tar and .parquet files may have braces, such as \
+                        train-{000000..000009}.tar";
+            return Err(Error::data(pattern, what));
+        }
+    };
+    let path = shards::folder_of(pattern);
+    Ok(Location { kind, name: name_of(&path), path, file: Some(pattern.into()) })
+}
+
+/// What the data at `path` is called.
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let named = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
     // It is printed: no name may do things to a terminal.
-    let name = named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned());
-    Ok(Location { kind, path, name, file })
+    named.map_or_else(|| "data".into(), |name| printable(&name.to_string_lossy()).into_owned())
 }
 
 /// The folder of the data set called `name`, if it is in one of the places for such sets: `./data`, the folder `data` of the
@@ -118,21 +140,25 @@ fn detect(path: &Path) -> Result<Kind> {
             (has("train.csv"), Kind::Csv, "train.csv"),
             (cifar::CIFAR10.is_in(path), Kind::Cifar10, "CIFAR-10's files"),
             (cifar::CIFAR100.is_in(path), Kind::Cifar100, "CIFAR-100's files"),
+            (shards::are_in(path, "parquet"), Kind::Parquet, "Parquet files"),
         ];
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
-        let is_folder = match found.is_empty() {
-            true => layout::has_folders(path),
-            // A folder beside them may hold anything.
-            false => layout::has_classes(path),
+        // Folders beside other data may hold anything, and a tar file beside others is what they were unpacked from.
+        let has_others = !found.is_empty();
+        let has_shards = !has_others && shards::are_in(path, tar_shards::EXTENSION);
+        let is_folder = match has_others || has_shards {
+            true => layout::has_classes(path),
+            false => layout::has_folders(path),
         };
         if is_folder {
             found.push((true, Kind::ImageFolder, "folders of images"));
         }
         match found[..] {
             [(_, kind, _)] => Ok(kind),
+            [] if has_shards => Ok(Kind::Tar),
             [] => Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, or \
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, *.tar, or \
                  folders of images (train/<class>/ or <class>/), found none",
             )),
             _ => {
@@ -154,12 +180,18 @@ fn detect(path: &Path) -> Result<Kind> {
         Ok(Kind::Tensors)
     } else if extension.eq_ignore_ascii_case("csv") {
         Ok(Kind::Csv)
+    } else if extension.eq_ignore_ascii_case("parquet") {
+        Ok(Kind::Parquet)
+    } else if extension.eq_ignore_ascii_case("npz") {
+        Ok(Kind::Npz)
+    } else if extension.eq_ignore_ascii_case(tar_shards::EXTENSION) {
+        Ok(Kind::Tar)
     } else if file_name.contains("-ubyte") {
         Ok(Kind::Idx)
     } else {
         Err(Error::data(
             path,
-            "expected a folder, a .safetensors, a .csv or an IDX file (*-ubyte), found another",
+            "expected a folder, a .safetensors, a .csv, a .parquet, a .npz, a .tar or an IDX file (*-ubyte), found another",
         ))
     }
 }

@@ -5,12 +5,14 @@ use super::diagnostics::Diagnostics;
 use super::division::Division;
 use super::kind::Kind;
 use super::origin::{Fingerprint, Origin, Provenance};
+#[cfg(feature = "parquet")]
+use super::parquet;
 use super::range::check_bytes;
 use super::raw::{RawSplit, RawSplits};
 use super::request::{MOST_CLASSES, ModelShape, Request};
 use super::split::{self, Pool};
 use super::splits::Splits;
-use super::{cifar, csv, idx, image_folder, locate, occupied, packed, synthetic, tensors};
+use super::{cifar, csv, idx, image_folder, locate, npz, occupied, packed, synthetic, tar_shards, tensors};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub fn open_with(
     check(request)?;
     let mut diagnostics = Diagnostics::default();
     let place = locate::find(request.path.as_deref(), request.kind)?;
+    check_columns(request, place.kind)?;
     let RawSplits { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut diagnostics)?,
         Kind::ImageFolder => {
@@ -52,14 +55,18 @@ pub fn open_with(
         Kind::Packed => packed::open(&place.path, request.model.map(|_| request.frame()))?,
         Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Csv => csv::open(&place.path, &place.name, request, &mut diagnostics)?,
+        #[cfg(feature = "parquet")]
+        Kind::Parquet => parquet::open(&place, request, &mut diagnostics)?,
+        #[cfg(not(feature = "parquet"))]
+        Kind::Parquet => {
+            return Err(Error::Usage("dataset: this build reads no Parquet files (feature parquet)".into()));
+        }
+        Kind::Npz => npz::open(&place, request, &mut diagnostics)?,
+        Kind::Tar => tar_shards::open(&place, request, &mut diagnostics)?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
-    if place.kind != Kind::Csv && request.label_column.is_some() {
-        let what = format!("label-column: expected a table (csv), found data of the format {}", place.kind);
-        return Err(Error::Usage(what));
-    }
-    if ![Kind::Csv, Kind::Tensors].contains(&place.kind) {
+    if !place.kind.may_have_numbers() {
         check_bytes(request.input_range, &train.images_path)?;
     }
     let classes = train.largest_class().max(val.as_ref().and_then(RawSplit::largest_class));
@@ -129,13 +136,13 @@ pub fn open_with(
     if request.for_training && request.limit_train.is_none() && place.kind != Kind::Synthetic {
         occupied::check_left(&train, had, &labels_path)?;
     }
-    let has_numbers = [Kind::Csv, Kind::Tensors].contains(&place.kind);
     let provenance = Provenance {
         data,
         division,
         limit_train: request.limit_train,
+        image_column: request.image_column.clone(),
         label_column: request.label_column.clone(),
-        input_range: request.input_range.or(request.presumed_range).filter(|_| has_numbers),
+        input_range: request.input_range.or(request.presumed_range).filter(|_| place.kind.may_have_numbers()),
     };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
     let splits = Splits { train, val, origin: Some(Arc::new(origin)) };
@@ -161,6 +168,26 @@ fn check(request: &Request) -> Result<()> {
     ] {
         if limit == Some(0) {
             return Err(Error::Usage(format!("{flag}: expected at least 1, found 0")));
+        }
+    }
+    Ok(())
+}
+
+/// A usage error if `request` names a column that data of the format `kind` does not have.
+fn check_columns(request: &Request, kind: Kind) -> Result<()> {
+    let has_image: fn(Kind) -> bool = Kind::has_image_column;
+    for (option, column, has_one) in [
+        ("image-column", &request.image_column, has_image),
+        ("label-column", &request.label_column, Kind::has_label_column),
+    ] {
+        if column.is_some() && !has_one(kind) {
+            let known: Vec<_> =
+                Kind::NAMES.iter().filter(|(kind, _)| has_one(*kind)).map(|(_, name)| *name).collect();
+            let what = format!(
+                "{option}: expected data with such a column ({}), found data of the format {kind}",
+                known.join(", ")
+            );
+            return Err(Error::Usage(what));
         }
     }
     Ok(())

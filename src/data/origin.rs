@@ -19,8 +19,8 @@ pub struct Fingerprint {
     pub counts: [usize; 2],
     /// XXH3 (64 bits) of labels and class names: training files, validation files.
     pub labels: [String; 2],
-    /// XXH3 (64 bits) of the images in the order of the labels, after what was hashed: `pixels`, `values`, or the names of
-    /// the `files` and the lengths of some. `None` where only reading every image would tell.
+    /// XXH3 (64 bits) of the images in the order of the labels, after what was hashed: `pixels`, `values`, the names of the
+    /// `files` and the lengths of some, or the names and lengths of the `shards`. `None` where only reading every image would tell.
     pub images: Option<[String; 2]>,
 }
 
@@ -33,7 +33,10 @@ pub struct Provenance {
     /// Limit on the number of training samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
-    /// The label column of a table as the user named it, by name or by number from 1.
+    /// The column of the images as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_column: Option<String>,
+    /// The column of the labels as the user named it, by name or by number from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
     /// The declared range of the numbers of a table or of tensors.
@@ -143,6 +146,16 @@ fn images(dataset: &Dataset) -> Option<String> {
                 hash.update(&bytes);
             }
             if matches!(dataset.images, Images::Levels(_)) { "levels" } else { "values" }
+        }
+        Images::Stored(stored) if !stored.store.shards().is_empty() => {
+            for shard in stored.store.shards() {
+                hash.update(shard.file_name().unwrap_or_default().as_encoded_bytes());
+                hash.update(&[0]);
+                let length = std::fs::metadata(shard).map_or(0, |file| file.len());
+                hash.update(&length.to_le_bytes());
+            }
+            stored.indices.iter().for_each(|index| hash.update(&index.to_le_bytes()));
+            "shards"
         }
         Images::Stored(stored) => {
             for &index in &stored.indices {

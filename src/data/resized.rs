@@ -161,6 +161,10 @@ impl Store for Resized {
         self.from.file(index)
     }
 
+    fn name(&self, index: usize) -> Option<String> {
+        self.from.sample_name(index)
+    }
+
     fn block(&self) -> usize {
         self.from.stored().map_or(1, |stored| stored.store.block())
     }

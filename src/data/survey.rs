@@ -4,7 +4,7 @@ use super::dataset::{Dataset, Labels};
 use super::scan::{Scan, ScanObserver, with_threads};
 use super::splits::Splits;
 use super::statistics::{Moments, Statistics};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result};
 use std::sync::Arc;
 
 /// Pairs of equal images that are named; of the others only the number is reported.
@@ -106,9 +106,8 @@ impl Copies {
     fn of(pairs: &[(u32, u32)], from: &Dataset, train: &Dataset, what: &str) -> Result<Copies> {
         let (copies, originals) = (labels(from)?, labels(train)?);
         let differ = |&&(a, b): &&(u32, u32)| copies[a as usize] != originals[b as usize];
-        let name = |dataset: &Dataset, sample: u32, what: &str| match dataset.file(sample as usize) {
-            Some(path) => printable_path(&path),
-            None => format!("{what} {sample}"),
+        let name = |dataset: &Dataset, sample: u32, what: &str| {
+            dataset.sample_name(sample as usize).unwrap_or_else(|| format!("{what} {sample}"))
         };
         let named = pairs.iter().take(NAMED).map(|&(copy, original)| Pair {
             image: name(from, copy, what),

@@ -1,9 +1,10 @@
 //! The table of layers: what each module may use, and what else a source file has to keep to.
 
 /// What each module may use. `cli` may use all.
-pub const EDGES: [(&str, &[&str]); 21] = [
+pub const EDGES: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("json", &[]),
+    ("npy", &[]),
     ("setters", &[]),
     ("atomic", &["error"]),
     ("tensor", &["error"]),
@@ -15,8 +16,8 @@ pub const EDGES: [(&str, &[&str]); 21] = [
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
     ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random", "atomic", "json"]),
-    ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
+    ("interchange", &["model", "tensor", "error", "random", "atomic", "json", "npy"]),
+    ("data", &["tensor", "error", "random", "view", "atomic", "json", "npy"]),
     // Keeps the files of a GPU between runs.
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
     // Opens images and writes them; the numbers in them are handed in.
@@ -94,7 +95,7 @@ pub const INFERENCE: [&str; 10] = [
 pub const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
-pub const CRATES: [(&str, &[&str]); 22] = [
+pub const CRATES: [(&str, &[&str]); 26] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
@@ -108,7 +109,11 @@ pub const CRATES: [(&str, &[&str]); 22] = [
     ("ab_glyph", &["report"]),
     ("dejavu", &["report"]),
     ("prost", &["interchange"]),
-    ("zip", &["interchange"]),
+    ("zip", &["data", "interchange"]),
+    ("parquet", &["data"]),
+    ("bytes", &["data"]),
+    ("snap", &["data"]),
+    ("ruzstd", &["data"]),
     ("fast_image_resize", &["data"]),
     ("zune_core", &["data"]),
     ("zune_jpeg", &["data"]),

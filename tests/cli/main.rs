@@ -24,6 +24,7 @@ mod report;
 mod resume;
 mod runs;
 mod shader;
+mod shards;
 mod tables;
 mod verbs;
 mod version1;

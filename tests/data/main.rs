@@ -18,12 +18,14 @@ mod layouts;
 mod loader;
 mod locate;
 mod memory;
+mod npz;
 mod packed;
 #[path = "../support/packs.rs"]
 mod packs;
 mod pictures;
 mod pngs;
 mod ranges;
+mod shards;
 mod shipped;
 mod sides;
 mod split;

@@ -24,7 +24,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds and of its archive in `corpus/`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("checkpoint", checkpoint),
     ("cifar", cifar),
     ("csv", csv),
@@ -32,10 +32,13 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("jpeg", picture),
     ("model", model),
     ("npz", weights),
+    ("npz-data", arrays),
     ("onnx", onnx_file),
     ("packed", packed),
+    ("parquet", parquet),
     ("png", png),
     ("safetensors", weights),
+    ("tar", tar),
     ("tensors", tensors),
 ];
 
@@ -189,6 +192,39 @@ fn csv(bytes: &[u8]) {
 fn tensors(bytes: &[u8]) {
     let path = file("t.safetensors", bytes);
     data(&path, Kind::Tensors, &path);
+}
+
+fn parquet(bytes: &[u8]) {
+    let path = file("t.parquet", bytes);
+    data(&path, Kind::Parquet, &path);
+    for column in ["label", "image", "path"] {
+        let request = named(&path, Kind::Parquet).with_label_column(Some(column.into()));
+        let _ = judged(open(&request), &path);
+    }
+}
+
+fn tar(bytes: &[u8]) {
+    let path = file("t.tar", bytes);
+    data(&path, Kind::Tar, &path);
+    for column in ["label", "id"] {
+        let request = named(&path, Kind::Tar).with_label_column(Some(column.into()));
+        let _ = judged(open(&request), &path);
+    }
+    let _ = judged(open(&named(&path, Kind::Tar).with_image_column(Some("txt".into()))), &path);
+}
+
+/// A request for no model.
+fn named(path: &Path, kind: Kind) -> Request {
+    let path = Some(path.to_str().unwrap().into());
+    Request::new([3, 8, 8], 10).with_path(path).with_kind(kind).with_val_split(Some(0.0)).with_model(None)
+}
+
+/// A data set as NPZ, for no model and for one.
+fn arrays(bytes: &[u8]) {
+    let path = file("d.npz", bytes);
+    data(&path, Kind::Npz, &path);
+    let request = Request::new([1, 2, 2], 3).with_path(Some(path.to_str().unwrap().into()));
+    let _ = judged(open(&request.with_kind(Kind::Npz).with_input_range(Some(InputRange::Unit))), &path);
 }
 
 fn packed(bytes: &[u8]) {

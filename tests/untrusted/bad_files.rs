@@ -4,6 +4,7 @@
 
 mod data;
 mod other;
+mod shards;
 
 use crate::sound::seed;
 use crate::{peak, size, striate};
@@ -18,7 +19,7 @@ use striate::error::Error;
 const MOST: usize = 64 << 20;
 
 fn formats() -> Vec<Format> {
-    let data = [data::idx(), data::cifar(), data::safetensors()];
+    let data = [data::idx(), data::cifar(), data::safetensors(), shards::shards()];
     data.into_iter().chain([other::pictures(), other::texts(), other::networks()]).flatten().collect()
 }
 

@@ -28,7 +28,15 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
         (0..splits.train.classes).map(|class| [train[class], val.get(class).copied().unwrap_or(0)]).collect()
     };
     let held = val.map_or(0, Dataset::len);
-    let size = size_of(&place.path)?;
+    let shards = match &train.images {
+        Images::Stored(stored) => stored.store.shards(),
+        _ => &[],
+    };
+    // Of a folder, the shards may be a part.
+    let size = match shards {
+        [] => size_of(&place.path)?,
+        _ => shards.iter().map(|shard| size_of(shard)).sum::<Result<Option<u64>>>()?,
+    };
     let ignored = match &train.images {
         Images::Stored(stored) => stored.store.ignored(),
         _ => 0,

@@ -1,6 +1,7 @@
 //! An open packed file, from which single images are read and checked against their hashes.
 
 use super::PARTS;
+use crate::data::read_at::read_at;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io;
@@ -49,24 +50,4 @@ impl Packed {
             if index < self.train { (PARTS[0], index) } else { (PARTS[1], index - self.train) };
         Error::data(&self.path, format!("{part}.images, image {number}: {what}"))
     }
-}
-
-/// Fills `into` from the place `at` of the file, whose own position other threads may use.
-#[cfg(unix)]
-pub(super) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
-}
-
-#[cfg(windows)]
-pub(super) fn read_at(file: &File, mut into: &mut [u8], mut at: u64) -> io::Result<()> {
-    while !into.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, into, at)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                into = &mut into[read..];
-                at += read as u64;
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,12 +1,13 @@
 //! Reading: everything that the header claims is compared with the file's length before memory is taken, and every
 //! image with its hash before it is used.
 
-use super::file::{BLOCK, Packed, read_at};
+use super::file::{BLOCK, Packed};
 use super::whole::WholeStore;
 use super::{FORMAT, HEADER_LIMIT, ImageLayout, LENGTH, PARTS, PackedLayout, VERSIONS};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored, check_labels};
 use crate::data::framing::{Frame, Framing};
 use crate::data::raw::{RawSplit, RawSplits};
+use crate::data::read_at::read_at;
 use crate::error::{Error, Result, printable};
 use crate::json;
 use crate::view::MAX_SIDE;

@@ -5,14 +5,12 @@
 //! numeric arrays that `numpy.savez` and `numpy.savez_compressed` write. Entries are never extracted to the file system,
 //! so their names cannot point anywhere.
 
-mod header;
-
 use super::file::{File, little_endian, sorted_by_name};
 use super::numbers::{NumberError, convert, exact_integer, f16_to_f32};
 use crate::atomic::NewFile;
 use crate::error::{Error, Result};
+use crate::npy::{self as header, HeaderError, NpyHeader, NpyType};
 use crate::tensor::Tensor;
-use header::{NpyHeader, NpyType};
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
@@ -196,6 +194,15 @@ fn read_numbers(
         return Err(NumberError::Value("expected no bytes after the array".into()));
     }
     Ok(values)
+}
+
+impl From<HeaderError> for NumberError {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::Io(error) => NumberError::Io(error),
+            HeaderError::Value(message) => NumberError::Value(message),
+        }
+    }
 }
 
 /// Converts the bytes of a number to little-endian order.

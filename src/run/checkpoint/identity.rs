@@ -221,6 +221,11 @@ pub(super) fn images(dataset: &Dataset) -> String {
             if let Some(from) = stored.store.source() {
                 return images(from);
             }
+            for shard in stored.store.shards() {
+                hash.update(shard.file_name().unwrap_or_default().as_encoded_bytes());
+                let length = std::fs::metadata(shard).map_or(0, |file| file.len());
+                hash.update(&length.to_le_bytes());
+            }
             for &index in &stored.indices {
                 hash.update(&index.to_le_bytes());
                 if let Some(name) = stored.store.file(index as usize).as_ref().and_then(|f| f.file_name()) {

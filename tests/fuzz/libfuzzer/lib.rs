@@ -15,6 +15,7 @@ mod src {
     pub mod interchange;
     pub mod json;
     pub mod model;
+    pub mod npy;
     pub mod ops;
     pub mod program;
     pub mod random;

@@ -1,8 +1,7 @@
 //! The header of a `.npy` file, versions 1 to 3: a magic word, a length, and a Python dictionary of three literals for
 //! type, order and shape (`numpy.lib.format`). Only headers that NumPy itself writes for numeric arrays are accepted.
 
-use super::super::numbers::NumberError;
-use std::io::Read;
+use std::io::{self, Read};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
@@ -15,9 +14,23 @@ const MOST_AXES: usize = 64;
 /// The data starts at a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
 
+/// The reason why a header could not be read.
+#[derive(Debug)]
+pub(crate) enum HeaderError {
+    Io(io::Error),
+    /// What was expected and found.
+    Value(String),
+}
+
+impl From<io::Error> for HeaderError {
+    fn from(error: io::Error) -> Self {
+        HeaderError::Io(error)
+    }
+}
+
 /// The element type of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NpyType {
+pub(crate) enum NpyType {
     F16,
     F32,
     F64,
@@ -40,7 +53,7 @@ impl NpyType {
 
 /// Type, order and shape of the data after the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NpyHeader {
+pub(crate) struct NpyHeader {
     pub number: NpyType,
     pub big_endian: bool,
     /// Whether the first axis varies fastest (Fortran order), not the last.
@@ -53,7 +66,7 @@ pub(super) struct NpyHeader {
 }
 
 /// The header of a row-major array of `shape` whose type is `descr` in NumPy's notation (`<f4`).
-pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
+pub(crate) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if axes.len() == 1 { "," } else { "" };
     let mut text =
@@ -71,12 +84,12 @@ pub(super) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
 }
 
 /// Reads the header at the start of `from`.
-pub(super) fn read(from: &mut impl Read) -> Result<NpyHeader, NumberError> {
+pub(crate) fn read(from: &mut impl Read) -> Result<NpyHeader, HeaderError> {
     let mut start = [0; 8];
     from.read_exact(&mut start)?;
     let [magic @ .., major, _minor] = &start;
     if magic != MAGIC {
-        return Err(NumberError::Value(
+        return Err(HeaderError::Value(
             "expected an array in NumPy's format (.npy), found other bytes".into(),
         ));
     }
@@ -92,16 +105,16 @@ pub(super) fn read(from: &mut impl Read) -> Result<NpyHeader, NumberError> {
             (4, u32::from_le_bytes(length) as usize)
         }
         other => {
-            return Err(NumberError::Value(format!("expected .npy version 1, 2 or 3, found {other}")));
+            return Err(HeaderError::Value(format!("expected .npy version 1, 2 or 3, found {other}")));
         }
     };
     if text > LONGEST {
         let what = format!("expected a .npy header of at most {LONGEST} bytes, found {text}");
-        return Err(NumberError::Value(what));
+        return Err(HeaderError::Value(what));
     }
     let mut dictionary = vec![0; text];
     from.read_exact(&mut dictionary)?;
-    parse(&dictionary, start.len() + width + text).map_err(NumberError::Value)
+    parse(&dictionary, start.len() + width + text).map_err(HeaderError::Value)
 }
 
 fn parse(text: &[u8], length: usize) -> Result<NpyHeader, String> {
