@@ -28,8 +28,12 @@ pub(crate) struct SourceArgs {
     /// one ready]
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
     pub input_range: Option<InputRange>,
-    /// Take the labels of a table from this column: its name in the header, or its number from 1 [default: as in the weights'
-    /// run, else the column called label, class, target, y or the like, else the last]
+    /// Take the images from this column, where samples are rows [default: as in the weights' run, else the column called
+    /// image, img or the like]
+    #[arg(long, value_name = "NAME")]
+    pub image_column: Option<String>,
+    /// Take the labels from this column, where samples are rows: its name, or in a CSV file its number from 1 [default: as in
+    /// the weights' run, else the column called label, class, target, y or the like; in a table of numbers else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
     /// Keep this share of the training samples for validation, where there is no validation set
@@ -93,6 +97,7 @@ impl SourceArgs {
         options.path.clone_from(&self.data_path);
         options.kind = self.dataset;
         options.input_range = self.input_range;
+        options.image_column.clone_from(&self.image_column);
         options.label_column.clone_from(&self.label_column);
         options.val_split = self.val_split;
         options.split = self.split;
@@ -135,6 +140,9 @@ pub(crate) fn flags_of(data: &DataOptions) -> String {
     }
     if let Some(range) = data.input_range {
         flags.push_str(&format!(" --input-range {range}"));
+    }
+    if let Some(column) = &data.image_column {
+        flags.push_str(&format!(" --image-column {}", quoted(column)));
     }
     if let Some(column) = &data.label_column {
         flags.push_str(&format!(" --label-column {}", quoted(column)));

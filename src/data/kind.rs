@@ -34,6 +34,16 @@ impl Kind {
         (Kind::Csv, "csv"),
         (Kind::Synthetic, "synthetic"),
     ];
+
+    /// Whether its samples are rows with a column of images, or of the names of their files, that a request may name.
+    pub fn has_image_column(self) -> bool {
+        false
+    }
+
+    /// Whether its samples are rows with a column of labels that a request may name.
+    pub fn has_label_column(self) -> bool {
+        matches!(self, Kind::Csv)
+    }
 }
 
 impl fmt::Display for Kind {

@@ -41,6 +41,7 @@ pub fn open_with(
     check(request)?;
     let mut diagnostics = Diagnostics::default();
     let place = locate::find(request.path.as_deref(), request.kind)?;
+    check_columns(request, place.kind)?;
     let RawSplits { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut diagnostics)?,
         Kind::ImageFolder => {
@@ -55,10 +56,6 @@ pub fn open_with(
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
-    if place.kind != Kind::Csv && request.label_column.is_some() {
-        let what = format!("label-column: expected a table (csv), found data of the format {}", place.kind);
-        return Err(Error::Usage(what));
-    }
     if ![Kind::Csv, Kind::Tensors].contains(&place.kind) {
         check_bytes(request.input_range, &train.images_path)?;
     }
@@ -134,6 +131,7 @@ pub fn open_with(
         data,
         division,
         limit_train: request.limit_train,
+        image_column: request.image_column.clone(),
         label_column: request.label_column.clone(),
         input_range: request.input_range.or(request.presumed_range).filter(|_| has_numbers),
     };
@@ -161,6 +159,26 @@ fn check(request: &Request) -> Result<()> {
     ] {
         if limit == Some(0) {
             return Err(Error::Usage(format!("{flag}: expected at least 1, found 0")));
+        }
+    }
+    Ok(())
+}
+
+/// A usage error if `request` names a column that data of the format `kind` does not have.
+fn check_columns(request: &Request, kind: Kind) -> Result<()> {
+    let has_image: fn(Kind) -> bool = Kind::has_image_column;
+    for (option, column, has_one) in [
+        ("image-column", &request.image_column, has_image),
+        ("label-column", &request.label_column, Kind::has_label_column),
+    ] {
+        if column.is_some() && !has_one(kind) {
+            let known: Vec<_> =
+                Kind::NAMES.iter().filter(|(kind, _)| has_one(*kind)).map(|(_, name)| *name).collect();
+            let what = format!(
+                "{option}: expected data with such a column ({}), found data of the format {kind}",
+                known.join(", ")
+            );
+            return Err(Error::Usage(what));
         }
     }
     Ok(())

@@ -33,7 +33,10 @@ pub struct Provenance {
     /// Limit on the number of training samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
-    /// The label column of a table as the user named it, by name or by number from 1.
+    /// The column of the images as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_column: Option<String>,
+    /// The column of the labels as the user named it, by name or by number from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
     /// The declared range of the numbers of a table or of tensors.

@@ -44,7 +44,9 @@ pub struct Request {
     pub input_range: Option<InputRange>,
     /// The range that the weights were trained with, used if neither `input_range` nor the file declares one.
     pub presumed_range: Option<InputRange>,
-    /// Name, or number from 1, of the label column of a table.
+    /// Name of the column that holds the images, in formats whose samples are rows with an image or the name of its file.
+    pub image_column: Option<String>,
+    /// Name, or number from 1 in a CSV file, of the column that holds the labels.
     pub label_column: Option<String>,
     /// Whether the samples are for training, in which a single class is an error.
     pub for_training: bool,
@@ -87,6 +89,7 @@ impl Request {
         with_has_preprocess(has_preprocess: bool);
         with_input_range(input_range: Option<InputRange>);
         with_presumed_range(presumed_range: Option<InputRange>);
+        with_image_column(image_column: Option<String>);
         with_label_column(label_column: Option<String>);
         with_for_training(for_training: bool);
     }
@@ -114,6 +117,7 @@ impl Request {
             has_preprocess: input[1].saturating_mul(input[2]) > 1,
             input_range: None,
             presumed_range: None,
+            image_column: None,
             label_column: None,
             for_training: false,
         }

@@ -182,7 +182,8 @@ mod tests {
             labels: hashes(),
             images: Some(hashes()),
         };
-        Provenance { data, division, limit_train: Some(5), label_column: None, input_range: None }
+        let (image_column, label_column) = (None, None);
+        Provenance { data, division, limit_train: Some(5), image_column, label_column, input_range: None }
     }
 
     fn read(metadata: &[(&str, &str)]) -> Result<Lineage> {

@@ -28,7 +28,9 @@ pub struct DataOptions {
     pub kind: Kind,
     /// What the numbers of a table or of `f32` tensors are.
     pub input_range: Option<InputRange>,
-    /// The column of a table that holds the labels: its name, or its number from 1.
+    /// The column that holds the images, where samples are rows.
+    pub image_column: Option<String>,
+    /// The column that holds the labels, where samples are rows: its name, or in a CSV file its number from 1.
     pub label_column: Option<String>,
     /// Share of the training samples that is held out for validation, where the data has no validation part.
     pub val_split: Option<f32>,
@@ -97,6 +99,7 @@ impl DataOptions {
             has_preprocess: spec.has_preprocess(),
             input_range: self.input_range,
             presumed_range: None,
+            image_column: self.image_column.clone(),
             label_column: self.label_column.clone(),
             for_training: false,
         })
@@ -146,10 +149,28 @@ pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn 
     let Some(PastRun::Known(run)) = lineage.runs().first() else { return };
     // Opening the data says what is wrong with its place.
     let Ok(place) = data::find(request.path.as_deref(), request.kind) else { return };
-    if let (Kind::Csv, None, Some(column)) = (place.kind, &request.label_column, &run.label_column) {
-        let option = messages.option("label-column");
-        messages.note(&format!("data: the label is {option} {}, as in the weights' run", quoted(column)));
-        request.label_column = Some(column.clone());
+    for (has_one, name, what, wanted, recorded) in [
+        (
+            place.kind.has_image_column(),
+            "image-column",
+            "image",
+            &mut request.image_column,
+            &run.image_column,
+        ),
+        (
+            place.kind.has_label_column(),
+            "label-column",
+            "label",
+            &mut request.label_column,
+            &run.label_column,
+        ),
+    ] {
+        if let (true, None, Some(column)) = (has_one, &wanted, recorded) {
+            let option = messages.option(name);
+            messages
+                .note(&format!("data: the {what} is {option} {}, as in the weights' run", quoted(column)));
+            *wanted = Some(column.clone());
+        }
     }
     if [Kind::Csv, Kind::Tensors].contains(&place.kind) && request.input_range.is_none() {
         request.presumed_range = run.input_range;

@@ -133,6 +133,7 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<
         has_preprocess: false,
         input_range: None,
         presumed_range: None,
+        image_column: None,
         label_column: None,
         for_training: false,
     })?;
@@ -188,6 +189,7 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         has_preprocess: false,
         input_range: None,
         presumed_range: None,
+        image_column: None,
         label_column: None,
         for_training: false,
     };

@@ -64,8 +64,11 @@ struct SelectionArgs {
     /// (ready)
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = super::source::input_range)]
     input_range: Option<InputRange>,
-    /// Take the labels of a table from this column, given by header name or number from 1 [default: label, class, target, y
-    /// or similar, else the last]
+    /// Take the images from this column, where samples are rows [default: the column called image, img or the like]
+    #[arg(long, value_name = "NAME")]
+    image_column: Option<String>,
+    /// Take the labels from this column, where samples are rows: its name, or in a CSV file its number from 1 [default: the
+    /// column called label, class, target, y or the like; in a table of numbers else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     label_column: Option<String>,
     /// Hold out this share of the training samples if there is no validation set
@@ -143,6 +146,7 @@ impl SelectionArgs {
             has_preprocess: false,
             input_range: self.input_range,
             presumed_range: None,
+            image_column: self.image_column.clone(),
             label_column: self.label_column.clone(),
             for_training: false,
         }
