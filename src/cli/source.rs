@@ -20,7 +20,7 @@ pub(crate) struct SourceArgs {
     /// that of the recipe, else the set that ships]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     pub data_path: Option<String>,
-    /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv or synthetic
+    /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
     /// Declare the numbers of a table or of f32 tensors: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
@@ -36,6 +36,13 @@ pub(crate) struct SourceArgs {
     /// the weights' run, else the column called label, class, target, y or the like; in a table of numbers else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
+    /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]
+    #[arg(long, value_name = "DIR")]
+    pub image_root: Option<String>,
+    /// Swap height and width of each image of IDX files, tensors and tables, as EMNIST needs [default: as in the weights' run
+    /// if the data is the same, else false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub transpose: Option<bool>,
     /// Keep this share of the training samples for validation, where there is no validation set
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub val_split: Option<f32>,
@@ -99,6 +106,8 @@ impl SourceArgs {
         options.input_range = self.input_range;
         options.image_column.clone_from(&self.image_column);
         options.label_column.clone_from(&self.label_column);
+        options.image_root.clone_from(&self.image_root);
+        options.transpose = self.transpose;
         options.val_split = self.val_split;
         options.split = self.split;
         options.limit_train = self.limit_train;
@@ -146,6 +155,14 @@ pub(crate) fn flags_of(data: &DataOptions) -> String {
     }
     if let Some(column) = &data.label_column {
         flags.push_str(&format!(" --label-column {}", quoted(column)));
+    }
+    if let Some(root) = &data.image_root {
+        flags.push_str(&format!(" --image-root {}", quoted(root)));
+    }
+    match data.transpose {
+        Some(true) => flags.push_str(" --transpose"),
+        Some(false) => flags.push_str(" --transpose=false"),
+        None => {}
     }
     if data.ignore_exif {
         flags.push_str(" --ignore-exif");

@@ -18,12 +18,13 @@ pub enum Kind {
     Packed,
     Tensors,
     Csv,
+    List,
     Synthetic,
 }
 
 impl Kind {
     /// Every kind with its name on the command line.
-    pub const NAMES: [(Kind, &'static str); 9] = [
+    pub const NAMES: [(Kind, &'static str); 10] = [
         (Kind::Auto, "auto"),
         (Kind::ImageFolder, "image-folder"),
         (Kind::Idx, "idx"),
@@ -32,17 +33,28 @@ impl Kind {
         (Kind::Packed, "packed"),
         (Kind::Tensors, "tensors"),
         (Kind::Csv, "csv"),
+        (Kind::List, "list"),
         (Kind::Synthetic, "synthetic"),
     ];
 
     /// Whether its samples are rows with a column of images, or of the names of their files, that a request may name.
     pub fn has_image_column(self) -> bool {
-        false
+        matches!(self, Kind::List)
+    }
+
+    /// Whether its images lie in memory with sides that a request may have change places.
+    pub fn has_transpose(self) -> bool {
+        matches!(self, Kind::Idx | Kind::Tensors | Kind::Csv)
+    }
+
+    /// Whether it names image files in a folder that a request may name.
+    pub fn has_image_root(self) -> bool {
+        matches!(self, Kind::List)
     }
 
     /// Whether its samples are rows with a column of labels that a request may name.
     pub fn has_label_column(self) -> bool {
-        matches!(self, Kind::Csv)
+        matches!(self, Kind::Csv | Kind::List)
     }
 }
 
