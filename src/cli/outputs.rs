@@ -80,7 +80,10 @@ impl Outputs {
         if output.exists() && has_image_extension(&place) {
             let listed = self.lists.iter().find(|list| names(list, output));
             if let Some(list) = listed {
-                return Err(wrong("a file other than the input", &format!("an image of {}", printable_path(list))));
+                return Err(wrong(
+                    "a file other than the input",
+                    &format!("an image of {}", printable_path(list)),
+                ));
             }
         }
         if let Some(closed) = self.closed.as_ref().filter(|closed| place.starts_with(closed)) {

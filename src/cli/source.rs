@@ -4,7 +4,7 @@ use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{self, DataOptions, Messages, quoted};
+use crate::inference::{self, DataOptions, Lineage, Messages, quoted};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::view::Rules;
@@ -87,15 +87,26 @@ pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
 
 impl SourceArgs {
     /// Opens the data for `spec` and holds back as little as possible: without a validation part, and without flags that
-    /// divide the samples, each sample is in both parts. Diagnostics of the data go to `out`.
-    pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
+    /// divide the samples, each sample is in both parts. What the weights in `file` record of such data applies. Diagnostics of
+    /// the data go to `out`.
+    pub fn open_whole(&self, spec: &Spec, file: Option<&File>, seed: u64, out: &Output) -> Result<Splits> {
         self.provide(spec, out)?;
-        let request = self.request(spec, seed, false)?;
+        let mut request = self.request(spec, seed, false)?;
+        if let Some(file) = file {
+            inference::remember(&mut request, &Lineage::of(file)?, out);
+        }
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.options().divides() || pool.has_validation();
             Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
         reported(opened, out)
+    }
+
+    /// Whether a flag says which data is meant, or what is in it.
+    pub fn is_requested(&self) -> bool {
+        let options = self.options();
+        let columns = [&options.image_column, &options.label_column, &options.image_root];
+        options.is_named() || options.transpose.is_some() || columns.iter().any(|column| column.is_some())
     }
 
     /// The data that the flags name.

@@ -121,7 +121,9 @@ impl FirstLine<'_> {
             return Ok(Columns { names: None, count, label, is_named: chosen.is_some(), features });
         }
         let (label, is_named) = match chosen {
-            Some(text) => (column_of(&self.fields, text, "label-column").map_err(|what| self.wrong(what))?, true),
+            Some(text) => {
+                (column_of(&self.fields, text, "label-column").map_err(|what| self.wrong(what))?, true)
+            }
             None => self.label()?,
         };
         let is_id = |column: &usize| *column != label && IDS.contains(&key(&self.fields[*column]).as_str());
@@ -135,8 +137,7 @@ impl FirstLine<'_> {
             ));
         }
         if features.is_empty() {
-            let what =
-                "expected a column besides the label, found none; a list of image files is read with --dataset list";
+            let what = "expected a column besides the label, found none; a list of image files is read with --dataset list";
             return Err(self.wrong(what.into()));
         }
         let found = format!("label: column {}, {:?}", label + 1, short(&self.fields[label]));

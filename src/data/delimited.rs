@@ -91,15 +91,19 @@ impl<'a> Rows<'a> {
             }
             let separator = *self.separator.get_or_insert_with(|| Separator::of(self.path, &text));
             if let Separator::Byte(byte) = separator {
-                while is_open(text.as_bytes(), byte) {
+                let mut quoted = scan(text.as_bytes(), byte, false).1;
+                while quoted {
                     let more = self.line()?.ok_or_else(|| {
                         wrong(self.path, line, "expected a closing quote (\"), found the end of the file")
                     })?;
+                    // Only what is new: a long field must not be gone through again for each of its lines.
+                    quoted = scan(more.as_bytes(), byte, true).1;
                     text.push('\n');
                     text.push_str(&more);
                     if text.len() > LONGEST {
-                        let what =
-                            format!("expected a row of at most {LONGEST} bytes, found a quote that is not closed");
+                        let what = format!(
+                            "expected a row of at most {LONGEST} bytes, found a quote that is not closed"
+                        );
                         return Err(wrong(self.path, line, what));
                     }
                 }
@@ -141,7 +145,9 @@ impl<'a> Rows<'a> {
             return wrong(format!("expected a row of at most {LONGEST} bytes, found a longer one"));
         }
         if bytes.contains(&b'\r') {
-            return wrong("expected lines that end with a line feed, found carriage returns (CR) alone".into());
+            return wrong(
+                "expected lines that end with a line feed, found carriage returns (CR) alone".into(),
+            );
         }
         match String::from_utf8(bytes) {
             Ok(text) if text.contains('\0') => wrong("expected text, found a zero byte".into()),
@@ -159,19 +165,15 @@ pub(super) fn wrong(path: &Path, line: u64, what: impl AsRef<str>) -> Error {
     Error::data(path, format!("line {line}: {}", what.as_ref()))
 }
 
-/// Whether `text` ends within quotes. A quote opens a field only at its start.
-fn is_open(text: &[u8], separator: u8) -> bool {
-    scan(text, separator).1
-}
-
 /// Whether `byte` stands in `text` outside quotes.
 fn is_outside_quotes(text: &[u8], byte: u8) -> bool {
-    scan(text, byte).0
+    scan(text, byte, false).0
 }
 
-/// Whether `separator` stands outside quotes, and whether `text` ends within them.
-fn scan(text: &[u8], separator: u8) -> (bool, bool) {
-    let (mut found, mut quoted, mut at_start) = (false, false, true);
+/// Whether `separator` stands outside quotes, and whether `text` ends within them; it begins within them if `quoted`. A quote opens
+/// a field only at its start.
+fn scan(text: &[u8], separator: u8, mut quoted: bool) -> (bool, bool) {
+    let (mut found, mut at_start) = (false, !quoted);
     let mut bytes = text.iter().peekable();
     while let Some(&byte) = bytes.next() {
         match byte {
@@ -216,10 +218,12 @@ mod tests {
 
     #[test]
     fn quotes_open_at_the_start_of_a_field_only() {
-        assert!(is_open(b"a,\"b", b','));
-        assert!(!is_open(b"a,5\" disk", b','));
-        assert!(!is_open(b"\"a \"\"b\"\", c\",d", b','));
-        assert!(is_open(b"\"a\"\"", b','));
+        let is_open = |text: &[u8]| scan(text, b',', false).1;
+        assert!(is_open(b"a,\"b"));
+        assert!(!is_open(b"a,5\" disk"));
+        assert!(!is_open(b"\"a \"\"b\"\", c\",d"));
+        assert!(is_open(b"\"a\"\""));
+        assert!(scan(b"b, c", b',', true).1 && !scan(b"b\", c", b',', true).1);
         let of = |text| fields(text, Separator::Byte(b',')).unwrap();
         assert_eq!(of("\"a, b\" ,\"c \"\"d\"\"\""), ["a, b", "c \"d\""]);
         assert_eq!(of(" a ,"), ["a", ""]);

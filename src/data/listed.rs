@@ -22,7 +22,9 @@ impl ListedImages {
     pub fn add(&mut self, path: &Path, index: usize, line: u64) {
         let line = u32::try_from(line).unwrap_or(u32::MAX);
         match self.0.last_mut() {
-            Some(list) if list.path == path && list.first + list.lines.len() == index => list.lines.push(line),
+            Some(list) if list.path == path && list.first + list.lines.len() == index => {
+                list.lines.push(line)
+            }
             _ => self.0.push(List { path: path.to_path_buf(), first: index, lines: vec![line] }),
         }
     }

@@ -59,7 +59,8 @@ pub fn open_with(
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
-    let transposes = request.transpose.unwrap_or(request.transposed_run.is_some()) && place.kind.has_transpose();
+    let transposes =
+        request.transpose.unwrap_or(request.transposed_run.is_some()) && place.kind.has_transpose();
     if transposes {
         for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
             transpose(part, request.model.map(|wanted| wanted.input))?;
@@ -194,8 +195,10 @@ fn check_flags(request: &Request, kind: Kind) -> Result<()> {
         if is_given && !has_one(kind) {
             let known: Vec<_> =
                 Kind::NAMES.iter().filter(|(kind, _)| has_one(*kind)).map(|(_, name)| *name).collect();
-            let what =
-                format!("{option}: expected {expected} ({}), found data of the format {kind}", known.join(", "));
+            let what = format!(
+                "{option}: expected {expected} ({}), found data of the format {kind}",
+                known.join(", ")
+            );
             return Err(Error::Usage(what));
         }
     }

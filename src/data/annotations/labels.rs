@@ -61,8 +61,7 @@ impl LabelSource {
                     )));
                 }
             };
-            let number =
-                names.binary_search_by(|known| known.as_encoded_bytes().cmp(class.as_bytes())).ok();
+            let number = names.binary_search_by(|known| known.as_encoded_bytes().cmp(class.as_bytes())).ok();
             match (found, number) {
                 (Some(_), None) => {
                     return Err(fault(format!("expected a class that train has too, found \"{class}\"")));
@@ -87,10 +86,12 @@ impl LabelSource {
         }
         diagnostics.add(format!("the images in {at} are labelled by {file}"));
         if missing > 0 {
-            diagnostics.warn(format!("{missing} of the {} images that {file} labels are not in {at}", images.len()));
+            diagnostics
+                .warn(format!("{missing} of the {} images that {file} labels are not in {at}", images.len()));
         }
         if unknown > 0 {
-            diagnostics.add(format!("{file}: {unknown} rows of classes without training images are left out"));
+            diagnostics
+                .add(format!("{file}: {unknown} rows of classes without training images are left out"));
         }
         let files = index.files(&self.images)?;
         let others = files.iter().filter(|name| is_image(name) && !seen.contains(*name)).count();

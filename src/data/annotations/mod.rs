@@ -58,9 +58,8 @@ impl LabelSource {
     pub fn find(base: &Path, folder: &Path, role: Role) -> Result<Option<LabelSource>> {
         let inner = folder.join("images");
         let images = if inner.is_dir() { inner } else { folder.to_path_buf() };
-        let found = |kind: SourceKind, path: PathBuf| {
-            Ok(Some(LabelSource { kind, path, images: images.clone() }))
-        };
+        let found =
+            |kind: SourceKind, path: PathBuf| Ok(Some(LabelSource { kind, path, images: images.clone() }));
         let tiny = folder.join(TINY);
         if tiny.is_file() {
             return found(SourceKind::Tiny, tiny);

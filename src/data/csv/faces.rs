@@ -63,8 +63,9 @@ pub(super) fn open(
     let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
     check_bytes(request.input_range, &train_path)?;
     let chosen = request.label_column.as_deref();
-    let (side, parts) = read(&train_path, chosen)?
-        .ok_or_else(|| Error::data(&train_path, "expected a column of labels beside the pixels, found none"))?;
+    let (side, parts) = read(&train_path, chosen)?.ok_or_else(|| {
+        Error::data(&train_path, "expected a column of labels beside the pixels, found none")
+    })?;
     let mut train = None;
     let mut others: Vec<(Role, Faces)> = Vec::new();
     for part in parts {
@@ -73,7 +74,8 @@ pub(super) fn open(
             Some(Role::Train) if train.is_none() => train = Some(part),
             Some(role) => others.push((role, part)),
             None => {
-                let what = format!("expected Training, Validation or Test as usage, found \"{}\"", part.usage);
+                let what =
+                    format!("expected Training, Validation or Test as usage, found \"{}\"", part.usage);
                 return Err(Error::data(&train_path, what));
             }
         }
@@ -196,7 +198,10 @@ fn read(path: &Path, chosen: Option<&str>) -> Result<Option<(usize, Vec<Faces>)>
         let expected = *pixels.get_or_insert(found);
         if found != expected || found == 0 || found.isqrt().pow(2) != found {
             let wanted = if found == expected { "a square of".into() } else { format!("{expected}") };
-            return Err(fault(format!("column {}: expected {wanted} pixels, found {found}", columns.pixels + 1)));
+            return Err(fault(format!(
+                "column {}: expected {wanted} pixels, found {found}",
+                columns.pixels + 1
+            )));
         }
         let text = &row.fields[label];
         let class = text.parse().ok().and_then(|value| class(value, MOST_CLASSES)).ok_or_else(|| {

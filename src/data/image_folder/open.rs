@@ -54,7 +54,9 @@ pub(in super::super) fn open(
                 found.relabel(&train.names, &path, &layout.train)?;
                 (found, path)
             }
-            ValidationPart::Labelled(source) => (folder.add_labelled(&source, &train, diagnostics)?, source.images),
+            ValidationPart::Labelled(source) => {
+                (folder.add_labelled(&source, &train, diagnostics)?, source.images)
+            }
         };
         let missing = train.names.iter().filter(|name| found.names.binary_search(name).is_err());
         let missing: Vec<String> = missing.map(|name| printable_path(Path::new(name))).collect();

@@ -78,9 +78,8 @@ impl Start {
             let is_it = |name: Option<&str>| name.is_some_and(|name| field.eq_ignore_ascii_case(name.trim()));
             is_it(request.image) || is_it(request.label)
         };
-        let is_known = |field: &String| {
-            is_image_name(field) || is_label(field) || (is_id(field) && !field.is_empty())
-        };
+        let is_known =
+            |field: &String| is_image_name(field) || is_label(field) || (is_id(field) && !field.is_empty());
         if self.first.iter().any(|field| is_chosen(field) || is_known(field)) {
             return Ok(true);
         }
@@ -175,12 +174,7 @@ impl Table<'_> {
         }
     }
 
-    fn split(
-        &self,
-        image: usize,
-        request: Chosen,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<Option<usize>> {
+    fn split(&self, image: usize, request: Chosen, diagnostics: &mut Diagnostics) -> Result<Option<usize>> {
         let label = request.label.map(|text| self.chosen(text, "label-column")).transpose()?;
         let others: Vec<usize> =
             (0..self.start.first.len()).filter(|&n| n != image && Some(n) != label).collect();
@@ -200,7 +194,8 @@ impl Table<'_> {
             [split] => return Ok(Some(split)),
             [] => {}
             _ => {
-                let what = format!("expected one column for the parts of the data, found {}", self.some(&found));
+                let what =
+                    format!("expected one column for the parts of the data, found {}", self.some(&found));
                 return Err(self.fault(what));
             }
         }
@@ -229,7 +224,8 @@ impl Table<'_> {
         if let Some(text) = request.label {
             let label = self.chosen(text, "label-column")?;
             if taken.contains(&Some(label)) {
-                let what = format!("--label-column {text}: expected another column than that of the image files");
+                let what =
+                    format!("--label-column {text}: expected another column than that of the image files");
                 return Err(self.fault(what));
             }
             return Ok(Some(label));
@@ -247,7 +243,11 @@ impl Table<'_> {
             (&[label], _) => {
                 if others.len() > 1 {
                     let found = self.some(&[label]);
-                    diagnostics.add(format!("{}: the label is {found}, of {} columns", self.name(), free.len() + 1));
+                    diagnostics.add(format!(
+                        "{}: the label is {found}, of {} columns",
+                        self.name(),
+                        free.len() + 1
+                    ));
                 }
                 Ok(Some(label))
             }

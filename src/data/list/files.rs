@@ -44,7 +44,10 @@ impl<'a> Files<'a> {
         };
         if let Some(root) = root {
             if !root.is_dir() {
-                return Err(Error::data(root, "expected the folder of the image files, found no such folder"));
+                return Err(Error::data(
+                    root,
+                    "expected the folder of the image files, found no such folder",
+                ));
             }
             files.home = root.to_path_buf();
             return Ok(files);
@@ -138,7 +141,8 @@ impl<'a> Files<'a> {
                 Ok(named)
             }
             [] => {
-                let folder = if inner.as_os_str().is_empty() { self.home.clone() } else { self.home.join(inner) };
+                let folder =
+                    if inner.as_os_str().is_empty() { self.home.clone() } else { self.home.join(inner) };
                 Ok(Named { folder, name: file.to_os_string(), is_there: false })
             }
         }

@@ -44,7 +44,8 @@ fn all_in(folder: &Path) -> Result<Vec<PathBuf>> {
         // What a competition wants to be handed in.
         !stem.contains("submission") && is_list(path)
     };
-    let files = entries(folder)?.into_iter().filter(|(name, kind)| *kind == EntryKind::Other && !hidden(name));
+    let files =
+        entries(folder)?.into_iter().filter(|(name, kind)| *kind == EntryKind::Other && !hidden(name));
     Ok(files.map(|(name, _)| folder.join(name)).filter(is_candidate).collect())
 }
 

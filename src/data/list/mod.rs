@@ -54,8 +54,7 @@ pub(super) fn open(
         diagnostics.add(format!("{} is left alone", file_name(&other)));
     }
     let root = request.image_root.as_deref().map(Path::new);
-    let chosen =
-        Chosen { image: request.image_column.as_deref(), label: request.label_column.as_deref() };
+    let chosen = Chosen { image: request.image_column.as_deref(), label: request.label_column.as_deref() };
     let train = List::read(&train, root, chosen, diagnostics)?;
     if train.columns.label.is_none() {
         let what = "expected a column of labels beside the image files, found none";
@@ -102,7 +101,11 @@ pub(super) fn open(
             shape: frame.shape,
             classes: 0,
             class_names: names.clone(),
-            images: Images::Stored(Stored { store: Arc::clone(&store), indices, framing: Some(frame.framing) }),
+            images: Images::Stored(Stored {
+                store: Arc::clone(&store),
+                indices,
+                framing: Some(frame.framing),
+            }),
             labels: Labels::Classes(labels),
         },
         images_path: list.path.clone(),
@@ -119,12 +122,7 @@ fn file_name(path: &Path) -> String {
 }
 
 impl List {
-    fn read(
-        path: &Path,
-        root: Option<&Path>,
-        chosen: Chosen,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<List> {
+    fn read(path: &Path, root: Option<&Path>, chosen: Chosen, diagnostics: &mut Diagnostics) -> Result<List> {
         let none = || Error::data(path, "expected rows of an image file and a label, found none");
         let start = Start::read(path)?.ok_or_else(none)?;
         if start.first.iter().any(|name| name.eq_ignore_ascii_case("PredictionString")) {
@@ -132,8 +130,7 @@ impl List {
             return Err(wrong(path, start.line, what));
         }
         let mut files = Files::new(path, root)?;
-        let columns =
-            ListColumns::of(path, &start, chosen, &mut |name| files.exists(name), diagnostics)?;
+        let columns = ListColumns::of(path, &start, chosen, &mut |name| files.exists(name), diagnostics)?;
         let labelled = match columns.label {
             Some(_) => Labelled::read(path, &columns, &mut files)?,
             None => Labelled::default(),

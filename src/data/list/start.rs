@@ -159,14 +159,23 @@ impl Start {
             return false;
         }
         let places = || (0..count).map(|n| (&self.first[n], &second[n]));
-        if places().any(|(name, field)| is_image_name(name) && !is_number(field)) {
-            return true;
-        }
         let is_key = |name: &str| is_image_name(name) || (is_id(name) && !name.is_empty());
         // Neither the image nor the part: in a table of numbers there would be features among them.
-        let others = places().filter(|(name, _)| !is_key(name) && !is_split_name(name)).count();
+        let others = || places().filter(|(name, _)| !is_key(name) && !is_split_name(name));
+        let has_label = others().any(|(name, _)| is_label(name));
+        let mut features = others().filter(|(name, _)| !is_label(name)).peekable();
+        let has_features =
+            has_label && features.peek().is_some() && features.all(|(_, field)| is_number(field));
+        let is_image = |(name, field): (&String, &String)| {
+            // A column that numbers the rows of a table may be called image_id.
+            is_image_name(name) && !is_number(field) && !(is_id(name) && has_features)
+        };
+        if places().any(is_image) {
+            return true;
+        }
+        let others = others().count();
         let has_key = places().any(|(name, _)| is_key(name));
-        let has_words = is_table && count == 2 && !second.iter().any(is_number);
+        let has_words = is_table && count == 2 && self.second.is_some() && !second.iter().any(is_number);
         (has_key && others == 1) || (has_words && !self.first.iter().all(|name| is_label(name)))
     }
 }
@@ -177,12 +186,7 @@ mod tests {
 
     fn start(rows: &[&[&str]]) -> Start {
         let cells = |row: &&[&str]| row.iter().map(|cell| cell.to_string()).collect::<Vec<_>>();
-        Start {
-            cut: Cut { is_pair: false },
-            line: 1,
-            first: cells(&rows[0]),
-            second: rows.get(1).map(cells),
-        }
+        Start { cut: Cut { is_pair: false }, line: 1, first: cells(&rows[0]), second: rows.get(1).map(cells) }
     }
 
     #[test]
@@ -194,6 +198,8 @@ mod tests {
             &[&["Width", "ClassId", "Path"], &["27", "20", "Train/20/x.png"]],
             &[&["image_id", "healthy", "rust"], &["Train_0", "0", "1"]],
             &[&["x1", "cat"], &["x2", "dog"]],
+            &[&["file", "label", "width"], &["a", "x", "640"]],
+            &[&["lesion_id", "image_id", "dx", "age"], &["H1", "I1", "bkl", "80"]],
         ] {
             assert!(start(rows).is_list(true), "{rows:?}");
         }
@@ -203,6 +209,8 @@ mod tests {
             &[&["1", "2"], &["3", "4"]],
             &[&["sepal", "species"], &["5.1", "setosa"]],
             &[&["image_id", "a", "label"], &["1", "0.5", "2"]],
+            &[&["image_id", "a", "label"], &["row-1", "0.5", "2"]],
+            &[&["red", "green"]],
             &[&["ImageId", "PredictionString"], &["x", "n01 1 2 3 4"]],
             &[&["name"], &["a.jpg"]],
         ] {
