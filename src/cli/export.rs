@@ -4,7 +4,6 @@ use super::Context;
 use super::device;
 use super::recipe::MOST_ROWS;
 use super::source::{self, SourceArgs};
-use crate::data::Kind;
 use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
 use crate::inference;
@@ -118,9 +117,9 @@ fn images(
     samples: usize,
     context: &Context,
 ) -> Result<Option<ExportCheck>> {
-    let is_requested = args.source.data_path.is_some() || args.source.dataset != Kind::Auto;
+    let is_requested = args.source.is_requested();
     let load = || -> Result<ExportCheck> {
-        let data = args.source.open_whole(network.spec(), 0, &context.out)?;
+        let data = args.source.open_whole(network.spec(), None, 0, &context.out)?;
         let values = network.inputs(&data.val, samples)?;
         Ok(ExportCheck::Images { values, name: data.val.name.clone() })
     };

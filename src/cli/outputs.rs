@@ -12,6 +12,8 @@ pub(crate) struct Outputs {
     read: Vec<PathBuf>,
     /// A folder that no output may be in.
     closed: Option<PathBuf>,
+    /// Lists of image files.
+    lists: Vec<PathBuf>,
     written: Vec<PathBuf>,
 }
 
@@ -29,13 +31,18 @@ impl Outputs {
 
     /// Adds the data set that `path` and `kind` name as an input. A missing one is ignored here; opening it fails later.
     pub fn reads_data(self, path: Option<&str>, kind: Kind) -> Outputs {
-        let place = data::find(path, kind).ok().map(|place| place.path);
-        self.reads(place.filter(|path| !path.as_os_str().is_empty()))
+        let Ok(place) = data::find(path, kind) else { return self };
+        let mut outputs = self;
+        if place.kind == Kind::List && place.path.is_file() {
+            outputs.lists.push(place.path.clone());
+        }
+        outputs.reads(Some(place.path).filter(|path| !path.as_os_str().is_empty()))
     }
 
     /// Like [`Outputs::reads_data`], but no output may be in a folder of images.
     pub fn packs(mut self, path: Option<&str>, kind: Kind) -> Outputs {
-        let place = data::find(path, kind).ok().filter(|place| place.kind == Kind::ImageFolder);
+        let has_images = |kind: Kind| [Kind::ImageFolder, Kind::List].contains(&kind);
+        let place = data::find(path, kind).ok().filter(|place| has_images(place.kind) && place.path.is_dir());
         self.closed = place.and_then(|place| place.path.canonicalize().ok());
         self.reads_data(path, kind)
     }
@@ -70,6 +77,15 @@ impl Outputs {
                 return Err(wrong(what, &format!("a file in the data {}", printable_path(read))));
             }
         }
+        if output.exists() && has_image_extension(&place) {
+            let listed = self.lists.iter().find(|list| names(list, output));
+            if let Some(list) = listed {
+                return Err(wrong(
+                    "a file other than the input",
+                    &format!("an image of {}", printable_path(list)),
+                ));
+            }
+        }
         if let Some(closed) = self.closed.as_ref().filter(|closed| place.starts_with(closed)) {
             return Err(wrong("a file outside the input folder", &printable_path(closed)));
         }
@@ -79,6 +95,12 @@ impl Outputs {
         self.written.push(place);
         Ok(())
     }
+}
+
+/// Whether a list may name the file `output`: its name without the ending stands in it.
+fn names(list: &Path, output: &Path) -> bool {
+    let stem = output.file_stem().unwrap_or_default().as_encoded_bytes();
+    fs::read(list).is_ok_and(|text| !stem.is_empty() && text.windows(stem.len()).any(|part| part == stem))
 }
 
 /// True if a new file at `path` would become a sample of a folder of images.

@@ -4,7 +4,7 @@ use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{self, DataOptions, Messages, quoted};
+use crate::inference::{self, DataOptions, Lineage, Messages, quoted};
 use crate::interchange::{self, File};
 use crate::model::Spec;
 use crate::view::Rules;
@@ -21,7 +21,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "NAME|DIR|FILE")]
     pub data_path: Option<String>,
     /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv, parquet, npz,
-    /// tar or synthetic
+    /// tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
     /// Declare the numbers of a table or of f32 tensors: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
@@ -37,6 +37,13 @@ pub(crate) struct SourceArgs {
     /// the weights' run, else the column called label, class, target, y or the like; in a table of numbers else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
+    /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]
+    #[arg(long, value_name = "DIR")]
+    pub image_root: Option<String>,
+    /// Swap height and width of each image of IDX files, tensors and tables, as EMNIST needs [default: as in the weights' run
+    /// if the data is the same, else false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub transpose: Option<bool>,
     /// Keep this share of the training samples for validation, where there is no validation set
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub val_split: Option<f32>,
@@ -81,15 +88,26 @@ pub(crate) fn kind(text: &str) -> std::result::Result<Kind, String> {
 
 impl SourceArgs {
     /// Opens the data for `spec` and holds back as little as possible: without a validation part, and without flags that
-    /// divide the samples, each sample is in both parts. Diagnostics of the data go to `out`.
-    pub fn open_whole(&self, spec: &Spec, seed: u64, out: &Output) -> Result<Splits> {
+    /// divide the samples, each sample is in both parts. What the weights in `file` record of such data applies. Diagnostics of
+    /// the data go to `out`.
+    pub fn open_whole(&self, spec: &Spec, file: Option<&File>, seed: u64, out: &Output) -> Result<Splits> {
         self.provide(spec, out)?;
-        let request = self.request(spec, seed, false)?;
+        let mut request = self.request(spec, seed, false)?;
+        if let Some(file) = file {
+            inference::remember(&mut request, &Lineage::of(file)?, out);
+        }
         let opened = data::open_with(&request, &mut |pool| {
             let is_asked = self.options().divides() || pool.has_validation();
             Ok(if is_asked { request.division(pool.has_validation()) } else { Division::All })
         })?;
         reported(opened, out)
+    }
+
+    /// Whether a flag says which data is meant, or what is in it.
+    pub fn is_requested(&self) -> bool {
+        let options = self.options();
+        let columns = [&options.image_column, &options.label_column, &options.image_root];
+        options.is_named() || options.transpose.is_some() || columns.iter().any(|column| column.is_some())
     }
 
     /// The data that the flags name.
@@ -100,6 +118,8 @@ impl SourceArgs {
         options.input_range = self.input_range;
         options.image_column.clone_from(&self.image_column);
         options.label_column.clone_from(&self.label_column);
+        options.image_root.clone_from(&self.image_root);
+        options.transpose = self.transpose;
         options.val_split = self.val_split;
         options.split = self.split;
         options.limit_train = self.limit_train;
@@ -147,6 +167,14 @@ pub(crate) fn flags_of(data: &DataOptions) -> String {
     }
     if let Some(column) = &data.label_column {
         flags.push_str(&format!(" --label-column {}", quoted(column)));
+    }
+    if let Some(root) = &data.image_root {
+        flags.push_str(&format!(" --image-root {}", quoted(root)));
+    }
+    match data.transpose {
+        Some(true) => flags.push_str(" --transpose"),
+        Some(false) => flags.push_str(" --transpose=false"),
+        None => {}
     }
     if data.ignore_exif {
         flags.push_str(" --ignore-exif");

@@ -66,7 +66,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     }
     let model = args.model.as_deref();
     args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
-    let data = args.source.open_whole(&spec, args.seed, &context.out)?;
+    let data = args.source.open_whole(&spec, weights.as_ref(), args.seed, &context.out)?;
     let data = match &weights {
         Some(file) => inference::with_classes_of(file, data, &context.out)?,
         None => data,

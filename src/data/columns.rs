@@ -121,7 +121,9 @@ impl FirstLine<'_> {
             return Ok(Columns { names: None, count, label, is_named: chosen.is_some(), features });
         }
         let (label, is_named) = match chosen {
-            Some(text) => (self.chosen(text)?, true),
+            Some(text) => {
+                (column_of(&self.fields, text, "label-column").map_err(|what| self.wrong(what))?, true)
+            }
             None => self.label()?,
         };
         let is_id = |column: &usize| *column != label && IDS.contains(&key(&self.fields[*column]).as_str());
@@ -135,8 +137,7 @@ impl FirstLine<'_> {
             ));
         }
         if features.is_empty() {
-            let what =
-                "expected a column besides the label, found none; a list of image files is not read yet";
+            let what = "expected a column besides the label, found none; a list of image files is read with --dataset list";
             return Err(self.wrong(what.into()));
         }
         let found = format!("label: column {}, {:?}", label + 1, short(&self.fields[label]));
@@ -146,37 +147,6 @@ impl FirstLine<'_> {
             diagnostics.add(found);
         }
         Ok(Columns { names: Some(self.fields), count, label, is_named, features })
-    }
-
-    /// The column that `text` names, by its name or its number.
-    fn chosen(&self, text: &str) -> Result<usize> {
-        let is_it = |&column: &usize| self.fields[column].eq_ignore_ascii_case(text.trim());
-        let named: Vec<usize> = (0..self.fields.len()).filter(is_it).collect();
-        let numbered = number(text, self.fields.len());
-        match (&named[..], numbered) {
-            (&[column], None) => Ok(column),
-            (&[column], Some(other)) if column == other => Ok(column),
-            ([], Some(column)) => Ok(column),
-            ([], None) => {
-                let first: Vec<_> = self.fields.iter().take(4).map(|field| short(field)).collect();
-                let more = if self.fields.len() > 4 { ", ..." } else { "" };
-                Err(self.wrong(format!(
-                    "--label-column {text}: expected one of the {} columns {}{more}, found none of that name",
-                    self.fields.len(),
-                    first.join(", ")
-                )))
-            }
-            (named, _) => Err(self.wrong(format!(
-                "--label-column {text}: expected one column, found {}",
-                named
-                    .iter()
-                    .copied()
-                    .chain(numbered)
-                    .map(|n| format!("column {}", n + 1))
-                    .collect::<Vec<_>>()
-                    .join(" and ")
-            ))),
-        }
     }
 
     /// The label's column by the names of the header, and whether one of them says so.
@@ -228,13 +198,61 @@ impl FirstLine<'_> {
     }
 }
 
+/// The column of a header `fields` that `text`, the value of `option`, names: by its name or its number from 1.
+pub(super) fn column_of(fields: &[String], text: &str, option: &str) -> Result<usize, String> {
+    let is_it = |&column: &usize| fields[column].eq_ignore_ascii_case(text.trim());
+    let named: Vec<usize> = (0..fields.len()).filter(is_it).collect();
+    let numbered = number(text, fields.len());
+    match (&named[..], numbered) {
+        (&[column], None) => Ok(column),
+        (&[column], Some(other)) if column == other => Ok(column),
+        ([], Some(column)) => Ok(column),
+        ([], None) => {
+            let first: Vec<_> = fields.iter().take(4).map(|field| short(field)).collect();
+            let more = if fields.len() > 4 { ", ..." } else { "" };
+            Err(format!(
+                "--{option} {text}: expected one of the {} columns {}{more}, found none of that name",
+                fields.len(),
+                first.join(", ")
+            ))
+        }
+        (named, _) => Err(format!(
+            "--{option} {text}: expected one column, found {}",
+            named
+                .iter()
+                .copied()
+                .chain(numbered)
+                .map(|n| format!("column {}", n + 1))
+                .collect::<Vec<_>>()
+                .join(" and ")
+        )),
+    }
+}
+
+/// The column without a name that `text`, the value of `option`, names by its number from 1.
+pub(super) fn column_numbered(count: usize, text: &str, option: &str) -> Result<usize, String> {
+    number(text, count).ok_or_else(|| {
+        format!("--{option} {text}: expected a number of 1 to {count}, as there is no header, found another")
+    })
+}
+
 /// A column's number, counted from 1, as its place.
 fn number(text: &str, count: usize) -> Option<usize> {
     text.trim().parse::<usize>().ok().filter(|n| (1..=count).contains(n)).map(|n| n - 1)
 }
 
+/// Whether `name` is one of a column of labels.
+pub(super) fn is_label(name: &str) -> bool {
+    LABELS.contains(&key(name).as_str())
+}
+
+/// Whether `name` is one of a column that numbers the rows.
+pub(super) fn is_id(name: &str) -> bool {
+    IDS.contains(&key(name).as_str())
+}
+
 /// A name without case, blanks and signs.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -244,6 +262,16 @@ pub(super) fn short(field: &str) -> String {
 }
 
 impl Columns {
+    /// Whether all features are called as pixels are: pixel0, pixel1, ... or 1x1, 1x2, ...
+    pub fn are_pixels(&self) -> bool {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_pixel = |name: &String| match name.split_once('x') {
+            Some((row, column)) if is_number(row) => is_number(column),
+            _ => key(name).strip_prefix("pixel").is_some_and(is_number),
+        };
+        self.names.as_ref().is_some_and(|names| self.features.iter().all(|&column| is_pixel(&names[column])))
+    }
+
     /// The columns of the validation table in the order of this one, the training table; `None` if it has no label.
     pub fn of_validation(&self, start: FirstLine) -> Result<Option<Columns>> {
         let chosen = self.names.as_ref().map(|names| names[self.label].as_str());

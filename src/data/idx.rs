@@ -58,6 +58,12 @@ pub(super) fn is_in(folder: &Path) -> bool {
     [folder.to_path_buf(), folder.join("raw")].iter().any(|folder| !prefixes(folder).is_empty())
 }
 
+/// Whether the files of the family in `folder` that is read are EMNIST's by their names; `file` is the name of one of them.
+pub(super) fn is_emnist(folder: &Path, file: Option<&str>) -> bool {
+    let family = family(folder, file, &mut Diagnostics::default());
+    family.is_ok_and(|family| family.prefix.to_lowercase().starts_with("emnist"))
+}
+
 /// The family that `file`, the name of one of its files, belongs to; without one, the only one of `folder`, or MNIST's own.
 fn family(folder: &Path, file: Option<&str>, diagnostics: &mut Diagnostics) -> Result<Family> {
     let missing = || {

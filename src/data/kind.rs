@@ -21,12 +21,13 @@ pub enum Kind {
     Parquet,
     Npz,
     Tar,
+    List,
     Synthetic,
 }
 
 impl Kind {
     /// Every kind with its name on the command line.
-    pub const NAMES: [(Kind, &'static str); 12] = [
+    pub const NAMES: [(Kind, &'static str); 13] = [
         (Kind::Auto, "auto"),
         (Kind::ImageFolder, "image-folder"),
         (Kind::Idx, "idx"),
@@ -38,12 +39,13 @@ impl Kind {
         (Kind::Parquet, "parquet"),
         (Kind::Npz, "npz"),
         (Kind::Tar, "tar"),
+        (Kind::List, "list"),
         (Kind::Synthetic, "synthetic"),
     ];
 
     /// Whether its samples are rows with a column of images, or of the names of their files, that a request may name.
     pub fn has_image_column(self) -> bool {
-        matches!(self, Kind::Parquet | Kind::Tar)
+        matches!(self, Kind::Parquet | Kind::Tar | Kind::List)
     }
 
     /// Whether its images may be numbers whose range has to be known.
@@ -51,9 +53,19 @@ impl Kind {
         matches!(self, Kind::Csv | Kind::Tensors | Kind::Npz)
     }
 
+    /// Whether its images lie in memory with sides that a request may have change places.
+    pub fn has_transpose(self) -> bool {
+        matches!(self, Kind::Idx | Kind::Tensors | Kind::Csv | Kind::Npz)
+    }
+
+    /// Whether it names image files in a folder that a request may name.
+    pub fn has_image_root(self) -> bool {
+        matches!(self, Kind::List)
+    }
+
     /// Whether its samples are rows with a column of labels that a request may name.
     pub fn has_label_column(self) -> bool {
-        matches!(self, Kind::Csv | Kind::Parquet | Kind::Tar)
+        matches!(self, Kind::Csv | Kind::Parquet | Kind::Tar | Kind::List)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where in a folder the class folders are: which folders are the training and validation part, what is only a folder around
 //! them, and what only looks like classes.
 
+use super::annotations::LabelSource;
 use super::diagnostics::{Diagnostics, ExtensionCounts, some};
 use super::directory::{EntryKind, LAYOUT, MAX_DEPTH, entries, hidden, is_image};
 use super::level::{Level, Subfolder, class_root, folder_names, too_deep};
@@ -22,10 +23,21 @@ const PIECES: [&str; 12] = [
 /// The folders that hold the class folders of each part.
 #[derive(Debug)]
 pub(super) struct FolderLayout {
+    /// Where the parts lie, or the classes if there are no parts.
+    pub base: PathBuf,
     pub train: PathBuf,
-    pub val: Option<PathBuf>,
+    pub val: Option<ValidationPart>,
     /// Whether there is a folder of the training part.
     pub is_split: bool,
+}
+
+/// The validation part.
+#[derive(Debug)]
+pub(super) enum ValidationPart {
+    /// The folder that holds the class folders.
+    Classes(PathBuf),
+    /// Images in one folder whose labels are in a file.
+    Labelled(LabelSource),
 }
 
 impl Level {
@@ -116,8 +128,8 @@ impl Level {
             (*role == Role::Test, known.unwrap_or(VALIDATION.len()))
         };
         candidates.sort_by_key(preference);
-        let mut val: Option<(&Subfolder, PathBuf)> = None;
-        for (_, folder) in candidates {
+        let mut val: Option<(&Subfolder, ValidationPart)> = None;
+        for (role, folder) in candidates {
             if let Some((chosen, _)) = &val {
                 diagnostics.add(format!(
                     "{} is left alone: the validation images are those of {}",
@@ -131,14 +143,13 @@ impl Level {
             let is_class = |inner: &Subfolder| {
                 names.contains(&inner.name) || !(inner.is_container() || level.is_again(folder))
             };
-            match level.folders.iter().any(is_class) {
-                true => val = Some((folder, root)),
-                false => {
-                    diagnostics.warn(format!(
-                        "{} is left alone: it holds images, but no class folders",
-                        folder.text()
-                    ));
-                }
+            if level.folders.iter().any(is_class) {
+                val = Some((folder, ValidationPart::Classes(root)));
+            } else if let Some(source) = LabelSource::find(&self.path, &folder.path, role)? {
+                val = Some((folder, ValidationPart::Labelled(source)));
+            } else {
+                diagnostics
+                    .warn(format!("{} is left alone: it holds images, but no class folders", folder.text()));
             }
         }
         let parts = [Some(Role::Validation), Some(Role::Test)];
@@ -152,7 +163,8 @@ impl Level {
             ));
         }
         train_level.check_classes(diagnostics)?;
-        Ok(FolderLayout { train: train_root, val: val.map(|(_, root)| root), is_split: true })
+        let val = val.map(|(_, part)| part);
+        Ok(FolderLayout { base: self.path.clone(), train: train_root, val, is_split: true })
     }
 
     /// An error if the folders cannot be classes, with what to do; diagnostics about what lies beside them.
@@ -197,7 +209,7 @@ impl Level {
             };
             diagnostics.warn(format!(
                 "the classes {} are named as parts of one set are; if their labels are {labels}, sort the images into folders \
-                 named for their classes",
+                 named for their classes, or name a list of them with --data-path",
                 Level::names(&folders)
             ));
         }
@@ -291,7 +303,7 @@ pub(super) fn find(root: &Path, diagnostics: &mut Diagnostics) -> Result<FolderL
             }
             _ => {
                 level.check_classes(diagnostics)?;
-                return Ok(FolderLayout { train: at, val: None, is_split: false });
+                return Ok(FolderLayout { base: at.clone(), train: at, val: None, is_split: false });
             }
         }
     }
@@ -308,6 +320,11 @@ pub(super) fn has_folders(root: &Path) -> bool {
         !hidden(name) && (*kind == EntryKind::Folder || is_image(name))
     };
     entries(root).is_ok_and(|entries| entries.iter().any(visible))
+}
+
+/// Whether folders in `root` can be read as classes.
+pub(super) fn is_readable(root: &Path) -> bool {
+    find(root, &mut Diagnostics::default()).is_ok()
 }
 
 /// Whether `root` holds at least two folders of images that are taken for classes.

@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, layout, packed, shards, tar_shards};
+use super::{cifar, idx, layout, list, packed, shards, tar_shards};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -134,10 +134,12 @@ fn detect(path: &Path) -> Result<Kind> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
     if path.is_dir() {
+        let is_list = list::is_list(&path.join("train.csv"));
         let files = [
             (idx::is_in(path), Kind::Idx, "IDX files"),
             (has("train.safetensors"), Kind::Tensors, "train.safetensors"),
-            (has("train.csv"), Kind::Csv, "train.csv"),
+            (has("train.csv") && !is_list, Kind::Csv, "train.csv"),
+            (is_list, Kind::List, "a list of image files (train.csv)"),
             (cifar::CIFAR10.is_in(path), Kind::Cifar10, "CIFAR-10's files"),
             (cifar::CIFAR100.is_in(path), Kind::Cifar100, "CIFAR-100's files"),
             (shards::are_in(path, "parquet"), Kind::Parquet, "Parquet files"),
@@ -150,7 +152,10 @@ fn detect(path: &Path) -> Result<Kind> {
             true => layout::has_classes(path),
             false => layout::has_folders(path),
         };
-        if is_folder {
+        // A list labels images that do not lie in folders of classes; the error about such folders is for those without one.
+        if found.is_empty() && list::has_lists(path) && !(is_folder && layout::is_readable(path)) {
+            found.push((true, Kind::List, "a list of image files"));
+        } else if is_folder {
             found.push((true, Kind::ImageFolder, "folders of images"));
         }
         match found[..] {
@@ -158,8 +163,8 @@ fn detect(path: &Path) -> Result<Kind> {
             [] if has_shards => Ok(Kind::Tar),
             [] => Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, *.tar, or \
-                 folders of images (train/<class>/ or <class>/), found none",
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, *.tar, \
+                 folders of images (train/<class>/ or <class>/), or a list of image files (.csv, .tsv, .txt), found none",
             )),
             _ => {
                 let names: Vec<_> = found.iter().map(|(.., name)| *name).collect();
@@ -178,6 +183,8 @@ fn detect(path: &Path) -> Result<Kind> {
         Ok(Kind::Packed)
     } else if extension.eq_ignore_ascii_case("safetensors") {
         Ok(Kind::Tensors)
+    } else if list::may_be_list(path) || list::is_list(path) {
+        Ok(Kind::List)
     } else if extension.eq_ignore_ascii_case("csv") {
         Ok(Kind::Csv)
     } else if extension.eq_ignore_ascii_case("parquet") {
@@ -191,7 +198,8 @@ fn detect(path: &Path) -> Result<Kind> {
     } else {
         Err(Error::data(
             path,
-            "expected a folder, a .safetensors, a .csv, a .parquet, a .npz, a .tar or an IDX file (*-ubyte), found another",
+            "expected a folder, a .safetensors, .csv, .tsv, .txt, .parquet, .npz or .tar file, or an IDX file (*-ubyte), found \
+             another",
         ))
     }
 }

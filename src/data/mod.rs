@@ -6,6 +6,7 @@
 //! device sees it, or network input. Everything random here is a function of the seed, the epoch and the sample, so the number
 //! of threads never changes a batch.
 
+mod annotations;
 mod augment;
 mod bad_files;
 mod batch;
@@ -17,11 +18,13 @@ mod covered;
 mod csv;
 mod dataset;
 mod decode;
+mod delimited;
 mod diagnostics;
 mod directory;
 mod division;
 mod draws;
 mod fit;
+mod folder_index;
 mod framing;
 mod idx;
 mod image_files;
@@ -32,6 +35,8 @@ mod kind;
 mod layout;
 mod level;
 mod limits;
+mod list;
+mod listed;
 mod loader;
 mod locate;
 mod npz;
@@ -62,6 +67,7 @@ mod synthetic;
 mod tar_shards;
 mod tensors;
 mod transform;
+mod transpose;
 mod walk;
 mod wrappers;
 

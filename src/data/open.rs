@@ -4,6 +4,7 @@
 use super::diagnostics::Diagnostics;
 use super::division::Division;
 use super::kind::Kind;
+use super::locate::Location;
 use super::origin::{Fingerprint, Origin, Provenance};
 #[cfg(feature = "parquet")]
 use super::parquet;
@@ -12,7 +13,8 @@ use super::raw::{RawSplit, RawSplits};
 use super::request::{MOST_CLASSES, ModelShape, Request};
 use super::split::{self, Pool};
 use super::splits::Splits;
-use super::{cifar, csv, idx, image_folder, locate, npz, occupied, packed, synthetic, tar_shards, tensors};
+use super::transpose::transpose;
+use super::{cifar, csv, idx, image_folder, list, locate, npz, occupied, packed, synthetic, tar_shards, tensors};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub fn open_with(
     check(request)?;
     let mut diagnostics = Diagnostics::default();
     let place = locate::find(request.path.as_deref(), request.kind)?;
-    check_columns(request, place.kind)?;
+    check_flags(request, place.kind)?;
     let RawSplits { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut diagnostics)?,
         Kind::ImageFolder => {
@@ -63,9 +65,19 @@ pub fn open_with(
         }
         Kind::Npz => npz::open(&place, request, &mut diagnostics)?,
         Kind::Tar => tar_shards::open(&place, request, &mut diagnostics)?,
+        Kind::List => list::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
     };
+    let transposes =
+        request.transpose.unwrap_or(request.transposed_run.is_some()) && place.kind.has_transpose();
+    if transposes {
+        for part in [Some(&mut train), val.as_mut()].into_iter().flatten() {
+            transpose(part, request.model.map(|wanted| wanted.input))?;
+        }
+    } else if request.transpose.is_none() {
+        note_emnist(&place, &mut diagnostics);
+    }
     if !place.kind.may_have_numbers() {
         check_bytes(request.input_range, &train.images_path)?;
     }
@@ -128,6 +140,10 @@ pub fn open_with(
         Kind::Synthetic => Fingerprint::made_up(&train.dataset, place.kind.to_string()),
         _ => Fingerprint::of(&train.dataset, val.as_ref(), place.kind.to_string()),
     };
+    if let (true, None, Some(run)) = (transposes, request.transpose, &request.transposed_run) {
+        check_transposed(&data, run)?;
+        diagnostics.add("height and width of the images are swapped (--transpose), as in the weights' run");
+    }
     let pool = Pool { train: &train, val: val.as_ref(), data: &data };
     let division = decide(&pool)?;
     let numbers = pool.divide(&division, [request.limit_train, request.limit_val])?;
@@ -142,6 +158,7 @@ pub fn open_with(
         limit_train: request.limit_train,
         image_column: request.image_column.clone(),
         label_column: request.label_column.clone(),
+        transpose: transposes,
         input_range: request.input_range.or(request.presumed_range).filter(|_| place.kind.may_have_numbers()),
     };
     let origin = Origin { provenance, before: Vec::new(), numbers: numbers.map(Arc::new) };
@@ -173,24 +190,59 @@ fn check(request: &Request) -> Result<()> {
     Ok(())
 }
 
-/// A usage error if `request` names a column that data of the format `kind` does not have.
-fn check_columns(request: &Request, kind: Kind) -> Result<()> {
+/// A usage error if `request` names a column that data of the format `kind` does not have, or has another option that only
+/// other formats have.
+fn check_flags(request: &Request, kind: Kind) -> Result<()> {
     let has_image: fn(Kind) -> bool = Kind::has_image_column;
-    for (option, column, has_one) in [
-        ("image-column", &request.image_column, has_image),
-        ("label-column", &request.label_column, Kind::has_label_column),
+    let column = "data with such a column";
+    for (option, is_given, has_one, expected) in [
+        ("image-column", request.image_column.is_some(), has_image, column),
+        ("label-column", request.label_column.is_some(), Kind::has_label_column, column),
+        ("image-root", request.image_root.is_some(), Kind::has_image_root, "a list of image files"),
+        ("transpose", request.transpose.is_some(), Kind::has_transpose, "images in memory"),
     ] {
-        if column.is_some() && !has_one(kind) {
+        if is_given && !has_one(kind) {
             let known: Vec<_> =
                 Kind::NAMES.iter().filter(|(kind, _)| has_one(*kind)).map(|(_, name)| *name).collect();
             let what = format!(
-                "{option}: expected data with such a column ({}), found data of the format {kind}",
+                "{option}: expected {expected} ({}), found data of the format {kind}",
                 known.join(", ")
             );
             return Err(Error::Usage(what));
         }
     }
     Ok(())
+}
+
+/// Says that images lie transposed where the name of the data is EMNIST's (Cohen et al. 2017, <https://arxiv.org/abs/1702.05373>).
+fn note_emnist(place: &Location, diagnostics: &mut Diagnostics) {
+    let file = place.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is_emnist = match place.kind {
+        Kind::Idx => idx::is_emnist(&place.path, place.file.as_deref()),
+        Kind::Csv => file.starts_with("emnist"),
+        _ => false,
+    };
+    if is_emnist {
+        diagnostics.warn(
+            "the images of EMNIST lie transposed in its files: --transpose turns them upright, and --transpose=false leaves \
+             them without this line",
+        );
+    }
+}
+
+/// A usage error if the data with its images transposed is not `run`, the data of the weights' run: whether others lie so too is
+/// not known.
+fn check_transposed(data: &Fingerprint, run: &Fingerprint) -> Result<()> {
+    let is_part = (0..2).any(|ours| (0..2).any(|theirs| data.is_part(ours, run, theirs)));
+    if data.is_same(run) || is_part {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "transpose: the weights' run had the images of {} transposed; say --transpose if those of {} lie transposed too, or \
+         --transpose=false if they are upright",
+        printable(&run.name),
+        printable(&data.name)
+    )))
 }
 
 /// The lines of `classes.txt`, if a data set is a folder that has one.

@@ -39,6 +39,9 @@ pub struct Provenance {
     /// The column of the labels as the user named it, by name or by number from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// Whether height and width of each image changed places.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transpose: bool,
     /// The declared range of the numbers of a table or of tensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_range: Option<InputRange>,

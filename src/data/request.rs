@@ -3,6 +3,7 @@
 use super::division::Division;
 use super::framing::{Fit, Frame, Framing};
 use super::kind::Kind;
+use super::origin::Fingerprint;
 use super::range::InputRange;
 
 /// Default share of the training samples that is held out for validation if the data set has no validation part.
@@ -46,6 +47,12 @@ pub struct Request {
     pub presumed_range: Option<InputRange>,
     /// Name of the column that holds the images, in formats whose samples are rows with an image or the name of its file.
     pub image_column: Option<String>,
+    /// The folder that the file names of a list are relative to, if it is another than the list's.
+    pub image_root: Option<String>,
+    /// Whether height and width of images in memory change places, as EMNIST's have to; `None` is not given.
+    pub transpose: Option<bool>,
+    /// The data of the weights' run, if that run had its images transposed: the same data is, if `transpose` is `None`.
+    pub transposed_run: Option<Fingerprint>,
     /// Name, or number from 1 in a CSV file, of the column that holds the labels.
     pub label_column: Option<String>,
     /// Whether the samples are for training, in which a single class is an error.
@@ -91,6 +98,9 @@ impl Request {
         with_presumed_range(presumed_range: Option<InputRange>);
         with_image_column(image_column: Option<String>);
         with_label_column(label_column: Option<String>);
+        with_image_root(image_root: Option<String>);
+        with_transpose(transpose: Option<bool>);
+        with_transposed_run(transposed_run: Option<Fingerprint>);
         with_for_training(for_training: bool);
     }
 
@@ -119,6 +129,9 @@ impl Request {
             presumed_range: None,
             image_column: None,
             label_column: None,
+            image_root: None,
+            transpose: None,
+            transposed_run: None,
             for_training: false,
         }
     }

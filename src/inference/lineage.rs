@@ -183,7 +183,15 @@ mod tests {
             images: Some(hashes()),
         };
         let (image_column, label_column) = (None, None);
-        Provenance { data, division, limit_train: Some(5), image_column, label_column, input_range: None }
+        Provenance {
+            data,
+            division,
+            limit_train: Some(5),
+            image_column,
+            label_column,
+            transpose: false,
+            input_range: None,
+        }
     }
 
     fn read(metadata: &[(&str, &str)]) -> Result<Lineage> {

@@ -32,6 +32,10 @@ pub struct DataOptions {
     pub image_column: Option<String>,
     /// The column that holds the labels, where samples are rows: its name, or in a CSV file its number from 1.
     pub label_column: Option<String>,
+    /// The folder that the file names of a list are relative to.
+    pub image_root: Option<String>,
+    /// Whether height and width of images in memory change places.
+    pub transpose: Option<bool>,
     /// Share of the training samples that is held out for validation, where the data has no validation part.
     pub val_split: Option<f32>,
     /// Train on the first samples and validate on the next, of all that there are.
@@ -101,6 +105,9 @@ impl DataOptions {
             presumed_range: None,
             image_column: self.image_column.clone(),
             label_column: self.label_column.clone(),
+            image_root: self.image_root.clone(),
+            transpose: self.transpose,
+            transposed_run: None,
             for_training: false,
         })
     }
@@ -171,6 +178,9 @@ pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn 
                 .note(&format!("data: the {what} is {option} {}, as in the weights' run", quoted(column)));
             *wanted = Some(column.clone());
         }
+    }
+    if place.kind.has_transpose() && run.transpose {
+        request.transposed_run = Some(run.data.clone());
     }
     if place.kind.may_have_numbers() && request.input_range.is_none() {
         request.presumed_range = run.input_range;

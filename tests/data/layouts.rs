@@ -239,7 +239,6 @@ fn signs_and_tiny_imagenet_hold_parts_without_class_folders() {
             "tiny-imagenet-200/train/n01443537/n01443537_boxes.txt",
             "tiny-imagenet-200/train/n01629819/images/*.JPEG",
             "tiny-imagenet-200/val/images/*.JPEG",
-            "tiny-imagenet-200/val/val_annotations.txt",
             "tiny-imagenet-200/test/images/*.JPEG",
             "tiny-imagenet-200/wnids.txt",
         ],

@@ -149,29 +149,22 @@ fn columns_that_number_the_rows_are_left_out_and_named() {
             "{notes:?}"
         );
     }
-    refused("id,label\n1,0\n", model(1, 2), &["expected a column besides the label, found none"]);
+    refused(
+        "id,label\n1,0\n",
+        model(1, 2).with_kind(Kind::Csv),
+        &["expected a column besides the label, found none"],
+    );
 }
 
 #[test]
-fn a_table_of_image_files_is_told_how_images_are_read() {
+fn a_list_of_image_files_that_is_read_as_a_table_is_told_its_format() {
+    let table = || model(1, 2).with_kind(Kind::Csv);
+    let hint = "a list of image files is read with --dataset list";
     let text = "image,label\n0001.JPG,cat\n";
-    refused(
-        text,
-        model(1, 2),
-        &["line 2, column 1", "(image files are read from a folder for each class), found \"0001.JPG\""],
-    );
-    refused(text, model(1, 2), &["a list of image files is not read yet"]);
-    refused(
-        "emotion,image\n0,\"a/1.png\"\n",
-        model(1, 2),
-        &["line 2, column 2", "a list of image files is not read yet"],
-    );
-    refused(
-        "a,image\n0,1.png\n",
-        model(1, 2),
-        &["line 2, column 2", "a list of image files is not read yet"],
-    );
-    refused("id,label\n1.png,cat\n", model(1, 2), &["a list of image files is not read yet"]);
+    refused(text, table(), &["line 2, column 1", hint, "found \"0001.JPG\""]);
+    refused("emotion,image\n0,\"a/1.png\"\n", table(), &["line 2, column 2", hint]);
+    refused("a,image\n0,1.png\n", table(), &["line 2, column 2", hint]);
+    refused("id,label\n1.png,cat\n", table(), &[hint]);
 }
 
 #[test]

@@ -135,6 +135,9 @@ fn open(args: &DataArgs, spec: &Spec, wanted: Option<ModelShape>) -> Result<Arc<
         presumed_range: None,
         image_column: None,
         label_column: None,
+        image_root: None,
+        transpose: None,
+        transposed_run: None,
         for_training: false,
     })?;
     Ok(splits.train)
@@ -191,6 +194,9 @@ fn pack(args: &DataArgs, spec: &Spec, path: &Path) -> Result<Arc<Dataset>> {
         presumed_range: None,
         image_column: None,
         label_column: None,
+        image_root: None,
+        transpose: None,
+        transposed_run: None,
         for_training: false,
     };
     Ok(data::open(&request)?.train)

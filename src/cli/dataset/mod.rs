@@ -58,7 +58,7 @@ struct SelectionArgs {
     #[arg(value_name = "NAME|DIR|FILE")]
     data: Option<String>,
     /// Read data of this kind: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv, parquet, npz,
-    /// tar or synthetic
+    /// tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
     dataset: Kind,
     /// Interpret the numbers of a table or of f32 tensors as pixels (0..255), pixels divided by 255 (0..1) or network input
@@ -72,6 +72,12 @@ struct SelectionArgs {
     /// column called label, class, target, y or the like; in a table of numbers else the last]
     #[arg(long, value_name = "NAME|NUMBER")]
     label_column: Option<String>,
+    /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]
+    #[arg(long, value_name = "DIR")]
+    image_root: Option<String>,
+    /// Swap height and width of each image of IDX files, tensors and tables, as EMNIST needs
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    transpose: Option<bool>,
     /// Hold out this share of the training samples if there is no validation set
     #[arg(long, value_name = "SHARE")]
     val_split: Option<f32>,
@@ -149,6 +155,9 @@ impl SelectionArgs {
             presumed_range: None,
             image_column: self.image_column.clone(),
             label_column: self.label_column.clone(),
+            image_root: self.image_root.clone(),
+            transpose: self.transpose,
+            transposed_run: None,
             for_training: false,
         }
     }

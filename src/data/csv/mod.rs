@@ -4,9 +4,12 @@
 //! quotes; it may not contain a comma or a line break, so the reader goes line by line and its errors name the
 //! line that an editor shows.
 //!
+//! Columns called pixel0, pixel1, ... are an image; so are the numbers of one column called pixels (`faces.rs`).
+//!
 //! For a model with one output the label is a value, else a class: a whole number, or a name, in which case classes are
 //! numbered by the order of their names' bytes. For no model, labels are classes if all of them can be.
 
+mod faces;
 mod rows;
 
 use super::columns::{Columns, short};
@@ -14,6 +17,7 @@ use super::dataset::{Dataset, Labels};
 use super::diagnostics::Diagnostics;
 use super::numbers::{Numbers, settle};
 use super::parts::validation_files;
+use super::range::InputRange;
 use super::raw::{RawSplit, RawSplits};
 use super::request::{MOST_CLASSES, Request};
 use crate::error::{Error, Result, printable_path};
@@ -34,6 +38,9 @@ pub(super) fn open(
     let chosen = request.label_column.as_deref();
     let outputs = request.model.map(|wanted| wanted.outputs);
     let train_path = if path.is_dir() { path.join("train.csv") } else { path.to_path_buf() };
+    if faces::has_faces(&train_path) {
+        return faces::open(path, name, request, diagnostics);
+    }
     let train = read(&train_path, outputs, |start| {
         start.columns(chosen, request.model.is_none(), diagnostics).map(Some)
     })?;
@@ -46,6 +53,12 @@ pub(super) fn open(
     let width = tables[0].columns.features.len();
     let mut labels = labels(&mut tables, outputs)?;
     let mut values: Vec<_> = tables.iter_mut().map(|table| std::mem::take(&mut table.features)).collect();
+    // Columns called pixel0, pixel1, ... are an image also where no model says it.
+    let are_pixels = request.model.is_none()
+        && tables[0].columns.are_pixels()
+        && values.iter().flatten().any(|&value| value > 1.0)
+        && values.iter().flatten().all(|&value| value.fract() == 0.0 && (0.0..=255.0).contains(&value));
+    let noted = (are_pixels && request.input_range.is_none()).then_some(InputRange::Pixels);
     let numbers = tables.iter().zip(values.drain(..)).map(|(table, values)| Numbers {
         path: &table.path,
         values,
@@ -54,8 +67,8 @@ pub(super) fn open(
             format!("line {}, column {}", table.lines[at / width], table.columns.features[at % width] + 1)
         }),
     });
-    let images = settle(numbers.collect(), None, true, request, diagnostics)?;
-    let shape = match (request.model, request.input_range) {
+    let images = settle(numbers.collect(), noted, true, request, diagnostics)?;
+    let shape = match (request.model, request.input_range.or(noted)) {
         (None, Some(_)) => image(width),
         _ => [width, 1, 1],
     };

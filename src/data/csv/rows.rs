@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const MISSING: [&str; 9] = ["", "nan", "na", "n/a", "null", "?", "inf", "-inf", "infinity"];
 
 /// What is expected where a table names image files.
-const LIST: &str = "a finite number, as a list of image files is not read yet (image files are read from a folder for each class)";
+const LIST: &str = "a finite number (a list of image files is read with --dataset list)";
 
 /// The rows of a file.
 pub(super) struct CsvTable {

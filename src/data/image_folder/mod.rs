@@ -9,19 +9,21 @@
 //! followed, into each folder once per class; a second way into it counts as an image that cannot be read, so that
 //! it is named. So does any other file that is named like an image.
 
-use super::dataset::{Dataset, Images, Labels, Store, Stored};
+mod open;
+
+use super::dataset::Store;
 use super::decode::Decoder;
 use super::diagnostics::{Diagnostics, ExtensionCounts, SkippedClasses, some};
-use super::directory::{EntryKind, LAYOUT, MAX_DEPTH, canonical, entries, hidden, is_image};
+use super::directory::{EntryKind, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::framing::Frame;
-use super::layout;
 use super::level::{class_root, folder_names, is_stray};
-use super::raw::{RawSplit, RawSplits};
+use super::listed::ListedImages;
 use crate::error::{Error, Result, printable_path};
+pub(super) use open::{check_channels, open};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The images of one or more class folders, decoded when they are read.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct ImageFolder {
     ignored: usize,
     /// Files that are not images, by type, except hidden ones.
     others: ExtensionCounts,
+    /// Images that a list names.
+    listed: ListedImages,
     /// Decoders that no thread is using.
     decoders: Mutex<Vec<Decoder>>,
 }
@@ -47,7 +51,8 @@ struct Classes {
 }
 
 impl ImageFolder {
-    fn new(frame: Frame, ignore_exif: bool) -> ImageFolder {
+    /// Without images.
+    pub(super) fn new(frame: Frame, ignore_exif: bool) -> ImageFolder {
         ImageFolder {
             frame,
             ignore_exif,
@@ -55,6 +60,7 @@ impl ImageFolder {
             images: Vec::new(),
             ignored: 0,
             others: ExtensionCounts::default(),
+            listed: ListedImages::default(),
             decoders: Mutex::default(),
         }
     }
@@ -73,6 +79,27 @@ impl ImageFolder {
     pub fn path(&self, index: usize) -> Option<PathBuf> {
         let (folder, name) = self.images.get(index)?;
         Some(self.folders[*folder as usize].join(name.as_ref()))
+    }
+
+    /// Adds a folder for [`ImageFolder::add_listed`]; returns its number.
+    pub(super) fn add_folder(&mut self, folder: PathBuf) -> u32 {
+        self.folders.push(folder);
+        self.folders.len() as u32 - 1
+    }
+
+    /// Adds the file `name` of folder number `folder`, whatever it is called, which line `line` of `list` names.
+    pub(super) fn add_listed(&mut self, folder: u32, name: &OsStr, (list, line): (&Path, u64)) -> Result<()> {
+        self.listed.add(list, self.images.len(), line);
+        self.add(folder, name.into())
+    }
+
+    fn add(&mut self, folder: u32, name: Box<OsStr>) -> Result<()> {
+        if self.images.len() == u32::MAX as usize {
+            let folder = self.folders.get(folder as usize).cloned().unwrap_or_default();
+            return Err(Error::data(folder, format!("expected at most {} images in all", u32::MAX)));
+        }
+        self.images.push((folder, name));
+        Ok(())
     }
 
     /// The classes in `root`, their images added to the others.
@@ -170,10 +197,7 @@ impl ImageFolder {
                     continue;
                 }
             }
-            if self.images.len() == u32::MAX as usize {
-                return Err(Error::data(folder, format!("expected at most {} images in all", u32::MAX)));
-            }
-            self.images.push((number, name.into_boxed_os_str()));
+            self.add(number, name.into_boxed_os_str())?;
         }
         Ok(())
     }
@@ -201,7 +225,7 @@ impl ImageFolder {
             .path(index)
             .ok_or_else(|| Error::Internal(format!("image {index} of {} was asked for", self.len())))?;
         // Anything else was kept only so that it is named here.
-        if !path.file_name().is_some_and(is_image) {
+        if !path.file_name().is_some_and(is_image) && !self.listed.has(index) {
             return Err(Error::data(
                 path,
                 "expected a folder, found a link to one that was read already or that it lies in",
@@ -211,7 +235,7 @@ impl ImageFolder {
         let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
         let decoded = decode(&mut decoder, &path);
         decoders().push(decoder);
-        decoded
+        decoded.map_err(|error| self.listed.explained(index, error))
     }
 }
 
@@ -244,99 +268,5 @@ impl Store for ImageFolder {
 
     fn ignored(&self) -> usize {
         self.ignored
-    }
-}
-
-/// The images in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
-pub(super) fn open(
-    root: &Path,
-    name: &str,
-    frame: Frame,
-    ignore_exif: bool,
-    diagnostics: &mut Diagnostics,
-) -> Result<RawSplits> {
-    let shape = frame.shape;
-    if !matches!(shape[0], 1 | 3) {
-        return Err(Error::Usage(format!(
-            "dataset: image files are grey or colour (1 or 3 channels), the model takes {} channels",
-            shape[0]
-        )));
-    }
-    if !root.is_dir() {
-        return Err(Error::data(root, format!("expected a folder of images: {LAYOUT}, found a file")));
-    }
-    let layout = layout::find(root, diagnostics)?;
-    if layout.train != root && !layout.is_split {
-        diagnostics.add(format!("the classes are the folders in {}", printable_path(&layout.train)));
-    }
-    let mut folder = ImageFolder::new(frame, ignore_exif);
-    let train = folder.scan(&layout.train, diagnostics)?;
-    let train_count = folder.len();
-    if folder.is_empty() {
-        return Err(Error::data(root, format!("expected images: {LAYOUT}, found none")));
-    }
-    let mut val = None;
-    if let Some(path) = layout.val {
-        let mut found = folder.scan(&path, diagnostics)?;
-        found.relabel(&train.names, &path, &layout.train)?;
-        let missing = train.names.iter().filter(|name| !found.names.contains(name));
-        let missing: Vec<String> = missing.map(|name| printable_path(Path::new(name))).collect();
-        if !missing.is_empty() {
-            diagnostics.warn(format!("{} holds no images of {}", printable_path(&path), some(&missing)));
-        }
-        val = Some((found, path));
-    }
-    if folder.others.total() > 0 {
-        let count = folder.others.total();
-        let files = if count == 1 { "file is" } else { "files are" };
-        diagnostics.add(format!("{count} other {files} left alone ({})", folder.others.words()));
-    }
-    let store: Arc<dyn Store> = Arc::new(folder);
-    let names: Vec<_> = train.names.iter().map(|name| printable_path(Path::new(name))).collect();
-    let part = |classes: Classes, first: usize, path: PathBuf| {
-        let indices = (first as u32..).take(classes.labels.len()).collect();
-        let dataset = Dataset {
-            name: name.to_string(),
-            shape,
-            classes: 0,
-            class_names: names.clone(),
-            images: Images::Stored(Stored {
-                store: Arc::clone(&store),
-                indices,
-                framing: Some(frame.framing),
-            }),
-            labels: Labels::Classes(classes.labels),
-        };
-        RawSplit { dataset, images_path: path.clone(), labels_path: path }
-    };
-    Ok(RawSplits {
-        val: val.map(|(val, path)| part(val, train_count, path)),
-        train: part(train, 0, layout.train),
-    })
-}
-
-impl Classes {
-    /// Numbers the classes as `names` does, which has to have them all; `root` is where they are, `train` where those are.
-    fn relabel(&mut self, names: &[OsString], root: &Path, train: &Path) -> Result<()> {
-        let number = |name: &OsString| {
-            let found = names.binary_search_by(|known| known.as_encoded_bytes().cmp(name.as_encoded_bytes()));
-            found.map(|class| class as u32).map_err(|_| {
-                let there = ExtensionCounts::below(&train.join(name));
-                let found = match there.total() {
-                    0 => "found one that it has not".to_string(),
-                    _ => format!(
-                        "found one of which {} holds no JPEG or PNG ({})",
-                        printable_path(&train.join(name)),
-                        there.words()
-                    ),
-                };
-                Error::data(root.join(name), format!("expected a class that train has too, {found}"))
-            })
-        };
-        let numbers = self.names.iter().map(number).collect::<Result<Vec<_>>>()?;
-        for label in &mut self.labels {
-            *label = numbers[*label as usize];
-        }
-        Ok(())
     }
 }
