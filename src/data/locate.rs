@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, layout, packed};
+use super::{cifar, idx, layout, packed, stl10};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -118,6 +118,7 @@ fn detect(path: &Path) -> Result<Kind> {
             (has("train.csv"), Kind::Csv, "train.csv"),
             (cifar::CIFAR10.is_in(path), Kind::Cifar10, "CIFAR-10's files"),
             (cifar::CIFAR100.is_in(path), Kind::Cifar100, "CIFAR-100's files"),
+            (stl10::is_in(path), Kind::Stl10, "STL-10's files"),
         ];
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
         let is_folder = match found.is_empty() {
@@ -132,7 +133,8 @@ fn detect(path: &Path) -> Result<Kind> {
             [(_, kind, _)] => Ok(kind),
             [] => Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, or \
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1, train.bin, \
+                 train_X.bin, or \
                  folders of images (train/<class>/ or <class>/), found none",
             )),
             _ => {

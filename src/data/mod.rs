@@ -55,6 +55,7 @@ mod signature;
 mod split;
 mod splits;
 mod statistics;
+mod stl10;
 mod stratify;
 mod survey;
 mod synthetic;

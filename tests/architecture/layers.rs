@@ -95,7 +95,7 @@ pub const INFERENCE: [&str; 10] = [
 pub const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
-pub const CRATES: [(&str, &[&str]); 22] = [
+pub const CRATES: [(&str, &[&str]); 26] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
@@ -113,6 +113,10 @@ pub const CRATES: [(&str, &[&str]); 22] = [
     ("fast_image_resize", &["data"]),
     ("zune_core", &["data"]),
     ("zune_jpeg", &["data"]),
+    ("image_webp", &["data"]),
+    ("gif", &["data"]),
+    ("fax", &["data"]),
+    ("weezl", &["data"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("anyhow", &["cli"]),

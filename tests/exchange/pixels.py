@@ -81,7 +81,8 @@ def files():
         compressions += {"1": ["group4"], "L": ["jpeg"], "RGB": ["jpeg"]}.get(mode, [])
         for compression in compressions:
             image = Image.fromarray(smooth()).convert(mode) if compression == "jpeg" else picture(mode)
-            for big in (False, True):
+            # Pillow 13.0 writes 0 as the place of the strip into this one, and does not open it again.
+            for big in (False, True) if (mode, compression) != ("I;16B", None) else (False,):
                 kind = "BigTIFF" if big else "TIFF"
                 yield f"{kind} {mode} {compression}", saved(image, "TIFF", compression=compression, big_tiff=big), 4 if compression == "jpeg" else 1
             if compression in ("tiff_lzw", "tiff_deflate") and mode not in ("1", "P", "PA", "I;16B"):

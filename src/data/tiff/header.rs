@@ -31,6 +31,9 @@ const YCBCR_COEFFICIENTS: u16 = 529;
 const YCBCR_SUBSAMPLING: u16 = 530;
 const REFERENCE_BLACK_WHITE: u16 = 532;
 
+/// Length of the shortest header of a file.
+const FILE_HEADER: usize = 8;
+
 /// Values of `PhotometricInterpretation`.
 const WHITE_IS_ZERO: u64 = 0;
 const BLACK_IS_ZERO: u64 = 1;
@@ -319,6 +322,10 @@ impl<'a> Header<'a> {
         }
         let chunk = |(start, length): (u64, u64)| Chunk { start: start as usize, length: length as usize };
         let chunks: Vec<_> = starts.into_iter().zip(lengths).map(chunk).take(needed).collect();
+        // Some writers leave a place at 0 (Pillow 13.0 in a BigTIFF with the most significant byte first).
+        if let Some(number) = chunks.iter().position(|chunk| chunk.start < FILE_HEADER) {
+            return damaged(format!("strip or tile {number} begins in the header of the file"));
+        }
         if self.compression != Compression::None {
             let is_inside = |chunk: &Chunk| chunk.start.saturating_add(chunk.length) <= length;
             if let Some(number) = chunks.iter().position(|chunk| !is_inside(chunk)) {
