@@ -138,6 +138,8 @@ struct Array<'p> {
     shape: Vec<usize>,
     /// Its type as NumPy spells it, without the order of bytes: u1, i8.
     kind: String,
+    /// Bytes of a value, at least 1.
+    width: usize,
     is_big: bool,
     bytes: Cow<'p, [u8]>,
 }
@@ -187,7 +189,7 @@ impl<'p> Array<'p> {
                 bytes.len()
             ));
         }
-        Ok(Array { shape, kind, is_big, bytes })
+        Ok(Array { shape, kind, width, is_big, bytes })
     }
 
     fn whole_numbers(&self) -> Found<Vec<i64>> {
@@ -202,7 +204,7 @@ impl<'p> Array<'p> {
         };
         match self.kind.as_str() {
             "u1" | "i1" | "u2" | "i2" | "u4" | "i4" | "i8" => {
-                Ok(self.bytes.chunks_exact(self.bytes.len() / self.shape[0].max(1)).map(number).collect())
+                Ok(self.bytes.chunks_exact(self.width).map(number).collect())
             }
             other => Err(format!("expected whole numbers, found {other}")),
         }
