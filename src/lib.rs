@@ -56,6 +56,7 @@
 //! | 1 | [`atomic`] | output files that are absent or complete |
 //! | 1 | `json` | JSON from files, in which no key stands twice |
 //! | 1 | `npy` | the header of NumPy's arrays |
+//! | 1 | `pickle` | Python pickles as plain data; nothing in them is run |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
@@ -86,6 +87,7 @@ pub mod model;
 pub mod network;
 mod npy;
 pub mod ops;
+mod pickle;
 pub mod program;
 pub mod random;
 pub mod report;

@@ -20,8 +20,8 @@ pub(crate) struct SourceArgs {
     /// that of the recipe, else the set that ships]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     pub data_path: Option<String>,
-    /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv, parquet, npz,
-    /// tar, list or synthetic
+    /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, stl10, packed, tensors, csv, parquet,
+    /// npz, tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
     /// Declare the numbers of a table or of f32 tensors: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network

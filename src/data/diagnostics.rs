@@ -158,14 +158,15 @@ impl SkippedClasses {
         match &self.without[..] {
             few if few.len() <= SHOWN => lines.extend(few.iter().map(|(class, _, types)| {
                 format!(
-                    "class {class} is left out: none of its files is a JPEG or PNG ({}); convert them to have it",
+                    "class {class} is left out: none of its files is an image of a type that is read ({}); convert them to have it",
                     types.words()
                 )
             })),
             many => {
                 let (names, _, types) = sum(many);
                 lines.push(format!(
-                    "{} classes are left out: none of their files is a JPEG or PNG ({}): {names}; convert them to have them",
+                    "{} classes are left out: none of their files is an image of a type that is read ({}): {names}; convert them to have \
+                     them",
                     many.len(),
                     types.words()
                 ));
@@ -176,7 +177,7 @@ impl SkippedClasses {
             let are = if left_out == 1 { "is" } else { "are" };
             let all = count + left_out;
             let words = types.words();
-            format!("{left_out} of {all} images {are} left out, as only JPEG and PNG are read ({words})")
+            format!("{left_out} of {all} images {are} left out, as their type is not read ({words})")
         };
         match &self.partly[..] {
             few if few.len() <= SHOWN => lines.extend(
@@ -192,10 +193,8 @@ impl SkippedClasses {
 }
 
 /// How names of images end that are not read.
-const IMAGES: [&str; 18] = [
-    "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2", "jxl", "ppm", "pgm", "pbm", "pnm",
-    "svg", "ico", "tga", "dng",
-];
+const IMAGES: [&str; 13] =
+    ["avif", "heic", "heif", "jp2", "jxl", "ppm", "pgm", "pbm", "pnm", "svg", "ico", "tga", "dng"];
 
 /// The first few of `names` in one line.
 pub(super) fn some(names: &[String]) -> String {

@@ -5,14 +5,16 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the names of images end with.
-const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "jpe", "jfif", "png"];
+/// What the names of images end with. It is what they begin with that says what they are.
+const EXTENSIONS: [&str; 11] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "bmp", "dib", "webp", "gif"];
 
 /// Folders within each other below a class.
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// Layouts, for the errors.
-pub(super) const LAYOUT: &str = "train/<class>/<image>.jpg or <class>/<image>.jpg (jpg, jpeg or png)";
+pub(super) const LAYOUT: &str =
+    "train/<class>/<image>.jpg or <class>/<image>.jpg (jpg, png, tif, bmp, webp or gif)";
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum EntryKind {

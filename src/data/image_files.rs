@@ -67,7 +67,7 @@ pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exi
     })
 }
 
-/// The image files directly in `folder` (recognised by their names: jpg, jpeg, jpe, jfif, png; none that begins with a dot), in the order
+/// The image files directly in `folder` (taken for images by their names: jpg, jpeg, jpe, jfif, png, tif, tiff, bmp, dib, webp, gif; none that begins with a dot), in the order
 /// of their names' bytes.
 pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {
@@ -76,7 +76,10 @@ pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let files: Vec<_> =
         entries(folder)?.into_iter().filter(is_wanted).map(|(name, _)| folder.join(name)).collect();
     if files.is_empty() {
-        return Err(Error::data(folder, "expected images (jpg, jpeg or png) directly in it, found none"));
+        return Err(Error::data(
+            folder,
+            "expected images (jpg, png, tif, bmp, webp or gif) directly in it, found none",
+        ));
     }
     Ok(files)
 }

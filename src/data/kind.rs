@@ -15,6 +15,7 @@ pub enum Kind {
     Idx,
     Cifar10,
     Cifar100,
+    Stl10,
     Packed,
     Tensors,
     Csv,
@@ -27,12 +28,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind with its name on the command line.
-    pub const NAMES: [(Kind, &'static str); 13] = [
+    pub const NAMES: [(Kind, &'static str); 14] = [
         (Kind::Auto, "auto"),
         (Kind::ImageFolder, "image-folder"),
         (Kind::Idx, "idx"),
         (Kind::Cifar10, "cifar10"),
         (Kind::Cifar100, "cifar100"),
+        (Kind::Stl10, "stl10"),
         (Kind::Packed, "packed"),
         (Kind::Tensors, "tensors"),
         (Kind::Csv, "csv"),

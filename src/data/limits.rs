@@ -12,6 +12,9 @@ const MAX_PIXELS: u64 = 100_000_000;
 /// A progressive JPEG keeps the coefficients of all components (two bytes each) beside them.
 const MAX_DECODED: u64 = 400 << 20;
 
+/// Most bytes that what stands beside the pixels (profiles, texts) and rows in progress may take.
+pub(super) const MAX_CHUNKS: u64 = 64 << 20;
+
 /// Images of more pixels than this are decoded one at a time.
 const LARGE: u64 = 16_000_000;
 
@@ -50,9 +53,9 @@ pub(super) fn check_memory(width: u64, height: u64, bytes: u64) -> Decoded<()> {
     Ok(())
 }
 
-/// Waits until no other large image is being decoded, if this one is large.
+/// Waits until no other large image is being decoded, if this one is large and not a part of one that has its turn.
 pub(super) fn wait_for_turn(pixels: u64, turn: &mut Turn) {
-    if pixels > LARGE {
+    if pixels > LARGE && turn.is_none() {
         *turn = Some(LARGE_TURN.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,7 +1,7 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
-use super::{cifar, idx, layout, list, packed, shards, tar_shards};
+use super::{cifar, idx, layout, list, packed, shards, stl10, tar_shards};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::{Component, Path, PathBuf};
 
@@ -142,6 +142,7 @@ fn detect(path: &Path) -> Result<Kind> {
             (is_list, Kind::List, "a list of image files (train.csv)"),
             (cifar::CIFAR10.is_in(path), Kind::Cifar10, "CIFAR-10's files"),
             (cifar::CIFAR100.is_in(path), Kind::Cifar100, "CIFAR-100's files"),
+            (stl10::is_in(path), Kind::Stl10, "STL-10's files"),
             (shards::are_in(path, "parquet"), Kind::Parquet, "Parquet files"),
         ];
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
@@ -163,8 +164,8 @@ fn detect(path: &Path) -> Result<Kind> {
             [] if has_shards => Ok(Kind::Tar),
             [] => Err(Error::data(
                 path,
-                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1.bin, train.bin, *.parquet, *.tar, \
-                 folders of images (train/<class>/ or <class>/), or a list of image files (.csv, .tsv, .txt), found none",
+                "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1, train.bin, train_X.bin, *.parquet, \
+                 *.tar, folders of images (train/<class>/ or <class>/), or a list of image files (.csv, .tsv, .txt), found none",
             )),
             _ => {
                 let names: Vec<_> = found.iter().map(|(.., name)| *name).collect();

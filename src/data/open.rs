@@ -14,7 +14,9 @@ use super::request::{MOST_CLASSES, ModelShape, Request};
 use super::split::{self, Pool};
 use super::splits::Splits;
 use super::transpose::transpose;
-use super::{cifar, csv, idx, image_folder, list, locate, npz, occupied, packed, synthetic, tar_shards, tensors};
+use super::{
+    cifar, csv, idx, image_folder, list, locate, npz, occupied, packed, stl10, synthetic, tar_shards, tensors,
+};
 use crate::error::{Error, Result, printable, printable_path};
 use std::path::Path;
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub fn open_with(
         }
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
+        Kind::Stl10 => stl10::open(&place.path, &place.name)?,
         Kind::Packed => packed::open(&place.path, request.model.map(|_| request.frame()))?,
         Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Csv => csv::open(&place.path, &place.name, request, &mut diagnostics)?,

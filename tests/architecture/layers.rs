@@ -1,10 +1,11 @@
 //! The table of layers: what each module may use, and what else a source file has to keep to.
 
 /// What each module may use. `cli` may use all.
-pub const EDGES: [(&str, &[&str]); 22] = [
+pub const EDGES: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("json", &[]),
     ("npy", &[]),
+    ("pickle", &[]),
     ("setters", &[]),
     ("atomic", &["error"]),
     ("tensor", &["error"]),
@@ -16,8 +17,8 @@ pub const EDGES: [(&str, &[&str]); 22] = [
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
     ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random", "atomic", "json", "npy"]),
-    ("data", &["tensor", "error", "random", "view", "atomic", "json", "npy"]),
+    ("interchange", &["model", "tensor", "error", "random", "atomic", "json", "npy", "pickle"]),
+    ("data", &["tensor", "error", "random", "view", "atomic", "json", "npy", "pickle"]),
     // Keeps the files of a GPU between runs.
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
     // Opens images and writes them; the numbers in them are handed in.
@@ -117,6 +118,10 @@ pub const CRATES: [(&str, &[&str]); 26] = [
     ("fast_image_resize", &["data"]),
     ("zune_core", &["data"]),
     ("zune_jpeg", &["data"]),
+    ("image_webp", &["data"]),
+    ("gif", &["data"]),
+    ("fax", &["data"]),
+    ("weezl", &["data"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("anyhow", &["cli"]),

@@ -189,15 +189,15 @@ fn what_is_left_out_is_told_on_both_streams() {
             picture(folder.path(), &format!("signs/Train/{name}/{n}.png"), (60 * class + n) as u8)
         });
     }
-    for name in ["Train/2/a.webp", "Train/2/b.webp", "Train/7/a.webp", "Test/x.txt"] {
+    for name in ["Train/2/a.avif", "Train/2/b.avif", "Train/7/a.avif", "Test/x.txt"] {
         let path = folder.path().join("signs").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "RIFF").unwrap();
     }
     picture(folder.path(), "signs/Test/1.png", 9);
     let lines = [
-        "warning: class 2: 2 of 8 images are left out, as only JPEG and PNG are read (2 .webp)",
-        "warning: class 7 is left out: none of its files is a JPEG or PNG (1 .webp)",
+        "warning: class 2: 2 of 8 images are left out, as their type is not read (2 .avif)",
+        "warning: class 7 is left out: none of its files is an image of a type that is read (1 .avif)",
         "warning: Test is left alone: it holds images, but no class folders",
     ];
     let output =
@@ -220,8 +220,8 @@ fn what_is_left_out_is_told_on_both_streams() {
         assert!(notes.iter().any(|note| note.as_str().unwrap().starts_with(line)), "{notes:?}");
     }
     let files = serde_json::json!([
-        {"class": "2", "extension": "webp", "count": 2},
-        {"class": "7", "extension": "webp", "count": 1},
+        {"class": "2", "extension": "avif", "count": 2},
+        {"class": "7", "extension": "avif", "count": 1},
     ]);
     assert_eq!((&events[0]["passed_over"], &info["passed_over"]), (&files, &files));
     // The names of folders are the names of classes, in any order.

@@ -315,12 +315,12 @@ fn what_is_left_out_is_named_by_class_and_type() {
         folder.path(),
         &[
             "cat/*.jpg",
-            "cat/a*.webp",
-            "cat/b.gif",
+            "cat/a*.avif",
+            "cat/b.heic",
             "cat/notes.txt",
             "dog/1.jfif",
             "dog/2.JPE",
-            "rose/*.webp",
+            "rose/*.avif",
             "empty/x",
             "LICENSE",
         ],
@@ -331,10 +331,10 @@ fn what_is_left_out_is_named_by_class_and_type() {
     assert_eq!(splits.train.len(), 5, "JPEG files may be called jfif and jpe");
     let text = notes.lines.join("\n");
     for part in [
-        "warning: class cat: 4 of 7 images are left out, as only JPEG and PNG are read (3 .webp, 1 .gif)",
-        "warning: class rose is left out: none of its files is a JPEG or PNG (3 .webp)",
+        "warning: class cat: 4 of 7 images are left out, as their type is not read (3 .avif, 1 .heic)",
+        "warning: class rose is left out: none of its files is an image of a type that is read (3 .avif)",
         "warning: folder empty is left out: it is empty",
-        "9 other files are left alone (6 .webp, 1 without an extension, 1 .gif, 1 .txt)",
+        "9 other files are left alone (6 .avif, 1 without an extension, 1 .heic, 1 .txt)",
     ] {
         assert!(text.contains(part), "no {part:?} in: {text}");
     }
@@ -344,10 +344,10 @@ fn what_is_left_out_is_named_by_class_and_type() {
         notes.passed_over.iter().find(is_it).map(|files| files.count)
     };
     assert_eq!(
-        [count("cat", "webp"), count("cat", "gif"), count("rose", "webp"), count("", "")],
+        [count("cat", "avif"), count("cat", "heic"), count("rose", "avif"), count("", "")],
         [Some(3), Some(1), Some(3), Some(1)]
     );
-    refused(&["a/*.webp", "b/*.webp"], &["found none, but 6 .webp"]);
+    refused(&["a/*.avif", "b/*.avif"], &["found none, but 6 .avif"]);
 }
 
 #[test]

@@ -268,19 +268,26 @@ fn images_of_other_types_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
     for (start, kind) in [
-        (&b"RIFF\x24\0\0\0WEBPVP8 "[..], "a WebP image"),
-        (b"GIF89a", "a GIF image"),
-        (b"BM\x36\0\0\0", "a BMP image"),
-        (b"II*\0\x08\0\0\0", "a TIFF image"),
-        (b"MM\0*\0\0\0\x08", "a TIFF image"),
-        (b"\0\0\0\x20ftypavif", "an AVIF image"),
-        (b"\0\0\0\x18ftypheic", "a HEIF image"),
+        (&b"\0\0\0\x20ftypavif"[..], "an AVIF image"),
+        (b"\0\0\0\x18ftypheic", "a HEIC image"),
+        (b"\0\0\0\x18ftypisom", "a video"),
+        (b"\xff\x0a\xfa\x7f", "a JPEG XL image"),
+        (b"8BPS\0\x01", "a Photoshop image"),
+        (b"P6\n2 2\n255\n", "a PBM, PGM or PPM image"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"<?xml version='1.0'?><svg xmlns=''>", "an SVG image"),
+        (b"<svg xmlns=''>", "an SVG image"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a pointer of Git LFS in the place of the file (`git lfs pull` fetches it)",
+        ),
+        (b"PK\x03\x04", "a ZIP archive"),
         (b"<!DOCTYPE html>", "a text in HTML or XML"),
         (b"RIFF\x24\0\0\0WAVE", "a file that begins 52 49 46 46"),
     ] {
         std::fs::write(&path, start).unwrap();
         let error = Decoder::new().read(&path, [3, 2, 2], &mut [0; 12]).unwrap_err();
-        let end = format!("expected a JPEG or PNG image, found {kind}");
+        let end = format!("expected a JPEG, PNG, TIFF, BMP, WebP or GIF image, found {kind}");
         assert!(error.to_string().ends_with(&end), "{error}");
         assert_eq!(error.exit_code(), 4);
     }

@@ -170,8 +170,11 @@ fn a_doubled_test_folder_without_classes_is_left_alone() {
         &["ROOT/val/c: expected a class that train has too, found one that it has not"],
     );
     refused(
-        &["train/a/*.jpg", "train/b/*.jpg", "train/c/*.webp", "val/a/1.jpg", "val/c/1.png"],
-        &["ROOT/val/c: expected a class", "found one of which ROOT/train/c holds no JPEG or PNG (3 .webp)"],
+        &["train/a/*.jpg", "train/b/*.jpg", "train/c/*.avif", "val/a/1.jpg", "val/c/1.png"],
+        &[
+            "ROOT/val/c: expected a class",
+            "found one of which ROOT/train/c holds no image of a type that is read (3 .avif)",
+        ],
     );
 }
 
@@ -183,7 +186,7 @@ fn what_many_classes_lack_is_one_line() {
         read(folder.path()).unwrap().1.lines
     };
     let lines = |count: usize| -> Vec<String> {
-        let class = |n| [format!("c{n}/*.png"), format!("c{n}/x.svg"), format!("w{n}/*.webp")];
+        let class = |n| [format!("c{n}/*.png"), format!("c{n}/x.svg"), format!("w{n}/*.avif")];
         notes_of(&(1..=count).flat_map(class).collect::<Vec<_>>())
     };
     let about = |lines: &[String], end: &str| -> Vec<String> {
@@ -193,20 +196,20 @@ fn what_many_classes_lack_is_one_line() {
     assert_eq!(about(&few, ".svg").len(), 4, "{few:?}");
     assert_eq!(
         about(&few, ".svg")[0],
-        "warning: class c1: 1 of 4 images is left out, as only JPEG and PNG are read (1 .svg)"
+        "warning: class c1: 1 of 4 images is left out, as their type is not read (1 .svg)"
     );
-    assert_eq!(about(&few, ".webp").len(), 4, "{few:?}");
+    assert_eq!(about(&few, ".avif").len(), 4, "{few:?}");
     let many = lines(6);
     assert_eq!(
         about(&many, ".svg"),
         [
-            "warning: 6 classes (c1, c2, c3, c4 and 2 more): 6 of 24 images are left out, as only JPEG and PNG are read (6 .svg)"
+            "warning: 6 classes (c1, c2, c3, c4 and 2 more): 6 of 24 images are left out, as their type is not read (6 .svg)"
         ]
     );
     assert_eq!(
-        about(&many, ".webp"),
+        about(&many, ".avif"),
         [
-            "warning: 6 classes are left out: none of their files is a JPEG or PNG (18 .webp): w1, w2, w3, w4 and 2 more; convert \
+            "warning: 6 classes are left out: none of their files is an image of a type that is read (18 .avif): w1, w2, w3, w4 and 2 more; convert \
              them to have them"
         ]
     );

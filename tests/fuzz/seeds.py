@@ -90,6 +90,11 @@ put("tensors", "classes32", safetensors({"images": ("U8", [2, 2], b"abcd"), "lab
 
 copy("png", *sorted(Path("tests/fixtures/pictures").glob("*.png")))
 copy("jpeg", *sorted(Path("tests/fixtures/pictures").glob("*.jpg")))
+for target, pattern in [("tiff", "*.tif"), ("bmp", "*.bmp"), ("webp", "*.webp"), ("gif", "*.gif")]:
+    copy(target, *sorted(Path("tests/fixtures/pictures/kinds").glob(pattern)))
+copy("cifar-python", *(f"tests/fixtures/cifar/{name}" for name in ("arrays", "protocol-2", "protocol-3", "protocol-4")))
+put("stl10", "labels", bytes([1, 10, 3]))
+put("stl10", "names", b"\n".join(b"name %d" % i for i in range(10)))
 copy("npz", "tests/fixtures/numpy.npz", "tests/fixtures/compressed.npz")
 TINY = Path("tests/fixtures/shards/tiny")
 copy("parquet", *sorted(TINY.glob("*.parquet")))

@@ -24,11 +24,14 @@ use xxhash_rust::xxh3::Xxh3;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds and of its archive in `corpus/`.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 23] = [
     ("annotations", annotations),
+    ("bmp", picture),
     ("checkpoint", checkpoint),
     ("cifar", cifar),
+    ("cifar-python", cifar_python),
     ("csv", csv),
+    ("gif", picture),
     ("idx", idx),
     ("jpeg", picture),
     ("list", list),
@@ -40,8 +43,11 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("parquet", parquet),
     ("png", png),
     ("safetensors", weights),
+    ("stl10", stl10),
     ("tar", tar),
     ("tensors", tensors),
+    ("tiff", picture),
+    ("webp", picture),
 ];
 
 /// Images of a data set that are looked at.
@@ -162,6 +168,35 @@ fn cifar(bytes: &[u8]) {
         2 => fs::remove_file(name).unwrap(),
         _ => fs::write(name, vec![1; row]).unwrap(),
     }
+}
+
+/// A batch of CIFAR-10's Python version, which every file is, or the names of its classes.
+fn cifar_python(bytes: &[u8]) {
+    let folder = folder().join("cifar-python");
+    fs::create_dir_all(&folder).unwrap();
+    let batches = (1..=5).map(|number| format!("data_batch_{number}")).chain(["test_batch".to_string()]);
+    for name in batches.chain(["batches.meta".to_string()]) {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    data(&folder, Kind::Cifar10, &folder);
+    fs::remove_file(folder.join("batches.meta")).unwrap();
+    data(&folder, Kind::Cifar10, &folder);
+}
+
+/// Labels of STL-10, for images without content that are as many, and the names of its classes.
+fn stl10(bytes: &[u8]) {
+    let folder = folder().join("stl10");
+    fs::create_dir_all(&folder).unwrap();
+    for part in ["train", "test"] {
+        let images = fs::File::create(folder.join(format!("{part}_X.bin"))).unwrap();
+        images.set_len(27_648 * bytes.len().min(64) as u64).unwrap();
+        fs::write(folder.join(format!("{part}_y.bin")), bytes).unwrap();
+    }
+    let names = folder.join("class_names.txt");
+    let _ = fs::remove_file(&names);
+    data(&folder, Kind::Stl10, &folder);
+    fs::write(names, bytes).unwrap();
+    data(&folder, Kind::Stl10, &folder);
 }
 
 /// A table for models with and without `[preprocess]`, its numbers and its label declared and not.

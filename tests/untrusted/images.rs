@@ -8,7 +8,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use striate::data::{Decoder, Images, open};
 use striate::random::{Purpose, Stream};
 
@@ -98,9 +98,9 @@ fn damaged_bytes_are_one_line_that_names_the_file() {
         (
             "text",
             b"this is not a picture".to_vec(),
-            "expected a JPEG or PNG image, found a file that begins 74 68 69 73",
+            "expected a JPEG, PNG, TIFF, BMP, WebP or GIF image, found a file that begins 74 68 69 73",
         ),
-        ("a GIF", b"GIF89a\x01\0\x01\0\0\0\0".to_vec(), "expected a JPEG or PNG image"),
+        ("an empty GIF", b"GIF89a\x01\0\x01\0\0\0\0;".to_vec(), "not a whole GIF"),
         ("a wrong checksum", patched(png.clone(), b"IDAT", 40, b"\x55\xaa\x55"), "not a whole PNG"),
         ("no rows", patched(jpeg.clone(), b"\xff\xc0", 5, &[0, 0]), "not a whole JPEG"),
         ("no columns", png_of(0, 3, 2, &[(b"IDAT", &row)]), "not a whole PNG"),
@@ -189,6 +189,63 @@ fn a_jpeg_is_an_error_wherever_it_is_cut() {
     }
 }
 
+/// The fixtures of a type, which Pillow and tifffile wrote.
+fn fixtures(extension: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures/kinds");
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|own| own == extension)).collect()
+}
+
+#[test]
+fn an_image_of_any_type_that_is_cut_is_an_error_or_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    let read = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let mut into = vec![0; 3 * 9 * 13];
+        Decoder::new().read(&path, [3, 9, 13], &mut into).map(|()| into)
+    };
+    for (extension, least) in [("tif", 27), ("bmp", 4), ("webp", 7), ("gif", 7)] {
+        let files = fixtures(extension);
+        assert!(files.len() >= least, "{} {extension}", files.len());
+        for file in files {
+            let bytes = fs::read(&file).unwrap();
+            let whole = read(&bytes).unwrap();
+            let mut refused = 0;
+            for length in 0..bytes.len() {
+                match read(&bytes[..length]) {
+                    Ok(pixels) => assert!(pixels == whole, "{}: cut at {length}", file.display()),
+                    Err(error) => {
+                        assert_clear(&error, &path, &format!("{} cut at {length}", file.display()));
+                        refused += 1;
+                    }
+                }
+            }
+            // What follows the pixels are other frames and pages, and what stands beside them.
+            assert!(2 * refused >= bytes.len() || bytes.len() > 700, "{}: {refused}", file.display());
+        }
+    }
+}
+
+#[test]
+fn garbage_in_an_image_of_any_type_is_never_worse_than_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    let mut stream = Stream::new(4, Purpose::Synthetic, 0);
+    let mut errors = 0;
+    for file in ["tif", "bmp", "webp", "gif"].iter().flat_map(|extension| fixtures(extension)) {
+        let whole = fs::read(&file).unwrap();
+        for _ in 0..60 {
+            let mut bytes = whole.clone();
+            let at = 2 + stream.next_u32() as usize % (bytes.len() - 12);
+            bytes[at..at + 8].fill_with(|| stream.next_u32() as u8);
+            fs::write(&path, &bytes).unwrap();
+            errors += usize::from(answer_within(&path, &file.display().to_string(), 400 << 20).is_some());
+        }
+    }
+    assert!(errors > 500, "{errors} were noticed");
+}
+
 #[test]
 fn files_are_not_read_beyond_the_limit() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,7 +324,7 @@ mod unix {
             "{}",
             error(0)
         );
-        assert!(error(1).contains(r"/b\xff\xfe.jpg: expected a JPEG or PNG"), "{}", error(1));
+        assert!(error(1).contains(r"/b\xff\xfe.jpg: expected a JPEG, PNG"), "{}", error(1));
         stored.store.read(2, &mut [0; 192]).unwrap();
     }
 }

@@ -57,8 +57,8 @@ struct SelectionArgs {
     /// Read this folder, file or built-in data set [default: fashion-mnist]
     #[arg(value_name = "NAME|DIR|FILE")]
     data: Option<String>,
-    /// Read data of this kind: auto, image-folder, idx, cifar10, cifar100, packed, tensors, csv, parquet, npz,
-    /// tar, list or synthetic
+    /// Read data of this kind: auto, image-folder, idx, cifar10, cifar100, stl10, packed, tensors, csv, parquet,
+    /// npz, tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
     dataset: Kind,
     /// Interpret the numbers of a table or of f32 tensors as pixels (0..255), pixels divided by 255 (0..1) or network input

@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 Predictions are printed in the order of the images. An unreadable image is reported and skipped;
 the exit code is then 4.")]
 pub(crate) struct PredictArgs {
-    /// Classify these images (JPEG or PNG) and folders of images
+    /// Classify these images (JPEG, PNG, TIFF, BMP, WebP or GIF) and folders of images
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     images: Vec<PathBuf>,
     /// Use these weights (safetensors, NPZ or ONNX)

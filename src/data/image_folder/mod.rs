@@ -3,7 +3,8 @@
 //! is a folder with an image somewhere below; classes are numbered by name,
 //! images by path, both in the order of their bytes, independent of the file system's order.
 //!
-//! Images are recognised by their names (.jpg, .jpeg, .jpe, .jfif, .png in any case) and decoded on demand; only paths
+//! Files are taken for images by their names (.jpg, .jpeg, .jpe, .jfif, .png, .tif, .tiff, .bmp, .dib, .webp, .gif in any case)
+//! and decoded on demand by what they hold; only paths
 //! are kept in memory. Other files, and all names that begin with a dot, are counted and left alone; images of other types and
 //! folders without images are reported by class. Links are
 //! followed, into each folder once per class; a second way into it counts as an image that cannot be read, so that

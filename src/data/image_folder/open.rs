@@ -131,7 +131,7 @@ impl Classes {
                 let found = match there.total() {
                     0 => "found one that it has not".to_string(),
                     _ => format!(
-                        "found one of which {} holds no JPEG or PNG ({})",
+                        "found one of which {} holds no image of a type that is read ({})",
                         printable_path(&train.join(name)),
                         there.words()
                     ),

@@ -36,12 +36,15 @@ mod edge;
 mod means;
 mod structure;
 
+pub(super) use structure::Colours;
+
 use super::fit::ImageInfo;
 use super::limits::{Decoded, Turn, check_memory, check_size, wait_for_turn};
+use super::pixels::lay_inks;
 use image::metadata::Orientation;
 use jpeg_decoder::ColorTransform;
 use std::fmt::Display;
-use structure::{Colours, Structure, unread};
+use structure::{Structure, unread};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -76,9 +79,26 @@ fn wrong(error: &dyn Display) -> String {
 
 /// Decodes the JPEG `file` into `pixels`. The file is cut behind its end marker, and ones are put before that.
 pub(super) fn decode(file: &mut Vec<u8>, pixels: &mut Vec<u8>, turn: &mut Turn) -> Decoded<ImageInfo> {
+    decode_as(file, pixels, turn, None)
+}
+
+/// As [`decode`], but the samples, one or three of a pixel, are `colours` if given, whatever the file's markers say.
+pub(super) fn decode_as(
+    file: &mut Vec<u8>,
+    pixels: &mut Vec<u8>,
+    turn: &mut Turn,
+    colours: Option<Colours>,
+) -> Decoded<ImageInfo> {
     let possible = file.len() as u64 * JPEG_EXPANSION;
     let structure = Structure::read(file, |width, height| check_size(width as u64, height as u64, possible))?;
-    let colours = structure.colours()?;
+    let colours = match (colours, structure.components.len()) {
+        (None, _) => structure.colours()?,
+        (Some(Colours::Grey), 1) => Colours::Grey,
+        (Some(colours @ (Colours::YCbCr | Colours::Rgb)), 3) => colours,
+        (Some(_), count) => {
+            return Err(wrong(&format!("it has {count} components, where others are declared")));
+        }
+    };
     let count = structure.width as u64 * structure.height as u64;
     wait_for_turn(count, turn);
     let sealed = seal(file, &structure);
@@ -229,18 +249,4 @@ fn other(file: &[u8], structure: &Structure, colours: Colours, pixels: &mut Vec<
     }
     let orientation = orientation(decoder.exif_data());
     Ok(ImageInfo { width: structure.width, height: structure.height, channels, orientation })
-}
-
-/// Four inks, 255 for all, as red, green and blue. Returns the channels.
-fn lay_inks(pixels: &mut Vec<u8>) -> usize {
-    let count = pixels.len() / 4;
-    for index in 0..count {
-        let paper = 255 - u32::from(pixels[4 * index + 3]);
-        for channel in 0..3 {
-            let ink = u32::from(pixels[4 * index + channel]);
-            pixels[3 * index + channel] = (((255 - ink) * paper + 127) / 255) as u8;
-        }
-    }
-    pixels.truncate(3 * count);
-    3
 }

@@ -24,7 +24,7 @@ const REMEDY: &str = "rewrite it as a plain JPEG (`djpeg IN | cjpeg > OUT`) or a
 
 /// How samples stand for colours, as libjpeg decides it (`default_decompress_parms` in jdapimin.c).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Colours {
+pub(in crate::data) enum Colours {
     Grey,
     YCbCr,
     Rgb,

@@ -17,6 +17,7 @@ mod src {
     pub mod model;
     pub mod npy;
     pub mod ops;
+    pub mod pickle;
     pub mod program;
     pub mod random;
     /// The part of a run that reads its files.

@@ -56,7 +56,76 @@ pub fn pictures() -> Vec<Format> {
         read: |path: &Path| Decoder::new().read(path, [3, 8, 8], &mut [0; 192]),
         arguments: &["predict"],
     };
-    vec![one("PNG", "a.png", lies, true), one("JPEG", "a.jpg", others, true)]
+    let little = |name, at, bytes| Number { name, at, bytes, big_endian: false };
+    let lies_of = |sound: &[u8], fields: &[Number]| {
+        let mut lies: Vec<_> = fields.iter().flat_map(|field| numbers(sound, *field)).collect();
+        lies.extend(cuts(sound, 0..sound.len()));
+        lies
+    };
+    let tiff = seed("tiff", "rgb.tif");
+    // The first directory is at byte 8: its number of entries, then tag, kind, number of values and value of each.
+    let entries = usize::from(u16::from_le_bytes([tiff[8], tiff[9]]));
+    let mut fields = vec![little("directory's place", 4, 4), little("number of entries", 8, 2)];
+    for at in (0..entries).map(|number| 10 + 12 * number) {
+        fields.extend([
+            little("tag", at, 2),
+            little("kind", at + 2, 2),
+            little("number of values", at + 4, 4),
+        ]);
+        fields.push(little("value", at + 8, 4));
+    }
+    let tiff = lies_of(&tiff, &fields);
+    let bmp = lies_of(
+        &seed("bmp", "palette.bmp"),
+        &[
+            little("pixels' place", 10, 4),
+            little("header's length", 14, 4),
+            little("width", 18, 4),
+            little("height", 22, 4),
+            little("planes", 26, 2),
+            little("bits", 28, 2),
+            little("compression", 30, 4),
+            little("colours", 46, 4),
+        ],
+    );
+    let webp = lies_of(
+        &seed("webp", "rgb-turned.webp"),
+        &[
+            little("length", 4, 4),
+            little("first chunk's length", 16, 4),
+            little("flags", 20, 1),
+            little("width", 24, 3),
+            little("height", 27, 3),
+            little("second chunk's length", 34, 4),
+            little("signature", 38, 1),
+            little("sides", 39, 4),
+        ],
+    );
+    let gif = seed("gif", "palette.gif");
+    let image = gif.windows(9).position(|nine| nine == [0x2c, 0, 0, 0, 0, 13, 0, 9, 0]).unwrap();
+    let gif = lies_of(
+        &gif,
+        &[
+            little("width", 6, 2),
+            little("height", 8, 2),
+            little("palette", 10, 1),
+            little("left", image + 1, 2),
+            little("top", image + 3, 2),
+            little("image's width", image + 5, 2),
+            little("image's height", image + 7, 2),
+            little("image's flags", image + 9, 1),
+            little("bits of a code", image + 10, 1),
+            little("first block's length", image + 11, 1),
+        ],
+    );
+    vec![
+        one("PNG", "a.png", lies, true),
+        one("JPEG", "a.jpg", others, true),
+        one("TIFF", "a.tif", tiff, true),
+        one("BMP", "a.bmp", bmp, true),
+        one("WebP", "a.webp", webp, true),
+        one("GIF", "a.gif", gif, true),
+    ]
 }
 
 pub fn texts() -> Vec<Format> {
