@@ -55,6 +55,7 @@
 //! | 1 | [`tensor`], [`error`], [`random`], [`view`] | shapes and host tensors, the error type, Philox, views of images |
 //! | 1 | [`atomic`] | output files that are absent or complete |
 //! | 1 | `json` | JSON from files, in which no key stands twice |
+//! | 1 | `pickle` | Python pickles as plain data; nothing in them is run |
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
@@ -84,6 +85,7 @@ mod json;
 pub mod model;
 pub mod network;
 pub mod ops;
+mod pickle;
 pub mod program;
 pub mod random;
 pub mod report;

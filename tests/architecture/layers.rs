@@ -1,9 +1,10 @@
 //! The table of layers: what each module may use, and what else a source file has to keep to.
 
 /// What each module may use. `cli` may use all.
-pub const EDGES: [(&str, &[&str]); 21] = [
+pub const EDGES: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("json", &[]),
+    ("pickle", &[]),
     ("setters", &[]),
     ("atomic", &["error"]),
     ("tensor", &["error"]),
@@ -15,8 +16,8 @@ pub const EDGES: [(&str, &[&str]); 21] = [
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
     ("model", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("interchange", &["model", "tensor", "error", "random", "atomic", "json"]),
-    ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
+    ("interchange", &["model", "tensor", "error", "random", "atomic", "json", "pickle"]),
+    ("data", &["tensor", "error", "random", "view", "atomic", "json", "pickle"]),
     // Keeps the files of a GPU between runs.
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
     // Opens images and writes them; the numbers in them are handed in.

@@ -16,6 +16,7 @@ mod src {
     pub mod json;
     pub mod model;
     pub mod ops;
+    pub mod pickle;
     pub mod program;
     pub mod random;
     /// The part of a run that reads its files.
