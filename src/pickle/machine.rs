@@ -1,5 +1,6 @@
 //! The stack machine that reads a pickle.
 
+use super::input::{Input, integer, shown};
 use super::strings::{literal, raw_unicode};
 use super::{Node, NodeId, Object, Pickle, Value};
 use std::collections::HashMap;
@@ -23,8 +24,7 @@ const PER_MEMO: usize = 3 * (size_of::<(u32, Value<'_>)>() + 1);
 /// One line that says what was expected at which byte.
 pub(crate) fn read(text: &[u8], memory: usize) -> Result<Pickle<'_>, String> {
     let mut machine = Machine {
-        text,
-        at: 0,
+        input: Input { text, at: 0 },
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -33,12 +33,11 @@ pub(crate) fn read(text: &[u8], memory: usize) -> Result<Pickle<'_>, String> {
         memory,
     };
     let root = machine.run()?;
-    Ok(Pickle { nodes: machine.nodes, root, length: machine.at })
+    Ok(Pickle { nodes: machine.nodes, root, length: machine.input.at })
 }
 
 struct Machine<'a> {
-    text: &'a [u8],
-    at: usize,
+    input: Input<'a>,
     stack: Vec<Value<'a>>,
     /// Heights of the stack, where a container's values begin.
     marks: Vec<usize>,
@@ -55,7 +54,7 @@ impl<'a> Machine<'a> {
     /// Runs until the pickle's end; its value.
     fn run(&mut self) -> Result<Value<'a>, String> {
         loop {
-            let opcode = self.bytes::<1>()?[0];
+            let opcode = self.input.bytes::<1>()?[0];
             match opcode {
                 b'.' => return self.pop(),
                 b'(' => {
@@ -64,15 +63,19 @@ impl<'a> Machine<'a> {
                 }
                 // Protocol and frame say nothing that the instructions do not.
                 0x80 => {
-                    let [protocol] = self.bytes()?;
+                    let [protocol] = self.input.bytes()?;
                     if protocol > 5 {
-                        return Err(self.wrong("a protocol of at most 5", &format!("protocol {protocol}")));
+                        return Err(self
+                            .input
+                            .wrong("a protocol of at most 5", &format!("protocol {protocol}")));
                     }
                 }
                 0x95 => {
-                    let length = u64::from_le_bytes(self.bytes()?);
-                    if length > (self.text.len() - self.at) as u64 {
-                        return Err(self.wrong("a frame within the pickle", &format!("{length} bytes")));
+                    let length = u64::from_le_bytes(self.input.bytes()?);
+                    if length > (self.input.left()) as u64 {
+                        return Err(self
+                            .input
+                            .wrong("a frame within the pickle", &format!("{length} bytes")));
                     }
                 }
                 b'0' => drop(self.pop()?),
@@ -103,46 +106,49 @@ impl<'a> Machine<'a> {
             b'N' => Value::None,
             0x88 => Value::Bool(true),
             0x89 => Value::Bool(false),
-            b'K' => Value::Int(self.bytes::<1>()?[0].into()),
-            b'M' => Value::Int(u16::from_le_bytes(self.bytes()?).into()),
-            b'J' => Value::Int(i32::from_le_bytes(self.bytes()?).into()),
-            b'G' => Value::Float(f64::from_be_bytes(self.bytes()?)),
+            b'K' => Value::Int(self.input.bytes::<1>()?[0].into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.input.bytes()?).into()),
+            b'J' => Value::Int(i32::from_le_bytes(self.input.bytes()?).into()),
+            b'G' => Value::Float(f64::from_be_bytes(self.input.bytes()?)),
             0x8a | 0x8b => {
-                let digits = if opcode == 0x8a { self.counted::<1>()? } else { self.counted::<4>()? };
+                let digits =
+                    if opcode == 0x8a { self.input.counted::<1>()? } else { self.input.counted::<4>()? };
                 integer(digits)
             }
-            b'I' => match self.line()? {
+            b'I' => match self.input.line()? {
                 "00" => Value::Bool(false),
                 "01" => Value::Bool(true),
-                digits => Value::Int(self.decimal(digits)?),
+                digits => Value::Int(self.input.decimal(digits)?),
             },
             b'L' => {
-                let digits = self.line()?;
-                Value::Int(self.decimal(digits.strip_suffix('L').unwrap_or(digits))?)
+                let digits = self.input.line()?;
+                Value::Int(self.input.decimal(digits.strip_suffix('L').unwrap_or(digits))?)
             }
             b'F' => {
-                let number = self.line()?;
-                Value::Float(number.parse().map_err(|_| self.wrong("a number", &shown(number)))?)
+                let number = self.input.line()?;
+                Value::Float(number.parse().map_err(|_| self.input.wrong("a number", &shown(number)))?)
             }
-            b'X' => self.text(4)?,
-            0x8c => self.text(1)?,
-            0x8d => self.text(8)?,
-            b'U' | b'C' => Value::Bytes(self.counted::<1>()?),
-            b'T' | b'B' => Value::Bytes(self.counted::<4>()?),
-            0x8e | 0x96 => Value::Bytes(self.counted::<8>()?),
+            b'X' => self.input.text(4)?,
+            0x8c => self.input.text(1)?,
+            0x8d => self.input.text(8)?,
+            b'U' | b'C' => Value::Bytes(self.input.counted::<1>()?),
+            b'T' | b'B' => Value::Bytes(self.input.counted::<4>()?),
+            0x8e | 0x96 => Value::Bytes(self.input.counted::<8>()?),
             b'S' => {
-                let line = self.line_bytes()?;
-                let bytes = literal(line).map_err(|expected| self.wrong(expected, "another"))?;
+                let line = self.input.line_bytes()?;
+                let bytes = literal(line).map_err(|expected| self.input.wrong(expected, "another"))?;
                 self.node(Node::Bytes(bytes), line.len())?
             }
             b'V' => {
-                let line = self.line_bytes()?;
-                let text = raw_unicode(line).map_err(|expected| self.wrong(expected, "another"))?;
+                let line = self.input.line_bytes()?;
+                let text = raw_unicode(line).map_err(|expected| self.input.wrong(expected, "another"))?;
                 self.node(Node::Text(text), 2 * line.len())?
             }
             other => {
-                self.at -= 1;
-                return Err(self.wrong("an instruction that builds plain data", &format!("0x{other:02x}")));
+                self.input.at -= 1;
+                return Err(self
+                    .input
+                    .wrong("an instruction that builds plain data", &format!("0x{other:02x}")));
             }
         })
     }
@@ -185,9 +191,9 @@ impl<'a> Machine<'a> {
             }
             _ => items = self.above_mark()?,
         }
-        let (at, stack) = (self.at, self.height(1)?);
+        let (at, stack) = (self.input.at, self.height(1)?);
         let Value::Node(NodeId(id)) = self.stack[stack] else {
-            return Err(self.wrong("a container to add to", "another value"));
+            return Err(self.input.wrong("a container to add to", "another value"));
         };
         match (opcode, self.nodes.get_mut(id as usize)) {
             (b's' | b'u', Some(Node::Dict(entries))) => entries.extend(pairs),
@@ -208,12 +214,12 @@ impl<'a> Machine<'a> {
     fn call(&mut self, opcode: u8) -> Result<(), String> {
         let value = match opcode {
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.input.line()?, self.input.line()?);
                 self.node(Node::Global { module, name }, 0)?
             }
             0x93 => match (self.pop()?, self.pop()?) {
                 (Value::Text(name), Value::Text(module)) => self.node(Node::Global { module, name }, 0)?,
-                _ => return Err(self.wrong("the strings of a module and a name", "other values")),
+                _ => return Err(self.input.wrong("the strings of a module and a name", "other values")),
             },
             b'R' | 0x81 => {
                 let (args, class) = (self.pop()?, self.pop()?);
@@ -222,10 +228,10 @@ impl<'a> Machine<'a> {
             b'o' | b'i' => {
                 let mut args = self.above_mark()?;
                 let class = if opcode == b'i' {
-                    let (module, name) = (self.line()?, self.line()?);
+                    let (module, name) = (self.input.line()?, self.input.line()?);
                     self.node(Node::Global { module, name }, 0)?
                 } else if args.is_empty() {
-                    return Err(self.wrong("a class", "nothing"));
+                    return Err(self.input.wrong("a class", "nothing"));
                 } else {
                     args.remove(0)
                 };
@@ -241,10 +247,10 @@ impl<'a> Machine<'a> {
                     object.state = Some(state);
                     return Ok(());
                 }
-                return Err(self.wrong("an object to set the state of", "another value"));
+                return Err(self.input.wrong("an object to set the state of", "another value"));
             }
             b'P' => {
-                let line = self.line()?;
+                let line = self.input.line()?;
                 self.node(Node::Persistent(Value::Text(line)), 0)?
             }
             _ => {
@@ -263,8 +269,8 @@ impl<'a> Machine<'a> {
     fn memorise(&mut self, opcode: u8) -> Result<(), String> {
         let number = match opcode {
             b'p' => self.memo_number()?,
-            b'q' => self.bytes::<1>()?[0].into(),
-            b'r' => u32::from_le_bytes(self.bytes()?),
+            b'q' => self.input.bytes::<1>()?[0].into(),
+            b'r' => u32::from_le_bytes(self.input.bytes()?),
             // Counts what is there, as Python does.
             _ => self.memo.len() as u32,
         };
@@ -277,24 +283,24 @@ impl<'a> Machine<'a> {
     fn recall(&mut self, opcode: u8) -> Result<(), String> {
         let number = match opcode {
             b'g' => self.memo_number()?,
-            b'h' => self.bytes::<1>()?[0].into(),
-            _ => u32::from_le_bytes(self.bytes()?),
+            b'h' => self.input.bytes::<1>()?[0].into(),
+            _ => u32::from_le_bytes(self.input.bytes()?),
         };
         let Some(&value) = self.memo.get(&number) else {
-            return Err(self.wrong("the number of a value that was memorised", &number.to_string()));
+            return Err(self.input.wrong("the number of a value that was memorised", &number.to_string()));
         };
         self.push(value)
     }
 
     fn memo_number(&mut self) -> Result<u32, String> {
-        let line = self.line()?;
-        line.parse().map_err(|_| self.wrong("the number of a value", &shown(line)))
+        let line = self.input.line()?;
+        line.parse().map_err(|_| self.input.wrong("the number of a value", &shown(line)))
     }
 
     /// Puts `node` into the arena; it holds `bytes` beside itself.
     fn node(&mut self, node: Node<'a>, bytes: usize) -> Result<Value<'a>, String> {
         self.spend(PER_NODE.saturating_add(bytes))?;
-        let id = u32::try_from(self.nodes.len()).map_err(|_| self.wrong("fewer values", "more"))?;
+        let id = u32::try_from(self.nodes.len()).map_err(|_| self.input.wrong("fewer values", "more"))?;
         self.nodes.push(node);
         Ok(Value::Node(NodeId(id)))
     }
@@ -315,17 +321,17 @@ impl<'a> Machine<'a> {
             .len()
             .checked_sub(count)
             .filter(|&place| place >= floor)
-            .ok_or_else(|| self.wrong("a value on the stack", "none"))
+            .ok_or_else(|| self.input.wrong("a value on the stack", "none"))
     }
 
     fn pop(&mut self) -> Result<Value<'a>, String> {
         self.height(1)?;
-        self.stack.pop().ok_or_else(|| self.wrong("a value on the stack", "none"))
+        self.stack.pop().ok_or_else(|| self.input.wrong("a value on the stack", "none"))
     }
 
     /// Takes the values above the last mark.
     fn above_mark(&mut self) -> Result<Vec<Value<'a>>, String> {
-        let mark = self.marks.pop().ok_or_else(|| self.wrong("a mark on the stack", "none"))?;
+        let mark = self.marks.pop().ok_or_else(|| self.input.wrong("a mark on the stack", "none"))?;
         self.spend((self.stack.len() - mark) * PER_VALUE)?;
         // Not `split_off`, which may hand over the capacity of the stack, too.
         Ok(self.stack.drain(mark..).collect())
@@ -335,7 +341,7 @@ impl<'a> Machine<'a> {
         let values = self.above_mark()?;
         let (pairs, rest) = values.as_chunks::<2>();
         if !rest.is_empty() {
-            return Err(self.wrong("a value for each key", "a key without one"));
+            return Err(self.input.wrong("a value for each key", "a key without one"));
         }
         self.spend(values.len() * PER_VALUE)?;
         Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
@@ -346,83 +352,9 @@ impl<'a> Machine<'a> {
             Some(left) => self.left = left,
             None => {
                 let most = format!("values that take at most {} bytes", self.memory);
-                return Err(self.wrong(&most, "more"));
+                return Err(self.input.wrong(&most, "more"));
             }
         }
         Ok(())
     }
-
-    fn take(&mut self, count: u64) -> Result<&'a [u8], String> {
-        let left = self.text.len() - self.at;
-        match usize::try_from(count).ok().filter(|&count| count <= left) {
-            Some(count) => {
-                let bytes = &self.text[self.at..self.at + count];
-                self.at += count;
-                Ok(bytes)
-            }
-            None => Err(self.wrong(&format!("{count} bytes"), &format!("{left} before the end"))),
-        }
-    }
-
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N as u64)?);
-        Ok(array)
-    }
-
-    /// Bytes behind their number, which is little-endian and has `N` bytes.
-    fn counted<const N: usize>(&mut self) -> Result<&'a [u8], String> {
-        let mut count = [0; 8];
-        count[..N].copy_from_slice(self.take(N as u64)?);
-        self.take(u64::from_le_bytes(count))
-    }
-
-    /// A string behind its length, which has `width` bytes.
-    fn text(&mut self, width: usize) -> Result<Value<'a>, String> {
-        let bytes = match width {
-            1 => self.counted::<1>()?,
-            4 => self.counted::<4>()?,
-            _ => self.counted::<8>()?,
-        };
-        std::str::from_utf8(bytes)
-            .map(Value::Text)
-            .map_err(|_| self.wrong("a string in UTF-8 before this place", "other bytes"))
-    }
-
-    fn line_bytes(&mut self) -> Result<&'a [u8], String> {
-        let rest = &self.text[self.at..];
-        let length = rest.iter().position(|&byte| byte == b'\n');
-        let length = length.ok_or_else(|| self.wrong("a line", "no end of it"))?;
-        self.at += length + 1;
-        Ok(&rest[..length])
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let line = self.line_bytes()?;
-        std::str::from_utf8(line).map_err(|_| self.wrong("a line in UTF-8 before this place", "other bytes"))
-    }
-
-    fn decimal(&self, digits: &str) -> Result<i64, String> {
-        digits.parse().map_err(|_| self.wrong("an integer of at most 64 bits", &shown(digits)))
-    }
-
-    fn wrong(&self, expected: &str, found: &str) -> String {
-        format!("the pickle: expected {expected} at byte {}, found {found}", self.at)
-    }
-}
-
-/// The integer of these bytes, in two's complement and little-endian; without bytes it is 0.
-fn integer(digits: &[u8]) -> Value<'_> {
-    if digits.len() > 8 {
-        return Value::Long(digits);
-    }
-    let negative = digits.last().is_some_and(|byte| *byte >= 0x80);
-    let mut bytes = [if negative { 0xff } else { 0 }; 8];
-    bytes[..digits.len()].copy_from_slice(digits);
-    Value::Int(i64::from_le_bytes(bytes))
-}
-
-/// The start of `text` in quotes.
-fn shown(text: &str) -> String {
-    format!("{:?}", text.chars().take(40).collect::<String>())
 }

@@ -7,6 +7,7 @@
 //!
 //! Source of the instructions: `pickletools.py` and `pickle.py` of CPython.
 
+mod input;
 mod machine;
 mod strings;
 
