@@ -42,7 +42,7 @@ enum ReportCommand {
 /// The flags of both commands.
 #[derive(Args, Debug)]
 struct SheetArgs {
-    /// Use these weights (safetensors, NPZ or ONNX)
+    /// Use these weights (safetensors, PyTorch's .pth, NPZ or ONNX)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
@@ -103,6 +103,7 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
     let SheetArgs { weights, model, output, .. } = &args.sheet;
     Outputs::new().reads(model.as_ref()).reads(Some(weights)).check("--output", output)?;
     let file = interchange::read(weights)?;
+    source::note_reading(&file, &context.out);
     let layer = match &args.layer {
         Some(layer) => layer.clone(),
         None => first_convolution(&file, model.as_deref())?,
