@@ -32,8 +32,18 @@ pub(super) fn open(path: &Path) -> Result<(Archive, u64)> {
 pub(super) fn failed(path: &Path, error: ZipError) -> Error {
     match error {
         ZipError::Io(source) if source.raw_os_error().is_some() => Error::io(path, source),
-        other => Error::data(path, format!("the zip archive: {other}")),
+        other => Error::data(path, damaged_archive(&other)),
     }
+}
+
+/// The message for `error` in an archive.
+pub(super) fn damaged_archive(error: &ZipError) -> String {
+    format!("expected an undamaged zip archive, found {error}")
+}
+
+/// The message for `error` in the entry `name`, whose size, checksum or compressed data are wrong.
+pub(super) fn damaged_entry(name: &str, error: &std::io::Error) -> String {
+    format!("{name}: expected undamaged data, found an error: {error}")
 }
 
 /// Whether `archive` is one of PyTorch's.
@@ -44,11 +54,11 @@ pub(super) fn is_pytorch(archive: &Archive) -> bool {
 /// Checks that `archive`, a file of `length` bytes, is safe to decompress.
 pub(super) fn check(archive: &Archive, length: u64) -> Result<(), String> {
     if archive.has_duplicate_names() {
-        return Err("the zip archive: two entries of the same name".into());
+        return Err("the zip archive: expected each name once, found two entries of the same name".into());
     }
     let mut unpacked = 0u64;
     for index in 0..archive.len() {
-        let entry = archive.by_index_data(index).map_err(|error| format!("the zip archive: {error}"))?;
+        let entry = archive.by_index_data(index).map_err(|error| damaged_archive(&error))?;
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         if entry.encrypted() {
             return Err(format!("{name}: expected an entry that is not encrypted"));

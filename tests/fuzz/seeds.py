@@ -77,6 +77,8 @@ put("tensors", "classes32", safetensors({"images": ("U8", [2, 2], b"abcd"), "lab
 copy("png", *sorted(Path("tests/fixtures/pictures").glob("*.png")))
 copy("jpeg", *sorted(Path("tests/fixtures/pictures").glob("*.jpg")))
 copy("npz", "tests/fixtures/numpy.npz", "tests/fixtures/compressed.npz")
+PTH = ["types", "types-legacy", "views", "checkpoint-legacy", "parameters", "average", "protocol5-legacy", "module-inside", "sparse"]
+copy("pth", *(f"tests/fixtures/pth/{name}.pth" for name in PTH))
 copy("onnx", "tests/untrusted/onnx/small.onnx", "tests/fixtures/exchange/fire-torchscript.onnx", "tests/fixtures/exchange/fire-dynamo.onnx")
 copy("onnx", *sorted(Path("tests/interchange/onnx_import/pytorch").glob("*.onnx"))[:3])
 copy("model", *sorted(Path("models").glob("*.toml")), "tests/fixtures/residual.toml", "tests/fixtures/fire.toml", "tests/fixtures/sigmoid.toml")

@@ -95,7 +95,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
         let name = entry.name().map_err(failed)?.into_owned();
         let wrong = |error: NumberError| match error {
             NumberError::Io(source) if source.raw_os_error().is_some() => Error::io(path, source),
-            NumberError::Io(source) => bad(format!("{name}: {source}")),
+            NumberError::Io(source) => bad(archive::damaged_entry(&name, &source)),
             NumberError::Value(message) => bad(format!("{name}: {message}")),
         };
         let Some(stem) = name.strip_suffix(".npy") else {

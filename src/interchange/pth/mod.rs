@@ -76,7 +76,9 @@ fn pickle_memory(length: u64) -> usize {
 fn failed(path: &Path, error: NumberError) -> Error {
     match error {
         NumberError::Io(source) if source.raw_os_error().is_some() => Error::io(path, source),
-        NumberError::Io(source) => Error::data(path, source.to_string()),
+        NumberError::Io(source) => {
+            Error::data(path, format!("expected undamaged data, found an error: {source}"))
+        }
         NumberError::Value(message) => Error::data(path, message),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::element::Numbers;
 use super::view::{Storage, View};
+use crate::interchange::archive;
 use crate::interchange::numbers::{NumberError, Places};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
@@ -52,7 +53,7 @@ pub(super) fn read(
         let tensors = read_group(storage, views, &mut bytes, length);
         read.extend(tensors.map_err(|error| match error {
             NumberError::Io(source) if source.raw_os_error().is_none() => {
-                NumberError::Value(format!("storage {key}: {source}"))
+                NumberError::Value(archive::damaged_entry(&format!("storage {key}"), &source))
             }
             other => other,
         })?);

@@ -26,7 +26,7 @@ impl From<ZipError> for NumberError {
     fn from(error: ZipError) -> Self {
         match error {
             ZipError::Io(source) => NumberError::Io(source),
-            other => NumberError::Value(format!("the zip archive: {other}")),
+            other => NumberError::Value(archive::damaged_archive(&other)),
         }
     }
 }
@@ -64,7 +64,7 @@ impl Entries {
     fn new(archive: Archive) -> Result<Entries, String> {
         let mut names = Vec::with_capacity(archive.len());
         for number in 0..archive.len() {
-            let entry = archive.by_index_data(number).map_err(|error| format!("the zip archive: {error}"))?;
+            let entry = archive.by_index_data(number).map_err(|error| archive::damaged_archive(&error))?;
             names.push(entry.name_raw().to_vec());
         }
         let pickles: Vec<&[u8]> = names.iter().filter_map(|name| name.strip_suffix(b"data.pkl")).collect();
@@ -106,7 +106,7 @@ impl Entries {
 fn of(name: &str, error: std::io::Error) -> NumberError {
     match error.raw_os_error() {
         Some(_) => NumberError::Io(error),
-        None => NumberError::Value(format!("{name}: {error}")),
+        None => NumberError::Value(archive::damaged_entry(name, &error)),
     }
 }
 
