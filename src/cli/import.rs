@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   striate import resnet18.onnx -o imported --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+  striate import resnet18.pth -m resnet18 -o imported
   striate import weights.npz -m alexnet -o imported --classes classes.txt
   striate eval --weights imported/resnet18.safetensors --data-path /data/imagenet")]
 pub(crate) struct ImportArgs {
-    /// Import this safetensors, NPZ or ONNX file
+    /// Import this PyTorch (.pth), safetensors, NPZ or ONNX file
     file: PathBuf,
     /// Write <name>.toml and <name>.safetensors to DIR, which is created if needed
     #[arg(short, long, value_name = "DIR")]
@@ -175,8 +176,9 @@ fn read(args: &ImportArgs) -> Result<(File, Spec, Vec<String>)> {
     }
     let file = interchange::read(path)?;
     let spec = inference::spec_of(&file, args.model.as_deref())?;
-    let notes = args.model.as_ref().and_then(|_| inference::other_input(&file, &spec));
-    Ok((file, spec, notes.into_iter().collect()))
+    let mut notes = file.notes.clone();
+    notes.extend(args.model.as_ref().and_then(|_| inference::other_input(&file, &spec)));
+    Ok((file, spec, notes))
 }
 
 /// Applies the flags to `spec` and updates its text.

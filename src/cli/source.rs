@@ -226,11 +226,17 @@ pub(crate) fn network(
 
 /// As [`network`], of weights that were read.
 pub(crate) fn network_of(file: &File, model: Option<&str>, out: &Output) -> Result<Spec> {
+    note_reading(file, out);
     let spec = inference::spec_of(file, model)?;
     if model.is_some() {
         warn_of_input(file, &spec, out);
     }
     Ok(spec)
+}
+
+/// Notes on how `file` was read.
+pub(crate) fn note_reading(file: &File, out: &Output) {
+    file.notes.iter().for_each(|note| out.note(&format!("note: {note}")));
 }
 
 /// A note where images of any size are resized by rules of an earlier version.

@@ -56,7 +56,10 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         Some(file) if args.model.is_some() || file.metadata.contains_key("model") => {
             source::network_of(file, args.model.as_deref(), &context.out)?
         }
-        _ => Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?,
+        other => {
+            other.iter().for_each(|file| source::note_reading(file, &context.out));
+            Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?
+        }
     };
     let overrides = args.recipe.overrides();
     overrides.apply(&mut spec)?;

@@ -1,7 +1,7 @@
 //! Weights files independent of their format: named tensors and metadata, how they are matched to a network, and
 //! their fingerprint.
 
-use super::{npz, onnx, safetensors};
+use super::{archive, npz, onnx, pth, safetensors};
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 use sha2::{Digest, Sha256};
@@ -18,17 +18,18 @@ pub enum Format {
     Safetensors,
     Npz,
     Onnx,
+    /// What `torch.save` writes (`.pth`, `.pt`). It is read and not written.
+    PyTorch,
 }
 
 impl Format {
-    /// Every format with its name, which is also the extension of its files.
+    /// Every format that is written, with its name, which is also the extension of its files.
     pub const ALL: [(&'static str, Format); 3] =
         [("safetensors", Format::Safetensors), ("npz", Format::Npz), ("onnx", Format::Onnx)];
 }
 
-/// The error message for files that `torch.save` wrote.
-pub(super) const PYTORCH: &str = "expected safetensors, NPZ or ONNX, found a PyTorch pickle file, which can run code when \
-    it is loaded; to convert it in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW)";
+/// Extensions of PyTorch's files.
+const PYTORCH: [&str; 2] = ["pth", "pt"];
 
 /// Detects the format of the file at `path` from its first bytes, and only where they are inconclusive from its extension.
 pub fn format(path: impl AsRef<Path>) -> Result<Format> {
@@ -42,28 +43,40 @@ pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     let mut start = Vec::new();
     file.take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let named = Format::ALL.iter().find(|(name, _)| extension.eq_ignore_ascii_case(name));
+    let is_named = |name: &&str| extension.eq_ignore_ascii_case(name);
+    let named = match PYTORCH.iter().any(|name| is_named(name)) {
+        true => Some(Format::PyTorch),
+        false => Format::ALL.iter().find(|(name, _)| is_named(name)).map(|(_, format)| *format),
+    };
     match start.as_slice() {
-        [b'P', b'K', 3 | 5 | 7, ..] => Ok(Format::Npz),
+        [b'P', b'K', 3 | 5 | 7, ..] => Ok(match archive::open(path) {
+            Ok((archive, _)) if archive::is_pytorch(&archive) => Format::PyTorch,
+            Err(_) if named == Some(Format::PyTorch) => Format::PyTorch,
+            _ => Format::Npz,
+        }),
         // An 8-byte little-endian length (small, so the upper bytes are 0), then the opening brace of the JSON header.
         [_, _, _, _, _, 0, 0, 0, b'{'] => Ok(Format::Safetensors),
         // A bare pickle, which `torch.save` wrote before it switched to zip archives.
-        [0x80, 2..=5, ..] => Err(Error::data(path, PYTORCH)),
+        [0x80, 2..=5, ..] => Ok(Format::PyTorch),
         // Field 1 of an ONNX file is the IR version, a small number.
         [8, 1..=31, ..] if named.is_none() => Ok(Format::Onnx),
         // A damaged file with a known extension gets the more precise message of that format's reader.
-        _ => named.map(|(_, format)| *format).ok_or_else(|| {
-            Error::data(path, "expected safetensors, NPZ or ONNX, found a file of another kind")
+        _ => named.ok_or_else(|| {
+            Error::data(
+                path,
+                "expected safetensors, PyTorch (.pth), NPZ or ONNX, found a file of another kind",
+            )
         }),
     }
 }
 
-/// Reads the weights in `path`: safetensors, NPZ or ONNX (see [`format()`]). From an ONNX file the network is imported
+/// Reads the weights in `path`: safetensors, PyTorch, NPZ or ONNX (see [`format()`]). From an ONNX file the network is imported
 /// too, as the metadata entry `model`.
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     match format(path)? {
         Format::Npz => npz::read(path),
+        Format::PyTorch => pth::read(path),
         Format::Safetensors => safetensors::read(path),
         Format::Onnx => {
             onnx::read(path, &onnx::ImportOptions::default()).map(|imported| imported.into_file(path))
@@ -78,16 +91,21 @@ pub struct File {
     pub path: PathBuf,
     pub tensors: BTreeMap<String, Tensor>,
     pub metadata: BTreeMap<String, String>,
+    /// Remarks for the user on what was read, one line each.
+    pub notes: Vec<String>,
 }
 
 /// Prefixes that PyTorch's wrappers (`DataParallel`, `DistributedDataParallel`, `torch.compile`) add to every parameter name.
-const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+pub(super) const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The longest sequence of PyTorch wrapper prefixes that all `names` share; empty if there is none.
-pub(super) fn common_wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
+/// These, and those of classes that keep a network in a field, as Lightning's modules do.
+pub(super) const HOLDERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
+
+/// The longest sequence of `prefixes` that all `names` share; empty if there is none.
+pub(super) fn common_prefix<'n>(prefixes: &[&str], names: impl Iterator<Item = &'n str> + Clone) -> &'n str {
     let Some(first) = names.clone().next() else { return "" };
     let mut length = 0;
-    while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| first[length..].starts_with(**wrapper)) {
+    while let Some(wrapper) = prefixes.iter().find(|prefix| first[length..].starts_with(**prefix)) {
         let longer = length + wrapper.len();
         if !names.clone().all(|name| name.starts_with(&first[..longer])) {
             break;
@@ -98,10 +116,19 @@ pub(super) fn common_wrapper<'n>(names: impl Iterator<Item = &'n str> + Clone) -
 }
 
 impl File {
-    /// Strips the prefixes that PyTorch's wrappers add to every name (`module.`, `_orig_mod.`). Names are kept if the file
-    /// already holds a tensor that `expected` names, since a network may use such names itself.
+    /// The tensor `name`; all names of the file may have a prefix before that ([`File::unwrap_names`]).
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name).or_else(|| {
+            let prefix = common_prefix(&HOLDERS, self.tensors.keys().map(String::as_str));
+            self.tensors.get(&format!("{prefix}{name}"))
+        })
+    }
+
+    /// Strips the prefixes that PyTorch's wrappers, and classes that hold a network, add to every name (`module.`, `_orig_mod.`,
+    /// `model.`, `net.`). Names are kept if the file already holds a tensor that `expected` names, since a network may use such
+    /// names itself.
     pub fn unwrap_names<'n>(&mut self, mut expected: impl Iterator<Item = &'n str>) {
-        let length = common_wrapper(self.tensors.keys().map(String::as_str)).len();
+        let length = common_prefix(&HOLDERS, self.tensors.keys().map(String::as_str)).len();
         if length > 0 && !expected.any(|name| self.tensors.contains_key(name)) {
             let tensors = std::mem::take(&mut self.tensors);
             self.tensors =

@@ -63,9 +63,61 @@ pub(super) fn f16_to_f32(bits: u16) -> f32 {
     }
 }
 
+/// Places of a tensor's elements in a storage, in row-major order: the sums of index times stride over the axes.
+pub(super) struct Places<'a> {
+    extents: &'a [usize],
+    strides: &'a [usize],
+    index: Vec<usize>,
+    place: usize,
+    left: usize,
+}
+
+impl<'a> Places<'a> {
+    /// Begins at 0. The products of extent and stride, and their sum, have to fit a `usize`.
+    pub fn new(extents: &'a [usize], strides: &'a [usize]) -> Self {
+        let left = extents.iter().product();
+        Places { extents, strides, index: vec![0; extents.len()], place: 0, left }
+    }
+}
+
+impl Iterator for Places<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let place = self.place;
+        for axis in (0..self.extents.len()).rev() {
+            self.index[axis] += 1;
+            self.place += self.strides[axis];
+            if self.index[axis] < self.extents[axis] {
+                break;
+            }
+            self.place -= self.strides[axis] * self.extents[axis];
+            self.index[axis] = 0;
+        }
+        Some(place)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Places<'_> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_in_row_major_order() {
+        let places = |extents: &[usize], strides: &[usize]| Places::new(extents, strides).collect::<Vec<_>>();
+        assert_eq!(places(&[2, 3], &[3, 1]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(places(&[3, 2], &[1, 3]), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(places(&[2, 2], &[0, 5]), [0, 5, 0, 5]);
+        assert_eq!(places(&[], &[]), [0]);
+        assert!(places(&[2, 0], &[1, 1]).is_empty());
+    }
 
     /// Every finite binary16 number is (-1)^s 2^(e-15) (1 + f/1024), or (-1)^s 2^-14 f/1024 for e = 0 (IEEE 754).
     #[test]

@@ -101,7 +101,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
         tensors.insert(name, tensor);
     }
     let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-    Ok(File { path: path.to_path_buf(), tensors, metadata })
+    Ok(File { path: path.to_path_buf(), tensors, metadata, notes: Vec::new() })
 }
 
 fn read_header(path: &Path, file: &mut std::fs::File, length: u64) -> Result<Metadata> {

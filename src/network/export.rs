@@ -83,6 +83,10 @@ impl Network {
             let what = "expected the format onnx for preprocessing in the file, found another";
             return Err(Error::Usage(what.into()));
         }
+        if options.format == Format::PyTorch {
+            let what = "expected the format safetensors, npz or onnx, found PyTorch's, which is not written";
+            return Err(Error::Usage(what.into()));
+        }
         let tensors = self.weights()?;
         let mut metadata = self.metadata();
         metadata.retain(|key, _| !key.starts_with("export_check"));
@@ -142,6 +146,7 @@ impl Draft {
         match options.format {
             Format::Safetensors => safetensors::write(&self.path, tensors, metadata),
             Format::Npz => npz::write(&self.path, tensors, metadata),
+            Format::PyTorch => Err(Error::Internal("PyTorch's format is not written".into())),
             Format::Onnx => {
                 let with_preprocess = options.with_preprocess;
                 let bytes = onnx::encode(&onnx::Export { spec, tensors, metadata, with_preprocess })?;

@@ -211,6 +211,9 @@ fn network(
     let needs_weights = resume.may_be_new() || options.model.is_none();
     let weights = options.weights.as_ref().filter(|_| needs_weights);
     let weights = weights.map(interchange::read).transpose()?;
+    for note in weights.iter().flat_map(|file| &file.notes) {
+        environment.note(&format!("note: {note}"));
+    }
     let spec = match (&options.model, &weights) {
         (None, Some(file)) if file.metadata.contains_key("model") => inference::spec_of(file, None)?,
         (model, _) => Spec::load(model.as_deref().unwrap_or(DEFAULT_MODEL))?,

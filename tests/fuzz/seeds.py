@@ -100,6 +100,8 @@ TINY = Path("tests/fixtures/shards/tiny")
 copy("parquet", *sorted(TINY.glob("*.parquet")))
 copy("tar", *sorted(TINY.glob("*.tar")))
 copy("npz-data", *sorted(TINY.glob("*.npz")))
+PTH = ["types", "types-legacy", "views", "checkpoint-legacy", "parameters", "average", "protocol5-legacy", "module-inside", "sparse"]
+copy("pth", *(f"tests/fixtures/pth/{name}.pth" for name in PTH))
 copy("onnx", "tests/untrusted/onnx/small.onnx", "tests/fixtures/exchange/fire-torchscript.onnx", "tests/fixtures/exchange/fire-dynamo.onnx")
 copy("onnx", *sorted(Path("tests/interchange/onnx_import/pytorch").glob("*.onnx"))[:3])
 copy("model", *sorted(Path("models").glob("*.toml")), "tests/fixtures/residual.toml", "tests/fixtures/fire.toml", "tests/fixtures/sigmoid.toml")

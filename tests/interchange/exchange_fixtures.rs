@@ -172,7 +172,7 @@ fn exports_are_the_files_that_onnxruntime_answered_by() {
 
         let path = PathBuf::from(format!("{name}.onnx"));
         let tensors = weights.into_iter().collect();
-        network.load_weights(File { path, tensors, metadata }, None).unwrap();
+        network.load_weights(File { path, tensors, metadata, notes: Vec::new() }, None).unwrap();
         let images = match is_fixture {
             true => {
                 let inputs = safetensors::read(toml.with_extension("safetensors")).unwrap();

@@ -157,15 +157,9 @@ fn other_files_are_refused_with_what_to_do() {
         [("photo.jpg", &b"\xff\xd8\xff\xe0 a picture"[..]), ("empty", b""), ("text", b"hello")]
     {
         let message = refused(name, bytes);
-        assert!(message.contains("expected safetensors, NPZ or ONNX"), "{message}");
+        assert!(message.contains("expected safetensors, PyTorch (.pth), NPZ or ONNX"), "{message}");
     }
     let plain = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    let pytorch = archive("alexnet/data.pkl", b"\x80\x02}q\x00.", plain);
-    for message in
-        [refused("a.pth", &pytorch), refused("old.pt", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")]
-    {
-        assert!(message.contains("PyTorch") && message.contains("save_file(torch.load("), "{message}");
-    }
     let objects =
         b"\x93NUMPY\x01\x00\x37\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,)}\n\x80\x04.";
     let message = refused("objects.npz", &archive("a.npy", objects, plain));

@@ -20,6 +20,7 @@ mod onnx;
 mod packed;
 #[path = "../support/packs.rs"]
 mod packs;
+mod pth;
 mod sound;
 mod supply;
 #[path = "../fuzz/targets.rs"]

@@ -28,7 +28,7 @@ pub(crate) struct PredictArgs {
     /// Classify these images (JPEG, PNG, TIFF, BMP, WebP or GIF) and folders of images
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     images: Vec<PathBuf>,
-    /// Use these weights (safetensors, NPZ or ONNX)
+    /// Use these weights (safetensors, PyTorch's .pth, NPZ or ONNX)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Use this network, a built-in one or a model file [default: the one the weights were trained with]

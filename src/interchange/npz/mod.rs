@@ -2,32 +2,27 @@
 //! `__metadata__.npy`, an array of bytes.
 //!
 //! Files are written uncompressed, as `numpy.savez` does; the same content gives the same bytes. The reader accepts the
-//! numeric arrays that `numpy.savez` and `numpy.savez_compressed` write. Entries are never extracted to the file system,
-//! so their names cannot point anywhere.
+//! numeric arrays that `numpy.savez` and `numpy.savez_compressed` write.
 
+use super::archive::{self, failed};
 use super::file::{File, little_endian, sorted_by_name};
-use super::numbers::{NumberError, convert, exact_integer, f16_to_f32};
+use super::numbers::{NumberError, Places, convert, exact_integer, f16_to_f32};
 use crate::atomic::NewFile;
 use crate::error::{Error, Result};
 use crate::npy::{self as header, HeaderError, NpyHeader, NpyType};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// The array that holds the metadata.
 const METADATA: &str = "__metadata__";
 
 /// Longest accepted metadata, in bytes.
 const LONGEST_METADATA: usize = 8 << 20;
-
-/// Most uncompressed bytes of an archive, in addition to [`MOST_PER_BYTE`] per byte of the file. Weights hardly compress,
-/// but a network of all zeros compresses far.
-const MOST_UNPACKED: u64 = 256 << 20;
-const MOST_PER_BYTE: u64 = 64;
 
 /// Arrays larger than this, in bytes, are written with 64-bit sizes (Zip64).
 const LARGE: usize = 1 << 31;
@@ -88,14 +83,9 @@ fn put<W: Write + Seek>(
 pub fn read(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     let bad = |message: String| Error::data(path, message);
-    let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
-    let length = file.metadata().map_err(|error| Error::io(path, error))?.len();
-    let failed = |error: ZipError| match error {
-        ZipError::Io(source) if source.raw_os_error().is_some() => Error::io(path, source),
-        other => bad(format!("the zip archive: {other}")),
-    };
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(failed)?;
-    check(&archive, length).map_err(bad)?;
+    let failed = |error| failed(path, error);
+    let (mut archive, length) = archive::open(path)?;
+    archive::check(&archive, length).map_err(bad)?;
     let mut tensors = BTreeMap::new();
     let mut metadata = BTreeMap::new();
     for index in 0..archive.len() {
@@ -103,7 +93,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
         let name = entry.name().map_err(failed)?.into_owned();
         let wrong = |error: NumberError| match error {
             NumberError::Io(source) if source.raw_os_error().is_some() => Error::io(path, source),
-            NumberError::Io(source) => bad(format!("{name}: {source}")),
+            NumberError::Io(source) => bad(archive::damaged_entry(&name, &source)),
             NumberError::Value(message) => bad(format!("{name}: {message}")),
         };
         let Some(stem) = name.strip_suffix(".npy") else {
@@ -120,45 +110,14 @@ pub fn read(path: impl AsRef<Path>) -> Result<File> {
             }
         }
     }
-    Ok(File { path: path.to_path_buf(), tensors, metadata })
-}
-
-/// Checks that `archive`, a file of `length` bytes, is safe to decompress.
-fn check<R: Read + Seek>(archive: &ZipArchive<R>, length: u64) -> Result<(), String> {
-    if archive.file_names_raw().any(|name| name == b"data.pkl" || name.ends_with(b"/data.pkl")) {
-        return Err(super::file::PYTORCH.into());
-    }
-    if archive.has_duplicate_names() {
-        return Err("the zip archive: two entries of the same name".into());
-    }
-    let mut unpacked = 0u64;
-    for index in 0..archive.len() {
-        let entry = archive.by_index_data(index).map_err(|error| format!("the zip archive: {error}"))?;
-        let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
-        if entry.encrypted() {
-            return Err(format!("{name}: expected an entry that is not encrypted"));
-        }
-        if ![CompressionMethod::Stored, CompressionMethod::Deflated].contains(&entry.compression()) {
-            return Err(format!(
-                "{name}: expected an entry stored or deflated, found {}",
-                entry.compression()
-            ));
-        }
-        unpacked = unpacked.saturating_add(entry.size());
-    }
-    let most = length.saturating_mul(MOST_PER_BYTE).saturating_add(MOST_UNPACKED);
-    if unpacked > most {
-        let what = "bytes in the archive's entries together";
-        return Err(format!("expected at most {most} {what} (it has {length}), found {unpacked}"));
-    }
-    Ok(())
+    Ok(File { path: path.to_path_buf(), tensors, metadata, notes: Vec::new() })
 }
 
 /// Reads the array in `entry`, which has `size` bytes uncompressed, of which at least `trusted` are known to exist.
 fn read_array(entry: &mut impl Read, size: u64, trusted: usize) -> Result<Tensor, NumberError> {
     let header = header::read(entry)?;
     let values = read_numbers(entry, &header, size, trusted)?;
-    let values = if header.fortran_order { row_major(values, &header.shape) } else { values };
+    let values = if header.fortran_order { row_major(&values, &header.shape) } else { values };
     Tensor::new(header.shape, values).map_err(|error| NumberError::Value(error.to_string()))
 }
 
@@ -214,29 +173,16 @@ fn little<const N: usize>(mut bytes: [u8; N], big_endian: bool) -> [u8; N] {
 }
 
 /// Reorders `values` from Fortran order (the first axis varies fastest) to C order (the last axis does).
-fn row_major(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
-    let mut index = vec![0; shape.len()];
-    let mut strides = Vec::with_capacity(shape.len());
-    let mut stride = 1;
-    for extent in shape {
-        strides.push(stride);
-        stride *= extent;
-    }
-    let mut from = 0;
-    let mut reordered = Vec::with_capacity(values.len());
-    for _ in 0..values.len() {
-        reordered.push(values[from]);
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            from += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            from -= strides[axis] * shape[axis];
-            index[axis] = 0;
-        }
-    }
-    reordered
+fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    let strides: Vec<usize> = shape
+        .iter()
+        .scan(1, |next, &extent| {
+            let stride = *next;
+            *next *= extent;
+            Some(stride)
+        })
+        .collect();
+    Places::new(shape, &strides).map(|place| values[place]).collect()
 }
 
 /// Reads the metadata: a JSON object of strings, stored as bytes.

@@ -235,18 +235,34 @@ pub fn texts() -> Vec<Format> {
 
 pub fn networks() -> Vec<Format> {
     let mut formats = Vec::new();
-    for (target, name, file, arguments) in [
-        ("onnx", "tiny", "x.onnx", &["import", "-q", "x.onnx", "-o", "out.safetensors"][..]),
+    for (what, target, name, file, arguments) in [
+        ("ONNX", "onnx", "tiny", "x.onnx", &["import", "-q", "x.onnx", "-o", "out.safetensors"][..]),
         (
+            "NPZ",
             "npz",
             "tiny",
             "w.npz",
             &["export", "-q", "--device", "cpu", "-o", "out.onnx", "--weights", "w.npz"],
         ),
+        (
+            "PyTorch",
+            "pth",
+            "types.pth",
+            "w.pth",
+            &["eval", "-q", "--device", "cpu", "--weights", "w.pth", "-m", "lenet5"],
+        ),
+        (
+            "PyTorch before 1.6",
+            "pth",
+            "types-legacy.pth",
+            "w.pth",
+            &["train", "-q", "--device", "cpu", "--weights", "w.pth", "-m", "lenet5"],
+        ),
     ] {
         let sound = seed(target, name);
         let mut lies = cuts(&sound, (0..sound.len()).step_by(3));
-        for at in (0..sound.len()).step_by(2) {
+        // Half of a zip archive of PyTorch is padding and headers that nothing reads.
+        for at in (0..sound.len()).step_by(if what == "PyTorch" { 9 } else { 2 }) {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = sound.clone();
                 bytes[at] = byte;
@@ -273,7 +289,7 @@ pub fn networks() -> Vec<Format> {
             }
         }
         formats.push(Format {
-            name: if target == "onnx" { "ONNX" } else { "NPZ" },
+            name: what,
             file,
             beside: Vec::new(),
             bad: bad(lies),

@@ -89,7 +89,8 @@ impl Imported {
     pub fn into_file(self, path: &Path) -> File {
         let mut metadata = self.metadata;
         metadata.insert("model".into(), self.spec.source);
-        File { path: path.to_path_buf(), tensors: self.tensors.into_iter().collect(), metadata }
+        let (path, tensors) = (path.to_path_buf(), self.tensors.into_iter().collect());
+        File { path, tensors, metadata, notes: Vec::new() }
     }
 }
 

@@ -2,7 +2,7 @@
 //! from the node's output.
 
 use super::draft::DraftLayer;
-use crate::interchange::file::common_wrapper;
+use crate::interchange::file::{WRAPPERS, common_prefix};
 use std::collections::HashMap;
 
 /// Longest name in bytes, with room left for a number.
@@ -13,7 +13,8 @@ const LONGEST: usize = 180;
 pub(super) fn names(layers: &[DraftLayer<'_>], is_ours: bool) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::from([("input".to_string(), 1)]);
     let mut names = vec![String::new(); layers.len()];
-    let wrapper = if is_ours { "" } else { common_wrapper(layers.iter().filter_map(|layer| layer.weight)) };
+    let weights = layers.iter().filter_map(|layer| layer.weight);
+    let wrapper = if is_ours { "" } else { common_prefix(&WRAPPERS, weights) };
     let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper));
     // Names of weights take precedence, since other programs look them up.
     for (name, layer) in names.iter_mut().zip(layers) {
