@@ -11,6 +11,7 @@ use super::parquet;
 use super::range::check_bytes;
 use super::raw::{RawSplit, RawSplits};
 use super::request::{MOST_CLASSES, ModelShape, Request};
+use super::shards::Source;
 use super::split::{self, Pool};
 use super::splits::Splits;
 use super::transpose::transpose;
@@ -61,13 +62,13 @@ pub fn open_with(
         Kind::Tensors => tensors::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Csv => csv::open(&place.path, &place.name, request, &mut diagnostics)?,
         #[cfg(feature = "parquet")]
-        Kind::Parquet => parquet::open(&place, request, &mut diagnostics)?,
+        Kind::Parquet => parquet::open(shards_of(&place), request, &mut diagnostics)?,
         #[cfg(not(feature = "parquet"))]
         Kind::Parquet => {
             return Err(Error::Usage("dataset: this build reads no Parquet files (feature parquet)".into()));
         }
         Kind::Npz => npz::open(&place, request, &mut diagnostics)?,
-        Kind::Tar => tar_shards::open(&place, request, &mut diagnostics)?,
+        Kind::Tar => tar_shards::open(shards_of(&place), request, &mut diagnostics)?,
         Kind::List => list::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Synthetic => synthetic::open(request)?,
         Kind::Auto => return Err(Error::Internal("the format of the data was not found out".into())),
@@ -191,6 +192,10 @@ fn check(request: &Request) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn shards_of(place: &Location) -> Source<'_> {
+    Source { path: &place.path, pattern: place.file.as_deref(), name: &place.name }
 }
 
 /// A usage error if `request` names a column that data of the format `kind` does not have, or has another option that only

@@ -6,11 +6,10 @@
 //! A compressed tar file is not read.
 
 use super::diagnostics::Diagnostics;
-use super::locate::Location;
 use super::raw::RawSplits;
 use super::read_at::read_at;
 use super::request::Request;
-use super::shards::{self, BytePlace, OpenShard, Samples, ShardLabels};
+use super::shards::{self, BytePlace, OpenShard, Samples, ShardLabels, Source};
 use crate::error::{Error, Result, printable};
 use crate::json;
 use ::tar::{Archive, Entry, EntryType, Header};
@@ -56,10 +55,14 @@ impl OpenShard for Opened {
     }
 }
 
-/// Opens the shards that `place` names; images are brought to the request's frame.
-pub(super) fn open(place: &Location, request: &Request, diagnostics: &mut Diagnostics) -> Result<RawSplits> {
+/// Opens the shards that `source` names; images are brought to the request's frame.
+pub(super) fn open(
+    source: Source<'_>,
+    request: &Request,
+    diagnostics: &mut Diagnostics,
+) -> Result<RawSplits> {
     shards::frame(request)?;
-    let found = shards::find(place, EXTENSION, diagnostics)?;
+    let found = shards::find(source, EXTENSION, diagnostics)?;
     let [train, val] =
         [&found.train, &found.val].map(|paths| shards::each(paths, |path| read(path, request)));
     let samples = |shards: Vec<Opened>| {
@@ -73,7 +76,7 @@ pub(super) fn open(place: &Location, request: &Request, diagnostics: &mut Diagno
         samples.places.shrink_to_fit();
         samples
     };
-    shards::assemble(place, request, [train?, val?], Vec::new(), diagnostics, samples)
+    shards::assemble(source, request, [train?, val?], Vec::new(), diagnostics, samples)
 }
 
 /// The images of all shards.

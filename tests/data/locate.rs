@@ -76,9 +76,9 @@ fn a_file_of_another_format_is_refused() {
     let error = open(&request(&path, [1, 1, 1], 2)).unwrap_err();
     assert_eq!(error.exit_code(), 4);
     assert!(
-        error
-            .to_string()
-            .contains("expected a folder, a .safetensors, .csv, .tsv or .txt file, or an IDX file"),
+        error.to_string().contains(
+            "expected a folder, a .safetensors, .csv, .tsv, .txt, .parquet, .npz or .tar file, or an IDX file"
+        ),
         "{error}"
     );
     let splits = open(&request(&path, [1, 2, 2], 2).with_kind(Kind::Synthetic).with_limit_train(Some(4)));

@@ -7,8 +7,8 @@ use crate::cli::Context;
 use crate::cli::recipe::MOST_ROWS;
 use crate::cpu;
 use crate::data::{
-    self, Augmenter, BadFiles, Batch, Dataset, InputTransform, Kind, Loader, LoaderOptions, ModelShape,
-    OnBadFile, Request, ScanObserver, Splits, Workers,
+    self, Augmenter, BadFiles, Batch, Dataset, Images, InputTransform, Kind, Loader, LoaderOptions,
+    ModelShape, OnBadFile, Request, ScanObserver, Splits, Workers,
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -94,7 +94,9 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
 
     let budget = args.budget.budget();
     let counts = [1, threads];
-    let has_files = stored.file(0).is_some();
+    let has_shards =
+        |images: &Images| matches!(images, Images::Stored(found) if !found.store.shards().is_empty());
+    let has_files = stored.file(0).is_some() || (stored.has_sizes() && has_shards(&stored.images));
     let load = |dataset: &Arc<Dataset>, workers: usize| loader(dataset, &augmenter, batch, workers);
     let mut rows = Vec::new();
     let mut add =

@@ -194,8 +194,8 @@ impl Samples for ParquetSamples {
             let (shard, row) = self.name(index);
             Error::data(shard, format!("{row}: {what}"))
         };
-        let index = self.index.get_or_init(|| self.read()).as_ref();
-        let all = index.map_err(|error| {
+        let read = self.index.get_or_init(|| self.read()).as_ref();
+        let all = read.map_err(|error| {
             let what = format!("images are decompressed into a temporary file here: {error}");
             Error::io(std::env::temp_dir(), io::Error::new(error.kind(), what))
         })?;

@@ -12,10 +12,9 @@ mod schema;
 
 use super::contain::contained;
 use super::diagnostics::Diagnostics;
-use super::locate::Location;
 use super::raw::RawSplits;
 use super::request::Request;
-use super::shards::{self, OpenShard, ShardLabels};
+use super::shards::{self, OpenShard, ShardLabels, Source};
 use crate::error::{Error, Result, printable, printable_path};
 use chunk::{PageFile, text};
 use images::{Group, ParquetSamples};
@@ -52,10 +51,14 @@ impl OpenShard for Opened {
     }
 }
 
-/// Opens the files that `place` names; images are brought to the request's frame.
-pub(super) fn open(place: &Location, request: &Request, diagnostics: &mut Diagnostics) -> Result<RawSplits> {
+/// Opens the files that `source` names; images are brought to the request's frame.
+pub(super) fn open(
+    source: Source<'_>,
+    request: &Request,
+    diagnostics: &mut Diagnostics,
+) -> Result<RawSplits> {
     shards::frame(request)?;
-    let found = shards::find(place, EXTENSION, diagnostics)?;
+    let found = shards::find(source, EXTENSION, diagnostics)?;
     let [train, val] =
         [&found.train, &found.val].map(|paths| shards::each(paths, |path| read(path, request)));
     let (train, val) = (train?, val?);
@@ -71,7 +74,7 @@ pub(super) fn open(place: &Location, request: &Request, diagnostics: &mut Diagno
         }
     }
     let (names, column) = (first.columns.names.clone(), first.columns.image.name.clone());
-    shards::assemble(place, request, [train, val], names, diagnostics, |files| samples(files, column))
+    shards::assemble(source, request, [train, val], names, diagnostics, |files| samples(files, column))
 }
 
 /// The images of all files.

@@ -1,10 +1,9 @@
 //! A data set of the shards that were opened.
 
-use super::{Samples, ShardLabels, ShardStore};
+use super::{Samples, ShardLabels, ShardStore, Source};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored};
 use crate::data::diagnostics::Diagnostics;
 use crate::data::framing::Frame;
-use crate::data::locate::Location;
 use crate::data::raw::{RawSplit, RawSplits};
 use crate::data::request::Request;
 use crate::error::{Error, Result};
@@ -37,7 +36,7 @@ pub(in super::super) fn frame(request: &Request) -> Result<Frame> {
 /// The samples of the shards `train` and `val`. `names` are the names of the classes as the files say them; if there are none, those of
 /// texts as labels are taken. `samples` makes the images of the shards, training shards first.
 pub(in super::super) fn assemble<O: OpenShard, S: Samples + 'static>(
-    place: &Location,
+    source: Source<'_>,
     request: &Request,
     [train, mut val]: [Vec<O>; 2],
     mut names: Vec<String>,
@@ -64,16 +63,16 @@ pub(in super::super) fn assemble<O: OpenShard, S: Samples + 'static>(
     };
     let [train_labels, val_labels] = [classes(&train)?, classes(&val)?];
     if train_labels.is_empty() {
-        return Err(Error::data(&place.path, "expected samples, found none"));
+        return Err(Error::data(source.path, "expected samples, found none"));
     }
     let counts = [train_labels.len(), val_labels.len()];
     if counts[0].saturating_add(counts[1]) > u32::MAX as usize {
-        return Err(Error::data(&place.path, format!("expected at most {} samples, found more", u32::MAX)));
+        return Err(Error::data(source.path, format!("expected at most {} samples, found more", u32::MAX)));
     }
     // The file that messages about a whole part name.
     let path_of = |shards: &[O]| match shards {
         [shard] => shard.path().to_path_buf(),
-        _ => place.path.clone(),
+        _ => source.path.to_path_buf(),
     };
     let [train_path, val_path] = [path_of(&train), path_of(&val)];
     let samples = samples(train.into_iter().chain(val).collect());
@@ -82,7 +81,7 @@ pub(in super::super) fn assemble<O: OpenShard, S: Samples + 'static>(
         let indices = (first as u32..).take(labels.len()).collect();
         let store = Arc::clone(&store);
         let dataset = Dataset {
-            name: place.name.clone(),
+            name: source.name.to_string(),
             shape: frame.shape,
             classes: 0,
             class_names: names.clone(),

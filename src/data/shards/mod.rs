@@ -11,7 +11,6 @@ mod store;
 
 use super::diagnostics::{Diagnostics, some};
 use super::directory::{EntryKind, entries, hidden};
-use super::locate::Location;
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
 pub(super) use assemble::{OpenShard, assemble, frame};
@@ -31,6 +30,17 @@ const LOOKED_AT: usize = 10_000;
 /// Folders that only hold the files of a data set.
 const WRAPPERS: [&str; 2] = ["data", "shards"];
 
+/// Where the shards of a data set are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    /// A file, a folder, or the folder that all files of `pattern` are in.
+    pub path: &'a Path,
+    /// Names of files with braces.
+    pub pattern: Option<&'a str>,
+    /// What the data set is called.
+    pub name: &'a str,
+}
+
 /// The shards of a data set by part, each in the order of its samples.
 #[derive(Debug)]
 pub(super) struct Shards {
@@ -38,30 +48,30 @@ pub(super) struct Shards {
     pub val: Vec<PathBuf>,
 }
 
-/// The shards that `place` names: a file, the files of a pattern with braces, or those in a folder whose names end in `extension`.
-pub(super) fn find(place: &Location, extension: &str, diagnostics: &mut Diagnostics) -> Result<Shards> {
-    if let Some(pattern) = &place.file {
+/// The shards that `source` names: a file, the files of a pattern with braces, or those in a folder whose names end in `extension`.
+pub(super) fn find(source: Source<'_>, extension: &str, diagnostics: &mut Diagnostics) -> Result<Shards> {
+    if let Some(pattern) = source.pattern {
         let files = expand(pattern)?;
         check_files(&files)?;
-        return divide(files, &place.path, diagnostics);
+        return divide(files, source.path, diagnostics);
     }
-    if place.path.is_file() {
-        if let Some(set) = NumberedSet::of(&place.path).filter(|set| set.count > 1) {
-            let (count, folder) = (set.count, place.path.parent().unwrap_or(Path::new(".")));
+    if source.path.is_file() {
+        if let Some(set) = NumberedSet::of(source.path).filter(|set| set.count > 1) {
+            let (count, folder) = (set.count, source.path.parent().unwrap_or(Path::new(".")));
             diagnostics.warn(format!(
                 "only this shard of {count} is read; for all of them name the folder {}",
                 printable_path(folder)
             ));
         }
-        return Ok(Shards { train: vec![place.path.clone()], val: Vec::new() });
+        return Ok(Shards { train: vec![source.path.to_path_buf()], val: Vec::new() });
     }
-    let files = files_below(&place.path, extension)?;
+    let files = files_below(source.path, extension)?;
     if files.is_empty() {
-        return Err(Error::data(&place.path, format!("expected files *.{extension}, found none")));
+        return Err(Error::data(source.path, format!("expected files *.{extension}, found none")));
     }
-    check_home(&files, &place.path)?;
+    check_home(&files, source.path)?;
     check_complete(&files)?;
-    divide(files, &place.path, diagnostics)
+    divide(files, source.path, diagnostics)
 }
 
 /// What `read` makes of each of `files`, several at once; the error of the first file that has one.
