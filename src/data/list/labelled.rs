@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Fields in the place of a label that say that there is none.
 const MISSING: [&str; 6] = ["", "nan", "na", "n/a", "null", "?"];
 
+/// Longest label, in bytes.
+const LONGEST: usize = 1000;
+
 /// What stands between several labels of one image.
 const SEPARATORS: [char; 2] = ['|', ';'];
 
@@ -81,6 +84,10 @@ impl Labelled {
                     "column {place}: expected one label, found several (\"{}\"): multi-label data is not read",
                     short(text)
                 )));
+            }
+            if text.len() > LONGEST {
+                let what = format!("column {place}: expected a label, found {} bytes of text", text.len());
+                return Err(fault(what));
             }
             let count = labels.len();
             if count == MOST_CLASSES && !labels.contains_key(text) {

@@ -12,6 +12,7 @@ mod find;
 mod labelled;
 mod start;
 
+use super::columns::short;
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::delimited::wrong;
 use super::diagnostics::{Diagnostics, some};
@@ -218,7 +219,7 @@ impl List {
         let mut order = Vec::new();
         for entry in entries {
             let class = numbers[entry.label as usize].ok_or_else(|| {
-                let label = &self.labelled.labels[entry.label as usize];
+                let label = short(&self.labelled.labels[entry.label as usize]);
                 let what = format!("expected a class that the training samples have too, found \"{label}\"");
                 wrong(&self.path, entry.line.into(), what)
             })?;

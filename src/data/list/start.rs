@@ -161,7 +161,8 @@ impl Start {
         let places = || (0..count).map(|n| (&self.first[n], &second[n]));
         let is_key = |name: &str| is_image_name(name) || (is_id(name) && !name.is_empty());
         // Neither the image nor the part: in a table of numbers there would be features among them.
-        let others = || places().filter(|(name, _)| !is_key(name) && !is_split_name(name));
+        let others =
+            || places().filter(|(name, _)| !is_key(name) && !name.is_empty() && !is_split_name(name));
         let has_label = others().any(|(name, _)| is_label(name));
         let mut features = others().filter(|(name, _)| !is_label(name)).peekable();
         let has_features =
@@ -194,6 +195,7 @@ mod tests {
         for rows in [
             &[&["id", "breed"][..], &["000bec", "boston_bull"]][..],
             &[&["id", "label"], &["1", "frog"]],
+            &[&["", "split", "image_id", "species"], &["7", "train", "0007", "cat"]],
             &[&["a.jpg", "3"]],
             &[&["Width", "ClassId", "Path"], &["27", "20", "Train/20/x.png"]],
             &[&["image_id", "healthy", "rust"], &["Train_0", "0", "1"]],
