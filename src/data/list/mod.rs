@@ -156,6 +156,11 @@ impl List {
                 file_name(path)
             ));
         }
+        if list.labelled.repeated > 0 {
+            let count = list.labelled.repeated;
+            diagnostics
+                .warn(format!("{}: {count} rows name an image of an earlier row again", file_name(path)));
+        }
         if !files.used.is_empty() {
             let used: Vec<String> = files.used.iter().map(|folder| printable_path(folder)).collect();
             diagnostics.add(format!("{}: the image files are those in {}", file_name(path), some(&used)));

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 /// Names of a column of image files, without case and signs (`image_id` is `imageid`).
-const IMAGES: [&str; 34] = [
+const IMAGES: [&str; 36] = [
     "image",
     "images",
     "imagename",
@@ -44,6 +44,8 @@ const IMAGES: [&str; 34] = [
     "picture",
     "pictureid",
     "idimage",
+    "idcode",
+    "isicid",
 ];
 
 /// Names of a column that says to which part of the data a row belongs.
@@ -200,6 +202,8 @@ mod tests {
             &[&["Width", "ClassId", "Path"], &["27", "20", "Train/20/x.png"]],
             &[&["image_id", "healthy", "rust"], &["Train_0", "0", "1"]],
             &[&["x1", "cat"], &["x2", "dog"]],
+            &[&["id_code", "diagnosis"], &["000c1434d8d7", "2"]],
+            &[&["Image", "Id"], &["0000e88ab.jpg", "w_f48451c"]],
             &[&["file", "label", "width"], &["a", "x", "640"]],
             &[&["lesion_id", "image_id", "dx", "age"], &["H1", "I1", "bkl", "80"]],
         ] {
