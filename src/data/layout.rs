@@ -100,7 +100,7 @@ impl Level {
         };
         self.wrong(format!(
             "expected a folder of images for each class: {LAYOUT}, found images directly in {}{tables}; sort them into \
-             folders named for their classes",
+             folders named for their classes, or name a list of file names and labels with --data-path",
             Level::names(parts)
         ))
     }

@@ -129,7 +129,7 @@ fn numbers_for_a_network_of_pixels_are_declared() {
         folder.path(),
         &train("lenet5", &["idx", "--label-column", "1"]),
         2,
-        &["label-column: expected a table"],
+        &["label-column: expected data with such a column"],
     );
     // The neuron takes numbers as they are.
     let text = succeed(folder.path(), &["eval", "-m", "neuron", "--device", "cpu"]);
@@ -245,10 +245,17 @@ fn one_class_is_nothing_to_learn() {
     let model = "name = \"m\"\ninput = [3, 1, 1]\n[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 2\n";
     fs::write(folder.path().join("m.toml"), model).unwrap();
     refused(folder.path(), &train("m.toml", &["one.csv"]), 4, &["found 2 of class 1 only"]);
-    // Images with their labels in a table.
+    // Images with their labels in a list, and in a file that is none.
     (0..4).for_each(|n| picture(folder.path(), &format!("breeds/train/{n}.jpg"), 60 + n));
     picture(folder.path(), "breeds/test/1.jpg", 1);
     fs::write(folder.path().join("breeds/labels.csv"), "id,breed\n0,pug\n").unwrap();
+    refused(
+        folder.path(),
+        &train("lenet5", &["breeds"]),
+        4,
+        &["labels.csv", "found 1 of class 0 (pug) only"],
+    );
+    fs::write(folder.path().join("breeds/labels.csv"), "pug").unwrap();
     refused(
         folder.path(),
         &train("lenet5", &["breeds"]),

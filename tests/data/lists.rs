@@ -192,6 +192,13 @@ fn several_labels_are_refused_by_name() {
         &[("a0.jpg", "rust"), ("a2.jpg", "rust scab"), ("a1.jpg", "scab")],
     );
     assert!(notes.contains("warning: the label \"rust scab\" is taken for one class"), "{notes}");
+    let twice = [("a0.jpg", "x"), ("a0.jpg", "x"), ("b0.png", "y")];
+    let notes = right(&FILES, "l.csv", "file,label\na0.jpg,x\nb0.png,y\na0.jpg,x\n", &twice);
+    assert!(notes.contains("warning: l.csv: 1 rows name an image of an earlier row again"), "{notes}");
+    // What numbers the images is no label.
+    let many: String = (0..17).map(|n| format!("{n} a{n}.jpg\n")).collect();
+    refused(&FILES, "images.txt", &many, &["found another for each of the 17 images", "--label-column"]);
+    right(&FILES, "l.csv", "Image,Id\na0.jpg,w_1\na1.jpg,w_2\n", &[("a0.jpg", "w_1"), ("a1.jpg", "w_2")]);
     // Flags choose.
     let (_folder, opened) = read(&FILES, "l.csv", one_hot, |request| {
         request.with_label_column(Some("rust".into())).with_kind(Kind::List)

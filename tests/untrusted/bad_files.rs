@@ -20,7 +20,10 @@ const MOST: usize = 64 << 20;
 
 fn formats() -> Vec<Format> {
     let data = [data::idx(), data::cifar(), data::safetensors(), shards::shards()];
-    data.into_iter().chain([other::pictures(), other::texts(), other::networks()]).flatten().collect()
+    data.into_iter()
+        .chain([other::pictures(), other::texts(), other::lists(), other::networks()])
+        .flatten()
+        .collect()
 }
 
 /// The bad file in its own folder, and its path.
@@ -193,7 +196,8 @@ fn the_program_refuses_bad_files_in_one_line() {
                     vec!["predict", "-q", "--device", "cpu", "--weights", "weights.safetensors", path]
                 }
                 more @ ["--dataset", ..] => {
-                    let data = if ["tensors", "packed", "csv"].contains(&more[1]) { path } else { "." };
+                    let data =
+                        if ["tensors", "packed", "csv", "list"].contains(&more[1]) { path } else { "." };
                     [&TRAIN[..], &[data], more].concat()
                 }
                 arguments => arguments.to_vec(),

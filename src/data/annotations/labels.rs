@@ -1,14 +1,18 @@
 //! Reading the labels of images from ImageNet's files.
 
+use super::super::columns::short;
 use super::super::delimited::{Row, Rows, Separator, wrong};
 use super::super::diagnostics::Diagnostics;
 use super::super::directory::is_image;
 use super::super::folder_index::{FolderIndex, Match};
 use super::{LabelSource, SourceKind};
-use crate::error::{Error, Result, printable, printable_path};
+use crate::error::{Error, Result, printable_path};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+
+/// Longest name of a file, in bytes.
+const LONGEST: usize = 255;
 
 /// Words of a box in a prediction string: the class and two corners.
 const BOX: usize = 5;
@@ -47,8 +51,8 @@ impl LabelSource {
             let Labelled { line, file, class } = row;
             let fault = |what: String| wrong(&self.path, *line, what);
             let name = OsStr::new(file);
-            if Path::new(file).file_name() != Some(name) {
-                return Err(fault(format!("expected the name of an image file, found \"{file}\"")));
+            if Path::new(file).file_name() != Some(name) || file.len() > LONGEST {
+                return Err(fault(format!("expected the name of an image file, found \"{}\"", short(file))));
             }
             let found = match index.find(&self.images, name)? {
                 Match::File(found) => Some(found),
@@ -64,7 +68,10 @@ impl LabelSource {
             let number = names.binary_search_by(|known| known.as_encoded_bytes().cmp(class.as_bytes())).ok();
             match (found, number) {
                 (Some(_), None) => {
-                    return Err(fault(format!("expected a class that train has too, found \"{class}\"")));
+                    return Err(fault(format!(
+                        "expected a class that train has too, found \"{}\"",
+                        short(class)
+                    )));
                 }
                 // Of a class that was left out with its images.
                 (None, None) => unknown += 1,
@@ -72,7 +79,10 @@ impl LabelSource {
                     missing += usize::from(found.is_none());
                     let name = found.unwrap_or_else(|| name.to_os_string());
                     if !seen.insert(name.clone()) {
-                        return Err(fault(format!("expected each image once, found \"{file}\" again")));
+                        return Err(fault(format!(
+                            "expected each image once, found \"{}\" again",
+                            short(file)
+                        )));
                     }
                     images.push(LabelledImage { class: class as u32, name, line: *line });
                 }
@@ -154,7 +164,7 @@ impl LabelSource {
                 let what = format!(
                     "expected a number of a class of {}, found \"{}\"",
                     printable_path(Path::new(map.file_name().unwrap_or_default())),
-                    printable(row.text.trim())
+                    short(row.text.trim())
                 );
                 wrong(&self.path, row.line, what)
             })?;

@@ -74,8 +74,10 @@ pub(super) fn open(
             Some(Role::Train) if train.is_none() => train = Some(part),
             Some(role) => others.push((role, part)),
             None => {
-                let what =
-                    format!("expected Training, Validation or Test as usage, found \"{}\"", part.usage);
+                let what = format!(
+                    "expected Training, Validation or Test as usage, found \"{}\"",
+                    short(&part.usage)
+                );
                 return Err(Error::data(&train_path, what));
             }
         }
@@ -88,11 +90,11 @@ pub(super) fn open(
     let mut others = others.into_iter().map(|(_, part)| part);
     let mut val = others.next();
     for part in others {
-        let kept = val.as_ref().map_or("", |val| val.usage.as_str());
+        let kept = val.as_ref().map_or_else(String::new, |val| short(&val.usage));
         diagnostics.add(format!(
             "{} samples of usage {} are left alone: the validation samples are those of {kept}",
             part.labels.len(),
-            part.usage
+            short(&part.usage)
         ));
     }
     if let (None, true, (Some(file), _)) = (&val, path.is_dir(), validation_files(path, "csv")) {

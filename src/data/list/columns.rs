@@ -236,7 +236,7 @@ impl Table<'_> {
         // What only numbers the rows, or is left alone, is no label.
         let is_other = |n: &&usize| {
             let name = &self.start.first[**n];
-            !self.has_names || (!is_id(name) && (!is_split_name(name) || free.len() == 1))
+            !self.has_names || free.len() == 1 || !(is_id(name) || is_split_name(name))
         };
         let others: Vec<usize> = free.iter().filter(is_other).copied().collect();
         match (&named[..], &others[..]) {

@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Longest name of a file with its folders, in bytes.
+const LONGEST: usize = 2048;
+
 /// Finds the files of a list.
 pub(super) struct Files<'a> {
     list: &'a Path,
@@ -71,13 +74,17 @@ impl<'a> Files<'a> {
 
     /// Whether `name` is that of a file, or of one image but for its ending.
     pub fn exists(&mut self, name: &str) -> Result<bool> {
-        Ok(!name.is_empty() && self.find(name, 0)?.is_there)
+        Ok(Path::new(name).file_name().is_some() && name.len() <= LONGEST && self.find(name, 0)?.is_there)
     }
 
     /// The file that line `line` calls `name`.
     ///
     /// Errors: a name that is none, or that stands for several files.
     pub fn find(&mut self, name: &str, line: u64) -> Result<Named> {
+        if name.len() > LONGEST {
+            let what = format!("expected the name of an image file, found {} bytes", name.len());
+            return Err(wrong(self.list, line, what));
+        }
         let found = self.look(Path::new(name), line)?;
         // Programs for Windows write names so.
         if !found.is_there && name.contains('\\') {

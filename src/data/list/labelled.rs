@@ -7,13 +7,19 @@ use super::super::request::MOST_CLASSES;
 use super::columns::ListColumns;
 use super::files::{Files, Named};
 use super::start::{is_comment, role};
-use crate::error::{Result, printable_path};
+use crate::error::{Error, Result, printable_path};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Fields in the place of a label that say that there is none.
 const MISSING: [&str; 6] = ["", "nan", "na", "n/a", "null", "?"];
+
+/// Images from which labels that are all different are no classes, but number the images.
+const FEW: usize = 16;
+
+/// Longest label, in bytes.
+const LONGEST: usize = 1000;
 
 /// What stands between several labels of one image.
 const SEPARATORS: [char; 2] = ['|', ';'];
@@ -38,6 +44,8 @@ pub(super) struct Labelled {
     pub labels: Vec<String>,
     /// Files that are not there: how many, and the first with its line.
     pub missing: Option<(usize, String)>,
+    /// Rows that name a file of an earlier row, with the same label.
+    pub repeated: usize,
 }
 
 impl Labelled {
@@ -82,6 +90,10 @@ impl Labelled {
                     short(text)
                 )));
             }
+            if text.len() > LONGEST {
+                let what = format!("column {place}: expected a label, found {} bytes of text", text.len());
+                return Err(fault(what));
+            }
             let count = labels.len();
             if count == MOST_CLASSES && !labels.contains_key(text) {
                 return Err(fault(format!("expected at most {MOST_CLASSES} different labels, found more")));
@@ -103,7 +115,15 @@ impl Labelled {
             let line = u32::try_from(line).unwrap_or(u32::MAX);
             list.entries.push(Entry { folder, name: file, label, line, part });
         }
-        list.check_repeated(path)?;
+        let (images, different) = (list.entries.len(), list.labels.len());
+        if images > FEW && different == images {
+            let what = format!(
+                "expected labels that several images have, found another for each of the {images} images; --label-column \
+                 names the column of the labels"
+            );
+            return Err(Error::data(path, what));
+        }
+        list.repeated = list.count_repeated(path)?;
         Ok(list)
     }
 
@@ -112,10 +132,11 @@ impl Labelled {
         self.folders[entry.folder as usize].join(&entry.name)
     }
 
-    /// An error if a file has two labels.
-    fn check_repeated(&self, path: &Path) -> Result<()> {
+    /// How many rows name a file again. An error if one has two labels.
+    fn count_repeated(&self, path: &Path) -> Result<usize> {
         let mut order: Vec<&Entry> = self.entries.iter().collect();
         order.sort_by(|a, b| (a.folder, &a.name, a.line).cmp(&(b.folder, &b.name, b.line)));
+        let mut count = 0;
         for two in order.windows(2) {
             let [first, second] = two else { continue };
             let is_same = (first.folder, &first.name) == (second.folder, &second.name);
@@ -131,8 +152,9 @@ impl Labelled {
                 );
                 return Err(wrong(path, second.line.into(), what));
             }
+            count += usize::from(is_same);
         }
-        Ok(())
+        Ok(count)
     }
 
     /// A label of several words that are labels themselves, as in data with several labels for an image.

@@ -12,6 +12,7 @@ mod find;
 mod labelled;
 mod start;
 
+use super::columns::short;
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::delimited::wrong;
 use super::diagnostics::{Diagnostics, some};
@@ -155,6 +156,11 @@ impl List {
                 file_name(path)
             ));
         }
+        if list.labelled.repeated > 0 {
+            let count = list.labelled.repeated;
+            diagnostics
+                .warn(format!("{}: {count} rows name an image of an earlier row again", file_name(path)));
+        }
         if !files.used.is_empty() {
             let used: Vec<String> = files.used.iter().map(|folder| printable_path(folder)).collect();
             diagnostics.add(format!("{}: the image files are those in {}", file_name(path), some(&used)));
@@ -218,7 +224,7 @@ impl List {
         let mut order = Vec::new();
         for entry in entries {
             let class = numbers[entry.label as usize].ok_or_else(|| {
-                let label = &self.labelled.labels[entry.label as usize];
+                let label = short(&self.labelled.labels[entry.label as usize]);
                 let what = format!("expected a class that the training samples have too, found \"{label}\"");
                 wrong(&self.path, entry.line.into(), what)
             })?;

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 /// Names of a column of image files, without case and signs (`image_id` is `imageid`).
-const IMAGES: [&str; 34] = [
+const IMAGES: [&str; 36] = [
     "image",
     "images",
     "imagename",
@@ -44,6 +44,8 @@ const IMAGES: [&str; 34] = [
     "picture",
     "pictureid",
     "idimage",
+    "idcode",
+    "isicid",
 ];
 
 /// Names of a column that says to which part of the data a row belongs.
@@ -161,7 +163,8 @@ impl Start {
         let places = || (0..count).map(|n| (&self.first[n], &second[n]));
         let is_key = |name: &str| is_image_name(name) || (is_id(name) && !name.is_empty());
         // Neither the image nor the part: in a table of numbers there would be features among them.
-        let others = || places().filter(|(name, _)| !is_key(name) && !is_split_name(name));
+        let others =
+            || places().filter(|(name, _)| !is_key(name) && !name.is_empty() && !is_split_name(name));
         let has_label = others().any(|(name, _)| is_label(name));
         let mut features = others().filter(|(name, _)| !is_label(name)).peekable();
         let has_features =
@@ -194,10 +197,13 @@ mod tests {
         for rows in [
             &[&["id", "breed"][..], &["000bec", "boston_bull"]][..],
             &[&["id", "label"], &["1", "frog"]],
+            &[&["", "split", "image_id", "species"], &["7", "train", "0007", "cat"]],
             &[&["a.jpg", "3"]],
             &[&["Width", "ClassId", "Path"], &["27", "20", "Train/20/x.png"]],
             &[&["image_id", "healthy", "rust"], &["Train_0", "0", "1"]],
             &[&["x1", "cat"], &["x2", "dog"]],
+            &[&["id_code", "diagnosis"], &["000c1434d8d7", "2"]],
+            &[&["Image", "Id"], &["0000e88ab.jpg", "w_f48451c"]],
             &[&["file", "label", "width"], &["a", "x", "640"]],
             &[&["lesion_id", "image_id", "dx", "age"], &["H1", "I1", "bkl", "80"]],
         ] {

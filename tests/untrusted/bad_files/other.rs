@@ -233,6 +233,71 @@ pub fn texts() -> Vec<Format> {
     ]
 }
 
+pub fn lists() -> Vec<Format> {
+    let row = |row: &str| format!("file,label\na.png,x\n{row}\n");
+    let mut bad_lists: Vec<(String, Vec<u8>)> = Vec::new();
+    for field in [
+        "",
+        ".",
+        "..",
+        "/",
+        "../..",
+        "nan",
+        "?",
+        "a|b",
+        "[a, b]",
+        "\"x",
+        "a\u{0}b",
+        "x\ry",
+        "a\u{1b}[31mb",
+        "\u{202e}",
+    ] {
+        bad_lists.push((format!("{field:?} as a file"), row(&format!("{field},y")).into_bytes()));
+        bad_lists.push((format!("{field:?} as a label"), row(&format!("b.png,{field}")).into_bytes()));
+    }
+    for (what, text) in [
+        ("nothing", ""),
+        ("comments", "# a\n# b\n"),
+        ("a header only", "file,label\n"),
+        ("one column", "file\na.png\n"),
+        ("fewer columns", "file,label\na.png\n"),
+        ("more columns", "file,label\na.png,x,y\n"),
+        ("several labels", "file,a,b,c\na.png,1,0,0\n"),
+        ("two columns of files", "x,y,label\na.png,b.png,z\n"),
+        ("another label", "file,label\na.png,x\na.png,y\n"),
+        ("one number in two ways", "file,label\na.png,1\nb.png,1.0\n"),
+        ("a fraction", "file,label\na.png,1\nb.png,1.5\n"),
+        ("no training part", "file,label,split\na.png,x,val\n"),
+        ("a part that is none", "file,label,split\na.png,x,train\na.png,x,moon\n"),
+        ("files that are missing", "file,label\nc.png,x\nd.png,y\n"),
+        ("boxes", "ImageId,PredictionString\na.png,n01 1 2 3 4\n"),
+    ] {
+        bad_lists.push((what.into(), text.into()));
+    }
+    bad_lists.push(("not text".into(), (0..=255).collect()));
+    bad_lists.push(("a long field".into(), row(&format!("{},y", "a".repeat(100_000))).into_bytes()));
+    bad_lists.push(("a long label".into(), row(&format!("c.png,{}|", "a".repeat(100_000))).into_bytes()));
+    bad_lists.push(("a long row".into(), row(&format!("{},y", "a".repeat(3 << 20))).into_bytes()));
+    bad_lists.push(("an open quote".into(), row(&format!("\"a\n{}", "b\n".repeat(1 << 19))).into_bytes()));
+    bad_lists.push((
+        "many columns".into(),
+        [",".repeat(50_000), "\n".into(), ",".repeat(50_000)].concat().into_bytes(),
+    ));
+    bad_lists.extend(cuts(row("b.png,\"y, z\"").as_bytes(), 0..12));
+    vec![Format {
+        name: "list of images",
+        file: "l.csv",
+        beside: ["a.png", "b.png"].map(|name| (name, seed("png", "grey1.png"))).to_vec(),
+        bad: bad(bad_lists),
+        forgiving: true,
+        read: |path| {
+            let path = Some(path.to_str().unwrap().into());
+            open(&Request::new([1, 2, 2], 2).with_path(path).with_kind(Kind::List)).map(drop)
+        },
+        arguments: &["--dataset", "list"],
+    }]
+}
+
 pub fn networks() -> Vec<Format> {
     let mut formats = Vec::new();
     for (what, target, name, file, arguments) in [
