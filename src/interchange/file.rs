@@ -44,7 +44,7 @@ pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     file.take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let is_named = |name: &&str| extension.eq_ignore_ascii_case(name);
-    let named = match PYTORCH.iter().any(|name| is_named(name)) {
+    let named = match PYTORCH.iter().any(is_named) {
         true => Some(Format::PyTorch),
         false => Format::ALL.iter().find(|(name, _)| is_named(name)).map(|(_, format)| *format),
     };
