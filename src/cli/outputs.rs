@@ -106,6 +106,8 @@ fn names(list: &Path, output: &Path) -> bool {
 /// True if a new file at `path` would become a sample of a folder of images.
 fn has_image_extension(path: &Path) -> bool {
     path.extension().is_some_and(|extension| {
-        ["png", "jpg", "jpeg", "jpe", "jfif"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        ["png", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "dib", "webp", "gif"]
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
     })
 }

@@ -1,6 +1,6 @@
 //! The program as a user runs it: training runs (`runs`, `pictures`), evaluation in many looks (`evaluation`) of the samples that training held out (`origin`), weights that meet other classes (`classes`), answers to
 //! images (`predict`), visualisations of a network (`report`), how images are brought to a network's input, now and in older files (`geometry`), runs that are stopped, killed and resumed (`resume`, `going_on`), what is measured (`profile`), the modules of kernels (`shader`), the other verbs (`verbs`), networks to other programs and back
-//! (`exchange`, `import`), what data is taken for (`input`, `lists`) and what weights remember of it (`tables`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
+//! (`exchange`, `import`), what data is taken for (`input`, `lists`), files of every type that hold the same images (`kinds`) and what weights remember of it (`tables`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
 //! CPU path.
 
 mod classes;
@@ -15,6 +15,7 @@ mod import;
 mod input;
 #[cfg(unix)]
 mod installed;
+mod kinds;
 mod lists;
 mod origin;
 mod outputs;

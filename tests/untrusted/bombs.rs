@@ -146,6 +146,50 @@ fn three_scans(side: u16) -> Vec<u8> {
     [&bytes, &[0xff, 0xd9][..]].concat()
 }
 
+/// A grey TIFF of these sides, bits and compression, in one strip.
+fn tiff(sides: [u32; 2], bits: u32, compression: u32, strip: &[u8]) -> Vec<u8> {
+    let entries = [
+        (256, sides[0]),
+        (257, sides[1]),
+        (258, bits),
+        (259, compression),
+        (262, 1),
+        (273, 8 + 2 + 8 * 12 + 4),
+        (278, sides[1]),
+        (279, strip.len() as u32),
+    ];
+    let entry = |(tag, value): (u16, u32)| {
+        [&tag.to_le_bytes()[..], &4_u16.to_le_bytes(), &1_u32.to_le_bytes(), &value.to_le_bytes()].concat()
+    };
+    let directory: Vec<u8> = entries.into_iter().flat_map(entry).collect();
+    [b"II*\0\x08\0\0\0\x08\0", &directory[..], &[0; 4], strip].concat()
+}
+
+/// A BMP of 8 bits, `side` squared, that ends in its first row.
+fn bmp(side: u32, compression: u32) -> Vec<u8> {
+    let numbers =
+        |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>();
+    let sizes = [40, side, side, 0x0008_0001, compression, 0, 0, 0, 1, 0, 0];
+    [b"BM", &numbers(&[0, 0, 58])[..], &numbers(&sizes), &[255, 0, 255, 0, 0, 1]].concat()
+}
+
+/// A GIF whose canvas is `side` squared, and its image one pixel.
+fn gif(side: u16) -> Vec<u8> {
+    let side = side.to_le_bytes();
+    let image = [0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 0x01, 0, 0x3b];
+    [b"GIF89a", &side[..], &side, &[0x80, 0, 0], &[0; 6], &image].concat()
+}
+
+/// A lossless WebP of one colour, `side` squared, whose codes take no bits (RFC 9649, 3.7).
+fn webp(side: u32) -> Vec<u8> {
+    // No transform, cache or more codes; five codes of one symbol.
+    let codes: u32 = (0..5).map(|code| 1 << (3 + 4 * code)).sum();
+    let sides = (side - 1) | (side - 1) << 14;
+    let image = [&[0x2f][..], &sides.to_le_bytes(), &codes.to_le_bytes(), &[0]].concat();
+    let length = |bytes: usize| (bytes as u32).to_le_bytes();
+    [b"RIFF", &length(12 + image.len())[..], b"WEBPVP8L", &length(image.len()), &image].concat()
+}
+
 /// Every bomb with its name.
 fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let gigabyte = zeros(1 << 30);
@@ -211,6 +255,19 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             coarse_progressive(4000, 3, 4, [1, 2]),
         ),
         ("progressive JPEG of 9000 squared, first component coarse", coarse_progressive(9000, 3, 0, [1, 2])),
+        ("TIFF of 65535 squared", tiff([65535, 65535], 1, 1, &[0; 1000])),
+        ("TIFF of 9000 squared, black and white", tiff([9000, 9000], 1, 1, &[0; 1000])),
+        ("TIFF of 10000 squared, Deflate", tiff([10_000, 10_000], 8, 8, &zeros(100_000_000))),
+        ("TIFF with more bytes than its size", tiff([1, 1], 8, 8, &gigabyte)),
+        ("fax of 65535 by 1500", tiff([65535, 1500], 1, 4, &[0xff; 2000])),
+        ("BMP of 65535 squared", bmp(65535, 0)),
+        ("BMP of 9000 squared", bmp(9000, 0)),
+        ("BMP of 9000 squared, run lengths", bmp(9000, 1)),
+        ("GIF of 65535 squared", gif(65535)),
+        ("GIF of 9000 squared", gif(9000)),
+        ("WebP of 16384 squared, of one colour", webp(16_384)),
+        ("WebP of 9000 squared, of one colour", webp(9000)),
+        ("WebP of 6000 squared, of one colour", webp(6000)),
         ("JPEG with 64 MB of EXIF", jpeg_with(segment(0xe1, &exif).repeat(1000))),
         (
             "JPEG with 64 MB of profile",
@@ -234,6 +291,11 @@ fn claims(name: &str) -> bool {
         "progressive JPEG of 10000 s",
         "10000 squared in three scans",
         "progressive JPEG of 9000",
+        "9000 squared, of one colour",
+        "9000 squared, black and white",
+        "BMP of 9000",
+        "GIF of 9000",
+        "16384 squared",
     ]
     .iter()
     .any(|part| name.contains(part) && !name.starts_with("grey progressive") && !name.starts_with("lossless"))

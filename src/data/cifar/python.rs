@@ -53,9 +53,9 @@ pub(super) fn read_names(path: &Path, key: &str, classes: usize) -> Result<Vec<S
         if items.len() != classes {
             return Err(format!("\"{key}\": expected {classes} class names, found {}", items.len()));
         }
-        let name = |&item: &Value<'_>| {
+        let name = |&item| {
             let found = || format!("\"{key}\": expected strings, found {}", pickle.kind(item));
-            pickle.text(item).map(String::from).ok_or_else(found)
+            text(&pickle, item).ok_or_else(found)
         };
         items.iter().map(name).collect()
     });
@@ -82,11 +82,19 @@ fn entry<'a>(pickle: &Pickle<'a>, key: &str) -> Found<Value<'a>> {
     let Some(entries) = pickle.mapping(pickle.root()) else {
         return Err(format!("expected a pickled dictionary, found {}", pickle.kind(pickle.root())));
     };
-    let mut values = entries.iter().filter(|(name, _)| pickle.text(*name) == Some(key));
+    let mut values = entries.iter().filter(|(name, _)| text(pickle, *name).as_deref() == Some(key));
     match (values.next(), values.next()) {
         (Some((_, value)), None) => Ok(*value),
         (None, _) => Err(format!("expected a dictionary with \"{key}\", found it without")),
         _ => Err(format!("expected \"{key}\" once, found it twice")),
+    }
+}
+
+/// The string that `value` is, also where Python 3 wrote bytes.
+fn text<'a>(pickle: &Pickle<'a>, value: Value<'a>) -> Option<String> {
+    match pickle.text(value) {
+        Some(text) => Some(text.into()),
+        None => String::from_utf8(values(pickle, value).ok()?.into_owned()).ok(),
     }
 }
 

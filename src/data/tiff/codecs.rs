@@ -4,8 +4,7 @@ use super::header::{Chunk, Colours, Compression, Header};
 use super::{damaged, unread};
 use crate::data::jpeg;
 use crate::data::limits::{Decoded, Turn};
-use fax::Color;
-use fax::decoder::{DecodeStatus, Group4Decoder, pels};
+use fax::decoder::{DecodeStatus, Group4Decoder};
 use flate2::read::ZlibDecoder;
 use std::convert::Infallible;
 use std::io::Read;
@@ -143,8 +142,10 @@ fn fax4(packed: &[u8], width: usize, into: &mut [u8]) -> bool {
     let Ok(mut decoder) = Group4Decoder::new(bytes, pixels);
     into.chunks_mut(width.div_ceil(8)).all(|row| {
         let is_row = matches!(decoder.advance(), Ok(DecodeStatus::Incomplete));
-        for (x, colour) in pels(decoder.transition(), pixels).enumerate() {
-            row[x / 8] |= u8::from(colour == Color::Black) << (7 - x % 8);
+        // Where colours change, from white on: every second stretch is black.
+        for stretch in decoder.transition().chunks(2) {
+            let end = stretch.get(1).map_or(width, |&end| usize::from(end).min(width));
+            (usize::from(stretch[0])..end).for_each(|x| row[x / 8] |= 0x80 >> (x % 8));
         }
         is_row
     })
