@@ -43,6 +43,8 @@ pub struct BuildOptions {
     pub freeze: Option<String>,
     /// Factor of the loss at the start, for dynamic loss scaling; without, the loss is not scaled.
     pub loss_scale: Option<f32>,
+    /// The weight of each output's class in the training loss, 0 or more (cross-entropy); without, all weigh the same.
+    pub class_weights: Option<Vec<f32>>,
 }
 
 impl BuildOptions {
@@ -61,6 +63,7 @@ impl BuildOptions {
             accumulate: false,
             freeze: None,
             loss_scale: None,
+            class_weights: None,
         }
     }
 
@@ -143,6 +146,8 @@ pub struct Model {
     pub classes: usize,
     /// The loss scale at the start.
     first_scale: f32,
+    /// Weights of the classes in the training loss, and their buffer.
+    class_weights: Option<(BufferId, Vec<f32>)>,
 }
 
 impl Model {
@@ -214,9 +219,11 @@ impl Model {
         let losses = builder.buffer("losses", [batch], Role::Output)?;
         let ranks = builder.buffer("ranks", [batch], Role::Output)?;
         let metrics = builder.buffer("metrics", [Self::SLOTS, Metrics::RECORD], Role::Output)?;
+        let class_weights = class_weights(&mut builder, options, loss_kind, classes)?;
         let loss = |grad| {
             let smoothing = spec.recipe.label_smoothing;
-            let d = Loss { batch, classes, target: options.target, smoothing, grad };
+            let weighted = grad && class_weights.is_some();
+            let d = Loss { batch, classes, target: options.target, smoothing, weighted, grad };
             match loss_kind {
                 LossKind::CrossEntropy => Op::CrossEntropy(d),
                 LossKind::Mse => Op::HalfSquaredError(d),
@@ -235,7 +242,9 @@ impl Model {
             builder.gradients.extend(augment.clone());
             let logits = graph.forward(&mut builder, true)?;
             let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
-            let buffers = [logits, labels, hyper, losses, ranks, gradient];
+            let weights = class_weights.as_ref().map(|(buffer, _)| *buffer);
+            let buffers: Vec<BufferId> =
+                [logits, labels, hyper].into_iter().chain(weights).chain([losses, ranks, gradient]).collect();
             builder.gradients.push(step(loss(true), "loss", &buffers));
             builder.gradients.push(record);
             if options.loss_scale.is_some() {
@@ -269,6 +278,7 @@ impl Model {
             batch,
             classes,
             first_scale: options.loss_scale.unwrap_or(1.0),
+            class_weights,
         })
     }
 
@@ -278,12 +288,26 @@ impl Model {
         trained.zip(1u32..).find(|(_, own)| *own == number).map(|(p, _)| p)
     }
 
+    /// The weight of each class in the training loss, if they have some.
+    pub fn class_weights(&self) -> Option<&[f32]> {
+        self.class_weights.as_ref().map(|(_, weights)| weights.as_slice())
+    }
+
+    /// The weight of the first `rows` rows in the training loss, whose mean divides by it: the sum of the weights of their
+    /// classes, which stand in `labels`; without class weights the number of rows.
+    pub fn loss_weight(&self, labels: &[f32], rows: usize) -> f64 {
+        let Some(weights) = self.class_weights() else { return rows as f64 };
+        let weight = |&label: &f32| weights.get(label as usize).map_or(0.0, |&weight| f64::from(weight));
+        labels.iter().take(rows).map(weight).sum()
+    }
+
     /// Number of trainable values.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.len()).sum()
     }
 
-    /// Initial values of parameters and running statistics, drawn from `seed`, zeros for the optimiser's state, and the first loss scale.
+    /// Initial values of parameters and running statistics, drawn from `seed`, zeros for the optimiser's state, the first loss
+    /// scale, and the class weights.
     pub fn initial(&self, seed: u64) -> Result<Vec<(BufferId, Vec<f32>)>> {
         let mut values = Vec::new();
         for (number, p) in self.parameters.iter().chain(&self.state).enumerate() {
@@ -311,6 +335,7 @@ impl Model {
                 values.push((id, vec![0.0; buffer.shape.len()]));
             }
         }
+        values.extend(self.class_weights.clone());
         Ok(values)
     }
 
@@ -349,6 +374,23 @@ impl PreprocessProgram {
         builder.forward.push(step);
         Ok(PreprocessProgram { program: Arc::new(builder.finish(false)?), pixels, views, input })
     }
+}
+
+/// The buffer of the class weights, and its content, if the training loss has some.
+fn class_weights(
+    builder: &mut ProgramBuilder,
+    options: &BuildOptions,
+    loss: LossKind,
+    classes: usize,
+) -> Result<Option<(BufferId, Vec<f32>)>> {
+    let Some(weights) = options.class_weights.as_ref().filter(|_| options.training) else { return Ok(None) };
+    if loss != LossKind::CrossEntropy || weights.len() != classes {
+        let what =
+            format!("class weights: expected {classes} beside a cross-entropy, found {}", weights.len());
+        return Err(Error::Usage(format!("{what} beside {loss}")));
+    }
+    let buffer = builder.buffer("class_weights", [classes], Role::Labels)?;
+    Ok(Some((buffer, weights.clone())))
 }
 
 /// The step that makes the input from images of the shape `[c_in, h_in, w_in]`, and its buffers.

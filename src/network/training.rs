@@ -5,6 +5,7 @@ use crate::data::Splits;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::inference::{self, ClassMatch, Lineage, Messages, Named};
+use crate::model::ClassWeights;
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
 use crate::run::{Environment, OnDeviceLost, Resume, Run, RunOptions};
@@ -173,6 +174,10 @@ impl Network {
     /// error ([`Error::Diverged`]); the weights are then unusable.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
+        if self.spec.recipe.class_weights != ClassWeights::None {
+            let what = "class_weights: expected none, since a batch is not known to be like the rest of the data, found some";
+            return Err(Error::Usage(format!("{what}; a run applies them")));
+        }
         let hyper = Hyper {
             rows: rows as u32,
             loss_scale: (1.0 / rows as f64) as f32,

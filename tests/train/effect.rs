@@ -138,6 +138,7 @@ fn no_key_is_forgotten() {
         lr_cuts: _,
         lr_warmup_epochs: _,
         label_smoothing: _,
+        class_weights: _,
         clip_grad_norm: _,
         grad_accum_steps: _,
         loss: _,
