@@ -24,6 +24,7 @@ use super::updater::Updater;
 use crate::data::Labels;
 use crate::error::{Error, Result};
 use crate::inference::{Answer, Confusion, Named, Totals, check_recipe, pass, pass_each, sha256};
+use crate::model::ClassWeights;
 use crate::program::Executor;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,6 +117,10 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let recipe = &task.spec.recipe;
         check_recipe(recipe)?;
+        if recipe.class_weights != ClassWeights::None && task.model.class_weights().is_none() {
+            let what = "class_weights: expected a model built with them, found one without";
+            return Err(Error::Usage(what.into()));
+        }
         let steps_per_epoch = prefetcher.steps_per_epoch();
         let schedule = Box::new(schedule(recipe, steps_per_epoch)?);
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });

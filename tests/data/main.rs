@@ -24,6 +24,7 @@ mod packs;
 mod pictures;
 mod pngs;
 mod ranges;
+mod sampler;
 mod shipped;
 mod sides;
 mod split;
