@@ -7,7 +7,7 @@ use super::parameter::{Parameter, Start};
 use super::recipe::LossKind;
 use super::spec::Spec;
 use super::update::OptimizerState;
-use super::{gradient, update};
+use super::{class_weights, gradient, update};
 use crate::error::{Error, Result};
 use crate::ops::{Access, Augment, GradScale, Hyper, Loss, Metrics, Op, Scaling, Target};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step, step};
@@ -147,7 +147,7 @@ pub struct Model {
     /// The loss scale at the start.
     first_scale: f32,
     /// Weights of the classes in the training loss, and their buffer.
-    class_weights: Option<(BufferId, Vec<f32>)>,
+    pub(super) class_weights: Option<(BufferId, Vec<f32>)>,
 }
 
 impl Model {
@@ -219,7 +219,7 @@ impl Model {
         let losses = builder.buffer("losses", [batch], Role::Output)?;
         let ranks = builder.buffer("ranks", [batch], Role::Output)?;
         let metrics = builder.buffer("metrics", [Self::SLOTS, Metrics::RECORD], Role::Output)?;
-        let class_weights = class_weights(&mut builder, options, loss_kind, classes)?;
+        let class_weights = class_weights::buffer(&mut builder, options, loss_kind, classes)?;
         let loss = |grad| {
             let smoothing = spec.recipe.label_smoothing;
             let weighted = grad && class_weights.is_some();
@@ -286,19 +286,6 @@ impl Model {
     pub fn trained(&self, number: u32) -> Option<&Parameter> {
         let trained = self.parameters.iter().filter(|p| p.gradient.is_some());
         trained.zip(1u32..).find(|(_, own)| *own == number).map(|(p, _)| p)
-    }
-
-    /// The weight of each class in the training loss, if they have some.
-    pub fn class_weights(&self) -> Option<&[f32]> {
-        self.class_weights.as_ref().map(|(_, weights)| weights.as_slice())
-    }
-
-    /// The weight of the first `rows` rows in the training loss, whose mean divides by it: the sum of the weights of their
-    /// classes, which stand in `labels`; without class weights the number of rows.
-    pub fn loss_weight(&self, labels: &[f32], rows: usize) -> f64 {
-        let Some(weights) = self.class_weights() else { return rows as f64 };
-        let weight = |&label: &f32| weights.get(label as usize).map_or(0.0, |&weight| f64::from(weight));
-        labels.iter().take(rows).map(weight).sum()
     }
 
     /// Number of trainable values.
@@ -374,23 +361,6 @@ impl PreprocessProgram {
         builder.forward.push(step);
         Ok(PreprocessProgram { program: Arc::new(builder.finish(false)?), pixels, views, input })
     }
-}
-
-/// The buffer of the class weights, and its content, if the training loss has some.
-fn class_weights(
-    builder: &mut ProgramBuilder,
-    options: &BuildOptions,
-    loss: LossKind,
-    classes: usize,
-) -> Result<Option<(BufferId, Vec<f32>)>> {
-    let Some(weights) = options.class_weights.as_ref().filter(|_| options.training) else { return Ok(None) };
-    if loss != LossKind::CrossEntropy || weights.len() != classes {
-        let what =
-            format!("class weights: expected {classes} beside a cross-entropy, found {}", weights.len());
-        return Err(Error::Usage(format!("{what} beside {loss}")));
-    }
-    let buffer = builder.buffer("class_weights", [classes], Role::Labels)?;
-    Ok(Some((buffer, weights.clone())))
 }
 
 /// The step that makes the input from images of the shape `[c_in, h_in, w_in]`, and its buffers.

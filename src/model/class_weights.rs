@@ -1,8 +1,11 @@
 //! The weights of the classes in the loss: the key `class_weights` of a recipe.
 
+use super::build::{BuildOptions, Model};
 use super::reader::FromToml;
+use super::recipe::LossKind;
 use crate::error::{Error, Result};
 use crate::json;
+use crate::program::{BufferId, ProgramBuilder, Role};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -65,6 +68,38 @@ impl FromStr for ClassWeights {
             }
         }
     }
+}
+
+impl Model {
+    /// The weight of each class in the training loss, if they have some.
+    pub fn class_weights(&self) -> Option<&[f32]> {
+        self.class_weights.as_ref().map(|(_, weights)| weights.as_slice())
+    }
+
+    /// The weight of the first `rows` rows in the training loss, whose mean divides by it: the sum of the weights of their
+    /// classes, which stand in `labels`; without class weights the number of rows.
+    pub fn loss_weight(&self, labels: &[f32], rows: usize) -> f64 {
+        let Some(weights) = self.class_weights() else { return rows as f64 };
+        let weight = |&label: &f32| weights.get(label as usize).map_or(0.0, |&weight| f64::from(weight));
+        labels.iter().take(rows).map(weight).sum()
+    }
+}
+
+/// The buffer of the class weights, and its content, if the training loss has some.
+pub(super) fn buffer(
+    builder: &mut ProgramBuilder,
+    options: &BuildOptions,
+    loss: LossKind,
+    classes: usize,
+) -> Result<Option<(BufferId, Vec<f32>)>> {
+    let Some(weights) = options.class_weights.as_ref().filter(|_| options.training) else { return Ok(None) };
+    if loss != LossKind::CrossEntropy || weights.len() != classes {
+        let what =
+            format!("class weights: expected {classes} beside a cross-entropy, found {}", weights.len());
+        return Err(Error::Usage(format!("{what} beside {loss}")));
+    }
+    let buffer = builder.buffer("class_weights", [classes], Role::Labels)?;
+    Ok(Some((buffer, weights.clone())))
 }
 
 impl FromToml for ClassWeights {
