@@ -3,6 +3,7 @@
 use super::messages::Messages;
 use crate::data::{Dataset, Labels};
 use crate::error::{Error, Result, printable};
+use crate::json;
 use crate::model::{ClassWeights, LossKind, Recipe, suggestion};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -26,41 +27,67 @@ pub fn read_class_weights(path: &Path) -> Result<ClassWeights> {
             format!("expected at most {MOST_BYTES} bytes of class weights, found more"),
         ));
     }
-    let text = text.trim_start_matches('\u{feff}').trim();
-    if text.starts_with('{') {
-        return text
-            .parse()
-            .map_err(|error: Error| Error::data(path, printable(&error.to_string()).into_owned()));
-    }
-    let mut weights = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |what: String| Error::data(path, format!("line {number}: {what}"));
-        let separators = |c: char| c == ',' || c.is_whitespace();
-        let line = line.trim();
-        let pair =
-            line.rsplit_once(separators).map(|(name, weight)| (name.trim_end_matches(separators), weight));
-        let Some((name, weight)) = pair.filter(|(name, _)| !name.is_empty()) else {
-            return Err(wrong(format!("expected a class and its weight, found {}", printable(line))));
-        };
-        let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
-        let Ok(value) = weight.parse::<f32>() else {
-            if number == 1 && weight.eq_ignore_ascii_case("weight") {
-                continue;
-            }
-            let (name, weight) = (printable(name), printable(weight));
-            return Err(wrong(format!("{name}: expected a number above 0, found {weight}")));
-        };
-        if !(value.is_finite() && value > 0.0) {
-            return Err(wrong(format!("{}: expected a number above 0, found {weight}", printable(name))));
-        }
-        if weights.insert(name.to_string(), value).is_some() {
-            return Err(wrong(format!("expected each class once, found {} twice", printable(name))));
-        }
-    }
+    let text = text.trim_start_matches('\u{feff}');
+    let weights =
+        if text.trim_start().starts_with('{') { of_json(path, text)? } else { of_lines(path, text)? };
     if weights.is_empty() {
         return Err(Error::data(path, "expected a class and its weight on each line, found none"));
     }
     Ok(ClassWeights::Named(weights))
+}
+
+fn of_json(path: &Path, text: &str) -> Result<BTreeMap<String, f32>> {
+    let wrong = |error: serde_json::Error| {
+        Error::data(path, format!("expected a JSON object of numbers: {}", printable(&error.to_string())))
+    };
+    json::check_keys(text.as_bytes()).map_err(wrong)?;
+    let weights: BTreeMap<String, f32> = serde_json::from_str(text).map_err(wrong)?;
+    match weights.iter().find(|(_, weight)| !is_weight(**weight)) {
+        Some((name, weight)) => Err(Error::data(path, no_weight(name, &weight.to_string()))),
+        None => Ok(weights),
+    }
+}
+
+fn of_lines(path: &Path, text: &str) -> Result<BTreeMap<String, f32>> {
+    let separators = |c: char| c == ',' || c.is_whitespace();
+    let mut weights = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong = |what: String| Err(Error::data(path, format!("line {number}: {what}")));
+        let line = line.trim();
+        let pair =
+            line.rsplit_once(separators).map(|(name, weight)| (name.trim_end_matches(separators), weight));
+        let Some((name, weight)) = pair.filter(|(name, _)| !name.is_empty()) else {
+            return wrong(format!("expected a class and its weight, found {}", short(line)));
+        };
+        let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+        let value = weight.parse::<f32>().ok().filter(|value| is_weight(*value));
+        match value {
+            None if number == 1 && weight.eq_ignore_ascii_case("weight") => {}
+            None => return wrong(no_weight(name, weight)),
+            Some(value) => {
+                if weights.insert(name.to_string(), value).is_some() {
+                    return wrong(format!("expected each class once, found {} twice", short(name)));
+                }
+            }
+        }
+    }
+    Ok(weights)
+}
+
+fn is_weight(value: f32) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+fn no_weight(name: &str, found: &str) -> String {
+    format!("{}: expected a number above 0, found {}", short(name), short(found))
+}
+
+/// `text` as a message shows it.
+fn short(text: &str) -> String {
+    const MOST: usize = 60;
+    let shown: String = text.chars().take(MOST).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    format!("{}{more}", printable(&shown))
 }
 
 /// The weight of each of `outputs` outputs in the loss of `recipe`, for training on `data`; `None` if all classes weigh the
@@ -84,7 +111,7 @@ pub fn class_weights(recipe: &Recipe, data: &Dataset, outputs: usize) -> Result<
             let names = &data.class_names;
             if let Some(name) = named.keys().find(|name| !names.contains(name)) {
                 let near = suggestion(name, names.iter().map(String::as_str));
-                let (name, data, count) = (printable(name), &data.name, names.len());
+                let (name, data, count) = (short(name), &data.name, names.len());
                 return wrong(format!("expected one of the {count} classes of {data}, found {name}{near}"));
             }
             if let Some(missing) = names.iter().find(|name| !named.contains_key(*name)) {
@@ -217,6 +244,9 @@ mod tests {
             ("class,weight\ncat,0", "line 2: cat: expected a number above 0, found 0"),
             ("cat,-1", "line 1: cat: expected a number above 0, found -1"),
             ("cat,nan", "line 1: cat: expected a number above 0, found nan"),
+            ("\n\ncat,1\n\ncat,x", "line 5: cat: expected a number above 0, found x"),
+            ("{\"cat\": -1}", "cat: expected a number above 0, found -1"),
+            ("{\"cat\": \"x\"}", "expected a JSON object of numbers: invalid type"),
             ("cat,1\ncat,2", "line 2: expected each class once, found cat twice"),
             ("{\"cat\": 1, \"cat\": 2}", "expected each key once, found \"cat\" twice"),
         ] {

@@ -268,8 +268,8 @@ mod tests {
         };
         overrides.apply(&mut spec).unwrap();
         let text = format!(
-            "name = \"x\"\ninput = [1, 1, 1]\n[recipe]\n{}[[layer]]\nop = \"flatten\"\n",
-            table(&spec.recipe)
+            "name = \"x\"\ninput = [1, 1, 1]\n{}[[layer]]\nop = \"flatten\"\n",
+            toml::Table::from_iter([("recipe".to_string(), table(&spec.recipe).into())])
         );
         assert_eq!(Spec::parse(&text, "x").unwrap().recipe, spec.recipe);
     }

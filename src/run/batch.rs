@@ -4,6 +4,7 @@ use super::begin::Run;
 use super::train::open_device;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::Kind;
 use crate::inference::{Room, initialise, room};
 use crate::model::{BuildOptions, Model};
 use crate::ops::Hyper;
@@ -67,12 +68,18 @@ impl Run<'_> {
         self.options.recipe.batch_size = Some(size);
     }
 
-    /// Whether a program built with `build` fits on `device`. What a GPU has free is known only by asking for it: there the
-    /// buffers are allocated and a step is computed on zeros.
+    /// Whether a program built with `build` fits on `device`. What a GPU lets a program have is known only by asking for it: there
+    /// the buffers are allocated and a step is computed on zeros.
     fn fits(&self, device: &Device, build: &BuildOptions) -> Result<Room> {
         let model = Model::build(&self.spec, build)?;
         let room = room(device, &self.spec, &model)?;
-        let (Room::Fits, Device::Gpu(_)) = (&room, device) else { return Ok(room) };
+        let takes_no_other_memory = match device {
+            Device::Cpu(_) => true,
+            Device::Gpu(gpu) => gpu.info().kind == Kind::Software,
+        };
+        if room != Room::Fits || takes_no_other_memory {
+            return Ok(room);
+        }
         let attempt = || -> Result<()> {
             let mut executor = device.executor(Arc::clone(&model.program))?;
             initialise(&model, executor.as_mut(), self.training.seed)?;
