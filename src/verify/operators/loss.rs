@@ -120,8 +120,8 @@ fn metrics_reference(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>
 fn cross_entropy_scale(d: &Loss, run: &Run<'_>) -> Vec<Vec<f64>> {
     let (hyper, outputs) = (run.hyper, run.outputs);
     let rows = hyper.rows as usize;
-    let total = |n: usize| total(d, run.before, n);
-    let loss = (0..d.batch).map(|n| if n < rows { total(n) + outputs[0][n] } else { 0.0 }).collect();
+    let totals: Vec<f64> = (0..d.batch).map(|n| total(d, run.before, n)).collect();
+    let loss = (0..d.batch).map(|n| if n < rows { totals[n] + outputs[0][n] } else { 0.0 }).collect();
     let mut all = vec![loss, exact_like(&outputs[1])];
     if d.grad {
         let softmax = Softmax { batch: d.batch, channels: d.classes, inner: 1 };
@@ -131,7 +131,7 @@ fn cross_entropy_scale(d: &Loss, run: &Run<'_>) -> Vec<Vec<f64>> {
         let mut dx: Vec<f64> = (p[1].iter().zip(&outputs[2]))
             .enumerate()
             .map(|(i, (&p, dx))| {
-                let total = total(i / d.classes);
+                let total = totals[i / d.classes];
                 (total * exponential(p) + (total * p - dx / scale).abs()) * scale
             })
             .collect();
