@@ -52,6 +52,8 @@ pub enum Purpose {
     Test = 6,
     /// Noise and occlusion of a robustness evaluation; `index` is the sample.
     Corrupt = 7,
+    /// Draws with replacement of the samples of an epoch; `index` is the epoch, and the first word of the counter the position.
+    Sample = 8,
 }
 
 /// A sequential stream of random numbers for one purpose. It is cheap to create.

@@ -1,5 +1,6 @@
-// loss = -sum t log softmax(x), t = (1 - smoothing) onehot(label) + smoothing / classes; the rank of the label; and
-// dx = (softmax(x) - t) loss_scale. One workgroup for each row.
+// loss = -sum t log softmax(x), t = (1 - smoothing) onehot(label) + smoothing / classes, times the weight of the class if
+// WEIGHTED; the rank of the label; and dx = (softmax(x) sum t - t) loss_scale, where without weights sum t = 1. One workgroup
+// for each row.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<f32>;
@@ -45,22 +46,48 @@ fn main(
     // A NaN that the maximum did not see comes back here and makes loss and gradient NaN.
     var exponentials = 0.0;
     var logits = 0.0;
+    var weight = 0.0;
     for (var j = thread; j < classes; j += THREADS) {
         let centred = x[base + j] - largest;
         exponentials += exponential(centred);
-        logits += centred;
+        if WEIGHTED {
+            logits = fma(class_weight(j), centred, logits);
+            weight += class_weight(j);
+        } else {
+            logits += centred;
+        }
     }
     exponentials = reduce_sum(thread, exponentials);
+    // The sum of t.
+    var total = 1.0;
+    if WEIGHTED {
+        total = (1.0 - smoothing) * class_weight(label);
+        if smoothing > 0.0 {
+            weight = reduce_sum(thread, weight) / f32(classes);
+            total = fma(smoothing, weight, total);
+        }
+    }
     for (var j = thread; j < classes; j += THREADS) {
         let p = exponential(x[base + j] - largest) / exponentials;
         let t = select(0.0, 1.0 - smoothing, j == label) + smoothing / f32(classes);
-        store_gradient(base + j, (p - t) * hyper.loss_scale);
+        if WEIGHTED {
+            store_gradient(base + j, (p * total - t * class_weight(j)) * hyper.loss_scale);
+        } else {
+            store_gradient(base + j, (p - t) * hyper.loss_scale);
+        }
     }
     let log_sum = logarithm(exponentials);
     var value = log_sum - (x[base + label] - largest);
+    if WEIGHTED {
+        value *= class_weight(label);
+    }
     if smoothing > 0.0 {
         let mean = reduce_sum(thread, logits) / f32(classes);
-        value = fma(1.0 - smoothing, value, smoothing * (log_sum - mean));
+        if WEIGHTED {
+            value = fma(1.0 - smoothing, value, smoothing * (log_sum * weight - mean));
+        } else {
+            value = fma(1.0 - smoothing, value, smoothing * (log_sum - mean));
+        }
     }
     let place = rank_of(thread, base, label);
     if thread == 0u {

@@ -1,8 +1,10 @@
 //! The flags that override a model file's `[recipe]`.
 
-use crate::inference::RecipeOverrides;
-use crate::model::{Optimizer, Scheduler};
+use crate::error::Result;
+use crate::inference::{RecipeOverrides, read_class_weights};
+use crate::model::{ClassWeights, Optimizer, Scheduler};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// The heading of the flags of the learning rate schedule.
 const SCHEDULE: &str = "Learning rate schedule (default: the model file's)";
@@ -13,9 +15,9 @@ pub(crate) struct RecipeArgs {
     /// Train for N epochs
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Use N samples per step
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
-    pub batch_size: Option<u32>,
+    /// Use N samples per step; auto takes the largest power of two up to 1024 that fits into memory
+    #[arg(short, long, value_name = "N|auto", value_parser = batch_size)]
+    pub batch_size: Option<BatchSize>,
     /// Set the learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f32>,
@@ -63,6 +65,10 @@ pub(crate) struct RecipeArgs {
     /// Smooth the labels of the cross-entropy by S, in the validation loss, too
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub label_smoothing: Option<f32>,
+    /// Weight the classes in the training loss: balanced gives a class the weight samples / (classes x its samples); a file has
+    /// a class and its weight on each line. The validation loss is not weighted
+    #[arg(long, value_name = "none|balanced|FILE")]
+    pub class_weights: Option<PathBuf>,
     /// Clip gradients to this norm over all parameters
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub clip_grad_norm: Option<f32>,
@@ -76,6 +82,22 @@ pub(crate) struct RecipeArgs {
 
 /// Largest batch size that a flag accepts: far beyond any memory, far below any overflow.
 pub(crate) const MOST_ROWS: i64 = 1 << 20;
+
+/// A batch size as the flag names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BatchSize {
+    /// As large as fits.
+    Auto,
+    Rows(u32),
+}
+
+fn batch_size(text: &str) -> std::result::Result<BatchSize, String> {
+    if text == "auto" {
+        return Ok(BatchSize::Auto);
+    }
+    let rows = text.parse().ok().filter(|rows| (1..=MOST_ROWS).contains(&i64::from(*rows)));
+    rows.map(BatchSize::Rows).ok_or_else(|| format!("expected auto or a number from 1 to {MOST_ROWS}"))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Opt {
@@ -120,11 +142,25 @@ impl From<LrScheduler> for Scheduler {
 }
 
 impl RecipeArgs {
-    /// The recipe overrides of the flags.
-    pub fn overrides(&self) -> RecipeOverrides {
-        RecipeOverrides {
+    /// Whether the batch size is to be chosen.
+    pub fn chooses_batch(&self) -> bool {
+        self.batch_size == Some(BatchSize::Auto)
+    }
+
+    /// The recipe overrides of the flags; reads the file of class weights.
+    pub fn overrides(&self) -> Result<RecipeOverrides> {
+        let batch_size = match self.batch_size {
+            Some(BatchSize::Rows(rows)) => Some(rows as usize),
+            Some(BatchSize::Auto) | None => None,
+        };
+        let class_weights = self.class_weights.as_ref().map(|path| match path.to_str() {
+            Some("none") => Ok(ClassWeights::None),
+            Some("balanced") => Ok(ClassWeights::Balanced),
+            _ => read_class_weights(path),
+        });
+        Ok(RecipeOverrides {
             epochs: self.epochs,
-            batch_size: self.batch_size.map(|n| n as usize),
+            batch_size,
             lr: self.lr,
             optimizer: self.opt.map(Optimizer::from),
             momentum: self.momentum,
@@ -140,9 +176,10 @@ impl RecipeArgs {
             lr_cuts: self.lr_cuts,
             lr_warmup_epochs: self.lr_warmup_epochs,
             label_smoothing: self.label_smoothing,
+            class_weights: class_weights.transpose()?,
             clip_grad_norm: self.clip_grad_norm,
             grad_accum_steps: self.grad_accum_steps,
             patience: self.patience,
-        }
+        })
     }
 }

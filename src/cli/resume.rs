@@ -112,7 +112,7 @@ pub(super) fn stored<C: CommandFactory>(
     let Some(("train", train)) = matches.subcommand() else { return Ok(None) };
     let Some(folder) = folder_without_flags(&C::command(), train) else { return Ok(None) };
     let Some(options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
-    let options = args.over(options, &|id| is_typed(train, id));
+    let options = args.over(options, &|id| is_typed(train, id))?;
     let program = program_options(&folder)?;
     super::Common::check_kept(&folder, &program)?;
     Ok(Some((options, program)))

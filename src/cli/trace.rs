@@ -5,7 +5,7 @@ use super::device;
 use super::recipe::RecipeArgs;
 use super::source::{self, SourceArgs};
 use crate::data::InputRange;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inference::{self, BatchSource, DEFAULT_MODEL};
 use crate::interchange::{self, safetensors};
 use crate::model::{BuildOptions, Model, Spec};
@@ -51,6 +51,16 @@ pub(crate) struct TraceArgs {
 }
 
 pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
+    if args.recipe.chooses_batch() {
+        return Err(Error::Usage(
+            "--batch-size: expected a number, found auto, which only train can use".into(),
+        ));
+    }
+    let overrides = args.recipe.overrides()?;
+    if args.evaluation && overrides.class_weights.is_some() {
+        let what = "--class-weights: expected a training step, found --evaluation, whose loss has no weights";
+        return Err(Error::Usage(what.into()));
+    }
     let weights = args.weights.as_ref().map(interchange::read).transpose()?;
     let mut spec = match &weights {
         Some(file) if args.model.is_some() || file.metadata.contains_key("model") => {
@@ -61,7 +71,6 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
             Spec::load(args.model.as_deref().unwrap_or(DEFAULT_MODEL))?
         }
     };
-    let overrides = args.recipe.overrides();
     overrides.apply(&mut spec)?;
     overrides.check_effects(&spec.recipe, &context.out)?;
     if let Some(file) = &weights {
@@ -83,6 +92,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         clip: spec.recipe.clip_grad_norm.is_some(),
         pixels: data.pixels(spec.input),
         target: inference::target(&data.train, spec.recipe.loss)?,
+        class_weights: inference::class_weights(&spec.recipe, &data.train, inference::outputs(&spec)?)?,
         ..BuildOptions::new(spec.recipe.batch_size)
     };
     let model = Model::build(&spec, &build)?;

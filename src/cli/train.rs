@@ -15,7 +15,7 @@ use serde_json::json;
 use std::path::Path;
 
 pub(super) fn run(args: &TrainArgs, stored: Option<RunOptions>, context: &Context) -> Result<u8> {
-    let options = stored.unwrap_or_else(|| args.options());
+    let options = stored.map_or_else(|| args.options(), Ok)?;
     let flags = flags_of(&options.data);
     let environment = TrainEnvironment::new(args, context);
     let (resume, force) = (args.resume.resume(), args.resume.resume_force);

@@ -3,7 +3,8 @@
 use super::recipe::RecipeArgs;
 use super::resume::ResumeArgs;
 use super::source::SourceArgs;
-use crate::error::Error;
+use crate::data::Sampler;
+use crate::error::{Error, Result};
 use crate::run::{OnDeviceLost, RunOptions};
 use crate::train::RateGroup;
 use clap::Args;
@@ -66,6 +67,15 @@ pub(crate) struct RunArgs {
     /// Disable shuffling: take samples in the order of the data
     #[arg(long)]
     no_shuffle: bool,
+    /// Draw the samples of an epoch: shuffle takes every sample once; balanced draws with replacement, every class equally often
+    #[arg(
+        long,
+        default_value_t,
+        value_name = "shuffle|balanced",
+        value_parser = sampler,
+        conflicts_with_all = ["no_shuffle", "overfit_batch"]
+    )]
+    sampler: Sampler,
     /// Disable augmentation
     #[arg(long)]
     no_augment: bool,
@@ -97,13 +107,17 @@ fn rate_group(text: &str) -> std::result::Result<RateGroup, String> {
     text.parse().map_err(|e: Error| e.to_string())
 }
 
+fn sampler(text: &str) -> std::result::Result<Sampler, String> {
+    text.parse().map_err(|_| "expected shuffle or balanced".to_string())
+}
+
 fn on_device_lost(text: &str) -> std::result::Result<OnDeviceLost, String> {
     text.parse().map_err(|_| "expected retry or stop".to_string())
 }
 
 impl TrainArgs {
     /// The options of the run that the flags describe.
-    pub fn options(&self) -> RunOptions {
+    pub fn options(&self) -> Result<RunOptions> {
         let (run, resume) = (&self.run, &self.resume);
         let mut options = RunOptions::default();
         options.model.clone_from(&self.model);
@@ -115,11 +129,13 @@ impl TrainArgs {
         options.amp = run.amp;
         options.on_device_lost = run.on_device_lost;
         options.data = self.source.options();
-        options.recipe = self.recipe.overrides();
+        options.recipe = self.recipe.overrides()?;
+        options.auto_batch = self.recipe.chooses_batch();
         let train = &mut options.train;
         train.seed = run.seed;
         train.workers = self.source.workers();
         train.shuffle = !run.no_shuffle;
+        train.sampler = run.sampler;
         train.augment = !run.no_augment;
         train.dropout = !run.no_dropout;
         train.overfit_batch = run.overfit_batch;
@@ -129,13 +145,13 @@ impl TrainArgs {
         train.checkpoint_every = resume.checkpoint_every.map(|n| n as usize);
         train.checkpoint_hist = resume.checkpoint_hist as usize;
         train.freeze = (!run.freeze.is_empty()).then(|| run.freeze.join(","));
-        options
+        Ok(options)
     }
 
     /// The stored `options` of a run that is resumed, with what flags may change of it: those of [`super::resume::HOW`], where
     /// `is_typed` says that they were typed.
-    pub fn over(&self, mut options: RunOptions, is_typed: &dyn Fn(&str) -> bool) -> RunOptions {
-        let typed = self.options();
+    pub fn over(&self, mut options: RunOptions, is_typed: &dyn Fn(&str) -> bool) -> Result<RunOptions> {
+        let typed = self.options()?;
         let set = |id: &str, put: &mut dyn FnMut()| {
             if is_typed(id) {
                 put();
@@ -151,6 +167,6 @@ impl TrainArgs {
         set("on_device_lost", &mut || *on_device_lost = typed.on_device_lost);
         set("output_dir", &mut || output_dir.clone_from(&typed.output_dir));
         set("name", &mut || name.clone_from(&typed.name));
-        options
+        Ok(options)
     }
 }

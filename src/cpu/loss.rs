@@ -8,15 +8,21 @@ use crate::ops::{Hyper, Loss, Metrics, Target};
 use rayon::prelude::*;
 
 /// Softmax, cross-entropy, rank of the right class and, where wanted, d-logits.
+#[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
 pub fn cross_entropy(
     d: &Loss,
     x: &[f32],
     labels: &[f32],
     hyper: &[f32],
+    weights: Option<&[f32]>,
     loss: &mut [f32],
     rank: &mut [f32],
     dx: Option<&mut [f32]>,
 ) {
+    if let Some(weights) = weights {
+        weighted_cross_entropy(d, x, labels, hyper, weights, loss, rank, dx);
+        return;
+    }
     let smoothing = f64::from(d.smoothing);
     let classes = d.classes as f64;
     rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
@@ -41,6 +47,53 @@ pub fn cross_entropy(
             }
         }
         exponentials.ln() - (1.0 - smoothing) * right - spread
+    });
+}
+
+/// As [`cross_entropy`], with a weight for each class.
+#[allow(clippy::too_many_arguments, reason = "the operands of the operator")]
+fn weighted_cross_entropy(
+    d: &Loss,
+    x: &[f32],
+    labels: &[f32],
+    hyper: &[f32],
+    weights: &[f32],
+    loss: &mut [f32],
+    rank: &mut [f32],
+    dx: Option<&mut [f32]>,
+) {
+    let smoothing = f64::from(d.smoothing);
+    let share = smoothing / d.classes as f64;
+    let all = if smoothing > 0.0 { vectorised!(|| sum1(weights, |w| w)) } else { 0.0 };
+    rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
+        let label = class(labels);
+        let peak = x.iter().fold(f32::NEG_INFINITY, |peak, &v| peak.max(v));
+        let exponentials = vectorised!(|| sum1(x, |v| exp(v - peak)));
+        let right = label.and_then(|l| x.get(l)).map_or(f64::NAN, |&v| f64::from(v - peak));
+        let own = label.and_then(|l| weights.get(l)).map_or(f64::NAN, |&w| f64::from(w));
+        // The sum of the targets.
+        let total = (1.0 - smoothing) * own + share * all;
+        // Smoothing times a sum with an infinity must not make a NaN of a loss without smoothing.
+        let spread = if smoothing > 0.0 {
+            let terms = x.iter().zip(weights).map(|(&v, &w)| f64::from(w) * f64::from(v - peak));
+            share * terms.sum::<f64>()
+        } else {
+            0.0
+        };
+        if let Some(dx) = dx {
+            let factor = (total / exponentials) as f32;
+            let share = share as f32;
+            vectorised!(|| {
+                for ((dx, &v), &w) in dx.iter_mut().zip(x).zip(weights) {
+                    *dx = (exp(v - peak) * factor - share * w) * scale;
+                }
+            });
+            if let Some((label, dx)) = label.and_then(|l| Some((l, dx.get_mut(l)?))) {
+                let target = ((1.0 - smoothing) * own) as f32;
+                *dx = (exp(x[label] - peak) * factor - target - share * weights[label]) * scale;
+            }
+        }
+        total * exponentials.ln() - (1.0 - smoothing) * own * right - spread
     });
 }
 

@@ -175,8 +175,9 @@ fn dispatch(
         Op::ConcatBackward(d) => call!([dy], [dx] => concat_backward(d, dy, dx)),
         Op::SoftmaxForward(d) => call!([x], [y] => softmax_forward(d, x, y)),
         Op::SoftmaxBackward(d) => call!([y, dy], [dx] => softmax_backward(d, y, dy, dx)),
-        Op::CrossEntropy(d) => call!([x, labels, hyper], [loss, rank, dx @ ..] => {
-            cross_entropy(d, x, labels, hyper, loss, rank, dx.first_mut().map(|dx| &mut **dx))
+        Op::CrossEntropy(d) => call!([x, labels, hyper, weights @ ..], [loss, rank, dx @ ..] => {
+            let (weights, dx) = (weights.first().copied(), dx.first_mut().map(|dx| &mut **dx));
+            cross_entropy(d, x, labels, hyper, weights, loss, rank, dx)
         }),
         Op::HalfSquaredError(d) => call!([x, labels, hyper], [loss, rank, dx @ ..] => {
             half_squared_error(d, x, labels, hyper, loss, rank, dx.first_mut().map(|dx| &mut **dx))

@@ -8,7 +8,7 @@
 use super::bad_files::{BadFiles, OnBadFile};
 use super::batch::{Batch, InputTransform};
 use super::dataset::Dataset;
-use super::order::random_order;
+use super::order::{Sampler, balanced_order, random_order};
 use super::rows::RowFiller;
 use crate::error::{Error, Result};
 use std::fmt;
@@ -51,6 +51,8 @@ pub struct LoaderOptions {
     pub epoch: u32,
     /// Random order, or the order of the data set.
     pub shuffle: bool,
+    /// The samples of a random order.
+    pub sampler: Sampler,
     /// Whether images are augmented.
     pub augment: bool,
     pub transform: InputTransform,
@@ -68,6 +70,7 @@ impl LoaderOptions {
             seed: 0,
             epoch: 0,
             shuffle: false,
+            sampler: Sampler::Shuffle,
             augment: false,
             transform,
             bad: BadFiles::new(OnBadFile::default()),
@@ -80,6 +83,7 @@ impl LoaderOptions {
         with_seed(seed: u64);
         with_epoch(epoch: u32);
         with_shuffle(shuffle: bool);
+        with_sampler(sampler: Sampler);
         with_augment(augment: bool);
         with_transform(transform: InputTransform);
         with_bad(bad: Arc<BadFiles>);
@@ -250,6 +254,9 @@ struct Epoch {
     options: LoaderOptions,
     /// The samples in the order of this epoch.
     order: Vec<u32>,
+    /// Whether a sample may be drawn several times. Its augmentation then depends on its position and not on its number, so
+    /// that it is another one each time.
+    repeats: bool,
 }
 
 impl Epoch {
@@ -257,11 +264,12 @@ impl Epoch {
         if options.batch == 0 {
             return Err(Error::Usage("batch-size: expected at least 1, found 0".into()));
         }
-        let order = if options.shuffle {
-            random_order(&dataset, options.seed, options.epoch)
-        } else {
-            (0..dataset.len() as u32).collect()
+        let order = match options.sampler {
+            _ if !options.shuffle => (0..dataset.len() as u32).collect(),
+            Sampler::Shuffle => random_order(&dataset, options.seed, options.epoch),
+            Sampler::Balanced => balanced_order(&dataset, options.seed, options.epoch)?,
         };
+        let repeats = options.shuffle && options.sampler == Sampler::Balanced;
         let rows = RowFiller::new(
             dataset,
             options.transform.clone(),
@@ -269,7 +277,7 @@ impl Epoch {
             options.augment,
             Arc::clone(&options.bad),
         )?;
-        Ok(Epoch { rows, options, order })
+        Ok(Epoch { rows, options, order, repeats })
     }
 
     fn batches(&self) -> usize {
@@ -281,7 +289,8 @@ impl Epoch {
         let size = self.options.batch;
         let first = number * size;
         let samples = &self.order[first..self.order.len().min(first + size)];
-        self.rows.fill(samples, size, self.options.workers.pool.as_deref(), &mut batch)?;
+        let draws = self.repeats.then_some(first as u32);
+        self.rows.fill(samples, draws, size, self.options.workers.pool.as_deref(), &mut batch)?;
         Ok(batch)
     }
 

@@ -94,6 +94,7 @@ pub use kind::Kind;
 pub use loader::{Loader, LoaderOptions, Workers};
 pub use locate::{Location, built_in, find, user_data};
 pub use open::{open, open_with, open_with_diagnostics};
+pub use order::Sampler;
 pub use origin::{Fingerprint, Origin, Provenance};
 pub use packed::{PackSummary, pack};
 pub use range::InputRange;

@@ -47,10 +47,12 @@ impl RowFiller {
         Ok(RowFiller { dataset, transform, plain, tables, seed, epoch, augment, bad })
     }
 
-    /// Fills `batch` with `samples`, and with padding up to `size` rows. Samples that cannot be read are left out.
+    /// Fills `batch` with `samples`, and with padding up to `size` rows. Samples that cannot be read are left out. Their
+    /// random numbers are those of their own numbers, or count from `draws`.
     pub fn fill(
         &self,
         samples: &[u32],
+        draws: Option<u32>,
         size: usize,
         pool: Option<&rayon::ThreadPool>,
         batch: &mut Batch,
@@ -63,7 +65,13 @@ impl RowFiller {
             .into_iter()
             .zip(batch.labels.chunks_mut(label_len.max(1)))
             .zip(samples)
-            .map(|((row, label), &sample)| RowSlot { sample, row, label })
+            .zip(0..)
+            .map(|(((row, label), &sample), place)| RowSlot {
+                sample,
+                draw: draws.map_or(sample, |first| first + place),
+                row,
+                label,
+            })
             .collect();
         let read: Vec<Result<bool>> = match pool {
             Some(pool) => pool.install(|| slots.into_par_iter().map(|slot| self.row(slot)).collect()),
@@ -116,8 +124,8 @@ impl RowFiller {
             return Ok(false);
         }
         match slot.row {
-            Row::Values(values) => self.values(slot.sample, values)?,
-            Row::Image { bytes, view } => *view = self.image(slot.sample, bytes)?,
+            Row::Values(values) => self.values(slot.sample, slot.draw, values)?,
+            Row::Image { bytes, view } => *view = self.image(slot.sample, slot.draw, bytes)?,
         }
         match &self.dataset.labels {
             Labels::Classes(classes) => slot.label[0] = classes[sample] as f32,
@@ -128,13 +136,13 @@ impl RowFiller {
         Ok(true)
     }
 
-    /// Writes the stored image of `sample` to `bytes` and returns its view.
-    fn image(&self, sample: u32, bytes: &mut [u8]) -> Result<View> {
+    /// Writes the stored image of `sample` to `bytes` and returns its view, drawn as number `draw`.
+    fn image(&self, sample: u32, draw: u32, bytes: &mut [u8]) -> Result<View> {
         let (image, padding) = bytes.split_at_mut(self.dataset.image_len());
         padding.fill(0);
         let framing = match &self.transform {
             InputTransform::OnDevice(augmenter) if self.augment => {
-                augmenter.framing(self.seed, self.epoch, sample)
+                augmenter.framing(self.seed, self.epoch, draw)
             }
             _ => None,
         };
@@ -144,15 +152,15 @@ impl RowFiller {
         }
         Ok(match &self.transform {
             InputTransform::OnDevice(augmenter) if self.augment => {
-                augmenter.draw(self.seed, self.epoch, sample, image)
+                augmenter.draw(self.seed, self.epoch, draw, image)
             }
             InputTransform::Custom(view) => view.view(sample as usize, image),
             _ => self.plain,
         })
     }
 
-    /// Writes the network input of `sample`, computed on the host.
-    fn values(&self, sample: u32, into: &mut [f32]) -> Result<()> {
+    /// Writes the network input of `sample`, computed on the host and drawn as number `draw`.
+    fn values(&self, sample: u32, draw: u32, into: &mut [f32]) -> Result<()> {
         let from = sample as usize * into.len()..(sample as usize + 1) * into.len();
         match &self.dataset.images {
             Images::U8(pixels) => self.normalise(&pixels[from], into),
@@ -167,7 +175,7 @@ impl RowFiller {
         if let InputTransform::OnHost(transform) = &self.transform
             && self.augment
             && transform.augment.flip
-            && flips(self.seed, self.epoch, sample)
+            && flips(self.seed, self.epoch, draw)
         {
             into.chunks_mut(self.dataset.shape[2]).for_each(<[f32]>::reverse);
         }
@@ -228,9 +236,10 @@ impl BatchInput {
     }
 }
 
-/// One row of a batch to be filled, with its sample.
+/// One row of a batch to be filled, with its sample and the number that its random numbers depend on.
 struct RowSlot<'a> {
     sample: u32,
+    draw: u32,
     row: Row<'a>,
     label: &'a mut [f32],
 }

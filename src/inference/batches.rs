@@ -2,7 +2,7 @@
 
 use super::preprocess::transform;
 use crate::data::{
-    Augmenter, BadFiles, Batch, Dataset, Framing, InputTransform, Loader, LoaderOptions, OnBadFile,
+    Augmenter, BadFiles, Batch, Dataset, Framing, InputTransform, Loader, LoaderOptions, OnBadFile, Sampler,
     Transform, ViewFn, Workers,
 };
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use std::time::Duration;
 pub struct BatchSource {
     batch: usize,
     seed: u64,
+    sampler: Sampler,
     workers: Workers,
     /// Channels, height and width that the network takes.
     input: [usize; 3],
@@ -30,6 +31,8 @@ pub struct BatchSource {
 pub(crate) struct BatchSourceOptions {
     /// Of augmentation.
     pub seed: u64,
+    /// The samples of a training epoch.
+    pub sampler: Sampler,
     /// Loader threads.
     pub workers: usize,
     pub on_bad_file: OnBadFile,
@@ -53,7 +56,7 @@ impl BatchSource {
             spec,
             model.batch,
             model.pixels.is_some(),
-            &BatchSourceOptions { seed, workers, on_bad_file },
+            &BatchSourceOptions { seed, sampler: Sampler::Shuffle, workers, on_bad_file },
         )
     }
 
@@ -62,6 +65,7 @@ impl BatchSource {
         BatchSource {
             batch,
             seed: options.seed,
+            sampler: options.sampler,
             workers: Workers::new(options.workers),
             input: spec.input,
             pixels,
@@ -162,6 +166,7 @@ impl BatchSource {
             seed: self.seed,
             epoch: epoch as u32,
             shuffle,
+            sampler: self.sampler,
             augment,
             transform,
             bad: Arc::clone(&self.bad),

@@ -53,6 +53,17 @@ pub fn evaluate_each(
     stop: &AtomicBool,
     each: &mut EachAnswer<'_>,
 ) -> Result<Totals> {
+    pass_each(model, executor, source.in_order(dataset)?, stop, each)
+}
+
+/// As [`pass`], and calls `each` with the answer to every sample of `batches`, which have classes as labels.
+pub(crate) fn pass_each(
+    model: &Model,
+    executor: &mut dyn Executor,
+    batches: BatchStream,
+    stop: &AtomicBool,
+    each: &mut EachAnswer<'_>,
+) -> Result<Totals> {
     let mut asked: VecDeque<(Pending, Vec<u32>, Vec<f32>)> = VecDeque::new();
     let mut deliver = |executor: &mut dyn Executor,
                        (pending, samples, labels): (Pending, Vec<u32>, Vec<f32>)| {
@@ -75,7 +86,7 @@ pub fn evaluate_each(
         }
         Ok(())
     };
-    pass(model, executor, source.in_order(dataset)?, stop, &mut ask)
+    pass(model, executor, batches, stop, &mut ask)
 }
 
 /// Called with the answer to every sample; an error ends the evaluation.
@@ -106,7 +117,7 @@ pub(crate) fn pass(
         executor.run(Span::Forward)?;
         each(executor, Some(&batch))?;
         batches.recycle(batch);
-        let entry = Entry { step: number, slot, lr: 0.0 };
+        let entry = Entry { step: number, slot, lr: 0.0, mean: 1.0 };
         number += 1;
         if let Some(arrived) = windows.push(executor, entry, false, Duration::ZERO)? {
             arrived.records.iter().for_each(|(_, record)| totals.add(record));

@@ -3,7 +3,7 @@
 use super::batches::{BatchSource, BatchSourceOptions};
 use super::preprocess::{fit, image_shape};
 use super::weights::outputs;
-use crate::data::{self, Batch, BatchInput, Dataset, Fit, Frame, Framing, OnBadFile, Splits};
+use crate::data::{self, Batch, BatchInput, Dataset, Fit, Frame, Framing, OnBadFile, Sampler, Splits};
 use crate::error::Result;
 use crate::model::{PreprocessProgram, Spec};
 use crate::program::{Executor, Program, Span, write_words};
@@ -24,7 +24,8 @@ pub fn inputs(
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
-    let options = BatchSourceOptions { seed: 0, workers: 1, on_bad_file: OnBadFile::Fail };
+    let options =
+        BatchSourceOptions { seed: 0, sampler: Sampler::Shuffle, workers: 1, on_bad_file: OnBadFile::Fail };
     let source = BatchSource::of(spec, rows, pixels.is_some(), &options);
     let mut batch = source.first(dataset)?;
     if let Some(pixels) = pixels {

@@ -20,6 +20,39 @@ pub(crate) fn check_memory(
     check_against(device, available.unwrap_or(u64::MAX), spec, options, model)
 }
 
+/// Whether a program fits into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Fits,
+    /// It does not; what it lacks.
+    Lacks(String),
+    /// It computes in main memory, and the system does not say how much of that is available.
+    Unknown,
+}
+
+/// Whether `model` fits on `device` with a margin: a quarter of the main memory that is available stays free. The free memory
+/// of a discrete device is unknown; there only the limits of the device count.
+pub(crate) fn room(device: &Device, spec: &Spec, model: &Model) -> Result<Room> {
+    let needed = match needs(device, spec, model) {
+        Ok(needed) => needed,
+        Err(Error::Memory(what)) => return Ok(Room::Lacks(what)),
+        Err(error) => return Err(error),
+    };
+    let available = match device.uses_main_memory() {
+        true => available(),
+        false => Some(u64::MAX),
+    };
+    Ok(available.map_or(Room::Unknown, |available| within_margin(needed, available)))
+}
+
+fn within_margin(needed: u64, available: u64) -> Room {
+    if needed <= available - available / 4 {
+        return Room::Fits;
+    }
+    let (needed, available) = (bytes(needed), bytes(available));
+    Room::Lacks(format!("needs {needed} of the {available} available, of which a quarter stays free"))
+}
+
 /// An amount of memory as people read it.
 fn bytes(count: u64) -> String {
     let (unit, scale) = if count >= 1 << 30 { ("GiB", 1u64 << 30) } else { ("MiB", 1 << 20) };
@@ -137,6 +170,13 @@ mod tests {
         let text = "MemTotal:       24635244 kB\nMemFree:        100 kB\nMemAvailable:   24000000 kB\n";
         assert_eq!(parse(text), Some(24_000_000 * 1024));
         assert_eq!(parse("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn a_quarter_of_the_memory_stays_free() {
+        assert_eq!(within_margin(768 << 20, 1 << 30), Room::Fits);
+        let Room::Lacks(what) = within_margin((768 << 20) + 1, 1 << 30) else { panic!("it fits") };
+        assert_eq!(what, "needs 768.0 MiB of the 1.0 GiB available, of which a quarter stays free");
     }
 
     #[test]

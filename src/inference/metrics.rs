@@ -30,6 +30,11 @@ impl Totals {
         Ok(Totals { loss: loss.into(), hits1: hits1.into(), hits5: hits5.into(), rows: rows.into() })
     }
 
+    /// The same with losses multiplied by `factor`.
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        Totals { loss: self.loss * factor, ..self }
+    }
+
     /// The record of a single row with this loss and this rank of the right answer (see [`crate::ops::Loss`]).
     pub fn of_row(loss: f64, rank: usize) -> Self {
         let hit = |most: usize| if rank < most { 1.0 } else { 0.0 };
@@ -149,6 +154,27 @@ impl Confusion {
         100.0 * self.hits5[class] as f64 / self.samples(class) as f64
     }
 
+    /// Balanced accuracy in percent: the mean recall of the classes that have samples (scikit-learn's
+    /// `balanced_accuracy_score`); NaN without samples.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let recalls = || (0..self.classes).map(|class| self.recall(class)).filter(|recall| !recall.is_nan());
+        recalls().sum::<f64>() / recalls().count() as f64
+    }
+
+    /// Macro-F1 in percent: the mean, over the classes that have samples or were answered, of the harmonic mean of precision and
+    /// recall, 2 TP / (2 TP + FP + FN) (scikit-learn's `f1_score(average="macro")`); NaN without samples.
+    pub fn macro_f1(&self) -> f64 {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for class in 0..self.classes {
+            let all = self.samples[class] + self.answers[class];
+            if all > 0 {
+                sum += 200.0 * self.get(class, class) as f64 / all as f64;
+                count += 1.0;
+            }
+        }
+        sum / count
+    }
+
     /// Percent of the answers `class` that were right; NaN if it was never answered.
     pub fn precision(&self, class: usize) -> f64 {
         100.0 * self.get(class, class) as f64 / self.answers[class] as f64
@@ -258,6 +284,32 @@ mod tests {
         assert_eq!((confusion.recall(0), confusion.recall5(0)), (100.0, 100.0));
         assert_eq!(confusion.precision(6), 100.0);
         assert!(confusion.recall(3).is_nan() && confusion.recall5(3).is_nan());
+    }
+
+    /// numpy 2.4.6 and scikit-learn 1.9.1: balanced_accuracy_score(truth, answer) and f1_score(truth, answer,
+    /// average="macro"), times 100, of tests/fixtures/balanced.py.
+    #[test]
+    fn balanced_accuracy_and_macro_f1_are_those_of_scikit_learn() {
+        let of = |pairs: &[(usize, usize)]| {
+            let mut confusion = Confusion::new(6);
+            for &(truth, answer) in pairs {
+                let mut scores = [0.0; 6];
+                scores[answer] = 1.0;
+                confusion.count(&Answer { sample: 0, truth, scores: &scores });
+            }
+            [confusion.balanced_accuracy(), confusion.macro_f1()]
+        };
+        let near = |found: [f64; 2], expected: [f64; 2]| {
+            let is_near = |(found, expected): (&f64, &f64)| (found - expected).abs() < 1e-10;
+            assert!(found.iter().zip(&expected).all(is_near), "{found:?}, expected {expected:?}");
+        };
+        // Class 4 has no samples but is answered, class 5 neither.
+        let pairs =
+            [(0, 0), (0, 0), (0, 0), (0, 0), (0, 1), (0, 4), (1, 1), (1, 0), (2, 2), (2, 2), (2, 0), (3, 1)];
+        near(of(&pairs), [45.833_333_333_333_33, 37.333_333_333_333_336]);
+        near(of(&[(0, 0), (1, 1), (5, 5)]), [100.0, 100.0]);
+        near(of(&[(0, 1), (1, 0)]), [0.0, 0.0]);
+        assert!(of(&[]).iter().all(|value| value.is_nan()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`crate::program::Executor`], knows no device, and prints nothing.
 
 mod batches;
+mod class_weights;
 mod classes;
 mod crops;
 mod evaluate;
@@ -24,6 +25,8 @@ mod window;
 
 pub use batches::BatchSource;
 pub(crate) use batches::{BatchSourceOptions, BatchStream};
+pub(crate) use class_weights::imbalance;
+pub use class_weights::{class_weights, read_class_weights};
 pub(crate) use classes::note_unnamed;
 #[cfg(feature = "cli")]
 pub(crate) use classes::with_classes_of;
@@ -32,13 +35,13 @@ pub use classes::{
 };
 pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
-pub(crate) use evaluate::{pass, send};
+pub(crate) use evaluate::{pass, pass_each, send};
 pub use hyper::hyper;
 pub(crate) use inputs::preprocess;
 pub use inputs::{image_files, inputs};
 pub(crate) use lineage::write_origin;
 pub use lineage::{Lineage, PastRun, origin_metadata};
-pub(crate) use memory::{check_memory, check_spare_memory, has_small_batches};
+pub(crate) use memory::{Room, check_memory, check_spare_memory, has_small_batches, room};
 pub use messages::Messages;
 #[cfg(feature = "cli")]
 pub(crate) use messages::quoted;

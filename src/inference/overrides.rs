@@ -3,7 +3,7 @@
 use super::messages::Messages;
 use super::text;
 use crate::error::{Error, Result};
-use crate::model::{Optimizer, Recipe, Scheduler, Spec};
+use crate::model::{ClassWeights, Optimizer, Recipe, Scheduler, Spec};
 use serde::{Deserialize, Serialize};
 
 /// Values that replace those of a model file's `[recipe]`, under its names.
@@ -31,6 +31,8 @@ pub struct RecipeOverrides {
     pub lr_cuts: Option<usize>,
     pub lr_warmup_epochs: Option<f32>,
     pub label_smoothing: Option<f32>,
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
     pub clip_grad_norm: Option<f32>,
     pub grad_accum_steps: Option<usize>,
     pub patience: Option<usize>,
@@ -58,6 +60,7 @@ impl RecipeOverrides {
             lr_cuts,
             lr_warmup_epochs,
             label_smoothing,
+            class_weights,
             clip_grad_norm,
             grad_accum_steps,
             patience,
@@ -80,6 +83,7 @@ impl RecipeOverrides {
             ("lr_cuts", lr_cuts.is_some()),
             ("lr_warmup_epochs", lr_warmup_epochs.is_some()),
             ("label_smoothing", label_smoothing.is_some()),
+            ("class_weights", class_weights.as_ref().is_some_and(|weights| *weights != ClassWeights::None)),
             ("clip_grad_norm", clip_grad_norm.is_some()),
             ("grad_accum_steps", grad_accum_steps.is_some()),
             ("patience", patience.is_some()),
@@ -148,6 +152,7 @@ impl RecipeOverrides {
         set(&mut recipe.lr_patience, &self.lr_patience);
         set(&mut recipe.lr_warmup_epochs, &self.lr_warmup_epochs);
         set(&mut recipe.label_smoothing, &self.label_smoothing);
+        set(&mut recipe.class_weights, &self.class_weights);
         set(&mut recipe.grad_accum_steps, &self.grad_accum_steps);
         if self.clip_grad_norm.is_some() {
             recipe.clip_grad_norm = self.clip_grad_norm;
@@ -202,6 +207,14 @@ pub(crate) fn table(recipe: &Recipe) -> toml::Table {
     put("label_smoothing", float(recipe.label_smoothing));
     put("grad_accum_steps", whole(recipe.grad_accum_steps));
     put("loss", text(&recipe.loss));
+    match &recipe.class_weights {
+        ClassWeights::None => {}
+        ClassWeights::Named(weights) => {
+            let weights = weights.iter().map(|(name, &weight)| (name.clone(), float(weight)));
+            put("class_weights", Value::Table(weights.collect()));
+        }
+        word => put("class_weights", text(word)),
+    }
     if let Some(norm) = recipe.clip_grad_norm {
         put("clip_grad_norm", float(norm));
     }
@@ -250,12 +263,13 @@ mod tests {
             clip_grad_norm: Some(0.1),
             patience: Some(4),
             lr_cuts: Some(3),
+            class_weights: Some(ClassWeights::Named([("a b".into(), 0.1), ("c".into(), 2.0)].into())),
             ..RecipeOverrides::default()
         };
         overrides.apply(&mut spec).unwrap();
         let text = format!(
-            "name = \"x\"\ninput = [1, 1, 1]\n[recipe]\n{}[[layer]]\nop = \"flatten\"\n",
-            table(&spec.recipe)
+            "name = \"x\"\ninput = [1, 1, 1]\n{}[[layer]]\nop = \"flatten\"\n",
+            toml::Table::from_iter([("recipe".to_string(), table(&spec.recipe).into())])
         );
         assert_eq!(Spec::parse(&text, "x").unwrap().recipe, spec.recipe);
     }

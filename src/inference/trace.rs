@@ -11,7 +11,7 @@ use crate::program::{BufferId, Executor, Span};
 use crate::tensor::{Shape, Tensor};
 
 /// Trains one step on `batch` and returns, in this order: `input`, `labels`, every parameter and running statistic as
-/// it was (`parameter.<name>`), `<layer>.y`, `logits`, `losses`, `loss` (their mean), `grad.<parameter>`, `grad.input` if the model has it,
+/// it was (`parameter.<name>`), `<layer>.y`, `logits`, `losses`, `loss` (their mean; with class weights their sum by that of the weights), `grad.<parameter>`, `grad.input` if the model has it,
 /// and `updated.<name>` for parameters and running statistics as they are after the step.
 ///
 /// A model built without `training` is evaluated instead, as its running statistics have it: no gradients, no step.
@@ -26,14 +26,15 @@ pub fn trace(
     seed: u64,
 ) -> Result<Named> {
     let rows = batch.rows;
+    let is_training = model.program.steps(Span::Gradients).next().is_some();
+    let weight = if is_training { model.loss_weight(&batch.labels, rows) } else { rows as f64 };
     let hyper = Hyper {
         rows: rows as u32,
-        loss_scale: (1.0 / rows as f64) as f32,
+        loss_scale: (1.0 / weight) as f32,
         ..hyper(&spec.recipe, seed, 0, spec.recipe.lr)
     };
     let before = collect(model, executor)?;
     send(model, executor, batch, &hyper)?;
-    let is_training = model.program.steps(Span::Gradients).next().is_some();
     executor.run(if is_training { Span::Gradients } else { Span::Forward })?;
 
     let mut tensors = Named::new();
@@ -53,7 +54,7 @@ pub fn trace(
     let losses = first_rows(executor, model.losses, &Shape::from([model.batch]), rows)?;
     let sum: f64 = losses.data().iter().map(|&loss| f64::from(loss)).sum();
     tensors.push(("losses".into(), losses));
-    tensors.push(("loss".into(), Tensor::new([], vec![(sum / rows as f64) as f32])?));
+    tensors.push(("loss".into(), Tensor::new([], vec![(sum / weight) as f32])?));
     if !is_training {
         return Ok(tensors);
     }

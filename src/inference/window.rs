@@ -17,6 +17,8 @@ pub(crate) struct Entry {
     pub slot: usize,
     /// Learning rate of that update.
     pub lr: f32,
+    /// Factor that makes the sum of losses that of the mean: rows by their weight in the loss, 1 without class weights.
+    pub mean: f64,
 }
 
 /// Records that have arrived.
@@ -125,7 +127,7 @@ impl Windows {
         for entry in asked.entries {
             let word = values.get(entry.slot * Metrics::RECORD + Metrics::FOUND);
             found.extend(word.and_then(|&word| NonFinite::from_word(word)).map(|what| (entry, what)));
-            records.push((entry, Totals::from_record(&values, entry.slot)?));
+            records.push((entry, Totals::from_record(&values, entry.slot)?.scaled(entry.mean)));
         }
         let arrived = Arrived {
             records,

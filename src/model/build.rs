@@ -7,7 +7,7 @@ use super::parameter::{Parameter, Start};
 use super::recipe::LossKind;
 use super::spec::Spec;
 use super::update::OptimizerState;
-use super::{gradient, update};
+use super::{class_weights, gradient, update};
 use crate::error::{Error, Result};
 use crate::ops::{Access, Augment, GradScale, Hyper, Loss, Metrics, Op, Scaling, Target};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step, step};
@@ -43,6 +43,8 @@ pub struct BuildOptions {
     pub freeze: Option<String>,
     /// Factor of the loss at the start, for dynamic loss scaling; without, the loss is not scaled.
     pub loss_scale: Option<f32>,
+    /// The weight of each output's class in the training loss, 0 or more (cross-entropy); without, all weigh the same.
+    pub class_weights: Option<Vec<f32>>,
 }
 
 impl BuildOptions {
@@ -61,6 +63,7 @@ impl BuildOptions {
             accumulate: false,
             freeze: None,
             loss_scale: None,
+            class_weights: None,
         }
     }
 
@@ -143,6 +146,8 @@ pub struct Model {
     pub classes: usize,
     /// The loss scale at the start.
     first_scale: f32,
+    /// Weights of the classes in the training loss, and their buffer.
+    pub(super) class_weights: Option<(BufferId, Vec<f32>)>,
 }
 
 impl Model {
@@ -214,9 +219,11 @@ impl Model {
         let losses = builder.buffer("losses", [batch], Role::Output)?;
         let ranks = builder.buffer("ranks", [batch], Role::Output)?;
         let metrics = builder.buffer("metrics", [Self::SLOTS, Metrics::RECORD], Role::Output)?;
+        let class_weights = class_weights::buffer(&mut builder, options, loss_kind, classes)?;
         let loss = |grad| {
             let smoothing = spec.recipe.label_smoothing;
-            let d = Loss { batch, classes, target: options.target, smoothing, grad };
+            let weighted = grad && class_weights.is_some();
+            let d = Loss { batch, classes, target: options.target, smoothing, weighted, grad };
             match loss_kind {
                 LossKind::CrossEntropy => Op::CrossEntropy(d),
                 LossKind::Mse => Op::HalfSquaredError(d),
@@ -235,7 +242,9 @@ impl Model {
             builder.gradients.extend(augment.clone());
             let logits = graph.forward(&mut builder, true)?;
             let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
-            let buffers = [logits, labels, hyper, losses, ranks, gradient];
+            let weights = class_weights.as_ref().map(|(buffer, _)| *buffer);
+            let buffers: Vec<BufferId> =
+                [logits, labels, hyper].into_iter().chain(weights).chain([losses, ranks, gradient]).collect();
             builder.gradients.push(step(loss(true), "loss", &buffers));
             builder.gradients.push(record);
             if options.loss_scale.is_some() {
@@ -269,6 +278,7 @@ impl Model {
             batch,
             classes,
             first_scale: options.loss_scale.unwrap_or(1.0),
+            class_weights,
         })
     }
 
@@ -283,7 +293,8 @@ impl Model {
         self.parameters.iter().map(|p| p.shape.len()).sum()
     }
 
-    /// Initial values of parameters and running statistics, drawn from `seed`, zeros for the optimiser's state, and the first loss scale.
+    /// Initial values of parameters and running statistics, drawn from `seed`, zeros for the optimiser's state, the first loss
+    /// scale, and the class weights.
     pub fn initial(&self, seed: u64) -> Result<Vec<(BufferId, Vec<f32>)>> {
         let mut values = Vec::new();
         for (number, p) in self.parameters.iter().chain(&self.state).enumerate() {
@@ -311,6 +322,7 @@ impl Model {
                 values.push((id, vec![0.0; buffer.shape.len()]));
             }
         }
+        values.extend(self.class_weights.clone());
         Ok(values)
     }
 

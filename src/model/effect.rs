@@ -15,7 +15,7 @@ enum Need {
 }
 
 /// The keys that mean something to some optimizers, schedulers or losses only. All others always do.
-const NEEDS: [(&str, Need); 12] = [
+const NEEDS: [(&str, Need); 13] = [
     ("nesterov", Need::Optimizer(&[Optimizer::Sgd])),
     ("beta2", Need::Optimizer(&[Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp])),
     ("eps", Need::Optimizer(&[Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp])),
@@ -36,6 +36,7 @@ const NEEDS: [(&str, Need); 12] = [
     ("lr_patience", Need::Scheduler(&[Scheduler::Plateau])),
     ("lr_cuts", Need::Scheduler(&[Scheduler::Plateau])),
     ("label_smoothing", Need::Loss(LossKind::CrossEntropy)),
+    ("class_weights", Need::Loss(LossKind::CrossEntropy)),
     // Without milestones it would be `constant` by another name.
     ("lr_scheduler", Need::Scheduler(&[])),
 ];

@@ -2,6 +2,7 @@
 //! the graph compiled into steps (`build`), initial values (`init`), and the table of `summary`.
 
 mod build;
+mod class_weights;
 mod effect;
 mod emit;
 mod gradient;
@@ -20,6 +21,7 @@ mod update;
 mod writer;
 
 pub use build::{BuildOptions, LayerInfo, Model, PreprocessProgram};
+pub use class_weights::ClassWeights;
 pub use init::{Fan, Init, WeightInit};
 pub use layer::Layer;
 pub use layers::LayerOp;

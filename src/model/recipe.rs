@@ -1,5 +1,6 @@
 //! How a network is trained: the table `[recipe]` of a model file.
 
+use super::class_weights::ClassWeights;
 use super::reader::Table;
 use crate::error::{Error, Result};
 use std::fmt;
@@ -98,6 +99,8 @@ pub struct Recipe {
     /// Epochs (also a fraction of one) over which the rate rises from 0.
     pub lr_warmup_epochs: f32,
     pub label_smoothing: f32,
+    /// Weights of the classes in the training loss (cross-entropy).
+    pub class_weights: ClassWeights,
     /// Largest norm of all gradients together.
     pub clip_grad_norm: Option<f32>,
     /// Batches whose gradients are added before an update.
@@ -131,6 +134,7 @@ impl Default for Recipe {
             lr_cuts: None,
             lr_warmup_epochs: 0.0,
             label_smoothing: 0.0,
+            class_weights: ClassWeights::None,
             clip_grad_norm: None,
             grad_accum_steps: 1,
             loss: LossKind::CrossEntropy,
@@ -165,6 +169,7 @@ impl Recipe {
             lr_cuts: t.get("lr_cuts")?,
             lr_warmup_epochs: t.or("lr_warmup_epochs", d.lr_warmup_epochs)?,
             label_smoothing: t.or("label_smoothing", d.label_smoothing)?,
+            class_weights: t.or("class_weights", d.class_weights)?,
             clip_grad_norm: t.get("clip_grad_norm")?,
             grad_accum_steps: t.or("grad_accum_steps", d.grad_accum_steps)?,
             loss: t.word("loss", LossKind::ALL, d.loss)?,
@@ -221,6 +226,7 @@ impl Recipe {
         not_negative("lr_min", self.lr_min)?;
         positive("lr_gamma", self.lr_gamma)?;
         below_one("label_smoothing", self.label_smoothing)?;
+        self.class_weights.check().map_err(|what| ("class_weights", what))?;
         if let Some(norm) = self.clip_grad_norm {
             positive("clip_grad_norm", norm)?;
         }

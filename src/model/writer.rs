@@ -1,5 +1,6 @@
 //! From a [`Spec`] to the text of a model file: the inverse of the reading in `spec`, `preprocess`, `recipe` and `layers`.
 
+use super::class_weights::ClassWeights;
 use super::init::{Fan, Init, WeightInit};
 use super::layer::Layer;
 use super::preprocess::Preprocess;
@@ -146,6 +147,15 @@ impl ToToml for Padding {
     }
 }
 
+impl ToToml for ClassWeights {
+    fn toml(&self) -> String {
+        let ClassWeights::Named(weights) = self else { return self.to_string().toml() };
+        let entries: Vec<_> =
+            weights.iter().map(|(name, weight)| format!("{} = {}", name.toml(), weight.toml())).collect();
+        format!("{{ {} }}", entries.join(", "))
+    }
+}
+
 /// A value that has been written already.
 struct Written(String);
 
@@ -216,6 +226,7 @@ fn recipe(out: &mut Text, r: &Recipe) {
         lr_cuts,
         lr_warmup_epochs,
         label_smoothing,
+        class_weights,
         clip_grad_norm,
         grad_accum_steps,
         loss,
@@ -244,6 +255,7 @@ fn recipe(out: &mut Text, r: &Recipe) {
     out.put_some("lr_cuts", lr_cuts);
     out.put_unless("lr_warmup_epochs", lr_warmup_epochs, &d.lr_warmup_epochs);
     out.put_unless("label_smoothing", label_smoothing, &d.label_smoothing);
+    out.put_unless("class_weights", class_weights, &d.class_weights);
     out.put_some("clip_grad_norm", clip_grad_norm);
     out.put_unless("grad_accum_steps", grad_accum_steps, &d.grad_accum_steps);
     out.put_unless("loss", &name(loss), &name(&d.loss));

@@ -5,6 +5,7 @@ use crate::data::Splits;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::inference::{self, ClassMatch, Lineage, Messages, Named};
+use crate::model::ClassWeights;
 use crate::ops::{Hyper, Metrics, NonFinite, Target};
 use crate::program::Span;
 use crate::run::{Environment, OnDeviceLost, Resume, Run, RunOptions};
@@ -30,6 +31,7 @@ pub struct Training<'a> {
     network: &'a mut Network,
     data: &'a Splits,
     options: RunOptions,
+    class_weights: Option<ClassWeights>,
     resume: Resume,
     force: bool,
     rule: Option<Box<dyn LearningRate>>,
@@ -81,6 +83,19 @@ impl<'a> Training<'a> {
         self
     }
 
+    /// Weights the classes in the training loss, instead of what the recipe says.
+    pub fn with_class_weights(mut self, weights: ClassWeights) -> Self {
+        self.options.recipe.class_weights = Some(weights.clone());
+        self.class_weights = Some(weights);
+        self
+    }
+
+    /// Chooses the batch size of the run: see [`RunOptions::auto_batch`].
+    pub fn with_auto_batch(mut self) -> Self {
+        self.options = self.options.with_auto_batch();
+        self
+    }
+
     /// Trains in half precision, on a GPU, with dynamic loss scaling.
     pub fn with_amp(mut self) -> Self {
         self.options = self.options.with_amp();
@@ -104,7 +119,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// Those of [`Run::begin`], [`Run::resume_with`] and [`Run::train`].
     pub fn run(self, observer: &mut dyn Observer) -> Result<Done> {
-        let Training { network, data, mut options, resume, force, rule, stop, save } = self;
+        let Training { network, data, mut options, class_weights, resume, force, rule, stop, save } = self;
         network.check_training()?;
         if inference::target(&data.train, network.spec.recipe.loss)? != Target::Class {
             return Err(Error::Usage("labels: expected classes, found values".into()));
@@ -126,7 +141,12 @@ impl<'a> Training<'a> {
         let device = network.device.clone();
         let environment = TrainingEnvironment { device, rule: RefCell::new(rule), stop, save };
         let values = inference::collect_state(&network.model, network.executor.as_mut())?;
-        let run = Run::of(network.spec.clone(), data, values, options, &resume, force, &environment)?;
+        let mut spec = network.spec.clone();
+        if let Some(weights) = class_weights {
+            spec.recipe.class_weights = weights;
+            inference::check_recipe(&spec.recipe)?;
+        }
+        let run = Run::of(spec, data, values, options, &resume, force, &environment)?;
         let mut values = Named::new();
         let done = run.train_to(observer, &mut |model, executor| {
             values = inference::collect_state(model, executor)?;
@@ -173,6 +193,10 @@ impl Network {
     /// error ([`Error::Diverged`]); the weights are then unusable.
     pub fn train_batch(&mut self, images: &[f32], labels: &[u32], lr: f32) -> Result<StepResult> {
         let rows = self.check_batch(images, labels, lr)?;
+        if self.spec.recipe.class_weights != ClassWeights::None {
+            let what = "class_weights: expected none, since a batch is not known to be like the rest of the data, found some";
+            return Err(Error::Usage(format!("{what}; a run applies them")));
+        }
         let hyper = Hyper {
             rows: rows as u32,
             loss_scale: (1.0 / rows as f64) as f32,
@@ -228,6 +252,7 @@ impl Network {
             network: self,
             data,
             options,
+            class_weights: None,
             resume: Resume::No,
             force: false,
             rule: None,

@@ -18,6 +18,9 @@ pub enum Target {
 ///
 /// * cross_entropy: with p = softmax(x) and t = (1 - smoothing) onehot(label) + smoothing / classes,
 ///   loss = -sum t log p and dx = (p - t) * loss_scale.
+///   With `weighted`, w[c] being the weight of class c: t[c] = w[c] ((1 - smoothing) onehot(label)[c] + smoothing / classes),
+///   loss = -sum t log p and dx = (p sum t - t) * loss_scale. With loss_scale = 1 / (sum of w[label] over rows) that is the
+///   mean of PyTorch's `CrossEntropyLoss(weight=w, label_smoothing=smoothing)`.
 /// * half_squared_error: loss = 1/2 sum (x - t)^2, dx = (x - t) * loss_scale; t is the one-hot row of a class or
 ///   the given values.
 ///
@@ -32,6 +35,8 @@ pub struct Loss {
     pub target: Target,
     /// Label smoothing, 0 to 1 (cross_entropy only).
     pub smoothing: f32,
+    /// Whether each class has a weight, 0 or more (cross_entropy with `grad` only).
+    pub weighted: bool,
     /// Whether dx is computed (not in evaluation).
     pub grad: bool,
 }
@@ -47,9 +52,14 @@ impl Describe for Loss {
             Operand::read("x", Kind::Data, x),
             labels,
             Operand::read("hyper", Kind::Hyper, [Hyper::WORDS]),
+        ];
+        if self.weighted {
+            operands.push(Operand::read("weights", Kind::ClassWeights, [self.classes]));
+        }
+        operands.extend([
             Operand::write("loss", Kind::Loss, [self.batch]),
             Operand::write("rank", Kind::Rank, [self.batch]),
-        ];
+        ]);
         if self.grad {
             operands.push(Operand::write("dx", Kind::Gradient, x));
         }
@@ -59,7 +69,10 @@ impl Describe for Loss {
         let elements = (self.batch * self.classes) as u64;
         if matches!(op, Op::CrossEntropy(_)) { 8 * elements } else { 4 * elements }
     }
-    fn check(&self, _op: &Op) -> Result<(), String> {
+    fn check(&self, op: &Op) -> Result<(), String> {
+        if self.weighted && !(self.grad && matches!(op, Op::CrossEntropy(_))) {
+            return Err("class weights belong to a cross_entropy with its gradient".into());
+        }
         if (0.0..=1.0).contains(&self.smoothing) {
             Ok(())
         } else {

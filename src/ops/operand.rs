@@ -26,6 +26,8 @@ pub enum OperandKind {
     Views,
     /// Class numbers or target values.
     Labels,
+    /// The weight of each class in the loss, 0 or more.
+    ClassWeights,
     /// The words of [`super::Hyper`].
     Hyper,
     /// A weight or a bias.

@@ -37,7 +37,7 @@ impl BufferId {
 pub enum Role {
     /// The batch, written by the host.
     Input,
-    /// Labels or targets, written by the host.
+    /// Labels or targets, and the weights of classes, written by the host.
     Labels,
     /// The `Hyper` words, written by the host.
     Hyper,

@@ -6,12 +6,12 @@ use super::environment::Environment;
 use super::folder::RunFolder;
 use super::options::RunOptions;
 use super::preview;
-use crate::data::{Sheet, Splits};
+use crate::data::{Labels, Sampler, Sheet, Splits};
 use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
 use crate::inference::{self, DEFAULT_MODEL};
 use crate::interchange::{self, File};
-use crate::model::Spec;
+use crate::model::{ClassWeights, Spec};
 use crate::tensor::Tensor;
 use crate::train::{self, Options};
 use crate::view::{Geometry, Rules};
@@ -142,6 +142,10 @@ impl<'a> Run<'a> {
             environment,
         };
         let data = opening.open(&mut spec, weights.as_mut())?;
+        check_classes(&spec, &data, &options, environment)?;
+        if resumed.is_none() {
+            note_imbalance(&spec, &data, &options, environment);
+        }
         let initial = match weights.filter(|_| resumed.is_none()) {
             Some(file) => Initial::File(Box::new(file), replaced),
             None => Initial::Seed,
@@ -162,6 +166,7 @@ impl<'a> Run<'a> {
     ) -> Result<Run<'a>> {
         check(&options)?;
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
+        check_classes(&spec, &data, &options, environment)?;
         let (training, initial) = (options.training(), Initial::Values(values));
         Ok(Run { options, training, environment, spec, data, initial, resumed, force })
     }
@@ -228,7 +233,39 @@ fn network(
 
 /// An error that names the first option of training that is out of its range.
 fn check(options: &RunOptions) -> Result<()> {
+    if options.auto_batch && options.recipe.batch_size.is_some() {
+        return Err(Error::Usage("batch-size: expected auto or a number, found both".into()));
+    }
     options.train.check().map_err(|what| Error::Usage(what.replacen('_', "-", 1)))
+}
+
+/// An error unless the class weights and the sampler fit the data.
+fn check_classes(
+    spec: &Spec,
+    data: &Splits,
+    options: &RunOptions,
+    environment: &dyn Environment,
+) -> Result<()> {
+    let train = &data.train;
+    inference::class_weights(&spec.recipe, train, train.classes)?;
+    if let (Sampler::Balanced, Labels::Values { .. }) = (options.train.sampler, &train.labels) {
+        let option = environment.option("sampler");
+        return Err(Error::Usage(format!(
+            "{option} balanced: {}: expected classes as labels, found values",
+            train.name
+        )));
+    }
+    Ok(())
+}
+
+/// Remarks on training data whose classes differ much in size, unless options see to it.
+fn note_imbalance(spec: &Spec, data: &Splits, options: &RunOptions, environment: &dyn Environment) {
+    let is_given = spec.recipe.class_weights != ClassWeights::None
+        || options.recipe.class_weights.is_some()
+        || options.train.sampler != Sampler::Shuffle;
+    if !is_given && let Some(line) = inference::imbalance(&data.train, environment) {
+        environment.note(&line);
+    }
 }
 
 /// The checkpoint to resume, and its folder, locked.

@@ -232,6 +232,11 @@ impl Checkpoint {
         self.outputs
     }
 
+    /// The batch size of the run.
+    pub(super) fn batch_size(&self) -> Option<usize> {
+        self.identity.get("batch-size")?.parse().ok().filter(|&size| size > 0)
+    }
+
     /// The rules by which the run resizes and crops its images.
     pub fn rules(&self) -> Rules {
         identity::rules(&self.identity)

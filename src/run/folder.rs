@@ -363,6 +363,8 @@ mod tests {
             val_loss: f64::NAN,
             acc1: f64::NAN,
             acc5: f64::NAN,
+            balanced_accuracy: f64::NAN,
+            macro_f1: f64::NAN,
             train_samples: 40,
             val_samples: 0,
             val_part: ValPart::HeldOut(Division::All),

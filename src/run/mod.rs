@@ -1,6 +1,7 @@
 //! A run: its folder with weights, logs and checkpoints, the disk space that it needs, and recovery from a checkpoint or a
 //! lost device.
 
+mod batch;
 mod begin;
 mod checkpoint;
 mod data;

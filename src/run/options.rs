@@ -24,6 +24,9 @@ pub struct RunOptions {
     pub output_dir: Option<PathBuf>,
     /// Name of the run's folder; -2, -3, ... is added if it exists. `None` for the name of the network.
     pub name: Option<String>,
+    /// Choose the batch size: the largest power of two whose training step fits into memory (at most 1024, and at most the
+    /// training samples). The size that was chosen then stands in `recipe`.
+    pub auto_batch: bool,
     /// Half precision on a GPU, with dynamic loss scaling.
     pub amp: bool,
     /// The policy for a lost device.
@@ -46,6 +49,7 @@ impl Default for RunOptions {
             lr_mult: Vec::new(),
             output_dir: Some("runs".into()),
             name: None,
+            auto_batch: false,
             amp: false,
             on_device_lost: OnDeviceLost::Retry,
             data: DataOptions::default(),
@@ -94,6 +98,12 @@ impl RunOptions {
     /// Runs without a folder.
     pub fn without_folder(mut self) -> RunOptions {
         self.output_dir = None;
+        self
+    }
+
+    /// Chooses the batch size: see [`RunOptions::auto_batch`].
+    pub fn with_auto_batch(mut self) -> RunOptions {
+        (self.auto_batch, self.recipe.batch_size) = (true, None);
         self
     }
 

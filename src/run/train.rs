@@ -2,13 +2,16 @@
 //! folder.
 
 use super::begin::{Initial, Run};
+use super::environment::Environment;
 use super::folder::RunFolder;
+use super::options::RunOptions;
 use super::recovery::{DeviceExecutor, PreparedRun, Recovery};
 use super::space::check_space;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::inference::{
-    check_memory, check_spare_memory, has_small_batches, initialise, load, restore_named, target,
+    check_memory, check_spare_memory, class_weights, has_small_batches, initialise, load, outputs,
+    restore_named, target,
 };
 use crate::model::{BuildOptions, Model, Summary};
 use crate::program::{Executor, Program};
@@ -29,34 +32,20 @@ impl Run<'_> {
 
     /// As [`Run::train`]; `finish` gets the executor with the values that training ended with.
     pub(crate) fn train_to(
-        self,
+        mut self,
         observer: &mut dyn Observer,
         finish: &mut dyn FnMut(&Model, &mut dyn Executor) -> Result<()>,
     ) -> Result<Done> {
+        let opened = self.choose_batch()?;
         self.check_identity()?;
+        let build = self.build_options()?;
         let Run { options, training, environment, spec, data, initial, resumed, force } = self;
-        let target = target(&data.train, spec.recipe.loss)?;
-        let pixels = data.pixels(spec.input);
-        let build = BuildOptions { pixels, ..training.build_options(&spec, target) };
         let model = Model::build(&spec, &build)?;
         // The first batches are made while the device is opened and the weights are drawn.
         let state = resumed.as_ref().map(|(checkpoint, _)| checkpoint.state());
         let start = || Prefetcher::resume(&spec, &model, &data, &training, state);
         let early = if has_small_batches(&spec, &model) { Some(start()?) } else { None };
-        let device_of = |lost: Option<&Device>| -> Result<Device> {
-            let device = environment.open_device(lost)?;
-            if !options.amp {
-                return Ok(device);
-            }
-            let (half, why) = device.half().map_err(|error| match error {
-                Error::Device(what) => Error::Device(format!("{}: {what}", environment.option("amp"))),
-                other => other,
-            })?;
-            why.iter().for_each(|why| environment.note(&format!("warning: {why}")));
-            environment.note(&format!("precision: {}", half.precision()));
-            Ok(half)
-        };
-        let device = device_of(None)?;
+        let device = opened.map_or_else(|| open_device(&options, environment, None), Ok)?;
         environment.note(&format!("memory: {}", Summary::new(&model).memory_line()));
         check_memory(&device, &spec, &build, &model)?;
         let place = resumed.as_ref().map(|(_, folder)| folder.path()).or(options.output_dir.as_deref());
@@ -67,7 +56,7 @@ impl Run<'_> {
         let mut was_opened = false;
         let open = || {
             let device = match std::mem::replace(&mut was_opened, true) {
-                true => device_of(Some(&device))?,
+                true => open_device(&options, environment, Some(&device))?,
                 false => device.clone(),
             };
             let mut executor = device.executor(Arc::clone(&model.program))?;
@@ -126,6 +115,36 @@ impl Run<'_> {
         finish(&model, executor.as_mut())?;
         Ok(done)
     }
+}
+
+impl Run<'_> {
+    /// How the program of the run is built.
+    pub(super) fn build_options(&self) -> Result<BuildOptions> {
+        let Run { training, spec, data, .. } = self;
+        let target = target(&data.train, spec.recipe.loss)?;
+        let class_weights = class_weights(&spec.recipe, &data.train, outputs(spec)?)?;
+        let pixels = data.pixels(spec.input);
+        Ok(BuildOptions { pixels, class_weights, ..training.build_options(spec, target) })
+    }
+}
+
+/// The device of a run: the first, or one after `lost`; in half precision if `options` ask for that.
+pub(super) fn open_device(
+    options: &RunOptions,
+    environment: &dyn Environment,
+    lost: Option<&Device>,
+) -> Result<Device> {
+    let device = environment.open_device(lost)?;
+    if !options.amp {
+        return Ok(device);
+    }
+    let (half, why) = device.half().map_err(|error| match error {
+        Error::Device(what) => Error::Device(format!("{}: {what}", environment.option("amp"))),
+        other => other,
+    })?;
+    why.iter().for_each(|why| environment.note(&format!("warning: {why}")));
+    environment.note(&format!("precision: {}", half.precision()));
+    Ok(half)
 }
 
 /// A new folder, if the run has one.

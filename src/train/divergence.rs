@@ -1,7 +1,7 @@
 //! Monitors the losses of a run for two failures in which every value is finite: a loss that stays at the level of guessing (a
 //! stall, reported once), and a loss that has grown far beyond its beginning (the run has diverged).
 
-use crate::data::{Dataset, Labels};
+use crate::data::{Dataset, Labels, Sampler};
 use crate::inference::{Entry, Totals, exact};
 use crate::model::{LossKind, Model, Recipe};
 use serde::{Deserialize, Serialize};
@@ -50,10 +50,24 @@ struct Loss(#[serde(with = "exact")] f64);
 
 impl DivergenceMonitor {
     /// A monitor for a run of `steps_per_epoch` updates in an epoch.
-    pub fn new(recipe: &Recipe, model: &Model, train: &Dataset, steps_per_epoch: usize) -> Self {
+    pub fn new(
+        recipe: &Recipe,
+        model: &Model,
+        train: &Dataset,
+        sampler: Sampler,
+        steps_per_epoch: usize,
+    ) -> Self {
         let guessing = match (recipe.loss, &train.labels) {
             (LossKind::CrossEntropy, Labels::Classes(labels)) => {
-                guessing(labels, model.classes, f64::from(recipe.label_smoothing))
+                let mut shares = shares(labels, model.classes);
+                if sampler == Sampler::Balanced {
+                    let present = shares.iter().filter(|&&share| share > 0.0).count();
+                    shares
+                        .iter_mut()
+                        .filter(|share| **share > 0.0)
+                        .for_each(|share| *share = 1.0 / present as f64);
+                }
+                guessing(&shares, model.class_weights(), f64::from(recipe.label_smoothing))
             }
             _ => Vec::new(),
         };
@@ -130,13 +144,20 @@ impl DivergenceMonitor {
 }
 
 /// The cross-entropy of the best outputs that do not depend on the image: all classes equally likely, and as frequent as in
-/// the labels (`smoothing` included).
-fn guessing(labels: &[u32], classes: usize, smoothing: f64) -> Vec<f64> {
-    let smoothed = |share: f64| (1.0 - smoothing) * share + smoothing / classes.max(1) as f64;
-    let shares = shares(labels, classes).into_iter().map(smoothed);
-    let entropy = shares.filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
+/// the labels, of which each class has one of `shares` (`smoothing` and `weights` included).
+fn guessing(shares: &[f64], weights: Option<&[f32]>, smoothing: f64) -> Vec<f64> {
+    let classes = shares.len().max(1) as f64;
+    let weight =
+        |class: usize| weights.and_then(|all| all.get(class)).map_or(1.0, |&weight| f64::from(weight));
+    let smoothed = |share: f64| (1.0 - smoothing) * share + smoothing / classes;
+    let targets = || shares.iter().enumerate().map(|(class, &share)| weight(class) * smoothed(share));
+    let total: f64 = targets().sum();
+    // What the mean divides by.
+    let all: f64 = shares.iter().enumerate().map(|(class, share)| weight(class) * share).sum();
+    let entropy: f64 = targets().filter(|&t| t > 0.0).map(|t| -t * (t / total).ln()).sum();
+    let levels = [total * classes.ln(), entropy].map(|level| level / all);
     // With a single class there is nothing to learn.
-    if entropy > NEAR { vec![(classes as f64).ln(), entropy] } else { Vec::new() }
+    if levels[1] > NEAR { levels.to_vec() } else { Vec::new() }
 }
 
 /// The frequency of each class, 0 to 1.
@@ -175,7 +196,7 @@ mod tests {
 
     fn monitor(labels: &[u32], classes: usize, patience: usize) -> DivergenceMonitor {
         DivergenceMonitor {
-            guessing: guessing(labels, classes, 0.0),
+            guessing: guessing(&shares(labels, classes), None, 0.0),
             constant: if labels.is_empty() { 0.0 } else { (classes as f64).ln() },
             patience,
             state: DivergenceState::default(),
@@ -185,18 +206,18 @@ mod tests {
     /// Records of single rows with the losses of steps `from ..`.
     fn records(from: usize, losses: impl IntoIterator<Item = f64>) -> Vec<(Entry, Totals)> {
         let record = |loss: f64| Totals::from_record(&[loss as f32, 0.0, 0.0, 1.0, 0.0], 0).unwrap();
-        let entry = |i| Entry { step: from + i, slot: 0, lr: 0.1 };
+        let entry = |i| Entry { step: from + i, slot: 0, lr: 0.1, mean: 1.0 };
         losses.into_iter().enumerate().map(|(i, loss)| (entry(i), record(loss))).collect()
     }
 
     #[test]
     fn guessing_knows_how_often_each_class_is_there() {
-        let levels = guessing(&[0, 0, 0, 1], 3, 0.0);
+        let levels = guessing(&shares(&[0, 0, 0, 1], 3), None, 0.0);
         let entropy = -(0.75f64 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
         assert!((levels[0] - 3f64.ln()).abs() < 1e-12 && (levels[1] - entropy).abs() < 1e-12, "{levels:?}");
-        assert!(guessing(&[1, 1, 1], 3, 0.0).is_empty());
+        assert!(guessing(&shares(&[1, 1, 1], 3), None, 0.0).is_empty());
         // Smoothed all the way, every class is as likely as any other.
-        let smoothed = guessing(&[0, 0, 0, 1], 3, 1.0);
+        let smoothed = guessing(&shares(&[0, 0, 0, 1], 3), None, 1.0);
         assert!((smoothed[1] - 3f64.ln()).abs() < 1e-12);
     }
 
@@ -217,7 +238,7 @@ mod tests {
     #[test]
     fn a_network_that_only_learns_how_often_classes_are_stalls_too() {
         let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
-        let level = guessing(&labels, 10, 0.0)[1];
+        let level = guessing(&shares(&labels, 10), None, 0.0)[1];
         let mut monitor = monitor(&labels, 10, 200);
         assert!(monitor.observe(&records(0, vec![level + 0.01; 200])).is_some());
     }

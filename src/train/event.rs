@@ -94,6 +94,10 @@ pub struct Epoch {
     pub acc1: f64,
     /// Top-5 in percent on the validation set; NaN without one.
     pub acc5: f64,
+    /// Mean recall of the classes in percent on the validation set; NaN without one.
+    pub balanced_accuracy: f64,
+    /// Mean F1 of the classes in percent on the validation set; NaN without one.
+    pub macro_f1: f64,
     /// Samples that were read and trained on.
     pub train_samples: usize,
     /// Samples that were read and evaluated.
@@ -185,6 +189,8 @@ impl Event {
                 .number("val_loss", e.val_loss)
                 .number("acc1", e.acc1)
                 .number("acc5", e.acc5)
+                .number("balanced_accuracy", e.balanced_accuracy)
+                .number("macro_f1", e.macro_f1)
                 .whole("train_samples", e.train_samples as u64)
                 .whole("val_samples", e.val_samples as u64)
                 .text("val_part", e.val_part.name())

@@ -1,7 +1,7 @@
 //! Options of training that are not part of the model file.
 
 use super::schedule::{Decay, Schedule};
-use crate::data::OnBadFile;
+use crate::data::{OnBadFile, Sampler};
 use crate::error::Result;
 use crate::inference::{BatchSourceOptions, text};
 use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
@@ -20,6 +20,9 @@ pub struct Options {
     /// Loader threads, 1 to [`Options::MAX_WORKERS`].
     pub workers: usize,
     pub shuffle: bool,
+    /// The samples of an epoch; [`Sampler::Balanced`] needs shuffling.
+    #[serde(with = "text")]
+    pub sampler: Sampler,
     pub augment: bool,
     pub dropout: bool,
     /// Train on the first batch only, again and again, and evaluate on it.
@@ -48,6 +51,7 @@ impl Default for Options {
             seed: 0,
             workers: 1,
             shuffle: true,
+            sampler: Sampler::Shuffle,
             augment: true,
             dropout: true,
             overfit_batch: false,
@@ -75,6 +79,10 @@ impl Options {
             }
             _ => Ok(()),
         };
+        if self.sampler == Sampler::Balanced && !self.shuffles() {
+            let what = if self.overfit_batch { "one batch (overfit_batch)" } else { "no shuffling" };
+            return Err(format!("sampler: balanced: expected samples in random order, found {what}"));
+        }
         within("workers", Some(self.workers), Options::MAX_WORKERS)?;
         within("log_every", Some(self.log_every), usize::MAX)?;
         within("checkpoint_every", self.checkpoint_every, usize::MAX)?;
@@ -103,6 +111,12 @@ impl Options {
     /// Enables or disables shuffling.
     pub fn with_shuffle(mut self, value: bool) -> Options {
         self.shuffle = value;
+        self
+    }
+
+    /// Sets the samples of an epoch.
+    pub fn with_sampler(mut self, value: Sampler) -> Options {
+        self.sampler = value;
         self
     }
 
@@ -192,7 +206,12 @@ impl Options {
 
     /// How samples are read.
     pub(crate) fn batch_source(&self) -> BatchSourceOptions {
-        BatchSourceOptions { seed: self.seed, workers: self.workers, on_bad_file: self.on_bad_file }
+        BatchSourceOptions {
+            seed: self.seed,
+            sampler: self.sampler,
+            workers: self.workers,
+            on_bad_file: self.on_bad_file,
+        }
     }
 }
 

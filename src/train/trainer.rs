@@ -23,7 +23,8 @@ use super::task::{ExecutorFactory, TrainingTask};
 use super::updater::Updater;
 use crate::data::Labels;
 use crate::error::{Error, Result};
-use crate::inference::{Named, Totals, check_recipe, pass, sha256};
+use crate::inference::{Answer, Confusion, Named, Totals, check_recipe, pass, pass_each, sha256};
+use crate::model::ClassWeights;
 use crate::program::Executor;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +54,19 @@ struct Position {
     progress: Progress,
     /// Updates whose results have arrived.
     arrived: usize,
+}
+
+/// The result of an evaluation; nothing is counted in `confusion` where labels are values.
+#[derive(Debug)]
+struct Validation {
+    totals: Totals,
+    confusion: Confusion,
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Validation { totals: Totals::default(), confusion: Confusion::new(0) }
+    }
 }
 
 /// How long the run has taken.
@@ -103,6 +117,10 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let recipe = &task.spec.recipe;
         check_recipe(recipe)?;
+        if recipe.class_weights != ClassWeights::None && task.model.class_weights().is_none() {
+            let what = "class_weights: expected a model built with them, found one without";
+            return Err(Error::Usage(what.into()));
+        }
         let steps_per_epoch = prefetcher.steps_per_epoch();
         let schedule = Box::new(schedule(recipe, steps_per_epoch)?);
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
@@ -111,7 +129,13 @@ impl<'a> Trainer<'a> {
             stop,
             position: Position::default(),
             best: BestTracker::new(by_loss, recipe.patience),
-            divergence: DivergenceMonitor::new(recipe, task.model, &task.data.train, steps_per_epoch),
+            divergence: DivergenceMonitor::new(
+                recipe,
+                task.model,
+                &task.data.train,
+                task.options.sampler,
+                steps_per_epoch,
+            ),
             diagnosis: Diagnosis::default(),
             loss_scaler: LossScaler::default(),
             dead_relus: DeadReluCheck::default(),
@@ -191,7 +215,7 @@ impl<'a> Trainer<'a> {
         while ending.is_none() {
             progress = self.train_epoch(epoch, progress)?;
             let trained = Instant::now();
-            let validation = if self.stopped() { Totals::default() } else { self.evaluate()? };
+            let validation = if self.stopped() { Validation::default() } else { self.evaluate()? };
             // An interrupted evaluation is not a result.
             if self.stopped() {
                 // If one of them cannot be written, the other still is.
@@ -258,8 +282,9 @@ impl<'a> Trainer<'a> {
         epoch: usize,
         trained: Instant,
         progress: &Progress,
-        validation: &Totals,
+        validation: &Validation,
     ) -> Result<Result<()>> {
+        let Validation { totals: validation, confusion } = validation;
         let at_end = epoch + 1 == self.task().spec.recipe.epochs || self.reached_limit();
         if let Some(why) = self.divergence.diverged(at_end) {
             return Err(self.diverged(epoch, self.updater.step, progress.lr(), &why, &Cause::Unknown));
@@ -281,6 +306,8 @@ impl<'a> Trainer<'a> {
             val_loss: validation.loss(),
             acc1: validation.acc1(),
             acc5: validation.acc5(),
+            balanced_accuracy: confusion.balanced_accuracy(),
+            macro_f1: confusion.macro_f1(),
             train_samples: progress.totals.rows() as usize,
             val_samples: validation.rows() as usize,
             val_part: self.val_part(),
@@ -308,15 +335,26 @@ impl<'a> Trainer<'a> {
         lines.into_iter().try_for_each(|line| self.report(Event::Warning(line)))
     }
 
-    fn evaluate(&mut self) -> Result<Totals> {
-        let Some(batches) = self.prefetcher.validation()? else { return Ok(Totals::default()) };
+    fn evaluate(&mut self) -> Result<Validation> {
+        let Some(batches) = self.prefetcher.validation()? else { return Ok(Validation::default()) };
         let Updater { task, executor, .. } = &mut self.updater;
-        let totals = pass(task.model, *executor, batches, self.stop, &mut |_, _| Ok(()))?;
+        let (model, stop) = (task.model, self.stop);
+        let mut confusion = Confusion::new(model.classes);
+        // A single output is no class: it tells two apart.
+        let totals = if matches!(task.data.val.labels, Labels::Classes(_)) && model.classes > 1 {
+            let mut count = |answer: &Answer<'_>| {
+                confusion.count(answer);
+                Ok(())
+            };
+            pass_each(model, *executor, batches, stop, &mut count)?
+        } else {
+            pass(model, *executor, batches, stop, &mut |_, _| Ok(()))?
+        };
         self.report_bad()?;
         if let Some(others) = self.prefetcher.bad().others() {
             self.report(Event::Warning(others))?;
         }
-        Ok(totals)
+        Ok(Validation { totals, confusion })
     }
 
     fn steps_per_epoch(&self) -> usize {

@@ -39,8 +39,10 @@ impl Updater<'_> {
             prefetcher.group(batches)?.into_iter().partition(|batch| batch.rows > 0);
         empty.into_iter().for_each(|batch| batches.recycle(batch));
         let rows: usize = members.iter().map(|batch| batch.rows).sum();
+        // The mean is over all accumulated batches, so that they are one large batch, whatever the weights of its rows.
+        let weight: f64 = members.iter().map(|batch| model.loss_weight(&batch.labels, batch.rows)).sum();
         let common =
-            Hyper { loss_scale: (1.0 / rows as f64) as f32, ..hyper(recipe, options.seed, self.step, lr) };
+            Hyper { loss_scale: (1.0 / weight) as f32, ..hyper(recipe, options.seed, self.step, lr) };
         let last = members.len().saturating_sub(1);
         let mut arrived = Vec::new();
         for (member, batch) in members.into_iter().enumerate() {
@@ -64,7 +66,7 @@ impl Updater<'_> {
             }
             self.micro_step += 1;
             let close = member == last && (self.step + 1).is_multiple_of(options.log_every.max(1));
-            let entry = Entry { step: self.step, slot, lr };
+            let entry = Entry { step: self.step, slot, lr, mean: rows as f64 / weight };
             arrived.extend(windows.push(self.executor, entry, close, batches.waited())?);
         }
         Ok(arrived)

@@ -11,6 +11,7 @@ mod evaluation;
 mod exchange;
 mod geometry;
 mod going_on;
+mod imbalance;
 mod import;
 mod input;
 #[cfg(unix)]

@@ -29,6 +29,7 @@ mod pictures;
 mod pixel_tables;
 mod pngs;
 mod ranges;
+mod sampler;
 mod shards;
 mod shipped;
 mod sides;

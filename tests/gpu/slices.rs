@@ -75,7 +75,8 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let within = LocalResponseNormWithin { batch, channels, h: 8, w: 8, size, alpha, beta, k };
     let norm = BatchNorm2d { batch: 9, channels: 8, inner: 16, eps: 1e-5, momentum: 0.1, relu: true };
     let softmax = Softmax { batch: 9, channels: 16, inner: 8 };
-    let classes = Loss { batch: 300, classes: 5, target: Target::Class, smoothing: 0.1, grad: true };
+    let classes =
+        Loss { batch: 300, classes: 5, target: Target::Class, smoothing: 0.1, weighted: false, grad: true };
     let values = Loss { target: Target::Values, ..classes };
     let cases = [
         Op::ConcatForward(slice),

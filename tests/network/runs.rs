@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use striate::data::{Dataset, Images, Labels, Splits};
+use striate::data::{Dataset, Images, Labels, Sampler, Splits};
 use striate::inference::{DataOptions, Messages, RecipeOverrides};
+use striate::model::ClassWeights;
 use striate::random::{Purpose, Stream};
 use striate::run::{Checkpoint, Environment, Resume, Run, RunOptions};
 use striate::train::{Done, Ending, Event, Options};
@@ -91,6 +92,7 @@ fn augmentation_dropout_and_shuffling_are_those_of_the_options() {
         plain().with_shuffle(false),
         plain().with_seed(4),
         plain().with_overfit_batch(true),
+        plain().with_sampler(Sampler::Balanced),
     ] {
         assert_ne!(all, trained(&other).0, "{other:?}");
     }
@@ -124,6 +126,40 @@ fn a_loss_scale_of_two_powers_changes_no_bit_and_half_precision_needs_a_gpu() {
     let error = network.training(&data).with_amp().run(&mut |_: &Event| Ok(())).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("half precision: expected a GPU"), "{error}");
+}
+
+#[test]
+fn class_weights_and_the_batch_size_are_methods_of_a_run() {
+    let data = dots();
+    let named = |names: [&str; 3]| {
+        ClassWeights::Named(
+            names.iter().zip([0.2, 1.0, 5.0]).map(|(name, w)| (name.to_string(), w)).collect(),
+        )
+    };
+    let trained_with = |given| {
+        let mut network = network();
+        let training = network.training(&data).with_options(plain()).with_class_weights(given);
+        training.run(&mut |_: &Event| Ok(())).map(|_| weights(&mut network))
+    };
+    let plain_weights = trained(&plain()).0;
+    assert_eq!(trained_with(ClassWeights::None).unwrap(), plain_weights);
+    assert_ne!(trained_with(named(["a", "b", "c"])).unwrap(), plain_weights);
+    let error = trained_with(named(["a", "b", "d"])).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("found d"), "{error}");
+    let wrong = ClassWeights::Named([("a".to_string(), -1.0)].into());
+    assert!(trained_with(wrong).unwrap_err().to_string().contains("above 0, found -1"));
+    // 45 samples: batches of 32, two updates in each of two epochs.
+    let mut network = network();
+    let done =
+        network.training(&data).with_options(plain()).with_auto_batch().run(&mut |_: &Event| Ok(())).unwrap();
+    assert_eq!(done.steps, 4);
+    // A batch alone does not say what the weights of a recipe would be.
+    let text = NET.replace("[recipe]", "[recipe]\nclass_weights = \"balanced\"");
+    let spec = Spec::parse(&text, "dots.toml").unwrap();
+    let mut network = Network::new(spec, &Device::cpu(), &NetworkOptions::default()).unwrap();
+    let error = network.train_batch(&[0.0; 64], &[0], 0.1).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().starts_with("class_weights: "), "{error}");
+    assert_eq!(network.training(&data).run(&mut |_: &Event| Ok(())).unwrap().steps, 12);
 }
 
 #[test]

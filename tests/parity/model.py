@@ -246,7 +246,14 @@ class Network:
         recipe = self.spec.get("recipe", {})
         if recipe.get("loss", "cross-entropy") == "cross-entropy":
             smoothing = single(recipe.get("label_smoothing", 0.0))
-            return F.cross_entropy(logits, labels.long(), label_smoothing=smoothing)
+            weights = recipe.get("class_weights", "none")
+            if weights == "balanced":
+                raise ValueError("class_weights: balanced weights depend on the data set")
+            weight = None
+            if weights != "none":
+                weight = [single(weights[str(label)]) for label in range(logits.shape[1])]
+                weight = torch.tensor(weight, dtype=logits.dtype)
+            return F.cross_entropy(logits, labels.long(), weight, label_smoothing=smoothing)
         if labels.dim() == 1:
             labels = F.one_hot(labels.long(), logits.shape[1])
         return 0.5 * ((labels.to(logits.dtype) - logits) ** 2).sum(dim=1).mean()

@@ -81,6 +81,7 @@ lr_patience = 6
 lr_cuts = 2
 lr_warmup_epochs = 0.5
 label_smoothing = 0.1
+class_weights = { "a \"b\"" = 0.5, c = 2 }
 clip_grad_norm = 5
 grad_accum_steps = 2
 loss = "mse"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use striate::Result;
 use striate::data::{Dataset, Images, Labels, OnBadFile, Splits};
-use striate::inference::{BatchSource, Confusion, Totals, collect, initialise, load};
+use striate::inference::{BatchSource, Confusion, Totals, class_weights, collect, initialise, load};
 use striate::interchange::File;
 use striate::model::{BuildOptions, Model, Spec};
 use striate::ops::Target;
@@ -141,7 +141,9 @@ pub fn train(spec: &Spec, data: &Splits, options: &Options) -> Run {
 
 /// A run on the CPU.
 pub fn try_train(spec: &Spec, data: &Splits, options: &Options, folder: Option<RunFolder>) -> Result<Run> {
-    let model = Model::build(spec, &options.build_options(spec, Target::Class))?;
+    let mut build = options.build_options(spec, Target::Class);
+    build.class_weights = class_weights(&spec.recipe, &data.train, data.train.classes)?;
+    let model = Model::build(spec, &build)?;
     let mut executor = striate::cpu::Executor::new(model.program.clone())?;
     run(spec, &model, data, options, &mut executor, folder)
 }

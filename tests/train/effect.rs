@@ -4,7 +4,7 @@ use super::training_support::{plain, train};
 use std::sync::Arc;
 use striate::Spec;
 use striate::data::{Dataset, Images, Labels, Splits};
-use striate::model::{LossKind, Optimizer, Recipe, Scheduler};
+use striate::model::{ClassWeights, LossKind, Optimizer, Recipe, Scheduler};
 
 /// Two classes that are learnt at once, and a validation set in which they are exchanged: its error and its loss only rise.
 fn contrary() -> Splits {
@@ -56,7 +56,7 @@ fn recipe(optimizer: Optimizer, lr_scheduler: Scheduler, loss: LossKind) -> Reci
 type Change = (&'static str, fn(&mut Recipe));
 
 /// Every key but those that are walked over, and where the data lies.
-const CHANGES: [Change; 20] = [
+const CHANGES: [Change; 21] = [
     ("epochs", |r| r.epochs = 5),
     ("batch_size", |r| r.batch_size = 4),
     ("lr", |r| r.lr = 0.35),
@@ -74,6 +74,9 @@ const CHANGES: [Change; 20] = [
     ("lr_cuts", |r| r.lr_cuts = Some(1)),
     ("lr_warmup_epochs", |r| r.lr_warmup_epochs = 2.0),
     ("label_smoothing", |r| r.label_smoothing = 0.1),
+    ("class_weights", |r| {
+        r.class_weights = ClassWeights::Named([("a".into(), 1.0), ("b".into(), 3.0)].into())
+    }),
     ("clip_grad_norm", |r| r.clip_grad_norm = Some(0.15)),
     ("grad_accum_steps", |r| r.grad_accum_steps = 1),
     ("patience", |r| r.patience = Some(1)),
@@ -99,7 +102,10 @@ fn a_key_changes_the_training_or_is_known_to_be_idle() {
                 for (key, change) in CHANGES {
                     let mut changed = base.clone();
                     change(&mut changed);
-                    let (has_effect, is_idle) = (outcome(changed, &data) != before, base.idle(key).is_some());
+                    // Class weights are an error beside a loss that they do not belong to.
+                    let is_refused = key == "class_weights" && loss == LossKind::Mse;
+                    let has_effect = !is_refused && outcome(changed, &data) != before;
+                    let is_idle = base.idle(key).is_some();
                     if has_effect == is_idle {
                         wrong.push(format!(
                             "{key} with {optimizer}, {scheduler}, {loss}: effect {has_effect}, idle {is_idle}"
@@ -138,12 +144,13 @@ fn no_key_is_forgotten() {
         lr_cuts: _,
         lr_warmup_epochs: _,
         label_smoothing: _,
+        class_weights: _,
         clip_grad_norm: _,
         grad_accum_steps: _,
         loss: _,
         patience: _,
         data: _,
     } = Recipe::default();
-    // Of 24 fields: optimizer, lr_scheduler and loss are walked over, data says where the samples lie.
-    assert_eq!(CHANGES.len(), 24 - 4);
+    // Of 25 fields: optimizer, lr_scheduler and loss are walked over, data says where the samples lie.
+    assert_eq!(CHANGES.len(), 25 - 4);
 }

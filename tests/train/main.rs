@@ -3,6 +3,7 @@
 mod divergence;
 mod effect;
 mod fine_tuning;
+mod imbalance;
 mod lone;
 mod loss_scaling;
 mod resume;

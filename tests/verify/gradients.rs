@@ -129,19 +129,25 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
         }
         Op::CrossEntropy(d) | Op::HalfSquaredError(d) if d.grad => {
             let (evaluate, derive) = (case.op.clone(), case.op.clone());
+            let weights = if d.weighted { vec![inputs.pop()?] } else { Vec::new() };
             let labels = inputs.pop()?;
             if d.target == Target::Class {
                 assert!(labels.iter().all(|&label| label < d.classes as f64));
             }
-            let for_gradient = labels.clone();
+            let fixed: Vec<Vec<f64>> = std::iter::once(labels).chain(weights).collect();
+            let for_gradient = fixed.clone();
+            let with = move |x: &[f64], fixed: &[Vec<f64>], op: &Op, which| {
+                let all: Vec<&[f64]> = std::iter::once(x).chain(fixed.iter().map(Vec::as_slice)).collect();
+                output(op, &hyper, &all, which)
+            };
             (
                 // A loss is one number: its derivative is dx, so the "upstream gradient" is left out.
                 Box::new(move |x| {
-                    let losses = output(&evaluate, &hyper, &[&x[0], &labels], 0);
+                    let losses = with(&x[0], &fixed, &evaluate, 0);
                     vec![losses.iter().sum::<f64>() * f64::from(hyper.loss_scale)]
                 }),
                 Box::new(move |x, dy| {
-                    let mut dx = output(&derive, &hyper, &[&x[0], &for_gradient], 2);
+                    let mut dx = with(&x[0], &for_gradient, &derive, 2);
                     dx.iter_mut().for_each(|dx| *dx *= dy[0]);
                     vec![dx]
                 }),

@@ -8,7 +8,7 @@ use crate::cli::recipe::MOST_ROWS;
 use crate::cpu;
 use crate::data::{
     self, Augmenter, BadFiles, Batch, Dataset, Images, InputTransform, Kind, Loader, LoaderOptions,
-    ModelShape, OnBadFile, Request, ScanObserver, Splits, Workers,
+    ModelShape, OnBadFile, Request, Sampler, ScanObserver, Splits, Workers,
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -262,6 +262,7 @@ fn loader(dataset: &Arc<Dataset>, augmenter: &Augmenter, batch: usize, workers: 
         seed: 0,
         epoch: 0,
         shuffle: true,
+        sampler: Sampler::Shuffle,
         augment: true,
         transform: InputTransform::OnDevice(augmenter.clone()),
         bad: BadFiles::new(OnBadFile::Fail),

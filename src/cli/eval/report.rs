@@ -43,6 +43,8 @@ impl EvalReport<'_> {
             "model": self.spec.name,
             "data": self.part.data.name,
             "acc1_guess": self.baseline(),
+            "balanced_accuracy": self.confusion.and_then(|c| finite(c.balanced_accuracy())),
+            "macro_f1": self.confusion.and_then(|c| finite(c.macro_f1())),
             "crops": self.crops,
             "seconds": self.seconds,
             "classes": classes,
@@ -79,6 +81,11 @@ impl EvalReport<'_> {
             totals.rows() as f64 / self.seconds.max(f64::MIN_POSITIVE)
         ))?;
         let Some(confusion) = self.confusion else { return Ok(()) };
+        out.line(&format!(
+            "balanced accuracy {} %  macro-F1 {} %",
+            percent(confusion.balanced_accuracy()),
+            percent(confusion.macro_f1())
+        ))?;
         let names: Vec<String> = (0..confusion.classes()).map(|class| class_name(data, class)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         out.line(&format!("{:<width$}  samples  top-1 %  top-5 %  precision", "class"))?;

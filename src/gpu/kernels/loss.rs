@@ -27,9 +27,21 @@ pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernel
             "cross_entropy: expected class numbers as labels, found one value per output; use half_squared_error".into(),
         ));
     }
-    let shader = if d.grad {
+    let shader = if d.weighted {
         shader!(
             "loss/cross_entropy",
+            "loss/class_weights",
+            "loss/loss_grad",
+            "loss/rank",
+            "shared/elementary",
+            "shared/reduce",
+            "shared/hyper"
+        )
+        .variant("weighted")
+    } else if d.grad {
+        shader!(
+            "loss/cross_entropy",
+            "loss/class_weights_none",
             "loss/loss_grad",
             "loss/rank",
             "shared/elementary",
@@ -40,6 +52,7 @@ pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernel
     } else {
         shader!(
             "loss/cross_entropy",
+            "loss/class_weights_none",
             "loss/loss_only",
             "loss/rank",
             "shared/elementary",
@@ -111,18 +124,25 @@ fn loss(
             let mut constants =
                 constants([("classes", d.classes), ("first_row", slice.first), ("rows", slice.count)]);
             constants.push(constant);
+            // The class weights stand before the outputs in the operands, and after them in the bindings, so that the
+            // numbers of the others are the same with and without them.
+            let out = 3 + usize::from(d.weighted);
             let mut bindings = vec![
                 slice.bind(0, d.classes),
                 slice.bind(1, label),
                 Binding::operand(2),
-                slice.bind(3, 1),
-                slice.bind(4, 1),
+                slice.bind(out, 1),
+                slice.bind(out + 1, 1),
             ];
             if d.grad {
-                bindings.push(slice.bind(5, d.classes));
+                bindings.push(slice.bind(out + 2, d.classes));
             }
-            // At most as many passes over a row, and as many reductions, in either loss.
-            let rounds = 4 * (strided(d.classes, THREADS, 0) + reduction(THREADS));
+            if d.weighted {
+                bindings.push(Binding::operand(3));
+            }
+            // At most as many passes over a row, and as many reductions, in either loss; class weights are added up, too.
+            let rounds = 4 * (strided(d.classes, THREADS, 0) + reduction(THREADS))
+                + u64::from(d.weighted) * reduction(THREADS);
             Dispatch {
                 kind: DispatchKind::Kernel,
                 shader,

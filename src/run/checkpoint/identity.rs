@@ -5,9 +5,9 @@
 //! Names and values are those of file formats, so that refactoring changes none. Checkpoints of format 1 have other lines
 //! ([`super::version1`]).
 
-use crate::data::{Dataset, Images, Labels, Splits};
+use crate::data::{Dataset, Images, Labels, Sampler, Splits};
 use crate::error::{Error, Result};
-use crate::model::{Recipe, Spec};
+use crate::model::{ClassWeights, Recipe, Spec};
 use crate::train::Options;
 use crate::view::Rules;
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
     let Options {
         seed,
         shuffle,
+        sampler: _,
         augment,
         dropout,
         overfit_batch,
@@ -65,7 +66,18 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
         put(&format!("{which} images"), &images(dataset));
     }
     network(spec, &mut lines)?;
+    imbalance(spec, options, &mut lines);
     Ok(lines)
+}
+
+/// Lines that only runs with these options have, so that checkpoints of earlier versions are those of runs without.
+pub(super) fn imbalance(spec: &Spec, options: &Options, lines: &mut Identity) {
+    if spec.recipe.class_weights != ClassWeights::None {
+        lines.insert("class-weights".into(), spec.recipe.class_weights.to_string());
+    }
+    if options.sampler != Sampler::Shuffle {
+        lines.insert("sampler".into(), options.sampler.to_string());
+    }
 }
 
 fn recipe(recipe: &Recipe, lines: &mut Identity) {
@@ -92,6 +104,7 @@ fn recipe(recipe: &Recipe, lines: &mut Identity) {
         lr_cuts,
         lr_warmup_epochs,
         label_smoothing,
+        class_weights: _,
         clip_grad_norm,
         grad_accum_steps,
         loss,

@@ -2,7 +2,7 @@
 //! that text for the types of that time, independently of later changes. Nothing here may change: numbers, strings, and
 //! lists and options of them are printed as the standard library prints them, everything else is spelled out.
 
-use super::identity::{Identity, classes, images, labels};
+use super::identity::{Identity, classes, images, imbalance, labels};
 use crate::data::Splits;
 use crate::model::{Fan, Init, Layer, LayerOp, LossKind, Optimizer, Recipe, Scheduler, Spec, WeightInit};
 use crate::train::Options;
@@ -47,6 +47,7 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
         put(&format!("{which} labels"), text(&labels(dataset)));
         put(&format!("{which} images"), text(&images(dataset)));
     }
+    imbalance(spec, options, &mut lines);
     lines
 }
 

@@ -22,6 +22,14 @@ pub(super) fn draw(case: &Case, seed: u64) -> Vec<Vec<f32>> {
             // Every byte is random, so that many words are NaNs of all kinds.
             Kind::Bytes => fill(len, || f32::from_bits(stream.next_u32())),
             Kind::Views => augment::words(case, &mut stream),
+            // One class without weight, where others remain.
+            Kind::ClassWeights => {
+                let mut weights = fill(len, || 0.125 + 4.0 * stream.uniform());
+                if len > 3 {
+                    weights[len / 2] = 0.0;
+                }
+                weights
+            }
             Kind::Labels => loss::labels(&case.op, len, &mut stream),
             Kind::Data if i == 0 => special(case, normal(len, &mut stream)),
             // Metrics compares ranks with 0 and 5.

@@ -54,21 +54,33 @@ fn pad(d: &Loss, outputs: &mut [Vec<f64>]) {
 
 fn cross_entropy_reference(d: &Loss, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
     pad(d, outputs);
-    let smoothing = f64::from(d.smoothing);
     for n in 0..hyper.rows as usize {
         let x = &inputs[0][n * d.classes..(n + 1) * d.classes];
         let right = inputs[1][n] as usize;
         outputs[1][n] = rank(x, right);
+        let total = total(d, inputs, n);
         for (j, log_p) in log_softmax(x).into_iter().enumerate() {
-            let onehot = if j == right { 1.0 } else { 0.0 };
-            let t = (1.0 - smoothing) * onehot + smoothing / d.classes as f64;
+            let t = target(d, inputs, n, j);
             // 0 log 0 is 0 in a cross-entropy.
             outputs[0][n] -= if t == 0.0 && !log_p.is_nan() { 0.0 } else { t * log_p };
             if d.grad {
-                outputs[2][n * d.classes + j] = (log_p.exp() - t) * f64::from(hyper.loss_scale);
+                outputs[2][n * d.classes + j] = (log_p.exp() * total - t) * f64::from(hyper.loss_scale);
             }
         }
     }
+}
+
+/// The target of output `j` in row `n` of a cross-entropy with `operands`.
+fn target(d: &Loss, operands: &[Vec<f64>], n: usize, j: usize) -> f64 {
+    let smoothing = f64::from(d.smoothing);
+    let onehot = if j == operands[1][n] as usize { 1.0 } else { 0.0 };
+    let weight = if d.weighted { operands[3][j] } else { 1.0 };
+    weight * ((1.0 - smoothing) * onehot + smoothing / d.classes as f64)
+}
+
+/// The sum of the targets of row `n`: 1 without weights.
+fn total(d: &Loss, operands: &[Vec<f64>], n: usize) -> f64 {
+    if d.weighted { (0..d.classes).map(|j| target(d, operands, n, j)).sum() } else { 1.0 }
 }
 
 fn half_squared_error_reference(d: &Loss, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
@@ -108,7 +120,8 @@ fn metrics_reference(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>
 fn cross_entropy_scale(d: &Loss, run: &Run<'_>) -> Vec<Vec<f64>> {
     let (hyper, outputs) = (run.hyper, run.outputs);
     let rows = hyper.rows as usize;
-    let loss = (0..d.batch).map(|n| if n < rows { 1.0 + outputs[0][n] } else { 0.0 }).collect();
+    let totals: Vec<f64> = (0..d.batch).map(|n| total(d, run.before, n)).collect();
+    let loss = (0..d.batch).map(|n| if n < rows { totals[n] + outputs[0][n] } else { 0.0 }).collect();
     let mut all = vec![loss, exact_like(&outputs[1])];
     if d.grad {
         let softmax = Softmax { batch: d.batch, channels: d.classes, inner: 1 };
@@ -116,7 +129,11 @@ fn cross_entropy_scale(d: &Loss, run: &Run<'_>) -> Vec<Vec<f64>> {
         oracle::run(&Op::SoftmaxForward(softmax), hyper, &mut p);
         let scale = f64::from(hyper.loss_scale);
         let mut dx: Vec<f64> = (p[1].iter().zip(&outputs[2]))
-            .map(|(&p, dx)| (exponential(p) + (p - dx / scale).abs()) * scale)
+            .enumerate()
+            .map(|(i, (&p, dx))| {
+                let total = totals[i / d.classes];
+                (total * exponential(p) + (total * p - dx / scale).abs()) * scale
+            })
             .collect();
         dx[rows * d.classes..].fill(0.0);
         all.push(dx);
@@ -169,8 +186,29 @@ pub fn cases() -> Vec<Case> {
         (5, 300, 4, 0.1, true, Nan),
     ];
     for (batch, classes, real, smoothing, grad, data) in cross_entropy {
-        let d = Loss { batch, classes, target: Target::Class, smoothing, grad };
+        let d = Loss { batch, classes, target: Target::Class, smoothing, weighted: false, grad };
         let what = format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_{data:?}").to_lowercase();
+        let case = Case::new(Op::CrossEntropy(d), &what, classes);
+        cases.push(case.with_hyper(rows(real)).with_data(data));
+    }
+    let weighted = [
+        (1, 1, 1, 0.0, Plain),
+        (3, 2, 3, 0.1, Plain),
+        (7, 10, 5, 0.0, Plain),
+        (7, 10, 7, 0.1, Plain),
+        (4, 10, 3, 1.0, Plain),
+        (2, 1000, 2, 0.1, Plain),
+        (130, 65, 129, 0.0, Plain),
+        (65, 63, 64, 0.2, Plain),
+        (4, 10, 4, 0.2, Huge),
+        (9, 257, 9, 0.0, Huge),
+        (40, 5, 40, 0.1, Ties),
+        (5, 300, 4, 0.1, Nan),
+    ];
+    for (batch, classes, real, smoothing, data) in weighted {
+        let d = Loss { batch, classes, target: Target::Class, smoothing, weighted: true, grad: true };
+        let what =
+            format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_weighted_{data:?}").to_lowercase();
         let case = Case::new(Op::CrossEntropy(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
     }
@@ -190,7 +228,7 @@ pub fn cases() -> Vec<Case> {
         (3, 64, 3, Target::Values, false, Plain),
     ];
     for (batch, classes, real, target, grad, data) in half_squared_error {
-        let d = Loss { batch, classes, target, smoothing: 0.0, grad };
+        let d = Loss { batch, classes, target, smoothing: 0.0, weighted: false, grad };
         let what = format!("{batch}x{classes}_rows_{real}_{target:?}_{data:?}").to_lowercase();
         let case = Case::new(Op::HalfSquaredError(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
@@ -211,9 +249,13 @@ pub fn cases() -> Vec<Case> {
 fn long_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for len in LENGTHS {
-        let d = Loss { batch: 3, classes: len, target: Target::Class, smoothing: 0.1, grad: true };
+        let target = Target::Class;
+        let d = Loss { batch: 3, classes: len, target, smoothing: 0.1, weighted: false, grad: true };
         let what = format!("3x{len}_rows_2");
         cases.push(Case::new(Op::CrossEntropy(d), &what, len).with_hyper(rows(2)));
+        let weighted = Loss { weighted: true, ..d };
+        let what_weighted = format!("3x{len}_rows_2_weighted");
+        cases.push(Case::new(Op::CrossEntropy(weighted), &what_weighted, len).with_hyper(rows(2)));
         let plain = Loss { smoothing: 0.0, ..d };
         cases.push(Case::new(Op::HalfSquaredError(plain), &what, len).with_hyper(rows(2)));
         let values = Loss { target: Target::Values, ..plain };

@@ -9,8 +9,9 @@ use super::training_support::{self, data};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use striate::data::Splits;
-use striate::model::{Model, Optimizer, Scheduler, Spec};
+use striate::data::{Sampler, Splits};
+use striate::inference::class_weights;
+use striate::model::{ClassWeights, Model, Optimizer, Scheduler, Spec};
 use striate::ops::Target;
 use striate::run::{Checkpoint, RunFolder};
 use striate::train::{Done, Ending, Event, Options, Trainer, TrainingTask};
@@ -83,7 +84,9 @@ impl<'a> Part<'a> {
 
     fn run(&self, parent: &Path) -> Result<(Done, PathBuf)> {
         let options = &self.options;
-        let model = Model::build(self.spec, &options.build_options(self.spec, Target::Class))?;
+        let mut build = options.build_options(self.spec, Target::Class);
+        build.class_weights = class_weights(&self.spec.recipe, &self.data.train, 4)?;
+        let model = Model::build(self.spec, &build)?;
         let mut executor = striate::cpu::Executor::new(model.program.clone())?;
         striate::inference::initialise(&model, &mut executor, options.seed)?;
         let (stop, save) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -237,6 +240,18 @@ fn orders_of_the_data_and_one_batch_alone_go_on_the_same() {
 }
 
 #[test]
+fn class_weights_and_a_balanced_sampler_go_on_the_same() {
+    let mut spec = network();
+    spec.recipe.class_weights = ClassWeights::Balanced;
+    (spec.recipe.label_smoothing, spec.recipe.grad_accum_steps) = (0.1, 2);
+    assert_goes_on(&spec, &options(), [1, 3, 4, 6, 11]);
+    assert_goes_on(&network(), &options().with_sampler(Sampler::Balanced), [1, 3, 7, 10, 20]);
+    let both =
+        options().with_sampler(Sampler::Balanced).with_checkpoint_every(Some(2)).with_loss_scale(4096.0);
+    assert_goes_on(&spec, &both, [2, 5]);
+}
+
+#[test]
 fn checkpoints_on_the_way_change_nothing_and_each_is_a_place_to_go_on_from() {
     let (spec, data) = (network(), pictures());
     let parent = tempfile::tempdir().unwrap();
@@ -346,6 +361,10 @@ fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
     refused(&spec, &pixel, &options(), &["training images: "]);
     refused(&spec, &data, &options().with_seed(6), &["seed: 5 then, 6 now"]);
     refused(&spec, &data, &options().with_freeze("conv"), &["freeze"]);
+    refused(&spec, &data, &options().with_sampler(Sampler::Balanced), &["sampler: none then, balanced now"]);
+    let mut other = network();
+    other.recipe.class_weights = ClassWeights::Balanced;
+    refused(&other, &data, &options(), &["class-weights: none then, balanced now"]);
     // What fits is taken if that is wished for: more epochs, another rate, another optimiser, other batches.
     let mut other = network();
     (other.recipe.lr, other.recipe.epochs, other.recipe.batch_size) = (0.01, 4, 16);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate::interchange::safetensors;
-use striate::model::Spec;
+use striate::model::{ClassWeights, Spec};
 use striate::tensor::Tensor;
 
 /// Files of `tests/fixtures`, without their endings.
-pub const NAMES: [&str; 8] =
-    ["alexnet_like", "residual", "fire", "sigmoid", "leaky_relu", "adam", "adamw", "rmsprop"];
+pub const NAMES: [&str; 9] =
+    ["alexnet_like", "residual", "fire", "sigmoid", "leaky_relu", "weighted", "adam", "adamw", "rmsprop"];
 
 /// Steps that PyTorch trained.
 pub const STEPS: usize = 10;
@@ -30,6 +30,12 @@ impl Fixture {
 
     pub fn get(&self, name: &str) -> &[f32] {
         self.tensors.get(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.spec.name)).data()
+    }
+
+    /// The weights of the classes in the loss; the names of the classes are their numbers.
+    pub fn class_weights(&self) -> Option<Vec<f32>> {
+        let ClassWeights::Named(weights) = &self.spec.recipe.class_weights else { return None };
+        Some((0..weights.len()).map(|class| weights[&class.to_string()]).collect())
     }
 
     /// Rows of a batch.

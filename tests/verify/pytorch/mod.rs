@@ -1,4 +1,4 @@
-//! Against PyTorch: eight small networks whose logits, losses, gradients and next ten training steps PyTorch computed
+//! Against PyTorch: nine small networks whose logits, losses, gradients and next ten training steps PyTorch computed
 //! in float64 (`tests/fixtures/make.py`), on the CPU path and on every GPU adapter of this machine.
 
 mod comparison;
@@ -9,7 +9,7 @@ use comparison::Comparison;
 use fixture::{Fixture, NAMES};
 use run::{Make, Variant, run};
 use striate::gpu::{self, AdapterSelector, Gpu};
-use striate::model::Optimizer;
+use striate::model::{ClassWeights, Optimizer};
 
 /// Every fixture in its variants; prints a line for each with its largest errors, returns what is wrong.
 fn check_everything(device: &str, make: &Make<'_>) -> Vec<String> {
@@ -86,6 +86,13 @@ fn a_wrong_recipe_does_not_agree() {
         }
         if right.spec.recipe.label_smoothing > 0.0 {
             change("label smoothing", &|f| f.spec.recipe.label_smoothing = 0.0);
+        }
+        if right.class_weights().is_some() {
+            change("class weight", &|f| {
+                let ClassWeights::Named(weights) = &mut f.spec.recipe.class_weights else { return };
+                *weights.get_mut("4").unwrap() *= 1.1;
+            });
+            change("loss without class weights", &|f| f.spec.recipe.class_weights = ClassWeights::None);
         }
         if right.spec.recipe.optimizer != Optimizer::Sgd {
             change("beta2", &|f| f.spec.recipe.beta2 *= 0.99);

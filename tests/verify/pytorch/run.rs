@@ -76,6 +76,7 @@ pub fn run(fixture: &Fixture, variant: &Variant, make: &Make<'_>) -> Result<Comp
         input_gradient: variant.keep,
         clip: fixture.spec.recipe.clip_grad_norm.is_some(),
         accumulate: variant.parts > 1,
+        class_weights: fixture.class_weights(),
         ..BuildOptions::new(rows.div_ceil(variant.parts) + variant.padding)
     };
     let model = Model::build(&fixture.spec, &options)?;
@@ -93,7 +94,7 @@ pub fn run(fixture: &Fixture, variant: &Variant, make: &Make<'_>) -> Result<Comp
 impl Session<'_> {
     fn compare(mut self) -> Result<Comparison> {
         let mut comparison = Comparison::default();
-        let (fixture, rows) = (self.fixture, self.fixture.rows());
+        let fixture = self.fixture;
         let (mut evaluation, mut logits, mut input_gradient) = (Vec::new(), Vec::new(), Vec::new());
         for part in 0..self.variant.parts {
             let part_rows = self.send(0, part)?;
@@ -119,7 +120,7 @@ impl Session<'_> {
                     }
                 }
             }
-            losses.push((loss / rows as f64) as f32);
+            losses.push((loss / self.weight(step)) as f32);
             if step == 0 {
                 self.compare_gradients(&mut comparison)?;
                 self.executor.run(Span::Update)?;
@@ -141,6 +142,13 @@ impl Session<'_> {
         Ok(comparison)
     }
 
+    /// The weight of the batch of `step` in the loss.
+    fn weight(&self, step: usize) -> f64 {
+        let rows = self.fixture.rows();
+        let labels: Vec<f32> = (0..rows).map(|row| self.fixture.row(step, row).1).collect();
+        self.model.loss_weight(&labels, rows)
+    }
+
     /// Writes part number `part` of a batch and its hyper words; returns its number of rows.
     fn send(&mut self, step: usize, part: usize) -> Result<usize> {
         let (fixture, rows) = (self.fixture, self.fixture.rows());
@@ -160,7 +168,7 @@ impl Session<'_> {
         self.executor.write(self.model.labels, &labels)?;
         let hyper = Hyper {
             rows: part_rows as u32,
-            loss_scale: (1.0 / rows as f64) as f32,
+            loss_scale: (1.0 / self.weight(step)) as f32,
             accumulate: u32::from(part > 0),
             ..inference::hyper(&fixture.spec.recipe, 0, step, fixture.spec.recipe.lr)
         };
