@@ -1,5 +1,6 @@
-// loss = -sum t log softmax(x), t = (1 - smoothing) onehot(label) + smoothing / classes; the rank of the label; and
-// dx = (softmax(x) - t) loss_scale. One workgroup for each row.
+// loss = -sum t log softmax(x), t = (1 - smoothing) (w onehot(label) + (1 - w) onehot(other)) + smoothing / classes; the rank of
+// the label with the larger share; and dx = (softmax(x) - t) loss_scale. One workgroup for each row. Label, other and w are those of
+// labels_own.wgsl (w = 1) or labels_mixed.wgsl.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<f32>;
@@ -36,7 +37,9 @@ fn main(
         }
         return;
     }
-    let label = min(u32(labels[row]), classes - 1u);
+    let label = own_label(row);
+    let other = partner_label(row);
+    let share = own_share();
     var largest = x[base];
     for (var j = thread; j < classes; j += THREADS) {
         largest = max(largest, x[base + j]);
@@ -53,16 +56,22 @@ fn main(
     exponentials = reduce_sum(thread, exponentials);
     for (var j = thread; j < classes; j += THREADS) {
         let p = exponential(x[base + j] - largest) / exponentials;
-        let t = select(0.0, 1.0 - smoothing, j == label) + smoothing / f32(classes);
+        let onehot = select(0.0, share, j == label) + select(0.0, 1.0 - share, j == other);
+        let t = (1.0 - smoothing) * onehot + smoothing / f32(classes);
         store_gradient(base + j, (p - t) * hyper.loss_scale);
     }
     let log_sum = logarithm(exponentials);
     var value = log_sum - (x[base + label] - largest);
+    if share != 1.0 {
+        let second = log_sum - (x[base + other] - largest);
+        // Not 0 times infinity.
+        value = select(0.0, share * value, share > 0.0) + (1.0 - share) * second;
+    }
     if smoothing > 0.0 {
         let mean = reduce_sum(thread, logits) / f32(classes);
         value = fma(1.0 - smoothing, value, smoothing * (log_sum - mean));
     }
-    let place = rank_of(thread, base, label);
+    let place = rank_of(thread, base, select(other, label, share >= 0.5));
     if thread == 0u {
         loss[row] = value;
         rank[row] = place;

@@ -17,6 +17,7 @@ mod predict;
 mod profiled;
 mod progress;
 mod recipe;
+mod regularization;
 mod report;
 mod resume;
 mod samples;

@@ -9,7 +9,7 @@ use super::spec::Spec;
 use super::update::OptimizerState;
 use super::{gradient, update};
 use crate::error::{Error, Result};
-use crate::ops::{Access, Augment, GradScale, Hyper, Loss, Metrics, Op, Scaling, Target};
+use crate::ops::{Access, Augment, GradScale, Hyper, Loss, Metrics, Mix, Op, Scaling, Target};
 use crate::program::{BufferId, Program, ProgramBuilder, Role, Step, step};
 use crate::random::{Purpose, Stream};
 use crate::tensor::Shape;
@@ -43,6 +43,11 @@ pub struct BuildOptions {
     pub freeze: Option<String>,
     /// Factor of the loss at the start, for dynamic loss scaling; without, the loss is not scaled.
     pub loss_scale: Option<f32>,
+    /// Decay of a moving average of everything that training changes ([`crate::ops::Ema`]); without, none is kept.
+    pub ema: Option<f64>,
+    /// Whether training mixes the images of a batch as `Hyper` says ([`crate::ops::Mix`]); needs the loss cross-entropy.
+    /// `grad.input` is then the gradient of the mixed images.
+    pub mix: bool,
 }
 
 impl BuildOptions {
@@ -61,6 +66,8 @@ impl BuildOptions {
             accumulate: false,
             freeze: None,
             loss_scale: None,
+            ema: None,
+            mix: false,
         }
     }
 
@@ -163,6 +170,10 @@ impl Model {
                 "loss cross-entropy needs class numbers, but the labels are values: expected loss mse".into(),
             ));
         }
+        if options.mix && loss_kind != LossKind::CrossEntropy {
+            let what = format!("mixed images need the loss cross-entropy, found {loss_kind}");
+            return Err(Error::Usage(what));
+        }
         let batch = options.batch;
         let mut builder = ProgramBuilder::default();
         let mut input_shape = vec![batch];
@@ -216,7 +227,8 @@ impl Model {
         let metrics = builder.buffer("metrics", [Self::SLOTS, Metrics::RECORD], Role::Output)?;
         let loss = |grad| {
             let smoothing = spec.recipe.label_smoothing;
-            let d = Loss { batch, classes, target: options.target, smoothing, grad };
+            let mixed = grad && options.mix;
+            let d = Loss { batch, classes, target: options.target, smoothing, grad, mixed };
             match loss_kind {
                 LossKind::CrossEntropy => Op::CrossEntropy(d),
                 LossKind::Mse => Op::HalfSquaredError(d),
@@ -233,6 +245,9 @@ impl Model {
         let mut loss_scale = None;
         if options.training {
             builder.gradients.extend(augment.clone());
+            if options.mix {
+                graph.input = mix(&mut builder, spec, batch, input, hyper)?;
+            }
             let logits = graph.forward(&mut builder, true)?;
             let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
             let buffers = [logits, labels, hyper, losses, ranks, gradient];
@@ -278,6 +293,11 @@ impl Model {
         trained.zip(1u32..).find(|(_, own)| *own == number).map(|(p, _)| p)
     }
 
+    /// The parameters and running statistics that have a moving average, with its buffer.
+    pub fn averages(&self) -> impl Iterator<Item = (&Parameter, BufferId)> {
+        self.parameters.iter().chain(&self.state).filter_map(|p| p.average.map(|average| (p, average)))
+    }
+
     /// Number of trainable values.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.len()).sum()
@@ -300,6 +320,9 @@ impl Model {
                     p.name,
                     data.len()
                 )));
+            }
+            if let Some(average) = p.average {
+                values.push((average, data.clone()));
             }
             values.push((p.buffer, data));
         }
@@ -324,6 +347,21 @@ impl Model {
             })
             .collect()
     }
+}
+
+/// The input of training: the images of `input` mixed with each other.
+fn mix(
+    builder: &mut ProgramBuilder,
+    spec: &Spec,
+    batch: usize,
+    input: BufferId,
+    hyper: BufferId,
+) -> Result<BufferId> {
+    let [channels, height, width] = spec.input;
+    let mixed = builder.buffer("input.mixed", [batch, channels, height, width], Role::Transient)?;
+    let op = Op::Mix(Mix { batch, channels, height, width });
+    builder.gradients.push(step(op, "input", &[input, hyper, mixed]));
+    Ok(mixed)
 }
 
 /// A program that only makes the input of `spec` from stored images of `pixels` (channels, height, width).

@@ -18,13 +18,17 @@ pub enum Target {
 ///
 /// * cross_entropy: with p = softmax(x) and t = (1 - smoothing) onehot(label) + smoothing / classes,
 ///   loss = -sum t log p and dx = (p - t) * loss_scale.
+///   With `mixed`, t = (1 - smoothing) (w onehot(label) + (1 - w) onehot(other)) + smoothing / classes, where w is
+///   `Hyper::mix_weight` and `other` the label of the row before, or for row 0 that of the last real one: the labels of
+///   rows that [`super::Mix`] mixed, as torchvision's `v2.MixUp` makes them.
 /// * half_squared_error: loss = 1/2 sum (x - t)^2, dx = (x - t) * loss_scale; t is the one-hot row of a class or
 ///   the given values.
 ///
 /// `rank` is how many classes come before the correct one: those with a greater x, or an equal one and a lower
 /// number. So rank < 5 is a top-5 hit. It is `classes` if the correct one's x is NaN. For `Target::Values` the correct
 /// class is the first maximum of the row; with a single output, rank is 0 if x and t lie on the same side of 0.5
-/// (a value is on the upper side if it is greater than 0.5), else 1.
+/// (a value is on the upper side if it is greater than 0.5), else 1. Of two labels (`mixed`) the correct one is that with
+/// the larger share, the row's own if both have the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
     pub batch: usize,
@@ -34,6 +38,8 @@ pub struct Loss {
     pub smoothing: f32,
     /// Whether dx is computed (not in evaluation).
     pub grad: bool,
+    /// Whether rows have two labels (cross_entropy of classes only).
+    pub mixed: bool,
 }
 
 impl Describe for Loss {
@@ -59,7 +65,10 @@ impl Describe for Loss {
         let elements = (self.batch * self.classes) as u64;
         if matches!(op, Op::CrossEntropy(_)) { 8 * elements } else { 4 * elements }
     }
-    fn check(&self, _op: &Op) -> Result<(), String> {
+    fn check(&self, op: &Op) -> Result<(), String> {
+        if self.mixed && (self.target != Target::Class || !matches!(op, Op::CrossEntropy(_))) {
+            return Err("rows with two labels need the loss cross-entropy of classes".into());
+        }
         if (0.0..=1.0).contains(&self.smoothing) {
             Ok(())
         } else {

@@ -1,6 +1,7 @@
 //! The training loop: epochs of steps, evaluation, schedule and early stopping. It prints nothing, knows no device, and never
 //! waits for a step whose metrics it does not need yet.
 
+mod averages;
 mod epoch;
 mod reports;
 mod saving;
@@ -103,6 +104,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let recipe = &task.spec.recipe;
         check_recipe(recipe)?;
+        task.options.check_spec(task.spec)?;
         let steps_per_epoch = prefetcher.steps_per_epoch();
         let schedule = Box::new(schedule(recipe, steps_per_epoch)?);
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
@@ -310,8 +312,10 @@ impl<'a> Trainer<'a> {
 
     fn evaluate(&mut self) -> Result<Totals> {
         let Some(batches) = self.prefetcher.validation()? else { return Ok(Totals::default()) };
-        let Updater { task, executor, .. } = &mut self.updater;
-        let totals = pass(task.model, *executor, batches, self.stop, &mut |_, _| Ok(()))?;
+        let totals = self.on_averages(|trainer| {
+            let Updater { task, executor, .. } = &mut trainer.updater;
+            pass(task.model, *executor, batches, trainer.stop, &mut |_, _| Ok(()))
+        })?;
         self.report_bad()?;
         if let Some(others) = self.prefetcher.bad().others() {
             self.report(Event::Warning(others))?;

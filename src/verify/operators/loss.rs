@@ -58,9 +58,15 @@ fn cross_entropy_reference(d: &Loss, hyper: &Hyper, inputs: &[Vec<f64>], outputs
     for n in 0..hyper.rows as usize {
         let x = &inputs[0][n * d.classes..(n + 1) * d.classes];
         let right = inputs[1][n] as usize;
-        outputs[1][n] = rank(x, right);
+        let mut share = 1.0;
+        let mut other = right;
+        if d.mixed {
+            share = f64::from(hyper.mix_weight);
+            other = inputs[1][if n == 0 { hyper.rows as usize - 1 } else { n - 1 }] as usize;
+        }
+        outputs[1][n] = rank(x, if share < 0.5 { other } else { right });
         for (j, log_p) in log_softmax(x).into_iter().enumerate() {
-            let onehot = if j == right { 1.0 } else { 0.0 };
+            let onehot = if j == right { share } else { 0.0 } + if j == other { 1.0 - share } else { 0.0 };
             let t = (1.0 - smoothing) * onehot + smoothing / d.classes as f64;
             // 0 log 0 is 0 in a cross-entropy.
             outputs[0][n] -= if t == 0.0 && !log_p.is_nan() { 0.0 } else { t * log_p };
@@ -169,10 +175,28 @@ pub fn cases() -> Vec<Case> {
         (5, 300, 4, 0.1, true, Nan),
     ];
     for (batch, classes, real, smoothing, grad, data) in cross_entropy {
-        let d = Loss { batch, classes, target: Target::Class, smoothing, grad };
+        let d = Loss { batch, classes, target: Target::Class, smoothing, grad, mixed: false };
         let what = format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_{data:?}").to_lowercase();
         let case = Case::new(Op::CrossEntropy(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
+    }
+    // batch, classes, rows, smoothing, share, data
+    let mixed = [
+        (1, 3, 1, 0.0, 0.4, Plain),
+        (7, 10, 5, 0.0, 0.3, Plain),
+        (7, 10, 7, 0.1, 0.8, Plain),
+        (40, 5, 39, 0.1, 0.5, Ties),
+        (5, 1000, 4, 0.1, 0.45, Plain),
+        (130, 65, 129, 0.0, 0.0, Plain),
+        (65, 63, 65, 0.1, 1.0, Plain),
+        (4, 10, 4, 0.2, 0.7, Huge),
+        (5, 10, 5, 0.0, 0.2, Nan),
+    ];
+    for (batch, classes, real, smoothing, share, data) in mixed {
+        let d = Loss { batch, classes, target: Target::Class, smoothing, grad: true, mixed: true };
+        let what = format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_share_{share}_{data:?}");
+        let case = Case::new(Op::CrossEntropy(d), &what.to_lowercase(), classes);
+        cases.push(case.with_hyper(Hyper { mix_weight: share, ..rows(real) }).with_data(data));
     }
     // batch, classes, rows, target, grad, data
     let half_squared_error = [
@@ -190,7 +214,7 @@ pub fn cases() -> Vec<Case> {
         (3, 64, 3, Target::Values, false, Plain),
     ];
     for (batch, classes, real, target, grad, data) in half_squared_error {
-        let d = Loss { batch, classes, target, smoothing: 0.0, grad };
+        let d = Loss { batch, classes, target, smoothing: 0.0, grad, mixed: false };
         let what = format!("{batch}x{classes}_rows_{real}_{target:?}_{data:?}").to_lowercase();
         let case = Case::new(Op::HalfSquaredError(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
@@ -211,7 +235,8 @@ pub fn cases() -> Vec<Case> {
 fn long_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for len in LENGTHS {
-        let d = Loss { batch: 3, classes: len, target: Target::Class, smoothing: 0.1, grad: true };
+        let target = Target::Class;
+        let d = Loss { batch: 3, classes: len, target, smoothing: 0.1, grad: true, mixed: false };
         let what = format!("3x{len}_rows_2");
         cases.push(Case::new(Op::CrossEntropy(d), &what, len).with_hyper(rows(2)));
         let plain = Loss { smoothing: 0.0, ..d };
