@@ -5,6 +5,7 @@ mod effect;
 mod fine_tuning;
 mod lone;
 mod loss_scaling;
+mod regularization;
 mod resume;
 mod schedule;
 mod trainer;
