@@ -138,7 +138,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Train a network
-    Train(train_args::TrainArgs),
+    Train(Box<train_args::TrainArgs>),
     /// Measure loss and accuracy of weights on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),
