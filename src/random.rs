@@ -3,6 +3,8 @@
 //! so there is no generator state to save and the number of threads has no effect.
 //! `shaders/shared/philox.wgsl` is the same function for the GPU; both are tested with the same vectors.
 
+mod beta;
+
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
@@ -52,8 +54,10 @@ pub enum Purpose {
     Test = 6,
     /// Noise and occlusion of a robustness evaluation; `index` is the sample.
     Corrupt = 7,
+    /// Mixing of the images of a batch; `index` is the number of the gradient computation.
+    Mix = 8,
     /// Draws with replacement of the samples of an epoch; `index` is the epoch, and the first word of the counter the position.
-    Sample = 8,
+    Sample = 9,
 }
 
 /// A sequential stream of random numbers for one purpose. It is cheap to create.

@@ -1,6 +1,7 @@
-// loss = -sum t log softmax(x), t = (1 - smoothing) onehot(label) + smoothing / classes, times the weight of the class if
-// WEIGHTED; the rank of the label; and dx = (softmax(x) sum t - t) loss_scale, where without weights sum t = 1. One workgroup
-// for each row.
+// loss = -sum t log softmax(x), t = (1 - smoothing) (w onehot(label) + (1 - w) onehot(other)) + smoothing / classes, times the
+// weight of the class if WEIGHTED; the rank of the label with the larger share; and dx = (softmax(x) sum t - t) loss_scale, where
+// without weights sum t = 1. One workgroup for each row. Label, other and w are those of labels_own.wgsl (w = 1) or
+// labels_mixed.wgsl; the latter has no weights.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<f32>;
@@ -37,7 +38,9 @@ fn main(
         }
         return;
     }
-    let label = min(u32(labels[row]), classes - 1u);
+    let label = own_label(row);
+    let other = partner_label(row);
+    let share = own_share();
     var largest = x[base];
     for (var j = thread; j < classes; j += THREADS) {
         largest = max(largest, x[base + j]);
@@ -69,7 +72,8 @@ fn main(
     }
     for (var j = thread; j < classes; j += THREADS) {
         let p = exponential(x[base + j] - largest) / exponentials;
-        let t = select(0.0, 1.0 - smoothing, j == label) + smoothing / f32(classes);
+        let onehot = select(0.0, share, j == label) + select(0.0, 1.0 - share, j == other);
+        let t = (1.0 - smoothing) * onehot + smoothing / f32(classes);
         if WEIGHTED {
             store_gradient(base + j, (p * total - t * class_weight(j)) * hyper.loss_scale);
         } else {
@@ -78,6 +82,11 @@ fn main(
     }
     let log_sum = logarithm(exponentials);
     var value = log_sum - (x[base + label] - largest);
+    if share != 1.0 {
+        let second = log_sum - (x[base + other] - largest);
+        // Not 0 times infinity.
+        value = select(0.0, share * value, share > 0.0) + (1.0 - share) * second;
+    }
     if WEIGHTED {
         value *= class_weight(label);
     }
@@ -89,7 +98,7 @@ fn main(
             value = fma(1.0 - smoothing, value, smoothing * (log_sum - mean));
         }
     }
-    let place = rank_of(thread, base, label);
+    let place = rank_of(thread, base, select(other, label, share >= 0.5));
     if thread == 0u {
         loss[row] = value;
         rank[row] = place;

@@ -15,5 +15,9 @@ struct Hyper {
     correction1: f32,
     correction2: f32,
     max_norm: f32,
-    reserved: u32,
+    mix_weight: f32,
+    mix_top: u32,
+    mix_left: u32,
+    mix_bottom: u32,
+    mix_right: u32,
 }

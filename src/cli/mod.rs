@@ -17,6 +17,7 @@ mod predict;
 mod profiled;
 mod progress;
 mod recipe;
+mod regularization;
 mod report;
 mod resume;
 mod samples;
@@ -137,7 +138,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Train a network
-    Train(train_args::TrainArgs),
+    Train(Box<train_args::TrainArgs>),
     /// Measure loss and accuracy of weights on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),

@@ -17,6 +17,9 @@ pub(crate) struct SummaryArgs {
     /// Use N samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
+    /// Count the moving average of `train --ema DECAY`
+    #[arg(long, value_name = "DECAY", value_parser = super::regularization::decay)]
+    ema: Option<f64>,
 }
 
 pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
@@ -25,6 +28,7 @@ pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
     let options = BuildOptions {
         clip: spec.recipe.clip_grad_norm.is_some(),
         accumulate: spec.recipe.grad_accum_steps > 1,
+        ema: args.ema,
         ..BuildOptions::new(batch)
     };
     let summary = Summary::new(&Model::build(&spec, &options)?);
@@ -57,6 +61,7 @@ pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
         "weights_bytes": summary.weights,
         "gradients_bytes": summary.gradients,
         "optimizer_bytes": summary.optimizer,
+        "averages_bytes": summary.averages,
         "activations_bytes": summary.activations,
         "layers": layers,
     }))?;

@@ -1,6 +1,7 @@
 //! The flags of `striate train`, and the options that they stand for.
 
 use super::recipe::RecipeArgs;
+use super::regularization::RegularizationArgs;
 use super::resume::ResumeArgs;
 use super::source::SourceArgs;
 use crate::data::Sampler;
@@ -27,6 +28,8 @@ pub(crate) struct TrainArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub regularization: RegularizationArgs,
     #[command(flatten)]
     pub run: RunArgs,
     #[command(flatten)]
@@ -144,6 +147,7 @@ impl TrainArgs {
         train.on_bad_file = self.source.on_bad_file;
         train.checkpoint_every = resume.checkpoint_every.map(|n| n as usize);
         train.checkpoint_hist = resume.checkpoint_hist as usize;
+        self.regularization.put(train);
         train.freeze = (!run.freeze.is_empty()).then(|| run.freeze.join(","));
         Ok(options)
     }

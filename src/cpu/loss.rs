@@ -25,28 +25,46 @@ pub fn cross_entropy(
     }
     let smoothing = f64::from(d.smoothing);
     let classes = d.classes as f64;
+    let share = if d.mixed { f64::from(Hyper::from_words(hyper).mix_weight) } else { 1.0 };
     rows(d, x, labels, hyper, loss, rank, dx, |x, labels, scale, dx| {
         let label = class(labels);
         let peak = x.iter().fold(f32::NEG_INFINITY, |peak, &v| peak.max(v));
         let exponentials = vectorised!(|| sum1(x, |v| exp(v - peak)));
         let shifted = vectorised!(|| sum1(x, |v| v - peak));
-        let right = label.and_then(|l| x.get(l)).map_or(f64::NAN, |&v| f64::from(v - peak));
+        let logit =
+            |label: Option<usize>| label.and_then(|l| x.get(l)).map_or(f64::NAN, |&v| f64::from(v - peak));
+        let other = labels.get(1).map(|&l| l as usize);
+        let right = match other {
+            Some(_) if share == 0.0 => logit(other),
+            Some(_) if share != 1.0 => share * logit(label) + (1.0 - share) * logit(other),
+            _ => logit(label),
+        };
         // Smoothing times a sum with an infinity must not make a NaN of a loss without smoothing.
-        let spread = if smoothing > 0.0 { smoothing / classes * shifted } else { 0.0 };
+        let smoothed = if smoothing > 0.0 { smoothing / classes * shifted } else { 0.0 };
         if let Some(dx) = dx {
             let factor = (1.0 / exponentials) as f32;
-            let share = (smoothing / classes) as f32;
+            let spread = (smoothing / classes) as f32;
             vectorised!(|| {
                 for (dx, &v) in dx.iter_mut().zip(x) {
-                    *dx = (exp(v - peak) * factor - share) * scale;
+                    *dx = (exp(v - peak) * factor - spread) * scale;
                 }
             });
-            if let Some((label, dx)) = label.and_then(|l| Some((l, dx.get_mut(l)?))) {
-                let target = (1.0 - smoothing) as f32;
-                *dx = (exp(x[label] - peak) * factor - target - share) * scale;
+            let mut aim = |label: usize, part: f64| {
+                if let Some(dx) = dx.get_mut(label) {
+                    let target = ((1.0 - smoothing) * part) as f32;
+                    *dx = (exp(x[label] - peak) * factor - target - spread) * scale;
+                }
+            };
+            match (label, other) {
+                (Some(label), Some(other)) if label != other => {
+                    aim(label, share);
+                    aim(other, 1.0 - share);
+                }
+                (Some(label), _) => aim(label, 1.0),
+                (None, _) => {}
             }
         }
-        exponentials.ln() - (1.0 - smoothing) * right - spread
+        exponentials.ln() - (1.0 - smoothing) * right - smoothed
     });
 }
 
@@ -156,8 +174,15 @@ fn rows(
             return;
         }
         let x = &x[n * d.classes..(n + 1) * d.classes];
-        let labels = &labels[n * width..(n + 1) * width];
-        *rank = rank_of(d, x, labels) as f32;
+        let both;
+        let labels = if d.mixed {
+            let rows = hyper.rows as usize;
+            both = [labels[n], labels[(n + rows - 1) % rows]];
+            &both[..]
+        } else {
+            &labels[n * width..(n + 1) * width]
+        };
+        *rank = rank_of(d, hyper.mix_weight, x, labels) as f32;
         *loss = one(x, labels, hyper.loss_scale, dx) as f32;
     };
     let outputs = loss.par_iter_mut().zip(rank).enumerate();
@@ -169,8 +194,8 @@ fn rows(
     }
 }
 
-/// How many classes stand before the right one.
-fn rank_of(d: &Loss, x: &[f32], labels: &[f32]) -> usize {
+/// How many classes stand before the right one; `share` is that of the first of two labels.
+fn rank_of(d: &Loss, share: f32, x: &[f32], labels: &[f32]) -> usize {
     let right = match d.target {
         Target::Values if d.classes == 1 => {
             return if x[0].is_nan() { 1 } else { usize::from((x[0] > 0.5) != (labels[0] > 0.5)) };
@@ -184,6 +209,7 @@ fn rank_of(d: &Loss, x: &[f32], labels: &[f32]) -> usize {
             }
             Some(best)
         }
+        Target::Class if d.mixed && share < 0.5 => class(&labels[1..]),
         Target::Class => class(labels),
     };
     match right.and_then(|r| Some((r, *x.get(r)?))) {

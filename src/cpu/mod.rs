@@ -23,6 +23,7 @@ mod correlation;
 mod depthwise;
 mod direct;
 mod dropout;
+mod ema;
 mod executor;
 mod exponential;
 mod layout;
@@ -34,6 +35,7 @@ mod local_response_norm_within;
 mod loss;
 mod loss_scale;
 mod memory;
+mod mix;
 mod options;
 mod parallel;
 mod pixel;
@@ -64,6 +66,7 @@ use bias_grad::bias_grad;
 use channel_slice::*;
 use conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use dropout::dropout;
+use ema::ema;
 use layout::Layouts;
 use leaky_relu::*;
 use linear::*;
@@ -72,6 +75,7 @@ use local_response_norm_within::*;
 use loss::*;
 use loss_scale::*;
 use memory::Memory;
+use mix::mix;
 use pointwise::*;
 use pool2d::*;
 use softmax::*;
@@ -106,6 +110,7 @@ fn dispatch(
     }
     match op {
         Op::Augment(d) => call!([pixels, views], [x] => augment(d, pixels, views, x)),
+        Op::Mix(d) => call!([x, hyper], [y] => mix(d, x, hyper, y)),
         Op::Conv2dForward(d) => {
             call!([x, w, b @ ..], [y] => conv2d_forward(d, layouts, options, x, w, b.first().copied(), workspace, y))
         }
@@ -209,5 +214,6 @@ fn dispatch(
             let marks = rmsprop(d, g, hyper, factor, w, v, m.first_mut().map(|m| &mut **m));
             tell(d, hyper, marks, record.first_mut().map(|record| &mut **record))
         }),
+        Op::Ema(d) => call!([w, factor @ ..], [a] => ema(d, w, factor.first().copied(), a)),
     }
 }

@@ -8,7 +8,7 @@ use super::transform::Transform;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
 
-/// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop`.
+/// Attempts to draw a window that fits, as in torchvision's `RandomResizedCrop` and `RandomErasing`.
 const ATTEMPTS: u32 = 10;
 
 /// Largest reduction of an image by a view. Beyond it, images would show aliasing, since views interpolate between neighbours
@@ -160,6 +160,10 @@ impl Augmenter {
         }
         if augment.cutout > 0 {
             view.cut = self.hole(&random);
+        } else if let Some(rectangle) =
+            erased(augment.random_erasing, [self.input[1], self.input[2]], &random)
+        {
+            view.cut = rectangle;
         }
         view
     }
@@ -290,6 +294,30 @@ pub(super) fn check_size(
         )),
         _ => Ok(()),
     }
+}
+
+/// The rectangle of an input of `[height, width]` that is erased with `probability`: top, left, bottom, right. torchvision's
+/// `RandomErasing` with its default scale and ratio; after as many attempts as it makes, nothing is erased.
+pub(super) fn erased(probability: f64, [height, width]: [usize; 2], random: &Draws) -> Option<[u32; 4]> {
+    const SCALE: [f64; 2] = [0.02, 0.33];
+    const RATIO: [f64; 2] = [0.3, 3.3];
+    if random.uniforms(DrawKind::Erase, 0)[0] >= probability {
+        return None;
+    }
+    let between = |[low, high]: [f64; 2], uniform: f64| low + (high - low) * uniform;
+    let (rows, columns) = (height as f64, width as f64);
+    (0..ATTEMPTS).find_map(|attempt| {
+        let [area, shape, down, right] = random.uniforms(DrawKind::Rectangle, attempt);
+        let area = rows * columns * between(SCALE, area);
+        let ratio = between(RATIO.map(f64::ln), shape).exp();
+        let (h, w) = ((area * ratio).sqrt().round_ties_even(), (area / ratio).sqrt().round_ties_even());
+        if h >= rows || w >= columns {
+            return None;
+        }
+        let top = (down * (rows - h + 1.0)).floor();
+        let left = (right * (columns - w + 1.0)).floor();
+        Some([top, left, top + h, left + w].map(|side| side as u32))
+    })
 }
 
 /// Whether `sample` is mirrored in `epoch`: half of them are.

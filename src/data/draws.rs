@@ -4,7 +4,8 @@
 use crate::random::{Purpose, philox};
 use std::f64::consts::TAU;
 
-/// The first Philox block of each kind of draw; `Place` has as many as a window may take attempts.
+/// The first Philox block of each kind of draw; `Place` and `Rectangle` have as many as they may take
+/// attempts.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(super) enum DrawKind {
@@ -12,7 +13,11 @@ pub(super) enum DrawKind {
     Colour = 1,
     Noise = 2,
     Hole = 3,
+    /// Whether a rectangle is erased.
+    Erase = 4,
     Place = 16,
+    /// The rectangle that is erased; as many blocks as attempts.
+    Rectangle = 32,
 }
 
 /// The random numbers of one sample in one epoch. Blocks beside block 0 of the stream

@@ -1,9 +1,10 @@
 //! Fills the rows of a batch, several at once, each by one thread.
 
-use super::augment::flips;
+use super::augment::{erased, flips};
 use super::bad_files::BadFiles;
 use super::batch::{Batch, BatchInput, InputTransform};
 use super::dataset::{Dataset, Images, Labels};
+use super::draws::Draws;
 use crate::error::{Error, Result};
 use crate::view::View;
 use rayon::prelude::*;
@@ -174,10 +175,18 @@ impl RowFiller {
         }
         if let InputTransform::OnHost(transform) = &self.transform
             && self.augment
-            && transform.augment.flip
-            && flips(self.seed, self.epoch, draw)
         {
-            into.chunks_mut(self.dataset.shape[2]).for_each(<[f32]>::reverse);
+            let [_, height, width] = self.dataset.shape;
+            if transform.augment.flip && flips(self.seed, self.epoch, draw) {
+                into.chunks_mut(width).for_each(<[f32]>::reverse);
+            }
+            let draws = Draws { seed: self.seed, epoch: self.epoch, sample: draw };
+            if let Some(sides) = erased(transform.augment.random_erasing, [height, width], &draws) {
+                let [top, left, bottom, right] = sides.map(|side| side as usize);
+                for plane in into.chunks_mut(height * width) {
+                    plane.chunks_mut(width).take(bottom).skip(top).for_each(|row| row[left..right].fill(0.0));
+                }
+            }
         }
         Ok(())
     }

@@ -36,6 +36,8 @@ pub(crate) struct BatchSourceOptions {
     /// Loader threads.
     pub workers: usize,
     pub on_bad_file: OnBadFile,
+    /// Probability that a rectangle of a training image is erased, in place of the model file's.
+    pub random_erasing: Option<f64>,
 }
 
 /// The batches of one epoch or evaluation.
@@ -56,12 +58,22 @@ impl BatchSource {
             spec,
             model.batch,
             model.pixels.is_some(),
-            &BatchSourceOptions { seed, sampler: Sampler::Shuffle, workers, on_bad_file },
+            &BatchSourceOptions {
+                seed,
+                sampler: Sampler::Shuffle,
+                workers,
+                on_bad_file,
+                random_erasing: None,
+            },
         )
     }
 
     /// Batches of `batch` rows, of pixels with views or of network input.
     pub(crate) fn of(spec: &Spec, batch: usize, pixels: bool, options: &BatchSourceOptions) -> BatchSource {
+        let mut transform = transform(spec);
+        if let Some(probability) = options.random_erasing {
+            transform.augment.random_erasing = probability;
+        }
         BatchSource {
             batch,
             seed: options.seed,
@@ -69,7 +81,7 @@ impl BatchSource {
             workers: Workers::new(options.workers),
             input: spec.input,
             pixels,
-            transform: transform(spec),
+            transform,
             bad: BadFiles::new(options.on_bad_file),
             view_fn: None,
         }

@@ -24,8 +24,13 @@ pub fn inputs(
     let rows = rows.min(dataset.len()).max(1);
     let pixels = Splits::new(Arc::clone(dataset), Arc::clone(dataset)).pixels(spec.input);
     // A row that was left out would give its answer to the next one.
-    let options =
-        BatchSourceOptions { seed: 0, sampler: Sampler::Shuffle, workers: 1, on_bad_file: OnBadFile::Fail };
+    let options = BatchSourceOptions {
+        seed: 0,
+        sampler: Sampler::Shuffle,
+        workers: 1,
+        on_bad_file: OnBadFile::Fail,
+        random_erasing: None,
+    };
     let source = BatchSource::of(spec, rows, pixels.is_some(), &options);
     let mut batch = source.first(dataset)?;
     if let Some(pixels) = pixels {

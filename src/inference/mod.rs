@@ -56,8 +56,9 @@ pub(crate) use source::{
     assumed_division, assumes_pixels, check_old_numbers, overlap, remember, resumed_division,
 };
 pub use trace::{activations, trace};
+pub(crate) use weights::{EMA_DECAY, collect_state, restore, restore_named};
 pub use weights::{
-    Named, collect, geometry, initialise, load, metadata, other_input, outputs, outputs_in, sha256, spec_of,
+    Named, collect, collect_averaged, geometry, initialise, load, metadata, other_input, outputs, outputs_in,
+    sha256, spec_of,
 };
-pub(crate) use weights::{collect_state, restore, restore_named};
 pub(crate) use window::{Arrived, Entry, Windows};

@@ -8,6 +8,9 @@ use crate::tensor::{Shape, Tensor};
 use crate::view::{Geometry, Rules};
 use std::collections::BTreeMap;
 
+/// Metadata of weights that are a moving average of those of training: its decay.
+pub(crate) const EMA_DECAY: &str = "ema_decay";
+
 /// Named tensors.
 pub type Named = Vec<(String, Tensor)>;
 
@@ -20,6 +23,17 @@ pub fn collect(model: &Model, executor: &mut dyn Executor) -> Result<Named> {
         tensors.push((parameter.name.clone(), Tensor::new(parameter.shape.clone(), values)?));
     }
     Ok(tensors)
+}
+
+/// As [`collect`], with the moving average of each tensor that has one in its place: the weights that a run evaluates and
+/// saves.
+pub fn collect_averaged(model: &Model, executor: &mut dyn Executor) -> Result<Named> {
+    let all = model.parameters.iter().chain(&model.state);
+    all.map(|parameter| {
+        let values = executor.read(parameter.average.unwrap_or(parameter.buffer))?;
+        Ok((parameter.name.clone(), Tensor::new(parameter.shape.clone(), values)?))
+    })
+    .collect()
 }
 
 /// SHA-256 over all parameters in name order as little-endian f32, in hexadecimal. Running statistics and whatever else
@@ -61,6 +75,9 @@ pub fn load(
     let tensors = interchange::match_tensors(file, &model.name, &expected)?;
     for (parameter, tensor) in wanted.iter().zip(&tensors) {
         executor.write(parameter.buffer, tensor.data())?;
+        if let Some(average) = parameter.average {
+            executor.write(average, tensor.data())?;
+        }
     }
     Ok(())
 }
@@ -78,7 +95,7 @@ pub(crate) fn restore(
 }
 
 /// Writes `values` into the buffers of their names, parameters, statistics and optimiser state alike. What has another shape
-/// or no buffer is passed over.
+/// or no buffer is passed over. Moving averages that are not among them begin with the weights.
 pub(crate) fn restore_named(
     model: &Model,
     executor: &mut dyn Executor,
@@ -91,6 +108,14 @@ pub(crate) fn restore_named(
             executor.write(BufferId(number as u32), tensor.data())?;
         }
     }
+    // An average that was not kept begins with the weight.
+    for (parameter, average) in model.averages() {
+        let name = &model.program.buffer(average).name;
+        if !values.iter().any(|(other, _)| other == name) {
+            let values = executor.read(parameter.buffer)?;
+            executor.write(average, &values)?;
+        }
+    }
     Ok(())
 }
 
@@ -98,7 +123,7 @@ pub(crate) fn restore_named(
 pub(crate) fn collect_state(model: &Model, executor: &mut dyn Executor) -> Result<Named> {
     let mut tensors = Named::new();
     for (number, buffer) in model.program.buffers().iter().enumerate() {
-        if matches!(buffer.role, Role::Parameter | Role::State | Role::Optimizer) {
+        if matches!(buffer.role, Role::Parameter | Role::State | Role::Optimizer | Role::Average) {
             let values = executor.read(BufferId(number as u32))?;
             tensors.push((buffer.name.clone(), Tensor::new(buffer.shape.clone(), values)?));
         }

@@ -2,6 +2,7 @@
 //! training list walked in reverse) and the update.
 
 use super::graph::Graph;
+use super::input::{augmentation, mix};
 use super::layers::LayerOp;
 use super::parameter::{Parameter, Start};
 use super::recipe::LossKind;
@@ -9,8 +10,8 @@ use super::spec::Spec;
 use super::update::OptimizerState;
 use super::{class_weights, gradient, update};
 use crate::error::{Error, Result};
-use crate::ops::{Access, Augment, GradScale, Hyper, Loss, Metrics, Op, Scaling, Target};
-use crate::program::{BufferId, Program, ProgramBuilder, Role, Step, step};
+use crate::ops::{GradScale, Hyper, Loss, Metrics, Op, Scaling, Target};
+use crate::program::{BufferId, Program, ProgramBuilder, Role, step};
 use crate::random::{Purpose, Stream};
 use crate::tensor::Shape;
 use std::sync::Arc;
@@ -45,6 +46,11 @@ pub struct BuildOptions {
     pub loss_scale: Option<f32>,
     /// The weight of each output's class in the training loss, 0 or more (cross-entropy); without, all weigh the same.
     pub class_weights: Option<Vec<f32>>,
+    /// Decay of a moving average of everything that training changes ([`crate::ops::Ema`]); without, none is kept.
+    pub ema: Option<f64>,
+    /// Whether training mixes the images of a batch as `Hyper` says ([`crate::ops::Mix`]); needs the loss cross-entropy.
+    /// `grad.input` is then the gradient of the mixed images.
+    pub mix: bool,
 }
 
 impl BuildOptions {
@@ -64,6 +70,8 @@ impl BuildOptions {
             freeze: None,
             loss_scale: None,
             class_weights: None,
+            ema: None,
+            mix: false,
         }
     }
 
@@ -168,6 +176,10 @@ impl Model {
                 "loss cross-entropy needs class numbers, but the labels are values: expected loss mse".into(),
             ));
         }
+        if options.mix && loss_kind != LossKind::CrossEntropy {
+            let what = format!("mixed images need the loss cross-entropy, found {loss_kind}");
+            return Err(Error::Usage(what));
+        }
         let batch = options.batch;
         let mut builder = ProgramBuilder::default();
         let mut input_shape = vec![batch];
@@ -223,7 +235,8 @@ impl Model {
         let loss = |grad| {
             let smoothing = spec.recipe.label_smoothing;
             let weighted = grad && class_weights.is_some();
-            let d = Loss { batch, classes, target: options.target, smoothing, weighted, grad };
+            let mixed = grad && options.mix;
+            let d = Loss { batch, classes, target: options.target, smoothing, weighted, grad, mixed };
             match loss_kind {
                 LossKind::CrossEntropy => Op::CrossEntropy(d),
                 LossKind::Mse => Op::HalfSquaredError(d),
@@ -240,6 +253,9 @@ impl Model {
         let mut loss_scale = None;
         if options.training {
             builder.gradients.extend(augment.clone());
+            if options.mix {
+                graph.input = mix(&mut builder, spec, batch, input, hyper)?;
+            }
             let logits = graph.forward(&mut builder, true)?;
             let gradient = builder.buffer(format!("grad.{last}.y"), [batch, classes], Role::Transient)?;
             let weights = class_weights.as_ref().map(|(buffer, _)| *buffer);
@@ -288,6 +304,11 @@ impl Model {
         trained.zip(1u32..).find(|(_, own)| *own == number).map(|(p, _)| p)
     }
 
+    /// The parameters and running statistics that have a moving average, with its buffer.
+    pub fn averages(&self) -> impl Iterator<Item = (&Parameter, BufferId)> {
+        self.parameters.iter().chain(&self.state).filter_map(|p| p.average.map(|average| (p, average)))
+    }
+
     /// Number of trainable values.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.len()).sum()
@@ -311,6 +332,9 @@ impl Model {
                     p.name,
                     data.len()
                 )));
+            }
+            if let Some(average) = p.average {
+                values.push((average, data.clone()));
             }
             values.push((p.buffer, data));
         }
@@ -336,48 +360,4 @@ impl Model {
             })
             .collect()
     }
-}
-
-/// A program that only makes the input of `spec` from stored images of `pixels` (channels, height, width).
-#[derive(Clone, Debug)]
-pub struct PreprocessProgram {
-    pub program: Arc<Program>,
-    /// `[batch, words]`, as [`Augment`] takes them.
-    pub pixels: BufferId,
-    /// `[batch, View::WORDS]`.
-    pub views: BufferId,
-    /// `[batch, channels, height, width]`, after `Span::Forward`.
-    pub input: BufferId,
-}
-
-impl PreprocessProgram {
-    /// For `batch` images at a time.
-    pub fn build(spec: &Spec, batch: usize, pixels: [usize; 3]) -> Result<Self> {
-        let mut builder = ProgramBuilder::default();
-        let [channels, height, width] = spec.input;
-        let input = builder.buffer("input", [batch, channels, height, width], Role::Output)?;
-        let step = augmentation(&mut builder, spec, batch, pixels, input)?;
-        let (pixels, views) = (step.buffers[0], step.buffers[1]);
-        builder.forward.push(step);
-        Ok(PreprocessProgram { program: Arc::new(builder.finish(false)?), pixels, views, input })
-    }
-}
-
-/// The step that makes the input from images of the shape `[c_in, h_in, w_in]`, and its buffers.
-fn augmentation(
-    builder: &mut ProgramBuilder,
-    spec: &Spec,
-    batch: usize,
-    [c_in, h_in, w_in]: [usize; 3],
-    input: BufferId,
-) -> Result<Step> {
-    let [c_out, h_out, w_out] = spec.input;
-    let op = Op::Augment(Augment { batch, c_in, h_in, w_in, c_out, h_out, w_out });
-    op.check().map_err(|e| Error::Model(format!("{}: input: {e}", spec.origin)))?;
-    let mut buffers = Vec::new();
-    for operand in op.operands().into_iter().filter(|operand| operand.access == Access::Read) {
-        buffers.push(builder.buffer(operand.name, operand.shape, Role::Input)?);
-    }
-    buffers.push(input);
-    Ok(Step { op, buffers, label: "input".into() })
 }

@@ -174,6 +174,7 @@ impl<'s> Graph<'s> {
                 name,
                 buffer,
                 gradient: None,
+                average: None,
                 shape,
                 lr_mult: factor(layer.lr_mult),
                 decay_mult: factor(layer.decay_mult),

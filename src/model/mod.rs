@@ -1,5 +1,5 @@
 //! From a model file to a program: the TOML (`spec`), the layers (`layers`: one file for each), preprocessing, the recipe,
-//! the graph compiled into steps (`build`), initial values (`init`), and the table of `summary`.
+//! the graph compiled into steps (`build`), its input (`input`), initial values (`init`), and the table of `summary`.
 
 mod build;
 mod class_weights;
@@ -8,6 +8,7 @@ mod emit;
 mod gradient;
 mod graph;
 mod init;
+mod input;
 mod layer;
 pub mod layers;
 mod parameter;
@@ -20,9 +21,10 @@ mod summary;
 mod update;
 mod writer;
 
-pub use build::{BuildOptions, LayerInfo, Model, PreprocessProgram};
+pub use build::{BuildOptions, LayerInfo, Model};
 pub use class_weights::ClassWeights;
 pub use init::{Fan, Init, WeightInit};
+pub use input::PreprocessProgram;
 pub use layer::Layer;
 pub use layers::LayerOp;
 pub use parameter::{Parameter, TensorKind};

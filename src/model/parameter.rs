@@ -12,6 +12,8 @@ pub struct Parameter {
     pub buffer: BufferId,
     /// Its gradient (the sum, when accumulating); `None` if it is not trained.
     pub gradient: Option<BufferId>,
+    /// Its moving average, if one is kept and training changes it.
+    pub average: Option<BufferId>,
     pub shape: Shape,
     pub lr_mult: f32,
     pub decay_mult: f32,

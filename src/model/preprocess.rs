@@ -110,7 +110,16 @@ pub(super) fn read_augment(
         saturation: amount(&t, "saturation", 10.0)?,
         rotation: amount(&t, "rotation", 180.0)?,
         cutout: t.or("cutout", d.cutout)?,
+        random_erasing: t.or("random_erasing", d.random_erasing)?,
     };
+    if !(0.0..=1.0).contains(&augment.random_erasing) {
+        let what = format!("expected 0 to 1, found {}", augment.random_erasing);
+        return Err(t.error("random_erasing", what));
+    }
+    if augment.random_erasing > 0.0 && augment.cutout > 0 {
+        let what = format!("expected no cutout beside it, found cutout = {}", augment.cutout);
+        return Err(t.error("random_erasing", what));
+    }
     if augment.crop == Crop::Random && preprocess.resize.is_none() {
         let what = "\"random\" needs a resize in [preprocess] that leaves room around the crop";
         return Err(t.error("crop", what));
@@ -121,7 +130,9 @@ pub(super) fn read_augment(
         return Err(t.error("cutout", what));
     }
     if augment.needs_pixels() && ![1, 3].contains(&channels) {
-        let what = format!("only flip is known for an input of {channels} channels, the rest for 1 and 3");
+        let what = format!(
+            "only flip and random_erasing are known for an input of {channels} channels, the rest for 1 and 3"
+        );
         return Err(t.error("crop", what));
     }
     t.finish()?;

@@ -60,15 +60,27 @@ impl FromToml for usize {
     }
 }
 
+/// The digits of a number, if the value is one.
+fn digits(value: &DeValue<'_>) -> Option<String> {
+    let text = match value {
+        DeValue::Float(f) => f.as_str(),
+        DeValue::Integer(i) if i.radix() == 10 => i.as_str(),
+        _ => return None,
+    };
+    Some(text.replace('_', ""))
+}
+
 impl FromToml for f32 {
     const EXPECTED: &'static str = "a number";
     fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        let text = match value {
-            DeValue::Float(f) => f.as_str(),
-            DeValue::Integer(i) if i.radix() == 10 => i.as_str(),
-            _ => return None,
-        };
-        text.replace('_', "").parse().ok().filter(|f: &f32| f.is_finite())
+        digits(value)?.parse().ok().filter(|f: &f32| f.is_finite())
+    }
+}
+
+impl FromToml for f64 {
+    const EXPECTED: &'static str = "a number";
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        digits(value)?.parse().ok().filter(|f: &f64| f.is_finite())
     }
 }
 

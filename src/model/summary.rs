@@ -20,6 +20,8 @@ pub struct Summary {
     pub weights: u64,
     pub gradients: u64,
     pub optimizer: u64,
+    /// Moving averages of the weights.
+    pub averages: u64,
     pub activations: u64,
 }
 
@@ -31,6 +33,7 @@ impl Summary {
         let weights = plan.bytes_of(Role::Parameter) + plan.bytes_of(Role::State);
         let gradients = plan.bytes_of(Role::Gradient);
         let optimizer = plan.bytes_of(Role::Optimizer);
+        let averages = plan.bytes_of(Role::Average);
         Summary {
             name: model.name.clone(),
             batch: model.batch,
@@ -42,15 +45,20 @@ impl Summary {
             weights,
             gradients,
             optimizer,
-            activations: memory - weights - gradients - optimizer,
+            averages,
+            activations: memory - weights - gradients - optimizer - averages,
         }
     }
 
     /// One line with the memory a training step needs, by purpose.
     pub fn memory_line(&self) -> String {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let averages = match self.averages {
+            0 => String::new(),
+            bytes => format!(", averages {:.1}", mib(bytes)),
+        };
         format!(
-            "{:.1} MiB at batch {} (weights {:.1}, gradients {:.1}, optimiser {:.1}, activations and batch {:.1})",
+            "{:.1} MiB at batch {} (weights {:.1}, gradients {:.1}, optimiser {:.1}{averages}, activations and batch {:.1})",
             mib(self.memory),
             self.batch,
             mib(self.weights),

@@ -1,12 +1,13 @@
-//! The update list: accumulation, clipping and loss scaling where asked for, then one update per parameter.
+//! The update list: accumulation, clipping and loss scaling where asked for, then one update per parameter, and moving averages.
 
 use super::build::Model;
 use super::graph::Graph;
 use super::recipe::Optimizer;
 use super::spec::Spec;
 use crate::error::{Error, Result};
-use crate::ops::{GradClip, GradNorm, GradUnscale, Op, OperandKind, Pointwise, Scaling, Update};
+use crate::ops::{Access, Ema, GradClip, GradNorm, GradUnscale, Op, OperandKind, Pointwise, Scaling, Update};
 use crate::program::{BufferId, ProgramBuilder, Role, step};
+use std::collections::HashSet;
 
 /// Names of the buffers that an optimiser keeps per parameter.
 pub(super) struct OptimizerState;
@@ -93,6 +94,34 @@ pub(super) fn emit(
             buffers.push(builder.buffer(name, p.shape.clone(), Role::Optimizer)?);
         }
         builder.update.push(step(op, &p.name, &buffers));
+    }
+    match options.ema {
+        Some(decay) => averages(graph, builder, decay, factor.filter(|_| scaling.is_some())),
+        None => Ok(()),
+    }
+}
+
+/// Emits the moving averages of everything that training changes: trained parameters, and running statistics that some step of
+/// the gradients updates. What is frozen is its own average.
+fn averages(
+    graph: &mut Graph<'_>,
+    builder: &mut ProgramBuilder,
+    decay: f64,
+    factor: Option<BufferId>,
+) -> Result<()> {
+    let mut changed: HashSet<BufferId> = HashSet::new();
+    for step in builder.gradients.iter().chain(&builder.update) {
+        let operands = step.op.operands().into_iter().zip(&step.buffers);
+        changed.extend(operands.filter(|(o, _)| o.access == Access::Update).map(|(_, &id)| id));
+    }
+    for p in graph.parameters.iter_mut().chain(&mut graph.state).filter(|p| changed.contains(&p.buffer)) {
+        let average = builder.buffer(format!("ema.{}", p.name), p.shape.clone(), Role::Average)?;
+        let op = Op::Ema(Ema { len: p.shape.len(), decay, scaled: factor.is_some() });
+        let mut buffers = vec![p.buffer];
+        buffers.extend(factor);
+        buffers.push(average);
+        builder.update.push(step(op, &p.name, &buffers));
+        p.average = Some(average);
     }
     Ok(())
 }

@@ -102,6 +102,13 @@ impl ToToml for f32 {
     }
 }
 
+impl ToToml for f64 {
+    /// The fewest digits that read as the same number.
+    fn toml(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 impl ToToml for str {
     fn toml(&self) -> String {
         toml::Value::String(self.to_string()).to_string()
@@ -190,7 +197,19 @@ fn preprocess(out: &mut Text, p: &Preprocess, channels: usize) {
 
 fn augment(out: &mut Text, a: &Augment) {
     let d = Augment::default();
-    let Augment { crop, scale, ratio, flip, pca, brightness, contrast, saturation, rotation, cutout } = a;
+    let Augment {
+        crop,
+        scale,
+        ratio,
+        flip,
+        pca,
+        brightness,
+        contrast,
+        saturation,
+        rotation,
+        cutout,
+        random_erasing,
+    } = a;
     if *crop != d.crop {
         out.put_some("crop", &word(crate::view::Crop::ALL, crop));
     }
@@ -203,6 +222,7 @@ fn augment(out: &mut Text, a: &Augment) {
     out.put_unless("saturation", saturation, &d.saturation);
     out.put_unless("rotation", rotation, &d.rotation);
     out.put_unless("cutout", cutout, &d.cutout);
+    out.put_unless("random_erasing", random_erasing, &d.random_erasing);
 }
 
 fn recipe(out: &mut Text, r: &Recipe) {

@@ -131,7 +131,10 @@ impl<'a> Training<'a> {
         let relabelled = network.match_classes(data)?;
         let mut data = relabelled.unwrap_or_else(|| data.clone());
         let lineage = Lineage::read(Path::new(&network.spec.name), &network.metadata)?;
-        let metadata = inference::origin_metadata(&data, &lineage, options.train.seed);
+        let mut metadata = inference::origin_metadata(&data, &lineage, options.train.seed);
+        if let Some(decay) = options.train.ema {
+            metadata.insert(inference::EMA_DECAY.into(), decay.to_string());
+        }
         if let Some(origin) = data.origin.as_mut().map(Arc::make_mut) {
             origin.before = lineage.kept();
         }
@@ -149,7 +152,11 @@ impl<'a> Training<'a> {
         let run = Run::of(spec, data, values, options, &resume, force, &environment)?;
         let mut values = Named::new();
         let done = run.train_to(observer, &mut |model, executor| {
-            values = inference::collect_state(model, executor)?;
+            // The averages come first: of two values of one name, the first is taken.
+            if model.averages().next().is_some() {
+                values = inference::collect_averaged(model, executor)?;
+            }
+            values.extend(inference::collect_state(model, executor)?);
             Ok(())
         })?;
         inference::restore_named(&network.model, network.executor.as_mut(), &values)?;
@@ -245,7 +252,8 @@ impl Network {
     /// a checkpoint to resume, half precision. Where network and data both name their classes, they are matched by name.
     ///
     /// The run is the one of `striate train` ([`Run`]): augmentation, dropout, freezing and loss scaling work as there. It starts from the network's weights and optimiser state, and
-    /// the network has those that it ended with. After an error the network is as it was.
+    /// the network has those that it ended with; with [`Options::ema`] its weights are the averaged ones. After an error the
+    /// network is as it was.
     pub fn training<'a>(&'a mut self, data: &'a Splits) -> Training<'a> {
         let options = RunOptions::default().without_folder().with_train(self.options.train.clone());
         Training {

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// The `hyper` buffer: 16 words of 4 bytes, the same layout in `shaders/shared/hyper.wgsl` (a test compares them).
+/// The `hyper` buffer: 20 words of 4 bytes, the same layout in `shaders/shared/hyper.wgsl` (a test compares them).
 /// Whole numbers are stored as their bits, so nothing is rounded on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
@@ -35,13 +35,18 @@ pub struct Hyper {
     pub correction2: f32,
     /// Largest norm of all gradients together; used only by programs built with clipping.
     pub max_norm: f32,
-    /// Not used; keeps the size a multiple of 16 bytes.
-    pub reserved: u32,
+    /// Share of a row's own image and label where rows are mixed; 1: nothing is mixed. See [`super::Mix`].
+    pub mix_weight: f32,
+    /// The part of each image that its partner's replaces, in pixels; bottom and right are exclusive. Empty: none.
+    pub mix_top: u32,
+    pub mix_left: u32,
+    pub mix_bottom: u32,
+    pub mix_right: u32,
 }
 
 impl Hyper {
     /// Length of the buffer in 4-byte words.
-    pub const WORDS: usize = 16;
+    pub const WORDS: usize = 20;
 
     /// The buffer's content as `Executor::write` takes it. Not every word is a meaningful float.
     pub fn as_words(&self) -> &[f32] {
@@ -56,6 +61,6 @@ impl Hyper {
 
 impl Default for Hyper {
     fn default() -> Self {
-        Hyper { loss_scale: 1.0, correction1: 1.0, correction2: 1.0, ..Zeroable::zeroed() }
+        Hyper { loss_scale: 1.0, correction1: 1.0, correction2: 1.0, mix_weight: 1.0, ..Zeroable::zeroed() }
     }
 }

@@ -21,13 +21,17 @@ pub enum Target {
 ///   With `weighted`, w[c] being the weight of class c: t[c] = w[c] ((1 - smoothing) onehot(label)[c] + smoothing / classes),
 ///   loss = -sum t log p and dx = (p sum t - t) * loss_scale. With loss_scale = 1 / (sum of w[label] over rows) that is the
 ///   mean of PyTorch's `CrossEntropyLoss(weight=w, label_smoothing=smoothing)`.
+///   With `mixed`, t = (1 - smoothing) (w onehot(label) + (1 - w) onehot(other)) + smoothing / classes, where w is
+///   `Hyper::mix_weight` and `other` the label of the row before, or for row 0 that of the last real one: the labels of
+///   rows that [`super::Mix`] mixed, as torchvision's `v2.MixUp` makes them.
 /// * half_squared_error: loss = 1/2 sum (x - t)^2, dx = (x - t) * loss_scale; t is the one-hot row of a class or
 ///   the given values.
 ///
 /// `rank` is how many classes come before the correct one: those with a greater x, or an equal one and a lower
 /// number. So rank < 5 is a top-5 hit. It is `classes` if the correct one's x is NaN. For `Target::Values` the correct
 /// class is the first maximum of the row; with a single output, rank is 0 if x and t lie on the same side of 0.5
-/// (a value is on the upper side if it is greater than 0.5), else 1.
+/// (a value is on the upper side if it is greater than 0.5), else 1. Of two labels (`mixed`) the correct one is that with
+/// the larger share, the row's own if both have the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
     pub batch: usize,
@@ -39,6 +43,8 @@ pub struct Loss {
     pub weighted: bool,
     /// Whether dx is computed (not in evaluation).
     pub grad: bool,
+    /// Whether rows have two labels (cross_entropy of classes only).
+    pub mixed: bool,
 }
 
 impl Describe for Loss {
@@ -72,6 +78,12 @@ impl Describe for Loss {
     fn check(&self, op: &Op) -> Result<(), String> {
         if self.weighted && !(self.grad && matches!(op, Op::CrossEntropy(_))) {
             return Err("class weights belong to a cross_entropy with its gradient".into());
+        }
+        if self.mixed && (self.target != Target::Class || !matches!(op, Op::CrossEntropy(_))) {
+            return Err("rows with two labels need the loss cross-entropy of classes".into());
+        }
+        if self.mixed && self.weighted {
+            return Err("rows with two labels have no class weights".into());
         }
         if (0.0..=1.0).contains(&self.smoothing) {
             Ok(())

@@ -13,6 +13,7 @@ pub mod batch_norm;
 pub mod channel_slice;
 pub mod conv2d;
 pub mod dropout;
+pub mod ema;
 pub mod hyper;
 pub mod leaky_relu;
 pub mod linear;
@@ -20,6 +21,7 @@ pub mod local_response_norm;
 pub mod local_response_norm_within;
 pub mod loss;
 pub mod loss_scale;
+pub mod mix;
 mod operand;
 pub mod pointwise;
 pub mod pool2d;
@@ -31,6 +33,7 @@ pub use batch_norm::BatchNorm2d;
 pub use channel_slice::ChannelSlice;
 pub use conv2d::{BiasGrad, Conv2d};
 pub use dropout::Dropout;
+pub use ema::Ema;
 pub use hyper::Hyper;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
@@ -38,6 +41,7 @@ pub use local_response_norm::LocalResponseNorm;
 pub use local_response_norm_within::LocalResponseNormWithin;
 pub use loss::{Loss, Metrics, Target};
 pub use loss_scale::{GradScale, GradUnscale, Scaling};
+pub use mix::Mix;
 pub use operand::{Access, Operand, OperandKind};
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
@@ -94,6 +98,8 @@ macro_rules! operators {
 operators! {
     /// The network's input from stored bytes, transformed as the views state.
     Augment(Augment) = "augment";
+    /// y = x, each image mixed with the one before it: MixUp and CutMix.
+    Mix(Mix) = "mix";
     /// y = conv(x, w) (+ b) (then max(0, .) if `relu`).
     Conv2dForward(Conv2d) = "conv2d_forward";
     /// dx from dy and w.
@@ -188,6 +194,8 @@ operators! {
     AdamW(Update) = "adamw";
     /// The update of RMSprop.
     RmsProp(Update) = "rmsprop";
+    /// The moving average of a parameter or a running statistic.
+    Ema(Ema) = "ema";
 }
 
 impl Op {

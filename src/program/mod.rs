@@ -49,6 +49,8 @@ pub enum Role {
     Gradient,
     /// Momenta and other state of the optimiser.
     Optimizer,
+    /// Moving averages of weights, biases and running statistics.
+    Average,
     /// Logits, metrics and other values that the host reads.
     Output,
     /// Activations and their gradients: content is lost as soon as the last step that reads it has run.

@@ -117,6 +117,7 @@ impl<'a> Run<'a> {
         options.recipe.apply(&mut spec)?;
         let replaced = options.num_classes.map(|classes| spec.replace_outputs(classes)).transpose()?;
         train::scale_rates(&mut spec, &options.lr_mult)?;
+        options.train.check_spec(&spec)?;
         environment.network_read(&spec, &options)?;
         // Before anything that takes long: a run that cannot be resumed is rejected at once.
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
@@ -165,6 +166,7 @@ impl<'a> Run<'a> {
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
         check(&options)?;
+        options.train.check_spec(&spec)?;
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         check_classes(&spec, &data, &options, environment)?;
         let (training, initial) = (options.training(), Initial::Values(values));

@@ -24,7 +24,7 @@ pub fn check_space(path: &Path, program: &Program, options: &Options) -> Result<
         let buffers = program.buffers().iter().filter(|buffer| roles.contains(&buffer.role));
         buffers.map(|buffer| buffer.shape.bytes().saturating_add(METADATA_PER_TENSOR)).sum::<u64>() + METADATA
     };
-    let checkpoint = size(&[Role::Parameter, Role::State, Role::Optimizer]);
+    let checkpoint = size(&[Role::Parameter, Role::State, Role::Optimizer, Role::Average]);
     let weights = size(&[Role::Parameter, Role::State]);
     let checkpoints = options.checkpoint_hist.max(1) as u64 + 1;
     let all = checkpoint.saturating_mul(checkpoints).saturating_add(weights.saturating_mul(2));

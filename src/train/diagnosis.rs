@@ -2,6 +2,7 @@
 //! began with, up to the step that failed, which is then computed once more, layer by layer.
 
 use super::dead_relu::within;
+use super::mixing::Mixing;
 use super::prefetcher::Prefetcher;
 use super::task::{ExecutorFactory, TrainingTask};
 use super::updater::{Updater, lasting};
@@ -139,15 +140,24 @@ impl Diagnosis<'_> {
         let Some(executors) = self.executors else { return Ok(Cause::Unknown) };
         let pixels = trained.pixels.map(|_| data.train.shape);
         let target = target(&data.train, spec.recipe.loss)?;
-        let build = BuildOptions { keep: true, fuse: false, pixels, ..options.build_options(spec, target) };
+        let build = BuildOptions {
+            keep: true,
+            fuse: false,
+            pixels,
+            ema: None,
+            ..options.build_options(spec, target)
+        };
         let model = within(spec, build, MAX_PROGRAM)?;
         let mut executor = executors(Arc::clone(&model.program))?;
         restore(&model, executor.as_mut(), &tensors)?;
         for (member, batch) in group.iter().filter(|batch| batch.rows > 0).enumerate() {
             let common = hyper(&spec.recipe, options.seed, updater.step, 0.0);
+            let mixing = Mixing::new(options, spec.input);
+            let number = updater.micro_step + member;
+            let common = mixing.map_or(common, |mixing| mixing.draw(number).put(common));
             for from in (0..batch.rows).step_by(model.batch) {
                 let part = batch.slice(trained.batch, from..from + model.batch);
-                let draw = (updater.micro_step + member) as u32;
+                let draw = number as u32;
                 send(&model, executor.as_mut(), &part, &Hyper { rows: part.rows as u32, draw, ..common })?;
                 executor.run(Span::Gradients)?;
                 for layer in &model.layers {

@@ -9,6 +9,7 @@ mod divergence;
 mod event;
 mod lone;
 mod loss_scaler;
+mod mixing;
 mod options;
 mod prefetcher;
 mod progress;
@@ -23,6 +24,7 @@ mod trainer;
 mod updater;
 
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
+pub use mixing::{Mix, Mixing};
 pub use options::{Options, schedule};
 pub use prefetcher::Prefetcher;
 pub use rates::{RateGroup, scale_rates};

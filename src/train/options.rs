@@ -2,9 +2,9 @@
 
 use super::schedule::{Decay, Schedule};
 use crate::data::{OnBadFile, Sampler};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inference::{BatchSourceOptions, text};
-use crate::model::{BuildOptions, Recipe, Scheduler, Spec};
+use crate::model::{BuildOptions, ClassWeights, LossKind, Recipe, Scheduler, Spec};
 use crate::ops::Target;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,15 @@ pub struct Options {
     /// The initial scale of dynamic loss scaling (`ops::Scaling::INITIAL`), which half precision needs; `None` disables it.
     /// The precision of products is a property of the device ([`crate::Device::half`]).
     pub loss_scale: Option<f32>,
+    /// Decay of a moving average of weights and running statistics, made after each update: what is evaluated, saved and
+    /// exported. There is no warm-up: the average begins with the initial weights.
+    pub ema: Option<f64>,
+    /// Mix the images and labels of each batch by a weight drawn from Beta(a, a) ([`super::Mixing`]).
+    pub mixup: Option<f64>,
+    /// The same by rectangles, whose area is drawn from Beta(a, a). With `mixup` too, each batch takes one of the two.
+    pub cutmix: Option<f64>,
+    /// Probability that a random rectangle of an image is erased, in place of the model file's.
+    pub random_erasing: Option<f64>,
     /// How to treat samples that cannot be read.
     #[serde(with = "text")]
     pub on_bad_file: OnBadFile,
@@ -59,6 +68,10 @@ impl Default for Options {
             log_every: 10,
             freeze: None,
             loss_scale: None,
+            ema: None,
+            mixup: None,
+            cutmix: None,
+            random_erasing: None,
             on_bad_file: OnBadFile::Skip,
             checkpoint_every: None,
             checkpoint_hist: 2,
@@ -92,8 +105,68 @@ impl Options {
             Some(scale) if !(scale.is_finite() && scale >= 1.0) => {
                 Err(format!("loss_scale: expected a finite number of at least 1, found {scale}"))
             }
-            _ => Ok(()),
+            _ => self.check_regularization(),
         }
+    }
+
+    /// What messages expect of a decay, of the shape of a beta distribution and of a probability.
+    pub(crate) const DECAY: &str = "0 or more and less than 1";
+    pub(crate) const SHAPE: &str = "a number above 0";
+    pub(crate) const PROBABILITY: &str = "a number above 0 and at most 1";
+
+    fn check_regularization(&self) -> std::result::Result<(), String> {
+        let Options { ema, mixup, cutmix, random_erasing, .. } = *self;
+        let within = |name: &str, value: Option<f64>, expected: &str, is_good: fn(f64) -> bool| match value {
+            Some(value) if !is_good(value) => Err(format!("{name}: expected {expected}, found {value}")),
+            _ => Ok(()),
+        };
+        within("ema", ema, Options::DECAY, |decay| (0.0..1.0).contains(&decay))?;
+        let random = [("mixup", mixup), ("cutmix", cutmix), ("random_erasing", random_erasing)];
+        for (name, shape) in &random[..2] {
+            within(name, *shape, Options::SHAPE, |shape| shape > 0.0 && shape.is_finite())?;
+        }
+        within("random_erasing", random_erasing, Options::PROBABILITY, |p| p > 0.0 && p <= 1.0)?;
+        match random.iter().find(|(_, value)| value.is_some() && !self.augments()) {
+            Some((name, _)) if self.overfit_batch => Err(format!(
+                "{name}: expected training on all batches, found overfit-batch, under which it has no effect"
+            )),
+            Some((name, _)) => {
+                Err(format!("{name}: expected augmentation, found it disabled, so that it has no effect"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An error that names the first option that means nothing for `spec`.
+    pub fn check_spec(&self, spec: &Spec) -> Result<()> {
+        let recipe = &spec.recipe;
+        let wrong = |name: &str, what: String| Err(Error::Usage(format!("{name}: {what}")));
+        let mixes = [("mixup", self.mixup), ("cutmix", self.cutmix)];
+        if let Some((name, _)) = mixes.iter().find(|(_, shape)| shape.is_some()) {
+            if recipe.loss != LossKind::CrossEntropy {
+                return wrong(name, format!("expected the loss cross-entropy, found {}", recipe.loss));
+            }
+            if recipe.class_weights != ClassWeights::None {
+                return wrong(
+                    name,
+                    "expected a recipe without class weights, found class_weights; give one of them".into(),
+                );
+            }
+            if recipe.batch_size == 1 {
+                return wrong(name, "expected a batch size of at least 2, found 1".into());
+            }
+        }
+        if self.random_erasing.is_some() && spec.augment.cutout > 0 {
+            let cutout = spec.augment.cutout;
+            let what = format!("expected a network without cutout, found cutout = {cutout} in its [augment]");
+            return wrong("random-erasing", what);
+        }
+        Ok(())
+    }
+
+    /// Whether the images of a batch are mixed with each other.
+    pub(super) fn mixes(&self) -> bool {
+        self.mixup.is_some() || self.cutmix.is_some()
     }
 
     /// Sets the random seed (initialisation, shuffling, augmentation, dropout).
@@ -156,6 +229,30 @@ impl Options {
         self
     }
 
+    /// Keeps a moving average of the weights with this decay.
+    pub fn with_ema(mut self, decay: impl Into<Option<f64>>) -> Options {
+        self.ema = decay.into();
+        self
+    }
+
+    /// Mixes the images of a batch by weights drawn from Beta(`shape`, `shape`).
+    pub fn with_mixup(mut self, shape: impl Into<Option<f64>>) -> Options {
+        self.mixup = shape.into();
+        self
+    }
+
+    /// Mixes the images of a batch by rectangles whose area is drawn from Beta(`shape`, `shape`).
+    pub fn with_cutmix(mut self, shape: impl Into<Option<f64>>) -> Options {
+        self.cutmix = shape.into();
+        self
+    }
+
+    /// Erases a random rectangle of an image with this probability.
+    pub fn with_random_erasing(mut self, probability: impl Into<Option<f64>>) -> Options {
+        self.random_erasing = probability.into();
+        self
+    }
+
     /// Sets how to treat samples that cannot be read.
     pub fn with_on_bad_file(mut self, value: OnBadFile) -> Options {
         self.on_bad_file = value;
@@ -190,6 +287,8 @@ impl Options {
             accumulate: recipe.grad_accum_steps > 1,
             freeze: self.freeze.clone(),
             loss_scale: self.loss_scale,
+            ema: self.ema,
+            mix: self.mixes(),
             ..BuildOptions::new(recipe.batch_size)
         }
     }
@@ -211,6 +310,7 @@ impl Options {
             sampler: self.sampler,
             workers: self.workers,
             on_bad_file: self.on_bad_file,
+            random_erasing: self.random_erasing,
         }
     }
 }

@@ -71,8 +71,11 @@ impl Prefetcher {
     /// A warning to report before the first step.
     pub(super) fn warning(&self) -> Option<String> {
         let name = &self.data.train.name;
-        (self.source.ignores_augment() && self.options.augments())
-            .then(|| format!("{name}: images are not 8-bit pixels; only the flip augmentation is applied"))
+        (self.source.ignores_augment() && self.options.augments()).then(|| {
+            format!(
+                "{name}: images are not 8-bit pixels; of [augment] only flip and random_erasing are applied"
+            )
+        })
     }
 
     /// Starts to prepare the batches after the first `done` updates of `epoch`, if the run has that epoch.

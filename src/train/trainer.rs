@@ -1,6 +1,7 @@
 //! The training loop: epochs of steps, evaluation, schedule and early stopping. It prints nothing, knows no device, and never
 //! waits for a step whose metrics it does not need yet.
 
+mod averages;
 mod epoch;
 mod reports;
 mod saving;
@@ -121,6 +122,7 @@ impl<'a> Trainer<'a> {
             let what = "class_weights: expected a model built with them, found one without";
             return Err(Error::Usage(what.into()));
         }
+        task.options.check_spec(task.spec)?;
         let steps_per_epoch = prefetcher.steps_per_epoch();
         let schedule = Box::new(schedule(recipe, steps_per_epoch)?);
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });
@@ -337,19 +339,22 @@ impl<'a> Trainer<'a> {
 
     fn evaluate(&mut self) -> Result<Validation> {
         let Some(batches) = self.prefetcher.validation()? else { return Ok(Validation::default()) };
-        let Updater { task, executor, .. } = &mut self.updater;
-        let (model, stop) = (task.model, self.stop);
-        let mut confusion = Confusion::new(model.classes);
-        // A single output is no class: it tells two apart.
-        let totals = if matches!(task.data.val.labels, Labels::Classes(_)) && model.classes > 1 {
-            let mut count = |answer: &Answer<'_>| {
-                confusion.count(answer);
-                Ok(())
+        let (totals, confusion) = self.on_averages(|trainer| {
+            let Updater { task, executor, .. } = &mut trainer.updater;
+            let (model, stop) = (task.model, trainer.stop);
+            let mut confusion = Confusion::new(model.classes);
+            // A single output is no class: it tells two apart.
+            let totals = if matches!(task.data.val.labels, Labels::Classes(_)) && model.classes > 1 {
+                let mut count = |answer: &Answer<'_>| {
+                    confusion.count(answer);
+                    Ok(())
+                };
+                pass_each(model, *executor, batches, stop, &mut count)?
+            } else {
+                pass(model, *executor, batches, stop, &mut |_, _| Ok(()))?
             };
-            pass_each(model, *executor, batches, stop, &mut count)?
-        } else {
-            pass(model, *executor, batches, stop, &mut |_, _| Ok(()))?
-        };
+            Ok((totals, confusion))
+        })?;
         self.report_bad()?;
         if let Some(others) = self.prefetcher.bad().others() {
             self.report(Event::Warning(others))?;

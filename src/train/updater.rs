@@ -1,5 +1,6 @@
 //! Updates: batches in, new weights out. The updater holds the executor and counts what it has computed.
 
+use super::mixing::Mixing;
 use super::prefetcher::Prefetcher;
 use super::schedule::LearningRate;
 use super::task::TrainingTask;
@@ -43,6 +44,7 @@ impl Updater<'_> {
         let weight: f64 = members.iter().map(|batch| model.loss_weight(&batch.labels, batch.rows)).sum();
         let common =
             Hyper { loss_scale: (1.0 / weight) as f32, ..hyper(recipe, options.seed, self.step, lr) };
+        let mixing = Mixing::new(options, self.task.spec.input);
         let last = members.len().saturating_sub(1);
         let mut arrived = Vec::new();
         for (member, batch) in members.into_iter().enumerate() {
@@ -54,6 +56,7 @@ impl Updater<'_> {
                 draw: self.micro_step as u32,
                 ..common
             };
+            let hyper = mixing.map_or(hyper, |mixing| mixing.draw(self.micro_step).put(hyper));
             send(model, self.executor, &batch, &hyper)?;
             batches.recycle(batch);
             if recipe.grad_accum_steps == 1 {
@@ -85,7 +88,7 @@ impl Updater<'_> {
 
 /// The buffers of `model` whose content later steps depend on, with their names.
 pub(super) fn lasting(model: &Model) -> impl Iterator<Item = (BufferId, String)> {
-    let is_lasting = |role| matches!(role, Role::Parameter | Role::State | Role::Optimizer);
+    let is_lasting = |role| matches!(role, Role::Parameter | Role::State | Role::Optimizer | Role::Average);
     let buffers = model.program.buffers().iter().enumerate();
     buffers
         .filter(move |(_, buffer)| is_lasting(buffer.role))

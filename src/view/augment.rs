@@ -41,6 +41,9 @@ pub struct Augment {
     pub rotation: f32,
     /// Side of a square of the input that is set to 0, in pixels (DeVries and Taylor, arXiv 1708.04552); 0 is none.
     pub cutout: usize,
+    /// Probability that a random rectangle of the input is set to 0 (Zhong et al., arXiv 1708.04896; torchvision's `RandomErasing`
+    /// with its default scale and ratio); 0 is none. Not together with `cutout`.
+    pub random_erasing: f64,
 }
 
 impl Default for Augment {
@@ -56,14 +59,16 @@ impl Default for Augment {
             saturation: 0.0,
             rotation: 0.0,
             cutout: 0,
+            random_erasing: 0.0,
         }
     }
 }
 
 impl Augment {
-    /// True if anything but `flip` is set, which requires images of 8-bit pixels.
+    /// True if anything but `flip` and `random_erasing` is set, which requires images of 8-bit pixels.
     pub fn needs_pixels(&self) -> bool {
-        *self != Augment { flip: self.flip, ..Augment::default() }
+        let Augment { flip, random_erasing, .. } = *self;
+        *self != Augment { flip, random_erasing, ..Augment::default() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Each draw has the range and the mean that it says, follows from seed, epoch and sample, and leaves the others alone.
 
-use striate::data::{Augmenter, Transform};
+use std::sync::Arc;
+use striate::data::{Augmenter, Dataset, Images, InputTransform, Labels, Loader, LoaderOptions, Transform};
 use striate::view::{Augment, Crop, LUMA, PIXEL, Principal, View};
 
 const STORED: [usize; 3] = [3, 256, 256];
@@ -284,4 +285,48 @@ fn the_room_for_crops_is_whole_whatever_the_size_of_the_pictures() {
         let augmenter = Augmenter::new([3, side, side], INPUT, &transform).unwrap();
         assert_eq!(augmenter.room(), [26.0, 26.0], "images of {side}");
     }
+}
+
+/// The rectangles that torchvision's `RandomErasing` makes of the same random numbers
+/// (`tests/fixtures/regularization/make.py`), in views of stored images and on images of f32 alike.
+#[test]
+fn erased_rectangles_are_those_of_torchvision() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/regularization/fixture.safetensors");
+    let expected = striate::interchange::safetensors::read(path).unwrap().tensors["erased"].clone();
+    let (seed, epoch, shape) = (123_456_789_012_345, 3, [1, 24, 40]);
+    let transform = Transform::default().with_augment(Augment { random_erasing: 0.6, ..none() });
+    let augmenter = Augmenter::new(shape, shape, &transform).unwrap();
+    let samples = expected.data().len() / 4;
+    let dataset = Dataset {
+        name: "ones".into(),
+        shape,
+        classes: 1,
+        class_names: vec!["one".into()],
+        images: Images::F32(vec![1.0; samples * 24 * 40]),
+        labels: Labels::Classes(vec![0; samples]),
+    };
+    let options = LoaderOptions::new(samples, InputTransform::OnHost(transform));
+    let options = options.with_seed(seed).with_epoch(epoch).with_augment(true);
+    let batch = Loader::new(Arc::new(dataset), options).next().unwrap().unwrap();
+    let picture = vec![100; 24 * 40];
+    let mut erased = 0;
+    for (sample, rectangle) in expected.data().chunks(4).enumerate() {
+        let [top, left, height, width] = [0, 1, 2, 3].map(|side| rectangle[side] as i64);
+        let is_erased = top >= 0;
+        erased += usize::from(is_erased);
+        let sides = if is_erased { [top, left, top + height, left + width] } else { [0; 4] };
+        let view = augmenter.draw(seed, epoch, sample as u32, &picture);
+        assert_eq!(view.cut.map(i64::from), sides, "sample {sample}");
+        let values = &batch.input.values()[sample * 24 * 40..][..24 * 40];
+        for (at, &value) in values.iter().enumerate() {
+            let (row, column) = (at as i64 / 40, at as i64 % 40);
+            let is_inside = (sides[0]..sides[2]).contains(&row) && (sides[1]..sides[3]).contains(&column);
+            assert_eq!(
+                value,
+                if is_inside { 0.0 } else { 1.0 },
+                "sample {sample}, row {row}, column {column}"
+            );
+        }
+    }
+    assert!((250..350).contains(&erased), "{erased}");
 }

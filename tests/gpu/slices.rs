@@ -7,8 +7,8 @@ use striate::error::{Error, Result};
 use striate::gpu::kernels::kernels;
 use striate::gpu::{Executor, Gpu, LimitOverrides};
 use striate::ops::{
-    Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, LocalResponseNormWithin, Loss, Op,
-    Softmax, Target,
+    Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, LocalResponseNormWithin, Loss,
+    Mix, Op, Softmax, Target,
 };
 use striate::program::{BufferId, Executor as _, Span};
 use striate::verify::cases::{Case, Data, cases};
@@ -75,8 +75,17 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let within = LocalResponseNormWithin { batch, channels, h: 8, w: 8, size, alpha, beta, k };
     let norm = BatchNorm2d { batch: 9, channels: 8, inner: 16, eps: 1e-5, momentum: 0.1, relu: true };
     let softmax = Softmax { batch: 9, channels: 16, inner: 8 };
-    let classes =
-        Loss { batch: 300, classes: 5, target: Target::Class, smoothing: 0.1, weighted: false, grad: true };
+    let classes = Loss {
+        batch: 300,
+        classes: 5,
+        target: Target::Class,
+        smoothing: 0.1,
+        weighted: false,
+        grad: true,
+        mixed: false,
+    };
+    let mixed = Loss { mixed: true, ..classes };
+    let images = Mix { batch: 300, channels: 2, height: 2, width: 32 };
     let values = Loss { target: Target::Values, ..classes };
     let cases = [
         Op::ConcatForward(slice),
@@ -90,11 +99,19 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
         Op::SoftmaxForward(softmax),
         Op::SoftmaxBackward(softmax),
         Op::CrossEntropy(classes),
+        Op::Mix(images),
         Op::HalfSquaredError(values),
     ]
     .map(case);
     let Some(compared) = compare(4096, &cases) else { return };
     assert_eq!(compared.len(), cases.len(), "{compared:?}");
+    // An image of the first part whose partner is in the last one, and rows whose second label is in another part.
+    let mixing = [Op::CrossEntropy(mixed), Op::Mix(images)].map(|op| {
+        let hyper = Hyper { rows: 299, mix_weight: 0.3, ..case(op.clone()).hyper };
+        Case { hyper, ..case(op) }
+    });
+    let Some(compared) = compare(4096, &mixing) else { return };
+    assert_eq!(compared.len(), mixing.len(), "{compared:?}");
 }
 
 #[test]

@@ -82,6 +82,29 @@ fn weights(network: &mut Network) -> Vec<(String, Vec<f32>)> {
 }
 
 #[test]
+fn the_network_has_the_averages_of_its_run() {
+    let parent = tempfile::tempdir().unwrap();
+    let options = plain().with_ema(0.8).with_mixup(0.3).with_random_erasing(0.2);
+    let mut network = network();
+    let (data, mut ignore) = (dots(), |_: &Event| Ok(()));
+    let half = options.clone().with_max_steps(5);
+    let training = network.training(&data).with_options(half).with_folder(parent.path(), "run");
+    training.run(&mut ignore).unwrap();
+    let run = parent.path().join("run");
+    let training = network.training(&data).with_options(options.clone()).resume(&run);
+    training.run(&mut ignore).unwrap();
+    let file = |path: &Path| striate::interchange::safetensors::read(path).unwrap();
+    let last = file(&run.join("last.safetensors"));
+    for (name, values) in weights(&mut network) {
+        assert_eq!(last.tensors[&name].data(), values, "{name}");
+    }
+    assert_eq!(weights(&mut network), trained(&options).0, "resumed");
+    assert_ne!(weights(&mut network), trained(&options.with_ema(None)).0);
+    network.save(parent.path().join("saved.safetensors")).unwrap();
+    assert_eq!(file(&parent.path().join("saved.safetensors")).metadata["ema_decay"], "0.8");
+}
+
+#[test]
 fn augmentation_dropout_and_shuffling_are_those_of_the_options() {
     let (all, done) = trained(&plain());
     assert_eq!((done.steps, done.ending, done.weights), (12, Ending::Complete, None));

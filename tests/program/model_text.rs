@@ -191,6 +191,25 @@ op = "softmax"
 }
 
 #[test]
+fn random_erasing_returns_and_takes_the_place_of_cutout() {
+    let text = |keys: &str| {
+        format!("name = \"x\"\ninput = [3, 8, 8]\n[augment]\n{keys}\n[[layer]]\nop = \"flatten\"\n")
+    };
+    let written = returns(Spec::parse(&text("random_erasing = 0.1"), "x").unwrap());
+    assert!(written.contains("[augment]\nrandom_erasing = 0.1\n"), "{written}");
+    for (keys, what) in [
+        ("random_erasing = 1.5", "random_erasing: expected 0 to 1, found 1.5"),
+        (
+            "random_erasing = 0.5\ncutout = 2",
+            "random_erasing: expected no cutout beside it, found cutout = 2",
+        ),
+    ] {
+        let message = Spec::parse(&text(keys), "x").unwrap_err().to_string();
+        assert!(message.starts_with("x:4: ") && message.contains(what), "{message}");
+    }
+}
+
+#[test]
 fn whether_a_network_takes_pixels_outlives_writing_and_reading() {
     let head = "name = \"n\"\ninput = [1, 2, 2]\n";
     let layers = "[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 2\n";

@@ -6,6 +6,7 @@ mod fine_tuning;
 mod imbalance;
 mod lone;
 mod loss_scaling;
+mod regularization;
 mod resume;
 mod schedule;
 mod trainer;

@@ -33,7 +33,7 @@ fn hyper(step: u32, accumulate: u32) -> Hyper {
         correction1: 1.0 - 0.9f32.powi(t),
         correction2: 1.0 - 0.99f32.powi(t),
         max_norm: 0.3,
-        reserved: 0,
+        ..Hyper::default()
     }
 }
 

@@ -75,8 +75,15 @@ fn the_number_of_threads_does_not_change_a_bit() {
     let linear = Linear { batch: 64, inputs: 1500, outputs: 500, bias: true, relu: false };
     let norm = BatchNorm2d { batch: 64, channels: 19, inner: 150, eps: 1e-5, momentum: 0.1, relu: false };
     let norm_in_blocks = BatchNorm2d { channels: 48, ..norm };
-    let loss =
-        Loss { batch: 64, classes: 1000, target: Target::Class, smoothing: 0.1, weighted: false, grad: true };
+    let loss = Loss {
+        batch: 64,
+        classes: 1000,
+        target: Target::Class,
+        smoothing: 0.1,
+        weighted: false,
+        grad: true,
+        mixed: false,
+    };
     let pool = Pool2d {
         batch: 64,
         channels: 9,

@@ -4,7 +4,7 @@ use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::constants;
 use super::limits::Limits;
 use super::rounds::{reduction, strided};
-use super::shader::{Shader, shader};
+use super::shader::{Shader, files, shader};
 use super::slices::slices;
 use crate::error::{Error, Result};
 use crate::ops::{Loss, Metrics, Op, Softmax, Target};
@@ -59,6 +59,10 @@ pub(super) fn cross_entropy(op: &Op, d: &Loss, limits: &Limits) -> Result<Kernel
             "shared/reduce",
             "shared/hyper"
         )
+    };
+    let shader = match d.mixed {
+        true => shader.with(files!["loss/labels_mixed"]).variant("mixed"),
+        false => shader.with(files!["loss/labels_own"]),
     };
     loss(op, shader, d, ("smoothing", f64::from(d.smoothing)), limits)
 }
@@ -129,7 +133,8 @@ fn loss(
             let out = 3 + usize::from(d.weighted);
             let mut bindings = vec![
                 slice.bind(0, d.classes),
-                slice.bind(1, label),
+                // A row's second label may be in another slice.
+                if d.mixed { Binding::operand(1) } else { slice.bind(1, label) },
                 Binding::operand(2),
                 slice.bind(out, 1),
                 slice.bind(out + 1, 1),

@@ -15,6 +15,7 @@ mod gemm;
 mod limits;
 mod linear;
 mod loss;
+mod mix;
 mod normalise;
 mod pointwise;
 mod pool2d;
@@ -56,6 +57,7 @@ pub fn kernels(op: &Op, limits: &Limits) -> Result<Kernels> {
 fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
     match op {
         Op::Augment(d) => augment::kernels(op, d, limits),
+        Op::Mix(d) => mix::kernels(op, d, limits),
         Op::Conv2dForward(d) => conv2d::forward(op, d, limits),
         Op::Conv2dGradInput(d) => conv2d::grad_input(op, d, limits),
         Op::Conv2dGradWeight(d) => conv2d::grad_weight(op, d, limits),
@@ -134,5 +136,6 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::Adam(d) => update::update(op, d, limits),
         Op::AdamW(d) => update::update(op, d, limits),
         Op::RmsProp(d) => update::update(op, d, limits),
+        Op::Ema(d) => update::ema(op, d, limits),
     }
 }

@@ -7,7 +7,7 @@ use super::rounds::{reduction, rounds, strided};
 use super::shader::{Shader, files, shader};
 use super::slices::slices;
 use crate::error::Result;
-use crate::ops::{GradClip, GradNorm, GradScale, GradUnscale, Op, OperandKind, Pointwise, Update};
+use crate::ops::{Ema, GradClip, GradNorm, GradScale, GradUnscale, Op, OperandKind, Pointwise, Update};
 
 /// THREADS of `grad_clip.wgsl` and `grad_unscale.wgsl`, and of the two of the norm.
 const NORMS: usize = 64;
@@ -54,6 +54,14 @@ pub(super) fn grad_unscale(d: &GradUnscale) -> Result<Kernels> {
         }],
         scratch: Vec::new(),
     })
+}
+
+pub(super) fn ema(op: &Op, d: &Ema, limits: &Limits) -> Result<Kernels> {
+    let shader = match d.scaled {
+        true => shader!("update/ema", "update/ema_scaled", "shared/elements").variant("unscale"),
+        false => shader!("update/ema", "update/ema_every", "shared/elements"),
+    };
+    elementwise(op, shader, d.len, &[("weight", f64::from(d.weight()))], limits)
 }
 
 /// One dispatch per slice of `len` elements. Operands of another length (hyper, factor, scaling) are bound whole.

@@ -35,6 +35,10 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
         overfit_batch,
         freeze,
         loss_scale,
+        ema,
+        mixup,
+        cutmix,
+        random_erasing,
         workers: _,
         max_steps: _,
         log_every: _,
@@ -52,6 +56,14 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
     put("overfit-batch", overfit_batch);
     put("freeze", &or_none(freeze));
     put("amp", &or_none(loss_scale));
+    // Checkpoints of earlier versions have no such lines.
+    for (key, value) in
+        [("ema", ema), ("mixup", mixup), ("cutmix", cutmix), ("random-erasing", random_erasing)]
+    {
+        if let Some(value) = value {
+            put(key, value);
+        }
+    }
     if let Some(version) = spec.geometry.rules.version() {
         put(GEOMETRY, &version);
     }

@@ -25,6 +25,18 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
     if let Some(scale) = options.loss_scale {
         put("amp", text(&scale));
     }
+    // Runs of that time had none of these.
+    let model_erasing = Some(spec.augment.random_erasing).filter(|&probability| probability > 0.0);
+    for (key, value) in [
+        ("ema", options.ema),
+        ("mixup", options.mixup),
+        ("cutmix", options.cutmix),
+        ("random-erasing", options.random_erasing.or(model_erasing)),
+    ] {
+        if let Some(value) = value {
+            put(key, text(&value));
+        }
+    }
     put("input", text(&spec.input));
     put("preprocess", preprocess(spec));
     if spec.preprocess.square {

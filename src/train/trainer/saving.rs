@@ -7,7 +7,7 @@ use super::super::state::{Saved, State};
 use super::super::updater::lasting;
 use super::{Trainer, TrainingTask};
 use crate::error::{Error, Result};
-use crate::inference::{self, Named, Totals, collect};
+use crate::inference::{self, Named, Totals, collect_averaged};
 use crate::program::Role;
 use std::collections::BTreeMap;
 
@@ -20,6 +20,7 @@ impl Trainer<'_> {
         let TrainingTask { model, device, .. } = self.task().clone();
         let Saved { path, mut tensors, state, is_other_optimizer } = saved;
         let bad = |what: String| Error::data(&path, what);
+        let mut anew = Vec::new();
         for (id, name) in lasting(model) {
             let buffer = model.program.buffer(id);
             // The state of one optimiser means nothing to another.
@@ -32,11 +33,17 @@ impl Trainer<'_> {
                 }
                 // Without momentum there was none.
                 _ if force && buffer.role == Role::Optimizer => {}
+                // It begins with the weights, which come before it.
+                _ if force && buffer.role == Role::Average => anew.push(id),
                 found => {
                     let found = found.map_or("none".to_string(), |tensor| tensor.shape().to_string());
                     return Err(bad(format!("tensor {name}: expected {}, found {found}", buffer.shape)));
                 }
             }
+        }
+        for (parameter, average) in model.averages().filter(|(_, average)| anew.contains(average)) {
+            let values = self.updater.executor.read(parameter.buffer)?;
+            self.updater.executor.write(average, &values)?;
         }
         if !state.is_on(&device) {
             self.reporter.notices.push(format!(
@@ -83,9 +90,10 @@ impl Trainer<'_> {
         }
     }
 
-    /// All weights as they are now; an error if one is not finite, so that no such weight is ever saved.
+    /// All weights as they are now, averaged where a moving average is kept; an error if one is not finite, so that no such
+    /// weight is ever saved.
     pub(super) fn weights(&mut self, epoch: usize, lr: f32) -> Result<Named> {
-        let tensors = collect(self.updater.task.model, self.updater.executor)?;
+        let tensors = collect_averaged(self.updater.task.model, self.updater.executor)?;
         self.check_finite(&tensors, epoch, lr)?;
         Ok(tensors)
     }
@@ -162,6 +170,9 @@ impl Trainer<'_> {
         map.insert("val_part".into(), self.val_part().name().into());
         if let Some(origin) = &data.origin {
             inference::write_origin(origin, &mut map);
+        }
+        if let Some(decay) = options.ema {
+            map.insert(inference::EMA_DECAY.into(), decay.to_string());
         }
         if let Some(totals) = totals.filter(|totals| totals.rows() > 0) {
             map.insert("val_acc1".into(), totals.acc1().to_string());

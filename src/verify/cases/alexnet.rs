@@ -87,7 +87,15 @@ pub fn alexnet_cases(batch: usize) -> Vec<Case> {
     }
     cases.push(Case::new(Op::ReluBackward(Pointwise { len: batch * 4096 }), "fc6_fc7", 1));
     let hyper = Hyper { rows: batch as u32, loss_scale: 1.0 / batch as f32, ..default_hyper() };
-    let d = Loss { batch, classes: 1000, target: Target::Class, smoothing: 0.0, weighted: false, grad: true };
+    let d = Loss {
+        batch,
+        classes: 1000,
+        target: Target::Class,
+        smoothing: 0.0,
+        weighted: false,
+        grad: true,
+        mixed: false,
+    };
     cases.push(Case::new(Op::CrossEntropy(d), "fc8", 1000).with_hyper(hyper));
     cases.push(Case::new(Op::Metrics(Metrics { batch, slots: 64 }), "step", batch).with_hyper(hyper));
     for (what, channels, extent) in NETWORK_2012 {

@@ -57,10 +57,11 @@ fn cross_entropy_reference(d: &Loss, hyper: &Hyper, inputs: &[Vec<f64>], outputs
     for n in 0..hyper.rows as usize {
         let x = &inputs[0][n * d.classes..(n + 1) * d.classes];
         let right = inputs[1][n] as usize;
-        outputs[1][n] = rank(x, right);
-        let total = total(d, inputs, n);
+        let other = partner(d, hyper, inputs, n);
+        outputs[1][n] = rank(x, if d.mixed && hyper.mix_weight < 0.5 { other } else { right });
+        let total = total(d, hyper, inputs, n);
         for (j, log_p) in log_softmax(x).into_iter().enumerate() {
-            let t = target(d, inputs, n, j);
+            let t = target(d, hyper, inputs, n, j);
             // 0 log 0 is 0 in a cross-entropy.
             outputs[0][n] -= if t == 0.0 && !log_p.is_nan() { 0.0 } else { t * log_p };
             if d.grad {
@@ -70,17 +71,29 @@ fn cross_entropy_reference(d: &Loss, hyper: &Hyper, inputs: &[Vec<f64>], outputs
     }
 }
 
+/// The second label of row `n` of a cross-entropy with `operands`: of rows that are mixed that of the one before, of the first the last.
+fn partner(d: &Loss, hyper: &Hyper, operands: &[Vec<f64>], n: usize) -> usize {
+    let row = match (d.mixed, n) {
+        (false, _) => n,
+        (true, 0) => hyper.rows as usize - 1,
+        (true, _) => n - 1,
+    };
+    operands[1][row] as usize
+}
+
 /// The target of output `j` in row `n` of a cross-entropy with `operands`.
-fn target(d: &Loss, operands: &[Vec<f64>], n: usize, j: usize) -> f64 {
+fn target(d: &Loss, hyper: &Hyper, operands: &[Vec<f64>], n: usize, j: usize) -> f64 {
     let smoothing = f64::from(d.smoothing);
-    let onehot = if j == operands[1][n] as usize { 1.0 } else { 0.0 };
+    let share = if d.mixed { f64::from(hyper.mix_weight) } else { 1.0 };
+    let own = if j == operands[1][n] as usize { share } else { 0.0 };
+    let other = if j == partner(d, hyper, operands, n) { 1.0 - share } else { 0.0 };
     let weight = if d.weighted { operands[3][j] } else { 1.0 };
-    weight * ((1.0 - smoothing) * onehot + smoothing / d.classes as f64)
+    weight * ((1.0 - smoothing) * (own + other) + smoothing / d.classes as f64)
 }
 
 /// The sum of the targets of row `n`: 1 without weights.
-fn total(d: &Loss, operands: &[Vec<f64>], n: usize) -> f64 {
-    if d.weighted { (0..d.classes).map(|j| target(d, operands, n, j)).sum() } else { 1.0 }
+fn total(d: &Loss, hyper: &Hyper, operands: &[Vec<f64>], n: usize) -> f64 {
+    if d.weighted { (0..d.classes).map(|j| target(d, hyper, operands, n, j)).sum() } else { 1.0 }
 }
 
 fn half_squared_error_reference(d: &Loss, hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
@@ -120,7 +133,7 @@ fn metrics_reference(hyper: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>
 fn cross_entropy_scale(d: &Loss, run: &Run<'_>) -> Vec<Vec<f64>> {
     let (hyper, outputs) = (run.hyper, run.outputs);
     let rows = hyper.rows as usize;
-    let totals: Vec<f64> = (0..d.batch).map(|n| total(d, run.before, n)).collect();
+    let totals: Vec<f64> = (0..d.batch).map(|n| total(d, run.hyper, run.before, n)).collect();
     let loss = (0..d.batch).map(|n| if n < rows { totals[n] + outputs[0][n] } else { 0.0 }).collect();
     let mut all = vec![loss, exact_like(&outputs[1])];
     if d.grad {
@@ -186,7 +199,8 @@ pub fn cases() -> Vec<Case> {
         (5, 300, 4, 0.1, true, Nan),
     ];
     for (batch, classes, real, smoothing, grad, data) in cross_entropy {
-        let d = Loss { batch, classes, target: Target::Class, smoothing, weighted: false, grad };
+        let d =
+            Loss { batch, classes, target: Target::Class, smoothing, weighted: false, grad, mixed: false };
         let what = format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_{data:?}").to_lowercase();
         let case = Case::new(Op::CrossEntropy(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
@@ -206,11 +220,45 @@ pub fn cases() -> Vec<Case> {
         (5, 300, 4, 0.1, Nan),
     ];
     for (batch, classes, real, smoothing, data) in weighted {
-        let d = Loss { batch, classes, target: Target::Class, smoothing, weighted: true, grad: true };
+        let d = Loss {
+            batch,
+            classes,
+            target: Target::Class,
+            smoothing,
+            weighted: true,
+            grad: true,
+            mixed: false,
+        };
         let what =
             format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_weighted_{data:?}").to_lowercase();
         let case = Case::new(Op::CrossEntropy(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
+    }
+    // batch, classes, rows, smoothing, share, data
+    let mixed = [
+        (1, 3, 1, 0.0, 0.4, Plain),
+        (7, 10, 5, 0.0, 0.3, Plain),
+        (7, 10, 7, 0.1, 0.8, Plain),
+        (40, 5, 39, 0.1, 0.5, Ties),
+        (5, 1000, 4, 0.1, 0.45, Plain),
+        (130, 65, 129, 0.0, 0.0, Plain),
+        (65, 63, 65, 0.1, 1.0, Plain),
+        (4, 10, 4, 0.2, 0.7, Huge),
+        (5, 10, 5, 0.0, 0.2, Nan),
+    ];
+    for (batch, classes, real, smoothing, share, data) in mixed {
+        let d = Loss {
+            batch,
+            classes,
+            target: Target::Class,
+            smoothing,
+            weighted: false,
+            grad: true,
+            mixed: true,
+        };
+        let what = format!("{batch}x{classes}_rows_{real}_smoothing_{smoothing}_share_{share}_{data:?}");
+        let case = Case::new(Op::CrossEntropy(d), &what.to_lowercase(), classes);
+        cases.push(case.with_hyper(Hyper { mix_weight: share, ..rows(real) }).with_data(data));
     }
     // batch, classes, rows, target, grad, data
     let half_squared_error = [
@@ -228,7 +276,7 @@ pub fn cases() -> Vec<Case> {
         (3, 64, 3, Target::Values, false, Plain),
     ];
     for (batch, classes, real, target, grad, data) in half_squared_error {
-        let d = Loss { batch, classes, target, smoothing: 0.0, weighted: false, grad };
+        let d = Loss { batch, classes, target, smoothing: 0.0, weighted: false, grad, mixed: false };
         let what = format!("{batch}x{classes}_rows_{real}_{target:?}_{data:?}").to_lowercase();
         let case = Case::new(Op::HalfSquaredError(d), &what, classes);
         cases.push(case.with_hyper(rows(real)).with_data(data));
@@ -250,7 +298,15 @@ fn long_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for len in LENGTHS {
         let target = Target::Class;
-        let d = Loss { batch: 3, classes: len, target, smoothing: 0.1, weighted: false, grad: true };
+        let d = Loss {
+            batch: 3,
+            classes: len,
+            target,
+            smoothing: 0.1,
+            weighted: false,
+            grad: true,
+            mixed: false,
+        };
         let what = format!("3x{len}_rows_2");
         cases.push(Case::new(Op::CrossEntropy(d), &what, len).with_hyper(rows(2)));
         let weighted = Loss { weighted: true, ..d };

@@ -20,6 +20,7 @@ pub(super) mod local_response_norm;
 mod local_response_norm_within;
 pub(super) mod loss;
 mod loss_scale;
+mod mix;
 mod pointwise;
 pub(super) mod pool2d;
 mod softmax;
@@ -70,6 +71,7 @@ impl<'a> OperatorCheck<'a> {
 pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
     match op {
         Op::Augment(d) => augment::augment(d),
+        Op::Mix(d) => mix::mix(d),
         Op::Conv2dForward(d) => conv2d::forward(d),
         Op::Conv2dGradInput(d) => conv2d::grad_input(d),
         Op::Conv2dGradWeight(d) => conv2d::grad_weight(d),
@@ -117,6 +119,7 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::Adam(d) => update::adam(d),
         Op::AdamW(d) => update::adamw(d),
         Op::RmsProp(d) => update::rmsprop(d),
+        Op::Ema(d) => update::ema(d),
     }
 }
 
@@ -124,6 +127,7 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
 pub(super) fn cases() -> Vec<Case> {
     [
         augment::cases(),
+        mix::cases(),
         conv2d::cases(),
         linear::cases(),
         pointwise::cases(),

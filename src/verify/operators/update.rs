@@ -1,7 +1,7 @@
 //! Gradient sums, clipping, and the updates of parameters.
 
 use super::OperatorCheck;
-use crate::ops::{GradClip, GradNorm, Hyper, Metrics, NonFinite, Op, Pointwise, Update};
+use crate::ops::{Ema, GradClip, GradNorm, Hyper, Metrics, NonFinite, Op, Pointwise, Update};
 use crate::verify::cases::{Case, Data, LENGTHS, default_hyper};
 use crate::verify::error_scale::{Run, absolute, exact_like, of_absolute_operands, only};
 
@@ -39,6 +39,23 @@ pub fn adamw(d: &Update) -> OperatorCheck<'_> {
 
 pub fn rmsprop(d: &Update) -> OperatorCheck<'_> {
     update_entry(d, rmsprop_reference)
+}
+
+pub fn ema(d: &Ema) -> OperatorCheck<'_> {
+    let reference = |_: &Hyper, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
+        if d.scaled && inputs[1][0] == 0.0 {
+            return;
+        }
+        for (a, w) in outputs[0].iter_mut().zip(&inputs[0]) {
+            *a = d.decay * *a + (1.0 - d.decay) * w;
+        }
+    };
+    // The average before and the weight: their difference may cancel.
+    let scale = |run: &Run<'_>| {
+        let (w, a) = (&run.before[0], &run.before[run.first]);
+        vec![w.iter().zip(a).map(|(w, a)| w.abs().max(a.abs())).collect()]
+    };
+    OperatorCheck::new(None, reference, scale)
 }
 
 pub fn grad_accumulate<'a>() -> OperatorCheck<'a> {
@@ -301,8 +318,21 @@ fn accumulation() -> Vec<Case> {
     cases
 }
 
+fn averages() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (len, decay) in [(1, 0.9), (63, 0.0), (257, 0.999), (1031, 0.9999), (4099, 0.5)] {
+        let op = Op::Ema(Ema { len, decay, scaled: false });
+        cases.push(Case::new(op, &format!("{len}_decay_{decay}"), 1));
+    }
+    for data in [Data::Plain, Data::Skipped] {
+        let op = Op::Ema(Ema { len: 517, decay: 0.99, scaled: true });
+        cases.push(Case::new(op, &format!("scaled_{data:?}").to_lowercase(), 1).with_data(data));
+    }
+    cases
+}
+
 pub fn cases() -> Vec<Case> {
-    [updates(), clipping(), accumulation()].concat()
+    [updates(), clipping(), accumulation(), averages()].concat()
 }
 
 /// Tensors a little larger than the default limit of a binding, 2^27 bytes.

@@ -207,7 +207,15 @@ fn what_cannot_be_cut_is_refused_on_a_software_adapter_before_anything_is_alloca
         k: 1.0,
     };
     let classes = 1 << 20;
-    let loss = Loss { batch: 1, classes, target: Target::Class, smoothing: 0.0, weighted: false, grad: true };
+    let loss = Loss {
+        batch: 1,
+        classes,
+        target: Target::Class,
+        smoothing: 0.0,
+        weighted: false,
+        grad: true,
+        mixed: false,
+    };
     let ops = [
         Op::LocalResponseNormForward(across),
         Op::LocalResponseNormBackward(across),

@@ -32,7 +32,11 @@ fn hyper_is_the_same_in_wgsl_and_rust() {
         correction1,
         correction2,
         max_norm,
-        reserved
+        mix_weight,
+        mix_top,
+        mix_left,
+        mix_bottom,
+        mix_right
     ];
     let found: Vec<(&str, usize, &str)> = members
         .iter()

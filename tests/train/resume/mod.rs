@@ -216,6 +216,44 @@ fn loss_scaling_goes_on_the_same_also_while_the_scale_falls() {
 }
 
 #[test]
+fn averages_mixed_images_and_erased_rectangles_go_on_the_same() {
+    let options = options().with_ema(0.8).with_mixup(0.5).with_cutmix(1.0).with_random_erasing(0.5);
+    let normal = network();
+    assert_goes_on(&normal, &options, [1, 3, 7, 9, 14, 20]);
+    let mut spec = network();
+    (spec.recipe.epochs, spec.recipe.grad_accum_steps) = (2, 2);
+    let scaled = options.clone().with_loss_scale(Some(2f32.powi(68)));
+    assert_goes_on(&spec, &scaled, [1, 3, 4, 6]);
+    // The checkpoint holds the averages beside the weights, and what is missing of them is no other run.
+    let (data, parent) = (pictures(), tempfile::tempdir().unwrap());
+    let half = options.clone().with_max_steps(Some(10));
+    let (_, folder) = Part::new(&normal, &data, &half).run(parent.path()).unwrap();
+    let file = striate::interchange::safetensors::read(folder.join("checkpoint.safetensors")).unwrap();
+    for name in ["conv2d.0.weight", "batch_norm2d.1.running_var", "linear.6.bias"] {
+        let (weight, average) = (&file.tensors[name], &file.tensors[&format!("ema.{name}")]);
+        assert!(weight.shape() == average.shape() && weight != average, "{name}");
+    }
+    for (other, line) in [
+        (options.clone().with_ema(None), "ema: 0.8 then, none now"),
+        (options.clone().with_mixup(0.4), "mixup: 0.5 then, 0.4 now"),
+        (options.clone().with_cutmix(None), "cutmix: 1 then, none now"),
+        (options.clone().with_random_erasing(0.4), "random-erasing: 0.5 then, 0.4 now"),
+    ] {
+        let part = Part { from: Some(&folder), ..Part::new(&normal, &data, &other) };
+        let text = part.run(parent.path()).unwrap_err().to_string();
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    // A run without averages that is forced to keep some begins them with its weights.
+    let (_, folder) = Part::new(&normal, &data, &half.with_ema(None)).run(parent.path()).unwrap();
+    let last = options.with_ema(0.0).with_max_steps(Some(10));
+    let forced = Part { from: Some(&folder), force: true, ..Part::new(&normal, &data, &last) };
+    forced.run(parent.path()).unwrap();
+    let file = striate::interchange::safetensors::read(folder.join("last.safetensors")).unwrap();
+    let checkpoint = striate::interchange::safetensors::read(folder.join("checkpoint.safetensors")).unwrap();
+    assert_eq!(file.tensors["linear.6.weight"], checkpoint.tensors["linear.6.weight"]);
+}
+
+#[test]
 fn plateau_patience_and_warm_up_go_on_the_same() {
     let mut spec = network();
     (spec.recipe.epochs, spec.recipe.lr) = (8, 1e-30);
