@@ -44,7 +44,7 @@
 //! | 7 | [`run`] | one run: folder, checkpoints, logs, disk space, recovery from a lost device |
 //! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
 //! | 5 | [`inference`] | batches, evaluation, metrics, crops, robustness, weights by name |
-//! | 5 | [`interchange`] | weights and networks in files: safetensors, NPZ, ONNX |
+//! | 5 | [`interchange`] | weights and networks in files: safetensors, PyTorch's `.pth`, NPZ, ONNX |
 //! | 6 | [`report`] | images for people: filters, activations, predictions, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |

@@ -102,8 +102,9 @@ pub(super) fn run(args: &ReportArgs, context: &Context) -> Result<u8> {
 fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
     let SheetArgs { weights, model, output, .. } = &args.sheet;
     Outputs::new().reads(model.as_ref()).reads(Some(weights)).check("--output", output)?;
-    let file = interchange::read(weights)?;
+    let mut file = interchange::read(weights)?;
     source::note_reading(&file, &context.out);
+    unwrap_names(&mut file, model.as_deref());
     let layer = match &args.layer {
         Some(layer) => layer.clone(),
         None => first_convolution(&file, model.as_deref())?,
@@ -122,6 +123,14 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
         layout.group = weight.shape().dims().get(1).copied();
     }
     finish("filters", &layer, &tiles.draw(&layout, None)?, output, context)
+}
+
+/// Strips prefixes of wrappers from the names in `file`, unless the network uses them itself.
+fn unwrap_names(file: &mut File, model: Option<&str>) {
+    // Without a network there are no such names.
+    let layers = inference::spec_of(file, model).map(|spec| spec.layers).unwrap_or_default();
+    let names: Vec<String> = layers.iter().map(|layer| format!("{}.weight", layer.name)).collect();
+    file.unwrap_names(names.iter().map(String::as_str));
 }
 
 /// The name of the network's first convolution; for weights without a network, the first in name order.

@@ -54,7 +54,7 @@ pub(crate) use source::{
 };
 pub use trace::{activations, trace};
 pub use weights::{
-    Named, collect, geometry, initialise, load, metadata, other_input, outputs, sha256, spec_of,
+    Named, collect, geometry, initialise, load, metadata, other_input, outputs, outputs_in, sha256, spec_of,
 };
 pub(crate) use weights::{collect_state, restore, restore_named};
 pub(crate) use window::{Arrived, Entry, Windows};

@@ -118,7 +118,7 @@ pub fn outputs(spec: &Spec) -> Result<usize> {
 }
 
 /// The network that a weights file belongs to: `model` (a name or path) if given, else the one that the file carries.
-/// It gets as many outputs as the file says, and the label smoothing of its training.
+/// It gets as many outputs as the file says or, if it does not say, as its weights have, and the label smoothing of its training.
 pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     let note = |key: &str| file.metadata.get(key);
     let mut spec = match (model, note("model")) {
@@ -131,7 +131,7 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
     };
     spec.geometry = geometry(file)?;
     let number = |key: &str| note(key).and_then(|text| text.parse::<usize>().ok());
-    if let Some(classes) = number("num_classes").filter(|&n| n > 0)
+    if let Some(classes) = number("num_classes").filter(|&n| n > 0).or_else(|| outputs_in(file, &spec))
         && classes != outputs(&spec)?
     {
         spec.replace_outputs(classes)?;
@@ -140,6 +140,14 @@ pub fn spec_of(file: &File, model: Option<&str>) -> Result<Spec> {
         spec.recipe.label_smoothing = smoothing;
     }
     Ok(spec)
+}
+
+/// Outputs of the network `spec` according to the last layer's weight in `file`: files of other programs do not say how many
+/// classes they are for, and it may be other ones than the model file's.
+pub fn outputs_in(file: &File, spec: &Spec) -> Option<usize> {
+    let last = spec.clone().replace_outputs(1).ok()?;
+    let shape = file.tensor(&format!("{last}.weight"))?.shape();
+    shape.dims().first().copied().filter(|&outputs| outputs > 0)
 }
 
 /// The geometry of the images that the weights of `file` were trained on. Earlier versions of Striate had a single rule;

@@ -44,7 +44,7 @@ pub fn format(path: impl AsRef<Path>) -> Result<Format> {
     file.take(9).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let is_named = |name: &&str| extension.eq_ignore_ascii_case(name);
-    let named = match PYTORCH.iter().any(|name| is_named(name)) {
+    let named = match PYTORCH.iter().any(is_named) {
         true => Some(Format::PyTorch),
         false => Format::ALL.iter().find(|(name, _)| is_named(name)).map(|(_, format)| *format),
     };
@@ -116,6 +116,14 @@ pub(super) fn common_prefix<'n>(prefixes: &[&str], names: impl Iterator<Item = &
 }
 
 impl File {
+    /// The tensor `name`; all names of the file may have a prefix before that ([`File::unwrap_names`]).
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name).or_else(|| {
+            let prefix = common_prefix(&HOLDERS, self.tensors.keys().map(String::as_str));
+            self.tensors.get(&format!("{prefix}{name}"))
+        })
+    }
+
     /// Strips the prefixes that PyTorch's wrappers, and classes that hold a network, add to every name (`module.`, `_orig_mod.`,
     /// `model.`, `net.`). Names are kept if the file already holds a tensor that `expected` names, since a network may use such
     /// names itself.

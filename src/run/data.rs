@@ -63,7 +63,10 @@ impl Opening<'_> {
 
     /// Gives the network as many outputs as the weights have; this overrides its model file.
     fn follow_file(&self, spec: &mut Spec, weights: Option<&File>) -> Result<()> {
-        let noted = || weights?.metadata.get("num_classes")?.parse().ok();
+        let noted = || match weights?.metadata.get("num_classes") {
+            Some(text) => text.parse().ok(),
+            None => inference::outputs_in(weights?, spec),
+        };
         let own = self.checkpoint.filter(|_| self.options.weights.is_some()).and_then(Checkpoint::outputs);
         match own.or_else(noted).filter(|&n: &usize| n > 0 && !self.is_replaced) {
             Some(found) if found != inference::outputs(spec)? => spec.replace_outputs(found).map(|_| ()),

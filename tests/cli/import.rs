@@ -125,10 +125,10 @@ fn what_cannot_be_imported_is_said_in_one_line_and_leaves_nothing() {
     let says = ["w.npz", "missing: c1.weight, c1.bias", "not in the model: fc.bias, fc.weight"];
     refuse(root, &import(&["w.npz", "-m", "lenet5"]), 4, &says);
     refuse(root, &import(&["gone.npz"]), 4, &["gone.npz"]);
-    refuse(root, &import(&["old.pth"]), 4, &["old.pth", "torch.load"]);
+    refuse(root, &import(&["old.pth"]), 4, &["old.pth", "the pickle: expected", "before the end"]);
     refuse(root, &import(&["cut.npz", "-m", "net.toml"]), 4, &["cut.npz"]);
     refuse(root, &import(&["cut.safetensors", "-m", "net.toml"]), 4, &["cut.safetensors", "7 bytes"]);
-    refuse(root, &import(&["net.toml"]), 4, &["expected safetensors, NPZ or ONNX"]);
+    refuse(root, &import(&["net.toml"]), 4, &["expected safetensors, PyTorch (.pth), NPZ or ONNX"]);
     let with = |more: &[&'static str]| import(&[&["w.npz", "-m", "net.toml"], more].concat());
     refuse(root, &with(&["--mean", "1,2"]), 2, &["--mean", "expected 3 values", "found 2"]);
     refuse(root, &with(&["--std", "1,0,2"]), 2, &["--std"]);
@@ -158,6 +158,148 @@ fn what_cannot_be_imported_is_said_in_one_line_and_leaves_nothing() {
     fs::create_dir_all(root.join("taken/net.safetensors")).unwrap();
     refuse(root, &["import", "w.npz", "-m", "net.toml", "-o", "taken", "--force"], 4, &["net.safetensors"]);
     assert!(!root.join("taken/net.toml").exists());
+}
+
+/// A folder with files of `torch.save`, safetensors files of the same tensors, and their network.
+fn pytorch() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pth");
+    let names = [
+        "net.toml",
+        "net.safetensors",
+        "state_dict.pth",
+        "views-legacy.pth",
+        "checkpoint.pth",
+        "module.pth",
+        "int32.pth",
+    ];
+    for name in names {
+        fs::copy(fixtures.join(name), folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("a.png"), fs::read(fixtures.join("../pictures/palette.png")).unwrap())
+        .unwrap();
+    folder
+}
+
+#[test]
+fn every_verb_does_with_pytorchs_files_what_it_does_with_safetensors() {
+    let folder = pytorch();
+    let root = folder.path();
+    let run = |weights: &str, words: &[&str]| {
+        let words = [words, &["--weights", weights, "-m", "net.toml"]].concat();
+        let output = striate(root, &words).output().unwrap();
+        assert_eq!(code(&output), 0, "striate {words:?}: {}", stderr(&output));
+        let notes = stderr(&output);
+        let said =
+            notes.contains("checkpoint.pth: the weights are those of \"state_dict\"; not used: epoch, arch");
+        assert_eq!(said, weights == "checkpoint.pth", "{words:?}: {notes}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let answers = |weights: &str| {
+        let data = ["--device", "cpu", "--dataset", "synthetic"];
+        let written = |name: &str| fs::read(root.join(name)).unwrap();
+        let eval = run(weights, &[&["eval", "--json"], &data[..]].concat());
+        let eval = json_lines(&eval)[0]["loss"].to_string();
+        let predict = run(weights, &["predict", "--device", "cpu", "--json", "a.png"]);
+        run(weights, &[&["trace", "-o", "t.safetensors"], &data[..]].concat());
+        run(weights, &["report", "filters", "-o", "f.png"]);
+        run(
+            weights,
+            &[
+                "report",
+                "activations",
+                "--device",
+                "cpu",
+                "--image",
+                "a.png",
+                "--layer",
+                "conv1",
+                "-o",
+                "a2.png",
+            ],
+        );
+        run(weights, &["export", "--device", "cpu", "-o", "e.npz"]);
+        let train = ["train", "--json", "--limit-train", "8", "--limit-val", "4", "--epochs", "1"];
+        let train = run(weights, &[&train[..], &data[..]].concat());
+        let trained = json_lines(&train).pop().unwrap()["weights"].as_str().unwrap().to_string();
+        let exported = interchange::read(root.join("e.npz")).unwrap().tensors;
+        let trained = interchange::read(root.join(trained)).unwrap().tensors;
+        (eval, predict, written("t.safetensors"), written("f.png"), written("a2.png"), exported, trained)
+    };
+    let expected = answers("net.safetensors");
+    for weights in ["state_dict.pth", "views-legacy.pth", "checkpoint.pth"] {
+        assert!(answers(weights) == expected, "{weights}");
+        let into = format!("from-{weights}");
+        succeed(root, &["import", weights, "-m", "net.toml", "-o", &into]);
+        let imported = interchange::read(root.join(&into).join("small-resnet.safetensors")).unwrap().tensors;
+        for (name, tensor) in &expected.5 {
+            assert_eq!(&imported[name], tensor, "{weights}: {name}");
+        }
+    }
+}
+
+/// A file of PyTorch does not say for how many classes it is; its last layer does.
+#[test]
+fn a_network_gets_the_outputs_of_the_weights() {
+    let folder = pytorch();
+    let root = folder.path();
+    let net = fs::read_to_string(root.join("net.toml")).unwrap();
+    fs::write(root.join("nine.toml"), net.replace("out_features = 5", "out_features = 9")).unwrap();
+    let train = [
+        "train",
+        "--device",
+        "cpu",
+        "--dataset",
+        "synthetic",
+        "--limit-train",
+        "8",
+        "--limit-val",
+        "4",
+        "--epochs",
+        "1",
+    ];
+    for weights in ["state_dict.pth", "checkpoint.pth", "net.safetensors"] {
+        let text =
+            succeed(root, &["import", weights, "-m", "nine.toml", "-o", weights.split('.').next().unwrap()]);
+        assert!(text.contains("5 outputs"), "{text}");
+        let outputs = |more: &[&str]| {
+            let text = succeed(
+                root,
+                &[&train[..], &["--json", "-m", "nine.toml", "--weights", weights], more].concat(),
+            );
+            let path = json_lines(&text).pop().unwrap()["weights"].as_str().unwrap().to_string();
+            interchange::read(root.join(path)).unwrap().tensors["fc.bias"].shape().dims().to_vec()
+        };
+        assert_eq!((outputs(&[]), outputs(&["--num-classes", "3"])), (vec![5], vec![3]), "{weights}");
+    }
+}
+
+#[test]
+fn what_pytorchs_files_hold_beyond_tensors_is_refused_by_every_verb() {
+    let folder = pytorch();
+    let root = folder.path();
+    let says = ["module.pth: expected a dictionary of tensors", "torch.save(model.state_dict(), "];
+    for words in [
+        &["train", "--dataset", "synthetic"][..],
+        &["eval", "--dataset", "synthetic"],
+        &["predict", "a.png"],
+        &["trace", "--dataset", "synthetic", "-o", "t.safetensors"],
+        &["report", "filters", "-o", "f.png"],
+        &["export", "-o", "e.npz"],
+    ] {
+        refuse(root, &[words, &["--weights", "module.pth", "-m", "net.toml"]].concat(), 4, &says);
+    }
+    refuse(root, &["import", "module.pth", "-m", "net.toml", "-o", "out"], 4, &says);
+    refuse(
+        root,
+        &["import", "int32.pth", "-m", "net.toml", "-o", "out"],
+        4,
+        &["tensor a.weight: expected float32", "int32"],
+    );
+    refuse(root, &["import", "state_dict.pth", "-o", "out"], 2, &["state_dict.pth", "set the option model"]);
+    let lenet = ["import", "state_dict.pth", "-m", "lenet5", "-o", "out"];
+    refuse(root, &lenet, 4, &["missing: c1.weight", "not in the model: bn1.bias"]);
+    assert!(!["out", "t.safetensors", "f.png", "e.npz", "runs"].iter().any(|name| root.join(name).exists()));
 }
 
 /// A safetensors file of `file`'s tensors in the type `dtype`, each number written by `bytes`.

@@ -1,4 +1,5 @@
-"""Weights that go to torchvision and back: strict loading, and the same five best answers on the same pictures.
+"""Weights that go to torchvision and back: strict loading, and the same five best answers on the same pictures; as
+safetensors, and as the files of torch.save, which give the same logits bit for bit.
 
 usage: weights.py FOLDER [ONLY]        (by way of tests/exchange/run)
 """
@@ -58,6 +59,52 @@ def back(name, kind, x, folder):
     return compare(made.float(), name, weights, x, folder, 1e-4)
 
 
+def scattered(state):
+    """The same tensors as views: channels last, transposed, in one storage, with an offset."""
+    flat = torch.cat([torch.zeros(3), *(tensor.flatten().float() for tensor in state.values())])
+    views, at = {}, 3
+    for number, (name, tensor) in enumerate(state.items()):
+        views[name] = flat[at:at + tensor.numel()].view(tensor.shape)
+        at += tensor.numel()
+        if tensor.dtype != torch.float32:
+            views[name] = tensor
+        elif tensor.ndim == 4 and number % 2:
+            views[name] = tensor.to(memory_format=torch.channels_last)
+        elif tensor.ndim == 2 and number % 2:
+            views[name] = tensor.t().contiguous().t()
+        assert torch.equal(views[name], tensor), name
+    return views
+
+
+def saved(name, form, x, folder):
+    """The logits of a file of torch.save are those of a safetensors file of the same tensors, bit for bit."""
+    folder.mkdir()
+    made = network(name)
+    state = made.state_dict()
+    reference, file = folder / "theirs.safetensors", folder / "theirs.pth"
+    save_file(state, reference)
+    optimizer = torch.optim.SGD(made.parameters(), 0.1, momentum=0.9)
+    made(torch.from_numpy(x[:2])).sum().backward()
+    optimizer.step()
+    state = load_file(reference)
+    if form == "zip":
+        torch.save(state, file)
+    elif form == "legacy":
+        torch.save(state, file, _use_new_zipfile_serialization=False)
+    elif form == "views":
+        torch.save(scattered(state), file)
+    else:
+        state = {f"module.{name}": tensor for name, tensor in state.items()}
+        torch.save({"epoch": 1, "state_dict": state, "optimizer": optimizer.state_dict()}, file)
+    expected, found = logits(name, reference, x, folder), logits(name, file, x, folder)
+    if expected.tobytes() != found.tobytes():
+        raise Failed("logits differ from those of the safetensors file")
+    with torch.no_grad():
+        made.load_state_dict(load_file(reference))
+        theirs = made.eval()(torch.from_numpy(x)).numpy()
+    return difference(found, theirs, "logits", 1e-4)
+
+
 def main():
     folder, only = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""
     checks = Checks(only)
@@ -67,7 +114,9 @@ def main():
         for kind in (torch.float32, torch.float16, torch.bfloat16):
             label = str(kind).removeprefix("torch.")
             checks.run(f"weights {name} from {label}", back, name, kind, x, folder / f"{name}-{label}")
-        for file in folder.glob("**/*.safetensors"):
+        for form in ("zip", "legacy", "views", "checkpoint"):
+            checks.run(f"weights {name} from torch.save, {form}", saved, name, form, x, folder / f"{name}-{form}")
+        for file in [*folder.glob("**/*.safetensors"), *folder.glob("**/*.pth")]:
             file.unlink()
     return checks.finish()
 

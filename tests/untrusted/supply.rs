@@ -1,5 +1,5 @@
-//! Models are data (row B9): no package of the program reads pickles or runs what a file brings, and the few that could open
-//! archives or libraries are used for what is named here and nothing else.
+//! Models are data (row B9): no package of the program reads pickles (the module `pickle` does, and calls nothing) or runs what
+//! a file brings, and the few that could open archives or libraries are used for what is named here and nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Packages that unpack archives or load code, who may ask for them, and in which modules.
 const KNOWN: [(&str, &[&str], &[&str]); 3] = [
-    // NPZ is a zip archive of arrays, which are read one by one and never unpacked into files.
+    // NPZ and PyTorch's files are zip archives of arrays, which are read one by one and never unpacked into files.
     ("zip", &["striate"], &["interchange"]),
     // Data sets that are fetched come in archives, of which known files are taken; and fixtures.
     ("tar", &["striate"], &["cli"]),
