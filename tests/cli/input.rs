@@ -142,7 +142,7 @@ fn numbers_for_a_network_of_pixels_are_declared() {
         folder.path(),
         &["dataset", "info", "digits.csv", "--label-column", "label", "--json"],
     ))[0];
-    assert_eq!((&info["train"], &info["shape"]), (&40.into(), &serde_json::json!([784, 1, 1])));
+    assert_eq!((&info["train"], &info["shape"]), (&40.into(), &serde_json::json!([1, 28, 28])));
 }
 
 fn pixels_mean() -> f64 {

@@ -40,7 +40,7 @@ impl ListColumns {
         path: &Path,
         start: &Start,
         request: Chosen,
-        exists: &mut dyn FnMut(&str) -> Result<bool>,
+        exists: &mut dyn FnMut(&str) -> bool,
         diagnostics: &mut Diagnostics,
     ) -> Result<ListColumns> {
         let count = start.first.len();
@@ -49,8 +49,16 @@ impl ListColumns {
             let what = "expected at least two columns, of file names and labels, found one";
             return Err(fault(what.into()));
         }
-        let has_names = start.is_header(request, exists)?;
+        let has_names = start.is_header(request, exists);
         let table = Table { path, start, has_names };
+        if has_names && !start.has_known_name(request) {
+            let names = table.some(&(0..count).collect::<Vec<_>>());
+            diagnostics.warn(format!(
+                "{}: line {} ({names}) is taken for the names of the columns",
+                table.name(),
+                start.line
+            ));
+        }
         let image = table.image(request)?;
         let split = table.split(image, request, diagnostics)?;
         let label = table.label([Some(image), split], request, diagnostics)?;
@@ -70,30 +78,30 @@ impl ListColumns {
 
 impl Start {
     /// Whether the first row names columns.
-    fn is_header(&self, request: Chosen, exists: &mut dyn FnMut(&str) -> Result<bool>) -> Result<bool> {
+    fn is_header(&self, request: Chosen, exists: &mut dyn FnMut(&str) -> bool) -> bool {
         if self.first.iter().any(|field| is_file(field)) {
-            return Ok(false);
+            return false;
         }
+        if self.has_known_name(request) {
+            return true;
+        }
+        let has_files = |row: &Vec<String>| row.iter().any(|field| is_file(field));
+        if self.second.as_ref().is_some_and(has_files) {
+            return true;
+        }
+        // Files without endings: the first row is one of them, or it is none.
+        self.second.is_some() && !self.first.iter().any(|field| exists(field))
+    }
+
+    /// Whether a field of the first row is a name that columns of lists have, or that the request names.
+    fn has_known_name(&self, request: Chosen) -> bool {
         let is_chosen = |field: &String| {
             let is_it = |name: Option<&str>| name.is_some_and(|name| field.eq_ignore_ascii_case(name.trim()));
             is_it(request.image) || is_it(request.label)
         };
         let is_known =
             |field: &String| is_image_name(field) || is_label(field) || (is_id(field) && !field.is_empty());
-        if self.first.iter().any(|field| is_chosen(field) || is_known(field)) {
-            return Ok(true);
-        }
-        let has_files = |row: &Vec<String>| row.iter().any(|field| is_file(field));
-        if self.second.as_ref().is_some_and(has_files) {
-            return Ok(true);
-        }
-        // Files without endings: the first row is one of them, or it is none.
-        for field in &self.first {
-            if exists(field)? {
-                return Ok(false);
-            }
-        }
-        Ok(self.second.is_some())
+        self.first.iter().any(|field| is_chosen(field) || is_known(field))
     }
 }
 
