@@ -10,7 +10,7 @@ use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 use std::error::Error as _;
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 
 /// Most pixels that a byte of run-length coded data stands for: two bytes are a run of 255.
 const RUN_LENGTH_EXPANSION: u64 = 128;
@@ -21,6 +21,9 @@ const FILE_HEADER: usize = 14;
 fn wrong(error: ImageError) -> String {
     let cause = match error {
         ImageError::Unsupported(error) => return format!("expected another kind of BMP: {error}"),
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            return "not a whole BMP: expected more bytes than there are".into();
+        }
         error => error.source().map_or_else(|| error.to_string(), ToString::to_string),
     };
     format!("not a whole BMP: {}", cause.trim())

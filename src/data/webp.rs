@@ -164,7 +164,7 @@ pub(super) fn decode(
     let end = 8 + length as usize;
     // The last chunk's padding may be missing.
     if end > file.len() + 1 {
-        return damaged(&format!("it has {} bytes of {end}", file.len()));
+        return damaged(&format!("expected {end} bytes, found {}", file.len()));
     }
     file.truncate(end);
     let structure = Structure::read(file)?;
