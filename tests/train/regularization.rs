@@ -70,7 +70,12 @@ impl Fixture {
         let given = self.tensors.iter().filter_map(|(name, tensor)| {
             Some((name.strip_prefix("parameter.")?.to_string(), tensor.clone()))
         });
-        let file = File { path: "fixture".into(), tensors: given.collect(), metadata: BTreeMap::new() };
+        let file = File {
+            path: "fixture".into(),
+            tensors: given.collect(),
+            metadata: BTreeMap::new(),
+            notes: Vec::new(),
+        };
         load(model, executor, file, None).unwrap();
         let mut losses = Vec::new();
         let mut observer = |event: &Event| {
