@@ -14,7 +14,7 @@ pub const EDGES: [(&str, &[&str]); 21] = [
     ("cpu", &["program", "ops", "tensor", "error", "random", "view"]),
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("model", &["program", "ops", "tensor", "error", "random", "view"]),
+    ("model", &["program", "ops", "tensor", "error", "random", "view", "json"]),
     ("interchange", &["model", "tensor", "error", "random", "atomic", "json"]),
     ("data", &["tensor", "error", "random", "view", "atomic", "json"]),
     // Keeps the files of a GPU between runs.
