@@ -74,6 +74,7 @@ pub const EDGES: [(&str, &[&str]); 21] = [
             "error",
             "random",
             "view",
+            "json",
         ],
     ),
 ];
