@@ -179,6 +179,11 @@ impl Device {
         }
     }
 
+    /// Whether it is a software adapter: a GPU that the CPU computes.
+    pub fn is_software(&self) -> bool {
+        matches!(self, Device::Gpu(gpu) if gpu.info().kind == Kind::Software)
+    }
+
     /// The same device with the operands of matrix products rounded to f16. The text beside it is one line if the device
     /// has matrix units for that which cannot be used.
     ///

@@ -4,7 +4,6 @@ use super::begin::Run;
 use super::train::open_device;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Kind;
 use crate::inference::{Room, initialise, room};
 use crate::model::{BuildOptions, Model};
 use crate::ops::Hyper;
@@ -73,11 +72,7 @@ impl Run<'_> {
     fn fits(&self, device: &Device, build: &BuildOptions) -> Result<Room> {
         let model = Model::build(&self.spec, build)?;
         let room = room(device, &self.spec, &model)?;
-        let takes_no_other_memory = match device {
-            Device::Cpu(_) => true,
-            Device::Gpu(gpu) => gpu.info().kind == Kind::Software,
-        };
-        if room != Room::Fits || takes_no_other_memory {
+        if room != Room::Fits || device.is_cpu() || device.is_software() {
             return Ok(room);
         }
         let attempt = || -> Result<()> {

@@ -16,7 +16,7 @@ pub const EDGES: [(&str, &[&str]); 23] = [
     ("cpu", &["program", "ops", "tensor", "error", "random", "view"]),
     ("gpu", &["program", "ops", "tensor", "error", "random"]),
     ("verify", &["program", "ops", "tensor", "error", "random", "view"]),
-    ("model", &["program", "ops", "tensor", "error", "random", "view"]),
+    ("model", &["program", "ops", "tensor", "error", "random", "view", "json"]),
     ("interchange", &["model", "tensor", "error", "random", "atomic", "json", "npy", "pickle"]),
     ("data", &["tensor", "error", "random", "view", "atomic", "json", "npy", "pickle"]),
     // Keeps the files of a GPU between runs.
@@ -76,6 +76,7 @@ pub const EDGES: [(&str, &[&str]); 23] = [
             "error",
             "random",
             "view",
+            "json",
         ],
     ),
 ];
