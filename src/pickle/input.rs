@@ -26,7 +26,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    pub fn bytes<const N: usize>(&mut self) -> Result<[u8; N], String> {
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N as u64)?);
         Ok(array)

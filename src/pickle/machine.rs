@@ -54,7 +54,7 @@ impl<'a> Machine<'a> {
     /// Runs until the pickle's end; its value.
     fn run(&mut self) -> Result<Value<'a>, String> {
         loop {
-            let opcode = self.input.bytes::<1>()?[0];
+            let opcode = self.input.array::<1>()?[0];
             match opcode {
                 b'.' => return self.pop(),
                 b'(' => {
@@ -63,7 +63,7 @@ impl<'a> Machine<'a> {
                 }
                 // Protocol and frame say nothing that the instructions do not.
                 0x80 => {
-                    let [protocol] = self.input.bytes()?;
+                    let [protocol] = self.input.array()?;
                     if protocol > 5 {
                         return Err(self
                             .input
@@ -71,7 +71,7 @@ impl<'a> Machine<'a> {
                     }
                 }
                 0x95 => {
-                    let length = u64::from_le_bytes(self.input.bytes()?);
+                    let length = u64::from_le_bytes(self.input.array()?);
                     if length > (self.input.left()) as u64 {
                         return Err(self
                             .input
@@ -106,10 +106,10 @@ impl<'a> Machine<'a> {
             b'N' => Value::None,
             0x88 => Value::Bool(true),
             0x89 => Value::Bool(false),
-            b'K' => Value::Int(self.input.bytes::<1>()?[0].into()),
-            b'M' => Value::Int(u16::from_le_bytes(self.input.bytes()?).into()),
-            b'J' => Value::Int(i32::from_le_bytes(self.input.bytes()?).into()),
-            b'G' => Value::Float(f64::from_be_bytes(self.input.bytes()?)),
+            b'K' => Value::Int(self.input.array::<1>()?[0].into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.input.array()?).into()),
+            b'J' => Value::Int(i32::from_le_bytes(self.input.array()?).into()),
+            b'G' => Value::Float(f64::from_be_bytes(self.input.array()?)),
             0x8a | 0x8b => {
                 let digits =
                     if opcode == 0x8a { self.input.counted::<1>()? } else { self.input.counted::<4>()? };
@@ -269,8 +269,8 @@ impl<'a> Machine<'a> {
     fn memorise(&mut self, opcode: u8) -> Result<(), String> {
         let number = match opcode {
             b'p' => self.memo_number()?,
-            b'q' => self.input.bytes::<1>()?[0].into(),
-            b'r' => u32::from_le_bytes(self.input.bytes()?),
+            b'q' => self.input.array::<1>()?[0].into(),
+            b'r' => u32::from_le_bytes(self.input.array()?),
             // Counts what is there, as Python does.
             _ => self.memo.len() as u32,
         };
@@ -283,8 +283,8 @@ impl<'a> Machine<'a> {
     fn recall(&mut self, opcode: u8) -> Result<(), String> {
         let number = match opcode {
             b'g' => self.memo_number()?,
-            b'h' => self.input.bytes::<1>()?[0].into(),
-            _ => u32::from_le_bytes(self.input.bytes()?),
+            b'h' => self.input.array::<1>()?[0].into(),
+            _ => u32::from_le_bytes(self.input.array()?),
         };
         let Some(&value) = self.memo.get(&number) else {
             return Err(self.input.wrong("the number of a value that was memorised", &number.to_string()));
