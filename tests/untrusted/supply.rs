@@ -7,10 +7,10 @@ use std::path::Path;
 
 /// Packages that unpack archives or load code, who may ask for them, and in which modules.
 const KNOWN: [(&str, &[&str], &[&str]); 3] = [
-    // NPZ and PyTorch's files are zip archives of arrays, which are read one by one and never unpacked into files.
-    ("zip", &["striate"], &["interchange"]),
-    // Data sets that are fetched come in archives, of which known files are taken; and fixtures.
-    ("tar", &["striate"], &["cli"]),
+    // NPZ and PyTorch's files are zip archives of arrays, which are read one by one; their names are never names of files.
+    ("zip", &["striate"], &["data", "interchange"]),
+    // Data sets that are fetched come in archives, of which known files are taken; shards are read where they lie; and fixtures.
+    ("tar", &["striate"], &["cli", "data"]),
     // The driver of the GPU.
     ("libloading", &["ash", "wgpu-hal", "khronos-egl", "renderdoc-sys", "glow"], &[]),
 ];
