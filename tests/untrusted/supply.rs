@@ -66,7 +66,7 @@ fn modules(crate_name: &str) -> Vec<String> {
                 folders.push(entry);
             } else if fs::read_to_string(&entry).unwrap().lines().any(|line| {
                 line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
-                    .any(|word| word.starts_with(&format!("{crate_name}::")))
+                    .any(|word| word.trim_start_matches(':').starts_with(&format!("{crate_name}::")))
             }) {
                 let first = entry.strip_prefix(&src).unwrap().iter().next().unwrap();
                 found.push(first.to_string_lossy().trim_end_matches(".rs").to_string());
