@@ -173,7 +173,7 @@ fn small_files_of_pytorch_do_not_become_large() {
         ("many lists", entry(b"]".repeat(8 << 20), 4), "values that take at most"),
         (
             "many names",
-            entry([&b"(".to_vec(), &b"X\0\0\0\0".repeat(1 << 20)[..]].concat(), 4),
+            entry([&b"("[..], &b"X\0\0\0\0".repeat(1 << 20)[..]].concat(), 4),
             "values that take at most",
         ),
         (
