@@ -96,7 +96,8 @@ fn an_archive_is_not_unpacked_beyond_its_bound() {
     for (name, descr) in [("x_train", "|u1"), ("x_train", "<f4"), ("unused", "|u1")] {
         npz(&path, &[(name, descr, "(400000000,)", noise.clone()), ("y_train", "|u1", "(2,)", vec![0, 1])]);
         let mut bytes = fs::read(&path).unwrap();
-        // The uncompressed size in the directory at the end.
+        // The uncompressed size before the entry and in the directory at the end.
+        bytes[22..26].copy_from_slice(&400_000_000u32.to_le_bytes());
         let at = bytes.windows(4).position(|word| word == b"PK\x01\x02").unwrap() + 24;
         bytes[at..at + 4].copy_from_slice(&400_000_000u32.to_le_bytes());
         fs::write(&path, bytes).unwrap();

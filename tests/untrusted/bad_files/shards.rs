@@ -49,8 +49,7 @@ fn claiming(rows: usize) -> Vec<u8> {
     column.close().unwrap();
     group.close().unwrap();
     writer.write_all(&vec![0; rows]).unwrap();
-    writer.finish().unwrap();
-    let mut bytes = writer.inner().clone();
+    let mut bytes = writer.into_inner().unwrap();
     bytes[4..8].fill(0xff);
     bytes
 }
