@@ -11,6 +11,11 @@ const LONGEST: usize = 1 << 16;
 /// Most axes of an array, NumPy's own limit.
 const MOST_AXES: usize = 64;
 
+/// Most uncompressed bytes of an archive of arrays, in addition to [`MOST_PER_BYTE`] per byte of the file. Weights hardly
+/// compress, but a network of all zeros compresses far.
+const MOST_UNPACKED: u64 = 256 << 20;
+const MOST_PER_BYTE: u64 = 64;
+
 /// The data starts at a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
 
@@ -81,6 +86,16 @@ pub(crate) fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     bytes.extend((length as u16).to_le_bytes());
     bytes.extend(text.as_bytes());
     bytes
+}
+
+/// An error if the entries of a zip archive of `length` bytes together claim to be `unpacked` bytes, more than any such archive may.
+pub(crate) fn check_unpacked(length: u64, unpacked: u64) -> Result<(), String> {
+    let most = length.saturating_mul(MOST_PER_BYTE).saturating_add(MOST_UNPACKED);
+    if unpacked > most {
+        let what = "bytes in the archive's entries together";
+        return Err(format!("expected at most {most} {what} (it has {length}), found {unpacked}"));
+    }
+    Ok(())
 }
 
 /// Reads the header at the start of `from`.

@@ -24,17 +24,19 @@ pub(crate) struct SourceArgs {
     /// npz, tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
-    /// Declare the numbers of a table or of f32 tensors: 0..255 (pixels), 0..1 (pixels divided by 255) or ready (network
-    /// input) [default: what the file says; with a [preprocess] pixels, where a table has whole numbers 0 to 255; without
-    /// one ready]
+    /// Declare the numbers of a table, of f32 tensors or of floating-point arrays in NPZ files: 0..255 (pixels), 0..1 (pixels
+    /// divided by 255) or ready (network input) [default: what the file says; with a [preprocess] pixels, where a table has
+    /// whole numbers 0 to 255; without one ready]
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
     pub input_range: Option<InputRange>,
-    /// Take the images from this column, where samples are rows [default: as in the weights' run, else the column called
-    /// image, img or the like]
-    #[arg(long, value_name = "NAME")]
+    /// Take the images from this column, where samples are rows: its name, in lists also its number from 1; in tar files the
+    /// end of the images' names, such as jpg [default: as in the weights' run on data of the same kind, else the column
+    /// called image, img or the like]
+    #[arg(long, value_name = "NAME|NUMBER")]
     pub image_column: Option<String>,
-    /// Take the labels from this column, where samples are rows: its name, or in a CSV file its number from 1 [default: as in
-    /// the weights' run, else the column called label, class, target, y or the like; in a table of numbers else the last]
+    /// Take the labels from this column, where samples are rows: its name, in CSV files and lists also its number from 1; in
+    /// tar files a field of .json [default: as in the weights' run on data of the same kind, else the column called label,
+    /// class, target, y or the like; in a table of numbers else the last; in tar files .cls]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
     /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]

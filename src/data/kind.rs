@@ -55,9 +55,9 @@ impl Kind {
         matches!(self, Kind::Csv | Kind::Tensors | Kind::Npz)
     }
 
-    /// Whether its images lie in memory with sides that a request may have change places.
+    /// Whether its images always lie in memory, with sides that a request may have change places.
     pub fn has_transpose(self) -> bool {
-        matches!(self, Kind::Idx | Kind::Tensors | Kind::Csv | Kind::Npz)
+        matches!(self, Kind::Idx | Kind::Tensors | Kind::Csv)
     }
 
     /// Whether it names image files in a folder that a request may name.

@@ -45,15 +45,16 @@ pub struct Request {
     pub input_range: Option<InputRange>,
     /// The range that the weights were trained with, used if neither `input_range` nor the file declares one.
     pub presumed_range: Option<InputRange>,
-    /// Name of the column that holds the images, in formats whose samples are rows with an image or the name of its file.
+    /// Name, or number from 1 in a list, of the column that holds the images, in formats whose samples are rows with an image or
+    /// the name of its file. In tar files, the end of the images' names.
     pub image_column: Option<String>,
     /// The folder that the file names of a list are relative to, if it is another than the list's.
     pub image_root: Option<String>,
     /// Whether height and width of images in memory change places, as EMNIST's have to; `None` is not given.
     pub transpose: Option<bool>,
     /// The data of the weights' run, if that run had its images transposed: the same data is, if `transpose` is `None`.
-    pub transposed_run: Option<Fingerprint>,
-    /// Name, or number from 1 in a CSV file, of the column that holds the labels.
+    pub(crate) transposed_run: Option<Fingerprint>,
+    /// Name, or number from 1 in a CSV file or list, of the column that holds the labels. In tar files, a field of `.json`.
     pub label_column: Option<String>,
     /// Whether the samples are for training, in which a single class is an error.
     pub for_training: bool,
@@ -100,7 +101,6 @@ impl Request {
         with_label_column(label_column: Option<String>);
         with_image_root(image_root: Option<String>);
         with_transpose(transpose: Option<bool>);
-        with_transposed_run(transposed_run: Option<Fingerprint>);
         with_for_training(for_training: bool);
     }
 

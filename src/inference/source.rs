@@ -7,7 +7,7 @@ use super::preprocess::{image_shape, wanted};
 use super::text;
 use super::weights::geometry;
 use crate::data::{self, Division, Fingerprint, InputRange, Kind, Pool, Request, Splits};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::interchange::File;
 use crate::model::Spec;
 use crate::view::Rules;
@@ -28,9 +28,11 @@ pub struct DataOptions {
     pub kind: Kind,
     /// What the numbers of a table or of `f32` tensors are.
     pub input_range: Option<InputRange>,
-    /// The column that holds the images, where samples are rows.
+    /// The column that holds the images, where samples are rows: its name, in lists also its number from 1. In tar files, the
+    /// end of the images' names.
     pub image_column: Option<String>,
-    /// The column that holds the labels, where samples are rows: its name, or in a CSV file its number from 1.
+    /// The column that holds the labels, where samples are rows: its name, in CSV files and lists also its number from 1. In
+    /// tar files, a field of `.json`.
     pub label_column: Option<String>,
     /// The folder that the file names of a list are relative to.
     pub image_root: Option<String>,
@@ -156,6 +158,8 @@ pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn 
     let Some(PastRun::Known(run)) = lineage.runs().first() else { return };
     // Opening the data says what is wrong with its place.
     let Ok(place) = data::find(request.path.as_deref(), request.kind) else { return };
+    // A column of one format (a number, a field of `.json`) means nothing in another.
+    let is_same_kind = run.data.kind == place.kind.to_string();
     for (has_one, name, what, wanted, recorded) in [
         (
             place.kind.has_image_column(),
@@ -172,7 +176,7 @@ pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn 
             &run.label_column,
         ),
     ] {
-        if let (true, None, Some(column)) = (has_one, &wanted, recorded) {
+        if let (true, None, Some(column)) = (is_same_kind && has_one, &wanted, recorded) {
             let option = messages.option(name);
             messages
                 .note(&format!("data: the {what} is {option} {}, as in the weights' run", quoted(column)));
@@ -181,6 +185,12 @@ pub(crate) fn remember(request: &mut Request, lineage: &Lineage, messages: &dyn 
     }
     if place.kind.has_transpose() && run.transpose {
         request.transposed_run = Some(run.data.clone());
+    } else if run.transpose {
+        messages.note(&format!(
+            "note: the weights' run had the images of {} transposed; data of the format {} is taken as it lies",
+            printable(&run.data.name),
+            place.kind
+        ));
     }
     if place.kind.may_have_numbers() && request.input_range.is_none() {
         request.presumed_range = run.input_range;

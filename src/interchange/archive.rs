@@ -2,6 +2,7 @@
 //! point anywhere.
 
 use crate::error::{Error, Result};
+use crate::npy::check_unpacked;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -11,11 +12,6 @@ use zip::{CompressionMethod, ZipArchive};
 
 /// An archive in a file.
 pub(super) type Archive = ZipArchive<BufReader<File>>;
-
-/// Most uncompressed bytes of an archive, in addition to [`MOST_PER_BYTE`] per byte of the file. Weights hardly compress,
-/// but a network of all zeros compresses far.
-const MOST_UNPACKED: u64 = 256 << 20;
-const MOST_PER_BYTE: u64 = 64;
 
 /// Opens the archive that begins with the file at `path`; also returns the file's length in bytes.
 pub(super) fn open(path: &Path) -> Result<(Archive, u64)> {
@@ -71,10 +67,5 @@ pub(super) fn check(archive: &Archive, length: u64) -> Result<(), String> {
         }
         unpacked = unpacked.saturating_add(entry.size());
     }
-    let most = length.saturating_mul(MOST_PER_BYTE).saturating_add(MOST_UNPACKED);
-    if unpacked > most {
-        let what = "bytes in the archive's entries together";
-        return Err(format!("expected at most {most} {what} (it has {length}), found {unpacked}"));
-    }
-    Ok(())
+    check_unpacked(length, unpacked)
 }

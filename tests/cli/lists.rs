@@ -232,6 +232,17 @@ fn transposed_images_are_turned_and_the_weights_remember() {
         2,
         &["--transpose=false"],
     );
+    // NPZ files have no such flag: they are read as they lie, and that is said.
+    let npz = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shards/npz/");
+    for file in ["keras.npz", "floats.npz --input-range 0..1"] {
+        let line = format!("eval --device cpu --weights runs/t/last.safetensors --data-path {npz}{file}");
+        refused(
+            root,
+            &line,
+            4,
+            &["note: the weights' run had the images of emnist-letters transposed; data of the format npz"],
+        );
+    }
     // A run goes on with it, and not without.
     succeed(root, &words("train --resume runs/t --device cpu --max-steps 9"));
     let line = "train --device cpu -b 4 --epochs 2 --seed 3 -m lenet5 --data-path emnist --transpose=false --name t --resume runs/t";

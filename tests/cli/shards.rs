@@ -88,6 +88,41 @@ fn columns_are_remembered_by_the_weights() {
 }
 
 #[test]
+fn columns_of_another_format_are_not_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let eval = |data: &Path, column: &str| {
+        let base =
+            ["eval", "--json", "--device", "cpu", "--weights", "runs/tiny/last.safetensors", "--data-path"];
+        let output = striate(folder, &[&base[..], &[data.to_str().unwrap()]].concat()).output().unwrap();
+        assert_eq!(code(&output), 0, "{column}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("as in the weights' run"), "{column}: {}", stderr(&output));
+    };
+    // A list, whose columns may be numbers.
+    let mut list = String::new();
+    for class in ["cat", "dog", "owl"] {
+        for image in 2..8 {
+            list.push_str(&format!("train/{class}/0{image}.png,{class}\n"));
+        }
+    }
+    std::fs::write(folder.join("list.csv"), list).unwrap();
+    let root = fixture("folder");
+    let more = ["--dataset", "list", "--image-column", "1", "--label-column", "2", "--image-root"];
+    train(folder, &folder.join("list.csv"), &[&more[..], &[root.to_str().unwrap()]].concat());
+    eval(&fixture("tar"), "2");
+    if cfg!(feature = "parquet") {
+        eval(&fixture("hub"), "2");
+        std::fs::remove_dir_all(folder.join("runs")).unwrap();
+        train(
+            folder,
+            &fixture("parquet/flat.parquet"),
+            &["--image-column", "picture_bytes", "--label-column", "breed"],
+        );
+        eval(&fixture("tar"), "those of a Parquet file");
+    }
+}
+
+#[test]
 fn shards_are_looked_at_surveyed_and_packed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -82,6 +82,33 @@ fn npz(path: &Path, arrays: &[(&str, &str, &str, Vec<u8>)]) {
 }
 
 #[test]
+fn an_archive_is_not_unpacked_beyond_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npz");
+    // 400 kB that hardly compress claim to be 400 MB: Deflate could do it, but the whole archive may not be more than 256 MiB and
+    // 64 times its length.
+    let mut state = 1u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let noise: Vec<u8> = noise.take(400_000).collect();
+    for (name, descr) in [("x_train", "|u1"), ("x_train", "<f4"), ("unused", "|u1")] {
+        npz(&path, &[(name, descr, "(400000000,)", noise.clone()), ("y_train", "|u1", "(2,)", vec![0, 1])]);
+        let mut bytes = fs::read(&path).unwrap();
+        // The uncompressed size before the entry and in the directory at the end.
+        bytes[22..26].copy_from_slice(&400_000_000u32.to_le_bytes());
+        let at = bytes.windows(4).position(|word| word == b"PK\x01\x02").unwrap() + 24;
+        bytes[at..at + 4].copy_from_slice(&400_000_000u32.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        let error = open(&request(&path, [1, 2, 3], 2)).unwrap_err();
+        assert_clear(&error, folder.path(), name);
+        let text = error.to_string();
+        assert!(text.contains("expected at most") && text.contains("together"), "{text}");
+    }
+}
+
+#[test]
 fn arrays_that_are_no_data_set_are_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.npz");

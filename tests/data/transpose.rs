@@ -78,26 +78,13 @@ fn emnist_is_recognised_by_its_names() {
 }
 
 #[test]
-fn what_a_run_had_transposed_is_transposed_again_or_asked_about() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "");
-    let path = folder.path();
-    let (splits, _) = open_with_diagnostics(&on(request(path, [1, 3, 2], 2))).unwrap();
-    let run = splits.origin.as_ref().unwrap().provenance.data.clone();
-    let again = request(path, [1, 3, 2], 2).with_val_split(Some(0.0)).with_transposed_run(Some(run.clone()));
-    let (same, notes) = open_with_diagnostics(&again).unwrap();
-    assert_eq!(bytes(&same.train), bytes(&splits.train));
-    assert!(notes.lines.iter().any(|line| line.contains("as in the weights' run")), "{notes:?}");
-    // Other images of the same format: nobody knows how they lie.
-    let other = tempfile::tempdir().unwrap();
-    write(other.path(), "");
-    let images = other.path().join("train-images-idx3-ubyte");
-    let mut content = fs::read(&images).unwrap();
-    *content.last_mut().unwrap() = 9;
-    fs::write(&images, content).unwrap();
-    let other = request(other.path(), [1, 3, 2], 2).with_val_split(Some(0.0)).with_transposed_run(Some(run));
-    let error = open_with_diagnostics(&other).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
-    assert!(error.to_string().contains("--transpose=false if they are upright"), "{error}");
-    assert!(open_with_diagnostics(&other.with_transpose(Some(true))).is_ok());
+fn npz_files_are_not_transposed() {
+    // Their bytes stay in the file.
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/shards/npz/keras.npz");
+    for transpose in [true, false] {
+        let request = request(&file, [1, 9, 7], 3).with_transpose(Some(transpose));
+        let error = open_with_diagnostics(&request).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        assert!(error.to_string().contains("(idx, tensors, csv), found data of the format npz"), "{error}");
+    }
 }

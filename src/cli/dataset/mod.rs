@@ -61,15 +61,17 @@ struct SelectionArgs {
     /// npz, tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
     dataset: Kind,
-    /// Interpret the numbers of a table or of f32 tensors as pixels (0..255), pixels divided by 255 (0..1) or network input
-    /// (ready)
+    /// Interpret the numbers of a table, of f32 tensors or of floating-point arrays in NPZ files as pixels (0..255), pixels
+    /// divided by 255 (0..1) or network input (ready)
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = super::source::input_range)]
     input_range: Option<InputRange>,
-    /// Take the images from this column, where samples are rows [default: the column called image, img or the like]
-    #[arg(long, value_name = "NAME")]
+    /// Take the images from this column, where samples are rows: its name, in lists also its number from 1; in tar files the
+    /// end of the images' names, such as jpg [default: the column called image, img or the like]
+    #[arg(long, value_name = "NAME|NUMBER")]
     image_column: Option<String>,
-    /// Take the labels from this column, where samples are rows: its name, or in a CSV file its number from 1 [default: the
-    /// column called label, class, target, y or the like; in a table of numbers else the last]
+    /// Take the labels from this column, where samples are rows: its name, in CSV files and lists also its number from 1; in
+    /// tar files a field of .json [default: the column called label, class, target, y or the like; in a table of numbers
+    /// else the last; in tar files .cls]
     #[arg(long, value_name = "NAME|NUMBER")]
     label_column: Option<String>,
     /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]

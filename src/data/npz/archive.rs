@@ -62,6 +62,7 @@ impl Archive {
         if zip.has_duplicate_names() {
             return Err(Error::data(path, "the zip archive: two entries of the same name"));
         }
+        let mut unpacked = 0u64;
         for index in 0..zip.len() {
             let entry = zip.by_index_data(index).map_err(|error| failed(path, error))?;
             let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
@@ -79,7 +80,9 @@ impl Archive {
                     entry.size()
                 ));
             }
+            unpacked = unpacked.saturating_add(entry.size());
         }
+        npy::check_unpacked(length, unpacked).map_err(|what| Error::data(path, what))?;
         Ok(Archive { path: path.to_path_buf(), file: Arc::new(file), zip })
     }
 
@@ -101,7 +104,8 @@ impl Archive {
                     header.shape
                 )));
             }
-            let mut labels = Vec::new();
+            // As many as the entry has room for, which is bounded for the archive as a whole.
+            let mut labels = Vec::with_capacity(header.count);
             let mut add = |value: i64| {
                 let class = u32::try_from(value).map_err(|_| {
                     Wrong::Value(format!(
@@ -299,7 +303,7 @@ fn floats<const N: usize>(
     value: impl Fn([u8; N]) -> f32,
 ) -> Result<Vec<f32>, Wrong> {
     let width: usize = header.shape[1..].iter().product();
-    let mut values = Vec::new();
+    let mut values = Vec::with_capacity(header.count);
     each(from, header, |bytes| {
         let value = value(bytes);
         if !value.is_finite() {

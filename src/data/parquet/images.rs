@@ -114,7 +114,8 @@ impl ParquetSamples {
 
     /// The places of the images of `group`. An error only for the temporary file.
     fn read_group(&self, group: &Group, spill: &Spill) -> io::Result<GroupIndex> {
-        let mut found = GroupIndex { places: Vec::with_capacity(group.rows), wrong: None };
+        // Grows as rows arrive: the file only claims how many there are.
+        let mut found = GroupIndex::default();
         let mut chunk = match self.chunk(group) {
             Ok(chunk) => chunk,
             Err(error) => return Ok(GroupIndex { wrong: Some(error), ..found }),
