@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::inference::{RecipeOverrides, read_class_weights};
 use crate::model::{ClassWeights, Optimizer, Scheduler};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The heading of the flags of the learning rate schedule.
 const SCHEDULE: &str = "Learning rate schedule (default: the model file's)";
@@ -145,6 +145,12 @@ impl RecipeArgs {
     /// Whether the batch size is to be chosen.
     pub fn chooses_batch(&self) -> bool {
         self.batch_size == Some(BatchSize::Auto)
+    }
+
+    /// The file of class weights, if the flag names one.
+    pub fn class_weights_file(&self) -> Option<&Path> {
+        let is_word = |path: &&PathBuf| matches!(path.to_str(), Some("none" | "balanced"));
+        self.class_weights.as_ref().filter(|path| !is_word(path)).map(PathBuf::as_path)
     }
 
     /// The recipe overrides of the flags; reads the file of class weights.

@@ -10,15 +10,16 @@ pub(crate) struct RegularizationArgs {
     /// are what is evaluated, saved and exported; checkpoints hold both [typical: 0.999]
     #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
     ema: Option<f64>,
-    /// Mix each image and label with those of another image of the batch, with a weight drawn from Beta(A, A) for each batch
-    /// [typical: 0.2]
+    /// Mix each image and label with those of the previous image in the batch, with a weight drawn from Beta(A, A) for each
+    /// batch [typical: 0.2]
     #[arg(long, value_name = "A", value_parser = shape, allow_negative_numbers = true)]
     mixup: Option<f64>,
-    /// Replace a rectangle of each image by that of another image of the batch, and mix their labels by its area, drawn from
-    /// Beta(A, A) for each batch; with --mixup each batch uses one of the two at random [typical: 1]
+    /// Replace a rectangle of each image with the same rectangle of the previous image in the batch, and mix their labels by its
+    /// area, drawn from Beta(A, A) for each batch; with --mixup each batch uses one of the two at random [typical: 1]
     #[arg(long, value_name = "A", value_parser = shape, allow_negative_numbers = true)]
     cutmix: Option<f64>,
-    /// Erase a random rectangle of an image with probability P, 2 to 33 % of its area
+    /// Erase 2 to 33 % of an image's area as a random rectangle, with probability P; 0 erases none, also where the model file
+    /// asks for it
     #[arg(long, value_name = "P", value_parser = probability, allow_negative_numbers = true)]
     random_erasing: Option<f64>,
 }
@@ -47,5 +48,5 @@ fn shape(text: &str) -> Result<f64, String> {
 }
 
 fn probability(text: &str) -> Result<f64, String> {
-    number(text, Options::PROBABILITY, |value| value > 0.0 && value <= 1.0)
+    number(text, Options::PROBABILITY, |value| (0.0..=1.0).contains(&value))
 }

@@ -77,11 +77,17 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         spec.geometry = inference::geometry(file)?;
     }
     let model = args.model.as_deref();
-    args.source.read_by(model, args.weights.as_deref(), &spec).check("--output", &args.output)?;
+    let inputs = args.source.read_by(model, args.weights.as_deref(), &spec);
+    inputs.reads(args.recipe.class_weights_file()).check("--output", &args.output)?;
     let data = args.source.open_whole(&spec, weights.as_ref(), args.seed, &context.out)?;
     let data = match &weights {
         Some(file) => inference::with_classes_of(file, data, &context.out)?,
         None => data,
+    };
+    // An evaluation has none, so those of the recipe need not fit the data.
+    let class_weights = match args.evaluation {
+        true => None,
+        false => inference::class_weights(&spec.recipe, &data.train, inference::outputs(&spec)?)?,
     };
     let build = BuildOptions {
         dropout: args.dropout,
@@ -92,7 +98,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         clip: spec.recipe.clip_grad_norm.is_some(),
         pixels: data.pixels(spec.input),
         target: inference::target(&data.train, spec.recipe.loss)?,
-        class_weights: inference::class_weights(&spec.recipe, &data.train, inference::outputs(&spec)?)?,
+        class_weights,
         ..BuildOptions::new(spec.recipe.batch_size)
     };
     let model = Model::build(&spec, &build)?;

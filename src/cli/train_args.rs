@@ -39,7 +39,7 @@ pub(crate) struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Run")]
 pub(crate) struct RunArgs {
-    /// Random seed (initialisation, shuffling, augmentation, dropout)
+    /// Random seed (initialisation, shuffling and sampling, augmentation, mixing, dropout)
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
     /// Store runs in this folder

@@ -76,6 +76,7 @@ impl Environment for TrainEnvironment<'_> {
         for (flag, path) in [("--preview", run.preview.as_ref()), ("--profile", profile)] {
             if let Some(path) = path {
                 let outputs = Outputs::new().reads(model.as_ref()).reads(weights.as_ref());
+                let outputs = outputs.reads(self.args.recipe.class_weights_file());
                 outputs.reads_data(data.place(spec), data.kind).check(flag, path)?;
             }
         }

@@ -42,7 +42,7 @@ fn of_json(path: &Path, text: &str) -> Result<BTreeMap<String, f32>> {
     };
     json::check_keys(text.as_bytes()).map_err(wrong)?;
     let weights: BTreeMap<String, f32> = serde_json::from_str(text).map_err(wrong)?;
-    match weights.iter().find(|(_, weight)| !is_weight(**weight)) {
+    match weights.iter().find(|(_, weight)| !ClassWeights::RANGE.contains(*weight)) {
         Some((name, weight)) => Err(Error::data(path, no_weight(name, &weight.to_string()))),
         None => Ok(weights),
     }
@@ -60,7 +60,7 @@ fn of_lines(path: &Path, text: &str) -> Result<BTreeMap<String, f32>> {
             return wrong(format!("expected a class and its weight, found {}", short(line)));
         };
         let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
-        let value = weight.parse::<f32>().ok().filter(|value| is_weight(*value));
+        let value = weight.parse::<f32>().ok().filter(|value| ClassWeights::RANGE.contains(value));
         match value {
             None if number == 1 && weight.eq_ignore_ascii_case("weight") => {}
             None => return wrong(no_weight(name, weight)),
@@ -74,12 +74,8 @@ fn of_lines(path: &Path, text: &str) -> Result<BTreeMap<String, f32>> {
     Ok(weights)
 }
 
-fn is_weight(value: f32) -> bool {
-    value.is_finite() && value > 0.0
-}
-
 fn no_weight(name: &str, found: &str) -> String {
-    format!("{}: expected a number above 0, found {}", short(name), short(found))
+    format!("{}: expected {}, found {}", short(name), ClassWeights::EXPECTED_WEIGHT, short(found))
 }
 
 /// `text` as a message shows it.
@@ -91,7 +87,7 @@ fn short(text: &str) -> String {
 }
 
 /// The weight of each of `outputs` outputs in the loss of `recipe`, for training on `data`; `None` if all classes weigh the
-/// same. Outputs that stand for no class of the data, and under [`ClassWeights::Balanced`] classes without samples, get 0.
+/// same. Outputs that stand for no class of the data get 0, and so do classes without samples unless they are named.
 ///
 /// # Errors
 /// [`Error::Usage`] if the loss or the labels know no classes, or if the names are not those of the data's classes.
@@ -114,14 +110,18 @@ pub fn class_weights(recipe: &Recipe, data: &Dataset, outputs: usize) -> Result<
                 let (name, data, count) = (short(name), &data.name, names.len());
                 return wrong(format!("expected one of the {count} classes of {data}, found {name}{near}"));
             }
-            if let Some(missing) = names.iter().find(|name| !named.contains_key(*name)) {
-                let (found, all) = (named.len(), names.len());
+            // A class of the network that the data has no samples of needs no weight.
+            let weight_of = |class: usize| names.get(class).and_then(|name| named.get(name)).copied();
+            let present = || (0..counts.len()).filter(|&class| counts[class] > 0);
+            if let Some(missing) = present().find(|&class| weight_of(class).is_none()) {
+                let (found, all) = (present().filter_map(weight_of).count(), present().count());
+                let missing = names.get(missing).cloned().unwrap_or_else(|| missing.to_string());
                 return wrong(format!(
-                    "expected a weight for each of the {all} classes of {}, found {found}: none for {missing}",
+                    "expected a weight for each of the {all} classes of {} with samples, found {found}: none for {missing}",
                     data.name
                 ));
             }
-            names.iter().map(|name| named.get(name).copied().unwrap_or(0.0)).collect()
+            (0..names.len()).map(|class| weight_of(class).unwrap_or(0.0)).collect()
         }
         _ => balanced(&counts),
     };
@@ -231,7 +231,21 @@ mod tests {
             "class-weights: expected one of the 2 classes of pets, found guinea pg; did you mean `guinea pig`?"
         );
         let error = weights("cat,1").unwrap_err().to_string();
-        assert!(error.ends_with("each of the 2 classes of pets, found 1: none for guinea pig"), "{error}");
+        assert!(
+            error.ends_with("each of the 2 classes of pets with samples, found 1: none for guinea pig"),
+            "{error}"
+        );
+    }
+
+    /// Weights of a network with more classes than the data, which `relabel` numbers as the network does.
+    #[test]
+    fn a_class_without_samples_needs_no_weight() {
+        let data = dataset(&[3, 1, 3], &["a", "cat", "b", "dog", "c"]);
+        let weights = |text: &str| class_weights(&recipe(read(text).unwrap()), &data, 5);
+        assert_eq!(weights("cat,2\ndog,3").unwrap().unwrap(), [0.0, 2.0, 0.0, 3.0, 0.0]);
+        assert_eq!(weights("cat,2\ndog,3\nc,4").unwrap().unwrap(), [0.0, 2.0, 0.0, 3.0, 4.0]);
+        let error = weights("cat,2\nc,4").unwrap_err().to_string();
+        assert!(error.ends_with("the 2 classes of pets with samples, found 1: none for dog"), "{error}");
     }
 
     #[test]
@@ -240,12 +254,14 @@ mod tests {
             ("", "expected a class and its weight on each line, found none"),
             ("cat", "line 1: expected a class and its weight, found cat"),
             ("cat,1\n,2", "line 2: expected a class and its weight, found ,2"),
-            ("cat,1\ndog,x", "line 2: dog: expected a number above 0, found x"),
-            ("class,weight\ncat,0", "line 2: cat: expected a number above 0, found 0"),
-            ("cat,-1", "line 1: cat: expected a number above 0, found -1"),
-            ("cat,nan", "line 1: cat: expected a number above 0, found nan"),
-            ("\n\ncat,1\n\ncat,x", "line 5: cat: expected a number above 0, found x"),
-            ("{\"cat\": -1}", "cat: expected a number above 0, found -1"),
+            ("cat,1\ndog,x", "line 2: dog: expected a number from 0.000001 to 1000000, found x"),
+            ("class,weight\ncat,0", "line 2: cat: expected a number from 0.000001 to 1000000, found 0"),
+            ("cat,-1", "line 1: cat: expected a number from 0.000001 to 1000000, found -1"),
+            ("cat,nan", "line 1: cat: expected a number from 0.000001 to 1000000, found nan"),
+            ("\n\ncat,1\n\ncat,x", "line 5: cat: expected a number from 0.000001 to 1000000, found x"),
+            ("cat,1e-7", "line 1: cat: expected a number from 0.000001 to 1000000, found 1e-7"),
+            ("cat,1e7", "line 1: cat: expected a number from 0.000001 to 1000000, found 1e7"),
+            ("{\"cat\": -1}", "cat: expected a number from 0.000001 to 1000000, found -1"),
             ("{\"cat\": \"x\"}", "expected a JSON object of numbers: invalid type"),
             ("cat,1\ncat,2", "line 2: expected each class once, found cat twice"),
             ("{\"cat\": 1, \"cat\": 2}", "expected each key once, found \"cat\" twice"),

@@ -138,6 +138,24 @@ pub fn select_outputs(file: &mut File, spec: &Spec, known: usize, outputs: &[usi
     Ok(())
 }
 
+/// An error that names the first label of `data` that is not below `classes`, the number of `whose`.
+pub(crate) fn check_labels(data: &Dataset, classes: usize, whose: &str) -> Result<()> {
+    let Labels::Classes(labels) = &data.labels else { return Ok(()) };
+    match labels.iter().find(|&&label| label as usize >= classes) {
+        None => Ok(()),
+        Some(label) => Err(Error::Usage(format!(
+            "{}: expected labels below {classes}, the number of {whose}, found {label}",
+            data.name
+        ))),
+    }
+}
+
+/// As [`check_labels`], for a network of so many outputs; one output tells two classes apart.
+pub(crate) fn check_outputs(data: &Dataset, outputs: usize) -> Result<()> {
+    let whose = if outputs == 1 { "classes that one output tells apart" } else { "outputs" };
+    check_labels(data, outputs.max(2), whose)
+}
+
 /// `data` with its classes numbered as the network's outputs are, where [`ClassMatch::Outputs`] found them.
 pub fn relabel(data: &Splits, known: &[String], outputs: &[usize]) -> Splits {
     let train = Arc::new(relabelled(&data.train, known, outputs));

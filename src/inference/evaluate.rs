@@ -1,6 +1,7 @@
 //! One pass over a data set without training: loss, top-1, top-5 and, optionally, the confusion matrix.
 
 use super::batches::{BatchSource, BatchStream};
+use super::classes::check_labels;
 use super::metrics::{Answer, Confusion, Totals};
 use super::window::{Entry, Windows};
 use crate::data::{Batch, BatchInput, Dataset};
@@ -27,6 +28,9 @@ pub fn evaluate(
 }
 
 /// As [`evaluate`], and counts the answer to every sample. The data set must have classes, not values.
+///
+/// # Errors
+/// [`Error::Usage`] for a label that is no output of `model`.
 pub fn evaluate_classes(
     model: &Model,
     executor: &mut dyn Executor,
@@ -34,6 +38,7 @@ pub fn evaluate_classes(
     source: &BatchSource,
     stop: &AtomicBool,
 ) -> Result<(Totals, Confusion)> {
+    check_labels(dataset, model.classes, "outputs")?;
     let mut confusion = Confusion::new(model.classes);
     let mut count = |answer: &Answer<'_>| {
         confusion.count(answer);

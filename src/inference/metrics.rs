@@ -125,7 +125,7 @@ impl Confusion {
         self.classes
     }
 
-    /// Counts one answer, which must have one score per class.
+    /// Counts one answer, which must have one score per class; `truth` is one of the classes.
     pub fn count(&mut self, answer: &Answer<'_>) {
         let best = first(answer.scores);
         *self.counts.entry((answer.truth, best)).or_default() += 1;

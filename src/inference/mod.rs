@@ -27,12 +27,12 @@ pub use batches::BatchSource;
 pub(crate) use batches::{BatchSourceOptions, BatchStream};
 pub(crate) use class_weights::imbalance;
 pub use class_weights::{class_weights, read_class_weights};
-pub(crate) use classes::note_unnamed;
 #[cfg(feature = "cli")]
 pub(crate) use classes::with_classes_of;
 pub use classes::{
     ClassMatch, class_names, match_classes, other_classes, relabel, relabelled, select_outputs,
 };
+pub(crate) use classes::{check_labels, check_outputs, note_unnamed};
 pub use crops::{most_rows, ten_crop, ten_crops};
 pub use evaluate::{EachAnswer, evaluate, evaluate_classes, evaluate_each, target};
 pub(crate) use evaluate::{pass, pass_each, send};

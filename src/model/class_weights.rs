@@ -8,6 +8,7 @@ use crate::json;
 use crate::program::{BufferId, ProgramBuilder, Role};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use toml::de::DeValue;
 
@@ -22,19 +23,26 @@ pub enum ClassWeights {
     /// A class weighs n / (k count): n training samples of k classes, of which `count` are its own (scikit-learn's
     /// `compute_class_weight("balanced")`). Classes without training samples are not counted.
     Balanced,
-    /// A number above 0 for each class, by its name.
+    /// A number from 1e-6 to 1e6 for each class, by its name.
     Named(BTreeMap<String, f32>),
 }
 
 impl ClassWeights {
-    /// The first weight that is not a number above 0, in the form "class: expected A, found B".
+    /// Weights that can be meant: the sums of others would overflow or vanish beside those of other samples.
+    pub(crate) const RANGE: RangeInclusive<f32> = 1e-6..=1e6;
+    /// What messages expect of a weight.
+    pub(crate) const EXPECTED_WEIGHT: &str = "a number from 0.000001 to 1000000";
+
+    /// The first weight that is out of range, in the form "class: expected A, found B".
     pub(super) fn check(&self) -> std::result::Result<(), String> {
         let ClassWeights::Named(weights) = self else { return Ok(()) };
         if weights.is_empty() {
             return Err("expected a weight for each class, found none".into());
         }
-        match weights.iter().find(|(_, weight)| !(weight.is_finite() && **weight > 0.0)) {
-            Some((class, weight)) => Err(format!("{class}: expected a number above 0, found {weight}")),
+        match weights.iter().find(|(_, weight)| !ClassWeights::RANGE.contains(*weight)) {
+            Some((class, weight)) => {
+                Err(format!("{class}: expected {}, found {weight}", ClassWeights::EXPECTED_WEIGHT))
+            }
             None => Ok(()),
         }
     }
@@ -98,6 +106,13 @@ pub(super) fn buffer(
             format!("class weights: expected {classes} beside a cross-entropy, found {}", weights.len());
         return Err(Error::Usage(format!("{what} beside {loss}")));
     }
+    if let Some((class, weight)) = (0..).zip(weights).find(|(_, w)| !(w.is_finite() && **w >= 0.0)) {
+        let what = format!("class weights: expected numbers of at least 0, found {weight} for class {class}");
+        return Err(Error::Usage(what));
+    }
+    if weights.iter().all(|&weight| weight == 0.0) {
+        return Err(Error::Usage("class weights: expected one above 0, found only 0".into()));
+    }
     let buffer = builder.buffer("class_weights", [classes], Role::Labels)?;
     Ok(Some((buffer, weights.clone())))
 }
@@ -138,9 +153,9 @@ mod tests {
 
     #[test]
     fn a_weight_that_cannot_be_meant_is_named() {
-        for weight in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        for weight in [0.0, -1.0, 9e-7, 1.1e6, f32::NAN, f32::INFINITY] {
             let what = ClassWeights::Named(BTreeMap::from([("cat".into(), weight)])).check().unwrap_err();
-            assert!(what.starts_with("cat: expected a number above 0, found "), "{what}");
+            assert!(what.starts_with("cat: expected a number from 0.000001 to 1000000, found "), "{what}");
         }
         assert!(ClassWeights::Named(BTreeMap::new()).check().is_err());
     }

@@ -92,12 +92,14 @@ impl Network {
         let dataset = match inference::match_classes(&self.class_names, dataset) {
             ClassMatch::Same | ClassMatch::Unnamed => Arc::clone(dataset),
             ClassMatch::Outputs(outputs) => {
+                inference::check_labels(dataset, outputs.len(), "classes")?;
                 Arc::new(inference::relabelled(dataset, &self.class_names, &outputs))
             }
             ClassMatch::Missing(_) => {
                 return Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, dataset));
             }
         };
+        inference::check_outputs(&dataset, self.model.classes)?;
         let source = BatchSource::new(&self.spec, &self.model, self.options.train.seed, 1, OnBadFile::Fail);
         let stop = AtomicBool::new(false);
         inference::evaluate(&self.model, self.executor.as_mut(), &dataset, &source, &stop)

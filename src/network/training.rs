@@ -274,7 +274,12 @@ impl Network {
     fn match_classes(&mut self, data: &Splits) -> Result<Option<Splits>> {
         match inference::match_classes(&self.class_names, &data.train) {
             ClassMatch::Same => Ok(None),
-            ClassMatch::Outputs(outputs) => Ok(Some(inference::relabel(data, &self.class_names, &outputs))),
+            ClassMatch::Outputs(outputs) => {
+                for part in [&data.train, &data.val] {
+                    inference::check_labels(part, outputs.len(), "classes")?;
+                }
+                Ok(Some(inference::relabel(data, &self.class_names, &outputs)))
+            }
             ClassMatch::Missing(_) => {
                 Err(inference::other_classes(Path::new(&self.spec.name), &self.class_names, &data.train))
             }

@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
         options.recipe.apply(&mut spec)?;
         let replaced = options.num_classes.map(|classes| spec.replace_outputs(classes)).transpose()?;
         train::scale_rates(&mut spec, &options.lr_mult)?;
-        options.train.check_spec(&spec)?;
+        check_spec(&options, &spec)?;
         environment.network_read(&spec, &options)?;
         // Before anything that takes long: a run that cannot be resumed is rejected at once.
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
         check(&options)?;
-        options.train.check_spec(&spec)?;
+        check_spec(&options, &spec)?;
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         check_classes(&spec, &data, &options, environment)?;
         let (training, initial) = (options.training(), Initial::Values(values));
@@ -241,7 +241,15 @@ fn check(options: &RunOptions) -> Result<()> {
     options.train.check().map_err(|what| Error::Usage(what.replacen('_', "-", 1)))
 }
 
-/// An error unless the class weights and the sampler fit the data.
+/// An error that names the first option of training that means nothing for `spec`, whose batch size may not be chosen yet.
+fn check_spec(options: &RunOptions, spec: &Spec) -> Result<()> {
+    match options.auto_batch {
+        true => options.train.check_network(spec),
+        false => options.train.check_spec(spec),
+    }
+}
+
+/// An error unless labels, class weights and sampler fit the network and the data.
 fn check_classes(
     spec: &Spec,
     data: &Splits,
@@ -249,6 +257,10 @@ fn check_classes(
     environment: &dyn Environment,
 ) -> Result<()> {
     let train = &data.train;
+    let outputs = inference::outputs(spec)?;
+    for part in [train, &data.val] {
+        inference::check_outputs(part, outputs)?;
+    }
     inference::class_weights(&spec.recipe, train, train.classes)?;
     if let (Sampler::Balanced, Labels::Values { .. }) = (options.train.sampler, &train.labels) {
         let option = environment.option("sampler");
@@ -260,13 +272,20 @@ fn check_classes(
     Ok(())
 }
 
-/// Remarks on training data whose classes differ much in size, unless options see to it.
+/// Remarks on training data whose classes differ much in size, unless options see to it, and on two options that do.
 fn note_imbalance(spec: &Spec, data: &Splits, options: &RunOptions, environment: &dyn Environment) {
     let is_given = spec.recipe.class_weights != ClassWeights::None
         || options.recipe.class_weights.is_some()
         || options.train.sampler != Sampler::Shuffle;
     if !is_given && let Some(line) = inference::imbalance(&data.train, environment) {
         environment.note(&line);
+    }
+    if spec.recipe.class_weights != ClassWeights::None && options.train.sampler == Sampler::Balanced {
+        environment.note(&format!(
+            "note: {} and {} balanced together balance the classes twice",
+            environment.option("class-weights"),
+            environment.option("sampler")
+        ));
     }
 }
 

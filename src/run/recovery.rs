@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Losses in a row, without a new step between them, after which a device is given up.
-const LOSSES: usize = 3;
+pub(super) const LOSSES: usize = 3;
 /// Pause before a device is reopened after a loss that followed another: a driver may need a moment to start again.
 const PAUSE: Duration = Duration::from_secs(1);
 

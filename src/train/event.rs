@@ -88,15 +88,16 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Top-1 accuracy in percent in training, with dropout and augmentation.
     pub train_acc1: f64,
-    /// Mean loss over the validation set; NaN without one.
+    /// Mean loss over the validation set; NaN if it has no samples.
     pub val_loss: f64,
-    /// Top-1 in percent on the validation set; NaN without one.
+    /// Top-1 in percent on the validation set; NaN if it has no samples.
     pub acc1: f64,
-    /// Top-5 in percent on the validation set; NaN without one.
+    /// Top-5 in percent on the validation set; NaN if it has no samples.
     pub acc5: f64,
-    /// Mean recall of the classes in percent on the validation set; NaN without one.
+    /// Mean recall of the classes in percent on the validation set; NaN if it has no samples, if labels are values, and for a single
+    /// output.
     pub balanced_accuracy: f64,
-    /// Mean F1 of the classes in percent on the validation set; NaN without one.
+    /// Mean F1 of the classes in percent on the validation set; NaN where `balanced_accuracy` is.
     pub macro_f1: f64,
     /// Samples that were read and trained on.
     pub train_samples: usize,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Options {
-    /// Random seed (initialisation, shuffling, augmentation, dropout).
+    /// Random seed (initialisation, shuffling and sampling, augmentation, mixing, dropout).
     // As text: TOML has no whole numbers beyond 63 bits.
     #[serde(with = "text")]
     pub seed: u64,
@@ -43,7 +43,7 @@ pub struct Options {
     pub mixup: Option<f64>,
     /// The same by rectangles, whose area is drawn from Beta(a, a). With `mixup` too, each batch takes one of the two.
     pub cutmix: Option<f64>,
-    /// Probability that a random rectangle of an image is erased, in place of the model file's.
+    /// Probability that a random rectangle of an image is erased, in place of the model file's; 0 erases none.
     pub random_erasing: Option<f64>,
     /// How to treat samples that cannot be read.
     #[serde(with = "text")]
@@ -112,7 +112,7 @@ impl Options {
     /// What messages expect of a decay, of the shape of a beta distribution and of a probability.
     pub(crate) const DECAY: &str = "0 or more and less than 1";
     pub(crate) const SHAPE: &str = "a number above 0";
-    pub(crate) const PROBABILITY: &str = "a number above 0 and at most 1";
+    pub(crate) const PROBABILITY: &str = "0 to 1";
 
     fn check_regularization(&self) -> std::result::Result<(), String> {
         let Options { ema, mixup, cutmix, random_erasing, .. } = *self;
@@ -125,8 +125,8 @@ impl Options {
         for (name, shape) in &random[..2] {
             within(name, *shape, Options::SHAPE, |shape| shape > 0.0 && shape.is_finite())?;
         }
-        within("random_erasing", random_erasing, Options::PROBABILITY, |p| p > 0.0 && p <= 1.0)?;
-        match random.iter().find(|(_, value)| value.is_some() && !self.augments()) {
+        within("random_erasing", random_erasing, Options::PROBABILITY, |p| (0.0..=1.0).contains(&p))?;
+        match random.iter().find(|(_, value)| value.is_some_and(|value| value > 0.0) && !self.augments()) {
             Some((name, _)) if self.overfit_batch => Err(format!(
                 "{name}: expected training on all batches, found overfit-batch, under which it has no effect"
             )),
@@ -139,10 +139,20 @@ impl Options {
 
     /// An error that names the first option that means nothing for `spec`.
     pub fn check_spec(&self, spec: &Spec) -> Result<()> {
+        self.check_network(spec)?;
+        match self.mix() {
+            Some(name) if spec.recipe.batch_size == 1 => {
+                Err(Error::Usage(format!("{name}: expected a batch size of at least 2, found 1")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Options::check_spec`], whatever the batch size is.
+    pub(crate) fn check_network(&self, spec: &Spec) -> Result<()> {
         let recipe = &spec.recipe;
         let wrong = |name: &str, what: String| Err(Error::Usage(format!("{name}: {what}")));
-        let mixes = [("mixup", self.mixup), ("cutmix", self.cutmix)];
-        if let Some((name, _)) = mixes.iter().find(|(_, shape)| shape.is_some()) {
+        if let Some(name) = self.mix() {
             if recipe.loss != LossKind::CrossEntropy {
                 return wrong(name, format!("expected the loss cross-entropy, found {}", recipe.loss));
             }
@@ -152,11 +162,8 @@ impl Options {
                     "expected a recipe without class weights, found class_weights; give one of them".into(),
                 );
             }
-            if recipe.batch_size == 1 {
-                return wrong(name, "expected a batch size of at least 2, found 1".into());
-            }
         }
-        if self.random_erasing.is_some() && spec.augment.cutout > 0 {
+        if self.erases() && spec.augment.cutout > 0 {
             let cutout = spec.augment.cutout;
             let what = format!("expected a network without cutout, found cutout = {cutout} in its [augment]");
             return wrong("random-erasing", what);
@@ -164,12 +171,18 @@ impl Options {
         Ok(())
     }
 
-    /// Whether the images of a batch are mixed with each other.
-    pub(super) fn mixes(&self) -> bool {
-        self.mixup.is_some() || self.cutmix.is_some()
+    /// The first option that mixes the images of a batch with each other.
+    fn mix(&self) -> Option<&'static str> {
+        let mixes = [("mixup", self.mixup), ("cutmix", self.cutmix)];
+        mixes.iter().find(|(_, shape)| shape.is_some()).map(|(name, _)| *name)
     }
 
-    /// Sets the random seed (initialisation, shuffling, augmentation, dropout).
+    /// Whether the images of a batch are mixed with each other.
+    pub(super) fn mixes(&self) -> bool {
+        self.mix().is_some()
+    }
+
+    /// Sets the random seed (initialisation, shuffling and sampling, augmentation, mixing, dropout).
     pub fn with_seed(mut self, value: u64) -> Options {
         self.seed = value;
         self
@@ -291,6 +304,11 @@ impl Options {
             mix: self.mixes(),
             ..BuildOptions::new(recipe.batch_size)
         }
+    }
+
+    /// Whether rectangles are erased that the model file does not ask for.
+    fn erases(&self) -> bool {
+        self.random_erasing.is_some_and(|probability| probability > 0.0)
     }
 
     /// Whether samples are shuffled.

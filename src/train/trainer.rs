@@ -24,7 +24,9 @@ use super::task::{ExecutorFactory, TrainingTask};
 use super::updater::Updater;
 use crate::data::Labels;
 use crate::error::{Error, Result};
-use crate::inference::{Answer, Confusion, Named, Totals, check_recipe, pass, pass_each, sha256};
+use crate::inference::{
+    Answer, Confusion, Named, Totals, check_outputs, check_recipe, pass, pass_each, sha256,
+};
 use crate::model::ClassWeights;
 use crate::program::Executor;
 use std::fmt;
@@ -97,6 +99,9 @@ impl fmt::Debug for Trainer<'_> {
 
 impl<'a> Trainer<'a> {
     /// A trainer at step 0. Once `stop` is set, it finishes its step, saves and returns.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for options and labels that do not fit the model.
     pub fn new(
         task: TrainingTask<'a>,
         executor: &'a mut dyn Executor,
@@ -123,6 +128,9 @@ impl<'a> Trainer<'a> {
             return Err(Error::Usage(what.into()));
         }
         task.options.check_spec(task.spec)?;
+        for part in [&task.data.train, &task.data.val] {
+            check_outputs(part, task.model.classes)?;
+        }
         let steps_per_epoch = prefetcher.steps_per_epoch();
         let schedule = Box::new(schedule(recipe, steps_per_epoch)?);
         let by_loss = matches!(task.data.train.labels, Labels::Values { .. });

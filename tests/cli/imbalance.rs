@@ -63,6 +63,9 @@ fn uneven_classes_are_named_once_unless_an_option_sees_to_them() {
     let text = notes(folder.path(), &[]);
     assert_eq!(text.matches("training samples, class").count(), 1, "{text}");
     assert!(text.lines().any(|line| line == remark), "{text}");
+    let twice = "note: --class-weights and --sampler balanced together balance the classes twice";
+    let text = notes(folder.path(), &["--class-weights", "balanced", "--sampler", "balanced"]);
+    assert_eq!(text.lines().filter(|line| *line == twice).count(), 1, "{text}");
     for more in [
         &["--class-weights", "balanced"][..],
         &["--class-weights", "none"],
@@ -70,7 +73,7 @@ fn uneven_classes_are_named_once_unless_an_option_sees_to_them() {
         &["--resume", "runs/tiny"],
     ] {
         let text = notes(folder.path(), more);
-        assert!(!text.contains("training samples, class"), "{more:?}: {text}");
+        assert!(!text.contains("training samples, class") && !text.contains("twice"), "{more:?}: {text}");
     }
 }
 
@@ -149,7 +152,10 @@ fn weights_and_samplers_that_cannot_be_meant_are_refused_before_a_folder_is_made
     assert!(text.ends_with("found 1: none for guinea pig"), "{text}");
     weights("cat,1\nguinea pig,-2\n");
     let text = refused(path, 4, &words(&["--class-weights", "w.csv"]));
-    assert_eq!(text, "error: w.csv: line 2: guinea pig: expected a number above 0, found -2");
+    assert_eq!(
+        text,
+        "error: w.csv: line 2: guinea pig: expected a number from 0.000001 to 1000000, found -2"
+    );
     let text = refused(path, 4, &words(&["--class-weights", "missing.csv"]));
     assert!(text.contains("missing.csv"), "{text}");
     for conflict in ["--no-shuffle", "--overfit-batch"] {
@@ -178,7 +184,9 @@ fn weights_and_samplers_that_cannot_be_meant_are_refused_before_a_folder_is_made
     with("{ cat = 0.0, \"guinea pig\" = 1.0 }");
     let text = refused(path, 4, &words(&[]));
     assert!(
-        text.contains("tiny.toml:8: [recipe]: class_weights: cat: expected a number above 0, found 0"),
+        text.contains(
+            "tiny.toml:8: [recipe]: class_weights: cat: expected a number from 0.000001 to 1000000, found 0"
+        ),
         "{text}"
     );
     // It is heeded, and a flag overrides it.
@@ -205,6 +213,11 @@ fn other_verbs_heed_or_refuse_the_flags() {
     assert!((loss(&[]) - loss(&["--class-weights", "balanced"])).abs() > 1e-4);
     let text = refused(path, 2, &trace(&["--class-weights", "balanced", "--evaluation"]));
     assert!(text.contains("--class-weights: expected a training step, found --evaluation"), "{text}");
+    // The weights of a recipe need not fit data that is only evaluated.
+    let key = "epochs = 2\nclass_weights = { dog = 2.0 }";
+    fs::write(path.join("tiny.toml"), MODEL.replace("epochs = 2", key)).unwrap();
+    refused(path, 2, &trace(&[]));
+    loss(&["--evaluation"]);
     let text = refused(path, 2, &trace(&["-b", "auto"]));
     assert!(text.contains("--batch-size: expected a number, found auto"), "{text}");
 }
@@ -235,6 +248,10 @@ fn the_batch_size_that_fits_is_chosen_said_and_kept() {
         let done = json_lines(&log).into_iter().rfind(|event| event["event"] == "done").unwrap();
         assert_eq!(done["steps"], steps);
     }
+    // The size of the model file is not used, so it need not suit mixing.
+    fs::write(path.join("tiny.toml"), MODEL.replace("batch_size = 8", "batch_size = 1")).unwrap();
+    let text = notes(path, &["--name", "mixed", "-b", "auto", "--mixup", "0.2", "--max-steps", "1"]);
+    assert!(text.contains(line), "{text}");
     for size in ["0", "-1", "some", "1048577"] {
         let text = refused_size(path, size);
         assert!(text.contains("expected auto or a number from 1 to 1048576"), "{text}");

@@ -26,7 +26,9 @@ fn an_output_takes_the_place_of_no_input_and_no_other_output() {
     let eval = ["eval", "-m", "net.toml", "--data-path", "data.csv", "--device", "cpu"];
     let with = |verb: &[&'static str], more: &[&'static str]| [verb, more].concat();
     let trace = &initial[..5];
-    let before = ["net.toml", "data.csv", "photos/a/1.png"].map(|name| fs::read(root.join(name)).unwrap());
+    fs::write(root.join("weights.csv"), "0,1\n1,2\n").unwrap();
+    let files = ["net.toml", "data.csv", "weights.csv", "photos/a/1.png"];
+    let before = files.map(|name| fs::read(root.join(name)).unwrap());
     let taken = "a file other than the input";
     for (arguments, what) in [
         (with(&eval, &["--predictions", "data.csv"]), taken),
@@ -39,6 +41,14 @@ fn an_output_takes_the_place_of_no_input_and_no_other_output() {
         ),
         (with(trace, &["-o", "net.toml"]), taken),
         (vec!["train", "-m", "net.toml", "--data-path", "data.csv", "--preview", "data.csv"], taken),
+        (with(trace, &["--class-weights", "weights.csv", "-o", "weights.csv"]), taken),
+        (
+            with(
+                &["train", "-m", "net.toml", "--data-path", "data.csv"],
+                &["--class-weights", "weights.csv", "--preview", "weights.csv"],
+            ),
+            taken,
+        ),
         (vec!["train", "--data-path", "photos", "--preview", "photos/a/2.png"], "a file in the data"),
         (vec!["dataset", "pack", "photos", "-o", "photos/a/1.png"], taken),
         (vec!["dataset", "pack", "photos", "-o", "photos/packed"], "a file outside the input folder"),
@@ -52,7 +62,7 @@ fn an_output_takes_the_place_of_no_input_and_no_other_output() {
         let message = refuse(root, &with(&eval, &["--predictions", output]), 4);
         assert!(message.contains(what), "{message}");
     }
-    let after = ["net.toml", "data.csv", "photos/a/1.png"].map(|name| fs::read(root.join(name)).unwrap());
+    let after = files.map(|name| fs::read(root.join(name)).unwrap());
     assert!(before == after && !root.join("p.csv").exists());
 }
 

@@ -77,7 +77,7 @@ fn what_means_nothing_is_rejected_in_one_line() {
     train(&["--ema", "-0.1"], &["'--ema <DECAY>'"]);
     train(&["--mixup", "0"], &["'--mixup <A>'", "expected a number above 0"]);
     train(&["--cutmix", "nan"], &["'--cutmix <A>'", "expected a number above 0"]);
-    train(&["--random-erasing", "1.5"], &["'--random-erasing <P>'", "at most 1"]);
+    train(&["--random-erasing", "1.5"], &["'--random-erasing <P>'", "expected 0 to 1"]);
     train(&["--cutmix", "1", "--no-augment"], &["cutmix: expected augmentation, found it disabled"]);
     train(&["--mixup", "1", "--overfit-batch"], &["mixup: ", "overfit-batch"]);
     train(&["--random-erasing", "1", "--no-augment"], &["random-erasing: expected augmentation"]);

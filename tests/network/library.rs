@@ -61,6 +61,41 @@ fn bars(count: usize, seed: u64) -> (Vec<f32>, Vec<u32>) {
     (images, labels)
 }
 
+/// `count` bars as a data set whose last label is `last`.
+fn bars_with(count: usize, last: u32) -> Arc<data::Dataset> {
+    let (images, mut labels) = bars(count, 3);
+    labels[count - 1] = last;
+    Arc::new(data::Dataset {
+        name: "bars".into(),
+        shape: [1, 6, 6],
+        classes: 2,
+        class_names: vec!["lying".into(), "standing".into()],
+        images: data::Images::F32(images),
+        labels: data::Labels::Classes(labels),
+    })
+}
+
+#[test]
+fn a_label_without_an_output_is_an_error_of_training_and_evaluation() {
+    let (good, bad) = (bars_with(16, 1), bars_with(16, 2));
+    for (train, val) in [(&good, &bad), (&bad, &good)] {
+        let splits = data::Splits::new(Arc::clone(train), Arc::clone(val));
+        for names in [["lying", "standing"], ["standing", "lying"]] {
+            let mut network = network(&NetworkOptions::default());
+            network.name_classes(&names).unwrap();
+            let error = network.training(&splits).run(&mut |_: &Event| Ok(())).unwrap_err();
+            assert!(matches!(error, Error::Usage(_)), "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with("bars: expected labels below 2, the number of "), "{text}");
+            assert!(text.ends_with(", found 2"), "{text}");
+        }
+    }
+    let mut network = network(&NetworkOptions::default());
+    assert!(network.evaluate(&good).is_ok());
+    let error = network.evaluate(&bad).unwrap_err().to_string();
+    assert_eq!(error, "bars: expected labels below 2, the number of outputs, found 2");
+}
+
 fn trained() -> Network {
     let mut network = network(&NetworkOptions::default());
     for step in 0..80 {

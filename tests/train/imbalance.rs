@@ -144,6 +144,16 @@ fn a_model_without_the_weights_of_its_recipe_is_not_trained() {
     let mut build = plain().build_options(&spec, Target::Class);
     build.class_weights = Some(vec![1.0; 3]);
     assert!(Model::build(&spec, &build).is_err(), "three weights for four classes");
+    for (weights, expected) in [
+        ([1.0, -1.0, 1.0, 1.0], "expected numbers of at least 0, found -1 for class 1"),
+        ([1.0, 1.0, 1.0, f32::NAN], "found NaN for class 3"),
+        ([1.0, 1.0, f32::INFINITY, 1.0], "found inf for class 2"),
+        ([0.0; 4], "expected one above 0, found only 0"),
+    ] {
+        build.class_weights = Some(weights.to_vec());
+        let error = Model::build(&spec, &build).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().ends_with(expected), "{error}");
+    }
 }
 
 /// 160 samples of class 0, 8 of each other one.

@@ -12,10 +12,11 @@ use striate::inference::{Named, collect, collect_averaged, initialise, load};
 use striate::interchange::{File, safetensors};
 use striate::model::{LossKind, Model, Recipe, Spec};
 use striate::ops::Target;
-use striate::program::Executor;
+use striate::program::{BufferId, Executor, Pending, Span};
 use striate::run::RunFolder;
 use striate::tensor::Tensor;
 use striate::train::{Event, Options, Trainer, TrainingTask, Weights};
+use striate::{Error, Result};
 
 /// SEED and DECAY of the script.
 const SEED: u64 = 123_456_789_012_345;
@@ -299,6 +300,79 @@ fn the_averages_are_evaluated_and_saved_and_the_weights_go_on() {
 }
 
 /// A mixed run of one image an update sees each image alone, so a last batch of one is as without mixing.
+/// Fails where an evaluation reads the outputs.
+struct NoOutputs {
+    inner: striate::cpu::Executor,
+    logits: BufferId,
+}
+
+impl Executor for NoOutputs {
+    fn write(&mut self, buffer: BufferId, values: &[f32]) -> Result<()> {
+        self.inner.write(buffer, values)
+    }
+
+    fn start_read(&mut self, buffer: BufferId) -> Result<Pending> {
+        match buffer == self.logits {
+            true => Err(Error::Device("no outputs".into())),
+            false => self.inner.start_read(buffer),
+        }
+    }
+
+    fn finish_read(&mut self, pending: Pending) -> Result<Vec<f32>> {
+        self.inner.finish_read(pending)
+    }
+
+    fn run(&mut self, span: Span) -> Result<()> {
+        self.inner.run(span)
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        self.inner.wait()
+    }
+}
+
+#[test]
+fn an_evaluation_that_fails_leaves_the_weights_in_their_place() {
+    let (spec, data, options) = (small(), data(48, 16), plain().with_ema(0.9));
+    let expected = train(&spec, &data, &plain()).after;
+    let model = Model::build(&spec, &options.build_options(&spec, Target::Class)).unwrap();
+    let inner = striate::cpu::Executor::new(model.program.clone()).unwrap();
+    let mut executor = NoOutputs { inner, logits: model.logits };
+    initialise(&model, &mut executor, options.seed).unwrap();
+    let task =
+        TrainingTask { spec: &spec, model: &model, data: &data, options: &options, device: "test".into() };
+    let (mut observer, stop) = (|_: &Event| Ok(()), AtomicBool::new(false));
+    let error = Trainer::new(task, &mut executor, &mut observer, &stop).unwrap().run().unwrap_err();
+    assert!(error.to_string().contains("no outputs"), "{error}");
+    for (name, found) in collect(&model, &mut executor).unwrap() {
+        for (a, b) in found.data().iter().zip(expected[&name].data()) {
+            assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn no_erasing_at_all_takes_the_place_of_that_of_the_model_file() {
+    let data = data(48, 16);
+    let hash = |probability: f64, options: Options| {
+        let mut spec = small();
+        spec.augment.random_erasing = probability;
+        train(&spec, &data, &options).epochs()[0].weights_sha256.clone()
+    };
+    let options = Options::default().with_seed(1);
+    let none = hash(0.0, options.clone());
+    assert_eq!(hash(0.9, options.clone().with_random_erasing(0.0)), none);
+    assert_ne!(hash(0.9, options.clone()), none);
+    // It fits what erasing does not fit.
+    let mut spec = small();
+    spec.augment.cutout = 2;
+    for (probability, fits) in [(0.0, true), (0.5, false)] {
+        let options = options.clone().with_random_erasing(probability);
+        assert_eq!(options.check_spec(&spec).is_ok(), fits);
+        assert_eq!(options.with_augment(false).check().is_ok(), fits);
+    }
+}
+
 #[test]
 fn a_last_batch_of_one_image_is_mixed_with_itself() {
     let mut spec = small();
@@ -348,7 +422,7 @@ fn what_has_no_effect_or_no_meaning_is_refused_in_one_line() {
     refused(&options().with_ema(f64::NAN), &nothing, &["ema: ", "found NaN"]);
     refused(&options().with_mixup(0.0), &nothing, &["mixup: expected a number above 0, found 0"]);
     refused(&options().with_cutmix(f64::INFINITY), &nothing, &["cutmix: ", "found inf"]);
-    refused(&options().with_random_erasing(1.5), &nothing, &["random_erasing: ", "at most 1, found 1.5"]);
+    refused(&options().with_random_erasing(1.5), &nothing, &["random_erasing: expected 0 to 1, found 1.5"]);
     refused(&options().with_cutmix(1.0).with_augment(false), &nothing, &["cutmix: expected augmentation"]);
     let batch = options().with_random_erasing(0.5).with_overfit_batch(true);
     refused(&batch, &nothing, &["random_erasing: ", "overfit-batch"]);

@@ -26,12 +26,12 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
         put("amp", text(&scale));
     }
     // Runs of that time had none of these.
-    let model_erasing = Some(spec.augment.random_erasing).filter(|&probability| probability > 0.0);
+    let model_erasing = Some(spec.augment.random_erasing);
     for (key, value) in [
         ("ema", options.ema),
         ("mixup", options.mixup),
         ("cutmix", options.cutmix),
-        ("random-erasing", options.random_erasing.or(model_erasing)),
+        ("random-erasing", options.random_erasing.or(model_erasing).filter(|&probability| probability > 0.0)),
     ] {
         if let Some(value) = value {
             put(key, text(&value));
