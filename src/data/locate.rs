@@ -146,10 +146,12 @@ fn detect(path: &Path) -> Result<Kind> {
             (shards::are_in(path, "parquet"), Kind::Parquet, "Parquet files"),
         ];
         let mut found: Vec<_> = files.into_iter().filter(|(is_there, ..)| *is_there).collect();
-        // Folders beside other data may hold anything, and a tar file beside others is what they were unpacked from.
-        let has_others = !found.is_empty();
-        let has_shards = !has_others && shards::are_in(path, tar_shards::EXTENSION);
-        let is_folder = match has_others || has_shards {
+        // Folders beside other data may hold anything, and a tar file beside others is what they were unpacked from; but Parquet
+        // files (of img2dataset) and lists may as well describe what is in tar files.
+        let may_describe = |kind: Kind| [Kind::Parquet, Kind::List].contains(&kind);
+        let has_tar = found.iter().all(|(_, kind, _)| may_describe(*kind))
+            && shards::are_in(path, tar_shards::EXTENSION);
+        let is_folder = match has_tar || !found.is_empty() {
             true => layout::has_classes(path),
             false => layout::has_folders(path),
         };
@@ -159,9 +161,15 @@ fn detect(path: &Path) -> Result<Kind> {
         } else if is_folder {
             found.push((true, Kind::ImageFolder, "folders of images"));
         }
+        if has_tar && found.iter().all(|(_, kind, _)| may_describe(*kind)) {
+            found.push((true, Kind::Tar, "tar files"));
+        }
         match found[..] {
             [(_, kind, _)] => Ok(kind),
-            [] if has_shards => Ok(Kind::Tar),
+            [] if shards::are_in(path, "npz") => Err(Error::data(
+                path,
+                "expected a data set, found a folder with an NPZ file; name the .npz file itself",
+            )),
             [] => Err(Error::data(
                 path,
                 "expected train-images-idx3-ubyte, train.safetensors, train.csv, data_batch_1, train.bin, train_X.bin, *.parquet, \

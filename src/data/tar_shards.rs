@@ -6,6 +6,7 @@
 //! A compressed tar file is not read.
 
 use super::diagnostics::Diagnostics;
+use super::directory::is_image;
 use super::raw::RawSplits;
 use super::read_at::read_at;
 use super::request::Request;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result, printable};
 use crate::json;
 use ::tar::{Archive, Entry, EntryType, Header};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -21,9 +23,8 @@ use std::path::{Path, PathBuf};
 /// How the names of the files end.
 pub(super) const EXTENSION: &str = "tar";
 
-/// How the names of members end that are images.
-const IMAGES: [&str; 13] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "img"];
+/// How the names of members end that are images of any kind, beside the usual ends of image files.
+const IMAGE: &str = "img";
 
 /// Bytes of a block; headers are one, data fill whole ones.
 const BLOCK: u64 = 512;
@@ -228,7 +229,7 @@ impl Sample {
         let last = ends.rsplit('.').next().unwrap_or_default();
         let is_image = match rules.image {
             Some(image) => image.eq_ignore_ascii_case(ends),
-            None => IMAGES.contains(&last),
+            None => last == IMAGE || is_image(OsStr::new(&format!("x.{last}"))),
         };
         self.ends.push(ends.to_string());
         if is_image {

@@ -9,7 +9,7 @@ use striate::data::{Dataset, Diagnostics, Kind, Request, Splits, find, open_with
 /// Nine images without folders of classes, in `train`.
 const FILES: [&str; 3] = ["train/a*.jpg", "train/b*.png", "train/c*.jpeg"];
 
-fn look(path: &Path) -> Request {
+pub fn look(path: &Path) -> Request {
     let path = path.to_str().unwrap().to_string();
     Request::new([3, 2, 2], 3).with_path(Some(path)).with_val_split(Some(0.0)).with_model(None)
 }
@@ -37,7 +37,7 @@ fn samples(dataset: &Dataset) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn right(files: &[&str], name: &str, text: &str, expected: &[(&str, &str)]) -> String {
+pub fn right(files: &[&str], name: &str, text: &str, expected: &[(&str, &str)]) -> String {
     let (folder, opened) = read(files, name, text, |request| request);
     let (splits, notes) = opened.unwrap_or_else(|error| panic!("{text:?}: {error}"));
     let expected: Vec<_> =
@@ -51,7 +51,7 @@ fn right(files: &[&str], name: &str, text: &str, expected: &[(&str, &str)]) -> S
 }
 
 #[track_caller]
-fn refused(files: &[&str], name: &str, text: &str, parts: &[&str]) {
+pub fn refused(files: &[&str], name: &str, text: &str, parts: &[&str]) {
     refused_with(files, name, text, |request| request, parts);
 }
 
@@ -259,37 +259,6 @@ fn missing_files_are_samples_that_cannot_be_read() {
         "file,label\nx.jpg,a\ny.jpg,b\n",
         &["found none of the 2", "x.jpg (line 2 of l.csv)", "--image-root"],
     );
-}
-
-#[test]
-fn files_are_looked_for_where_they_can_be() {
-    let files = ["train/1.png", "train/2.png", "test/1.png", "test/2.png", "more/x/1.png", "more/x/2.png"];
-    // Of train and test, the list's own; else both are possible.
-    right(&files[..4], "labels.csv", "id,label\n1,a\n2,b\n", &[("1.png", "a"), ("2.png", "b")]);
-    let notes =
-        right(&files[..4], "trainLabels.csv", "id,label\n1,a\n2,b\n", &[("1.png", "a"), ("2.png", "b")]);
-    assert!(notes.contains("those in ROOT/train"), "{notes}");
-    refused(
-        &["p/1.png", "p/2.png", "q/1.png"],
-        "l.csv",
-        "id,label\n1,a\n2,b\n",
-        &["line 2", "p/1.png", "q/1.png", "--image-root"],
-    );
-    refused(&["1.png", "1.jpg", "2.png"], "l.csv", "id,label\n1,a\n2,b\n", &["line 2", "1.jpg", "1.png"]);
-    refused(&files, "l.csv", "id,label\n..,a\n2,b\n", &["line 2", "the name of an image file"]);
-    // Parts of one set.
-    let parts = ["HAM_part_1/a.jpg", "HAM_part_2/b.jpg"];
-    right(&parts, "m.csv", "image_id,dx\nb,nv\na,mel\n", &[("a.jpg", "mel"), ("b.jpg", "nv")]);
-    let folder = tempfile::tempdir().unwrap();
-    tree(folder.path(), &files);
-    fs::create_dir(folder.path().join("lists")).unwrap();
-    fs::write(folder.path().join("lists/l.csv"), "id,label\nx/1,a\nx/2,b\n").unwrap();
-    let root = |name: &str| Some(folder.path().join(name).to_str().unwrap().to_string());
-    let list = look(&folder.path().join("lists/l.csv"));
-    let (splits, _) = open_with_diagnostics(&list.clone().with_image_root(root("more"))).unwrap();
-    assert!(splits.train.file(0).unwrap().ends_with("more/x/1.png"));
-    let error = open_with_diagnostics(&list.with_image_root(root("nowhere"))).unwrap_err();
-    assert!(error.to_string().contains("expected the folder of the image files"), "{error}");
 }
 
 #[test]

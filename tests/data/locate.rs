@@ -2,7 +2,7 @@
 
 use crate::{bytes, request};
 use std::process::Command;
-use striate::data::{Kind, Request, open};
+use striate::data::{Kind, Request, find, open};
 
 fn named(name: &str) -> Request {
     Request::new([1, 28, 28], 10)
@@ -103,4 +103,35 @@ fn the_name_of_a_folder_does_nothing_to_a_terminal() {
     std::fs::write(path.join("train.csv"), "1,2,0\n1,3,1\n1,4,0\n").unwrap();
     let name = open(&request(&path, [2, 1, 1], 2)).unwrap().train.name.clone();
     assert!(name.starts_with('a') && !name.contains('\u{1b}'), "{name:?}");
+}
+
+#[test]
+fn tar_files_beside_others_that_may_be_the_data_are_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let put = |name: &str, text: &str| std::fs::write(root.join(name), text).unwrap();
+    let found = || find(root.to_str(), Kind::Auto).map(|place| place.kind);
+    let asks = |parts: &[&str]| {
+        let error = found().unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        let text = error.to_string();
+        assert!(!text.contains('\n') && parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    put("00000.tar", "");
+    assert_eq!(found().unwrap(), Kind::Tar);
+    // As img2dataset writes them.
+    put("00000.parquet", "");
+    asks(&["Parquet files and tar files", "--dataset parquet or --dataset tar"]);
+    std::fs::remove_file(root.join("00000.parquet")).unwrap();
+    for name in ["labels.csv", "index.tsv", "list.txt", "train.csv"] {
+        let text = "image,label\na.jpg,cat\nb.jpg,dog\n";
+        put(name, &if name.ends_with("csv") { text.into() } else { text.replace(',', "\t") });
+        asks(&["a list of image files", " and tar files", "--dataset list or --dataset tar"]);
+        let said = |kind| find(root.to_str(), kind).unwrap().kind;
+        assert_eq!([said(Kind::List), said(Kind::Tar)], [Kind::List, Kind::Tar]);
+        std::fs::remove_file(root.join(name)).unwrap();
+    }
+    std::fs::remove_file(root.join("00000.tar")).unwrap();
+    put("digits.npz", "");
+    asks(&["name the .npz file itself"]);
 }

@@ -17,6 +17,7 @@ mod imagenet;
 mod jpegs;
 mod kinds;
 mod layouts;
+mod list_files;
 mod lists;
 mod loader;
 mod locate;

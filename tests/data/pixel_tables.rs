@@ -75,6 +75,26 @@ fn images_in_one_column_are_read_with_their_parts() {
         notes.lines.iter().any(|line| line.contains("test.csv is left alone: it has no labels")),
         "{notes:?}"
     );
+    // A second file that says parts itself, and one beside parts of the first.
+    let says = |notes: &striate::data::Diagnostics, text: &str| {
+        assert!(notes.lines.iter().any(|line| line.contains(text)), "{text}: {notes:?}");
+    };
+    let parts = "emotion,pixels,Usage\n1,0 0 0 0,PrivateTest\n0,9 9 9 9,Training\n1,7 7 7 7,Validation\n";
+    fs::write(folder.path().join("val.csv"), parts).unwrap();
+    let (splits, notes) = open_with_diagnostics(&look(folder.path())).unwrap();
+    assert_eq!((splits.train.len(), bytes(&splits.val)), (2, &[7, 7, 7, 7][..]));
+    says(&notes, "1 samples of usage PrivateTest are left alone");
+    says(&notes, "1 samples of usage Training are left alone");
+    says(&notes, "test.csv is left alone");
+    fs::write(folder.path().join("val.csv"), parts.replace("Validation", "Moon")).unwrap();
+    let error = open_with_diagnostics(&look(folder.path())).unwrap_err();
+    assert_clear(&error, folder.path(), "Moon");
+    assert!(error.to_string().contains("val.csv") && error.to_string().contains("Moon"), "{error}");
+    fs::write(folder.path().join("train.csv"), FACES).unwrap();
+    let (splits, notes) = open_with_diagnostics(&look(folder.path())).unwrap();
+    assert_eq!(bytes(&splits.val), [9, 9, 9, 9]);
+    says(&notes, "val.csv is left alone: the validation samples are those of usage PublicTest in train.csv");
+    says(&notes, "test.csv is left alone");
     for (from, to, part) in [
         ("5 6 7 8", "5 6 7", "line 3: column 2: expected 4 pixels, found 3"),
         ("1 2 3 4", "1 2 3 4 5", "line 2: column 2: expected a square of pixels, found 5"),

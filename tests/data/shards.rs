@@ -275,6 +275,9 @@ fn a_damaged_shard_is_refused_and_a_damaged_image_left_out() {
         ("c.cls", b"1"),
         ("c.png", &png),
     ];
+    // A mask that no decoder reads is no second image.
+    tar(&path, &[&[("a.png", &png[..]), ("a.pgm", b"P5"), ("a.cls", b"1")], &whole[3..]].concat());
+    assert_eq!(classes(&open(&wanted()).unwrap().train), [1, 2, 1]);
     tar(&path, whole);
     let splits = open(&wanted()).unwrap();
     assert_eq!(classes(&splits.train), [0, 2, 1]);

@@ -23,6 +23,7 @@ mod packs;
 mod pth;
 mod sound;
 mod supply;
+mod tables;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 mod tensors;

@@ -68,40 +68,40 @@ pub(super) fn open(
     })?;
     let mut train = None;
     let mut others: Vec<(Role, Faces)> = Vec::new();
-    for part in parts {
-        let role = if part.usage.is_empty() { Some(Role::Train) } else { role(&part.usage) };
-        match role {
-            Some(Role::Train) if train.is_none() => train = Some(part),
-            Some(role) => others.push((role, part)),
-            None => {
-                let what = format!(
-                    "expected Training, Validation or Test as usage, found \"{}\"",
-                    short(&part.usage)
-                );
+    for (role, part) in roles(parts, &train_path, Role::Train)? {
+        match (role, &train) {
+            (Role::Train, None) => train = Some(part),
+            (Role::Train, Some(train)) => {
+                let [one, other] = [train, &part].map(|part| short(&part.usage));
+                let what = format!("expected one usage for training, found \"{one}\" and \"{other}\"");
                 return Err(Error::data(&train_path, what));
             }
+            _ => others.push((role, part)),
         }
     }
     let train =
         train.ok_or_else(|| Error::data(&train_path, "expected rows of the training part, found none"))?;
-    // Stable: of two parts for tests, the first in the file.
-    others.sort_by_key(|(role, _)| *role != Role::Validation);
     let mut val_path = train_path.clone();
-    let mut others = others.into_iter().map(|(_, part)| part);
-    let mut val = others.next();
-    for part in others {
-        let kept = val.as_ref().map_or_else(String::new, |val| short(&val.usage));
-        diagnostics.add(format!(
-            "{} samples of usage {} are left alone: the validation samples are those of {kept}",
-            part.labels.len(),
-            short(&part.usage)
-        ));
+    let mut val = validation(others, "", diagnostics);
+    let file_name = |file: &Path| printable_path(Path::new(file.file_name().unwrap_or_default()));
+    let (mut file, mut left) = if path.is_dir() { validation_files(path, "csv") } else { (None, Vec::new()) };
+    let used = match &val {
+        Some(val) => {
+            left = file.take().into_iter().chain(left).collect();
+            format!("usage {} in train.csv", short(&val.usage))
+        }
+        None => file.as_deref().map_or_else(String::new, file_name),
+    };
+    for other in left {
+        let other = file_name(&other);
+        diagnostics.add(format!("{other} is left alone: the validation samples are those of {used}"));
     }
-    if let (None, true, (Some(file), _)) = (&val, path.is_dir(), validation_files(path, "csv")) {
-        let file_name = printable_path(Path::new(file.file_name().unwrap_or_default()));
+    if let Some(file) = file {
+        let file_name = file_name(&file);
         match read(&file, chosen)? {
             Some((other, parts)) if other == side => {
-                val = parts.into_iter().next();
+                let parts = roles(parts, &file, Role::Validation)?;
+                val = validation(parts, &format!("{file_name}: "), diagnostics);
                 val_path = file;
             }
             Some((other, _)) => {
@@ -124,6 +124,41 @@ pub(super) fn open(
         labels_path: path.to_path_buf(),
     };
     Ok(RawSplits { train: split(train, &train_path), val: val.map(|val| split(val, &val_path)) })
+}
+
+/// The parts of the table `path`, each with what its usage says; without a column of usages, the one part is `default`.
+fn roles(parts: Vec<Faces>, path: &Path, default: Role) -> Result<Vec<(Role, Faces)>> {
+    let with_role = |part: Faces| {
+        let role = if part.usage.is_empty() { Some(default) } else { role(&part.usage) };
+        let usage = short(&part.usage);
+        role.map(|role| (role, part)).ok_or_else(|| {
+            let what = format!("expected Training, Validation or Test as usage, found \"{usage}\"");
+            Error::data(path, what)
+        })
+    };
+    parts.into_iter().map(with_role).collect()
+}
+
+/// The part of `parts` to validate on. The others are left alone, and a line that begins with `place` says so.
+fn validation(mut parts: Vec<(Role, Faces)>, place: &str, diagnostics: &mut Diagnostics) -> Option<Faces> {
+    // Stable: of two parts for tests, the first in the file.
+    parts.sort_by_key(|(role, _)| match role {
+        Role::Validation => 0,
+        Role::Test => 1,
+        Role::Unlabelled => 2,
+        Role::Train => 3,
+    });
+    let mut parts = parts.into_iter().map(|(_, part)| part);
+    let val = parts.next()?;
+    for part in parts {
+        diagnostics.add(format!(
+            "{place}{} samples of usage {} are left alone: the validation samples are those of {}",
+            part.labels.len(),
+            short(&part.usage),
+            short(&val.usage)
+        ));
+    }
+    Some(val)
 }
 
 fn role(usage: &str) -> Option<Role> {

@@ -9,7 +9,7 @@ use super::start::role;
 use crate::error::{Error, Result, printable_path};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Longest name of a file with its folders, in bytes.
 const LONGEST: usize = 2048;
@@ -22,6 +22,9 @@ pub(super) struct Files<'a> {
     /// The folders beside the list, each with the part of the data that its name says.
     beside: Vec<(PathBuf, Option<Role>)>,
     index: FolderIndex,
+    /// The folder of the list, and `home` as it is called and as the system has it, as absolute paths.
+    own: PathBuf,
+    homes: Vec<PathBuf>,
     /// The folders of `beside` that have files of the list.
     pub used: BTreeSet<PathBuf>,
 }
@@ -33,6 +36,25 @@ pub(super) struct Named {
     pub is_there: bool,
 }
 
+/// `path` without `.` and `..`; `None` if it leaves the folder that it is relative to.
+fn straight(path: &Path) -> Option<PathBuf> {
+    let mut straight = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if straight.pop() || straight.has_root() => {}
+            Component::ParentDir => return None,
+            other => straight.push(other),
+        }
+    }
+    Some(straight)
+}
+
+/// Whether `path` has only names, no root and no drive.
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|component| matches!(component, Component::Normal(_)))
+}
+
 impl<'a> Files<'a> {
     /// For the list `list`; with `root`, its names are relative to that folder.
     pub fn new(list: &'a Path, root: Option<&Path>) -> Result<Files<'a>> {
@@ -42,6 +64,8 @@ impl<'a> Files<'a> {
             list,
             home: PathBuf::new(),
             beside: Vec::new(),
+            own: PathBuf::new(),
+            homes: Vec::new(),
             index: FolderIndex::default(),
             used: BTreeSet::new(),
         };
@@ -53,10 +77,17 @@ impl<'a> Files<'a> {
                 ));
             }
             files.home = root.to_path_buf();
-            return Ok(files);
+        } else {
+            files.home = list.parent().unwrap_or(Path::new("")).to_path_buf();
         }
-        files.home = list.parent().unwrap_or(Path::new("")).to_path_buf();
-        let home = if files.home.as_os_str().is_empty() { Path::new(".") } else { &files.home };
+        let home = files.shown_home();
+        // Only names that are absolute or have `..` need them: where the system does not tell, those are refused.
+        let whole = |path: &Path| straight(&std::path::absolute(path).ok()?);
+        let own = whole(list).and_then(|list| list.parent().map(Path::to_path_buf)).unwrap_or_default();
+        let homes = [whole(home), home.canonicalize().ok()].into_iter().flatten().collect();
+        if root.is_some() {
+            return Ok(Files { own, homes, ..files });
+        }
         for (name, kind) in entries(home)? {
             if kind == EntryKind::Folder && !is_stray(&name) {
                 files.beside.push((files.home.join(&name), role(&name.to_string_lossy())));
@@ -69,7 +100,22 @@ impl<'a> Files<'a> {
             None => [Role::Test, Role::Unlabelled].contains(&role),
         };
         files.beside.retain(|(_, role)| !(is_own && role.is_some_and(is_other)));
-        Ok(files)
+        Ok(Files { own, homes, ..files })
+    }
+
+    fn shown_home(&self) -> &Path {
+        if self.home.as_os_str().is_empty() { Path::new(".") } else { &self.home }
+    }
+
+    /// The path in `home` of the file called `name`; `None` if it is outside. Names that are absolute or leave the folder that
+    /// they are relative to are those of files seen from the list.
+    fn inside(&self, name: &Path) -> Option<PathBuf> {
+        if let Some(inner) = straight(name).filter(|inner| is_plain(inner)) {
+            return Some(inner);
+        }
+        let whole = straight(&self.own.join(name))?;
+        let inner = self.homes.iter().find_map(|home| whole.strip_prefix(home).ok())?;
+        inner.file_name().is_some().then(|| inner.to_path_buf())
     }
 
     /// Whether `name` is that of a file, or of images but for their endings.
@@ -99,11 +145,21 @@ impl<'a> Files<'a> {
 
     fn look(&mut self, name: &Path, line: u64) -> Result<Named> {
         let fault = |list: &Path, what: String| wrong(list, line, what);
-        let Some(file) = name.file_name() else {
+        if name.file_name().is_none() {
             let what = format!("expected the name of an image file, found \"{}\"", printable_path(name));
             return Err(fault(self.list, what));
+        }
+        let inside = self.inside(name);
+        let Some((inside, file)) = inside.as_deref().and_then(|path| Some((path, path.file_name()?))) else {
+            let what = format!(
+                "expected the name of a file in {}, found \"{}\"; --image-root names a folder that has it, such as / for \
+                 absolute names",
+                printable_path(self.shown_home()),
+                printable_path(name)
+            );
+            return Err(fault(self.list, what));
         };
-        let inner = name.parent().unwrap_or(Path::new(""));
+        let inner = inside.parent().unwrap_or(Path::new(""));
         let mut hits: Vec<(usize, Named)> = Vec::new();
         // The folder of the list first; a name in it means no other.
         for (place, root) in

@@ -24,6 +24,15 @@ struct Entry<'a> {
     values: Option<&'a [u8]>,
 }
 
+/// The whole numbers of an entry. A large file may have very many, so they are read when they are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<'a> {
+    values: &'a [u8],
+    /// Bytes of each.
+    each: usize,
+    is_little: bool,
+}
+
 /// The entries of the first directory.
 pub(super) struct Directory<'a> {
     pub is_little: bool,
@@ -36,6 +45,26 @@ pub(super) struct Directory<'a> {
 fn number(bytes: &[u8], is_little: bool) -> u64 {
     let join = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
     if is_little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) }
+}
+
+impl<'a> Numbers<'a> {
+    /// At least one.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.each
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = u64> + 'a {
+        self.values.chunks_exact(self.each).map(move |value| number(value, self.is_little))
+    }
+
+    pub fn first(self) -> u64 {
+        number(&self.values[..self.each], self.is_little)
+    }
+
+    /// Whether they are `others`.
+    pub fn are(self, others: &[u64]) -> bool {
+        self.len() == others.len() && self.iter().eq(others.iter().copied())
+    }
 }
 
 impl<'a> Directory<'a> {
@@ -88,12 +117,12 @@ impl<'a> Directory<'a> {
     }
 
     /// The whole numbers of an entry; `None` if it is not there.
-    pub fn numbers(&self, tag: u16) -> Decoded<Option<Vec<u64>>> {
+    pub fn numbers(&self, tag: u16) -> Decoded<Option<Numbers<'a>>> {
         let Some(entry) = self.entry(tag) else { return Ok(None) };
         match entry.values {
             Some(values) if WHOLE.contains(&entry.kind) && !values.is_empty() => {
                 let each = LENGTHS[usize::from(entry.kind) - 1];
-                Ok(Some(values.chunks_exact(each).map(|value| number(value, self.is_little)).collect()))
+                Ok(Some(Numbers { values, each, is_little: self.is_little }))
             }
             Some(_) => damaged(format!("tag {tag} has no whole numbers")),
             None => damaged(format!("the values of tag {tag} lie behind the end of the file")),
@@ -102,7 +131,7 @@ impl<'a> Directory<'a> {
 
     /// The first whole number of an entry, or `default` without one.
     pub fn number(&self, tag: u16, default: u64) -> Decoded<u64> {
-        Ok(self.numbers(tag)?.map_or(default, |numbers| numbers[0]))
+        Ok(self.numbers(tag)?.map_or(default, Numbers::first))
     }
 
     /// Whether the entry is missing or has these fractions, to a thousandth.

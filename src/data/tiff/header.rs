@@ -1,6 +1,6 @@
 //! What the first directory of a TIFF says of its pixels (TIFF 6.0), and which of that is read.
 
-use super::directory::Directory;
+use super::directory::{Directory, Numbers};
 use super::{REMEDY, damaged, unread};
 use crate::data::limits::{Decoded, check_memory, check_size};
 
@@ -30,6 +30,9 @@ const JPEG_TABLES: u16 = 347;
 const YCBCR_COEFFICIENTS: u16 = 529;
 const YCBCR_SUBSAMPLING: u16 = 530;
 const REFERENCE_BLACK_WHITE: u16 = 532;
+
+/// Most bytes of the tables that JPEG strips share; a file has some hundreds.
+const MOST_TABLES: usize = 1 << 16;
 
 /// Length of the shortest header of a file.
 const FILE_HEADER: usize = 8;
@@ -79,6 +82,21 @@ pub(super) struct Chunk {
     pub length: usize,
 }
 
+/// The strips or tiles of an image, of each plane one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Chunks<'a> {
+    starts: Numbers<'a>,
+    lengths: Numbers<'a>,
+    count: usize,
+}
+
+impl<'a> Chunks<'a> {
+    pub fn iter(self) -> impl Iterator<Item = Chunk> + 'a {
+        let chunk = |(start, length): (u64, u64)| Chunk { start: start as usize, length: length as usize };
+        self.starts.iter().zip(self.lengths.iter()).take(self.count).map(chunk)
+    }
+}
+
 pub(super) struct Header<'a> {
     pub width: usize,
     pub height: usize,
@@ -97,7 +115,7 @@ pub(super) struct Header<'a> {
     pub is_little: bool,
     /// Width and height of a strip or tile.
     pub chunk: [usize; 2],
-    pub chunks: Vec<Chunk>,
+    pub chunks: Option<Chunks<'a>>,
     /// Red, green and blue of each index.
     pub palette: Vec<[u8; 3]>,
     /// The tables that JPEG strips share.
@@ -152,7 +170,7 @@ impl Compression {
 
 impl Colours {
     /// What an extra sample is where its entry is missing is as in Pillow 13.0 (`TiffImagePlugin.OPEN_INFO`).
-    fn of(photometric: u64, samples: u64, extra: Option<&[u64]>) -> Decoded<Colours> {
+    fn of(photometric: u64, samples: u64, extra: Option<Numbers>) -> Decoded<Colours> {
         let colours = match photometric {
             WHITE_IS_ZERO | BLACK_IS_ZERO | INDEXED => 1,
             RGB | YCBCR => 3,
@@ -167,12 +185,12 @@ impl Colours {
         let alpha = match samples.checked_sub(colours) {
             None => return damaged(format!("{samples} samples for {colours} colours")),
             Some(0) => None,
-            Some(1) => Some(match extra {
-                Some([1]) => Alpha::Associated,
+            Some(1) => Some(match extra.map(|extra| (extra.len(), extra.first())) {
+                Some((1, 1)) => Alpha::Associated,
                 // Corel Draw writes 999.
-                Some([2 | 999]) => Alpha::Unassociated,
+                Some((1, 2 | 999)) => Alpha::Unassociated,
                 None if photometric == RGB => Alpha::Unassociated,
-                None | Some([0]) => Alpha::Meaningless,
+                None | Some((1, 0)) => Alpha::Meaningless,
                 Some(_) => return unread("alpha as the sample behind the colours", "another kind"),
             }),
             Some(more) => return unread("at most one sample behind the colours", more.to_string()),
@@ -201,11 +219,15 @@ impl<'a> Header<'a> {
         }
         let [width, height] = [number(WIDTH, 0)?, number(HEIGHT, 0)?].map(|side| side.min(u32::MAX.into()));
         let (compression, samples) = (Compression::of(number(COMPRESSION, 1)?)?, number(SAMPLES, 1)?);
-        let colours = Colours::of(photometric, samples, directory.numbers(EXTRA_SAMPLES)?.as_deref())?;
-        let bits = directory.numbers(BITS)?.unwrap_or_else(|| vec![1]);
-        let is_whole =
-            directory.numbers(SAMPLE_FORMAT)?.is_none_or(|formats| formats.iter().all(|&kind| kind == 1));
-        let (is_even, bits) = (bits.iter().all(|&other| other == bits[0]), bits[0]);
+        let colours = Colours::of(photometric, samples, directory.numbers(EXTRA_SAMPLES)?)?;
+        // Values for more samples than there are mean nothing.
+        let are_all = |tag, wanted: u64| -> Decoded<bool> {
+            let numbers = directory.numbers(tag)?;
+            Ok(numbers
+                .is_none_or(|numbers| numbers.iter().take(samples as usize).all(|value| value == wanted)))
+        };
+        let bits = number(BITS, 1)?;
+        let (is_whole, is_even) = (are_all(SAMPLE_FORMAT, 1)?, are_all(BITS, bits)?);
         if !is_whole || !is_even || !matches!(bits, 1 | 2 | 4 | 8 | 16) {
             return unread("whole numbers of 1, 2, 4, 8 or 16 bits, one of them for all samples", "others");
         }
@@ -242,18 +264,21 @@ impl<'a> Header<'a> {
             is_mirrored: number(FILL_ORDER, 1)? == 2,
             is_little: directory.is_little,
             chunk: chunk.map(|side| side as usize),
-            chunks: Vec::new(),
+            chunks: None,
             palette: Vec::new(),
             tables: directory.bytes(JPEG_TABLES),
             orientation: number(ORIENTATION, 1)?,
         };
         header.check(directory)?;
+        if let Some(tables) = header.tables.filter(|tables| tables.len() > MOST_TABLES) {
+            return damaged(format!("tables of JPEG strips of {} bytes", tables.len()));
+        }
         let chunks = header.chunks(directory, if is_tiled { TILES } else { STRIPS }, length)?;
         let palette = match colours {
             Colours::Palette(_) => palette(directory, 1 << bits)?,
             _ => Vec::new(),
         };
-        Ok(Header { chunks, palette, ..header })
+        Ok(Header { chunks: Some(chunks), palette, ..header })
     }
 
     /// Checks what does not go together.
@@ -288,7 +313,7 @@ impl<'a> Header<'a> {
             }
             _ if self.colours == Colours::YCbCr => {
                 let subsampling = directory.numbers(YCBCR_SUBSAMPLING)?;
-                if subsampling.as_deref() != Some(&[1, 1]) {
+                if !subsampling.is_some_and(|subsampling| subsampling.are(&[1, 1])) {
                     return unread("YCbCr that is not subsampled, but for JPEG", "subsampled colours");
                 }
                 let full = [0.0, 255.0, 128.0, 255.0, 128.0, 255.0];
@@ -310,7 +335,7 @@ impl<'a> Header<'a> {
 
     /// Strips or tiles, of each plane one after the other. Compressed ones lie in the file and are together no longer than it, so
     /// that going over them is bounded.
-    fn chunks(&self, directory: &Directory, tags: [u16; 2], length: usize) -> Decoded<Vec<Chunk>> {
+    fn chunks(&self, directory: &Directory<'a>, tags: [u16; 2], length: usize) -> Decoded<Chunks<'a>> {
         let [Some(starts), Some(lengths)] = [directory.numbers(tags[0])?, directory.numbers(tags[1])?] else {
             return damaged("the places or lengths of its strips or tiles are missing");
         };
@@ -320,18 +345,18 @@ impl<'a> Header<'a> {
             let found = starts.len().min(lengths.len());
             return damaged(format!("expected {needed} strips or tiles, found {found}"));
         }
-        let chunk = |(start, length): (u64, u64)| Chunk { start: start as usize, length: length as usize };
-        let chunks: Vec<_> = starts.into_iter().zip(lengths).map(chunk).take(needed).collect();
+        let chunks = Chunks { starts, lengths, count: needed };
         // Some writers leave a place at 0 (Pillow 13.0 in a BigTIFF with the most significant byte first).
         if let Some(number) = chunks.iter().position(|chunk| chunk.start < FILE_HEADER) {
             return damaged(format!("strip or tile {number} begins in the header of the file"));
         }
         if self.compression != Compression::None {
             let is_inside = |chunk: &Chunk| chunk.start.saturating_add(chunk.length) <= length;
-            if let Some(number) = chunks.iter().position(|chunk| !is_inside(chunk)) {
+            if let Some(number) = chunks.iter().position(|chunk| !is_inside(&chunk)) {
                 return damaged(format!("strip or tile {number} ends behind the end of the file"));
             }
-            if chunks.iter().map(|chunk| chunk.length).sum::<usize>() > length {
+            // Each is shorter than the file, so that this many do not exceed the number.
+            if chunks.iter().map(|chunk| chunk.length as u64).sum::<u64>() > length as u64 {
                 return damaged("its strips or tiles overlap");
             }
         }
@@ -342,10 +367,12 @@ impl<'a> Header<'a> {
 /// Red, green and blue of `count` indices. Colours have 16 bits; in files that give them 8, all are below 256, as libtiff
 /// has it.
 fn palette(directory: &Directory, count: usize) -> Decoded<Vec<[u8; 3]>> {
-    let values = directory.numbers(PALETTE)?.unwrap_or_default();
-    if values.len() != 3 * count {
-        return damaged(format!("expected a palette of {count} colours, found {} values", values.len()));
+    let found = directory.numbers(PALETTE)?;
+    let length = found.map_or(0, |values| values.len());
+    if length != 3 * count {
+        return damaged(format!("expected a palette of {count} colours, found {length} values"));
     }
+    let values: Vec<u64> = found.into_iter().flat_map(Numbers::iter).collect();
     let shift = if values.iter().all(|&value| value < 256) { 0 } else { 8 };
     Ok((0..count).map(|at| [0, 1, 2].map(|c| (values[c * count + at] >> shift) as u8)).collect())
 }

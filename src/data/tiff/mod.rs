@@ -41,7 +41,7 @@ pub(super) fn decode(file: &[u8], pixels: &mut Vec<u8>, turn: &mut Turn) -> Deco
     pixels.resize(width * height * header.samples, 0);
     let mut unpacker = Unpacker::default();
     let [across, down] = header.grid();
-    for (number, &chunk) in header.chunks.iter().enumerate() {
+    for (number, chunk) in header.chunks.iter().flat_map(|chunks| chunks.iter()).enumerate() {
         let [column, row] = [number % across, number / across % down];
         let place = Place {
             plane: number / (across * down),
