@@ -170,7 +170,7 @@ fn class_weights_and_the_batch_size_are_methods_of_a_run() {
     let error = trained_with(named(["a", "b", "d"])).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("found d"), "{error}");
     let wrong = ClassWeights::Named([("a".to_string(), -1.0)].into());
-    assert!(trained_with(wrong).unwrap_err().to_string().contains("above 0, found -1"));
+    assert!(trained_with(wrong).unwrap_err().to_string().contains("to 1000000, found -1"));
     // 45 samples: batches of 32, two updates in each of two epochs.
     let mut network = network();
     let done =
