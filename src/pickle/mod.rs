@@ -13,6 +13,10 @@ mod strings;
 
 pub(crate) use machine::read;
 
+/// Longest string of Python 2 that [`Pickle::text`] takes, in bytes: whether one is UTF-8 is found out each time, and a pickle may
+/// refer to one string many times.
+pub(crate) const LONGEST_BYTES: usize = 4096;
+
 /// A value: a number, a part of the pickle's bytes, or a container in the arena of its [`Pickle`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
@@ -100,10 +104,10 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The text of a string; of Python 2's strings only if it is UTF-8.
+    /// The text of a string; of Python 2's strings only if it is UTF-8 and has at most [`LONGEST_BYTES`].
     pub fn text(&self, value: Value<'a>) -> Option<&str> {
         if let Some(bytes) = self.bytes(value) {
-            return std::str::from_utf8(bytes).ok();
+            return if bytes.len() <= LONGEST_BYTES { std::str::from_utf8(bytes).ok() } else { None };
         }
         match value {
             Value::Text(text) => Some(text),
@@ -158,6 +162,22 @@ impl<'a> Pickle<'a> {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    /// How many entries [`Pickle::mapping`] has to look at; objects may share them.
+    pub fn entries(&self, value: Value<'a>) -> usize {
+        match self.node(value) {
+            Some(Node::Dict(entries)) => entries.len(),
+            Some(Node::Object(object)) => match self.global(object.class) {
+                Some(("collections", "OrderedDict")) => {
+                    let pairs = self.sequence(object.args).and_then(|args| self.sequence(*args.first()?));
+                    pairs.map_or(0, <[_]>::len) + object.entries.len()
+                }
+                Some(("collections", "defaultdict")) => object.entries.len(),
+                _ => 0,
+            },
+            _ => 0,
         }
     }
 

@@ -1,9 +1,11 @@
-//! Damaged and hostile files of PyTorch: one line and exit code 4, or a valid read, in bounded memory and time.
+//! Damaged and hostile files of PyTorch, and pickles of CIFAR: one line and exit code 4, or a valid read, in bounded memory and
+//! time.
 
 use crate::{allocations, peak, size};
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use striate::data::{Kind, Request, open};
 use striate::interchange::{File, read};
 use striate::random::{Purpose, Stream};
 use zip::write::SimpleFileOptions;
@@ -204,4 +206,141 @@ fn small_files_of_pytorch_do_not_become_large() {
     let path = folder.path().join("w.pth");
     std::fs::write(&path, fixture("types.pth")).unwrap();
     assert!(allocations::largest_during(|| drop(read(&path))) < 1 << 20);
+}
+
+/// A string of a pickle.
+fn string(text: &[u8]) -> Vec<u8> {
+    [&b"X"[..], &(text.len() as u32).to_le_bytes(), text].concat()
+}
+
+/// `bytes` with `new` in the one place of `old`.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(old)).collect();
+    let [at] = places[..] else { panic!("{old:?} is there {} times", places.len()) };
+    [&bytes[..at], new, &bytes[at + old.len()..]].concat()
+}
+
+/// A file of earlier versions with this object, this list of storages and nothing behind it.
+fn legacy(object: &[u8], keys: &[u8]) -> Vec<u8> {
+    let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
+    let system = b"\x80\x02}X\x0d\0\0\0little_endian\x88s.";
+    [&magic[..], system, object, keys].concat()
+}
+
+/// A pickle may refer to one value many times, in two bytes each.
+#[test]
+fn what_a_pickle_refers_to_often_is_not_copied_as_often() {
+    const OFTEN: usize = 2000;
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |pickle: &[u8]| {
+        let entries = [("w/data.pkl".to_string(), pickle.to_vec()), ("w/data/0".to_string(), vec![0; 4])];
+        archive(&entries, CompressionMethod::Deflated)
+    };
+    let long = string(&[b'a'; 65_536]);
+    let one = repeated(0, 1, [1, 1]);
+    let beside = |more: &[u8]| [&one[..one.len() - 2], more, b"u."].concat();
+    let file = try_read(
+        folder.path(),
+        "dictionaries of tensors with one long name",
+        &entry(&beside(&[&long[..], b"q\x05N", &b"h\x05}(X\x01\0\0\0ah\x07u".repeat(OFTEN)[..]].concat())),
+    )
+    .unwrap();
+    assert!(file.tensors.contains_key("first") && file.notes[0].len() < 2000, "{:?}", file.notes);
+    let pairs = [&b"](NN\x86q\x03"[..], &b"h\x03".repeat(OFTEN - 1), b"eq\x02"].concat();
+    let ordered = [
+        &b"\x80\x02}(Nccollections\nOrderedDict\nq\x01N"[..],
+        &pairs,
+        b"Nh\x02\x85q\x04",
+        &string(b"a"),
+        b"q\x05N",
+        &b"h\x05h\x01h\x04R".repeat(OFTEN),
+        b"u.",
+    ];
+    let metadata = [&b"\x89}}("[..], &[&string(b"conj")[..], b"\x89"].concat().repeat(100), b"utRq\x07"];
+    for (what, bytes, says) in [
+        (
+            "one long name",
+            entry(&[&b"\x80\x02}("[..], &long, b"q\x05N", &b"h\x05N".repeat(OFTEN), b"u."].concat()),
+            "and 1993 more",
+        ),
+        (
+            "one long key of a storage",
+            entry(&replaced(
+                &repeated(OFTEN, 1, [1, 1]),
+                b"X\x01\0\0\x000X\x03",
+                &[&long[..], b"X\x03"].concat(),
+            )),
+            "expected a key of a storage of at most 64 bytes, found 65536",
+        ),
+        (
+            "one long key in the list of storages",
+            legacy(&one, &[&b"\x80\x02]("[..], &long, b"q\x05", &b"h\x05".repeat(OFTEN), b"e."].concat()),
+            "expected a key of a storage of at most 64 bytes, found 65536",
+        ),
+        ("one list of pairs", entry(&ordered.concat()), "entries of dictionaries together, found more"),
+        (
+            "metadata",
+            entry(&replaced(&one, b"\x89}tRq\x07", &metadata.concat())),
+            "expected at most 16 entries of metadata, found 100",
+        ),
+        (
+            "axes",
+            entry(&replaced(
+                &repeated(20_000, 1, [1, 1]),
+                b"(I1\nt(I1\nt",
+                &[&b"("[..], &b"I1\n".repeat(64), b"tq\x09h\x09"].concat(),
+            )),
+            "expected tensors of at most 1048576 axes together, found more",
+        ),
+        (
+            "a long name of a function",
+            entry(&[&b"\x80\x04"[..], &string(b"os"), &long, b"\x93."].concat()),
+            "which a pickle may call",
+        ),
+        (
+            "a long number",
+            entry(&[&b"cnumpy\nfloat"[..], &[b'1'; 1000], b"\n."].concat()),
+            "which a pickle may call",
+        ),
+        (
+            "a long string of Python 2",
+            entry(&replaced(
+                &repeated(1, 1, [1, 1]),
+                b"X\x05\0\0\0first",
+                &[&b"T\0\x14\0\0"[..], &[b'a'; 5120]].concat(),
+            )),
+            "expected strings of at most 4096 bytes as names of tensors",
+        ),
+    ] {
+        match try_read(folder.path(), what, &bytes) {
+            Ok(_) => panic!("{what} is read"),
+            Err(message) => assert!(message.contains(says), "{what}: {message}"),
+        }
+    }
+}
+
+#[test]
+fn a_long_string_in_files_of_cifar_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..=5 {
+        std::fs::write(folder.path().join(format!("data_batch_{number}")), "").unwrap();
+    }
+    std::fs::write(folder.path().join("test_batch"), "").unwrap();
+    let long = string(&[b'a'; 4 << 20]);
+    let encoded = [b"c_codecs\nencode\n", &long[..], &string(b"latin1"), b"\x86R"].concat();
+    let names = [&b"]("[..], &encoded, b"q\x01", &b"h\x01".repeat(9), b"e"].concat();
+    for (what, entries, says) in [
+        ("key", [&encoded[..], b"N"].concat(), "expected a dictionary with \"label_names\""),
+        ("names", [string(b"label_names"), names].concat(), "expected strings of at most 1000 bytes"),
+    ] {
+        let bytes = [b"\x80\x02}(", &entries[..], b"u."].concat();
+        std::fs::write(folder.path().join("batches.meta"), &bytes).unwrap();
+        let request = Request::new([3, 32, 32], 10)
+            .with_path(Some(folder.path().to_str().unwrap().into()))
+            .with_kind(Kind::Cifar10);
+        let (held, result) = peak(|| open(&request).map(drop));
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(says), "{what}: {message}");
+        assert!(held < bytes.len() * 3 / 2, "{what}: {held} bytes at once for {}", bytes.len());
+    }
 }

@@ -15,6 +15,9 @@ const MAX_FILE: u64 = 512 << 20;
 /// Most bytes that labels and names of files may take; those of CIFAR-100 take about 20 million.
 const MEMORY: usize = 256 << 20;
 
+/// Longest name of a class in bytes. A small file may refer to one name many times.
+const LONGEST_NAME: usize = 1000;
+
 /// What is wrong with a file, without its name.
 type Found<T> = std::result::Result<T, String>;
 
@@ -54,8 +57,11 @@ pub(super) fn read_names(path: &Path, key: &str, classes: usize) -> Result<Vec<S
             return Err(format!("\"{key}\": expected {classes} class names, found {}", items.len()));
         }
         let name = |&item| {
-            let found = || format!("\"{key}\": expected strings, found {}", pickle.kind(item));
-            text(&pickle, item).ok_or_else(found)
+            let found = || {
+                let kind = pickle.kind(item);
+                format!("\"{key}\": expected strings of at most {LONGEST_NAME} bytes, found {kind}")
+            };
+            text(&pickle, item, LONGEST_NAME).ok_or_else(found)
         };
         items.iter().map(name).collect()
     });
@@ -82,7 +88,8 @@ fn entry<'a>(pickle: &Pickle<'a>, key: &str) -> Found<Value<'a>> {
     let Some(entries) = pickle.mapping(pickle.root()) else {
         return Err(format!("expected a pickled dictionary, found {}", pickle.kind(pickle.root())));
     };
-    let mut values = entries.iter().filter(|(name, _)| text(pickle, *name).as_deref() == Some(key));
+    let is_key = |name| text(pickle, name, key.len()).is_some_and(|name| name == key);
+    let mut values = entries.iter().filter(|(name, _)| is_key(*name));
     match (values.next(), values.next()) {
         (Some((_, value)), None) => Ok(*value),
         (None, _) => Err(format!("expected a dictionary with \"{key}\", found it without")),
@@ -90,12 +97,27 @@ fn entry<'a>(pickle: &Pickle<'a>, key: &str) -> Found<Value<'a>> {
     }
 }
 
-/// The string that `value` is, also where Python 3 wrote bytes.
-fn text<'a>(pickle: &Pickle<'a>, value: Value<'a>) -> Option<String> {
-    match pickle.text(value) {
-        Some(text) => Some(text.into()),
-        None => String::from_utf8(values(pickle, value).ok()?.into_owned()).ok(),
-    }
+/// The string that `value` is, if it has at most `most` bytes, also where Python 3 wrote bytes. A longer one is not converted,
+/// since a pickle may refer to it many times.
+fn text<'a>(pickle: &Pickle<'a>, value: Value<'a>, most: usize) -> Option<String> {
+    let text = match (pickle.text(value), pickle.bytes(value)) {
+        (Some(text), _) => (text.len() <= most).then(|| text.into()),
+        (None, Some(_)) => None,
+        (None, None) => {
+            // A character of Latin-1 takes at most two bytes.
+            let encoded = pickle.object(value).and_then(|object| pickle.sequence(object.args));
+            let is_long = |&part: &Value<'a>| {
+                let bytes = pickle.bytes(part).map(<[u8]>::len);
+                bytes.or_else(|| pickle.text(part).map(str::len)).is_some_and(|length| length > 2 * most)
+            };
+            let first = encoded.and_then(|parts| parts.first());
+            match first.is_some_and(is_long) {
+                true => None,
+                false => String::from_utf8(values(pickle, value).ok()?.into_owned()).ok(),
+            }
+        }
+    };
+    text.filter(|text: &String| text.len() <= most)
 }
 
 /// The labels of a batch: a list, or an array of one dimension.

@@ -1,11 +1,12 @@
 //! The weights in what was saved: a dictionary of tensors, or the one of a checkpoint that has its epoch, the state of its
 //! optimiser and other values beside it.
 
-use super::ADVICE;
 use super::globals;
 use super::view::{View, is_tensor, view};
-use crate::pickle::{NodeId, Pickle, Value};
+use super::{ADVICE, shortened};
+use crate::pickle::{LONGEST_BYTES, NodeId, Pickle, Value};
 use std::collections::HashSet;
+use std::fmt;
 
 /// Names under which checkpoints hold the weights, the first that is there being taken.
 const NAMES: [&str; 14] = [
@@ -31,6 +32,9 @@ const DEEPEST: usize = 3;
 /// Most tensors of a network.
 const MOST_TENSORS: usize = 1 << 16;
 
+/// Most axes of all tensors together.
+const MOST_AXES: usize = 16 * MOST_TENSORS;
+
 /// How many names a message lists.
 const SHOWN: usize = 8;
 
@@ -44,6 +48,13 @@ pub(super) struct Content {
 
 type Entries<'a> = Vec<(Value<'a>, Value<'a>)>;
 
+/// The keys that lead to a dictionary, shortened. A hostile file may use one long key many times, so none is copied.
+#[derive(Clone, Copy)]
+struct Trail<'p> {
+    keys: [&'p str; DEEPEST],
+    length: usize,
+}
+
 /// Finds the weights in `pickle`.
 pub(super) fn find(pickle: &Pickle<'_>) -> Result<Content, String> {
     globals::check(pickle)?;
@@ -55,11 +66,17 @@ pub(super) fn find(pickle: &Pickle<'_>) -> Result<Content, String> {
     let mut notes = Vec::new();
     let entries = choose(pickle, top, &mut notes)?;
     let mut tensors: Vec<(String, View)> = Vec::new();
-    let (mut known, mut others) = (HashSet::new(), Vec::new());
+    let (mut known, mut others, mut axes) = (HashSet::new(), Vec::new(), 0);
     for (key, value) in entries {
-        let Some(name) = pickle.text(key) else { continue };
+        let Some(name) = pickle.text(key) else {
+            if pickle.bytes(key).is_some_and(|bytes| bytes.len() > LONGEST_BYTES) && is_tensor(pickle, value)
+            {
+                return Err(format!("expected strings of at most {LONGEST_BYTES} bytes as names of tensors"));
+            }
+            continue;
+        };
         if !is_tensor(pickle, value) {
-            others.push(name.to_string());
+            others.push(shortened(name));
         } else if !is_counter(name) {
             if !known.insert(name) {
                 return Err(format!("two tensors are named {}", shortened(name)));
@@ -68,11 +85,18 @@ pub(super) fn find(pickle: &Pickle<'_>) -> Result<Content, String> {
                 return Err(format!("expected at most {MOST_TENSORS} tensors, found more"));
             }
             let view = view(pickle, value).map_err(|what| format!("tensor {}: {what}", shortened(name)))?;
+            axes += view.shape.len();
+            if axes > MOST_AXES {
+                return Err(format!("expected tensors of at most {MOST_AXES} axes together, found more"));
+            }
             tensors.push((name.to_string(), view));
         }
     }
     if !others.is_empty() {
-        notes.push(format!("not used, since they are no tensors: {}", list(&others)));
+        notes.push(format!(
+            "not used, since they are no tensors: {}",
+            list(others.iter().copied(), others.len())
+        ));
     }
     Ok(Content { tensors, notes })
 }
@@ -86,32 +110,35 @@ fn is_counter(name: &str) -> bool {
 fn choose<'a>(pickle: &Pickle<'a>, top: Entries<'a>, notes: &mut Vec<String>) -> Result<Entries<'a>, String> {
     let mut seen: HashSet<NodeId> = HashSet::new();
     let is_top = is_state(pickle, &top);
-    let all: Vec<String> = names(pickle, &top);
-    let mut level: Vec<(String, Entries<'a>)> = vec![(String::new(), top)];
+    let all = names(pickle, &top);
+    // Dictionaries may share their entries, so that many of them are in a small file.
+    let mut left = pickle.length();
+    let mut level: Vec<(Trail<'_>, Value<'a>)> =
+        vec![(Trail { keys: [""; DEEPEST], length: 0 }, pickle.root())];
     for depth in 0..DEEPEST {
-        let mut found: Vec<(String, Entries<'a>)> = Vec::new();
-        let mut next: Vec<(String, Entries<'a>)> = Vec::new();
-        for (path, entries) in &level {
-            for &(key, value) in entries {
+        let mut found: Vec<(Trail<'_>, Value<'a>)> = Vec::new();
+        let mut next: Vec<(Trail<'_>, Value<'a>)> = Vec::new();
+        for (trail, outer) in &level {
+            for (key, value) in pickle.mapping(*outer).unwrap_or_default() {
                 let (Some(key), Value::Node(id)) = (pickle.text(key), value) else { continue };
                 // Each once, however often a hostile file refers to it.
                 if !seen.insert(id) {
                     continue;
                 }
+                left = left.checked_sub(pickle.entries(value)).ok_or_else(|| {
+                    let most = pickle.length();
+                    format!("expected at most {most} entries of dictionaries together, found more")
+                })?;
                 let Some(entries) = pickle.mapping(value) else { continue };
-                let path =
-                    if path.is_empty() { key.to_string() } else { format!("{path}.{}", shortened(key)) };
+                let trail = trail.with(key);
                 match is_state(pickle, &entries) {
-                    true => found.push((path, entries)),
+                    true => found.push((trail, value)),
                     false if is_optimizer(pickle, &entries) => {}
-                    false => next.push((path, entries)),
+                    false => next.push((trail, value)),
                 }
             }
         }
-        let rank = |path: &str| {
-            let key = path.rsplit('.').next().unwrap_or(path);
-            NAMES.iter().position(|name| key.eq_ignore_ascii_case(name))
-        };
+        let rank = |trail: &Trail<'_>| NAMES.iter().position(|name| trail.key().eq_ignore_ascii_case(name));
         let best = (0..found.len()).filter_map(|at| Some((rank(&found[at].0)?, at))).min().map(|(_, at)| at);
         let best = match (best, found.len()) {
             (Some(best), _) => best,
@@ -121,32 +148,60 @@ fn choose<'a>(pickle: &Pickle<'a>, top: Entries<'a>, notes: &mut Vec<String>) ->
                 continue;
             }
             (None, 1) => 0,
-            (None, _) => {
-                let names: Vec<String> = found.iter().map(|(path, _)| path.clone()).collect();
+            (None, count) => {
+                let names: Vec<String> =
+                    found.iter().take(SHOWN).map(|(trail, _)| trail.to_string()).collect();
                 return Err(format!(
-                    "expected one dictionary of tensors, found {}: {}; in Python, save one of them: torch.save(torch.load(FILE)[{:?}], \"weights.pth\")",
-                    names.len(),
-                    list(&names),
+                    "expected one dictionary of tensors, found {count}: {}; in Python, save one of them: torch.save(torch.load(FILE)[{:?}], \"weights.pth\")",
+                    list(names.iter().map(String::as_str), count),
                     shortened(&names[0]),
                 ));
             }
         };
-        let (path, entries) = found.swap_remove(best);
-        let first = path.split('.').next().unwrap_or(&path);
-        let unused: Vec<String> =
-            all.iter().filter(|name| *name != first && **name != path).cloned().collect();
-        let beside: Vec<String> =
-            found.into_iter().map(|(path, _)| path).filter(|path| !unused.contains(path)).collect();
-        let unused = [unused, beside].concat();
-        let rest = if unused.is_empty() { String::new() } else { format!("; not used: {}", list(&unused)) };
-        notes.push(format!("the weights are those of \"{}\"{rest}", shortened(&path)));
-        return Ok(entries);
+        let (trail, chosen) = found.swap_remove(best);
+        let unused = all.iter().copied().filter(|name| *name != trail.keys[0]);
+        // Those at the top are among them.
+        let beside: Vec<String> = match depth {
+            0 => Vec::new(),
+            _ => found.iter().take(SHOWN).map(|(trail, _)| trail.to_string()).collect(),
+        };
+        let count = unused.clone().count() + if depth == 0 { 0 } else { found.len() };
+        let shown = list(unused.chain(beside.iter().map(String::as_str)), count);
+        let rest = if count == 0 { String::new() } else { format!("; not used: {shown}") };
+        notes.push(format!("the weights are those of \"{}\"{rest}", shortened(&trail.to_string())));
+        return Ok(pickle.mapping(chosen).unwrap_or_default());
     }
     if is_top {
-        return Ok(std::mem::take(&mut level[0].1));
+        return Ok(top);
     }
-    let found = if all.is_empty() { "none".to_string() } else { format!("only {}", list(&all)) };
+    let found = match all.len() {
+        0 => "none".to_string(),
+        count => format!("only {}", list(all.into_iter(), count)),
+    };
     Err(format!("expected a dictionary of tensors (a state_dict), found {found}; {ADVICE}"))
+}
+
+impl<'p> Trail<'p> {
+    /// This trail and `key` behind it.
+    fn with(mut self, key: &'p str) -> Trail<'p> {
+        if let Some(place) = self.keys.get_mut(self.length) {
+            *place = shortened(key);
+            self.length += 1;
+        }
+        self
+    }
+
+    /// The last key, what is behind its last dot.
+    fn key(&self) -> &'p str {
+        let key = self.length.checked_sub(1).map_or("", |last| self.keys[last]);
+        key.rsplit('.').next().unwrap_or(key)
+    }
+}
+
+impl fmt::Display for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.keys[..self.length].join("."))
+    }
 }
 
 /// Whether `entries` are tensors by name, among other things.
@@ -160,20 +215,16 @@ fn is_optimizer(pickle: &Pickle<'_>, entries: &[(Value<'_>, Value<'_>)]) -> bool
     entries.iter().any(|(key, _)| pickle.text(*key) == Some("param_groups"))
 }
 
-fn names(pickle: &Pickle<'_>, entries: &[(Value<'_>, Value<'_>)]) -> Vec<String> {
-    entries.iter().filter_map(|(key, _)| pickle.text(*key)).map(String::from).collect()
+/// The names of `entries`, shortened.
+fn names<'p, 'a>(pickle: &'p Pickle<'a>, entries: &[(Value<'a>, Value<'a>)]) -> Vec<&'p str> {
+    entries.iter().filter_map(|(key, _)| pickle.text(*key)).map(shortened).collect()
 }
 
-/// The first of `names`, and the number of the others.
-fn list(names: &[String]) -> String {
-    let text: Vec<&str> = names.iter().take(SHOWN).map(|name| shortened(name)).collect();
-    match names.len().saturating_sub(SHOWN) {
+/// The first of `count` names, and the number of the others.
+fn list<'n>(names: impl Iterator<Item = &'n str>, count: usize) -> String {
+    let text: Vec<&str> = names.take(SHOWN).map(shortened).collect();
+    match count.saturating_sub(SHOWN) {
         0 => text.join(", "),
         more => format!("{} and {more} more", text.join(", ")),
     }
-}
-
-/// The start of a name that may have any length.
-fn shortened(name: &str) -> &str {
-    name.char_indices().nth(100).map_or(name, |(at, _)| &name[..at])
 }

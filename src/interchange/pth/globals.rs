@@ -1,8 +1,12 @@
 //! The functions and classes that a pickle may name. None of them is ever called: those of tensors are interpreted, and those
 //! of plain values that stand beside the weights in checkpoints are passed over.
 
-use super::ADVICE;
-use crate::pickle::{Node, Pickle, Value};
+use super::{ADVICE, shortened};
+use crate::pickle::{Node, NodeId, Pickle, Value};
+use std::collections::HashMap;
+
+/// Longest name of a known function or class in bytes.
+const LONGEST: usize = 64;
 
 /// How many unknown names a message lists.
 const SHOWN: usize = 3;
@@ -11,8 +15,11 @@ const SHOWN: usize = 3;
 pub(super) fn check(pickle: &Pickle<'_>) -> Result<(), String> {
     let mut unknown: Vec<String> = Vec::new();
     for (module, name) in pickle.globals().filter(|(module, name)| !is_known(module, name)) {
-        let full = format!("{module}.{name}");
-        if unknown.len() <= SHOWN && !unknown.contains(&full) {
+        if unknown.len() > SHOWN {
+            break;
+        }
+        let full = full(module, name);
+        if !unknown.contains(&full) {
             unknown.push(full);
         }
     }
@@ -32,27 +39,39 @@ pub(super) fn check(pickle: &Pickle<'_>) -> Result<(), String> {
     ))
 }
 
+/// Module and name of a function or class, which may have any length.
+fn full(module: &str, name: &str) -> String {
+    format!("{}.{}", shortened(module), shortened(name))
+}
+
 /// The class of the outermost module (`torch.nn.Module`) that was pickled whole.
 fn module(pickle: &Pickle<'_>) -> Option<String> {
-    let fields = |state: Value<'_>| match pickle.node(state)? {
-        Node::Dict(entries) => Some(entries.iter().any(|(key, _)| pickle.text(*key) == Some("_modules"))),
-        _ => None,
+    // Objects may share a state, which is searched once.
+    let mut known: HashMap<NodeId, bool> = HashMap::new();
+    let mut has_modules = |state: Value<'_>| match (state, pickle.node(state)) {
+        (Value::Node(id), Some(Node::Dict(entries))) => *known
+            .entry(id)
+            .or_insert_with(|| entries.iter().any(|(key, _)| pickle.text(*key) == Some("_modules"))),
+        _ => false,
     };
     pickle.nodes().iter().find_map(|node| match node {
-        Node::Object(object) if object.state.and_then(fields) == Some(true) => {
+        Node::Object(object) if object.state.is_some_and(&mut has_modules) => {
             let (module, name) =
                 pickle.global(object.class).or_else(|| match pickle.node(object.class)? {
                     // With its source code, as earlier versions wrote it: ('module', class, file, source).
                     Node::Persistent(id) => pickle.global(*pickle.sequence(*id)?.get(1)?),
                     _ => None,
                 })?;
-            Some(format!("{module}.{name}"))
+            Some(full(module, name))
         }
         _ => None,
     })
 }
 
 fn is_known(module: &str, name: &str) -> bool {
+    if name.len() > LONGEST {
+        return false;
+    }
     match module {
         "torch._utils" => name.starts_with("_rebuild_"),
         "torch._tensor" => name == "_rebuild_from_type_v2",

@@ -3,7 +3,7 @@
 //! and the elements.
 
 use super::storages::{self, Storages};
-use super::view::{Storage, located};
+use super::view::{Storage, located, storage_key};
 use super::{ADVICE, Content, LONGEST_PICKLE, Weights, content, failed, pickle_memory};
 use crate::error::{Error, Result};
 use crate::interchange::numbers::NumberError;
@@ -62,6 +62,7 @@ fn parts(text: &[u8], memory: usize) -> Result<Parts, String> {
     if magic.root() != Value::Long(MAGIC) {
         return Err("expected a file that torch.save wrote, found another pickle".into());
     }
+    drop(magic);
     let version = next()?.root();
     if version != Value::Int(VERSION) {
         return Err(format!("expected version {VERSION} of PyTorch's format, found another"));
@@ -78,6 +79,7 @@ fn parts(text: &[u8], memory: usize) -> Result<Parts, String> {
         }
         _ => return Err("expected the writer's byte order (little_endian), found none".into()),
     }
+    drop(system);
     let object = next()?;
     let content = content::find(&object)?;
     let mut known: HashMap<String, Storage> = HashMap::new();
@@ -94,8 +96,7 @@ fn parts(text: &[u8], memory: usize) -> Result<Parts, String> {
     }
     let list = next()?;
     let keys = list.sequence(list.root()).ok_or("expected the list of storages, found none")?;
-    let keys = keys.iter().map(|key| list.text(*key).map(String::from)).collect::<Option<Vec<_>>>();
-    let keys = keys.ok_or("expected strings as keys of the storages, found another value")?;
+    let keys = keys.iter().map(|&key| storage_key(&list, key)).collect::<Result<Vec<_>, _>>()?;
     Ok(Parts { content, known, keys, end: end as u64 })
 }
 

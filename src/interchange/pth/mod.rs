@@ -72,6 +72,11 @@ fn pickle_memory(length: u64) -> usize {
     usize::try_from(PICKLE_MEMORY.saturating_add(length)).unwrap_or(usize::MAX)
 }
 
+/// The start of a name that may have any length.
+fn shortened(name: &str) -> &str {
+    name.char_indices().nth(100).map_or(name, |(at, _)| &name[..at])
+}
+
 /// The error in the file at `path` for `error`.
 fn failed(path: &Path, error: NumberError) -> Error {
     match error {

@@ -1,6 +1,7 @@
 //! Tensors as a pickle describes them: calls of the functions that would rebuild them from a storage.
 
 use super::element::Element;
+use super::shortened;
 use crate::pickle::{Node, Pickle, Value};
 
 /// Most axes of a tensor; PyTorch's own limit.
@@ -8,6 +9,12 @@ const MOST_AXES: usize = 64;
 
 /// Most calls around a tensor: a parameter, of a subclass, of a tensor.
 const DEEPEST: usize = 4;
+
+/// Longest key of a storage in bytes. PyTorch counts storages, and earlier versions used addresses.
+const LONGEST_KEY: usize = 64;
+
+/// Most entries of a tensor's metadata.
+const MOST_METADATA: usize = 16;
 
 /// A storage that tensors refer to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,7 +207,7 @@ pub(super) fn located(pickle: &Pickle<'_>, id: Value<'_>) -> Result<(Storage, us
     let (_, name) =
         pickle.global(class).ok_or_else(|| unusual("the class of a storage", pickle.kind(class)))?;
     let element = Element::of_storage(name).ok_or_else(|| unusual("a known class of storages", name))?;
-    let key = pickle.text(key).ok_or_else(|| unusual("the key of a storage", pickle.kind(key)))?.to_string();
+    let key = storage_key(pickle, key)?;
     let count = number(pickle, count, "number of elements")?;
     if count.checked_mul(element.size).is_none_or(|bytes| bytes > isize::MAX as usize) {
         return Err(unusual("a storage that fits the file", &format!("one of {count} elements")));
@@ -223,6 +230,16 @@ pub(super) fn located(pickle: &Pickle<'_>, id: Value<'_>) -> Result<(Storage, us
     Ok((Storage { key, element, count }, first, room))
 }
 
+/// The key of a storage that `value` is. Every tensor may refer to it, so it has to be short.
+pub(super) fn storage_key(pickle: &Pickle<'_>, value: Value<'_>) -> Result<String, String> {
+    let key = pickle.text(value).ok_or_else(|| unusual("the key of a storage", pickle.kind(value)))?;
+    if key.len() > LONGEST_KEY {
+        let most = format!("a key of a storage of at most {LONGEST_KEY} bytes");
+        return Err(unusual(&most, &key.len().to_string()));
+    }
+    Ok(key.to_string())
+}
+
 fn number(pickle: &Pickle<'_>, value: Value<'_>, what: &str) -> Result<usize, String> {
     match value {
         Value::Int(number) => {
@@ -237,14 +254,21 @@ fn is_negated(pickle: &Pickle<'_>, metadata: Value<'_>) -> Result<bool, String> 
     if metadata == Value::None {
         return Ok(false);
     }
-    let entries =
-        pickle.mapping(metadata).ok_or_else(|| unusual("a dictionary of metadata", pickle.kind(metadata)))?;
+    let Some(Node::Dict(entries)) = pickle.node(metadata) else {
+        return Err(unusual("a dictionary of metadata", pickle.kind(metadata)));
+    };
+    if entries.len() > MOST_METADATA {
+        let most = format!("at most {MOST_METADATA} entries of metadata");
+        return Err(unusual(&most, &entries.len().to_string()));
+    }
     let mut negated = false;
-    for (key, value) in entries {
+    for &(key, value) in entries {
         match (pickle.text(key), value) {
             (Some("neg"), Value::Bool(value)) => negated = value,
             (_, Value::Bool(false)) => {}
-            (key, _) => return Err(unusual("no metadata of a tensor but neg", key.unwrap_or("another"))),
+            (key, _) => {
+                return Err(unusual("no metadata of a tensor but neg", shortened(key.unwrap_or("another"))));
+            }
         }
     }
     Ok(negated)
