@@ -57,8 +57,7 @@ impl Archive {
         let again = file.try_clone().map_err(io)?;
         // The library's own search for the start of the archive rejects some sound files.
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
-        let zip =
-            ZipArchive::with_config(config, BufReader::new(again)).map_err(|error| failed(path, error))?;
+        let zip = ZipArchive::with_config(config, BufReader::new(again)).map_err(|e| failed(path, e))?;
         if zip.has_duplicate_names() {
             return Err(Error::data(path, "the zip archive: two entries of the same name"));
         }
@@ -104,7 +103,6 @@ impl Archive {
                     header.shape
                 )));
             }
-            // As many as the entry has room for, which is bounded for the archive as a whole.
             let mut labels = Vec::with_capacity(header.count);
             let mut add = |value: i64| {
                 let class = u32::try_from(value).map_err(|_| {
@@ -124,8 +122,7 @@ impl Archive {
             }?;
             Ok(labels)
         };
-        let read = read();
-        read.map_err(|wrong| wrong.at(&self.path, name))
+        read().map_err(|wrong| wrong.at(&self.path, name))
     }
 
     /// The images in the array `name`.
