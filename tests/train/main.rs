@@ -1,5 +1,6 @@
 //! Training: the loop, its schedules, its losses and how a run is resumed.
 
+mod agreement;
 mod divergence;
 mod effect;
 mod fine_tuning;

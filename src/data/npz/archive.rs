@@ -1,11 +1,12 @@
 //! The arrays of an NPZ file.
 
 use super::store::StoredPart;
+use super::wrong::Wrong;
 use crate::error::{Error, Result};
-use crate::npy::{self, HeaderError, NpyHeader, NpyType};
+use crate::npy::{self, NpyHeader, NpyType};
 use crate::view::MAX_SIDE;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zip::read::{ArchiveOffset, Config, ZipFile};
@@ -199,41 +200,6 @@ enum ReadImages {
     InPlace,
     Temporary(File),
     Numbers(Vec<f32>),
-}
-
-/// The reason why an array cannot be read.
-enum Wrong {
-    Io(io::Error),
-    /// Of the temporary file.
-    Temporary(io::Error),
-    Value(String),
-}
-
-impl From<io::Error> for Wrong {
-    fn from(error: io::Error) -> Wrong {
-        Wrong::Io(error)
-    }
-}
-
-impl From<HeaderError> for Wrong {
-    fn from(error: HeaderError) -> Wrong {
-        match error {
-            HeaderError::Io(error) => Wrong::Io(error),
-            HeaderError::Value(message) => Wrong::Value(message),
-        }
-    }
-}
-
-impl Wrong {
-    /// The error of the array `name` in the file at `path`.
-    fn at(self, path: &Path, name: &str) -> Error {
-        match self {
-            Wrong::Io(error) if error.raw_os_error().is_some() => Error::io(path, error),
-            Wrong::Io(error) => Error::data(path, format!("{name}: {error}")),
-            Wrong::Temporary(error) => Error::io(std::env::temp_dir(), error),
-            Wrong::Value(message) => Error::data(path, format!("{name}: {message}")),
-        }
-    }
 }
 
 fn failed(path: &Path, error: ZipError) -> Error {

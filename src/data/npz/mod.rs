@@ -7,6 +7,7 @@
 
 mod archive;
 mod store;
+mod wrong;
 
 use super::dataset::{Dataset, Images, Labels, Stored};
 use super::diagnostics::{Diagnostics, some};
