@@ -21,7 +21,7 @@ fn wanted(name: &str) -> Request {
 }
 
 /// Classes and pixels of all samples.
-fn samples(dataset: &Dataset) -> Vec<(u32, Vec<u8>)> {
+fn samples(dataset: &Dataset) -> Read {
     let mut pixels = vec![0; dataset.image_len()];
     let read = |(sample, &class): (usize, &u32)| {
         dataset.read_pixels(sample, &mut pixels).unwrap();
@@ -30,14 +30,17 @@ fn samples(dataset: &Dataset) -> Vec<(u32, Vec<u8>)> {
     classes(dataset).iter().enumerate().map(read).collect()
 }
 
-/// The training samples of the folder that all sets were made of, and what its classes are called.
-fn of_folder() -> (Vec<(u32, Vec<u8>)>, Vec<(u32, Vec<u8>)>) {
+/// Classes and pixels of samples.
+type Read = Vec<(u32, Vec<u8>)>;
+
+/// The samples for training and validation of the folder that all sets were made of.
+fn of_folder() -> [Read; 2] {
     let splits = open(&wanted("folder")).unwrap();
     assert_eq!(splits.train.class_names, ["cat", "dog", "owl"]);
-    let found = (samples(&splits.train), samples(&splits.val));
-    assert_eq!((found.0.len(), found.1.len()), (24, 9));
-    assert!(found.0.iter().any(|(_, pixels)| *pixels != found.0[0].1));
-    found
+    let [train, val] = [samples(&splits.train), samples(&splits.val)];
+    assert_eq!((train.len(), val.len()), (24, 9));
+    assert!(train.iter().any(|(_, pixels)| *pixels != train[0].1));
+    [train, val]
 }
 
 fn whole(name: &str) -> Request {
@@ -65,7 +68,7 @@ fn epoch(dataset: &Arc<Dataset>, policy: OnBadFile) -> (striate::Result<usize>, 
 }
 
 fn same_as_folder(splits: &Splits) {
-    let (train, val) = of_folder();
+    let [train, val] = of_folder();
     assert_eq!(splits.train.class_names, ["cat", "dog", "owl"]);
     assert!(samples(&splits.train) == train, "training samples differ");
     assert!(samples(&splits.val) == val, "validation samples differ");
@@ -90,7 +93,7 @@ mod parquet {
             .unwrap(),
         );
         let train = open(&whole("hub/data/train-{00000..00001}-of-00002.parquet")).unwrap();
-        assert!(samples(&train.train) == of_folder().0);
+        assert!(samples(&train.train) == of_folder()[0]);
         let (one, diagnostics) =
             open_with_diagnostics(&whole("hub/data/train-00000-of-00002.parquet")).unwrap();
         assert_eq!(one.train.len(), 12);
@@ -99,7 +102,7 @@ mod parquet {
 
     #[test]
     fn compressed_pages_have_the_same_images() {
-        let (train, _) = of_folder();
+        let [train, _] = of_folder();
         for name in ["snappy", "zstd", "gzip", "v2", "plain"] {
             let splits = open(&whole(&format!("parquet/{name}.parquet"))).unwrap();
             assert!(samples(&splits.train) == train, "{name}");
@@ -113,7 +116,7 @@ mod parquet {
         refused(&flat(), &["expected a column of labels", "id, picture_bytes, breed", "label-column"]);
         let splits = open(&flat().with_label_column(Some("breed".into()))).unwrap();
         assert_eq!(splits.train.class_names, ["cat", "dog", "owl"]);
-        assert!(samples(&splits.train) == of_folder().0);
+        assert!(samples(&splits.train) == of_folder()[0]);
         let provenance = &splits.origin.as_ref().unwrap().provenance;
         assert_eq!(
             (provenance.image_column.as_deref(), provenance.label_column.as_deref()),
@@ -214,7 +217,7 @@ mod parquet {
 fn tar_shards_are_the_folder_that_they_were_made_of() {
     let (splits, diagnostics) = open_with_diagnostics(&wanted("tar")).unwrap();
     assert!(diagnostics.lines.is_empty(), "{diagnostics:?}");
-    let (train, val) = of_folder();
+    let [train, val] = of_folder();
     assert_eq!(splits.train.class_names, ["0", "1", "2"]);
     assert!(samples(&splits.train) == train && samples(&splits.val) == val);
     let pattern = open(&whole("tar/train-{000000..000002}.tar")).unwrap();
@@ -234,7 +237,7 @@ fn a_field_of_json_is_the_label_of_a_tar_sample() {
     let named = |field: &str| whole("tar-json/birds-00.tar").with_label_column(Some(field.into()));
     let splits = open(&named("breed")).unwrap();
     assert_eq!(splits.train.class_names, ["cat", "dog", "owl"]);
-    assert!(samples(&splits.train) == of_folder().0);
+    assert!(samples(&splits.train) == of_folder()[0]);
     assert_eq!(classes(&open(&named("id")).unwrap().train), classes(&splits.train));
     refused(&named("colour"), &["cat/00.json", "field colour", "breed, file, id"]);
     // Of samples of JPEG and PNG files, only those with the named end are images.

@@ -18,6 +18,10 @@ pub(in super::super) enum BytePlace<'a> {
     /// In a shard, which is opened for each image: there may be more shards than a process may have open files.
     Shard { path: &'a Path, offset: u64, length: u64 },
     /// In an open file.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        allow(dead_code, reason = "only images of Parquet files are stored so")
+    )]
     Open { file: &'a File, offset: u64, length: u64 },
 }
 

@@ -103,7 +103,7 @@ fn functions_that_a_pickle_names_are_refused_by_their_names() {
             "os.getcwd, os.getpid, os.getuid and others",
         ),
         (b"\x80\x02ctorch\nload\nX\x01\0\0\0a\x85R.", "torch.load"),
-        (b"\x80\x02c__builtin__\neval\nX\x01\0\0\01\x85R.", "__builtin__.eval"),
+        (b"\x80\x02c__builtin__\neval\nX\x01\0\0\x001\x85R.", "__builtin__.eval"),
     ] {
         for bytes in [archive(&[("w/data.pkl", pickle)], CompressionMethod::Stored), legacy(pickle, &[])] {
             let message = refused("w.pth", &bytes);
