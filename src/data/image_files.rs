@@ -1,21 +1,19 @@
 //! Image files without labels: the files that the caller lists, in that order, decoded exactly as those of a folder of classes.
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
-use super::decode::Decoder;
+use super::decoders::{Decoders, check_channels};
 use super::directory::{EntryKind, entries, hidden, is_image};
 use super::framing::Frame;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Image files, decoded when they are read.
 #[derive(Debug)]
 struct ImageFiles {
     frame: Frame,
-    ignore_exif: bool,
     files: Vec<PathBuf>,
-    /// Decoders that no thread is using.
-    decoders: Mutex<Vec<Decoder>>,
+    decoders: Decoders,
 }
 
 impl Store for ImageFiles {
@@ -28,11 +26,7 @@ impl Store for ImageFiles {
             .files
             .get(index)
             .ok_or_else(|| Error::Internal(format!("image {index} of {} was asked for", self.files.len())))?;
-        let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
-        let read = decoder.read_framed(path, frame, into);
-        decoders().push(decoder);
-        read
+        self.decoders.with(|decoder| decoder.read_framed(path, frame, into))
     }
 
     fn has_sizes(&self) -> bool {
@@ -48,15 +42,10 @@ impl Store for ImageFiles {
 /// All labels are class 0 of `classes`, so accuracies over them are meaningless.
 pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exif: bool) -> Result<Dataset> {
     let shape = frame.shape;
-    if !matches!(shape[0], 1 | 3) {
-        return Err(Error::Usage(format!(
-            "image files are grey or colour (1 or 3 channels), the model takes {} channels",
-            shape[0]
-        )));
-    }
+    check_channels(shape)?;
     let count = u32::try_from(files.len())
         .map_err(|_| Error::Usage(format!("expected at most {} images, found {}", u32::MAX, files.len())))?;
-    let store = Arc::new(ImageFiles { frame, ignore_exif, files, decoders: Mutex::default() });
+    let store = Arc::new(ImageFiles { frame, files, decoders: Decoders::new(ignore_exif) });
     Ok(Dataset {
         name: "images".into(),
         shape,

@@ -19,6 +19,7 @@ mod covered;
 mod csv;
 mod dataset;
 mod decode;
+mod decoders;
 mod delimited;
 mod diagnostics;
 mod directory;

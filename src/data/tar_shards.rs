@@ -5,6 +5,7 @@
 //! and the labels are read; images are read when they are needed. In memory remain 16 bytes for each sample, its label and its number.
 //! A compressed tar file is not read.
 
+use super::decoders::check_channels;
 use super::diagnostics::Diagnostics;
 use super::directory::is_image;
 use super::raw::RawSplits;
@@ -62,7 +63,7 @@ pub(super) fn open(
     request: &Request,
     diagnostics: &mut Diagnostics,
 ) -> Result<RawSplits> {
-    shards::frame(request)?;
+    check_channels(request.frame().shape)?;
     let found = shards::find(source, EXTENSION, diagnostics)?;
     let [train, val] =
         [&found.train, &found.val].map(|paths| shards::each(paths, |path| read(path, request)));

@@ -14,23 +14,22 @@ mod open;
 
 use super::dataset::Store;
 use super::decode::Decoder;
+use super::decoders::Decoders;
 use super::diagnostics::{Diagnostics, ExtensionCounts, SkippedClasses, some};
 use super::directory::{EntryKind, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::framing::Frame;
 use super::level::{class_root, folder_names, is_stray};
 use super::listed::ListedImages;
 use crate::error::{Error, Result, printable_path};
-pub(super) use open::{check_channels, open};
+pub(super) use open::open;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// The images of one or more class folders, decoded when they are read.
 #[derive(Debug)]
 pub struct ImageFolder {
     frame: Frame,
-    ignore_exif: bool,
     folders: Vec<PathBuf>,
     /// Folder and name of each image.
     images: Vec<(u32, Box<OsStr>)>,
@@ -40,7 +39,7 @@ pub struct ImageFolder {
     /// Images that a list names.
     listed: ListedImages,
     /// Decoders that no thread is using.
-    decoders: Mutex<Vec<Decoder>>,
+    decoders: Decoders,
 }
 
 /// Images by class: names and labels of one of the two parts.
@@ -56,13 +55,12 @@ impl ImageFolder {
     pub(super) fn new(frame: Frame, ignore_exif: bool) -> ImageFolder {
         ImageFolder {
             frame,
-            ignore_exif,
             folders: Vec::new(),
             images: Vec::new(),
             ignored: 0,
             others: ExtensionCounts::default(),
             listed: ListedImages::default(),
-            decoders: Mutex::default(),
+            decoders: Decoders::new(ignore_exif),
         }
     }
 
@@ -232,10 +230,7 @@ impl ImageFolder {
                 "expected a folder, found a link to one that was read already or that it lies in",
             ));
         }
-        let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
-        let decoded = decode(&mut decoder, &path);
-        decoders().push(decoder);
+        let decoded = self.decoders.with(|decoder| decode(decoder, &path));
         decoded.map_err(|error| self.listed.explained(index, error))
     }
 }

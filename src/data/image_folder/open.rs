@@ -2,6 +2,7 @@
 
 use super::super::annotations::{LabelSource, class_names};
 use super::super::dataset::{Dataset, Images, Labels, Store, Stored};
+use super::super::decoders::check_channels;
 use super::super::diagnostics::{Diagnostics, ExtensionCounts, some};
 use super::super::directory::LAYOUT;
 use super::super::framing::Frame;
@@ -12,16 +13,6 @@ use crate::error::{Error, Result, printable_path};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// A usage error unless images of `shape` are grey or colour.
-pub(in super::super) fn check_channels(shape: [usize; 3]) -> Result<()> {
-    match shape[0] {
-        1 | 3 => Ok(()),
-        channels => Err(Error::Usage(format!(
-            "dataset: image files are grey or colour (1 or 3 channels), the model takes {channels} channels"
-        ))),
-    }
-}
 
 /// The images in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
 pub(in super::super) fn open(

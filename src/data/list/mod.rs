@@ -14,9 +14,10 @@ mod start;
 
 use super::columns::short;
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
+use super::decoders::check_channels;
 use super::delimited::wrong;
 use super::diagnostics::{Diagnostics, some};
-use super::image_folder::{ImageFolder, check_channels};
+use super::image_folder::ImageFolder;
 use super::parts::Role;
 use super::raw::{RawSplit, RawSplits};
 use super::request::Request;

@@ -11,6 +11,7 @@ mod labels;
 mod schema;
 
 use super::contain::contained;
+use super::decoders::check_channels;
 use super::diagnostics::Diagnostics;
 use super::raw::RawSplits;
 use super::request::Request;
@@ -57,7 +58,7 @@ pub(super) fn open(
     request: &Request,
     diagnostics: &mut Diagnostics,
 ) -> Result<RawSplits> {
-    shards::frame(request)?;
+    check_channels(request.frame().shape)?;
     let found = shards::find(source, EXTENSION, diagnostics)?;
     let [train, val] =
         [&found.train, &found.val].map(|paths| shards::each(paths, |path| read(path, request)));

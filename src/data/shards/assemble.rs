@@ -3,7 +3,6 @@
 use super::{Samples, ShardLabels, ShardStore, Source};
 use crate::data::dataset::{Dataset, Images, Labels, Store, Stored};
 use crate::data::diagnostics::Diagnostics;
-use crate::data::framing::Frame;
 use crate::data::raw::{RawSplit, RawSplits};
 use crate::data::request::Request;
 use crate::error::{Error, Result};
@@ -20,19 +19,6 @@ pub(in super::super) trait OpenShard {
     fn label_place(&self, at: usize) -> String;
 }
 
-/// The frame to which `request` brings images.
-///
-/// A usage error if images in files cannot have the model's channels.
-pub(in super::super) fn frame(request: &Request) -> Result<Frame> {
-    let frame = request.frame();
-    match frame.shape[0] {
-        1 | 3 => Ok(frame),
-        channels => Err(Error::Usage(format!(
-            "dataset: images in files are grey or colour (1 or 3 channels), the model takes {channels} channels"
-        ))),
-    }
-}
-
 /// The samples of the shards `train` and `val`. `names` are the names of the classes as the files say them; if there are none, those of
 /// texts as labels are taken. `samples` makes the images of the shards, training shards first.
 pub(in super::super) fn assemble<O: OpenShard, S: Samples + 'static>(
@@ -43,7 +29,7 @@ pub(in super::super) fn assemble<O: OpenShard, S: Samples + 'static>(
     diagnostics: &mut Diagnostics,
     samples: impl FnOnce(Vec<O>) -> S,
 ) -> Result<RawSplits> {
-    let frame = frame(request)?;
+    let frame = request.frame();
     if !val.is_empty() && val.iter().all(|shard| shard.labels().is_unlabelled()) {
         diagnostics.warn(
             "the validation files are left alone: they have no labels (none, null or -1); validation samples are taken from \

@@ -13,7 +13,7 @@ use super::diagnostics::{Diagnostics, some};
 use super::directory::{EntryKind, entries, hidden};
 use super::parts::Role;
 use crate::error::{Error, Result, printable_path};
-pub(super) use assemble::{OpenShard, assemble, frame};
+pub(super) use assemble::{OpenShard, assemble};
 pub(super) use labels::ShardLabels;
 pub(super) use pattern::{expand, folder_of, is_pattern};
 use rayon::prelude::*;

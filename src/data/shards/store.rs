@@ -2,6 +2,7 @@
 
 use crate::data::dataset::Store;
 use crate::data::decode::Decoder;
+use crate::data::decoders::Decoders;
 use crate::data::framing::Frame;
 use crate::data::image_source::{ImageSource, check_length};
 use crate::data::read_at::read_at;
@@ -10,7 +11,6 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// Where the bytes of an image are.
 #[derive(Debug)]
@@ -42,15 +42,13 @@ pub(in super::super) trait Samples: fmt::Debug + Send + Sync {
 pub(in super::super) struct ShardStore<S> {
     samples: S,
     frame: Frame,
-    ignore_exif: bool,
-    /// Decoders that no thread is using.
-    decoders: Mutex<Vec<Decoder>>,
+    decoders: Decoders,
 }
 
 impl<S: Samples> ShardStore<S> {
     /// A store of `samples`, fitted to `frame` and turned upright unless `ignore_exif`.
     pub fn new(samples: S, frame: Frame, ignore_exif: bool) -> ShardStore<S> {
-        ShardStore { samples, frame, ignore_exif, decoders: Mutex::default() }
+        ShardStore { samples, frame, decoders: Decoders::new(ignore_exif) }
     }
 
     fn decode<T>(
@@ -58,11 +56,7 @@ impl<S: Samples> ShardStore<S> {
         index: usize,
         decode: impl FnOnce(&mut Decoder, &dyn ImageSource) -> Result<T>,
     ) -> Result<T> {
-        let decoders = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_else(|| Decoder::new().ignoring_exif(self.ignore_exif));
-        let decoded = decode(&mut decoder, &Sample { samples: &self.samples, index });
-        decoders().push(decoder);
-        decoded
+        self.decoders.with(|decoder| decode(decoder, &Sample { samples: &self.samples, index }))
     }
 }
 
