@@ -1,6 +1,6 @@
 """Training on uneven classes in Striate and PyTorch: balanced accuracy plain, with class weights and with a balanced sampler.
 
-usage: python3 benches/peers/imbalance.py [--striate target/release/striate] [--seeds 3] [--epochs 8] [--profile 6000,60]
+usage: python3 benches/peers/imbalance.py [--striate target/release/striate] [--seeds 3] [--epochs 4] [--profile 6000,60]
                                           [--data data/fashion-mnist] [--keep FOLDER] [--json FILE] [--within 1.5] [--threads N]
 needs numpy and torch; the program must be an optimised build
 
@@ -148,7 +148,7 @@ def main():
     parser.add_argument("--striate", default=str(ROOT / "target" / "release" / "striate"))
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "fashion-mnist")
     parser.add_argument("--profile", default="6000,60", help="images of the largest and of the smallest class")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--within", type=float, default=1.5, help="largest difference in points")
     parser.add_argument("--keep", type=Path, help="write the data set to this folder and keep it")

@@ -21,6 +21,7 @@ pub(crate) struct WeightsArgs {
 #[derive(Subcommand, Debug)]
 enum WeightsCommand {
     /// List the weights that can be downloaded
+    #[command(after_help = "Example: striate weights list")]
     List,
     /// Download weights and convert them
     Fetch(fetch::FetchArgs),
