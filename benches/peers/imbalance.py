@@ -57,7 +57,10 @@ def uneven(labels, most, least):
 
 
 def network(spec):
-    """The chain of layers of a model file, with its initial values: Kaiming's normal ones, and biases of 0."""
+    """The chain of layers of a model file, with its initial values: Kaiming's normal ones or those of a layer's own `init`, and biases
+    of 0."""
+    if spec["init"] != {"weight": "kaiming"}:
+        raise SystemExit(f"init: expected weight = \"kaiming\" in {MODEL.name}")
     layers, channels, sides = [], spec["input"][0], spec["input"][1:]
     for layer in spec["layer"]:
         op, get = layer["op"], layer.get
@@ -83,11 +86,16 @@ def network(spec):
             layers.append(nn.Dropout(get("p", 0.5)))
         else:
             raise SystemExit(f"{op}: expected an operator of {MODEL.name}")
-    for layer in layers:
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        if op in ("conv2d", "linear"):
+            own = get("init", {"weight": "kaiming", "bias": 0.0})
+            if own["weight"] == "kaiming":
+                nn.init.kaiming_normal_(layers[-1].weight)
+            elif own["weight"] == "normal":
+                nn.init.normal_(layers[-1].weight, 0, own["std"])
+            else:
+                raise SystemExit(f"{own}: expected initial values of {MODEL.name}")
+            if layers[-1].bias is not None:
+                nn.init.constant_(layers[-1].bias, own["bias"])
     return nn.Sequential(*layers)
 
 

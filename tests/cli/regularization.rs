@@ -83,7 +83,7 @@ fn what_means_nothing_is_rejected_in_one_line() {
     train(&["--cutmix", "1", "--no-augment"], &["cutmix: expected augmentation, found it disabled"]);
     train(&["--mixup", "1", "--overfit-batch"], &["mixup: ", "overfit-batch"]);
     train(&["--random-erasing", "1", "--no-augment"], &["random-erasing: expected augmentation"]);
-    train(&["--trivial-augment", "--no-augment"], &["trivial_augment: expected augmentation"]);
+    train(&["--trivial-augment", "--no-augment"], &["trivial-augment: expected augmentation"]);
     train(&["--mixup", "1", "-b", "1"], &["mixup: expected a batch size of at least 2, found 1"]);
     let net = "name = \"n\"\ninput = [1, 4, 4]\n[augment]\ncutout = 2\n[recipe]\nloss = \"mse\"\n[[layer]]\nop = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 3\n";
     std::fs::write(parent.join("n.toml"), net).unwrap();
