@@ -219,7 +219,6 @@ fn loss_scaling_goes_on_the_same_also_while_the_scale_falls() {
 #[test]
 fn averages_mixed_images_and_erased_rectangles_go_on_the_same() {
     let options = options().with_ema(0.8).with_mixup(0.5).with_cutmix(1.0).with_random_erasing(0.5);
-    let options = options.with_trivial_augment(true);
     let normal = network();
     assert_goes_on(&normal, &options, [1, 3, 7, 9, 14, 20]);
     let mut spec = network();
@@ -240,7 +239,6 @@ fn averages_mixed_images_and_erased_rectangles_go_on_the_same() {
         (options.clone().with_mixup(0.4), "mixup: 0.5 then, 0.4 now"),
         (options.clone().with_cutmix(None), "cutmix: 1 then, none now"),
         (options.clone().with_random_erasing(0.4), "random-erasing: 0.5 then, 0.4 now"),
-        (options.clone().with_trivial_augment(false), "trivial-augment: true then, none now"),
     ] {
         let part = Part { from: Some(&folder), ..Part::new(&normal, &data, &other) };
         let text = part.run(parent.path()).unwrap_err().to_string();
