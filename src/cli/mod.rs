@@ -6,6 +6,7 @@ mod completions;
 mod dataset;
 mod device;
 mod devices;
+mod download;
 mod eval;
 mod export;
 mod guard;
@@ -30,6 +31,7 @@ mod trace;
 mod train;
 mod train_args;
 mod train_environment;
+mod weights;
 
 use crate::cpu;
 use crate::device::DeviceSelector;
@@ -164,6 +166,8 @@ enum Verb {
     Trace(trace::TraceArgs),
     /// Inspect, pack and download data sets
     Dataset(dataset::DatasetArgs),
+    /// Download pretrained weights of the built-in networks
+    Weights(weights::WeightsArgs),
     /// Generate shell completions
     Completions(completions::CompletionsArgs),
 }
@@ -232,6 +236,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Shader(args)) => shader::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
+        Some(Verb::Weights(args)) => weights::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
     };
     Ok(code?)

@@ -23,13 +23,10 @@ use crate::error::{Result, printable};
 use image::metadata::Orientation;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, OnceLock};
 
 /// Buffers larger than this are given back after the image that needed them.
 const KEPT: usize = 64 << 20;
-
-/// Whether the warning about files with more than one image was given.
-static SEVERAL: Once = Once::new();
 
 /// Decodes one image after another in the same memory. Each thread has its own.
 #[derive(Debug, Default)]
@@ -40,6 +37,8 @@ pub struct Decoder {
     ignore_exif: bool,
     /// Whether the file holds more images than the one that was decoded.
     has_more: bool,
+    /// Whether the warning about such files was given, by this decoder or another one of the data set.
+    several: Arc<OnceLock<()>>,
 }
 
 impl Decoder {
@@ -51,6 +50,11 @@ impl Decoder {
     /// The same, but images stay as they are stored if `ignore_exif`, and the orientation in their metadata is ignored.
     pub fn ignoring_exif(self, ignore_exif: bool) -> Decoder {
         Decoder { ignore_exif, ..self }
+    }
+
+    /// The same, but of all decoders with this `several` only one warns of a file with more than one page or frame.
+    pub(super) fn warning_once(self, several: Arc<OnceLock<()>>) -> Decoder {
+        Decoder { several, ..self }
     }
 
     /// Reads the middle of the image file `path` as `shape`, [channels, height, width] with 1 or 3 channels, resized to
@@ -144,7 +148,7 @@ impl Decoder {
         }
         drop(turn);
         if decoded.is_ok() && self.has_more {
-            SEVERAL.call_once(|| {
+            self.several.get_or_init(|| {
                 let what = "has more than one page or frame; the first of such files is read";
                 log::warn!("{}", source.wrong(what));
             });

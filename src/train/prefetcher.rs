@@ -39,6 +39,12 @@ impl Prefetcher {
         if data.train.is_empty() {
             return Err(Error::Usage(format!("data set {} has no samples to train on", data.train.name)));
         }
+        if options.trivial_augment && model.pixels.is_none() {
+            return Err(Error::Usage(format!(
+                "trivial-augment: expected 8-bit images of 1 or 3 channels, found others in data set {}",
+                data.train.name
+            )));
+        }
         let mut prefetcher = Prefetcher {
             data: data.clone(),
             source: BatchSource::of(spec, model.batch, model.pixels.is_some(), &options.batch_source()),

@@ -32,6 +32,7 @@ mod shards;
 mod tables;
 mod verbs;
 mod version1;
+mod weights;
 
 use assert_cmd::Command;
 use std::path::Path;

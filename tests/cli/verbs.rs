@@ -13,7 +13,7 @@ fn without_a_verb_it_says_what_to_type() {
 #[test]
 fn every_verb_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let verbs: [&[&str]; 11] = [
+    let verbs: [&[&str]; 13] = [
         &["train"],
         &["eval"],
         &["test"],
@@ -24,6 +24,8 @@ fn every_verb_explains_itself_with_an_example() {
         &["bench", "step"],
         &["bench", "ops"],
         &["trace"],
+        &["weights", "list"],
+        &["weights", "fetch"],
         &["completions"],
     ];
     for verb in verbs {

@@ -39,6 +39,7 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
         mixup,
         cutmix,
         random_erasing,
+        trivial_augment,
         workers: _,
         max_steps: _,
         log_every: _,
@@ -63,6 +64,9 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
         if let Some(value) = value {
             put(key, value);
         }
+    }
+    if *trivial_augment {
+        put("trivial-augment", trivial_augment);
     }
     if let Some(version) = spec.geometry.rules.version() {
         put(GEOMETRY, &version);
