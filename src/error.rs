@@ -40,7 +40,7 @@ pub enum Error {
     Diverged(String),
     /// An error of the operating system (exit code 1; 4 if a path does not exist or is of the wrong type, 3 if the disk is
     /// full).
-    #[error("{}: {}", printable_path(.path), printable(&.source.to_string()))]
+    #[error("{}: {}", printable_path(.path), printable(&reason(.source)))]
     Io { path: PathBuf, source: std::io::Error },
     /// A bug in Striate (exit code 1).
     #[error("internal error, please report it: {}", printable(.0))]
@@ -51,6 +51,22 @@ pub enum Error {
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// What an error of the operating system says about a path, in words for those of a wrong path.
+fn reason(error: &std::io::Error) -> Cow<'static, str> {
+    // One with a text of its own says more.
+    let plain = error.get_ref().is_none();
+    match error.kind() {
+        ErrorKind::NotFound if plain => "no such file or folder".into(),
+        ErrorKind::IsADirectory if plain => "expected a file, found a folder".into(),
+        ErrorKind::NotADirectory if plain => "expected a folder in this path, found a file".into(),
+        // The standard library's text where a file is read as a string.
+        ErrorKind::InvalidData if error.to_string().contains("valid UTF-8") => {
+            "expected text (UTF-8), found other bytes".into()
+        }
+        _ => error.to_string().into(),
     }
 }
 

@@ -1,20 +1,23 @@
 //! The flags of checkpoints, and the command that resumes a run.
 
+use super::flags::{self, OUTPUT, SHARED};
 use super::train_args::TrainArgs;
 use crate::error::{Error, Result};
 use crate::inference::{DEFAULT_MODEL, quoted};
 use crate::run::{Checkpoint, Resume, RunFolder, RunOptions, program_options};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, CommandFactory};
+use clap::{Arg, ArgMatches, Args, Command};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Checkpoints")]
+#[command(next_help_heading = OUTPUT)]
 pub(crate) struct ResumeArgs {
-    /// Resume the run in this folder, or from this checkpoint, as if it had not been stopped. The run's own flags apply; if
+    /// Resume a run, or from a checkpoint
+    ///
+    /// The run goes on as if it had not been stopped. The run's own flags apply; if
     /// you pass any flag that defines the run, pass all of them. auto: the newest folder (NAME, NAME-2, NAME-3, ...) with a
     /// checkpoint, or a new run if there is none
     #[arg(long, value_name = "auto|DIR|FILE", conflicts_with = "preview")]
@@ -45,7 +48,7 @@ impl ResumeArgs {
 /// In `args.toml` of earlier versions: the words that the run was started with, or last resumed with.
 const COMMAND: &str = "command";
 
-/// Arguments that control how a run continues but do not define it. The flags that every verb accepts are of this kind too.
+/// Arguments that control how a run continues but do not define it. The flags that verbs share are of this kind too.
 const HOW: [&str; 12] = [
     "resume",
     "resume_force",
@@ -88,7 +91,7 @@ fn folder_without_flags(command: &Command, train: &ArgMatches) -> Option<PathBuf
     let path = train.get_one::<PathBuf>("resume")?;
     let of_the_run = command.find_subcommand("train").into_iter().flat_map(Command::get_arguments);
     let mut described = of_the_run.map(|argument| argument.get_id().as_str());
-    if described.any(|id| !HOW.contains(&id) && is_typed(train, id)) {
+    if described.any(|id| !HOW.contains(&id) && !SHARED.contains(&id) && is_typed(train, id)) {
         return None;
     }
     if path.as_os_str() != "auto" {
@@ -105,27 +108,24 @@ fn is_typed(matches: &ArgMatches, id: &str) -> bool {
 
 /// The options of a run that is resumed without flags that describe it, as its `args.toml` keeps them, with the flags that
 /// were typed; and the options of the program that it was started with.
-pub(super) fn stored<C: CommandFactory>(
-    matches: &ArgMatches,
-    args: &TrainArgs,
-) -> Result<Option<(RunOptions, toml::Table)>> {
+pub(super) fn stored(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<(RunOptions, toml::Table)>> {
     let Some(("train", train)) = matches.subcommand() else { return Ok(None) };
-    let Some(folder) = folder_without_flags(&C::command(), train) else { return Ok(None) };
+    let Some(folder) = folder_without_flags(&flags::command(), train) else { return Ok(None) };
     let Some(options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
     let options = args.over(options, &|id| is_typed(train, id))?;
     let program = program_options(&folder)?;
-    super::Common::check_kept(&folder, &program)?;
+    flags::Shared::check_kept(&folder, &program)?;
     Ok(Some((options, program)))
 }
 
 /// For a run of a version that kept the words of its command line: `typed` (program name first). If that is `train --resume
 /// ...` without an argument that defines a run, the words that the run was started with come before the typed ones, which
 /// win.
-pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<OsString>> {
+pub(super) fn completed(typed: Vec<OsString>) -> Result<Vec<OsString>> {
     // A command line that cannot be parsed is reported where it is parsed for use.
-    let Ok(matches) = C::command().try_get_matches_from(&typed) else { return Ok(typed) };
+    let Ok(matches) = flags::command().try_get_matches_from(&typed) else { return Ok(typed) };
     let Some(("train", train)) = matches.subcommand() else { return Ok(typed) };
-    let command = C::command();
+    let command = flags::command();
     let Some(folder) = folder_without_flags(&command, train) else { return Ok(typed) };
     let is_typed = |id: &str| is_typed(train, id);
     // Without them the flags have to be typed again.
@@ -156,7 +156,7 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
     let own = own.map(|(_, word)| word);
     let all: Vec<OsString> =
         std::iter::once(program).chain(stored.into_iter().map(OsString::from)).chain(own).collect();
-    match C::command().try_get_matches_from(&all) {
+    match flags::command().try_get_matches_from(&all) {
         Ok(matches) if matches.subcommand_name() == Some("train") => Ok(all),
         Ok(_) => Err(bad(format!("{COMMAND}: expected the words of striate train, found others"))),
         Err(e) => {

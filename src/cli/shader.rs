@@ -23,7 +23,7 @@ pub(crate) struct ShaderArgs {
     #[arg(long, value_name = "OP|LABEL")]
     op: Option<String>,
     /// Take the kernels and their constants from the training step of a network [default: the cases of selftest]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Set the number of samples per step [default: the recipe's; without a model 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]

@@ -12,7 +12,7 @@ use serde_json::json;
 #[command(after_help = "Example:\n  striate summary -m alexnet -b 256")]
 pub(crate) struct SummaryArgs {
     /// Show this network, a built-in one or a model file
-    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE")]
     model: String,
     /// Use N samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]

@@ -1,6 +1,7 @@
 //! The flags of `striate train`, and the options that they stand for.
 
-use super::recipe::RecipeArgs;
+use super::flags::{DEVICE, OUTPUT};
+use super::recipe::{RECIPE, RecipeArgs};
 use super::regularization::RegularizationArgs;
 use super::resume::ResumeArgs;
 use super::source::SourceArgs;
@@ -21,11 +22,18 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
-    /// Train this built-in network or model file [default: the one that --weights was trained with, else alexnet-mini]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
-    pub model: Option<String>,
     #[command(flatten)]
     pub source: SourceArgs,
+    /// Train this network (`striate models`)
+    ///
+    /// A built-in network by its name, or a model file. [default: the network that --weights was trained with, else alexnet-mini]
+    #[arg(short, long, value_name = "NAME|FILE", help_heading = RECIPE)]
+    pub model: Option<String>,
+    /// Start from these weights
+    ///
+    /// A file, or the folder of a run, whose best weights are taken.
+    #[arg(long, value_name = "FILE", help_heading = RECIPE)]
+    pub weights: Option<PathBuf>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
     #[command(flatten)]
@@ -37,20 +45,21 @@ pub(crate) struct TrainArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Run")]
+#[command(next_help_heading = RECIPE)]
 pub(crate) struct RunArgs {
-    /// Random seed (initialisation, shuffling and sampling, augmentation, mixing, dropout)
+    /// Random seed
+    ///
+    /// It sets initialisation, shuffling and sampling, augmentation, mixing and dropout.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
     /// Store runs in this folder
-    #[arg(long, default_value = "runs", value_name = "DIR")]
+    #[arg(long, default_value = "runs", value_name = "DIR", help_heading = OUTPUT)]
     pub output_dir: PathBuf,
-    /// Name the run's folder; -2, -3, ... is added if it exists [default: the model's name]
-    #[arg(long, value_name = "NAME")]
+    /// Name the run's folder [default: the model's]
+    ///
+    /// -2, -3, ... is added if it exists.
+    #[arg(long, value_name = "NAME", value_parser = folder_name, help_heading = OUTPUT)]
     pub name: Option<String>,
-    /// Start from these weights
-    #[arg(long, value_name = "FILE")]
-    pub weights: Option<PathBuf>,
     /// Replace the network's last layer by one with N outputs, newly initialised
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     num_classes: Option<u32>,
@@ -65,7 +74,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_steps: Option<u64>,
     /// Report every STEPS steps
-    #[arg(long, default_value_t = 10, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long, default_value_t = 10, value_name = "STEPS", help_heading = OUTPUT,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub log_every: u32,
     /// Disable shuffling: take samples in the order of the data
     #[arg(long)]
@@ -87,23 +99,36 @@ pub(crate) struct RunArgs {
     no_dropout: bool,
     /// Profile a few of the first steps by operator, against the measured peak rates of the device: on stderr, or in a file
     /// as a chart (.svg), JSON (.json) or text. Results are unchanged
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    #[arg(
+        long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-",
+        help_heading = OUTPUT
+    )]
     pub profile: Option<PathBuf>,
     /// Write an image of the first samples as the network sees them, without and with augmentation, and exit
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png", help_heading = OUTPUT)]
     pub preview: Option<PathBuf>,
     /// Choose what happens if the GPU is lost or runs out of memory: retry reopens it and resumes from the newest checkpoint
     /// (or restarts if there is none), and gives up after three losses without a step between them; stop ends at the first.
     /// The error then names the checkpoint and the command that resumes the run
-    #[arg(long, default_value_t, value_name = "retry|stop", value_parser = on_device_lost)]
+    #[arg(long, default_value_t, value_name = "retry|stop", value_parser = on_device_lost, help_heading = DEVICE)]
     pub on_device_lost: OnDeviceLost,
-    /// Train in mixed precision on a GPU: the operands of convolutions and linear layers are rounded to f16. Sums and stored
-    /// values stay f32; the loss is scaled so that small gradients survive
-    #[arg(long)]
+    /// Train in mixed precision on a GPU
+    ///
+    /// The operands of convolutions and linear layers are rounded to f16. Sums and stored values stay f32; the loss is scaled so
+    /// that small gradients survive.
+    #[arg(long, help_heading = DEVICE)]
     amp: bool,
     /// Train on the first batch only, again and again; a network that cannot memorise it has a defect
     #[arg(long)]
     overfit_batch: bool,
+}
+
+/// A name of one folder.
+fn folder_name(text: &str) -> std::result::Result<String, String> {
+    match text.contains(['/', '\\']) {
+        false => Ok(text.to_string()),
+        true => Err("expected a name without / (--output-dir names the folder around it)".into()),
+    }
 }
 
 fn rate_group(text: &str) -> std::result::Result<RateGroup, String> {
@@ -124,7 +149,7 @@ impl TrainArgs {
         let (run, resume) = (&self.run, &self.resume);
         let mut options = RunOptions::default();
         options.model.clone_from(&self.model);
-        options.weights.clone_from(&run.weights);
+        options.weights.clone_from(&self.weights);
         options.num_classes = run.num_classes.map(|n| n as usize);
         options.lr_mult.clone_from(&run.lr_mult);
         options.output_dir = Some(run.output_dir.clone());

@@ -73,11 +73,15 @@ impl Environment for TrainEnvironment<'_> {
             return Err(Error::Usage(format!("--profile: {what}")));
         }
         let profile = run.profile.as_ref().filter(|path| !is_stderr(path));
-        for (flag, path) in [("--preview", run.preview.as_ref()), ("--profile", profile)] {
+        let files = [
+            ("--preview", run.preview.as_ref(), &["png"][..]),
+            ("--profile", profile, &["svg", "json", "txt"]),
+        ];
+        for (flag, path, formats) in files {
             if let Some(path) = path {
                 let outputs = Outputs::new().reads(model.as_ref()).reads(weights.as_ref());
                 let outputs = outputs.reads(self.args.recipe.class_weights_file());
-                outputs.reads_data(data.place(spec), data.kind).check(flag, path)?;
+                outputs.reads_data(data.place(spec), data.kind).check_as(flag, path, formats)?;
             }
         }
         Ok(())

@@ -145,7 +145,7 @@ fn weights_and_samplers_that_cannot_be_meant_are_refused_before_a_folder_is_made
     let text = refused(path, 2, &words(&["--class-weights", "w.csv"]));
     assert_eq!(
         text,
-        "error: class-weights: expected one of the 2 classes of t, found guinea pg; did you mean `guinea pig`?"
+        "error: --class-weights: expected one of the 2 classes of t, found guinea pg; did you mean `guinea pig`?"
     );
     weights("cat,1\n");
     let text = refused(path, 2, &words(&["--class-weights", "w.csv"]));

@@ -79,11 +79,11 @@ fn what_means_nothing_is_rejected_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path();
     let train = |more: &[&'static str], parts: &[&str]| refused(parent, &[&TINY[..], more].concat(), parts);
-    train(&["--ema", "1"], &["'--ema <DECAY>'", "expected 0 or more and less than 1"]);
-    train(&["--ema", "-0.1"], &["'--ema <DECAY>'"]);
-    train(&["--mixup", "0"], &["'--mixup <A>'", "expected a number above 0"]);
-    train(&["--cutmix", "nan"], &["'--cutmix <A>'", "expected a number above 0"]);
-    train(&["--random-erasing", "1.5"], &["'--random-erasing <P>'", "expected 0 to 1"]);
+    train(&["--ema", "1"], &["--ema: ", "expected 0 or more and less than 1"]);
+    train(&["--ema", "-0.1"], &["--ema: "]);
+    train(&["--mixup", "0"], &["--mixup: ", "expected a number above 0"]);
+    train(&["--cutmix", "nan"], &["--cutmix: ", "expected a number above 0"]);
+    train(&["--random-erasing", "1.5"], &["--random-erasing: ", "expected 0 to 1"]);
     train(&["--cutmix", "1", "--no-augment"], &["cutmix: expected augmentation, found it disabled"]);
     train(&["--mixup", "1", "--overfit-batch"], &["mixup: ", "overfit-batch"]);
     train(&["--random-erasing", "1", "--no-augment"], &["random-erasing: expected augmentation"]);

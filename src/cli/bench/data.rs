@@ -28,17 +28,19 @@ use std::sync::Arc;
                   Without --data-path, the images are synthetic. All files are read from the system's page cache."
 )]
 pub(super) struct DataArgs {
-    /// Read images from a folder, a file, or a built-in data set
-    #[arg(long, value_name = "NAME|DIR|FILE")]
+    /// Read a folder, a file or a built-in data set
+    #[arg(long, alias = "data", value_name = "DATA")]
     data_path: Option<String>,
-    /// Resize image files, or generate synthetic images, to this size [default: the size that the model's recipe asks for]
+    /// Use images of this size
+    ///
+    /// Image files are resized to it, synthetic images made in it. [default: the size that the model's recipe asks for]
     #[arg(long = "picture", value_name = "CxHxW", value_parser = image_shape)]
     image_shape: Option<ImageShape>,
     /// Ignore the EXIF orientation of image files, as torchvision does
     #[arg(long)]
     ignore_exif: bool,
-    /// Use the input size and augmentation of this network
-    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
+    /// Use this network's input and augmentation
+    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE")]
     model: String,
     /// Set the number of samples per batch
     #[arg(short, long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
@@ -46,7 +48,9 @@ pub(super) struct DataArgs {
     /// Set the number of images to process
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
-    /// Set the number of threads of the second column [default: all]
+    /// Load with N threads in the second column
+    ///
+    /// [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     #[command(flatten)]

@@ -46,7 +46,7 @@ pub(super) fn run(args: &OpsArgs, context: &Context) -> Result<u8> {
         return Err(Error::Usage(format!("--only {text}: no kernel has this in its name")));
     }
     if let Some(path) = &args.roofline {
-        Outputs::new().check("--roofline", path)?;
+        Outputs::new().check_as("--roofline", path, &["svg"])?;
     }
     let devices = devices(context, args.alone, &args.device)?;
     let header = Header::new(&devices, &args.device);

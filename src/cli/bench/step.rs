@@ -25,7 +25,7 @@ use std::time::Instant;
 #[command(after_help = "Example:\n  striate bench step -m alexnet -b 128 --device gpu")]
 pub(super) struct StepArgs {
     /// Train a built-in network or a model file
-    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
+    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE")]
     model: String,
     /// Set the number of samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
@@ -77,7 +77,7 @@ struct HostTimes {
 pub(super) fn run(args: &StepArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     if let Some(path) = &args.roofline {
-        Outputs::new().reads(Some(&args.model)).check("--roofline", path)?;
+        Outputs::new().reads(Some(&args.model)).check_as("--roofline", path, &["svg"])?;
     }
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let loss_scale = args.amp.then_some(Scaling::INITIAL);

@@ -162,3 +162,8 @@ pub(super) const SOURCES: [PublicDataset; 4] = [
         classes: &[],
     },
 ];
+
+/// The names of the public data sets.
+pub(in crate::cli) fn public_names() -> impl Iterator<Item = &'static str> {
+    SOURCES.iter().map(|source| source.name)
+}

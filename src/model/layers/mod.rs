@@ -86,7 +86,12 @@ fn image(x: &[usize]) -> std::result::Result<[usize; 3], String> {
 
 /// The reason why `op` cannot be executed, if so.
 fn check(op: Op) -> std::result::Result<(), String> {
-    op.check().map_err(|e| e.to_string())
+    // A user names layers, and the operator below them says nothing more.
+    let start = format!("{}: ", op.name());
+    op.check().map_err(|e| {
+        let text = e.to_string();
+        text.strip_prefix(&start).unwrap_or(&text).to_string()
+    })
 }
 
 /// Makes the enum [`LayerOp`] from one table of layers.
@@ -135,7 +140,14 @@ macro_rules! layers {
                 match name.as_str() {
                     $($name => $variant::read(t).map(LayerOp::$variant),)*
                     _ => {
-                        let near = suggestion(&name, Self::NAMES.iter().copied());
+                        let near = match OTHER_OPERATORS.contains(&name.as_str()) {
+                            true => String::new(),
+                            false => suggestion(&name, Self::NAMES.iter().copied()),
+                        };
+                        let near = match near.is_empty() {
+                            true => format!("; there are {}", Self::NAMES.join(", ")),
+                            false => near,
+                        };
                         Err(t.error("op", format!("unknown operator \"{name}\"{near}")))
                     }
                 }
@@ -143,6 +155,24 @@ macro_rules! layers {
         }
     };
 }
+
+/// Operators of other frameworks whose names are a letter or two away from one of a different function.
+const OTHER_OPERATORS: [&str; 14] = [
+    "gelu",
+    "elu",
+    "selu",
+    "celu",
+    "silu",
+    "glu",
+    "prelu",
+    "rrelu",
+    "relu6",
+    "mish",
+    "swish",
+    "hard_swish",
+    "softplus",
+    "softmin",
+];
 
 layers! {
     conv2d::Conv2d = "conv2d";
