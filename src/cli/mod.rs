@@ -200,11 +200,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     let matches = Cli::command().get_matches_from(&typed);
     let cli =
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
-    let stored = match &cli.verb {
-        Some(Verb::Train(args)) => resume::stored::<Cli>(&matches, args)?,
+    let mut resumed = match &cli.verb {
+        Some(Verb::Train(args)) => resume::resumed(&matches, args)?,
         _ => None,
     };
-    let (stored, program) = stored.map_or((None, toml::Table::new()), |(run, program)| (Some(run), program));
+    let program = resumed.as_mut().map(|resumed| std::mem::take(&mut resumed.program)).unwrap_or_default();
     let (common, program) = cli.common.completed(program, &matches);
     let Common { device, tune, json, verbose, quiet, threads, no_winograd } = common;
     start_log(verbose);
@@ -219,7 +219,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), program };
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
-        Some(Verb::Train(args)) => train::run(args, stored, &context),
+        Some(Verb::Train(args)) => train::run(args, resumed, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
         Some(Verb::Predict(args)) => predict::run(args, &context),
         Some(Verb::Report(args)) => report::run(args, &context),
@@ -272,13 +272,13 @@ fn hush_caught_panics() {
 /// The exit code of `error` and the line to print for it; no line if the reader of stdout has closed the pipe. Errors that
 /// are not from the library are run-time failures, exit code 1.
 pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
-    // Names from files may contain anything, but the terminal must receive one line of plain text.
-    let line = |text: String| Some(format!("error: {}", printable(&text)));
+    // Names from files may contain anything, but the terminal must receive plain text: the library's errors see to it.
+    let line = |text: String| Some(format!("error: {text}"));
     match error.downcast_ref::<Error>() {
         Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
         // The text is complete and includes the source.
         Some(error) => (error.exit_code(), line(error.to_string())),
-        None => (1, line(format!("{error:#}"))),
+        None => (1, line(printable(&format!("{error:#}")).into_owned())),
     }
 }
 

@@ -93,8 +93,9 @@ impl<'a> Run<'a> {
         Run::resume_with(options, from, false, environment)
     }
 
-    /// As [`Run::resume`], with these options, which must define the same run: the same recipe, network and data. With `force`
-    /// a run that differs is resumed as far as it fits.
+    /// As [`Run::resume`], with these options, which must define the same run: the same recipe, network and data. How long it
+    /// goes on may differ (epochs, patience, steps, what the learning rate does in epochs to come), and so may what changes no
+    /// weight: checkpoints, reports, threads. With `force` a run that differs is resumed as far as it fits.
     pub fn resume_with(
         options: RunOptions,
         from: impl AsRef<Path>,
@@ -188,24 +189,6 @@ impl<'a> Run<'a> {
     pub fn preview(&self) -> Result<(Sheet, Vec<String>)> {
         preview(&self.spec, &self.data, &self.training, |program| Device::cpu().executor(program))
     }
-
-    /// An error that names the differences if the checkpoint to resume belongs to a different run.
-    pub(super) fn check_identity(&self) -> Result<()> {
-        let Some((checkpoint, _)) = self.resumed.as_ref().filter(|_| !self.force) else { return Ok(()) };
-        let Err(error) = checkpoint.check(&self.spec, &self.data, &self.training) else { return Ok(()) };
-        let Error::Usage(text) = error else { return Err(error) };
-        let text = self.environment.other_run(&text);
-        let is_old = checkpoint.rules() == Rules::Covered;
-        let range = self.environment.option("input-range");
-        Err(Error::Usage(
-            match is_old && text.contains("training images") && inference::assumes_pixels(&self.data) {
-                true => format!(
-                    "{text}; a run of Striate 0.1.0 used the numbers of a table unchanged: pass its options and {range} ready"
-                ),
-                false => text,
-            },
-        ))
-    }
 }
 
 /// The network, before the recipe's overrides, and the weights to start from.
@@ -287,6 +270,15 @@ fn note_imbalance(spec: &Spec, data: &Splits, options: &RunOptions, environment:
             environment.option("sampler")
         ));
     }
+}
+
+/// The folder of the newest run that has a checkpoint and the name that `options` say: theirs, else that of the network.
+pub fn latest(options: &RunOptions) -> Result<Option<PathBuf>> {
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => network(options, &Resume::Latest, &())?.0.name,
+    };
+    Ok(RunFolder::latest(options.output_dir.as_deref().unwrap_or(Path::new("runs")), &name))
 }
 
 /// The checkpoint to resume, and its folder, locked.

@@ -12,11 +12,12 @@ mod journal;
 mod options;
 mod preview;
 mod recovery;
+mod resumed;
 mod space;
 mod store;
 mod train;
 
-pub use begin::{Resume, Run};
+pub use begin::{Resume, Run, latest};
 pub use checkpoint::Checkpoint;
 pub use description::program_options;
 pub use environment::Environment;

@@ -59,6 +59,16 @@ impl State {
         self.position
     }
 
+    /// Updates in an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.steps_per_epoch
+    }
+
+    /// Epochs that have begun.
+    pub fn epochs_begun(&self) -> usize {
+        self.epoch + usize::from(self.position > 0)
+    }
+
     /// Gradient computations so far, several for each update if gradients are accumulated.
     pub fn micro_step(&self) -> usize {
         self.micro_step

@@ -183,6 +183,12 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Logs the start of a resumed run too: it has more epochs than the log says.
+    pub(crate) fn with_start_in_log(mut self) -> Self {
+        self.reporter.has_news = true;
+        self
+    }
+
     /// What is trained.
     pub fn task(&self) -> &TrainingTask<'a> {
         &self.updater.task
