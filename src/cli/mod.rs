@@ -1,6 +1,7 @@
 //! The command line: one file per verb, shared parts (`device`, `output`, `memory`), and the mapping from errors to exit
 //! codes. Results go to stdout, everything else to stderr.
 
+mod bar;
 mod bench;
 mod completions;
 mod dataset;
@@ -61,7 +62,7 @@ pub(crate) struct Common {
     /// Print more diagnostics on stderr; repeat the flag for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Print only results and errors
+    /// Print only results, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Compute with N threads on the CPU [default: all, or RAYON_NUM_THREADS]
@@ -234,7 +235,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
         Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
     };
-    Ok(code?)
+    Ok(code.map_err(|error| with_dashes(error, &matches))?)
+}
+
+/// `error` about the value of a flag that was typed, which the library knows as an option, under the flag's own name.
+fn with_dashes(error: Error, matches: &ArgMatches) -> Error {
+    let Error::Usage(text) = error else { return error };
+    let typed = |name: &str| {
+        let command = Cli::command();
+        let (verb, verb_matches) = matches.subcommand()?;
+        let mut flags = command.find_subcommand(verb)?.get_arguments();
+        let flag = flags.find(|flag| flag.get_long() == Some(name))?;
+        let source = verb_matches.value_source(flag.get_id().as_str())?;
+        (source == ValueSource::CommandLine).then_some(())
+    };
+    let is_flag = text.split_once(": ").is_some_and(|(name, _)| typed(name).is_some());
+    Error::Usage(if is_flag { format!("--{text}") } else { text })
 }
 
 /// Parses the value of `--tune`.

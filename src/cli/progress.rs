@@ -1,20 +1,28 @@
-//! The output of a training run: a progress bar and one line per epoch on a terminal, plain lines in a pipe, or JSON.
+//! The output of a training run: a bar and one line per epoch on a terminal, plain lines in a pipe, or JSON. For people epochs
+//! count from 1; files and JSON count them from 0, as programs do.
 
+use super::bar::{self, COLUMNS};
 use super::output::{Output, seconds};
 use super::resume::command;
 use crate::error::{Error, Result};
 use crate::inference::describe_division;
 use crate::train::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Prints the events of a run.
 pub(crate) struct RunPrinter {
     out: Output,
-    bar: Option<ProgressBar>,
-    epochs: usize,
-    steps_per_epoch: usize,
-    val_samples: usize,
+    /// How a run that has nothing left to do can go on: a flag and its value.
+    more: MoreFlags,
+    /// The start of the run; `None` before.
+    start: Option<Start>,
+    /// When the first step was reported, and its number.
+    first: Option<(Instant, usize)>,
+    /// When the bar was last drawn.
+    drawn: Option<Instant>,
+    /// Whether anything was trained since the start.
+    has_trained: bool,
     /// Makes the suggested next command from the path of the weights.
     next: Box<dyn Fn(&str) -> String>,
     /// The command that resumes the run after an interruption.
@@ -23,26 +31,41 @@ pub(crate) struct RunPrinter {
     print_error: Option<Error>,
 }
 
+/// What may end a run before its last epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MoreFlags {
+    pub max_steps: Option<usize>,
+    pub patience: Option<usize>,
+    pub lr_cuts: Option<usize>,
+}
+
+/// Drawing more often than this is not seen.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Columns of the bar itself.
+const LEAST: usize = 10;
+const MOST: usize = 24;
+/// Classes from which the five best answers say something.
+const TOP5: usize = 6;
+/// The mark of the best epoch so far.
+const BEST: &str = "best";
+
 impl RunPrinter {
     /// `next` makes the suggested next command from the path of the weights.
-    pub fn new(out: Output, next: impl Fn(&str) -> String + 'static) -> Self {
-        let next = Box::new(next);
+    pub fn new(out: Output, more: MoreFlags, next: impl Fn(&str) -> String + 'static) -> Self {
         RunPrinter {
             out,
-            bar: None,
-            epochs: 0,
-            steps_per_epoch: 0,
-            val_samples: 0,
-            next,
+            more,
+            start: None,
+            first: None,
+            drawn: None,
+            has_trained: false,
+            next: Box::new(next),
             resume: String::new(),
             print_error: None,
         }
     }
 
     fn start(&mut self, e: &Start) {
-        self.epochs = e.epochs;
-        self.steps_per_epoch = e.steps_per_epoch;
-        self.val_samples = e.val_samples;
         let samples = match &e.val_part {
             ValPart::Train => format!(
                 "{} training samples, none held out: {} of them are used for validation, so accuracies say nothing about unseen samples",
@@ -58,89 +81,134 @@ impl RunPrinter {
                 format!("{} training and {} validation samples", e.train_samples, e.val_samples)
             }
         };
-        self.out
-            .note(&format!("model: {}, {} parameters; data: {}, {samples}", e.model, e.parameters, e.data));
+        self.out.note(&format!("model: {}, {} parameters", e.model, e.parameters));
+        self.out.note(&format!("data: {}, {samples}", e.data));
         if let Some(folder) = &e.folder {
             self.resume = command(Path::new(folder));
-            self.out.note(&format!("run: {folder}, {} epochs of {} steps", e.epochs, e.steps_per_epoch));
+            let plural = if e.epochs == 1 { "" } else { "s" };
+            self.out
+                .note(&format!("run: {folder}, {} epoch{plural} of {} steps", e.epochs, e.steps_per_epoch));
         }
-        if self.out.is_interactive() {
-            let bar = ProgressBar::new((e.epochs * e.steps_per_epoch) as u64);
-            let style = ProgressStyle::with_template("{msg} [{bar:24}] {percent:>3} %, {eta} left");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-            self.bar = Some(bar);
-        }
+        (self.start, self.first, self.has_trained) = (Some(e.clone()), None, false);
     }
 
-    fn step(&self, e: &Step) {
-        let within = e.step - e.epoch * self.steps_per_epoch;
-        let line = format!(
-            "epoch {}/{} step {within}/{}  loss {:.4}  top-1 {:5.2} %  lr {}  {:.0} img/s  data wait {:.0} %",
-            e.epoch + 1,
-            self.epochs,
-            self.steps_per_epoch,
-            e.loss,
-            e.acc1,
-            rate(e.lr),
-            e.images_per_second,
-            e.data_wait
-        );
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(line);
-                bar.set_position(e.step as u64);
+    fn step(&mut self, e: &Step) {
+        let Some(start) = &self.start else { return };
+        self.has_trained = true;
+        let within = e.step - e.epoch * start.steps_per_epoch;
+        let accuracy = if start.classes.is_some() { format!("top-1 {:.2} %", e.acc1) } else { String::new() };
+        let speed = format!("{:.0} img/s", e.images_per_second);
+        let wait = format!("data wait {:.0} %", e.data_wait);
+        let epoch = format!("epoch {}/{}", e.epoch + 1, start.epochs);
+        let step = format!("step {within}/{}", start.steps_per_epoch);
+        if !self.out.is_interactive() {
+            let parts = [
+                (0, format!("{epoch} {step}")),
+                (0, format!("loss {}", loss(e.loss))),
+                (1, accuracy),
+                (4, format!("lr {}", rate(e.lr))),
+                (2, speed),
+                (3, wait),
+            ];
+            self.out.note(&bar::fitted(&parts, COLUMNS));
+            return;
+        }
+        if self.drawn.is_some_and(|drawn| drawn.elapsed() < PAUSE) {
+            return;
+        }
+        let (began, first) = *self.first.get_or_insert((Instant::now(), e.step));
+        let all = start.epochs * start.steps_per_epoch;
+        let share = (e.step as f64 / all.max(1) as f64).min(1.0);
+        let left = match e.step.saturating_sub(first) {
+            0 => String::new(),
+            done => {
+                let left = began.elapsed().as_secs_f64() / done as f64 * all.saturating_sub(e.step) as f64;
+                format!("{} left", seconds(left))
             }
-            None => self.out.note(&line),
+        };
+        let columns = bar::columns().saturating_sub(1);
+        let mut parts = vec![
+            (0, epoch),
+            (7, step),
+            (3, format!("loss {}", loss(e.loss))),
+            (4, accuracy),
+            (5, speed),
+            (6, wait),
+            (1, format!("{:.0} %", 100.0 * share)),
+            (2, left),
+        ];
+        // The bar takes the room that is left.
+        let text = bar::fitted(&parts, columns);
+        let room = columns.saturating_sub(text.chars().count() + 4).min(MOST);
+        if room >= LEAST {
+            let full = (share * room as f64) as usize;
+            let head = if full < room { ">" } else { "" };
+            parts.insert(6, (0, format!("[{:<room$}]", format!("{}{head}", "=".repeat(full)))));
         }
+        bar::show(bar::fitted(&parts, columns));
+        self.drawn = Some(Instant::now());
     }
 
-    fn epoch(&self, e: &Epoch) -> Result<()> {
-        let validation = if e.val_loss.is_nan() {
-            "no validation set".to_string()
+    fn epoch(&mut self, e: &Epoch) -> Result<()> {
+        self.has_trained = true;
+        let Some(start) = &self.start else { return Ok(()) };
+        let mut parts = vec![
+            (0, format!("epoch {}/{}: loss {}", e.epoch + 1, start.epochs, loss(e.train_loss))),
+            // The line has room for the mark whether or not it has the mark.
+            (0, if e.best { BEST.to_string() } else { " ".repeat(BEST.len()) }),
+        ];
+        let mut put = |number: u8, text: String| parts.insert(parts.len() - 1, (number, text));
+        if e.val_loss.is_nan() {
+            put(1, "no validation set".into());
         } else {
-            let some = if e.val_samples < self.val_samples {
-                format!(" of {} of {} samples", e.val_samples, self.val_samples)
-            } else {
-                String::new()
-            };
-            let on = if e.val_part == ValPart::Train { " on training samples" } else { "" };
-            format!(
-                "validation loss{on}{some} {:.4}  top-1 {:.2} %  top-5 {:.2} %",
-                e.val_loss, e.acc1, e.acc5
-            )
-        };
-        let line = format!(
-            "epoch {}/{}: training loss {:.4}  {validation}  lr {}  {}  {:.0} img/s{}",
-            e.epoch + 1,
-            self.epochs,
-            e.train_loss,
-            rate(e.lr),
-            seconds(e.seconds),
-            e.images_per_second,
-            if e.best { "  *" } else { "" }
-        );
-        self.result(&line)
+            let on = if e.val_part == ValPart::Train { "on training samples" } else { "val" };
+            put(1, format!("{on} {}", loss(e.val_loss)));
+            if e.val_samples < start.val_samples {
+                put(1, format!("({} of {} read)", e.val_samples, start.val_samples));
+            }
+            if e.rmse.is_finite() {
+                put(1, format!("RMSE {}", loss(e.rmse)));
+            }
+            if let Some(classes) = start.classes {
+                put(1, format!("top-1 {:.2} %", e.acc1));
+                if classes >= TOP5 {
+                    put(2, format!("top-5 {:.2} %", e.acc5));
+                }
+            }
+        }
+        put(5, format!("lr {}", rate(e.lr)));
+        put(3, seconds(e.seconds));
+        put(4, format!("{:.0} img/s", e.images_per_second));
+        let line = bar::fitted(&parts, COLUMNS);
+        self.out.marked_line(line.trim_end(), if e.best { BEST } else { "" })
     }
 
     fn done(&mut self, e: &Done) -> Result<()> {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        bar::clear();
         let why = match e.ending {
+            Ending::Interrupted => "interrupted: the current step was completed and everything is saved",
+            // A run that is resumed has reported all of this before.
+            _ if !self.has_trained => "done before, nothing left to train",
             Ending::Complete => "done",
             Ending::EarlyStop => "stopped early: no improvement on the validation set",
-            Ending::Interrupted => "interrupted: the current step was completed and everything is saved",
         };
         let on = if e.val_part == ValPart::Train { " on the training samples" } else { "" };
-        let best = match e.best_acc1.is_nan() {
-            true => String::new(),
-            false if e.acc1_guess.is_nan() => format!(", best top-1 {:.2} %{on}", e.best_acc1),
-            false => format!(
-                ", best top-1 {:.2} %{on} (guessing the largest class: {:.2} %)",
-                e.best_acc1, e.acc1_guess
-            ),
-        };
+        let has_hits = self.start.as_ref().is_some_and(|start| start.classes.is_some());
+        let mut best = String::new();
+        if e.best_rmse.is_finite() {
+            best.push_str(&format!(", best RMSE {}{on}", loss(e.best_rmse)));
+        }
+        if has_hits && !e.best_acc1.is_nan() {
+            best.push_str(&format!(", best top-1 {:.2} %{on}", e.best_acc1));
+            if !e.acc1_guess.is_nan() {
+                best.push_str(&format!(" (guessing the largest class: {:.2} %)", e.acc1_guess));
+            }
+        }
         self.result(&format!("{why}, {} steps in {}{best}", e.steps, seconds(e.seconds)))?;
+        if !self.has_trained && e.ending != Ending::Interrupted && !self.resume.is_empty() {
+            let more = self.more(e);
+            self.result(&format!("to go on: {} {more}", self.resume))?;
+        }
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;
             let next = match e.ending {
@@ -152,24 +220,36 @@ impl RunPrinter {
         Ok(())
     }
 
+    /// The flag with which a run that has ended goes on.
+    fn more(&self, e: &Done) -> String {
+        let MoreFlags { max_steps, patience, lr_cuts } = self.more;
+        match (e.ending, max_steps, patience, lr_cuts) {
+            (Ending::EarlyStop, _, Some(patience), _) => format!("--patience {}", 2 * patience.max(1)),
+            (Ending::EarlyStop, _, _, Some(cuts)) => format!("--lr-cuts {}", cuts + 1),
+            (_, Some(steps), _, _) if e.steps >= steps => format!("--max-steps {}", 2 * steps),
+            _ => format!("--epochs {}", 2 * self.start.as_ref().map_or(1, |start| start.epochs)),
+        }
+    }
+
     fn warn(&self, message: &str) {
         self.note(&format!("warning: {message}"));
     }
 
-    /// Prints a line on stderr without disturbing the bar.
+    /// Prints a line on stderr.
     pub fn note(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.out.note(line)),
-            None => self.out.note(line),
-        }
+        self.out.note(line);
     }
 
-    /// Prints a line on stdout without disturbing the bar.
+    /// Prints a line on stdout.
     fn result(&self, line: &str) -> Result<()> {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.out.line(line)),
-            None => self.out.line(line),
-        }
+        self.out.line(line)
+    }
+}
+
+impl Drop for RunPrinter {
+    /// A run that ends with an error has a line to itself.
+    fn drop(&mut self) {
+        bar::clear();
     }
 }
 
@@ -197,6 +277,9 @@ impl RunPrinter {
             if matches!(event, Event::Done(done) if done.ending == Ending::Interrupted) {
                 self.out.note(&format!("resume: {}", self.resume));
             }
+            if let Event::Start(Start { folder: Some(folder), .. }) = event {
+                self.resume = command(Path::new(folder));
+            }
             return self.out.line(&event.json());
         }
         match event {
@@ -207,6 +290,14 @@ impl RunPrinter {
             Event::Done(e) => self.done(e)?,
         }
         Ok(())
+    }
+}
+
+/// Formats a loss, or another number of its kind, in few columns.
+fn loss(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e4 || (size > 0.0 && size < 1e-3) => format!("{value:.2e}"),
+        _ => format!("{value:.4}"),
     }
 }
 
@@ -221,7 +312,7 @@ fn rate(lr: f32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::*;
 
     #[test]
     fn learning_rates_are_short() {
@@ -229,5 +320,11 @@ mod tests {
         assert_eq!(rate(0.008_765_43), "0.008765");
         assert_eq!(rate(1.234e-6), "1.234e-6");
         assert_eq!(rate(0.0), "0");
+    }
+
+    #[test]
+    fn losses_are_short() {
+        assert_eq!([0.17213, 0.0, 1.5e-5, 123_456.0].map(loss), ["0.1721", "0.0000", "1.50e-5", "1.23e5"]);
+        assert_eq!(loss(f64::NAN), "NaN");
     }
 }

@@ -61,6 +61,22 @@ const FREE: [&str; 12] = [
     "on_bad_file",
 ];
 
+/// Flags that say where and how a run is resumed, but neither what it does nor how long it goes on.
+const HOW: [&str; 12] = [
+    "resume",
+    "resume_force",
+    "checkpoint_every",
+    "checkpoint_hist",
+    "max_steps",
+    "log_every",
+    "workers",
+    "profile",
+    "on_device_lost",
+    "on_bad_file",
+    "output_dir",
+    "name",
+];
+
 /// Words that control output, which a resumed run takes from its own command line, and those that write a file: a folder
 /// may come from another person.
 const NOT_KEPT: [&str; 6] = ["--quiet", "--verbose", "--json", "--profile", "--resume-force", "--preview"];
@@ -116,8 +132,15 @@ pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<R
     let Some(folder) = folder(args) else { return Ok(None) };
     let Some(mut options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
     let typed = args.options()?;
-    for id in train.ids().filter(|id| is_typed(train, id.as_str())) {
-        TrainArgs::lay_over(&mut options, &typed, id.as_str());
+    let max_steps = options.train.max_steps.take();
+    let mut is_described = false;
+    for id in train.ids().map(|id| id.as_str()).filter(|id| is_typed(train, id)) {
+        let is_option = TrainArgs::lay_over(&mut options, &typed, id);
+        is_described |= is_option && !HOW.contains(&id);
+    }
+    // The limit of an earlier command holds until another is given: more epochs, or the whole command without a limit.
+    if !is_described && !is_typed(train, "max_steps") {
+        options.train.max_steps = max_steps;
     }
     let program = program_options(&folder)?;
     super::Common::check_kept(&folder, &program)?;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::profiled::ProfiledPrinter;
-use super::progress::RunPrinter;
+use super::progress::{MoreFlags, RunPrinter};
 use super::resume::Resumed;
 use super::source::flags_of;
 use super::train_args::TrainArgs;
@@ -20,14 +20,17 @@ pub(super) fn run(args: &TrainArgs, resumed: Option<Resumed>, context: &Context)
         Some(Resumed { options, folder, free_flags, .. }) => (options, folder, free_flags),
         None => (args.options()?, args.resume.resume(), String::new()),
     };
-    let flags = flags_of(&options.data);
+    let (flags, max_steps) = (flags_of(&options.data), options.train.max_steps);
     let environment = TrainEnvironment::new(args, free_flags, context);
     let run = Run::open(options, &resume, args.resume.resume_force, &environment)?;
     if let Some(path) = &args.run.preview {
         return preview(path, &run, context);
     }
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
-    let mut progress = ProfiledPrinter::new(RunPrinter::new(context.out, eval), environment.profiling());
+    let recipe = &run.spec().recipe;
+    let more = MoreFlags { max_steps, patience: recipe.patience, lr_cuts: recipe.lr_cuts };
+    let printer = RunPrinter::new(context.out, more, eval);
+    let mut progress = ProfiledPrinter::new(printer, environment.profiling());
     let done = run.train(&mut progress)?;
     let printed = progress.finish();
     // The exit code confirms a signal to its sender even if stdout has failed.

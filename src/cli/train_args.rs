@@ -21,7 +21,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
-    /// Train this built-in network or model file [default: the one that --weights was trained with, else alexnet-mini]
+    /// Train this built-in network or model file [default: the one that --weights was trained with, else alexnet-mini for grey
+    /// images of up to 28 x 28 and alexnet-64 for others]
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     pub model: Option<String>,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 //! recipe, the checkpoint to resume, data, the classes of the weights, and whether the checkpoint belongs to this run.
 
 use super::checkpoint::Checkpoint;
+use super::default_model::with_model;
 use super::environment::Environment;
 use super::folder::RunFolder;
 use super::options::RunOptions;
@@ -113,6 +114,7 @@ impl<'a> Run<'a> {
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
         check(&options)?;
+        let options = if resume.may_be_new() { with_model(options, environment)? } else { options };
         let (mut spec, mut weights) = network(&options, resume, environment)?;
         let before = spec.recipe.clone();
         options.recipe.apply(&mut spec)?;
@@ -221,6 +223,10 @@ fn check(options: &RunOptions) -> Result<()> {
     if options.auto_batch && options.recipe.batch_size.is_some() {
         return Err(Error::Usage("batch-size: expected auto or a number, found both".into()));
     }
+    if let Some(name) = options.name.as_ref().filter(|name| name.contains(['/', '\\'])) {
+        let what = "expected the name of a folder in the output folder, without / and \\";
+        return Err(Error::Usage(format!("name: {what}, found {name}")));
+    }
     options.train.check().map_err(|what| Error::Usage(what.replacen('_', "-", 1)))
 }
 
@@ -276,7 +282,7 @@ fn note_imbalance(spec: &Spec, data: &Splits, options: &RunOptions, environment:
 pub fn latest(options: &RunOptions) -> Result<Option<PathBuf>> {
     let name = match &options.name {
         Some(name) => name.clone(),
-        None => network(options, &Resume::Latest, &())?.0.name,
+        None => network(&with_model(options.clone(), &())?, &Resume::Latest, &())?.0.name,
     };
     Ok(RunFolder::latest(options.output_dir.as_deref().unwrap_or(Path::new("runs")), &name))
 }

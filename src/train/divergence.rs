@@ -185,8 +185,7 @@ fn half_variance(values: &[f32], width: usize) -> f64 {
 
 fn advice(mean: f64, level: f64, step: usize) -> String {
     format!(
-        "the loss is {mean:.3} after {step} steps, the loss of guessing ({level:.3}): the network learns nothing. \
-         Try biases that start at 0.1 instead of 1, weights that start larger (init \"kaiming\"), or another learning rate"
+        "the loss is {mean:.3} after {step} steps, that of guessing ({level:.3}): the network learns nothing"
     )
 }
 
