@@ -84,6 +84,20 @@ pub(crate) fn beside<T>(print: impl FnOnce() -> T) -> T {
     printed
 }
 
+/// Stderr above the bar, for the log.
+#[derive(Debug)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        beside(|| std::io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// `parts` side by side in their order, without those of the highest numbers where they would take more than `columns`. Parts
 /// of the number 0 always stay.
 pub(crate) fn fitted(parts: &[(u8, String)], columns: usize) -> String {

@@ -268,8 +268,14 @@ fn start_log(verbose: u8) {
         _ => "debug",
     };
     let environment = env_logger::Env::default().default_filter_or(filter);
-    // A second initialisation (in tests) keeps the first.
-    let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
+    // A second initialisation (in tests) keeps the first. A pipe has no colours unless they are asked for.
+    let style = match bar::has_colours(&std::io::stderr()) {
+        true => env_logger::WriteStyle::Always,
+        false => env_logger::WriteStyle::Never,
+    };
+    let mut log = env_logger::Builder::from_env(environment);
+    let log = log.format_timestamp(None).target(env_logger::Target::Pipe(Box::new(bar::Log)));
+    let _ = log.write_style(style).try_init();
 }
 
 /// Suppresses the report of panics that are caught and returned as errors (a library that loses its device).

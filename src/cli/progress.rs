@@ -13,16 +13,13 @@ use std::time::{Duration, Instant};
 /// Prints the events of a run.
 pub(crate) struct RunPrinter {
     out: Output,
-    /// How a run that has nothing left to do can go on: a flag and its value.
-    more: MoreFlags,
+    ends: RunEnds,
     /// The start of the run; `None` before.
     start: Option<Start>,
     /// When the first step was reported, and its number.
     first: Option<(Instant, usize)>,
     /// When the bar was last drawn.
     drawn: Option<Instant>,
-    /// Whether anything was trained since the start.
-    has_trained: bool,
     /// Makes the suggested next command from the path of the weights.
     next: Box<dyn Fn(&str) -> String>,
     /// The command that resumes the run after an interruption.
@@ -31,9 +28,11 @@ pub(crate) struct RunPrinter {
     print_error: Option<Error>,
 }
 
-/// What may end a run before its last epoch.
+/// Where a run begins, and what may end it before its last epoch.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct MoreFlags {
+pub(crate) struct RunEnds {
+    /// Steps of a resumed run that were made before.
+    pub resumed_step: Option<usize>,
     pub max_steps: Option<usize>,
     pub patience: Option<usize>,
     pub lr_cuts: Option<usize>,
@@ -51,14 +50,13 @@ const BEST: &str = "best";
 
 impl RunPrinter {
     /// `next` makes the suggested next command from the path of the weights.
-    pub fn new(out: Output, more: MoreFlags, next: impl Fn(&str) -> String + 'static) -> Self {
+    pub fn new(out: Output, ends: RunEnds, next: impl Fn(&str) -> String + 'static) -> Self {
         RunPrinter {
             out,
-            more,
+            ends,
             start: None,
             first: None,
             drawn: None,
-            has_trained: false,
             next: Box::new(next),
             resume: String::new(),
             print_error: None,
@@ -89,12 +87,11 @@ impl RunPrinter {
             self.out
                 .note(&format!("run: {folder}, {} epoch{plural} of {} steps", e.epochs, e.steps_per_epoch));
         }
-        (self.start, self.first, self.has_trained) = (Some(e.clone()), None, false);
+        (self.start, self.first) = (Some(e.clone()), None);
     }
 
     fn step(&mut self, e: &Step) {
         let Some(start) = &self.start else { return };
-        self.has_trained = true;
         let within = e.step - e.epoch * start.steps_per_epoch;
         let accuracy = if start.classes.is_some() { format!("top-1 {:.2} %", e.acc1) } else { String::new() };
         let speed = format!("{:.0} img/s", e.images_per_second);
@@ -129,28 +126,23 @@ impl RunPrinter {
         let columns = bar::columns().saturating_sub(1);
         let mut parts = vec![
             (0, epoch),
-            (7, step),
-            (3, format!("loss {}", loss(e.loss))),
-            (4, accuracy),
-            (5, speed),
-            (6, wait),
+            (8, step),
+            (4, format!("loss {}", loss(e.loss))),
+            (5, accuracy),
+            (6, speed),
+            (7, wait),
+            (3, drawn(share, LEAST)),
             (1, format!("{:.0} %", 100.0 * share)),
             (2, left),
         ];
         // The bar takes the room that is left.
-        let text = bar::fitted(&parts, columns);
-        let room = columns.saturating_sub(text.chars().count() + 4).min(MOST);
-        if room >= LEAST {
-            let full = (share * room as f64) as usize;
-            let head = if full < room { ">" } else { "" };
-            parts.insert(6, (0, format!("[{:<room$}]", format!("{}{head}", "=".repeat(full)))));
-        }
+        let free = columns.saturating_sub(bar::fitted(&parts, columns).chars().count());
+        parts[6].1 = drawn(share, (LEAST + free).min(MOST));
         bar::show(bar::fitted(&parts, columns));
         self.drawn = Some(Instant::now());
     }
 
     fn epoch(&mut self, e: &Epoch) -> Result<()> {
-        self.has_trained = true;
         let Some(start) = &self.start else { return Ok(()) };
         let mut parts = vec![
             (0, format!("epoch {}/{}: loss {}", e.epoch + 1, start.epochs, loss(e.train_loss))),
@@ -185,27 +177,28 @@ impl RunPrinter {
 
     fn done(&mut self, e: &Done) -> Result<()> {
         bar::clear();
+        // A run that is resumed after its end has nothing left to do.
+        let was_done = e.ending != Ending::Interrupted && self.ends.resumed_step == Some(e.steps);
         let why = match e.ending {
-            Ending::Interrupted => "interrupted: the current step was completed and everything is saved",
-            // A run that is resumed has reported all of this before.
-            _ if !self.has_trained => "done before, nothing left to train",
+            Ending::Interrupted => "interrupted: the step was completed and everything is saved",
+            _ if was_done => "done before, nothing left to train",
             Ending::Complete => "done",
             Ending::EarlyStop => "stopped early: no improvement on the validation set",
         };
         let on = if e.val_part == ValPart::Train { " on the training samples" } else { "" };
         let has_hits = self.start.as_ref().is_some_and(|start| start.classes.is_some());
-        let mut best = String::new();
+        self.result(&format!("{why}, {} steps in {}", e.steps, seconds(e.seconds)))?;
         if e.best_rmse.is_finite() {
-            best.push_str(&format!(", best RMSE {}{on}", loss(e.best_rmse)));
+            self.result(&format!("best RMSE {}{on}", loss(e.best_rmse)))?;
         }
         if has_hits && !e.best_acc1.is_nan() {
-            best.push_str(&format!(", best top-1 {:.2} %{on}", e.best_acc1));
-            if !e.acc1_guess.is_nan() {
-                best.push_str(&format!(" (guessing the largest class: {:.2} %)", e.acc1_guess));
-            }
+            let guess = match e.acc1_guess.is_nan() {
+                true => String::new(),
+                false => format!(" (guessing the largest class: {:.2} %)", e.acc1_guess),
+            };
+            self.result(&format!("best top-1 {:.2} %{on}{guess}", e.best_acc1))?;
         }
-        self.result(&format!("{why}, {} steps in {}{best}", e.steps, seconds(e.seconds)))?;
-        if !self.has_trained && e.ending != Ending::Interrupted && !self.resume.is_empty() {
+        if was_done && !self.resume.is_empty() {
             let more = self.more(e);
             self.result(&format!("to go on: {} {more}", self.resume))?;
         }
@@ -222,7 +215,7 @@ impl RunPrinter {
 
     /// The flag with which a run that has ended goes on.
     fn more(&self, e: &Done) -> String {
-        let MoreFlags { max_steps, patience, lr_cuts } = self.more;
+        let RunEnds { max_steps, patience, lr_cuts, .. } = self.ends;
         match (e.ending, max_steps, patience, lr_cuts) {
             (Ending::EarlyStop, _, Some(patience), _) => format!("--patience {}", 2 * patience.max(1)),
             (Ending::EarlyStop, _, _, Some(cuts)) => format!("--lr-cuts {}", cuts + 1),
@@ -293,6 +286,13 @@ impl RunPrinter {
     }
 }
 
+/// A bar of `columns` between brackets, `share` of which is full.
+fn drawn(share: f64, columns: usize) -> String {
+    let full = (share * columns as f64) as usize;
+    let head = if full < columns { ">" } else { "" };
+    format!("[{:<columns$}]", format!("{}{head}", "=".repeat(full)))
+}
+
 /// Formats a loss, or another number of its kind, in few columns.
 fn loss(value: f64) -> String {
     match value.abs() {
@@ -320,6 +320,11 @@ mod tests {
         assert_eq!(rate(0.008_765_43), "0.008765");
         assert_eq!(rate(1.234e-6), "1.234e-6");
         assert_eq!(rate(0.0), "0");
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_it_is_asked_to_be() {
+        assert_eq!([0.0, 0.5, 1.0].map(|share| drawn(share, 4)), ["[>   ]", "[==> ]", "[====]"]);
     }
 
     #[test]

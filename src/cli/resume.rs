@@ -121,7 +121,7 @@ pub(super) struct Resumed {
     /// The options of the program that it was started with.
     pub program: toml::Table,
     pub folder: Resume,
-    /// The flags that were typed and that it may change, with a space before each.
+    /// The flags that were typed and that change what it may change, with a space before each.
     pub free_flags: String,
 }
 
@@ -133,10 +133,14 @@ pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<R
     let Some(mut options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
     let typed = args.options()?;
     let max_steps = options.train.max_steps.take();
-    let mut is_described = false;
+    let (mut is_described, mut changed) = (false, Vec::new());
     for id in train.ids().map(|id| id.as_str()).filter(|id| is_typed(train, id)) {
+        let before = options.clone();
         let is_option = TrainArgs::lay_over(&mut options, &typed, id);
         is_described |= is_option && !HOW.contains(&id);
+        if !is_option || options != before {
+            changed.push(id);
+        }
     }
     // The limit of an earlier command holds until another is given: more epochs, or the whole command without a limit.
     if !is_described && !is_typed(train, "max_steps") {
@@ -148,13 +152,13 @@ pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<R
         Resume::Latest => Resume::From(folder),
         resume => resume,
     };
-    Ok(Some(Resumed { options, program, folder: resume, free_flags: free_flags(train) }))
+    Ok(Some(Resumed { options, program, folder: resume, free_flags: free_flags(train, &changed) }))
 }
 
-/// The flags in `train` that were typed and that a resumed run may change, with a space before each.
-fn free_flags(train: &ArgMatches) -> String {
+/// Those of the `changed` flags in `train` that a resumed run may change, with a space before each.
+fn free_flags(train: &ArgMatches, changed: &[&str]) -> String {
     let mut flags = String::new();
-    for id in FREE.iter().filter(|id| is_typed(train, id)) {
+    for id in FREE.iter().filter(|id| changed.contains(id)) {
         let values = train.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
         let values = values.collect::<Vec<_>>().join(",");
         // The value of --profile is optional, and needs the sign.

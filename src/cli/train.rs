@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::profiled::ProfiledPrinter;
-use super::progress::{MoreFlags, RunPrinter};
+use super::progress::{RunEnds, RunPrinter};
 use super::resume::Resumed;
 use super::source::flags_of;
 use super::train_args::TrainArgs;
@@ -28,8 +28,13 @@ pub(super) fn run(args: &TrainArgs, resumed: Option<Resumed>, context: &Context)
     }
     let eval = move |weights: &str| format!("striate eval --weights {}{flags}", quoted(weights));
     let recipe = &run.spec().recipe;
-    let more = MoreFlags { max_steps, patience: recipe.patience, lr_cuts: recipe.lr_cuts };
-    let printer = RunPrinter::new(context.out, more, eval);
+    let ends = RunEnds {
+        resumed_step: run.resumed_step(),
+        max_steps,
+        patience: recipe.patience,
+        lr_cuts: recipe.lr_cuts,
+    };
+    let printer = RunPrinter::new(context.out, ends, eval);
     let mut progress = ProfiledPrinter::new(printer, environment.profiling());
     let done = run.train(&mut progress)?;
     let printed = progress.finish();

@@ -181,6 +181,11 @@ impl<'a> Run<'a> {
         &self.spec
     }
 
+    /// The number of updates that a resumed run had made.
+    pub fn resumed_step(&self) -> Option<usize> {
+        self.resumed.as_ref().map(|(checkpoint, _)| checkpoint.step())
+    }
+
     /// The data that it is trained and validated on.
     pub fn data(&self) -> &Splits {
         &self.data

@@ -26,7 +26,20 @@ impl Run<'_> {
                 return Err(self.other_run(&all, checkpoint, folder.path()));
             }
         }
+        let (epochs, begun) = (self.spec.recipe.epochs, checkpoint.state().epochs_begun());
+        let is_shorter = comparison.changes.iter().any(|change| change.name == "epochs") && epochs < begun;
+        if is_shorter && !self.force {
+            let what = format!("expected at least {begun}, which the run has begun, found {epochs}");
+            return Err(Error::Usage(format!("epochs: {what}")));
+        }
         let mut changes = comparison.changes;
+        let idle = |change: &Difference| {
+            let key = change.name.replace('-', "_");
+            self.spec.recipe.idle(&key).map(|what| self.environment.no_effect(&key, &what))
+        };
+        if let Some(what) = changes.iter().find_map(idle) {
+            return Err(Error::Usage(what));
+        }
         changes.extend(before.iter().flat_map(|before| around(before, &self.options)));
         if !changes.is_empty() {
             let change = |d: &Difference| format!("{} {} -> {}", d.name, d.then, d.now);

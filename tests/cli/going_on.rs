@@ -21,6 +21,7 @@ fn a_run_goes_on_with_the_flags_it_was_started_with() {
     let second = succeed(parent, &["train", "--resume", "runs/a_b", "--max-steps", "5"]);
     assert!(second.contains("done, 5 steps"), "{second}");
     let second = succeed(parent, &["train", "--resume", "runs/a_b"]);
+    // The part of the epoch is evaluated again.
     assert!(second.contains("done before, nothing left to train, 5 steps"), "{second}");
     assert!(second.contains("to go on: striate train --resume runs/a_b --max-steps 10"), "{second}");
     let third =
@@ -51,7 +52,7 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
     // By force, and from then on.
     succeed(parent, &[&other[..], &["--resume-force"]].concat());
     let again = succeed(parent, &["train", "--resume", "runs/lenet5"]);
-    assert!(again.contains("done, 9 steps"), "{again}");
+    assert!(again.contains("done before, nothing left to train, 9 steps"), "{again}");
     // A damaged description is no reason to guess.
     std::fs::write(parent.join("runs/lenet5/args.toml"), "command = 1\n").unwrap();
     let output = striate(parent, &["train", "--resume", "runs/lenet5"]).output().unwrap();

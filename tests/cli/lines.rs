@@ -68,7 +68,7 @@ fn values_have_a_root_mean_square_error_and_no_top_1() {
     table(path, "mse", "1", |i| format!("{}", i as f64 / 20.0 - 0.3));
     let (stdout, text) = both(path, &[&TABLE[..], &["--log-every", "1"]].concat());
     assert!(!stdout.contains("top-1") && !text.contains("top-1"), "{stdout}{text}");
-    assert!(stdout.contains("  RMSE ") && stdout.contains(", best RMSE "), "{stdout}");
+    assert!(stdout.contains("  RMSE ") && stdout.contains("\nbest RMSE "), "{stdout}");
     let log = json_lines(&std::fs::read_to_string(path.join("runs/line/log.jsonl")).unwrap());
     assert!(log[0]["event"] == "start" && log[0]["classes"].is_null(), "{}", log[0]);
     let epochs: Vec<_> = log.iter().filter(|event| event["event"] == "epoch").collect();
@@ -153,4 +153,40 @@ fn errors_have_the_names_of_flags_and_of_folders() {
         );
     }
     assert!(!folder.path().join("runs").exists());
+}
+
+/// What a terminal shows after `arguments`, line by line, and all that was written. `script` gives the program a terminal.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(folder: &Path, arguments: &[&str], no_color: &str) -> Option<(Vec<String>, String)> {
+    let program = assert_cmd::cargo::cargo_bin("striate");
+    let command = format!("{} {}", program.display(), arguments.join(" "));
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).current_dir(folder);
+    script.env("TERM", "xterm").env("NO_COLOR", no_color).stdin(std::process::Stdio::null());
+    let Ok(output) = script.output() else {
+        eprintln!("skipped: script (bsdutils) is not installed");
+        return None;
+    };
+    let all = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{all}");
+    // Everything on a line is erased before it is written again.
+    let lines =
+        all.split('\n').map(|line| line.rsplit("\u{1b}[J").next().unwrap().trim_matches('\r').to_string());
+    Some((lines.collect(), all.clone()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bar_leaves_nothing_behind_and_colours_can_be_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [&TINY[..], &["--log-every", "1"]].concat();
+    for no_color in ["", "1"] {
+        let Some((lines, all)) = on_a_terminal(folder.path(), &arguments, no_color) else { return };
+        assert!(all.contains("\u{1b}[Jepoch 1/2  "), "no bar was drawn: {all:?}");
+        assert!(all.contains(" left\r") && all.contains("[="), "{all:?}");
+        let epochs: Vec<_> = lines.iter().filter(|line| line.starts_with("epoch ")).collect();
+        assert!(epochs.len() == 2 && epochs.iter().all(|line| line.contains(": loss ")), "{lines:?}");
+        assert_eq!(epochs[0].ends_with("\u{1b}[32mbest\u{1b}[0m"), no_color.is_empty(), "{epochs:?}");
+        assert_eq!(epochs[0].ends_with("  best"), !no_color.is_empty(), "{epochs:?}");
+    }
 }

@@ -146,8 +146,8 @@ fn what_would_be_another_run_is_refused_flag_by_flag() {
             "5",
         ],
         &[
-            "  --batch-size: 16 in this run, 8 given",
             "  --no-augment: not given in this run, given now",
+            "  --batch-size: 16 in this run, 8 given",
             "  --freeze: none in this run, c1 given",
             "  --seed: 0 in this run, 4 given",
         ],
@@ -155,10 +155,13 @@ fn what_would_be_another_run_is_refused_flag_by_flag() {
     assert!(last.contains("runs/a --epochs 9 --checkpoint-every 5 ("), "{last}");
     // Another network or optimizer has other values of everything: its name says it all.
     refused(&["-m", "alexnet-mini"], &["  --model: lenet5 in this run, alexnet-mini given"]);
-    refused(&["--opt", "adamw"], &["  --opt: sgd in this run, adamw given"]);
+    refused(&["--opt", "adamw"], &["  --opt: adam in this run, adamw given"]);
     refused(&["--limit-train", "32"], &["  --limit-train: 48 in this run, 32 given"]);
     refused(&["--weights", "other.safetensors"], &["  --weights: none in this run, other.safetensors given"]);
     assert_eq!(std::fs::read(parent.join("runs/a/args.toml")).unwrap(), before);
+    let fewer = striate(parent, &["train", "--resume", "runs/a", "--epochs", "1"]).output().unwrap();
+    assert_eq!(code(&fewer), 2);
+    assert!(stderr(&fewer).contains("error: --epochs: expected at least 2"), "{}", stderr(&fewer));
     // The values that the run has are no difference.
     succeed(parent, &["train", "--resume", "runs/a", "-b", "16", "--seed", "0", "-m", "lenet5"]);
 }
