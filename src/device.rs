@@ -277,7 +277,7 @@ fn no_hardware(adapters: &[gpu::AdapterInfo]) -> Option<String> {
         // Its first word selects it; the rest names versions.
         [first, ..] => {
             let name = first.name.split([' ', '(']).next().unwrap_or_default().to_lowercase();
-            format!("no GPU; device {name} would use the software adapter")
+            format!("no GPU; device {name} uses the software adapter")
         }
     })
 }

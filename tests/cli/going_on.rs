@@ -74,7 +74,7 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
     }
     // Nor is a missing one: the flags are typed again.
     std::fs::remove_file(parent.join("runs/lenet5/args.toml")).unwrap();
-    succeed(parent, &[&TINY[..], &["--resume", "auto", "--epochs", "3"]].concat());
+    succeed(parent, &other);
 }
 
 #[test]
