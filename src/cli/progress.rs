@@ -83,9 +83,8 @@ impl RunPrinter {
         self.out.note(&format!("data: {}, {samples}", e.data));
         if let Some(folder) = &e.folder {
             self.resume = command(Path::new(folder));
-            let plural = if e.epochs == 1 { "" } else { "s" };
-            self.out
-                .note(&format!("run: {folder}, {} epoch{plural} of {} steps", e.epochs, e.steps_per_epoch));
+            let (epochs, steps) = (counted(e.epochs, "epoch"), counted(e.steps_per_epoch, "step"));
+            self.out.note(&format!("run: {folder}, {epochs} of {steps}"));
         }
         (self.start, self.first) = (Some(e.clone()), None);
     }
@@ -187,7 +186,7 @@ impl RunPrinter {
         };
         let on = if e.val_part == ValPart::Train { " on the training samples" } else { "" };
         let has_hits = self.start.as_ref().is_some_and(|start| start.classes.is_some());
-        self.result(&format!("{why}, {} steps in {}", e.steps, seconds(e.seconds)))?;
+        self.result(&format!("{why}, {} in {}", counted(e.steps, "step"), seconds(e.seconds)))?;
         if e.best_rmse.is_finite() {
             self.result(&format!("best RMSE {}{on}", loss(e.best_rmse)))?;
         }
@@ -284,6 +283,11 @@ impl RunPrinter {
         }
         Ok(())
     }
+}
+
+/// `1 step`, `2 steps`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A bar of `columns` between brackets, `share` of which is full.
