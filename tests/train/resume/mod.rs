@@ -127,7 +127,7 @@ fn lines(folder: &Path) -> Vec<String> {
     }
     for line in read("metrics.csv").lines() {
         let fields: Vec<&str> = line.split(',').collect();
-        assert_eq!(fields.len(), 13, "{line}");
+        assert_eq!(fields.len(), 14, "{line}");
         lines.push([&fields[..9], &fields[11..]].concat().join(","));
     }
     lines
