@@ -1,5 +1,5 @@
-//! The error type of the library. A message is one line that names the place, what was expected and what was found; the
-//! kind decides the exit code of the program ([`Error::exit_code`]).
+//! The error type of the library. A message names the place, what was expected and what was found, in one line; the kind
+//! decides the exit code of the program ([`Error::exit_code`]).
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 /// Result of every fallible function of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure. The message of each variant is complete: a caller only has to print it.
+/// A failure. The message of each variant is complete: a caller only has to print it. It is one line, except that of
+/// [`Error::OtherRun`].
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Invalid options, or options that contradict each other (exit code 2).
     #[error("{}", printable(.0))]
     Usage(String),
+    /// Options of a run that is resumed which are not those of the run (exit code 2): a line that says so, a line for each
+    /// difference, and a line that says how to resume the run.
+    #[error("{}", .0.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n"))]
+    OtherRun(Vec<String>),
     /// An invalid model file, or shapes that do not match (exit code 4).
     #[error("{}", printable(.0))]
     Model(String),
@@ -83,7 +88,7 @@ impl Error {
     /// The exit code of the program for this kind of failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) => 2,
+            Error::Usage(_) | Error::OtherRun(_) => 2,
             Error::Model(_) | Error::Data { .. } => 4,
             Error::Device(_) | Error::Lost(_) | Error::Memory(_) => 3,
             Error::Verification(_) | Error::Diverged(_) => 5,

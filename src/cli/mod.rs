@@ -1,6 +1,7 @@
 //! The command line: one file per verb, shared parts (`flags`, `usage`, `device`, `output`), and the mapping from errors to exit
 //! codes. Results go to stdout, everything else to stderr.
 
+mod bar;
 mod bench;
 mod candidates;
 mod completions;
@@ -141,11 +142,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     let matches = matches.map_err(|error| usage::explained(error, &typed))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage::explained(error, &typed))?;
     let shared = Shared::of(&matches)?;
-    let stored = match &cli.verb {
-        Some(Verb::Train(args)) => resume::stored(&matches, args)?,
+    let mut resumed = match &cli.verb {
+        Some(Verb::Train(args)) => resume::resumed(&matches, args)?,
         _ => None,
     };
-    let (stored, program) = stored.map_or((None, toml::Table::new()), |(run, program)| (Some(run), program));
+    let program = resumed.as_mut().map(|resumed| std::mem::take(&mut resumed.program)).unwrap_or_default();
     let (shared, program) = shared.completed(program, &matches);
     let Shared { device, tune, json, verbose, quiet, threads, no_winograd } = shared;
     start_log(verbose);
@@ -163,7 +164,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     }
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
-        Some(Verb::Train(args)) => train::run(args, stored, &context),
+        Some(Verb::Train(args)) => train::run(args, resumed, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
         Some(Verb::Predict(args)) => predict::run(args, &context),
         Some(Verb::Report(args)) => report::run(args, &context),
@@ -194,8 +195,14 @@ fn start_log(verbose: u8) {
         _ => "debug",
     };
     let environment = env_logger::Env::default().default_filter_or(filter);
-    // A second initialisation (in tests) keeps the first.
-    let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
+    // A second initialisation (in tests) keeps the first. A pipe has no colours unless they are asked for.
+    let style = match bar::has_colours(&std::io::stderr()) {
+        true => env_logger::WriteStyle::Always,
+        false => env_logger::WriteStyle::Never,
+    };
+    let mut log = env_logger::Builder::from_env(environment);
+    let log = log.format_timestamp(None).target(env_logger::Target::Pipe(Box::new(bar::Log)));
+    let _ = log.write_style(style).try_init();
 }
 
 /// Suppresses the report of panics that are caught and returned as errors (a library that loses its device).
@@ -214,13 +221,13 @@ fn hush_caught_panics() {
 /// The exit code of `error` and the line to print for it; no line if the reader of stdout has closed the pipe. Errors that
 /// are not from the library are run-time failures, exit code 1.
 pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
-    // Names from files may contain anything, but the terminal must receive one line of plain text.
-    let line = |text: String| Some(format!("error: {}", printable(&text)));
+    // Names from files may contain anything, but the terminal must receive plain text: the library's errors see to it.
+    let line = |text: String| Some(format!("error: {text}"));
     match error.downcast_ref::<Error>() {
         Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
         // The text is complete and includes the source.
         Some(error) => (error.exit_code(), line(format!("{error}{}", usage::hint(error)))),
-        None => (1, line(format!("{error:#}"))),
+        None => (1, line(printable(&format!("{error:#}")).into_owned())),
     }
 }
 

@@ -113,6 +113,18 @@ impl Decoder {
         })
     }
 
+    /// Channels (1 where all colours of every pixel are equal, else 3), height and width of the upright image at `source`.
+    pub(super) fn size_of(&mut self, source: &dyn ImageSource) -> Result<[usize; 3]> {
+        self.contain(source, |decoder, turn| {
+            let image = decoder.pixels(turn)?;
+            let [width, height] = image.upright();
+            let mut pixels = decoder.pixels.chunks_exact(image.channels.max(1));
+            let is_colour =
+                image.channels >= 3 && pixels.any(|pixel| pixel[1..3].iter().any(|&value| value != pixel[0]));
+            Ok([if is_colour { 3 } else { 1 }, height, width])
+        })
+    }
+
     /// Reads the image file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
     /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read_framed`].
     pub fn read_within(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {

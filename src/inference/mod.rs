@@ -45,8 +45,8 @@ pub(crate) use memory::{Room, check_memory, check_spare_memory, has_small_batche
 pub use messages::Messages;
 #[cfg(feature = "cli")]
 pub(crate) use messages::quoted;
-pub(crate) use metrics::guess;
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
+pub(crate) use metrics::{guess, has_hits, rmse};
 pub(crate) use overrides::table;
 pub use overrides::{RecipeOverrides, check_recipe};
 pub use preprocess::{fit, image_shape, transform, wanted};

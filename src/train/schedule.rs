@@ -227,6 +227,10 @@ impl LearningRate for Schedule {
 
     fn restore(&mut self, state: &str) -> std::result::Result<(), String> {
         self.plateau = serde_json::from_str(state).map_err(|error| error.to_string())?;
+        // More cuts may be allowed now than when it ended.
+        if let Decay::Plateau { cuts, .. } = self.decay {
+            self.plateau.ended &= cuts.is_some_and(|cuts| cuts <= self.plateau.cuts_made);
+        }
         Ok(())
     }
 }

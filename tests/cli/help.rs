@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Every verb with the flags that it offers, shared ones by group: O for json, quiet and verbose, D for those of the device.
-const VERBS: [(&str, &str); 24] = [
+const VERBS: [(&str, &str); 27] = [
     (
         "train",
         "O D data-path dataset input-range image-column label-column image-root transpose val-split split limit-train limit-val \
          workers ignore-exif on-bad-file model weights epochs batch-size lr opt momentum nesterov weight-decay lr-scheduler \
          lr-step-size lr-milestones lr-gamma lr-min lr-power lr-patience lr-cuts lr-warmup-epochs label-smoothing class-weights \
-         clip-grad-norm grad-accum-steps patience ema mixup cutmix random-erasing seed output-dir name num-classes freeze lr-mult \
+         clip-grad-norm grad-accum-steps patience ema mixup cutmix random-erasing trivial-augment seed output-dir name num-classes freeze lr-mult \
          max-steps log-every no-shuffle sampler no-augment no-dropout profile preview on-device-lost amp overfit-batch resume \
          resume-force checkpoint-every checkpoint-hist",
     ),
@@ -49,6 +49,9 @@ const VERBS: [(&str, &str); 24] = [
          image-root transpose val-split split limit-train ignore-exif on-bad-file batch-size lr opt momentum nesterov \
          weight-decay label-smoothing class-weights clip-grad-norm",
     ),
+    ("weights", "O"),
+    ("weights list", "O"),
+    ("weights fetch", "O output force from"),
     ("dataset", "O"),
     (
         "dataset info",
@@ -134,7 +137,7 @@ fn the_verbs_are_all_in_the_table() {
     };
     let known: BTreeSet<String> = all().map(|(verb, _)| verb.join(" ")).collect();
     let mut found = below(&[]);
-    for group in ["report", "bench", "dataset"] {
+    for group in ["report", "bench", "weights", "dataset"] {
         found.extend(
             below(&[group]).into_iter().filter(|verb| verb != "help").map(|verb| format!("{group} {verb}")),
         );
@@ -189,7 +192,7 @@ fn flags_of_the_device_act_where_they_are_offered() {
             }
             let output = striate(root, &[&verb[..], flag].concat()).output().unwrap();
             let text = stderr(&output);
-            let is_group = ["report", "bench", "dataset"].contains(&verb.join(" ").as_str());
+            let is_group = ["report", "bench", "weights", "dataset"].contains(&verb.join(" ").as_str());
             assert_eq!(code(&output), 2, "{verb:?} {flag:?}: {text}");
             assert!(is_group || text.contains(&format!("{}: striate", flag[0])), "{verb:?} {flag:?}: {text}");
         }

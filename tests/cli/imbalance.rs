@@ -109,7 +109,11 @@ fn a_stopped_run_with_both_options_ends_as_one_without_a_stop() {
     let again = words(&with("parts", &["--resume", "auto"]));
     let output = striate(folder.path(), &again).output().unwrap();
     let text = stderr(&output);
-    assert!(code(&output) == 2 && text.contains("class-weights: {") && text.contains("3.4} now"), "{text}");
+    assert!(
+        code(&output) == 2
+            && text.contains("--class-weights: guinea pig 3.5 in this run, guinea pig 3.4 given"),
+        "{text}"
+    );
     // Each option changes the weights that come out.
     notes(folder.path(), &["--name", "plain", "--label-smoothing", "0.1"]);
     assert_ne!(last_epoch(folder.path(), "plain")["weights_sha256"], whole["weights_sha256"]);

@@ -46,11 +46,8 @@ fn a_run_keeps_its_options_and_is_resumed_to_the_same_bytes() {
         striate(parent, &[&TINY[..], &["--resume", "runs/part", "--ema", "0.8"]].concat()).output().unwrap();
     let text = stderr(&other);
     assert_eq!(code(&other), 2, "{text}");
-    for line in
-        ["ema: 0.9 then, 0.8 now", "mixup: 0.2 then, none now", "trivial-augment: true then, none now"]
-    {
-        assert!(text.contains(line), "{line}: {text}");
-    }
+    let only = !text.contains("mixup") && !text.contains("trivial-augment");
+    assert!(text.contains("--ema: 0.9 in this run, 0.8 given") && only, "{text}");
 }
 
 #[test]
