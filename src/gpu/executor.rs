@@ -2,6 +2,7 @@
 //! schedule of the program says. A run only records dispatches, in one compute pass and one submission unless that
 //! would take too long for a watchdog.
 
+use super::adapter;
 use super::device::Gpu;
 use super::kernels::{Dispatch, DispatchKind};
 use super::layout::{Memory, Place};
@@ -24,8 +25,11 @@ pub(super) struct RecordedDispatch {
 }
 
 impl RecordedDispatch {
-    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
-        pass.insert_debug_marker(&self.label);
+    /// Records it, if it is `labelled` with a marker for profilers before it.
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>, labelled: bool) {
+        if labelled {
+            pass.insert_debug_marker(&self.label);
+        }
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.groups[0], self.groups[1], self.groups[2]);
@@ -55,6 +59,9 @@ pub struct Executor {
     gradients: Vec<Recording>,
     update: Vec<Recording>,
     transfer: Transfer,
+    /// Whether runs are recorded with groups and markers for profilers: with `WGPU_DEBUG=1`, since they take the host about
+    /// as long as the dispatches do.
+    labelled: bool,
 }
 
 impl Executor {
@@ -93,7 +100,8 @@ impl Executor {
         gpu.pipelines().save(false);
         gpu.check()?;
         let (gpu, places, transfer) = (gpu.clone(), schedule.places, Transfer::default());
-        Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer })
+        let labelled = adapter::flags().contains(wgpu::InstanceFlags::DEBUG);
+        Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer, labelled })
     }
 
     /// The program that this executor runs.
@@ -141,12 +149,12 @@ impl Executor {
                 work.next_if(|(_, n)| flops == 0 || flops + n.flops <= self.gpu.submission())
             {
                 // Each step of the schedule is a group, by its address: two may have the same name.
-                if !group.is_some_and(|open| std::ptr::eq(open, name)) {
+                if self.labelled && !group.is_some_and(|open| std::ptr::eq(open, name)) {
                     group.iter().for_each(|_| pass.pop_debug_group());
                     pass.push_debug_group(name);
                     group = Some(name);
                 }
-                next.record(&mut pass);
+                next.record(&mut pass, self.labelled);
                 flops += next.flops.max(1);
             }
             group.iter().for_each(|_| pass.pop_debug_group());

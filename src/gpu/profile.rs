@@ -141,7 +141,7 @@ impl Submission {
             pass.write_timestamp(&queries, 0);
             for (i, stretch) in (1u32..).zip(&stretches) {
                 pass.push_debug_group(stretch.name);
-                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass, true));
                 pass.pop_debug_group();
                 pass.write_timestamp(&queries, i);
             }
@@ -155,7 +155,7 @@ impl Submission {
                         end_of_pass_write_index: Some(2 * i + 1),
                     }),
                 });
-                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass, true));
             }
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);

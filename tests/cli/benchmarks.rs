@@ -127,10 +127,7 @@ fn shapes_that_cannot_be_are_refused_in_one_line() {
     assert!(ops(&["--linear", "0,5"], 2).contains("in: expected a number from 1"));
     assert!(ops(&["--pool", "3,4,9,1"], 2).contains("is larger than its input 4x4"));
     let line = ops(&["--linear", "65536,32768", "-b", "1048576"], 3);
-    assert!(
-        line.starts_with("error: linear_forward/65536,32768 needs") && line.contains("available"),
-        "{line}"
-    );
+    assert!(line.contains("error: linear_forward/65536,32768 needs") && line.contains("available"), "{line}");
     let line = ops(&["--conv", "1,1,3,1,1,0", "--only", "linear"], 2);
     assert!(line.contains("no kernel has this in its name"), "{line}");
 }
@@ -178,7 +175,7 @@ fn a_step_is_written_as_a_trace() {
     assert!(kernels.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0 + 1e-3), "{kernels:?}");
     let argument = |number: usize, key: &str| kernels[number].2["args"][key].as_str().unwrap().to_string();
     assert!(argument(0, "operator").starts_with("conv2d_forward"), "{:?}", kernels[0]);
-    assert!(argument(0, "kernels").is_empty() || argument(kernels.len() - 1, "operator").starts_with("adam"));
+    assert_eq!(argument(kernels.len() - 1, "operator"), "adam");
     let of_profile: BTreeSet<&str> = profile.iter().filter_map(|piece| piece["layer"].as_str()).collect();
     assert!(layers.is_superset(&of_profile.iter().copied().filter(|layer| !layer.is_empty()).collect()));
     let line = refused(folder.path(), &[&STEP[..], &["--trace", "nowhere/a.json"]].concat(), 4);
@@ -194,7 +191,7 @@ fn tables_have_at_most_120_columns() {
     let device = [&["bench", "device"], &QUICK[..]].concat();
     fs::write(folder.path().join("a.json"), results(1.0, "a", 8)).unwrap();
     let compare = vec!["bench", "compare", "a.json", "a.json"];
-    let mut all = vec![step, ops, data, device, compare, vec!["devices"]];
+    let mut all = vec![step, ops, data, device, compare];
     for model in ["alexnet", "alexnet-mini", "resnet18", "vgg11", "squeezenet1_1", "googlenet"] {
         if code(&run(folder.path(), &["summary", "-m", model])) == 0 {
             all.push(vec!["summary", "-m", model]);

@@ -65,7 +65,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<u8> {
     };
     check(&old, &new)?;
     let changes = changes(&old, &new, args.threshold / 100.0, args.run);
-    if !changes.iter().any(|change| change.ratio.is_some() || change.verdict == Verdict::TooFew) {
+    if !changes.iter().any(|change| ![Verdict::OnlyOld, Verdict::OnlyNew].contains(&change.verdict)) {
         let (old, new) = (printable_path(&args.old), printable_path(&args.new));
         return Err(Error::data(
             &args.new,
