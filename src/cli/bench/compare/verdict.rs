@@ -145,7 +145,7 @@ fn change(kind: &'static str, old: &Entry, new: &Entry, threshold: f64, paired: 
         true => [old_runs, new_runs],
         false => [old.samples(), new.samples()],
     };
-    let mut control = [None, None];
+    let mut drifts = [None, None];
     let ratio = match paired {
         // A run without a partner is no pair.
         true if old_samples.len() == new_samples.len() => {
@@ -154,10 +154,10 @@ fn change(kind: &'static str, old: &Entry, new: &Entry, threshold: f64, paired: 
         }
         true => None,
         false => {
-            for (control, (old, new)) in control.iter_mut().zip(old.control.iter().zip(&new.control)) {
-                *control = interval::of_samples(old, new).map(|drift| drift.ratio);
+            for (drift, (old, new)) in drifts.iter_mut().zip(old.control.iter().zip(&new.control)) {
+                *drift = interval::of_samples(old, new);
             }
-            interval::of_samples(&old_samples, &new_samples).map(|ratio| widened(ratio, control))
+            interval::of_samples(&old_samples, &new_samples).map(|ratio| widened(ratio, &drifts))
         }
     };
     let verdict = if old.shapes != new.shapes && !old.shapes.is_null() && !new.shapes.is_null() {
@@ -174,19 +174,19 @@ fn change(kind: &'static str, old: &Entry, new: &Entry, threshold: f64, paired: 
         new: middle(&new_samples),
         counts: [old_samples.len(), new_samples.len()],
         ratio: ratio.filter(|_| verdict != Verdict::OtherShapes),
-        control,
+        control: drifts.map(|drift| drift.map(|drift| drift.ratio)),
         verdict,
     }
 }
 
 /// The interval, made so wide that it also holds the ratio that is left if the machine itself was as much slower or faster as
-/// each kind of work of the control says.
-fn widened(ratio: Ratio, control: [Option<f64>; 2]) -> Ratio {
-    let drifts: Vec<f64> = control.into_iter().flatten().collect();
+/// each kind of work of the control does not exclude: on a busy machine the control has a wide interval too.
+fn widened(ratio: Ratio, drifts: &[Option<Ratio>]) -> Ratio {
+    let drifts = drifts.iter().flatten().map(|drift| drift.interval.unwrap_or([drift.ratio; 2]));
     let interval = ratio.interval.map(|[low, high]| {
-        let lows = drifts.iter().map(|drift| low / drift);
-        let highs = drifts.iter().map(|drift| high / drift);
-        [lows.fold(low, f64::min), highs.fold(high, f64::max)]
+        drifts.fold([low, high], |[least, most], [drift_low, drift_high]| {
+            [least.min(low / drift_high), most.max(high / drift_low)]
+        })
     });
     Ratio { interval, ..ratio }
 }
@@ -244,6 +244,13 @@ mod tests {
         assert_eq!(verdict(0.85, 1.0, 0.1), Verdict::Faster);
         assert_eq!(verdict(0.85, 0.85, 0.1), Verdict::Uncertain);
         assert_eq!(verdict(1.0, 1.3, 0.1), Verdict::Same);
+        // A control that says nothing certain of the machine leaves nothing certain of the operator.
+        let mut busy = entry("a", &around(1.15), 1.0);
+        busy.control[1] = vec![0.8, 0.9, 1.0, 1.0, 1.2, 1.3, 1.4, 2.0];
+        assert_eq!(
+            change("ops", &entry("a", &around(1.0), 1.0), &busy, 0.1, false).verdict,
+            Verdict::Uncertain
+        );
     }
 
     #[test]
