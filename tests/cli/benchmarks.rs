@@ -188,14 +188,11 @@ fn tables_have_at_most_120_columns() {
     let step = [&STEP[..], &["--profile"], &QUICK].concat();
     let ops = [&["bench", "ops", "-b", "1", "--only", "conv3"], &QUICK[..]].concat();
     let data = [&["bench", "data", "-m", "lenet5", "--images", "8", "-b", "4"], &QUICK[..]].concat();
-    let device = [&["bench", "device"], &QUICK[..]].concat();
     fs::write(folder.path().join("a.json"), results(1.0, "a", 8)).unwrap();
     let compare = vec!["bench", "compare", "a.json", "a.json"];
-    let mut all = vec![step, ops, data, device, compare];
-    for model in ["alexnet", "alexnet-mini", "resnet18", "vgg11", "squeezenet1_1", "googlenet"] {
-        if code(&run(folder.path(), &["summary", "-m", model])) == 0 {
-            all.push(vec!["summary", "-m", model]);
-        }
+    let mut all = vec![step, ops, data, compare];
+    for model in ["alexnet", "alexnet-mini", "lenet5"] {
+        all.push(vec!["summary", "-m", model]);
     }
     for arguments in all {
         let output = run(folder.path(), &arguments);
@@ -228,7 +225,7 @@ fn summary_and_bench_step_agree_on_memory() {
         assert_eq!(summed["memory_bytes"], measured["memory_bytes"], "{name}");
         assert_eq!(summed["train_flops"], measured["flops_per_step"], "{name}");
         let text = succeed(folder.path(), &summary);
-        let line = text.lines().last().unwrap().rsplit_once("GFLOP, ").unwrap().1.to_string();
+        let line = text.lines().last().unwrap().strip_prefix("its memory: ").unwrap().to_string();
         let table = succeed(folder.path(), &step);
         let unwrapped = table.replace("\n  ", " ");
         assert!(unwrapped.contains(&line), "no {line:?} in {table}");

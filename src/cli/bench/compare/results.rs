@@ -99,10 +99,10 @@ impl Results {
                     return Err(at(format!("{known}, found {other:?}")));
                 }
             };
-            if let Some(started) = started {
-                if let Some(done) = open.replace(started.map_err(at)?) {
-                    results.add(done).map_err(wrong)?;
-                }
+            if let Some(started) = started
+                && let Some(done) = open.replace(started.map_err(at)?)
+            {
+                results.add(done).map_err(wrong)?;
             }
         }
         if let Some(done) = open {
