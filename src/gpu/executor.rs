@@ -59,8 +59,8 @@ pub struct Executor {
     gradients: Vec<Recording>,
     update: Vec<Recording>,
     transfer: Transfer,
-    /// Whether runs are recorded with groups and markers for profilers: with `WGPU_DEBUG=1`, since they take the host about
-    /// as long as the dispatches do.
+    /// Whether runs are recorded with groups and markers for profilers: with `WGPU_DEBUG=1`, since they take the host time
+    /// (on llvmpipe a sixth more for the recording of a step of LeNet-5).
     labelled: bool,
 }
 
