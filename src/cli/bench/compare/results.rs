@@ -132,14 +132,17 @@ impl Results {
         Ok(())
     }
 
-    /// Adds the results of a further run.
+    /// Adds the results of a further run of the same program. It is one build, whatever it says: a program that was built
+    /// without `STRIATE_COMMIT` names the commit that is checked out when it runs.
     pub fn merge(&mut self, later: Results) -> Result<()> {
         let name = self.name.clone();
-        later
-            .benchmarks
-            .into_iter()
-            .try_for_each(|benchmark| self.add(benchmark))
-            .map_err(|what| Error::data(name, what))
+        for mut benchmark in later.benchmarks {
+            if let Some(there) = self.find(benchmark.kind) {
+                benchmark.build = there.build.clone();
+            }
+            self.add(benchmark).map_err(|what| Error::data(&name, what))?;
+        }
+        Ok(())
     }
 
     pub fn find(&self, kind: &str) -> Option<&Benchmark> {
