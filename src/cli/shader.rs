@@ -125,12 +125,7 @@ pub(super) fn run(args: &ShaderArgs, context: &Context) -> Result<u8> {
 fn of_model(model: &str, batch: Option<u32>, limits: &Limits) -> Result<Vec<Module>> {
     let spec = Spec::load(model)?;
     let batch = batch.map_or(spec.recipe.batch_size, |n| n as usize);
-    let options = BuildOptions {
-        clip: spec.recipe.clip_grad_norm.is_some(),
-        accumulate: spec.recipe.grad_accum_steps > 1,
-        ..BuildOptions::new(batch)
-    };
-    let model = Model::build(&spec, &options)?;
+    let model = Model::build(&spec, &BuildOptions::for_recipe(&spec.recipe, batch))?;
     let schedule = Schedule::new(&model.program, limits)?;
     let (mut modules, mut seen) = (Vec::new(), HashSet::new());
     for task in [Span::Train, Span::Forward].into_iter().flat_map(|span| schedule.steps(span)) {

@@ -25,12 +25,7 @@ pub(crate) struct SummaryArgs {
 pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
-    let options = BuildOptions {
-        clip: spec.recipe.clip_grad_norm.is_some(),
-        accumulate: spec.recipe.grad_accum_steps > 1,
-        ema: args.ema,
-        ..BuildOptions::new(batch)
-    };
+    let options = BuildOptions { ema: args.ema, ..BuildOptions::for_recipe(&spec.recipe, batch) };
     let summary = Summary::new(&Model::build(&spec, &options)?);
     if !context.out.is_json() {
         context.out.line(summary.to_string().trim_end())?;

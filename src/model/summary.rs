@@ -96,6 +96,7 @@ impl fmt::Display for Summary {
             self.parameters,
             self.macs as f64 / 1e6
         )?;
-        writeln!(f, "a training step: {:.3} GFLOP, {}", self.train_flops as f64 / 1e9, self.memory_line())
+        writeln!(f, "a training step: {:.3} GFLOP", self.train_flops as f64 / 1e9)?;
+        writeln!(f, "its memory: {}", self.memory_line())
     }
 }

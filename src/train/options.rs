@@ -307,13 +307,11 @@ impl Options {
         BuildOptions {
             dropout: self.dropout && !self.overfit_batch,
             target,
-            clip: recipe.clip_grad_norm.is_some(),
-            accumulate: recipe.grad_accum_steps > 1,
             freeze: self.freeze.clone(),
             loss_scale: self.loss_scale,
             ema: self.ema,
             mix: self.mixes(),
-            ..BuildOptions::new(recipe.batch_size)
+            ..BuildOptions::for_recipe(recipe, recipe.batch_size)
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Every verb with the flags that it offers, shared ones by group: O for json, quiet and verbose, D for those of the device.
-const VERBS: [(&str, &str); 27] = [
+const VERBS: [(&str, &str); 28] = [
     (
         "train",
         "O D data-path dataset input-range image-column label-column image-root transpose val-split split limit-train limit-val \
@@ -38,9 +38,13 @@ const VERBS: [(&str, &str); 27] = [
     ("devices", "O"),
     ("selftest", "O D only"),
     ("bench", "O"),
-    ("bench step", "O D model batch-size amp alone profile roofline checked tile warmup samples seconds"),
+    (
+        "bench step",
+        "O D model batch-size amp alone profile roofline trace checked tile warmup samples seconds",
+    ),
     ("bench data", "O data-path picture ignore-exif model batch-size images workers warmup samples seconds"),
-    ("bench ops", "O D batch-size only alone roofline checked tile warmup samples seconds"),
+    ("bench ops", "O D batch-size only conv linear pool alone roofline checked tile warmup samples seconds"),
+    ("bench compare", "O threshold run rounds"),
     ("bench device", "O device threads tune sustain alone checked tile warmup samples seconds"),
     ("shader", "O op model batch-size tile"),
     (
