@@ -50,11 +50,6 @@ pub(super) fn check_file(
 fn check(path: &Path, needed: u64, what: &str) -> Result<()> {
     // The folder itself may be still to be made.
     let there = path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-    // A file system such as /proc holds no files of ours.
-    if fs4::total_space(there).is_ok_and(|total| total == 0) {
-        let what = "expected a folder in which files can be stored, found one on a file system without space for any";
-        return Err(Error::data(path, what));
-    }
     match fs4::available_space(there) {
         // A file system without any space, such as /proc, holds no files of ours, however much is free elsewhere.
         Ok(0) if matches!(fs4::total_space(there), Ok(0)) => {

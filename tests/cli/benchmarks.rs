@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 
-/// Little of everything, on the CPU path.
+/// Little of everything, on the CPU path. (The loader has no device.)
 const QUICK: [&str; 8] = ["--device", "cpu", "--samples", "3", "--seconds", "0.01", "--warmup", "1"];
 const STEP: [&str; 6] = ["bench", "step", "-m", "lenet5", "-b", "4"];
 
@@ -84,7 +84,8 @@ fn every_benchmark_states_its_samples_and_their_conditions() {
     // (9 + 2 - 3) / 2 + 1 rows, (7 + 2 - 1) / 2 + 1 columns.
     assert_eq!(rows[0]["shapes"], json!({"x": [2, 3, 9, 7], "w": [5, 3, 3, 1], "b": [5], "y": [2, 5, 5, 5]}));
     assert_eq!(rows[0]["flops"], 2 * 2 * 5 * 5 * 5 * 3 * 3);
-    let data = &lines(&["bench", "data", "-m", "lenet5", "--images", "16", "-b", "4", "-j", "2"])[0];
+    let words = ["bench", "data", "-m", "lenet5", "--images", "16", "-b", "4", "-j", "2", "--json"];
+    let data = &json_lines(&succeed(folder.path(), &[&words, &QUICK[2..]].concat()))[0];
     assert_header(&data["header"]);
     let stages = data["results"].as_array().unwrap();
     for row in rows {
@@ -172,7 +173,7 @@ fn tables_have_at_most_120_columns() {
     let folder = tempfile::tempdir().unwrap();
     let step = [&STEP[..], &["--profile"], &QUICK].concat();
     let ops = [&["bench", "ops", "-b", "1", "--only", "conv3"], &QUICK[..]].concat();
-    let data = [&["bench", "data", "-m", "lenet5", "--images", "8", "-b", "4"], &QUICK[..]].concat();
+    let data = [&["bench", "data", "-m", "lenet5", "--images", "8", "-b", "4"], &QUICK[2..]].concat();
     fs::write(folder.path().join("a.json"), results(1.0, "a", 8)).unwrap();
     let compare = vec!["bench", "compare", "a.json", "a.json"];
     let mut all = vec![step, ops, data, compare];

@@ -90,7 +90,7 @@ fn numbers_that_are_no_images_need_a_network_of_their_own() {
     };
     refused(
         &rows(|i| (i % 2).to_string()),
-        "error: model: the samples of table are 2 numbers each, not images",
+        "error: --model: the samples of table are 2 numbers each, not images",
     );
-    refused(&rows(|i| format!("{}.25", i)), "error: model: the labels of table are values, not classes");
+    refused(&rows(|i| format!("{}.25", i)), "error: --model: the labels of table are values, not classes");
 }

@@ -144,12 +144,12 @@ fn errors_have_the_names_of_flags_and_of_folders() {
     };
     refused(&["--lr", "-1"], 2, "error: --lr: expected ");
     refused(&["--epochs", "0"], 2, "error: --epochs: expected ");
-    refused(&["--name", "a/b"], 2, "error: --name: expected the name of a folder");
+    refused(&["--name", "a/b"], 2, "error: --name: expected a name without /");
     if Path::new("/proc/self").exists() {
         refused(
             &["--output-dir", "/proc/x"],
-            4,
-            "error: /proc/x: expected a folder in which files can be stored",
+            1,
+            "error: /proc/x: expected a folder in which files can be written",
         );
     }
     assert!(!folder.path().join("runs").exists());
@@ -179,7 +179,11 @@ fn on_a_terminal(folder: &Path, arguments: &[&str], no_color: &str) -> Option<(V
 #[test]
 fn a_bar_leaves_nothing_behind_and_colours_can_be_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [&TINY[..], &["--log-every", "1"]].concat();
+    // Long enough that the bar is drawn again, with the time that is left.
+    let arguments: Vec<_> =
+        "train --device cpu -m lenet5 --dataset synthetic --limit-train 6000 --limit-val 20 --epochs 2 -b 16"
+            .split(' ')
+            .collect();
     for no_color in ["", "1"] {
         let Some((lines, all)) = on_a_terminal(folder.path(), &arguments, no_color) else { return };
         assert!(all.contains("\u{1b}[Jepoch 1/2  "), "no bar was drawn: {all:?}");

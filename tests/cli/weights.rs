@@ -51,7 +51,7 @@ fn what_is_not_the_published_file_is_refused_and_removed() {
         "{line}"
     );
     let line = refused(folder.path(), &["resnet81"], 2);
-    assert!(line.contains("invalid value 'resnet81'"), "{line}");
+    assert!(line.contains("expected one of alexnet, ") && line.contains("did you mean resnet18?"), "{line}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was left");
     std::fs::write(folder.path().join("squeezenet1_1.safetensors"), "mine").unwrap();
     let line = refused(folder.path(), &fetch, 2);

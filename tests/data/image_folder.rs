@@ -105,7 +105,7 @@ fn a_wrong_folder_is_told_the_layout() {
     wrong("pictures without classes", "found 1 image and no class folders");
     picture(root, "val/cat/1.png", 0);
     // Without training it is the whole.
-    let lone = request(root, [3, 2, 2], 2).with_kind(Kind::ImageFolder);
+    let lone = request(root, [3, 2, 2], 2).with_kind(Kind::ImageFolder).with_val_split(Some(0.0));
     assert_eq!(open(&lone).unwrap().train.class_names, ["cat"]);
     let error = open(&lone.with_for_training(true)).unwrap_err();
     assert!(error.to_string().contains("expected train beside val"), "{error}");
