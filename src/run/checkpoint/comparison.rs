@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What a difference is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::run) enum Subject {
+pub(in super::super) enum Subject {
     /// An option of the run, or of the recipe that a flag overrides.
     Option,
     /// The network, or a part of the recipe that only its model file holds.
@@ -16,7 +16,7 @@ pub(in crate::run) enum Subject {
 
 /// A line of the identity, or an option, that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::run) struct Difference {
+pub(in super::super) struct Difference {
     pub subject: Subject,
     /// The option in kebab case, or what the line is about.
     pub name: String,
@@ -43,7 +43,7 @@ impl fmt::Display for Difference {
 
 /// The differences of two identities.
 #[derive(Debug, Default)]
-pub(in crate::run) struct Comparison {
+pub(in super::super) struct Comparison {
     /// Those that any run may have.
     pub changes: Vec<Difference>,
     /// Those that make it another run.
@@ -85,7 +85,7 @@ fn passed(list: Option<&str>, epochs: usize) -> Option<Vec<usize>> {
 }
 
 /// The numbers in a list such as `[1, 2]`.
-pub(in crate::run) fn milestones(list: &str) -> Option<Vec<usize>> {
+pub(in super::super) fn milestones(list: &str) -> Option<Vec<usize>> {
     let inner = list.strip_prefix('[')?.strip_suffix(']')?;
     inner.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect()
 }
@@ -162,7 +162,7 @@ fn short(value: &str) -> String {
 }
 
 /// Differences that are listed.
-pub(in crate::run) const SHOWN: usize = 5;
+pub(in super::super) const SHOWN: usize = 5;
 
 /// The differences as one line of text.
 pub(super) fn in_one_line(all: &[Difference]) -> String {
