@@ -160,7 +160,11 @@ fn weights_in(path: PathBuf) -> PathBuf {
         return best;
     }
     let files = std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut weights = files.filter(|file| candidates::is_weights(file) && file.is_file());
+    // A checkpoint holds the weights of a run's last step, which need not be those that are evaluated.
+    let is_checkpoint =
+        |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("checkpoint"));
+    let mut weights =
+        files.filter(|file| candidates::is_weights(file) && file.is_file() && !is_checkpoint(file));
     match (weights.next(), weights.next()) {
         (Some(only), None) => only,
         _ => path,

@@ -199,7 +199,7 @@ impl RunPrinter {
         }
         if was_done && !self.resume.is_empty() {
             let more = self.more(e);
-            self.result(&format!("to go on: {} {more}", self.resume))?;
+            self.result(&format!("to continue: {} {more}", self.resume))?;
         }
         if let Some(weights) = &e.weights {
             self.result(&format!("weights: {weights}"))?;
@@ -216,7 +216,10 @@ impl RunPrinter {
     fn more(&self, e: &Done) -> String {
         let RunEnds { max_steps, patience, lr_cuts, .. } = self.ends;
         match (e.ending, max_steps, patience, lr_cuts) {
-            (Ending::EarlyStop, _, Some(patience), _) => format!("--patience {}", 2 * patience.max(1)),
+            (Ending::EarlyStop, _, Some(patience), Some(cuts)) => {
+                format!("--patience {} --lr-cuts {}", 2 * patience.max(1), cuts + 1)
+            }
+            (Ending::EarlyStop, _, Some(patience), None) => format!("--patience {}", 2 * patience.max(1)),
             (Ending::EarlyStop, _, _, Some(cuts)) => format!("--lr-cuts {}", cuts + 1),
             (_, Some(steps), _, _) if e.steps >= steps => format!("--max-steps {}", 2 * steps),
             _ => format!("--epochs {}", 2 * self.start.as_ref().map_or(1, |start| start.epochs)),

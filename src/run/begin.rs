@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         force: bool,
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
-        check(&options)?;
+        check(&options, resume)?;
         let options = if resume.may_be_new() { with_model(options, environment)? } else { options };
         let (mut spec, mut weights) = network(&options, resume, environment)?;
         let before = spec.recipe.clone();
@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
         force: bool,
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
-        check(&options)?;
+        check(&options, &Resume::No)?;
         check_spec(&options, &spec)?;
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         check_classes(&spec, &data, &options, environment)?;
@@ -224,11 +224,13 @@ fn network(
 }
 
 /// An error that names the first option of training that is out of its range.
-fn check(options: &RunOptions) -> Result<()> {
+fn check(options: &RunOptions, resume: &Resume) -> Result<()> {
     if options.auto_batch && options.recipe.batch_size.is_some() {
         return Err(Error::Usage("batch-size: expected auto or a number, found both".into()));
     }
-    if let Some(name) = options.name.as_ref().filter(|name| name.contains(['/', '\\'])) {
+    // Earlier versions took such names, and made others of them.
+    let new_name = options.name.as_ref().filter(|_| resume.may_be_new());
+    if let Some(name) = new_name.filter(|name| name.contains(['/', '\\'])) {
         let what = "expected the name of a folder in the output folder, without / and \\";
         return Err(Error::Usage(format!("name: {what}, found {name}")));
     }

@@ -39,7 +39,8 @@ impl Prefetcher {
         if data.train.is_empty() {
             return Err(Error::Usage(format!("data set {} has no samples to train on", data.train.name)));
         }
-        if options.trivial_augment && model.pixels.is_none() {
+        let is_drawn = options.trivial_augment || (spec.augment.trivial_augment && options.augment);
+        if is_drawn && model.pixels.is_none() {
             return Err(Error::Usage(format!(
                 "trivial-augment: expected 8-bit images of 1 or 3 channels, found others in data set {}",
                 data.train.name

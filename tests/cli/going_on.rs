@@ -23,7 +23,7 @@ fn a_run_goes_on_with_the_flags_it_was_started_with() {
     let second = succeed(parent, &["train", "--resume", "runs/a_b"]);
     // The part of the epoch is evaluated again.
     assert!(second.contains("done before, nothing left to train, 5 steps"), "{second}");
-    assert!(second.contains("to go on: striate train --resume runs/a_b --max-steps 10"), "{second}");
+    assert!(second.contains("to continue: striate train --resume runs/a_b --max-steps 10"), "{second}");
     let third =
         succeed(parent, &["-q", "train", "--resume=runs/a_b/checkpoint.safetensors", "--max-steps", "100"]);
     assert!(third.contains("done, 6 steps"), "{third}");

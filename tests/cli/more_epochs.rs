@@ -45,7 +45,7 @@ fn more_epochs_at_a_constant_rate_are_those_of_a_run_that_had_them_from_the_star
     // The run has kept them. It has nothing left to do, says so, and how to go on.
     let (stdout, text) = notes(parent, &["train", "--resume", "runs/more"]);
     assert!(stdout.starts_with("done before, nothing left to train, 12 steps"), "{stdout}");
-    assert!(stdout.contains("\nto go on: striate train --resume runs/more --epochs 8\n"), "{stdout}");
+    assert!(stdout.contains("\nto continue: striate train --resume runs/more --epochs 8\n"), "{stdout}");
     assert!(!text.contains("->"), "{text}");
     // In two parts, the second of which says nothing of epochs: no other bits.
     constant(parent, "parts", "2", &[]);
@@ -174,7 +174,7 @@ fn a_run_that_stopped_early_says_so_and_goes_on_with_more_patience() {
     constant(parent, "a", "9", &["--lr", "0", "--patience", "1", "--weight-decay", "0"]);
     let (stdout, _) = notes(parent, &["train", "--resume", "runs/a"]);
     assert!(stdout.starts_with("done before, nothing left to train, 6 steps"), "{stdout}");
-    assert!(stdout.contains("to go on: striate train --resume runs/a --patience 2\n"), "{stdout}");
+    assert!(stdout.contains("to continue: striate train --resume runs/a --patience 2\n"), "{stdout}");
     let (stdout, text) = notes(parent, &["train", "--resume", "runs/a", "--patience", "2"]);
     assert!(stdout.contains("stopped early") && stdout.contains(", 9 steps"), "{stdout}");
     assert!(text.contains("resume: patience 1 -> 2\n"), "{text}");

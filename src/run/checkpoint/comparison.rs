@@ -54,18 +54,23 @@ pub(in super::super) struct Comparison {
 const ENDS: [&str; 3] = ["epochs", "patience", "lr-cuts"];
 /// Epochs at which the learning rate is cut. Those to come may change.
 const MILESTONES: &str = "lr-milestones";
+const WARMUP: &str = "lr-warmup-epochs";
 /// Parts of the recipe for which there is no option.
 const OF_THE_MODEL_FILE: [&str; 3] = ["beta2", "eps", "loss"];
 
 /// Compares the identity of the run that wrote a checkpoint in epoch number `epochs` (counted from 1, the number of epochs
 /// that have begun) with that of the run that resumes it.
 pub(super) fn compare(then: &Identity, now: &Identity, epochs: usize) -> Comparison {
+    let before = then;
     let mut comparison = Comparison::default();
+    // Milestones count from the end of the warm-up.
+    let warmup = before.get(WARMUP).and_then(|epochs| plain(epochs).parse::<f64>().ok()).unwrap_or(0.0);
+    let counted = (epochs as f64 - warmup).floor().max(1.0) as usize;
     let names = then.keys().chain(now.keys().filter(|name| !then.contains_key(*name)));
     for name in names.filter(|name| then.get(*name) != now.get(*name)) {
         let (then, now) = (then.get(name).map(String::as_str), now.get(name).map(String::as_str));
         let is_free = ENDS.contains(&name.as_str())
-            || (name == MILESTONES && passed(then, epochs) == passed(now, epochs));
+            || (name == MILESTONES && passed(then, counted) == passed(now, counted));
         let difference = difference(name, then, now);
         if is_free {
             comparison.changes.push(difference);
@@ -206,6 +211,12 @@ mod tests {
         };
         // In the third epoch, number 2 counted from 0, the milestone 2 is in force.
         assert!(may("[1]", "[1, 3]", 3) && may("[]", "[3]", 3) && !may("[]", "[2]", 3));
+        // The third epoch is the first after a warm-up of two.
+        let after_warmup = |list: &str| lines(&[(MILESTONES, list), (WARMUP, "2")]);
+        let is_free = |then: &str, now: &str, epochs: usize| {
+            compare(&after_warmup(then), &after_warmup(now), epochs).differences.is_empty()
+        };
+        assert!(is_free("[1]", "[2]", 3) && !is_free("[1]", "[2]", 4));
         assert!(may("[1, 5]", "[1, 4, 6]", 3) && !may("[1, 2]", "[1]", 3) && !may("[1]", "what", 3));
     }
 

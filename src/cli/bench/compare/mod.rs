@@ -9,7 +9,6 @@ mod verdict;
 use super::super::Context;
 use super::progress::Progress;
 use super::table::{shortened, wrapped};
-use crate::device::DeviceSelector;
 use crate::error::{Error, Result, printable_path};
 use clap::Args;
 use interval::CONFIDENCE;
@@ -49,10 +48,6 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<u8> {
     if !(args.threshold.is_finite() && args.threshold >= 0.0) {
         let found = args.threshold;
         return Err(Error::Usage(format!("--threshold: expected 0 or more per cent, found {found}")));
-    }
-    if context.device != DeviceSelector::Auto {
-        let what = "--device: expected among the benchmark's own flags, after --, found before them";
-        return Err(Error::Usage(what.into()));
     }
     let [old, new] = match args.run {
         true => {

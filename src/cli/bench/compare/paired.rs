@@ -66,7 +66,9 @@ pub(super) fn run(
 }
 
 fn once(program: &Path, arguments: &[String]) -> Result<Results> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    // A name without a folder is a file too; the system would look for it among the installed programs.
+    let file = if program.components().count() == 1 { Path::new(".").join(program) } else { program.into() };
+    let output = Command::new(file).args(arguments).stdin(Stdio::null()).output();
     let output = output.map_err(|error| Error::io(program, error))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -156,8 +156,11 @@ impl Benchmark {
         self.entries.iter().find(|found| found.device == entry.device && found.name == entry.name)
     }
 
+    /// Adds a later run. In a run that lacks an entry the entry has no samples, so that runs of one number belong together.
     fn merge(&mut self, added: Benchmark) {
-        for entry in added.entries {
+        let runs = |entries: &[Entry]| entries.iter().map(|entry| entry.runs.len()).max().unwrap_or(0);
+        let (before, after) = (runs(&self.entries), runs(&added.entries));
+        for mut entry in added.entries {
             let there = self.entries.iter_mut();
             match there.into_iter().find(|there| there.device == entry.device && there.name == entry.name) {
                 Some(there) => {
@@ -166,8 +169,14 @@ impl Benchmark {
                         control.extend(more);
                     }
                 }
-                None => self.entries.push(entry),
+                None => {
+                    entry.runs.splice(0..0, vec![Vec::new(); before]);
+                    self.entries.push(entry);
+                }
             }
+        }
+        for entry in &mut self.entries {
+            entry.runs.resize(entry.runs.len().max(before + after), Vec::new());
         }
     }
 }
@@ -267,7 +276,10 @@ fn data(event: &Value) -> Result<Benchmark, String> {
             ("1 thread".to_string(), "one_thread", "images_per_second_per_core"),
             (format!("{threads} threads"), "all_threads", "images_per_second"),
         ] {
-            let older = result[older].as_f64().map_or(Value::Null, |rate| (1e3 / rate).into());
+            // A time is that of all the images.
+            let images = result["images"].as_f64().or(event["images"].as_f64());
+            let older = result[older].as_f64().zip(images);
+            let older = older.map_or(Value::Null, |(rate, images)| (1e3 * images / rate).into());
             let runs = vec![samples(&result["times"], key, &older)?];
             let (device, name, shapes) = ("cpu".to_string(), format!("{what}, {name}"), Value::Null);
             benchmark.entries.push(Entry {

@@ -140,19 +140,22 @@ fn change(kind: &'static str, old: &Entry, new: &Entry, threshold: f64, paired: 
     let medians = |entry: &Entry| -> Vec<f64> {
         entry.runs.iter().filter(|run| !run.is_empty()).map(|run| median(&mut run.clone())).collect()
     };
-    let (old_runs, new_runs) = (medians(old), medians(new));
+    // A run without a partner is no pair.
+    let partners = || old.runs.iter().zip(&new.runs).filter(|(old, new)| !old.is_empty() && !new.is_empty());
+    let (old_runs, new_runs) = match paired {
+        true => partners().map(|(old, new)| (median(&mut old.clone()), median(&mut new.clone()))).unzip(),
+        false => (medians(old), medians(new)),
+    };
     let [old_samples, new_samples] = match paired || old_runs.len().min(new_runs.len()) >= RUNS {
         true => [old_runs, new_runs],
         false => [old.samples(), new.samples()],
     };
     let mut drifts = [None, None];
     let ratio = match paired {
-        // A run without a partner is no pair.
-        true if old_samples.len() == new_samples.len() => {
+        true => {
             let quotients = old_samples.iter().zip(&new_samples).map(|(old, new)| new / old);
             interval::of_pairs(&quotients.collect::<Vec<f64>>())
         }
-        true => None,
         false => {
             for (drift, (old, new)) in drifts.iter_mut().zip(old.control.iter().zip(&new.control)) {
                 *drift = interval::of_samples(old, new);
@@ -160,10 +163,12 @@ fn change(kind: &'static str, old: &Entry, new: &Entry, threshold: f64, paired: 
             interval::of_samples(&old_samples, &new_samples).map(|ratio| widened(ratio, &drifts))
         }
     };
+    // What was a small part may have become a large one.
+    let larger = old.share.into_iter().chain(new.share).reduce(f64::max);
     let verdict = if old.shapes != new.shapes && !old.shapes.is_null() && !new.shapes.is_null() {
         Verdict::OtherShapes
     } else {
-        judge(ratio, threshold, old.share.or(new.share))
+        judge(ratio, threshold, larger)
     };
     let middle = |samples: &[f64]| Some(median(&mut samples.to_vec())).filter(|median| median.is_finite());
     Change {
