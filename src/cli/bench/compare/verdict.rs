@@ -286,7 +286,16 @@ mod tests {
             (verdict(1.0), verdict(1.15), verdict(1.05)),
             (Verdict::Same, Verdict::Slower, Verdict::Same)
         );
-        let short = Entry { runs: vec![around(1.15); 9], ..entry(1.0) };
+        // Each side lost another run: the rest keep their partners.
+        let without = |scale: f64, lost: usize| {
+            let mut entry = entry(scale);
+            entry.runs[lost].clear();
+            entry
+        };
+        let found = change("step", &without(1.0, 1), &without(1.15, 6), 0.1, true);
+        assert_eq!((found.verdict, found.counts), (Verdict::Slower, [8, 8]));
+        assert!((found.ratio.unwrap().ratio - 1.15).abs() < 1e-9);
+        let short = Entry { runs: vec![around(1.15); 7], ..entry(1.0) };
         assert_eq!(change("step", &entry(1.0), &short, 0.1, true).verdict, Verdict::TooFew);
     }
 }
