@@ -7,6 +7,7 @@
 mod chunk;
 mod decompress;
 mod delta;
+mod fields;
 mod images;
 mod labels;
 mod schema;
@@ -162,7 +163,7 @@ fn metadata(file: &File, length: u64) -> Result<ParquetMetaData, String> {
     // Not before its place is known to lie in the file.
     let mut footer = vec![0; if start.is_some() { size } else { 0 }];
     bytes(start, &mut footer)?;
-    thrift::length(&footer).map_err(|fault| match fault {
+    thrift::length(&footer, fields::FOOTER).map_err(|fault| match fault {
         Fault::Short => whole("its footer ends early"),
         Fault::Wrong(what) => whole(&format!("its footer has {what}")),
     })?;

@@ -1,9 +1,10 @@
 //! Whether a footer or a page header is a sound structure in Thrift's compact protocol, before the library reads it: where it skips a
 //! field that it does not know, it repeats an element as often as the file claims, and elements that take no bytes cost a
-//! file nothing.
+//! file nothing. Fields that it knows must have their types, so that it finds the same values here as this does.
 //!
 //! Source: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
+use super::fields::{Fields, Kind, PAGE_HEADER};
 use crate::data::read_at::read_at;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -39,10 +40,10 @@ pub(super) enum Fault {
     Wrong(&'static str),
 }
 
-/// Bytes that the structure at the start of `bytes` takes.
-pub(super) fn length(bytes: &[u8]) -> Result<usize, Fault> {
+/// Bytes that the structure with these `fields` and others at the start of `bytes` takes.
+pub(super) fn length(bytes: &[u8], fields: Fields) -> Result<usize, Fault> {
     let mut walk = Walk { left: bytes };
-    walk.value(STRUCT, DEPTH)?;
+    walk.value(STRUCT, Some(&Kind::Struct(fields)), DEPTH)?;
     Ok(bytes.len() - walk.left.len())
 }
 
@@ -67,8 +68,39 @@ impl Walk<'_> {
         varint(&mut || self.byte())
     }
 
-    /// Elements that take at least a byte each.
-    fn elements(&mut self, count: u64, kinds: &[u8], depth: usize) -> Result<(), Fault> {
+    fn fields(&mut self, expected: Option<&Kind>, depth: usize) -> Result<(), Fault> {
+        let known = match expected {
+            Some(Kind::Struct(fields)) => *fields,
+            _ => &[],
+        };
+        let mut field = 0i16;
+        loop {
+            let head = self.byte()?;
+            if head & 15 == 0 {
+                return Ok(());
+            }
+            // The number of the field: the last one's and a little, or in full, its sign in the lowest bit.
+            let number = match i16::from(head >> 4) {
+                0 => {
+                    let number = self.number()?;
+                    i16::try_from((number >> 1) as i64 ^ -((number & 1) as i64)).ok()
+                }
+                more => field.checked_add(more),
+            };
+            field = number.ok_or(Fault::Wrong("a field with too large a number"))?;
+            let kind = known.iter().find(|(number, _)| *number == field).map(|(_, kind)| kind);
+            self.value(head & 15, kind, depth)?;
+        }
+    }
+
+    /// Elements, which take at least a byte each.
+    fn elements(
+        &mut self,
+        count: u64,
+        kinds: &[u8],
+        expected: Option<&Kind>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         if kinds.iter().any(|kind| [TRUE, FALSE].contains(kind)) {
             return Err(Fault::Wrong("a list of truth values, which Parquet has none of here"));
         }
@@ -77,14 +109,18 @@ impl Walk<'_> {
         }
         for _ in 0..count {
             for &kind in kinds {
-                self.value(kind, depth)?;
+                self.value(kind, expected, depth)?;
             }
         }
         Ok(())
     }
 
-    fn value(&mut self, kind: u8, depth: usize) -> Result<(), Fault> {
+    /// A value that the file says to be of type `kind`.
+    fn value(&mut self, kind: u8, expected: Option<&Kind>, depth: usize) -> Result<(), Fault> {
         let depth = depth.checked_sub(1).ok_or(Fault::Wrong("structures nested too deeply"))?;
+        if !expected.is_none_or(|expected| is(kind, expected)) {
+            return Err(Fault::Wrong("a value of another type than Parquet has there"));
+        }
         match kind {
             TRUE | FALSE => Ok(()),
             BYTE => self.skip(1),
@@ -101,28 +137,35 @@ impl Walk<'_> {
                     15 => self.number()?,
                     count => count.into(),
                 };
-                self.elements(count, &[head & 15], depth)
+                let expected = match expected {
+                    Some(Kind::List(element)) => Some(*element),
+                    _ => None,
+                };
+                self.elements(count, &[head & 15], expected, depth)
             }
             MAP => match self.number()? {
                 0 => Ok(()),
                 count => {
                     let kinds = self.byte()?;
-                    self.elements(count, &[kinds >> 4, kinds & 15], depth)
+                    self.elements(count, &[kinds >> 4, kinds & 15], None, depth)
                 }
             },
-            STRUCT => loop {
-                let head = self.byte()?;
-                if head & 15 == 0 {
-                    return Ok(());
-                }
-                if head >> 4 == 0 {
-                    // The number of the field, where it is not the last one's plus a little.
-                    self.number()?;
-                }
-                self.value(head & 15, depth)?;
-            },
+            STRUCT => self.fields(expected, depth),
             _ => Err(Fault::Wrong("a value of an unknown type")),
         }
+    }
+}
+
+/// Whether a file says so of a value of type `expected`.
+fn is(kind: u8, expected: &Kind) -> bool {
+    match expected {
+        Kind::Bool => kind == TRUE || kind == FALSE,
+        Kind::Byte => kind == BYTE,
+        Kind::Int => [I16, I32, I64].contains(&kind),
+        Kind::Double => kind == DOUBLE,
+        Kind::Binary => kind == BINARY,
+        Kind::List(_) => kind == LIST,
+        Kind::Struct(_) => kind == STRUCT,
     }
 }
 
@@ -160,7 +203,7 @@ impl HeaderReader {
             let mut bytes = vec![0; count as usize];
             read_at(&self.file, &mut bytes, self.at)?;
             let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-            match length(&bytes) {
+            match length(&bytes, PAGE_HEADER) {
                 Ok(length) => {
                     bytes.truncate(length);
                     return Ok(bytes);
@@ -187,31 +230,55 @@ impl Read for HeaderReader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::{FOOTER, PAGE_HEADER};
     use super::{Fault, length};
 
     #[test]
     fn structures_have_the_length_of_their_fields() {
-        // Fields 1: i32 5; 2: list of two i32; 3: binary of 3 bytes; 40: a truth value; 41: an empty map; the end; and a byte behind it.
-        let bytes = [0x15, 10, 0x19, 0x25, 2, 4, 0x18, 3, 7, 7, 7, 0x01, 80, 0x1b, 0, 0, 99];
-        assert_eq!(length(&bytes), Ok(16));
-        for end in 0..16 {
-            assert_eq!(length(&bytes[..end]), Err(Fault::Short), "{end} bytes");
+        // Fields 101: i32 5; 102: list of two i32; 103: binary of 3 bytes; 140: a truth value; 141: an empty map; the end; and a
+        // byte behind it.
+        let bytes = [0x05, 202, 1, 10, 0x19, 0x25, 2, 4, 0x18, 3, 7, 7, 7, 0x01, 152, 2, 0x1b, 0, 0, 99];
+        assert_eq!(length(&bytes, FOOTER), Ok(19));
+        for end in 0..19 {
+            assert_eq!(length(&bytes[..end], FOOTER), Err(Fault::Short), "{end} bytes");
         }
     }
 
     #[test]
+    fn fields_of_parquet_have_their_types() {
+        // Field 1 as an i32 and as bytes; field 2 of a footer, the schema, as a list of i32.
+        assert_eq!(length(&[0x15, 10, 0], PAGE_HEADER), Ok(3));
+        let other = Err(Fault::Wrong("a value of another type than Parquet has there"));
+        assert_eq!(length(&[0x18, 0, 0], PAGE_HEADER), other);
+        assert_eq!(length(&[0x29, 0x1c, 0, 0], FOOTER), Ok(4));
+        assert_eq!(length(&[0x29, 0x15, 0, 0], FOOTER), other);
+        // A field's number in full, also a negative one, which Parquet does not have.
+        assert_eq!(length(&[0x05, 2, 10, 0], PAGE_HEADER), Ok(4));
+        assert_eq!(length(&[0x08, 2, 0, 0], PAGE_HEADER), other);
+        assert_eq!(length(&[0x08, 1, 0, 0], PAGE_HEADER), Ok(4));
+    }
+
+    #[test]
     fn elements_are_counted_before_they_are_read() {
-        // 2^31 - 1 truth values, as a list, and as the values of a map; as many integers; a type that does not exist.
+        // 2^31 - 1 truth values, as a list, and as the keys of a map; as many integers; a type that does not exist.
+        let field = |kind: u8| [kind, 202, 1];
         let many = [0xff, 0xff, 0xff, 0xff, 7];
         for (head, fault) in [
-            (vec![0x19, 0xf1], Fault::Wrong("a list of truth values, which Parquet has none of here")),
-            (vec![0x19, 0xf2], Fault::Wrong("a list of truth values, which Parquet has none of here")),
-            (vec![0x19, 0xf5], Fault::Short),
+            (0xf1, Fault::Wrong("a list of truth values, which Parquet has none of here")),
+            (0xf2, Fault::Wrong("a list of truth values, which Parquet has none of here")),
+            (0xf5, Fault::Short),
         ] {
-            assert_eq!(length(&[&head[..], &many, &[0; 8]].concat()), Err(fault), "{head:?}");
+            assert_eq!(
+                length(&[&field(9)[..], &[head], &many, &[0; 8]].concat(), FOOTER),
+                Err(fault),
+                "{head}"
+            );
         }
-        assert!(matches!(length(&[&[0x1b], &many[..], &[0x51], &[0; 8]].concat()), Err(Fault::Wrong(_))));
-        assert!(matches!(length(&[0x1e, 0]), Err(Fault::Wrong(_))));
-        assert!(matches!(length(&[0x1c; 40]), Err(Fault::Wrong("structures nested too deeply"))));
+        let map = [&field(11)[..], &many, &[0x15], &[0; 8]].concat();
+        assert!(matches!(length(&map, FOOTER), Err(Fault::Wrong(_))));
+        let unknown = [&field(14)[..], &[0]].concat();
+        assert_eq!(length(&unknown, FOOTER), Err(Fault::Wrong("a value of an unknown type")));
+        let nested = [&field(12)[..], &[0x1c; 40]].concat();
+        assert_eq!(length(&nested, FOOTER), Err(Fault::Wrong("structures nested too deeply")));
     }
 }
