@@ -60,7 +60,7 @@ pub struct Executor {
     update: Vec<Recording>,
     transfer: Transfer,
     /// Whether runs are recorded with groups and markers for profilers: with `WGPU_DEBUG=1`, since they take the host time
-    /// (on llvmpipe a sixth more for the recording of a step of LeNet-5).
+    /// (one pair of runs on llvmpipe: a sixth more for recording a step of LeNet-5).
     labelled: bool,
 }
 
