@@ -70,12 +70,20 @@ fn names() -> String {
     Format::ALL.map(|(name, _)| name).join(", ")
 }
 
+/// Endings of the files that PyTorch writes.
+const PYTORCH: [&str; 4] = ["pt", "pth", "bin", "ckpt"];
+
 /// The format according to the extension of `path`.
 fn format_of(path: &Path) -> Result<Format> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     format(&extension).map_err(|_| {
         let path = printable_path(path);
-        Error::Usage(format!("--output {path}: expected an extension of {}, or --format", names()))
+        let pytorch = if PYTORCH.contains(&&*extension) { "; PyTorch reads .safetensors" } else { "" };
+        let found = if extension.is_empty() { "none".into() } else { format!(".{extension}") };
+        Error::Usage(format!(
+            "--output {path}: expected a name that ends in .{}, or --format, found {found}{pytorch}",
+            Format::ALL.map(|(name, _)| name).join(", .")
+        ))
     })
 }
 
@@ -86,12 +94,13 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
         return Err(Error::Usage("--with-preprocess: expected --format onnx, found another".into()));
     }
     let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
-    let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
+    let source = args.source.of_run(args.weights.as_deref(), &context.out);
+    let mut outputs = source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     outputs.check_as("--output", &args.output, &[name])?;
     let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);
     let device = device::open(context)?;
     let mut network = network(spec, file, samples, &device, context)?;
-    let check = match images(args, &network, samples, context)? {
+    let check = match images(args, &source, &network, samples, context)? {
         Some(check) => check,
         None => ExportCheck::Noise(samples),
     };
@@ -123,13 +132,18 @@ fn network(
 /// Loads validation samples to verify on; `None` if no data was requested and the default data does not fit.
 fn images(
     args: &ExportArgs,
+    source: &SourceArgs,
     network: &Network,
     samples: usize,
     context: &Context,
 ) -> Result<Option<ExportCheck>> {
     let is_requested = args.source.is_requested();
     let load = || -> Result<ExportCheck> {
-        let data = args.source.open_whole(network.spec(), None, 0, &context.out)?;
+        // Data that is not there is not worth a download that nobody asked for.
+        if is_requested {
+            source.provide(network.spec(), &context.out)?;
+        }
+        let data = source.open_whole(network.spec(), None, 0, &context.out)?;
         let values = network.inputs(&data.val, samples)?;
         Ok(ExportCheck::Images { values, name: data.val.name.clone() })
     };

@@ -19,7 +19,7 @@ pub(crate) struct ResumeArgs {
     ///
     /// The run continues as if it had not been stopped. The run's own flags apply; you may change how long it continues (--epochs,
     /// --patience, --max-steps) and what changes no weight. auto: the newest folder (NAME, NAME-2, NAME-3, ...) with a
-    /// checkpoint, or a new run if there is none
+    /// checkpoint, or a new run if there is none; without flags that describe a run, the newest of all runs
     #[arg(long, value_name = "auto|DIR|FILE", conflicts_with = "preview")]
     resume: Option<PathBuf>,
     /// Resume even if recipe, network, data or options differ. Parameters must have the same names and shapes; optimiser
@@ -105,10 +105,19 @@ pub(super) fn command(folder: &Path) -> String {
 
 /// The folder of the run that `train --resume` names; `None` if there is none yet, or if the flags are wrong in another way
 /// that is reported when the run is opened.
-fn folder(args: &TrainArgs) -> Option<PathBuf> {
+fn folder(train: &ArgMatches, args: &TrainArgs) -> Option<PathBuf> {
     match args.resume.resume() {
         Resume::From(path) => Checkpoint::find(&path).ok().map(|(folder, _)| folder),
-        Resume::Latest => latest(&args.options().ok()?).ok()?,
+        Resume::Latest => {
+            let options = args.options().ok()?;
+            let is_described = |id: &str| id == "name" || !HOW.contains(&id) && !FREE.contains(&id);
+            let mut scratch = options.clone();
+            let mut typed = train.ids().map(|id| id.as_str()).filter(|id| is_typed(train, id));
+            match typed.any(|id| is_described(id) && TrainArgs::lay_over(&mut scratch, &options, id)) {
+                true => latest(&options).ok()?,
+                false => RunFolder::newest(options.output_dir.as_deref().unwrap_or(Path::new("runs"))),
+            }
+        }
         _ => None,
     }
 }
@@ -133,7 +142,7 @@ pub(super) struct Resumed {
 /// and for one that keeps no options.
 pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<Resumed>> {
     let Some(("train", train)) = matches.subcommand() else { return Ok(None) };
-    let Some(folder) = folder(args) else { return Ok(None) };
+    let Some(folder) = folder(train, args) else { return Ok(None) };
     let Some(mut options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
     let typed = args.options()?;
     let max_steps = options.train.max_steps.take();
@@ -206,7 +215,7 @@ pub(super) fn completed(typed: Vec<OsString>) -> Result<Vec<OsString>> {
     let Some(("train", train)) = matches.subcommand() else { return Ok(typed) };
     let Ok(args) = TrainArgs::from_arg_matches(train) else { return Ok(typed) };
     let command = flags::command();
-    let Some(folder) = folder(&args) else { return Ok(typed) };
+    let Some(folder) = folder(train, &args) else { return Ok(typed) };
     let is_typed = |id: &str| is_typed(train, id);
     // Without them the flags have to be typed again.
     let text = match RunFolder::description(&folder) {

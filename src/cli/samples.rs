@@ -53,7 +53,7 @@ impl SourceArgs {
         seed: Option<u64>,
         out: &Output,
     ) -> Result<Samples> {
-        self.provide(spec, out)?;
+        self.provide_for(spec, file, out)?;
         let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
         let noted = file.and_then(|file| file.metadata.get("seed")?.parse().ok());
         let source = self.options();

@@ -3,17 +3,18 @@
 use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable_path};
 use crate::inference::{self, DataOptions, Lineage, Messages, quoted};
 use crate::interchange::{self, File};
 use crate::model::Spec;
+use crate::run::RunOptions;
 use crate::view::Rules;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::str::FromStr;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct SourceArgs {
     /// Read a folder, a file or a built-in set
@@ -116,7 +117,6 @@ impl SourceArgs {
     /// divide the samples, each sample is in both parts. What the weights in `file` record of such data applies. Diagnostics of
     /// the data go to `out`.
     pub fn open_whole(&self, spec: &Spec, file: Option<&File>, seed: u64, out: &Output) -> Result<Splits> {
-        self.provide(spec, out)?;
         let mut request = self.request(spec, seed, false)?;
         if let Some(file) = file {
             inference::remember(&mut request, &Lineage::of(file)?, out);
@@ -156,6 +156,46 @@ impl SourceArgs {
     /// Provides the data set of a built-in model if it is not on this machine.
     pub fn provide(&self, spec: &Spec, out: &Output) -> Result<()> {
         super::dataset::provide(self.options().place(spec), self.dataset, out)
+    }
+
+    /// As [`SourceArgs::provide`], unless the weights in `file` were trained on other data than is taken where none is named.
+    pub fn provide_for(&self, spec: &Spec, file: Option<&File>, out: &Output) -> Result<()> {
+        let lineage = file.map(Lineage::of).transpose()?.unwrap_or_default();
+        let is_named = self.options().is_named() || spec.recipe.data.is_some();
+        match lineage.runs().first() {
+            Some(run) if !is_named && run.name() != super::dataset::FETCHED => Ok(()),
+            _ => self.provide(spec, out),
+        }
+    }
+
+    /// The same flags, with the data of the run in whose folder `weights` lie, or which they are, where no flag names data.
+    pub fn of_run(&self, weights: Option<&Path>, out: &Output) -> SourceArgs {
+        let mut source = self.clone();
+        let Some(weights) = weights.filter(|_| !self.is_requested()) else { return source };
+        let folder = if weights.is_dir() { Some(weights) } else { weights.parent() };
+        let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let Some(folder) = folder else { return source };
+        match RunOptions::of_folder(folder) {
+            Ok(Some(RunOptions { data, .. })) if data.is_named() => {
+                out.note(&format!(
+                    "data:{} as in {}",
+                    flags_of(&data),
+                    printable_path(&folder.join("args.toml"))
+                ));
+                source.data_path = data.path;
+                source.dataset = data.kind;
+                source.input_range = source.input_range.or(data.input_range);
+                source.image_column = data.image_column;
+                source.label_column = data.label_column;
+                source.image_root = data.image_root;
+                source.transpose = data.transpose;
+                source.ignore_exif |= data.ignore_exif;
+            }
+            Ok(_) => {}
+            // The weights are what was asked for; without this file the data has to be named.
+            Err(error) => out.note(&format!("warning: {error}")),
+        }
+        source
     }
 
     /// The request that opens the data for `spec`; with `follow_classes` there may be more named classes than the network has outputs.

@@ -83,9 +83,11 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         spec.geometry = inference::geometry(file)?;
     }
     let model = args.model.as_deref();
-    let inputs = args.source.read_by(model, args.weights.as_deref(), &spec);
+    let data_source = args.source.of_run(args.weights.as_deref(), &context.out);
+    let inputs = data_source.read_by(model, args.weights.as_deref(), &spec);
     inputs.reads(args.recipe.class_weights_file()).check_as("--output", &args.output, &["safetensors"])?;
-    let data = args.source.open_whole(&spec, weights.as_ref(), args.seed, &context.out)?;
+    data_source.provide_for(&spec, weights.as_ref(), &context.out)?;
+    let data = data_source.open_whole(&spec, weights.as_ref(), args.seed, &context.out)?;
     let data = match &weights {
         Some(file) => inference::with_classes_of(file, data, &context.out)?,
         None => data,

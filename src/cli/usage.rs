@@ -1,7 +1,8 @@
 //! Errors of the command line in one line each, with what was probably meant.
 
 use super::flags;
-use crate::error::{Error, printable_path};
+use crate::data;
+use crate::error::{Error, printable, printable_path};
 use crate::model::Spec;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
@@ -101,7 +102,13 @@ pub(super) fn explained(error: clap::Error, typed: &[OsString]) -> Error {
             let or_model =
                 missing.len() == 1 && has_flag(verb, "model") && missing[0].starts_with("--weights");
             let more = if or_model && name != "striate predict" { " or --model" } else { "" };
-            format!("{name}: expected {}{more}, found none", missing.join(" and "))
+            let bare = missing.iter().any(|what| what.starts_with("--weights")).then(|| bare_weights(typed));
+            let near = bare.flatten().map(|word| format!("; did you mean --weights {word}?"));
+            format!(
+                "{name}: expected {}{more}, found none{}",
+                missing.join(" and "),
+                near.unwrap_or_default()
+            )
         }
         K::ArgumentConflict => {
             let others = values(&error, ContextKind::PriorArg);
@@ -115,6 +122,17 @@ pub(super) fn explained(error: clap::Error, typed: &[OsString]) -> Error {
     })
 }
 
+/// The word of `typed` that is a file of weights or the folder of a run.
+fn bare_weights(typed: &[OsString]) -> Option<String> {
+    let endings = ["safetensors", "pth", "pt", "npz", "onnx"];
+    let is_weights = |path: &Path| {
+        let extension = path.extension().unwrap_or_default();
+        path.join("best.safetensors").is_file()
+            || endings.iter().any(|ending| extension.eq_ignore_ascii_case(ending)) && path.is_file()
+    };
+    typed.iter().skip(1).map(Path::new).find(|path| is_weights(path)).map(|path| printable_path(path))
+}
+
 /// `error` of the verb in `typed`: an option of the library as the flag that sets it.
 pub(super) fn with_flag(error: Error, typed: &[OsString]) -> Error {
     let Error::Usage(text) = error else { return error };
@@ -126,12 +144,20 @@ pub(super) fn with_flag(error: Error, typed: &[OsString]) -> Error {
     Error::Usage(if is_flag { format!("--{text}") } else { text })
 }
 
+/// Most runs that are named.
+const SHOWN_RUNS: usize = 8;
+
 /// What may have been meant by a path that does not exist.
 pub(super) fn hint(error: &Error) -> String {
-    let Error::Io { path, source } = error else { return String::new() };
-    if source.kind() != std::io::ErrorKind::NotFound || source.get_ref().is_some() {
-        return String::new();
-    }
+    let path = match error {
+        Error::Io { path, source }
+            if source.kind() == std::io::ErrorKind::NotFound && source.get_ref().is_none() =>
+        {
+            path
+        }
+        Error::Data { path, message } if message.starts_with(data::NO_SUCH) => path,
+        _ => return String::new(),
+    };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if Spec::builtin_names().contains(&&*path.to_string_lossy()) {
         return format!("; did you mean -m {name}?");
@@ -152,7 +178,17 @@ pub(super) fn hint(error: &Error) -> String {
     // Short names are near each other by chance.
     match near.filter(|near| strsim::damerau_levenshtein(&name, near) <= 1.max(name.len() / 5)) {
         Some(near) => format!("; did you mean {}?", printable_path(&path.with_file_name(near))),
-        None => String::new(),
+        None => {
+            let is_run = |name: &&String| folder.join(name).join("args.toml").is_file();
+            let mut runs: Vec<String> =
+                names.iter().filter(is_run).map(|name| printable(name).into_owned()).collect();
+            runs.sort_unstable();
+            match runs.len() {
+                0 => String::new(),
+                1..=SHOWN_RUNS => format!("; the runs in {} are {}", printable_path(folder), runs.join(", ")),
+                count => format!("; there are {count} runs in {}", printable_path(folder)),
+            }
+        }
     }
 }
 

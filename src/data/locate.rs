@@ -1,12 +1,17 @@
 //! Where a data set is, and which format it has.
 
 use super::kind::Kind;
+use super::signature::ImageKind;
 use super::{cifar, idx, layout, list, packed, shards, stl10, tar_shards};
 use crate::error::{Error, Result, printable, printable_path};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 /// The set of the first command.
 const SHIPPED: &str = "fashion-mnist";
+
+/// How the message begins where there is nothing at a path.
+pub const NO_SUCH: &str = "no such";
 
 /// A data set that was found: its format, its folder or file, and what to call it.
 #[derive(Clone, Debug)]
@@ -107,15 +112,35 @@ fn sources() -> Option<PathBuf> {
     Some(folder.join("data"))
 }
 
+/// What a file is that is no data set, by its first bytes, and what to do with it.
+fn known_as(path: &Path) -> &'static str {
+    let mut start = Vec::new();
+    if let Ok(file) = std::fs::File::open(path) {
+        // What cannot be read is told when it has to be.
+        let _ = file.take(16).read_to_end(&mut start);
+    }
+    match &start[..] {
+        [b'P', b'K', 3, 4, ..] => "a zip archive; unpack it and name its folder",
+        [0x1f, 0x8b, ..] | [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            "a compressed file; unpack it and name what was in it"
+        }
+        [b'7', b'z', 0xbc, 0xaf, ..] | [b'R', b'a', b'r', b'!', ..] => {
+            "an archive; unpack it and name its folder"
+        }
+        _ if ImageKind::of(&start).is_some() => "an image; name the folder that has a folder for each class",
+        _ => "another",
+    }
+}
+
 /// As [`built_in`], with an error that says where the set was looked for.
 fn shipped(name: &str) -> Result<PathBuf> {
     let mut components = Path::new(name).components();
     if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
-        return Err(Error::data(name, "no such file or folder"));
+        return Err(Error::data(name, format!("{NO_SUCH} file or folder")));
     }
     built_in(name).ok_or_else(|| {
         let places: Vec<_> = candidates(name).iter().map(|path| printable_path(path)).collect();
-        Error::data(name, format!("no such data set; looked for {name}, {}", places.join(", ")))
+        Error::data(name, format!("{NO_SUCH} data set; looked for {name}, {}", places.join(", ")))
     })
 }
 
@@ -207,8 +232,11 @@ fn detect(path: &Path) -> Result<Kind> {
     } else {
         Err(Error::data(
             path,
-            "expected a folder, a .safetensors, .csv, .tsv, .txt, .parquet, .npz or .tar file, or an IDX file (*-ubyte), found \
-             another",
+            format!(
+                "expected a folder, a .safetensors, .csv, .tsv, .txt, .parquet, .npz or .tar file, or an IDX file (*-ubyte), \
+                 found {}",
+                known_as(path)
+            ),
         ))
     }
 }

@@ -95,7 +95,7 @@ pub use image_files::{image_files, images_in_folder};
 pub use image_folder::ImageFolder;
 pub use kind::Kind;
 pub use loader::{Loader, LoaderOptions, Workers};
-pub use locate::{Location, built_in, find, user_data};
+pub use locate::{Location, NO_SUCH, built_in, find, user_data};
 pub use look::{Content, Look, look};
 pub use open::{open, open_with, open_with_diagnostics};
 pub use order::Sampler;

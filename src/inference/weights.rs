@@ -72,7 +72,15 @@ pub fn load(
     let wanted: Vec<&Parameter> =
         model.parameters.iter().chain(&model.state).filter(|p| !is_fresh(&p.name)).collect();
     let expected: Vec<(String, Shape)> = wanted.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
-    let tensors = interchange::match_tensors(file, &model.name, &expected)?;
+    let own = file.metadata.get("model").and_then(|text| Spec::parse(text, "weights").ok());
+    let own = own.map(|spec| spec.name).filter(|name| *name != model.name);
+    let tensors =
+        interchange::match_tensors(file, &model.name, &expected).map_err(|error| match (error, own) {
+            (Error::Data { path, message }, Some(own)) => {
+                Error::Data { path, message: format!("weights of {own}, not of {}: {message}", model.name) }
+            }
+            (error, _) => error,
+        })?;
     for (parameter, tensor) in wanted.iter().zip(&tensors) {
         executor.write(parameter.buffer, tensor.data())?;
         if let Some(average) = parameter.average {

@@ -171,9 +171,9 @@ pub fn match_tensors(mut file: File, model: &str, expected: &[(String, Shape)]) 
     Err(Error::data(path, format!("the tensors do not fit the model {model}; {}", problems.join("; "))))
 }
 
-/// The first twenty of `names`, joined, and the number of the remaining ones.
+/// The first of `names`, joined, and the number of the remaining ones.
 fn list_names(names: &[String]) -> String {
-    const SHOWN: usize = 20;
+    const SHOWN: usize = 5;
     let text = names[..names.len().min(SHOWN)].join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => text,

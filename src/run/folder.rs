@@ -147,6 +147,17 @@ impl RunFolder {
         whole.max().map(|(_, path)| path)
     }
 
+    /// The folder in `output_dir` whose checkpoint was written last.
+    pub fn newest(output_dir: &Path) -> Option<PathBuf> {
+        let folders = std::fs::read_dir(output_dir).ok()?.flatten().map(|entry| entry.path());
+        let written = |folder: PathBuf| {
+            let (_, checkpoints) = checkpoint::Checkpoint::find(&folder).ok()?;
+            let times = checkpoints.iter().filter_map(|path| std::fs::metadata(path).ok()?.modified().ok());
+            Some((times.max()?, folder))
+        };
+        folders.filter_map(written).max().map(|(_, folder)| folder)
+    }
+
     /// The lock of this folder, which may outlive it.
     pub(super) fn hold(&self) -> Hold {
         Hold { path: self.path.clone(), lock: Arc::clone(&self.lock) }

@@ -29,7 +29,10 @@ impl Run<'_> {
         let (epochs, begun) = (self.spec.recipe.epochs, checkpoint.state().epochs_begun());
         let is_shorter = comparison.changes.iter().any(|change| change.name == "epochs") && epochs < begun;
         if is_shorter && !self.force {
-            let what = format!("expected at least {begun}, which the run has begun, found {epochs}");
+            let what = format!(
+                "expected at least {begun}, which the run has begun, found {epochs}; for {epochs} more give {}",
+                begun + epochs
+            );
             return Err(Error::Usage(format!("epochs: {what}")));
         }
         let mut changes = comparison.changes;

@@ -183,8 +183,10 @@ fn other_data_of_the_same_form_is_named() {
     assert!(!notes.contains("warning") && result["same_data"] == true, "{notes}");
     // The data that ships is taken only where it is meant.
     let says = "--data-path: the weights were trained on digits, which fashion-mnist is not";
-    refused(folder, &["eval", "--device", "cpu", "--weights", WEIGHTS], 2, says);
-    refused(folder, &["train", "--device", "cpu", "--weights", WEIGHTS], 2, says);
+    fs::copy(folder.join(WEIGHTS), folder.join("moved.safetensors")).unwrap();
+    for verb in ["eval", "train"] {
+        refused(folder, &[verb, "--device", "cpu", "--weights", "moved.safetensors"], 2, says);
+    }
 }
 
 /// Where the shipped data does not even fit, that is reported too.
@@ -192,9 +194,35 @@ fn other_data_of_the_same_form_is_named() {
 fn weights_do_not_meet_the_default_data_by_accident() {
     let folder = trained();
     let says = "--data-path: the weights were trained on first; name the data to use";
+    fs::copy(folder.path().join(WEIGHTS), folder.path().join("moved.safetensors")).unwrap();
     for verb in ["eval", "train"] {
-        refused(folder.path(), &[verb, "--device", "cpu", "--weights", WEIGHTS], 2, says);
+        refused(folder.path(), &[verb, "--device", "cpu", "--weights", "moved.safetensors"], 2, says);
     }
+}
+
+/// In the folder of a run, the data is the run's.
+#[test]
+fn weights_in_the_folder_of_a_run_know_their_data() {
+    let folder = trained();
+    let folder = folder.path();
+    let run = |words: &[&str]| {
+        let output = striate(folder, words).output().unwrap();
+        assert_eq!(code(&output), 0, "{words:?}: {}", stderr(&output));
+        (String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output))
+    };
+    for weights in [WEIGHTS, "runs/a"] {
+        let (line, notes) = run(&["eval", "--device", "cpu", "--weights", weights]);
+        assert!(line.contains(" of first: loss"), "{line}");
+        assert!(notes.contains("data: --data-path first as in runs/a/args.toml"), "{notes}");
+    }
+    let (line, _) = run(&["export", "--device", "cpu", "--weights", "runs/a", "-o", "a.onnx"]);
+    assert!(line.contains("samples of first: largest difference"), "{line}");
+    run(&["trace", "--device", "cpu", "--weights", "runs/a", "-o", "t.safetensors"]);
+    // Data that has gone is named; an export, which only checks itself with it, does without.
+    fs::rename(folder.join("first"), folder.join("gone")).unwrap();
+    refused(folder, &["eval", "--device", "cpu", "--weights", "runs/a"], 4, "first: no such data set");
+    let (line, _) = run(&["export", "--device", "cpu", "--weights", "runs/a", "-o", "a.onnx"]);
+    assert!(line.contains("noise"), "{line}");
 }
 
 /// Class "1" of the data is not the output "0", though both stand first.

@@ -71,7 +71,12 @@ fn what_cannot_be_exported_leaves_nothing_behind() {
     let root = folder.path();
     let model = ["export", "-m", "lenet5", "--device", "cpu", "-o"];
     let with = |more: &[&'static str]| [&model[..], more].concat();
-    refuse(root, &with(&["net.pth"]), 2, "expected an extension of safetensors, npz, onnx");
+    refuse(
+        root,
+        &with(&["net.pth"]),
+        2,
+        "expected a name that ends in .safetensors, .npz, .onnx, or --format, found .pth; PyTorch reads .safetensors",
+    );
     refuse(root, &with(&["n.npz", "--with-preprocess"]), 2, "expected --format onnx");
     // The error is about the file that was asked for, not about the temporary one.
     let long = format!("{}.onnx", "n".repeat(248));

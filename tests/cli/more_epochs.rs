@@ -106,6 +106,23 @@ fn a_schedule_that_ends_later_says_what_the_learning_rate_does() {
 }
 
 #[test]
+fn auto_alone_is_the_newest_of_all_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    constant(parent, "a", "2", &["-q", "--max-steps", "2"]);
+    constant(parent, "b", "2", &["-q", "--max-steps", "2"]);
+    let (_, text) = notes(parent, &["train", "--resume", "auto", "--max-steps", "3"]);
+    assert!(text.contains("resume: runs/b/checkpoint.safetensors, step 2\n"), "{text}");
+    succeed(parent, &["train", "--resume", "runs/a", "--max-steps", "3"]);
+    let (stdout, text) = notes(parent, &["train", "--resume", "auto", "--epochs", "3"]);
+    assert!(text.contains("resume: runs/a/checkpoint.safetensors, step 3\n"), "{text}");
+    assert!(stdout.contains("done, 9 steps"), "{stdout}");
+    // Flags that describe a run look for that run.
+    let (_, text) = notes(parent, &["train", "--resume", "auto", "--name", "b", "--max-steps", "3"]);
+    assert!(text.contains("resume: runs/b/checkpoint.safetensors, step 3\n"), "{text}");
+}
+
+#[test]
 fn a_run_that_is_resumed_stays_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path();

@@ -16,7 +16,7 @@ use crate::data::{self, Diagnostics, InputRange, Kind, OnBadFile, Request, Split
 use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
-pub(super) use provide::provide;
+pub(super) use provide::{FETCHED, provide};
 pub(super) use sources::public_names;
 
 #[derive(Args, Debug)]

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 /// The data set of the first command.
-const FETCHED: &str = "fashion-mnist";
+pub(in crate::cli) const FETCHED: &str = "fashion-mnist";
 
 /// The data set of the model `neuron`, and its files.
 const WRITTEN: &str = "traffic-light";

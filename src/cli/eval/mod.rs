@@ -83,7 +83,8 @@ pub(crate) struct EvalArgs {
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
-    let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
+    let source = args.source.of_run(args.weights.as_deref(), &context.out);
+    let mut outputs = source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     let tables = args.robustness.iter().map(|table| ("--robustness", table.path()));
     let named = [("--confusion", &args.confusion), ("--predictions", &args.predictions)];
     let named = named.iter().filter_map(|(flag, path)| Some((*flag, path.as_deref()?)));
@@ -93,7 +94,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     }
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);
-    let part = args.source.open_part(&spec, file.as_ref(), args.part, args.seed, &context.out)?;
+    let part = source.open_part(&spec, file.as_ref(), args.part, args.seed, &context.out)?;
     let shown = Splits::of(Arc::clone(&part.data));
     let shown = match (args.ten_crop, args.robustness.is_empty()) {
         (true, _) => shown.ten_crops(),

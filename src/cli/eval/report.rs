@@ -69,7 +69,11 @@ impl EvalReport<'_> {
         let guess = self.baseline().map(|guess| format!("  guessing the largest class: {guess:.2} %"));
         let guess = guess.unwrap_or_default();
         let crops = if self.crops == 1 { String::new() } else { format!(" in {} crops", self.crops) };
-        let mut results = vec![format!("loss {:.4}", totals.loss())];
+        let smoothing = match spec.recipe.label_smoothing {
+            0.0 => String::new(),
+            amount => format!(" (label smoothing {amount})"),
+        };
+        let mut results = vec![format!("loss {:.4}{smoothing}", totals.loss())];
         let rmse = inference::rmse(data, totals);
         if !rmse.is_nan() {
             results.push(format!("RMSE {rmse:.4} (per value, in the unit of the labels)"));
@@ -77,7 +81,8 @@ impl EvalReport<'_> {
         if inference::has_hits(data) {
             results.push(format!("top-1 {:.2} % (error {:.2})", totals.acc1(), totals.error1()));
         }
-        if self.confusion.is_some_and(|confusion| confusion.classes() > 5) {
+        let has_five = self.confusion.is_some_and(|confusion| confusion.classes() > 5);
+        if has_five {
             results.push(format!("top-5 {:.2} % (error {:.2})", totals.acc5(), totals.error5()));
         }
         out.line(&format!(
@@ -96,13 +101,14 @@ impl EvalReport<'_> {
         ))?;
         let names: Vec<String> = (0..confusion.classes()).map(|class| class_name(data, class)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-        out.line(&format!("{:<width$}  samples  top-1 %  top-5 %  precision", "class"))?;
+        let five = |text: String| if has_five { format!("  {text:>7}") } else { String::new() };
+        out.line(&format!("{:<width$}  samples  top-1 %{}  precision", "class", five("top-5 %".into())))?;
         for (class, name) in names.iter().enumerate() {
             out.line(&format!(
-                "{name:<width$}  {:>7}  {:>7}  {:>7}  {:>9}",
+                "{name:<width$}  {:>7}  {:>7}{}  {:>9}",
                 confusion.samples(class),
                 percent(confusion.recall(class)),
-                percent(confusion.recall5(class)),
+                five(percent(confusion.recall5(class))),
                 percent(confusion.precision(class))
             ))?;
         }

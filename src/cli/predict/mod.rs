@@ -56,7 +56,7 @@ pub(crate) struct PredictArgs {
     ten_crop: bool,
     /// Draw the images with their predictions
     ///
-    /// The first 32 images, with their top five predictions as bars.
+    /// The first 32 images, with their top predictions (--topk, at most five) as bars.
     #[arg(long, value_name = "FILE.png")]
     annotate: Option<PathBuf>,
     /// Highlight this class in --annotate

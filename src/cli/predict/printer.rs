@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Most panels of a sheet.
 const PANELS: usize = 32;
-/// Bars per panel.
+/// Most bars of a panel.
 const BARS: usize = 5;
 /// The longer side of an image in a panel, in pixels.
 const SIDE: usize = 224;
@@ -112,7 +112,7 @@ impl<'a> PredictionPrinter<'a> {
 
     fn panel(&mut self, file: &Path, scores: &[f64]) -> Result<Panel> {
         let ([width, height], pixels) = self.decoder.read_within(file, SIDE)?;
-        let best = inference::best(scores, BARS);
+        let best = inference::best(scores, (self.args.top_k as usize).min(BARS));
         let truth = self.args.truth.clone().or_else(|| self.class_folder(file));
         Ok(Panel {
             image: RgbImage { width, height, pixels },

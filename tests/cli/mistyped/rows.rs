@@ -193,7 +193,11 @@ pub const OUTPUTS: [Row; 13] = [
         "--predictions x.json: expected a name that ends in .csv",
     ),
     ("eval --weights W --robustness x.txt", 2, "--robustness: expected a file name ending in .csv or .json"),
-    ("export --weights W -o n.pth", 2, "--output n.pth: expected an extension of safetensors, npz, onnx"),
+    (
+        "export --weights W -o n.pth",
+        2,
+        "--output n.pth: expected a name that ends in .safetensors, .npz, .onnx",
+    ),
     (
         "export --weights W -o n.onnx --format npz",
         2,
