@@ -93,11 +93,12 @@ def max_pool(x, layer):
 def avg_pool(x, layer):
     padding = sides(layer.get("padding", 0))
     kernel, stride = pair(layer["kernel"]), pair(layer.get("stride", layer["kernel"]))
+    counts = layer.get("count_include_pad", True)
     if is_symmetric(padding):
-        return F.avg_pool2d(x, kernel, stride, padding[:2], ceil_mode=layer.get("ceil", False))
-    # Padded zeros count in the mean; what lies beyond them does not.
+        return F.avg_pool2d(x, kernel, stride, padding[:2], ceil_mode=layer.get("ceil", False), count_include_pad=counts)
+    # Padded zeros count in the mean, if asked for; what lies beyond them does not.
     total, kernel, stride = fill_windows(x, layer, 0.0)
-    counted = pad(torch.ones_like(x[:1, :1]), padding, 1.0)
+    counted = pad(torch.ones_like(x[:1, :1]), padding, float(counts))
     short = total.shape[2] - counted.shape[2], total.shape[3] - counted.shape[3]
     share = F.avg_pool2d(pad(counted, (0, 0, *short)), kernel, stride)
     return F.avg_pool2d(total, kernel, stride) / share

@@ -143,7 +143,13 @@ pub(super) fn window(d: &Pool2d) -> Vec<(&'static str, f64)> {
 fn windowed(op: &Op, forms: Forms, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
     let mut geometry = window(d);
     if matches!(op, Op::AvgPool2dForward(_) | Op::AvgPool2dBackward(_)) {
-        geometry.extend(constants([("pad_bottom", d.pad[2]), ("pad_right", d.pad[3])]));
+        let ([first_row, end_row], [first_column, end_column]) = (d.counted(0), d.counted(1));
+        geometry.extend(constants([
+            ("first_row", first_row),
+            ("end_row", end_row),
+            ("first_column", first_column),
+            ("end_column", end_column),
+        ]));
     }
     let planes = [d.h_in * d.w_in, d.h_out() * d.w_out()];
     // Which of the two planes each operand has; the last operand decides what a thread computes.

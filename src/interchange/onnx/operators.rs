@@ -63,8 +63,8 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding, .. }) => {
             pooling::max_pool(builder, context, kernel, stride, padding)
         }
-        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
-            pooling::avg_pool(builder, context, kernel, stride, padding)
+        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, count_include_pad, .. }) => {
+            pooling::avg_pool(builder, context, kernel, stride, padding, count_include_pad)
         }
         LayerOp::AdaptiveAvgPool2d(_) => pooling::adaptive_avg_pool(builder, context)?,
         LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within }) => {

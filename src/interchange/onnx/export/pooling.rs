@@ -46,7 +46,7 @@ pub fn max_pool(
     windows(context.node_over("MaxPool", &[&padded]), kernel, stride, [0; 4])
 }
 
-/// Adds an average pooling. Zeros of the padding count, elements beyond the padding do not.
+/// Adds an average pooling. Zeros of the padding count if `counts_padding`, elements beyond the padding do not.
 ///
 /// A window that is cut off there (`ceil`) is exported as a full window over more padding, and its average is rescaled to
 /// the elements that count. ONNX's `ceil_mode` cannot express this: its divisor is undefined before operator set 19, and
@@ -59,6 +59,7 @@ pub fn avg_pool(
     kernel: [usize; 2],
     stride: [usize; 2],
     mut pads: [usize; 4],
+    counts_padding: bool,
 ) -> NodeBuilder {
     let mut missing = [0; 2];
     for axis in 0..2 {
@@ -67,8 +68,9 @@ pub fn avg_pool(
         missing[axis] = reach.saturating_sub(pads[axis + 2]);
         pads[axis + 2] += missing[axis];
     }
-    let average = |node: NodeBuilder| windows(node, kernel, stride, pads).int("count_include_pad", 1);
-    if missing == [0; 2] {
+    let average = |node: NodeBuilder| windows(node, kernel, stride, pads).int("count_include_pad", counts_padding.into());
+    // Where the padding does not count, more of it changes nothing.
+    if missing == [0; 2] || !counts_padding {
         return average(context.node("AveragePool"));
     }
     let name = &context.layer.name;

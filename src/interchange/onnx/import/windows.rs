@@ -137,7 +137,9 @@ pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) ->
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
         if average {
-            LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, ceil })
+            // Without padding both are the same; `true` is the default.
+            let count_include_pad = counts_padding || padding == [0; 4];
+            LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, ceil, count_include_pad })
         } else {
             LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding, ceil })
         }
@@ -156,12 +158,13 @@ pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) ->
         return draft.push(node, op, vec![from], &[&padded.dims]).map(|_| ());
     }
     let mut op = make(w.pads, ceil);
-    if !counts_padding && w.pads != [0; 4] {
+    if !counts_padding && w.pads != [0; 4] && w.pads[..2] == [0; 2] {
         // `ceil` without padding: elements beyond the input do not count, either.
-        op = same_windows(&w, ceil, dims, [[0; 4]], make).ok_or("count_include_pad = 0 with padding")?;
-    } else if !average && op.output_dims(&[&dims]).is_err() {
+        op = same_windows(&w, ceil, dims, [[0; 4]], make).unwrap_or(op);
+    }
+    if (!average || !counts_padding) && op.output_dims(&[&dims]).is_err() {
         // The file pads by more than half the kernel at bottom or right (a way to write `ceil`). Padding never is the
-        // maximum, so any padding with the same windows will do.
+        // maximum, nor does it count here, so any padding with the same windows will do.
         let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
         let pads = |bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]);
         op = same_windows(&w, ceil, dims, after(0).into_iter().flat_map(pads), make).unwrap_or(op);
