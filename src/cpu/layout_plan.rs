@@ -51,11 +51,12 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
         | Op::TanhBackward(_)
         | Op::Add(_) => (&[0, 1, 2], Demand::Same),
         // Channels of whole blocks are as contiguous in blocks as they are plain.
-        Op::ConcatForward(d) | Op::ConcatBackward(d)
+        Op::ConcatForward(d) | Op::ConcatBackward(d) | Op::SliceForward(d) | Op::SliceBackward(d)
             if d.offset.is_multiple_of(BLOCK) && d.channels.is_multiple_of(BLOCK) =>
         {
             (&[0, 1], Demand::Same)
         }
+        Op::ChannelShuffle(_) => (&[0, 1], Demand::Same),
         _ => return None,
     })
 }

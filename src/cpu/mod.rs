@@ -16,6 +16,7 @@ mod bias_grad;
 mod block_outer;
 mod block_product;
 mod block_windows;
+mod channel_shuffle;
 mod channel_slice;
 mod channel_sums;
 mod conv2d;
@@ -63,6 +64,7 @@ use adaptive_avg_pool2d::*;
 use augment::augment;
 use batch_norm::*;
 use bias_grad::bias_grad;
+use channel_shuffle::channel_shuffle;
 use channel_slice::*;
 use conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use dropout::dropout;
@@ -178,6 +180,9 @@ fn dispatch(
         Op::Dropout(d) => call!([x, hyper], [y] => dropout(d, x, hyper, y)),
         Op::ConcatForward(d) => call!([x], [y] => concat_forward(d, x, y)),
         Op::ConcatBackward(d) => call!([dy], [dx] => concat_backward(d, dy, dx)),
+        Op::SliceForward(d) => call!([x], [y] => slice_forward(d, x, y)),
+        Op::SliceBackward(d) => call!([dy], [dx] => slice_backward(d, dy, dx)),
+        Op::ChannelShuffle(d) => call!([x], [y] => channel_shuffle(d, layouts.x, x, y)),
         Op::SoftmaxForward(d) => call!([x], [y] => softmax_forward(d, x, y)),
         Op::SoftmaxBackward(d) => call!([y, dy], [dx] => softmax_backward(d, y, dy, dx)),
         Op::CrossEntropy(d) => call!([x, labels, hyper, weights @ ..], [loss, rank, dx @ ..] => {

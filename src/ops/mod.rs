@@ -10,6 +10,7 @@
 
 pub mod augment;
 pub mod batch_norm;
+pub mod channel_shuffle;
 pub mod channel_slice;
 pub mod conv2d;
 pub mod dropout;
@@ -30,6 +31,7 @@ pub mod update;
 
 pub use augment::Augment;
 pub use batch_norm::BatchNorm2d;
+pub use channel_shuffle::ChannelShuffle;
 pub use channel_slice::ChannelSlice;
 pub use conv2d::{BiasGrad, Conv2d};
 pub use dropout::Dropout;
@@ -166,6 +168,12 @@ operators! {
     ConcatForward(ChannelSlice) = "concat_forward";
     /// Copies its channels of dy into dx.
     ConcatBackward(ChannelSlice) = "concat_backward";
+    /// y = some channels of x.
+    SliceForward(ChannelSlice) = "slice_forward";
+    /// dx = dy in its channels, else 0.
+    SliceBackward(ChannelSlice) = "slice_backward";
+    /// y = the channels of x in another order; with the inverse order, dy and dx it is also the backward operator.
+    ChannelShuffle(ChannelShuffle) = "channel_shuffle";
     /// y = softmax(x) over channels.
     SoftmaxForward(Softmax) = "softmax_forward";
     /// dx from y and dy.

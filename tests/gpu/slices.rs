@@ -7,8 +7,8 @@ use striate::error::{Error, Result};
 use striate::gpu::kernels::kernels;
 use striate::gpu::{Executor, Gpu, LimitOverrides};
 use striate::ops::{
-    Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, LocalResponseNormWithin, Loss,
-    Mix, Op, Softmax, Target,
+    Access, BatchNorm2d, ChannelShuffle, ChannelSlice, GradNorm, Hyper, LocalResponseNorm,
+    LocalResponseNormWithin, Loss, Mix, Op, Softmax, Target,
 };
 use striate::program::{BufferId, Executor as _, Span};
 use striate::verify::cases::{Case, Data, cases};
@@ -69,6 +69,7 @@ fn results_do_not_depend_on_the_parts() {
 #[test]
 fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let slice = ChannelSlice { batch: 9, channels: 4, inner: 16, offset: 3, total: 9 };
+    let shuffle = ChannelShuffle { batch: 9, channels: 8, inner: 16, groups: 4 };
     let response =
         LocalResponseNorm { batch: 9, channels: 8, inner: 16, size: 5, alpha: 0.5, beta: 0.75, k: 2.0 };
     let LocalResponseNorm { batch, channels, size, alpha, beta, k, .. } = response;
@@ -90,6 +91,9 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let cases = [
         Op::ConcatForward(slice),
         Op::ConcatBackward(slice),
+        Op::SliceForward(slice),
+        Op::SliceBackward(slice),
+        Op::ChannelShuffle(shuffle),
         Op::LocalResponseNormForward(response),
         Op::LocalResponseNormBackward(response),
         Op::LocalResponseNormWithinForward(within),

@@ -235,6 +235,11 @@ class Network:
             return sum(xs[1:], xs[0])
         if op == "concat":
             return torch.cat(xs, dim=1)
+        if op == "slice":
+            return x[:, get("start", 0) : layer["end"]]
+        if op == "channel_shuffle":
+            rows = x.unflatten(1, (layer["groups"], -1))
+            return rows.transpose(1, 2).flatten(1, 2)
         raise ValueError(f"{name}: unknown operator {op}")
 
     def logits(self, values):

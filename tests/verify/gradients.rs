@@ -78,6 +78,8 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
         Op::SoftmaxForward(d) => simple(Op::SoftmaxForward(d), Op::SoftmaxBackward(d), y_of),
         Op::Dropout(d) => linear_map(Op::Dropout(d), Op::Dropout(d)),
         Op::ConcatForward(d) => linear_map(Op::ConcatForward(d), Op::ConcatBackward(d)),
+        Op::SliceForward(d) => linear_map(Op::SliceForward(d), Op::SliceBackward(d)),
+        Op::ChannelShuffle(d) => linear_map(Op::ChannelShuffle(d), Op::ChannelShuffle(d.inverse())),
         Op::AvgPool2dForward(d) => linear_map(Op::AvgPool2dForward(d), Op::AvgPool2dBackward(d)),
         Op::AdaptiveAvgPool2dForward(d) => {
             linear_map(Op::AdaptiveAvgPool2dForward(d), Op::AdaptiveAvgPool2dBackward(d))
@@ -254,6 +256,7 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "adaptive_avg_pool2d_forward",
         "avg_pool2d_forward",
         "batch_norm2d_forward",
+        "channel_shuffle",
         "concat_forward",
         "conv2d_forward",
         "cross_entropy",
@@ -266,6 +269,7 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "max_pool2d_forward",
         "relu_forward",
         "sigmoid_forward",
+        "slice_forward",
         "softmax_forward",
         "tanh_forward",
     ];

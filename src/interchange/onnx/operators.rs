@@ -3,10 +3,10 @@
 
 use super::export::graph::{GraphBuilder, NodeBuilder};
 use super::export::layers::LayerContext;
-use super::export::{normalisation as response, pooling};
+use super::export::{channels as moved, normalisation as response, pooling};
 use super::import::draft::{Call, NetworkDraft};
 use super::import::operators::{dropout, softmax};
-use super::import::{linear, normalisation, shapes, windows};
+use super::import::{channels, linear, normalisation, shapes, windows};
 use crate::model::{LayerOp, layers};
 
 /// Translates a node to a layer and adds it to the draft; the error is the reason why it is not supported.
@@ -34,7 +34,9 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
     ("MaxPool", |draft, call| windows::pool(draft, call, false)),
     ("Relu", |draft, call| draft.push_unary(call.node, layers::Relu.into())),
     ("Sigmoid", |draft, call| draft.push_unary(call.node, layers::Sigmoid.into())),
+    ("Slice", channels::slice),
     ("Softmax", softmax),
+    ("Split", channels::split),
     ("Tanh", |draft, call| draft.push_unary(call.node, layers::Tanh.into())),
 ];
 
@@ -76,6 +78,10 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
         }
         LayerOp::Add(layers::Add) => add_values(builder, context),
         LayerOp::Concat(layers::Concat) => context.node("Concat").int("axis", 1),
+        LayerOp::Slice(layers::Slice { start, end }) => moved::slice(builder, context, start, end),
+        LayerOp::ChannelShuffle(layers::ChannelShuffle { groups }) => {
+            moved::shuffle(builder, context, groups)
+        }
         // Never reached: the caller skips dropout.
         LayerOp::Dropout(_) => context.node("Identity"),
     })

@@ -6,6 +6,7 @@ mod activation;
 mod adaptive_avg_pool2d;
 mod add;
 mod batch_norm2d;
+mod channel_shuffle;
 mod concat;
 mod conv2d;
 mod dropout;
@@ -14,6 +15,7 @@ mod leaky_relu;
 mod linear;
 mod local_response_norm;
 mod pool2d;
+mod slice;
 mod softmax;
 
 use super::emit::Emitter;
@@ -161,6 +163,8 @@ layers! {
     dropout::Dropout = "dropout";
     add::Add = "add";
     concat::Concat = "concat";
+    slice::Slice = "slice";
+    channel_shuffle::ChannelShuffle = "channel_shuffle";
 }
 
 impl LayerOp {

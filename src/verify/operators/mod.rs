@@ -11,6 +11,7 @@
 pub(super) mod adaptive_avg_pool2d;
 pub(super) mod augment;
 mod batch_norm2d;
+mod channel_shuffle;
 mod concat;
 pub(super) mod conv2d;
 mod dropout;
@@ -105,6 +106,9 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::Dropout(d) => dropout::dropout(d),
         Op::ConcatForward(d) => concat::forward(d),
         Op::ConcatBackward(d) => concat::backward(d),
+        Op::SliceForward(d) => concat::slice_forward(d),
+        Op::SliceBackward(d) => concat::slice_backward(d),
+        Op::ChannelShuffle(d) => channel_shuffle::channel_shuffle(d),
         Op::SoftmaxForward(d) => softmax::forward(d),
         Op::SoftmaxBackward(d) => softmax::backward(d),
         Op::CrossEntropy(d) => loss::cross_entropy(d),
@@ -134,6 +138,7 @@ pub(super) fn cases() -> Vec<Case> {
         leaky_relu::cases(),
         dropout::cases(),
         concat::cases(),
+        channel_shuffle::cases(),
         softmax::cases(),
         pool2d::cases(),
         adaptive_avg_pool2d::cases(),

@@ -78,3 +78,21 @@ fn leaky_rectifiers_of_every_slope() {
         assert_comes_back(&format!("[[layer]]\nname = \"r\"\nop = \"leaky_relu\"\nnegative_slope = {slope}"));
     }
 }
+
+#[test]
+fn channels_that_are_sliced_and_shuffled() {
+    assert_comes_back("[[layer]]\nname = \"s\"\nop = \"slice\"\nstart = 2\nend = 5");
+    for groups in [2, 3, 6] {
+        assert_comes_back(&format!("[[layer]]\nname = \"s\"\nop = \"channel_shuffle\"\ngroups = {groups}"));
+    }
+    assert_comes_back(
+        "[[layer]]\nname = \"a\"\nop = \"slice\"\nend = 3
+        [[layer]]\nname = \"b\"\nop = \"slice\"\ninput = \"input\"\nstart = 3\nend = 6
+        [[layer]]\nname = \"c\"\nop = \"conv2d\"\nout_channels = 3\nkernel = 3\npadding = 1\ngroups = 3
+        [[layer]]\nname = \"both\"\nop = \"concat\"\ninputs = [\"a\", \"c\"]
+        [[layer]]\nname = \"s\"\nop = \"channel_shuffle\"\ngroups = 2
+        [[layer]]\nname = \"flat\"\nop = \"flatten\"
+        [[layer]]\nname = \"some\"\nop = \"slice\"\nstart = 7\nend = 100
+        [[layer]]\nname = \"order\"\nop = \"channel_shuffle\"\ngroups = 31",
+    );
+}

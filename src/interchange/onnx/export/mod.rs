@@ -2,6 +2,7 @@
 //! layers to nodes, `pooling` and `normalisation` do so for operators that ONNX defines differently or that take several
 //! nodes, and `preprocess` adds the nodes between pixels and the network's input.
 
+pub(super) mod channels;
 pub(super) mod graph;
 pub(super) mod layers;
 pub(super) mod normalisation;

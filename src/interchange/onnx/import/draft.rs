@@ -3,6 +3,7 @@
 use super::super::schema::NodeProto;
 use super::attributes::{Attributes, short};
 use super::averages::{FullWindowAverages, PartialMean};
+use super::channels::GroupedChannels;
 use super::constants::{Constants, Handle};
 use super::graph::ReachableGraph;
 use super::normalisation::PartialLrn;
@@ -45,6 +46,8 @@ pub enum GraphValue<'a> {
         dims: [usize; 3],
         rows: usize,
     },
+    /// A layer's output whose channels form rows of groups, on its way to a channel shuffle.
+    GroupedChannels(GroupedChannels),
     /// A layer's output with padding around it.
     Padded(Padded),
     /// The mean of a layer's output over its height or width.
@@ -111,6 +114,9 @@ impl<'a> NetworkDraft<'a> {
             Some(GraphValue::Padded(_)) => {
                 Err("padding is supported only directly before a Conv or a pool".into())
             }
+            Some(GraphValue::GroupedChannels(_)) => Err(
+                "[N, groups, C / groups, H, W] is supported only between the two Reshapes of a channel shuffle".into(),
+            ),
             Some(GraphValue::PartialMean(_)) => Err(
                 "the mean over height or width alone is supported only if the mean over the other follows"
                     .into(),

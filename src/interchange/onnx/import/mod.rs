@@ -7,6 +7,7 @@
 
 mod attributes;
 mod averages;
+pub(super) mod channels;
 mod constants;
 pub(super) mod draft;
 mod external;

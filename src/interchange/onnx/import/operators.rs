@@ -5,7 +5,7 @@ use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
-use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes};
+use super::{averages, channels, linear, normalisation, padding, pixels, shape_tensor, shapes};
 use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
@@ -130,7 +130,7 @@ fn is_standard(node: &NodeProto) -> bool {
 
 /// Operators on constants, pixels and shape tensors, or parts of multi-node patterns. Operators that become a layer by
 /// themselves are in [`LAYERS`].
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 23] = [
     "Add",
     "Cast",
     "CastLike",
@@ -149,7 +149,6 @@ const PARTS: [&str; 24] = [
     "ReduceMean",
     "Reshape",
     "Shape",
-    "Slice",
     "Squeeze",
     "Sub",
     "Sum",
@@ -181,7 +180,8 @@ pub(super) fn translate_branch_node<'a>(
 
 fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
-    if let Some(further) = node.output.iter().skip(1).find(|output| draft.graph.readers(output) > 0) {
+    let further = node.output.iter().skip(1).filter(|_| node.op_type != "Split");
+    if let Some(further) = further.into_iter().find(|output| draft.graph.readers(output) > 0) {
         return Err(format!("its further output {} is read", short(further)));
     }
     let first = draft.value(node, 0)?.cloned();
@@ -223,6 +223,10 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
         ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
+        ("Reshape", Some(GraphValue::GroupedChannels(grouped))) => channels::ungroup(draft, call, &grouped),
+        ("Transpose", Some(GraphValue::GroupedChannels(grouped))) => {
+            channels::transpose(draft, call, grouped)
+        }
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => shape_tensor::shape(draft, call),

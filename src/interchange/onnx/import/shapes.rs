@@ -1,6 +1,7 @@
 //! Operators that only change a shape.
 
 use super::attributes::ints;
+use super::channels::GroupedChannels;
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shape_tensor::{self, Dim};
@@ -62,6 +63,10 @@ pub(super) fn reshape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             Ok(())
         }
         [_] => to_flat(draft, call, from, dims),
+        &[groups, columns, ref rest @ ..] if groups * columns == dims[0] && *rest == dims[1..] => {
+            draft.alias(call.node, GraphValue::GroupedChannels(GroupedChannels::new(from, dims, groups)));
+            Ok(())
+        }
         _ => Err(format!("[N, {}] to [N, {}]: expected [N, K]", list(&dims), list(&target))),
     }
 }
