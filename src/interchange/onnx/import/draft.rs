@@ -31,11 +31,6 @@ pub enum GraphValue<'a> {
     Constant(Handle<'a>),
     /// A small tensor of computed integers.
     ShapeTensor(ShapeTensor),
-    /// A vector that repeats `value` `len` times.
-    Uniform {
-        value: f32,
-        len: usize,
-    },
     /// Images on their way to the network's input.
     Pixels(Pixels),
     /// An intermediate value of a local response normalisation that takes several nodes.

@@ -12,6 +12,7 @@ mod constants;
 pub(super) mod draft;
 mod external;
 mod finish;
+mod fold;
 mod graph;
 mod input;
 mod limits;
@@ -43,7 +44,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Supported versions of the standard operator set; before version 7 operators broadcast differently.
-const OPSETS: RangeInclusive<i64> = 7..=26;
+const OPSETS: RangeInclusive<i64> = 7..=28;
 
 /// Most metadata kept of a file, in bytes; the metadata of the imported weights file is limited, too.
 const LONGEST_METADATA: usize = 1 << 20;

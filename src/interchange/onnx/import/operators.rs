@@ -5,7 +5,7 @@ use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
-use super::{averages, channels, linear, normalisation, padding, pixels, shape_tensor, shapes};
+use super::{averages, channels, fold, linear, normalisation, padding, pixels, shape_tensor, shapes};
 use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
@@ -188,8 +188,14 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
     if normalisation::is_lrn_step(draft, call) {
         return normalisation::step(draft, call);
     }
+    if node.op_type == "ConstantOfShape" && fold::fills_with_floats(draft, call)? {
+        return fold::constant_of_shape(draft, call);
+    }
     if shape_tensor::is_shape_arithmetic(draft, call) {
         return shape_tensor::compute(draft, call);
+    }
+    if fold::is_constant(draft, call) {
+        return fold::compute(draft, call);
     }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(GraphValue::Pixels(pixels))) => pixels::step(draft, call, pixels),
@@ -198,8 +204,8 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         }
         ("If", _) => shape_tensor::branch(draft, call),
         ("Cast" | "CastLike", Some(GraphValue::Constant(handle))) => cast(draft, call, handle),
-        ("Expand", Some(GraphValue::Constant(handle))) => expand(draft, call, handle),
-        ("Transpose", Some(GraphValue::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
+        ("Expand", Some(GraphValue::Constant(handle))) => fold::expand(draft, call, handle),
+        ("Transpose", Some(GraphValue::Constant(handle))) => fold::transpose(draft, call, handle),
         ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(GraphValue::Constant(handle))) => {
             shapes::reshape_constant(draft, call, handle)
         }
@@ -291,18 +297,6 @@ fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a
     }
     handle.name = call.node.output.first().map_or(handle.name, String::as_str);
     draft.alias(call.node, GraphValue::Constant(handle));
-    Ok(())
-}
-
-/// Translates the expansion of a single number to a vector.
-fn expand<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
-    let value = draft.constants.scalar(handle)?;
-    let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
-        [len] => usize::try_from(*len).ok(),
-        _ => None,
-    };
-    let len = len.ok_or("expected one number to expand to a list")?;
-    draft.alias(call.node, GraphValue::Uniform { value, len });
     Ok(())
 }
 

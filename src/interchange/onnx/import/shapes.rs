@@ -127,23 +127,6 @@ pub(super) fn target<'a>(
     Ok(out)
 }
 
-/// Translates the transpose of a constant matrix.
-pub(super) fn transpose_constant<'a>(
-    draft: &mut NetworkDraft<'a>,
-    call: &Call<'a>,
-    handle: Handle<'a>,
-) -> Result<(), String> {
-    let dims = draft.constants.dims(handle)?;
-    let transposed = match call.attributes.ints("perm")? {
-        _ if dims.len() != 2 => return Err(format!("expected a matrix, found [{}]", list(&dims))),
-        None | Some([1, 0]) => !handle.transposed,
-        Some([0, 1]) => handle.transposed,
-        Some(other) => return Err(format!("perm {} of a matrix", ints(other))),
-    };
-    draft.alias(call.node, GraphValue::Constant(handle.with(transposed)));
-    Ok(())
-}
-
 /// Translates a reshape of a constant.
 pub(super) fn reshape_constant<'a>(
     draft: &mut NetworkDraft<'a>,

@@ -96,14 +96,10 @@ pub fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
 
 /// The bias, which is the third input. PyTorch writes computed zeros if there is none.
 fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Result<Option<Tensor>, String> {
-    match draft.value(node, 2)? {
-        Some(GraphValue::Uniform { value, len: found }) if *found == len => {
-            Ok((*value != 0.0).then(|| Tensor::full([len], *value)))
-        }
-        _ => {
-            let handle = draft.constant(node, 2)?;
-            handle.map(|handle| draft.constants.vector(handle, len)).transpose()
-        }
+    match draft.constant(node, 2)? {
+        Some(handle) if draft.constants.filled(handle) == Some(0.0) => Ok(None),
+        Some(handle) => draft.constants.vector(handle, len).map(Some),
+        None => Ok(None),
     }
 }
 
