@@ -6,13 +6,16 @@ mod activation;
 mod adaptive_avg_pool2d;
 mod add;
 mod batch_norm2d;
+mod clip;
 mod concat;
 mod conv2d;
 mod dropout;
 mod flatten;
+mod hard_sigmoid;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
+mod mul;
 mod pool2d;
 mod softmax;
 
@@ -151,6 +154,11 @@ layers! {
     leaky_relu::LeakyRelu = "leaky_relu";
     activation::Sigmoid = "sigmoid";
     activation::Tanh = "tanh";
+    activation::Silu = "silu";
+    activation::HardSwish = "hard_swish";
+    hard_sigmoid::HardSigmoid = "hard_sigmoid";
+    clip::Clip = "clip";
+    clip::Relu6 = "relu6";
     softmax::Softmax = "softmax";
     flatten::Flatten = "flatten";
     pool2d::MaxPool2d = "max_pool2d";
@@ -160,6 +168,7 @@ layers! {
     batch_norm2d::BatchNorm2d = "batch_norm2d";
     dropout::Dropout = "dropout";
     add::Add = "add";
+    mul::Mul = "mul";
     concat::Concat = "concat";
 }
 
