@@ -9,6 +9,7 @@
 //! program; hosts read and write NCHW. All convolutions rest on two loops: `block_product`, sums for tiles of pixels and
 //! channels, and `block_outer`, the gradients of weights. Linear layers use the product kernels that faer is built on (`product`).
 
+mod activation;
 mod adaptive_avg_pool2d;
 mod augment;
 mod batch_norm;
@@ -27,6 +28,7 @@ mod dropout;
 mod ema;
 mod executor;
 mod exponential;
+mod gate;
 mod layout;
 mod layout_plan;
 mod leaky_relu;
@@ -60,6 +62,7 @@ pub use options::CpuOptions;
 pub use probe::Probe;
 pub use simd::level as simd_level;
 
+use activation::*;
 use adaptive_avg_pool2d::*;
 use augment::augment;
 use batch_norm::*;
@@ -69,6 +72,7 @@ use channel_slice::*;
 use conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use dropout::dropout;
 use ema::ema;
+use gate::*;
 use layout::Layouts;
 use leaky_relu::*;
 use linear::*;
@@ -136,6 +140,17 @@ fn dispatch(
         Op::SigmoidBackward(_) => call!([y, dy], [dx] => sigmoid_backward(y, dy, dx)),
         Op::TanhForward(_) => call!([x], [y] => tanh_forward(x, y)),
         Op::TanhBackward(_) => call!([y, dy], [dx] => tanh_backward(y, dy, dx)),
+        Op::SiluForward(_) => call!([x], [y] => silu_forward(x, y)),
+        Op::SiluBackward(_) => call!([x, dy], [dx] => silu_backward(x, dy, dx)),
+        Op::HardSwishForward(_) => call!([x], [y] => hard_swish_forward(x, y)),
+        Op::HardSwishBackward(_) => call!([x, dy], [dx] => hard_swish_backward(x, dy, dx)),
+        Op::HardSigmoidForward(d) => call!([x], [y] => hard_sigmoid_forward(d, x, y)),
+        Op::HardSigmoidBackward(d) => call!([y, dy], [dx] => hard_sigmoid_backward(d, y, dy, dx)),
+        Op::ClipForward(d) => call!([x], [y] => clip_forward(d, x, y)),
+        Op::ClipBackward(d) => call!([y, dy], [dx] => clip_backward(d, y, dy, dx)),
+        Op::Mul(_) => call!([a, b], [y] => mul(a, b, y)),
+        Op::MulGate(d) => call!([x, gate], [y] => mul_gate(d, layouts.x, x, gate, y)),
+        Op::MulGradGate(d) => call!([x, dy], [dgate] => mul_grad_gate(d, layouts.x, x, dy, dgate)),
         Op::Add(_) => call!([a, b], [y] => add(a, b, y)),
         Op::MaxPool2dForward(d) => {
             call!([x], [y, index] => max_pool2d_forward(d, layouts.x, x, y, index))

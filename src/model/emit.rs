@@ -105,9 +105,14 @@ impl<'g, 's> Emitter<'g, 's> {
         self.buffer(self.inputs[0])
     }
 
+    /// Extents of every input, without the batch.
+    pub fn input_dims(&self) -> Vec<&[usize]> {
+        self.layer.inputs.iter().map(|name| self.graph.dims(name)).collect()
+    }
+
     /// Channels of every input.
     pub fn input_channels(&self) -> Vec<usize> {
-        self.layer.inputs.iter().map(|name| self.graph.dims(name)[0]).collect()
+        self.input_dims().iter().map(|dims| dims[0]).collect()
     }
 
     /// The buffer of the `Hyper` words.

@@ -8,6 +8,7 @@
 //! Operands have one order everywhere (`Op::operands`, `Step::buffers`, WGSL bindings): inputs first, outputs last.
 //! Tensors are `x w b y`, gradients `dx dw db dy`. All are contiguous NCHW `f32`.
 
+pub mod activation;
 pub mod augment;
 pub mod batch_norm;
 pub mod channel_shuffle;
@@ -15,6 +16,7 @@ pub mod channel_slice;
 pub mod conv2d;
 pub mod dropout;
 pub mod ema;
+pub mod gate;
 pub mod hyper;
 pub mod leaky_relu;
 pub mod linear;
@@ -29,6 +31,7 @@ pub mod pool2d;
 pub mod softmax;
 pub mod update;
 
+pub use activation::{Clip, HardSigmoid};
 pub use augment::Augment;
 pub use batch_norm::BatchNorm2d;
 pub use channel_shuffle::ChannelShuffle;
@@ -36,6 +39,7 @@ pub use channel_slice::ChannelSlice;
 pub use conv2d::{BiasGrad, Conv2d};
 pub use dropout::Dropout;
 pub use ema::Ema;
+pub use gate::Gate;
 pub use hyper::Hyper;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
@@ -132,6 +136,28 @@ operators! {
     TanhForward(Pointwise) = "tanh_forward";
     /// dx = dy (1 - y^2).
     TanhBackward(Pointwise) = "tanh_backward";
+    /// y = x / (1 + exp(-x)).
+    SiluForward(Pointwise) = "silu_forward";
+    /// dx = dy s (1 + x (1 - s)) with s = 1 / (1 + exp(-x)).
+    SiluBackward(Pointwise) = "silu_backward";
+    /// y = x min(max(x + 3, 0), 6) / 6.
+    HardSwishForward(Pointwise) = "hard_swish_forward";
+    /// dx = dy (x / 3 + 1/2) where -3 < x < 3, 0 below and dy above.
+    HardSwishBackward(Pointwise) = "hard_swish_backward";
+    /// y = min(max(alpha x + beta, 0), 1).
+    HardSigmoidForward(HardSigmoid) = "hard_sigmoid_forward";
+    /// dx = alpha dy where 0 < y < 1, else 0.
+    HardSigmoidBackward(HardSigmoid) = "hard_sigmoid_backward";
+    /// y = min(max(x, min), max).
+    ClipForward(Clip) = "clip_forward";
+    /// dx = dy where min < y < max, else 0.
+    ClipBackward(Clip) = "clip_backward";
+    /// y = a b; with dy in place of one of them it is also the gradient of the other.
+    Mul(Pointwise) = "mul";
+    /// y = x times the gate of its channel; with dy and dx in place of x and y it is also the gradient of x.
+    MulGate(Gate) = "mul_gate";
+    /// The gradient of the gate: the sum of dy x over each plane.
+    MulGradGate(Gate) = "mul_grad_gate";
     /// y = a + b: residual connections, and the sum of gradients where a value has several readers.
     Add(Pointwise) = "add";
     /// y = the maximum of each window, and the position of the maximum in it.

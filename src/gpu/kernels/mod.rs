@@ -3,6 +3,7 @@
 //! Each function takes a geometry and returns a list of dispatches: which shader, with which constants, over which parts
 //! of which buffers. It needs no device, so it can be tested without one.
 
+mod activation;
 mod augment;
 mod bias_grad;
 mod block_size;
@@ -11,6 +12,7 @@ mod conv2d;
 mod dispatch;
 mod elements;
 mod fused;
+mod gate;
 mod gemm;
 mod limits;
 mod linear;
@@ -37,6 +39,7 @@ pub(super) use table::{Reduction, TableDispatch, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;
+use activation::activation;
 use pointwise::pointwise;
 
 /// Does nothing to its one binding: the floor under every measured time.
@@ -99,6 +102,20 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
             let shader = shader!("activation/tanh_backward", "shared/elements");
             pointwise(op, shader, d.len, &[], limits)
         }
+        Op::SiluForward(d) => activation(op, activation::SILU, d.len, &[], limits),
+        Op::SiluBackward(d) => activation(op, activation::SILU, d.len, &[], limits),
+        Op::HardSwishForward(d) => activation(op, activation::HARD_SWISH, d.len, &[], limits),
+        Op::HardSwishBackward(d) => activation(op, activation::HARD_SWISH, d.len, &[], limits),
+        Op::HardSigmoidForward(d) | Op::HardSigmoidBackward(d) => {
+            let attributes = [("alpha", f64::from(d.alpha)), ("beta", f64::from(d.beta))];
+            activation(op, activation::HARD_SIGMOID, d.len, &attributes, limits)
+        }
+        Op::ClipForward(d) | Op::ClipBackward(d) => {
+            activation(op, activation::CLIP, d.len, &activation::limits_of(d), limits)
+        }
+        Op::Mul(d) => pointwise(op, shader!("merge/mul", "shared/elements"), d.len, &[], limits),
+        Op::MulGate(d) => gate::mul_gate(op, d, limits),
+        Op::MulGradGate(d) => gate::mul_grad_gate(op, d, limits),
         Op::Add(d) => {
             let shader = shader!("merge/add", "shared/elements");
             pointwise(op, shader, d.len, &[], limits)

@@ -4,15 +4,11 @@
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements, thread_rounds};
 use super::limits::Limits;
-use super::rounds::{MAX_ROUNDS, reduction, rounds, strided};
+use super::rounds::{GATHER_TERMS as TERMS, GATHER_THREADS as THREADS, MAX_ROUNDS, reduction, rounds, strided};
 use super::shader::{Shader, shader};
 use super::slices::slices;
 use crate::error::Result;
 use crate::ops::{AdaptiveAvgPool2d, Op, Pool2d};
-
-/// Terms of one dispatch of a kernel that has a workgroup for each element: TERMS and THREADS of `gather.wgsl`.
-const TERMS: usize = 1 << 18;
-const THREADS: usize = 256;
 
 /// The two forms of a kernel: one thread for each element, or one workgroup for each element and several dispatches, where
 /// an element has too many terms for a thread.

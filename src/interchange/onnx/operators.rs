@@ -3,10 +3,10 @@
 
 use super::export::graph::{GraphBuilder, NodeBuilder};
 use super::export::layers::LayerContext;
-use super::export::{channels as moved, normalisation as response, pooling};
+use super::export::{activations as written, channels as moved, normalisation as response, pooling};
 use super::import::draft::{Call, NetworkDraft};
 use super::import::operators::{dropout, softmax};
-use super::import::{channels, linear, normalisation, shapes, windows};
+use super::import::{activations, channels, linear, normalisation, products, shapes, windows};
 use crate::model::{LayerOp, layers};
 
 /// Translates a node to a layer and adds it to the draft; the error is the reason why it is not supported.
@@ -16,6 +16,7 @@ pub(super) type Reader = for<'a> fn(&mut NetworkDraft<'a>, &Call<'a>) -> Result<
 pub(super) const LAYERS: &[(&str, Reader)] = &[
     ("AveragePool", |draft, call| windows::pool(draft, call, true)),
     ("BatchNormalization", normalisation::batch_normalization),
+    ("Clip", activations::clip),
     ("Concat", linear::concat),
     ("Conv", windows::conv),
     ("Dropout", dropout),
@@ -25,6 +26,8 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
         draft.push_unary(call.node, layers::AdaptiveAvgPool2d { output: [1, 1] }.into())
     }),
     ("GlobalMaxPool", windows::global_max),
+    ("HardSigmoid", activations::hard_sigmoid),
+    ("HardSwish", |draft, call| draft.push_unary(call.node, layers::HardSwish.into())),
     ("LRN", normalisation::lrn),
     ("LeakyRelu", |draft, call| {
         let negative_slope = call.attributes.float("alpha", 0.01)?;
@@ -32,6 +35,7 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
     }),
     ("LogSoftmax", softmax),
     ("MaxPool", |draft, call| windows::pool(draft, call, false)),
+    ("Mul", products::mul),
     ("Relu", |draft, call| draft.push_unary(call.node, layers::Relu.into())),
     ("Sigmoid", |draft, call| draft.push_unary(call.node, layers::Sigmoid.into())),
     ("Slice", channels::slice),
@@ -60,6 +64,13 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
         }
         LayerOp::Sigmoid(layers::Sigmoid) => context.node("Sigmoid"),
         LayerOp::Tanh(layers::Tanh) => context.node("Tanh"),
+        LayerOp::Silu(layers::Silu) => written::silu(builder, context),
+        LayerOp::HardSwish(layers::HardSwish) => context.node("HardSwish"),
+        LayerOp::HardSigmoid(layers::HardSigmoid { alpha, beta }) => {
+            context.node("HardSigmoid").float("alpha", alpha).float("beta", beta)
+        }
+        LayerOp::Clip(layers::Clip { min, max }) => written::clip(builder, context, min, max),
+        LayerOp::Relu6(layers::Relu6) => written::clip(builder, context, 0.0, 6.0),
         LayerOp::Softmax(layers::Softmax) => context.node("Softmax").int("axis", 1),
         LayerOp::Flatten(layers::Flatten) => context.node("Flatten").int("axis", 1),
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding, .. }) => {
@@ -77,6 +88,7 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
             context.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
         }
         LayerOp::Add(layers::Add) => add_values(builder, context),
+        LayerOp::Mul(layers::Mul) => written::mul(builder, context),
         LayerOp::Concat(layers::Concat) => context.node("Concat").int("axis", 1),
         LayerOp::Slice(layers::Slice { start, end }) => moved::slice(builder, context, start, end),
         LayerOp::ChannelShuffle(layers::ChannelShuffle { groups }) => {

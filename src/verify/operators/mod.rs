@@ -8,6 +8,7 @@
 // A loop over an index is the plainest way to state a formula.
 #![allow(clippy::needless_range_loop, reason = "plain loops are the point")]
 
+mod activation;
 pub(super) mod adaptive_avg_pool2d;
 pub(super) mod augment;
 mod batch_norm2d;
@@ -15,6 +16,7 @@ mod channel_shuffle;
 mod concat;
 pub(super) mod conv2d;
 mod dropout;
+mod gate;
 mod leaky_relu;
 pub(super) mod linear;
 pub(super) mod local_response_norm;
@@ -88,6 +90,17 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::SigmoidBackward(_) => pointwise::sigmoid_backward(),
         Op::TanhForward(_) => pointwise::tanh_forward(),
         Op::TanhBackward(_) => pointwise::tanh_backward(),
+        Op::SiluForward(_) => activation::silu_forward(),
+        Op::SiluBackward(_) => activation::silu_backward(),
+        Op::HardSwishForward(_) => activation::hard_swish_forward(),
+        Op::HardSwishBackward(_) => activation::hard_swish_backward(),
+        Op::HardSigmoidForward(d) => activation::hard_sigmoid_forward(d),
+        Op::HardSigmoidBackward(d) => activation::hard_sigmoid_backward(d),
+        Op::ClipForward(d) => activation::clip_forward(d),
+        Op::ClipBackward(d) => activation::clip_backward(d),
+        Op::Mul(_) => gate::mul(),
+        Op::MulGate(d) => gate::mul_gate(d),
+        Op::MulGradGate(d) => gate::mul_grad_gate(d),
         Op::Add(_) => pointwise::add(),
         Op::MaxPool2dForward(d) => pool2d::max_forward(d),
         Op::MaxPool2dBackward(d) => pool2d::max_backward(d),
@@ -136,6 +149,8 @@ pub(super) fn cases() -> Vec<Case> {
         linear::cases(),
         pointwise::cases(),
         leaky_relu::cases(),
+        activation::cases(),
+        gate::cases(),
         dropout::cases(),
         concat::cases(),
         channel_shuffle::cases(),

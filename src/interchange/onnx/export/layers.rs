@@ -45,7 +45,7 @@ impl<'a> LayerTensors<'a> {
     }
 }
 
-/// Shapes of values by name, to look up the shape of a layer's first input.
+/// Shapes of values by name, to look up the shapes of a layer's inputs.
 struct InputShapes<'a>(HashMap<&'a str, &'a [usize]>);
 
 impl<'a> InputShapes<'a> {
@@ -57,8 +57,11 @@ impl<'a> InputShapes<'a> {
     }
 
     fn of(&self, layer: &Layer) -> &'a [usize] {
-        let first = layer.inputs.first().map(String::as_str);
-        first.and_then(|name| self.0.get(name)).copied().unwrap_or_default()
+        self.all(layer).first().copied().unwrap_or_default()
+    }
+
+    fn all(&self, layer: &Layer) -> Vec<&'a [usize]> {
+        layer.inputs.iter().map(|name| self.0.get(name.as_str()).copied().unwrap_or_default()).collect()
     }
 }
 
@@ -67,6 +70,8 @@ pub struct LayerContext<'a> {
     pub layer: &'a Layer,
     /// The values it reads.
     pub inputs: Vec<&'a str>,
+    /// Shapes of the layers among them, without the batch.
+    pub input_dims: Vec<&'a [usize]>,
     /// Shapes of the first input and of the output, without the batch.
     pub x: &'a [usize],
     pub y: &'a [usize],
@@ -108,7 +113,8 @@ pub(super) fn add(
         }
         let output = if last == Some(i) { "logits".to_string() } else { builder.value_name(&layer.name) };
         let (x, y) = (inputs.of(layer), shapes[i].as_slice());
-        let mut context = LayerContext { layer, inputs: read, x, y, output: &output };
+        let input_dims = inputs.all(layer);
+        let mut context = LayerContext { layer, inputs: read, input_dims, x, y, output: &output };
         for (name, tensor) in &weights.0[i] {
             builder.initializer(name, tensor.shape().dims(), tensor.data());
             context.inputs.push(name);

@@ -5,6 +5,7 @@
 //! tensors. Unsupported nodes are collected and reported together. The layers get names (`names`) and become a model file,
 //! which is built once to check that all shapes fit (`finish`).
 
+pub(super) mod activations;
 mod attributes;
 mod averages;
 pub(super) mod channels;
@@ -22,6 +23,7 @@ pub(super) mod normalisation;
 pub(super) mod operators;
 mod padding;
 mod pixels;
+pub(super) mod products;
 mod shape_tensor;
 pub(super) mod shapes;
 mod tensor;
