@@ -138,14 +138,20 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
         let reach = end.saturating_sub(before + x[axis + 1]);
         PoolWindows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
+    if op.is_dropout() {
+        return None;
+    }
     let kind = match *op {
-        LayerOp::Dropout(_) => return None,
         // Padding never is the maximum, so its size behind the input has no effect.
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
             StepKind::Pool {
                 is_average: false,
                 windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
             }
+        }
+        LayerOp::GlobalMaxPool2d(_) => {
+            let whole = |at: usize| PoolWindows { length: x[at], stride: 1, before: 0, after: 0 };
+            StepKind::Pool { is_average: false, windows: [1, 2].map(whole) }
         }
         LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
             StepKind::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }

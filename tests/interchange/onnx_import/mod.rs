@@ -9,6 +9,7 @@ mod linear;
 mod normalisation;
 mod padding;
 mod pytorch;
+mod resize;
 mod round_trip;
 #[path = "../../../src/interchange/onnx/schema.rs"]
 #[allow(dead_code, reason = "the tests write less than the importer reads")]

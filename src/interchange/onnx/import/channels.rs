@@ -1,9 +1,14 @@
-//! Operators that only move channels: Slice, Split, and the channel shuffle that a Reshape, a Transpose and a Reshape form.
+//! Operators on channels: Slice, Split, the channel shuffle that a Reshape, a Transpose and a Reshape form, and products with
+//! a factor for each channel.
 
+use super::super::schema::NodeProto;
 use super::attributes::ints;
+use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
+use super::operators::CHANNELS_LAST;
 use super::{shape_tensor, shapes};
 use crate::model::{LayerOp, layers};
+use crate::tensor::Tensor;
 
 /// A layer's output whose channels form rows of groups.
 #[derive(Clone, Debug)]
@@ -182,5 +187,84 @@ pub fn split<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), St
         }
         start = end;
     }
+    Ok(())
+}
+
+/// The constant of a product of features and one factor for each channel, and the position of the features; `None` if `call`
+/// is another product.
+fn factors<'a>(draft: &NetworkDraft<'a>, call: &Call<'a>) -> Option<(Handle<'a>, usize)> {
+    let value = |position: usize| draft.values.get(call.node.input.get(position)?.as_str());
+    [(0, 1), (1, 0)].into_iter().find_map(|(features, constant)| {
+        let (Some(GraphValue::Layer { dims, .. }), Some(GraphValue::Constant(handle))) =
+            (value(features), value(constant))
+        else {
+            return None;
+        };
+        let found = draft.constants.dims(*handle).ok()?;
+        // Behind the batch, [C, 1, ...]; a single number has no axis of channels.
+        let own = if found.len() == dims.len() + 1 { found.strip_prefix(&[1])? } else { &found };
+        let fits = own.len() == dims.len() && own[0] == dims[0] && own[1..].iter().all(|&d| d == 1);
+        fits.then_some((*handle, features))
+    })
+}
+
+/// Whether `call` is a product of features and one factor for each channel.
+pub(super) fn is_scale(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
+    call.node.op_type == "Mul" && call.node.input.len() == 2 && factors(draft, call).is_some()
+}
+
+/// Translates such a product. The weights keep their name and shape, if the name has a layer's name in front.
+pub(super) fn scale<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (handle, features) = factors(draft, call).ok_or("expected a factor for each channel")?;
+    let (from, dims) = draft.layer(call.node, features)?;
+    let spatial = draft.constants.file_dims(handle)?.len() == 3 && dims.len() == 3;
+    let weights = draft.own_weights(handle)?;
+    let shape = if spatial { vec![dims[0], 1, 1] } else { vec![dims[0]] };
+    let weights = Tensor::new(shape, weights.into_data()).map_err(|error| error.to_string())?;
+    let end = handle.name.rsplit_once('.').map(|(_, end)| end).filter(|end| layers::Scale::is_name(end));
+    let parameter = end.unwrap_or("weight").to_string();
+    let op = layers::Scale { init_value: 1.0, parameter, spatial };
+    let layer = draft.push(call.node, op.into(), vec![from], &[&dims])?;
+    draft.layers[layer].weight = Some(handle.name);
+    draft.layers[layer].tensors.push(("weight", weights));
+    Ok(())
+}
+
+/// Translates the Transpose to channels last before a LayerNormalization; elsewhere it is not supported.
+pub(super) fn to_last<'a>(
+    draft: &mut NetworkDraft<'a>,
+    call: &Call<'a>,
+    from: Option<usize>,
+    dims: Vec<usize>,
+) -> Result<(), String> {
+    let is_last = call.attributes.ints("perm")? == Some(&[0, 2, 3, 1]) && dims.len() == 3;
+    let output = call.node.output.first().map_or("", String::as_str);
+    let normalises = |node: &NodeProto| {
+        node.op_type == "LayerNormalization" && node.input.first().is_some_and(|x| x == output)
+    };
+    let mut readers = draft.graph.readers_of(output).peekable();
+    if !is_last || readers.peek().is_none() || !readers.all(normalises) {
+        return Err(CHANNELS_LAST.into());
+    }
+    draft.alias(call.node, GraphValue::ChannelsLast { from, dims });
+    Ok(())
+}
+
+/// Translates the Transpose back to channels first.
+pub(super) fn to_first<'a>(
+    draft: &mut NetworkDraft<'a>,
+    call: &Call<'a>,
+    from: Option<usize>,
+    dims: Vec<usize>,
+) -> Result<(), String> {
+    if call.attributes.ints("perm")? != Some(&[0, 3, 1, 2]) {
+        return Err(CHANNELS_LAST.into());
+    }
+    // The layer before it is all that its readers see.
+    let output = call.node.output.first().map_or("", String::as_str);
+    if let Some(layer) = from.filter(|&layer| layer + 1 == draft.layers.len()) {
+        (draft.layers[layer].node, draft.layers[layer].output) = (&call.node.name, output);
+    }
+    draft.alias(call.node, GraphValue::Layer { from, dims });
     Ok(())
 }

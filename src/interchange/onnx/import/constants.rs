@@ -89,6 +89,11 @@ impl<'a> Constants<'a> {
         Ok(dims)
     }
 
+    /// Its shape in the file, whatever shape nodes have given it.
+    pub fn file_dims(&self, handle: Handle<'a>) -> Result<Vec<usize>, String> {
+        self.dims(Handle { shape: None, transposed: false, ..handle })
+    }
+
     /// Number of values according to the shape.
     fn len(&self, handle: Handle<'a>) -> Result<usize, String> {
         let dims = self.dims(handle)?;

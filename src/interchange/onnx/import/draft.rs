@@ -48,6 +48,11 @@ pub enum GraphValue<'a> {
     },
     /// A layer's output whose channels form rows of groups, on its way to a channel shuffle.
     GroupedChannels(GroupedChannels),
+    /// A layer's output `[channels, height, width]` as `[N, height, width, channels]`.
+    ChannelsLast {
+        from: Option<usize>,
+        dims: Vec<usize>,
+    },
     /// A layer's output with padding around it.
     Padded(Padded),
     /// The mean of a layer's output over its height or width.
@@ -80,6 +85,8 @@ pub struct NetworkDraft<'a> {
     pub graph: &'a ReachableGraph<'a>,
     /// Version of the standard operator set.
     pub opset: i64,
+    /// Whether the file has a model file of ours in its metadata.
+    pub is_ours: bool,
     /// Batch size, if the file fixes it.
     pub batch: Option<usize>,
     pub constants: Constants<'a>,
@@ -116,6 +123,9 @@ impl<'a> NetworkDraft<'a> {
             }
             Some(GraphValue::GroupedChannels(_)) => Err(
                 "[N, groups, C / groups, H, W] is supported only between the two Reshapes of a channel shuffle".into(),
+            ),
+            Some(GraphValue::ChannelsLast { .. }) => Err(
+                "features with channels last are supported only around a LayerNormalization".into(),
             ),
             Some(GraphValue::PartialMean(_)) => Err(
                 "the mean over height or width alone is supported only if the mean over the other follows"

@@ -2,7 +2,9 @@
 
 use super::draft::{GraphValue, NetworkDraft};
 use super::{Imported, names, pixels};
-use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, layers};
+use crate::model::{
+    BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, TensorKind, layers,
+};
 use crate::tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
@@ -102,7 +104,10 @@ pub(super) fn finish(
     let name_of = |from: &Option<usize>| from.map_or("input".to_string(), |layer| layer_names[layer].clone());
     let (mut layers, mut tensors) = (Vec::new(), Vec::new());
     for (layer, name) in draft.layers.into_iter().zip(&layer_names) {
-        tensors.extend(layer.tensors.into_iter().map(|(kind, tensor)| (format!("{name}.{kind}"), tensor)));
+        for (kind, tensor) in layer.tensors {
+            let end = if kind == "weight" { layer.op.tensor_name(TensorKind::Weight) } else { kind };
+            tensors.push((format!("{name}.{end}"), tensor));
+        }
         layers.push(Layer {
             name: name.clone(),
             op: layer.op,

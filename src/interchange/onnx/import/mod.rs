@@ -21,6 +21,7 @@ pub(super) mod normalisation;
 pub(super) mod operators;
 mod padding;
 mod pixels;
+pub(super) mod resize;
 mod shape_tensor;
 pub(super) mod shapes;
 mod tensor;
@@ -123,6 +124,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let mut draft = NetworkDraft {
         graph: &graph,
         opset,
+        is_ours: model.metadata_props.iter().any(|entry| entry.key == "model"),
         batch: None,
         constants,
         values,

@@ -5,6 +5,7 @@ use super::attributes::sizes;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{padding, shapes};
 use crate::model::{LayerOp, layers};
+use crate::tensor::Tensor;
 
 /// Translates BatchNormalization.
 pub fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
@@ -36,6 +37,38 @@ pub fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) ->
     )?;
     draft.layers[layer].weight = Some(name);
     draft.layers[layer].tensors = tensors;
+    Ok(())
+}
+
+/// Translates LayerNormalization over channels: of an image whose channels are last, or of a vector.
+pub fn layer_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (from, dims, is_last) = match draft.value(node, 0)? {
+        Some(GraphValue::ChannelsLast { from, dims }) => (*from, dims.clone(), true),
+        _ => {
+            let (from, len) = draft.flat(node, 0)?;
+            (from, vec![len], false)
+        }
+    };
+    let (axis, eps) = (a.int("axis", -1)?, a.float("epsilon", 1e-5)?);
+    // Its precision inside; sums are more precise here than in f32.
+    a.int("stash_type", 1)?;
+    if axis != -1 && axis != dims.len() as i64 {
+        return Err(format!("expected the last axis (channels), found {axis}"));
+    }
+    let channels = dims[0];
+    let handle = draft.weight(node, 1)?;
+    let weight = draft.constants.vector(handle, channels)?;
+    let bias = match draft.constant(node, 2)? {
+        Some(handle) => draft.constants.vector(handle, channels)?,
+        None => Tensor::full([channels], 0.0),
+    };
+    let layer = draft.push(node, layers::LayerNorm { eps }.into(), vec![from], &[&dims])?;
+    draft.layers[layer].weight = Some(handle.name);
+    draft.layers[layer].tensors = vec![("weight", weight), ("bias", bias)];
+    if is_last {
+        draft.alias(node, GraphValue::ChannelsLast { from: Some(layer), dims });
+    }
     Ok(())
 }
 

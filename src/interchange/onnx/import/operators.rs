@@ -13,7 +13,7 @@ use std::borrow::Cow;
 const NAMED: usize = 20;
 
 /// The message for transposed features, which usually come from TensorFlow.
-const CHANNELS_LAST: &str = "transposes features; export channels-last networks (TensorFlow) with channels first \
+pub(super) const CHANNELS_LAST: &str = "transposes features; export channels-last networks (TensorFlow) with channels first \
     (tf2onnx: --inputs-as-nchw)";
 
 /// The unsupported operators and nodes found so far.
@@ -223,6 +223,11 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
         ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
+        ("Mul", _) if channels::is_scale(draft, call) => channels::scale(draft, call),
+        ("Transpose", Some(GraphValue::Layer { from, dims })) => channels::to_last(draft, call, from, dims),
+        ("Transpose", Some(GraphValue::ChannelsLast { from, dims })) => {
+            channels::to_first(draft, call, from, dims)
+        }
         ("Reshape", Some(GraphValue::GroupedChannels(grouped))) => channels::ungroup(draft, call, &grouped),
         ("Transpose", Some(GraphValue::GroupedChannels(grouped))) => {
             channels::transpose(draft, call, grouped)

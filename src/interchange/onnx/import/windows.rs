@@ -189,13 +189,3 @@ fn same_windows(
         .flat_map(|pads| [make(pads, false), make(pads, true)]);
     choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
 }
-
-/// Translates GlobalMaxPool.
-pub fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
-    let kernel = [height, width];
-    draft.push_unary(
-        call.node,
-        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false }),
-    )
-}
