@@ -87,21 +87,12 @@ fn other_padding_is_refused() {
         vec![whole("pads", &[1, 1, 1, 1])],
         "expected a padding of 0 to 65536",
     );
-    refused(
-        pad(None, vec![]),
-        node("Relu", &["p"], "c", vec![]),
-        vec![sides([1; 4])],
-        "only directly before",
-    );
+    refused(pad(Some("v"), vec![]), node("Relu", &["p"], "c", vec![]), value(0.5), "only directly before");
     let pool = |op: &str, more: Vec<AttributeProto>| {
         node(op, &["p"], "c", [vec![ints("kernel_shape", &[3, 3])], more].concat())
     };
-    refused(
-        pad(None, vec![]),
-        pool("MaxPool", vec![]),
-        vec![sides([1; 4])],
-        "reads padding of 0: expected -inf",
-    );
+    let high = value(0.5);
+    refused(pad(Some("v"), vec![]), pool("MaxPool", vec![]), high, "reads padding of 0.5: expected -inf");
     let low = value(f32::MIN);
     refused(pad(Some("v"), vec![]), pool("AveragePool", vec![]), low, "expected 0");
     let uncounted = vec![ints("pads", &[1, 0, 0, 0])];

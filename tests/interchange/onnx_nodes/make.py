@@ -126,7 +126,7 @@ def main():
             results = [helper.make_tensor_value_info(o, helper.np_dtype_to_tensor_dtype(a.dtype), None) for o, a in zip(names, outputs)]
             given = {x_name, *(i.name for i in initializers), *(o for n in nodes for o in n.output)}
             sources = [value(x_name, x)] if x is not None else []
-            sources += [value(i, a) for i, a in zip(node.input, inputs) if i not in given]
+            sources += [value(i, a) for i, a in zip([i for i in node.input if i], inputs) if i not in given]
             new = helper.make_graph(nodes, name, sources, results, initializers)
             model = helper.make_model(new, opset_imports=case.model.opset_import, ir_version=case.model.ir_version)
             add(f"{name}.onnx", model.SerializeToString(deterministic=True))
