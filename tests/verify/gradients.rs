@@ -90,7 +90,8 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
                 ]
             }),
         ),
-        Op::LayerNormForward(d) => layer_norm(d, hyper),
+        // The long ones would take seconds, and have the same formula.
+        Op::LayerNormForward(d) if d.channels < 1000 => layer_norm(d, hyper),
         Op::SliceForward(d) => linear_map(Op::SliceForward(d), Op::SliceBackward(d)),
         Op::ChannelShuffle(d) => linear_map(Op::ChannelShuffle(d), Op::ChannelShuffle(d.inverse())),
         Op::AvgPool2dForward(d) => linear_map(Op::AvgPool2dForward(d), Op::AvgPool2dBackward(d)),
