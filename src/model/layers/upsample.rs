@@ -19,6 +19,9 @@ pub struct Upsample {
 }
 
 impl Upsample {
+    /// The largest factor.
+    pub const MOST: usize = ops::Upsample::MOST;
+
     fn geometry(&self, extents: &Extents) -> ops::Upsample {
         let (batch, channels, [h_in, w_in]) = (extents.batch, extents.channels(), extents.sides());
         ops::Upsample { batch, channels, h_in, w_in, scale: self.scale_factor }

@@ -49,7 +49,7 @@ pub fn resize<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), S
         &[batch, channels, rows, columns] if batch == 1.0 && channels == 1.0 => [rows, columns],
         other => return Err(format!("expected scales [1, 1, rows, columns], found {} numbers", other.len())),
     };
-    let most = crate::ops::Upsample::MOST as f32;
+    let most = layers::Upsample::MOST as f32;
     if factors.iter().any(|&n| n.fract() != 0.0 || !(1.0..=most).contains(&n)) {
         return Err(format!("expected whole scales of 1 to {most}, found {factors:?}"));
     }
