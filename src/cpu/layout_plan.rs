@@ -69,7 +69,16 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
         {
             (&[0, 1], Demand::Same)
         }
-        Op::ChannelShuffle(_) => (&[0, 1], Demand::Same),
+        Op::ChannelShuffle(_)
+        | Op::PadForward(_)
+        | Op::PadBackward(_)
+        | Op::UpsampleForward(_)
+        | Op::UpsampleBackward(_) => (&[0, 1], Demand::Same),
+        Op::Scale(_) | Op::StructuredDropout(_) => (&[0, 2], Demand::Same),
+        Op::ScaleGradWeight(_) => (&[0, 1], Demand::Blocks),
+        Op::LayerNormForward(_) => (&[0, 3], Demand::Blocks),
+        Op::LayerNormGradInput(_) => (&[0, 4, 5], Demand::Blocks),
+        Op::LayerNormGradWeight(_) => (&[0, 3], Demand::Blocks),
         _ => return None,
     })
 }

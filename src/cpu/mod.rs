@@ -29,6 +29,7 @@ mod ema;
 mod executor;
 mod exponential;
 mod gate;
+mod layer_norm;
 mod layout;
 mod layout_plan;
 mod leaky_relu;
@@ -40,16 +41,20 @@ mod loss_scale;
 mod memory;
 mod mix;
 mod options;
+mod pad2d;
 mod parallel;
 mod pixel;
 mod pointwise;
 mod pool2d;
 mod probe;
 mod product;
+mod scale;
 mod simd;
 mod softmax;
+mod structured_dropout;
 mod sum;
 mod update;
+mod upsample;
 mod vector;
 mod windows;
 mod winograd;
@@ -73,6 +78,7 @@ use conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use dropout::dropout;
 use ema::ema;
 use gate::*;
+use layer_norm::*;
 use layout::Layouts;
 use leaky_relu::*;
 use linear::*;
@@ -82,10 +88,14 @@ use loss::*;
 use loss_scale::*;
 use memory::Memory;
 use mix::mix;
+use pad2d::*;
 use pointwise::*;
 use pool2d::*;
+use scale::*;
 use softmax::*;
+use structured_dropout::structured_dropout;
 use update::*;
+use upsample::*;
 
 use crate::error::{Error, Result};
 use crate::ops::Op;
@@ -193,6 +203,24 @@ fn dispatch(
             batch_norm2d_grad_input(d, layouts.x, x, coefficients, dy, hyper, dx)
         }),
         Op::Dropout(d) => call!([x, hyper], [y] => dropout(d, x, hyper, y)),
+        Op::StructuredDropout(d) => {
+            call!([x, hyper], [y] => structured_dropout(d, layouts.x, x, hyper, y))
+        }
+        Op::Scale(d) => call!([x, w], [y] => scale(d, layouts.x, x, w, y)),
+        Op::ScaleGradWeight(d) => call!([x, dy], [dw] => scale_grad_weight(d, layouts.x, x, dy, dw)),
+        Op::LayerNormForward(d) => {
+            call!([x, w, b], [y, mean, r] => layer_norm_forward(d, layouts.x, x, w, b, y, mean, r))
+        }
+        Op::LayerNormGradInput(d) => call!([x, w, mean, r, dy], [dx] => {
+            layer_norm_grad_input(d, layouts.x, x, w, mean, r, dy, dx)
+        }),
+        Op::LayerNormGradWeight(d) => {
+            call!([x, mean, r, dy], [dw] => layer_norm_grad_weight(d, layouts.x, x, mean, r, dy, dw))
+        }
+        Op::PadForward(d) => call!([x], [y] => pad_forward(d, layouts.x, x, y)),
+        Op::PadBackward(d) => call!([dy], [dx] => pad_backward(d, layouts.x, dy, dx)),
+        Op::UpsampleForward(d) => call!([x], [y] => upsample_forward(d, layouts.x, x, y)),
+        Op::UpsampleBackward(d) => call!([dy], [dx] => upsample_backward(d, layouts.x, dy, dx)),
         Op::ConcatForward(d) => call!([x], [y] => concat_forward(d, x, y)),
         Op::ConcatBackward(d) => call!([dy], [dx] => concat_backward(d, dy, dx)),
         Op::SliceForward(d) => call!([x], [y] => slice_forward(d, x, y)),

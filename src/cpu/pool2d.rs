@@ -67,8 +67,7 @@ impl Geometry {
         let outputs = if axis == 0 { self.windows.h_out } else { self.windows.w_out };
         let [first, end] = d.counted(axis);
         let begin = |o: usize| o * self.windows.stride[axis];
-        let extent =
-            |o| (begin(o) + self.windows.kernel[axis]).min(end).saturating_sub(begin(o).max(first));
+        let extent = |o| (begin(o) + self.windows.kernel[axis]).min(end).saturating_sub(begin(o).max(first));
         (0..outputs).map(|o| extent(o).max(1) as f32).collect()
     }
 

@@ -18,6 +18,7 @@ pub mod dropout;
 pub mod ema;
 pub mod gate;
 pub mod hyper;
+pub mod layer_norm;
 pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
@@ -26,10 +27,14 @@ pub mod loss;
 pub mod loss_scale;
 pub mod mix;
 mod operand;
+pub mod pad2d;
 pub mod pointwise;
 pub mod pool2d;
+pub mod scale;
 pub mod softmax;
+pub mod structured_dropout;
 pub mod update;
+pub mod upsample;
 
 pub use activation::{Clip, HardSigmoid};
 pub use augment::Augment;
@@ -41,6 +46,7 @@ pub use dropout::Dropout;
 pub use ema::Ema;
 pub use gate::Gate;
 pub use hyper::Hyper;
+pub use layer_norm::LayerNorm;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
@@ -49,10 +55,14 @@ pub use loss::{Loss, Metrics, Target};
 pub use loss_scale::{GradScale, GradUnscale, Scaling};
 pub use mix::Mix;
 pub use operand::{Access, Operand, OperandKind};
+pub use pad2d::Pad2d;
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
+pub use scale::Scale;
 pub use softmax::Softmax;
+pub use structured_dropout::{DropUnit, StructuredDropout};
 pub use update::{GradClip, GradNorm, NonFinite, Update};
+pub use upsample::Upsample;
 
 use crate::error::{Error, Result};
 
@@ -190,6 +200,26 @@ operators! {
     BatchNorm2dGradInput(BatchNorm2d) = "batch_norm2d_grad_input";
     /// y = x times the recomputed mask; with dy and dx in place of x and y it is also the backward operator.
     Dropout(Dropout) = "dropout";
+    /// y = x times the recomputed mask of whole channels, images or batches; with dy and dx it is also the backward operator.
+    StructuredDropout(StructuredDropout) = "structured_dropout";
+    /// y = x times a factor for each channel; with dy and dx in place of x and y it is also the backward operator.
+    Scale(Scale) = "scale";
+    /// The gradient of the factors of the channels.
+    ScaleGradWeight(Scale) = "scale_grad_weight";
+    /// y = x normalised over the channels, and the statistics of each position.
+    LayerNormForward(LayerNorm) = "layer_norm_forward";
+    /// dx from x, its statistics and dy.
+    LayerNormGradInput(LayerNorm) = "layer_norm_grad_input";
+    /// dw from x, its statistics and dy.
+    LayerNormGradWeight(LayerNorm) = "layer_norm_grad_weight";
+    /// y = x with zeros around it.
+    PadForward(Pad2d) = "pad_forward";
+    /// dx = the part of dy where x lies.
+    PadBackward(Pad2d) = "pad_backward";
+    /// y = x with every element repeated.
+    UpsampleForward(Upsample) = "upsample_forward";
+    /// dx = the sums of dy over the copies of each element.
+    UpsampleBackward(Upsample) = "upsample_backward";
     /// Copies x into its channels of y.
     ConcatForward(ChannelSlice) = "concat_forward";
     /// Copies its channels of dy into dx.

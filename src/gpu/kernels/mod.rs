@@ -8,6 +8,7 @@ mod augment;
 mod bias_grad;
 mod block_size;
 mod channel;
+mod channel_norm;
 mod conv2d;
 mod dispatch;
 mod elements;
@@ -21,6 +22,7 @@ mod mix;
 mod normalise;
 mod pointwise;
 mod pool2d;
+mod resize;
 mod rounds;
 mod shader;
 mod slices;
@@ -137,6 +139,14 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::BatchNorm2dGradParameters(d) => normalise::grad_parameters(op, d, limits),
         Op::BatchNorm2dGradInput(d) => normalise::grad_input(op, d, limits),
         Op::Dropout(d) => pointwise::dropout(op, d, limits),
+        Op::StructuredDropout(d) => pointwise::structured_dropout(op, d, limits),
+        Op::Scale(d) => channel_norm::scale(op, d, limits),
+        Op::ScaleGradWeight(d) => channel_norm::scale_grad_weight(op, d, limits),
+        Op::LayerNormForward(d) => channel_norm::layer_norm_forward(op, d, limits),
+        Op::LayerNormGradInput(d) => channel_norm::layer_norm_grad_input(op, d, limits),
+        Op::LayerNormGradWeight(d) => channel_norm::layer_norm_grad_weight(op, d, limits),
+        Op::PadForward(d) | Op::PadBackward(d) => resize::pad(op, d, limits),
+        Op::UpsampleForward(d) | Op::UpsampleBackward(d) => resize::upsample(op, d, limits),
         Op::ConcatForward(d) => channel::concat_forward(op, d, limits),
         Op::ConcatBackward(d) => channel::concat_backward(op, d, limits),
         Op::SliceForward(d) => channel::slice_forward(op, d, limits),

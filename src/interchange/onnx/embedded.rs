@@ -140,8 +140,10 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
         let reach = end.saturating_sub(before + x[axis + 1]);
         PoolWindows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
+    if op.is_dropout() {
+        return None;
+    }
     let kind = match *op {
-        LayerOp::Dropout(_) => return None,
         // Padding never is the maximum, so its size behind the input has no effect.
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
             StepKind::Pool {
@@ -149,6 +151,10 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
                 leaves_out_padding: false,
                 windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
             }
+        }
+        LayerOp::GlobalMaxPool2d(_) => {
+            let whole = |at: usize| PoolWindows { length: x[at], stride: 1, before: 0, after: 0 };
+            StepKind::Pool { is_average: false, leaves_out_padding: false, windows: [1, 2].map(whole) }
         }
         LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, count_include_pad, .. }) => {
             // Padding that does not count is like what lies beyond it.
@@ -180,7 +186,8 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
         _ => StepKind::Op(op.clone()),
     };
     let same = PoolWindows { length: 1, stride: 1, before: 0, after: 0 };
-    (kind != StepKind::Pool { is_average: true, leaves_out_padding: false, windows: [same; 2] }).then_some(kind)
+    (kind != StepKind::Pool { is_average: true, leaves_out_padding: false, windows: [same; 2] })
+        .then_some(kind)
 }
 
 #[cfg(test)]

@@ -92,9 +92,8 @@ pub fn clip_forward(d: &Clip) -> OperatorCheck<'_> {
 
 pub fn clip_backward(d: &Clip) -> OperatorCheck<'_> {
     let reference = |y, dy| if y <= f64::from(d.min) || y >= f64::from(d.max) { 0.0 } else { dy };
-    OperatorCheck::new(None, move |_, inputs, outputs| zip(inputs, outputs, reference), exact).prepared(
-        |_, operands| operands[0].iter_mut().for_each(|y| *y = clip(d, f64::from(*y)) as f32),
-    )
+    OperatorCheck::new(None, move |_, inputs, outputs| zip(inputs, outputs, reference), exact)
+        .prepared(|_, operands| operands[0].iter_mut().for_each(|y| *y = clip(d, f64::from(*y)) as f32))
 }
 
 fn clip(d: &Clip, x: f64) -> f64 {

@@ -17,6 +17,7 @@ mod concat;
 pub(super) mod conv2d;
 mod dropout;
 mod gate;
+mod layer_norm;
 mod leaky_relu;
 pub(super) mod linear;
 pub(super) mod local_response_norm;
@@ -26,7 +27,10 @@ mod loss_scale;
 mod mix;
 mod pointwise;
 pub(super) mod pool2d;
+mod resize;
+mod scale;
 mod softmax;
+mod structured_dropout;
 mod update;
 
 use super::cases::Case;
@@ -117,6 +121,16 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::BatchNorm2dGradParameters(d) => batch_norm2d::grad_parameters(d),
         Op::BatchNorm2dGradInput(d) => batch_norm2d::grad_input(d),
         Op::Dropout(d) => dropout::dropout(d),
+        Op::StructuredDropout(d) => structured_dropout::structured_dropout(d),
+        Op::Scale(d) => scale::scale(d),
+        Op::ScaleGradWeight(d) => scale::grad_weight(d),
+        Op::LayerNormForward(d) => layer_norm::forward(d),
+        Op::LayerNormGradInput(d) => layer_norm::grad_input(d),
+        Op::LayerNormGradWeight(d) => layer_norm::grad_weight(d),
+        Op::PadForward(d) => resize::pad_forward(d),
+        Op::PadBackward(d) => resize::pad_backward(d),
+        Op::UpsampleForward(d) => resize::upsample_forward(d),
+        Op::UpsampleBackward(d) => resize::upsample_backward(d),
         Op::ConcatForward(d) => concat::forward(d),
         Op::ConcatBackward(d) => concat::backward(d),
         Op::SliceForward(d) => concat::slice_forward(d),
@@ -152,6 +166,10 @@ pub(super) fn cases() -> Vec<Case> {
         activation::cases(),
         gate::cases(),
         dropout::cases(),
+        structured_dropout::cases(),
+        scale::cases(),
+        layer_norm::cases(),
+        resize::cases(),
         concat::cases(),
         channel_shuffle::cases(),
         softmax::cases(),

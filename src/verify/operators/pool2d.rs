@@ -192,7 +192,15 @@ fn image_alone() -> impl Iterator<Item = Case> {
         ("image_alone_uneven", Pool2d { pad: [0, 2, 1, 1], kernel: [3, 4], ..d }),
         ("image_alone_ceil", Pool2d { ceil: true, h_in: 10, ..d }),
         ("image_alone_blocks", Pool2d { channels: 32, pad: [1, 0, 0, 1], ..d }),
-        ("image_alone_long", Pool2d { pad: [7, 100, 50, 0], ceil: true, count_include_pad: false, ..long([300, 301], [300, 300], [40, 60]) }),
+        (
+            "image_alone_long",
+            Pool2d {
+                pad: [7, 100, 50, 0],
+                ceil: true,
+                count_include_pad: false,
+                ..long([300, 301], [300, 300], [40, 60])
+            },
+        ),
     ];
     geometries.into_iter().flat_map(|(what, d)| {
         let [_, _, forward, backward] = quadruple(what, d);

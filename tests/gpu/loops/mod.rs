@@ -111,7 +111,17 @@ fn pool(size: usize, kernel: usize, pad: usize) -> Pool2d {
     let [plane, kernel] = [size, kernel].map(|n| [n, n]);
     let [h_in, w_in] = plane;
     let pad = [pad; 4];
-    Pool2d { batch: 3, channels: 5, h_in, w_in, kernel, stride: [1, 1], pad, ceil: false, count_include_pad: true }
+    Pool2d {
+        batch: 3,
+        channels: 5,
+        h_in,
+        w_in,
+        kernel,
+        stride: [1, 1],
+        pad,
+        ceil: false,
+        count_include_pad: true,
+    }
 }
 
 /// Shapes so large that no test could run them. Only what they would do is looked at.

@@ -11,7 +11,17 @@ use striate::verify::cases::LENGTHS;
 fn row(n: usize) -> Pool2d {
     let pad = [0, n, 0, n];
     let (kernel, stride) = ([1, 2 * n], [1, 1]);
-    Pool2d { batch: 1, channels: 1, h_in: 1, w_in: n, kernel, stride, pad, ceil: false, count_include_pad: true }
+    Pool2d {
+        batch: 1,
+        channels: 1,
+        h_in: 1,
+        w_in: n,
+        kernel,
+        stride,
+        pad,
+        ceil: false,
+        count_include_pad: true,
+    }
 }
 
 /// The last operand after a run on `inputs`.

@@ -145,3 +145,80 @@ fn a_channel_shuffle_is_recognised() {
     let message = refusal(&file(&DIMS, nodes, vec![whole("rows", &[-1, 2, 3, 2, 3])]));
     assert!(message.contains("only between the two Reshapes of a channel shuffle"), "{message}");
 }
+
+#[test]
+fn factors_of_channels_keep_their_names() {
+    let x = numbers(72, 6);
+    let w = numbers(6, 7);
+    let expected: Vec<f64> =
+        x.iter().enumerate().map(|(i, &v)| (f64::from(v.max(0.0))) * f64::from(w[i / 6 % 6])).collect();
+    for (name, dims, layer, parameter) in [
+        ("features.1.0.layer_scale", &[6, 1, 1][..], "features.1.0", "features.1.0.layer_scale"),
+        ("gamma", &[1, 6, 1, 1], "node of y", "node of y.weight"),
+        ("onnx::Mul_7", &[6, 1, 1], "node of y", "node of y.weight"),
+        ("block.weight", &[6, 1, 1], "block", "block.weight"),
+    ] {
+        for inputs in [["r", name], [name, "r"]] {
+            let nodes = vec![node("Relu", &["x"], "r", vec![]), node("Mul", &inputs, "y", vec![])];
+            let model = file(&DIMS, nodes, vec![floats(name, dims, &w)]);
+            assert_answers(&model, &x, &expected);
+            let imported = import(&model).unwrap();
+            assert_eq!(imported.spec.layers[1].name, layer);
+            assert_eq!(imported.tensors[0].0, parameter);
+        }
+    }
+    // Not one for each channel.
+    for (dims, count) in [(&[2, 3][..], 6), (&[1, 2, 1], 2), (&[6], 6)] {
+        let nodes = vec![node("Relu", &["x"], "r", vec![]), node("Mul", &["r", "w"], "y", vec![])];
+        refusal(&file(&DIMS, nodes, vec![floats("w", dims, &w[..count])]));
+    }
+}
+
+/// y of rows of `DIMS` normalised over the channels.
+fn normalised(x: &[f32], eps: f64, w: &[f32], b: &[f32]) -> Vec<f64> {
+    let mut y = vec![0.0; x.len()];
+    for (n, row) in x.chunks(36).enumerate() {
+        for p in 0..6 {
+            let at = |c: usize| f64::from(row[c * 6 + p]);
+            let mean = (0..6).map(at).sum::<f64>() / 6.0;
+            let variance = (0..6).map(|c| (at(c) - mean).powi(2)).sum::<f64>() / 6.0;
+            for c in 0..6 {
+                let z = (at(c) - mean) / (variance + eps).sqrt();
+                y[n * 36 + c * 6 + p] = z * f64::from(w[c]) + f64::from(b[c]);
+            }
+        }
+    }
+    y
+}
+
+#[test]
+fn layer_norms_between_transposes() {
+    let (x, w, b) = (numbers(72, 8), numbers(6, 9), numbers(6, 10));
+    let make = |norm: NodeProto, back: &[i64]| {
+        let nodes = vec![
+            node("Transpose", &["x"], "last", vec![ints("perm", &[0, 2, 3, 1])]),
+            norm,
+            node("Transpose", &["n"], "y", vec![ints("perm", back)]),
+        ];
+        file(&DIMS, nodes, vec![floats("ln.weight", &[6], &w), floats("ln.bias", &[6], &b)])
+    };
+    let norm = |inputs: &[&str], attributes| node("LayerNormalization", inputs, "n", attributes);
+    let (all, back) = (["last", "ln.weight", "ln.bias"], [0, 3, 1, 2]);
+    for (attributes, eps) in
+        [(vec![], 1e-5), (vec![int("axis", 3), float("epsilon", 0.5), int("stash_type", 1)], 0.5)]
+    {
+        let model = make(norm(&all, attributes), &back);
+        assert_answers(&model, &x, &normalised(&x, eps, &w, &b));
+        assert_eq!(import(&model).unwrap().spec.layers[0].name, "ln");
+    }
+    assert_answers(&make(norm(&all[..2], vec![]), &back), &x, &normalised(&x, 1e-5, &w, &[0.0; 6]));
+    for (model, expected) in [
+        (make(norm(&all, vec![int("axis", 1)]), &back), "expected the last axis (channels), found 1"),
+        (make(norm(&all, vec![]), &[0, 1, 2, 3]), "perm [0, 1, 2, 3] of [N, H, W, C]: expected [0, 3, 1, 2]"),
+        (make(node("LRN", &["last"], "n", vec![]), &back), "LRN of a value in the layout [N, H, W, C]"),
+        (make(norm(&["x", "ln.weight"], vec![]), &back), "expected an input [N, K], found [N, 6, 2, 3]"),
+    ] {
+        let message = refusal(&model);
+        assert!(message.contains(expected), "{message}");
+    }
+}

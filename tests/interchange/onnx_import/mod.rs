@@ -8,7 +8,9 @@ mod forms;
 mod linear;
 mod normalisation;
 mod padding;
+mod patterns;
 mod pytorch;
+mod resize;
 mod round_trip;
 #[path = "../../../src/interchange/onnx/schema.rs"]
 #[allow(dead_code, reason = "the tests write less than the importer reads")]

@@ -7,13 +7,14 @@ use striate::model::{ClassWeights, Spec};
 use striate::tensor::Tensor;
 
 /// Files of `tests/fixtures`, without their endings.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "alexnet_like",
     "residual",
     "fire",
     "sigmoid",
     "leaky_relu",
     "shuffle",
+    "layer_norm",
     "weighted",
     "adam",
     "adamw",

@@ -1,4 +1,4 @@
-//! Operators that only move channels, which ONNX writes with its general operators on axes.
+//! Operators on channels, which ONNX writes with its general operators on axes.
 
 use super::graph::{GraphBuilder, NodeBuilder};
 use super::layers::LayerContext;
@@ -14,6 +14,19 @@ pub fn slice(
     let [starts, ends, axes] = [("starts", start), ("ends", end), ("axes", 1)]
         .map(|(kind, n)| builder.integers(&format!("{name}.{kind}"), &[n as i64]));
     context.node_over("Slice", &[context.inputs[0], &starts, &ends, &axes])
+}
+
+/// Adds a product with a factor for each channel; `spatial` are weights `[channels, 1, 1]`.
+pub fn scale(builder: &mut GraphBuilder, context: &LayerContext<'_>, spatial: bool) -> NodeBuilder {
+    let (name, x, w) = (&context.layer.name, context.inputs[0], context.inputs[1]);
+    if spatial == (context.x.len() == 3) {
+        return context.node("Mul");
+    }
+    // Weights `[channels]` for maps, or `[channels, 1, 1]` for a vector.
+    let shape = if spatial { vec![-1] } else { vec![-1, 1, 1] };
+    let shape = builder.integers(&format!("{name}.shape"), &shape);
+    let reshaped = builder.helper(name, "factors", "Reshape", &[w, &shape]);
+    context.node_over("Mul", &[x, &reshaped])
 }
 
 /// Adds a channel shuffle: the channels as rows of groups, transposed, and back. The -1 in a

@@ -3,7 +3,7 @@
 use super::super::operators;
 use super::graph::{GraphBuilder, NodeBuilder};
 use crate::error::{Error, Result};
-use crate::model::{Layer, LayerOp, Spec};
+use crate::model::{Layer, Spec};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ impl<'a> LayerTensors<'a> {
         for layer in &spec.layers {
             let mut own = Vec::new();
             for (kind, shape) in layer.op.tensors(inputs.of(layer)) {
-                let name = format!("{}.{}", layer.name, kind.name());
+                let name = format!("{}.{}", layer.name, layer.op.tensor_name(kind));
                 let fault = |found: &str| {
                     Error::Model(format!("{}: tensor {name}: expected {shape:?}, found {found}", spec.name))
                 };
@@ -106,7 +106,7 @@ pub(super) fn add(
     for (i, layer) in spec.layers.iter().enumerate() {
         let read = layer.inputs.iter().map(|name| values.get(name.as_str()).map_or("", String::as_str));
         let read: Vec<&str> = read.collect();
-        if matches!(layer.op, LayerOp::Dropout(_)) {
+        if layer.op.is_dropout() {
             let value = read[0].to_string();
             values.insert(&layer.name, value);
             continue;
@@ -136,7 +136,7 @@ pub(super) fn add(
 fn last_node(spec: &Spec) -> Option<usize> {
     let position = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
     let mut last = spec.layers.len().checked_sub(1)?;
-    while matches!(spec.layers[last].op, LayerOp::Dropout(_)) {
+    while spec.layers[last].op.is_dropout() {
         last = position(&spec.layers[last].inputs[0])?;
     }
     Some(last)

@@ -1,4 +1,4 @@
-//! Pooling. Programs disagree about `ceil_mode` (the divisor of an average, whether a window may start in the padding), so
+//! Pooling, padding and upsampling. Programs disagree about `ceil_mode` (the divisor of an average, whether a window may start in the padding), so
 //! it is never written: explicit padding places the windows.
 
 use super::super::averaging::{self, window};
@@ -68,7 +68,9 @@ pub fn avg_pool(
         missing[axis] = reach.saturating_sub(pads[axis + 2]);
         pads[axis + 2] += missing[axis];
     }
-    let average = |node: NodeBuilder| windows(node, kernel, stride, pads).int("count_include_pad", counts_padding.into());
+    let average = |node: NodeBuilder| {
+        windows(node, kernel, stride, pads).int("count_include_pad", counts_padding.into())
+    };
     // Where the padding does not count, more of it changes nothing.
     if missing == [0; 2] || !counts_padding {
         return average(context.node("AveragePool"));
@@ -114,4 +116,29 @@ pub(in super::super) fn uniform_windows(len: usize, out: usize) -> Option<[usize
     let step = if out == 1 { 1 } else { window(len, out, 1)[0] };
     let fits = (0..out).all(|o| window(len, out, o) == [o * step, o * step + length]);
     (fits && step > 0).then_some([length, step])
+}
+
+/// Adds a padding of zeros.
+pub fn pad(
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
+    [top, left, bottom, right]: [usize; 4],
+) -> NodeBuilder {
+    let [top, left, bottom, right] = [top, left, bottom, right].map(|pad| pad as i64);
+    let sizes = [0, 0, top, left, 0, 0, bottom, right];
+    let sizes = builder.integers(&format!("{}.pads", context.layer.name), &sizes);
+    context.node_over("Pad", &[context.inputs[0], &sizes])
+}
+
+/// Adds an upsampling by repetition.
+pub fn upsample(
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
+    [rows, columns]: [usize; 2],
+) -> NodeBuilder {
+    let scales = [1.0, 1.0, rows as f32, columns as f32];
+    let scales = builder.constant(&format!("{}.scales", context.layer.name), &[4], &scales);
+    let node = context.node_over("Resize", &[context.inputs[0], "", &scales]);
+    let node = node.text("mode", "nearest").text("coordinate_transformation_mode", "asymmetric");
+    node.text("nearest_mode", "floor")
 }

@@ -3,27 +3,34 @@
 use super::draft::{Call, GraphValue, NetworkDraft};
 use crate::model::{LayerOp, layers};
 
-/// Translates Clip, whose limits are attributes before operator set 11 and inputs since. Limits beyond all finite numbers,
-/// which are the defaults, are none.
-pub fn clip<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let node = call.node;
+/// The limits of Clip, which are attributes before operator set 11 and inputs since; the largest numbers where it has none.
+pub(super) fn limits<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(f32, f32), String> {
     let (mut min, mut max) = (f32::MIN, f32::MAX);
     if draft.opset < 11 {
         (min, max) = (call.attributes.float("min", min)?, call.attributes.float("max", max)?);
     } else {
         for (limit, position) in [(&mut min, 1), (&mut max, 2)] {
-            if let Some(handle) = draft.constant(node, position)? {
+            if let Some(handle) = draft.constant(call.node, position)? {
                 *limit = draft.constants.scalar(handle)?;
             }
         }
     }
+    if min.is_nan() || max.is_nan() { Err("expected limits, found NaN".into()) } else { Ok((min, max)) }
+}
+
+/// Translates Clip. Limits beyond all finite numbers are none.
+pub fn clip<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let node = call.node;
+    let (min, max) = limits(draft, call)?;
     let (from, dims) = draft.layer(node, 0)?;
     let op: LayerOp = match (min <= f32::MIN, max >= f32::MAX) {
         (true, true) => {
             draft.alias(node, GraphValue::Layer { from, dims });
             return Ok(());
         }
-        _ if !(min < max) => return Err(format!("expected min less than max, found {min} and {max}")),
+        _ if min >= max || min.is_nan() || max.is_nan() => {
+            return Err(format!("expected min less than max, found {min} and {max}"));
+        }
         _ if (min, max) == (0.0, 6.0) => layers::Relu6.into(),
         (no_min, no_max) => layers::Clip {
             min: if no_min { f32::NEG_INFINITY } else { min },

@@ -116,9 +116,9 @@ pub fn slice<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), St
             return Err(wrong());
         }
         seen.push(axis);
-        // Of the batch only all rows can be taken; its extent is not known.
+        // Of the batch only all rows can be taken, even if their number is not known.
         let Some(extent) = axis.checked_sub(1).map(|axis| dims[axis]) else {
-            if start == 0 && end >= i64::from(i32::MAX) {
+            if start == 0 && end >= draft.batch.map_or(i64::from(i32::MAX), |batch| batch as i64) {
                 continue;
             }
             return Err(wrong());

@@ -23,7 +23,10 @@ const MOST_COMPUTED: usize = 1 << 28;
 enum Stored<'a> {
     File(Cow<'a, TensorProto>),
     /// One value, repeated.
-    Filled { dims: Vec<usize>, value: f32 },
+    Filled {
+        dims: Vec<usize>,
+        value: f32,
+    },
     Computed(Tensor),
 }
 
@@ -147,6 +150,11 @@ impl<'a> Constants<'a> {
             dims.reverse();
         }
         Ok(dims)
+    }
+
+    /// Its shape in the file, whatever shape nodes have given it.
+    pub fn file_dims(&self, handle: Handle<'a>) -> Result<Vec<usize>, String> {
+        self.dims(Handle { shape: None, transposed: false, ..handle })
     }
 
     /// Number of values according to the shape.

@@ -129,7 +129,10 @@ fn concat<'a>(
     let mut dims = shapes.first().cloned().unwrap_or_default();
     let axis = call.attributes.int("axis", 0)?;
     let axis = if axis < 0 { axis.saturating_add(dims.len() as i64) } else { axis };
-    let axis = usize::try_from(axis).ok().filter(|&axis| axis < dims.len()).ok_or("expected an axis of its inputs")?;
+    let axis = usize::try_from(axis)
+        .ok()
+        .filter(|&axis| axis < dims.len())
+        .ok_or("expected an axis of its inputs")?;
     for shape in &shapes {
         let mut same = shape.clone();
         if shape.len() == dims.len() {
@@ -171,7 +174,7 @@ pub(super) fn transpose<'a>(
             places.filter(|_| is_order).ok_or_else(|| format!("perm {} of [{}]", ints(perm), list(&dims)))?
         }
     };
-    let result = if order.iter().copied().eq(0..rank) {
+    let mut result = if order.iter().copied().eq(0..rank) {
         handle
     } else if rank == 2 {
         handle.with(!handle.transposed)
@@ -181,10 +184,13 @@ pub(super) fn transpose<'a>(
         let all = strides(&dims);
         let moved: Vec<usize> = order.iter().map(|&axis| all[axis]).collect();
         let x = draft.constants.tensor(handle)?;
-        draft.constants.add_computed(name, &made, || places(&made, [moved]).map(|[i]| x.data()[i]).collect())?
+        draft
+            .constants
+            .add_computed(name, &made, || places(&made, [moved]).map(|[i]| x.data()[i]).collect())?
     };
     // A transposed weight keeps its name, by which layers are called.
-    draft.alias(call.node, GraphValue::Constant(Handle { name: handle.name, ..result }));
+    result.name = handle.name;
+    draft.alias(call.node, GraphValue::Constant(result));
     Ok(())
 }
 

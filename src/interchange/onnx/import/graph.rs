@@ -61,6 +61,11 @@ impl<'a> ReachableGraph<'a> {
         Ok(ReachableGraph { nodes, initializers, inputs, output, others, readers })
     }
 
+    /// The nodes that read `value`; a reader that is the graph's output or a branch is not among them.
+    pub fn readers_of<'s>(&'s self, value: &'s str) -> impl Iterator<Item = &'a NodeProto> + use<'s, 'a> {
+        self.nodes.iter().copied().filter(move |node| node.input.iter().any(|input| input == value))
+    }
+
     /// How often `value` is read, by the remaining nodes or as the output.
     pub fn readers(&self, value: &str) -> usize {
         self.readers.get(value).copied().unwrap_or(0)

@@ -11,11 +11,14 @@ mod averages;
 pub(super) mod channels;
 mod constants;
 pub(super) mod draft;
+mod expressions;
 mod external;
 mod finish;
 mod fold;
+mod formula;
 mod graph;
 mod input;
+mod layouts;
 mod limits;
 pub(super) mod linear;
 mod names;
@@ -24,9 +27,11 @@ pub(super) mod operators;
 mod padding;
 mod pixels;
 pub(super) mod products;
+pub(super) mod resize;
 mod shape_tensor;
 pub(super) mod shapes;
 mod tensor;
+mod vectors;
 pub(super) mod windows;
 
 use super::{embedded, schema};
@@ -126,6 +131,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let mut draft = NetworkDraft {
         graph: &graph,
         opset,
+        is_ours: model.metadata_props.iter().any(|entry| entry.key == "model"),
         batch: None,
         constants,
         values,

@@ -5,16 +5,15 @@ use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
-use super::{averages, channels, fold, linear, normalisation, padding, pixels, shape_tensor, shapes};
+use super::{
+    averages, channels, expressions, fold, layouts, linear, normalisation, padding, pixels, shape_tensor,
+    shapes, vectors,
+};
 use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
 /// Most operators and nodes that a message names; the rest are counted.
 const NAMED: usize = 20;
-
-/// The message for transposed features, which usually come from TensorFlow.
-const CHANNELS_LAST: &str = "transposes features; export channels-last networks (TensorFlow) with channels first \
-    (tf2onnx: --inputs-as-nchw)";
 
 /// The unsupported operators and nodes found so far.
 #[derive(Default)]
@@ -162,7 +161,8 @@ fn layer(node: &NodeProto) -> Option<Reader> {
 }
 
 fn is_known(node: &NodeProto) -> bool {
-    is_standard(node) && (PARTS.contains(&node.op_type.as_str()) || layer(node).is_some())
+    let op = node.op_type.as_str();
+    is_standard(node) && (PARTS.contains(&op) || expressions::is_known(op) || layer(node).is_some())
 }
 
 /// Translates a node of a branch. The error names the node.
@@ -178,11 +178,23 @@ pub(super) fn translate_branch_node<'a>(
     result.map_err(|what| format!("{}: {what}", describe(node)))
 }
 
-fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     let further = node.output.iter().skip(1).filter(|_| node.op_type != "Split");
     if let Some(further) = further.into_iter().find(|output| draft.graph.readers(output) > 0) {
         return Err(format!("its further output {} is read", short(further)));
+    }
+    if layouts::reads_view(draft, call) {
+        return layouts::translate(draft, call);
+    }
+    if expressions::is_step(draft, call)? {
+        if pixels::is_arithmetic(draft, call) {
+            return pixels::arithmetic(draft, call);
+        }
+        return expressions::step(draft, call);
+    }
+    if node.op_type != "Shape" {
+        expressions::settle(draft, &node.input)?;
     }
     let first = draft.value(node, 0)?.cloned();
     if normalisation::is_lrn_step(draft, call) {
@@ -225,7 +237,15 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
             averages::average_columns(draft, call, from, dims, rows)
         }
         ("MatMul", _) => linear::mat_mul(draft, call),
+        ("Add" | "Sum" | "Sub" | "Mul" | "Div", _) if linear::is_per_channel(draft, call) => {
+            linear::per_channel(draft, call)
+        }
         ("Add" | "Sum", _) => linear::add(draft, call),
+        ("Cast", Some(value @ GraphValue::Layer { .. })) if is_float_cast(call)? => {
+            draft.alias(node, value);
+            Ok(())
+        }
+        ("Unsqueeze", Some(GraphValue::Layer { from, dims })) => vectors::unsqueeze(draft, call, from, &dims),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
         ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
@@ -236,12 +256,20 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => shape_tensor::shape(draft, call),
-        ("Transpose", _) => Err(CHANNELS_LAST.into()),
+        ("Transpose", _) => layouts::transpose(draft, call),
         (name, _) => match layer(node) {
             Some(read) => read(draft, call),
             None => Err(format!("{name} of computed values is not supported")),
         },
     }
+}
+
+/// True if a Cast is to a floating-point type; everything is computed in f32 here.
+fn is_float_cast(call: &Call<'_>) -> Result<bool, String> {
+    let floats = [data_type::FLOAT, data_type::FLOAT16, data_type::BFLOAT16, data_type::DOUBLE];
+    call.attributes.int("saturate", 1)?;
+    let to = call.attributes.int("to", 0)?;
+    Ok(floats.iter().any(|&kind| i64::from(kind) == to))
 }
 
 fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {

@@ -3,7 +3,7 @@
 
 use super::attributes::short;
 use super::draft::{Call, GraphValue, NetworkDraft};
-use super::{normalisation, shapes};
+use super::{layouts, normalisation, shapes};
 use std::iter::repeat_n;
 
 /// Most numbers in a shape tensor.
@@ -105,6 +105,13 @@ pub(super) fn shape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result
         Some(GraphValue::Constant(handle)) => draft.constants.dims(*handle)?.iter().map(known).collect(),
         Some(GraphValue::ShapeTensor(extents)) => extents.dims.iter().map(known).collect(),
         Some(GraphValue::PartialLrn(response)) => behind(&normalisation::dims(response)),
+        Some(GraphValue::Expression(expression)) => behind(&expression.dims),
+        Some(GraphValue::Vector { len, .. }) => behind(&[*len, 1, 1]),
+        Some(GraphValue::FlatChannelsLast { dims, .. }) => behind(&[dims.iter().product::<usize>()]),
+        Some(GraphValue::ChannelsLast(inner)) => {
+            let [channels, height, width] = layouts::dims_of(inner)?;
+            behind(&[height, width, channels])
+        }
         _ => behind(&draft.layer(call.node, 0)?.1),
     };
     let rank = all.len() as i64;

@@ -5,6 +5,7 @@ use super::channels::GroupedChannels;
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shape_tensor::{self, Dim};
+use super::vectors;
 use crate::model::{LayerOp, layers};
 
 /// The axes of a node: an attribute before operator set 13 (18 for reductions), since then the second input.
@@ -63,6 +64,15 @@ pub(super) fn reshape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             Ok(())
         }
         [_] => to_flat(draft, call, from, dims),
+        [k, 1, 1] | [1, 1, k] if *dims == [*k] => {
+            vectors::raise(draft, call, from, *k);
+            Ok(())
+        }
+        [1, 1, k] if *dims == [*k, 1, 1] => {
+            let value = GraphValue::ChannelsLast(Box::new(GraphValue::Layer { from, dims }));
+            draft.alias(call.node, value);
+            Ok(())
+        }
         &[groups, columns, ref rest @ ..] if groups * columns == dims[0] && *rest == dims[1..] => {
             draft.alias(call.node, GraphValue::GroupedChannels(GroupedChannels::new(from, dims, groups)));
             Ok(())

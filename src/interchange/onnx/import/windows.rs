@@ -130,6 +130,8 @@ pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) ->
         let WindowAttributes { kernel, stride, pads, .. } = w;
         return averages::full_windows(draft, call, from, dims, kernel, stride, pads);
     }
+    // The zeros of a Pad node are part of the input, so they count.
+    let counts_padding = counts_padding || (padding.is_some() && w.pads == [0; 4]);
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
         if average {
@@ -187,14 +189,4 @@ fn same_windows(
         .filter(|pads| pads[..2] == w.pads[..2])
         .flat_map(|pads| [make(pads, false), make(pads, true)]);
     choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
-}
-
-/// Translates GlobalMaxPool.
-pub fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
-    let kernel = [height, width];
-    draft.push_unary(
-        call.node,
-        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false }),
-    )
 }
