@@ -238,3 +238,34 @@ fn averages_may_leave_out_the_padding() {
     };
     assert_answers(&model, &x, &[corner(0, 0), corner(0, 1), corner(1, 0), corner(1, 1)]);
 }
+
+/// PyTorch's older exporter computes the shape of a channel shuffle, and halves channels by a division.
+#[test]
+fn shapes_are_divided() {
+    let nodes = |divisor: &'static str| {
+        vec![
+            node("Shape", &["x"], "shape", vec![]),
+            node("Gather", &["shape", "one"], "channels", vec![int("axis", 0)]),
+            node("Div", &["channels", divisor], "half", vec![]),
+            node("Concat", &["open", "two", "half", "one", "two"], "rows", vec![int("axis", 0)]),
+            node("Reshape", &["x", "rows"], "a", vec![]),
+            node("Transpose", &["a"], "b", vec![ints("perm", &[0, 2, 1, 3, 4])]),
+            node("Reshape", &["b", "whole"], "c", vec![]),
+            flatten("c"),
+        ]
+    };
+    let lists = || {
+        [
+            ("open", vec![-1]),
+            ("none", vec![0]),
+            ("one", vec![1]),
+            ("two", vec![2]),
+            ("whole", vec![-1, 4, 1, 2]),
+        ]
+        .map(|(name, values)| whole(name, &values))
+        .to_vec()
+    };
+    let model = file(&[4, 1, 2], nodes("two"), lists());
+    assert_eq!(layers(&model)[0], layers::ChannelShuffle { groups: 2 }.into());
+    assert!(refusal(&file(&[4, 1, 2], nodes("none"), lists())).contains("division by zero"));
+}

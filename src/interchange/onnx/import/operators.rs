@@ -313,14 +313,20 @@ fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
     Ok(())
 }
 
+/// True if the input at `position` is a layer's output or a floating-point constant.
+fn is_float<'a>(draft: &NetworkDraft<'a>, call: &Call<'a>, position: usize) -> Result<bool, String> {
+    Ok(match draft.value(call.node, position)? {
+        Some(GraphValue::Constant(handle)) => !draft.constants.is_integer(*handle),
+        _ => draft.layer(call.node, position).is_ok(),
+    })
+}
+
 /// Translates the cast of a constant to f32; constants of every floating-point type are already read as f32.
 fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let to = a.int("to", i64::from(data_type::FLOAT))?;
     a.int("saturate", 1)?;
-    if to != i64::from(data_type::FLOAT)
-        || (call.node.op_type == "CastLike" && draft.layer(call.node, 1).is_err())
-    {
+    if to != i64::from(data_type::FLOAT) || (call.node.op_type == "CastLike" && !is_float(draft, call, 1)?) {
         return Err("expected a cast to f32".into());
     }
     handle.name = call.node.output.first().map_or(handle.name, String::as_str);

@@ -70,12 +70,13 @@ pub(super) fn read<'a>(
 
 /// True if `call` computes on shape tensors: its operator can, and its first input is one or an integer constant.
 pub(super) fn is_shape_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
-    const COMPUTE: [&str; 15] = [
+    const COMPUTE: [&str; 16] = [
         "Add",
         "Cast",
         "CastLike",
         "Concat",
         "ConstantOfShape",
+        "Div",
         "Equal",
         "Expand",
         "Gather",
@@ -200,7 +201,7 @@ pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             (&[one], target) => filled(one, target),
             _ => Err("expected one number to expand".into()),
         },
-        "Add" | "Sub" | "Mul" | "Equal" => {
+        "Add" | "Sub" | "Mul" | "Div" | "Equal" => {
             let y = read(draft, call, 1)?;
             let (&[a], &[b]) = (x.known()?.as_slice(), y.known()?.as_slice()) else {
                 return Err("expected two numbers".into());
@@ -209,10 +210,15 @@ pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
                 "Add" => a.checked_add(b),
                 "Sub" => a.checked_sub(b),
                 "Mul" => a.checked_mul(b),
+                // Rounded towards zero.
+                "Div" => a.checked_div(b),
                 _ => Some((a == b).into()),
             };
             let dims = if x.dims.len() < y.dims.len() { y.dims } else { x.dims };
-            ShapeTensor::new(vec![Dim::Known(made.ok_or("expected smaller numbers")?)], dims)
+            ShapeTensor::new(
+                vec![Dim::Known(made.ok_or("expected smaller numbers, and no division by zero")?)],
+                dims,
+            )
         }
         _ => Err("is not supported on shape tensors".into()),
     };
