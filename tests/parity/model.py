@@ -93,11 +93,12 @@ def max_pool(x, layer):
 def avg_pool(x, layer):
     padding = sides(layer.get("padding", 0))
     kernel, stride = pair(layer["kernel"]), pair(layer.get("stride", layer["kernel"]))
+    counts = layer.get("count_include_pad", True)
     if is_symmetric(padding):
-        return F.avg_pool2d(x, kernel, stride, padding[:2], ceil_mode=layer.get("ceil", False))
-    # Padded zeros count in the mean; what lies beyond them does not.
+        return F.avg_pool2d(x, kernel, stride, padding[:2], ceil_mode=layer.get("ceil", False), count_include_pad=counts)
+    # Padded zeros count in the mean, if asked for; what lies beyond them does not.
     total, kernel, stride = fill_windows(x, layer, 0.0)
-    counted = pad(torch.ones_like(x[:1, :1]), padding, 1.0)
+    counted = pad(torch.ones_like(x[:1, :1]), padding, float(counts))
     short = total.shape[2] - counted.shape[2], total.shape[3] - counted.shape[3]
     share = F.avg_pool2d(pad(counted, (0, 0, *short)), kernel, stride)
     return F.avg_pool2d(total, kernel, stride) / share
@@ -138,6 +139,14 @@ class Network:
                 shape = (layer["out_channels"], channels // layer.get("groups", 1), *pair(layer["kernel"]))
             elif layer["op"] == "linear":
                 shape = (layer["out_features"], channels)
+            elif layer["op"] == "scale":
+                shape = [channels, 1, 1] if layer.get("spatial", False) else [channels]
+                self.parameters[f"{name}.{layer.get('parameter', 'weight')}"] = normal(shape, 0.3, 0.5)
+                return
+            elif layer["op"] == "layer_norm":
+                self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
+                self.parameters[f"{name}.bias"] = normal([channels], 0.2)
+                return
             elif layer["op"] == "batch_norm2d":
                 self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
                 self.parameters[f"{name}.bias"] = normal([channels], 0.2)
@@ -189,7 +198,8 @@ class Network:
 
     def apply(self, name, layer, inputs, xs, training, kinks):
         x, op, get = xs[0], layer["op"], layer.get
-        weight, bias = self.parameters.get(f"{name}.weight"), self.parameters.get(f"{name}.bias")
+        weight = self.parameters.get(f"{name}.{get('parameter', 'weight')}")
+        bias = self.parameters.get(f"{name}.bias")
         if op == "conv2d":
             padded = pad(x, sides(get("padding", 0)))
             dilation = pair(get("dilation", 1))
@@ -234,6 +244,26 @@ class Network:
             return sum(xs[1:], xs[0])
         if op == "concat":
             return torch.cat(xs, dim=1)
+        if op in ("dropout2d", "stochastic_depth"):
+            return x
+        if op == "scale":
+            return x * weight.reshape(-1, *[1] * (x.dim() - 2))
+        if op == "layer_norm":
+            last = x.movedim(1, -1)
+            return F.layer_norm(last, x.shape[1:2], weight, bias, single(get("eps", 1e-5))).movedim(-1, 1)
+        if op == "pad":
+            return pad(x, sides(layer["padding"]))
+        if op == "upsample":
+            return F.interpolate(x, scale_factor=pair(layer["scale_factor"]), mode="nearest")
+        if op == "global_avg_pool2d":
+            return x.mean((2, 3), keepdim=True)
+        if op == "global_max_pool2d":
+            return x.amax((2, 3), keepdim=True)
+        if op == "slice":
+            return x[:, get("start", 0) : layer["end"]]
+        if op == "channel_shuffle":
+            rows = x.unflatten(1, (layer["groups"], -1))
+            return rows.transpose(1, 2).flatten(1, 2)
         raise ValueError(f"{name}: unknown operator {op}")
 
     def logits(self, values):
@@ -274,7 +304,8 @@ class Network:
 
             def factor(key):
                 both = layers[layer].get(key, 1.0)
-                return single(both.get(side, 1.0) if isinstance(both, dict) else both)
+                kind = "weight" if side == layers[layer].get("parameter") else side
+                return single(both.get(kind, 1.0) if isinstance(both, dict) else both)
 
             group = {"lr": lr * factor("lr_mult"), "weight_decay": decay * factor("decay_mult")}
             groups.append({"params": [value], **group})

@@ -154,6 +154,44 @@ output = [1, 2]
 op = "concat"
 inputs = ["adaptive_avg_pool2d.9", "adaptive_avg_pool2d.9"]
 [[layer]]
+op = "slice"
+start = 1
+end = 5
+[[layer]]
+op = "channel_shuffle"
+groups = 2
+[[layer]]
+op = "scale"
+[[layer]]
+op = "scale"
+init_value = 1e-6
+parameter = "layer_scale"
+spatial = true
+lr_mult = 2
+[[layer]]
+op = "layer_norm"
+eps = 1e-6
+[[layer]]
+op = "pad"
+padding = [1, 0, 2, 3]
+[[layer]]
+op = "upsample"
+scale_factor = [2, 3]
+[[layer]]
+op = "dropout2d"
+p = 0.1
+[[layer]]
+op = "stochastic_depth"
+p = 0.2
+[[layer]]
+op = "stochastic_depth"
+p = 0.2
+mode = "batch"
+[[layer]]
+op = "global_max_pool2d"
+[[layer]]
+op = "global_avg_pool2d"
+[[layer]]
 op = "dropout"
 p = 0.25
 [[layer]]

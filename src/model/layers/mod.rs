@@ -6,15 +6,26 @@ mod activation;
 mod adaptive_avg_pool2d;
 mod add;
 mod batch_norm2d;
+mod channel_shuffle;
+mod clip;
 mod concat;
 mod conv2d;
 mod dropout;
 mod flatten;
+mod global_pool2d;
+mod hard_sigmoid;
+mod layer_norm;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
+mod mul;
+mod pad;
 mod pool2d;
+mod scale;
+mod slice;
 mod softmax;
+mod structured_dropout;
+mod upsample;
 
 use super::emit::Emitter;
 use super::gradient::Walk;
@@ -42,6 +53,11 @@ pub(super) trait LayerKind {
     /// The tensors that belong to the layer, over an input of extents `x`: first the trained ones in the order of the
     /// operands, then the state. Which tensors there are does not depend on `x`, only their shapes do.
     fn parameters(&self, x: &[usize], init: &Init) -> Vec<Declared>;
+
+    /// The end of the name of a tensor of the layer, after the layer's name and a point.
+    fn tensor_name(&self, kind: TensorKind) -> &str {
+        kind.name()
+    }
 
     /// Emits the forward steps and returns the value that holds the output.
     fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize>;
@@ -89,6 +105,9 @@ fn check(op: Op) -> std::result::Result<(), String> {
     op.check().map_err(|e| e.to_string())
 }
 
+/// Another name in model files for an adaptive average pooling with one output.
+const GLOBAL_AVERAGE: &str = "global_avg_pool2d";
+
 /// Makes the enum [`LayerOp`] from one table of layers.
 macro_rules! layers {
     ($($module:ident::$variant:ident = $name:literal;)*) => {
@@ -134,8 +153,10 @@ macro_rules! layers {
                 let name: String = t.need("op")?;
                 match name.as_str() {
                     $($name => $variant::read(t).map(LayerOp::$variant),)*
+                    GLOBAL_AVERAGE => global_pool2d::average(t).map(LayerOp::AdaptiveAvgPool2d),
                     _ => {
-                        let near = suggestion(&name, Self::NAMES.iter().copied());
+                        let names = Self::NAMES.iter().copied().chain([GLOBAL_AVERAGE]);
+                        let near = suggestion(&name, names);
                         Err(t.error("op", format!("unknown operator \"{name}\"{near}")))
                     }
                 }
@@ -151,16 +172,31 @@ layers! {
     leaky_relu::LeakyRelu = "leaky_relu";
     activation::Sigmoid = "sigmoid";
     activation::Tanh = "tanh";
+    activation::Silu = "silu";
+    activation::HardSwish = "hard_swish";
+    hard_sigmoid::HardSigmoid = "hard_sigmoid";
+    clip::Clip = "clip";
+    clip::Relu6 = "relu6";
     softmax::Softmax = "softmax";
     flatten::Flatten = "flatten";
     pool2d::MaxPool2d = "max_pool2d";
     pool2d::AvgPool2d = "avg_pool2d";
     adaptive_avg_pool2d::AdaptiveAvgPool2d = "adaptive_avg_pool2d";
+    global_pool2d::GlobalMaxPool2d = "global_max_pool2d";
     local_response_norm::LocalResponseNorm = "local_response_norm";
     batch_norm2d::BatchNorm2d = "batch_norm2d";
     dropout::Dropout = "dropout";
     add::Add = "add";
+    mul::Mul = "mul";
     concat::Concat = "concat";
+    slice::Slice = "slice";
+    channel_shuffle::ChannelShuffle = "channel_shuffle";
+    scale::Scale = "scale";
+    layer_norm::LayerNorm = "layer_norm";
+    pad::Pad = "pad";
+    upsample::Upsample = "upsample";
+    structured_dropout::Dropout2d = "dropout2d";
+    structured_dropout::StochasticDepth = "stochastic_depth";
 }
 
 impl LayerOp {
@@ -177,6 +213,17 @@ impl LayerOp {
     pub fn tensors(&self, x: &[usize]) -> Vec<(TensorKind, Vec<usize>)> {
         let declared = self.kind().parameters(x, &Init::default());
         declared.into_iter().map(|tensor| (tensor.kind, tensor.shape)).collect()
+    }
+
+    /// The end of the name of a tensor of the layer, after the layer's name and a point: `weight`, unless the layer names
+    /// it otherwise.
+    pub fn tensor_name(&self, kind: TensorKind) -> &str {
+        self.kind().tensor_name(kind)
+    }
+
+    /// Whether the layer drops values at random in training and does nothing in evaluation.
+    pub fn is_dropout(&self) -> bool {
+        matches!(self, LayerOp::Dropout(_) | LayerOp::Dropout2d(_) | LayerOp::StochasticDepth(_))
     }
 
     /// Whether the layer has parameters, which are named after it.

@@ -1,0 +1,14 @@
+// hard_sigmoid(x) = min(max(alpha x + beta, 0), 1). A NaN is returned unchanged: clamp() may swallow it.
+
+override alpha: f32;
+override beta: f32;
+
+fn value(x: f32) -> f32 {
+    let line = fma(alpha, x, beta);
+    return select(clamp(line, 0.0, 1.0), line, is_nan(line));
+}
+
+// alpha dy where 0 < y < 1, else 0.
+fn gradient(y: f32, dy: f32) -> f32 {
+    return select(0.0, alpha * dy, y > 0.0 && y < 1.0 && !is_nan(y));
+}
