@@ -4,7 +4,9 @@
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements, thread_rounds};
 use super::limits::Limits;
-use super::rounds::{GATHER_TERMS as TERMS, GATHER_THREADS as THREADS, MAX_ROUNDS, reduction, rounds, strided};
+use super::rounds::{
+    GATHER_TERMS as TERMS, GATHER_THREADS as THREADS, MAX_ROUNDS, reduction, rounds, strided,
+};
 use super::shader::{Shader, shader};
 use super::slices::slices;
 use crate::error::Result;

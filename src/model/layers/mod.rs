@@ -10,13 +10,16 @@ mod clip;
 mod concat;
 mod conv2d;
 mod dropout;
+mod elu;
 mod flatten;
+mod gelu;
 mod hard_sigmoid;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
 mod mul;
 mod pool2d;
+mod prelu;
 mod softmax;
 
 use super::emit::Emitter;
@@ -66,6 +69,11 @@ pub(super) trait LayerKind {
     /// Whether the output in evaluation is the input, in the same memory.
     fn passes_on(&self) -> bool {
         false
+    }
+
+    /// Whether the parameters start as the table `[init]` says, unless the layer has an `init` of its own.
+    fn inherits_init(&self) -> bool {
+        true
     }
 
     /// Multiply-adds of the forward pass for one row.
@@ -157,6 +165,9 @@ layers! {
     activation::Silu = "silu";
     activation::HardSwish = "hard_swish";
     hard_sigmoid::HardSigmoid = "hard_sigmoid";
+    gelu::Gelu = "gelu";
+    elu::Elu = "elu";
+    prelu::Prelu = "prelu";
     clip::Clip = "clip";
     clip::Relu6 = "relu6";
     softmax::Softmax = "softmax";

@@ -15,7 +15,9 @@ mod batch_norm2d;
 mod concat;
 pub(super) mod conv2d;
 mod dropout;
+mod elu;
 mod gate;
+mod gelu;
 mod leaky_relu;
 pub(super) mod linear;
 pub(super) mod local_response_norm;
@@ -25,6 +27,7 @@ mod loss_scale;
 mod mix;
 mod pointwise;
 pub(super) mod pool2d;
+mod prelu;
 mod softmax;
 mod update;
 
@@ -97,6 +100,13 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::HardSigmoidBackward(d) => activation::hard_sigmoid_backward(d),
         Op::ClipForward(d) => activation::clip_forward(d),
         Op::ClipBackward(d) => activation::clip_backward(d),
+        Op::GeluForward(d) => gelu::forward(d),
+        Op::GeluBackward(d) => gelu::backward(d),
+        Op::EluForward(d) => elu::forward(d),
+        Op::EluBackward(d) => elu::backward(d),
+        Op::PreluForward(d) => prelu::forward(d),
+        Op::PreluGradInput(d) => prelu::grad_input(d),
+        Op::PreluGradWeight(d) => prelu::grad_weight(d),
         Op::Mul(_) => gate::mul(),
         Op::MulGate(d) => gate::mul_gate(d),
         Op::MulGradGate(d) => gate::mul_grad_gate(d),
@@ -146,6 +156,9 @@ pub(super) fn cases() -> Vec<Case> {
         pointwise::cases(),
         leaky_relu::cases(),
         activation::cases(),
+        gelu::cases(),
+        elu::cases(),
+        prelu::cases(),
         gate::cases(),
         dropout::cases(),
         concat::cases(),

@@ -342,7 +342,11 @@ fn grids_and_bindings_respect_the_limits() {
 /// parameter: the executor refuses their other operands if they are too large.
 fn may_bind_whole(op: &Op) -> bool {
     let product = op.name().starts_with("conv2d_") || op.name().starts_with("linear_");
-    product || matches!(op, Op::BiasGrad(_) | Op::Metrics(_) | Op::GradClip(_) | Op::GradUnscale(_))
+    product
+        || matches!(
+            op,
+            Op::BiasGrad(_) | Op::PreluGradWeight(_) | Op::Metrics(_) | Op::GradClip(_) | Op::GradUnscale(_)
+        )
 }
 
 /// Where an operand is bound in parts, the parts of its writers cover it without gap or overlap.

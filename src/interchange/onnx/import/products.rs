@@ -7,7 +7,8 @@ use crate::model::{LayerOp, layers};
 pub fn mul<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
     for position in [0, 1] {
-        if matches!(draft.value(node, position)?, Some(GraphValue::Constant(_) | GraphValue::Uniform { .. })) {
+        if matches!(draft.value(node, position)?, Some(GraphValue::Constant(_) | GraphValue::Uniform { .. }))
+        {
             return Err("a product with a constant is not supported here".into());
         }
     }
