@@ -108,9 +108,9 @@ def constant(value):
 
 
 def of_clip(layer, weight):
-    low, high = single(layer.get("min", -inf)), single(layer.get("max", inf))
-    points = [point for point in (low, high) if abs(point) < inf]
-    pieces = [constant(low)] * (low > -inf) + [lambda x: x] + [constant(high)] * (high < inf)
+    low, high = single(layer.get("min", -math.inf)), single(layer.get("max", math.inf))
+    points = [point for point in (low, high) if abs(point) < math.inf]
+    pieces = [constant(low)] * (low > -math.inf) + [lambda x: x] + [constant(high)] * (high < math.inf)
     return points, lambda x: x.clamp(low, high), pieces
 
 
@@ -195,6 +195,9 @@ class Network:
                 shape = (layer["out_channels"], channels // layer.get("groups", 1), *pair(layer["kernel"]))
             elif layer["op"] == "linear":
                 shape = (layer["out_features"], channels)
+            elif layer["op"] == "prelu":
+                self.parameters[f"{name}.weight"] = normal([layer.get("num_parameters", 1)], 0.1, 0.3)
+                return
             elif layer["op"] == "batch_norm2d":
                 self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
                 self.parameters[f"{name}.bias"] = normal([channels], 0.2)

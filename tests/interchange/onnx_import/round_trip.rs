@@ -78,3 +78,36 @@ fn leaky_rectifiers_of_every_slope() {
         assert_comes_back(&format!("[[layer]]\nname = \"r\"\nop = \"leaky_relu\"\nnegative_slope = {slope}"));
     }
 }
+
+/// Those that ONNX writes as one node, or as a product that is read as one layer.
+#[test]
+fn activations_and_products() {
+    let ops = [
+        ("silu", ""),
+        ("hard_swish", ""),
+        ("hard_sigmoid", ""),
+        ("hard_sigmoid", "alpha = 0.2\nbeta = 0.4"),
+        ("relu6", ""),
+        ("clip", "min = -0.25\nmax = 0.5"),
+        ("clip", "min = 0.1"),
+        ("clip", "max = 0.1"),
+        ("elu", ""),
+        ("elu", "alpha = -0.5"),
+        ("prelu", ""),
+        ("prelu", "num_parameters = 6"),
+    ];
+    for (op, attributes) in ops {
+        assert_comes_back(&format!("[[layer]]\nname = \"a\"\nop = \"{op}\"\n{attributes}"));
+    }
+    assert_comes_back(
+        "[[layer]]\nname = \"t\"\nop = \"tanh\"\n[[layer]]\nname = \"m\"\nop = \"mul\"\ninputs = [\"input\", \"t\"]",
+    );
+    let pool = "[[layer]]\nname = \"p\"\nop = \"adaptive_avg_pool2d\"\noutput = 1";
+    for inputs in ["\"p\", \"input\"", "\"input\", \"p\""] {
+        assert_comes_back(&format!("{pool}\n[[layer]]\nname = \"m\"\nop = \"mul\"\ninputs = [{inputs}]"));
+    }
+    assert_comes_back(
+        "[[layer]]\nname = \"f\"\nop = \"flatten\"\n[[layer]]\nname = \"c\"\nop = \"linear\"\nout_features = 4\n\
+         [[layer]]\nname = \"s\"\nop = \"prelu\"\nnum_parameters = 4",
+    );
+}

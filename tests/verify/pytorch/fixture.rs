@@ -7,8 +7,18 @@ use striate::model::{ClassWeights, Spec};
 use striate::tensor::Tensor;
 
 /// Files of `tests/fixtures`, without their endings.
-pub const NAMES: [&str; 10] =
-    ["alexnet_like", "residual", "fire", "sigmoid", "leaky_relu", "activations", "weighted", "adam", "adamw", "rmsprop"];
+pub const NAMES: [&str; 10] = [
+    "alexnet_like",
+    "residual",
+    "fire",
+    "sigmoid",
+    "leaky_relu",
+    "activations",
+    "weighted",
+    "adam",
+    "adamw",
+    "rmsprop",
+];
 
 /// Steps that PyTorch trained.
 pub const STEPS: usize = 10;
