@@ -106,8 +106,4 @@ fn activations_and_products() {
     for inputs in ["\"p\", \"input\"", "\"input\", \"p\""] {
         assert_comes_back(&format!("{pool}\n[[layer]]\nname = \"m\"\nop = \"mul\"\ninputs = [{inputs}]"));
     }
-    assert_comes_back(
-        "[[layer]]\nname = \"f\"\nop = \"flatten\"\n[[layer]]\nname = \"c\"\nop = \"linear\"\nout_features = 4\n\
-         [[layer]]\nname = \"s\"\nop = \"prelu\"\nnum_parameters = 4",
-    );
 }
