@@ -13,7 +13,7 @@ struct Normal {
 fn normal(a: f32) -> Normal {
     let t = 1.0 / fma(0.34, a, 1.0);
     var p = fma(-2.5876652e-2, t, 1.3835804e-1);
-    p = fma(p, t, -2.7087295e-1);
+    p = fma(p, t, -2.7087290e-1);
     p = fma(p, t, 1.9971952e-1);
     p = fma(p, t, -4.310745e-2);
     p = fma(p, t, 1.1471403e-1);
