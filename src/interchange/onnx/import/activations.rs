@@ -25,7 +25,9 @@ pub fn clip<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
             draft.alias(node, GraphValue::Layer { from, dims });
             return Ok(());
         }
-        _ if min >= max || min.is_nan() || max.is_nan() => return Err(format!("expected min less than max, found {min} and {max}")),
+        _ if min >= max || min.is_nan() || max.is_nan() => {
+            return Err(format!("expected min less than max, found {min} and {max}"));
+        }
         _ if (min, max) == (0.0, 6.0) => layers::Relu6.into(),
         (no_min, no_max) => layers::Clip {
             min: if no_min { f32::NEG_INFINITY } else { min },
