@@ -291,7 +291,7 @@ fn activations_and_products_return_or_say_what_is_wrong() {
     ];
     for (text, what) in wrong {
         let built = Spec::parse(&text, "t.toml").and_then(|spec| Model::build(&spec, &BuildOptions::new(2)));
-        let message = built.err().expect("an error").to_string();
+        let message = built.expect_err("an error").to_string();
         assert!(
             message.contains(what) && message.starts_with("t.toml:") && !message.contains('\n'),
             "{message}"
