@@ -4,8 +4,7 @@ override alpha: f32;
 override beta: f32;
 
 fn value(x: f32) -> f32 {
-    let line = fma(alpha, x, beta);
-    return select(clamp(line, 0.0, 1.0), line, is_nan(line));
+    return select(clamp(fma(alpha, x, beta), 0.0, 1.0), x, is_nan(x));
 }
 
 // alpha dy where 0 < y < 1, else 0.

@@ -49,7 +49,9 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
         | Op::SiluForward(_)
         | Op::HardSwishForward(_)
         | Op::HardSigmoidForward(_)
-        | Op::ClipForward(_) => (&[0, 1], Demand::Same),
+        | Op::ClipForward(_)
+        | Op::GeluForward(_)
+        | Op::EluForward(_) => (&[0, 1], Demand::Same),
         Op::ReluBackward(_)
         | Op::LeakyReluBackward(_)
         | Op::SigmoidBackward(_)
@@ -58,11 +60,15 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
         | Op::HardSwishBackward(_)
         | Op::HardSigmoidBackward(_)
         | Op::ClipBackward(_)
+        | Op::GeluBackward(_)
+        | Op::EluBackward(_)
         | Op::Mul(_)
         | Op::Add(_) => (&[0, 1, 2], Demand::Same),
         // The gates, one pixel to a channel, lie in the same order in either layout.
         Op::MulGate(_) => (&[0, 2], Demand::Same),
-        Op::MulGradGate(_) => (&[0, 1], Demand::Blocks),
+        Op::MulGradGate(_) | Op::PreluGradWeight(_) => (&[0, 1], Demand::Blocks),
+        Op::PreluForward(_) => (&[0, 2], Demand::Same),
+        Op::PreluGradInput(_) => (&[0, 2, 3], Demand::Same),
         // Channels of whole blocks are as contiguous in blocks as they are plain.
         Op::ConcatForward(d) | Op::ConcatBackward(d) | Op::SliceForward(d) | Op::SliceBackward(d)
             if d.offset.is_multiple_of(BLOCK) && d.channels.is_multiple_of(BLOCK) =>

@@ -46,6 +46,7 @@ mod parallel;
 mod pixel;
 mod pointwise;
 mod pool2d;
+mod prelu;
 mod probe;
 mod product;
 mod scale;
@@ -91,6 +92,7 @@ use mix::mix;
 use pad2d::*;
 use pointwise::*;
 use pool2d::*;
+use prelu::*;
 use scale::*;
 use softmax::*;
 use structured_dropout::structured_dropout;
@@ -158,6 +160,13 @@ fn dispatch(
         Op::HardSigmoidBackward(d) => call!([y, dy], [dx] => hard_sigmoid_backward(d, y, dy, dx)),
         Op::ClipForward(d) => call!([x], [y] => clip_forward(d, x, y)),
         Op::ClipBackward(d) => call!([y, dy], [dx] => clip_backward(d, y, dy, dx)),
+        Op::GeluForward(d) => call!([x], [y] => gelu_forward(d, x, y)),
+        Op::GeluBackward(d) => call!([x, dy], [dx] => gelu_backward(d, x, dy, dx)),
+        Op::EluForward(d) => call!([x], [y] => elu_forward(d, x, y)),
+        Op::EluBackward(d) => call!([x, dy], [dx] => elu_backward(d, x, dy, dx)),
+        Op::PreluForward(d) => call!([x, w], [y] => prelu_forward(d, layouts.x, x, w, y)),
+        Op::PreluGradInput(d) => call!([x, w, dy], [dx] => prelu_grad_input(d, layouts.x, x, w, dy, dx)),
+        Op::PreluGradWeight(d) => call!([x, dy], [dw] => prelu_grad_weight(d, layouts.x, x, dy, dw)),
         Op::Mul(_) => call!([a, b], [y] => mul(a, b, y)),
         Op::MulGate(d) => call!([x, gate], [y] => mul_gate(d, layouts.x, x, gate, y)),
         Op::MulGradGate(d) => call!([x, dy], [dgate] => mul_grad_gate(d, layouts.x, x, dy, dgate)),

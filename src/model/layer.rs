@@ -46,6 +46,7 @@ impl Layer {
             vec![t.or("input", above.to_string())?]
         };
         let has_parameters = op.has_parameters();
+        let init = if op.kind().inherits_init() { init } else { &Init::default() };
         let mut layer = Layer {
             name,
             op,

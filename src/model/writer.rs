@@ -317,7 +317,8 @@ fn write_layer(out: &mut Text, layer: &Layer, above: &str, common: &Init) {
     if !op.has_parameters() {
         return;
     }
-    if own != common {
+    let inherited = if op.kind().inherits_init() { common } else { &Init::default() };
+    if own != inherited {
         out.put("init", &inline(init(own)));
     }
     for (key, [weight, bias]) in [("lr_mult", lr_mult), ("decay_mult", decay_mult)] {

@@ -30,13 +30,14 @@ mod operand;
 pub mod pad2d;
 pub mod pointwise;
 pub mod pool2d;
+pub mod prelu;
 pub mod scale;
 pub mod softmax;
 pub mod structured_dropout;
 pub mod update;
 pub mod upsample;
 
-pub use activation::{Clip, HardSigmoid};
+pub use activation::{Clip, Elu, Gelu, HardSigmoid};
 pub use augment::Augment;
 pub use batch_norm::BatchNorm2d;
 pub use channel_shuffle::ChannelShuffle;
@@ -58,6 +59,7 @@ pub use operand::{Access, Operand, OperandKind};
 pub use pad2d::Pad2d;
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
+pub use prelu::Prelu;
 pub use scale::Scale;
 pub use softmax::Softmax;
 pub use structured_dropout::{DropUnit, StructuredDropout};
@@ -162,6 +164,20 @@ operators! {
     ClipForward(Clip) = "clip_forward";
     /// dx = dy where min < y < max, else 0.
     ClipBackward(Clip) = "clip_backward";
+    /// y = x P(x), with the distribution function P of the standard normal distribution, or its approximation by tanh.
+    GeluForward(Gelu) = "gelu_forward";
+    /// dx = dy (P(x) + x P'(x)).
+    GeluBackward(Gelu) = "gelu_backward";
+    /// y = x if x > 0, else alpha (exp(x) - 1).
+    EluForward(Elu) = "elu_forward";
+    /// dx = dy if x > 0, else alpha exp(x) dy.
+    EluBackward(Elu) = "elu_backward";
+    /// y = x if x > 0, else w x, with one w or one for each channel.
+    PreluForward(Prelu) = "prelu_forward";
+    /// dx = dy if x > 0, else w dy.
+    PreluGradInput(Prelu) = "prelu_grad_input";
+    /// dw = the sum of x dy where x is not above 0.
+    PreluGradWeight(Prelu) = "prelu_grad_weight";
     /// y = a b; with dy in place of one of them it is also the gradient of the other.
     Mul(Pointwise) = "mul";
     /// y = x times the gate of its channel; with dy and dx in place of x and y it is also the gradient of x.

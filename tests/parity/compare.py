@@ -67,6 +67,16 @@ class Kinks:
             mask = torch.where(self.close(x.detach().abs(), x, mask != seen), seen, mask)
         return torch.where(mask, x, x * slope)
 
+    def near(self, source, x, points):
+        """For each point: where x is above it."""
+        masks = [x > point for point in points]
+        seen = self.value(source)
+        if seen is not None:
+            for i, (point, mask) in enumerate(zip(points, masks)):
+                above = seen.reshape(x.shape) > point
+                masks[i] = torch.where(self.close((x.detach() - point).abs(), x, mask != above), above, mask)
+        return masks
+
     def max_pool(self, source, layer, x, y, index):
         seen = self.value(source)
         if seen is None:

@@ -104,6 +104,63 @@ def avg_pool(x, layer):
     return F.avg_pool2d(total, kernel, stride) / share
 
 
+def constant(value):
+    return lambda x: torch.full_like(x, value)
+
+
+def of_clip(layer, weight):
+    low, high = single(layer.get("min", -math.inf)), single(layer.get("max", math.inf))
+    points = [point for point in (low, high) if abs(point) < math.inf]
+    pieces = [constant(low)] * (low > -math.inf) + [lambda x: x] + [constant(high)] * (high < math.inf)
+    return points, lambda x: x.clamp(low, high), pieces
+
+
+def of_hard_swish(layer, weight):
+    return (-3.0, 3.0), F.hardswish, (constant(0.0), lambda x: x * (x + 3) / 6, lambda x: x)
+
+
+def of_hard_sigmoid(layer, weight):
+    alpha, beta = single(layer.get("alpha", 1 / 6)), single(layer.get("beta", 0.5))
+
+    def line(x):
+        return alpha * x + beta
+
+    whole = F.hardsigmoid if "alpha" not in layer and "beta" not in layer else lambda x: line(x).clamp(0, 1)
+    pieces = [constant(0.0), line, constant(1.0)]
+    return sorted([-beta / alpha, (1 - beta) / alpha]), whole, pieces if alpha > 0 else pieces[::-1]
+
+
+def of_elu(layer, weight):
+    alpha = single(layer.get("alpha", 1.0))
+    # Bounded, since the gradient of an infinite value that is not chosen would be NaN.
+    return (0.0,), lambda x: F.elu(x, alpha), (lambda x: alpha * torch.expm1(x.clamp(max=1.0)), lambda x: x)
+
+
+def of_prelu(layer, weight):
+    def sloped(x):
+        return x * weight.reshape(-1, *(1,) * (x.dim() - 2))
+
+    return (0.0,), lambda x: F.prelu(x, weight), (sloped, lambda x: x)
+
+
+# Activations of pieces: the points between these, PyTorch's function, and the pieces from left to right.
+PIECES = {
+    "clip": of_clip,
+    "relu6": lambda layer, weight: of_clip({"min": 0.0, "max": 6.0}, weight),
+    "hard_swish": of_hard_swish,
+    "hard_sigmoid": of_hard_sigmoid,
+    "elu": of_elu,
+    "prelu": of_prelu,
+}
+
+
+def multiply(a, b):
+    """The product of two maps, or of a map and one factor for each channel."""
+    rank = max(a.dim(), b.dim())
+    a, b = (x.reshape(*x.shape, *(1,) * (rank - x.dim())) for x in (a, b))
+    return a * b
+
+
 class Network:
     """A model file's network, loss and optimiser. `parameters` and `state` map names to float64 tensors."""
 
@@ -146,6 +203,9 @@ class Network:
             elif layer["op"] == "layer_norm":
                 self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
                 self.parameters[f"{name}.bias"] = normal([channels], 0.2)
+                return
+            elif layer["op"] == "prelu":
+                self.parameters[f"{name}.weight"] = normal([layer.get("num_parameters", 1)], 0.1, 0.3)
                 return
             elif layer["op"] == "batch_norm2d":
                 self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
@@ -211,6 +271,22 @@ class Network:
         if op == "leaky_relu":
             slope = single(get("negative_slope", 0.01))
             return kinks.leaky_relu(name, x, slope) if kinks else F.leaky_relu(x, slope)
+        if op in PIECES:
+            points, whole, pieces = PIECES[op](layer, weight)
+            # For each point where the derivative jumps: where x is above it. None: as PyTorch decides.
+            above = kinks.near(inputs[0], x, points) if kinks else None
+            if above is None:
+                return whole(x)
+            y = pieces[0](x)
+            for mask, piece in zip(above, pieces[1:]):
+                y = torch.where(mask, piece(x), y)
+            return y
+        if op == "silu":
+            return F.silu(x)
+        if op == "gelu":
+            return F.gelu(x, approximate=get("approximate", "none"))
+        if op == "mul":
+            return multiply(*xs)
         if op == "sigmoid":
             return torch.sigmoid(x)
         if op == "tanh":

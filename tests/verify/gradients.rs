@@ -79,6 +79,15 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
         Op::HardSwishForward(d) => simple(Op::HardSwishForward(d), Op::HardSwishBackward(d), x_of),
         Op::HardSigmoidForward(d) => simple(Op::HardSigmoidForward(d), Op::HardSigmoidBackward(d), y_of),
         Op::ClipForward(d) => simple(Op::ClipForward(d), Op::ClipBackward(d), y_of),
+        Op::GeluForward(d) => simple(Op::GeluForward(d), Op::GeluBackward(d), x_of),
+        Op::EluForward(d) => simple(Op::EluForward(d), Op::EluBackward(d), x_of),
+        Op::PreluForward(d) => (
+            Box::new(move |x| output(&Op::PreluForward(d), &hyper, &[&x[0], &x[1]], 0)),
+            Box::new(move |x, dy| {
+                let dx = output(&Op::PreluGradInput(d), &hyper, &[&x[0], &x[1], dy], 0);
+                vec![dx, output(&Op::PreluGradWeight(d), &hyper, &[&x[0], dy], 0)]
+            }),
+        ),
         Op::Mul(d) => (
             Box::new(move |x| output(&Op::Mul(d), &hyper, &[&x[0], &x[1]], 0)),
             Box::new(move |x, dy| [1, 0].map(|i| output(&Op::Mul(d), &hyper, &[dy, &x[i]], 0)).to_vec()),
@@ -308,6 +317,8 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "conv2d_forward",
         "cross_entropy",
         "dropout",
+        "elu_forward",
+        "gelu_forward",
         "half_squared_error",
         "hard_sigmoid_forward",
         "hard_swish_forward",
@@ -320,6 +331,7 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "mul",
         "mul_gate",
         "pad_forward",
+        "prelu_forward",
         "relu_forward",
         "scale",
         "sigmoid_forward",

@@ -27,6 +27,17 @@ pub(super) const SILU: Activation = kernels!("activation/silu", "shared/elementa
 pub(super) const HARD_SWISH: Activation = kernels!("activation/hard_swish");
 pub(super) const HARD_SIGMOID: Activation = kernels!("activation/hard_sigmoid");
 pub(super) const CLIP: Activation = kernels!("activation/clip");
+pub(super) const GELU: Activation = kernels!("activation/gelu", "shared/elementary");
+pub(super) const GELU_TANH: Activation =
+    kernels!("activation/gelu_tanh", "shared/elementary").variant("tanh");
+pub(super) const ELU: Activation = kernels!("activation/elu", "shared/elementary");
+
+impl Activation {
+    /// The same with a word in the variant of both.
+    const fn variant(self, word: &'static str) -> Self {
+        Activation { forward: self.forward.variant(word), backward: self.backward.variant(word) }
+    }
+}
 
 /// The dispatches of one pass over `len` elements; `attributes` are the overrides of the function.
 pub(super) fn activation(

@@ -22,6 +22,7 @@ mod mix;
 mod normalise;
 mod pointwise;
 mod pool2d;
+mod prelu;
 mod resize;
 mod rounds;
 mod shader;
@@ -115,6 +116,16 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::ClipForward(d) | Op::ClipBackward(d) => {
             activation(op, activation::CLIP, d.len, &activation::limits_of(d), limits)
         }
+        Op::GeluForward(d) | Op::GeluBackward(d) if d.tanh => {
+            activation(op, activation::GELU_TANH, d.len, &[], limits)
+        }
+        Op::GeluForward(d) | Op::GeluBackward(d) => activation(op, activation::GELU, d.len, &[], limits),
+        Op::EluForward(d) | Op::EluBackward(d) => {
+            activation(op, activation::ELU, d.len, &[("alpha", f64::from(d.alpha))], limits)
+        }
+        Op::PreluForward(d) => prelu::forward(op, d, limits),
+        Op::PreluGradInput(d) => prelu::grad_input(op, d, limits),
+        Op::PreluGradWeight(d) => prelu::grad_weight(op, d, limits),
         Op::Mul(d) => pointwise(op, shader!("merge/mul", "shared/elements"), d.len, &[], limits),
         Op::MulGate(d) => gate::mul_gate(op, d, limits),
         Op::MulGradGate(d) => gate::mul_grad_gate(op, d, limits),

@@ -20,7 +20,12 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
     ("Concat", linear::concat),
     ("Conv", windows::conv),
     ("Dropout", dropout),
+    ("Elu", |draft, call| {
+        let alpha = call.attributes.float("alpha", 1.0)?;
+        draft.push_unary(call.node, layers::Elu { alpha }.into())
+    }),
     ("Flatten", shapes::flatten),
+    ("Gelu", activations::gelu),
     ("Gemm", linear::gemm),
     ("GlobalAveragePool", |draft, call| {
         draft.push_unary(call.node, layers::AdaptiveAvgPool2d { output: [1, 1] }.into())
@@ -37,6 +42,7 @@ pub(super) const LAYERS: &[(&str, Reader)] = &[
     ("LogSoftmax", softmax),
     ("MaxPool", |draft, call| windows::pool(draft, call, false)),
     ("Mul", products::mul),
+    ("PRelu", activations::prelu),
     ("Relu", |draft, call| draft.push_unary(call.node, layers::Relu.into())),
     ("Resize", resize::resize),
     ("Sigmoid", |draft, call| draft.push_unary(call.node, layers::Sigmoid.into())),
@@ -72,6 +78,10 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
         LayerOp::HardSigmoid(layers::HardSigmoid { alpha, beta }) => {
             context.node("HardSigmoid").float("alpha", alpha).float("beta", beta)
         }
+        LayerOp::Gelu(layers::Gelu { tanh: false }) => written::gelu(builder, context),
+        LayerOp::Gelu(layers::Gelu { tanh: true }) => written::gelu_tanh(builder, context),
+        LayerOp::Elu(layers::Elu { alpha }) => context.node("Elu").float("alpha", alpha),
+        LayerOp::Prelu(_) => context.node("PRelu"),
         LayerOp::Clip(layers::Clip { min, max }) => written::clip(builder, context, min, max),
         LayerOp::Relu6(layers::Relu6) => written::clip(builder, context, 0.0, 6.0),
         LayerOp::Softmax(layers::Softmax) => context.node("Softmax").int("axis", 1),

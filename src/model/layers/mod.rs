@@ -11,7 +11,9 @@ mod clip;
 mod concat;
 mod conv2d;
 mod dropout;
+mod elu;
 mod flatten;
+mod gelu;
 mod global_pool2d;
 mod hard_sigmoid;
 mod layer_norm;
@@ -21,6 +23,7 @@ mod local_response_norm;
 mod mul;
 mod pad;
 mod pool2d;
+mod prelu;
 mod scale;
 mod slice;
 mod softmax;
@@ -79,6 +82,11 @@ pub(super) trait LayerKind {
     /// Whether the output in evaluation is the input, in the same memory.
     fn passes_on(&self) -> bool {
         false
+    }
+
+    /// Whether the parameters start as the table `[init]` says, unless the layer has an `init` of its own.
+    fn inherits_init(&self) -> bool {
+        true
     }
 
     /// Multiply-adds of the forward pass for one row.
@@ -175,6 +183,9 @@ layers! {
     activation::Silu = "silu";
     activation::HardSwish = "hard_swish";
     hard_sigmoid::HardSigmoid = "hard_sigmoid";
+    gelu::Gelu = "gelu";
+    elu::Elu = "elu";
+    prelu::Prelu = "prelu";
     clip::Clip = "clip";
     clip::Relu6 = "relu6";
     softmax::Softmax = "softmax";

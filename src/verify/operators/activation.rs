@@ -6,7 +6,7 @@ use crate::ops::{Clip, HardSigmoid, Op, Pointwise};
 use crate::verify::cases::{Case, Data};
 use crate::verify::error_scale::{Run, absolute, exact};
 
-fn sigmoid(x: f64) -> f64 {
+pub fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
@@ -112,12 +112,12 @@ fn limited(x: f64, min: f64, max: f64) -> f64 {
 }
 
 /// An error scale that is a function of the two inputs.
-fn with_inputs(run: &Run<'_>, scale: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
+pub fn with_inputs(run: &Run<'_>, scale: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
     vec![run.before[0].iter().zip(&run.before[1]).map(|(&a, &b)| scale(a, b)).collect()]
 }
 
 /// Both passes at several lengths, and with each of `data`.
-fn both(passes: [&dyn Fn(usize) -> Op; 2], attributes: &str, data: &[Data]) -> Vec<Case> {
+pub fn both(passes: [&dyn Fn(usize) -> Op; 2], attributes: &str, data: &[Data]) -> Vec<Case> {
     let mut cases = Vec::new();
     for pass in passes {
         for len in [1, 63, 65, 257, 4099] {

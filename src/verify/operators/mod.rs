@@ -16,7 +16,9 @@ mod channel_shuffle;
 mod concat;
 pub(super) mod conv2d;
 mod dropout;
+mod elu;
 mod gate;
+mod gelu;
 mod layer_norm;
 mod leaky_relu;
 pub(super) mod linear;
@@ -27,6 +29,7 @@ mod loss_scale;
 mod mix;
 mod pointwise;
 pub(super) mod pool2d;
+mod prelu;
 mod resize;
 mod scale;
 mod softmax;
@@ -102,6 +105,13 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::HardSigmoidBackward(d) => activation::hard_sigmoid_backward(d),
         Op::ClipForward(d) => activation::clip_forward(d),
         Op::ClipBackward(d) => activation::clip_backward(d),
+        Op::GeluForward(d) => gelu::forward(d),
+        Op::GeluBackward(d) => gelu::backward(d),
+        Op::EluForward(d) => elu::forward(d),
+        Op::EluBackward(d) => elu::backward(d),
+        Op::PreluForward(d) => prelu::forward(d),
+        Op::PreluGradInput(d) => prelu::grad_input(d),
+        Op::PreluGradWeight(d) => prelu::grad_weight(d),
         Op::Mul(_) => gate::mul(),
         Op::MulGate(d) => gate::mul_gate(d),
         Op::MulGradGate(d) => gate::mul_grad_gate(d),
@@ -164,6 +174,9 @@ pub(super) fn cases() -> Vec<Case> {
         pointwise::cases(),
         leaky_relu::cases(),
         activation::cases(),
+        gelu::cases(),
+        elu::cases(),
+        prelu::cases(),
         gate::cases(),
         dropout::cases(),
         structured_dropout::cases(),

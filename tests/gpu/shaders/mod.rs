@@ -342,7 +342,10 @@ fn grids_and_bindings_respect_the_limits() {
 /// parameter: the executor refuses their other operands if they are too large.
 fn may_bind_whole(op: &Op) -> bool {
     let product = op.name().starts_with("conv2d_") || op.name().starts_with("linear_");
-    let summed = matches!(op, Op::BiasGrad(_) | Op::ScaleGradWeight(_) | Op::LayerNormGradWeight(_));
+    let summed = matches!(
+        op,
+        Op::BiasGrad(_) | Op::PreluGradWeight(_) | Op::ScaleGradWeight(_) | Op::LayerNormGradWeight(_)
+    );
     product || summed || matches!(op, Op::Metrics(_) | Op::GradClip(_) | Op::GradUnscale(_))
 }
 

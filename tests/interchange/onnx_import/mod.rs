@@ -1,6 +1,7 @@
 //! What graphs mean: small ones are put together here, imported, run on the CPU path and compared with loops of their own; and networks go out and in
 //! again.
 
+mod activations;
 mod channels;
 mod exporters;
 mod extents;

@@ -133,3 +133,32 @@ fn other_heights_and_widths() {
     assert_comes_back("[[layer]]\nname = \"g\"\nop = \"global_max_pool2d\"");
     assert_comes_back("[[layer]]\nname = \"g\"\nop = \"global_avg_pool2d\"");
 }
+
+/// Those that ONNX writes as one node, or as a product that is read as one layer.
+#[test]
+fn activations_and_products() {
+    let ops = [
+        ("silu", ""),
+        ("hard_swish", ""),
+        ("hard_sigmoid", ""),
+        ("hard_sigmoid", "alpha = 0.2\nbeta = 0.4"),
+        ("relu6", ""),
+        ("clip", "min = -0.25\nmax = 0.5"),
+        ("clip", "min = 0.1"),
+        ("clip", "max = 0.1"),
+        ("elu", ""),
+        ("elu", "alpha = -0.5"),
+        ("prelu", ""),
+        ("prelu", "num_parameters = 6"),
+    ];
+    for (op, attributes) in ops {
+        assert_comes_back(&format!("[[layer]]\nname = \"a\"\nop = \"{op}\"\n{attributes}"));
+    }
+    assert_comes_back(
+        "[[layer]]\nname = \"t\"\nop = \"tanh\"\n[[layer]]\nname = \"m\"\nop = \"mul\"\ninputs = [\"input\", \"t\"]",
+    );
+    let pool = "[[layer]]\nname = \"p\"\nop = \"adaptive_avg_pool2d\"\noutput = 1";
+    for inputs in ["\"p\", \"input\"", "\"input\", \"p\""] {
+        assert_comes_back(&format!("{pool}\n[[layer]]\nname = \"m\"\nop = \"mul\"\ninputs = [{inputs}]"));
+    }
+}

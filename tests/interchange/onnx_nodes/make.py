@@ -6,9 +6,9 @@ A node test is a graph of one node whose weights are inputs, of any rank. A netw
 each case is brought as near to that as it can be without changing what the node computes:
 
 * inputs after the first become initializers where they are weights, shapes, axes or switches;
-* two or three inputs of Add, Sum and Concat lie behind each other in the channels of one, and 1x1 convolutions of ones and zeros take them apart;
-* tensors of other ranks get extents of 1 in front or behind (Add, Concat, Dropout, Identity, Relu, Sigmoid, Sum, Tanh), rows of a softmax or a layer normalisation over
-  the last axis become the batch;
+* two or three inputs of Add, Sum, Mul and Concat lie behind each other in the channels of one, and 1x1 convolutions of ones and zeros take them apart;
+* tensors of other ranks get extents of 1 in front or behind (activations, Add, Concat, Dropout, Identity, Mul, Sum), rows of a softmax or a layer
+  normalisation over the last axis become the batch;
 * a ReLU, which changes nothing there, stands behind a softmax, since a softmax at the end would be part of the loss.
 
 What does not fit even so stays as it is, and is listed with its reason in skipped.txt. Of each case the archive holds NAME.onnx, and NAME.x and NAME.y,
@@ -28,9 +28,11 @@ from onnx.backend.test.case.node import collect_testcases
 
 OPERATORS = set(
     "Conv Gemm MatMul Add Sum BatchNormalization LRN MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean Flatten Reshape Relu Sigmoid Tanh"
-    " Softmax Concat Dropout Identity Constant Slice Split LayerNormalization Resize Upsample".split()
+    " Softmax Concat Dropout Identity Constant Slice Split LayerNormalization Resize Upsample"
+    " Clip Elu Gelu HardSigmoid HardSwish LeakyRelu Mul PRelu".split()
 )
-POINTWISE = {"Add", "Concat", "Dropout", "Identity", "Relu", "Sigmoid", "Sum", "Tanh"}
+ACTIVATIONS = {"Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Tanh"}
+POINTWISE = {"Add", "Concat", "Dropout", "Identity", "Mul", "Sum"} | ACTIVATIONS
 LARGEST = 64 * 1024
 
 
@@ -57,7 +59,7 @@ def adapt(node, inputs, y):
     """The nodes, input and initializers that stand for `node`; inputs may be None."""
     op = node.op_type
     initializers, nodes, x = [], [node], inputs[0] if inputs else None
-    several = op in {"Add", "Sum", "Concat"} and len(inputs) > 1
+    several = op in {"Add", "Sum", "Mul", "Concat"} and len(inputs) > 1
     if op in POINTWISE and all(a is not None and a.dtype == np.float32 and a.ndim <= 3 for a in (inputs if several else inputs[:1])):
         rank, front = x.ndim, 1
         if op == "Concat":

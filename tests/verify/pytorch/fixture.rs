@@ -7,12 +7,13 @@ use striate::model::{ClassWeights, Spec};
 use striate::tensor::Tensor;
 
 /// Files of `tests/fixtures`, without their endings.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "alexnet_like",
     "residual",
     "fire",
     "sigmoid",
     "leaky_relu",
+    "activations",
     "shuffle",
     "layer_norm",
     "weighted",

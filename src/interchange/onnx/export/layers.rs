@@ -1,6 +1,7 @@
 //! Adds the layers of a network as nodes, with the tensors that each needs.
 
 use super::super::operators;
+use super::activations;
 use super::graph::{GraphBuilder, NodeBuilder};
 use crate::error::{Error, Result};
 use crate::model::{Layer, Spec};
@@ -116,7 +117,11 @@ pub(super) fn add(
         let input_dims = inputs.all(layer);
         let mut context = LayerContext { layer, inputs: read, input_dims, x, y, output: &output };
         for (name, tensor) in &weights.0[i] {
-            builder.initializer(name, tensor.shape().dims(), tensor.data());
+            let dims = match layer.op {
+                LayerOp::Prelu(_) => activations::slope_dims(tensor.data().len(), x.len()),
+                _ => tensor.shape().dims().to_vec(),
+            };
+            builder.initializer(name, &dims, tensor.data());
             context.inputs.push(name);
         }
         let node = operators::node(builder, &context).map_err(|what| {

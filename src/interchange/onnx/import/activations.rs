@@ -1,7 +1,9 @@
 //! Activations whose attributes need more than a look.
 
+use super::attributes::short;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use crate::model::{LayerOp, layers};
+use crate::tensor::Tensor;
 
 /// The limits of Clip, which are attributes before operator set 11 and inputs since; the largest numbers where it has none.
 pub(super) fn limits<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(f32, f32), String> {
@@ -49,4 +51,32 @@ pub fn hard_sigmoid<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result
         alpha = sixth;
     }
     draft.push_unary(call.node, layers::HardSigmoid { alpha, beta }.into())
+}
+
+/// Translates Gelu, an operator from operator set 20 on.
+pub fn gelu<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let tanh = match call.attributes.text("approximate", "none")? {
+        "none" => false,
+        "tanh" => true,
+        other => return Err(format!("attribute approximate: expected none or tanh, found {}", short(other))),
+    };
+    draft.push_unary(call.node, layers::Gelu { tanh }.into())
+}
+
+/// Translates PRelu, whose slopes are one number, or one for each channel.
+pub fn prelu<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let node = call.node;
+    let (from, dims) = draft.layer(node, 0)?;
+    let channels = dims.first().copied().ok_or("expected an input with channels")?;
+    let handle = draft.weight(node, 1)?;
+    let is_single = draft.constants.dims(handle)?.iter().all(|&d| d == 1);
+    // Checks that the shape is one of channels.
+    draft.constants.per_channel(handle, dims.len() + 1, channels)?;
+    let slopes = draft.own_weights(handle)?.into_data();
+    let num_parameters = if is_single { 1 } else { channels };
+    let slopes = Tensor::new([num_parameters], slopes).map_err(|error| error.to_string())?;
+    let layer = draft.push(node, layers::Prelu { num_parameters }.into(), vec![from], &[&dims])?;
+    draft.layers[layer].weight = Some(handle.name);
+    draft.layers[layer].tensors.push(("weight", slopes));
+    Ok(())
 }
