@@ -181,7 +181,7 @@ impl<'t, 'b> Expansion<'t, 'b> {
         table: &'t toml::de::DeTable<'t>,
         scope: Option<&Scope<'t>>,
     ) -> Result<()> {
-        self.charge(t, length(t.source, table, scope))
+        self.charge(t, length(table, scope))
     }
 
     fn charge(&mut self, t: &Table<'t>, bytes: usize) -> Result<()> {

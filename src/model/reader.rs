@@ -257,8 +257,11 @@ impl<'t> Table<'t> {
     pub fn table(&self, key: &'static str, what: impl Into<String>) -> Result<Option<Table<'t>>> {
         let Some(value) = self.raw(key) else { return Ok(None) };
         let line = self.source.line(value.span().start);
+        // A table that is the value of a parameter stands outside of the block, where its parameters are unknown.
+        let is_own = self.table.get(key).is_some_and(|own| std::ptr::eq(own, value));
+        let scope = self.scope.clone().filter(|_| is_own);
         match value.get_ref().as_table() {
-            Some(table) => Ok(Some(Table::new(self.source, table, what, line).within(self.scope.clone()))),
+            Some(table) => Ok(Some(Table::new(self.source, table, what, line).within(scope))),
             None => Err(self.error(key, "expected a table")),
         }
     }

@@ -1,6 +1,5 @@
 //! Parameters of a block while its layers are read: `"{width}"` in a template stands for the value of `width`.
 
-use super::reader::SpecText;
 use crate::error::Result;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -113,11 +112,12 @@ fn in_value<'t>(
 }
 
 /// Bytes of the text of `table` with the values of `scope` in it, about as its own `[[layer]]` would have.
-pub(super) fn length<'t>(source: SpecText<'t>, table: &'t DeTable<'t>, scope: Option<&Scope<'t>>) -> usize {
-    let value = |value: Place<'t>| {
-        let value = scope.map_or(value, |scope| scope.resolve(value));
+pub(super) fn length<'t>(table: &'t DeTable<'t>, scope: Option<&Scope<'t>>) -> usize {
+    let value = |own: Place<'t>| {
+        let value = scope.map_or(own, |scope| scope.resolve(own));
         match value.get_ref() {
-            DeValue::Table(table) => length(source, table, scope),
+            // What stands in a parameter's value is no parameter of the block; it might be this one.
+            DeValue::Table(table) => length(table, scope.filter(|_| std::ptr::eq(own, value))),
             _ => value.span().len(),
         }
     };

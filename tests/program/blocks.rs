@@ -218,7 +218,7 @@ fn mistakes_name_the_line_and_the_place() {
             network("layer = [{ block = \"pair\" }]", "[[layer]]\nname = \"a\"\nblock = \"pair\""),
             "block: no block `pair` above it",
         ),
-        (with(&format!("\n[[layer]]\nop = \"relu\"\ninput = \"a.conv\"")), "no layer `a.conv` above it"),
+        (with("\n[[layer]]\nop = \"relu\"\ninput = \"a.conv\""), "no layer `a.conv` above it"),
     ] {
         let found = message(&text);
         assert!(found.contains(expected), "expected: {expected}\nfound:    {found}\n{text}");
@@ -257,4 +257,24 @@ fn what_blocks_expand_to_is_bounded() {
     let long =
         network(PAIR, &format!("[[layer]]\nname = \"{}\"\nblock = \"pair\"\nwidth = 4", "n".repeat(198)));
     assert!(message(&long).contains("expected a name of at most 200 bytes"));
+}
+
+/// A text in braces in the value of a parameter is no parameter of the block that it is given to.
+#[test]
+fn values_of_parameters_are_taken_as_they_are() {
+    let text = |init: &str| {
+        format!(
+            "name = \"t\"\ninput = [1, 1, 1]\nlayer = [{{ name = \"a\", block = \"b\", std = 0.5 }}, {{ op = \"flatten\" }}]\n\
+             [[block]]\nname = \"b\"\nparameters = [\"std\"]\ndefaults = {{ start = {init} }}\n\
+             layer = [\n{{ name = \"c\", op = \"conv2d\", out_channels = 1, kernel = 1, init = \"{{start}}\" }},\n\
+             {{ name = \"d\", op = \"conv2d\", out_channels = 1, kernel = 1, init = {{ weight = \"normal\", std = \"{{std}}\" }} }},\n]\n"
+        )
+    };
+    let written = Spec::parse(&text("{ weight = \"normal\", std = 0.25 }"), "t.toml").unwrap().to_toml();
+    assert!(written.contains("std = 0.25") && written.contains("std = 0.5"), "{written}");
+    let found = message(&text("{ weight = \"normal\", std = \"{std}\" }"));
+    assert!(found.contains("t.toml:7: ") && found.contains("expected a number, found \"{std}\""), "{found}");
+    // The value of `start` in itself.
+    let found = message(&text("{ weight = \"{start}\" }"));
+    assert!(found.contains("found \"{start}\""), "{found}");
 }
