@@ -13,6 +13,8 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+from blocks import expand
+
 BUILTIN = Path(__file__).resolve().parents[2] / "models"
 
 RECIPES = {  # defaults: lr, momentum (beta1), beta2 (alpha), weight decay; PyTorch's own
@@ -170,13 +172,7 @@ class Network:
             self.spec = tomllib.load(file)
         self.name = self.spec["name"]
         self.input_shape = self.spec["input"]
-        self.layers = []
-        above = "input"
-        for number, layer in enumerate(self.spec["layer"]):
-            name = layer.get("name", f"{layer['op']}.{number}")
-            inputs = layer.get("inputs") or [layer.get("input", above)]
-            self.layers.append((name, layer, inputs))
-            above = name
+        self.layers = [(layer["name"], layer, layer["inputs"]) for layer in expand(self.spec)]
         self.parameters, self.state = {}, {}
 
     # Parameters

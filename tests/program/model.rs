@@ -25,12 +25,22 @@ fn built_in_networks_have_the_published_number_of_parameters() {
         ("lenet5", 61_706),
         ("mlp-784-15-10", 11_935),
         ("neuron", 4),
+        // torchvision 0.29: `num_params` in the metadata of its weights.
+        ("densenet121", 7_978_856),
+        ("googlenet", 6_624_904),
+        ("mnasnet1_0", 4_383_312),
         ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+        ("resnext50_32x4d", 25_028_904),
+        ("vgg11", 132_863_336),
+        ("vgg16", 138_357_544),
+        ("vgg16_bn", 138_365_992),
         ("squeezenet1_1", 1_235_496),
     ] {
         assert_eq!(build(name, 2).parameter_count(), count, "{name}");
     }
-    assert_eq!(Spec::builtin_names().len(), 12);
+    assert_eq!(Spec::builtin_names().len(), 21);
 }
 
 #[test]
