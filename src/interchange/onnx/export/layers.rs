@@ -4,7 +4,7 @@ use super::super::operators;
 use super::activations;
 use super::graph::{GraphBuilder, NodeBuilder};
 use crate::error::{Error, Result};
-use crate::model::{Layer, Spec};
+use crate::model::{Layer, LayerOp, Spec};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 
