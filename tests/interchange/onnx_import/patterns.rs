@@ -41,6 +41,39 @@ fn formulas_become_activations() {
     ];
     let model = file(&[3, 2, 2], nodes, constants());
     assert_eq!(layers(&model)[0], layers::Silu.into());
+    // x / 2 * (1 + erf(x / sqrt 2)), as PyTorch writes it.
+    let constants =
+        || vec![number("half", 0.5), number("one", 1.0), number("root", std::f32::consts::SQRT_2)];
+    let nodes = vec![
+        node("Div", &["x", "root"], "a", vec![]),
+        node("Erf", &["a"], "b", vec![]),
+        node("Add", &["b", "one"], "c", vec![]),
+        node("Mul", &["x", "c"], "d", vec![]),
+        node("Mul", &["d", "half"], "e", vec![]),
+        flatten("e"),
+    ];
+    assert_eq!(layers(&file(&[3, 2, 2], nodes, constants()))[0], layers::Gelu { tanh: false }.into());
+    // Its approximation by tanh.
+    let constants = || {
+        let rest = [("half", 0.5), ("one", 1.0), ("three", 3.0), ("small", 0.044715), ("root", 0.797_884_6)];
+        rest.map(|(name, value)| number(name, value)).to_vec()
+    };
+    let nodes = vec![
+        node("Pow", &["x", "three"], "a", vec![]),
+        node("Mul", &["a", "small"], "b", vec![]),
+        node("Add", &["x", "b"], "c", vec![]),
+        node("Mul", &["c", "root"], "d", vec![]),
+        node("Tanh", &["d"], "e", vec![]),
+        node("Add", &["e", "one"], "f", vec![]),
+        node("Mul", &["x", "half"], "g", vec![]),
+        node("Mul", &["g", "f"], "h", vec![]),
+        flatten("h"),
+    ];
+    let model = file(&[3, 2, 2], nodes, constants());
+    assert_eq!(layers(&model)[0], layers::Gelu { tanh: true }.into());
+    let cdf = |x: f64| 0.5 * (1.0 + (0.797_884_6 * (x + 0.044715 * x.powi(3))).tanh());
+    let expected: Vec<f64> = wide(&x).iter().map(|&x| x * cdf(x)).collect();
+    assert_answers(&model, &x, &expected);
     // A formula that is no operator is refused, and names its node.
     let nodes = vec![node("Exp", &["x"], "a", vec![]), node("Relu", &["a"], "b", vec![]), flatten("b")];
     let message = refusal(&file(&[3, 2, 2], nodes, vec![]));

@@ -20,7 +20,7 @@ pub enum Tree {
 pub enum Unary {
     Abs,
     Clip(f64, f64),
-    /// The error function. Formulas are compared with each other alone, so any function of this shape stands for it.
+    /// The error function.
     Erf,
     Exp,
     HardSigmoid(f64, f64),
@@ -87,7 +87,7 @@ impl Tree {
                 match *op {
                     Unary::Abs => x.abs(),
                     Unary::Clip(min, max) => x.max(min).min(max),
-                    Unary::Erf => x / (1.0 + x * x).sqrt(),
+                    Unary::Erf => erf(x),
                     Unary::Exp => x.exp(),
                     Unary::HardSigmoid(alpha, beta) => (alpha * x + beta).clamp(0.0, 1.0),
                     Unary::LeakyRelu(slope) => {
@@ -170,6 +170,35 @@ impl Tree {
     }
 }
 
+/// The error function to 1e-14, by the series 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...) (Abramowitz and Stegun,
+/// Handbook of Mathematical Functions, 7.1.6).
+fn erf(x: f64) -> f64 {
+    if x.is_nan() || x.abs() > 6.0 {
+        // 1 - erf(6) is less than 1e-16.
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+/// The formula of gelu: x times the distribution function of the standard normal distribution, or its approximation by tanh.
+fn gelu(tanh: bool) -> Tree {
+    let times = |factor: f64, tree: Tree| Tree::binary(Binary::Mul, Tree::Number(factor), tree);
+    let odd = if tanh {
+        let cube = Tree::binary(Binary::Pow, Tree::X, Tree::Number(3.0));
+        let inner = Tree::binary(Binary::Add, Tree::X, times(0.044715, cube));
+        Tree::unary(Unary::Tanh, times((2.0 / std::f64::consts::PI).sqrt(), inner))
+    } else {
+        Tree::unary(Unary::Erf, times(std::f64::consts::FRAC_1_SQRT_2, Tree::X))
+    };
+    let gate = times(0.5, Tree::binary(Binary::Add, Tree::Number(1.0), odd));
+    Tree::binary(Binary::Mul, Tree::X, gate)
+}
+
 /// The formula of an activation; `None` for other layers.
 pub fn tree_of(op: &LayerOp) -> Option<Tree> {
     let wide = |value: f32| f64::from(value);
@@ -189,6 +218,7 @@ pub fn tree_of(op: &LayerOp) -> Option<Tree> {
         LayerOp::HardSwish(layers::HardSwish) => {
             times_x(Tree::unary(hard(&layers::HardSigmoid::PYTORCH), Tree::X))
         }
+        LayerOp::Gelu(layers::Gelu { tanh }) => gelu(*tanh),
         _ => return None,
     })
 }
@@ -203,6 +233,8 @@ fn candidates() -> Vec<LayerOp> {
         layers::Silu.into(),
         layers::HardSwish.into(),
         layers::HardSigmoid::PYTORCH.into(),
+        layers::Gelu { tanh: false }.into(),
+        layers::Gelu { tanh: true }.into(),
     ]
 }
 
@@ -249,6 +281,26 @@ mod tests {
         }
         assert_eq!(recognised(&Tree::unary(Unary::Clip(0.0, 2000.0), Tree::X)), None);
         assert_eq!(recognised(&Tree::unary(Unary::Sqrt, Tree::X)), None, "NaN");
+    }
+
+    #[test]
+    fn the_error_function() {
+        // Abramowitz and Stegun, table 7.1.
+        for (x, expected) in [(0.0, 0.0), (0.5, 0.5204998778), (1.0, 0.8427007929), (2.0, 0.9953222650)] {
+            assert!((erf(x) - expected).abs() < 1e-10 && (erf(-x) + expected).abs() < 1e-10, "{x}");
+        }
+        assert!((erf(5.9) - 1.0).abs() < 1e-14 && erf(-1e4) == -1.0 && erf(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn gelu_is_no_function_of_its_shape() {
+        let gate = |odd| times(Tree::X, times(Tree::number(0.5), plus(odd, Tree::number(1.0))));
+        let half = |tree| Tree::binary(Binary::Div, tree, Tree::number(std::f32::consts::SQRT_2));
+        let exact = gate(Tree::unary(Unary::Erf, half(Tree::X)));
+        assert_eq!(recognised(&exact), Some(layers::Gelu { tanh: false }.into()));
+        let root = Tree::unary(Unary::Sqrt, plus(times(Tree::X, Tree::X), Tree::number(2.0)));
+        assert_eq!(recognised(&gate(Tree::binary(Binary::Div, Tree::X, root))), None);
+        assert_eq!(recognised(&gate(Tree::unary(Unary::Erf, Tree::X))), None);
     }
 
     #[test]
