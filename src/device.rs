@@ -85,7 +85,7 @@ impl Device {
             Gpu::open_with(&adapter, options).map(|gpu| (Device::Gpu(gpu), String::new()))
         };
         match selector {
-            DeviceSelector::Cpu => Ok((Device::cpu(), " (asked for)".into())),
+            DeviceSelector::Cpu => Ok((Device::cpu(), String::new())),
             DeviceSelector::Gpu => open(AdapterSelector::Best),
             DeviceSelector::Index(index) => open(AdapterSelector::Index(*index)),
             DeviceSelector::Name(name) => open(AdapterSelector::Name(name.clone())),
@@ -130,7 +130,9 @@ impl Device {
         match self {
             Device::Cpu(options) => {
                 let how = if options.winograd { "" } else { ", direct convolutions" };
-                format!("cpu, {} threads{how}", rayon::current_num_threads())
+                let threads = rayon::current_num_threads();
+                let plural = if threads == 1 { "" } else { "s" };
+                format!("cpu, {threads} thread{plural}{how}")
             }
             Device::Gpu(gpu) => {
                 let half = match gpu.limits().precision {
@@ -272,14 +274,11 @@ fn no_hardware(adapters: &[gpu::AdapterInfo]) -> Option<String> {
     }
     Some(match adapters {
         [] => "no GPU found: no Vulkan, Metal or DX12 adapter answers".into(),
-        [one] => format!(
-            "no hardware GPU found; found only the software adapter {}, which is used when named",
-            one.name
-        ),
-        several => format!(
-            "no hardware GPU found; found only the software adapters {}, which are used when named",
-            several.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ")
-        ),
+        // Its first word selects it; the rest names versions.
+        [first, ..] => {
+            let name = first.name.split([' ', '(']).next().unwrap_or_default().to_lowercase();
+            format!("no GPU; device {name} uses the software adapter")
+        }
     })
 }
 

@@ -1,5 +1,5 @@
-//! The error type of the library. A message is one line that names the place, what was expected and what was found; the
-//! kind decides the exit code of the program ([`Error::exit_code`]).
+//! The error type of the library. A message names the place, what was expected and what was found, in one line; the kind
+//! decides the exit code of the program ([`Error::exit_code`]).
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 /// Result of every fallible function of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure. The message of each variant is complete: a caller only has to print it.
+/// A failure. The message of each variant is complete: a caller only has to print it. It is one line, except that of
+/// [`Error::OtherRun`].
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Invalid options, or options that contradict each other (exit code 2).
     #[error("{}", printable(.0))]
     Usage(String),
+    /// Options of a run that is resumed which are not those of the run (exit code 2): a line that says so, a line for each
+    /// difference, and a line that says how to resume the run.
+    #[error("{}", .0.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n"))]
+    OtherRun(Vec<String>),
     /// An invalid model file, or shapes that do not match (exit code 4).
     #[error("{}", printable(.0))]
     Model(String),
@@ -40,7 +45,7 @@ pub enum Error {
     Diverged(String),
     /// An error of the operating system (exit code 1; 4 if a path does not exist or is of the wrong type, 3 if the disk is
     /// full).
-    #[error("{}: {}", printable_path(.path), printable(&.source.to_string()))]
+    #[error("{}: {}", printable_path(.path), printable(&reason(.source)))]
     Io { path: PathBuf, source: std::io::Error },
     /// A bug in Striate (exit code 1).
     #[error("internal error, please report it: {}", printable(.0))]
@@ -51,6 +56,22 @@ pub enum Error {
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// What an error of the operating system says about a path, in words for those of a wrong path.
+fn reason(error: &std::io::Error) -> Cow<'static, str> {
+    // One with a text of its own says more.
+    let plain = error.get_ref().is_none();
+    match error.kind() {
+        ErrorKind::NotFound if plain => "no such file or folder".into(),
+        ErrorKind::IsADirectory if plain => "expected a file, found a folder".into(),
+        ErrorKind::NotADirectory if plain => "expected a folder in this path, found a file".into(),
+        // The standard library's text where a file is read as a string.
+        ErrorKind::InvalidData if error.to_string().contains("valid UTF-8") => {
+            "expected text (UTF-8), found other bytes".into()
+        }
+        _ => error.to_string().into(),
     }
 }
 
@@ -67,7 +88,7 @@ impl Error {
     /// The exit code of the program for this kind of failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) => 2,
+            Error::Usage(_) | Error::OtherRun(_) => 2,
             Error::Model(_) | Error::Data { .. } => 4,
             Error::Device(_) | Error::Lost(_) | Error::Memory(_) => 3,
             Error::Verification(_) | Error::Diverged(_) => 5,

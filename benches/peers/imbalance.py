@@ -1,7 +1,7 @@
 """Training on uneven classes in Striate and PyTorch: balanced accuracy plain, with class weights and with a balanced sampler.
 
-usage: python3 benches/peers/imbalance.py [--striate target/release/striate] [--seeds 3] [--epochs 8] [--profile 6000,60]
-                                          [--data data/fashion-mnist] [--keep FOLDER] [--json FILE] [--within 1.5]
+usage: python3 benches/peers/imbalance.py [--striate target/release/striate] [--seeds 3] [--epochs 4] [--profile 6000,60]
+                                          [--data data/fashion-mnist] [--keep FOLDER] [--json FILE] [--within 1.5] [--threads N]
 needs numpy and torch; the program must be an optimised build
 
 The data is Fashion-MNIST with an exponential profile: the first 6000 images of class 0, the first 60 of class 9, and a constant
@@ -9,7 +9,8 @@ ratio from class to class between them; the 10,000 test images validate. It is w
 read. Both train the network of models/alexnet-mini.toml by its recipe for `--epochs` epochs (Adam, a warm-up of one epoch, a
 cosine), in PyTorch with `CrossEntropyLoss(weight=n / (k count))` and `WeightedRandomSampler(1 / count[label], n)`, in Striate with
 `--class-weights balanced` and `--sampler balanced`. Reported are the means over the seeds after the last epoch, and their difference;
-exit code 1 if one is larger than `--within` points.
+exit code 1 if one is larger than `--within` points. `--json` writes every result as soon as it is there; results that the file has are
+not computed again, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -56,7 +57,10 @@ def uneven(labels, most, least):
 
 
 def network(spec):
-    """The chain of layers of a model file, with its initial values: Kaiming's normal ones, and biases of 0."""
+    """The chain of layers of a model file, with its initial values: Kaiming's normal ones or those of a layer's own `init`, and biases
+    of 0."""
+    if spec["init"] != {"weight": "kaiming"}:
+        raise SystemExit(f"init: expected weight = \"kaiming\" in {MODEL.name}")
     layers, channels, sides = [], spec["input"][0], spec["input"][1:]
     for layer in spec["layer"]:
         op, get = layer["op"], layer.get
@@ -82,11 +86,16 @@ def network(spec):
             layers.append(nn.Dropout(get("p", 0.5)))
         else:
             raise SystemExit(f"{op}: expected an operator of {MODEL.name}")
-    for layer in layers:
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        if op in ("conv2d", "linear"):
+            own = get("init", {"weight": "kaiming", "bias": 0.0})
+            if own["weight"] == "kaiming":
+                nn.init.kaiming_normal_(layers[-1].weight)
+            elif own["weight"] == "normal":
+                nn.init.normal_(layers[-1].weight, 0, own["std"])
+            else:
+                raise SystemExit(f"{own}: expected initial values of {MODEL.name}")
+            if layers[-1].bias is not None:
+                nn.init.constant_(layers[-1].bias, own["bias"])
     return nn.Sequential(*layers)
 
 
@@ -132,8 +141,9 @@ def pytorch(spec, data, variant, epochs, seed):
     return balanced_accuracy(y_val.numpy(), answer.numpy())
 
 
-def striate(program, folder, variant, epochs, seed):
+def striate(program, folder, variant, epochs, seed, threads):
     words = ["train", "--json", "--device", "cpu", "-m", str(MODEL), "--data-path", str(folder), "--epochs", str(epochs)]
+    words += ["--threads", str(threads)] if threads else []
     with tempfile.TemporaryDirectory() as runs:
         words += ["--seed", str(seed), "--output-dir", runs, *VARIANTS[variant]]
         done = subprocess.run([program, *words], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -146,12 +156,15 @@ def main():
     parser.add_argument("--striate", default=str(ROOT / "target" / "release" / "striate"))
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "fashion-mnist")
     parser.add_argument("--profile", default="6000,60", help="images of the largest and of the smallest class")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--within", type=float, default=1.5, help="largest difference in points")
     parser.add_argument("--keep", type=Path, help="write the data set to this folder and keep it")
-    parser.add_argument("--json", type=Path, help="write every result to this file")
+    parser.add_argument("--json", type=Path, help="write every result to this file, and go on from it")
+    parser.add_argument("--threads", type=int, help="threads of both sides")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     most, least = (int(n) for n in options.profile.split(","))
     images, labels = (read(options.data, f"train-{what}-ubyte") for what in ["images-idx3", "labels-idx1"])
     kept, counts = uneven(labels, most, least)
@@ -160,7 +173,13 @@ def main():
     spec = tomllib.loads(MODEL.read_text())
     version = subprocess.run([options.striate, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     print(f"{version}, torch {torch.__version__}; {len(kept)} images, {counts} of each class; {options.epochs} epochs")
+    about = {"counts": counts, "epochs": options.epochs}
     results = {variant: {"striate": [], "pytorch": []} for variant in VARIANTS}
+    if options.json and options.json.exists():
+        stored = json.loads(options.json.read_text())
+        if any(stored[key] != value for key, value in about.items()):
+            raise SystemExit(f"{options.json}: expected results of {about}")
+        results = stored["results"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,9 +189,13 @@ def main():
         (folder / "classes.txt").write_bytes((options.data / "classes.txt").read_bytes())
         for seed in range(options.seeds):
             for variant, sides in results.items():
-                sides["striate"].append(striate(options.striate, folder, variant, options.epochs, seed))
-                sides["pytorch"].append(pytorch(spec, data, variant, options.epochs, seed))
-                print(f"seed {seed}, {variant}: striate {sides['striate'][-1]:.2f} %, PyTorch {sides['pytorch'][-1]:.2f} %", flush=True)
+                if len(sides["striate"]) <= seed:
+                    sides["striate"].append(striate(options.striate, folder, variant, options.epochs, seed, options.threads))
+                if len(sides["pytorch"]) <= seed:
+                    sides["pytorch"].append(pytorch(spec, data, variant, options.epochs, seed))
+                print(f"seed {seed}, {variant}: striate {sides['striate'][seed]:.2f} %, PyTorch {sides['pytorch'][seed]:.2f} %", flush=True)
+                if options.json:
+                    options.json.write_text(json.dumps({**about, "results": results}, indent=1))
     print("\n| balanced accuracy, % | Striate | PyTorch | difference |\n|---|---|---|---|")
     largest = 0.0
     for variant, sides in results.items():
@@ -180,8 +203,6 @@ def main():
         spread = [np.ptp(sides[side]) / 2 for side in ("striate", "pytorch")]
         largest = max(largest, abs(ours - theirs))
         print(f"| {variant} | {ours:.2f} ± {spread[0]:.2f} | {theirs:.2f} ± {spread[1]:.2f} | {ours - theirs:+.2f} |")
-    if options.json:
-        options.json.write_text(json.dumps({"counts": counts, "epochs": options.epochs, "results": results}, indent=1))
     return int(largest > options.within)
 
 

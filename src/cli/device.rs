@@ -26,6 +26,8 @@ fn open_selected(selector: &DeviceSelector, context: &Context, limits: LimitOver
     let options = device::options(progress).with_limits(limits).with_tuning(context.tuning);
     let (device, why) = Device::open_with(selector, &options)?;
     let device = device.with_cpu_options(context.cpu);
+    log::info!("device: {}", device.long_name());
+    let why = why.replace("; device ", "; --device ");
     context.out.note(&format!("device: {}{why}", device.name()));
     // A flag without effect is a warning and no error: a resumed run repeats the flags it was started with.
     let idle = |flag: &str, expected: &str| {

@@ -26,23 +26,32 @@ difference of the logits is printed and stored in the file. In Python:
   model.load_state_dict(safetensors.torch.load_file(\"alexnet.safetensors\"))
   numpy.load(\"network.npz\")[\"features.0.weight\"]")]
 pub(crate) struct ExportArgs {
-    /// Export these weights [default with --model: the model file's initial values]
+    /// Export these weights
+    ///
+    /// A file, or the folder of a run, whose best weights are taken. [default with --model: the model file's initial values]
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     weights: Option<PathBuf>,
-    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    /// Use this network
+    ///
+    /// A built-in network by its name, or a model file. [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Write this format: onnx, safetensors or npz [default: from the output's extension]
+    /// Write onnx, safetensors or npz
+    ///
+    /// [default: from the output's extension]
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<Format>,
     /// Write to FILE
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Include the preprocessing in the ONNX graph, which then takes images (u8, batch x height x width x channels) and
-    /// returns probabilities
+    /// Include the preprocessing (ONNX)
+    ///
+    /// The graph then takes images (u8, batch x height x width x channels) and returns probabilities.
     #[arg(long)]
     with_preprocess: bool,
-    /// Verify the file on N samples [default: the recipe's batch size, at most 32]
+    /// Verify the file on N samples
+    ///
+    /// [default: the recipe's batch size, at most 32]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
     #[command(flatten)]
@@ -72,12 +81,13 @@ fn format_of(path: &Path) -> Result<Format> {
 
 pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
     let format = args.format.map_or_else(|| format_of(&args.output), Ok)?;
+    let name = Format::ALL.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| name);
     if args.with_preprocess && format != Format::Onnx {
         return Err(Error::Usage("--with-preprocess: expected --format onnx, found another".into()));
     }
     let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
     let mut outputs = args.source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
-    outputs.check("--output", &args.output)?;
+    outputs.check_as("--output", &args.output, &[name])?;
     let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);
     let device = device::open(context)?;
     let mut network = network(spec, file, samples, &device, context)?;

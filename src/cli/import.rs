@@ -22,19 +22,27 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ImportArgs {
     /// Import this PyTorch (.pth), safetensors, NPZ or ONNX file
     file: PathBuf,
-    /// Write <name>.toml and <name>.safetensors to DIR, which is created if needed
+    /// Write <name>.toml and <name>.safetensors to DIR
+    ///
+    /// DIR is created if needed.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// Replace existing files
     #[arg(long)]
     force: bool,
-    /// Use this network, a built-in one or a model file [default: the one in the file]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    /// Use this network
+    ///
+    /// A built-in network by its name, or a model file. [default: the one in the file]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Name the network and both files NAME [default: the network's name]
+    /// Name the network and both files
+    ///
+    /// [default: the network's name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
-    /// Read the class names from FILE, one per line, in the order of the outputs
+    /// Read the class names from FILE
+    ///
+    /// One name per line, in the order of the outputs.
     #[arg(long, value_name = "FILE.txt")]
     classes: Option<PathBuf>,
     #[command(flatten)]
@@ -46,7 +54,9 @@ pub(crate) struct ImportArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "ONNX")]
 struct OnnxArgs {
-    /// Set channels, height and width of the input if the file leaves them open
+    /// Set the input's channels, height, width
+    ///
+    /// For a file that leaves them open.
     #[arg(long, value_name = "C,H,W", value_parser = input)]
     input: Option<[usize; 3]>,
     /// Read weights from other files, in the folder of the ONNX file or below
@@ -60,10 +70,14 @@ struct PreprocessArgs {
     /// Multiply pixels of 0 to 255 by FACTOR first
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     scale: Option<f32>,
-    /// Subtract this mean afterwards, one value per channel
+    /// Subtract this mean from each channel
+    ///
+    /// After --scale; one value per channel.
     #[arg(long, value_name = "M,M,M", value_delimiter = ',', allow_negative_numbers = true)]
     mean: Option<Vec<f32>>,
-    /// Divide by this standard deviation afterwards, one value per channel
+    /// Divide each channel by this deviation
+    ///
+    /// After --mean; one standard deviation per channel.
     #[arg(long, value_name = "S,S,S", value_delimiter = ',', allow_negative_numbers = true)]
     std: Option<Vec<f32>>,
     /// Resize the shorter side of images to PIXELS

@@ -1,16 +1,23 @@
-//! The command line: one file per verb, shared parts (`device`, `output`, `memory`), and the mapping from errors to exit
+//! The command line: one file per verb, shared parts (`flags`, `usage`, `device`, `output`), and the mapping from errors to exit
 //! codes. Results go to stdout, everything else to stderr.
 
+mod bar;
 mod bench;
+mod candidates;
 mod completions;
 mod dataset;
 mod device;
 mod devices;
+mod download;
 mod eval;
 mod export;
+mod flags;
 mod guard;
 mod import;
+mod manual;
+mod models;
 mod names;
+mod offered;
 mod output;
 mod outputs;
 mod predict;
@@ -30,107 +37,29 @@ mod trace;
 mod train;
 mod train_args;
 mod train_environment;
+mod usage;
+mod weights;
 
 use crate::cpu;
 use crate::device::DeviceSelector;
-use crate::error::{Error, printable};
+use crate::error::{Error, printable, printable_path};
 use crate::gpu::{self, Tuning};
 use anyhow::Context as _;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
+use flags::Shared;
 pub use guard::guarded;
 use output::Output;
 use std::ffi::OsString;
-use std::path::Path;
-
-/// The flags that every verb accepts.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct Common {
-    /// Compute on DEVICE: auto, cpu, gpu, an adapter's number or a part of its name (see `striate devices`)
-    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: DeviceSelector,
-    /// Tune GPU kernels by timing them: off, on (once per hardware GPU, cached) or force (again, on any adapter). Tuning
-    /// never changes results
-    #[arg(long, global = true, default_value = "on", value_name = "WHEN", value_parser = tuning())]
-    tune: Tuning,
-    /// Print results as JSON on stdout
-    #[arg(long, global = true)]
-    json: bool,
-    /// Print more diagnostics on stderr; repeat the flag for even more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Print only results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-    /// Compute with N threads on the CPU [default: all, or RAYON_NUM_THREADS]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Use direct instead of Winograd convolution on the CPU: slower, with smaller rounding errors
-    #[arg(long, global = true)]
-    no_winograd: bool,
-}
-
-/// The flags of [`Common`] that a run keeps, so that it is resumed with them.
-const KEPT: [&str; 4] = ["device", "tune", "threads", "no_winograd"];
-
-impl Common {
-    /// An error if `kept`, the flags that the run in `folder` keeps, are not what [`Common::completed`] writes.
-    fn check_kept(folder: &Path, kept: &toml::Table) -> Result<(), Error> {
-        for (id, value) in kept {
-            let is_right = |text: &str| match id.as_str() {
-                "device" => true,
-                "tune" => text.parse::<Tuning>().is_ok(),
-                "threads" => text.parse().is_ok_and(|threads: u16| (1..=1024).contains(&threads)),
-                "no_winograd" => text == "true",
-                _ => false,
-            };
-            if !value.as_str().is_some_and(is_right) {
-                let what =
-                    format!("program.{id}: expected the value of that flag as a string, found {value}");
-                return Err(Error::data(folder.join("args.toml"), what));
-            }
-        }
-        Ok(())
-    }
-
-    /// The flags that were typed, and for others those that a resumed run `kept`, which
-    /// [`Common::check_kept`] has passed. Beside them, what the run keeps now.
-    fn completed(mut self, kept: toml::Table, matches: &ArgMatches) -> (Common, toml::Table) {
-        let mut all = kept;
-        let verb = matches.subcommand().map_or(matches, |(_, verb)| verb);
-        for id in KEPT {
-            if verb.value_source(id) == Some(ValueSource::CommandLine) {
-                let raw = verb.get_raw(id).and_then(|mut values| values.next_back()?.to_str());
-                all.insert(id.into(), raw.unwrap_or("true").into());
-            }
-        }
-        let text = |id: &str| all.get(id).and_then(toml::Value::as_str);
-        if let Some(device) = text("device") {
-            let Ok(device) = device.parse();
-            self.device = device;
-        }
-        if let Some(tune) = text("tune").and_then(|tune| tune.parse().ok()) {
-            self.tune = tune;
-        }
-        self.threads = text("threads").and_then(|threads| threads.parse().ok());
-        self.no_winograd |= text("no_winograd").is_some();
-        (self, all)
-    }
-}
 
 #[derive(Parser, Debug)]
 #[command(
     name = "striate",
     version,
     about = "Train convolutional networks on the GPU of any vendor",
-    disable_help_subcommand = true,
+    disable_version_flag = true,
     args_override_self = true
 )]
 struct Cli {
-    #[command(flatten)]
-    common: Common,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -139,7 +68,7 @@ struct Cli {
 enum Verb {
     /// Train a network
     Train(Box<train_args::TrainArgs>),
-    /// Measure loss and accuracy of weights on a validation set
+    /// Measure loss and accuracy on a validation set
     #[command(visible_alias = "test")]
     Eval(eval::EvalArgs),
     /// Classify images
@@ -160,12 +89,20 @@ enum Verb {
     Bench(bench::BenchArgs),
     /// Print the WGSL modules that a GPU compiles
     Shader(shader::ShaderArgs),
-    /// Dump one training step with all intermediate values to a safetensors file
+    /// Dump one training step to a file
+    ///
+    /// Inputs, outputs of layers, gradients and updated parameters, for instance to compare them with PyTorch.
     Trace(trace::TraceArgs),
     /// Inspect, pack and download data sets
     Dataset(dataset::DatasetArgs),
+    /// List the built-in networks
+    Models(models::ModelsArgs),
+    /// Download pretrained weights of the built-in networks
+    Weights(weights::WeightsArgs),
     /// Generate shell completions
     Completions(completions::CompletionsArgs),
+    /// Write manual pages
+    Man(manual::ManArgs),
 }
 
 /// The global settings that a verb receives beside its own arguments.
@@ -176,7 +113,7 @@ pub(crate) struct Context {
     /// Options of the CPU path, if it is used.
     pub cpu: cpu::CpuOptions,
     pub out: Output,
-    /// The flags of [`Common`] that a run records, by name; for a run resumed without flags, including those it was started
+    /// The flags of the device that a run records, by name; for a run resumed without flags, including those it was started
     /// with.
     pub program: toml::Table,
 }
@@ -187,26 +124,31 @@ striate trains convolutional networks. First steps:
   striate train                 train a small network on Fashion-MNIST
   striate devices               list the devices of this machine
   striate selftest              check the kernels of the device
-  striate summary -m alexnet    show the layers of a network
+  striate models                list the built-in networks
 
-striate --help lists all commands, striate <command> --help explains one.";
+striate --help lists all commands, striate help COMMAND explains one.";
 
 /// Runs the command line `arguments` (program name first) and returns the exit code. [`verdict`] maps an error to its exit
 /// code and message.
 ///
-/// Usage errors and `--help` end the process in clap, with exit code 2 and 0.
+/// `--help` and `--version` end the process in clap, with exit code 0.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
-    let typed = resume::completed::<Cli>(arguments.into_iter().collect())?;
-    let matches = Cli::command().get_matches_from(&typed);
-    let cli =
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
-    let stored = match &cli.verb {
-        Some(Verb::Train(args)) => resume::stored::<Cli>(&matches, args)?,
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    if completions::answered(&typed)? {
+        return Ok(0);
+    }
+    let typed = resume::completed(typed)?;
+    let matches = flags::command().try_get_matches_from(&typed);
+    let matches = matches.map_err(|error| usage::explained(error, &typed))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| usage::explained(error, &typed))?;
+    let shared = Shared::of(&matches)?;
+    let mut resumed = match &cli.verb {
+        Some(Verb::Train(args)) => resume::resumed(&matches, args)?,
         _ => None,
     };
-    let (stored, program) = stored.map_or((None, toml::Table::new()), |(run, program)| (Some(run), program));
-    let (common, program) = cli.common.completed(program, &matches);
-    let Common { device, tune, json, verbose, quiet, threads, no_winograd } = common;
+    let program = resumed.as_mut().map(|resumed| std::mem::take(&mut resumed.program)).unwrap_or_default();
+    let (shared, program) = shared.completed(program, &matches);
+    let Shared { device, tune, json, verbose, quiet, threads, no_winograd } = shared;
     start_log(verbose);
     hush_caught_panics();
     if let Some(threads) = threads {
@@ -217,9 +159,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     }
     let cpu = cpu::CpuOptions { winograd: !no_winograd };
     let context = Context { device, tuning: tune, cpu, out: Output::new(json, quiet), program };
+    if let Some(path) = flags::taken_weights(&matches) {
+        context.out.note(&format!("weights: {}", printable_path(path)));
+    }
     let code = match &cli.verb {
         None => context.out.line(FIRST_STEPS).map(|()| 0),
-        Some(Verb::Train(args)) => train::run(args, stored, &context),
+        Some(Verb::Train(args)) => train::run(args, resumed, &context),
         Some(Verb::Eval(args)) => eval::run(args, &context),
         Some(Verb::Predict(args)) => predict::run(args, &context),
         Some(Verb::Report(args)) => report::run(args, &context),
@@ -232,14 +177,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Shader(args)) => shader::run(args, &context),
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
-        Some(Verb::Completions(args)) => completions::run::<Cli>(args, &context),
+        Some(Verb::Weights(args)) => weights::run(args, &context),
+        Some(Verb::Models(args)) => models::run(args, &context),
+        Some(Verb::Completions(args)) => completions::run(args, &context),
+        Some(Verb::Man(args)) => manual::run(args, &context),
     };
-    Ok(code?)
-}
-
-/// Parses the value of `--tune`.
-fn tuning() -> impl TypedValueParser<Value = Tuning> {
-    PossibleValuesParser::new(Tuning::NAMES).try_map(|word| word.parse::<Tuning>())
+    Ok(code.map_err(|error| usage::with_flag(error, &typed))?)
 }
 
 /// Starts logging. By default only our own warnings are shown, since those of dependencies rarely concern the user.
@@ -252,8 +195,14 @@ fn start_log(verbose: u8) {
         _ => "debug",
     };
     let environment = env_logger::Env::default().default_filter_or(filter);
-    // A second initialisation (in tests) keeps the first.
-    let _ = env_logger::Builder::from_env(environment).format_timestamp(None).try_init();
+    // A second initialisation (in tests) keeps the first. A pipe has no colours unless they are asked for.
+    let style = match bar::has_colours(&std::io::stderr()) {
+        true => env_logger::WriteStyle::Always,
+        false => env_logger::WriteStyle::Never,
+    };
+    let mut log = env_logger::Builder::from_env(environment);
+    let log = log.format_timestamp(None).target(env_logger::Target::Pipe(Box::new(bar::Log)));
+    let _ = log.write_style(style).try_init();
 }
 
 /// Suppresses the report of panics that are caught and returned as errors (a library that loses its device).
@@ -272,13 +221,13 @@ fn hush_caught_panics() {
 /// The exit code of `error` and the line to print for it; no line if the reader of stdout has closed the pipe. Errors that
 /// are not from the library are run-time failures, exit code 1.
 pub fn verdict(error: &anyhow::Error) -> (u8, Option<String>) {
-    // Names from files may contain anything, but the terminal must receive one line of plain text.
-    let line = |text: String| Some(format!("error: {}", printable(&text)));
+    // Names from files may contain anything, but the terminal must receive plain text: the library's errors see to it.
+    let line = |text: String| Some(format!("error: {text}"));
     match error.downcast_ref::<Error>() {
         Some(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => (0, None),
         // The text is complete and includes the source.
-        Some(error) => (error.exit_code(), line(error.to_string())),
-        None => (1, line(format!("{error:#}"))),
+        Some(error) => (error.exit_code(), line(format!("{error}{}", usage::hint(error)))),
+        None => (1, line(printable(&format!("{error:#}")).into_owned())),
     }
 }
 
@@ -289,7 +238,7 @@ mod tests {
     #[test]
     fn an_error_is_one_plain_line() {
         let missing = Error::io("a.toml", std::io::ErrorKind::NotFound.into());
-        assert_eq!(verdict(&missing.into()), (4, Some("error: a.toml: entity not found".into())));
+        assert_eq!(verdict(&missing.into()), (4, Some("error: a.toml: no such file or folder".into())));
         let directory = Error::io("d", std::io::ErrorKind::IsADirectory.into());
         assert_eq!(verdict(&directory.into()).0, 4);
         let hostile = Error::Model("layer \u{1b}[31m\n".into());

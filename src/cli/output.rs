@@ -1,12 +1,13 @@
 //! Output: results go to stdout, notes to stderr. If the reader closes the pipe, the program ends quietly.
 
+use super::bar;
 use super::source::{add_notes, print_diagnostics};
 use crate::data::{BadFiles, Diagnostics};
 use crate::error::{Error, Result, printable};
 use crate::inference::Messages;
 use serde_json::json;
 use std::borrow::Cow;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 /// The two output streams, configured by the flags.
 #[derive(Clone, Copy, Debug)]
@@ -25,20 +26,28 @@ impl Output {
         self.json
     }
 
-    /// True if only results and errors are printed.
+    /// True if only results, warnings and errors are printed.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
 
     /// True if stderr is a terminal that may show progress bars.
     pub fn is_interactive(&self) -> bool {
-        !self.json && !self.quiet && std::io::stderr().is_terminal()
+        !self.json && !self.quiet && bar::is_possible()
     }
 
     /// Prints a result on stdout.
     pub fn line(&self, text: &str) -> Result<()> {
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{}", lines(text)).and_then(|()| stdout.flush()).map_err(|e| Error::io("stdout", e))
+        write_line(&lines(text))
+    }
+
+    /// As [`Output::line`]; `mark`, which ends `text`, is coloured on a terminal.
+    pub fn marked_line(&self, text: &str, mark: &str) -> Result<()> {
+        let (text, mark) = (lines(text.strip_suffix(mark).unwrap_or(text)), lines(mark));
+        match !mark.is_empty() && bar::has_colours(&std::io::stdout()) {
+            true => write_line(&format!("{text}{GREEN}{mark}{PLAIN}")),
+            false => write_line(&format!("{text}{mark}")),
+        }
     }
 
     /// Prints a result as one line of JSON.
@@ -53,12 +62,19 @@ impl Output {
         }
     }
 
-    /// Prints a note on stderr, unless --quiet is set.
+    /// Prints a note on stderr. With --quiet only warnings are printed.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
-            // A closed stderr must not stop the program.
-            let _ = writeln!(std::io::stderr(), "{}", lines(text));
+        let warning = text.strip_prefix(WARNING);
+        if self.quiet && warning.is_none() {
+            return;
         }
+        let mut stderr = std::io::stderr();
+        let text = match warning.filter(|_| bar::has_colours(&stderr)) {
+            Some(rest) => format!("{YELLOW}{}{PLAIN} {}", WARNING.trim_end(), lines(rest)),
+            None => lines(text),
+        };
+        // A closed stderr must not stop the program.
+        let _ = bar::beside(|| writeln!(stderr, "{text}"));
     }
 }
 
@@ -80,6 +96,21 @@ impl Messages for Output {
         }
         Ok(())
     }
+}
+
+/// How a note begins that reports something that may not be intended.
+const WARNING: &str = "warning: ";
+/// Colours, and the end of them.
+const YELLOW: &str = "\x1b[33m";
+const GREEN: &str = "\x1b[32m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Writes a line on stdout.
+fn write_line(text: &str) -> Result<()> {
+    bar::beside(|| {
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|e| Error::io("stdout", e))
+    })
 }
 
 /// Makes `text` safe for a terminal, line by line, since names in it come from files.

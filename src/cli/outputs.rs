@@ -6,6 +6,37 @@ use crate::error::{Error, Result, printable_path};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Extensions that name a format.
+const FORMATS: [&str; 27] = [
+    "png",
+    "jpg",
+    "jpeg",
+    "gif",
+    "webp",
+    "bmp",
+    "tif",
+    "tiff",
+    "svg",
+    "pdf",
+    "eps",
+    "html",
+    "csv",
+    "tsv",
+    "json",
+    "jsonl",
+    "xlsx",
+    "txt",
+    "md",
+    "toml",
+    "safetensors",
+    "npz",
+    "npy",
+    "onnx",
+    "pth",
+    "pt",
+    "parquet",
+];
+
 /// The files that a verb reads, and the outputs checked so far.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
@@ -45,6 +76,19 @@ impl Outputs {
         let place = data::find(path, kind).ok().filter(|place| has_images(place.kind) && place.path.is_dir());
         self.closed = place.and_then(|place| place.path.canonicalize().ok());
         self.reads_data(path, kind)
+    }
+
+    /// As [`Outputs::check`], and an error if the name ends as files of another format than `formats` do.
+    pub fn check_as(&mut self, flag: &str, output: &Path, formats: &[&str]) -> Result<()> {
+        self.check(flag, output)?;
+        let extension = output.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if FORMATS.contains(&&*extension) && !formats.contains(&&*extension) {
+            let (expected, path) = (formats.join(" or ."), printable_path(output));
+            return Err(Error::Usage(format!(
+                "{flag} {path}: expected a name that ends in .{expected}, found .{extension}"
+            )));
+        }
+        Ok(())
     }
 
     /// Returns an error if `output`, the value of `flag`, is an input or another output, or if it cannot be written.

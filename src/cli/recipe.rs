@@ -6,24 +6,31 @@ use crate::model::{ClassWeights, Optimizer, Scheduler};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
+/// The heading of the flags of the recipe.
+pub(super) const RECIPE: &str = "Recipe (default: the model's)";
+
 /// The heading of the flags of the learning rate schedule.
 const SCHEDULE: &str = "Learning rate schedule (default: the model file's)";
 
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Recipe (default: the model file's)")]
+#[command(next_help_heading = RECIPE)]
 pub(crate) struct RecipeArgs {
     /// Train for N epochs
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Use N samples per step; auto takes the largest power of two up to 1024 that fits into memory
+    /// Use N samples per step
+    ///
+    /// auto takes the largest power of two up to 1024 that fits into memory.
     #[arg(short, long, value_name = "N|auto", value_parser = batch_size)]
     pub batch_size: Option<BatchSize>,
     /// Set the learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f32>,
-    /// Use this optimizer. One other than the model file's starts from its own defaults: lr 0.01 and momentum 0.9 for sgd,
-    /// PyTorch's for the others
-    #[arg(long, value_name = "NAME", value_enum)]
+    /// Use sgd, adam, adamw or rmsprop
+    ///
+    /// An optimizer other than the model file's starts from its own defaults: lr 0.01 and momentum 0.9 for sgd, PyTorch's for the
+    /// others.
+    #[arg(long, value_name = "NAME", value_enum, hide_possible_values = true)]
     pub opt: Option<Opt>,
     /// Set the momentum (sgd, rmsprop) or beta1 (adam, adamw)
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
@@ -75,7 +82,9 @@ pub(crate) struct RecipeArgs {
     /// Accumulate the gradients of N batches per update
     #[arg(long, value_name = "N")]
     pub grad_accum_steps: Option<usize>,
-    /// Stop after EPOCHS without improvement on the validation set
+    /// Stop after EPOCHS without improvement
+    ///
+    /// Improvement is measured on the validation set.
     #[arg(long, value_name = "EPOCHS")]
     pub patience: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! The flags of `striate train` that regularise training: averaged weights, mixed images, erased rectangles.
+//! The flags of `striate train` that regularise training: averaged weights, mixed, changed and erased images.
 
 use crate::train::Options;
 use clap::Args;
@@ -22,6 +22,10 @@ pub(crate) struct RegularizationArgs {
     /// asks for it
     #[arg(long, value_name = "P", value_parser = probability, allow_negative_numbers = true)]
     random_erasing: Option<f64>,
+    /// Change each image by one of 14 operations (shear, rotation, brightness, ...) of random strength, as torchvision's
+    /// TrivialAugmentWide does
+    #[arg(long)]
+    trivial_augment: bool,
 }
 
 impl RegularizationArgs {
@@ -31,6 +35,7 @@ impl RegularizationArgs {
         options.mixup = self.mixup;
         options.cutmix = self.cutmix;
         options.random_erasing = self.random_erasing;
+        options.trivial_augment = self.trivial_augment;
     }
 }
 

@@ -9,6 +9,7 @@ use crate::inference::{self, BatchSource};
 use crate::interchange::{self, File};
 use crate::model::{BuildOptions, LayerOp, Model, Spec, suggestion};
 use crate::report::{self, RgbImage, TileScale, TileSheet, Tiles, TilesLayout};
+use crate::tensor::Tensor;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -42,22 +43,33 @@ enum ReportCommand {
 /// The flags of both commands.
 #[derive(Args, Debug)]
 struct SheetArgs {
-    /// Use these weights (safetensors, PyTorch's .pth, NPZ or ONNX)
+    /// Use these weights
+    ///
+    /// A file (safetensors, PyTorch's .pth, NPZ or ONNX), or the folder of a run, whose best weights are taken.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    /// Use this network
+    ///
+    /// A built-in network by its name, or a model file. [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Write to FILE
     #[arg(short, long, value_name = "FILE.png")]
     output: PathBuf,
-    /// Map the value range of each tile, or of all tiles together, to black and white
-    #[arg(long, value_enum)]
+    /// Stretch the greys of each tile, or of all
+    ///
+    /// each: from black to white in the value range of each tile. together: in one range for all tiles. [default: each, except for
+    /// tiles of one value]
+    #[arg(long, value_enum, value_name = "SCALE")]
     scale: Option<ScaleArg>,
-    /// Draw N tiles per row [default: 16 if there are many]
+    /// Draw N tiles per row
+    ///
+    /// [default: 16 if there are many]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     columns: Option<u16>,
-    /// Draw each value as N x N pixels [default: a sheet about 1000 pixels wide]
+    /// Draw each value as N x N pixels
+    ///
+    /// [default: a sheet about 1000 pixels wide]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     zoom: Option<u16>,
 }
@@ -73,6 +85,8 @@ struct FiltersArgs {
     #[command(flatten)]
     sheet: SheetArgs,
     /// Draw this convolution [default: the first]
+    ///
+    /// Or a linear layer that reads the image.
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
 }
@@ -84,7 +98,9 @@ struct ActivationsArgs {
     /// Compute the feature maps of this image
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
-    /// Ignore the EXIF orientation of the image, as torchvision does; by default it is rotated upright
+    /// Ignore the image's EXIF orientation
+    ///
+    /// torchvision ignores it; by default the image is rotated upright.
     #[arg(long)]
     ignore_exif: bool,
     /// Draw this layer
@@ -101,7 +117,7 @@ pub(super) fn run(args: &ReportArgs, context: &Context) -> Result<u8> {
 
 fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
     let SheetArgs { weights, model, output, .. } = &args.sheet;
-    Outputs::new().reads(model.as_ref()).reads(Some(weights)).check("--output", output)?;
+    Outputs::new().reads(model.as_ref()).reads(Some(weights)).check_as("--output", output, &["png"])?;
     let mut file = interchange::read(weights)?;
     source::note_reading(&file, &context.out);
     unwrap_names(&mut file, model.as_deref());
@@ -109,13 +125,15 @@ fn filters(args: &FiltersArgs, context: &Context) -> Result<u8> {
         Some(layer) => layer.clone(),
         None => first_convolution(&file, model.as_deref())?,
     };
+    let drawn = match linear_kernels(&file, model.as_deref(), &layer)? {
+        Some(kernels) => Some(kernels),
+        None => file.tensors.get(&format!("{layer}.weight")).cloned(),
+    };
     let convolutions: Vec<&str> = convolutions(&file).collect();
-    let Some(weight) =
-        file.tensors.get(&format!("{layer}.weight")).filter(|_| convolutions.contains(&layer.as_str()))
-    else {
+    let Some(weight) = drawn.filter(|weight| weight.shape().dims().len() == 4) else {
         return Err(unknown_layer(&layer, "a convolution", &convolutions));
     };
-    let tiles = report::filters(weight)?;
+    let tiles = report::filters(&weight)?;
     // A tile of one value has no range.
     let scale = if tiles.shape == [1; 3] { TileScale::Together } else { TileScale::Each };
     let mut layout = args.sheet.layout(scale, None);
@@ -135,13 +153,55 @@ fn unwrap_names(file: &mut File, model: Option<&str>) {
 
 /// The name of the network's first convolution; for weights without a network, the first in name order.
 fn first_convolution(file: &File, model: Option<&str>) -> Result<String> {
-    let none = || Error::data(&file.path, "expected weights of a convolution (4 dimensions), found none");
+    let none = || {
+        let spec = inference::spec_of(file, model).ok();
+        let linear = spec.as_ref().and_then(|spec| Some((over_image(spec).next()?, spec.input)));
+        let instead = linear.map_or_else(String::new, |(layer, [_, height, width])| {
+            format!("; --layer {layer} draws a linear layer, which reads images of {height}x{width}")
+        });
+        Error::data(
+            &file.path,
+            format!("expected weights of a convolution (4 dimensions), found none{instead}"),
+        )
+    };
     if model.is_none() && !file.metadata.contains_key("model") {
         return convolutions(file).next().map(String::from).ok_or_else(none);
     }
     let spec = inference::spec_of(file, model)?;
     let first = spec.layers.iter().find(|layer| matches!(layer.op, LayerOp::Conv2d(_)));
     first.map(|layer| layer.name.clone()).ok_or_else(none)
+}
+
+/// Linear layers that read the network's input, at most flattened or with values dropped.
+fn over_image(spec: &Spec) -> impl Iterator<Item = &str> {
+    let reads_image = |name: &str| {
+        let mut name = name;
+        while let Some(layer) = spec.layers.iter().find(|layer| layer.name == name) {
+            match (&layer.op, &layer.inputs[..]) {
+                (LayerOp::Flatten(_) | LayerOp::Dropout(_), [only]) => name = only,
+                _ => return false,
+            }
+        }
+        true
+    };
+    let linear = spec.layers.iter().filter(|layer| matches!(layer.op, LayerOp::Linear(_)));
+    let over = linear.filter(move |layer| layer.inputs.first().is_some_and(|input| reads_image(input)));
+    over.map(|layer| layer.name.as_str())
+}
+
+/// The weights of `layer` as kernels over the whole image, if it is a linear layer that reads the image.
+fn linear_kernels(file: &File, model: Option<&str>, layer: &str) -> Result<Option<Tensor>> {
+    let Ok(spec) = inference::spec_of(file, model) else { return Ok(None) };
+    let weight =
+        file.tensors.get(&format!("{layer}.weight")).filter(|_| over_image(&spec).any(|name| name == layer));
+    let Some(weight) = weight else { return Ok(None) };
+    let [channels, height, width] = spec.input;
+    match weight.shape().dims() {
+        &[outputs, inputs] if inputs == channels * height * width => {
+            Tensor::new([outputs, channels, height, width], weight.data().to_vec()).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Layers whose weights have four dimensions.
@@ -170,7 +230,7 @@ fn unknown_layer(layer: &str, what: &str, known: &[&str]) -> Error {
 fn activations(args: &ActivationsArgs, context: &Context) -> Result<u8> {
     let SheetArgs { weights, model, output, .. } = &args.sheet;
     let mut outputs = Outputs::new().reads(model.as_ref()).reads(Some(weights)).reads(Some(&args.image));
-    outputs.check("--output", output)?;
+    outputs.check_as("--output", output, &["png"])?;
     let file = interchange::read(weights)?;
     let mut spec = source::network_of(&file, model.as_deref(), &context.out)?;
     spec.geometry.ignore_exif |= args.ignore_exif;

@@ -1,21 +1,24 @@
-//! The flags of checkpoints, and the command that resumes a run.
+//! The flags of checkpoints, the command that resumes a run, and the options of a run that is resumed.
 
+use super::flags::{self, OUTPUT};
 use super::train_args::TrainArgs;
 use crate::error::{Error, Result};
-use crate::inference::{DEFAULT_MODEL, quoted};
-use crate::run::{Checkpoint, Resume, RunFolder, RunOptions, program_options};
+use crate::inference::quoted;
+use crate::run::{Checkpoint, Resume, RunFolder, RunOptions, latest, program_options};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, CommandFactory};
+use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Checkpoints")]
+#[command(next_help_heading = OUTPUT)]
 pub(crate) struct ResumeArgs {
-    /// Resume the run in this folder, or from this checkpoint, as if it had not been stopped. The run's own flags apply; if
-    /// you pass any flag that defines the run, pass all of them. auto: the newest folder (NAME, NAME-2, NAME-3, ...) with a
+    /// Resume a run, or from a checkpoint
+    ///
+    /// The run goes on as if it had not been stopped. The run's own flags apply; you may change how long it goes on (--epochs,
+    /// --patience, --max-steps) and what changes no weight. auto: the newest folder (NAME, NAME-2, NAME-3, ...) with a
     /// checkpoint, or a new run if there is none
     #[arg(long, value_name = "auto|DIR|FILE", conflicts_with = "preview")]
     resume: Option<PathBuf>,
@@ -45,7 +48,24 @@ impl ResumeArgs {
 /// In `args.toml` of earlier versions: the words that the run was started with, or last resumed with.
 const COMMAND: &str = "command";
 
-/// Arguments that control how a run continues but do not define it. The flags that every verb accepts are of this kind too.
+/// Flags that a resumed run may change, apart from those that verbs share.
+const FREE: [&str; 12] = [
+    "epochs",
+    "patience",
+    "lr_cuts",
+    "lr_milestones",
+    "max_steps",
+    "checkpoint_every",
+    "checkpoint_hist",
+    "log_every",
+    "workers",
+    "profile",
+    "on_device_lost",
+    "on_bad_file",
+];
+
+/// Flags that say where and how a run is resumed, but neither what it does nor how long it goes on. The flags that verbs share
+/// are of this kind too.
 const HOW: [&str; 12] = [
     "resume",
     "resume_force",
@@ -83,50 +103,84 @@ pub(super) fn command(folder: &Path) -> String {
     format!("striate train --resume {start}{}", quoted(&folder.to_string_lossy()))
 }
 
-/// The folder of the run that `train --resume` names, if no flag is typed that describes a run.
-fn folder_without_flags(command: &Command, train: &ArgMatches) -> Option<PathBuf> {
-    let path = train.get_one::<PathBuf>("resume")?;
-    let of_the_run = command.find_subcommand("train").into_iter().flat_map(Command::get_arguments);
-    let mut described = of_the_run.map(|argument| argument.get_id().as_str());
-    if described.any(|id| !HOW.contains(&id) && is_typed(train, id)) {
-        return None;
+/// The folder of the run that `train --resume` names; `None` if there is none yet, or if the flags are wrong in another way
+/// that is reported when the run is opened.
+fn folder(args: &TrainArgs) -> Option<PathBuf> {
+    match args.resume.resume() {
+        Resume::From(path) => Checkpoint::find(&path).ok().map(|(folder, _)| folder),
+        Resume::Latest => latest(&args.options().ok()?).ok()?,
+        _ => None,
     }
-    if path.as_os_str() != "auto" {
-        return Checkpoint::find(path).ok().map(|(folder, _)| folder);
-    }
-    let output_dir = train.get_one::<PathBuf>("output_dir").map_or(Path::new("runs"), PathBuf::as_path);
-    let name = train.get_one::<String>("name").map_or(DEFAULT_MODEL, String::as_str);
-    RunFolder::latest(output_dir, name)
 }
 
 fn is_typed(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
 }
 
-/// The options of a run that is resumed without flags that describe it, as its `args.toml` keeps them, with the flags that
-/// were typed; and the options of the program that it was started with.
-pub(super) fn stored<C: CommandFactory>(
-    matches: &ArgMatches,
-    args: &TrainArgs,
-) -> Result<Option<(RunOptions, toml::Table)>> {
+/// A run that is resumed with the options in its `args.toml`.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    /// Its own options, under the flags that were typed.
+    pub options: RunOptions,
+    /// The options of the program that it was started with.
+    pub program: toml::Table,
+    pub folder: Resume,
+    /// The flags that were typed and that change what it may change, with a space before each.
+    pub free_flags: String,
+}
+
+/// The run that `train --resume` resumes, with its own options and those of the flags that were typed; `None` for a new run,
+/// and for one that keeps no options.
+pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<Resumed>> {
     let Some(("train", train)) = matches.subcommand() else { return Ok(None) };
-    let Some(folder) = folder_without_flags(&C::command(), train) else { return Ok(None) };
-    let Some(options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
-    let options = args.over(options, &|id| is_typed(train, id))?;
+    let Some(folder) = folder(args) else { return Ok(None) };
+    let Some(mut options) = RunOptions::of_folder(&folder)? else { return Ok(None) };
+    let typed = args.options()?;
+    let max_steps = options.train.max_steps.take();
+    let (mut is_described, mut changed) = (false, Vec::new());
+    for id in train.ids().map(|id| id.as_str()).filter(|id| is_typed(train, id)) {
+        let before = options.clone();
+        let is_option = TrainArgs::lay_over(&mut options, &typed, id);
+        is_described |= is_option && !HOW.contains(&id);
+        if !is_option || options != before {
+            changed.push(id);
+        }
+    }
+    // The limit of an earlier command holds until another is given: more epochs, or the whole command without a limit.
+    if !is_described && !is_typed(train, "max_steps") {
+        options.train.max_steps = max_steps;
+    }
     let program = program_options(&folder)?;
-    super::Common::check_kept(&folder, &program)?;
-    Ok(Some((options, program)))
+    flags::Shared::check_kept(&folder, &program)?;
+    let resume = match args.resume.resume() {
+        Resume::Latest => Resume::From(folder),
+        resume => resume,
+    };
+    Ok(Some(Resumed { options, program, folder: resume, free_flags: free_flags(train, &changed) }))
+}
+
+/// Those of the `changed` flags in `train` that a resumed run may change, with a space before each.
+fn free_flags(train: &ArgMatches, changed: &[&str]) -> String {
+    let mut flags = String::new();
+    for id in FREE.iter().filter(|id| changed.contains(id)) {
+        let values = train.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
+        let values = values.collect::<Vec<_>>().join(",");
+        // The value of --profile is optional, and needs the sign.
+        let sign = if *id == "profile" { '=' } else { ' ' };
+        flags.push_str(&format!(" --{}{sign}{}", id.replace('_', "-"), quoted(&values)));
+    }
+    flags
 }
 
 /// For a run of a version that kept the words of its command line: `typed` (program name first). If that is `train --resume
-/// ...` without an argument that defines a run, the words that the run was started with come before the typed ones, which
-/// win.
-pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<OsString>> {
+/// ...`, the words that the run was started with come before the typed ones, which win.
+pub(super) fn completed(typed: Vec<OsString>) -> Result<Vec<OsString>> {
     // A command line that cannot be parsed is reported where it is parsed for use.
-    let Ok(matches) = C::command().try_get_matches_from(&typed) else { return Ok(typed) };
+    let Ok(matches) = flags::command().try_get_matches_from(&typed) else { return Ok(typed) };
     let Some(("train", train)) = matches.subcommand() else { return Ok(typed) };
-    let command = C::command();
-    let Some(folder) = folder_without_flags(&command, train) else { return Ok(typed) };
+    let Ok(args) = TrainArgs::from_arg_matches(train) else { return Ok(typed) };
+    let command = flags::command();
+    let Some(folder) = folder(&args) else { return Ok(typed) };
     let is_typed = |id: &str| is_typed(train, id);
     // Without them the flags have to be typed again.
     let text = match RunFolder::description(&folder) {
@@ -156,7 +210,7 @@ pub(super) fn completed<C: CommandFactory>(typed: Vec<OsString>) -> Result<Vec<O
     let own = own.map(|(_, word)| word);
     let all: Vec<OsString> =
         std::iter::once(program).chain(stored.into_iter().map(OsString::from)).chain(own).collect();
-    match C::command().try_get_matches_from(&all) {
+    match flags::command().try_get_matches_from(&all) {
         Ok(matches) if matches.subcommand_name() == Some("train") => Ok(all),
         Ok(_) => Err(bad(format!("{COMMAND}: expected the words of striate train, found others"))),
         Err(e) => {

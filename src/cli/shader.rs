@@ -23,7 +23,7 @@ pub(crate) struct ShaderArgs {
     #[arg(long, value_name = "OP|LABEL")]
     op: Option<String>,
     /// Take the kernels and their constants from the training step of a network [default: the cases of selftest]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Set the number of samples per step [default: the recipe's; without a model 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
@@ -125,12 +125,7 @@ pub(super) fn run(args: &ShaderArgs, context: &Context) -> Result<u8> {
 fn of_model(model: &str, batch: Option<u32>, limits: &Limits) -> Result<Vec<Module>> {
     let spec = Spec::load(model)?;
     let batch = batch.map_or(spec.recipe.batch_size, |n| n as usize);
-    let options = BuildOptions {
-        clip: spec.recipe.clip_grad_norm.is_some(),
-        accumulate: spec.recipe.grad_accum_steps > 1,
-        ..BuildOptions::new(batch)
-    };
-    let model = Model::build(&spec, &options)?;
+    let model = Model::build(&spec, &BuildOptions::for_recipe(&spec.recipe, batch))?;
     let schedule = Schedule::new(&model.program, limits)?;
     let (mut modules, mut seen) = (Vec::new(), HashSet::new());
     for task in [Span::Train, Span::Forward].into_iter().flat_map(|span| schedule.steps(span)) {

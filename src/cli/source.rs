@@ -16,43 +16,62 @@ use std::str::FromStr;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct SourceArgs {
-    /// Read data from a folder (with train/<class> and val/<class> or <class> in it), a file, or a built-in set [default:
-    /// that of the recipe, else the set that ships]
-    #[arg(long, value_name = "NAME|DIR|FILE")]
+    /// Read a folder, a file or a built-in set
+    ///
+    /// A folder of images has train/<class> and val/<class>, or <class>, in it. (--data is the same flag.) [default: that of the
+    /// recipe, else fashion-mnist]
+    #[arg(long, alias = "data", value_name = "DATA")]
     pub data_path: Option<String>,
-    /// Set the kind of data: auto, image-folder, idx, cifar10, cifar100, stl10, packed, tensors, csv, parquet,
+    /// Set the kind of data
+    ///
+    /// KIND is auto, image-folder, idx, cifar10, cifar100, stl10, packed, tensors, csv, parquet,
     /// npz, tar, list or synthetic
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = kind)]
     pub dataset: Kind,
-    /// Declare the numbers of a table, of f32 tensors or of floating-point arrays in NPZ files: 0..255 (pixels), 0..1 (pixels
+    /// Declare what the numbers of images are
+    ///
+    /// The numbers of a table, of f32 tensors or of floating-point arrays in NPZ files are 0..255 (pixels), 0..1 (pixels
     /// divided by 255) or ready (network input) [default: what the file says; with a [preprocess] pixels, where a table has
     /// whole numbers 0 to 255; without one ready]
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = input_range)]
     pub input_range: Option<InputRange>,
-    /// Take the images from this column, where samples are rows: its name, in lists also its number from 1; in tar files the
+    /// Take the images from this column
+    ///
+    /// Where samples are rows: its name, in lists also its number from 1; in tar files the
     /// end of the images' names, such as jpg [default: as in the weights' run on data of the same kind, else the column
     /// called image, img or the like]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub image_column: Option<String>,
-    /// Take the labels from this column, where samples are rows: its name, in CSV files and lists also its number from 1; in
+    /// Take the labels from this column
+    ///
+    /// Where samples are rows: its name, in CSV files and lists also its number from 1; in
     /// tar files a field of .json [default: as in the weights' run on data of the same kind, else the column called label,
     /// class, target, y or the like; in a table of numbers else the last; in tar files .cls]
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
-    /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]
+    /// Look for the image files of a list in this folder
+    ///
+    /// [default: that of the list, or a folder in it]
     #[arg(long, value_name = "DIR")]
     pub image_root: Option<String>,
-    /// Swap height and width of each image of IDX files, tensors and tables, as EMNIST needs [default: as in the weights' run
-    /// if the data is the same, else false]
+    /// Swap height and width of each image
+    ///
+    /// For IDX files, tensors and tables, as EMNIST needs. [default: as in the weights' run if the data is the same, else false]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub transpose: Option<bool>,
-    /// Keep this share of the training samples for validation, where there is no validation set
+    /// Validate on this share of the samples
+    ///
+    /// It is held out of the training samples, where the data has no validation set of its own. [default: 0.1]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub val_split: Option<f32>,
-    /// Train on the first TRAIN samples and validate on the VAL next, of training and validation files together
+    /// Train on the first TRAIN samples, validate on the next VAL
+    ///
+    /// Samples are numbered through training and validation files.
     #[arg(long, value_name = "TRAIN/VAL", value_parser = counts, conflicts_with = "val_split")]
     pub split: Option<[usize; 2]>,
-    /// Use only N training samples: the first N, or spread evenly where images are read from files
+    /// Use only N training samples
+    ///
+    /// They are the first N, or spread evenly where images are read from files.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
     /// Use only N validation samples, in the same way
@@ -61,10 +80,14 @@ pub(crate) struct SourceArgs {
     /// Prepare batches with N threads [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Ignore the orientation in EXIF metadata, as torchvision does; by default images are turned upright
+    /// Ignore the orientation in EXIF metadata
+    ///
+    /// torchvision ignores it; by default images are turned upright.
     #[arg(long)]
     pub ignore_exif: bool,
-    /// Choose what happens to unreadable samples: skip leaves them out and names each once, fail ends at the first
+    /// Skip unreadable samples, or fail at the first
+    ///
+    /// skip leaves them out and names each once.
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = on_bad_file)]
     pub on_bad_file: OnBadFile,
 }

@@ -63,6 +63,7 @@ fn listen(signals: &Signals, hang_up_saves: bool) -> Result<()> {
                 continue;
             }
             if stop.load(Ordering::Relaxed) {
+                super::bar::leave();
                 std::process::exit(128 + signal);
             }
             first.store(signal, Ordering::Relaxed);
@@ -79,6 +80,7 @@ fn listen(signals: &Signals, _hang_up_saves: bool) -> Result<()> {
     let stop = signals.stop.clone();
     ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::Relaxed) {
+            super::bar::leave();
             std::process::exit(INTERRUPTED.into());
         }
     })

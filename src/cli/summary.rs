@@ -14,7 +14,7 @@ use serde_json::json;
 )]
 pub(crate) struct SummaryArgs {
     /// Show this network, a built-in one or a model file
-    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE.toml")]
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE")]
     model: String,
     /// Use N samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
@@ -37,12 +37,7 @@ pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
         };
     }
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
-    let options = BuildOptions {
-        clip: spec.recipe.clip_grad_norm.is_some(),
-        accumulate: spec.recipe.grad_accum_steps > 1,
-        ema: args.ema,
-        ..BuildOptions::new(batch)
-    };
+    let options = BuildOptions { ema: args.ema, ..BuildOptions::for_recipe(&spec.recipe, batch) };
     let summary = Summary::new(&Model::build(&spec, &options)?);
     if !context.out.is_json() {
         context.out.line(summary.to_string().trim_end())?;

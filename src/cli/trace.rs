@@ -23,10 +23,14 @@ The file holds input, labels, parameters and running statistics before the step 
 losses, loss, grad.<parameter>, grad.input, and parameters and running statistics after the step (updated.<name>).
 The batch is the first one in the order of the data, without augmentation.")]
 pub(crate) struct TraceArgs {
-    /// Use this network, a built-in one or a model file [default: the one that --weights was trained with, else alexnet-mini]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    /// Use this network
+    ///
+    /// A built-in network by its name, or a model file. [default: the one that --weights was trained with, else alexnet-mini]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Start from these weights [default: initial values drawn with --seed]
+    /// Start from these weights
+    ///
+    /// A file, or the folder of a run, whose best weights are taken. [default: initial values drawn with --seed]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// Write to FILE
@@ -42,7 +46,9 @@ pub(crate) struct TraceArgs {
     /// Apply dropout, which is off by default
     #[arg(long, conflicts_with = "evaluation")]
     dropout: bool,
-    /// Trace an evaluation: batch norms use running statistics, without gradients and update
+    /// Trace an evaluation
+    ///
+    /// Batch norms use running statistics, and there are no gradients and no update.
     #[arg(long)]
     evaluation: bool,
     /// Disable fusion, so that the output of every layer is written
@@ -78,7 +84,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
     }
     let model = args.model.as_deref();
     let inputs = args.source.read_by(model, args.weights.as_deref(), &spec);
-    inputs.reads(args.recipe.class_weights_file()).check("--output", &args.output)?;
+    inputs.reads(args.recipe.class_weights_file()).check_as("--output", &args.output, &["safetensors"])?;
     let data = args.source.open_whole(&spec, weights.as_ref(), args.seed, &context.out)?;
     let data = match &weights {
         Some(file) => inference::with_classes_of(file, data, &context.out)?,

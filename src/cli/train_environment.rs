@@ -23,13 +23,16 @@ use std::sync::atomic::AtomicBool;
 pub(super) struct TrainEnvironment<'a> {
     args: &'a TrainArgs,
     context: &'a Context,
+    /// The flags that were typed and that a resumed run may change, with a space before each.
+    free_flags: String,
     signals: Signals,
     profiling: Rc<RefCell<Option<Profiling>>>,
 }
 
 impl<'a> TrainEnvironment<'a> {
-    pub fn new(args: &'a TrainArgs, context: &'a Context) -> Self {
-        TrainEnvironment { args, context, signals: Signals::new(), profiling: Rc::default() }
+    /// `free_flags` are those of [`resume::Resumed`].
+    pub fn new(args: &'a TrainArgs, free_flags: String, context: &'a Context) -> Self {
+        TrainEnvironment { args, context, free_flags, signals: Signals::new(), profiling: Rc::default() }
     }
 
     /// What signals have asked for.
@@ -73,11 +76,15 @@ impl Environment for TrainEnvironment<'_> {
             return Err(Error::Usage(format!("--profile: {what}")));
         }
         let profile = run.profile.as_ref().filter(|path| !is_stderr(path));
-        for (flag, path) in [("--preview", run.preview.as_ref()), ("--profile", profile)] {
+        let files = [
+            ("--preview", run.preview.as_ref(), &["png"][..]),
+            ("--profile", profile, &["svg", "json", "txt"]),
+        ];
+        for (flag, path, formats) in files {
             if let Some(path) = path {
                 let outputs = Outputs::new().reads(model.as_ref()).reads(weights.as_ref());
                 let outputs = outputs.reads(self.args.recipe.class_weights_file());
-                outputs.reads_data(data.place(spec), data.kind).check(flag, path)?;
+                outputs.reads_data(data.place(spec), data.kind).check_as(flag, path, formats)?;
             }
         }
         Ok(())
@@ -87,10 +94,22 @@ impl Environment for TrainEnvironment<'_> {
         super::dataset::provide(place, kind, &self.context.out)
     }
 
-    fn other_run(&self, text: &str) -> String {
-        format!(
-            "{text}; --resume-force resumes anyway; train --resume without other flags takes those of the run from its args.toml"
-        )
+    fn difference(&self, name: &str, then: &str, now: &str) -> String {
+        let is_given = |text: &str, given: &str| if text == given { "given" } else { "not given" };
+        // Flags without a value.
+        let (flag, given) = match name {
+            "shuffle" | "augment" | "dropout" => (format!("no-{name}"), "false"),
+            "overfit-batch" | "ignore-exif" => (name.to_string(), "true"),
+            "amp" if then == "none" => return "--amp: not given in this run, given now".into(),
+            "amp" if now == "none" => return "--amp: given in this run, not given now".into(),
+            _ => return format!("--{name}: {then} in this run, {now} given"),
+        };
+        format!("--{flag}: {} in this run, {} now", is_given(then, given), is_given(now, given))
+    }
+
+    fn resume_advice(&self, folder: &Path) -> String {
+        let command = format!("{}{}", resume::command(folder), self.free_flags);
+        format!("to resume the run with its own options: {command} (--resume-force resumes it with these)")
     }
 
     fn open_device(&self, lost: Option<&Device>) -> Result<Device> {

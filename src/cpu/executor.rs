@@ -197,13 +197,14 @@ impl Seam for Executor {
     fn profile(&mut self, span: Span) -> Result<Profile> {
         let program = Arc::clone(&self.program);
         let mut entries = Vec::new();
+        let began = Instant::now();
         for &(list, span) in lists(span) {
             for (i, step) in program.steps(span).enumerate() {
-                let start = Instant::now();
+                let start = began.elapsed();
                 self.step(step, list, i)?;
-                let time = start.elapsed();
+                let time = began.elapsed().saturating_sub(start);
                 let pipelines = vec![variant(step, self.options, self.steps[list][i].layouts)];
-                entries.push(ProfileEntry { workload: Workload::of(step), steps: 1, pipelines, time });
+                entries.push(ProfileEntry { workload: Workload::of(step), steps: 1, pipelines, start, time });
             }
         }
         Ok(Profile { clock: Clock::Host, dispatches: 0, entries })

@@ -5,6 +5,7 @@ use super::dataset::shape_text;
 use super::draws::{DrawKind, Draws};
 use super::framing::Framing;
 use super::transform::Transform;
+use super::trivial_augment::Change;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Crop, LUMA, MAX_SIDE, View, Window};
 
@@ -67,6 +68,12 @@ impl Augmenter {
             (true, Crop::Random, Some(resize)) => Some(Framing::Random { resize, draws }),
             _ => None,
         }
+    }
+
+    /// How the stored pixels of training sample `sample` are changed in `epoch`, if they are.
+    pub fn change(&self, seed: u64, epoch: u32, sample: u32) -> Option<Change> {
+        let is_drawn = self.transform.augment.trivial_augment;
+        is_drawn.then(|| Change::drawn(&Draws { seed, epoch, sample }))
     }
 
     /// The six crops of a stored image, if it has them one below the other ([`Framing::Ten`]).
@@ -138,7 +145,7 @@ impl Augmenter {
         [room(h / self.unit[0], height), room(w / self.unit[1], width)]
     }
 
-    /// A random view of training sample `sample`, whose bytes are `image`, in `epoch`.
+    /// A random view of training sample `sample`, whose bytes, after [`Augmenter::change`], are `image`, in `epoch`.
     pub fn draw(&self, seed: u64, epoch: u32, sample: u32, image: &[u8]) -> View {
         let random = Draws { seed, epoch, sample };
         let augment = &self.transform.augment;

@@ -44,6 +44,12 @@ pub trait Store: fmt::Debug + Send + Sync {
         Err(Error::Internal(format!("image {index} was asked for whole")))
     }
 
+    /// Channels (1 where the file is grey, else 3), height and width of image `index` as it is stored, upright. Only stores of
+    /// images of several sizes know.
+    fn size(&self, index: usize) -> Result<[usize; 3]> {
+        Err(Error::Internal(format!("the size of image {index} was asked for")))
+    }
+
     /// The data set that its images come from, sample by sample, if they are only resized.
     fn source(&self) -> Option<&Dataset> {
         None

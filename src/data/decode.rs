@@ -23,13 +23,10 @@ use crate::error::{Result, printable};
 use image::metadata::Orientation;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, OnceLock};
 
 /// Buffers larger than this are given back after the image that needed them.
 const KEPT: usize = 64 << 20;
-
-/// Whether the warning about files with more than one image was given.
-static SEVERAL: Once = Once::new();
 
 /// Decodes one image after another in the same memory. Each thread has its own.
 #[derive(Debug, Default)]
@@ -40,6 +37,8 @@ pub struct Decoder {
     ignore_exif: bool,
     /// Whether the file holds more images than the one that was decoded.
     has_more: bool,
+    /// Whether the warning about such files was given, by this decoder or another one of the data set.
+    several: Arc<OnceLock<()>>,
 }
 
 impl Decoder {
@@ -51,6 +50,11 @@ impl Decoder {
     /// The same, but images stay as they are stored if `ignore_exif`, and the orientation in their metadata is ignored.
     pub fn ignoring_exif(self, ignore_exif: bool) -> Decoder {
         Decoder { ignore_exif, ..self }
+    }
+
+    /// The same, but of all decoders with this `several` only one warns of a file with more than one page or frame.
+    pub(super) fn warning_once(self, several: Arc<OnceLock<()>>) -> Decoder {
+        Decoder { several, ..self }
     }
 
     /// Reads the middle of the image file `path` as `shape`, [channels, height, width] with 1 or 3 channels, resized to
@@ -109,6 +113,18 @@ impl Decoder {
         })
     }
 
+    /// Channels (1 where all colours of every pixel are equal, else 3), height and width of the upright image at `source`.
+    pub(super) fn size_of(&mut self, source: &dyn ImageSource) -> Result<[usize; 3]> {
+        self.contain(source, |decoder, turn| {
+            let image = decoder.pixels(turn)?;
+            let [width, height] = image.upright();
+            let mut pixels = decoder.pixels.chunks_exact(image.channels.max(1));
+            let is_colour =
+                image.channels >= 3 && pixels.any(|pixel| pixel[1..3].iter().any(|&value| value != pixel[0]));
+            Ok([if is_colour { 3 } else { 1 }, height, width])
+        })
+    }
+
     /// Reads the image file `path` whole, in colour, as large as it can be within `side` x `side`: width and height, and
     /// the bytes as `[height, width, 3]`. Errors as for [`Decoder::read_framed`].
     pub fn read_within(&mut self, path: &Path, side: usize) -> Result<([usize; 2], Vec<u8>)> {
@@ -144,7 +160,7 @@ impl Decoder {
         }
         drop(turn);
         if decoded.is_ok() && self.has_more {
-            SEVERAL.call_once(|| {
+            self.several.get_or_init(|| {
                 let what = "has more than one page or frame; the first of such files is read";
                 log::warn!("{}", source.wrong(what));
             });

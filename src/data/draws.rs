@@ -15,6 +15,8 @@ pub(super) enum DrawKind {
     Hole = 3,
     /// Whether a rectangle is erased.
     Erase = 4,
+    /// The change of stored pixels (TrivialAugment).
+    Change = 5,
     Place = 16,
     /// The rectangle that is erased; as many blocks as attempts.
     Rectangle = 32,

@@ -2,9 +2,10 @@
 
 use super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::decoders::{Decoders, check_channels};
-use super::directory::{EntryKind, entries, hidden, is_image};
+use super::directory::{EntryKind, MAX_DEPTH, canonical, entries, hidden, is_image};
 use super::framing::Frame;
 use crate::error::{Error, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,19 +57,41 @@ pub fn image_files(files: Vec<PathBuf>, frame: Frame, classes: usize, ignore_exi
     })
 }
 
-/// The image files directly in `folder` (taken for images by their names: jpg, jpeg, jpe, jfif, png, tif, tiff, bmp, dib, webp, gif; none that begins with a dot), in the order
-/// of their names' bytes.
+/// The image files in `folder` and in the folders below it (taken for images by their names: jpg, jpeg, jpe, jfif, png, tif, tiff, bmp, dib,
+/// webp, gif; none that begins with a dot, nor in a folder that does), folder by folder in the order of their names' bytes. Links are
+/// followed, into each folder once.
+///
+/// # Errors
+///
+/// If there is no image, or folders lie more than 32 deep.
 pub fn images_in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_wanted = |(name, kind): &(std::ffi::OsString, EntryKind)| {
-        *kind == EntryKind::Other && !hidden(name) && is_image(name)
-    };
-    let files: Vec<_> =
-        entries(folder)?.into_iter().filter(is_wanted).map(|(name, _)| folder.join(name)).collect();
+    let mut files = Vec::new();
+    add_images(folder, 0, &mut HashSet::from([canonical(folder)?]), &mut files)?;
     if files.is_empty() {
         return Err(Error::data(
             folder,
-            "expected images (jpg, png, tif, bmp, webp or gif) directly in it, found none",
+            "expected images (jpg, png, tif, bmp, webp or gif) in it or in the folders below, found none",
         ));
     }
     Ok(files)
+}
+
+fn add_images(
+    folder: &Path,
+    depth: usize,
+    visited: &mut HashSet<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(Error::data(folder, format!("expected at most {MAX_DEPTH} folders within each other")));
+    }
+    for (name, kind) in entries(folder)?.into_iter().filter(|(name, _)| !hidden(name)) {
+        let path = folder.join(&name);
+        if kind == EntryKind::Other {
+            files.extend(is_image(&name).then_some(path));
+        } else if visited.insert(canonical(&path)?) {
+            add_images(&path, depth + 1, visited, files)?;
+        }
+    }
+    Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) enum ValidationPart {
 
 impl Level {
     /// The parts of the data set, if the folders are such.
-    fn parts(&self, diagnostics: &mut Diagnostics) -> Result<Option<FolderLayout>> {
+    fn parts(&self, or_lone: bool, diagnostics: &mut Diagnostics) -> Result<Option<FolderLayout>> {
         let by = |role: fn(&str) -> Option<Role>| {
             self.folders.iter().map(|folder| (folder.is(role), folder)).collect::<Vec<_>>()
         };
@@ -60,7 +60,10 @@ impl Level {
         };
         let trains: Vec<&Subfolder> = of(Role::Train).filter(|folder| folder.below).collect();
         match trains[..] {
-            [] if are_all => Err(self.no_train(&roles)),
+            [] if are_all => match self.lone(&roles, diagnostics)?.filter(|_| or_lone) {
+                None => Err(self.no_train(&roles)),
+                lone => Ok(lone),
+            },
             [] => Ok(None),
             [train] => self.split(train, roles, diagnostics).map(Some),
             _ => Err(self.wrong(format!(
@@ -83,6 +86,28 @@ impl Level {
             ));
         }
         self.flat(&flat)
+    }
+
+    /// The only part, if it is a validation or test part with class folders: without training samples it is the whole.
+    fn lone(
+        &self,
+        roles: &[(Option<Role>, &Subfolder)],
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<FolderLayout>> {
+        let [(Some(Role::Validation | Role::Test), only)] = roles else { return Ok(None) };
+        let root = class_root(&only.path, &[])?;
+        let level = Level::read(&root)?;
+        if level.folders.is_empty() || level.is_again(only) {
+            return Ok(None);
+        }
+        let mut found = Diagnostics::default();
+        if level.check_classes(&mut found).is_err() {
+            return Ok(None);
+        }
+        diagnostics.lines.append(&mut found.lines);
+        let at = printable_path(&self.path);
+        diagnostics.add(format!("there is no train in {at}; {} is taken as the whole", only.text()));
+        Ok(Some(FolderLayout { base: self.path.clone(), train: root, val: None, is_split: true }))
     }
 
     /// Whether there is only one folder, of images, called as `part` around it or as a part too: it is not a class.
@@ -175,12 +200,17 @@ impl Level {
                     words if words.is_empty() => "found none".into(),
                     words => format!("found none, but {words}"),
                 },
-                (count, true) => format!("found none in folders, but {count} directly in it"),
-                (count, false) => {
-                    format!(
-                        "found none in folders, but {count} directly in it, beside {}",
-                        some(&self.tables)
-                    )
+                (count, is_alone) => {
+                    let images = if count == 1 { "image" } else { "images" };
+                    let beside = match is_alone {
+                        true => String::new(),
+                        false => format!(" (beside {})", some(&self.tables)),
+                    };
+                    return Err(self.wrong(format!(
+                        "found {count} {images} and no class folders{beside}; sort the images into folders named for their \
+                         classes ({}/<class>/<image>.jpg), or name a list of file names and labels (.csv) instead of the folder",
+                        printable_path(&self.path)
+                    )));
                 }
             };
             return Err(self.wrong(format!("expected images: {LAYOUT}, {found}")));
@@ -283,14 +313,14 @@ impl Level {
     }
 }
 
-/// The folders with classes in `root`.
+/// The folders with classes in `root`; with `or_lone`, a validation part without a training part is the whole.
 ///
 /// Errors: folders that are not classes, and errors of the operating system.
-pub(super) fn find(root: &Path, diagnostics: &mut Diagnostics) -> Result<FolderLayout> {
+pub(super) fn find(root: &Path, or_lone: bool, diagnostics: &mut Diagnostics) -> Result<FolderLayout> {
     let mut at = root.to_path_buf();
     for _ in 0..=MAX_DEPTH {
         let level = Level::read(&at)?;
-        if let Some(layout) = level.parts(diagnostics)? {
+        if let Some(layout) = level.parts(or_lone, diagnostics)? {
             return Ok(layout);
         }
         match &level.folders[..] {
@@ -324,11 +354,11 @@ pub(super) fn has_folders(root: &Path) -> bool {
 
 /// Whether folders in `root` can be read as classes.
 pub(super) fn is_readable(root: &Path) -> bool {
-    find(root, &mut Diagnostics::default()).is_ok()
+    find(root, false, &mut Diagnostics::default()).is_ok()
 }
 
 /// Whether `root` holds at least two folders of images that are taken for classes.
 pub(super) fn has_classes(root: &Path) -> bool {
-    let level = find(root, &mut Diagnostics::default()).and_then(|layout| Level::read(&layout.train));
+    let level = find(root, false, &mut Diagnostics::default()).and_then(|layout| Level::read(&layout.train));
     level.is_ok_and(|level| level.folders.iter().filter(|folder| folder.direct).count() > 1)
 }

@@ -51,10 +51,7 @@ pub fn open_with(
     check_flags(request, place.kind)?;
     let RawSplits { mut train, mut val } = match place.kind {
         Kind::Idx => idx::open(&place.path, place.file.as_deref(), &place.name, &mut diagnostics)?,
-        Kind::ImageFolder => {
-            let frame = request.frame();
-            image_folder::open(&place.path, &place.name, frame, request.ignore_exif, &mut diagnostics)?
-        }
+        Kind::ImageFolder => image_folder::open(&place.path, &place.name, request, &mut diagnostics)?,
         Kind::Cifar10 => cifar::CIFAR10.open(&place.path, &place.name)?,
         Kind::Cifar100 => cifar::CIFAR100.open(&place.path, &place.name)?,
         Kind::Stl10 => stl10::open(&place.path, &place.name)?,

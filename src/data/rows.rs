@@ -153,6 +153,9 @@ impl RowFiller {
         }
         Ok(match &self.transform {
             InputTransform::OnDevice(augmenter) if self.augment => {
+                if let Some(change) = augmenter.change(self.seed, self.epoch, draw) {
+                    change.apply(image, self.dataset.shape);
+                }
                 augmenter.draw(self.seed, self.epoch, draw, image)
             }
             InputTransform::Custom(view) => view.view(sample as usize, image),

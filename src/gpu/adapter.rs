@@ -134,6 +134,11 @@ pub(super) const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::SHADER_F16);
 
+/// wgpu's flags, as the environment (`WGPU_DEBUG`, `WGPU_VALIDATION`) sets them.
+pub(super) fn flags() -> wgpu::InstanceFlags {
+    wgpu::InstanceFlags::default().with_env()
+}
+
 /// All adapters that can compute, in a stable order; empty if there is no driver (or no Vulkan loader).
 pub fn adapters() -> Vec<AdapterInfo> {
     pollster::block_on(list()).1.into_iter().map(|(info, _)| info).collect()
@@ -142,7 +147,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
 /// The same with the adapters themselves and their instance.
 pub(super) async fn list() -> (wgpu::Instance, Vec<(AdapterInfo, wgpu::Adapter)>) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.flags = wgpu::InstanceFlags::default().with_env();
+    descriptor.flags = flags();
     descriptor.backends = match std::env::var("WGPU_BACKEND") {
         Ok(names) => wgpu::Backends::from_comma_list(&names),
         Err(_) => wgpu::Backends::all(),

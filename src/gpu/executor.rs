@@ -2,6 +2,7 @@
 //! schedule of the program says. A run only records dispatches, in one compute pass and one submission unless that
 //! would take too long for a watchdog.
 
+use super::adapter;
 use super::device::Gpu;
 use super::kernels::{Dispatch, DispatchKind};
 use super::layout::{Memory, Place};
@@ -24,7 +25,11 @@ pub(super) struct RecordedDispatch {
 }
 
 impl RecordedDispatch {
-    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+    /// Records it, if it is `labelled` with a marker for profilers before it.
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>, labelled: bool) {
+        if labelled {
+            pass.insert_debug_marker(&self.label);
+        }
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.groups[0], self.groups[1], self.groups[2]);
@@ -34,6 +39,8 @@ impl RecordedDispatch {
 /// The dispatches of one step of the schedule.
 #[derive(Debug)]
 pub(super) struct Recording {
+    /// Operator and layer, by which profilers show it.
+    pub name: String,
     pub workload: Workload,
     pub steps: usize,
     pub dispatches: Vec<RecordedDispatch>,
@@ -52,6 +59,9 @@ pub struct Executor {
     gradients: Vec<Recording>,
     update: Vec<Recording>,
     transfer: Transfer,
+    /// Whether runs are recorded with groups and markers for profilers: with `WGPU_DEBUG=1`, since they take the host time
+    /// (on llvmpipe a sixth more for the recording of a step of LeNet-5).
+    labelled: bool,
 }
 
 impl Executor {
@@ -90,7 +100,8 @@ impl Executor {
         gpu.pipelines().save(false);
         gpu.check()?;
         let (gpu, places, transfer) = (gpu.clone(), schedule.places, Transfer::default());
-        Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer })
+        let labelled = adapter::flags().contains(wgpu::InstanceFlags::DEBUG);
+        Ok(Executor { gpu, program, memory, places, forward, gradients, update, transfer, labelled })
     }
 
     /// The program that this executor runs.
@@ -123,16 +134,30 @@ impl Executor {
 
     /// `span` as command buffers, each recorded when it is asked for.
     fn submissions(&self, span: Span) -> impl Iterator<Item = wgpu::CommandBuffer> {
-        let mut work = self.recordings(span).flat_map(|recording| &recording.dispatches).peekable();
+        let dispatches = |recording| {
+            let Recording { name, dispatches, .. }: &Recording = recording;
+            dispatches.iter().map(move |dispatch| (name, dispatch))
+        };
+        let mut work = self.recordings(span).flat_map(dispatches).peekable();
+        let descriptor = wgpu::ComputePassDescriptor { label: Some(span_name(span)), timestamp_writes: None };
         std::iter::from_fn(move || {
             work.peek()?;
             let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            let mut flops = 0;
-            while let Some(next) = work.next_if(|n| flops == 0 || flops + n.flops <= self.gpu.submission()) {
-                next.record(&mut pass);
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            let (mut flops, mut group) = (0, None::<&String>);
+            while let Some((name, next)) =
+                work.next_if(|(_, n)| flops == 0 || flops + n.flops <= self.gpu.submission())
+            {
+                // Each step of the schedule is a group, by its address: two may have the same name.
+                if self.labelled && !group.is_some_and(|open| std::ptr::eq(open, name)) {
+                    group.iter().for_each(|_| pass.pop_debug_group());
+                    pass.push_debug_group(name);
+                    group = Some(name);
+                }
+                next.record(&mut pass, self.labelled);
                 flops += next.flops.max(1);
             }
+            group.iter().for_each(|_| pass.pop_debug_group());
             drop(pass);
             Some(encoder.finish())
         })
@@ -199,6 +224,16 @@ impl program::Executor for Executor {
     }
 }
 
+/// How profilers show the pass of a span.
+fn span_name(span: Span) -> &'static str {
+    match span {
+        Span::Forward => "forward",
+        Span::Gradients => "gradients",
+        Span::Update => "update",
+        Span::Train => "training step",
+    }
+}
+
 /// One buffer of the device; `total` bytes are wanted in all.
 async fn allocate(gpu: &Gpu, memory: &Memory, total: u64) -> Result<wgpu::Buffer> {
     let name = memory.name.as_str();
@@ -254,7 +289,8 @@ async fn record(
                 other => other,
             })?);
         }
-        recordings.push(Recording { workload: step.workload.clone(), steps: step.steps, dispatches });
+        let name = format!("{} {}", step.workload.label, step.workload.kind);
+        recordings.push(Recording { name, workload: step.workload.clone(), steps: step.steps, dispatches });
     }
     Ok(recordings)
 }

@@ -12,6 +12,7 @@ const STRETCHES: usize = 2047;
 
 /// What is timed as one.
 struct TimedEntry<'a> {
+    name: &'a str,
     workload: &'a Workload,
     steps: usize,
     dispatches: &'a [RecordedDispatch],
@@ -20,6 +21,8 @@ struct TimedEntry<'a> {
 /// The dispatches of an entry, or as many of them as one submission takes.
 struct Stretch<'a> {
     entry: usize,
+    /// By which other profilers show it.
+    name: &'a str,
     dispatches: &'a [RecordedDispatch],
 }
 
@@ -51,14 +54,14 @@ impl Executor {
         }
         let times = pollster::block_on(collect(&self.gpu, &submissions, entries.len()))?;
         let dispatches = entries.iter().map(|entry| entry.dispatches.len()).sum();
-        let timed = |(entry, time): (&TimedEntry, Duration)| {
+        let timed = |(entry, (start, time)): (&TimedEntry, (Duration, Duration))| {
             let mut pipelines: Vec<String> = Vec::new();
             for dispatch in entry.dispatches {
                 if !pipelines.contains(&dispatch.label) {
                     pipelines.push(dispatch.label.clone());
                 }
             }
-            ProfileEntry { workload: entry.workload.clone(), steps: entry.steps, pipelines, time }
+            ProfileEntry { workload: entry.workload.clone(), steps: entry.steps, pipelines, start, time }
         };
         Ok(Profile { clock, dispatches, entries: entries.iter().zip(times).map(timed).collect() })
     }
@@ -66,7 +69,7 @@ impl Executor {
     /// What is timed as one: each step, or several that run as one.
     fn entries(&self, span: Span) -> Vec<TimedEntry<'_>> {
         fn entry(r: &Recording) -> TimedEntry<'_> {
-            TimedEntry { workload: &r.workload, steps: r.steps, dispatches: &r.dispatches }
+            TimedEntry { name: &r.name, workload: &r.workload, steps: r.steps, dispatches: &r.dispatches }
         }
         self.recordings(span).map(entry).collect()
     }
@@ -82,7 +85,8 @@ fn cut<'a>(entries: &[TimedEntry<'a>], budget: u64) -> Vec<Vec<Stretch<'a>>> {
         for (at, dispatch) in entry.dispatches.iter().enumerate() {
             if flops > 0 && (flops + dispatch.flops > budget || submission.len() == STRETCHES) {
                 if at > first {
-                    submission.push(Stretch { entry: number, dispatches: &entry.dispatches[first..at] });
+                    let dispatches = &entry.dispatches[first..at];
+                    submission.push(Stretch { entry: number, name: entry.name, dispatches });
                 }
                 submissions.push(std::mem::take(&mut submission));
                 (flops, first) = (0, at);
@@ -91,7 +95,7 @@ fn cut<'a>(entries: &[TimedEntry<'a>], budget: u64) -> Vec<Vec<Stretch<'a>>> {
         }
         let rest = &entry.dispatches[first..];
         if !rest.is_empty() {
-            submission.push(Stretch { entry: number, dispatches: rest });
+            submission.push(Stretch { entry: number, name: entry.name, dispatches: rest });
         }
     }
     submissions.push(submission);
@@ -136,20 +140,22 @@ impl Submission {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.write_timestamp(&queries, 0);
             for (i, stretch) in (1u32..).zip(&stretches) {
-                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+                pass.push_debug_group(stretch.name);
+                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass, true));
+                pass.pop_debug_group();
                 pass.write_timestamp(&queries, i);
             }
         } else {
             for (i, stretch) in (0u32..).zip(&stretches) {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                    label: None,
+                    label: Some(stretch.name),
                     timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
                         query_set: &queries,
                         beginning_of_pass_write_index: Some(2 * i),
                         end_of_pass_write_index: Some(2 * i + 1),
                     }),
                 });
-                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+                stretch.dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass, true));
             }
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
@@ -163,14 +169,15 @@ impl Submission {
     }
 }
 
-/// Waits, and adds up what each of `count` entries took.
-async fn collect(gpu: &Gpu, submissions: &[Submission], count: usize) -> Result<Vec<Duration>> {
+/// Waits, and for each of `count` entries finds when it began, counted from the first timestamp, and adds up what it took.
+async fn collect(gpu: &Gpu, submissions: &[Submission], count: usize) -> Result<Vec<(Duration, Duration)>> {
     for submission in submissions {
         submission.staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
     }
     gpu.poll(wgpu::PollType::wait_indefinitely())?;
     let period = f64::from(gpu.queue().get_timestamp_period());
     let mut nanoseconds = vec![0.0; count];
+    let (mut first, mut starts) = (None, vec![None; count]);
     for submission in submissions {
         let view = submission
             .staging
@@ -182,7 +189,11 @@ async fn collect(gpu: &Gpu, submissions: &[Submission], count: usize) -> Result<
         let apart = if submission.clock == Clock::InsidePass { 1 } else { 2 };
         for (pair, &entry) in ticks.windows(2).step_by(apart).zip(&submission.entries) {
             nanoseconds[entry] += pair[1].saturating_sub(pair[0]) as f64 * period;
+            let first = *first.get_or_insert(pair[0]);
+            starts[entry].get_or_insert(pair[0].saturating_sub(first) as f64 * period);
         }
     }
-    Ok(nanoseconds.into_iter().map(|time| Duration::from_nanos(time as u64)).collect())
+    let duration = |nanoseconds: f64| Duration::from_nanos(nanoseconds as u64);
+    let entries = starts.into_iter().zip(nanoseconds);
+    Ok(entries.map(|(start, time)| (duration(start.unwrap_or(0.0)), duration(time))).collect())
 }

@@ -38,6 +38,8 @@ pub(crate) struct BatchSourceOptions {
     pub on_bad_file: OnBadFile,
     /// Probability that a rectangle of a training image is erased, in place of the model file's.
     pub random_erasing: Option<f64>,
+    /// Whether training images are changed by TrivialAugment where the model file does not ask for it.
+    pub trivial_augment: bool,
 }
 
 /// The batches of one epoch or evaluation.
@@ -64,6 +66,7 @@ impl BatchSource {
                 workers,
                 on_bad_file,
                 random_erasing: None,
+                trivial_augment: false,
             },
         )
     }
@@ -74,6 +77,7 @@ impl BatchSource {
         if let Some(probability) = options.random_erasing {
             transform.augment.random_erasing = probability;
         }
+        transform.augment.trivial_augment |= options.trivial_augment;
         BatchSource {
             batch,
             seed: options.seed,

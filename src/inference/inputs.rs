@@ -30,6 +30,7 @@ pub fn inputs(
         workers: 1,
         on_bad_file: OnBadFile::Fail,
         random_erasing: None,
+        trivial_augment: false,
     };
     let source = BatchSource::of(spec, rows, pixels.is_some(), &options);
     let mut batch = source.first(dataset)?;

@@ -113,6 +113,18 @@ pub(crate) fn check_spare_memory(program: &Program) -> Result<()> {
     }
 }
 
+/// Returns an error if `what` needs more than the available main memory.
+#[cfg(feature = "cli")]
+pub(crate) fn check_main_memory(what: &str, needed: u64) -> Result<()> {
+    match available() {
+        Some(available) if needed > available => {
+            let (needed, available) = (bytes(needed), bytes(available));
+            Err(Error::Memory(format!("{what} needs {needed}, but only {available} are available")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether batches of `model` are so small that they may be made before [`check_memory`].
 pub(crate) fn has_small_batches(spec: &Spec, model: &Model) -> bool {
     available().is_none_or(|available| batches(spec, model) <= available / 8)

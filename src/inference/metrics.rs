@@ -41,6 +41,11 @@ impl Totals {
         Totals { loss, hits1: hit(1), hits5: hit(5), rows: 1.0 }
     }
 
+    /// A record of one row of this loss.
+    pub(crate) fn of_loss(loss: f64) -> Self {
+        Totals { loss, rows: 1.0, ..Totals::default() }
+    }
+
     /// Adds another sum to this one.
     pub fn add(&mut self, other: &Totals) {
         self.loss += other.loss;
@@ -52,6 +57,12 @@ impl Totals {
     /// Mean loss per row; NaN if there are no rows.
     pub fn loss(&self) -> f64 {
         self.loss / self.rows
+    }
+
+    /// Root mean square error of each of `width` values, if losses are half the sum of their squared errors: sqrt(2 loss /
+    /// width). NaN if there are no rows.
+    pub fn rmse(&self, width: usize) -> f64 {
+        (2.0 * self.loss() / width as f64).sqrt()
     }
 
     /// Share of rows whose best answer is right, in percent; NaN if there are no rows.
@@ -187,6 +198,23 @@ pub fn guess(dataset: &Dataset) -> f64 {
     let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     labels.iter().for_each(|&class| *counts.entry(class).or_default() += 1);
     100.0 * counts.into_values().max().unwrap_or(0) as f64 / labels.len() as f64
+}
+
+/// Whether a prediction for a sample of `dataset` is right or wrong, so that accuracies mean something: labels are classes, or
+/// values of which each is 0 or 1 (a class written as a row, or one of two).
+pub fn has_hits(dataset: &Dataset) -> bool {
+    match &dataset.labels {
+        Labels::Classes(_) => true,
+        Labels::Values { values, .. } => values.iter().all(|&value| value == 0.0 || value == 1.0),
+    }
+}
+
+/// The root mean square error of the values of `dataset`; NaN if its labels are classes.
+pub fn rmse(dataset: &Dataset, totals: &Totals) -> f64 {
+    match dataset.labels {
+        Labels::Classes(_) => f64::NAN,
+        Labels::Values { width, .. } => totals.rmse(width),
+    }
 }
 
 /// The place of the first maximum of `scores`, a NaN counting as less than any number.

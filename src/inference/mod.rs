@@ -41,12 +41,14 @@ pub(crate) use inputs::preprocess;
 pub use inputs::{image_files, inputs};
 pub(crate) use lineage::write_origin;
 pub use lineage::{Lineage, PastRun, origin_metadata};
+#[cfg(feature = "cli")]
+pub(crate) use memory::check_main_memory;
 pub(crate) use memory::{Room, check_memory, check_spare_memory, has_small_batches, room};
 pub use messages::Messages;
 #[cfg(feature = "cli")]
 pub(crate) use messages::quoted;
-pub(crate) use metrics::guess;
 pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
+pub(crate) use metrics::{guess, has_hits, rmse};
 pub(crate) use overrides::table;
 pub use overrides::{RecipeOverrides, check_recipe};
 pub use preprocess::{fit, image_shape, transform, wanted};

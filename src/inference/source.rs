@@ -13,7 +13,7 @@ use crate::model::Spec;
 use crate::view::Rules;
 use serde::{Deserialize, Serialize};
 
-/// The network where none is named.
+/// The network where neither a network nor data is named.
 pub const DEFAULT_MODEL: &str = "alexnet-mini";
 
 /// Which data to open, and how to divide and read it. The default is the data that the recipe names, else the set that

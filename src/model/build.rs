@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::input::{augmentation, mix};
 use super::layers::LayerOp;
 use super::parameter::{Parameter, Start};
-use super::recipe::LossKind;
+use super::recipe::{LossKind, Recipe};
 use super::spec::Spec;
 use super::update::OptimizerState;
 use super::{class_weights, gradient, update};
@@ -72,6 +72,16 @@ impl BuildOptions {
             class_weights: None,
             ema: None,
             mix: false,
+        }
+    }
+
+    /// Training `recipe` at this batch size: gradients are clipped and accumulated as it says. What a training step needs and
+    /// how long it takes is asked of this program.
+    pub fn for_recipe(recipe: &Recipe, batch: usize) -> Self {
+        BuildOptions {
+            clip: recipe.clip_grad_norm.is_some(),
+            accumulate: recipe.grad_accum_steps > 1,
+            ..BuildOptions::new(batch)
         }
     }
 

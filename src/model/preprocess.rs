@@ -111,6 +111,7 @@ pub(super) fn read_augment(
         rotation: amount(&t, "rotation", 180.0)?,
         cutout: t.or("cutout", d.cutout)?,
         random_erasing: t.or("random_erasing", d.random_erasing)?,
+        trivial_augment: t.or("trivial_augment", d.trivial_augment)?,
     };
     if !(0.0..=1.0).contains(&augment.random_erasing) {
         let what = format!("expected 0 to 1, found {}", augment.random_erasing);

@@ -45,6 +45,36 @@ pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> S
         .unwrap_or_default()
 }
 
+/// Keys as other programs call them, and ours.
+const OTHER_NAMES: [(&str, &str); 18] = [
+    ("learning_rate", "lr"),
+    ("filters", "out_channels"),
+    ("channels", "out_channels"),
+    ("num_filters", "out_channels"),
+    ("kernel_size", "kernel"),
+    ("strides", "stride"),
+    ("pad", "padding"),
+    ("units", "out_features"),
+    ("features", "out_features"),
+    ("rate", "p"),
+    ("type", "op"),
+    ("kind", "op"),
+    ("layers", "layer"),
+    ("scheduler", "lr_scheduler"),
+    ("batch", "batch_size"),
+    ("num_epochs", "epochs"),
+    ("decay", "weight_decay"),
+    ("input_shape", "input"),
+];
+
+/// "; did you mean `x`?" for a key that is none.
+fn key_suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    let other = OTHER_NAMES
+        .iter()
+        .find(|(other, ours)| *other == name && known.clone().into_iter().any(|known| known == *ours));
+    other.map_or_else(|| suggestion(name, known), |(_, ours)| format!("; did you mean `{ours}`?"))
+}
+
 /// A value that a key can have.
 pub(super) trait FromToml: Sized {
     /// The description after "expected".
@@ -238,6 +268,20 @@ impl<'t> Table<'t> {
     /// The value of a mandatory `key`.
     pub fn need<T: FromToml>(&self, key: &'static str) -> Result<T> {
         self.get(key)?.ok_or_else(|| {
+            // A key that was probably meant to be this one: its line is the one to look at.
+            let typo = self.table.iter().find_map(|(found, _)| {
+                let name: &str = found.get_ref();
+                let near = key_suggestion(name, [key]);
+                (!near.is_empty() && !self.asked.borrow().contains(&name)).then_some((
+                    name,
+                    near,
+                    found.span().start,
+                ))
+            });
+            if let Some((name, near, start)) = typo {
+                let what = format!("{}: unknown key `{name}`{near}", self.what);
+                return self.source.error(self.source.line(start), what);
+            }
             let what = format!("{}: {key} is missing (expected {})", self.what, T::EXPECTED);
             self.source.error(self.line, what)
         })
@@ -293,7 +337,7 @@ impl<'t> Table<'t> {
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
-                let near = suggestion(name, asked.iter().copied());
+                let near = key_suggestion(name, asked.iter().copied());
                 let line = self.source.line(key.span().start);
                 return Err(self.source.error(line, format!("{}: unknown key `{name}`{near}", self.what)));
             }

@@ -78,7 +78,7 @@ impl Spec {
             return Self::parse(text, &format!("<{name}>"));
         }
         let path = Path::new(name_or_path);
-        if path.components().count() < 2 && path.extension().is_none_or(|e| e != "toml") {
+        if path.components().count() < 2 && path.extension().is_none_or(|e| e != "toml") && !path.is_file() {
             let names = Self::builtin_names();
             let near = suggestion(name_or_path, names.iter().copied());
             return Err(Error::Usage(format!(
@@ -86,9 +86,15 @@ impl Spec {
                 names.join(", ")
             )));
         }
-        let (mut text, wrong) = (String::new(), |e| Error::io(path, e));
-        let file = std::fs::File::open(path).map_err(wrong)?;
-        file.take(LONGEST + 1).read_to_string(&mut text).map_err(wrong)?;
+        let wrong = |e| Error::io(path, e);
+        if path.is_dir() {
+            return Err(Error::data(path, "expected a model file (.toml), found a folder"));
+        }
+        let (mut bytes, file) = (Vec::new(), std::fs::File::open(path).map_err(wrong)?);
+        file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(wrong)?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Err(Error::data(path, "expected a model file (TOML), found a file of another kind"));
+        };
         if text.len() as u64 > LONGEST {
             return Err(Error::data(
                 path,
@@ -96,6 +102,24 @@ impl Spec {
             ));
         }
         Self::parse(&text, name_or_path)
+    }
+
+    /// A line on the network: the first sentence of the comment that the model file begins with, up to a colon; empty without one.
+    pub fn about(&self) -> String {
+        let comment = self.source.lines().map_while(|line| line.strip_prefix('#'));
+        let text = comment.map(str::trim).collect::<Vec<_>>().join(" ");
+        let mut depth = 0;
+        let ends = |(place, c): &(usize, char)| {
+            match c {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            let is_last = text[place + c.len_utf8()..].chars().next().is_none_or(char::is_whitespace);
+            depth == 0 && matches!(c, '.' | ':' | ';') && is_last
+        };
+        let end = text.char_indices().find(ends).map_or(text.len(), |(place, _)| place);
+        text[..end].to_string()
     }
 
     /// Whether the model file has a table `[preprocess]`, so that the network's input is made from pixels. Without one,

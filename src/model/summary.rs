@@ -75,7 +75,7 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "{:<width$}  {:<20} {:<22} {:>12} {:>14} {:>10}",
-            "layer", "operator", "output", "parameters", "MACs per row", "MiB"
+            "layer", "operator", "output", "parameters", "multiply-adds", "MiB"
         )?;
         for layer in &self.layers {
             let mib = layer.buffer.map_or(0.0, |_| layer.output.bytes() as f64 / f64::from(1 << 20));
@@ -90,7 +90,13 @@ impl fmt::Display for Summary {
                 mib
             )?;
         }
-        writeln!(f, "{} parameters, {:.1} million MACs per row", self.parameters, self.macs as f64 / 1e6)?;
-        writeln!(f, "a training step: {:.3} GFLOP, {}", self.train_flops as f64 / 1e9, self.memory_line())
+        writeln!(
+            f,
+            "{} parameters, {:.1} million multiply-adds per sample",
+            self.parameters,
+            self.macs as f64 / 1e6
+        )?;
+        writeln!(f, "a training step: {:.3} GFLOP", self.train_flops as f64 / 1e9)?;
+        writeln!(f, "its memory: {}", self.memory_line())
     }
 }

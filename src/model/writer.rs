@@ -209,6 +209,7 @@ fn augment(out: &mut Text, a: &Augment) {
         rotation,
         cutout,
         random_erasing,
+        trivial_augment,
     } = a;
     if *crop != d.crop {
         out.put_some("crop", &word(crate::view::Crop::ALL, crop));
@@ -223,6 +224,7 @@ fn augment(out: &mut Text, a: &Augment) {
     out.put_unless("rotation", rotation, &d.rotation);
     out.put_unless("cutout", cutout, &d.cutout);
     out.put_unless("random_erasing", random_erasing, &d.random_erasing);
+    out.put_unless("trivial_augment", trivial_augment, &d.trivial_augment);
 }
 
 fn recipe(out: &mut Text, r: &Recipe) {

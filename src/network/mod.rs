@@ -109,9 +109,7 @@ impl Network {
                 training: options.training,
                 dropout: options.train.dropout,
                 freeze: options.train.freeze.clone(),
-                clip: recipe.clip_grad_norm.is_some(),
-                accumulate: recipe.grad_accum_steps > 1,
-                ..BuildOptions::new(options.batch.unwrap_or(recipe.batch_size))
+                ..BuildOptions::for_recipe(recipe, options.batch.unwrap_or(recipe.batch_size))
             },
         )?;
         let mut executor = device.executor(Arc::clone(&model.program))?;

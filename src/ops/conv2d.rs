@@ -131,9 +131,14 @@ impl Describe for Conv2d {
             ));
         }
         if self.h_out() == 0 || self.w_out() == 0 {
+            let dilated = match dilation {
+                [1, 1] => String::new(),
+                [h, w] => format!(" (dilation {h}x{w})"),
+            };
+            let padded = if pad == [0; 4] { String::new() } else { format!(" with padding {pad:?}") };
             return Err(format!(
-                "kernel {}x{} (dilation {}x{}) is larger than its input {h_in}x{w_in} with padding {pad:?}",
-                kernel[0], kernel[1], dilation[0], dilation[1]
+                "kernel {}x{}{dilated} is larger than its input {h_in}x{w_in}{padded}; expected a smaller kernel, or more padding",
+                kernel[0], kernel[1]
             ));
         }
         Ok(())

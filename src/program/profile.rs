@@ -37,6 +37,8 @@ pub struct ProfileEntry {
     /// Labels of the GPU pipelines that it ran, each once; on the CPU path the operator with layout and algorithm, as in
     /// `conv2d_forward/blocks/F(4, 3)`.
     pub pipelines: Vec<String>,
+    /// When it began, counted from the beginning of the run by the same clock.
+    pub start: Duration,
     pub time: Duration,
 }
 
@@ -55,7 +57,7 @@ impl Profile {
         self.entries.iter().map(|entry| entry.time).sum()
     }
 
-    /// Each entry's median over `runs` of the same span on the same executor.
+    /// Each entry's median over `runs` of the same span on the same executor; beginnings too are medians.
     ///
     /// # Errors
     /// `Error::Internal` if there is no run, or two have other entries.
@@ -63,17 +65,23 @@ impl Profile {
         let differ = || Error::Internal("profiles of different runs were put together".into());
         let mut middle = runs.first().ok_or_else(differ)?.clone();
         for (number, entry) in middle.entries.iter_mut().enumerate() {
-            let mut times = Vec::with_capacity(runs.len());
+            let (mut starts, mut times) = (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
             for run in runs {
                 let found = run.entries.get(number).filter(|found| found.workload == entry.workload);
-                times.push(found.ok_or_else(differ)?.time);
+                let found = found.ok_or_else(differ)?;
+                starts.push(found.start);
+                times.push(found.time);
             }
-            times.sort_unstable();
-            let (upper, lower) = (times[times.len() / 2], times[(times.len() - 1) / 2]);
-            entry.time = (upper + lower) / 2;
+            (entry.start, entry.time) = (median(starts), median(times));
         }
         Ok(middle)
     }
+}
+
+/// The middle of at least one duration.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    (times[times.len() / 2] + times[(times.len() - 1) / 2]) / 2
 }
 
 /// One entry of a profile, and the work that it has to do at least.

@@ -2,6 +2,7 @@
 //! recipe, the checkpoint to resume, data, the classes of the weights, and whether the checkpoint belongs to this run.
 
 use super::checkpoint::Checkpoint;
+use super::default_model::with_model;
 use super::environment::Environment;
 use super::folder::RunFolder;
 use super::options::RunOptions;
@@ -93,8 +94,9 @@ impl<'a> Run<'a> {
         Run::resume_with(options, from, false, environment)
     }
 
-    /// As [`Run::resume`], with these options, which must define the same run: the same recipe, network and data. With `force`
-    /// a run that differs is resumed as far as it fits.
+    /// As [`Run::resume`], with these options, which must define the same run: the same recipe, network and data. How long it
+    /// goes on may differ (epochs, patience, steps, what the learning rate does in epochs to come), and so may what changes no
+    /// weight: checkpoints, reports, threads. With `force` a run that differs is resumed as far as it fits.
     pub fn resume_with(
         options: RunOptions,
         from: impl AsRef<Path>,
@@ -111,7 +113,8 @@ impl<'a> Run<'a> {
         force: bool,
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
-        check(&options)?;
+        check(&options, resume)?;
+        let options = if resume.may_be_new() { with_model(options, environment)? } else { options };
         let (mut spec, mut weights) = network(&options, resume, environment)?;
         let before = spec.recipe.clone();
         options.recipe.apply(&mut spec)?;
@@ -165,7 +168,7 @@ impl<'a> Run<'a> {
         force: bool,
         environment: &'a dyn Environment,
     ) -> Result<Run<'a>> {
-        check(&options)?;
+        check(&options, &Resume::No)?;
         check_spec(&options, &spec)?;
         let resumed = checkpoint(&options, resume, &spec.name, environment)?;
         check_classes(&spec, &data, &options, environment)?;
@@ -178,6 +181,11 @@ impl<'a> Run<'a> {
         &self.spec
     }
 
+    /// The number of updates that a resumed run had made.
+    pub fn resumed_step(&self) -> Option<usize> {
+        self.resumed.as_ref().map(|(checkpoint, _)| checkpoint.step())
+    }
+
     /// The data that it is trained and validated on.
     pub fn data(&self) -> &Splits {
         &self.data
@@ -187,24 +195,6 @@ impl<'a> Run<'a> {
     /// that could not be read.
     pub fn preview(&self) -> Result<(Sheet, Vec<String>)> {
         preview(&self.spec, &self.data, &self.training, |program| Device::cpu().executor(program))
-    }
-
-    /// An error that names the differences if the checkpoint to resume belongs to a different run.
-    pub(super) fn check_identity(&self) -> Result<()> {
-        let Some((checkpoint, _)) = self.resumed.as_ref().filter(|_| !self.force) else { return Ok(()) };
-        let Err(error) = checkpoint.check(&self.spec, &self.data, &self.training) else { return Ok(()) };
-        let Error::Usage(text) = error else { return Err(error) };
-        let text = self.environment.other_run(&text);
-        let is_old = checkpoint.rules() == Rules::Covered;
-        let range = self.environment.option("input-range");
-        Err(Error::Usage(
-            match is_old && text.contains("training images") && inference::assumes_pixels(&self.data) {
-                true => format!(
-                    "{text}; a run of Striate 0.1.0 used the numbers of a table unchanged: pass its options and {range} ready"
-                ),
-                false => text,
-            },
-        ))
     }
 }
 
@@ -234,9 +224,15 @@ fn network(
 }
 
 /// An error that names the first option of training that is out of its range.
-fn check(options: &RunOptions) -> Result<()> {
+fn check(options: &RunOptions, resume: &Resume) -> Result<()> {
     if options.auto_batch && options.recipe.batch_size.is_some() {
         return Err(Error::Usage("batch-size: expected auto or a number, found both".into()));
+    }
+    // Earlier versions took such names, and made others of them.
+    let new_name = options.name.as_ref().filter(|_| resume.may_be_new());
+    if let Some(name) = new_name.filter(|name| name.contains(['/', '\\'])) {
+        let what = "expected the name of a folder in the output folder, without / and \\";
+        return Err(Error::Usage(format!("name: {what}, found {name}")));
     }
     options.train.check().map_err(|what| Error::Usage(what.replacen('_', "-", 1)))
 }
@@ -287,6 +283,15 @@ fn note_imbalance(spec: &Spec, data: &Splits, options: &RunOptions, environment:
             environment.option("sampler")
         ));
     }
+}
+
+/// The folder of the newest run that has a checkpoint and the name that `options` say: theirs, else that of the network.
+pub fn latest(options: &RunOptions) -> Result<Option<PathBuf>> {
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => network(&with_model(options.clone(), &())?, &Resume::Latest, &())?.0.name,
+    };
+    Ok(RunFolder::latest(options.output_dir.as_deref().unwrap_or(Path::new("runs")), &name))
 }
 
 /// The checkpoint to resume, and its folder, locked.

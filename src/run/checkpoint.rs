@@ -2,6 +2,7 @@
 //! metadata the position of the run, its identity, and the hashes of each tensor and of the metadata. `history` keeps the
 //! files of a folder.
 
+mod comparison;
 mod history;
 mod identity;
 mod version1;
@@ -17,6 +18,7 @@ use crate::model::Spec;
 use crate::tensor::Tensor;
 use crate::train::{Options, Saved, State, Trainer};
 use crate::view::Rules;
+pub(super) use comparison::{Comparison, Difference, SHOWN, Subject, milestones};
 pub(super) use history::{commit, file_name, make_newest};
 pub(super) use identity::{Identity, identity};
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,7 @@ pub struct Checkpoint {
     is_version_1: bool,
     lineage: Lineage,
     outputs: Option<usize>,
+    model: Option<String>,
 }
 
 /// Stages the file of a checkpoint, which has yet to get its name. `metadata` holds further entries, for people and other
@@ -201,24 +204,39 @@ impl Checkpoint {
         position.state.check().map_err(|what| bad(format!("state: {what}")))?;
         let lineage = Lineage::read(path, &metadata)?;
         let outputs = metadata.get("num_classes").and_then(|text| text.parse().ok());
+        let model = metadata.get("arch").cloned();
         let (path, warnings) = (path.to_path_buf(), Vec::new());
-        Ok(Checkpoint { path, warnings, tensors, position, identity, is_version_1, lineage, outputs })
+        Ok(Checkpoint { path, warnings, tensors, position, identity, is_version_1, lineage, outputs, model })
     }
 
-    /// An error that says field by field what has changed, if the run that made it was not one of `spec` on `data` under
-    /// `options`.
+    /// An error that says field by field what differs, if the run that made it was not one of `spec` on `data` under
+    /// `options`. How long it was to go on may differ: epochs, patience and what the learning rate does in epochs to come.
     pub fn check(&self, spec: &Spec, data: &Splits, options: &Options) -> Result<()> {
+        let differences = self.compare(spec, data, options)?.differences;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let (path, what) = (printable_path(&self.path), comparison::in_one_line(&differences));
+        Err(Error::Usage(format!("{path}: this is not the run that made it: {what}")))
+    }
+
+    /// How a run of `spec` on `data` under `options` differs from the one that made it.
+    pub(super) fn compare(&self, spec: &Spec, data: &Splits, options: &Options) -> Result<Comparison> {
         let now = match self.is_version_1 {
             true => version1::identity(spec, data, options),
             false => identity(spec, data, options)?,
         };
-        match identity::differences(&self.identity, &now) {
-            None => Ok(()),
-            Some(what) => Err(Error::Usage(format!(
-                "{}: this is not the run that made it: {what}",
-                printable_path(&self.path)
-            ))),
-        }
+        Ok(comparison::compare(&self.identity, &now, self.state().epochs_begun()))
+    }
+
+    /// The value of the option `name` in the run that made it, as text.
+    pub(super) fn option(&self, name: &str) -> Option<&str> {
+        self.identity.get(name).map(String::as_str)
+    }
+
+    /// The name of its network.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 
     /// The runs that it comes from; the newest is its own. Checkpoints of versions that kept none drew validation samples in
@@ -266,13 +284,17 @@ impl Checkpoint {
         if !force {
             self.check(task.spec, task.data, task.options)?;
         }
+        let has_changes = !self.compare(task.spec, task.data, task.options)?.changes.is_empty();
         let optimizer = task.spec.recipe.optimizer;
         let name =
             if self.is_version_1 { version1::optimizer(optimizer).into() } else { optimizer.to_string() };
         let is_other_optimizer = self.identity.get("opt") != Some(&name);
         let Checkpoint { path, warnings, tensors, position: Position { state, journals }, .. } = self;
         let saved = Saved { path: path.clone(), tensors, state, is_other_optimizer };
-        let trainer = warnings.into_iter().fold(trainer, Trainer::with_notice).resume(saved, force)?;
+        let mut trainer = warnings.into_iter().fold(trainer, Trainer::with_notice).resume(saved, force)?;
+        if has_changes {
+            trainer = trainer.with_start_in_log();
+        }
         let Some(mut folder) = folder else { return Ok(trainer) };
         let notices = folder.rewind(&path, journals)?;
         Ok(folder.keep(notices.into_iter().fold(trainer, Trainer::with_notice)))

@@ -31,7 +31,19 @@ impl RunOptions {
         table.insert("device".into(), device.long_name().into());
         table.insert("recipe".into(), inference::table(&spec.recipe).into());
         let program = environment.program_options();
-        let options = toml::to_string(&Description { program: &program, options: self });
+        let options =
+            toml::Table::try_from(Description { program: &program, options: self }).map(|mut tables| {
+                // The numbers in these two are all f32.
+                let options = tables.get_mut(OPTIONS).and_then(toml::Value::as_table_mut);
+                for (_, table) in options
+                    .into_iter()
+                    .flatten()
+                    .filter(|(key, _)| ["recipe", "data"].contains(&key.as_str()))
+                {
+                    shorten(table);
+                }
+                tables.to_string()
+            });
         let options = options.unwrap_or_else(|error| {
             // A path that is not UTF-8.
             environment.note(&format!(
@@ -56,6 +68,16 @@ impl RunOptions {
         let wrong = |what: String| Error::data(folder.join("args.toml"), format!("{OPTIONS}.{what}"));
         options.train.check().map_err(|what| wrong(format!("train.{what}")))?;
         Ok(Some(options))
+    }
+}
+
+/// Writes every number in `value`, an `f32`, as its shortest decimal: 0.2 instead of 0.20000000298023224, which is the same.
+fn shorten(value: &mut toml::Value) {
+    match value {
+        toml::Value::Float(number) => *number = (*number as f32).to_string().parse().unwrap_or(*number),
+        toml::Value::Array(values) => values.iter_mut().for_each(shorten),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| shorten(value)),
+        _ => {}
     }
 }
 

@@ -36,9 +36,14 @@ pub trait Environment: Messages {
         Ok(())
     }
 
-    /// The error message for a checkpoint of a different run; `text` names the differences.
-    fn other_run(&self, text: &str) -> String {
-        format!("{text}; force resumes it anyway")
+    /// How the option `name` (in kebab case) of the run that is resumed differs: it is `then` in the run, and `now` is given.
+    fn difference(&self, name: &str, then: &str, now: &str) -> String {
+        format!("{}: {then} in this run, {now} given", self.option(name))
+    }
+
+    /// How the run in `folder` can be resumed: the end of the error about options that differ from those of the run.
+    fn resume_advice(&self, _folder: &Path) -> String {
+        "resume it with its own options, or with force".into()
     }
 
     /// Called once the device is open and the run fits on it, before anything is written.

@@ -5,12 +5,13 @@
 
 use super::checkpoint::{self, Identity, Position};
 use super::journal::Journal;
+use super::metrics;
 use super::space;
 use crate::atomic;
 use crate::error::{Error, Result, printable_path};
 use crate::interchange::safetensors;
 use crate::tensor::Tensor;
-use crate::train::{Epoch, Event, Weights, json_number, json_rate};
+use crate::train::{Event, Weights};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -31,8 +32,8 @@ pub struct RunFolder {
     path: PathBuf,
     log: Journal,
     metrics: Journal,
-    /// Whether `metrics.csv` has the column `val_part`.
-    has_part: bool,
+    /// How many of the [`metrics::COLUMNS`] `metrics.csv` has.
+    columns: usize,
     /// Held until this and every [`Hold`] is dropped.
     lock: Arc<File>,
 }
@@ -68,8 +69,6 @@ const LONGEST_ARGS: u64 = 1 << 20;
 const LOG: &str = "log.jsonl";
 const METRICS: &str = "metrics.csv";
 const LOCK: &str = ".lock";
-/// Columns of `metrics.csv`. The last one, `val_part`, is missing in files of earlier versions, which are continued without it.
-const COLUMNS: &str = "epoch,train_loss,train_acc1,val_loss,acc1,acc5,train_samples,val_samples,lr,seconds,images_per_second,weights_sha256,val_part";
 
 impl RunFolder {
     /// Makes `output_dir/name`, or `name-2`, `name-3`, ... if that is taken, with `args` as its `args.toml`.
@@ -82,9 +81,9 @@ impl RunFolder {
         // Files are only as durable as the folder that holds them.
         atomic::keep_folder(&path)?;
         let log = Journal::create(&path.join(LOG))?;
-        let mut metrics = Journal::create(&path.join(METRICS))?;
-        metrics.append(COLUMNS)?;
-        let folder = RunFolder { path, log, metrics, has_part: true, lock: Arc::new(lock) };
+        let mut table = Journal::create(&path.join(METRICS))?;
+        table.append(metrics::COLUMNS)?;
+        let folder = RunFolder { path, log, metrics: table, columns: metrics::all(), lock: Arc::new(lock) };
         describe(&folder.path, args)?;
         Ok(folder)
     }
@@ -110,16 +109,14 @@ impl RunFolder {
 
     fn under(path: &Path, lock: Arc<File>) -> Result<Self> {
         let log = Journal::reopen(&path.join(LOG))?;
-        let mut metrics = Journal::reopen(&path.join(METRICS))?;
-        let mut has_part = true;
-        if metrics.is_empty() {
-            metrics.append(COLUMNS)?;
+        let mut table = Journal::reopen(&path.join(METRICS))?;
+        let mut columns = metrics::all();
+        if table.is_empty() {
+            table.append(metrics::COLUMNS)?;
         } else {
-            let mut start = vec![0; COLUMNS.len()];
-            let read = File::open(path.join(METRICS)).and_then(|mut file| file.read_exact(&mut start));
-            has_part = read.is_ok() && start == COLUMNS.as_bytes();
+            columns = metrics::columns_of(&path.join(METRICS));
         }
-        Ok(RunFolder { path: path.to_path_buf(), log, metrics, has_part, lock })
+        Ok(RunFolder { path: path.to_path_buf(), log, metrics: table, columns, lock })
     }
 
     /// The text of the `args.toml` of the run in `folder`.
@@ -160,8 +157,8 @@ impl RunFolder {
         atomic::sweep(&self.path)?;
         self.log.rewind(0)?;
         self.metrics.rewind(0)?;
-        self.has_part = true;
-        self.metrics.append(COLUMNS)
+        self.columns = metrics::all();
+        self.metrics.append(metrics::COLUMNS)
     }
 
     /// Restores the files to the state when the checkpoint at `from` was written: it becomes the newest, the logs are
@@ -228,7 +225,7 @@ impl RunFolder {
     pub fn record(&mut self, event: &Event) -> Result<()> {
         let logged = self.log.append(&event.json());
         match event {
-            Event::Epoch(epoch) => logged.and(self.metrics.append(&row(epoch, self.has_part))),
+            Event::Epoch(epoch) => logged.and(self.metrics.append(&metrics::row(epoch, self.columns))),
             _ => logged,
         }
     }
@@ -237,29 +234,6 @@ impl RunFolder {
 /// Writes `args` as the `args.toml` of the run in `folder`, replacing an existing one.
 fn describe(folder: &Path, args: &str) -> Result<()> {
     atomic::write(folder.join(ARGS), |out| out.write_all(args.as_bytes()))
-}
-
-/// One line of `metrics.csv`; a number that is not finite (no validation set) leaves its field empty.
-fn row(e: &Epoch, has_part: bool) -> String {
-    let number = |value: f64| if value.is_finite() { json_number(value) } else { String::new() };
-    [
-        e.epoch.to_string(),
-        number(e.train_loss),
-        number(e.train_acc1),
-        number(e.val_loss),
-        number(e.acc1),
-        number(e.acc5),
-        e.train_samples.to_string(),
-        e.val_samples.to_string(),
-        json_rate(e.lr),
-        number(e.seconds),
-        number(e.images_per_second),
-        e.weights_sha256.clone(),
-    ]
-    .into_iter()
-    .chain(has_part.then(|| e.val_part.name().to_string()))
-    .collect::<Vec<_>>()
-    .join(",")
 }
 
 /// Longest name of a run's folder, in bytes: file systems allow 255, of which a number may take some.
@@ -316,7 +290,7 @@ fn lock(path: &Path) -> Result<File> {
 mod tests {
     use super::*;
     use crate::data::Division;
-    use crate::train::ValPart;
+    use crate::train::{Epoch, ValPart};
 
     #[test]
     fn a_folder_is_never_used_twice() {
@@ -363,6 +337,7 @@ mod tests {
             val_loss: f64::NAN,
             acc1: f64::NAN,
             acc5: f64::NAN,
+            rmse: f64::NAN,
             balanced_accuracy: f64::NAN,
             macro_f1: f64::NAN,
             train_samples: 40,
@@ -381,7 +356,7 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
         assert!(
-            lines[1].starts_with("3,0.500000000,50.0000000,,,,40,0,0.1,2.00000000,100.000000,ab,held-out"),
+            lines[1].starts_with("3,0.500000000,50.0000000,,,,40,0,0.1,2.00000000,100.000000,ab,held-out,"),
             "{csv}"
         );
         assert_eq!(read("log.jsonl").lines().count(), 1);

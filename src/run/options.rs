@@ -12,7 +12,8 @@ use std::path::PathBuf;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// A built-in network or a model file; `None` for the one that `weights` carry, else [`DEFAULT_MODEL`].
+    /// A built-in network or a model file; `None` for the one that `weights` carry, else one that the data fits: `alexnet-64`
+    /// for images larger than 28 x 28 or in colour, else `alexnet-mini`. What was chosen then stands here.
     pub model: Option<String>,
     /// Weights to start from.
     pub weights: Option<PathBuf>,

@@ -51,6 +51,14 @@ fn check(path: &Path, needed: u64, what: &str) -> Result<()> {
     // The folder itself may be still to be made.
     let there = path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     match fs4::available_space(there) {
+        // A file system without any space, such as /proc, holds no files of ours, however much is free elsewhere.
+        Ok(0) if matches!(fs4::total_space(there), Ok(0)) => {
+            let text = format!(
+                "expected a folder in which files can be written, found {} (a file system of size 0)",
+                there.display()
+            );
+            Err(Error::io(path, io::Error::new(io::ErrorKind::PermissionDenied, text)))
+        }
         Ok(free) if free < needed => {
             let text =
                 format!("disk space: expected {} for {what}, found {} free", amount(needed), amount(free));

@@ -46,7 +46,9 @@ impl Run<'_> {
         let start = || Prefetcher::resume(&spec, &model, &data, &training, state);
         let early = if has_small_batches(&spec, &model) { Some(start()?) } else { None };
         let device = opened.map_or_else(|| open_device(&options, environment, None), Ok)?;
-        environment.note(&format!("memory: {}", Summary::new(&model).memory_line()));
+        let memory = Summary::new(&model).memory_line();
+        // What it is made of, `summary` says.
+        environment.note(&format!("memory: {}", memory.split(" (").next().unwrap_or(&memory)));
         check_memory(&device, &spec, &build, &model)?;
         let place = resumed.as_ref().map(|(_, folder)| folder.path()).or(options.output_dir.as_deref());
         place.map_or(Ok(()), |place| check_space(place, &model.program, &training))?;

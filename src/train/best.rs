@@ -86,6 +86,11 @@ impl BestTracker {
         self.state.best.is_some()
     }
 
+    /// Validation loss of the best epoch; NaN if there is none.
+    pub fn best_loss(&self) -> f64 {
+        self.state.best.map_or(f64::NAN, |best| best.loss)
+    }
+
     /// Top-1 in percent of the best epoch; NaN if there is none, or no validation set.
     pub fn best_acc1(&self) -> f64 {
         self.state.best.map_or(f64::NAN, |best| best.acc1)

@@ -26,6 +26,9 @@ pub struct Start {
     pub device: String,
     pub data: String,
     pub parameters: usize,
+    /// Number of classes (1 where a single output tells two apart); `None` where labels are values that no prediction hits
+    /// or misses, so that accuracies mean nothing.
+    pub classes: Option<usize>,
     /// Device memory of the program, in bytes.
     pub memory_bytes: u64,
     pub epochs: usize,
@@ -94,6 +97,9 @@ pub struct Epoch {
     pub acc1: f64,
     /// Top-5 in percent on the validation set; NaN if it has no samples.
     pub acc5: f64,
+    /// Root mean square error of each value, in the unit of the labels, on the validation set; NaN if labels are classes, or it
+    /// has no samples.
+    pub rmse: f64,
     /// Mean recall of the classes in percent on the validation set; NaN if it has no samples, if labels are values, and for a single
     /// output.
     pub balanced_accuracy: f64,
@@ -139,6 +145,8 @@ pub struct Done {
     pub steps: usize,
     /// Best top-1 in percent on the validation set; NaN if there was no evaluation.
     pub best_acc1: f64,
+    /// Root mean square error of the best epoch, as [`Epoch::rmse`].
+    pub best_rmse: f64,
     /// Top-1 in percent of always predicting the largest class of the validation set; NaN without classes.
     pub acc1_guess: f64,
     /// Where the validation samples come from.
@@ -168,6 +176,7 @@ impl Event {
                 .text("model", &e.model)
                 .text("data", &e.data)
                 .whole("parameters", e.parameters as u64)
+                .raw("classes", &e.classes.map_or("null".into(), |classes| classes.to_string()))
                 .whole("memory_bytes", e.memory_bytes)
                 .whole("epochs", e.epochs as u64)
                 .whole("steps_per_epoch", e.steps_per_epoch as u64)
@@ -190,6 +199,7 @@ impl Event {
                 .number("val_loss", e.val_loss)
                 .number("acc1", e.acc1)
                 .number("acc5", e.acc5)
+                .number("rmse", e.rmse)
                 .number("balanced_accuracy", e.balanced_accuracy)
                 .number("macro_f1", e.macro_f1)
                 .whole("train_samples", e.train_samples as u64)
@@ -212,6 +222,7 @@ impl Event {
                 )
                 .whole("steps", e.steps as u64)
                 .number("best_acc1", e.best_acc1)
+                .number("best_rmse", e.best_rmse)
                 .number("acc1_guess", e.acc1_guess)
                 .text("val_part", e.val_part.name())
                 .number("seconds", e.seconds)
@@ -299,6 +310,7 @@ mod tests {
             device: "cpu".into(),
             data: "set".into(),
             parameters: 61_100_840,
+            classes: None,
             memory_bytes: 1,
             epochs: 2,
             steps_per_epoch: 3,

@@ -22,6 +22,7 @@ mod store;
 mod task;
 mod trainer;
 mod updater;
+mod vanishing;
 
 pub use event::{Done, Ending, Epoch, Event, Observer, Start, Step, ValPart, json_number, json_rate};
 pub use mixing::{Mix, Mixing};

@@ -45,6 +45,8 @@ pub struct Options {
     pub cutmix: Option<f64>,
     /// Probability that a random rectangle of an image is erased, in place of the model file's; 0 erases none.
     pub random_erasing: Option<f64>,
+    /// Change the pixels of each image by a random operation (TrivialAugment), also where the model file does not.
+    pub trivial_augment: bool,
     /// How to treat samples that cannot be read.
     #[serde(with = "text")]
     pub on_bad_file: OnBadFile,
@@ -72,6 +74,7 @@ impl Default for Options {
             mixup: None,
             cutmix: None,
             random_erasing: None,
+            trivial_augment: false,
             on_bad_file: OnBadFile::Skip,
             checkpoint_every: None,
             checkpoint_hist: 2,
@@ -115,7 +118,7 @@ impl Options {
     pub(crate) const PROBABILITY: &str = "0 to 1";
 
     fn check_regularization(&self) -> std::result::Result<(), String> {
-        let Options { ema, mixup, cutmix, random_erasing, .. } = *self;
+        let Options { ema, mixup, cutmix, random_erasing, trivial_augment, .. } = *self;
         let within = |name: &str, value: Option<f64>, expected: &str, is_good: fn(f64) -> bool| match value {
             Some(value) if !is_good(value) => Err(format!("{name}: expected {expected}, found {value}")),
             _ => Ok(()),
@@ -126,7 +129,9 @@ impl Options {
             within(name, *shape, Options::SHAPE, |shape| shape > 0.0 && shape.is_finite())?;
         }
         within("random_erasing", random_erasing, Options::PROBABILITY, |p| (0.0..=1.0).contains(&p))?;
-        match random.iter().find(|(_, value)| value.is_some_and(|value| value > 0.0) && !self.augments()) {
+        let random = random.map(|(name, value)| (name, value.is_some_and(|value| value > 0.0)));
+        let mut given = random.into_iter().chain([("trivial_augment", trivial_augment)]);
+        match given.find(|(_, is_given)| *is_given && !self.augments()) {
             Some((name, _)) if self.overfit_batch => Err(format!(
                 "{name}: expected training on all batches, found overfit-batch, under which it has no effect"
             )),
@@ -266,6 +271,12 @@ impl Options {
         self
     }
 
+    /// Changes the pixels of each image by a random operation, or leaves that to the model file.
+    pub fn with_trivial_augment(mut self, value: bool) -> Options {
+        self.trivial_augment = value;
+        self
+    }
+
     /// Sets how to treat samples that cannot be read.
     pub fn with_on_bad_file(mut self, value: OnBadFile) -> Options {
         self.on_bad_file = value;
@@ -296,13 +307,11 @@ impl Options {
         BuildOptions {
             dropout: self.dropout && !self.overfit_batch,
             target,
-            clip: recipe.clip_grad_norm.is_some(),
-            accumulate: recipe.grad_accum_steps > 1,
             freeze: self.freeze.clone(),
             loss_scale: self.loss_scale,
             ema: self.ema,
             mix: self.mixes(),
-            ..BuildOptions::new(recipe.batch_size)
+            ..BuildOptions::for_recipe(recipe, recipe.batch_size)
         }
     }
 
@@ -329,6 +338,7 @@ impl Options {
             workers: self.workers,
             on_bad_file: self.on_bad_file,
             random_erasing: self.random_erasing,
+            trivial_augment: self.trivial_augment,
         }
     }
 }

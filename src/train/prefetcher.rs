@@ -39,6 +39,13 @@ impl Prefetcher {
         if data.train.is_empty() {
             return Err(Error::Usage(format!("data set {} has no samples to train on", data.train.name)));
         }
+        let is_drawn = options.trivial_augment || (spec.augment.trivial_augment && options.augment);
+        if is_drawn && model.pixels.is_none() {
+            return Err(Error::Usage(format!(
+                "trivial-augment: expected 8-bit images of 1 or 3 channels, found others in data set {}",
+                data.train.name
+            )));
+        }
         let mut prefetcher = Prefetcher {
             data: data.clone(),
             source: BatchSource::of(spec, model.batch, model.pixels.is_some(), &options.batch_source()),

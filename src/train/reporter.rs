@@ -11,13 +11,15 @@ pub(super) struct Reporter<'a> {
     pub notices: Vec<String>,
     /// Whether the log has the beginning of the run already.
     pub is_resumed: bool,
+    /// Whether the start of a resumed run is logged all the same, since it says something new (more epochs).
+    pub has_news: bool,
     /// Whether the last line could not be written to the log.
     is_silent: bool,
 }
 
 impl<'a> Reporter<'a> {
     pub fn new(observer: &'a mut dyn Observer) -> Self {
-        Reporter { observer, notices: Vec::new(), is_resumed: false, is_silent: false }
+        Reporter { observer, notices: Vec::new(), is_resumed: false, has_news: false, is_silent: false }
     }
 
     /// Reports `event` to the logs of `store` and to the observer.
@@ -41,7 +43,8 @@ impl<'a> Reporter<'a> {
         beginning: impl IntoIterator<Item = Event>,
     ) -> Result<()> {
         for event in beginning {
-            if self.is_resumed {
+            let is_known = self.is_resumed && !(self.has_news && matches!(event, Event::Start(_)));
+            if is_known {
                 self.observer.event(&event)?;
             } else {
                 self.report(store.as_deref_mut(), event)?;

@@ -206,7 +206,8 @@ impl LearningRate for Schedule {
         }
         if state.bad_epochs > patience {
             state.bad_epochs = 0;
-            if cuts == Some(state.cuts_made) {
+            // Fewer may be allowed now than were made before the run was resumed.
+            if cuts.is_some_and(|cuts| state.cuts_made >= cuts) {
                 state.ended = true;
                 return;
             }
@@ -227,6 +228,15 @@ impl LearningRate for Schedule {
 
     fn restore(&mut self, state: &str) -> std::result::Result<(), String> {
         self.plateau = serde_json::from_str(state).map_err(|error| error.to_string())?;
+        // If more cuts are allowed now than when it ended, it made one then instead.
+        if let Decay::Plateau { cuts, gamma, .. } = self.decay
+            && self.plateau.ended
+            && cuts.is_none_or(|cuts| cuts > self.plateau.cuts_made)
+        {
+            self.plateau.ended = false;
+            self.plateau.reduced *= gamma;
+            self.plateau.cuts_made += 1;
+        }
         Ok(())
     }
 }

@@ -59,6 +59,16 @@ impl State {
         self.position
     }
 
+    /// Updates in an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.steps_per_epoch
+    }
+
+    /// Epochs that have begun.
+    pub fn epochs_begun(&self) -> usize {
+        self.epoch + usize::from(self.position > 0)
+    }
+
     /// Gradient computations so far, several for each update if gradients are accumulated.
     pub fn micro_step(&self) -> usize {
         self.micro_step
@@ -92,7 +102,8 @@ impl State {
 /// key: a name is for people.
 fn same_name(a: &str, b: &str) -> bool {
     let parts = |name: &str| {
-        name.split(", ").filter(|part| !part.ends_with(" threads")).map(String::from).collect::<Vec<_>>()
+        let is_count = |part: &&str| part.ends_with(" threads") || part.ends_with(" thread");
+        name.split(", ").filter(|part| !is_count(part)).map(String::from).collect::<Vec<_>>()
     };
     parts(a) == parts(b)
 }
@@ -145,7 +156,7 @@ mod tests {
         let here = DeviceId::new("cpu, 2 threads", "cpu/x86_64/avx2/winograd");
         assert!(state("another name", Some("cpu/x86_64/avx2/winograd")).is_on(&here));
         assert!(!state("cpu, 2 threads", Some("cpu/x86_64/avx512/winograd")).is_on(&here));
-        assert!(state("cpu, 16 threads", None).is_on(&here));
+        assert!(state("cpu, 16 threads", None).is_on(&here) && state("cpu, 1 thread", None).is_on(&here));
         assert!(!state("llvmpipe, 2 threads", None).is_on(&here));
     }
 }

@@ -25,7 +25,7 @@ use super::updater::Updater;
 use crate::data::Labels;
 use crate::error::{Error, Result};
 use crate::inference::{
-    Answer, Confusion, Named, Totals, check_outputs, check_recipe, pass, pass_each, sha256,
+    Answer, Confusion, Named, Totals, check_outputs, check_recipe, pass, pass_each, rmse, sha256,
 };
 use crate::model::ClassWeights;
 use crate::program::Executor;
@@ -183,6 +183,12 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Logs the start of a resumed run too: it has more epochs than the log says.
+    pub(crate) fn with_start_in_log(mut self) -> Self {
+        self.reporter.has_news = true;
+        self
+    }
+
     /// What is trained.
     pub fn task(&self) -> &TrainingTask<'a> {
         &self.updater.task
@@ -316,6 +322,7 @@ impl<'a> Trainer<'a> {
             val_loss: validation.loss(),
             acc1: validation.acc1(),
             acc5: validation.acc5(),
+            rmse: rmse(&self.task().data.val, validation),
             balanced_accuracy: confusion.balanced_accuracy(),
             macro_f1: confusion.macro_f1(),
             train_samples: progress.totals.rows() as usize,

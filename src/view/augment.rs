@@ -44,6 +44,9 @@ pub struct Augment {
     /// Probability that a random rectangle of the input is set to 0 (Zhong et al., arXiv 1708.04896; torchvision's `RandomErasing`
     /// with its default scale and ratio); 0 is none. Not together with `cutout`.
     pub random_erasing: f64,
+    /// Change the stored pixels of each image by one of 14 operations of random strength, before everything else but the crop
+    /// (Müller and Hutter, arXiv 2103.10158; torchvision's `TrivialAugmentWide` with its defaults).
+    pub trivial_augment: bool,
 }
 
 impl Default for Augment {
@@ -60,6 +63,7 @@ impl Default for Augment {
             rotation: 0.0,
             cutout: 0,
             random_erasing: 0.0,
+            trivial_augment: false,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `train --resume` without the other flags: the run resumes with those that it was started with.
+//! `train --resume` without the other flags: the run resumes with those that it was started with. More epochs are in
+//! `more_epochs`.
 
 use super::{TINY, code, stderr, striate, succeed};
 
@@ -20,7 +21,9 @@ fn a_run_goes_on_with_the_flags_it_was_started_with() {
     let second = succeed(parent, &["train", "--resume", "runs/a_b", "--max-steps", "5"]);
     assert!(second.contains("done, 5 steps"), "{second}");
     let second = succeed(parent, &["train", "--resume", "runs/a_b"]);
-    assert!(second.contains("done, 5 steps"), "{second}");
+    // The part of the epoch is evaluated again.
+    assert!(second.contains("done before, nothing left to train, 5 steps"), "{second}");
+    assert!(second.contains("to continue: striate train --resume runs/a_b --max-steps 10"), "{second}");
     let third =
         succeed(parent, &["-q", "train", "--resume=runs/a_b/checkpoint.safetensors", "--max-steps", "100"]);
     assert!(third.contains("done, 6 steps"), "{third}");
@@ -38,16 +41,18 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path();
     succeed(parent, &[&TINY[..], &["-q", "--lr", "0.02"]].concat());
-    // All of them, as typed: no --lr.
-    let output = striate(parent, &[&TINY[..], &["--resume", "auto"]].concat()).output().unwrap();
+    // They are laid over those of the run: without --lr it is the same run.
+    let again = succeed(parent, &[&TINY[..], &["--resume", "auto"]].concat());
+    assert!(again.contains("done before"), "{again}");
+    let other = [&TINY[..], &["--resume", "auto", "--lr", "0.3", "--epochs", "3"]].concat();
+    let output = striate(parent, &other).output().unwrap();
     assert_eq!(code(&output), 2);
     let text = stderr(&output);
-    assert!(text.lines().last().unwrap().contains("lr: 0.02"), "{text}");
+    assert!(text.contains("\n  --lr: 0.02 in this run, 0.3 given\n"), "{text}");
     // By force, and from then on.
-    let forced = [&TINY[..], &["--resume", "auto", "--resume-force", "--epochs", "3"]].concat();
-    succeed(parent, &forced);
+    succeed(parent, &[&other[..], &["--resume-force"]].concat());
     let again = succeed(parent, &["train", "--resume", "runs/lenet5"]);
-    assert!(again.contains("done, 9 steps"), "{again}");
+    assert!(again.contains("done before, nothing left to train, 9 steps"), "{again}");
     // A damaged description is no reason to guess.
     std::fs::write(parent.join("runs/lenet5/args.toml"), "command = 1\n").unwrap();
     let output = striate(parent, &["train", "--resume", "runs/lenet5"]).output().unwrap();
@@ -69,7 +74,7 @@ fn flags_that_describe_a_run_are_those_of_whoever_types_them() {
     }
     // Nor is a missing one: the flags are typed again.
     std::fs::remove_file(parent.join("runs/lenet5/args.toml")).unwrap();
-    succeed(parent, &[&TINY[..], &["--resume", "auto", "--epochs", "3"]].concat());
+    succeed(parent, &other);
 }
 
 #[test]
@@ -202,5 +207,6 @@ fn a_way_to_go_on_that_was_refused_is_not_kept() {
     // And the error says how to resume.
     let output = striate(parent, &["train", "--resume", "runs/lenet5", "--lr", "0.3"]).output().unwrap();
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("without other flags takes those of the run"), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("with its own options: striate train --resume runs/lenet5 ("), "{text}");
 }

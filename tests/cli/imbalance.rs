@@ -109,7 +109,11 @@ fn a_stopped_run_with_both_options_ends_as_one_without_a_stop() {
     let again = words(&with("parts", &["--resume", "auto"]));
     let output = striate(folder.path(), &again).output().unwrap();
     let text = stderr(&output);
-    assert!(code(&output) == 2 && text.contains("class-weights: {") && text.contains("3.4} now"), "{text}");
+    assert!(
+        code(&output) == 2
+            && text.contains("--class-weights: guinea pig 3.5 in this run, guinea pig 3.4 given"),
+        "{text}"
+    );
     // Each option changes the weights that come out.
     notes(folder.path(), &["--name", "plain", "--label-smoothing", "0.1"]);
     assert_ne!(last_epoch(folder.path(), "plain")["weights_sha256"], whole["weights_sha256"]);
@@ -145,7 +149,7 @@ fn weights_and_samplers_that_cannot_be_meant_are_refused_before_a_folder_is_made
     let text = refused(path, 2, &words(&["--class-weights", "w.csv"]));
     assert_eq!(
         text,
-        "error: class-weights: expected one of the 2 classes of t, found guinea pg; did you mean `guinea pig`?"
+        "error: --class-weights: expected one of the 2 classes of t, found guinea pg; did you mean `guinea pig`?"
     );
     weights("cat,1\n");
     let text = refused(path, 2, &words(&["--class-weights", "w.csv"]));

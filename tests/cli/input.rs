@@ -170,7 +170,11 @@ fn range_and_label_go_with_the_run() {
         ["digits.csv", "--input-range", "ready", "--label-column", "label", "--resume", "runs/lenet5"];
     let output = striate(folder.path(), &train("lenet5", &ready)).output().unwrap();
     assert_eq!(code(&output), 2, "{}", stderr(&output));
-    assert!(stderr(&output).contains("training images"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("--input-range: 0..255 in this run, ready given"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 fn picture(folder: &Path, name: &str, shade: u8) {

@@ -246,7 +246,7 @@ fn transposed_images_are_turned_and_the_weights_remember() {
     // A run goes on with it, and not without.
     succeed(root, &words("train --resume runs/t --device cpu --max-steps 9"));
     let line = "train --device cpu -b 4 --epochs 2 --seed 3 -m lenet5 --data-path emnist --transpose=false --name t --resume runs/t";
-    refused(root, line, 2, &["training images"]);
+    refused(root, line, 2, &["--transpose: true in this run, false given"]);
     // Packed, they lie upright.
     succeed(root, &words("dataset pack emnist -o e.packed --transpose"));
     assert_eq!(learnt(root, "e.packed"), expected);

@@ -1,23 +1,30 @@
 //! The program as a user runs it: training runs (`runs`, `pictures`), evaluation in many looks (`evaluation`) of the samples that training held out (`origin`), weights that meet other classes (`classes`), answers to
-//! images (`predict`), visualisations of a network (`report`), how images are brought to a network's input, now and in older files (`geometry`), runs that are stopped, killed and resumed (`resume`, `going_on`), averaged weights and mixed images (`regularization`), what is measured (`profile`), the modules of kernels (`shader`), the other verbs (`verbs`), networks to other programs and back
+//! images (`predict`), visualisations of a network (`report`), how images are brought to a network's input, now and in older files (`geometry`), runs that are stopped, killed and resumed (`resume`, `going_on`, `more_epochs`), averaged weights and mixed images (`regularization`), what is measured (`profile`, `benchmarks`) and compared (`comparison`), the lines of a run (`lines`), the network that data gets where none is named (`default_network`), the modules of kernels (`shader`), the other verbs (`verbs`), what the program says about itself (`help`) and about what people type by mistake (`mistyped`), networks to other programs and back
 //! (`exchange`, `import`), what data is taken for (`input`, `lists`), files of every type that hold the same images (`kinds`) and what weights remember of it (`tables`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
 //! CPU path.
 
+mod benchmarks;
 mod classes;
+mod comparison;
 mod dataset;
+mod default_network;
 mod effects;
 mod errors;
 mod evaluation;
 mod exchange;
 mod geometry;
 mod going_on;
+mod help;
 mod imbalance;
 mod import;
 mod input;
 #[cfg(unix)]
 mod installed;
 mod kinds;
+mod lines;
 mod lists;
+mod mistyped;
+mod more_epochs;
 mod origin;
 mod outputs;
 mod pictures;
@@ -32,6 +39,7 @@ mod shards;
 mod tables;
 mod verbs;
 mod version1;
+mod weights;
 
 use assert_cmd::Command;
 use std::path::Path;

@@ -154,8 +154,9 @@ fn what_cannot_be_meant_is_one_line_and_exit_code_2() {
     succeed(folder.path(), &tiny(&["-q", "--resume", "auto"]));
     let output = striate(folder.path(), &tiny(&["--resume", "auto", "--lr", "0.5"])).output().unwrap();
     assert_eq!(code(&output), 2);
-    let last = stderr(&output).lines().last().unwrap().to_string();
-    assert!(last.contains("lr: ") && last.contains("0.5 now; --resume-force"), "{last}");
+    let text = stderr(&output);
+    assert!(text.contains("  --lr: ") && text.contains(" in this run, 0.5 given\n"), "{text}");
+    assert!(text.lines().last().unwrap().contains("--resume-force resumes it with these"), "{text}");
     succeed(folder.path(), &tiny(&["-q", "--resume", "auto", "--epochs", "3", "--resume-force"]));
     let log = log(&folder.path().join("runs/lenet5"));
     assert_eq!(log.iter().filter(|line| line["event"] == "epoch").count(), 3);

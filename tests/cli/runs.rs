@@ -20,7 +20,7 @@ fn training_leaves_a_folder_and_says_what_to_type_next() {
         "{notes}"
     );
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(stdout.contains("epoch 2/2: training loss"), "{stdout}");
+    assert!(stdout.contains("epoch 2/2: loss "), "{stdout}");
     let run = folder.path().join("runs/lenet5");
     for file in ["best.safetensors", "last.safetensors", "args.toml", "metrics.csv", "log.jsonl"] {
         assert!(run.join(file).is_file(), "{file}");

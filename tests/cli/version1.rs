@@ -43,6 +43,6 @@ fn another_run_than_that_of_format_1_is_rejected_by_name() {
     let output = striate(folder.path(), &[&train[..], &more].concat()).output().unwrap();
     let reported = stderr(&output);
     assert_eq!(code(&output), 2, "{reported}");
-    assert!(reported.contains("lr: 0.01 then, 0.02 now"), "{reported}");
-    assert!(reported.contains("layer 013 d1: (Dropout { p: 0.25 }"), "{reported}");
+    assert!(reported.contains("lr: 0.01 in this run, 0.02 given"), "{reported}");
+    assert!(reported.contains("layer d1: other than in this run"), "{reported}");
 }

@@ -102,13 +102,17 @@ fn a_wrong_folder_is_told_the_layout() {
     };
     wrong("empty", "train/<class>/<image>.jpg or <class>/<image>.jpg");
     picture(root, "1.png", 0);
-    wrong("pictures without classes", "found none");
+    wrong("pictures without classes", "found 1 image and no class folders");
     picture(root, "val/cat/1.png", 0);
-    wrong("only val", "expected train beside val");
+    // Without training it is the whole.
+    let lone = request(root, [3, 2, 2], 2).with_kind(Kind::ImageFolder).with_val_split(Some(0.0));
+    assert_eq!(open(&lone).unwrap().train.class_names, ["cat"]);
+    let error = open(&lone.with_for_training(true)).unwrap_err();
+    assert!(error.to_string().contains("expected train beside val"), "{error}");
     picture(root, "train/cat/1.png", 0);
     fs::create_dir_all(root.join("train/dog")).unwrap();
     picture(root, "val/dog/1.png", 0);
-    wrong("a class only in val", "val/dog: expected a class that train has too");
+    wrong("a class only in val", "val: class dog is in val only; train has cat");
     picture(root, "train/dog/1.png", 0);
     picture(root, "train/eel/1.png", 0);
     wrong("more classes than outputs", "expected at most 2 classes (the model's outputs), found 3");

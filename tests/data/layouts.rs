@@ -189,7 +189,7 @@ fn pictures_whose_labels_are_in_a_table_are_refused() {
         &["images directly in test, train", "labels.csv", "folders named for their classes"],
     );
     refused(&["train/*.jpg", "labels.csv"], &["images directly in train", "labels.csv"]);
-    refused(&["*.jpg", "labels.csv"], &["3 directly in it", "labels.csv"]);
+    refused(&["*.jpg", "labels.csv"], &["found 3 images and no class folders", "labels.csv"]);
     // Oxford's pets.
     refused(
         &["images/Abyssinian_*.jpg", "annotations/trimaps/Abyssinian_*.png", "annotations/list.txt"],

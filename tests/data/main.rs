@@ -42,6 +42,7 @@ mod synthetic;
 mod tables;
 mod tensors;
 mod transpose;
+mod trivial_augment;
 mod unnamed_labels;
 mod whole;
 mod wrappers;

@@ -4,9 +4,11 @@ usage: images.py FOLDER [ONLY]        (by way of tests/exchange/run)
 
 Everything goes through the binary. `centre` and `grey` are Resize + CenterCrop, from the input that `trace` writes; `window`
 is RandomResizedCrop with the windows that Philox draws (computed here too), from the sheet of `train --preview`; `ten` is
-TenCrop, by the mean probabilities of `predict --ten-crop` for a network that has nothing but one linear layer.
+TenCrop, by the mean probabilities of `predict --ten-crop` for a network that has nothing but one linear layer. `trivial` is
+TrivialAugmentWide of what the sheet shows without augmentation, with the operations that Philox draws: no value may differ.
 """
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -21,6 +23,11 @@ from common import Checks, Failed, json_lines, striate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures/geometry"))
 from make import SIZES, picture, planes  # noqa: E402
+
+place = Path(__file__).parents[1] / "fixtures/trivial_augment/make.py"
+found = importlib.util.spec_from_file_location("trivial_augment", place)
+trivial_augment = importlib.util.module_from_spec(found)
+found.loader.exec_module(trivial_augment)
 
 RESIZE, CROP, CLASSES, SEED = 256, 224, 4, 7
 MODEL = """name = "geometry"
@@ -97,7 +104,7 @@ class Table:
         self.rows[size][kind] = float(np.abs(found - expected).max())
 
     def worst(self, kind, limit):
-        size = max(SIZES, key=lambda size: self.rows[size][kind])
+        size = max((size for size in SIZES if kind in self.rows[size]), key=lambda size: self.rows[size][kind])
         if not self.rows[size][kind] <= limit:
             raise Failed(f"{kind}: {size[0]} x {size[1]} differs by {self.rows[size][kind]}")
         return self.rows[size][kind]
@@ -125,6 +132,25 @@ class Table:
                 expected = F.resized_crop(picture(*size), *window(size, sample), [CROP, CROP])
                 self.note("window", size, found, planes(expected))
         return self.worst("window", 1)
+
+    def trivial(self):
+        for channels in (1, 3):
+            for number, part in enumerate(self.parts):
+                sheet, seed = self.folder / "sheet.png", SEED + 10 * channels + number
+                text = (self.folder / f"{channels}.toml").read_text().replace("random-resized", "center")
+                (self.folder / "changed.toml").write_text(text)
+                striate("train", "-m", self.folder / "changed.toml", "--trivial-augment", "--data-path", self.folder / str(number),
+                        "--val-split", 0, "--no-shuffle", "--seed", seed, "--preview", sheet)
+                pixels = np.asarray(Image.open(sheet).convert("RGB" if channels == 3 else "L"))
+                for sample, size in enumerate(part):
+                    def cell(place):
+                        row, column = place // 8 * (CROP + 2), place % 8 * (CROP + 2)
+                        return pixels[row:row + CROP, column:column + CROP]
+                    case = trivial_augment.drawn(seed, 0, sample)
+                    expected = trivial_augment.changed(Image.fromarray(cell(2 * sample)), *case)
+                    self.note("trivial", size, cell(2 * sample + 1), np.asarray(expected))
+                self.worst("trivial", 0)
+        return 0.0
 
     def ten(self):
         draw = np.random.default_rng(1)
@@ -160,6 +186,7 @@ def main():
     for kind in ("centre", "grey"):
         checks.run(f"geometry {kind}", table.centre, kind)
     checks.run("geometry window", table.window)
+    checks.run("geometry trivial", table.trivial)
     checks.run("geometry ten", table.ten)
     if checks.passed:
         table.print()

@@ -3,7 +3,8 @@
 usage: shards.py FOLDER [ONLY]        (by way of tests/exchange/run; needs datasets and webdataset beside the usual modules)
 
 A folder of random images of several sizes, JPEG and PNG, is converted: by `datasets` as it writes today and in pages compressed by
-each codec, in several shards and row groups, and by `webdataset`. `train` on each has to print the hashes of the weights that it prints
+each codec, in several shards and row groups, as columns of plain bytes, and by `webdataset`, with labels in `.cls` and in `.json`. Palette
+and 16-bit images, which `datasets` stores as TIFF, are compared with PNG files. `train` on each has to print the hashes of the weights that it prints
 for the folder. Images of one size go into NPZ files and, as pixels, into a safetensors file.
 """
 
@@ -75,13 +76,64 @@ def hub(folder, source, shards, **options):
     return folder
 
 
-def tars(folder, source):
+def plain(folder, source):
+    """Columns of bytes and of numbers, without the metadata of `datasets`; pandas would write the same."""
+    import pyarrow as pa
+
+    (folder / "data").mkdir(parents=True)
+    for part in ["train", "validation"]:
+        files = [(path, label) for label, name in enumerate(CLASSES) for path in sorted((source / part / name).iterdir())]
+        table = pa.table({"image": [path.read_bytes() for path, _ in files], "label": [label for _, label in files]})
+        pq.write_table(table, folder / "data" / f"{part}-00000-of-00001.parquet")
+    return folder
+
+
+def numbered(folder, source):
+    """The folder of the same images whose classes are numbers."""
+    for part in ["train", "validation"]:
+        for label, name in enumerate(CLASSES):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            (folder / part / str(label)).symlink_to((source / part / name).resolve())
+    return folder
+
+
+def stored_as_tiff(folder):
+    """Images in modes that `datasets` writes as TIFF, in Parquet and as PNG files."""
+    rng, sets = np.random.default_rng(5), {"train": 30, "validation": 6}
+    (folder / "hub" / "data").mkdir(parents=True)
+    for part, count in sets.items():
+        images, labels = [], [number % 3 for number in range(count)]
+        for number, label in enumerate(labels):
+            if number % 2:
+                image = Image.fromarray(rng.integers(0, 60, (SIDE, SIDE)).astype(np.uint8), "L").convert("P")
+                image.putpalette(rng.integers(0, 256, 768).astype(np.uint8).tobytes())
+            else:
+                image = Image.fromarray(rng.integers(0, 65536, (SIDE, SIDE)).astype(np.uint16))
+            (folder / "png" / part / CLASSES[label]).mkdir(parents=True, exist_ok=True)
+            image.save(folder / "png" / part / CLASSES[label] / f"{number:03}.png")
+            images.append(image)
+        order = np.argsort(labels, kind="stable")
+        features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=CLASSES)})
+        rows = {"image": [images[n] for n in order], "label": [labels[n] for n in order]}
+        ds = datasets.Dataset.from_dict(rows, features=features)
+        stored = ds.with_format("arrow")[:]["image"].to_pylist()
+        if not any(row["bytes"][:2] in (b"II", b"MM") for row in stored):
+            raise Failed("datasets stores none of the images as TIFF")
+        ds.to_parquet(folder / "hub" / "data" / f"{part}-00000-of-00001.parquet")
+    expected = hashes(folder.parent, folder / "png")
+    if hashes(folder.parent, folder / "hub") != expected:
+        raise Failed("other weights than from PNG files")
+    return 0.0
+
+
+def tars(folder, source, ending="cls"):
     folder.mkdir()
     for part in ["train", "validation"]:
         with wds.ShardWriter(str(folder / f"{part}-%06d.tar"), maxcount=17, verbose=0) as sink:
             for label, name in enumerate(CLASSES):
                 for path in sorted((source / part / name).iterdir()):
-                    sink.write({"__key__": f"{name}-{path.stem}", path.suffix[1:]: path.read_bytes(), "cls": label})
+                    value = label if ending == "cls" else {"where": [1, 2], "kind": label}
+                    sink.write({"__key__": f"{name}-{path.stem}", path.suffix[1:]: path.read_bytes(), ending: value})
     return folder
 
 
@@ -108,6 +160,15 @@ def main():
             name = f"{codec}-{version}"
             checks.run(f"shards parquet {name}", lambda: same(hub(folder / name, source, 2, **options)))
     checks.run("shards webdataset", lambda: same(tars(folder / "tar", source)))
+    checks.run("shards webdataset json", lambda: same(tars(folder / "json", source, "json"), "--label-column", "kind"))
+
+    def plain_bytes():
+        if hashes(folder, plain(folder / "plain", source)) != hashes(folder, numbered(folder / "numbered", source)):
+            raise Failed("other weights than from the folder")
+        return 0.0
+
+    checks.run("shards parquet of bytes", plain_bytes)
+    checks.run("shards datasets tiff", lambda: stored_as_tiff(folder / "tiff"))
     checks.run("shards npz", lambda: npz(folder))
     return checks.finish()
 
@@ -124,7 +185,9 @@ def npz(folder):
     for part, (images, labels) in names.items():
         save_file({"images": np.ascontiguousarray(images.transpose(0, 3, 1, 2)), "labels": labels}, folder / "tensors" / f"{part}.safetensors")
     expected = hashes(folder, folder / "tensors")
-    for name, save in [("plain", np.savez), ("packed", np.savez_compressed)]:
+    keras = {f"{kind}_{part}": arrays[f"{long}_{what}"] for part, long in [("train", "train"), ("test", "val")]
+             for kind, what in [("x", "images"), ("y", "labels")]}
+    for name, save, arrays in [("plain", np.savez, arrays), ("packed", np.savez_compressed, arrays), ("keras", np.savez, keras)]:
         save(folder / f"{name}.npz", **arrays)
         if hashes(folder, folder / f"{name}.npz") != expected:
             raise Failed(f"{name}.npz: other weights than from the tensors")

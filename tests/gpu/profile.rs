@@ -31,7 +31,13 @@ fn program() -> Program {
 fn timed(number: usize, time: Duration) -> ProfileEntry {
     let op = Op::ReluForward(Pointwise { len: 1 });
     let step = Step { op, buffers: Vec::new(), label: number.to_string() };
-    ProfileEntry { workload: Workload::of(&step), steps: 1, pipelines: Vec::new(), time }
+    ProfileEntry {
+        workload: Workload::of(&step),
+        steps: 1,
+        pipelines: Vec::new(),
+        start: Duration::ZERO,
+        time,
+    }
 }
 
 #[test]
@@ -71,6 +77,12 @@ fn a_profile_is_cut_into_submissions_as_a_run_is() {
         assert_eq!(labels, ["fc", "fc.relu", "last"]);
         assert_eq!(profile.entries.iter().map(|entry| entry.steps).sum::<usize>(), 3);
         assert!(profile.entries[0].time > profile.entries[1].time / 100, "{profile:?}");
+        assert_eq!(profile.entries[0].start, Duration::ZERO);
+        for pair in profile.entries.windows(2) {
+            // Timestamps are rounded to whole nanoseconds.
+            let end = pair[0].start + pair[0].time;
+            assert!(pair[1].start + Duration::from_nanos(2) >= end, "{profile:?}");
+        }
         profiles.push(profile);
     }
     let [whole, cut] = profiles.as_slice() else { panic!("{profiles:?}") };

@@ -233,7 +233,7 @@ fn a_run_that_was_stopped_is_resumed_to_the_same_bits() {
     let mut quiet = |_: &Event| Ok(());
     let training = other.training(&data).with_options(plain().with_seed(9)).resume(&run);
     let error = training.run(&mut quiet).unwrap_err();
-    assert!(error.exit_code() == 2 && error.to_string().contains("seed: 3 then, 9 now"), "{error}");
+    assert!(error.exit_code() == 2 && error.to_string().contains("seed: 3 in this run, 9 given"), "{error}");
     assert!(!error.to_string().contains("--"), "the library names no flags: {error}");
     other.training(&data).with_options(plain().with_seed(9)).resume(&run).force().run(&mut quiet).unwrap();
 }
@@ -307,6 +307,19 @@ fn a_run_of_a_model_file_keeps_its_options_and_resumes_with_them() {
     assert!((2..4).contains(&step), "{step}");
     let resumed = hash(Run::resume(&folder, &around).unwrap(), None);
     assert_eq!((resumed.0, resumed.1.unwrap()), (whole.0, 10));
+    // Twice as many steps of more epochs: it may go on for longer, but not with another seed.
+    let mut longer = options("broken");
+    (longer.recipe.epochs, longer.train.max_steps) = (Some(30), Some(20));
+    let notes = around.notes.get();
+    let went_on = hash(Run::resume_with(longer.clone(), &folder, false, &around).unwrap(), None);
+    assert_eq!(went_on.1.unwrap(), 20);
+    assert!(around.notes.get() > notes);
+    longer.train.seed += 1;
+    let error = Run::resume_with(longer, &folder, false, &around).unwrap().train(&mut |_: &Event| Ok(()));
+    let error = error.unwrap_err();
+    assert!(matches!(error, striate::Error::OtherRun(_)) && error.exit_code() == 2);
+    let text = error.to_string();
+    assert!(text.lines().any(|line| line.starts_with("  seed: ") && line.ends_with(" given")), "{text}");
     // The newest run of a name, and a new one where there is none.
     assert!(Run::open(options("broken"), &Resume::Latest, false, &around).is_ok());
     assert!(Run::open(options("none"), &Resume::Latest, false, &around).is_ok());

@@ -91,7 +91,7 @@ fn mistakes_name_the_line_and_the_nearest_word() {
         ),
         (
             with_layer("op = \"conv2d\"\nkernel = 9\nout_channels = 4"),
-            "t.toml:4: layer a: conv2d_forward: kernel 9x9 (dilation 1x1) is larger than its input 8x8 with padding [0, 0, 0, 0]",
+            "t.toml:4: layer a: kernel 9x9 is larger than its input 8x8; expected a smaller kernel, or more padding",
         ),
         (with_layer("op = \"conv2d\"\nkernel = 3"), "t.toml:4: layer a: out_channels is missing"),
         (

@@ -61,6 +61,7 @@ contrast = 0.2
 saturation = 0.3
 rotation = 15
 cutout = 4
+trivial_augment = true
 [recipe]
 epochs = 3
 batch_size = 7

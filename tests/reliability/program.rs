@@ -162,7 +162,7 @@ pub fn end(folder: &Path) -> End {
     }
     let line = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
-        assert_eq!(fields.len(), 13, "{line}");
+        assert_eq!(fields.len(), 14, "{line}");
         [&fields[..9], &fields[11..]].concat().join(",")
     };
     let metrics = read("metrics.csv").lines().map(line).collect();

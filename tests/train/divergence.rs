@@ -147,5 +147,5 @@ fn a_stall_is_said_once_and_a_run_that_learns_hears_nothing() {
     spec.layers.last_mut().unwrap().init.weight = WeightInit::Constant { value: 0.0 };
     let said = warnings(&train(&spec, &data, &plain()));
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("after 200 steps, the loss of guessing (1.386)"), "{said:?}");
+    assert!(said[0].contains("after 200 steps, that of guessing (1.386)"), "{said:?}");
 }

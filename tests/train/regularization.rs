@@ -282,6 +282,10 @@ fn what_has_no_effect_or_no_meaning_is_refused_in_one_line() {
     let mut spec = small();
     (spec.recipe.loss, spec.recipe.batch_size) = (LossKind::Mse, 1);
     options().with_ema(0.9).with_augment(false).check_spec(&spec).unwrap();
-    // The trainer refuses them too.
+    // The trainer refuses them too, and changes of pixels where images are none.
+    let changed = options().with_trivial_augment(true);
+    let error = try_train(&small(), &data(8, 0), &changed, None).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().starts_with("trivial-augment: expected 8-bit images"), "{error}");
     assert_eq!(try_train(&spec, &data(8, 0), &options().with_mixup(0.2), None).unwrap_err().exit_code(), 2);
 }

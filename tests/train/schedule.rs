@@ -104,6 +104,41 @@ fn plateau_waits_for_more_than_its_patience() {
 }
 
 #[test]
+fn a_plateau_that_is_resumed_with_other_cuts_is_as_if_it_had_had_them() {
+    let of = |cuts| schedule(Decay::Plateau { patience: 1, gamma: 0.1, cuts }, 0.0, 30);
+    // It ended where the third cut would have been.
+    let mut short = of(Some(2));
+    while !short.has_ended() {
+        short.observe(1.0);
+    }
+    for (cuts, more) in [(Some(3), 1), (None, 5)] {
+        let mut resumed = of(cuts);
+        resumed.restore(&short.state()).unwrap();
+        let mut whole = of(cuts);
+        // The first observation is an improvement.
+        (0..1 + 3 * 2).for_each(|_| whole.observe(1.0));
+        assert_eq!(resumed.state(), whole.state(), "{cuts:?}");
+        assert!(!resumed.has_ended());
+        for _ in 0..2 * more {
+            resumed.observe(1.0);
+            whole.observe(1.0);
+        }
+        assert_eq!((resumed.state(), resumed.has_ended()), (whole.state(), cuts.is_some()), "{cuts:?}");
+    }
+    // With fewer than were made it ends at the next.
+    let mut fewer = of(Some(1));
+    fewer
+        .restore(&{
+            let mut of_two = of(Some(5));
+            (0..1 + 2 * 2).for_each(|_| of_two.observe(1.0));
+            of_two.state()
+        })
+        .unwrap();
+    (0..2).for_each(|_| fewer.observe(1.0));
+    assert!(fewer.has_ended());
+}
+
+#[test]
 fn a_plateau_of_few_cuts_ends_where_the_next_would_be() {
     // As the paper has it: 0.01, 0.001, 1e-4, 1e-5, and then the end.
     let decay = Decay::Plateau { patience: 1, gamma: 0.1, cuts: Some(3) };

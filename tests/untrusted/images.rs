@@ -287,7 +287,7 @@ mod unix {
         symlink("round.jpg", place("round.jpg")).unwrap();
         symlink("/dev/zero", place("zero.jpg")).unwrap();
         for (name, part) in [
-            ("dangling.jpg", "No such file"),
+            ("dangling.jpg", "no such file"),
             ("round.jpg", "symbolic links"),
             ("zero.jpg", "found a pipe, a socket or a device"),
         ] {

@@ -1,6 +1,9 @@
 //! Benchmarks of the data pipeline: decoding an image file, reading an image from a packed file, the operator `augment`
 //! on the CPU path, and the loader as training uses it; on one thread and on several.
 
+use super::control::{Control, ControlTimes};
+use super::progress::Progress;
+use super::table::wrapped;
 use super::timing::{Budget, Timing, measure};
 use super::{BudgetArgs, Header};
 use crate::cli::Context;
@@ -28,17 +31,19 @@ use std::sync::Arc;
                   Without --data-path, the images are synthetic. All files are read from the system's page cache."
 )]
 pub(super) struct DataArgs {
-    /// Read images from a folder, a file, or a built-in data set
-    #[arg(long, value_name = "NAME|DIR|FILE")]
+    /// Read a folder, a file or a built-in data set
+    #[arg(long, alias = "data", value_name = "DATA")]
     data_path: Option<String>,
-    /// Resize image files, or generate synthetic images, to this size [default: the size that the model's recipe asks for]
+    /// Use images of this size
+    ///
+    /// Image files are resized to it, synthetic images made in it. [default: the size that the model's recipe asks for]
     #[arg(long = "picture", value_name = "CxHxW", value_parser = image_shape)]
     image_shape: Option<ImageShape>,
     /// Ignore the EXIF orientation of image files, as torchvision does
     #[arg(long)]
     ignore_exif: bool,
-    /// Use the input size and augmentation of this network
-    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE.toml")]
+    /// Use this network's input and augmentation
+    #[arg(short, long, default_value = "alexnet", value_name = "NAME|FILE")]
     model: String,
     /// Set the number of samples per batch
     #[arg(short, long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
@@ -46,7 +51,9 @@ pub(super) struct DataArgs {
     /// Set the number of images to process
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
-    /// Set the number of threads of the second column [default: all]
+    /// Load with N threads in the second column
+    ///
+    /// [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     #[command(flatten)]
@@ -77,6 +84,8 @@ struct StageRate {
     all: Timing,
     /// Images of a run.
     images: usize,
+    /// Measured before and after.
+    control: ControlTimes,
 }
 
 pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
@@ -98,11 +107,16 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
         |images: &Images| matches!(images, Images::Stored(found) if !found.store.shards().is_empty());
     let has_files = stored.file(0).is_some() || (stored.has_sizes() && has_shards(&stored.images));
     let load = |dataset: &Arc<Dataset>, workers: usize| loader(dataset, &augmenter, batch, workers);
+    let progress = Progress::new(context.out, if has_files { 5 } else { 3 });
+    let mut control = Control::new(&Device::cpu())?;
     let mut rows = Vec::new();
     let mut add =
         |what: &'static str, images: usize, mut one: Box<dyn FnMut(usize) -> Result<Timing> + '_>| {
-            context.out.note(&format!("measuring: {what}"));
-            rows.push(StageRate { what, one: one(counts[0])?, all: one(counts[1])?, images });
+            progress.begin(&format!("measuring: {what}"), true);
+            let before = control.alone(budget)?;
+            let (one, all) = (one(counts[0])?, one(counts[1])?);
+            let control = before.and(control.alone(budget)?);
+            rows.push(StageRate { what, one, all, images, control });
             Ok::<(), Error>(())
         };
     if has_files {
@@ -115,7 +129,8 @@ pub(super) fn run(args: &DataArgs, context: &Context) -> Result<u8> {
         add("loader, files", stored.len(), Box::new(|n| epochs(|| load(&stored, n), budget)))?;
     }
     add("loader, packed", packed.len(), Box::new(|n| epochs(|| load(&packed, n), budget)))?;
-    print(context, &header, &spec, &packed, threads, &rows)?;
+    drop(progress);
+    print(context, &header, &spec, &packed, [threads, batch], &rows)?;
     Ok(0)
 }
 
@@ -288,7 +303,7 @@ fn print(
     header: &Header,
     spec: &Spec,
     packed: &Dataset,
-    threads: usize,
+    [threads, batch]: [usize; 2],
     rows: &[StageRate],
 ) -> Result<()> {
     let rate = |row: &StageRate, timing: &Timing| row.images as f64 / timing.median;
@@ -300,7 +315,10 @@ fn print(
                     "what": row.what,
                     "images_per_second_per_core": rate(row, &row.one),
                     "images_per_second": rate(row, &row.all),
-                    "samples": row.one.samples,
+                    "samples": row.one.samples.len(),
+                    "images": row.images,
+                    "times": {"one_thread": row.one.to_json(), "all_threads": row.all.to_json()},
+                    "control": row.control.to_json(),
                 })
             })
             .collect();
@@ -309,6 +327,7 @@ fn print(
             "header": header.json(),
             "data": packed.name,
             "model": spec.name,
+            "batch_size": batch,
             "picture": packed.shape,
             "input": spec.input,
             "images": packed.len(),
@@ -320,14 +339,15 @@ fn print(
         context.out.line(&line)?;
     }
     let size = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w}");
-    context.out.line(&format!(
+    let title = format!(
         "{} images of {} ({}), for {} ({}); medians, from the system's cache",
         packed.len(),
         size(packed.shape),
         packed.name,
         spec.name,
         size(spec.input)
-    ))?;
+    );
+    wrapped(&title).iter().try_for_each(|line| context.out.line(line))?;
     let many = format!("{threads} threads");
     context.out.line(&format!("{:<20} {:>16} {many:>16} {:>12}", "img/s", "1 thread", "MB/s a core"))?;
     for row in rows {

@@ -64,9 +64,9 @@ pub(super) fn run(args: &LimitsArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// At least ten runs of [`peak rates::fma`], over about this many seconds.
+/// At least ten runs of [`peaks::fma`], over about this many seconds.
 fn sustain(device: &Device, seconds: f64) -> Result<Sustained> {
-    let mut probe = peaks::fma(device)?;
+    let mut probe = peaks::fma(device, peaks::LONG)?;
     let (began, mut rates) = (Instant::now(), Vec::new());
     while rates.len() < 10 || began.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();

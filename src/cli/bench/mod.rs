@@ -1,28 +1,35 @@
 //! `striate bench`: benchmarks of training steps (`step`), single operators (`ops`), the peak rates of the device
-//! (`device`) and the data pipeline (`data`). Every table names device, driver, source commit and precision class in its
-//! header, so that results can be compared.
+//! (`device`) and the data pipeline (`data`), and the comparison of two results (`compare`). Every table names device,
+//! driver, source commit and precision class in its header, so that results can be compared.
 
+mod compare;
+mod control;
 mod data;
+mod header;
 mod limits;
 mod ops;
 pub(super) mod peaks;
 pub(super) mod profile;
+mod progress;
+mod shapes;
 mod step;
+mod step_report;
+mod table;
 pub(super) mod timing;
+mod trace_events;
 
 use super::Context;
 use super::device;
 use super::output::Output;
 use crate::atomic;
-use crate::device::LimitOverrides;
-use crate::device::{Device, DeviceSelector};
+use crate::device::{Device, DeviceSelector, LimitOverrides};
 use crate::error::{Result, printable_path};
 use crate::gpu::kernels::GemmKernel;
 use crate::report::Roofline;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+pub(super) use header::Header;
+use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use timing::Budget;
 
 #[derive(Args, Debug)]
@@ -42,6 +49,8 @@ enum What {
     Ops(ops::OpsArgs),
     /// Measure the peak rates of the device: multiply-adds, a copy, a matrix product, empty dispatches
     Device(limits::LimitsArgs),
+    /// Compare two results of bench step, ops or data, or two programs; exit with 1 if something became slower
+    Compare(compare::CompareArgs),
 }
 
 #[derive(Args, Debug)]
@@ -94,12 +103,21 @@ pub(super) fn write_chart(path: &Path, chart: &Roofline, out: &Output) -> Result
     Ok(())
 }
 
+/// Writes a trace and reports its path.
+fn write_trace(path: &Path, trace: &Value, out: &Output) -> Result<()> {
+    let text = trace.to_string();
+    atomic::write(path, |out| out.write_all(text.as_bytes()))?;
+    out.note(&format!("{}: a trace for ui.perfetto.dev or chrome://tracing", printable_path(path)));
+    Ok(())
+}
+
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<u8> {
     match &args.what {
         What::Step(args) => step::run(args, context),
         What::Data(args) => data::run(args, context),
         What::Ops(args) => ops::run(args, context),
         What::Device(args) => limits::run(args, context),
+        What::Compare(args) => compare::run(args, context),
     }
 }
 
@@ -108,79 +126,4 @@ fn devices(context: &Context, alone: bool, args: &DeviceArgs) -> Result<Vec<Devi
     let chosen = device::open_limited(context, args.limits())?;
     let beside = !chosen.is_cpu() && !alone && context.device != DeviceSelector::Cpu;
     Ok(if beside { vec![chosen, Device::Cpu(context.cpu)] } else { vec![chosen] })
-}
-
-/// What heads a table.
-pub(super) struct Header {
-    devices: Vec<String>,
-    /// Of the first device.
-    precision: &'static str,
-    commit: String,
-    settings: Vec<String>,
-}
-
-impl Header {
-    fn new(devices: &[Device], args: &DeviceArgs) -> Self {
-        Header { settings: args.words(), ..Header::plain(devices) }
-    }
-
-    /// For devices as they are by themselves.
-    pub fn plain(devices: &[Device]) -> Self {
-        Header {
-            devices: devices.iter().map(Device::long_name).collect(),
-            precision: devices.first().map_or("", Device::precision),
-            commit: commit(),
-            settings: Vec::new(),
-        }
-    }
-
-    /// Below the title of a chart about the device of this number.
-    pub fn notes(&self, device: usize) -> Vec<String> {
-        let lines = self.lines();
-        let named = lines.get(device).filter(|_| device < self.devices.len());
-        named.into_iter().chain(lines.get(self.devices.len()..).into_iter().flatten()).cloned().collect()
-    }
-
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.devices.iter().map(|d| format!("device: {d}")).collect();
-        let version = env!("CARGO_PKG_VERSION");
-        lines.push(format!("striate {version}, commit {}; precision class: {}", self.commit, self.precision));
-        lines.extend((!self.settings.is_empty()).then(|| format!("with {}", self.settings.join(", "))));
-        lines
-    }
-
-    pub fn json(&self) -> Value {
-        json!({
-            "devices": self.devices,
-            "version": env!("CARGO_PKG_VERSION"),
-            "commit": self.commit,
-            "precision": self.precision,
-            "settings": self.settings,
-        })
-    }
-}
-
-/// The commit of the sources that this program was built from, with `-dirty` if they have been changed since: as
-/// `STRIATE_COMMIT` said when it was built or says now (for a program that was carried elsewhere), else as git says;
-/// "unknown" where the sources or git are gone.
-fn commit() -> String {
-    let carried = std::env::var("STRIATE_COMMIT").ok().filter(|commit| !commit.is_empty());
-    if let Some(commit) = option_env!("STRIATE_COMMIT").map(str::to_string).or(carried) {
-        return commit;
-    }
-    let output = Command::new("git")
-        .args([
-            "-C",
-            env!("CARGO_MANIFEST_DIR"),
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=10",
-            "--exclude=*",
-        ])
-        .output();
-    match output {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_string(),
-        _ => "unknown".into(),
-    }
 }

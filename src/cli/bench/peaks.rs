@@ -1,11 +1,12 @@
 //! What a device can do at best, measured: what the times of operators are held against. The peak rates over arithmetic and
 //! memory are measured without any operator, so that a poor kernel does not lower the bar for itself.
 
+use super::table::wrapped;
 use super::timing::{Budget, Timing, measure};
 use crate::device::{Device, DeviceProbe};
 use crate::error::Result;
 use crate::ops::{Linear, Op, Pointwise};
-use crate::program::{BufferId, Program, ProgramBuilder, Role, Span, Step};
+use crate::program::{BufferId, Executor, Program, ProgramBuilder, Role, Span, Step};
 use crate::random::{Purpose, Stream};
 use crate::report::{Ceiling, Roofline};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// A copy is larger than caches, and as large as every adapter binds at once (128 MiB).
 const COPY_BYTES: u64 = 1 << 27;
 /// A measurement grows until a run takes this many seconds.
-const LONG: f64 = 0.02;
+pub(super) const LONG: f64 = 0.02;
 
 #[derive(Clone, Debug)]
 pub(crate) struct PeakRates {
@@ -45,7 +46,7 @@ impl PeakRates {
         let mut probe = device.copy(COPY_BYTES)?;
         let copy = probe.bytes() as f64 / times(&mut probe, budget, 1)?.median;
         drop(probe);
-        let mut probe = fma(device)?;
+        let mut probe = fma(device, LONG)?;
         let fma = probe.flops() as f64 / times(&mut probe, budget, 1)?.median;
         Ok(PeakRates { floor, dispatch, dispatch_apart, fma, product: product(device, budget)?, copy })
     }
@@ -77,7 +78,7 @@ impl PeakRates {
             ),
             false => format!("{device}: an operator that does nothing takes {:.4} ms", self.floor * 1e3),
         });
-        lines
+        lines.iter().flat_map(|line| wrapped(line)).collect()
     }
 
     pub fn to_json(&self, device: &str) -> Value {
@@ -101,14 +102,14 @@ impl PeakRates {
     }
 }
 
-/// Multiply-adds that take [`LONG`], or as long as the device can be kept at it.
-pub(super) fn fma(device: &Device) -> Result<DeviceProbe> {
+/// Multiply-adds that take this many seconds, or as long as the device can be kept at it.
+pub(super) fn fma(device: &Device, seconds: f64) -> Result<DeviceProbe> {
     let (mut units, mut before) = (16, 0);
     loop {
         let mut probe = device.fma(units)?;
         let once = Budget { warmup: 1, samples: 3, seconds: 0.0 };
         // A device that can be given no more answers with the same work again.
-        if times(&mut probe, once, 1)?.median > LONG || probe.flops() == before || units >= 1 << 24 {
+        if times(&mut probe, once, 1)?.median > seconds || probe.flops() == before || units >= 1 << 24 {
             return Ok(probe);
         }
         (before, units) = (probe.flops(), units * 4);
@@ -135,7 +136,7 @@ fn product(device: &Device, budget: Budget) -> Result<f64> {
 pub(super) fn times(probe: &mut DeviceProbe, budget: Budget, burst: usize) -> Result<Timing> {
     let timing = measure(budget, |runs| probe.run(runs * burst))?;
     let scale = 1.0 / burst as f64;
-    Ok(Timing { median: timing.median * scale, fastest: timing.fastest * scale, ..timing })
+    Ok(timing.scaled(scale))
 }
 
 /// Seconds of one run of an operator over random numbers.
@@ -145,21 +146,26 @@ fn alone(device: &Device, op: &Op, budget: Budget) -> Result<f64> {
 }
 
 /// Seconds of one run of a program whose buffers are given in order.
-pub(super) fn time(
-    device: &Device,
-    program: Arc<Program>,
-    buffers: &[Vec<f32>],
-    budget: Budget,
-) -> Result<f64> {
-    let mut executor = device.executor(program)?;
-    for (number, values) in buffers.iter().enumerate() {
-        executor.write(BufferId(number as u32), values)?;
-    }
+fn time(device: &Device, program: Arc<Program>, buffers: &[Vec<f32>], budget: Budget) -> Result<f64> {
+    let mut executor = filled(device, program, buffers)?;
     let timing = measure(budget, |runs| {
         (0..runs).try_for_each(|_| executor.run(Span::Forward))?;
         executor.wait()
     })?;
     Ok(timing.median)
+}
+
+/// An executor of a program whose buffers are given in order.
+pub(super) fn filled(
+    device: &Device,
+    program: Arc<Program>,
+    buffers: &[Vec<f32>],
+) -> Result<Box<dyn Executor>> {
+    let mut executor = device.executor(program)?;
+    for (number, values) in buffers.iter().enumerate() {
+        executor.write(BufferId(number as u32), values)?;
+    }
+    Ok(executor)
 }
 
 /// A program of one operator over random numbers.

@@ -2,6 +2,8 @@
 //! as a table, as JSON, and as a chart.
 
 use super::peaks::PeakRates;
+use super::table::{shortened, wrapped};
+use super::timing::Timing;
 use crate::error::Result;
 use crate::program::{Clock, Profile, ProfileEntry};
 use crate::report::{Roofline, RooflinePoint};
@@ -16,6 +18,8 @@ pub(crate) struct Analysis {
     /// Steps of the program in all lines.
     steps: usize,
     lines: Vec<Line>,
+    /// The run whose sum is the middle one, as it happened.
+    pub timeline: Profile,
     /// Seconds of the whole without clocks inside, and of the host's part of it, where they were measured.
     pub whole: Option<f64>,
     pub host: Option<f64>,
@@ -35,6 +39,8 @@ pub(super) struct Line {
     pub bound: f64,
     /// Labels of its GPU pipelines, or of its kernel on the CPU path.
     pub pipelines: Vec<String>,
+    /// All its measurements; of a sum of lines, none.
+    pub times: Option<Timing>,
 }
 
 impl Line {
@@ -44,6 +50,11 @@ impl Line {
 
     fn gigabytes(&self) -> f64 {
         rate(self.bytes, self.seconds)
+    }
+
+    /// Operator and layer, by which it is known in every result.
+    fn name(&self) -> String {
+        format!("{} {}", self.kind, self.label).trim_end().to_string()
     }
 
     fn point(&self) -> RooflinePoint {
@@ -69,7 +80,7 @@ pub(super) fn totals(lines: &[Line]) -> Vec<(usize, Line)> {
                 total.bytes += line.bytes;
                 total.bound += line.bound;
             }
-            None => totals.push((1, Line { label: String::new(), ..line.clone() })),
+            None => totals.push((1, Line { label: String::new(), times: None, ..line.clone() })),
         }
     }
     totals.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));
@@ -102,11 +113,28 @@ fn numbers(line: &Line, all: f64) -> String {
     )
 }
 
-fn shortened(text: &str, most: usize) -> String {
-    match text.chars().count() > most {
-        true => text.chars().take(most - 1).chain(['~']).collect(),
-        false => text.to_string(),
-    }
+/// Why lines took less time than the peak rates allow, in a sentence for each reason; nothing where none did.
+pub(super) fn explanations(lines: &[Line], peaks: &PeakRates) -> Vec<String> {
+    let above: Vec<&Line> =
+        lines.iter().filter(|line| line.seconds > 0.0 && line.bound > line.seconds).collect();
+    let is_arithmetic = |line: &&&Line| line.flops as f64 / peaks.flops() >= line.bound;
+    let is_convolution = |line: &&&Line| line.kind.contains("conv2d");
+    let (arithmetic, memory): (Vec<&Line>, Vec<&Line>) = above.iter().partition(is_arithmetic);
+    let (winograd, other): (Vec<&Line>, Vec<&Line>) = arithmetic.iter().partition(is_convolution);
+    let sentence = |lines: Vec<&Line>, why: &str| {
+        let mut names: Vec<String> = lines.iter().take(3).map(|line| line.name()).collect();
+        names.extend((lines.len() > 3).then(|| format!("{} more", lines.len() - 3)));
+        (!lines.is_empty()).then(|| format!("above 100 %: {}: {why}", names.join(", ")))
+    };
+    let sentences = [
+        sentence(
+            winograd,
+            "Winograd convolution needs fewer operations than the direct ones that are counted",
+        ),
+        sentence(memory, "caches are faster than the memory whose peak a copy measures"),
+        sentence(other, "the peak was measured at another time, when the device was slower"),
+    ];
+    sentences.into_iter().flatten().flat_map(|sentence| wrapped(&sentence)).collect()
 }
 
 impl Analysis {
@@ -121,15 +149,28 @@ impl Analysis {
                 kind: workload.kind,
                 label: workload.label,
                 pipelines: entry.pipelines.clone(),
+                times: None,
                 flops: workload.flops,
                 bytes: workload.bytes,
             }
         };
         let mut lines: Vec<Line> = profile.entries.iter().map(line).collect();
+        for (number, line) in lines.iter_mut().enumerate() {
+            let times = runs.iter().filter_map(|run| run.entries.get(number));
+            line.times = Some(Timing::new(times.map(|entry| entry.time.as_secs_f64()).collect(), 1));
+        }
         lines.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let steps = profile.entries.iter().map(|entry| entry.steps).sum();
         let (clock, dispatches) = (profile.clock, profile.dispatches);
-        Ok(Analysis { device, peaks, clock, dispatches, steps, lines, whole: None, host: None })
+        let mut by_sum: Vec<&Profile> = runs.iter().collect();
+        by_sum.sort_by_key(|run| run.sum());
+        let timeline = by_sum[by_sum.len() / 2].clone();
+        Ok(Analysis { device, peaks, clock, dispatches, steps, lines, timeline, whole: None, host: None })
+    }
+
+    /// The device's name.
+    pub fn device(&self) -> &str {
+        &self.device
     }
 
     fn sum(&self) -> f64 {
@@ -144,13 +185,13 @@ impl Analysis {
     pub fn table(&self, precision: &str) -> Vec<String> {
         let (sum, bound) = (self.sum(), self.bound());
         let mut table = self.peaks.lines(&self.device);
-        table.push(format!(
+        table.extend(wrapped(&format!(
             "{}: {} steps in {} pieces, timed by {}; {precision}",
             self.device,
             self.steps,
             self.lines.len(),
             self.clock.name()
-        ));
+        )));
         table.push(
             "GFLOP/s count a convolution's direct operations, also where Winograd convolution needs fewer"
                 .into(),
@@ -191,10 +232,20 @@ impl Analysis {
                 self.peaks.dispatch_apart * self.dispatches as f64 * 1e3
             ));
         }
-        if let Some(host) = self.host {
-            table.push(format!("the host is busy for {:.3} ms of it", host * 1e3));
-        }
+        table.extend(self.host_line().iter().flat_map(|line| wrapped(line)));
+        table.extend(explanations(&self.lines, &self.peaks));
         table
+    }
+
+    /// How much of the whole the host works. Both are measured apart, so the host's part may come out longer.
+    fn host_line(&self) -> Option<String> {
+        let host = self.host?;
+        let whole = self.whole.unwrap_or(self.sum());
+        let measured = "median of single steps, from the first write to the return of the submission";
+        Some(match host < whole {
+            true => format!("the host is busy for {:.3} of {:.3} ms ({measured})", host * 1e3, whole * 1e3),
+            false => format!("the host is busy all the time: {:.3} ms ({measured})", host * 1e3),
+        })
     }
 
     /// Every step, as `profile` of `bench step`.
@@ -205,6 +256,7 @@ impl Analysis {
             .map(|line| {
                 let mut object = line_json(line, sum);
                 object["step"] = format!("{} {}", line.kind, line.label).into();
+                object["times"] = json!({"run": line.times.as_ref().map(Timing::to_json)});
                 object["layer"] = line.label.as_str().into();
                 object["pipelines"] = line.pipelines.clone().into();
                 object
@@ -286,6 +338,7 @@ mod tests {
             bytes: 100,
             bound: seconds / 2.0,
             pipelines: Vec::new(),
+            times: None,
         };
         let totals = totals(&[line("a", 1.0), line("b", 5.0), line("a", 2.0)]);
         assert_eq!((totals[0].0, totals[0].1.kind.as_str(), totals[0].1.seconds), (1, "b", 5.0));

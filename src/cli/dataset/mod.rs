@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::view::MAX_SIDE;
 use clap::{Args, Subcommand};
 pub(super) use provide::provide;
+pub(super) use sources::public_names;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  striate dataset info fashion-mnist\n  striate dataset stats photos\n  \
@@ -54,46 +55,66 @@ const SIZE: u32 = 256;
 /// The flags that select a data set.
 #[derive(Args, Debug)]
 struct SelectionArgs {
-    /// Read this folder, file or built-in data set [default: fashion-mnist]
-    #[arg(value_name = "NAME|DIR|FILE")]
+    /// Read this folder, file or built-in data set
+    ///
+    /// [default: fashion-mnist]
+    #[arg(value_name = "DATA")]
     data: Option<String>,
-    /// Read data of this kind: auto, image-folder, idx, cifar10, cifar100, stl10, packed, tensors, csv, parquet,
-    /// npz, tar, list or synthetic
+    /// Read data of this kind
+    ///
+    /// KIND is auto, image-folder, idx, cifar10, cifar100, stl10, packed, tensors, csv, parquet, npz, tar, list or synthetic.
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = super::source::kind)]
     dataset: Kind,
-    /// Interpret the numbers of a table, of f32 tensors or of floating-point arrays in NPZ files as pixels (0..255), pixels
-    /// divided by 255 (0..1) or network input (ready)
+    /// Declare what the numbers of images are
+    ///
+    /// The numbers of a table, of f32 tensors or of floating-point arrays in NPZ files are pixels (0..255), pixels divided by 255
+    /// (0..1) or network input (ready).
     #[arg(long, value_name = "0..255|0..1|ready", value_parser = super::source::input_range)]
     input_range: Option<InputRange>,
-    /// Take the images from this column, where samples are rows: its name, in lists also its number from 1; in tar files the
+    /// Take the images from this column
+    ///
+    /// Where samples are rows: its name, in lists also its number from 1; in tar files the
     /// end of the images' names, such as jpg [default: the column called image, img or the like]
     #[arg(long, value_name = "NAME|NUMBER")]
     image_column: Option<String>,
-    /// Take the labels from this column, where samples are rows: its name, in CSV files and lists also its number from 1; in
+    /// Take the labels from this column
+    ///
+    /// Where samples are rows: its name, in CSV files and lists also its number from 1; in
     /// tar files a field of .json [default: the column called label, class, target, y or the like; in a table of numbers
     /// else the last; in tar files .cls]
     #[arg(long, value_name = "NAME|NUMBER")]
     label_column: Option<String>,
-    /// Look for the image files that a list names in this folder [default: that of the list, or a folder in it]
+    /// Look for the image files of a list in this folder
+    ///
+    /// [default: that of the list, or a folder in it]
     #[arg(long, value_name = "DIR")]
     image_root: Option<String>,
-    /// Swap height and width of each image of IDX files, tensors and tables, as EMNIST needs
+    /// Swap height and width of each image
+    ///
+    /// For IDX files, tensors and tables, as EMNIST needs.
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     transpose: Option<bool>,
-    /// Hold out this share of the training samples if there is no validation set
+    /// Hold out this share for validation
+    ///
+    /// It is taken from the training samples if there is no validation set.
     #[arg(long, value_name = "SHARE")]
     val_split: Option<f32>,
     /// Random seed of --val-split
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Resize the shorter side of images to PIXELS; pack keeps whole images, stats uses the centre square [default: 256 for
-    /// image files, else unchanged]
+    /// Resize the shorter side of images
+    ///
+    /// pack keeps whole images, stats uses the centre square. [default: 256 for image files, else unchanged]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=MAX_SIDE as i64))]
     size: Option<u32>,
-    /// Ignore the EXIF orientation of image files, as torchvision does; by default they are rotated upright
+    /// Ignore the EXIF orientation of images
+    ///
+    /// torchvision ignores it; by default images are rotated upright.
     #[arg(long)]
     ignore_exif: bool,
-    /// Convert images to N channels: 3 (RGB) or 1 (grey) [default: 3 for image files, else unchanged]
+    /// Convert images to 3 (RGB) or 1 (grey)
+    ///
+    /// [default: 3 for image files, else unchanged]
     #[arg(long, value_name = "N", value_parser = channels)]
     channels: Option<u32>,
 }
@@ -101,7 +122,7 @@ struct SelectionArgs {
 /// The flags of commands that read all images.
 #[derive(Args, Debug)]
 struct PassArgs {
-    /// Skip unreadable images with a warning, or fail at the first one
+    /// Skip unreadable images, or fail at the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = super::source::on_bad_file)]
     on_bad_file: OnBadFile,
     /// Read images with N threads [default: all]

@@ -22,7 +22,9 @@ use std::path::PathBuf;
 pub(super) struct PackArgs {
     #[command(flatten)]
     data: SelectionArgs,
-    /// Write to FILE; an existing file is replaced when the new one is complete
+    /// Write to FILE
+    ///
+    /// An existing file is replaced when the new one is complete.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -30,7 +32,8 @@ pub(super) struct PackArgs {
 }
 
 pub(super) fn run(args: &PackArgs, context: &Context) -> Result<u8> {
-    Outputs::new().packs(args.data.data.as_deref(), args.data.dataset).check("--output", &args.output)?;
+    let mut outputs = Outputs::new().packs(args.data.data.as_deref(), args.data.dataset);
+    outputs.check_as("--output", &args.output, &["safetensors"])?;
     let (splits, notes) = args.data.open_whole(context)?;
     let mut pass = ScanProgress::new(context.out, args.pass.on_bad_file)?;
     let packed = pack(&splits, &args.output, args.pass.workers(), &mut pass);

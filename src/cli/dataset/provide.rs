@@ -48,7 +48,7 @@ pub(in crate::cli) fn provide(path: Option<&str>, kind: Kind, out: &Output) -> R
 /// Downloads `source` after announcing its address and size; the error says what to do.
 fn fetch_announced(source: &PublicDataset, folder: &Path, out: &Output) -> Result<()> {
     let name = source.name;
-    let size = bytes(source.files.iter().map(|file| file.bytes).sum());
+    let size = bytes(source.files.iter().map(|file| file.most()).sum());
     let places = source.mirrors.join(" or ");
     let target = printable_path(folder);
     out.note(&format!(

@@ -1,5 +1,6 @@
 //! Public data sets: their addresses, and the lengths and checksums of their files.
 
+use crate::cli::download::Download;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -16,15 +17,6 @@ pub(super) struct PublicDataset {
     pub members: &'static [Member],
     /// One name per class, if no file contains them.
     pub classes: &'static [&'static str],
-}
-
-/// A file to download.
-#[derive(Debug)]
-pub(super) struct Download {
-    pub name: &'static str,
-    pub bytes: u64,
-    /// In hexadecimal.
-    pub sha256: &'static str,
 }
 
 /// A file to extract from an archive (gzipped tar).
@@ -45,7 +37,7 @@ impl Member {
 }
 
 const fn download(name: &'static str, bytes: u64, sha256: &'static str) -> Download {
-    Download { name, bytes, sha256 }
+    Download { name, bytes: bytes..=bytes, sha256 }
 }
 
 /// A file of exactly `bytes` bytes.
@@ -170,3 +162,8 @@ pub(super) const SOURCES: [PublicDataset; 4] = [
         classes: &[],
     },
 ];
+
+/// The names of the public data sets.
+pub(in crate::cli) fn public_names() -> impl Iterator<Item = &'static str> {
+    SOURCES.iter().map(|source| source.name)
+}

@@ -30,31 +30,43 @@ use std::time::Instant;
   striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --ten-crop
   striate eval --weights runs/alexnet-mini/best.safetensors --robustness robustness.csv --limit-val 1000")]
 pub(crate) struct EvalArgs {
-    /// Evaluate these weights [default with --model: the model file's initial values]
+    /// Evaluate these weights
+    ///
+    /// A file (safetensors, PyTorch's .pth, NPZ or ONNX), or the folder of a run, whose best weights are taken. [default with
+    /// --model: the model file's initial values]
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     weights: Option<PathBuf>,
-    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    /// Use this network
+    ///
+    /// A built-in network by its name, or a model file. [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Evaluate this part of the data [default: the samples that the weights' run held out of this data, else the validation
-    /// part, else all]
+    /// Evaluate this part of the data
+    ///
+    /// [default: the samples that the weights' run held out of this data, else the validation part, else all]
     #[arg(long, value_enum, value_name = "val|train|all")]
     part: Option<Part>,
-    /// Average the probabilities over ten crops: the corners and the centre of the resized image and their mirror images;
-    /// requires a model with a resize larger than its input
+    /// Average over ten crops of each image
+    ///
+    /// Probabilities are averaged over the corners and the centre of the resized image and their mirror images; requires a model
+    /// with a resize larger than its input.
     #[arg(long)]
     ten_crop: bool,
     /// Write the confusion matrix
     #[arg(long, value_name = "FILE.csv")]
     confusion: Option<PathBuf>,
-    /// Write the top five predictions for each sample, with probabilities
+    /// Write the top five predictions for each sample
+    ///
+    /// Beside them stand their probabilities.
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
-    /// Evaluate on rotated, zoomed, darkened, blurred, noisy and occluded images, level by level, and write a table; may be
-    /// given once per file type
+    /// Evaluate on corrupted images, as a table
+    ///
+    /// Images are rotated, zoomed, darkened, blurred, noisy and occluded, level by level. FILE ends in .csv or .json; the flag may
+    /// be given once for each.
     #[arg(
         long,
-        value_name = "FILE.csv|FILE.json",
+        value_name = "FILE",
         value_parser = robustness::table,
         conflicts_with_all = ["ten_crop", "confusion", "predictions"]
     )]
@@ -76,7 +88,8 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let named = [("--confusion", &args.confusion), ("--predictions", &args.predictions)];
     let named = named.iter().filter_map(|(flag, path)| Some((*flag, path.as_deref()?)));
     for (flag, path) in named.chain(tables) {
-        outputs.check(flag, path)?;
+        let formats: &[&str] = if flag == "--robustness" { &["csv", "json"] } else { &["csv"] };
+        outputs.check_as(flag, path, formats)?;
     }
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
     let seed = args.seed.or_else(trained_with).unwrap_or(0);

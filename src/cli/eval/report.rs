@@ -4,7 +4,7 @@ use super::super::output::Output;
 use super::super::samples::Samples;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::inference::{Confusion, Totals};
+use crate::inference::{self, Confusion, Totals};
 use crate::model::Spec;
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ impl EvalReport<'_> {
             "model": self.spec.name,
             "data": self.part.data.name,
             "acc1_guess": self.baseline(),
+            "rmse": finite(inference::rmse(&self.part.data, self.totals)),
             "balanced_accuracy": self.confusion.and_then(|c| finite(c.balanced_accuracy())),
             "macro_f1": self.confusion.and_then(|c| finite(c.macro_f1())),
             "crops": self.crops,
@@ -68,16 +69,23 @@ impl EvalReport<'_> {
         let guess = self.baseline().map(|guess| format!("  guessing the largest class: {guess:.2} %"));
         let guess = guess.unwrap_or_default();
         let crops = if self.crops == 1 { String::new() } else { format!(" in {} crops", self.crops) };
+        let mut results = vec![format!("loss {:.4}", totals.loss())];
+        let rmse = inference::rmse(data, totals);
+        if !rmse.is_nan() {
+            results.push(format!("RMSE {rmse:.4} (per value, in the unit of the labels)"));
+        }
+        if inference::has_hits(data) {
+            results.push(format!("top-1 {:.2} % (error {:.2})", totals.acc1(), totals.error1()));
+        }
+        if self.confusion.is_some_and(|confusion| confusion.classes() > 5) {
+            results.push(format!("top-5 {:.2} % (error {:.2})", totals.acc5(), totals.error5()));
+        }
         out.line(&format!(
-            "{} on {}{}{crops}: loss {:.4}  top-1 {:.2} % (error {:.2})  top-5 {:.2} % (error {:.2}){guess}  ({:.0} img/s)",
+            "{} on {}{}{crops}: {}{guess}  ({:.0} img/s)",
             spec.name,
             part.text(),
             part.readable(totals.rows()),
-            totals.loss(),
-            totals.acc1(),
-            totals.error1(),
-            totals.acc5(),
-            totals.error5(),
+            results.join("  "),
             totals.rows() as f64 / self.seconds.max(f64::MIN_POSITIVE)
         ))?;
         let Some(confusion) = self.confusion else { return Ok(()) };

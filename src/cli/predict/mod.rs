@@ -25,29 +25,43 @@ use std::sync::atomic::Ordering;
 Predictions are printed in the order of the images. An unreadable image is reported and skipped;
 the exit code is then 4.")]
 pub(crate) struct PredictArgs {
-    /// Classify these images (JPEG, PNG, TIFF, BMP, WebP or GIF) and folders of images
+    /// Classify these images, and those in folders
+    ///
+    /// JPEG, PNG, TIFF, BMP, WebP or GIF; of a folder, all images in it and in the folders below.
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     images: Vec<PathBuf>,
-    /// Use these weights (safetensors, PyTorch's .pth, NPZ or ONNX)
+    /// Use these weights
+    ///
+    /// A file (safetensors, PyTorch's .pth, NPZ or ONNX), or the folder of a run, whose best weights are taken.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Use this network, a built-in one or a model file [default: the one the weights were trained with]
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    /// Use this network
+    ///
+    /// A built-in network by its name, or a model file. [default: the one the weights were trained with]
+    #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Print the N best classes of each image
     #[arg(short = 'k', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
-    /// Read the class names from FILE, one per line [default: the names in the weights]
+    /// Read the class names from FILE
+    ///
+    /// One name per line, in the order of the outputs. [default: the names in the weights]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Average the probabilities over ten crops: the corners and the centre of the resized image and their mirror images;
-    /// requires a model with a resize larger than its input
+    /// Average over ten crops of each image
+    ///
+    /// Probabilities are averaged over the corners and the centre of the resized image and their mirror images; requires a model
+    /// with a resize larger than its input.
     #[arg(long)]
     ten_crop: bool,
-    /// Draw the first 32 images with their top five predictions as bars
+    /// Draw the images with their predictions
+    ///
+    /// The first 32 images, with their top five predictions as bars.
     #[arg(long, value_name = "FILE.png")]
     annotate: Option<PathBuf>,
-    /// Highlight this class as the true one in --annotate [default: the image's folder, if it is named like a class]
+    /// Highlight this class in --annotate
+    ///
+    /// It is the true one. [default: the image's folder, if it is named like a class]
     #[arg(long, value_name = "NAME", requires = "annotate")]
     truth: Option<String>,
     /// Use N images per step [default: the recipe's]
@@ -56,10 +70,12 @@ pub(crate) struct PredictArgs {
     /// Decode images with N threads [default: up to 4]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-    /// Ignore the EXIF orientation of images, as torchvision does; by default they are rotated upright
+    /// Ignore the EXIF orientation of images
+    ///
+    /// torchvision ignores it; by default images are rotated upright.
     #[arg(long)]
     ignore_exif: bool,
-    /// Skip unreadable images with a warning, or fail at the first one
+    /// Skip unreadable images, or fail at the first
     #[arg(long, default_value = "skip", value_name = "skip|fail", value_parser = source::on_bad_file)]
     on_bad_file: OnBadFile,
 }
@@ -78,7 +94,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
         let outputs = Outputs::new().reads(args.model.as_ref()).reads(Some(&args.weights));
         let outputs = outputs.reads(args.labels.as_ref());
         let mut outputs = args.images.iter().fold(outputs, |outputs, path| outputs.reads(Some(path)));
-        outputs.check("--annotate", path)?;
+        outputs.check_as("--annotate", path, &["png"])?;
     }
     let files = files(&args.images)?;
     let count = files.len();

@@ -254,6 +254,10 @@ impl Store for ImageFolder {
         self.decode(index, |decoder, path| decoder.read_whole(path, channels, side, into))
     }
 
+    fn size(&self, index: usize) -> Result<[usize; 3]> {
+        self.decode(index, |decoder, path| decoder.size_of(&path))
+    }
+
     fn has_sizes(&self) -> bool {
         true
     }

@@ -5,29 +5,29 @@ use super::super::dataset::{Dataset, Images, Labels, Store, Stored};
 use super::super::decoders::check_channels;
 use super::super::diagnostics::{Diagnostics, ExtensionCounts, some};
 use super::super::directory::LAYOUT;
-use super::super::framing::Frame;
 use super::super::layout::{self, ValidationPart};
 use super::super::raw::{RawSplit, RawSplits};
+use super::super::request::Request;
 use super::{Classes, ImageFolder};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result, printable, printable_path};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The images in `root`, to be brought to `frame`, and turned upright unless `ignore_exif`.
+/// The images in `root` that `request` asks for.
 pub(in super::super) fn open(
     root: &Path,
     name: &str,
-    frame: Frame,
-    ignore_exif: bool,
+    request: &Request,
     diagnostics: &mut Diagnostics,
 ) -> Result<RawSplits> {
+    let (frame, ignore_exif) = (request.frame(), request.ignore_exif);
     let shape = frame.shape;
     check_channels(shape)?;
     if !root.is_dir() {
         return Err(Error::data(root, format!("expected a folder of images: {LAYOUT}, found a file")));
     }
-    let layout = layout::find(root, diagnostics)?;
+    let layout = layout::find(root, !request.for_training, diagnostics)?;
     if layout.train != root && !layout.is_split {
         diagnostics.add(format!("the classes are the folders in {}", printable_path(&layout.train)));
     }
@@ -115,22 +115,30 @@ impl ImageFolder {
 impl Classes {
     /// Numbers the classes as `names` does, which has to have them all; `root` is where they are, `train` where those are.
     fn relabel(&mut self, names: &[OsString], root: &Path, train: &Path) -> Result<()> {
-        let number = |name: &OsString| {
-            let found = names.binary_search_by(|known| known.as_encoded_bytes().cmp(name.as_encoded_bytes()));
-            found.map(|class| class as u32).map_err(|_| {
-                let there = ExtensionCounts::below(&train.join(name));
-                let found = match there.total() {
-                    0 => "found one that it has not".to_string(),
-                    _ => format!(
-                        "found one of which {} holds no image of a type that is read ({})",
-                        printable_path(&train.join(name)),
-                        there.words()
-                    ),
-                };
-                Error::data(root.join(name), format!("expected a class that train has too, {found}"))
-            })
+        let find = |name: &OsString| {
+            names.binary_search_by(|known| known.as_encoded_bytes().cmp(name.as_encoded_bytes())).ok()
         };
-        let numbers = self.names.iter().map(number).collect::<Result<Vec<_>>>()?;
+        let unknown: Vec<&OsString> = self.names.iter().filter(|name| find(name).is_none()).collect();
+        if let Some(first) = unknown.first() {
+            let there = ExtensionCounts::below(&train.join(first));
+            let words = |names: &[&OsString]| {
+                some(&names.iter().map(|name| printable_path(Path::new(name))).collect::<Vec<_>>())
+            };
+            let (part, all) = (words(&unknown), words(&names.iter().collect::<Vec<_>>()));
+            let (class, is) = if unknown.len() == 1 { ("class", "is") } else { ("classes", "are") };
+            let place = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if there.total() == 0 {
+                let what = format!("{class} {part} {is} in {} only; train has {all}", printable(&place));
+                return Err(Error::data(root, what));
+            }
+            let what = format!(
+                "expected a class that train has too, found one of which {} holds no image of a type that is read ({})",
+                printable_path(&train.join(first)),
+                there.words()
+            );
+            return Err(Error::data(root.join(first), what));
+        }
+        let numbers: Vec<u32> = self.names.iter().filter_map(find).map(|class| class as u32).collect();
         for label in &mut self.labels {
             *label = numbers[*label as usize];
         }

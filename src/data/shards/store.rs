@@ -113,6 +113,10 @@ impl<S: Samples> Store for ShardStore<S> {
         self.decode(index, |decoder, source| decoder.read_whole_from(source, channels, side, into))
     }
 
+    fn size(&self, index: usize) -> Result<[usize; 3]> {
+        self.decode(index, |decoder, source| decoder.size_of(source))
+    }
+
     fn has_sizes(&self) -> bool {
         true
     }

@@ -110,7 +110,12 @@ fn image(x: &[usize]) -> std::result::Result<[usize; 3], String> {
 
 /// The reason why `op` cannot be executed, if so.
 fn check(op: Op) -> std::result::Result<(), String> {
-    op.check().map_err(|e| e.to_string())
+    // A user names layers, and the operator below them says nothing more.
+    let start = format!("{}: ", op.name());
+    op.check().map_err(|e| {
+        let text = e.to_string();
+        text.strip_prefix(&start).unwrap_or(&text).to_string()
+    })
 }
 
 /// Another name in model files for an adaptive average pooling with one output.
@@ -163,8 +168,15 @@ macro_rules! layers {
                     $($name => $variant::read(t).map(LayerOp::$variant),)*
                     GLOBAL_AVERAGE => global_pool2d::average(t).map(LayerOp::AdaptiveAvgPool2d),
                     _ => {
-                        let names = Self::NAMES.iter().copied().chain([GLOBAL_AVERAGE]);
-                        let near = suggestion(&name, names);
+                        let names = || Self::NAMES.iter().copied().chain([GLOBAL_AVERAGE]);
+                        let near = match OTHER_OPERATORS.contains(&name.as_str()) {
+                            true => String::new(),
+                            false => suggestion(&name, names()),
+                        };
+                        let near = match near.is_empty() {
+                            true => format!("; there are {}", names().collect::<Vec<_>>().join(", ")),
+                            false => near,
+                        };
                         Err(t.error("op", format!("unknown operator \"{name}\"{near}")))
                     }
                 }
@@ -172,6 +184,25 @@ macro_rules! layers {
         }
     };
 }
+
+/// Operators of other frameworks whose names are a letter or two away from one of a different function.
+const OTHER_OPERATORS: [&str; 15] = [
+    "selu",
+    "celu",
+    "glu",
+    "rrelu",
+    "mish",
+    "swish",
+    "softplus",
+    "softmin",
+    "log_sigmoid",
+    "pixel_shuffle",
+    "crop",
+    "sub",
+    "sum",
+    "max",
+    "min",
+];
 
 layers! {
     conv2d::Conv2d = "conv2d";

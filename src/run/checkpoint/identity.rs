@@ -39,6 +39,7 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
         mixup,
         cutmix,
         random_erasing,
+        trivial_augment,
         workers: _,
         max_steps: _,
         log_every: _,
@@ -63,6 +64,9 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Result<Identit
         if let Some(value) = value {
             put(key, value);
         }
+    }
+    if *trivial_augment {
+        put("trivial-augment", trivial_augment);
     }
     if let Some(version) = spec.geometry.rules.version() {
         put(GEOMETRY, &version);
@@ -180,35 +184,6 @@ pub fn rules(lines: &Identity) -> Rules {
     if lines.contains_key(GEOMETRY) { Rules::Torchvision } else { Rules::Covered }
 }
 
-/// Lines of a difference that are shown.
-const SHOWN: usize = 5;
-
-/// The differences as one line of text; `None` if there are none.
-pub fn differences(then: &Identity, now: &Identity) -> Option<String> {
-    let names = then.keys().chain(now.keys().filter(|name| !then.contains_key(*name)));
-    let all: Vec<String> = names
-        .filter(|name| then.get(*name) != now.get(*name))
-        .map(|name| format!("{name}: {} then, {} now", short(then.get(name)), short(now.get(name))))
-        .collect();
-    let shown = all[..all.len().min(SHOWN)].join("; ");
-    match all.len() {
-        0 => None,
-        n if n > SHOWN => Some(format!("{shown}; and {} more", n - SHOWN)),
-        _ => Some(shown),
-    }
-}
-
-/// A value, shortened to fit into a line.
-fn short(value: Option<&String>) -> String {
-    const MOST: usize = 120;
-    let Some(value) = value else { return "none".into() };
-    let mut text: String = value.chars().take(MOST).collect();
-    if text.len() < value.len() {
-        text.push_str("...");
-    }
-    text
-}
-
 /// Number of classes and XXH3 (64 bits) of their names, of which there may be a million.
 pub(super) fn classes(dataset: &Dataset) -> String {
     let mut hash = Xxh3::new();
@@ -305,18 +280,5 @@ mod tests {
         assert_eq!(lines.keys().filter(|key| key.starts_with("layer ")).count(), spec.layers.len());
         // Nothing is printed as Rust's types are.
         assert!(!lines.values().any(|line| line.contains("Some(") || line.contains(" { ")), "{lines:?}");
-    }
-
-    #[test]
-    fn differences_are_named_one_by_one_and_not_without_end() {
-        let lines =
-            |lr: &str| Identity::from([("lr".to_string(), lr.to_string()), ("seed".into(), "1".into())]);
-        assert_eq!(differences(&lines("0.1"), &lines("0.1")), None);
-        assert_eq!(differences(&lines("0.1"), &lines("0.2")).unwrap(), "lr: 0.1 then, 0.2 now");
-        let mut more = lines("0.1");
-        more.extend((0..9).map(|n| (format!("x{n}"), "y".repeat(500))));
-        let text = differences(&lines("0.1"), &more).unwrap();
-        assert!(text.starts_with("x0: none then, y") && text.ends_with("; and 4 more"), "{text}");
-        assert!(text.len() < 1000, "{text}");
     }
 }

@@ -37,6 +37,9 @@ pub fn identity(spec: &Spec, data: &Splits, options: &Options) -> Identity {
             put(key, text(&value));
         }
     }
+    if options.trivial_augment || spec.augment.trivial_augment {
+        put("trivial-augment", "true".into());
+    }
     put("input", text(&spec.input));
     put("preprocess", preprocess(spec));
     if spec.preprocess.square {

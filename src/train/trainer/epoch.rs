@@ -4,9 +4,11 @@ use super::super::diagnosis::{Cause, Diagnosis};
 use super::super::event::Event;
 use super::super::progress::Progress;
 use super::super::store::Weights;
+use super::super::updater::Updater;
+use super::super::vanishing::shrinking;
 use super::{Trainer, TrainingTask};
 use crate::error::{Error, Result};
-use crate::inference::{Arrived, Entry, Windows};
+use crate::inference::{Arrived, Entry, Windows, collect};
 use crate::model::Model;
 use crate::ops::NonFinite;
 use std::sync::atomic::Ordering;
@@ -120,13 +122,26 @@ impl Trainer<'_> {
             }
         }
         if let Some(message) = self.divergence.observe(&arrived.records) {
-            self.report(Event::Warning(message))?;
+            let why = self.why_nothing_is_learnt()?;
+            self.report(Event::Warning(format!("{message}; {why}")))?;
         }
         let last = arrived.records.last();
         self.position.arrived = last.map_or(self.position.arrived, |(entry, _)| entry.step + 1);
         match progress.add(epoch, &arrived) {
             Some(step) => self.report(Event::Step(step)),
             None => Ok(()),
+        }
+    }
+
+    /// What is measured of a network that learns nothing, and what to try.
+    fn why_nothing_is_learnt(&mut self) -> Result<String> {
+        const ELSE: &str = "try another learning rate, or weights that start larger (init \"kaiming\")";
+        let Some(executors) = self.diagnosis.executors else { return Ok(ELSE.into()) };
+        let Updater { task, executor, .. } = &mut self.updater;
+        let tensors = collect(task.model, *executor)?;
+        match shrinking(task.spec, task.data, self.prefetcher.source(), &tensors, executors) {
+            Err(Error::Memory(_)) => Ok(ELSE.into()),
+            found => Ok(found?.unwrap_or_else(|| ELSE.into())),
         }
     }
 

@@ -5,7 +5,7 @@ use super::super::store::Weights;
 use super::{Trainer, TrainingTask};
 use crate::data::Division;
 use crate::error::Result;
-use crate::inference::guess;
+use crate::inference::{Totals, guess, has_hits, rmse};
 
 impl Trainer<'_> {
     /// What the run is validated on.
@@ -26,6 +26,7 @@ impl Trainer<'_> {
             device: device.name.clone(),
             data: data.train.name.clone(),
             parameters: model.parameter_count(),
+            classes: has_hits(&data.train).then_some(model.classes),
             memory_bytes: model.program.plan().bytes(),
             epochs: spec.recipe.epochs,
             steps_per_epoch: self.steps_per_epoch(),
@@ -42,6 +43,10 @@ impl Trainer<'_> {
             ending,
             steps: self.updater.step,
             best_acc1: self.best.best_acc1(),
+            best_rmse: match (&self.task().data.val, self.best.best_loss()) {
+                (val, loss) if !val.is_empty() => rmse(val, &Totals::of_loss(loss)),
+                _ => f64::NAN,
+            },
             acc1_guess: guess(&self.task().data.val),
             val_part: self.val_part(),
             seconds: self.clock.seconds(),

@@ -3,9 +3,11 @@
 
 mod alexnet;
 mod inputs;
+mod shapes;
 
 pub use alexnet::alexnet_cases;
 pub(super) use inputs::{outputs, scatter, special};
+pub use shapes::{convolution_cases, linear_cases, pooling_cases};
 
 use super::operators;
 

@@ -25,6 +25,7 @@ mod src {
         mod checkpoint;
         mod folder;
         mod journal;
+        mod metrics;
         mod space;
         mod store;
 

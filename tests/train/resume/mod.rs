@@ -127,7 +127,7 @@ fn lines(folder: &Path) -> Vec<String> {
     }
     for line in read("metrics.csv").lines() {
         let fields: Vec<&str> = line.split(',').collect();
-        assert_eq!(fields.len(), 13, "{line}");
+        assert_eq!(fields.len(), 14, "{line}");
         lines.push([&fields[..9], &fields[11..]].concat().join(","));
     }
     lines
@@ -235,10 +235,10 @@ fn averages_mixed_images_and_erased_rectangles_go_on_the_same() {
         assert!(weight.shape() == average.shape() && weight != average, "{name}");
     }
     for (other, line) in [
-        (options.clone().with_ema(None), "ema: 0.8 then, none now"),
-        (options.clone().with_mixup(0.4), "mixup: 0.5 then, 0.4 now"),
-        (options.clone().with_cutmix(None), "cutmix: 1 then, none now"),
-        (options.clone().with_random_erasing(0.4), "random-erasing: 0.5 then, 0.4 now"),
+        (options.clone().with_ema(None), "ema: 0.8 in this run, none given"),
+        (options.clone().with_mixup(0.4), "mixup: 0.5 in this run, 0.4 given"),
+        (options.clone().with_cutmix(None), "cutmix: 1 in this run, none given"),
+        (options.clone().with_random_erasing(0.4), "random-erasing: 0.5 in this run, 0.4 given"),
     ] {
         let part = Part { from: Some(&folder), ..Part::new(&normal, &data, &other) };
         let text = part.run(parent.path()).unwrap_err().to_string();

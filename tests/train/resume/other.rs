@@ -26,13 +26,18 @@ fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
         assert_eq!(lines(&folder), before);
     };
     let mut other = network();
-    (other.recipe.lr, other.recipe.epochs) = (0.01, 5);
-    refused(&other, &data, &options(), &["lr: 0.05 then, 0.01 now", "epochs: 3 then, 5 now"]);
+    (other.recipe.lr, other.recipe.momentum) = (0.01, 0.5);
+    refused(&other, &data, &options(), &["lr: 0.05 in this run, 0.01 given", "momentum: "]);
     let other = Spec::parse(&NETWORK.replace("p = 0.3", "p = 0.4"), "normed").unwrap();
-    refused(&other, &data, &options(), &["layer 005 dropout", "0.3", "0.4"]);
+    refused(&other, &data, &options(), &["layer dropout", "p 0.3", "p 0.4"]);
     let other = Spec::parse(&NETWORK.replace("out_channels = 5", "out_channels = 6"), "normed").unwrap();
-    refused(&other, &data, &options(), &["layer 000"]);
-    refused(&spec, &training_support::data(50, 20), &options(), &["training samples: 51 then, 50 now"]);
+    refused(&other, &data, &options(), &["layer conv2d.0: out_channels 5 in this run, out_channels 6 given"]);
+    refused(
+        &spec,
+        &training_support::data(50, 20),
+        &options(),
+        &["training samples: 51 in this run, 50 given"],
+    );
     let mut pixel = pictures();
     let mut train = (*pixel.train).clone();
     if let striate::data::Images::U8(values) = &mut train.images {
@@ -40,12 +45,17 @@ fn another_recipe_network_or_data_set_is_refused_by_name_unless_forced() {
     }
     pixel.train = std::sync::Arc::new(train);
     refused(&spec, &pixel, &options(), &["training images: "]);
-    refused(&spec, &data, &options().with_seed(6), &["seed: 5 then, 6 now"]);
+    refused(&spec, &data, &options().with_seed(6), &["seed: 5 in this run, 6 given"]);
     refused(&spec, &data, &options().with_freeze("conv"), &["freeze"]);
-    refused(&spec, &data, &options().with_sampler(Sampler::Balanced), &["sampler: none then, balanced now"]);
+    refused(
+        &spec,
+        &data,
+        &options().with_sampler(Sampler::Balanced),
+        &["sampler: none in this run, balanced given"],
+    );
     let mut other = network();
     other.recipe.class_weights = ClassWeights::Balanced;
-    refused(&other, &data, &options(), &["class-weights: none then, balanced now"]);
+    refused(&other, &data, &options(), &["class-weights: none in this run, balanced given"]);
     // What fits is taken if that is wished for: more epochs, another rate, another optimiser, other batches.
     let mut other = network();
     (other.recipe.lr, other.recipe.epochs, other.recipe.batch_size) = (0.01, 4, 16);
