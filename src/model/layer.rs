@@ -55,6 +55,10 @@ impl Layer {
             line: t.line,
         };
         if has_parameters {
+            if t.has("init") && !layer.op.kind().takes_init() {
+                let what = format!("expected none: the initial values of {} are fixed", layer.op.name());
+                return Err(t.error("init", what));
+            }
             if let Some(table) = t.table("init", format!("layer {}: init", layer.name))? {
                 layer.init = Init::read(&table, init)?;
             }

@@ -61,4 +61,7 @@ impl LayerKind for LayerNorm {
         }
         at.input_gradient(Op::LayerNormGradInput(d), &[x, w, mean, r, dy])
     }
+    fn takes_init(&self) -> bool {
+        false
+    }
 }

@@ -89,6 +89,11 @@ pub(super) trait LayerKind {
         true
     }
 
+    /// Whether a layer with parameters may have an `init` of its own.
+    fn takes_init(&self) -> bool {
+        true
+    }
+
     /// Multiply-adds of the forward pass for one row.
     fn macs(&self, _x: &[usize]) -> u64 {
         0

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::emit::Emitter;
 use crate::model::gradient::Walk;
 use crate::model::graph::Extents;
-use crate::model::init::Init;
+use crate::model::init::{Init, WeightInit};
 use crate::model::parameter::{Declared, Start, TensorKind};
 use crate::model::reader::Table;
 use crate::model::writer::Text;
@@ -46,7 +46,7 @@ impl LayerKind for Prelu {
         }
     }
     fn parameters(&self, _x: &[usize], init: &Init) -> Vec<Declared> {
-        let start = match *init == Init::default() {
+        let start = match init.weight == WeightInit::Default {
             true => Start::Fill(SLOPE),
             false => Start::Weight { init: init.clone(), fan_in: 1, fan_out: 1 },
         };

@@ -75,4 +75,7 @@ impl LayerKind for Scale {
         }
         at.input_gradient(Op::Scale(d), &[dy, w])
     }
+    fn takes_init(&self) -> bool {
+        false
+    }
 }
