@@ -197,7 +197,7 @@ fn mistakes_name_the_line_and_the_place() {
         ),
         (
             without("kernel = 3", "kernal = 3"),
-            "t.toml:9: layer a.conv (block pair, line 15): kernel is missing",
+            "t.toml:9: layer a.conv (block pair, line 15): unknown key `kernal`; did you mean `kernel`?",
         ),
         (
             without("padding = 1", "paddign = 1"),

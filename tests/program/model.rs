@@ -129,6 +129,11 @@ fn mistakes_name_the_line_and_the_nearest_word() {
             "parameter: expected 1 to 60 letters, digits and `_`",
         ),
         (with_layer("op = \"scale\"\ninit = { weight = 1 }"), "init: expected `init_value`"),
+        (
+            with_layer("op = \"batch_norm2d\"\ninit = { weight = 0 }"),
+            "t.toml:7: layer a: init: expected none: the initial values of batch_norm2d are fixed",
+        ),
+        (with_layer("op = \"layer_norm\"\ninit = { weight = 0 }"), "layer a: init: expected none"),
         (with_layer("op = \"pad\"\npadding = 100000"), "padding must be at most 65536"),
         (
             with_layer("op = \"upsample\"\nscale_factor = [2, 0]"),

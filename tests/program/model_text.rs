@@ -130,7 +130,7 @@ inputs = ["normal", "conv2d.3"]
 op = "batch_norm2d"
 eps = 1e-3
 momentum = 0.01
-init = { weight = 1 }
+lr_mult = { weight = 0, bias = 1 }
 [[layer]]
 op = "local_response_norm"
 size = 3
