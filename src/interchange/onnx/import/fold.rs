@@ -93,10 +93,11 @@ fn broadcast<'a>(
 /// The stride of each axis of a row-major tensor, 0 where the extent is 1.
 fn strides(dims: &[usize]) -> Vec<usize> {
     let mut strides = vec![0; dims.len()];
-    let mut stride = 1;
+    let mut stride = 1usize;
     for axis in (0..dims.len()).rev() {
         strides[axis] = if dims[axis] == 1 { 0 } else { stride };
-        stride *= dims[axis];
+        // Of extents whose product is too large, one is 0, and nothing is read.
+        stride = stride.wrapping_mul(dims[axis]);
     }
     strides
 }
