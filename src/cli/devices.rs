@@ -31,16 +31,20 @@ pub(super) fn run(_args: &DevicesArgs, context: &Context) -> Result<u8> {
     for adapter in &adapters {
         context.out.line(&adapter.to_string())?;
         context.out.line(&format!(
-            "   buffers up to {}, bindings up to {}, workgroup memory {} KiB, {} invocations, subgroups {}-{}",
+            "   buffers up to {}, bindings up to {}\n   workgroups of {} invocations with {} KiB, subgroups {}-{}",
             bytes(adapter.max_buffer),
             bytes(adapter.max_binding),
-            adapter.workgroup_memory / 1024,
             adapter.invocations,
+            adapter.workgroup_memory / 1024,
             adapter.subgroup[0],
             adapter.subgroup[1]
         ))?;
         if !adapter.features.is_empty() {
-            context.out.line(&format!("   features: {}", adapter.features.join(", ")))?;
+            // Names of features, a few to a line.
+            let lines = adapter.features.chunks(4).map(|names| names.join(", "));
+            context
+                .out
+                .line(&format!("   features: {}", lines.collect::<Vec<_>>().join(",\n             ")))?;
         }
         if adapter.kind == Kind::Software {
             context.out.line("   software: used only when named with --device")?;

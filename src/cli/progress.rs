@@ -212,7 +212,7 @@ impl RunPrinter {
         Ok(())
     }
 
-    /// The flag with which a run that has ended goes on.
+    /// The flag that continues a run that has ended.
     fn more(&self, e: &Done) -> String {
         let RunEnds { max_steps, patience, lr_cuts, .. } = self.ends;
         match (e.ending, max_steps, patience, lr_cuts) {

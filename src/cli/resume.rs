@@ -2,7 +2,7 @@
 
 use super::flags::{self, OUTPUT};
 use super::train_args::TrainArgs;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable, printable_path};
 use crate::inference::quoted;
 use crate::run::{Checkpoint, Resume, RunFolder, RunOptions, latest, program_options};
 use clap::parser::ValueSource;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ResumeArgs {
     /// Resume a run, or from a checkpoint
     ///
-    /// The run goes on as if it had not been stopped. The run's own flags apply; you may change how long it goes on (--epochs,
+    /// The run continues as if it had not been stopped. The run's own flags apply; you may change how long it continues (--epochs,
     /// --patience, --max-steps) and what changes no weight. auto: the newest folder (NAME, NAME-2, NAME-3, ...) with a
     /// checkpoint, or a new run if there is none
     #[arg(long, value_name = "auto|DIR|FILE", conflicts_with = "preview")]
@@ -64,7 +64,7 @@ const FREE: [&str; 12] = [
     "on_bad_file",
 ];
 
-/// Flags that say where and how a run is resumed, but neither what it does nor how long it goes on. The flags that verbs share
+/// Flags that say where and how a run is resumed, but neither what it does nor how long it continues. The flags that verbs share
 /// are of this kind too.
 const HOW: [&str; 12] = [
     "resume",
@@ -141,6 +141,9 @@ pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<R
     for id in train.ids().map(|id| id.as_str()).filter(|id| is_typed(train, id)) {
         let before = options.clone();
         let is_option = TrainArgs::lay_over(&mut options, &typed, id);
+        if options != before && matches!(args.resume.resume(), Resume::From(_)) {
+            check_place(id, &typed, &folder)?;
+        }
         is_described |= is_option && !HOW.contains(&id);
         if !is_option || options != before {
             changed.push(id);
@@ -157,6 +160,29 @@ pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<R
         resume => resume,
     };
     Ok(Some(Resumed { options, program, folder: resume, free_flags: free_flags(train, &changed) }))
+}
+
+/// An error if the flag `id` says that the run in `folder` is written to another one.
+fn check_place(id: &str, typed: &RunOptions, folder: &Path) -> Result<()> {
+    let (is_here, given) = match (id, &typed.name, &typed.output_dir) {
+        ("name", Some(name), _) => (folder.file_name() == Some(name.as_ref()), name.clone()),
+        ("output_dir", _, Some(parent)) => {
+            let parents = [Some(parent.as_path()), folder.parent()];
+            let [given, own] = parents.map(|path| std::fs::canonicalize(path?).ok());
+            (given.is_some() && given == own, parent.display().to_string())
+        }
+        _ => return Ok(()),
+    };
+    if is_here {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "--{} {}: expected none beside --resume {}, which is written to its own folder; copy that folder to continue it in \
+         another",
+        id.replace('_', "-"),
+        printable(&given),
+        printable_path(folder)
+    )))
 }
 
 /// Those of the `changed` flags in `train` that a resumed run may change, with a space before each.

@@ -1,7 +1,7 @@
 //! Products for blocks of channels: the innermost loop of convolution forward and of the gradient of its input.
 //!
 //! A tile of sums, some pixels times some blocks of output channels, stays in registers; each term is one number of x against
-//! vectors of weights. Which pixels and which terms is told by lists of places, so that padding, strides, dilation and the
+//! vectors of weights. Lists of places say which pixels and which terms, so that padding, strides, dilation and the
 //! transformed tiles of Winograd's algorithm are all the same to it. A sum runs in the order of its terms, with fused
 //! multiply-adds on processors that have them, whatever the tile.
 

@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
     }
 
     /// As [`Run::resume`], with these options, which must define the same run: the same recipe, network and data. How long it
-    /// goes on may differ (epochs, patience, steps, what the learning rate does in epochs to come), and so may what changes no
+    /// continues may differ (epochs, patience, steps, what the learning rate does in epochs to come), and so may what changes no
     /// weight: checkpoints, reports, threads. With `force` a run that differs is resumed as far as it fits.
     pub fn resume_with(
         options: RunOptions,

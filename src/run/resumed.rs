@@ -89,7 +89,7 @@ impl Run<'_> {
         if is_data {
             all.extend(data);
         }
-        // A network of many layers, all of which differ, is told by a few.
+        // Of a network of many layers, all of which differ, a few are named.
         let more = all.iter().filter(|d| d.subject == Subject::Network).count().saturating_sub(SHOWN);
         all.retain(|difference| {
             listed += usize::from(difference.subject == Subject::Network);

@@ -106,6 +106,24 @@ fn a_schedule_that_ends_later_says_what_the_learning_rate_does() {
 }
 
 #[test]
+fn a_run_that_is_resumed_stays_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path();
+    constant(parent, "a", "2", &["-q", "--max-steps", "2"]);
+    let before = std::fs::read(parent.join("runs/a/args.toml")).unwrap();
+    for (flag, value) in [("--name", "b"), ("--output-dir", "elsewhere")] {
+        let output = striate(parent, &["train", "--resume", "runs/a", flag, value]).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(code(&output), 2, "{text}");
+        let expected =
+            format!("error: {flag} {value}: expected none beside --resume runs/a, which is written");
+        assert!(text.contains(&expected), "{text}");
+    }
+    assert_eq!(std::fs::read(parent.join("runs/a/args.toml")).unwrap(), before);
+    succeed(parent, &["train", "--resume", "runs/a", "--name", "a", "--output-dir", "runs"]);
+}
+
+#[test]
 fn what_would_be_another_run_is_refused_flag_by_flag() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path();

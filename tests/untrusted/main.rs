@@ -20,6 +20,8 @@ mod onnx;
 mod packed;
 #[path = "../support/packs.rs"]
 mod packs;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pth;
 mod sound;
 mod supply;

@@ -96,7 +96,7 @@ fn thousands_of_damaged_files_of_pytorch_are_read_or_refused_in_one_line() {
     for name in forms {
         let whole = fixture(&format!("{name}.pth"));
         let inner = (!name.ends_with("-legacy")).then(|| entries(whole.clone()));
-        for number in 0..size(300, 3000) {
+        for number in 0..size(600, 3000) {
             let mut bytes = whole.clone();
             match &inner {
                 // The pickle, in an archive whose checksums are right.
@@ -117,7 +117,7 @@ fn thousands_of_damaged_files_of_pytorch_are_read_or_refused_in_one_line() {
         }
     }
     println!("B2, B3: {refused} damaged files of PyTorch refused, {sound} read");
-    assert!(refused + sound >= 2000 && refused > sound, "{refused} refused, {sound} read");
+    assert!(refused >= 2000 && refused > sound, "{refused} refused, {sound} read");
 }
 
 #[test]

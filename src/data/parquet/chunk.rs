@@ -4,10 +4,12 @@
 //! a page header claims.
 
 use super::decompress::Codec;
+use super::delta;
+use super::thrift::HeaderReader;
 use crate::data::contain::contained;
 use crate::data::read_at::read_at;
 use bytes::Bytes;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::DataType;
@@ -16,7 +18,6 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use std::fs::File;
-use std::io::{BufReader, Read};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,29 +42,12 @@ impl Length for PageFile {
     }
 }
 
-/// Reads a file from a place on.
-pub(super) struct From {
-    file: Arc<File>,
-    at: u64,
-    left: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let count = (into.len() as u64).min(self.left) as usize;
-        read_at(&self.file, &mut into[..count], self.at)?;
-        self.at += count as u64;
-        self.left -= count as u64;
-        Ok(count)
-    }
-}
-
 impl ChunkReader for PageFile {
-    type T = BufReader<From>;
+    type T = HeaderReader;
 
-    fn get_read(&self, start: u64) -> ParquetResult<BufReader<From>> {
-        let left = self.length.saturating_sub(start);
-        Ok(BufReader::with_capacity(1 << 10, From { file: Arc::clone(&self.file), at: start, left }))
+    /// What the library reads in this way are page headers.
+    fn get_read(&self, start: u64) -> ParquetResult<HeaderReader> {
+        Ok(HeaderReader::new(Arc::clone(&self.file), start, self.length.saturating_sub(start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -89,6 +73,8 @@ struct Pages {
     codec: Codec,
     /// Values that a page may claim to have.
     rows: usize,
+    /// Level of a value that is not null.
+    max_level: i16,
     /// Least bytes of a value in a dictionary.
     least: usize,
     kept: Kept,
@@ -132,8 +118,46 @@ impl Pages {
             {
                 wrong(format!("expected a page of at most {} values, found {num_values}", self.rows))
             }
-            page => Ok(page),
+            page => self.check_delta(&page).map(|()| page),
         }
+    }
+
+    /// An error if values that are written as differences are more than the page has.
+    fn check_delta(&self, page: &Page) -> ParquetResult<()> {
+        let wrong = |what: &str| ParquetError::General(what.into());
+        let (Page::DataPage { encoding, num_values, .. } | Page::DataPageV2 { encoding, num_values, .. }) =
+            page
+        else {
+            return Ok(());
+        };
+        match encoding {
+            Encoding::DELTA_BINARY_PACKED | Encoding::DELTA_LENGTH_BYTE_ARRAY => {}
+            // A value repeats the start of the one before, so that a small page can stand for any number of bytes.
+            Encoding::DELTA_BYTE_ARRAY => {
+                return Err(wrong(
+                    "expected values encoded in another way than DELTA_BYTE_ARRAY, found that; write them PLAIN",
+                ));
+            }
+            _ => return Ok(()),
+        }
+        let values = match page {
+            Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, .. } => {
+                let levels = (*def_levels_byte_len as usize).checked_add(*rep_levels_byte_len as usize);
+                levels.and_then(|levels| buf.get(levels..))
+            }
+            Page::DataPage { buf, .. } if self.max_level == 0 => Some(&buf[..]),
+            Page::DataPage { buf, def_level_encoding: Encoding::RLE, .. } => {
+                let levels = buf.first_chunk().map(|&length| u32::from_le_bytes(length));
+                levels.and_then(|levels| buf.get((levels as usize).checked_add(4)?..))
+            }
+            _ => None,
+        };
+        let values = values.ok_or_else(|| wrong("expected a page of levels and values, found neither"))?;
+        if values.is_empty() {
+            // A page of nulls alone.
+            return Ok(());
+        }
+        delta::check(values, *num_values as usize).map_err(ParquetError::General)
     }
 }
 
@@ -192,8 +216,8 @@ impl<T: DataType> Chunk<T> {
         let inner = inner.map_err(|error| text(&error))?;
         let kept = Kept::default();
         let least = std::mem::size_of::<T::T>().clamp(1, 4);
-        let pages = Pages { inner, file, codec, rows, least, kept: Arc::clone(&kept) };
         let max_level = descriptor.max_def_level();
+        let pages = Pages { inner, file, codec, rows, max_level, least, kept: Arc::clone(&kept) };
         let reader = ColumnReaderImpl::new(descriptor, Box::new(pages));
         Ok(Chunk { reader, max_level, levels: Vec::new(), values: Vec::new(), rows, done: 0, kept })
     }

@@ -18,6 +18,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Threads that read pages; each holds one page or two in memory.
 const THREADS: usize = 4;
 
+/// How many times the bytes of a column chunk its images may have in the temporary file: one in a dictionary can stand in any number of
+/// rows.
+const EXPANSION: u64 = 1024;
+
 /// Marks the place of an image in the temporary file.
 const SPILLED: u64 = 1 << 63;
 
@@ -121,6 +125,8 @@ impl ParquetSamples {
             Err(error) => return Ok(GroupIndex { wrong: Some(error), ..found }),
         };
         let pages = chunk.pages();
+        let most = (group.chunk.compressed_size() as u64).saturating_mul(EXPANSION);
+        let mut spilled = 0;
         loop {
             let mut failed = None;
             // One row at a time: the pages that its bytes stand in are all that is held in memory.
@@ -131,13 +137,21 @@ impl ParquetSamples {
                         let length = u32::try_from(bytes.len()).map_err(|_| "an image of 4 GiB or more")?;
                         match Chunk::<ByteArrayType>::place(&pages, bytes) {
                             Some(at) => (at, length),
-                            None => match spill.append(bytes) {
-                                Ok(at) => (at | SPILLED, length),
-                                Err(error) => {
-                                    failed = Some(error);
-                                    return Err(String::new());
+                            None => {
+                                spilled += u64::from(length);
+                                if spilled > most {
+                                    return Err(format!(
+                                        "expected images of at most {most} bytes, found more"
+                                    ));
                                 }
-                            },
+                                match spill.append(bytes) {
+                                    Ok(at) => (at | SPILLED, length),
+                                    Err(error) => {
+                                        failed = Some(error);
+                                        return Err(String::new());
+                                    }
+                                }
+                            }
                         }
                     }
                 };

@@ -6,24 +6,29 @@
 
 mod chunk;
 mod decompress;
+mod delta;
+mod fields;
 mod images;
 mod labels;
 mod schema;
+mod thrift;
 
 use super::contain::contained;
 use super::decoders::check_channels;
 use super::diagnostics::Diagnostics;
 use super::raw::RawSplits;
+use super::read_at::read_at;
 use super::request::Request;
 use super::shards::{self, OpenShard, ShardLabels, Source};
 use crate::error::{Error, Result, printable, printable_path};
 use chunk::{PageFile, text};
 use images::{Group, ParquetSamples};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaData, ParquetMetaDataReader};
 use schema::Columns;
 use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use thrift::Fault;
 
 /// How the names of the files end.
 pub(super) const EXTENSION: &str = "parquet";
@@ -106,18 +111,22 @@ fn read(path: &Path, request: &Request) -> Result<Opened> {
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let again = || File::open(path).map(|file| PageFile::new(file, length)).map_err(io);
-    let metadata = metadata(PageFile::new(file, length)).map_err(bad)?;
+    let metadata = metadata(&file, length).map_err(bad)?;
     let file = metadata.file_metadata();
     let columns = schema::columns(file, request.image_column.as_deref(), request.label_column.as_deref());
     let columns = columns.map_err(bad)?;
+    let leaves = file.schema_descr().num_columns();
+    if let Some(group) = metadata.row_groups().iter().find(|group| group.num_columns() != leaves) {
+        let found = group.num_columns();
+        return Err(bad(format!("expected as many column chunks as columns, {leaves}, found {found}")));
+    }
+    for leaf in [columns.image.number, columns.label.number] {
+        check_apart(&metadata, leaf, length).map_err(bad)?;
+    }
     let (mut labels, mut groups, mut rows) = (ShardLabels::default(), Vec::new(), 0usize);
     for group in metadata.row_groups() {
         let count = usize::try_from(group.num_rows())
             .map_err(|_| bad("expected a number of rows, found a negative one".into()))?;
-        let leaves = group.num_columns();
-        if leaves != file.schema_descr().num_columns() {
-            return Err(bad(format!("expected as many column chunks as columns, found {leaves}")));
-        }
         // A few bytes can claim any number of rows with one label; each has an image that takes bytes.
         if rows.checked_add(count).is_none_or(|rows| rows as u64 > length) {
             return Err(bad(format!(
@@ -136,10 +145,50 @@ fn read(path: &Path, request: &Request) -> Result<Opened> {
     Ok(Opened { path: path.to_path_buf(), length, columns, labels, groups })
 }
 
-fn metadata(file: PageFile) -> Result<ParquetMetaData, String> {
-    let read = contained(AssertUnwindSafe(|| ParquetMetaDataReader::new().parse_and_finish(&file)));
-    read.ok_or("expected a whole Parquet file: its bytes break the decoder")?
-        .map_err(|error| format!("expected a whole Parquet file: {}", text(&error)))
+fn metadata(file: &File, length: u64) -> Result<ParquetMetaData, String> {
+    let whole = |what: &str| format!("expected a whole Parquet file: {what}");
+    let bytes = |at: Option<u64>, into: &mut [u8]| {
+        let at = at.ok_or_else(|| whole("its footer would begin before it"))?;
+        read_at(file, into, at).map_err(|error| whole(&error.to_string()))
+    };
+    let mut tail = [0; 8];
+    let end = length.checked_sub(tail.len() as u64);
+    bytes(end, &mut tail)?;
+    let tail = FooterTail::try_new(&tail).map_err(|error| whole(&text(&error)))?;
+    if tail.is_encrypted_footer() {
+        return Err("expected a Parquet file that is not encrypted, found an encrypted one".into());
+    }
+    let size = tail.metadata_length();
+    let start = end.and_then(|end| end.checked_sub(size as u64));
+    // Not before its place is known to lie in the file.
+    let mut footer = vec![0; if start.is_some() { size } else { 0 }];
+    bytes(start, &mut footer)?;
+    thrift::length(&footer, fields::FOOTER).map_err(|fault| match fault {
+        Fault::Short => whole("its footer ends early"),
+        Fault::Wrong(what) => whole(&format!("its footer has {what}")),
+    })?;
+    let read = contained(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(&footer)));
+    read.ok_or_else(|| whole("its bytes break the decoder"))?.map_err(|error| whole(&text(&error)))
+}
+
+/// An error if two row groups share bytes of a column: a small file could then stand for any number of values.
+fn check_apart(metadata: &ParquetMetaData, leaf: usize, length: u64) -> Result<(), String> {
+    let groups = metadata.row_groups().iter().map(|group| group.column(leaf));
+    let place = |chunk: &ColumnChunkMetaData| {
+        let start = u64::try_from(chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset())).ok()?;
+        let end = start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?;
+        (end <= length).then_some((start, end))
+    };
+    let places: Option<Vec<(u64, u64)>> = groups.map(place).collect();
+    let mut places = places.ok_or("expected column chunks that lie in the file, found one that does not")?;
+    places.sort_unstable();
+    match places.windows(2).find(|pair| pair[1].0 < pair[0].1 && pair[1].0 < pair[1].1) {
+        None => Ok(()),
+        Some(pair) => Err(format!(
+            "expected row groups that lie apart, found one from byte {} and one from byte {} in the same bytes",
+            pair[0].0, pair[1].0
+        )),
+    }
 }
 
 /// An error if the file has no image, only the paths of files, as `datasets` writes files that lie on the writer's machine.

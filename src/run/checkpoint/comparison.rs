@@ -1,5 +1,6 @@
-//! How a run that is resumed differs from the one that wrote the checkpoint. Options that only say how long the run goes on
-//! may change: no step that was taken depends on them. Everything else must be the same.
+//! How a run that is resumed differs from the one that wrote the checkpoint. Options that say how long the run
+//! continues may change, and with them the learning rates to come; a rate that was already used may not. Everything else must be the
+//! same.
 
 use super::identity::Identity;
 use std::fmt;
