@@ -1,10 +1,16 @@
-// The divisor of avg_pool2d: positions of a window inside the padded image. Positions that `ceil` adds do not count.
+// The divisor of avg_pool2d: positions of a window that count. These are the padded image or, without
+// `count_include_pad`, the image; positions that `ceil` adds never count.
 
-override pad_bottom: u32;
-override pad_right: u32;
+// Rows and columns that count, from the edge of the padding.
+override first_row: u32;
+override end_row: u32;
+override first_column: u32;
+override end_column: u32;
 
 fn divisor(row: u32, column: u32) -> f32 {
-    let h = min(kernel_h, h_in + pad_top + pad_bottom - row * stride_h);
-    let w = min(kernel_w, w_in + pad_left + pad_right - column * stride_w);
+    let top = row * stride_h;
+    let left = column * stride_w;
+    let h = min(top + kernel_h, end_row) - max(top, first_row);
+    let w = min(left + kernel_w, end_column) - max(left, first_column);
     return f32(h * w);
 }

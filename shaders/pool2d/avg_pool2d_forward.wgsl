@@ -1,4 +1,4 @@
-// y = mean of each window; padded zeros count.
+// y = mean of each window.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

@@ -9,7 +9,7 @@ override len: u32;
 override first_term: u32;
 
 const THREADS = 256u;
-// TERMS of src/gpu/kernels/pool2d.rs.
+// GATHER_TERMS of src/gpu/kernels/rounds.rs.
 const TERMS = 262144u;
 // The place of a candidate that does not exist.
 const NOWHERE = 0xffffffffu;

@@ -15,23 +15,33 @@ fn power_of_two(n: i32) -> f32 {
     return bitcast<f32>(u32(n + 127) << 23u);
 }
 
-// exp(x) by x = n ln 2 + r; the polynomial is that of Cephes, expf.
+// exp(r) - 1 for |r| <= ln 2 / 2; the polynomial is that of Cephes, expf.
+fn near_zero(r: f32) -> f32 {
+    var p = fma(1.9875691500e-4, r, 1.3981999507e-3);
+    p = fma(p, r, 8.3334519073e-3);
+    p = fma(p, r, 4.1665795894e-2);
+    p = fma(p, r, 1.6666665459e-1);
+    p = fma(p, r, 5.0000001201e-1);
+    return fma(p, r * r, r);
+}
+
+// exp(x) by x = n ln 2 + r.
 fn exponential(x: f32) -> f32 {
     // Beyond these the result is 0 or infinite in f32.
     let bounded = clamp(x, -104.0, 89.0);
     let n = floor(fma(bounded, 1.44269504, 0.5));
     let whole = i32(n);
     let r = fma(n, -LN_2_LOW, bounded - times_ln_2_high(whole));
-    var p = fma(1.9875691500e-4, r, 1.3981999507e-3);
-    p = fma(p, r, 8.3334519073e-3);
-    p = fma(p, r, 4.1665795894e-2);
-    p = fma(p, r, 1.6666665459e-1);
-    p = fma(p, r, 5.0000001201e-1);
-    let fraction = fma(p, r * r, r) + 1.0;
+    let fraction = near_zero(r) + 1.0;
     // In two steps, since 2^n itself may be outside the range of f32.
     let half = whole >> 1u;
     let y = fraction * power_of_two(half) * power_of_two(whole - half);
     return select(y, x, is_nan(x));
+}
+
+// exp(x) - 1.
+fn exponential_minus_1(x: f32) -> f32 {
+    return select(exponential(x) - 1.0, near_zero(x), abs(x) < 0.34);
 }
 
 // log(x) for x >= 0 by x = m 2^e, m around 1; the polynomial is that of Cephes, logf.

@@ -9,7 +9,9 @@ use clap::Args;
 use serde_json::json;
 
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  striate summary -m alexnet -b 256")]
+#[command(
+    after_help = "Examples:\n  striate summary -m alexnet -b 256\n  striate summary -m resnet50 --expand > mine.toml"
+)]
 pub(crate) struct SummaryArgs {
     /// Show this network, a built-in one or a model file
     #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "NAME|FILE")]
@@ -17,6 +19,9 @@ pub(crate) struct SummaryArgs {
     /// Use N samples per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
+    /// Print the model file with the layers of its blocks written out
+    #[arg(long, conflicts_with_all = ["batch_size", "ema"])]
+    expand: bool,
     /// Count the moving average of `train --ema DECAY`
     #[arg(long, value_name = "DECAY", value_parser = super::regularization::decay)]
     ema: Option<f64>,
@@ -24,6 +29,13 @@ pub(crate) struct SummaryArgs {
 
 pub(super) fn run(args: &SummaryArgs, context: &Context) -> Result<u8> {
     let spec = Spec::load(&args.model)?;
+    if args.expand {
+        let text = spec.to_toml();
+        return match context.out.is_json() {
+            true => context.out.json(&json!({ "model": spec.name, "toml": text })).map(|()| 0),
+            false => context.out.line(text.trim_end()).map(|()| 0),
+        };
+    }
     let batch = args.batch_size.map_or(spec.recipe.batch_size, |n| n as usize);
     let options = BuildOptions { ema: args.ema, ..BuildOptions::for_recipe(&spec.recipe, batch) };
     let summary = Summary::new(&Model::build(&spec, &options)?);

@@ -162,6 +162,12 @@ impl Part {
         self.images.clone().map(move |i| &x[i * image + first..][..len])
     }
 
+    /// The first position of each line of [`Part::lines`] among those of all images, `[n, pixels]`.
+    pub fn positions(&self) -> impl Iterator<Item = usize> {
+        let (first, plane) = (self.pixels.start, self.plane);
+        self.images.clone().map(move |i| i * plane + first)
+    }
+
     /// Pixels of this part.
     pub fn count(&self) -> usize {
         self.images.len() * self.pixels.len()

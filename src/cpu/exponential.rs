@@ -1,4 +1,4 @@
-//! exp and tanh that the compiler can vectorise, unlike those of the standard library. Their error is about 2 units
+//! exp, tanh and relatives that the compiler can vectorise, unlike those of the standard library. Their error is about 2 units
 //! in the last place. The polynomials are those of Cephes (S. L. Moshier, expf.c and tanhf.c, netlib.org/cephes).
 
 /// Below this, exp is less than the smallest normal number, and 0 here.
@@ -17,13 +17,7 @@ pub fn exp(x: f32) -> f32 {
     let n = shifted - MAGIC;
     // ln 2 in two parts, so that the product with n is exact in the first.
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let mut p = 1.987_569_1e-4f32;
-    p = p * r + 1.398_2e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 5e-1;
-    p = p * r * r + r + 1.0;
+    let p = near_zero(r) + 1.0;
     // 2^n in two factors, since 2^128 has no representation.
     let n = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
     let half = n >> 1;
@@ -31,6 +25,44 @@ pub fn exp(x: f32) -> f32 {
     let y = p * power(half) * power(n.wrapping_sub(half));
     let y = if x < LOW { 0.0 } else { y };
     if x > HIGH { f32::INFINITY } else { y }
+}
+
+/// e^r - 1 for r of at most ln 2 / 2 in size.
+#[inline(always)]
+fn near_zero(r: f32) -> f32 {
+    let mut p = 1.987_569_1e-4f32;
+    p = p * r + 1.398_2e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 5e-1;
+    p * r * r + r
+}
+
+/// e^x - 1.
+#[inline(always)]
+pub fn exp_m1(x: f32) -> f32 {
+    if x.abs() < 0.34 { near_zero(x) } else { exp(x) - 1.0 }
+}
+
+/// The standard normal distribution at -a, for a of at least 0: its distribution function, and its density times sqrt(2 pi).
+///
+/// The first is e^(-a^2 / 2) g(a), where g(a) = erfcx(a / sqrt 2) / 2 is t times a polynomial in t = 1 / (1 + 0.34 a), fitted to
+/// the least relative error (3.4e-8) for a up to 14.5, where the result is 0 in `f32`.
+#[inline(always)]
+pub fn normal_tail(a: f32) -> (f32, f32) {
+    let t = 1.0 / (1.0 + 0.34 * a);
+    let mut p = -2.587_665_2e-2f32;
+    p = p * t + 1.383_580_4e-1;
+    p = p * t - 2.708_729e-1;
+    p = p * t + 1.997_195_2e-1;
+    p = p * t - 4.310_745e-2;
+    p = p * t + 1.147_140_3e-1;
+    p = p * t + 1.153_516_1e-1;
+    p = p * t + 1.360_922_5e-1;
+    p = p * t + 1.356_215_8e-1;
+    let density = exp(-0.5 * a * a);
+    (density * (p * t), density)
 }
 
 /// 1 / (1 + e^-x).
@@ -77,6 +109,8 @@ mod tests {
         assert!(found < 2.0 * eps, "exp: {found:e}");
         let found = worst(tanh, f64::tanh, 20.0);
         assert!(found < 2.5 * eps, "tanh: {found:e}");
+        let found = worst(exp_m1, f64::exp_m1, 87.3);
+        assert!(found < 3.0 * eps, "exp_m1: {found:e}");
         let found = worst(sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 87.0);
         assert!(found < 3.0 * eps, "sigmoid: {found:e}");
     }

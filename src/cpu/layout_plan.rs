@@ -42,20 +42,49 @@ fn activations(op: &Op) -> Option<(&'static [usize], Demand)> {
         | Op::AdaptiveAvgPool2dBackward(_) => (&[0, 1], Demand::Blocks),
         Op::LocalResponseNormForward(_) => (&[0, 1, 2], Demand::Blocks),
         Op::LocalResponseNormBackward(_) => (&[0, 1, 2, 3], Demand::Blocks),
-        Op::ReluForward(_) | Op::LeakyReluForward(_) | Op::SigmoidForward(_) | Op::TanhForward(_) => {
-            (&[0, 1], Demand::Same)
-        }
+        Op::ReluForward(_)
+        | Op::LeakyReluForward(_)
+        | Op::SigmoidForward(_)
+        | Op::TanhForward(_)
+        | Op::SiluForward(_)
+        | Op::HardSwishForward(_)
+        | Op::HardSigmoidForward(_)
+        | Op::ClipForward(_)
+        | Op::GeluForward(_)
+        | Op::EluForward(_) => (&[0, 1], Demand::Same),
         Op::ReluBackward(_)
         | Op::LeakyReluBackward(_)
         | Op::SigmoidBackward(_)
         | Op::TanhBackward(_)
+        | Op::SiluBackward(_)
+        | Op::HardSwishBackward(_)
+        | Op::HardSigmoidBackward(_)
+        | Op::ClipBackward(_)
+        | Op::GeluBackward(_)
+        | Op::EluBackward(_)
+        | Op::Mul(_)
         | Op::Add(_) => (&[0, 1, 2], Demand::Same),
+        // The gates, one pixel to a channel, lie in the same order in either layout.
+        Op::MulGate(_) => (&[0, 2], Demand::Same),
+        Op::MulGradGate(_) | Op::PreluGradWeight(_) => (&[0, 1], Demand::Blocks),
+        Op::PreluForward(_) => (&[0, 2], Demand::Same),
+        Op::PreluGradInput(_) => (&[0, 2, 3], Demand::Same),
         // Channels of whole blocks are as contiguous in blocks as they are plain.
-        Op::ConcatForward(d) | Op::ConcatBackward(d)
+        Op::ConcatForward(d) | Op::ConcatBackward(d) | Op::SliceForward(d) | Op::SliceBackward(d)
             if d.offset.is_multiple_of(BLOCK) && d.channels.is_multiple_of(BLOCK) =>
         {
             (&[0, 1], Demand::Same)
         }
+        Op::ChannelShuffle(_)
+        | Op::PadForward(_)
+        | Op::PadBackward(_)
+        | Op::UpsampleForward(_)
+        | Op::UpsampleBackward(_) => (&[0, 1], Demand::Same),
+        Op::Scale(_) | Op::StructuredDropout(_) => (&[0, 2], Demand::Same),
+        Op::ScaleGradWeight(_) => (&[0, 1], Demand::Blocks),
+        Op::LayerNormForward(_) => (&[0, 3], Demand::Blocks),
+        Op::LayerNormGradInput(_) => (&[0, 4, 5], Demand::Blocks),
+        Op::LayerNormGradWeight(_) => (&[0, 3], Demand::Blocks),
         _ => return None,
     })
 }

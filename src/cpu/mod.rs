@@ -9,6 +9,7 @@
 //! program; hosts read and write NCHW. All convolutions rest on two loops: `block_product`, sums for tiles of pixels and
 //! channels, and `block_outer`, the gradients of weights. Linear layers use the product kernels that faer is built on (`product`).
 
+mod activation;
 mod adaptive_avg_pool2d;
 mod augment;
 mod batch_norm;
@@ -16,6 +17,7 @@ mod bias_grad;
 mod block_outer;
 mod block_product;
 mod block_windows;
+mod channel_shuffle;
 mod channel_slice;
 mod channel_sums;
 mod conv2d;
@@ -26,6 +28,8 @@ mod dropout;
 mod ema;
 mod executor;
 mod exponential;
+mod gate;
+mod layer_norm;
 mod layout;
 mod layout_plan;
 mod leaky_relu;
@@ -37,16 +41,21 @@ mod loss_scale;
 mod memory;
 mod mix;
 mod options;
+mod pad2d;
 mod parallel;
 mod pixel;
 mod pointwise;
 mod pool2d;
+mod prelu;
 mod probe;
 mod product;
+mod scale;
 mod simd;
 mod softmax;
+mod structured_dropout;
 mod sum;
 mod update;
+mod upsample;
 mod vector;
 mod windows;
 mod winograd;
@@ -59,14 +68,18 @@ pub use options::CpuOptions;
 pub use probe::Probe;
 pub use simd::level as simd_level;
 
+use activation::*;
 use adaptive_avg_pool2d::*;
 use augment::augment;
 use batch_norm::*;
 use bias_grad::bias_grad;
+use channel_shuffle::channel_shuffle;
 use channel_slice::*;
 use conv2d::{conv2d_forward, conv2d_grad_input, conv2d_grad_weight};
 use dropout::dropout;
 use ema::ema;
+use gate::*;
+use layer_norm::*;
 use layout::Layouts;
 use leaky_relu::*;
 use linear::*;
@@ -76,10 +89,15 @@ use loss::*;
 use loss_scale::*;
 use memory::Memory;
 use mix::mix;
+use pad2d::*;
 use pointwise::*;
 use pool2d::*;
+use prelu::*;
+use scale::*;
 use softmax::*;
+use structured_dropout::structured_dropout;
 use update::*;
+use upsample::*;
 
 use crate::error::{Error, Result};
 use crate::ops::Op;
@@ -134,6 +152,24 @@ fn dispatch(
         Op::SigmoidBackward(_) => call!([y, dy], [dx] => sigmoid_backward(y, dy, dx)),
         Op::TanhForward(_) => call!([x], [y] => tanh_forward(x, y)),
         Op::TanhBackward(_) => call!([y, dy], [dx] => tanh_backward(y, dy, dx)),
+        Op::SiluForward(_) => call!([x], [y] => silu_forward(x, y)),
+        Op::SiluBackward(_) => call!([x, dy], [dx] => silu_backward(x, dy, dx)),
+        Op::HardSwishForward(_) => call!([x], [y] => hard_swish_forward(x, y)),
+        Op::HardSwishBackward(_) => call!([x, dy], [dx] => hard_swish_backward(x, dy, dx)),
+        Op::HardSigmoidForward(d) => call!([x], [y] => hard_sigmoid_forward(d, x, y)),
+        Op::HardSigmoidBackward(d) => call!([y, dy], [dx] => hard_sigmoid_backward(d, y, dy, dx)),
+        Op::ClipForward(d) => call!([x], [y] => clip_forward(d, x, y)),
+        Op::ClipBackward(d) => call!([y, dy], [dx] => clip_backward(d, y, dy, dx)),
+        Op::GeluForward(d) => call!([x], [y] => gelu_forward(d, x, y)),
+        Op::GeluBackward(d) => call!([x, dy], [dx] => gelu_backward(d, x, dy, dx)),
+        Op::EluForward(d) => call!([x], [y] => elu_forward(d, x, y)),
+        Op::EluBackward(d) => call!([x, dy], [dx] => elu_backward(d, x, dy, dx)),
+        Op::PreluForward(d) => call!([x, w], [y] => prelu_forward(d, layouts.x, x, w, y)),
+        Op::PreluGradInput(d) => call!([x, w, dy], [dx] => prelu_grad_input(d, layouts.x, x, w, dy, dx)),
+        Op::PreluGradWeight(d) => call!([x, dy], [dw] => prelu_grad_weight(d, layouts.x, x, dy, dw)),
+        Op::Mul(_) => call!([a, b], [y] => mul(a, b, y)),
+        Op::MulGate(d) => call!([x, gate], [y] => mul_gate(d, layouts.x, x, gate, y)),
+        Op::MulGradGate(d) => call!([x, dy], [dgate] => mul_grad_gate(d, layouts.x, x, dy, dgate)),
         Op::Add(_) => call!([a, b], [y] => add(a, b, y)),
         Op::MaxPool2dForward(d) => {
             call!([x], [y, index] => max_pool2d_forward(d, layouts.x, x, y, index))
@@ -176,8 +212,29 @@ fn dispatch(
             batch_norm2d_grad_input(d, layouts.x, x, coefficients, dy, hyper, dx)
         }),
         Op::Dropout(d) => call!([x, hyper], [y] => dropout(d, x, hyper, y)),
+        Op::StructuredDropout(d) => {
+            call!([x, hyper], [y] => structured_dropout(d, layouts.x, x, hyper, y))
+        }
+        Op::Scale(d) => call!([x, w], [y] => scale(d, layouts.x, x, w, y)),
+        Op::ScaleGradWeight(d) => call!([x, dy], [dw] => scale_grad_weight(d, layouts.x, x, dy, dw)),
+        Op::LayerNormForward(d) => {
+            call!([x, w, b], [y, mean, r] => layer_norm_forward(d, layouts.x, x, w, b, y, mean, r))
+        }
+        Op::LayerNormGradInput(d) => call!([x, w, mean, r, dy], [dx] => {
+            layer_norm_grad_input(d, layouts.x, x, w, mean, r, dy, dx)
+        }),
+        Op::LayerNormGradWeight(d) => {
+            call!([x, mean, r, dy], [dw] => layer_norm_grad_weight(d, layouts.x, x, mean, r, dy, dw))
+        }
+        Op::PadForward(d) => call!([x], [y] => pad_forward(d, layouts.x, x, y)),
+        Op::PadBackward(d) => call!([dy], [dx] => pad_backward(d, layouts.x, dy, dx)),
+        Op::UpsampleForward(d) => call!([x], [y] => upsample_forward(d, layouts.x, x, y)),
+        Op::UpsampleBackward(d) => call!([dy], [dx] => upsample_backward(d, layouts.x, dy, dx)),
         Op::ConcatForward(d) => call!([x], [y] => concat_forward(d, x, y)),
         Op::ConcatBackward(d) => call!([dy], [dx] => concat_backward(d, dy, dx)),
+        Op::SliceForward(d) => call!([x], [y] => slice_forward(d, x, y)),
+        Op::SliceBackward(d) => call!([dy], [dx] => slice_backward(d, dy, dx)),
+        Op::ChannelShuffle(d) => call!([x], [y] => channel_shuffle(d, layouts.x, x, y)),
         Op::SoftmaxForward(d) => call!([x], [y] => softmax_forward(d, x, y)),
         Op::SoftmaxBackward(d) => call!([y, dy], [dx] => softmax_backward(d, y, dy, dx)),
         Op::CrossEntropy(d) => call!([x, labels, hyper, weights @ ..], [loss, rank, dx @ ..] => {

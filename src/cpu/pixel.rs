@@ -142,6 +142,13 @@ impl<S: Simd, const L: usize> Vectors<S, L> {
         self.map2(key, a, |simd, key, a| simd.select_f32s(simd.equal_f32s(key, wanted), a, zero))
     }
 
+    /// a, or 0 where key is above 0; a NaN is not.
+    #[inline(always)]
+    pub fn where_not_positive(self, key: [S::f32s; L], a: [S::f32s; L]) -> [S::f32s; L] {
+        let zero = self.0.splat_f32s(0.0);
+        self.map2(key, a, |simd, key, a| simd.select_f32s(simd.less_than_f32s(zero, key), zero, a))
+    }
+
     /// Replaces `best` by `values` and `winner` by `place`, where a value is greater or the first NaN.
     #[inline(always)]
     pub fn take_greater(

@@ -35,6 +35,11 @@ pub fn tanh_backward(y: &[f32], dy: &[f32], dx: &mut [f32]) {
     map2(y, dy, dx, |y, dy| dy * (1.0 - y * y));
 }
 
+/// y = a b.
+pub fn mul(a: &[f32], b: &[f32], y: &mut [f32]) {
+    map2(a, b, y, |a, b| a * b);
+}
+
 /// y = a + b.
 pub fn add(a: &[f32], b: &[f32], y: &mut [f32]) {
     map2(a, b, y, |a, b| a + b);

@@ -62,17 +62,18 @@ impl Geometry {
         (0..outputs.next_multiple_of(LANES)).map(|o| begin(o).min(0).unsigned_abs() as f32).collect()
     }
 
-    /// How many rows or columns, padding included, each window averages; `end` is where the padding ends.
-    fn extents(&self, axis: usize, outputs: usize, end: usize) -> Vec<f32> {
-        let begin = |o: usize| (o * self.windows.stride[axis]) as isize + self.windows.origin[axis];
-        let extent = |o| (begin(o) + self.windows.kernel[axis] as isize).min(end as isize) - begin(o);
+    /// How many rows (axis 0) or columns (axis 1) each window averages.
+    fn extents(&self, d: &Pool2d, axis: usize) -> Vec<f32> {
+        let outputs = if axis == 0 { self.windows.h_out } else { self.windows.w_out };
+        let [first, end] = d.counted(axis);
+        let begin = |o: usize| o * self.windows.stride[axis];
+        let extent = |o| (begin(o) + self.windows.kernel[axis]).min(end).saturating_sub(begin(o).max(first));
         (0..outputs).map(|o| extent(o).max(1) as f32).collect()
     }
 
-    /// How many pixels, padding included, each window averages.
+    /// How many pixels each window averages.
     fn sizes(&self, d: &Pool2d) -> Vec<f32> {
-        let heights = self.extents(0, self.windows.h_out, d.h_in + d.pad[2]);
-        let widths = self.extents(1, self.windows.w_out, d.w_in + d.pad[3]);
+        let (heights, widths) = (self.extents(d, 0), self.extents(d, 1));
         heights.iter().flat_map(|height| widths.iter().map(move |width| height * width)).collect()
     }
 }
@@ -182,8 +183,7 @@ pub fn avg_pool2d_forward(d: &Pool2d, layout: Layout, x: &[f32], y: &mut [f32]) 
         return averages(&Axis::of_pool(d, 0), &Axis::of_pool(d, 1), &g.sizes(d), x, y);
     }
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
-    let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
-    let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
+    let (heights, widths) = (g.extents(d, 0), g.extents(d, 1));
     y.par_chunks_mut(g.images * outputs).zip(x.par_chunks(g.images * inputs)).for_each(|(y, x)| {
         with_scratch([g.len], |[split]| {
             vectorised!(|| {
@@ -223,8 +223,7 @@ pub fn avg_pool2d_backward(d: &Pool2d, layout: Layout, dy: &[f32], dx: &mut [f32
         return averages_backward(&Axis::of_pool(d, 0), &Axis::of_pool(d, 1), &g.sizes(d), dy, dx);
     }
     let (inputs, outputs, w_out) = (g.windows.inputs(), g.windows.outputs(), g.windows.w_out);
-    let heights = g.extents(0, g.windows.h_out, d.h_in + d.pad[2]);
-    let widths = g.extents(1, w_out, d.w_in + d.pad[3]);
+    let (heights, widths) = (g.extents(d, 0), g.extents(d, 1));
     dx.par_chunks_mut(g.images * inputs).zip(dy.par_chunks(g.images * outputs)).for_each(|(dx, dy)| {
         with_scratch([g.len, g.windows.pitch(), w_out], |[split, line, shares]| {
             vectorised!(|| {

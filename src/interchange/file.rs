@@ -95,10 +95,8 @@ pub struct File {
     pub notes: Vec<String>,
 }
 
-/// Prefixes that PyTorch's wrappers (`DataParallel`, `DistributedDataParallel`, `torch.compile`) add to every parameter name.
-pub(super) const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
-
-/// These, and those of classes that keep a network in a field, as Lightning's modules do.
+/// Prefixes that PyTorch's wrappers (`DataParallel`, `DistributedDataParallel`, `torch.compile`) add to every parameter name,
+/// and those of classes that keep a network in a field, as Lightning's modules do.
 pub(super) const HOLDERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
 
 /// The longest sequence of `prefixes` that all `names` share; empty if there is none.

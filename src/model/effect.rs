@@ -75,7 +75,8 @@ impl Spec {
     ///
     /// Reading a model file does not ask: weights and checkpoints carry old ones.
     pub fn check_effects(&self) -> Result<()> {
-        let source = SpecText { origin: &self.origin, text: &self.source };
+        let line_ends = SpecText::line_ends(&self.source);
+        let source = SpecText { origin: &self.origin, text: &self.source, line_ends: &line_ends };
         let Ok(document) = DeTable::parse(&self.source) else { return Ok(()) };
         let table = || Table::new(source, document.get_ref(), "model file", 1).table("recipe", "[recipe]");
         let (Some(keys), recipe) = (table()?, Recipe::read(table()?)?) else { return Ok(()) };

@@ -105,9 +105,14 @@ impl<'g, 's> Emitter<'g, 's> {
         self.buffer(self.inputs[0])
     }
 
+    /// Extents of every input, without the batch.
+    pub fn input_dims(&self) -> Vec<&[usize]> {
+        self.layer.inputs.iter().map(|name| self.graph.dims(name)).collect()
+    }
+
     /// Channels of every input.
     pub fn input_channels(&self) -> Vec<usize> {
-        self.layer.inputs.iter().map(|name| self.graph.dims(name)[0]).collect()
+        self.input_dims().iter().map(|dims| dims[0]).collect()
     }
 
     /// The buffer of the `Hyper` words.
@@ -207,12 +212,17 @@ impl<'g, 's> Emitter<'g, 's> {
     /// Emits an operator with the operands x, y and a second output of y's shape, in the buffer `<layer>.<kind>`.
     pub fn unary_with(&mut self, op: Op, kind: &str) -> Result<usize> {
         let y = self.output()?;
-        let name = format!("{}.{kind}", self.output_name());
-        let second = match self.builder.find(&name) {
-            Some(id) => id,
-            None => self.builder.buffer(name, self.output_shape(), Role::Transient)?,
-        };
+        let second = self.further_output(kind, self.output_shape())?;
         Ok(self.record(op, vec![self.input(), y, second], y))
+    }
+
+    /// The buffer `<layer>.<kind>` of an output beside y, shared by evaluation and training.
+    pub fn further_output(&mut self, kind: &str, shape: impl Into<Shape>) -> Result<BufferId> {
+        let name = format!("{}.{kind}", self.output_name());
+        match self.builder.find(&name) {
+            Some(id) => Ok(id),
+            None => self.builder.buffer(name, shape, Role::Transient),
+        }
     }
 
     /// Records the step that makes the output `y` from the inputs, and returns the value.

@@ -114,6 +114,11 @@ impl Walk<'_, '_> {
         &self.record.steps[self.record.steps.len() - 1]
     }
 
+    /// The buffer of the only input.
+    pub fn x(&self) -> BufferId {
+        self.operand(0)
+    }
+
     /// The buffer of the output.
     pub fn y(&self) -> BufferId {
         self.graph.values[self.record.output].buffer

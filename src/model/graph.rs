@@ -165,7 +165,7 @@ impl<'s> Graph<'s> {
         let mut owned = Owned::default();
         for tensor in layer.op.kind().parameters(x, &layer.init) {
             let side = tensor.kind.side();
-            let name = format!("{}.{}", layer.name, tensor.kind.name());
+            let name = format!("{}.{}", layer.name, layer.op.tensor_name(tensor.kind));
             let role = if side.is_some() { Role::Parameter } else { Role::State };
             let shape = Shape::from(tensor.shape);
             let buffer = builder.buffer(&name, shape.clone(), role)?;

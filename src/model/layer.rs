@@ -1,9 +1,13 @@
 //! One `[[layer]]` of a model file: its operator, what it reads, and how its parameters start and learn.
 
+use super::expansion::Frame;
 use super::init::Init;
 use super::layers::LayerOp;
 use super::reader::Table;
 use crate::error::{Result, printable};
+
+/// Most bytes of a layer's name.
+pub(super) const LONGEST_NAME: usize = 200;
 
 /// One layer of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,30 +26,25 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Reads one `[[layer]]`. `number` counts from 0; `above` is the layer before it.
-    pub(super) fn read(mut t: Table<'_>, number: usize, above: &str, init: &Init) -> Result<Self> {
-        let name: Option<String> = t.get("name")?;
-        if let Some(name) = &name {
-            t.rename(format!("layer {name}"));
-        }
-        let op = LayerOp::read(&t)?;
-        let name = name.unwrap_or_else(|| format!("{}.{number}", op.name()));
-        t.rename(format!("layer {name}"));
-        if name.is_empty() || name == "input" || name.len() > 200 || printable(&name) != name {
+    /// Reads the layer `name` from a table in the list `frame`.
+    pub(super) fn read<'t>(t: &Table<'t>, name: String, frame: &Frame<'t>, init: &Init) -> Result<Self> {
+        let op = LayerOp::read(t)?;
+        if name.is_empty() || name == "input" || name.len() > LONGEST_NAME || printable(&name) != name {
             return Err(
                 t.error("name", "expected a printable name of 1 to 200 characters other than `input`")
             );
         }
         let inputs = if op.kind().reads_several() {
-            let inputs: Vec<String> = t.need("inputs")?;
+            let inputs = frame.inputs(t)?;
             if inputs.len() < 2 {
                 return Err(t.error("inputs", format!("expected at least 2 layers, found {}", inputs.len())));
             }
             inputs
         } else {
-            vec![t.or("input", above.to_string())?]
+            vec![frame.input(t)?]
         };
         let has_parameters = op.has_parameters();
+        let init = if op.kind().inherits_init() { init } else { &Init::default() };
         let mut layer = Layer {
             name,
             op,
@@ -56,11 +55,15 @@ impl Layer {
             line: t.line,
         };
         if has_parameters {
+            if t.has("init") && !layer.op.kind().takes_init() {
+                let what = format!("expected none: the initial values of {} are fixed", layer.op.name());
+                return Err(t.error("init", what));
+            }
             if let Some(table) = t.table("init", format!("layer {}: init", layer.name))? {
                 layer.init = Init::read(&table, init)?;
             }
-            layer.lr_mult = factors(&t, "lr_mult", &layer.name)?;
-            layer.decay_mult = factors(&t, "decay_mult", &layer.name)?;
+            layer.lr_mult = factors(t, "lr_mult", &layer.name)?;
+            layer.decay_mult = factors(t, "decay_mult", &layer.name)?;
         }
         t.finish()?;
         Ok(layer)

@@ -1,10 +1,12 @@
-//! From a model file to a program: the TOML (`spec`), the layers (`layers`: one file for each), preprocessing, the recipe,
-//! the graph compiled into steps (`build`), its input (`input`), initial values (`init`), and the table of `summary`.
+//! From a model file to a program: the TOML (`spec`), its blocks (`blocks`, `expansion`), the layers (`layers`: one file for
+//! each), preprocessing, the recipe, the graph compiled into steps (`build`), its input (`input`), initial values (`init`), and the table of `summary`.
 
+mod blocks;
 mod build;
 mod class_weights;
 mod effect;
 mod emit;
+mod expansion;
 mod gradient;
 mod graph;
 mod init;
@@ -15,6 +17,7 @@ mod parameter;
 mod preprocess;
 mod reader;
 mod recipe;
+mod scope;
 mod shape;
 mod spec;
 mod summary;

@@ -1,8 +1,10 @@
 //! Reads a TOML table key by key. Every error names the file, the line and the expected value; for an unknown key or
 //! word also the nearest known one.
 
+use super::scope::{Place, Scope};
 use crate::error::{Error, Result};
 use std::cell::RefCell;
+use std::rc::Rc;
 use toml::de::{DeTable, DeValue};
 
 /// The text a table comes from.
@@ -11,12 +13,19 @@ pub(super) struct SpecText<'t> {
     /// The name in messages: a path or `<built-in name>`.
     pub origin: &'t str,
     pub text: &'t str,
+    /// Positions of the line ends, of [`SpecText::line_ends`].
+    pub line_ends: &'t [usize],
 }
 
 impl SpecText<'_> {
+    /// The byte offsets of the line ends in `text`. Blocks ask for the same lines thousands of times.
+    pub fn line_ends(text: &str) -> Vec<usize> {
+        text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect()
+    }
+
     /// Line (from 1) of a byte offset.
     pub fn line(&self, offset: usize) -> usize {
-        1 + self.text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count()
+        1 + self.line_ends.partition_point(|&end| end < offset)
     }
 
     /// An error at a line of this text.
@@ -181,17 +190,49 @@ pub(super) struct Table<'t> {
     what: String,
     /// Line the table starts on.
     pub line: usize,
+    /// Parameters of the block that the table is a part of.
+    scope: Option<Rc<Scope<'t>>>,
     asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'t> Table<'t> {
     pub fn new(source: SpecText<'t>, table: &'t DeTable<'t>, what: impl Into<String>, line: usize) -> Self {
-        Table { source, table, what: what.into(), line, asked: RefCell::default() }
+        Table { source, table, what: what.into(), line, scope: None, asked: RefCell::default() }
     }
 
-    fn raw(&self, key: &'static str) -> Option<&'t toml::Spanned<DeValue<'t>>> {
+    /// The same table as a part of a block with these parameters.
+    pub fn within(self, scope: Option<Rc<Scope<'t>>>) -> Self {
+        Table { scope, ..self }
+    }
+
+    fn raw(&self, key: &'static str) -> Option<Place<'t>> {
         self.asked.borrow_mut().push(key);
-        self.table.get(key)
+        self.value(key)
+    }
+
+    /// The value of `key`, or of the parameter that it names.
+    fn value(&self, key: &str) -> Option<Place<'t>> {
+        self.table.get(key).map(|value| self.resolve(value))
+    }
+
+    /// The value that `value` stands for: that of a parameter of the block, or itself.
+    pub fn resolve(&self, value: Place<'t>) -> Place<'t> {
+        self.scope.as_ref().map_or(value, |scope| scope.resolve(value))
+    }
+
+    /// The keys with their values.
+    pub fn entries(&self) -> impl Iterator<Item = (&'t str, Place<'t>)> {
+        self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), self.resolve(value)))
+    }
+
+    /// The table itself, in which parameters are not replaced.
+    pub fn raw_table(&self) -> &'t DeTable<'t> {
+        self.table
+    }
+
+    /// The name of the table in messages.
+    pub fn what(&self) -> &str {
+        &self.what
     }
 
     /// Whether `key` is there.
@@ -201,7 +242,7 @@ impl<'t> Table<'t> {
 
     /// The line of `key`, or of the table if the key is not there.
     pub fn line_of(&self, key: &str) -> usize {
-        self.table.get(key).map_or(self.line, |v| self.source.line(v.span().start))
+        self.value(key).map_or(self.line, |v| self.source.line(v.span().start))
     }
 
     /// An error at `key`.
@@ -260,8 +301,11 @@ impl<'t> Table<'t> {
     pub fn table(&self, key: &'static str, what: impl Into<String>) -> Result<Option<Table<'t>>> {
         let Some(value) = self.raw(key) else { return Ok(None) };
         let line = self.source.line(value.span().start);
+        // A table that is the value of a parameter stands outside of the block, where its parameters are unknown.
+        let is_own = self.table.get(key).is_some_and(|own| std::ptr::eq(own, value));
+        let scope = self.scope.clone().filter(|_| is_own);
         match value.get_ref().as_table() {
-            Some(table) => Ok(Some(Table::new(self.source, table, what, line))),
+            Some(table) => Ok(Some(Table::new(self.source, table, what, line).within(scope))),
             None => Err(self.error(key, "expected a table")),
         }
     }

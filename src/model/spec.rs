@@ -1,5 +1,7 @@
 //! The model file: TOML with a network, its preprocessing, augmentation and recipe. Built-in ones are compiled in.
 
+use super::blocks::Block;
+use super::expansion::Expansion;
 use super::init::Init;
 use super::layer::Layer;
 use super::preprocess::{Preprocess, read_augment};
@@ -7,7 +9,6 @@ use super::reader::{SpecText, Table, suggestion};
 use super::recipe::Recipe;
 use crate::error::{Error, Result};
 use crate::view::{Augment, Geometry};
-use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 use toml::de::DeTable;
@@ -32,7 +33,7 @@ pub struct Spec {
 }
 
 /// Longest model file that is read, in bytes: tens of thousands of layers.
-const LONGEST: u64 = 4 << 20;
+pub(super) const LONGEST: u64 = 4 << 20;
 
 macro_rules! builtin {
     ($($name:literal),* $(,)?) => {
@@ -52,8 +53,17 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "lenet5",
     "mlp-784-15-10",
     "neuron",
+    "densenet121",
+    "googlenet",
+    "mnasnet1_0",
     "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnext50_32x4d",
     "squeezenet1_1",
+    "vgg11",
+    "vgg16",
+    "vgg16_bn",
 ];
 
 impl Spec {
@@ -122,7 +132,8 @@ impl Spec {
 
     /// Reads a model file's text; `origin` is its name in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let source = SpecText { origin, text };
+        let line_ends = SpecText::line_ends(text);
+        let source = SpecText { origin, text, line_ends: &line_ends };
         let document = DeTable::parse(text).map_err(|e| {
             let line = source.line(e.span().map_or(0, |s| s.start));
             source.error(line, e.message().replace('\n', ", "))
@@ -142,23 +153,8 @@ impl Spec {
             Some(table) => Init::read(&table, &Init::default())?,
             None => Init::default(),
         };
-        let mut layers: Vec<Layer> = Vec::new();
-        let mut names: HashSet<String> = HashSet::from(["input".to_string()]);
-        for (number, table) in t.tables("layer")?.into_iter().enumerate() {
-            let above = layers.last().map_or("input", |l| l.name.as_str()).to_string();
-            let layer = Layer::read(table, number, &above, &init)?;
-            for input in &layer.inputs {
-                if !names.contains(input) {
-                    let near = suggestion(input, names.iter().map(String::as_str));
-                    let what = format!("layer {}: no layer `{input}` above it{near}", layer.name);
-                    return Err(source.error(layer.line, what));
-                }
-            }
-            if !names.insert(layer.name.clone()) {
-                return Err(source.error(layer.line, format!("two layers are called {}", layer.name)));
-            }
-            layers.push(layer);
-        }
+        let blocks = Block::read_all(&t)?;
+        let layers = Expansion::layers(&t, &blocks, &init)?;
         t.finish()?;
         if layers.is_empty() {
             return Err(source.error(1, "expected at least one [[layer]]"));

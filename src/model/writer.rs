@@ -3,6 +3,7 @@
 use super::class_weights::ClassWeights;
 use super::init::{Fan, Init, WeightInit};
 use super::layer::Layer;
+use super::layers::LayerOp;
 use super::preprocess::Preprocess;
 use super::reader::{Padding, Pair};
 use super::recipe::Recipe;
@@ -25,12 +26,10 @@ impl Spec {
         });
         out.table("[augment]", |t| augment(t, &self.augment));
         out.table("[recipe]", |t| recipe(t, &self.recipe));
-        // The initial values of a layer without parameters can only come from the table [init].
-        let common = self
-            .layers
-            .iter()
-            .find(|l| !l.op.has_parameters())
-            .map_or_else(Init::default, |l| l.init.clone());
+        // The initial values of a layer that has none of its own can only come from the table [init].
+        let has_own = |op: &LayerOp| op.has_parameters() && op.kind().takes_init();
+        let common =
+            self.layers.iter().find(|l| !has_own(&l.op)).map_or_else(Init::default, |l| l.init.clone());
         if common != Init::default() {
             out.table("[init]", |t| {
                 for (key, value) in init(&common) {
@@ -319,7 +318,8 @@ fn write_layer(out: &mut Text, layer: &Layer, above: &str, common: &Init) {
     if !op.has_parameters() {
         return;
     }
-    if own != common {
+    let inherited = if op.kind().inherits_init() { common } else { &Init::default() };
+    if op.kind().takes_init() && own != inherited {
         out.put("init", &inline(init(own)));
     }
     for (key, [weight, bias]) in [("lr_mult", lr_mult), ("decay_mult", decay_mult)] {

@@ -1,6 +1,8 @@
 //! The leaky rectifier (Maas et al. 2013), as PyTorch's `leaky_relu` defines it.
 
-use super::{Describe, Op, Operand, OperandKind as Kind};
+use super::activation::finite;
+use super::pointwise::{backward, forward};
+use super::{Describe, Op, Operand};
 
 /// y = x if x > 0, else negative_slope x; the derivative at 0 is the slope.
 ///
@@ -14,24 +16,15 @@ pub struct LeakyRelu {
 
 impl Describe for LeakyRelu {
     fn operands(&self, op: &Op) -> Vec<Operand> {
-        let n = [self.len];
         match op {
-            Op::LeakyReluBackward(_) => vec![
-                Operand::read("x", Kind::Data, n),
-                Operand::read("dy", Kind::Gradient, n),
-                Operand::write("dx", Kind::Gradient, n),
-            ],
-            _ => vec![Operand::read("x", Kind::Data, n), Operand::write("y", Kind::Data, n)],
+            Op::LeakyReluBackward(_) => backward("x", self.len),
+            _ => forward(self.len),
         }
     }
     fn flops(&self, _op: &Op) -> u64 {
         self.len as u64
     }
     fn check(&self, _op: &Op) -> Result<(), String> {
-        if self.negative_slope.is_finite() {
-            Ok(())
-        } else {
-            Err(format!("negative_slope must be finite, found {}", self.negative_slope))
-        }
+        finite("negative_slope", self.negative_slope)
     }
 }

@@ -8,13 +8,17 @@
 //! Operands have one order everywhere (`Op::operands`, `Step::buffers`, WGSL bindings): inputs first, outputs last.
 //! Tensors are `x w b y`, gradients `dx dw db dy`. All are contiguous NCHW `f32`.
 
+pub mod activation;
 pub mod augment;
 pub mod batch_norm;
+pub mod channel_shuffle;
 pub mod channel_slice;
 pub mod conv2d;
 pub mod dropout;
 pub mod ema;
+pub mod gate;
 pub mod hyper;
+pub mod layer_norm;
 pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
@@ -23,18 +27,27 @@ pub mod loss;
 pub mod loss_scale;
 pub mod mix;
 mod operand;
+pub mod pad2d;
 pub mod pointwise;
 pub mod pool2d;
+pub mod prelu;
+pub mod scale;
 pub mod softmax;
+pub mod structured_dropout;
 pub mod update;
+pub mod upsample;
 
+pub use activation::{Clip, Elu, Gelu, HardSigmoid};
 pub use augment::Augment;
 pub use batch_norm::BatchNorm2d;
+pub use channel_shuffle::ChannelShuffle;
 pub use channel_slice::ChannelSlice;
 pub use conv2d::{BiasGrad, Conv2d};
 pub use dropout::Dropout;
 pub use ema::Ema;
+pub use gate::Gate;
 pub use hyper::Hyper;
+pub use layer_norm::LayerNorm;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
@@ -43,10 +56,15 @@ pub use loss::{Loss, Metrics, Target};
 pub use loss_scale::{GradScale, GradUnscale, Scaling};
 pub use mix::Mix;
 pub use operand::{Access, Operand, OperandKind};
+pub use pad2d::Pad2d;
 pub use pointwise::Pointwise;
 pub use pool2d::{AdaptiveAvgPool2d, Pool2d};
+pub use prelu::Prelu;
+pub use scale::Scale;
 pub use softmax::Softmax;
+pub use structured_dropout::{DropUnit, StructuredDropout};
 pub use update::{GradClip, GradNorm, NonFinite, Update};
+pub use upsample::Upsample;
 
 use crate::error::{Error, Result};
 
@@ -130,6 +148,42 @@ operators! {
     TanhForward(Pointwise) = "tanh_forward";
     /// dx = dy (1 - y^2).
     TanhBackward(Pointwise) = "tanh_backward";
+    /// y = x / (1 + exp(-x)).
+    SiluForward(Pointwise) = "silu_forward";
+    /// dx = dy s (1 + x (1 - s)) with s = 1 / (1 + exp(-x)).
+    SiluBackward(Pointwise) = "silu_backward";
+    /// y = x min(max(x + 3, 0), 6) / 6.
+    HardSwishForward(Pointwise) = "hard_swish_forward";
+    /// dx = dy (x / 3 + 1/2) where -3 < x < 3, 0 below and dy above.
+    HardSwishBackward(Pointwise) = "hard_swish_backward";
+    /// y = min(max(alpha x + beta, 0), 1).
+    HardSigmoidForward(HardSigmoid) = "hard_sigmoid_forward";
+    /// dx = alpha dy where 0 < y < 1, else 0.
+    HardSigmoidBackward(HardSigmoid) = "hard_sigmoid_backward";
+    /// y = min(max(x, min), max).
+    ClipForward(Clip) = "clip_forward";
+    /// dx = dy where min < y < max, else 0.
+    ClipBackward(Clip) = "clip_backward";
+    /// y = x P(x), with the distribution function P of the standard normal distribution, or its approximation by tanh.
+    GeluForward(Gelu) = "gelu_forward";
+    /// dx = dy (P(x) + x P'(x)).
+    GeluBackward(Gelu) = "gelu_backward";
+    /// y = x if x > 0, else alpha (exp(x) - 1).
+    EluForward(Elu) = "elu_forward";
+    /// dx = dy if x > 0, else alpha exp(x) dy.
+    EluBackward(Elu) = "elu_backward";
+    /// y = x if x > 0, else w x, with one w or one for each channel.
+    PreluForward(Prelu) = "prelu_forward";
+    /// dx = dy if x > 0, else w dy.
+    PreluGradInput(Prelu) = "prelu_grad_input";
+    /// dw = the sum of x dy where x is not above 0.
+    PreluGradWeight(Prelu) = "prelu_grad_weight";
+    /// y = a b; with dy in place of one of them it is also the gradient of the other.
+    Mul(Pointwise) = "mul";
+    /// y = x times the gate of its channel; with dy and dx in place of x and y it is also the gradient of x.
+    MulGate(Gate) = "mul_gate";
+    /// The gradient of the gate: the sum of dy x over each plane.
+    MulGradGate(Gate) = "mul_grad_gate";
     /// y = a + b: residual connections, and the sum of gradients where a value has several readers.
     Add(Pointwise) = "add";
     /// y = the maximum of each window, and the position of the maximum in it.
@@ -162,10 +216,36 @@ operators! {
     BatchNorm2dGradInput(BatchNorm2d) = "batch_norm2d_grad_input";
     /// y = x times the recomputed mask; with dy and dx in place of x and y it is also the backward operator.
     Dropout(Dropout) = "dropout";
+    /// y = x times the recomputed mask of whole channels, images or batches; with dy and dx it is also the backward operator.
+    StructuredDropout(StructuredDropout) = "structured_dropout";
+    /// y = x times a factor for each channel; with dy and dx in place of x and y it is also the backward operator.
+    Scale(Scale) = "scale";
+    /// The gradient of the factors of the channels.
+    ScaleGradWeight(Scale) = "scale_grad_weight";
+    /// y = x normalised over the channels, and the statistics of each position.
+    LayerNormForward(LayerNorm) = "layer_norm_forward";
+    /// dx from x, its statistics and dy.
+    LayerNormGradInput(LayerNorm) = "layer_norm_grad_input";
+    /// dw from x, its statistics and dy.
+    LayerNormGradWeight(LayerNorm) = "layer_norm_grad_weight";
+    /// y = x with zeros around it.
+    PadForward(Pad2d) = "pad_forward";
+    /// dx = the part of dy where x lies.
+    PadBackward(Pad2d) = "pad_backward";
+    /// y = x with every element repeated.
+    UpsampleForward(Upsample) = "upsample_forward";
+    /// dx = the sums of dy over the copies of each element.
+    UpsampleBackward(Upsample) = "upsample_backward";
     /// Copies x into its channels of y.
     ConcatForward(ChannelSlice) = "concat_forward";
     /// Copies its channels of dy into dx.
     ConcatBackward(ChannelSlice) = "concat_backward";
+    /// y = some channels of x.
+    SliceForward(ChannelSlice) = "slice_forward";
+    /// dx = dy in its channels, else 0.
+    SliceBackward(ChannelSlice) = "slice_backward";
+    /// y = the channels of x in another order; with the inverse order, dy and dx it is also the backward operator.
+    ChannelShuffle(ChannelShuffle) = "channel_shuffle";
     /// y = softmax(x) over channels.
     SoftmaxForward(Softmax) = "softmax_forward";
     /// dx from y and dy.

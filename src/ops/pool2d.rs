@@ -7,7 +7,7 @@ use super::{Describe, Op, Operand, OperandKind as Kind};
 /// Maximum: padding never wins; the first maximum in row-major order is the one that gets the gradient; a
 /// NaN wins. The second output, `index`, `[batch, channels, h_out, w_out]`, holds the position of the maximum in its
 /// window, `row * kernel_w + column`, as a whole number in an `f32`.
-/// Average: padded zeros count (`count_include_pad`), positions beyond the padding (`ceil`) do not.
+/// Average: padded zeros count unless `count_include_pad` is false, positions beyond the padding (`ceil`) do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool2d {
     pub batch: usize,
@@ -21,6 +21,8 @@ pub struct Pool2d {
     /// Round the output extent up instead of down. As in PyTorch, a last window that would start in the
     /// right or bottom padding (or beyond) is dropped.
     pub ceil: bool,
+    /// Whether an average counts the zeros of the padding; without effect on a maximum.
+    pub count_include_pad: bool,
 }
 
 impl Pool2d {
@@ -45,6 +47,12 @@ impl Pool2d {
         }
         let n = room.div_ceil(stride) + 1;
         if (n - 1) * stride >= len + before { n - 1 } else { n }
+    }
+    /// Rows (axis 0) or columns (axis 1), counted from the edge of the padding, whose elements an average counts.
+    pub fn counted(&self, axis: usize) -> [usize; 2] {
+        let len = if axis == 0 { self.h_in } else { self.w_in };
+        let (before, after) = (self.pad[axis], self.pad[axis + 2]);
+        if self.count_include_pad { [0, before + len + after] } else { [before, before + len] }
     }
     /// Height of y.
     pub fn h_out(&self) -> usize {

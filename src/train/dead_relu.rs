@@ -65,8 +65,11 @@ impl DeadReluCheck {
             ..BuildOptions::new(images.len())
         };
         let model = within(spec, build, MEMORY)?;
-        let relus: Vec<_> =
-            model.layers.iter().filter(|l| l.op == "relu" && !self.reported.contains(&l.name)).collect();
+        let relus: Vec<_> = model
+            .layers
+            .iter()
+            .filter(|l| matches!(l.op, "relu" | "relu6") && !self.reported.contains(&l.name))
+            .collect();
         let mut alive: Vec<Vec<bool>> = relus.iter().map(|l| vec![false; l.output.dims()[1]]).collect();
         let mut rows = 0;
         if !relus.is_empty() {

@@ -50,7 +50,7 @@ pub fn scale_rates(spec: &mut Spec, groups: &[RateGroup]) -> Result<()> {
     for layer in &mut spec.layers {
         for (kind, _) in layer.op.tensors(&[1; 3]) {
             let Some(side) = kind.side() else { continue };
-            let name = format!("{}.{}", layer.name, kind.name());
+            let name = format!("{}.{}", layer.name, layer.op.tensor_name(kind));
             let matching = groups.iter().enumerate().filter(|(_, g)| name.starts_with(&g.prefix));
             matching.clone().for_each(|(i, _)| used[i] = true);
             // Of two groups with the same prefix, the later counts.

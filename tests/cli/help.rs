@@ -34,7 +34,7 @@ const VERBS: [(&str, &str); 28] = [
          image-root transpose val-split split limit-val ignore-exif",
     ),
     ("import", "O output force model name classes input external-data scale mean std resize"),
-    ("summary", "O model batch-size ema"),
+    ("summary", "O model batch-size expand ema"),
     ("devices", "O"),
     ("selftest", "O D only"),
     ("bench", "O"),

@@ -20,6 +20,8 @@ from common import (Checks, as_input, difference, identical, imported, json_line
 NETWORKS = ("neuron", "mlp-784-15-10", "lenet5", "alexnet-64", "resnet18", "squeezenet1_1", "alexnet", "alexnet-2012",
             "alexnet-2012-asrun", "bvlc-alexnet", "caffenet")
 TRAINED = "alexnet-mini"
+# Small networks of the operators that no built-in network has.
+FILES = {name: str(Path(__file__).parents[1] / "parity" / "models" / f"{name}.toml") for name in ("shuffle", "layer_norm")}
 # Of more than 100 MB: not where time and space are short.
 LARGE = {"alexnet", "alexnet-2012", "alexnet-2012-asrun", "bvlc-alexnet", "caffenet"}
 SUFFIXES = ("onnx", "onnx-pixels", "npz", "safetensors")
@@ -141,12 +143,12 @@ def main():
     folder = Path(sys.argv[1])
     only, small = (*sys.argv[2:], "", "")[:2]
     checks = Checks(only)
-    for name in (TRAINED, *NETWORKS):
+    for name in (TRAINED, *NETWORKS, *FILES):
         labels = [f"export {name} {suffix}" for suffix in SUFFIXES]
         if not any(only in label for label in labels) or (small and name in LARGE):
             continue
         try:
-            network = Network(name, folder / name, small)
+            network = Network(FILES.get(name, name), folder / name, small)
         except Exception as error:  # no weights or no trace: none of its checks can run
             checks.always(f"export {name}", raising, error)
             continue

@@ -104,7 +104,7 @@ PTH = ["types", "types-legacy", "views", "checkpoint-legacy", "parameters", "ave
 copy("pth", *(f"tests/fixtures/pth/{name}.pth" for name in PTH))
 copy("onnx", "tests/untrusted/onnx/small.onnx", "tests/fixtures/exchange/fire-torchscript.onnx", "tests/fixtures/exchange/fire-dynamo.onnx")
 copy("onnx", *sorted(Path("tests/interchange/onnx_import/pytorch").glob("*.onnx"))[:3])
-copy("model", *sorted(Path("models").glob("*.toml")), "tests/fixtures/residual.toml", "tests/fixtures/fire.toml", "tests/fixtures/sigmoid.toml")
+copy("model", *sorted(Path("models").glob("*.toml")), "tests/fixtures/residual.toml", "tests/fixtures/fire.toml", "tests/fixtures/sigmoid.toml", "tests/fixtures/blocks/operators.toml")
 put("safetensors", "types", safetensors({
     "a": ("F32", [2], floats(1, 2)), "b": ("F16", [1], b"\x00\x3c"), "c": ("BF16", [1, 1], b"\x80\x3f"), "d": ("F64", [], struct.pack("<d", 3)),
     "e": ("I64", [1], struct.pack("<q", -4)), "f": ("I32", [1], struct.pack("<i", 5)), "g": ("U8", [3, 0], b""),

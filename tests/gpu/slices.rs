@@ -7,8 +7,9 @@ use striate::error::{Error, Result};
 use striate::gpu::kernels::kernels;
 use striate::gpu::{Executor, Gpu, LimitOverrides};
 use striate::ops::{
-    Access, BatchNorm2d, ChannelSlice, GradNorm, Hyper, LocalResponseNorm, LocalResponseNormWithin, Loss,
-    Mix, Op, Softmax, Target,
+    Access, BatchNorm2d, ChannelShuffle, ChannelSlice, DropUnit, GradNorm, Hyper, LayerNorm,
+    LocalResponseNorm, LocalResponseNormWithin, Loss, Mix, Op, Pad2d, Scale, Softmax, StructuredDropout,
+    Target, Upsample,
 };
 use striate::program::{BufferId, Executor as _, Span};
 use striate::verify::cases::{Case, Data, cases};
@@ -69,11 +70,19 @@ fn results_do_not_depend_on_the_parts() {
 #[test]
 fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let slice = ChannelSlice { batch: 9, channels: 4, inner: 16, offset: 3, total: 9 };
+    let shuffle = ChannelShuffle { batch: 9, channels: 8, inner: 16, groups: 4 };
     let response =
         LocalResponseNorm { batch: 9, channels: 8, inner: 16, size: 5, alpha: 0.5, beta: 0.75, k: 2.0 };
     let LocalResponseNorm { batch, channels, size, alpha, beta, k, .. } = response;
     let within = LocalResponseNormWithin { batch, channels, h: 8, w: 8, size, alpha, beta, k };
     let norm = BatchNorm2d { batch: 9, channels: 8, inner: 16, eps: 1e-5, momentum: 0.1, relu: true };
+    let layer = LayerNorm { batch: 9, channels: 8, inner: 64, eps: 1e-5 };
+    let scale = Scale { batch: 9, channels: 8, inner: 16 };
+    let pad = Pad2d { batch: 9, channels: 8, h_in: 4, w_in: 4, pad: [0, 4, 4, 0] };
+    let up = Upsample { batch: 9, channels: 8, h_in: 8, w_in: 8, scale: [2, 1] };
+    let dropped = |unit| {
+        Op::StructuredDropout(StructuredDropout { batch: 9, channels: 8, inner: 64, unit, p: 0.5, layer: 2 })
+    };
     let softmax = Softmax { batch: 9, channels: 16, inner: 8 };
     let classes = Loss {
         batch: 300,
@@ -90,12 +99,23 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     let cases = [
         Op::ConcatForward(slice),
         Op::ConcatBackward(slice),
+        Op::SliceForward(slice),
+        Op::SliceBackward(slice),
+        Op::ChannelShuffle(shuffle),
         Op::LocalResponseNormForward(response),
         Op::LocalResponseNormBackward(response),
         Op::LocalResponseNormWithinForward(within),
         Op::LocalResponseNormWithinBackward(within),
         Op::BatchNorm2dForward(norm),
         Op::BatchNorm2dGradInput(norm),
+        Op::LayerNormForward(layer),
+        Op::LayerNormGradInput(layer),
+        Op::Scale(scale),
+        Op::PadForward(pad),
+        Op::PadBackward(pad),
+        Op::UpsampleForward(up),
+        Op::UpsampleBackward(up),
+        dropped(DropUnit::Channel),
         Op::SoftmaxForward(softmax),
         Op::SoftmaxBackward(softmax),
         Op::CrossEntropy(classes),
@@ -105,6 +125,10 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
     .map(case);
     let Some(compared) = compare(4096, &cases) else { return };
     assert_eq!(compared.len(), cases.len(), "{compared:?}");
+    let units = [DropUnit::Row, DropUnit::Batch].map(dropped).map(case);
+    for unit in units {
+        assert_eq!(compare(4096, &[unit]).map_or(1, |compared| compared.len()), 1);
+    }
     // An image of the first part whose partner is in the last one, and rows whose second label is in another part.
     let mixing = [Op::CrossEntropy(mixed), Op::Mix(images)].map(|op| {
         let hyper = Hyper { rows: 299, mix_weight: 0.3, ..case(op.clone()).hyper };
@@ -118,8 +142,18 @@ fn results_of_whole_images_and_rows_do_not_depend_on_the_parts() {
 fn long_sums_do_not_depend_on_the_parts() {
     let norm = BatchNorm2d { batch: 7, channels: 2, inner: 20_000, eps: 1e-5, momentum: 0.1, relu: false };
     let sum = GradNorm { len: 250_007, index: 1, count: 2 };
-    let cases =
-        [Op::BatchNorm2dStats(norm), Op::BatchNorm2dGradParameters(norm), Op::GradNorm(sum)].map(case);
+    let (scale, layer) = (
+        Scale { batch: 7, channels: 2, inner: 20_000 },
+        LayerNorm { batch: 7, channels: 2, inner: 20_000, eps: 1e-5 },
+    );
+    let cases = [
+        Op::BatchNorm2dStats(norm),
+        Op::BatchNorm2dGradParameters(norm),
+        Op::GradNorm(sum),
+        Op::ScaleGradWeight(scale),
+        Op::LayerNormGradWeight(layer),
+    ]
+    .map(case);
     let Some(compared) = compare(400_000, &cases) else { return };
     assert_eq!(compared.len(), cases.len(), "{compared:?}");
 }

@@ -27,6 +27,9 @@ from model import Network, max_pool
 KINK = 1e-4  # how near a kink counts as "within rounding", relative to the root mean square of the tensor
 HALF_ULP = 2.0**-24  # relative rounding of a stored f32
 
+# Layers that hand their input on, with dropout off.
+PASSED_ON = ("flatten", "dropout", "dropout2d", "stochastic_depth")
+
 
 class Kinks:
     """Decides ReLUs and maxima that are too close to call as the trace did."""
@@ -63,6 +66,16 @@ class Kinks:
             seen = y.reshape(x.shape) > 0
             mask = torch.where(self.close(x.detach().abs(), x, mask != seen), seen, mask)
         return torch.where(mask, x, x * slope)
+
+    def near(self, source, x, points):
+        """For each point: where x is above it."""
+        masks = [x > point for point in points]
+        seen = self.value(source)
+        if seen is not None:
+            for i, (point, mask) in enumerate(zip(points, masks)):
+                above = seen.reshape(x.shape) > point
+                masks[i] = torch.where(self.close((x.detach() - point).abs(), x, mask != above), above, mask)
+        return masks
 
     def max_pool(self, source, layer, x, y, index):
         seen = self.value(source)
@@ -114,7 +127,7 @@ def missing_layers(network, trace):
             readers.setdefault(source, []).append(layer["op"])
     for name, layer, _ in network.layers:
         fused = layer["op"] in ("conv2d", "linear", "batch_norm2d") and readers.get(name) == ["relu"]
-        if f"{name}.y" not in trace and not fused and layer["op"] not in ("flatten", "dropout"):
+        if f"{name}.y" not in trace and not fused and layer["op"] not in PASSED_ON:
             yield name
 
 
@@ -122,7 +135,7 @@ def compare(network, trace, report):
     named = {k.removeprefix("parameter."): v for k, v in trace.items() if k.startswith("parameter.")}
     network.load(named)
     before = {k: v.detach().clone() for k, v in {**network.parameters, **network.state}.items()}
-    aliases = {n: i[0] for n, layer, i in network.layers if layer["op"] in ("flatten", "dropout")}
+    aliases = {n: i[0] for n, layer, i in network.layers if layer["op"] in PASSED_ON}
     kinks = Kinks(trace, aliases)
     x = trace["input"].to(torch.float64).requires_grad_(True)
     values = network.forward(x, training=True, kinks=kinks)

@@ -13,6 +13,8 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+from blocks import expand
+
 BUILTIN = Path(__file__).resolve().parents[2] / "models"
 
 RECIPES = {  # defaults: lr, momentum (beta1), beta2 (alpha), weight decay; PyTorch's own
@@ -93,14 +95,72 @@ def max_pool(x, layer):
 def avg_pool(x, layer):
     padding = sides(layer.get("padding", 0))
     kernel, stride = pair(layer["kernel"]), pair(layer.get("stride", layer["kernel"]))
+    counts = layer.get("count_include_pad", True)
     if is_symmetric(padding):
-        return F.avg_pool2d(x, kernel, stride, padding[:2], ceil_mode=layer.get("ceil", False))
-    # Padded zeros count in the mean; what lies beyond them does not.
+        return F.avg_pool2d(x, kernel, stride, padding[:2], ceil_mode=layer.get("ceil", False), count_include_pad=counts)
+    # Padded zeros count in the mean, if asked for; what lies beyond them does not.
     total, kernel, stride = fill_windows(x, layer, 0.0)
-    counted = pad(torch.ones_like(x[:1, :1]), padding, 1.0)
+    counted = pad(torch.ones_like(x[:1, :1]), padding, float(counts))
     short = total.shape[2] - counted.shape[2], total.shape[3] - counted.shape[3]
     share = F.avg_pool2d(pad(counted, (0, 0, *short)), kernel, stride)
     return F.avg_pool2d(total, kernel, stride) / share
+
+
+def constant(value):
+    return lambda x: torch.full_like(x, value)
+
+
+def of_clip(layer, weight):
+    low, high = single(layer.get("min", -math.inf)), single(layer.get("max", math.inf))
+    points = [point for point in (low, high) if abs(point) < math.inf]
+    pieces = [constant(low)] * (low > -math.inf) + [lambda x: x] + [constant(high)] * (high < math.inf)
+    return points, lambda x: x.clamp(low, high), pieces
+
+
+def of_hard_swish(layer, weight):
+    return (-3.0, 3.0), F.hardswish, (constant(0.0), lambda x: x * (x + 3) / 6, lambda x: x)
+
+
+def of_hard_sigmoid(layer, weight):
+    alpha, beta = single(layer.get("alpha", 1 / 6)), single(layer.get("beta", 0.5))
+
+    def line(x):
+        return alpha * x + beta
+
+    whole = F.hardsigmoid if "alpha" not in layer and "beta" not in layer else lambda x: line(x).clamp(0, 1)
+    pieces = [constant(0.0), line, constant(1.0)]
+    return sorted([-beta / alpha, (1 - beta) / alpha]), whole, pieces if alpha > 0 else pieces[::-1]
+
+
+def of_elu(layer, weight):
+    alpha = single(layer.get("alpha", 1.0))
+    # Bounded, since the gradient of an infinite value that is not chosen would be NaN.
+    return (0.0,), lambda x: F.elu(x, alpha), (lambda x: alpha * torch.expm1(x.clamp(max=1.0)), lambda x: x)
+
+
+def of_prelu(layer, weight):
+    def sloped(x):
+        return x * weight.reshape(-1, *(1,) * (x.dim() - 2))
+
+    return (0.0,), lambda x: F.prelu(x, weight), (sloped, lambda x: x)
+
+
+# Activations of pieces: the points between these, PyTorch's function, and the pieces from left to right.
+PIECES = {
+    "clip": of_clip,
+    "relu6": lambda layer, weight: of_clip({"min": 0.0, "max": 6.0}, weight),
+    "hard_swish": of_hard_swish,
+    "hard_sigmoid": of_hard_sigmoid,
+    "elu": of_elu,
+    "prelu": of_prelu,
+}
+
+
+def multiply(a, b):
+    """The product of two maps, or of a map and one factor for each channel."""
+    rank = max(a.dim(), b.dim())
+    a, b = (x.reshape(*x.shape, *(1,) * (rank - x.dim())) for x in (a, b))
+    return a * b
 
 
 class Network:
@@ -112,13 +172,7 @@ class Network:
             self.spec = tomllib.load(file)
         self.name = self.spec["name"]
         self.input_shape = self.spec["input"]
-        self.layers = []
-        above = "input"
-        for number, layer in enumerate(self.spec["layer"]):
-            name = layer.get("name", f"{layer['op']}.{number}")
-            inputs = layer.get("inputs") or [layer.get("input", above)]
-            self.layers.append((name, layer, inputs))
-            above = name
+        self.layers = [(layer["name"], layer, layer["inputs"]) for layer in expand(self.spec)]
         self.parameters, self.state = {}, {}
 
     # Parameters
@@ -138,6 +192,17 @@ class Network:
                 shape = (layer["out_channels"], channels // layer.get("groups", 1), *pair(layer["kernel"]))
             elif layer["op"] == "linear":
                 shape = (layer["out_features"], channels)
+            elif layer["op"] == "scale":
+                shape = [channels, 1, 1] if layer.get("spatial", False) else [channels]
+                self.parameters[f"{name}.{layer.get('parameter', 'weight')}"] = normal(shape, 0.3, 0.5)
+                return
+            elif layer["op"] == "layer_norm":
+                self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
+                self.parameters[f"{name}.bias"] = normal([channels], 0.2)
+                return
+            elif layer["op"] == "prelu":
+                self.parameters[f"{name}.weight"] = normal([layer.get("num_parameters", 1)], 0.1, 0.3)
+                return
             elif layer["op"] == "batch_norm2d":
                 self.parameters[f"{name}.weight"] = normal([channels], 0.2, 1.0)
                 self.parameters[f"{name}.bias"] = normal([channels], 0.2)
@@ -189,7 +254,8 @@ class Network:
 
     def apply(self, name, layer, inputs, xs, training, kinks):
         x, op, get = xs[0], layer["op"], layer.get
-        weight, bias = self.parameters.get(f"{name}.weight"), self.parameters.get(f"{name}.bias")
+        weight = self.parameters.get(f"{name}.{get('parameter', 'weight')}")
+        bias = self.parameters.get(f"{name}.bias")
         if op == "conv2d":
             padded = pad(x, sides(get("padding", 0)))
             dilation = pair(get("dilation", 1))
@@ -201,6 +267,22 @@ class Network:
         if op == "leaky_relu":
             slope = single(get("negative_slope", 0.01))
             return kinks.leaky_relu(name, x, slope) if kinks else F.leaky_relu(x, slope)
+        if op in PIECES:
+            points, whole, pieces = PIECES[op](layer, weight)
+            # For each point where the derivative jumps: where x is above it. None: as PyTorch decides.
+            above = kinks.near(inputs[0], x, points) if kinks else None
+            if above is None:
+                return whole(x)
+            y = pieces[0](x)
+            for mask, piece in zip(above, pieces[1:]):
+                y = torch.where(mask, piece(x), y)
+            return y
+        if op == "silu":
+            return F.silu(x)
+        if op == "gelu":
+            return F.gelu(x, approximate=get("approximate", "none"))
+        if op == "mul":
+            return multiply(*xs)
         if op == "sigmoid":
             return torch.sigmoid(x)
         if op == "tanh":
@@ -234,6 +316,26 @@ class Network:
             return sum(xs[1:], xs[0])
         if op == "concat":
             return torch.cat(xs, dim=1)
+        if op in ("dropout2d", "stochastic_depth"):
+            return x
+        if op == "scale":
+            return x * weight.reshape(-1, *[1] * (x.dim() - 2))
+        if op == "layer_norm":
+            last = x.movedim(1, -1)
+            return F.layer_norm(last, x.shape[1:2], weight, bias, single(get("eps", 1e-5))).movedim(-1, 1)
+        if op == "pad":
+            return pad(x, sides(layer["padding"]))
+        if op == "upsample":
+            return F.interpolate(x, scale_factor=pair(layer["scale_factor"]), mode="nearest")
+        if op == "global_avg_pool2d":
+            return x.mean((2, 3), keepdim=True)
+        if op == "global_max_pool2d":
+            return x.amax((2, 3), keepdim=True)
+        if op == "slice":
+            return x[:, get("start", 0) : layer["end"]]
+        if op == "channel_shuffle":
+            rows = x.unflatten(1, (layer["groups"], -1))
+            return rows.transpose(1, 2).flatten(1, 2)
         raise ValueError(f"{name}: unknown operator {op}")
 
     def logits(self, values):
@@ -274,7 +376,8 @@ class Network:
 
             def factor(key):
                 both = layers[layer].get(key, 1.0)
-                return single(both.get(side, 1.0) if isinstance(both, dict) else both)
+                kind = "weight" if side == layers[layer].get("parameter") else side
+                return single(both.get(kind, 1.0) if isinstance(both, dict) else both)
 
             group = {"lr": lr * factor("lr_mult"), "weight_decay": decay * factor("decay_mult")}
             groups.append({"params": [value], **group})

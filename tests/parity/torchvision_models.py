@@ -4,22 +4,28 @@ usage: torchvision_models.py        (needs torchvision)
 """
 
 import sys
+from collections import OrderedDict
 
 import torch
 import torchvision
 
 from model import Network
 
-NAMES = ("alexnet", "resnet18", "squeezenet1_1")
+NAMES = ("alexnet", "densenet121", "googlenet", "mnasnet1_0", "resnet18", "resnet34", "resnet50", "resnext50_32x4d",
+         "squeezenet1_1", "vgg11", "vgg16", "vgg16_bn")
 
 
 def main():
     failed = 0
     for name in NAMES:
         network = Network(name).initialise(1)
-        theirs = getattr(torchvision.models, name)().double().eval()
+        options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+        theirs = getattr(torchvision.models, name)(**options).double().eval()
+        # MNASNet refuses tensors without the version of their names, which only the state_dict of a module has.
+        state = OrderedDict({**network.parameters, **network.state})
+        state._metadata = theirs.state_dict()._metadata
         # Strict except for a counter of batch norm that is not read here.
-        loaded = theirs.load_state_dict({**network.parameters, **network.state}, strict=False)
+        loaded = theirs.load_state_dict(state, strict=False)
         strange = [n for n in loaded.missing_keys if not n.endswith("num_batches_tracked")]
         strange += loaded.unexpected_keys
         x = torch.randn(2, *network.input_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))

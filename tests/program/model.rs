@@ -25,12 +25,22 @@ fn built_in_networks_have_the_published_number_of_parameters() {
         ("lenet5", 61_706),
         ("mlp-784-15-10", 11_935),
         ("neuron", 4),
+        // torchvision 0.29: `num_params` in the metadata of its weights.
+        ("densenet121", 7_978_856),
+        ("googlenet", 6_624_904),
+        ("mnasnet1_0", 4_383_312),
         ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+        ("resnext50_32x4d", 25_028_904),
+        ("vgg11", 132_863_336),
+        ("vgg16", 138_357_544),
+        ("vgg16_bn", 138_365_992),
         ("squeezenet1_1", 1_235_496),
     ] {
         assert_eq!(build(name, 2).parameter_count(), count, "{name}");
     }
-    assert_eq!(Spec::builtin_names().len(), 12);
+    assert_eq!(Spec::builtin_names().len(), 21);
 }
 
 #[test]
@@ -99,6 +109,39 @@ fn mistakes_name_the_line_and_the_nearest_word() {
         (with_layer("op = \"relu\"\ninput = \"inptu\""), "no layer `inptu` above it; did you mean `input`?"),
         (with_layer("op = \"linear\"\nout_features = 3"), "add a flatten layer"),
         (with_layer("op = \"dropout\"\np = 1.0"), "p must be at least 0 and less than 1, found 1"),
+        (with_layer("op = \"dropout2d\"\np = -0.5"), "p must be at least 0 and less than 1, found -0.5"),
+        (with_layer("op = \"stochastic_depth\"\np = 1.0"), "p must be at least 0 and less than 1, found 1"),
+        (with_layer("op = \"stochastic_depth\""), "p is missing"),
+        (with_layer("op = \"stochastic_depth\"\np = 0.1\nmode = \"rows\""), "did you mean `row`?"),
+        (
+            with_layer("op = \"slice\"\nstart = 1\nend = 3"),
+            "expected start < end <= 2 channels, found 1 and 3",
+        ),
+        (
+            with_layer("op = \"slice\"\nstart = 1\nend = 1"),
+            "expected start < end <= 2 channels, found 1 and 1",
+        ),
+        (with_layer("op = \"channel_shuffle\"\ngroups = 3"), "groups must divide the 2 channels, found 3"),
+        (with_layer("op = \"channel_shuffle\"\ngroups = 0"), "groups must divide the 2 channels, found 0"),
+        (with_layer("op = \"layer_norm\"\neps = 0"), "eps: expected more than 0, found 0"),
+        (
+            with_layer("op = \"scale\"\nparameter = \"a.b\""),
+            "parameter: expected 1 to 60 letters, digits and `_`",
+        ),
+        (with_layer("op = \"scale\"\ninit = { weight = 1 }"), "init: expected `init_value`"),
+        (
+            with_layer("op = \"batch_norm2d\"\ninit = { weight = 0 }"),
+            "t.toml:7: layer a: init: expected none: the initial values of batch_norm2d are fixed",
+        ),
+        (with_layer("op = \"layer_norm\"\ninit = { weight = 0 }"), "layer a: init: expected none"),
+        (with_layer("op = \"pad\"\npadding = 100000"), "padding must be at most 65536"),
+        (
+            with_layer("op = \"upsample\"\nscale_factor = [2, 0]"),
+            "scale_factor must be 1 to 64, found [2, 0]",
+        ),
+        (with_layer("op = \"upsample\"\nscale_factor = 65"), "scale_factor must be 1 to 64, found [65, 65]"),
+        (with_layer("op = \"global_avg_pool2d\"\noutput = 1"), "unknown key `output`"),
+        (with_layer("op = \"global_avg_pool\""), "did you mean `global_avg_pool2d`?"),
         (
             with_layer("op = \"max_pool2d\"\nkernel = 2\npadding = 2"),
             "padding must be at most half the kernel",

@@ -1,6 +1,6 @@
 //! A network written as a model file reads as the same network.
 
-use striate::model::Spec;
+use striate::model::{BuildOptions, Model, Spec};
 
 /// What does not depend on the text it was read from.
 fn bare(mut spec: Spec) -> Spec {
@@ -130,7 +130,7 @@ inputs = ["normal", "conv2d.3"]
 op = "batch_norm2d"
 eps = 1e-3
 momentum = 0.01
-init = { weight = 1 }
+lr_mult = { weight = 0, bias = 1 }
 [[layer]]
 op = "local_response_norm"
 size = 3
@@ -154,6 +154,44 @@ output = [1, 2]
 [[layer]]
 op = "concat"
 inputs = ["adaptive_avg_pool2d.9", "adaptive_avg_pool2d.9"]
+[[layer]]
+op = "slice"
+start = 1
+end = 5
+[[layer]]
+op = "channel_shuffle"
+groups = 2
+[[layer]]
+op = "scale"
+[[layer]]
+op = "scale"
+init_value = 1e-6
+parameter = "layer_scale"
+spatial = true
+lr_mult = 2
+[[layer]]
+op = "layer_norm"
+eps = 1e-6
+[[layer]]
+op = "pad"
+padding = [1, 0, 2, 3]
+[[layer]]
+op = "upsample"
+scale_factor = [2, 3]
+[[layer]]
+op = "dropout2d"
+p = 0.1
+[[layer]]
+op = "stochastic_depth"
+p = 0.2
+[[layer]]
+op = "stochastic_depth"
+p = 0.2
+mode = "batch"
+[[layer]]
+op = "global_max_pool2d"
+[[layer]]
+op = "global_avg_pool2d"
 [[layer]]
 op = "dropout"
 p = 0.25
@@ -226,4 +264,76 @@ fn whether_a_network_takes_pixels_outlives_writing_and_reading() {
     // What it did to images before its file said it.
     let plain = striate::model::Preprocess::plain(1);
     assert_eq!(Spec::load("mlp-784-15-10").unwrap().preprocess, plain);
+}
+
+/// Slopes do not start as the weights of the table [init] do, but as an `init` of their own says.
+#[test]
+fn slopes_have_initial_values_of_their_own() {
+    let network = |init: &str| {
+        format!(
+            "name = \"t\"\ninput = [2, 1, 1]\n[init]\nweight = \"normal\"\nstd = 0.01\n[[layer]]\nop = \"flatten\"\n[[layer]]\nname = \"fc\"\n\
+             op = \"linear\"\nout_features = 3\n[[layer]]\nname = \"slope\"\nop = \"prelu\"\nnum_parameters = 3\n{init}"
+        )
+    };
+    for (init, expected) in [
+        ("", [0.25; 3]),
+        ("init = { weight = 0.5 }", [0.5; 3]),
+        ("init = { weight = [1, 2, 3] }", [1.0, 2.0, 3.0]),
+    ] {
+        let text = returns(Spec::parse(&network(init), "t.toml").unwrap());
+        let model = Model::build(&Spec::parse(&text, "again").unwrap(), &BuildOptions::new(1)).unwrap();
+        let slope = model.parameters.iter().find(|p| p.name == "slope.weight").unwrap().buffer;
+        let initial = model.initial(1).unwrap();
+        assert_eq!(initial.iter().find(|(buffer, _)| *buffer == slope).unwrap().1, expected, "{init}");
+    }
+}
+
+#[test]
+fn activations_and_products_return_or_say_what_is_wrong() {
+    let network =
+        |layers: &str| format!("name = \"t\"\ninput = [4, 5, 5]\n{layers}\n[[layer]]\nop = \"flatten\"\n");
+    let layer = |attributes: &str| network(&format!("[[layer]]\nname = \"a\"\n{attributes}"));
+    let all = [
+        "op = \"silu\"",
+        "op = \"hard_swish\"",
+        "op = \"hard_sigmoid\"",
+        "op = \"hard_sigmoid\"\nalpha = 0.2\nbeta = 0.25",
+        "op = \"relu6\"",
+        "op = \"clip\"\nmin = -1.5",
+        "op = \"clip\"\nmin = 0.0\nmax = 6.0",
+        "op = \"gelu\"",
+        "op = \"gelu\"\napproximate = \"tanh\"",
+        "op = \"elu\"\nalpha = 0.5",
+        "op = \"prelu\"",
+        "op = \"prelu\"\nnum_parameters = 4",
+        "op = \"mul\"\ninputs = [\"input\", \"input\"]",
+    ];
+    for attributes in all {
+        let text = returns(Spec::parse(&layer(attributes), "t.toml").unwrap());
+        assert!(text.contains(&format!("name = \"a\"\n{attributes}\n")), "{text}");
+        Model::build(&Spec::parse(&text, "again").unwrap(), &BuildOptions::new(2)).unwrap();
+    }
+    let wrong = [
+        (layer("op = \"clip\""), "expected `min`, `max` or both, found neither"),
+        (layer("op = \"clip\"\nmin = 2\nmax = 1"), "min must be less than max, found 2 and 1"),
+        (layer("op = \"gelu\"\napproximate = \"tan\""), "expected one of none, tanh, found \"tan\""),
+        (layer("op = \"prelu\"\nnum_parameters = 3"), "num_parameters: expected 1 or 4 (channels), found 3"),
+        (layer("op = \"elu\"\nalpha = inf"), "expected a number, found inf"),
+        (layer("op = \"mul\"\ninputs = [\"input\"]"), "expected at least 2 layers, found 1"),
+        (layer("op = \"mul\"\ninputs = [\"input\", \"input\", \"input\"]"), "expected 2 inputs, found 3"),
+        (
+            network(
+                "[[layer]]\nname = \"p\"\nop = \"avg_pool2d\"\nkernel = [1, 5]\n[[layer]]\nname = \"m\"\nop = \"mul\"\ninputs = [\"p\", \"input\"]",
+            ),
+            "found [4, 5, 1] and [4, 5, 5]",
+        ),
+    ];
+    for (text, what) in wrong {
+        let built = Spec::parse(&text, "t.toml").and_then(|spec| Model::build(&spec, &BuildOptions::new(2)));
+        let message = built.expect_err("an error").to_string();
+        assert!(
+            message.contains(what) && message.starts_with("t.toml:") && !message.contains('\n'),
+            "{message}"
+        );
+    }
 }

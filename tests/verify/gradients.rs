@@ -2,7 +2,7 @@
 //! executors are compared with the oracle (`tests/verify/operators.rs`), theirs are, too.
 
 use std::collections::BTreeSet;
-use striate::ops::{Access, BiasGrad, Conv2d, Hyper, Linear, Op, OperandKind, Target};
+use striate::ops::{Access, BiasGrad, Conv2d, Hyper, LayerNorm, Linear, Op, OperandKind, Target};
 use striate::random::{Purpose, Stream};
 use striate::verify::cases::{Case, Data, cases};
 use striate::verify::oracle;
@@ -75,9 +75,49 @@ fn differentiable(case: &Case) -> Option<Differentiable> {
         Op::LeakyReluForward(d) => simple(Op::LeakyReluForward(d), Op::LeakyReluBackward(d), x_of),
         Op::SigmoidForward(d) => simple(Op::SigmoidForward(d), Op::SigmoidBackward(d), y_of),
         Op::TanhForward(d) => simple(Op::TanhForward(d), Op::TanhBackward(d), y_of),
+        Op::SiluForward(d) => simple(Op::SiluForward(d), Op::SiluBackward(d), x_of),
+        Op::HardSwishForward(d) => simple(Op::HardSwishForward(d), Op::HardSwishBackward(d), x_of),
+        Op::HardSigmoidForward(d) => simple(Op::HardSigmoidForward(d), Op::HardSigmoidBackward(d), y_of),
+        Op::ClipForward(d) => simple(Op::ClipForward(d), Op::ClipBackward(d), y_of),
+        Op::GeluForward(d) => simple(Op::GeluForward(d), Op::GeluBackward(d), x_of),
+        Op::EluForward(d) => simple(Op::EluForward(d), Op::EluBackward(d), x_of),
+        Op::PreluForward(d) => (
+            Box::new(move |x| output(&Op::PreluForward(d), &hyper, &[&x[0], &x[1]], 0)),
+            Box::new(move |x, dy| {
+                let dx = output(&Op::PreluGradInput(d), &hyper, &[&x[0], &x[1], dy], 0);
+                vec![dx, output(&Op::PreluGradWeight(d), &hyper, &[&x[0], dy], 0)]
+            }),
+        ),
+        Op::Mul(d) => (
+            Box::new(move |x| output(&Op::Mul(d), &hyper, &[&x[0], &x[1]], 0)),
+            Box::new(move |x, dy| [1, 0].map(|i| output(&Op::Mul(d), &hyper, &[dy, &x[i]], 0)).to_vec()),
+        ),
+        Op::MulGate(d) => (
+            Box::new(move |x| output(&Op::MulGate(d), &hyper, &[&x[0], &x[1]], 0)),
+            Box::new(move |x, dy| {
+                let dx = output(&Op::MulGate(d), &hyper, &[dy, &x[1]], 0);
+                vec![dx, output(&Op::MulGradGate(d), &hyper, &[&x[0], dy], 0)]
+            }),
+        ),
         Op::SoftmaxForward(d) => simple(Op::SoftmaxForward(d), Op::SoftmaxBackward(d), y_of),
         Op::Dropout(d) => linear_map(Op::Dropout(d), Op::Dropout(d)),
         Op::ConcatForward(d) => linear_map(Op::ConcatForward(d), Op::ConcatBackward(d)),
+        Op::StructuredDropout(d) => linear_map(Op::StructuredDropout(d), Op::StructuredDropout(d)),
+        Op::PadForward(d) => linear_map(Op::PadForward(d), Op::PadBackward(d)),
+        Op::UpsampleForward(d) => linear_map(Op::UpsampleForward(d), Op::UpsampleBackward(d)),
+        Op::Scale(d) => (
+            Box::new(move |x| output(&Op::Scale(d), &hyper, &[&x[0], &x[1]], 0)),
+            Box::new(move |x, dy| {
+                vec![
+                    output(&Op::Scale(d), &hyper, &[dy, &x[1]], 0),
+                    output(&Op::ScaleGradWeight(d), &hyper, &[&x[0], dy], 0),
+                ]
+            }),
+        ),
+        // The long ones would take seconds, and have the same formula.
+        Op::LayerNormForward(d) if d.channels < 1000 => layer_norm(d, hyper),
+        Op::SliceForward(d) => linear_map(Op::SliceForward(d), Op::SliceBackward(d)),
+        Op::ChannelShuffle(d) => linear_map(Op::ChannelShuffle(d), Op::ChannelShuffle(d.inverse())),
         Op::AvgPool2dForward(d) => linear_map(Op::AvgPool2dForward(d), Op::AvgPool2dBackward(d)),
         Op::AdaptiveAvgPool2dForward(d) => {
             linear_map(Op::AdaptiveAvgPool2dForward(d), Op::AdaptiveAvgPool2dBackward(d))
@@ -175,6 +215,23 @@ fn convolution(d: Conv2d, hyper: Hyper) -> (Forward, Backward) {
     )
 }
 
+/// x, w and b; the statistics are functions of x.
+fn layer_norm(d: LayerNorm, hyper: Hyper) -> (Forward, Backward) {
+    let sums = BiasGrad { batch: d.batch, channels: d.channels, inner: d.inner };
+    (
+        Box::new(move |x| output(&Op::LayerNormForward(d), &hyper, &[&x[0], &x[1], &x[2]], 0)),
+        Box::new(move |x, dy| {
+            let all = apply(&Op::LayerNormForward(d), &hyper, &[&x[0], &x[1], &x[2]]);
+            let (mean, r) = (&all[1], &all[2]);
+            vec![
+                output(&Op::LayerNormGradInput(d), &hyper, &[&x[0], &x[1], mean, r, dy], 0),
+                output(&Op::LayerNormGradWeight(d), &hyper, &[&x[0], mean, r, dy], 0),
+                output(&Op::BiasGrad(sums), &hyper, &[dy], 0),
+            ]
+        }),
+    )
+}
+
 fn fully_connected(d: Linear, hyper: Hyper) -> (Forward, Backward) {
     let sums = BiasGrad { batch: d.batch, channels: d.outputs, inner: 1 };
     (
@@ -254,20 +311,36 @@ fn gradients_of_every_operator_are_its_derivatives() {
         "adaptive_avg_pool2d_forward",
         "avg_pool2d_forward",
         "batch_norm2d_forward",
+        "channel_shuffle",
+        "clip_forward",
         "concat_forward",
         "conv2d_forward",
         "cross_entropy",
         "dropout",
+        "elu_forward",
+        "gelu_forward",
         "half_squared_error",
+        "hard_sigmoid_forward",
+        "hard_swish_forward",
+        "layer_norm_forward",
         "leaky_relu_forward",
         "linear_forward",
         "local_response_norm_forward",
         "local_response_norm_within_forward",
         "max_pool2d_forward",
+        "mul",
+        "mul_gate",
+        "pad_forward",
+        "prelu_forward",
         "relu_forward",
+        "scale",
         "sigmoid_forward",
+        "silu_forward",
+        "slice_forward",
         "softmax_forward",
+        "structured_dropout",
         "tanh_forward",
+        "upsample_forward",
     ];
     assert!(kernels.iter().copied().eq(expected), "checked only {kernels:?}");
     println!("{agreed} derivatives agree, {skipped} at kinks skipped");

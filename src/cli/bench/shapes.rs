@@ -150,6 +150,7 @@ fn pool(text: &str) -> Result<Pool2d, String> {
         stride: n[3],
         pad: [n.get(4).map_or(0, |padding| padding[0]); 4],
         ceil: false,
+        count_include_pad: true,
     };
     fits(&[pool.channels, pool.h_in, pool.w_in])?;
     checked(&Op::MaxPool2dForward(pool))?;

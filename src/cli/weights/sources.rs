@@ -22,7 +22,7 @@ impl PublishedWeights {
     }
 }
 
-/// torchvision's file `name`, whose name ends in the first eight digits of its SHA-256, which is what `torch.hub` verifies too.
+/// torchvision's file `name`, whose name ends in the first eight or ten digits of its SHA-256, which is what `torch.hub` verifies too.
 /// torchvision lists sizes in MiB, with three decimals.
 const fn torchvision(
     name: &'static str,
@@ -36,12 +36,20 @@ const fn torchvision(
 }
 
 /// Addresses, sizes and accuracies are those of torchvision 0.29 (`torchvision/models/*.py`, `IMAGENET1K_V1`).
-pub(super) const SOURCES: [PublishedWeights; 3] = [
+/// Its `googlenet` expects another preprocessing than that of the model file and has auxiliary heads; the tensors in its file of `densenet121`
+/// have names of before PyTorch 0.4.
+pub(super) const SOURCES: [PublishedWeights; 10] = [
     torchvision(
         "alexnet",
         "torchvision's, trained on ImageNet: top-1 56.522 %",
         ["alexnet-owt-7be5be79.pth", "7be5be79"],
         233.087,
+    ),
+    torchvision(
+        "mnasnet1_0",
+        "torchvision's, trained on ImageNet: top-1 73.456 %",
+        ["mnasnet1.0_top1_73.512-f206786ef8.pth", "f206786ef8"],
+        16.915,
     ),
     torchvision(
         "resnet18",
@@ -50,10 +58,46 @@ pub(super) const SOURCES: [PublishedWeights; 3] = [
         44.661,
     ),
     torchvision(
+        "resnet34",
+        "torchvision's, trained on ImageNet: top-1 73.314 %",
+        ["resnet34-b627a593.pth", "b627a593"],
+        83.275,
+    ),
+    torchvision(
+        "resnet50",
+        "torchvision's, trained on ImageNet: top-1 76.130 %",
+        ["resnet50-0676ba61.pth", "0676ba61"],
+        97.781,
+    ),
+    torchvision(
+        "resnext50_32x4d",
+        "torchvision's, trained on ImageNet: top-1 77.618 %",
+        ["resnext50_32x4d-7cdf4587.pth", "7cdf4587"],
+        95.789,
+    ),
+    torchvision(
         "squeezenet1_1",
         "torchvision's, trained on ImageNet: top-1 58.178 %",
         ["squeezenet1_1-b8a52dc0.pth", "b8a52dc0"],
         4.729,
+    ),
+    torchvision(
+        "vgg11",
+        "torchvision's, trained on ImageNet: top-1 69.020 %",
+        ["vgg11-8a719046.pth", "8a719046"],
+        506.84,
+    ),
+    torchvision(
+        "vgg16",
+        "torchvision's, trained on ImageNet: top-1 71.592 %",
+        ["vgg16-397923af.pth", "397923af"],
+        527.796,
+    ),
+    torchvision(
+        "vgg16_bn",
+        "torchvision's, trained on ImageNet: top-1 73.360 %",
+        ["vgg16_bn-6c64b313.pth", "6c64b313"],
+        527.866,
     ),
 ];
 
@@ -68,7 +112,7 @@ mod tests {
             assert!(Spec::load(source.name).is_ok(), "{}", source.name);
             let file = &source.file;
             assert!(
-                file.sha256.len() == 8 && file.name.ends_with(&format!("-{}.pth", file.sha256)),
+                [8, 10].contains(&file.sha256.len()) && file.name.ends_with(&format!("-{}.pth", file.sha256)),
                 "{file:?}"
             );
         }

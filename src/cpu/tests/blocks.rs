@@ -92,7 +92,9 @@ fn pools() -> Vec<Pool2d> {
             (10, 7, [7, 7], [1, 1], [3; 4], false),
             (64, 70, [3, 5], [1, 2], [1, 2, 1, 2], false),
         ] {
-            pools.push(Pool2d { batch, channels, h_in, w_in, kernel, stride, pad, ceil });
+            let d =
+                Pool2d { batch, channels, h_in, w_in, kernel, stride, pad, ceil, count_include_pad: true };
+            pools.extend([d, Pool2d { count_include_pad: false, ..d }]);
         }
     }
     pools

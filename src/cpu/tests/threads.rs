@@ -93,6 +93,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
         stride: [2, 2],
         pad: [0; 4],
         ceil: false,
+        count_include_pad: true,
     };
     let operators = [
         Op::Conv2dForward(conv),

@@ -3,14 +3,17 @@
 //! Each function takes a geometry and returns a list of dispatches: which shader, with which constants, over which parts
 //! of which buffers. It needs no device, so it can be tested without one.
 
+mod activation;
 mod augment;
 mod bias_grad;
 mod block_size;
 mod channel;
+mod channel_norm;
 mod conv2d;
 mod dispatch;
 mod elements;
 mod fused;
+mod gate;
 mod gemm;
 mod limits;
 mod linear;
@@ -19,6 +22,8 @@ mod mix;
 mod normalise;
 mod pointwise;
 mod pool2d;
+mod prelu;
+mod resize;
 mod rounds;
 mod shader;
 mod slices;
@@ -37,6 +42,7 @@ pub(super) use table::{Reduction, TableDispatch, reductions, update_table};
 
 use crate::error::Result;
 use crate::ops::Op;
+use activation::activation;
 use pointwise::pointwise;
 
 /// Does nothing to its one binding: the floor under every measured time.
@@ -99,6 +105,30 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
             let shader = shader!("activation/tanh_backward", "shared/elements");
             pointwise(op, shader, d.len, &[], limits)
         }
+        Op::SiluForward(d) => activation(op, activation::SILU, d.len, &[], limits),
+        Op::SiluBackward(d) => activation(op, activation::SILU, d.len, &[], limits),
+        Op::HardSwishForward(d) => activation(op, activation::HARD_SWISH, d.len, &[], limits),
+        Op::HardSwishBackward(d) => activation(op, activation::HARD_SWISH, d.len, &[], limits),
+        Op::HardSigmoidForward(d) | Op::HardSigmoidBackward(d) => {
+            let attributes = [("alpha", f64::from(d.alpha)), ("beta", f64::from(d.beta))];
+            activation(op, activation::HARD_SIGMOID, d.len, &attributes, limits)
+        }
+        Op::ClipForward(d) | Op::ClipBackward(d) => {
+            activation(op, activation::CLIP, d.len, &activation::limits_of(d), limits)
+        }
+        Op::GeluForward(d) | Op::GeluBackward(d) if d.tanh => {
+            activation(op, activation::GELU_TANH, d.len, &[], limits)
+        }
+        Op::GeluForward(d) | Op::GeluBackward(d) => activation(op, activation::GELU, d.len, &[], limits),
+        Op::EluForward(d) | Op::EluBackward(d) => {
+            activation(op, activation::ELU, d.len, &[("alpha", f64::from(d.alpha))], limits)
+        }
+        Op::PreluForward(d) => prelu::forward(op, d, limits),
+        Op::PreluGradInput(d) => prelu::grad_input(op, d, limits),
+        Op::PreluGradWeight(d) => prelu::grad_weight(op, d, limits),
+        Op::Mul(d) => pointwise(op, shader!("merge/mul", "shared/elements"), d.len, &[], limits),
+        Op::MulGate(d) => gate::mul_gate(op, d, limits),
+        Op::MulGradGate(d) => gate::mul_grad_gate(op, d, limits),
         Op::Add(d) => {
             let shader = shader!("merge/add", "shared/elements");
             pointwise(op, shader, d.len, &[], limits)
@@ -120,8 +150,19 @@ fn unchecked(op: &Op, limits: &Limits) -> Result<Kernels> {
         Op::BatchNorm2dGradParameters(d) => normalise::grad_parameters(op, d, limits),
         Op::BatchNorm2dGradInput(d) => normalise::grad_input(op, d, limits),
         Op::Dropout(d) => pointwise::dropout(op, d, limits),
+        Op::StructuredDropout(d) => pointwise::structured_dropout(op, d, limits),
+        Op::Scale(d) => channel_norm::scale(op, d, limits),
+        Op::ScaleGradWeight(d) => channel_norm::scale_grad_weight(op, d, limits),
+        Op::LayerNormForward(d) => channel_norm::layer_norm_forward(op, d, limits),
+        Op::LayerNormGradInput(d) => channel_norm::layer_norm_grad_input(op, d, limits),
+        Op::LayerNormGradWeight(d) => channel_norm::layer_norm_grad_weight(op, d, limits),
+        Op::PadForward(d) | Op::PadBackward(d) => resize::pad(op, d, limits),
+        Op::UpsampleForward(d) | Op::UpsampleBackward(d) => resize::upsample(op, d, limits),
         Op::ConcatForward(d) => channel::concat_forward(op, d, limits),
         Op::ConcatBackward(d) => channel::concat_backward(op, d, limits),
+        Op::SliceForward(d) => channel::slice_forward(op, d, limits),
+        Op::SliceBackward(d) => channel::slice_backward(op, d, limits),
+        Op::ChannelShuffle(d) => channel::channel_shuffle(op, d, limits),
         Op::SoftmaxForward(d) => loss::softmax_forward(op, d, limits),
         Op::SoftmaxBackward(d) => loss::softmax_backward(op, d, limits),
         Op::CrossEntropy(d) => loss::cross_entropy(op, d, limits),

@@ -4,15 +4,13 @@
 use super::dispatch::{Binding, Dispatch, DispatchKind, Kernels, fold};
 use super::elements::{constants, elements, thread_rounds};
 use super::limits::Limits;
-use super::rounds::{MAX_ROUNDS, reduction, rounds, strided};
+use super::rounds::{
+    GATHER_TERMS as TERMS, GATHER_THREADS as THREADS, MAX_ROUNDS, reduction, rounds, strided,
+};
 use super::shader::{Shader, shader};
 use super::slices::slices;
 use crate::error::Result;
 use crate::ops::{AdaptiveAvgPool2d, Op, Pool2d};
-
-/// Terms of one dispatch of a kernel that has a workgroup for each element: TERMS and THREADS of `gather.wgsl`.
-const TERMS: usize = 1 << 18;
-const THREADS: usize = 256;
 
 /// The two forms of a kernel: one thread for each element, or one workgroup for each element and several dispatches, where
 /// an element has too many terms for a thread.
@@ -143,7 +141,13 @@ pub(super) fn window(d: &Pool2d) -> Vec<(&'static str, f64)> {
 fn windowed(op: &Op, forms: Forms, d: &Pool2d, limits: &Limits) -> Result<Kernels> {
     let mut geometry = window(d);
     if matches!(op, Op::AvgPool2dForward(_) | Op::AvgPool2dBackward(_)) {
-        geometry.extend(constants([("pad_bottom", d.pad[2]), ("pad_right", d.pad[3])]));
+        let ([first_row, end_row], [first_column, end_column]) = (d.counted(0), d.counted(1));
+        geometry.extend(constants([
+            ("first_row", first_row),
+            ("end_row", end_row),
+            ("first_column", first_column),
+            ("end_column", end_column),
+        ]));
     }
     let planes = [d.h_in * d.w_in, d.h_out() * d.w_out()];
     // Which of the two planes each operand has; the last operand decides what a thread computes.

@@ -32,6 +32,11 @@ pub(super) const MOST_PIECES: usize = 4096;
 const LONGEST_RUN: usize = 1 << 21;
 const RUN: usize = 1 << 20;
 
+/// Terms of one dispatch of a kernel that has a workgroup for each element, and threads of the workgroup: TERMS and THREADS of
+/// `shaders/shared/gather.wgsl`.
+pub(super) const GATHER_TERMS: usize = 1 << 18;
+pub(super) const GATHER_THREADS: usize = 256;
+
 /// Rounds of a loop with `times` rounds, each of which takes `body` rounds in loops inside.
 pub(super) const fn rounds(times: usize, body: u64) -> u64 {
     (times as u64).saturating_mul(body.saturating_add(1)).saturating_add(1)

@@ -54,7 +54,7 @@ const GROUPS: usize = 4;
 /// are; `tests/gpu/shaders` checks that equal labels have equal text.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
-    /// The stem of the kernel's own file: the operator and pass.
+    /// The operator and pass: the stem of the kernel's own file, where it has one.
     pub name: &'static str,
     /// What distinguishes it from other shaders of that name; unused words are empty.
     variant: [&'static str; GROUPS],
@@ -86,6 +86,12 @@ impl Shader {
             files: [files, empty, empty, empty],
             constants: Constants::None,
         }
+    }
+
+    /// The same under another name than the stem of its first file, which several kernels share.
+    pub(super) const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// The same with more files after its own.

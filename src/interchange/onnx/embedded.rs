@@ -90,6 +90,8 @@ enum StepKind {
     /// A pool, by its windows: different attributes can describe the same ones.
     Pool {
         is_average: bool,
+        /// Whether there is padding that does not count in the average.
+        leaves_out_padding: bool,
         windows: [PoolWindows; 2],
     },
 }
@@ -138,21 +140,36 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
         let reach = end.saturating_sub(before + x[axis + 1]);
         PoolWindows { length, stride, before, after: reach.min(padding[axis + 2]) }
     };
+    if op.is_dropout() {
+        return None;
+    }
     let kind = match *op {
-        LayerOp::Dropout(_) => return None,
         // Padding never is the maximum, so its size behind the input has no effect.
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding: [top, left, ..], .. }) => {
             StepKind::Pool {
                 is_average: false,
+                leaves_out_padding: false,
                 windows: [0, 1].map(|at| axis(at, kernel, stride, [top, left, 0, 0])),
             }
         }
-        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
-            StepKind::Pool { is_average: true, windows: [0, 1].map(|at| axis(at, kernel, stride, padding)) }
+        LayerOp::GlobalMaxPool2d(_) => {
+            let whole = |at: usize| PoolWindows { length: x[at], stride: 1, before: 0, after: 0 };
+            StepKind::Pool { is_average: false, leaves_out_padding: false, windows: [1, 2].map(whole) }
+        }
+        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, count_include_pad, .. }) => {
+            // Padding that does not count is like what lies beyond it.
+            let counted = |[top, left, bottom, right]: [usize; 4]| match count_include_pad {
+                true => [top, left, bottom, right],
+                false => [top, left, 0, 0],
+            };
+            let windows = [0, 1].map(|at| axis(at, kernel, stride, counted(padding)));
+            let leaves_out_padding = !count_include_pad && windows.iter().any(|window| window.before > 0);
+            StepKind::Pool { is_average: true, leaves_out_padding, windows }
         }
         LayerOp::AdaptiveAvgPool2d(_) => match [1, 2].map(|at| uniform_windows(x[at], y[at])) {
             [Some(rows), Some(columns)] => StepKind::Pool {
                 is_average: true,
+                leaves_out_padding: false,
                 windows: [rows, columns].map(|[length, stride]| PoolWindows {
                     length,
                     stride,
@@ -169,7 +186,8 @@ fn step_kind(op: &LayerOp, x: &[usize], y: &[usize]) -> Option<StepKind> {
         _ => StepKind::Op(op.clone()),
     };
     let same = PoolWindows { length: 1, stride: 1, before: 0, after: 0 };
-    (kind != StepKind::Pool { is_average: true, windows: [same; 2] }).then_some(kind)
+    (kind != StepKind::Pool { is_average: true, leaves_out_padding: false, windows: [same; 2] })
+        .then_some(kind)
 }
 
 #[cfg(test)]

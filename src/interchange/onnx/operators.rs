@@ -3,10 +3,10 @@
 
 use super::export::graph::{GraphBuilder, NodeBuilder};
 use super::export::layers::LayerContext;
-use super::export::{normalisation as response, pooling};
+use super::export::{activations as written, channels as moved, normalisation as response, pooling};
 use super::import::draft::{Call, NetworkDraft};
 use super::import::operators::{dropout, softmax};
-use super::import::{linear, normalisation, shapes, windows};
+use super::import::{activations, channels, linear, normalisation, products, resize, shapes, windows};
 use crate::model::{LayerOp, layers};
 
 /// Translates a node to a layer and adds it to the draft; the error is the reason why it is not supported.
@@ -16,26 +16,41 @@ pub(super) type Reader = for<'a> fn(&mut NetworkDraft<'a>, &Call<'a>) -> Result<
 pub(super) const LAYERS: &[(&str, Reader)] = &[
     ("AveragePool", |draft, call| windows::pool(draft, call, true)),
     ("BatchNormalization", normalisation::batch_normalization),
+    ("Clip", activations::clip),
     ("Concat", linear::concat),
     ("Conv", windows::conv),
     ("Dropout", dropout),
+    ("Elu", |draft, call| {
+        let alpha = call.attributes.float("alpha", 1.0)?;
+        draft.push_unary(call.node, layers::Elu { alpha }.into())
+    }),
     ("Flatten", shapes::flatten),
+    ("Gelu", activations::gelu),
     ("Gemm", linear::gemm),
     ("GlobalAveragePool", |draft, call| {
         draft.push_unary(call.node, layers::AdaptiveAvgPool2d { output: [1, 1] }.into())
     }),
-    ("GlobalMaxPool", windows::global_max),
+    ("GlobalMaxPool", |draft, call| draft.push_unary(call.node, layers::GlobalMaxPool2d.into())),
+    ("HardSigmoid", activations::hard_sigmoid),
+    ("HardSwish", |draft, call| draft.push_unary(call.node, layers::HardSwish.into())),
     ("LRN", normalisation::lrn),
+    ("LayerNormalization", normalisation::layer_normalization),
     ("LeakyRelu", |draft, call| {
         let negative_slope = call.attributes.float("alpha", 0.01)?;
         draft.push_unary(call.node, layers::LeakyRelu { negative_slope }.into())
     }),
     ("LogSoftmax", softmax),
     ("MaxPool", |draft, call| windows::pool(draft, call, false)),
+    ("Mul", products::mul),
+    ("PRelu", activations::prelu),
     ("Relu", |draft, call| draft.push_unary(call.node, layers::Relu.into())),
+    ("Resize", resize::resize),
     ("Sigmoid", |draft, call| draft.push_unary(call.node, layers::Sigmoid.into())),
+    ("Slice", channels::slice),
     ("Softmax", softmax),
+    ("Split", channels::split),
     ("Tanh", |draft, call| draft.push_unary(call.node, layers::Tanh.into())),
+    ("Upsample", resize::resize),
 ];
 
 /// Returns the node of a layer, after adding the helper nodes that it reads.
@@ -58,15 +73,27 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
         }
         LayerOp::Sigmoid(layers::Sigmoid) => context.node("Sigmoid"),
         LayerOp::Tanh(layers::Tanh) => context.node("Tanh"),
+        LayerOp::Silu(layers::Silu) => written::silu(builder, context),
+        LayerOp::HardSwish(layers::HardSwish) => context.node("HardSwish"),
+        LayerOp::HardSigmoid(layers::HardSigmoid { alpha, beta }) => {
+            context.node("HardSigmoid").float("alpha", alpha).float("beta", beta)
+        }
+        LayerOp::Gelu(layers::Gelu { tanh: false }) => written::gelu(builder, context),
+        LayerOp::Gelu(layers::Gelu { tanh: true }) => written::gelu_tanh(builder, context),
+        LayerOp::Elu(layers::Elu { alpha }) => context.node("Elu").float("alpha", alpha),
+        LayerOp::Prelu(_) => context.node("PRelu"),
+        LayerOp::Clip(layers::Clip { min, max }) => written::clip(builder, context, min, max),
+        LayerOp::Relu6(layers::Relu6) => written::clip(builder, context, 0.0, 6.0),
         LayerOp::Softmax(layers::Softmax) => context.node("Softmax").int("axis", 1),
         LayerOp::Flatten(layers::Flatten) => context.node("Flatten").int("axis", 1),
         LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding, .. }) => {
             pooling::max_pool(builder, context, kernel, stride, padding)
         }
-        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, .. }) => {
-            pooling::avg_pool(builder, context, kernel, stride, padding)
+        LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, count_include_pad, .. }) => {
+            pooling::avg_pool(builder, context, kernel, stride, padding, count_include_pad)
         }
         LayerOp::AdaptiveAvgPool2d(_) => pooling::adaptive_avg_pool(builder, context)?,
+        LayerOp::GlobalMaxPool2d(layers::GlobalMaxPool2d) => context.node("GlobalMaxPool"),
         LayerOp::LocalResponseNorm(layers::LocalResponseNorm { size, alpha, beta, k, within }) => {
             response::local_response_norm(builder, context, size, [alpha, beta, k], within)
         }
@@ -75,9 +102,20 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
             context.node("BatchNormalization").float("epsilon", eps).float("momentum", 1.0 - momentum)
         }
         LayerOp::Add(layers::Add) => add_values(builder, context),
+        LayerOp::Mul(layers::Mul) => written::mul(builder, context),
         LayerOp::Concat(layers::Concat) => context.node("Concat").int("axis", 1),
+        LayerOp::Scale(layers::Scale { spatial, .. }) => moved::scale(builder, context, spatial),
+        LayerOp::LayerNorm(layers::LayerNorm { eps }) => response::layer_norm(builder, context, eps),
+        LayerOp::Pad(layers::Pad { padding }) => pooling::pad(builder, context, padding),
+        LayerOp::Upsample(layers::Upsample { scale_factor }) => {
+            pooling::upsample(builder, context, scale_factor)
+        }
+        LayerOp::Slice(layers::Slice { start, end }) => moved::slice(builder, context, start, end),
+        LayerOp::ChannelShuffle(layers::ChannelShuffle { groups }) => {
+            moved::shuffle(builder, context, groups)
+        }
         // Never reached: the caller skips dropout.
-        LayerOp::Dropout(_) => context.node("Identity"),
+        LayerOp::Dropout(_) | LayerOp::Dropout2d(_) | LayerOp::StochasticDepth(_) => context.node("Identity"),
     })
 }
 

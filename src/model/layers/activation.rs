@@ -1,4 +1,4 @@
-//! The activations without attributes: relu, sigmoid and tanh. Their gradients are functions of the output.
+//! The activations without attributes. The gradient of each is a function of its output (`y`) or of its input (`x`).
 
 use super::LayerKind;
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::ops::{Op, Pointwise};
 
 /// Makes one layer for each pair of operators.
 macro_rules! activations {
-    ($($(#[$doc:meta])* $name:ident: $forward:ident, $backward:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $forward:ident, $backward:ident($saved:ident);)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name;
@@ -33,7 +33,7 @@ macro_rules! activations {
             }
             fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
                 let op = Op::$backward(Pointwise { len: at.extents().len() });
-                at.input_gradient(op, &[at.y(), at.dy])
+                at.input_gradient(op, &[at.$saved(), at.dy])
             }
         }
     )*};
@@ -41,9 +41,13 @@ macro_rules! activations {
 
 activations! {
     /// y = max(0, x).
-    Relu: ReluForward, ReluBackward;
+    Relu: ReluForward, ReluBackward(y);
     /// y = 1 / (1 + exp(-x)).
-    Sigmoid: SigmoidForward, SigmoidBackward;
+    Sigmoid: SigmoidForward, SigmoidBackward(y);
     /// y = tanh(x).
-    Tanh: TanhForward, TanhBackward;
+    Tanh: TanhForward, TanhBackward(y);
+    /// y = x / (1 + exp(-x)), also called swish.
+    Silu: SiluForward, SiluBackward(x);
+    /// y = x min(max(x + 3, 0), 6) / 6.
+    HardSwish: HardSwishForward, HardSwishBackward(x);
 }

@@ -83,4 +83,7 @@ impl LayerKind for BatchNorm2d {
     fn fuses_relu(&self) -> bool {
         true
     }
+    fn takes_init(&self) -> bool {
+        false
+    }
 }

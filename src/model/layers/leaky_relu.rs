@@ -42,6 +42,6 @@ impl LayerKind for LeakyRelu {
     }
     fn differentiate(&self, at: &mut Walk<'_, '_>) -> Result<()> {
         let op = Op::LeakyReluBackward(self.geometry(at.extents()));
-        at.input_gradient(op, &[at.operand(0), at.dy])
+        at.input_gradient(op, &[at.x(), at.dy])
     }
 }

@@ -6,15 +6,29 @@ mod activation;
 mod adaptive_avg_pool2d;
 mod add;
 mod batch_norm2d;
+mod channel_shuffle;
+mod clip;
 mod concat;
 mod conv2d;
 mod dropout;
+mod elu;
 mod flatten;
+mod gelu;
+mod global_pool2d;
+mod hard_sigmoid;
+mod layer_norm;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
+mod mul;
+mod pad;
 mod pool2d;
+mod prelu;
+mod scale;
+mod slice;
 mod softmax;
+mod structured_dropout;
+mod upsample;
 
 use super::emit::Emitter;
 use super::gradient::Walk;
@@ -43,6 +57,11 @@ pub(super) trait LayerKind {
     /// operands, then the state. Which tensors there are does not depend on `x`, only their shapes do.
     fn parameters(&self, x: &[usize], init: &Init) -> Vec<Declared>;
 
+    /// The end of the name of a tensor of the layer, after the layer's name and a point.
+    fn tensor_name(&self, kind: TensorKind) -> &str {
+        kind.name()
+    }
+
     /// Emits the forward steps and returns the value that holds the output.
     fn emit(&self, at: &mut Emitter<'_, '_>) -> Result<usize>;
 
@@ -63,6 +82,16 @@ pub(super) trait LayerKind {
     /// Whether the output in evaluation is the input, in the same memory.
     fn passes_on(&self) -> bool {
         false
+    }
+
+    /// Whether the parameters start as the table `[init]` says, unless the layer has an `init` of its own.
+    fn inherits_init(&self) -> bool {
+        true
+    }
+
+    /// Whether a layer with parameters may have an `init` of its own.
+    fn takes_init(&self) -> bool {
+        true
     }
 
     /// Multiply-adds of the forward pass for one row.
@@ -93,6 +122,9 @@ fn check(op: Op) -> std::result::Result<(), String> {
         text.strip_prefix(&start).unwrap_or(&text).to_string()
     })
 }
+
+/// Another name in model files for an adaptive average pooling with one output.
+const GLOBAL_AVERAGE: &str = "global_avg_pool2d";
 
 /// Makes the enum [`LayerOp`] from one table of layers.
 macro_rules! layers {
@@ -139,13 +171,15 @@ macro_rules! layers {
                 let name: String = t.need("op")?;
                 match name.as_str() {
                     $($name => $variant::read(t).map(LayerOp::$variant),)*
+                    GLOBAL_AVERAGE => global_pool2d::average(t).map(LayerOp::AdaptiveAvgPool2d),
                     _ => {
+                        let names = || Self::NAMES.iter().copied().chain([GLOBAL_AVERAGE]);
                         let near = match OTHER_OPERATORS.contains(&name.as_str()) {
                             true => String::new(),
-                            false => suggestion(&name, Self::NAMES.iter().copied()),
+                            false => suggestion(&name, names()),
                         };
                         let near = match near.is_empty() {
-                            true => format!("; there are {}", Self::NAMES.join(", ")),
+                            true => format!("; there are {}", names().collect::<Vec<_>>().join(", ")),
                             false => near,
                         };
                         Err(t.error("op", format!("unknown operator \"{name}\"{near}")))
@@ -157,21 +191,22 @@ macro_rules! layers {
 }
 
 /// Operators of other frameworks whose names are a letter or two away from one of a different function.
-const OTHER_OPERATORS: [&str; 14] = [
-    "gelu",
-    "elu",
+const OTHER_OPERATORS: [&str; 15] = [
     "selu",
     "celu",
-    "silu",
     "glu",
-    "prelu",
     "rrelu",
-    "relu6",
     "mish",
     "swish",
-    "hard_swish",
     "softplus",
     "softmin",
+    "log_sigmoid",
+    "pixel_shuffle",
+    "crop",
+    "sub",
+    "sum",
+    "max",
+    "min",
 ];
 
 layers! {
@@ -181,16 +216,34 @@ layers! {
     leaky_relu::LeakyRelu = "leaky_relu";
     activation::Sigmoid = "sigmoid";
     activation::Tanh = "tanh";
+    activation::Silu = "silu";
+    activation::HardSwish = "hard_swish";
+    hard_sigmoid::HardSigmoid = "hard_sigmoid";
+    gelu::Gelu = "gelu";
+    elu::Elu = "elu";
+    prelu::Prelu = "prelu";
+    clip::Clip = "clip";
+    clip::Relu6 = "relu6";
     softmax::Softmax = "softmax";
     flatten::Flatten = "flatten";
     pool2d::MaxPool2d = "max_pool2d";
     pool2d::AvgPool2d = "avg_pool2d";
     adaptive_avg_pool2d::AdaptiveAvgPool2d = "adaptive_avg_pool2d";
+    global_pool2d::GlobalMaxPool2d = "global_max_pool2d";
     local_response_norm::LocalResponseNorm = "local_response_norm";
     batch_norm2d::BatchNorm2d = "batch_norm2d";
     dropout::Dropout = "dropout";
     add::Add = "add";
+    mul::Mul = "mul";
     concat::Concat = "concat";
+    slice::Slice = "slice";
+    channel_shuffle::ChannelShuffle = "channel_shuffle";
+    scale::Scale = "scale";
+    layer_norm::LayerNorm = "layer_norm";
+    pad::Pad = "pad";
+    upsample::Upsample = "upsample";
+    structured_dropout::Dropout2d = "dropout2d";
+    structured_dropout::StochasticDepth = "stochastic_depth";
 }
 
 impl LayerOp {
@@ -207,6 +260,17 @@ impl LayerOp {
     pub fn tensors(&self, x: &[usize]) -> Vec<(TensorKind, Vec<usize>)> {
         let declared = self.kind().parameters(x, &Init::default());
         declared.into_iter().map(|tensor| (tensor.kind, tensor.shape)).collect()
+    }
+
+    /// The end of the name of a tensor of the layer, after the layer's name and a point: `weight`, unless the layer names
+    /// it otherwise.
+    pub fn tensor_name(&self, kind: TensorKind) -> &str {
+        self.kind().tensor_name(kind)
+    }
+
+    /// Whether the layer drops values at random in training and does nothing in evaluation.
+    pub fn is_dropout(&self) -> bool {
+        matches!(self, LayerOp::Dropout(_) | LayerOp::Dropout2d(_) | LayerOp::StochasticDepth(_))
     }
 
     /// Whether the layer has parameters, which are named after it.

@@ -12,9 +12,10 @@ use crate::model::reader::{Padding, Pair};
 use crate::model::writer::Text;
 use crate::ops::{Op, Pool2d};
 
-/// Makes one layer for each pair of operators; the last word names what the forward step keeps for the backward one.
+/// Makes one layer for each pair of operators, with an attribute of its own if there is one in brackets; the last word
+/// names what the forward step keeps for the backward one.
 macro_rules! pools {
-    ($($(#[$doc:meta])* $name:ident: $forward:ident, $backward:ident, $scratch:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $([$(#[$about:meta])* $own:ident])?: $forward:ident, $backward:ident, $scratch:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name {
@@ -26,13 +27,15 @@ macro_rules! pools {
             pub padding: [usize; 4],
             /// Whether output extents are rounded up.
             pub ceil: bool,
+            $($(#[$about])* pub $own: bool,)?
         }
 
         impl $name {
             fn geometry(&self, extents: &Extents) -> Pool2d {
-                let $name { kernel, stride, padding: pad, ceil } = *self;
+                let $name { kernel, stride, padding: pad, ceil, .. } = *self;
+                let count_include_pad = [true $(, self.$own)?].iter().all(|counts| *counts);
                 let (batch, channels, [h_in, w_in]) = (extents.batch, extents.channels(), extents.sides());
-                Pool2d { batch, channels, h_in, w_in, kernel, stride, pad, ceil }
+                Pool2d { batch, channels, h_in, w_in, kernel, stride, pad, ceil, count_include_pad }
             }
         }
 
@@ -44,14 +47,16 @@ macro_rules! pools {
                     stride: t.or("stride", Pair(kernel))?.0,
                     padding: t.or("padding", Padding([0; 4]))?.0,
                     ceil: t.or("ceil", false)?,
+                    $($own: t.or(stringify!($own), true)?,)?
                 })
             }
             fn write(&self, out: &mut Text) {
-                let $name { kernel, stride, padding, ceil } = *self;
+                let $name { kernel, stride, padding, ceil, .. } = *self;
                 out.put("kernel", &Pair(kernel));
                 out.put_unless("stride", &Pair(stride), &Pair(kernel));
                 out.put_unless("padding", &Padding(padding), &Padding([0; 4]));
                 out.put_unless("ceil", &ceil, &false);
+                $(out.put_unless(stringify!($own), &self.$own, &true);)?
             }
             fn output(&self, inputs: &[&[usize]], batch: usize) -> std::result::Result<Vec<usize>, String> {
                 let [channels, ..] = image(inputs[0])?;
@@ -85,5 +90,8 @@ pools! {
     /// The maximum of each window; PyTorch's `MaxPool2d` with `ceil_mode` as `ceil`.
     MaxPool2d: MaxPool2dForward, MaxPool2dBackward, Some("index");
     /// The mean of each window; PyTorch's `AvgPool2d` with `ceil_mode` as `ceil`.
-    AvgPool2d: AvgPool2dForward, AvgPool2dBackward, None;
+    AvgPool2d [
+        /// Whether the zeros of the padding count.
+        count_include_pad
+    ]: AvgPool2dForward, AvgPool2dBackward, None;
 }

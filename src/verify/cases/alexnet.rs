@@ -32,6 +32,7 @@ fn max_pool(what: &str, batch: usize, channels: usize, extent: usize) -> impl It
         stride: [2, 2],
         pad: [0; 4],
         ceil: false,
+        count_include_pad: true,
     };
     let is_max = |case: &Case| matches!(case.op, Op::MaxPool2dForward(_) | Op::MaxPool2dBackward(_));
     pool2d::quadruple(what, d).into_iter().filter(is_max)

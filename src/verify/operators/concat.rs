@@ -1,8 +1,8 @@
-//! Concatenation along channels.
+//! Concatenation along channels, and slices.
 
 use super::OperatorCheck;
 use crate::ops::{ChannelSlice, Op};
-use crate::verify::cases::Case;
+use crate::verify::cases::{Case, Data};
 use crate::verify::error_scale::exact;
 
 pub fn forward(d: &ChannelSlice) -> OperatorCheck<'_> {
@@ -15,6 +15,18 @@ pub fn forward(d: &ChannelSlice) -> OperatorCheck<'_> {
 pub fn backward(d: &ChannelSlice) -> OperatorCheck<'_> {
     let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
         pairs(d, |part, whole| outputs[0][part] = inputs[0][whole]);
+    };
+    OperatorCheck::new(None, reference, exact)
+}
+
+pub fn slice_forward(d: &ChannelSlice) -> OperatorCheck<'_> {
+    backward(d)
+}
+
+pub fn slice_backward(d: &ChannelSlice) -> OperatorCheck<'_> {
+    let reference = |_: &_, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]| {
+        outputs[0].fill(0.0);
+        pairs(d, |part, whole| outputs[0][whole] = inputs[0][part]);
     };
     OperatorCheck::new(None, reference, exact)
 }
@@ -45,6 +57,17 @@ pub fn cases() -> Vec<Case> {
         let what = format!("{batch}x{channels}x{inner}_at_{offset}_of_{total}");
         cases.push(Case::new(Op::ConcatForward(d), &what, 1));
         cases.push(Case::new(Op::ConcatBackward(d), &what, 1));
+        cases.push(Case::new(Op::SliceForward(d), &what, 1));
+        cases.push(Case::new(Op::SliceBackward(d), &what, 1));
     }
+    // Whole blocks of channels, which the CPU copies as they lie, and blocks whose neighbours are cut.
+    for (channels, offset, total) in [(32, 16, 64), (16, 0, 48), (16, 32, 48), (16, 8, 32)] {
+        let d = ChannelSlice { batch: 3, channels, inner: 35, offset, total };
+        let what = format!("3x{channels}x35_at_{offset}_of_{total}");
+        cases.push(Case::new(Op::SliceForward(d), &what, 1));
+        cases.push(Case::new(Op::SliceBackward(d), &what, 1));
+    }
+    let d = ChannelSlice { batch: 3, channels: 5, inner: 7, offset: 4, total: 12 };
+    cases.push(Case::new(Op::SliceForward(d), "nan_row", 1).with_data(Data::Nan));
     cases
 }

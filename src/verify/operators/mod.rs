@@ -8,12 +8,18 @@
 // A loop over an index is the plainest way to state a formula.
 #![allow(clippy::needless_range_loop, reason = "plain loops are the point")]
 
+mod activation;
 pub(super) mod adaptive_avg_pool2d;
 pub(super) mod augment;
 mod batch_norm2d;
+mod channel_shuffle;
 mod concat;
 pub(super) mod conv2d;
 mod dropout;
+mod elu;
+mod gate;
+mod gelu;
+mod layer_norm;
 mod leaky_relu;
 pub(super) mod linear;
 pub(super) mod local_response_norm;
@@ -23,7 +29,11 @@ mod loss_scale;
 mod mix;
 mod pointwise;
 pub(super) mod pool2d;
+mod prelu;
+mod resize;
+mod scale;
 mod softmax;
+mod structured_dropout;
 mod update;
 
 use super::cases::Case;
@@ -87,6 +97,24 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::SigmoidBackward(_) => pointwise::sigmoid_backward(),
         Op::TanhForward(_) => pointwise::tanh_forward(),
         Op::TanhBackward(_) => pointwise::tanh_backward(),
+        Op::SiluForward(_) => activation::silu_forward(),
+        Op::SiluBackward(_) => activation::silu_backward(),
+        Op::HardSwishForward(_) => activation::hard_swish_forward(),
+        Op::HardSwishBackward(_) => activation::hard_swish_backward(),
+        Op::HardSigmoidForward(d) => activation::hard_sigmoid_forward(d),
+        Op::HardSigmoidBackward(d) => activation::hard_sigmoid_backward(d),
+        Op::ClipForward(d) => activation::clip_forward(d),
+        Op::ClipBackward(d) => activation::clip_backward(d),
+        Op::GeluForward(d) => gelu::forward(d),
+        Op::GeluBackward(d) => gelu::backward(d),
+        Op::EluForward(d) => elu::forward(d),
+        Op::EluBackward(d) => elu::backward(d),
+        Op::PreluForward(d) => prelu::forward(d),
+        Op::PreluGradInput(d) => prelu::grad_input(d),
+        Op::PreluGradWeight(d) => prelu::grad_weight(d),
+        Op::Mul(_) => gate::mul(),
+        Op::MulGate(d) => gate::mul_gate(d),
+        Op::MulGradGate(d) => gate::mul_grad_gate(d),
         Op::Add(_) => pointwise::add(),
         Op::MaxPool2dForward(d) => pool2d::max_forward(d),
         Op::MaxPool2dBackward(d) => pool2d::max_backward(d),
@@ -103,8 +131,21 @@ pub(super) fn entry(op: &Op) -> OperatorCheck<'_> {
         Op::BatchNorm2dGradParameters(d) => batch_norm2d::grad_parameters(d),
         Op::BatchNorm2dGradInput(d) => batch_norm2d::grad_input(d),
         Op::Dropout(d) => dropout::dropout(d),
+        Op::StructuredDropout(d) => structured_dropout::structured_dropout(d),
+        Op::Scale(d) => scale::scale(d),
+        Op::ScaleGradWeight(d) => scale::grad_weight(d),
+        Op::LayerNormForward(d) => layer_norm::forward(d),
+        Op::LayerNormGradInput(d) => layer_norm::grad_input(d),
+        Op::LayerNormGradWeight(d) => layer_norm::grad_weight(d),
+        Op::PadForward(d) => resize::pad_forward(d),
+        Op::PadBackward(d) => resize::pad_backward(d),
+        Op::UpsampleForward(d) => resize::upsample_forward(d),
+        Op::UpsampleBackward(d) => resize::upsample_backward(d),
         Op::ConcatForward(d) => concat::forward(d),
         Op::ConcatBackward(d) => concat::backward(d),
+        Op::SliceForward(d) => concat::slice_forward(d),
+        Op::SliceBackward(d) => concat::slice_backward(d),
+        Op::ChannelShuffle(d) => channel_shuffle::channel_shuffle(d),
         Op::SoftmaxForward(d) => softmax::forward(d),
         Op::SoftmaxBackward(d) => softmax::backward(d),
         Op::CrossEntropy(d) => loss::cross_entropy(d),
@@ -132,8 +173,18 @@ pub(super) fn cases() -> Vec<Case> {
         linear::cases(),
         pointwise::cases(),
         leaky_relu::cases(),
+        activation::cases(),
+        gelu::cases(),
+        elu::cases(),
+        prelu::cases(),
+        gate::cases(),
         dropout::cases(),
+        structured_dropout::cases(),
+        scale::cases(),
+        layer_norm::cases(),
+        resize::cases(),
         concat::cases(),
+        channel_shuffle::cases(),
         softmax::cases(),
         pool2d::cases(),
         adaptive_avg_pool2d::cases(),

@@ -97,10 +97,14 @@ fn max_backward_reference(d: &Pool2d, inputs: &[Vec<f64>], outputs: &mut [Vec<f6
     });
 }
 
-/// How many places of the window of output (h, w) lie in the input or its padding.
+/// How many places of the window of output (h, w) lie in the input, or in its padding if that counts.
 fn window_size(d: &Pool2d, h: usize, w: usize) -> f64 {
-    let rows = (d.pad[0] + d.h_in + d.pad[2] - h * d.stride[0]).min(d.kernel[0]);
-    let columns = (d.pad[1] + d.w_in + d.pad[3] - w * d.stride[1]).min(d.kernel[1]);
+    let counts = |place: usize, axis: usize, len: usize| {
+        let in_input = (d.pad[axis]..d.pad[axis] + len).contains(&place);
+        in_input || (d.count_include_pad && place < d.pad[axis] + len + d.pad[axis + 2])
+    };
+    let rows = (0..d.kernel[0]).filter(|kh| counts(h * d.stride[0] + kh, 0, d.h_in)).count();
+    let columns = (0..d.kernel[1]).filter(|kw| counts(w * d.stride[1] + kw, 1, d.w_in)).count();
     (rows * columns) as f64
 }
 
@@ -124,7 +128,7 @@ fn pool(
     kernel: [usize; 2],
     stride: [usize; 2],
 ) -> Pool2d {
-    Pool2d { batch, channels, h_in, w_in, kernel, stride, pad: [0; 4], ceil: false }
+    Pool2d { batch, channels, h_in, w_in, kernel, stride, pad: [0; 4], ceil: false, count_include_pad: true }
 }
 
 fn geometries() -> Vec<(&'static str, Pool2d)> {
@@ -165,6 +169,7 @@ pub fn quadruple(what: &str, d: Pool2d) -> [Case; 4] {
 
 pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = geometries().into_iter().flat_map(|(what, d)| quadruple(what, d)).collect();
+    cases.extend(image_alone());
     let overlapping = pool(2, 5, [13, 11], [3, 3], [2, 2]);
     let disjoint = Pool2d { ceil: true, ..pool(2, 3, [9, 7], [2, 2], [2, 2]) };
     let blocks = Pool2d { channels: 16, pad: [1; 4], ..overlapping };
@@ -176,6 +181,32 @@ pub fn cases() -> Vec<Case> {
     cases.push(Case::new(Op::MaxPool2dForward(blocks), "nan_in_blocks", 1).with_data(Data::Nan));
     cases.extend(long_cases());
     cases
+}
+
+/// Averages that do not count the padding.
+fn image_alone() -> impl Iterator<Item = Case> {
+    let d = Pool2d { pad: [1; 4], count_include_pad: false, ..pool(2, 3, [11, 7], [3, 3], [2, 2]) };
+    let geometries = [
+        ("image_alone", d),
+        ("image_alone_stride_1", Pool2d { stride: [1, 1], ..d }),
+        ("image_alone_uneven", Pool2d { pad: [0, 2, 1, 1], kernel: [3, 4], ..d }),
+        ("image_alone_ceil", Pool2d { ceil: true, h_in: 10, ..d }),
+        ("image_alone_blocks", Pool2d { channels: 32, pad: [1, 0, 0, 1], ..d }),
+        (
+            "image_alone_long",
+            Pool2d {
+                pad: [7, 100, 50, 0],
+                ceil: true,
+                count_include_pad: false,
+                ..long([300, 301], [300, 300], [40, 60])
+            },
+        ),
+    ];
+    geometries.into_iter().flat_map(|(what, d)| {
+        let [_, _, forward, backward] = quadruple(what, d);
+        // Few of the long windows cover an element.
+        if what.ends_with("long") { vec![forward] } else { vec![forward, backward] }
+    })
 }
 
 /// Reductions over more than 65,536 elements.

@@ -110,7 +110,18 @@ fn conv(batch: usize, c_in: usize, [h_in, w_in]: [usize; 2], c_out: usize, kerne
 fn pool(size: usize, kernel: usize, pad: usize) -> Pool2d {
     let [plane, kernel] = [size, kernel].map(|n| [n, n]);
     let [h_in, w_in] = plane;
-    Pool2d { batch: 3, channels: 5, h_in, w_in, kernel, stride: [1, 1], pad: [pad; 4], ceil: false }
+    let pad = [pad; 4];
+    Pool2d {
+        batch: 3,
+        channels: 5,
+        h_in,
+        w_in,
+        kernel,
+        stride: [1, 1],
+        pad,
+        ceil: false,
+        count_include_pad: true,
+    }
 }
 
 /// Shapes so large that no test could run them. Only what they would do is looked at.

@@ -10,7 +10,18 @@ use striate::verify::cases::LENGTHS;
 /// A row of `n` elements under `n` + 1 windows that all hold all of it.
 fn row(n: usize) -> Pool2d {
     let pad = [0, n, 0, n];
-    Pool2d { batch: 1, channels: 1, h_in: 1, w_in: n, kernel: [1, 2 * n], stride: [1, 1], pad, ceil: false }
+    let (kernel, stride) = ([1, 2 * n], [1, 1]);
+    Pool2d {
+        batch: 1,
+        channels: 1,
+        h_in: 1,
+        w_in: n,
+        kernel,
+        stride,
+        pad,
+        ceil: false,
+        count_include_pad: true,
+    }
 }
 
 /// The last operand after a run on `inputs`.

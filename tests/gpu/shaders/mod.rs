@@ -338,11 +338,15 @@ fn grids_and_bindings_respect_the_limits() {
     assert!(cut.len() > 25, "only {cut:?} were cut into parts");
 }
 
-/// Products cut their weights and outputs only, metrics has one number for each row of a batch, and clipping one for each
+/// Products cut their weights and outputs only, sums for each channel bind short tensors whole, metrics has one number for each row of a batch, and clipping one for each
 /// parameter: the executor refuses their other operands if they are too large.
 fn may_bind_whole(op: &Op) -> bool {
     let product = op.name().starts_with("conv2d_") || op.name().starts_with("linear_");
-    product || matches!(op, Op::BiasGrad(_) | Op::Metrics(_) | Op::GradClip(_) | Op::GradUnscale(_))
+    let summed = matches!(
+        op,
+        Op::BiasGrad(_) | Op::PreluGradWeight(_) | Op::ScaleGradWeight(_) | Op::LayerNormGradWeight(_)
+    );
+    product || summed || matches!(op, Op::Metrics(_) | Op::GradClip(_) | Op::GradUnscale(_))
 }
 
 /// Where an operand is bound in parts, the parts of its writers cover it without gap or overlap.

@@ -217,23 +217,23 @@ fn weights_may_lie_beside_the_file_where_that_is_allowed() {
 
 #[test]
 fn all_that_is_not_understood_is_named_at_once() {
-    let gelu = |input: &str, output: &str| node("Gelu", &[input], output, vec![]);
-    let one = file(&DIMS, vec![gelu("x", "y")], vec![]);
-    assert_eq!(refusal(&one), "g.onnx: unknown operator Gelu (node \"node of y\")");
+    let selu = |input: &str, output: &str| node("Selu", &[input], output, vec![]);
+    let one = file(&DIMS, vec![selu("x", "y")], vec![]);
+    assert_eq!(refusal(&one), "g.onnx: unknown operator Selu (node \"node of y\")");
     // Three of one kind, one of another domain, and a node of a known operator; what reads them is not to blame.
     let mut foreign = node("Fused", &["b"], "f", vec![]);
     foreign.domain = "com.example".into();
     let nodes = vec![
-        gelu("x", "a"),
+        selu("x", "a"),
         node("Relu", &["a"], "r", vec![]),
-        gelu("r", "b"),
-        gelu("b", "c"),
+        selu("r", "b"),
+        selu("b", "c"),
         foreign,
         node("Flatten", &["x"], "d", vec![int("axis", 2)]),
         node("Flatten", &["x"], "e", vec![int("axis", 1), int("other", 1)]),
         node("Sum", &["c", "d", "e", "f"], "y", vec![]),
     ];
-    let expected = "g.onnx: unknown operators Gelu (3 nodes, the first is \"node of a\"), com.example.Fused (node \"node of f\"); \
+    let expected = "g.onnx: unknown operators Selu (3 nodes, the first is \"node of a\"), com.example.Fused (node \"node of f\"); \
         2 nodes are not supported: Flatten (node \"node of d\"): expected axis 1 (all but the batch), found 2; \
         Flatten (node \"node of e\"): attribute other is not supported; \
         nodes that depend on these and were not checked: 2";

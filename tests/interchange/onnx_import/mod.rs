@@ -1,13 +1,17 @@
 //! What graphs mean: small ones are put together here, imported, run on the CPU path and compared with loops of their own; and networks go out and in
 //! again.
 
+mod activations;
+mod channels;
 mod exporters;
 mod extents;
 mod forms;
 mod linear;
 mod normalisation;
 mod padding;
+mod patterns;
 mod pytorch;
+mod resize;
 mod round_trip;
 #[path = "../../../src/interchange/onnx/schema.rs"]
 #[allow(dead_code, reason = "the tests write less than the importer reads")]

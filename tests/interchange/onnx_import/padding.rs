@@ -87,21 +87,12 @@ fn other_padding_is_refused() {
         vec![whole("pads", &[1, 1, 1, 1])],
         "expected a padding of 0 to 65536",
     );
-    refused(
-        pad(None, vec![]),
-        node("Relu", &["p"], "c", vec![]),
-        vec![sides([1; 4])],
-        "only directly before",
-    );
+    refused(pad(Some("v"), vec![]), node("Relu", &["p"], "c", vec![]), value(0.5), "only directly before");
     let pool = |op: &str, more: Vec<AttributeProto>| {
         node(op, &["p"], "c", [vec![ints("kernel_shape", &[3, 3])], more].concat())
     };
-    refused(
-        pad(None, vec![]),
-        pool("MaxPool", vec![]),
-        vec![sides([1; 4])],
-        "reads padding of 0: expected -inf",
-    );
+    let high = value(0.5);
+    refused(pad(Some("v"), vec![]), pool("MaxPool", vec![]), high, "reads padding of 0.5: expected -inf");
     let low = value(f32::MIN);
     refused(pad(Some("v"), vec![]), pool("AveragePool", vec![]), low, "expected 0");
     let uncounted = vec![ints("pads", &[1, 0, 0, 0])];
@@ -211,20 +202,36 @@ fn arithmetic_that_is_no_preprocessing_is_refused() {
         refusal(&file(&[2, 1, 2], nodes, vec![constant]))
     };
     let one = |op: &str, inputs: [&str; 2]| vec![node(op, &inputs, "v", vec![])];
-    // Divided by the input; by zero; a value for each place; an input that is read elsewhere too; features.
+    // Divided by the input; by zero; a value for each place.
     refused(one("Div", ["c", "x"]), floats("c", &[], &[2.0]));
     refused(one("Div", ["x", "c"]), floats("c", &[2, 1, 1], &[1.0, 0.0]));
     refused(one("Mul", ["x", "c"]), floats("c", &[], &[0.0]));
     refused(one("Sub", ["x", "c"]), floats("c", &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]));
+    // A formula of the input that is no straight line.
+    let squared = vec![node("Sub", &["x", "c"], "a", vec![]), node("Mul", &["a", "x"], "v", vec![])];
+    refused(squared, floats("c", &[], &[2.0]));
+}
+
+/// Arithmetic behind the input, or on an input that is read elsewhere too, is part of the network.
+#[test]
+fn arithmetic_behind_the_input_is_a_layer() {
+    let x = numbers(8, 21);
+    let answers = |nodes: Vec<NodeProto>, f: fn(f64) -> f64| {
+        let nodes = [nodes, vec![node("Flatten", &["v"], "y", vec![])]].concat();
+        let model = file(&[2, 1, 2], nodes, vec![floats("c", &[], &[2.0])]);
+        assert_answers(&model, &x, &x.iter().map(|&x| f(f64::from(x))).collect::<Vec<_>>());
+        let p = import(&model).unwrap().spec.preprocess;
+        assert_eq!((p.mean, p.std), (vec![0.0; 2], vec![1.0; 2]));
+    };
     let twice = vec![node("Sub", &["x", "c"], "a", vec![]), node("Add", &["a", "x"], "v", vec![])];
-    refused(twice, floats("c", &[], &[2.0]));
+    answers(twice, |x| 2.0 * x - 2.0);
     // The input by another name is read elsewhere too.
     let other = vec![
         node("Identity", &["x"], "i", vec![]),
         node("Mul", &["i", "c"], "a", vec![]),
         node("Add", &["a", "x"], "v", vec![]),
     ];
-    refused(other, floats("c", &[], &[2.0]));
+    answers(other, |x| 3.0 * x);
     let later = vec![node("Relu", &["x"], "a", vec![]), node("Mul", &["a", "c"], "v", vec![])];
-    refused(later, floats("c", &[], &[2.0]));
+    answers(later, |x| 2.0 * x.max(0.0));
 }

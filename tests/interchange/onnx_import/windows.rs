@@ -207,10 +207,12 @@ fn averages_of_pixels_alone() {
     let same = vec![text("auto_pad", "SAME_UPPER"), int("count_include_pad", 0)];
     let windows = Windows::new([2, 2], [2, 2], [0, 0, 1, 0]);
     assert_answers(&pool("AveragePool", [2, 2], [2, 2], same), &windows.x, &windows.average(true));
-    // Padding in front; windows of which more than one is cut off.
-    for (kernel, stride, pads) in [([3, 3], [2, 2], [1, 0, 1, 1]), ([3, 3], [1, 1], [0, 0, 2, 2])] {
-        assert!(refusal(&make(kernel, stride, pads)).contains("count_include_pad = 0 with padding"));
-    }
+    // Padding in front.
+    let windows = Windows::new([3, 3], [2, 2], [1, 0, 1, 1]);
+    assert_answers(&make([3, 3], [2, 2], [1, 0, 1, 1]), &windows.x, &windows.average(true));
+    // Windows of which more than one is cut off.
+    let message = refusal(&make([3, 3], [1, 1], [0, 0, 2, 2]));
+    assert!(message.contains("padding must be at most half the kernel"), "{message}");
 }
 
 #[test]

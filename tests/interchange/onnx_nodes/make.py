@@ -6,9 +6,9 @@ A node test is a graph of one node whose weights are inputs, of any rank. A netw
 each case is brought as near to that as it can be without changing what the node computes:
 
 * inputs after the first become initializers where they are weights, shapes, axes or switches;
-* two or three inputs of Add, Sum and Concat lie behind each other in the channels of one, and 1x1 convolutions of ones and zeros take them apart;
-* tensors of other ranks get extents of 1 in front or behind (Add, Concat, Dropout, Identity, Relu, Sigmoid, Sum, Tanh), rows of a softmax over the last
-  axis become the batch;
+* two or three inputs of Add, Sum, Mul and Concat lie behind each other in the channels of one, and 1x1 convolutions of ones and zeros take them apart;
+* tensors of other ranks get extents of 1 in front or behind (activations, Add, Concat, Dropout, Identity, Mul, Sum), rows of a softmax or a layer
+  normalisation over the last axis become the batch;
 * a ReLU, which changes nothing there, stands behind a softmax, since a softmax at the end would be part of the loss.
 
 What does not fit even so stays as it is, and is listed with its reason in skipped.txt. Of each case the archive holds NAME.onnx, and NAME.x and NAME.y,
@@ -28,9 +28,11 @@ from onnx.backend.test.case.node import collect_testcases
 
 OPERATORS = set(
     "Conv Gemm MatMul Add Sum BatchNormalization LRN MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean Flatten Reshape Relu Sigmoid Tanh"
-    " Softmax Concat Dropout Identity Constant".split()
+    " Softmax Concat Dropout Identity Constant Slice Split LayerNormalization Resize Upsample"
+    " Clip Elu Gelu HardSigmoid HardSwish LeakyRelu Mul PRelu".split()
 )
-POINTWISE = {"Add", "Concat", "Dropout", "Identity", "Relu", "Sigmoid", "Sum", "Tanh"}
+ACTIVATIONS = {"Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Tanh"}
+POINTWISE = {"Add", "Concat", "Dropout", "Identity", "Mul", "Sum"} | ACTIVATIONS
 LARGEST = 64 * 1024
 
 
@@ -57,7 +59,7 @@ def adapt(node, inputs, y):
     """The nodes, input and initializers that stand for `node`; inputs may be None."""
     op = node.op_type
     initializers, nodes, x = [], [node], inputs[0] if inputs else None
-    several = op in {"Add", "Sum", "Concat"} and len(inputs) > 1
+    several = op in {"Add", "Sum", "Mul", "Concat"} and len(inputs) > 1
     if op in POINTWISE and all(a is not None and a.dtype == np.float32 and a.ndim <= 3 for a in (inputs if several else inputs[:1])):
         rank, front = x.ndim, 1
         if op == "Concat":
@@ -85,7 +87,10 @@ def adapt(node, inputs, y):
     if op == "Softmax":
         node.output[0] = "softmax"
         nodes.append(helper.make_node("Relu", ["softmax"], ["y"], "positive"))
-    if op == "Reshape" and x.ndim == 3:
+    if op == "LayerNormalization" and axis_of(node, -1) in (-1, x.ndim - 1):
+        x = x.reshape(-1, x.shape[-1])
+        set_axis(node, -1)
+    if op in {"Reshape", "Slice"} and x.ndim == 3:
         x = x.reshape(*x.shape, 1)
     if not several:
         for name, array in zip([name for name in node.input if name][1:], inputs[1:]):
@@ -123,7 +128,7 @@ def main():
             results = [helper.make_tensor_value_info(o, helper.np_dtype_to_tensor_dtype(a.dtype), None) for o, a in zip(names, outputs)]
             given = {x_name, *(i.name for i in initializers), *(o for n in nodes for o in n.output)}
             sources = [value(x_name, x)] if x is not None else []
-            sources += [value(i, a) for i, a in zip(node.input, inputs) if i not in given]
+            sources += [value(i, a) for i, a in zip([i for i in node.input if i], inputs) if i not in given]
             new = helper.make_graph(nodes, name, sources, results, initializers)
             model = helper.make_model(new, opset_imports=case.model.opset_import, ir_version=case.model.ir_version)
             add(f"{name}.onnx", model.SerializeToString(deterministic=True))

@@ -1,4 +1,4 @@
-//! Formats that are text, streams or messages, and their bad files: images, tables, model files, NPZ and ONNX.
+//! Formats that are text, streams or messages, and their bad files: images, tables, NPZ and ONNX.
 
 use super::data::{Format, bad};
 use crate::lies::{Number, cuts, numbers};
@@ -6,7 +6,6 @@ use crate::sound::seed;
 use std::path::Path;
 use striate::data::{Decoder, Kind, Request, open};
 use striate::interchange;
-use striate::model::{BuildOptions, Model, Spec};
 
 pub fn pictures() -> Vec<Format> {
     let field = |name, at, bytes| Number { name, at, bytes, big_endian: true };
@@ -128,7 +127,7 @@ pub fn pictures() -> Vec<Format> {
     ]
 }
 
-pub fn texts() -> Vec<Format> {
+pub fn tables() -> Vec<Format> {
     let mut csv: Vec<(String, Vec<u8>)> = Vec::new();
     for field in [
         "",
@@ -170,67 +169,18 @@ pub fn texts() -> Vec<Format> {
     csv.push(("not text".into(), (0..=255).collect()));
     csv.push(("a long field".into(), [&b"1,2,0\n"[..], &[b'9'; 100_000], b",1,1\n"].concat()));
     csv.push(("a long word".into(), [&b"1,2,0\n"[..], &[b'x'; 100_000], b",1,1\n"].concat()));
-
-    let sound = String::from_utf8(seed("model", "residual.toml")).unwrap();
-    let mut model = Vec::new();
-    let lines: Vec<&str> = sound.lines().collect();
-    for (number, line) in lines.iter().enumerate() {
-        let with = |new: &str| {
-            let mut lines = lines.clone();
-            lines[number] = new;
-            lines.join("\n").into_bytes()
-        };
-        let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
-        for value in [
-            "",
-            "0",
-            "-1",
-            "4294967296",
-            "18446744073709551616",
-            "1e400",
-            "nan",
-            "\"no such word\"",
-            "[]",
-            "[[]]",
-            "{}",
-            "'",
-            "[0, -1]",
-            "2026-01-01",
-        ] {
-            model.push((format!("line {number}: {key} as {value}"), with(&format!("{key} = {value}"))));
-        }
-        model.push((format!("line {number} twice"), with(&format!("{line}\n{line}"))));
-        model.push((format!("line {number}: unknown key"), with(&format!("{key}x = 1"))));
-        model.push((format!("line {number}: no key"), with(" = 1")));
-    }
-    model.extend(cuts(sound.as_bytes(), (0..sound.len()).step_by(7)));
-    model.push(("not Unicode".into(), b"name = \"\xff\"\n".to_vec()));
-    model.push(("deep".into(), format!("input = {}", "[".repeat(100_000)).into_bytes()));
-    model.push(("deep tables".into(), format!("a = {}", "{b=".repeat(100_000)).into_bytes()));
-    model.push(("deep keys".into(), format!("{}c = 1", "a.".repeat(100_000)).into_bytes()));
-    vec![
-        Format {
-            name: "CSV",
-            file: "t.csv",
-            beside: Vec::new(),
-            bad: bad(csv),
-            forgiving: true,
-            read: |path| {
-                let path = Some(path.to_str().unwrap().into());
-                open(&Request::new([2, 1, 1], 2).with_path(path).with_kind(Kind::Csv)).map(drop)
-            },
-            arguments: &["--dataset", "csv"],
+    vec![Format {
+        name: "CSV",
+        file: "t.csv",
+        beside: Vec::new(),
+        bad: bad(csv),
+        forgiving: true,
+        read: |path| {
+            let path = Some(path.to_str().unwrap().into());
+            open(&Request::new([2, 1, 1], 2).with_path(path).with_kind(Kind::Csv)).map(drop)
         },
-        Format {
-            name: "model file",
-            file: "m.toml",
-            beside: Vec::new(),
-            bad: bad(model),
-            forgiving: true,
-            read: |path| Model::build(&Spec::load(path.to_str().unwrap())?, &BuildOptions::new(2)).map(drop),
-            arguments: &["train", "-q", "--device", "cpu", "--dataset", "synthetic", "-m", "m.toml"],
-        },
-    ]
+        arguments: &["--dataset", "csv"],
+    }]
 }
 
 pub fn lists() -> Vec<Format> {

@@ -1,5 +1,7 @@
-//! ONNX files that are damaged, or made to do harm: every one is read or refused in one line, in bounded memory. The sound file is made by
+//! ONNX files that are damaged, or made to do harm: every one is read or refused in one line, in bounded memory. The sound files are made by
 //! `tests/untrusted/onnx/make.py`.
+
+mod bombs;
 
 use crate::allocations;
 use std::fs;
@@ -9,6 +11,13 @@ use striate::interchange::onnx::{ImportOptions, Imported, decode, read};
 use striate::random::{Purpose, Stream};
 
 const SOUND: &[u8] = include_bytes!("small.onnx");
+
+/// All sound files.
+const FILES: [(&str, &[u8]); 3] = [
+    ("small", SOUND),
+    ("operators", include_bytes!("operators.onnx")),
+    ("last", include_bytes!("last.onnx")),
+];
 
 /// A field of a protocol-buffer message.
 #[derive(Clone, Debug)]
@@ -178,7 +187,7 @@ fn good(error: Error, what: &str) -> String {
 }
 
 #[test]
-fn the_sound_file_is_read() {
+fn the_sound_files_are_read() {
     let imported = outcome(SOUND.to_vec(), "sound").unwrap();
     assert_eq!(imported.spec.input, [1, 4, 4]);
     assert_eq!(imported.metadata["classes"], "a,b,c");
@@ -186,49 +195,57 @@ fn the_sound_file_is_read() {
     for name in ["conv.weight", "conv.bias", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"] {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
-    assert_eq!(encode(&parse(SOUND, "model")), SOUND, "this test does not know the format");
+    for (name, file) in FILES {
+        outcome(file.to_vec(), name).unwrap();
+        assert_eq!(encode(&parse(file, "model")), file, "{name}: this test does not know the format");
+    }
 }
 
 #[test]
 fn every_field_may_lie() {
-    let (mut read, mut refused) = (0, 0);
-    for at in 0.. {
-        let mut model = parse(SOUND, "model");
-        let Some((fields, place)) = find(&mut model, &mut at.clone()) else { break };
-        for lie in lies(&fields[place].clone()) {
-            let mut model = parse(SOUND, "model");
-            let (fields, place) = find(&mut model, &mut at.clone()).unwrap();
-            let what = format!("{:?} as {lie:?}", fields[place]);
-            fields.splice(place..=place, lie);
-            match outcome(encode(&model), &what) {
-                Ok(_) => read += 1,
-                Err(_) => refused += 1,
+    for (name, file) in FILES {
+        let sound = parse(file, "model");
+        let (mut read, mut refused) = (0, 0);
+        for at in 0.. {
+            let mut model = sound.clone();
+            let Some((fields, place)) = find(&mut model, &mut at.clone()) else { break };
+            for lie in lies(&fields[place].clone()) {
+                let mut model = sound.clone();
+                let (fields, place) = find(&mut model, &mut at.clone()).unwrap();
+                let what = format!("{name}: {:?} as {lie:?}", fields[place]);
+                fields.splice(place..=place, lie);
+                match outcome(encode(&model), &what) {
+                    Ok(_) => read += 1,
+                    Err(_) => refused += 1,
+                }
             }
         }
+        assert!(read > 100 && refused > 500, "{name}: {read} read, {refused} refused");
     }
-    assert!(read > 100 && refused > 500, "{read} read, {refused} refused");
 }
 
 #[test]
 fn every_byte_may_be_wrong_or_the_last() {
-    for at in 0..SOUND.len() {
-        // Cut between two fields, a file is whole; without its graph it is nothing.
-        let cut = outcome(SOUND[..at].to_vec(), &format!("cut at {at}"));
-        assert!(at > SOUND.len() / 2 || cut.is_err(), "cut at {at}");
-        for change in [|_| 0, |_| 255, |byte| byte ^ 128, |byte: u8| byte.wrapping_add(1)] {
-            let mut bytes = SOUND.to_vec();
-            bytes[at] = change(bytes[at]);
-            let _ = outcome(bytes, &format!("byte {at}"));
-        }
-    }
     let mut random = Stream::new(5, Purpose::Test, 0);
-    for round in 0..3000 {
-        let mut bytes = SOUND.to_vec();
-        for _ in 0..=random.below(8) {
-            let at = random.below(bytes.len() as u32) as usize;
-            bytes[at] ^= 1 << random.below(8);
+    for (name, file) in FILES {
+        for at in 0..file.len() {
+            // Cut between two fields, a file is whole; without its graph it is nothing.
+            let cut = outcome(file[..at].to_vec(), &format!("{name}: cut at {at}"));
+            assert!(at > file.len() / 2 || cut.is_err(), "{name}: cut at {at}");
+            for change in [|_| 0, |_| 255, |byte| byte ^ 128, |byte: u8| byte.wrapping_add(1)] {
+                let mut bytes = file.to_vec();
+                bytes[at] = change(bytes[at]);
+                let _ = outcome(bytes, &format!("{name}: byte {at}"));
+            }
         }
-        let _ = outcome(bytes, &format!("round {round}"));
+        for round in 0..1000 {
+            let mut bytes = file.to_vec();
+            for _ in 0..=random.below(8) {
+                let at = random.below(bytes.len() as u32) as usize;
+                bytes[at] ^= 1 << random.below(8);
+            }
+            let _ = outcome(bytes, &format!("{name}: round {round}"));
+        }
     }
 }
 

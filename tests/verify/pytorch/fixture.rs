@@ -7,8 +7,20 @@ use striate::model::{ClassWeights, Spec};
 use striate::tensor::Tensor;
 
 /// Files of `tests/fixtures`, without their endings.
-pub const NAMES: [&str; 9] =
-    ["alexnet_like", "residual", "fire", "sigmoid", "leaky_relu", "weighted", "adam", "adamw", "rmsprop"];
+pub const NAMES: [&str; 12] = [
+    "alexnet_like",
+    "residual",
+    "fire",
+    "sigmoid",
+    "leaky_relu",
+    "activations",
+    "shuffle",
+    "layer_norm",
+    "weighted",
+    "adam",
+    "adamw",
+    "rmsprop",
+];
 
 /// Steps that PyTorch trained.
 pub const STEPS: usize = 10;

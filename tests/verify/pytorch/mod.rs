@@ -1,4 +1,4 @@
-//! Against PyTorch: nine small networks whose logits, losses, gradients and next ten training steps PyTorch computed
+//! Against PyTorch: twelve small networks whose logits, losses, gradients and next ten training steps PyTorch computed
 //! in float64 (`tests/fixtures/make.py`), on the CPU path and on every GPU adapter of this machine.
 
 mod comparison;

@@ -133,6 +133,10 @@ impl NodeBuilder {
         self.attribute(name, AttributeType::Ints, |a| a.ints = values.iter().map(|&n| n as i64).collect())
     }
 
+    pub fn text(self, name: &str, text: &'static str) -> Self {
+        self.attribute(name, AttributeType::String, |a| a.s = text.into())
+    }
+
     fn attribute(mut self, name: &str, kind: AttributeType, set: impl FnOnce(&mut AttributeProto)) -> Self {
         let mut attribute =
             AttributeProto { name: name.into(), r#type: kind.into(), ..AttributeProto::default() };

@@ -1,6 +1,7 @@
 //! Adds the layers of a network as nodes, with the tensors that each needs.
 
 use super::super::operators;
+use super::activations;
 use super::graph::{GraphBuilder, NodeBuilder};
 use crate::error::{Error, Result};
 use crate::model::{Layer, LayerOp, Spec};
@@ -20,7 +21,7 @@ impl<'a> LayerTensors<'a> {
         for layer in &spec.layers {
             let mut own = Vec::new();
             for (kind, shape) in layer.op.tensors(inputs.of(layer)) {
-                let name = format!("{}.{}", layer.name, kind.name());
+                let name = format!("{}.{}", layer.name, layer.op.tensor_name(kind));
                 let fault = |found: &str| {
                     Error::Model(format!("{}: tensor {name}: expected {shape:?}, found {found}", spec.name))
                 };
@@ -45,7 +46,7 @@ impl<'a> LayerTensors<'a> {
     }
 }
 
-/// Shapes of values by name, to look up the shape of a layer's first input.
+/// Shapes of values by name, to look up the shapes of a layer's inputs.
 struct InputShapes<'a>(HashMap<&'a str, &'a [usize]>);
 
 impl<'a> InputShapes<'a> {
@@ -57,8 +58,11 @@ impl<'a> InputShapes<'a> {
     }
 
     fn of(&self, layer: &Layer) -> &'a [usize] {
-        let first = layer.inputs.first().map(String::as_str);
-        first.and_then(|name| self.0.get(name)).copied().unwrap_or_default()
+        self.all(layer).first().copied().unwrap_or_default()
+    }
+
+    fn all(&self, layer: &Layer) -> Vec<&'a [usize]> {
+        layer.inputs.iter().map(|name| self.0.get(name.as_str()).copied().unwrap_or_default()).collect()
     }
 }
 
@@ -67,6 +71,8 @@ pub struct LayerContext<'a> {
     pub layer: &'a Layer,
     /// The values it reads.
     pub inputs: Vec<&'a str>,
+    /// Shapes of the layers among them, without the batch.
+    pub input_dims: Vec<&'a [usize]>,
     /// Shapes of the first input and of the output, without the batch.
     pub x: &'a [usize],
     pub y: &'a [usize],
@@ -101,16 +107,21 @@ pub(super) fn add(
     for (i, layer) in spec.layers.iter().enumerate() {
         let read = layer.inputs.iter().map(|name| values.get(name.as_str()).map_or("", String::as_str));
         let read: Vec<&str> = read.collect();
-        if matches!(layer.op, LayerOp::Dropout(_)) {
+        if layer.op.is_dropout() {
             let value = read[0].to_string();
             values.insert(&layer.name, value);
             continue;
         }
         let output = if last == Some(i) { "logits".to_string() } else { builder.value_name(&layer.name) };
         let (x, y) = (inputs.of(layer), shapes[i].as_slice());
-        let mut context = LayerContext { layer, inputs: read, x, y, output: &output };
+        let input_dims = inputs.all(layer);
+        let mut context = LayerContext { layer, inputs: read, input_dims, x, y, output: &output };
         for (name, tensor) in &weights.0[i] {
-            builder.initializer(name, tensor.shape().dims(), tensor.data());
+            let dims = match layer.op {
+                LayerOp::Prelu(_) => activations::slope_dims(tensor.data().len(), x.len()),
+                _ => tensor.shape().dims().to_vec(),
+            };
+            builder.initializer(name, &dims, tensor.data());
             context.inputs.push(name);
         }
         let node = operators::node(builder, &context).map_err(|what| {
@@ -130,7 +141,7 @@ pub(super) fn add(
 fn last_node(spec: &Spec) -> Option<usize> {
     let position = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
     let mut last = spec.layers.len().checked_sub(1)?;
-    while matches!(spec.layers[last].op, LayerOp::Dropout(_)) {
+    while spec.layers[last].op.is_dropout() {
         last = position(&spec.layers[last].inputs[0])?;
     }
     Some(last)

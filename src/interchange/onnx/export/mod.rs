@@ -1,7 +1,9 @@
 //! Export of a network's layers and weights to an ONNX file. `graph` collects nodes under unique names, `layers` maps
-//! layers to nodes, `pooling` and `normalisation` do so for operators that ONNX defines differently or that take several
-//! nodes, and `preprocess` adds the nodes between pixels and the network's input.
+//! layers to nodes, `activations`, `pooling` and `normalisation` do so for operators that ONNX defines differently or
+//! that take several nodes, and `preprocess` adds the nodes between pixels and the network's input.
 
+pub(super) mod activations;
+pub(super) mod channels;
 pub(super) mod graph;
 pub(super) mod layers;
 pub(super) mod normalisation;

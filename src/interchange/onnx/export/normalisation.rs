@@ -39,3 +39,24 @@ pub fn local_response_norm(
     let power = builder.helper(name, "power", "Pow", &[&scale, &beta]);
     context.node_over("Div", &[x, &power])
 }
+
+/// Adds a layer normalisation over channels. ONNX's operator (operator set 17) normalises the last axes, so the channels of
+/// an image go there and back, as PyTorch's exporters write it.
+pub fn layer_norm(builder: &mut GraphBuilder, context: &LayerContext<'_>, eps: f32) -> NodeBuilder {
+    let (name, inputs) = (&context.layer.name, &context.inputs);
+    let attributes = |node: NodeBuilder| node.int("axis", -1).float("epsilon", eps);
+    if context.x.len() == 1 {
+        return attributes(context.node("LayerNormalization"));
+    }
+    let last = builder.helper_with(name, "channels_last", "Transpose", &[inputs[0]], |node| {
+        node.ints("perm", &[0, 2, 3, 1])
+    });
+    let normalised = builder.helper_with(
+        name,
+        "normalised",
+        "LayerNormalization",
+        &[&last, inputs[1], inputs[2]],
+        attributes,
+    );
+    context.node_over("Transpose", &[&normalised]).ints("perm", &[0, 3, 1, 2])
+}

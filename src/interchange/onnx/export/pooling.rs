@@ -1,4 +1,4 @@
-//! Pooling. Programs disagree about `ceil_mode` (the divisor of an average, whether a window may start in the padding), so
+//! Pooling, padding and upsampling. Programs disagree about `ceil_mode` (the divisor of an average, whether a window may start in the padding), so
 //! it is never written: explicit padding places the windows.
 
 use super::super::averaging::{self, window};
@@ -46,7 +46,7 @@ pub fn max_pool(
     windows(context.node_over("MaxPool", &[&padded]), kernel, stride, [0; 4])
 }
 
-/// Adds an average pooling. Zeros of the padding count, elements beyond the padding do not.
+/// Adds an average pooling. Zeros of the padding count if `counts_padding`, elements beyond the padding do not.
 ///
 /// A window that is cut off there (`ceil`) is exported as a full window over more padding, and its average is rescaled to
 /// the elements that count. ONNX's `ceil_mode` cannot express this: its divisor is undefined before operator set 19, and
@@ -59,6 +59,7 @@ pub fn avg_pool(
     kernel: [usize; 2],
     stride: [usize; 2],
     mut pads: [usize; 4],
+    counts_padding: bool,
 ) -> NodeBuilder {
     let mut missing = [0; 2];
     for axis in 0..2 {
@@ -67,8 +68,11 @@ pub fn avg_pool(
         missing[axis] = reach.saturating_sub(pads[axis + 2]);
         pads[axis + 2] += missing[axis];
     }
-    let average = |node: NodeBuilder| windows(node, kernel, stride, pads).int("count_include_pad", 1);
-    if missing == [0; 2] {
+    let average = |node: NodeBuilder| {
+        windows(node, kernel, stride, pads).int("count_include_pad", counts_padding.into())
+    };
+    // Where the padding does not count, more of it changes nothing.
+    if missing == [0; 2] || !counts_padding {
         return average(context.node("AveragePool"));
     }
     let name = &context.layer.name;
@@ -112,4 +116,29 @@ pub(in super::super) fn uniform_windows(len: usize, out: usize) -> Option<[usize
     let step = if out == 1 { 1 } else { window(len, out, 1)[0] };
     let fits = (0..out).all(|o| window(len, out, o) == [o * step, o * step + length]);
     (fits && step > 0).then_some([length, step])
+}
+
+/// Adds a padding of zeros.
+pub fn pad(
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
+    [top, left, bottom, right]: [usize; 4],
+) -> NodeBuilder {
+    let [top, left, bottom, right] = [top, left, bottom, right].map(|pad| pad as i64);
+    let sizes = [0, 0, top, left, 0, 0, bottom, right];
+    let sizes = builder.integers(&format!("{}.pads", context.layer.name), &sizes);
+    context.node_over("Pad", &[context.inputs[0], &sizes])
+}
+
+/// Adds an upsampling by repetition.
+pub fn upsample(
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
+    [rows, columns]: [usize; 2],
+) -> NodeBuilder {
+    let scales = [1.0, 1.0, rows as f32, columns as f32];
+    let scales = builder.constant(&format!("{}.scales", context.layer.name), &[4], &scales);
+    let node = context.node_over("Resize", &[context.inputs[0], "", &scales]);
+    let node = node.text("mode", "nearest").text("coordinate_transformation_mode", "asymmetric");
+    node.text("nearest_mode", "floor")
 }

@@ -50,6 +50,10 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, AttributeType::Ints)?.map(|attribute| attribute.ints.as_slice()))
     }
 
+    pub fn floats(&self, name: &'static str) -> Result<Option<&'a [f32]>, String> {
+        Ok(self.find(name, AttributeType::Floats)?.map(|attribute| attribute.floats.as_slice()))
+    }
+
     pub fn text(&self, name: &'static str, default: &'static str) -> Result<&'a str, String> {
         match self.find(name, AttributeType::String)? {
             None => Ok(default),

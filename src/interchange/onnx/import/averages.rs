@@ -160,8 +160,13 @@ fn cut_off<'a>(
             continue;
         }
         let padding = [pads[0], pads[1], pads[2] - missing[0], pads[3] - missing[1]];
-        let op =
-            LayerOp::AvgPool2d(layers::AvgPool2d { kernel: *kernel, stride: *stride, padding, ceil: true });
+        let op = LayerOp::AvgPool2d(layers::AvgPool2d {
+            kernel: *kernel,
+            stride: *stride,
+            padding,
+            ceil: true,
+            count_include_pad: true,
+        });
         let fits = op.output_dims(&[dims]).is_ok_and(|dims| dims[1..] == out);
         let (expected, numbers) = averaging::scales(out, *kernel, missing);
         if fits && expected == found[..] && numbers == values.data() {

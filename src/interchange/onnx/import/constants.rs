@@ -1,4 +1,5 @@
-//! The constants of the file: initializers and `Constant` nodes. They are decoded on demand, each within a size limit.
+//! The constants of the file: initializers, `Constant` nodes, and what nodes compute of them. Those in the file are decoded on
+//! demand, each within a size limit.
 
 use super::super::schema::TensorProto;
 use super::attributes::short;
@@ -13,6 +14,21 @@ const LONGEST_LIST: usize = 64;
 
 /// Most values copied because several layers share a tensor: exporters store equal batch norm vectors once.
 const MOST_COPIED: usize = 16 << 20;
+
+/// Most values that nodes may compute or fill constants with, in total: a few bytes of a file can describe any number.
+const MOST_COMPUTED: usize = 1 << 28;
+
+/// Where the values of a constant are.
+#[derive(Debug)]
+enum Stored<'a> {
+    File(Cow<'a, TensorProto>),
+    /// One value, repeated.
+    Filled {
+        dims: Vec<usize>,
+        value: f32,
+    },
+    Computed(Tensor),
+}
 
 /// A reference to a constant, possibly reshaped or transposed by nodes.
 #[derive(Clone, Copy, Debug)]
@@ -35,13 +51,14 @@ impl Handle<'_> {
 /// All constants.
 #[derive(Debug, Default)]
 pub struct Constants<'a> {
-    list: Vec<Cow<'a, TensorProto>>,
+    list: Vec<Stored<'a>>,
     /// Shapes that nodes have given to constants.
     shapes: Vec<Vec<usize>>,
     /// Positions of the constants read so far, and names of those that became weights.
     read: HashSet<usize>,
     weights: HashSet<&'a str>,
     copied: usize,
+    computed: usize,
     external: External,
 }
 
@@ -51,8 +68,50 @@ impl<'a> Constants<'a> {
     }
 
     pub fn add(&mut self, name: &'a str, proto: Cow<'a, TensorProto>) -> Handle<'a> {
-        self.list.push(proto);
+        self.store(name, Stored::File(proto))
+    }
+
+    fn store(&mut self, name: &'a str, stored: Stored<'a>) -> Handle<'a> {
+        self.list.push(stored);
         Handle { name, index: self.list.len() - 1, shape: None, transposed: false }
+    }
+
+    /// Adds a constant of shape `dims` that repeats one value.
+    pub fn add_filled(&mut self, name: &'a str, dims: Vec<usize>, value: f32) -> Result<Handle<'a>, String> {
+        let len = dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
+        if dims.len() > LONGEST_LIST || len.is_none_or(|len| len > MOST_COMPUTED) {
+            return Err(format!("expected at most {MOST_COMPUTED} values, found the extents {dims:?}"));
+        }
+        Ok(self.store(name, Stored::Filled { dims, value }))
+    }
+
+    /// Adds a constant that a node computes; `make` is called if as many values as `dims` has may be computed.
+    pub fn add_computed(
+        &mut self,
+        name: &'a str,
+        dims: &[usize],
+        make: impl FnOnce() -> Vec<f32>,
+    ) -> Result<Handle<'a>, String> {
+        let len = dims.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
+        self.count_computed(len)?;
+        let tensor = Tensor::new(dims.to_vec(), make()).map_err(|error| error.to_string())?;
+        Ok(self.store(name, Stored::Computed(tensor)))
+    }
+
+    fn count_computed(&mut self, len: Option<usize>) -> Result<(), String> {
+        self.computed = len.map_or(usize::MAX, |len| self.computed.saturating_add(len));
+        if self.computed > MOST_COMPUTED {
+            return Err(format!("expected at most {MOST_COMPUTED} computed values in total"));
+        }
+        Ok(())
+    }
+
+    /// The value that a filled constant repeats; `None` for other constants.
+    pub fn filled(&self, handle: Handle<'a>) -> Option<f32> {
+        match self.list[handle.index] {
+            Stored::Filled { value, .. } => Some(value),
+            _ => None,
+        }
     }
 
     /// The same values with the shape `dims`.
@@ -75,18 +134,27 @@ impl<'a> Constants<'a> {
             }
             return Ok(dims);
         }
-        let dims = &self.list[handle.index].dims;
         let wrong = || format!("tensor {}: expected extents of 0 to 2147483647", short(handle.name));
-        let mut dims = dims
-            .iter()
-            .map(|&d| usize::try_from(d).ok().filter(|&d| d <= i32::MAX as usize))
-            .collect::<Option<Vec<usize>>>()
-            .filter(|dims| dims.len() <= LONGEST_LIST)
-            .ok_or_else(wrong)?;
+        let mut dims = match &self.list[handle.index] {
+            Stored::File(proto) => proto
+                .dims
+                .iter()
+                .map(|&d| usize::try_from(d).ok().filter(|&d| d <= i32::MAX as usize))
+                .collect::<Option<Vec<usize>>>()
+                .filter(|dims| dims.len() <= LONGEST_LIST)
+                .ok_or_else(wrong)?,
+            Stored::Filled { dims, .. } => dims.clone(),
+            Stored::Computed(tensor) => tensor.shape().dims().to_vec(),
+        };
         if handle.transposed {
             dims.reverse();
         }
         Ok(dims)
+    }
+
+    /// Its shape in the file, whatever shape nodes have given it.
+    pub fn file_dims(&self, handle: Handle<'a>) -> Result<Vec<usize>, String> {
+        self.dims(Handle { shape: None, transposed: false, ..handle })
     }
 
     /// Number of values according to the shape.
@@ -104,8 +172,16 @@ impl<'a> Constants<'a> {
                 return Err(format!("{what}: expected at most {MOST_COPIED}"));
             }
         }
-        let read = tensor::read(&self.list[handle.index], &mut self.external)
-            .map_err(|what| format!("tensor {}: {what}", short(handle.name)))?;
+        let len = self.len(handle)?;
+        if matches!(self.list[handle.index], Stored::Filled { .. }) {
+            self.count_computed(Some(len))?;
+        }
+        let read = match &self.list[handle.index] {
+            Stored::File(proto) => tensor::read(proto, &mut self.external)
+                .map_err(|what| format!("tensor {}: {what}", short(handle.name)))?,
+            Stored::Filled { dims, value } => Constant::Floats(Tensor::full(dims.clone(), *value)),
+            Stored::Computed(tensor) => Constant::Floats(tensor.clone()),
+        };
         match (read, handle.shape) {
             (Constant::Floats(tensor), Some(shape)) => {
                 let tensor = Tensor::new(self.shapes[shape].clone(), tensor.into_data());
@@ -119,8 +195,13 @@ impl<'a> Constants<'a> {
     /// their layers merely started equal.
     pub fn weight(&mut self, handle: Handle<'a>) -> Result<(Tensor, bool), String> {
         let is_shared = !self.weights.insert(handle.name);
+        Ok((self.tensor(handle)?, is_shared))
+    }
+
+    /// The values as the node sees them: reshaped, and transposed if it is.
+    pub fn tensor(&mut self, handle: Handle<'a>) -> Result<Tensor, String> {
         let tensor = self.floats(handle)?;
-        Ok((if handle.transposed { transpose(tensor)? } else { tensor }, is_shared))
+        if handle.transposed { transpose(tensor) } else { Ok(tensor) }
     }
 
     /// The floating-point values in the order of the file.
@@ -183,7 +264,7 @@ impl<'a> Constants<'a> {
 
     /// True if the constant's type is an integer type.
     pub fn is_integer(&self, handle: Handle<'a>) -> bool {
-        tensor::is_integer(self.list[handle.index].data_type)
+        matches!(&self.list[handle.index], Stored::File(proto) if tensor::is_integer(proto.data_type))
     }
 
     /// The single integer of a tensor attribute.
@@ -191,6 +272,19 @@ impl<'a> Constants<'a> {
         match tensor::read(proto, &mut self.external)? {
             Constant::Ints { values, .. } if values.len() == 1 => Ok(values[0]),
             _ => Err("expected one whole number".into()),
+        }
+    }
+
+    /// True if the tensor attribute `proto` has an integer type.
+    pub fn holds_integers(&self, proto: &TensorProto) -> bool {
+        tensor::is_integer(proto.data_type)
+    }
+
+    /// The single floating-point number of a tensor attribute.
+    pub fn number(&mut self, proto: &TensorProto) -> Result<f32, String> {
+        match tensor::read(proto, &mut self.external)? {
+            Constant::Floats(tensor) if tensor.data().len() == 1 => Ok(tensor.data()[0]),
+            _ => Err("expected one number".into()),
         }
     }
 

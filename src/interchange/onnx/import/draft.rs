@@ -3,7 +3,9 @@
 use super::super::schema::NodeProto;
 use super::attributes::{Attributes, short};
 use super::averages::{FullWindowAverages, PartialMean};
+use super::channels::GroupedChannels;
 use super::constants::{Constants, Handle};
+use super::expressions::Expression;
 use super::graph::ReachableGraph;
 use super::normalisation::PartialLrn;
 use super::padding::Padded;
@@ -30,11 +32,6 @@ pub enum GraphValue<'a> {
     Constant(Handle<'a>),
     /// A small tensor of computed integers.
     ShapeTensor(ShapeTensor),
-    /// A vector that repeats `value` `len` times.
-    Uniform {
-        value: f32,
-        len: usize,
-    },
     /// Images on their way to the network's input.
     Pixels(Pixels),
     /// An intermediate value of a local response normalisation that takes several nodes.
@@ -45,10 +42,27 @@ pub enum GraphValue<'a> {
         dims: [usize; 3],
         rows: usize,
     },
+    /// A layer's output whose channels form rows of groups, on its way to a channel shuffle.
+    GroupedChannels(GroupedChannels),
     /// A layer's output with padding around it.
     Padded(Padded),
     /// The mean of a layer's output over its height or width.
     PartialMean(PartialMean),
+    /// A formula of a layer's output that is no operator so far.
+    Expression(Expression),
+    /// A value `[N, H, W, C]`, as the same value `[N, C, H, W]`: a layer's output, a formula or padding.
+    ChannelsLast(Box<GraphValue<'a>>),
+    /// A layer's flat output, in the order of a value `[N, H, W, C]` of which it was `[N, C, H, W]`.
+    FlatChannelsLast {
+        from: Option<usize>,
+        /// Channels, height, width.
+        dims: [usize; 3],
+    },
+    /// A layer's flat output `[N, len]`, seen as `[N, len, 1, 1]` or `[N, 1, 1, len]`.
+    Vector {
+        from: Option<usize>,
+        len: usize,
+    },
     /// Averages over full windows, which the next node rescales.
     FullWindowAverages(FullWindowAverages),
     /// The output of an unsupported node.
@@ -67,6 +81,8 @@ pub struct DraftLayer<'a> {
     pub tensors: Vec<(&'static str, Tensor)>,
     /// The file's name for its weights.
     pub weight: Option<&'a str>,
+    /// Whether its tensors are numbers of the graph, which training must not change.
+    pub is_fixed: bool,
     /// The names of its node and of the node's output.
     pub node: &'a str,
     pub output: &'a str,
@@ -77,6 +93,8 @@ pub struct NetworkDraft<'a> {
     pub graph: &'a ReachableGraph<'a>,
     /// Version of the standard operator set.
     pub opset: i64,
+    /// Whether the file has a model file of ours in its metadata.
+    pub is_ours: bool,
     /// Batch size, if the file fixes it.
     pub batch: Option<usize>,
     pub constants: Constants<'a>,
@@ -110,6 +128,15 @@ impl<'a> NetworkDraft<'a> {
             )),
             Some(GraphValue::Padded(_)) => {
                 Err("padding is supported only directly before a Conv or a pool".into())
+            }
+            Some(GraphValue::GroupedChannels(_)) => Err(
+                "[N, groups, C / groups, H, W] is supported only between the two Reshapes of a channel shuffle".into(),
+            ),
+            Some(GraphValue::Expression(_)) => {
+                Err("reads arithmetic on a layer's output that is no operator of Striate".into())
+            }
+            Some(GraphValue::Vector { .. }) => {
+                Err("[N, K, 1, 1] of a flat value is supported only as a factor for each channel".into())
             }
             Some(GraphValue::PartialMean(_)) => Err(
                 "the mean over height or width alone is supported only if the mean over the other follows"
@@ -205,6 +232,7 @@ impl<'a> NetworkDraft<'a> {
             inputs,
             tensors: Vec::new(),
             weight: None,
+            is_fixed: false,
             node,
             output,
         });

@@ -1,14 +1,17 @@
 //! The last stage of an import: from the draft to a model file and its tensors, checked against each other.
 
 use super::draft::{GraphValue, NetworkDraft};
-use super::{Imported, names, pixels};
-use crate::model::{BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, layers};
+use super::{Imported, expressions, layouts, names, pixels};
+use crate::model::{
+    BuildOptions, Init, Layer, LayerOp, LossKind, Model, Preprocess, Recipe, Spec, TensorKind, layers,
+};
 use crate::tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
 /// Drops the final softmax, which the loss includes, and flattens the output.
 pub(super) fn finish_output(draft: &mut NetworkDraft<'_>, loss: LossKind) -> Result<(), String> {
     let output = draft.graph.output;
+    settle_output(draft)?;
     let (mut from, dims) = match draft.values.get(output) {
         Some(GraphValue::Layer { from, dims }) => (*from, dims.clone()),
         _ => return Err(format!("the output {output:.60} does not depend on the input")),
@@ -23,6 +26,32 @@ pub(super) fn finish_output(draft: &mut NetworkDraft<'_>, loss: LossKind) -> Res
         from = Some(draft.append("flatten", "", LayerOp::Flatten(layers::Flatten), vec![from], &[&dims])?);
     }
     keep_what_is_read(draft, from);
+    Ok(())
+}
+
+/// Brings the network's output into our layout: a final formula becomes a layer, `[N, 1, 1, K]` a flat value.
+fn settle_output(draft: &mut NetworkDraft<'_>) -> Result<(), String> {
+    let output = draft.graph.output;
+    let value = match draft.values.get(output).cloned() {
+        Some(GraphValue::ChannelsLast(inner)) => {
+            let [_, height, width] = layouts::dims_of(&inner)?;
+            if [height, width] != [1, 1] {
+                return Err(format!("the output {output:.60} is [N, H, W, C]: expected [N, K]"));
+            }
+            *inner
+        }
+        Some(GraphValue::Vector { from, len }) => GraphValue::Layer { from, dims: vec![len] },
+        Some(GraphValue::FlatChannelsLast { .. }) => {
+            return Err(format!("the output {output:.60} is a flat [N, H, W, C]: expected [N, K]"));
+        }
+        Some(value) => value,
+        None => return Ok(()),
+    };
+    draft.values.insert(output, value);
+    if let Some(GraphValue::Expression(_)) = draft.values.get(output) {
+        let what = |what| format!("the output {output:.60}: {what}");
+        expressions::settle_one(draft, output).map_err(what)?;
+    }
     Ok(())
 }
 
@@ -102,14 +131,17 @@ pub(super) fn finish(
     let name_of = |from: &Option<usize>| from.map_or("input".to_string(), |layer| layer_names[layer].clone());
     let (mut layers, mut tensors) = (Vec::new(), Vec::new());
     for (layer, name) in draft.layers.into_iter().zip(&layer_names) {
-        tensors.extend(layer.tensors.into_iter().map(|(kind, tensor)| (format!("{name}.{kind}"), tensor)));
+        for (kind, tensor) in layer.tensors {
+            let end = if kind == "weight" { layer.op.tensor_name(TensorKind::Weight) } else { kind };
+            tensors.push((format!("{name}.{end}"), tensor));
+        }
         layers.push(Layer {
             name: name.clone(),
             op: layer.op,
             inputs: layer.inputs.iter().map(name_of).collect(),
             init: Init::default(),
-            lr_mult: [1.0; 2],
-            decay_mult: [1.0; 2],
+            lr_mult: if layer.is_fixed { [0.0; 2] } else { [1.0; 2] },
+            decay_mult: if layer.is_fixed { [0.0; 2] } else { [1.0; 2] },
             line: 0,
         });
     }

@@ -2,11 +2,12 @@
 
 use super::super::schema::{self, NodeProto, TensorProto, ValueInfoProto};
 use super::attributes::short;
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 /// The part of a graph that its output depends on.
 pub struct ReachableGraph<'a> {
-    /// Nodes that the output depends on, in file order.
+    /// Nodes that the output depends on, each after those that it reads; else in file order.
     pub nodes: Vec<&'a NodeProto>,
     pub initializers: HashMap<&'a str, &'a TensorProto>,
     /// Inputs without initializers (before IR version 4 a file lists initializers as inputs, too).
@@ -48,8 +49,8 @@ impl<'a> ReachableGraph<'a> {
                 open.extend(reads(&graph.node[maker]).filter(|input| seen.insert(input)));
             }
         }
-        let nodes: Vec<&NodeProto> =
-            graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(n, _)| n).collect();
+        let needed: Vec<usize> = (0..needed.len()).filter(|&number| needed[number]).collect();
+        let nodes = sorted(&graph.node, &needed, &makers)?;
         let mut readers = HashMap::from([(output, 1)]);
         for input in nodes.iter().flat_map(|node| reads(node)) {
             *readers.entry(input).or_insert(0) += 1;
@@ -60,9 +61,53 @@ impl<'a> ReachableGraph<'a> {
         Ok(ReachableGraph { nodes, initializers, inputs, output, others, readers })
     }
 
+    /// The nodes that read `value`; a reader that is the graph's output or a branch is not among them.
+    pub fn readers_of<'s>(&'s self, value: &'s str) -> impl Iterator<Item = &'a NodeProto> + use<'s, 'a> {
+        self.nodes.iter().copied().filter(move |node| node.input.iter().any(|input| input == value))
+    }
+
     /// How often `value` is read, by the remaining nodes or as the output.
     pub fn readers(&self, value: &str) -> usize {
         self.readers.get(value).copied().unwrap_or(0)
+    }
+}
+
+/// The nodes with the numbers `needed`, each after the nodes that make what it reads. Of those that could come next, the
+/// first one in the file does, so that a sorted file stays as it is.
+fn sorted<'a>(
+    nodes: &'a [NodeProto],
+    needed: &[usize],
+    makers: &HashMap<&str, usize>,
+) -> Result<Vec<&'a NodeProto>, String> {
+    // The nodes that wait for each node, and how many values each node waits for.
+    let (mut waiting, mut open) = (HashMap::<usize, Vec<usize>>::new(), HashMap::new());
+    for &number in needed {
+        let makers = reads(&nodes[number]).filter_map(|input| makers.get(input));
+        for &maker in makers {
+            waiting.entry(maker).or_default().push(number);
+            *open.entry(number).or_insert(0usize) += 1;
+        }
+    }
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        needed.iter().filter(|number| !open.contains_key(number)).map(|&number| Reverse(number)).collect();
+    let mut sorted = Vec::with_capacity(needed.len());
+    while let Some(Reverse(number)) = ready.pop() {
+        sorted.push(&nodes[number]);
+        for reader in waiting.get(&number).into_iter().flatten() {
+            let Some(left) = open.get_mut(reader) else { continue };
+            *left -= 1;
+            if *left == 0 {
+                open.remove(reader);
+                ready.push(Reverse(*reader));
+            }
+        }
+    }
+    match needed.iter().find(|number| open.contains_key(number)) {
+        None => Ok(sorted),
+        Some(&number) => {
+            let output = nodes[number].output.first().map_or("", String::as_str);
+            Err(format!("the value {} depends on itself", short(output)))
+        }
     }
 }
 

@@ -41,9 +41,10 @@ pub(super) fn declare<'a>(
         return Err(wrong("expected [N, C, H, W]".into()));
     };
     draft.batch = *batch;
+    let is_last = !is_bytes && is_channels_last(draft, &input.name);
     let asked = options.input.map(|input| input.map(Some)).unwrap_or_default();
     let (given, is_flat) = match *rest {
-        [h, w, c] if is_bytes => ([c, h, w], false),
+        [h, w, c] if is_bytes || is_last => ([c, h, w], false),
         [c, h, w] => ([c, h, w], false),
         [k] if !is_bytes => ([k, Some(1), Some(1)], true),
         _ => return Err(wrong(format!("expected [N, C, H, W] or [N, K], found {} extents", extents.len()))),
@@ -74,9 +75,32 @@ pub(super) fn declare<'a>(
         draft.note("the input is a vector; it is imported as [K, 1, 1] followed by a flatten layer");
         draft.append("flatten", name, LayerOp::Flatten(layers::Flatten), vec![None], &[&dims])?;
     } else {
-        draft.values.insert(name, GraphValue::Layer { from: None, dims: dims.to_vec() });
+        let input = GraphValue::Layer { from: None, dims: dims.to_vec() };
+        draft.values.insert(name, if is_last { GraphValue::ChannelsLast(Box::new(input)) } else { input });
     }
     Ok(dims)
+}
+
+/// True if the value `name` is `[N, H, W, C]`: it is transposed to `[N, C, H, W]`, perhaps after arithmetic.
+fn is_channels_last(draft: &NetworkDraft<'_>, name: &str) -> bool {
+    let mut name = name;
+    // Arithmetic of more steps than this is no preprocessing.
+    for _ in 0..16 {
+        let mut readers =
+            draft.graph.nodes.iter().filter(|node| node.input.iter().any(|input| input == name));
+        let (Some(node), None) = (readers.next(), readers.next()) else { return false };
+        match node.op_type.as_str() {
+            "Add" | "Cast" | "Div" | "Identity" | "Mul" | "Sub" => {}
+            "Transpose" => {
+                let perm = node.attribute.iter().find(|attribute| attribute.name == "perm");
+                return perm.is_some_and(|perm| perm.ints == [0, 3, 1, 2]);
+            }
+            _ => return false,
+        }
+        let Some(output) = node.output.first() else { return false };
+        name = output;
+    }
+    false
 }
 
 /// The size of a dimension, if the file fixes it.

@@ -5,14 +5,20 @@
 //! tensors. Unsupported nodes are collected and reported together. The layers get names (`names`) and become a model file,
 //! which is built once to check that all shapes fit (`finish`).
 
+pub(super) mod activations;
 mod attributes;
 mod averages;
+pub(super) mod channels;
 mod constants;
 pub(super) mod draft;
+mod expressions;
 mod external;
 mod finish;
+mod fold;
+mod formula;
 mod graph;
 mod input;
+mod layouts;
 mod limits;
 pub(super) mod linear;
 mod names;
@@ -20,9 +26,12 @@ pub(super) mod normalisation;
 pub(super) mod operators;
 mod padding;
 mod pixels;
+pub(super) mod products;
+pub(super) mod resize;
 mod shape_tensor;
 pub(super) mod shapes;
 mod tensor;
+mod vectors;
 pub(super) mod windows;
 
 use super::{embedded, schema};
@@ -42,7 +51,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Supported versions of the standard operator set; before version 7 operators broadcast differently.
-const OPSETS: RangeInclusive<i64> = 7..=26;
+const OPSETS: RangeInclusive<i64> = 7..=28;
 
 /// Most metadata kept of a file, in bytes; the metadata of the imported weights file is limited, too.
 const LONGEST_METADATA: usize = 1 << 20;
@@ -122,6 +131,7 @@ fn import(bytes: Vec<u8>, path: &Path, options: &ImportOptions) -> Result<Import
     let mut draft = NetworkDraft {
         graph: &graph,
         opset,
+        is_ours: model.metadata_props.iter().any(|entry| entry.key == "model"),
         batch: None,
         constants,
         values,

@@ -2,25 +2,27 @@
 //! from the node's output.
 
 use super::draft::DraftLayer;
-use crate::interchange::file::{WRAPPERS, common_prefix};
+use crate::interchange::file::{HOLDERS, common_prefix};
+use crate::model::TensorKind;
 use std::collections::HashMap;
 
 /// Longest name in bytes, with room left for a number.
 const LONGEST: usize = 180;
 
 /// Chooses a unique name for each of `layers`. Unless Striate exported the file (`is_ours`), prefixes of PyTorch's wrappers
-/// are stripped.
+/// and of classes that hold a network are stripped.
 pub(super) fn names(layers: &[DraftLayer<'_>], is_ours: bool) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::from([("input".to_string(), 1)]);
     let mut names = vec![String::new(); layers.len()];
     let weights = layers.iter().filter_map(|layer| layer.weight);
-    let wrapper = if is_ours { "" } else { common_prefix(&WRAPPERS, weights) };
-    let stem = |weight| stem(weight).and_then(|name| name.strip_prefix(wrapper));
+    let wrapper = if is_ours { "" } else { common_prefix(&HOLDERS, weights) };
+    let own = |layer: &DraftLayer<'_>| {
+        let name = stem(layer.weight?, layer.op.tensor_name(TensorKind::Weight))?;
+        name.strip_prefix(wrapper).map(printable)
+    };
     // Names of weights take precedence, since other programs look them up.
     for (name, layer) in names.iter_mut().zip(layers) {
-        if let Some(stem) =
-            layer.weight.and_then(stem).map(printable).filter(|stem| !taken.contains_key(stem))
-        {
+        if let Some(stem) = own(layer).filter(|stem| !taken.contains_key(stem)) {
             taken.insert(stem.clone(), 1);
             *name = stem;
         }
@@ -36,9 +38,9 @@ pub(super) fn names(layers: &[DraftLayer<'_>], is_ours: bool) -> Vec<String> {
     names
 }
 
-/// The part of a weight's name before `.weight`: `features.0` of `features.0.weight`.
-fn stem(weight: &str) -> Option<&str> {
-    weight.strip_suffix(".weight").filter(|stem| !stem.is_empty())
+/// The part of a weight's name before the point and `end`: `features.0` of `features.0.weight`.
+fn stem<'a>(weight: &'a str, end: &str) -> Option<&'a str> {
+    weight.strip_suffix(end)?.strip_suffix('.').filter(|stem| !stem.is_empty())
 }
 
 /// The module of a node that PyTorch's older exporter named by its path: `layer1.0.conv1` of `/layer1/layer1.0/conv1/Conv`.

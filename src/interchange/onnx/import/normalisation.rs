@@ -5,6 +5,7 @@ use super::attributes::sizes;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::{padding, shapes};
 use crate::model::{LayerOp, layers};
+use crate::tensor::Tensor;
 
 /// Translates BatchNormalization.
 pub fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
@@ -36,6 +37,39 @@ pub fn batch_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) ->
     )?;
     draft.layers[layer].weight = Some(name);
     draft.layers[layer].tensors = tensors;
+    Ok(())
+}
+
+/// Translates LayerNormalization of a vector.
+pub fn layer_normalization<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+    let (from, len) = draft.flat(call.node, 0)?;
+    over_channels(draft, call, from, &[len])
+}
+
+/// Translates LayerNormalization of a layer's output of shape `dims`, in whose layout in the file the channels are last.
+pub(super) fn over_channels<'a>(
+    draft: &mut NetworkDraft<'a>,
+    call: &Call<'a>,
+    from: Option<usize>,
+    dims: &[usize],
+) -> Result<(), String> {
+    let (node, a) = (call.node, &call.attributes);
+    let (axis, eps) = (a.int("axis", -1)?, a.float("epsilon", 1e-5)?);
+    // Its precision inside; sums are more precise here than in f32.
+    a.int("stash_type", 1)?;
+    if axis != -1 && axis != dims.len() as i64 {
+        return Err(format!("expected the last axis (channels), found {axis}"));
+    }
+    let channels = dims[0];
+    let handle = draft.weight(node, 1)?;
+    let weight = draft.constants.vector(handle, channels)?;
+    let bias = match draft.constant(node, 2)? {
+        Some(handle) => draft.constants.vector(handle, channels)?,
+        None => Tensor::full([channels], 0.0),
+    };
+    let layer = draft.push(node, layers::LayerNorm { eps }.into(), vec![from], &[dims])?;
+    draft.layers[layer].weight = Some(handle.name);
+    draft.layers[layer].tensors = vec![("weight", weight), ("bias", bias)];
     Ok(())
 }
 
@@ -87,6 +121,11 @@ enum LrnStage {
     Shifted,
     /// (k + alpha means)^beta.
     Power,
+}
+
+/// The layer whose squares `response` is so far; `None` if it is more.
+pub(super) fn squared(response: &PartialLrn) -> Option<Option<usize>> {
+    (response.stage == LrnStage::Squares).then_some(response.from)
 }
 
 /// The shape of a partial result, without the batch.

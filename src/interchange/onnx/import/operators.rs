@@ -5,16 +5,15 @@ use super::super::schema::{AttributeType, NodeProto, TensorProto, data_type};
 use super::attributes::{Attributes, short};
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
-use super::{averages, linear, normalisation, padding, pixels, shape_tensor, shapes};
+use super::{
+    averages, channels, expressions, fold, layouts, linear, normalisation, padding, pixels, shape_tensor,
+    shapes, vectors,
+};
 use crate::model::{LayerOp, layers};
 use std::borrow::Cow;
 
 /// Most operators and nodes that a message names; the rest are counted.
 const NAMED: usize = 20;
-
-/// The message for transposed features, which usually come from TensorFlow.
-const CHANNELS_LAST: &str = "transposes features; export channels-last networks (TensorFlow) with channels first \
-    (tf2onnx: --inputs-as-nchw)";
 
 /// The unsupported operators and nodes found so far.
 #[derive(Default)]
@@ -130,7 +129,7 @@ fn is_standard(node: &NodeProto) -> bool {
 
 /// Operators on constants, pixels and shape tensors, or parts of multi-node patterns. Operators that become a layer by
 /// themselves are in [`LAYERS`].
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 23] = [
     "Add",
     "Cast",
     "CastLike",
@@ -149,7 +148,6 @@ const PARTS: [&str; 24] = [
     "ReduceMean",
     "Reshape",
     "Shape",
-    "Slice",
     "Squeeze",
     "Sub",
     "Sum",
@@ -163,7 +161,8 @@ fn layer(node: &NodeProto) -> Option<Reader> {
 }
 
 fn is_known(node: &NodeProto) -> bool {
-    is_standard(node) && (PARTS.contains(&node.op_type.as_str()) || layer(node).is_some())
+    let op = node.op_type.as_str();
+    is_standard(node) && (PARTS.contains(&op) || expressions::is_known(op) || layer(node).is_some())
 }
 
 /// Translates a node of a branch. The error names the node.
@@ -179,17 +178,36 @@ pub(super) fn translate_branch_node<'a>(
     result.map_err(|what| format!("{}: {what}", describe(node)))
 }
 
-fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
+pub(super) fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let node = call.node;
-    if let Some(further) = node.output.iter().skip(1).find(|output| draft.graph.readers(output) > 0) {
+    let further = node.output.iter().skip(1).filter(|_| node.op_type != "Split");
+    if let Some(further) = further.into_iter().find(|output| draft.graph.readers(output) > 0) {
         return Err(format!("its further output {} is read", short(further)));
+    }
+    if layouts::reads_view(draft, call) {
+        return layouts::translate(draft, call);
+    }
+    if expressions::is_step(draft, call)? {
+        if pixels::is_arithmetic(draft, call) {
+            return pixels::arithmetic(draft, call);
+        }
+        return expressions::step(draft, call);
+    }
+    if node.op_type != "Shape" {
+        expressions::settle(draft, &node.input)?;
     }
     let first = draft.value(node, 0)?.cloned();
     if normalisation::is_lrn_step(draft, call) {
         return normalisation::step(draft, call);
     }
+    if node.op_type == "ConstantOfShape" && fold::fills_with_floats(draft, call)? {
+        return fold::constant_of_shape(draft, call);
+    }
     if shape_tensor::is_shape_arithmetic(draft, call) {
         return shape_tensor::compute(draft, call);
+    }
+    if fold::is_constant(draft, call) {
+        return fold::compute(draft, call);
     }
     match (node.op_type.as_str(), first) {
         ("Cast" | "Transpose" | "Mul", Some(GraphValue::Pixels(pixels))) => pixels::step(draft, call, pixels),
@@ -198,8 +216,8 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         }
         ("If", _) => shape_tensor::branch(draft, call),
         ("Cast" | "CastLike", Some(GraphValue::Constant(handle))) => cast(draft, call, handle),
-        ("Expand", Some(GraphValue::Constant(handle))) => expand(draft, call, handle),
-        ("Transpose", Some(GraphValue::Constant(handle))) => shapes::transpose_constant(draft, call, handle),
+        ("Expand", Some(GraphValue::Constant(handle))) => fold::expand(draft, call, handle),
+        ("Transpose", Some(GraphValue::Constant(handle))) => fold::transpose(draft, call, handle),
         ("Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Some(GraphValue::Constant(handle))) => {
             shapes::reshape_constant(draft, call, handle)
         }
@@ -219,19 +237,39 @@ fn translate_node<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
             averages::average_columns(draft, call, from, dims, rows)
         }
         ("MatMul", _) => linear::mat_mul(draft, call),
+        ("Add" | "Sum" | "Sub" | "Mul" | "Div", _) if linear::is_per_channel(draft, call) => {
+            linear::per_channel(draft, call)
+        }
         ("Add" | "Sum", _) => linear::add(draft, call),
+        ("Cast", Some(value @ GraphValue::Layer { .. })) if is_float_cast(call)? => {
+            draft.alias(node, value);
+            Ok(())
+        }
+        ("Unsqueeze", Some(GraphValue::Layer { from, dims })) => vectors::unsqueeze(draft, call, from, &dims),
         ("ReduceMean", _) => averages::reduce_mean(draft, call),
         ("Pad", _) => padding::pad(draft, call),
         ("Mul", _) if averages::applies_scales(draft, call) => averages::scale(draft, call),
+        ("Reshape", Some(GraphValue::GroupedChannels(grouped))) => channels::ungroup(draft, call, &grouped),
+        ("Transpose", Some(GraphValue::GroupedChannels(grouped))) => {
+            channels::transpose(draft, call, grouped)
+        }
         ("Reshape", _) => shapes::reshape(draft, call),
         ("Squeeze", _) => shapes::squeeze(draft, call),
         ("Shape", _) => shape_tensor::shape(draft, call),
-        ("Transpose", _) => Err(CHANNELS_LAST.into()),
+        ("Transpose", _) => layouts::transpose(draft, call),
         (name, _) => match layer(node) {
             Some(read) => read(draft, call),
             None => Err(format!("{name} of computed values is not supported")),
         },
     }
+}
+
+/// True if a Cast is to a floating-point type; everything is computed in f32 here.
+fn is_float_cast(call: &Call<'_>) -> Result<bool, String> {
+    let floats = [data_type::FLOAT, data_type::FLOAT16, data_type::BFLOAT16, data_type::DOUBLE];
+    call.attributes.int("saturate", 1)?;
+    let to = call.attributes.int("to", 0)?;
+    Ok(floats.iter().any(|&kind| i64::from(kind) == to))
 }
 
 fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
@@ -275,30 +313,24 @@ fn constant<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
     Ok(())
 }
 
+/// True if the input at `position` is a layer's output or a floating-point constant.
+fn is_float<'a>(draft: &NetworkDraft<'a>, call: &Call<'a>, position: usize) -> Result<bool, String> {
+    Ok(match draft.value(call.node, position)? {
+        Some(GraphValue::Constant(handle)) => !draft.constants.is_integer(*handle),
+        _ => draft.layer(call.node, position).is_ok(),
+    })
+}
+
 /// Translates the cast of a constant to f32; constants of every floating-point type are already read as f32.
 fn cast<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, mut handle: Handle<'a>) -> Result<(), String> {
     let a = &call.attributes;
     let to = a.int("to", i64::from(data_type::FLOAT))?;
     a.int("saturate", 1)?;
-    if to != i64::from(data_type::FLOAT)
-        || (call.node.op_type == "CastLike" && draft.layer(call.node, 1).is_err())
-    {
+    if to != i64::from(data_type::FLOAT) || (call.node.op_type == "CastLike" && !is_float(draft, call, 1)?) {
         return Err("expected a cast to f32".into());
     }
     handle.name = call.node.output.first().map_or(handle.name, String::as_str);
     draft.alias(call.node, GraphValue::Constant(handle));
-    Ok(())
-}
-
-/// Translates the expansion of a single number to a vector.
-fn expand<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, handle: Handle<'a>) -> Result<(), String> {
-    let value = draft.constants.scalar(handle)?;
-    let len = match shape_tensor::read(draft, call, 1)?.known()?.as_slice() {
-        [len] => usize::try_from(*len).ok(),
-        _ => None,
-    };
-    let len = len.ok_or("expected one number to expand to a list")?;
-    draft.alias(call.node, GraphValue::Uniform { value, len });
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The operator Pad. Padding of features is merged into the following convolution or pool if its value is the one that the
 //! operator pads with.
 
+use super::super::schema::NodeProto;
 use super::attributes::ints;
 use super::draft::{Call, GraphValue, NetworkDraft};
 use super::shape_tensor;
@@ -67,14 +68,52 @@ pub(super) fn pad<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(
         return Err("expected a padding of height and width alone".into());
     };
     let sides = [top, left, bottom, right];
-    draft.alias(
-        call.node,
-        match sides {
-            [0, 0, 0, 0] => GraphValue::Layer { from, dims: dims.to_vec() },
-            _ => GraphValue::Padded(Padded { from, dims, sides, value }),
-        },
-    );
+    if sides != [0; 4] && value == 0.0 && !is_merged(draft, call, from) {
+        return draft
+            .push(call.node, layers::Pad { padding: sides }.into(), vec![from], &[&dims])
+            .map(|_| ());
+    }
+    draft.alias(call.node, padded(from, dims, sides, value));
     Ok(())
+}
+
+/// A layer's output of shape `dims` with `value` around it.
+pub(super) fn padded<'a>(
+    from: Option<usize>,
+    dims: [usize; 3],
+    sides: [usize; 4],
+    value: f32,
+) -> GraphValue<'a> {
+    match sides {
+        [0, 0, 0, 0] => GraphValue::Layer { from, dims: dims.to_vec() },
+        _ => GraphValue::Padded(Padded { from, dims, sides, value }),
+    }
+}
+
+/// Whether all readers of the zeros that `call` puts around the layer `from` can pad with zeros themselves. In our own files a
+/// padding of zeros is a layer.
+fn is_merged(draft: &NetworkDraft<'_>, call: &Call<'_>, from: Option<usize>) -> bool {
+    let output = call.node.output.first().map_or("", String::as_str);
+    let of_zeros = |node: &NodeProto| match node.op_type.as_str() {
+        "Conv" | "AveragePool" => node.input.first().is_some_and(|x| x == output),
+        "MaxPool" => is_positive(draft, from),
+        _ => false,
+    };
+    !draft.is_ours && output != draft.graph.output && draft.graph.readers_of(output).all(of_zeros)
+}
+
+/// Whether no value of the layer is negative, so that a zero is the maximum only where all are 0.
+fn is_positive(draft: &NetworkDraft<'_>, from: Option<usize>) -> bool {
+    let op = from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
+    matches!(
+        op,
+        Some(
+            LayerOp::Relu(layers::Relu)
+                | LayerOp::Relu6(layers::Relu6)
+                | LayerOp::Sigmoid(layers::Sigmoid)
+                | LayerOp::Softmax(layers::Softmax)
+        )
+    )
 }
 
 /// A layer (`None`: the network's input), its shape with padding, and that padding if there is any.
@@ -101,20 +140,8 @@ impl Padded {
     /// Returns an error unless the value is the one that convolutions and averages (0) or maxima (-inf) pad with.
     pub fn check(&self, draft: &NetworkDraft<'_>, is_maximum: bool) -> Result<(), String> {
         let value = self.value;
-        // If no input is negative, a zero is the maximum only where all are 0, so zeros are as good as -inf.
-        let is_positive = || {
-            let op = self.from.and_then(|layer| draft.layers.get(layer)).map(|layer| &layer.op);
-            matches!(
-                op,
-                Some(
-                    LayerOp::Relu(layers::Relu)
-                        | LayerOp::Sigmoid(layers::Sigmoid)
-                        | LayerOp::Softmax(layers::Softmax)
-                )
-            )
-        };
         let (good, expected) = match is_maximum {
-            true => (value <= f32::MIN || (value == 0.0 && is_positive()), "-inf"),
+            true => (value <= f32::MIN || (value == 0.0 && is_positive(draft, self.from)), "-inf"),
             false => (value == 0.0, "0"),
         };
         if good { Ok(()) } else { Err(format!("reads padding of {value}: expected {expected}")) }

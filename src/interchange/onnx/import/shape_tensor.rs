@@ -3,7 +3,7 @@
 
 use super::attributes::short;
 use super::draft::{Call, GraphValue, NetworkDraft};
-use super::{normalisation, shapes};
+use super::{layouts, normalisation, shapes};
 use std::iter::repeat_n;
 
 /// Most numbers in a shape tensor.
@@ -70,12 +70,13 @@ pub(super) fn read<'a>(
 
 /// True if `call` computes on shape tensors: its operator can, and its first input is one or an integer constant.
 pub(super) fn is_shape_arithmetic(draft: &NetworkDraft<'_>, call: &Call<'_>) -> bool {
-    const COMPUTE: [&str; 15] = [
+    const COMPUTE: [&str; 16] = [
         "Add",
         "Cast",
         "CastLike",
         "Concat",
         "ConstantOfShape",
+        "Div",
         "Equal",
         "Expand",
         "Gather",
@@ -105,6 +106,13 @@ pub(super) fn shape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result
         Some(GraphValue::Constant(handle)) => draft.constants.dims(*handle)?.iter().map(known).collect(),
         Some(GraphValue::ShapeTensor(extents)) => extents.dims.iter().map(known).collect(),
         Some(GraphValue::PartialLrn(response)) => behind(&normalisation::dims(response)),
+        Some(GraphValue::Expression(expression)) => behind(&expression.dims),
+        Some(GraphValue::Vector { len, .. }) => behind(&[*len, 1, 1]),
+        Some(GraphValue::FlatChannelsLast { dims, .. }) => behind(&[dims.iter().product::<usize>()]),
+        Some(GraphValue::ChannelsLast(inner)) => {
+            let [channels, height, width] = layouts::dims_of(inner)?;
+            behind(&[height, width, channels])
+        }
         _ => behind(&draft.layer(call.node, 0)?.1),
     };
     let rank = all.len() as i64;
@@ -193,7 +201,7 @@ pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             (&[one], target) => filled(one, target),
             _ => Err("expected one number to expand".into()),
         },
-        "Add" | "Sub" | "Mul" | "Equal" => {
+        "Add" | "Sub" | "Mul" | "Div" | "Equal" => {
             let y = read(draft, call, 1)?;
             let (&[a], &[b]) = (x.known()?.as_slice(), y.known()?.as_slice()) else {
                 return Err("expected two numbers".into());
@@ -202,10 +210,15 @@ pub(super) fn compute<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
                 "Add" => a.checked_add(b),
                 "Sub" => a.checked_sub(b),
                 "Mul" => a.checked_mul(b),
+                // Rounded towards zero.
+                "Div" => a.checked_div(b),
                 _ => Some((a == b).into()),
             };
             let dims = if x.dims.len() < y.dims.len() { y.dims } else { x.dims };
-            ShapeTensor::new(vec![Dim::Known(made.ok_or("expected smaller numbers")?)], dims)
+            ShapeTensor::new(
+                vec![Dim::Known(made.ok_or("expected smaller numbers, and no division by zero")?)],
+                dims,
+            )
         }
         _ => Err("is not supported on shape tensors".into()),
     };

@@ -1,9 +1,11 @@
 //! Operators that only change a shape.
 
 use super::attributes::ints;
+use super::channels::GroupedChannels;
 use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::shape_tensor::{self, Dim};
+use super::vectors;
 use crate::model::{LayerOp, layers};
 
 /// The axes of a node: an attribute before operator set 13 (18 for reductions), since then the second input.
@@ -62,6 +64,19 @@ pub(super) fn reshape<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Resu
             Ok(())
         }
         [_] => to_flat(draft, call, from, dims),
+        [k, 1, 1] | [1, 1, k] if *dims == [*k] => {
+            vectors::raise(draft, call, from, *k);
+            Ok(())
+        }
+        [1, 1, k] if *dims == [*k, 1, 1] => {
+            let value = GraphValue::ChannelsLast(Box::new(GraphValue::Layer { from, dims }));
+            draft.alias(call.node, value);
+            Ok(())
+        }
+        &[groups, columns, ref rest @ ..] if groups * columns == dims[0] && *rest == dims[1..] => {
+            draft.alias(call.node, GraphValue::GroupedChannels(GroupedChannels::new(from, dims, groups)));
+            Ok(())
+        }
         _ => Err(format!("[N, {}] to [N, {}]: expected [N, K]", list(&dims), list(&target))),
     }
 }
@@ -120,23 +135,6 @@ pub(super) fn target<'a>(
         return Err(wrong());
     }
     Ok(out)
-}
-
-/// Translates the transpose of a constant matrix.
-pub(super) fn transpose_constant<'a>(
-    draft: &mut NetworkDraft<'a>,
-    call: &Call<'a>,
-    handle: Handle<'a>,
-) -> Result<(), String> {
-    let dims = draft.constants.dims(handle)?;
-    let transposed = match call.attributes.ints("perm")? {
-        _ if dims.len() != 2 => return Err(format!("expected a matrix, found [{}]", list(&dims))),
-        None | Some([1, 0]) => !handle.transposed,
-        Some([0, 1]) => handle.transposed,
-        Some(other) => return Err(format!("perm {} of a matrix", ints(other))),
-    };
-    draft.alias(call.node, GraphValue::Constant(handle.with(transposed)));
-    Ok(())
 }
 
 /// Translates a reshape of a constant.

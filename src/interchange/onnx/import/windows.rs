@@ -96,14 +96,10 @@ pub fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
 
 /// The bias, which is the third input. PyTorch writes computed zeros if there is none.
 fn bias<'a>(draft: &mut NetworkDraft<'a>, node: &'a NodeProto, len: usize) -> Result<Option<Tensor>, String> {
-    match draft.value(node, 2)? {
-        Some(GraphValue::Uniform { value, len: found }) if *found == len => {
-            Ok((*value != 0.0).then(|| Tensor::full([len], *value)))
-        }
-        _ => {
-            let handle = draft.constant(node, 2)?;
-            handle.map(|handle| draft.constants.vector(handle, len)).transpose()
-        }
+    match draft.constant(node, 2)? {
+        Some(handle) if draft.constants.filled(handle) == Some(0.0) => Ok(None),
+        Some(handle) => draft.constants.vector(handle, len).map(Some),
+        None => Ok(None),
     }
 }
 
@@ -134,10 +130,14 @@ pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) ->
         let WindowAttributes { kernel, stride, pads, .. } = w;
         return averages::full_windows(draft, call, from, dims, kernel, stride, pads);
     }
+    // The zeros of a Pad node are part of the input, so they count.
+    let counts_padding = counts_padding || (padding.is_some() && w.pads == [0; 4]);
     let make = |padding, ceil| {
         let (kernel, stride) = (w.kernel, w.stride);
         if average {
-            LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, ceil })
+            // Without padding both are the same; `true` is the default.
+            let count_include_pad = counts_padding || padding == [0; 4];
+            LayerOp::AvgPool2d(layers::AvgPool2d { kernel, stride, padding, ceil, count_include_pad })
         } else {
             LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride, padding, ceil })
         }
@@ -156,12 +156,13 @@ pub fn pool<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, average: bool) ->
         return draft.push(node, op, vec![from], &[&padded.dims]).map(|_| ());
     }
     let mut op = make(w.pads, ceil);
-    if !counts_padding && w.pads != [0; 4] {
+    if !counts_padding && w.pads != [0; 4] && w.pads[..2] == [0; 2] {
         // `ceil` without padding: elements beyond the input do not count, either.
-        op = same_windows(&w, ceil, dims, [[0; 4]], make).ok_or("count_include_pad = 0 with padding")?;
-    } else if !average && op.output_dims(&[&dims]).is_err() {
+        op = same_windows(&w, ceil, dims, [[0; 4]], make).unwrap_or(op);
+    }
+    if (!average || !counts_padding) && op.output_dims(&[&dims]).is_err() {
         // The file pads by more than half the kernel at bottom or right (a way to write `ceil`). Padding never is the
-        // maximum, so any padding with the same windows will do.
+        // maximum, nor does it count here, so any padding with the same windows will do.
         let after = |axis: usize| [0, w.pads[axis].min(w.kernel[axis] / 2), w.kernel[axis] / 2];
         let pads = |bottom| after(1).map(|right| [w.pads[0], w.pads[1], bottom, right]);
         op = same_windows(&w, ceil, dims, after(0).into_iter().flat_map(pads), make).unwrap_or(op);
@@ -188,14 +189,4 @@ fn same_windows(
         .filter(|pads| pads[..2] == w.pads[..2])
         .flat_map(|pads| [make(pads, false), make(pads, true)]);
     choices.find(|op| op.output_dims(&[&dims]).is_ok_and(|out| out[1..] == wanted))
-}
-
-/// Translates GlobalMaxPool.
-pub fn global_max<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
-    let (_, [_, height, width]) = draft.feature_map(call.node, 0)?;
-    let kernel = [height, width];
-    draft.push_unary(
-        call.node,
-        LayerOp::MaxPool2d(layers::MaxPool2d { kernel, stride: kernel, padding: [0; 4], ceil: false }),
-    )
 }
