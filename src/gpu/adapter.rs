@@ -220,7 +220,7 @@ fn select(list: &[AdapterInfo], selector: &AdapterSelector, low_power: bool) -> 
         let there = if names.is_empty() { "none".to_string() } else { names.join("; ") };
         let backend =
             std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND={b}")).unwrap_or_default();
-        Error::Device(format!("{missing}; adapters here: {there}{backend}"))
+        Error::Device(format!("{missing}; adapters here: {there}{backend}; the device cpu is always there"))
     })
 }
 

@@ -83,7 +83,7 @@ fn folders_of_pictures_are_surveyed_and_packed_by_the_names_of_their_files() {
     std::fs::write(folder.path().join("set/train/b/list.txt"), "no picture").unwrap();
     let info = |flags: &[&str]| succeed(folder.path(), &[&["dataset", "info", "set"], flags].concat());
     assert_eq!(json_lines(&info(&["--json"]))[0]["ignored"], 1);
-    assert!(info(&[]).contains("1 other files ignored"), "{}", info(&[]));
+    assert!(info(&[]).contains("1 other file ignored"), "{}", info(&[]));
     let stats =
         &json_lines(&succeed(folder.path(), &["dataset", "stats", "set", "--size", "32", "--json"]))[0];
     assert_eq!((&stats["train"], &stats["val"], &stats["unreadable"]), (&3.into(), &1.into(), &1.into()));
@@ -144,7 +144,7 @@ fn pictures_of_any_format_are_packed_in_the_size_that_is_asked_for() {
 
     std::fs::write(folder.path().join("values.csv"), "1,2,0.5\n3,4,1\n").unwrap();
     let text = succeed(folder.path(), &["dataset", "info", "values.csv"]);
-    assert!(text.contains("2 for training, 0 for validation\nlabels of 1 value\n"), "{text}");
+    assert!(text.contains("2 samples, no validation part (train holds out a tenth of them, see --val-split)\nlabels of 1 value\n"), "{text}");
 }
 
 /// The lines for a model file are a table that a model file may have.

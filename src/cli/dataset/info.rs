@@ -45,6 +45,7 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
         Images::F32(_) => "numbers",
         Images::Levels(_) => "levels of 0 to 255",
         Images::U8(_) => "pixels",
+        Images::Stored(_) if train.has_sizes() => "pixels, once resized; images are read on demand",
         Images::Stored(_) => "pixels, read on demand",
     };
     if context.out.is_json() {
@@ -74,9 +75,14 @@ pub(super) fn run(args: &InfoArgs, context: &Context) -> Result<u8> {
     let on_disk = size.map_or(String::new(), |size| format!(", {}", bytes(size)));
     context.out.line(&format!("{}: {}, {}{on_disk}", train.name, place.kind, printable_path(&place.path)))?;
     context.out.line(&format!("samples of {c}x{h}x{w} {values}"))?;
-    context.out.line(&format!("{} for training, {held} for validation", train.len()))?;
+    let parts = match held {
+        0 => " samples, no validation part (train holds out a tenth of them, see --val-split)".to_string(),
+        held => format!(" for training, {held} for validation"),
+    };
+    context.out.line(&format!("{}{parts}", train.len()))?;
     if ignored > 0 {
-        context.out.line(&format!("{ignored} other files ignored (not image files by name)"))?;
+        let files = if ignored == 1 { "file" } else { "files" };
+        context.out.line(&format!("{ignored} other {files} ignored (not image files by name)"))?;
     }
     if let Labels::Values { width, .. } = &train.labels {
         let values = if *width == 1 { "value" } else { "values" };
