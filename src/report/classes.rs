@@ -298,9 +298,9 @@ mod tests {
             recall,
             precision,
         };
-        let none = ClassScore { samples: 0, ..class("none", f64::NAN, f64::NAN) };
-        let text = class_bars(&[class("high", 100.0, 50.0), class("low", 25.0, f64::NAN), none]).unwrap();
-        assert!(text.find("low").unwrap() < text.find("high").unwrap() && !text.contains("none"));
+        let none = ClassScore { samples: 0, ..class("unseen", f64::NAN, f64::NAN) };
+        let text = class_bars(&[class("good", 100.0, 50.0), class("poor", 25.0, f64::NAN), none]).unwrap();
+        assert!(text.find("poor").unwrap() < text.find("good").unwrap() && !text.contains("unseen"));
         assert!(text.contains("width=\"60\"") && text.contains("width=\"240\""), "{text}");
         assert_eq!(text.matches("<polyline").count() + text.matches("<line").count(), 1, "{text}");
     }

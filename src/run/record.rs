@@ -289,20 +289,18 @@ impl RunRecord {
         }
     }
 
-    /// The best epoch: the lowest top-1 error, or RMSE, or training loss without a validation set; of equal ones the one with
-    /// the lower loss, then the first.
+    /// The best epoch: the lowest top-1 error, else the lowest RMSE, else the lowest loss, on the validation set if there is one;
+    /// of equal ones the one with the lower loss, then the first. Epochs without that number are passed over.
     pub fn best(&self) -> Option<&EpochRecord> {
-        let key = |epoch: &EpochRecord| {
-            let loss = epoch.val_loss.or(epoch.train_loss).unwrap_or(f64::INFINITY);
-            match epoch.acc1.filter(|_| self.has_hits() && epoch.val_loss.is_some()) {
-                Some(acc1) => [100.0 - acc1, loss],
-                None => [epoch.rmse.unwrap_or(loss), loss],
-            }
-        };
-        self.epochs.iter().min_by(|a, b| {
-            let (a, b) = (key(a), key(b));
-            a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1]))
-        })
+        let loss = |epoch: &EpochRecord| epoch.val_loss.or(epoch.train_loss);
+        let error = |epoch: &EpochRecord| epoch.acc1.filter(|_| self.has_hits() && epoch.val_loss.is_some());
+        let keys: [&dyn Fn(&EpochRecord) -> Option<f64>; 4] =
+            [&|epoch| Some(100.0 - error(epoch)?), &|epoch| epoch.rmse, &|epoch| epoch.val_loss, &loss];
+        let key = keys.into_iter().find(|key| self.epochs.iter().any(|epoch| key(epoch).is_some()))?;
+        let ranked = self.epochs.iter().filter_map(|epoch| Some((epoch, key(epoch)?)));
+        let tie = |epoch: &EpochRecord| loss(epoch).unwrap_or(f64::INFINITY);
+        let best = ranked.min_by(|a, b| a.1.total_cmp(&b.1).then(tie(a.0).total_cmp(&tie(b.0))));
+        best.map(|(epoch, _)| epoch)
     }
 
     /// The name of the folder.
