@@ -41,11 +41,11 @@
 //! |---|---|---|
 //! | 9 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
 //! | 8 | [`network`] | a network with its weights on a device, for programs that use the crate |
-//! | 7 | [`run`] | one run: folder, checkpoints, logs, disk space, recovery from a lost device |
+//! | 7 | [`run`] | one run: folder, checkpoints, logs, report, disk space, recovery from a lost device |
 //! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
 //! | 5 | [`inference`] | batches, evaluation, metrics, crops, robustness, weights by name |
 //! | 5 | [`interchange`] | weights and networks in files: safetensors, PyTorch's `.pth`, NPZ, ONNX |
-//! | 6 | [`report`] | images for people: filters, activations, predictions, rooflines |
+//! | 6 | [`report`] | images and pages for people: filters, activations, predictions, mistakes, charts of a run, rooflines |
 //! | 5 | [`device`] | which device to compute on, and executors for it |
 //! | 5 | [`model`] | `models/*.toml` to layers to a program; parameter names; initial values |
 //! | 4 | [`cpu`], [`gpu`] | executors of a program |
@@ -60,7 +60,7 @@
 //! | 1 | [`data`] | data sets and the loader |
 //!
 //! `tests/architecture/main.rs` fails on an import that goes up. Only `gpu` names wgpu, only `cpu` names SIMD and product crates, only `cli`
-//! names clap and anyhow, only `data` decodes images.
+//! names clap and anyhow, only `data` and `report` decode or encode images.
 //!
 //! # Reading order
 //!

@@ -27,6 +27,7 @@ mod recipe;
 mod regularization;
 mod report;
 mod resume;
+mod run_report;
 mod samples;
 mod selftest;
 mod shader;
@@ -36,6 +37,7 @@ mod summary;
 mod trace;
 mod train;
 mod train_args;
+mod train_command;
 mod train_environment;
 mod usage;
 mod weights;
@@ -73,7 +75,7 @@ enum Verb {
     Eval(eval::EvalArgs),
     /// Classify images
     Predict(predict::PredictArgs),
-    /// Visualise the filters and activations of a network
+    /// Report on training runs, and visualise filters and activations
     Report(report::ReportArgs),
     /// Export a trained network for other programs, and verify the file
     Export(export::ExportArgs),

@@ -1,7 +1,7 @@
 //! Which flags of a group a verb offers, and which of them the short help shows. A verb is named by its words.
 
 /// The verbs that compute, each with the flags of the group "Device" that it ignores.
-pub(super) const COMPUTING: [(&str, &[&str]); 10] = [
+pub(super) const COMPUTING: [(&str, &[&str]); 11] = [
     ("train", &[]),
     ("eval", &[]),
     ("predict", &[]),
@@ -9,6 +9,7 @@ pub(super) const COMPUTING: [(&str, &[&str]); 10] = [
     ("selftest", &[]),
     ("trace", &[]),
     ("report activations", &[]),
+    ("report run", &[]),
     ("bench step", &[]),
     ("bench ops", &[]),
     // It runs no convolution.
@@ -72,6 +73,7 @@ pub(super) const MOST_USED: [(&str, &[&str]); 13] = [
             "ten_crop",
             "confusion",
             "predictions",
+            "mistakes",
             "robustness",
             "data_path",
             "dataset",

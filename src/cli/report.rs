@@ -1,6 +1,7 @@
-//! `striate report`: visualises filters and activations of a network.
+//! `striate report`: reports on runs (`run_report`), and visualises filters and activations of a network.
 
 use super::outputs::Outputs;
+use super::run_report::{self, RunReportArgs};
 use super::{Context, device, source};
 use crate::atomic;
 use crate::data::{Decoder, OnBadFile};
@@ -29,6 +30,11 @@ pub(crate) struct ReportArgs {
 
 #[derive(Subcommand, Debug)]
 enum ReportCommand {
+    /// Report on training runs: curves, mistakes, calibration, recipe
+    ///
+    /// One HTML file with everything in it. Several runs are drawn over each other, with a table of what differs.
+    #[command(after_help = run_report::EXAMPLES)]
+    Run(RunReportArgs),
     /// Draw the kernels of a convolution
     #[command(after_help = "Examples:
   striate report filters --weights runs/alexnet/best.safetensors -o filters.png
@@ -110,6 +116,7 @@ struct ActivationsArgs {
 
 pub(super) fn run(args: &ReportArgs, context: &Context) -> Result<u8> {
     match &args.command {
+        ReportCommand::Run(args) => run_report::run(args, context),
         ReportCommand::Filters(args) => filters(args, context),
         ReportCommand::Activations(args) => activations(args, context),
     }

@@ -49,7 +49,7 @@ impl ResumeArgs {
 const COMMAND: &str = "command";
 
 /// Flags that a resumed run may change, apart from those that verbs share.
-const FREE: [&str; 12] = [
+const FREE: [&str; 13] = [
     "epochs",
     "patience",
     "lr_cuts",
@@ -60,13 +60,14 @@ const FREE: [&str; 12] = [
     "log_every",
     "workers",
     "profile",
+    "no_report",
     "on_device_lost",
     "on_bad_file",
 ];
 
 /// Flags that say where and how a run is resumed, but neither what it does nor how long it continues. The flags that verbs share
 /// are of this kind too.
-const HOW: [&str; 12] = [
+const HOW: [&str; 13] = [
     "resume",
     "resume_force",
     "checkpoint_every",
@@ -75,6 +76,7 @@ const HOW: [&str; 12] = [
     "log_every",
     "workers",
     "profile",
+    "no_report",
     "on_device_lost",
     "on_bad_file",
     "output_dir",
@@ -200,8 +202,8 @@ fn free_flags(train: &ArgMatches, changed: &[&str]) -> String {
     for id in FREE.iter().filter(|id| changed.contains(id)) {
         let values = train.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
         let values = values.collect::<Vec<_>>().join(",");
-        // The value of --profile is optional, and needs the sign.
-        let sign = if *id == "profile" { '=' } else { ' ' };
+        // A value that is optional needs the sign.
+        let sign = if ["profile", "no_report"].contains(id) { '=' } else { ' ' };
         flags.push_str(&format!(" --{}{sign}{}", id.replace('_', "-"), quoted(&values)));
     }
     flags

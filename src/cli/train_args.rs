@@ -108,6 +108,12 @@ pub(crate) struct RunArgs {
     /// Write an image of the first samples as the network sees them, without and with augmentation, and exit
     #[arg(long, value_name = "FILE.png", help_heading = OUTPUT)]
     pub preview: Option<PathBuf>,
+    /// Leave out the report at the end of the run: curves.svg, confusion.svg, mistakes.png and report.html in its folder
+    #[arg(
+        long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true, help_heading = OUTPUT
+    )]
+    pub no_report: bool,
     /// Choose what happens if the GPU is lost or runs out of memory: retry reopens it and resumes from the newest checkpoint
     /// (or restarts if there is none), and gives up after three losses without a step between them; stop ends at the first.
     /// The error then names the checkpoint and the command that resumes the run
@@ -156,6 +162,7 @@ impl TrainArgs {
         options.output_dir = Some(run.output_dir.clone());
         options.name.clone_from(&run.name);
         options.amp = run.amp;
+        options.report = !run.no_report;
         options.on_device_lost = run.on_device_lost;
         options.data = self.source.options();
         options.recipe = self.recipe.overrides()?;
@@ -189,6 +196,7 @@ impl TrainArgs {
             "output_dir" => options.output_dir.clone_from(&typed.output_dir),
             "name" => options.name.clone_from(&typed.name),
             "amp" => options.amp = typed.amp,
+            "no_report" => options.report = typed.report,
             "on_device_lost" => options.on_device_lost = typed.on_device_lost,
             "data_path" => data.path.clone_from(&typed.data.path),
             "dataset" => data.kind = typed.data.kind,

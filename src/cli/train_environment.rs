@@ -7,6 +7,7 @@ use super::profiled::Profiling;
 use super::resume;
 use super::stop::Signals;
 use super::train_args::TrainArgs;
+use super::train_command;
 use crate::data::{Diagnostics, Kind};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -143,6 +144,10 @@ impl Environment for TrainEnvironment<'_> {
 
     fn resume_command(&self, folder: &Path) -> String {
         resume::command(folder)
+    }
+
+    fn repeat_command(&self, options: &RunOptions) -> String {
+        train_command::command_of(options, &self.context.program)
     }
 
     fn program_options(&self) -> toml::Table {

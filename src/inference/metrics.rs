@@ -150,6 +150,11 @@ impl Confusion {
         self.counts.get(&(truth, answer)).copied().unwrap_or(0)
     }
 
+    /// The pairs of right and answered class that occur, with how often, in order.
+    pub fn counts(&self) -> impl Iterator<Item = ((usize, usize), u64)> + '_ {
+        self.counts.iter().map(|(&pair, &count)| (pair, count))
+    }
+
     /// Number of samples of class `truth`.
     pub fn samples(&self, truth: usize) -> u64 {
         self.samples[truth]

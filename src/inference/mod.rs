@@ -2,6 +2,7 @@
 //! code that evaluation, prediction, reports, traces and training share is here, below [`crate::train`]. It drives any
 //! [`crate::program::Executor`], knows no device, and prints nothing.
 
+mod assessment;
 mod batches;
 mod class_weights;
 mod classes;
@@ -23,6 +24,7 @@ mod trace;
 mod weights;
 mod window;
 
+pub use assessment::{Assessment, CalibrationBin, Mistake, Scores, assess};
 pub use batches::BatchSource;
 pub(crate) use batches::{BatchSourceOptions, BatchStream};
 pub(crate) use class_weights::imbalance;

@@ -43,6 +43,16 @@ impl RgbImage {
         RgbImage { width, height, pixels }
     }
 
+    /// Encodes the image as a PNG file.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let RgbImage { width, height, pixels } = self;
+        let mut bytes = Vec::new();
+        PngEncoder::new(&mut bytes)
+            .write_image(pixels, *width as u32, *height as u32, ExtendedColorType::Rgb8)
+            .map_err(|error| Error::Internal(format!("PNG: {error}")))?;
+        Ok(bytes)
+    }
+
     /// Resizes the image to the largest size within `side` x `side` pixels, with its aspect ratio.
     pub fn within(&self, side: usize) -> RgbImage {
         let longest = self.width.max(self.height).max(1);
@@ -196,12 +206,7 @@ impl Canvas {
 
     /// Encodes the canvas as a PNG file.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let RgbImage { width, height, pixels } = &self.image;
-        let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
-            .write_image(pixels, *width as u32, *height as u32, ExtendedColorType::Rgb8)
-            .map_err(|error| Error::Internal(format!("PNG: {error}")))?;
-        Ok(bytes)
+        self.image.png()
     }
 
     /// Blends `colour` into a pixel with the opacity `share` (0 to 1), if the pixel is on the canvas.

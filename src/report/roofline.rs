@@ -4,6 +4,7 @@
 use super::axis::LogAxis;
 use super::marks::shape;
 use super::svg::{Anchor, Svg};
+use super::text::shortened;
 
 /// A compute ceiling.
 #[derive(Clone, Debug, PartialEq)]
@@ -291,16 +292,6 @@ impl Chart<'_> {
 
 fn is_free(taken: &[Rect], area: Rect) -> bool {
     taken.iter().all(|t| area[2] < t[0] || t[2] < area[0] || area[3] < t[1] || t[3] < area[1])
-}
-
-/// Shortens `text` to `most` characters, and estimates its width at font size 11.
-fn shortened(text: &str, most: usize) -> (String, f64) {
-    let count = text.chars().count();
-    let short = match count > most {
-        true => text.chars().take(most - 1).chain(['…']).collect(),
-        false => text.to_string(),
-    };
-    (short, 5.9 * count.min(most) as f64)
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub fn program_options(folder: &Path) -> Result<toml::Table> {
 }
 
 /// The content of `args.toml`; `None` if there is none.
-fn table(folder: &Path) -> Result<Option<toml::Table>> {
+pub(super) fn table(folder: &Path) -> Result<Option<toml::Table>> {
     let text = match RunFolder::description(folder) {
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
         text => text?,

@@ -76,6 +76,11 @@ pub trait Environment: Messages {
         String::new()
     }
 
+    /// The command that repeats a run with these options, for its report; empty if there is none.
+    fn repeat_command(&self, _options: &RunOptions) -> String {
+        String::new()
+    }
+
     /// The learning rate that takes the place of the recipe's. Asked whenever training starts, also again after the loss
     /// of a device.
     fn learning_rate(&self) -> Option<Box<dyn LearningRate + '_>> {

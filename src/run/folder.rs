@@ -66,8 +66,8 @@ impl Hold {
 const ARGS: &str = "args.toml";
 /// Its maximum size in bytes.
 const LONGEST_ARGS: u64 = 1 << 20;
-const LOG: &str = "log.jsonl";
-const METRICS: &str = "metrics.csv";
+pub(super) const LOG: &str = "log.jsonl";
+pub(super) const METRICS: &str = "metrics.csv";
 const LOCK: &str = ".lock";
 
 impl RunFolder {

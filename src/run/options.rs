@@ -30,6 +30,8 @@ pub struct RunOptions {
     pub auto_batch: bool,
     /// Half precision on a GPU, with dynamic loss scaling.
     pub amp: bool,
+    /// Write a report into the run's folder at its end: curves, confusion matrix, mistakes, and a page with all of them.
+    pub report: bool,
     /// The policy for a lost device.
     #[serde(with = "text")]
     pub on_device_lost: OnDeviceLost,
@@ -52,6 +54,7 @@ impl Default for RunOptions {
             name: None,
             auto_batch: false,
             amp: false,
+            report: true,
             on_device_lost: OnDeviceLost::Retry,
             data: DataOptions::default(),
             recipe: RecipeOverrides::default(),
@@ -105,6 +108,12 @@ impl RunOptions {
     /// Chooses the batch size: see [`RunOptions::auto_batch`].
     pub fn with_auto_batch(mut self) -> RunOptions {
         (self.auto_batch, self.recipe.batch_size) = (true, None);
+        self
+    }
+
+    /// Leaves out the report at the end of the run.
+    pub fn without_report(mut self) -> RunOptions {
+        self.report = false;
         self
     }
 

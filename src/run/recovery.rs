@@ -5,6 +5,7 @@
 use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
 use crate::error::{Error, Result, printable_path};
+use crate::inference::Assessment;
 use crate::program::Executor;
 use crate::train::{
     DeviceId, Done, Event, ExecutorFactory, LearningRate, Observer, Prefetcher, Trainer, TrainingTask,
@@ -84,6 +85,15 @@ pub struct PreparedRun<'a> {
     pub force: bool,
     /// Text for the `args.toml` of a resumed run, written once the resume has succeeded.
     pub args: String,
+}
+
+/// A run that has ended.
+pub(super) struct Finished {
+    pub done: Done,
+    /// With the values that training ended with.
+    pub executor: Box<dyn Executor>,
+    /// The answers of the best epoch, if it is not of the time before the run was resumed, or before a loss of the device.
+    pub assessment: Option<Assessment>,
 }
 
 /// Opens devices for a run and trains it through their losses. A run without a folder restarts after each loss.
@@ -168,16 +178,16 @@ impl<'a> Recovery<'a> {
     /// As [`Trainer::run`]; [`Error::Lost`] or [`Error::Memory`] when the device is given up: the checkpoint that it names is
     /// whole.
     pub fn train(self, run: PreparedRun<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Done> {
-        self.train_and_return(run, observer, stop).map(|(done, _)| done)
+        self.train_and_return(run, observer, stop).map(|finished| finished.done)
     }
 
-    /// As [`Recovery::train`]; beside it the executor, with the values that training ended with.
+    /// As [`Recovery::train`], with what is left of the training.
     pub(super) fn train_and_return(
         mut self,
         run: PreparedRun<'_>,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
-    ) -> Result<(Done, Box<dyn Executor>)> {
+    ) -> Result<Finished> {
         let PreparedRun {
             mut task,
             mut device_executor,
@@ -213,7 +223,7 @@ impl<'a> Recovery<'a> {
                 is_ours = true;
                 trainer = self.save.into_iter().fold(trainer, Trainer::with_save_request);
                 trainer = self.executors.into_iter().fold(trainer, Trainer::with_executor_factory);
-                let done = trainer.train();
+                let done = trainer.train().map(|done| (done, trainer.take_assessment()));
                 if trainer.arrived() > self.steps {
                     (self.steps, self.losses) = (trainer.arrived(), 0);
                 }
@@ -221,7 +231,10 @@ impl<'a> Recovery<'a> {
             };
             let error = match attempt() {
                 Err(error @ (Error::Lost(_) | Error::Memory(_))) => error,
-                other => return Ok((other?, device_executor.executor)),
+                other => {
+                    let (done, assessment) = other?;
+                    return Ok(Finished { done, executor: device_executor.executor, assessment });
+                }
             };
             // What was under way ends, and the memory of the device is free before it is asked for again.
             let _ = device_executor.executor.wait();

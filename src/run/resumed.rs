@@ -197,6 +197,7 @@ fn around(before: &RunOptions, now: &RunOptions) -> Vec<Difference> {
         ("log-every", then.log_every.to_string(), train.log_every.to_string()),
         ("workers", then.workers.to_string(), train.workers.to_string()),
         ("on-bad-file", then.on_bad_file.to_string(), train.on_bad_file.to_string()),
+        ("report", before.report.to_string(), now.report.to_string()),
         ("on-device-lost", before.on_device_lost.to_string(), now.on_device_lost.to_string()),
     ];
     let differs = pairs.into_iter().filter(|(_, then, now)| then != now);

@@ -5,20 +5,23 @@ use super::begin::{Initial, Run};
 use super::environment::Environment;
 use super::folder::RunFolder;
 use super::options::RunOptions;
-use super::recovery::{DeviceExecutor, PreparedRun, Recovery};
+use super::recovery::{DeviceExecutor, Finished, PreparedRun, Recovery};
+use super::report::RunReport;
 use super::space::check_space;
+use crate::data::{Dataset, Labels};
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable_path};
 use crate::inference::{
-    check_memory, check_spare_memory, class_weights, has_small_batches, initialise, load, outputs,
-    restore_named, target,
+    BatchSource, assess, check_memory, check_spare_memory, class_weights, has_small_batches, initialise,
+    load, outputs, restore_named, target,
 };
 use crate::model::{BuildOptions, Model, Summary};
 use crate::program::{Executor, Program};
-use crate::train::{DeviceId, Done, Observer, Prefetcher, TrainingTask};
-use std::path::Path;
+use crate::report::Evaluated;
+use crate::train::{DeviceId, Done, Ending, Observer, Prefetcher, TrainingTask};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Run<'_> {
     /// Trains to the end. `observer` receives every step and epoch.
@@ -89,6 +92,7 @@ impl Run<'_> {
                 create(options.output_dir.as_deref(), options.name.as_deref(), &spec.name, &description)?,
             ),
         };
+        let path = folder.as_ref().map(|folder| folder.path().to_path_buf());
         let command = folder.as_ref().map(|folder| environment.resume_command(folder.path()));
         let executors = |program: Arc<Program>| {
             check_spare_memory(&program)?;
@@ -110,12 +114,77 @@ impl Run<'_> {
             options: &training,
             device: DeviceId::default(),
         };
-        let run =
-            PreparedRun { task, device_executor, prefetcher, folder, checkpoint, force, args: description };
-        let (done, mut executor) =
-            recovery.train_and_return(run, observer, environment.stop().unwrap_or(&never))?;
-        finish(&model, executor.as_mut())?;
+        let run = PreparedRun {
+            task: task.clone(),
+            device_executor,
+            prefetcher,
+            folder,
+            checkpoint,
+            force,
+            args: description,
+        };
+        let stop = environment.stop().unwrap_or(&never);
+        let mut finished = recovery.train_and_return(run, observer, stop)?;
+        finish(&model, finished.executor.as_mut())?;
+        let done = finished.done.clone();
+        if let Some(path) = path.filter(|_| options.report && done.ending != Ending::Interrupted) {
+            // The run has its results, whatever becomes of their report.
+            match write_report(&path, &task, finished, &options, environment) {
+                Ok(page) => environment.note(&format!("report: {}", printable_path(&page))),
+                Err(error) => {
+                    environment.note(&format!("warning: the run's report was not written: {error}"));
+                }
+            }
+        }
         Ok(done)
+    }
+}
+
+/// Writes the report of the run in `folder`, which has ended; its path.
+fn write_report(
+    folder: &Path,
+    task: &TrainingTask<'_>,
+    finished: Finished,
+    options: &RunOptions,
+    environment: &dyn Environment,
+) -> Result<PathBuf> {
+    let TrainingTask { spec, model, data, options: training, .. } = task;
+    let Finished { mut executor, assessment, .. } = finished;
+    let (report, file) =
+        RunReport::of_folder(folder)?.with_command(environment.repeat_command(options)).with_weights();
+    let has_classes =
+        matches!(data.val.labels, Labels::Classes(_)) && model.classes > 1 && !data.val.is_empty();
+    let answers = match (assessment, file) {
+        (Some(assessment), _) => Some(assessment),
+        // The best epoch is of the time before the run was resumed.
+        (None, Some(file)) if has_classes && !training.overfit_batch => {
+            load(model, executor.as_mut(), file, None)?;
+            let source = BatchSource::of(spec, model.batch, model.pixels.is_some(), &training.batch_source());
+            let never = AtomicBool::new(false);
+            let stop = environment.stop().unwrap_or(&never);
+            let answers = assess(model, executor.as_mut(), &data.val, &source, spec.recipe.loss, stop)?;
+            Some(answers).filter(|_| !stop.load(Ordering::Relaxed))
+        }
+        _ => None,
+    };
+    let report = match answers {
+        Some(assessment) => report.with_answers(Evaluated::of_validation(assessment, Arc::clone(&data.val))),
+        None => report.without(no_answers(&data.val, model.classes)),
+    };
+    report.write()
+}
+
+/// Why there are no answers to the samples `data` by a network of `outputs` outputs, for a report.
+pub fn no_answers(data: &Dataset, outputs: usize) -> &'static str {
+    match data.labels {
+        Labels::Values { .. } => {
+            "no confusion matrix, mistakes or calibration: labels are values, not classes"
+        }
+        _ if outputs == 1 => "no confusion matrix, mistakes or calibration: the network has a single output",
+        _ if data.is_empty() => {
+            "no confusion matrix, mistakes or calibration: there are no validation samples"
+        }
+        _ => "no confusion matrix, mistakes or calibration: the best weights were not evaluated",
     }
 }
 

@@ -25,7 +25,7 @@ use super::updater::Updater;
 use crate::data::Labels;
 use crate::error::{Error, Result};
 use crate::inference::{
-    Answer, Confusion, Named, Totals, check_outputs, check_recipe, pass, pass_each, rmse, sha256,
+    Answer, Assessment, Named, Scores, Totals, check_outputs, check_recipe, pass, pass_each, rmse, sha256,
 };
 use crate::model::ClassWeights;
 use crate::program::Executor;
@@ -40,6 +40,8 @@ pub struct Trainer<'a> {
     stop: &'a AtomicBool,
     position: Position,
     best: BestTracker,
+    /// Of the best epoch, if it was trained here and its data has classes.
+    assessment: Option<Assessment>,
     divergence: DivergenceMonitor,
     diagnosis: Diagnosis<'a>,
     loss_scaler: LossScaler,
@@ -59,16 +61,16 @@ struct Position {
     arrived: usize,
 }
 
-/// The result of an evaluation; nothing is counted in `confusion` where labels are values.
+/// The result of an evaluation; nothing is counted in `assessment` where labels are values.
 #[derive(Debug)]
 struct Validation {
     totals: Totals,
-    confusion: Confusion,
+    assessment: Assessment,
 }
 
 impl Default for Validation {
     fn default() -> Self {
-        Validation { totals: Totals::default(), confusion: Confusion::new(0) }
+        Validation { totals: Totals::default(), assessment: Assessment::new(0, Scores::Values) }
     }
 }
 
@@ -139,6 +141,7 @@ impl<'a> Trainer<'a> {
             stop,
             position: Position::default(),
             best: BestTracker::new(by_loss, recipe.patience),
+            assessment: None,
             divergence: DivergenceMonitor::new(
                 recipe,
                 task.model,
@@ -241,7 +244,7 @@ impl<'a> Trainer<'a> {
                 break;
             }
             let is_whole = self.updater.step == (epoch + 1) * self.steps_per_epoch();
-            let weights = self.finish_epoch(epoch, trained, &progress, &validation)?;
+            let weights = self.finish_epoch(epoch, trained, &progress, validation)?;
             if is_whole {
                 (epoch, progress) = (epoch + 1, Progress::default());
                 let saved = weights.and_then(|()| self.checkpoint(epoch, &progress));
@@ -298,9 +301,10 @@ impl<'a> Trainer<'a> {
         epoch: usize,
         trained: Instant,
         progress: &Progress,
-        validation: &Validation,
+        validation: Validation,
     ) -> Result<Result<()>> {
-        let Validation { totals: validation, confusion } = validation;
+        let Validation { totals, assessment } = validation;
+        let (validation, confusion) = (&totals, assessment.confusion());
         let at_end = epoch + 1 == self.task().spec.recipe.epochs || self.reached_limit();
         if let Some(why) = self.divergence.diverged(at_end) {
             return Err(self.diverged(epoch, self.updater.step, progress.lr(), &why, &Cause::Unknown));
@@ -335,6 +339,9 @@ impl<'a> Trainer<'a> {
             weights_sha256,
             best: improved,
         }))?;
+        if improved {
+            self.assessment = Some(assessment).filter(|assessment| assessment.confusion().classes() > 0);
+        }
         self.check_relus(Duration::try_from_secs_f64(progress.seconds).unwrap_or_default(), &tensors)?;
         Ok(saved)
     }
@@ -354,27 +361,28 @@ impl<'a> Trainer<'a> {
 
     fn evaluate(&mut self) -> Result<Validation> {
         let Some(batches) = self.prefetcher.validation()? else { return Ok(Validation::default()) };
-        let (totals, confusion) = self.on_averages(|trainer| {
+        let validation = self.on_averages(|trainer| {
             let Updater { task, executor, .. } = &mut trainer.updater;
             let (model, stop) = (task.model, trainer.stop);
-            let mut confusion = Confusion::new(model.classes);
+            let mut validation = Validation::default();
             // A single output is no class: it tells two apart.
-            let totals = if matches!(task.data.val.labels, Labels::Classes(_)) && model.classes > 1 {
+            validation.totals = if matches!(task.data.val.labels, Labels::Classes(_)) && model.classes > 1 {
+                validation.assessment = Assessment::new(model.classes, Scores::of(task.spec.recipe.loss));
                 let mut count = |answer: &Answer<'_>| {
-                    confusion.count(answer);
+                    validation.assessment.count(answer);
                     Ok(())
                 };
                 pass_each(model, *executor, batches, stop, &mut count)?
             } else {
                 pass(model, *executor, batches, stop, &mut |_, _| Ok(()))?
             };
-            Ok((totals, confusion))
+            Ok(validation)
         })?;
         self.report_bad()?;
         if let Some(others) = self.prefetcher.bad().others() {
             self.report(Event::Warning(others))?;
         }
-        Ok(Validation { totals, confusion })
+        Ok(validation)
     }
 
     fn steps_per_epoch(&self) -> usize {

@@ -21,8 +21,8 @@ pub const EDGES: [(&str, &[&str]); 23] = [
     ("data", &["tensor", "error", "random", "view", "atomic", "json", "npy", "pickle"]),
     // Keeps the files of a GPU between runs.
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
-    // Opens images and writes them; the numbers in them are handed in.
-    ("report", &["model", "tensor", "error", "view", "atomic"]),
+    // Opens images and writes them; what a network answers is handed in.
+    ("report", &["inference", "data", "model", "tensor", "error", "view", "atomic"]),
     (
         "network",
         &[
@@ -47,6 +47,7 @@ pub const EDGES: [(&str, &[&str]); 23] = [
         "run",
         &[
             "train",
+            "report",
             "inference",
             "data",
             "device",
@@ -97,7 +98,7 @@ pub const INFERENCE: [&str; 10] = [
 pub const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
-pub const CRATES: [(&str, &[&str]); 30] = [
+pub const CRATES: [(&str, &[&str]); 33] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
@@ -110,6 +111,9 @@ pub const CRATES: [(&str, &[&str]); 30] = [
     ("image", &["data", "report"]),
     ("ab_glyph", &["report"]),
     ("dejavu", &["report"]),
+    ("plotters", &["report"]),
+    ("maud", &["report"]),
+    ("base64", &["report"]),
     ("prost", &["interchange"]),
     ("zip", &["data", "interchange"]),
     ("parquet", &["data"]),

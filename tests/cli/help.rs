@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Every verb with the flags that it offers, shared ones by group: O for json, quiet and verbose, D for those of the device.
-const VERBS: [(&str, &str); 28] = [
+const VERBS: [(&str, &str); 29] = [
     (
         "train",
         "O D data-path dataset input-range image-column label-column image-root transpose val-split split limit-train limit-val \
          workers ignore-exif on-bad-file model weights epochs batch-size lr opt momentum nesterov weight-decay lr-scheduler \
          lr-step-size lr-milestones lr-gamma lr-min lr-power lr-patience lr-cuts lr-warmup-epochs label-smoothing class-weights \
          clip-grad-norm grad-accum-steps patience ema mixup cutmix random-erasing trivial-augment seed output-dir name num-classes freeze lr-mult \
-         max-steps log-every no-shuffle sampler no-augment no-dropout profile preview on-device-lost amp overfit-batch resume \
+         max-steps log-every no-shuffle sampler no-augment no-dropout profile preview no-report on-device-lost amp overfit-batch resume \
          resume-force checkpoint-every checkpoint-hist",
     ),
     (
         "eval",
-        "O D weights model part ten-crop confusion predictions robustness batch-size seed data-path dataset input-range \
+        "O D weights model part ten-crop confusion predictions mistakes robustness batch-size seed data-path dataset input-range \
          image-column label-column image-root transpose val-split split limit-train limit-val workers ignore-exif on-bad-file",
     ),
     (
@@ -26,6 +26,7 @@ const VERBS: [(&str, &str); 28] = [
         "O D weights model top-k labels ten-crop annotate truth batch-size workers ignore-exif on-bad-file",
     ),
     ("report", "O"),
+    ("report run", "O D output workers"),
     ("report filters", "O weights model output scale columns zoom layer"),
     ("report activations", "O D weights model output scale columns zoom image ignore-exif layer"),
     (
@@ -160,7 +161,7 @@ fn flags_of_the_device_act_where_they_are_offered() {
     succeed(root, &train.split(' ').collect::<Vec<_>>());
     let weights = ["--weights", "runs/w"];
     let synthetic = ["-m", "lenet5", "--dataset", "synthetic", "--limit-train", "4"];
-    let needed: [(&str, Vec<&str>); 10] = [
+    let needed: [(&str, Vec<&str>); 11] = [
         ("train", [&synthetic[..], &["--limit-val", "4", "--epochs", "1"]].concat()),
         ("eval", [&weights[..], &["--dataset", "synthetic", "--limit-val", "4"]].concat()),
         ("predict", [&weights[..], &["p.png"]].concat()),
@@ -168,6 +169,7 @@ fn flags_of_the_device_act_where_they_are_offered() {
             "report activations",
             [&weights[..], &["--image", "p.png", "--layer", "c1", "-o", "o.png"]].concat(),
         ),
+        ("report run", vec!["runs/w", "-o", "r.html"]),
         ("export", [&weights[..], &["-o", "o.onnx", "--dataset", "synthetic"]].concat()),
         ("selftest", vec!["--only", "softmax"]),
         ("bench step", vec!["-m", "lenet5", "-b", "1", "--samples", "3", "--seconds", "0"]),

@@ -25,9 +25,12 @@ fn training_leaves_a_folder_and_says_what_to_type_next() {
     for file in ["best.safetensors", "last.safetensors", "args.toml", "metrics.csv", "log.jsonl"] {
         assert!(run.join(file).is_file(), "{file}");
     }
+    for file in ["curves.svg", "confusion.svg", "mistakes.png", "report.html"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
     // And two checkpoints and the lock, nothing else.
     assert!(run.join("checkpoint.safetensors").is_file() && run.join("checkpoint-1.safetensors").is_file());
-    assert_eq!(std::fs::read_dir(&run).unwrap().count(), 5 + 3);
+    assert_eq!(std::fs::read_dir(&run).unwrap().count(), 5 + 4 + 3);
     assert_eq!(std::fs::read_to_string(run.join("metrics.csv")).unwrap().lines().count(), 3);
     // The command it names works as it stands.
     let next = stdout.lines().last().unwrap().strip_prefix("next: striate ").unwrap();

@@ -10,11 +10,13 @@ use super::recipe::MOST_ROWS;
 use super::samples::{Part, Samples};
 use super::source::{self, SourceArgs};
 use super::{Context, stop};
+use crate::atomic;
 use crate::data::{Dataset, Labels, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{self, Answer, BatchSource, Confusion, Outcome};
+use crate::inference::{self, Answer, Assessment, BatchSource, Outcome, Scores};
 use crate::model::{BuildOptions, LossKind, Model, Spec};
 use crate::program::Executor;
+use crate::report::Evaluated;
 use clap::Args;
 use files::TopPredictions;
 use report::EvalReport;
@@ -25,7 +27,7 @@ use std::time::Instant;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  striate eval --weights runs/alexnet-mini/best.safetensors
+  striate eval --weights runs/alexnet-mini/best.safetensors --mistakes mistakes.png
   striate eval -m neuron               # one neuron with hand-set weights
   striate eval --weights alexnet.safetensors -m alexnet --data-path /data/imagenet --ten-crop
   striate eval --weights runs/alexnet-mini/best.safetensors --robustness robustness.csv --limit-val 1000")]
@@ -60,6 +62,11 @@ pub(crate) struct EvalArgs {
     /// Beside them stand their probabilities.
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
+    /// Draw the most confident mistakes
+    ///
+    /// At most 24 images, as the network sees them, each with the answer, its probability and the true class.
+    #[arg(long, value_name = "FILE.png")]
+    mistakes: Option<PathBuf>,
     /// Evaluate on corrupted images, as a table
     ///
     /// Images are rotated, zoomed, darkened, blurred, noisy and occluded, level by level. FILE ends in .csv or .json; the flag may
@@ -68,7 +75,7 @@ pub(crate) struct EvalArgs {
         long,
         value_name = "FILE",
         value_parser = robustness::table,
-        conflicts_with_all = ["ten_crop", "confusion", "predictions"]
+        conflicts_with_all = ["ten_crop", "confusion", "predictions", "mistakes"]
     )]
     robustness: Vec<robustness::RobustnessTable>,
     /// Use N samples per step [default: the recipe's]
@@ -86,10 +93,18 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let source = args.source.of_run(args.weights.as_deref(), &context.out);
     let mut outputs = source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     let tables = args.robustness.iter().map(|table| ("--robustness", table.path()));
-    let named = [("--confusion", &args.confusion), ("--predictions", &args.predictions)];
+    let named = [
+        ("--confusion", &args.confusion),
+        ("--predictions", &args.predictions),
+        ("--mistakes", &args.mistakes),
+    ];
     let named = named.iter().filter_map(|(flag, path)| Some((*flag, path.as_deref()?)));
     for (flag, path) in named.chain(tables) {
-        let formats: &[&str] = if flag == "--robustness" { &["csv", "json"] } else { &["csv"] };
+        let formats: &[&str] = match flag {
+            "--robustness" => &["csv", "json"],
+            "--mistakes" => &["png"],
+            _ => &["csv"],
+        };
         outputs.check_as(flag, path, formats)?;
     }
     let trained_with = || file.as_ref()?.metadata.get("seed")?.parse().ok();
@@ -107,10 +122,18 @@ pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
         return Err(Error::Usage(what));
     }
     source::note_old_rules(&spec, &samples, &context.out);
-    let named = [(&args.confusion, "--confusion"), (&args.predictions, "--predictions")];
+    let named = [
+        (&args.confusion, "--confusion"),
+        (&args.predictions, "--predictions"),
+        (&args.mistakes, "--mistakes"),
+    ];
     if let (Labels::Values { .. }, Some((_, flag))) = (&samples.labels, named.iter().find(|f| f.0.is_some()))
     {
         return Err(Error::Usage(format!("{flag}: expected classes as labels, found values")));
+    }
+    if let (Some(_), [channels, 1, width] | [channels, width, 1]) = (&args.mistakes, samples.shape) {
+        let what = format!("--mistakes: expected images, found samples of {} numbers", channels * width);
+        return Err(Error::Usage(what));
     }
     if args.ten_crop && (spec.recipe.loss != LossKind::CrossEntropy) {
         return Err(Error::Usage(
@@ -170,12 +193,13 @@ fn evaluate(evaluation: &mut Evaluation, args: &EvalArgs, out: &Output) -> Resul
     let executor = executor.as_mut();
     let began = Instant::now();
     let has_classes = matches!(samples.labels, Labels::Classes(_));
-    let mut confusion = Confusion::new(if has_classes { model.classes } else { 0 });
+    let kind = if args.ten_crop { Scores::Probabilities } else { Scores::of(spec.recipe.loss) };
+    let mut assessment = Assessment::new(if has_classes { model.classes } else { 0 }, kind);
     let mut predictions: Vec<TopPredictions> = Vec::new();
     // The scores of ten crops are probabilities already.
     let softmax = spec.recipe.loss == LossKind::CrossEntropy && !args.ten_crop;
     let mut each = |answer: &Answer<'_>| {
-        confusion.count(answer);
+        assessment.count(answer);
         if args.predictions.is_some() {
             predictions.push(TopPredictions::new(answer, softmax));
         }
@@ -192,14 +216,19 @@ fn evaluate(evaluation: &mut Evaluation, args: &EvalArgs, out: &Output) -> Resul
         return Ok(false);
     }
     if let Some(path) = &args.confusion {
-        files::write_confusion(path, &confusion, samples)?;
+        files::write_confusion(path, assessment.confusion(), samples)?;
     }
     if let Some(path) = &args.predictions {
         files::write_predictions(path, &predictions, part)?;
     }
-    let confusion = has_classes.then_some(&confusion);
+    let confusion = has_classes.then_some(assessment.confusion());
     let crops = if args.ten_crop { 10 } else { 1 };
     EvalReport { spec, part, totals: &totals, confusion, crops, seconds }.print(out)?;
+    if let Some(path) = &args.mistakes {
+        let evaluated = Evaluated { assessment, data: Arc::clone(&part.data), samples: part.text() };
+        let png = evaluated.mistakes_sheet()?.png()?;
+        atomic::write(path, |file| file.write_all(&png))?;
+    }
     Ok(true)
 }
 

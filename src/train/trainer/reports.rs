@@ -5,7 +5,7 @@ use super::super::store::Weights;
 use super::{Trainer, TrainingTask};
 use crate::data::Division;
 use crate::error::Result;
-use crate::inference::{Totals, guess, has_hits, rmse};
+use crate::inference::{Assessment, Totals, guess, has_hits, rmse};
 
 impl Trainer<'_> {
     /// What the run is validated on.
@@ -52,6 +52,12 @@ impl Trainer<'_> {
             seconds: self.clock.seconds(),
             weights: self.saver.weights_path(which).map(|path| path.display().to_string()),
         }
+    }
+
+    /// The answers of the best epoch to the validation samples, if that epoch was trained here and not before a resume, and if
+    /// the samples have classes.
+    pub(crate) fn take_assessment(&mut self) -> Option<Assessment> {
+        self.assessment.take()
     }
 
     pub(super) fn report(&mut self, event: Event) -> Result<()> {
