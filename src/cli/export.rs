@@ -3,6 +3,7 @@
 use super::Context;
 use super::device;
 use super::recipe::MOST_ROWS;
+use super::run_data::of_run;
 use super::source::{self, SourceArgs};
 use crate::device::Device;
 use crate::error::{Error, Result, printable_path};
@@ -94,7 +95,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8> {
         return Err(Error::Usage("--with-preprocess: expected --format onnx, found another".into()));
     }
     let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
-    let source = args.source.of_run(args.weights.as_deref(), &context.out);
+    let source = of_run(&args.source, args.weights.as_deref(), &context.out);
     let mut outputs = source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     outputs.check_as("--output", &args.output, &[name])?;
     let samples = args.batch_size.map_or(spec.recipe.batch_size.min(SAMPLES), |n| n as usize);

@@ -27,6 +27,7 @@ mod recipe;
 mod regularization;
 mod report;
 mod resume;
+mod run_data;
 mod run_report;
 mod samples;
 mod selftest;

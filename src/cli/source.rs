@@ -3,11 +3,10 @@
 use super::output::Output;
 use super::outputs::Outputs;
 use crate::data::{self, Dataset, Diagnostics, Division, InputRange, Kind, OnBadFile, Request, Splits};
-use crate::error::{Error, Result, printable_path};
+use crate::error::{Error, Result};
 use crate::inference::{self, DataOptions, Lineage, Messages, quoted};
 use crate::interchange::{self, File};
 use crate::model::Spec;
-use crate::run::RunOptions;
 use crate::view::Rules;
 use clap::Args;
 use serde_json::{Value, json};
@@ -166,36 +165,6 @@ impl SourceArgs {
             Some(run) if !is_named && run.name() != super::dataset::FETCHED => Ok(()),
             _ => self.provide(spec, out),
         }
-    }
-
-    /// The same flags, with the data of the run in whose folder `weights` lie, or which they are, where no flag names data.
-    pub fn of_run(&self, weights: Option<&Path>, out: &Output) -> SourceArgs {
-        let mut source = self.clone();
-        let Some(weights) = weights.filter(|_| !self.is_requested()) else { return source };
-        let folder = if weights.is_dir() { Some(weights) } else { weights.parent() };
-        let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-        let Some(folder) = folder else { return source };
-        match RunOptions::of_folder(folder) {
-            Ok(Some(RunOptions { data, .. })) if data.is_named() => {
-                out.note(&format!(
-                    "data:{} as in {}",
-                    flags_of(&data),
-                    printable_path(&folder.join("args.toml"))
-                ));
-                source.data_path = data.path;
-                source.dataset = data.kind;
-                source.input_range = source.input_range.or(data.input_range);
-                source.image_column = data.image_column;
-                source.label_column = data.label_column;
-                source.image_root = data.image_root;
-                source.transpose = data.transpose;
-                source.ignore_exif |= data.ignore_exif;
-            }
-            Ok(_) => {}
-            // The weights are what was asked for; without this file the data has to be named.
-            Err(error) => out.note(&format!("warning: {error}")),
-        }
-        source
     }
 
     /// The request that opens the data for `spec`; with `follow_classes` there may be more named classes than the network has outputs.

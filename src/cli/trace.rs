@@ -3,6 +3,7 @@
 use super::Context;
 use super::device;
 use super::recipe::RecipeArgs;
+use super::run_data::of_run;
 use super::source::{self, SourceArgs};
 use crate::data::InputRange;
 use crate::error::{Error, Result};
@@ -83,7 +84,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context) -> Result<u8> {
         spec.geometry = inference::geometry(file)?;
     }
     let model = args.model.as_deref();
-    let data_source = args.source.of_run(args.weights.as_deref(), &context.out);
+    let data_source = of_run(&args.source, args.weights.as_deref(), &context.out);
     let inputs = data_source.read_by(model, args.weights.as_deref(), &spec);
     inputs.reads(args.recipe.class_weights_file()).check_as("--output", &args.output, &["safetensors"])?;
     data_source.provide_for(&spec, weights.as_ref(), &context.out)?;

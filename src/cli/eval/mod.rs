@@ -7,6 +7,7 @@ mod robustness;
 use super::device;
 use super::output::Output;
 use super::recipe::MOST_ROWS;
+use super::run_data::of_run;
 use super::samples::{Part, Samples};
 use super::source::{self, SourceArgs};
 use super::{Context, stop};
@@ -90,7 +91,7 @@ pub(crate) struct EvalArgs {
 
 pub(super) fn run(args: &EvalArgs, context: &Context) -> Result<u8> {
     let (file, spec) = source::network(args.weights.as_deref(), args.model.as_deref(), &context.out)?;
-    let source = args.source.of_run(args.weights.as_deref(), &context.out);
+    let source = of_run(&args.source, args.weights.as_deref(), &context.out);
     let mut outputs = source.read_by(args.model.as_deref(), args.weights.as_deref(), &spec);
     let tables = args.robustness.iter().map(|table| ("--robustness", table.path()));
     let named = [
