@@ -108,16 +108,22 @@ fn window_size(d: &Pool2d, h: usize, w: usize) -> f64 {
     (rows * columns) as f64
 }
 
+/// The size of the window of each output of a plane.
+fn window_sizes(d: &Pool2d) -> Vec<f64> {
+    let outputs = (0..d.h_out()).flat_map(|h| (0..d.w_out()).map(move |w| (h, w)));
+    outputs.map(|(h, w)| window_size(d, h, w)).collect()
+}
+
 fn avg_forward_reference(d: &Pool2d, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
-    let (x, y) = (&inputs[0], &mut outputs[0]);
+    let (x, y, sizes) = (&inputs[0], &mut outputs[0], window_sizes(d));
     y.fill(0.0);
-    taps(d, |i, _, j| y[i] += x[j] / window_size(d, i / d.w_out() % d.h_out(), i % d.w_out()));
+    taps(d, |i, _, j| y[i] += x[j] / sizes[i % sizes.len()]);
 }
 
 fn avg_backward_reference(d: &Pool2d, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
-    let (dy, dx) = (&inputs[0], &mut outputs[0]);
+    let (dy, dx, sizes) = (&inputs[0], &mut outputs[0], window_sizes(d));
     dx.fill(0.0);
-    taps(d, |i, _, j| dx[j] += dy[i] / window_size(d, i / d.w_out() % d.h_out(), i % d.w_out()));
+    taps(d, |i, _, j| dx[j] += dy[i] / sizes[i % sizes.len()]);
 }
 
 /// A plain geometry to start from: no padding, extents rounded down.
