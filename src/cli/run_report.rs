@@ -60,7 +60,7 @@ pub(super) fn run(args: &RunReportArgs, context: &Context) -> Result<u8> {
         if let Some(file) = file {
             // The logs are worth a report without the rest.
             with_weights = match answers(&with_weights, file, args, context, &stop) {
-                Ok(Answers::Found(evaluated)) => with_weights.with_answers(evaluated),
+                Ok(Answers::Found(evaluated)) => with_weights.with_answers(*evaluated),
                 Ok(Answers::None(why)) => with_weights.without(why),
                 // A device that was asked for by a wrong name.
                 Err(error @ Error::Device(_)) => return Err(error),
@@ -93,7 +93,7 @@ pub(super) fn run(args: &RunReportArgs, context: &Context) -> Result<u8> {
 
 /// The answers to a run's validation samples, or why there are none.
 enum Answers {
-    Found(Evaluated),
+    Found(Box<Evaluated>),
     None(&'static str),
 }
 
@@ -132,7 +132,7 @@ fn answers(
     let source = BatchSource::new(&spec, &model, 0, source::workers(args.workers), OnBadFile::Skip);
     let assessment = assess(&model, executor.as_mut(), &data, &source, spec.recipe.loss, stop);
     context.out.warn_of(source.bad());
-    Ok(Answers::Found(Evaluated::of_validation(assessment?, data)))
+    Ok(Answers::Found(Box::new(Evaluated::of_validation(assessment?, data))))
 }
 
 /// The flags that name the data of a run.

@@ -125,6 +125,9 @@ pub struct LayerInfo {
     pub macs: u64,
     /// The output in training; `None` if it exists only inside the next layer's fused operator.
     pub buffer: Option<BufferId>,
+    /// The gradient of that output in training; `None` if nothing needs it, or if the layer only passes its input on. Readable only
+    /// if the program was built with `keep`.
+    pub gradient: Option<BufferId>,
 }
 
 /// A compiled model: its program and where its tensors are.

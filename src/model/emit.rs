@@ -54,6 +54,7 @@ impl<'s> Graph<'s> {
             parameters: own.iter().map(|&i| self.parameters[i].shape.len()).sum(),
             macs: layer.op.kind().macs(self.dims(&layer.inputs[0])),
             buffer: (!self.fused.contains_key(layer.name.as_str())).then(|| self.values[output].buffer),
+            gradient: None,
         });
     }
 }

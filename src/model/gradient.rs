@@ -23,7 +23,14 @@ pub(super) fn backward(
     for record in graph.records.clone().into_iter().rev() {
         let output = record.output;
         match total(graph, builder, output)? {
-            Some(dy) => differentiate(graph, builder, record, dy)?,
+            Some(dy) => {
+                let info = &mut graph.infos[record.layer];
+                // A layer may make values on the way to its output.
+                if info.buffer == Some(graph.values[output].buffer) {
+                    info.gradient = Some(dy);
+                }
+                differentiate(graph, builder, record, dy)?;
+            }
             None if graph.values[output].needs_gradient => {
                 let name = &graph.values[output].name;
                 return Err(Error::Internal(format!("layer {name}: no gradient reaches its output")));

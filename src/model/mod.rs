@@ -29,7 +29,7 @@ pub use class_weights::ClassWeights;
 pub use init::{Fan, Init, WeightInit};
 pub use input::PreprocessProgram;
 pub use layer::Layer;
-pub use layers::LayerOp;
+pub use layers::{Conv2d, LayerOp};
 pub use parameter::{Parameter, TensorKind};
 pub use preprocess::Preprocess;
 pub use reader::suggestion;

@@ -63,7 +63,7 @@ impl Evaluated {
     /// A sheet of the most confident mistakes.
     pub fn mistakes_sheet(&self) -> Result<Canvas> {
         let panel = |mistake: &Mistake| MistakePanel {
-            image: image(&self.data, mistake.sample),
+            image: sample_image(&self.data, mistake.sample),
             answer: self.name(mistake.answer),
             value: self.value(mistake),
             truth: self.name(mistake.truth),
@@ -75,7 +75,7 @@ impl Evaluated {
     /// The first `most` mistakes for a page.
     pub fn thumbnails(&self, most: usize) -> Result<Vec<Thumbnail>> {
         let thumbnail = |mistake: &Mistake| {
-            let image = image(&self.data, mistake.sample);
+            let image = sample_image(&self.data, mistake.sample);
             let small = image
                 .map(|image| if image.width.max(image.height) > SIDE { image.within(SIDE) } else { image });
             let png = small.map(|image| Ok::<_, Error>((image.png()?, image.width))).transpose()?;
@@ -90,8 +90,9 @@ impl Evaluated {
     }
 }
 
-/// The image of `sample`; `None` if it cannot be read any more.
-fn image(data: &Dataset, sample: usize) -> Option<RgbImage> {
+/// The image of `sample` of `data` in its shape, as evaluation shows it to a network; `None` if it cannot be read any more. Numbers
+/// are stretched from the least (black) to the greatest (white); of other than three channels the first is shown as grey.
+pub fn sample_image(data: &Dataset, sample: usize) -> Option<RgbImage> {
     let ([channels, height, width], size) = (data.shape, data.image_len());
     let planes = match &data.images {
         Images::F32(values) | Images::Levels(values) => {

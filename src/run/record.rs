@@ -18,6 +18,9 @@ const POINTS: usize = 2000;
 /// Most warnings that are kept.
 const WARNINGS: usize = 100;
 
+/// A number of an epoch.
+type Number<'a> = dyn Fn(&EpochRecord) -> Option<f64> + 'a;
+
 /// The record of a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunRecord {
@@ -294,7 +297,7 @@ impl RunRecord {
     pub fn best(&self) -> Option<&EpochRecord> {
         let loss = |epoch: &EpochRecord| epoch.val_loss.or(epoch.train_loss);
         let error = |epoch: &EpochRecord| epoch.acc1.filter(|_| self.has_hits() && epoch.val_loss.is_some());
-        let keys: [&dyn Fn(&EpochRecord) -> Option<f64>; 4] =
+        let keys: [&Number<'_>; 4] =
             [&|epoch| Some(100.0 - error(epoch)?), &|epoch| epoch.rmse, &|epoch| epoch.val_loss, &loss];
         let key = keys.into_iter().find(|key| self.epochs.iter().any(|epoch| key(epoch).is_some()))?;
         let ranked = self.epochs.iter().filter_map(|epoch| Some((epoch, key(epoch)?)));

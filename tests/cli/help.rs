@@ -23,7 +23,7 @@ const VERBS: [(&str, &str); 29] = [
     ),
     (
         "predict",
-        "O D weights model top-k labels ten-crop annotate truth batch-size workers ignore-exif on-bad-file",
+        "O D explain layer output weights model top-k labels ten-crop annotate truth batch-size workers ignore-exif on-bad-file",
     ),
     ("report", "O"),
     ("report run", "O D output workers"),

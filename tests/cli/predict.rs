@@ -201,3 +201,44 @@ fn names_never_reach_the_terminal_as_they_are() {
         assert_eq!(code(&striate(root, &with(&arguments)).output().unwrap()), exit, "{arguments:?}");
     }
 }
+
+#[test]
+fn what_speaks_for_an_answer_is_drawn_beside_the_image() {
+    let folder = trained();
+    let root = folder.path();
+    let explain = |kind: &str, more: &[&str]| {
+        let words = with(
+            &[&["photos/red/00.png", "photos/blue/01.png", "--explain", kind, "-o", "why.png"][..], more]
+                .concat(),
+        );
+        striate(root, &words).output().unwrap()
+    };
+    for (kind, more) in [("grad-cam", &[][..]), ("saliency", &[]), ("grad-cam", &["--layer", "relu.1"])] {
+        let output = explain(kind, more);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        assert!(stderr(&output).contains("why.png: 2 of 2 images"), "{}", stderr(&output));
+        let sheet = image::open(root.join("why.png")).unwrap().to_rgb8();
+        assert_eq!(sheet.dimensions(), (2 * 386, 40 + 228));
+        // The image as the network sees it, and the same size with colours of the map.
+        let [image, map] =
+            [14, 14 + 176 + 6].map(|x| image::imageops::crop_imm(&sheet, x, 47, 176, 176).to_image());
+        assert!(image.pixels().all(|pixel| pixel[0] > 150) && image != map, "{kind}");
+        std::fs::remove_file(root.join("why.png")).unwrap();
+    }
+    for (kind, more, what) in [
+        (
+            "grad-cam",
+            &["--layer", "haed"][..],
+            "--layer: expected the name of a layer, found haed; did you mean `head`",
+        ),
+        ("grad-cam", &["--layer", "head"], "--layer: expected a layer whose output is maps"),
+        ("saliency", &["--layer", "head"], "--layer: expected --explain grad-cam"),
+        ("saliency", &["--ten-crop"], "--ten-crop"),
+        ("saliency", &["--annotate", "why.png"], "expected a different file for each output"),
+        ("lime", &[], "grad-cam, saliency"),
+    ] {
+        let output = explain(kind, more);
+        assert!(code(&output) == 2 && stderr(&output).contains(what), "{kind} {more:?}: {}", stderr(&output));
+    }
+    assert!(!root.join("why.png").exists());
+}

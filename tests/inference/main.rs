@@ -1,3 +1,4 @@
 //! What runs a network without training it.
 
 mod evaluation;
+mod explain;

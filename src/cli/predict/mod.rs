@@ -1,5 +1,6 @@
 //! `striate predict`: classifies images.
 
+mod explain;
 mod printer;
 
 use super::outputs::Outputs;
@@ -11,6 +12,7 @@ use crate::inference::{self, Answer, BatchSource};
 use crate::interchange;
 use crate::model::{BuildOptions, LossKind, Model};
 use clap::Args;
+use explain::ExplainArg;
 use printer::PredictionPrinter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use std::sync::atomic::Ordering;
   striate predict --weights runs/alexnet/best.safetensors photo.jpg
   striate predict --weights alexnet.safetensors -m alexnet --labels classes.txt -k 3 holiday/
   striate predict --weights runs/alexnet/best.safetensors photos/cats/*.jpg --annotate predictions.png
+  striate predict --weights runs/alexnet/best.safetensors photos --explain grad-cam -o why.png
 
 Predictions are printed in the order of the images. An unreadable image is reported and skipped;
 the exit code is then 4.")]
@@ -64,6 +67,25 @@ pub(crate) struct PredictArgs {
     /// It is the true one. [default: the image's folder, if it is named like a class]
     #[arg(long, value_name = "NAME", requires = "annotate")]
     truth: Option<String>,
+    /// Explain answers: grad-cam or saliency
+    ///
+    /// Beside each of the first 30 images stands a heat map over it. grad-cam: where the maps of a layer speak for the answer, by their
+    /// gradients. saliency: pixels whose change would change the answer's score most.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        hide_possible_values = true,
+        requires = "output",
+        conflicts_with = "ten_crop"
+    )]
+    explain: Option<ExplainArg>,
+    /// Look at this layer (grad-cam) [default: the last convolution]
+    #[arg(long, value_name = "NAME", requires = "explain")]
+    layer: Option<String>,
+    /// Write the sheet of --explain to FILE
+    #[arg(short, long, value_name = "FILE.png", requires = "explain")]
+    output: Option<PathBuf>,
     /// Use N images per step [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS))]
     batch_size: Option<u32>,
@@ -90,14 +112,21 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
             "--ten-crop averages probabilities: expected loss cross-entropy, found mse".into(),
         ));
     }
-    if let Some(path) = &args.annotate {
-        let outputs = Outputs::new().reads(args.model.as_ref()).reads(Some(&args.weights));
-        let outputs = outputs.reads(args.labels.as_ref());
-        let mut outputs = args.images.iter().fold(outputs, |outputs, path| outputs.reads(Some(path)));
-        outputs.check_as("--annotate", path, &["png"])?;
+    let outputs = Outputs::new().reads(args.model.as_ref()).reads(Some(&args.weights));
+    let outputs = outputs.reads(args.labels.as_ref());
+    let mut outputs = args.images.iter().fold(outputs, |outputs, path| outputs.reads(Some(path)));
+    for (flag, path) in [("--annotate", &args.annotate), ("--output", &args.output)] {
+        path.as_ref().map_or(Ok(()), |path| outputs.check_as(flag, path, &["png"]))?;
+    }
+    if args.layer.is_some() && args.explain == Some(ExplainArg::Saliency) {
+        return Err(Error::Usage(
+            "--layer: expected --explain grad-cam, found saliency, which looks at the input".into(),
+        ));
     }
     let files = files(&args.images)?;
     let count = files.len();
+    let sheet = |explain| explain::Sheet::new(explain, args.layer.as_deref(), (&spec, &weights), &files);
+    let sheet = args.explain.map(sheet).transpose()?;
     let data = Arc::new(inference::image_files(&spec, files)?);
     let data = if args.ten_crop { Splits::of(data).ten_crops().val } else { data };
     source::note_old_rules(&spec, &data, &context.out);
@@ -106,6 +135,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
     let build = BuildOptions { training: false, pixels: Some(data.shape), ..BuildOptions::new(batch) };
     let model = Model::build(&spec, &build)?;
     let names = names::of(&weights, args.labels.as_deref(), model.classes)?;
+    let sheet_names = names.clone();
     let mut printer =
         PredictionPrinter::new(args, names, is_softmax, spec.geometry.ignore_exif, &context.out)?;
     let device = device::open(context)?;
@@ -133,6 +163,10 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<u8> {
         return Ok(stop::INTERRUPTED);
     }
     let classified = printer.finish(args.annotate.as_deref())?;
+    if let (Some(sheet), Some(path)) = (sheet, &args.output) {
+        drop(executor);
+        sheet.write(path, &sheet_names, is_softmax, context)?;
+    }
     match source.bad().named().first() {
         None => Ok(0),
         Some(first) => {
