@@ -156,7 +156,7 @@ pub(super) fn lesson(options: &LessonOptions, device: &Device) -> Result<Lesson>
     let mut lines = Vec::new();
     for j in 0..3 {
         let sum: Vec<String> =
-            (0..2).map(|k| format!("{}*{}", plain(w2[k * 3 + j]), fixed(hand.delta[1][k], 6))).collect();
+            (0..2).map(|k| format!("{}*{}", plain(w2[k * 3 + j]), factor(hand.delta[1][k]))).collect();
         let back = format!("(W2^T delta2)[{}] = {} = {}", j + 1, sum.join(" + "), fixed(hand.back[j], 6));
         lines.push(back.replace("+ -", "- "));
         let a = fixed(hand.a[0][j], 6);
@@ -214,4 +214,10 @@ pub(super) fn lesson(options: &LessonOptions, device: &Device) -> Result<Lesson>
 /// Numbers in brackets.
 fn list(values: &[f64]) -> String {
     format!("[{}]", values.iter().map(|&value| plain(value)).collect::<Vec<_>>().join(", "))
+}
+
+/// A factor of a product, in brackets if it is negative.
+fn factor(value: f64) -> String {
+    let text = fixed(value, 6);
+    if text.starts_with('-') { format!("({text})") } else { text }
 }

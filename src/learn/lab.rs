@@ -60,7 +60,7 @@ impl Lab {
         self.executor.write(parameter.buffer, values)
     }
 
-    /// Computes forward and backward for a batch of as many rows as the network was built for.
+    /// One step of training on a batch of as many rows as the network was built for.
     pub fn step(&mut self, input: &[f32], labels: &[f32]) -> Result<Traced> {
         let rows = self.model.batch;
         let batch = Batch {

@@ -5,14 +5,10 @@ use super::page::{Page, fixed, plain};
 use super::{Lesson, LessonOptions, Picture};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::interchange::File;
 use crate::model::Spec;
-use crate::network::{Network, NetworkOptions};
 use crate::ops::Target;
 use crate::report::{Curve, LineChart, Rgb, line_charts};
-use crate::tensor::Tensor;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// The lights (red, yellow, green) as a crossing shows them, then those with red and green together.
 const LIGHTS: [[f32; 3]; 8] = [
@@ -43,7 +39,7 @@ struct Answer {
 pub(super) fn lesson(options: &LessonOptions, device: &Device) -> Result<Lesson> {
     let texts = options.language.texts();
     let spec = Spec::load("neuron")?;
-    let mut lab = Lab::new(spec.clone(), device, LIGHTS.len(), Target::Class, 0)?;
+    let mut lab = Lab::new(spec.clone(), device, LIGHTS.len(), Target::Values, 0)?;
     // Go where green is lit and red is not.
     let labels = LIGHTS.map(|[red, _, green]| f32::from(u8::from(green > red)));
     let traced = lab.step(LIGHTS.as_flattened(), &labels)?;
@@ -91,6 +87,7 @@ pub(super) fn lesson(options: &LessonOptions, device: &Device) -> Result<Lesson>
             &plain(START[2].into()),
             &plain(START[3].into()),
             &plain(LR.into()),
+            &LIGHTS.len().to_string(),
         ],
     );
     page.lines(&["C = 1/2 (a - y)^2        w <- w - lr dC/dw        b <- b - lr dC/db".into()]);
@@ -137,24 +134,27 @@ struct Step {
     right: usize,
 }
 
-fn train(spec: Spec, device: &Device, labels: &[f32]) -> Result<Vec<Step>> {
-    let mut network = Network::new(spec, device, &NetworkOptions::default().with_batch(LIGHTS.len()))?;
+/// Trains for as many steps as are printed; the neuron before each step.
+fn train(mut spec: Spec, device: &Device, labels: &[f32]) -> Result<Vec<Step>> {
+    spec.recipe.lr = LR;
+    let mut lab = Lab::new(spec, device, LIGHTS.len(), Target::Values, 0)?;
     let [weights @ .., bias] = START;
-    let tensors = BTreeMap::from([
-        ("neuron.weight".to_string(), Tensor::new([1, 3], weights.to_vec())?),
-        ("neuron.bias".to_string(), Tensor::new([1], vec![bias])?),
-    ]);
-    let start = File { path: "start".into(), tensors, metadata: BTreeMap::new(), notes: Vec::new() };
-    network.load_weights(start, None)?;
-    let labels: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
+    lab.set("neuron.weight", &weights)?;
+    lab.set("neuron.bias", &[bias])?;
     let last = PRINTED.into_iter().max().unwrap_or(0);
     let mut history = Vec::new();
     for number in 0..=last {
-        let weights = network.weights()?;
-        let mut values = weights.iter().flat_map(|(_, tensor)| tensor.data()).map(|&v| f64::from(v));
-        let values = [0; 4].map(|_| values.next().unwrap_or(f64::NAN));
-        let step = network.train_batch(LIGHTS.as_flattened(), &labels, LR)?;
-        history.push(Step { number, loss: step.loss, values, right: step.correct });
+        let traced = lab.step(LIGHTS.as_flattened(), labels)?;
+        let values =
+            [traced.wide("parameter.neuron.weight")?, traced.wide("parameter.neuron.bias")?].concat();
+        let &[red, yellow, green, b] = values.as_slice() else {
+            return Err(Error::Internal("the neuron has other inputs".into()));
+        };
+        let answers = traced.get("logits")?.iter().zip(labels);
+        let right = answers.filter(|(a, label)| (**a > 0.5) == (**label > 0.5)).count();
+        let losses = traced.wide("losses")?;
+        let loss = losses.iter().sum::<f64>() / losses.len() as f64;
+        history.push(Step { number, loss, values: [red, yellow, green, b], right });
     }
     Ok(history)
 }

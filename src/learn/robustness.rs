@@ -66,6 +66,7 @@ fn subject(options: &LessonOptions, device: &Device) -> Result<Subject> {
             return Err(inference::other_classes(path, &classes, &splits.val));
         }
     };
+    let classes = if classes.is_empty() { splits.val.class_names.clone() } else { classes };
     let tensors = file.tensors.into_iter().collect();
     Ok(Subject { spec, tensors, samples: splits.with_surroundings().val, classes })
 }

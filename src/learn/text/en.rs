@@ -42,11 +42,11 @@ pub(in crate::learn) static EN: Texts = Texts {
     neuron_both: "A crossing never shows red and green together. Asked all the same, it says:",
     neuron_training: "Training",
     neuron_start: "Now another neuron starts with everything the wrong way round: weights {0}, {1}\n\
-                   and {2}, bias {3}. Gradient descent corrects it, with all 8 rows above in each\n\
-                   step and the learning rate {4}:",
+                   and {2}, bias {3}. Gradient descent corrects it, with all {5} rows above in\n\
+                   each step and the learning rate {4}:",
     neuron_learnt: "After {0} steps {1} answers are right: green pushes by {2}, red by {3},\n\
                     yellow by {4}, and the bias is {5}. No person chose these weights; they\n\
-                    follow from the 8 examples and the cost alone.",
+                    follow from the examples and the cost alone.",
     neuron_weights_curve: "weights and bias",
 
     backprop_title: "Backpropagation by hand",
@@ -61,8 +61,8 @@ pub(in crate::learn) static EN: Texts = Texts {
     backprop_end: "The largest difference is {0}: the rounding of single precision.",
 
     activations_title: "Activation functions and their derivatives",
-    activations_intro: "An activation bends the weighted sum z; without it, many layers would compute no\n\
-                        more than one. Its derivative is the factor by which an error shrinks on its\n\
+    activations_intro: "An activation bends the weighted sum z; without it, many layers would compute\n\
+                        no more than one. Its derivative is the factor by which an error shrinks on its\n\
                         way back.",
     activations_end: "The sigmoid is never steeper than {0}, and at z = 5 it is only {1}. tanh\n\
                       reaches {2}, and has {3} at z = 5. ReLU passes on the whole error where\n\
@@ -87,16 +87,16 @@ pub(in crate::learn) static EN: Texts = Texts {
                    trained on {1} images of {2}.",
     digits_training: "Training",
     digits_top1: "right",
-    digits_scores: "\"right\" counts the {0} validation images, which it was not trained on. The class\n\
-                    with the largest output is the answer.",
+    digits_scores: "\"right\" counts the {0} validation images, which it was not trained on. The\n\
+                    class with the largest output is the answer.",
     digits_example: "The first validation image",
     digits_truth: "Its class is: {0}. The outputs say:",
     digits_end: "digits.png (with -o DIR) shows the weights of the 15 hidden neurons as images:\n\
                  grey is 0, bright pixels speak for the neuron, dark ones against it.",
 
     convolution_title: "Convolution step by step",
-    convolution_intro: "A kernel of 3 x 3 weights slides over an image of 5 x 5 pixels. At each place, the\n\
-                        9 pixels under it are multiplied by the weights and added up:",
+    convolution_intro: "A kernel of 3 x 3 weights slides over an image of 5 x 5 pixels. At each place,\n\
+                        the 9 pixels under it are multiplied by the weights and added up:",
     convolution_steps: "The nine steps",
     convolution_sum: "weights * pixels, row by row",
     convolution_end: "The layer has {0} weights, which all places share, and multiplies {1} times. A\n\
@@ -116,8 +116,8 @@ pub(in crate::learn) static EN: Texts = Texts {
     alexnet_trained: "alexnet-filters.png (with -o DIR) shows the first layer ({0})\n\
                       of {1}.",
     alexnet_initial: "alexnet-filters.png (with -o DIR) shows the first layer ({0}).\n\
-                      These are initial weights (seed {1}), noise without a pattern; with --weights FILE\n\
-                      you see what training made of it.",
+                      These are initial weights (seed {1}), noise without a pattern; with\n\
+                      --weights FILE you see what training made of it.",
     alexnet_answers: "Top-5",
     alexnet_image: "The five best answers to {0}:",
 

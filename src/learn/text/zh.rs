@@ -41,10 +41,10 @@ pub(in crate::learn) static ZH: Texts = Texts {
     neuron_both: "路口不会同时亮红灯和绿灯。如果偏要问它,它会说:",
     neuron_training: "训练",
     neuron_start: "现在另一个神经元从完全相反的参数开始:权重 {0}、{1} 和 {2},偏置 {3}。\n\
-                   梯度下降来纠正它,每一步都用上面全部 8 行数据,学习率为 {4}:",
+                   梯度下降来纠正它,每一步都用上面全部 {5} 行数据,学习率为 {4}:",
     neuron_learnt: "{0} 步之后,回答正确的有 {1}:绿灯的权重是 {2},红灯是 {3},\n\
                     黄灯是 {4},偏置是 {5}。这些权重不是谁选定的,\n\
-                    它们只由 8 个样本和代价函数决定。",
+                    它们只由样本和代价函数决定。",
     neuron_weights_curve: "权重和偏置",
 
     backprop_title: "手算反向传播",
@@ -73,7 +73,7 @@ pub(in crate::learn) static ZH: Texts = Texts {
     vanishing_depths: "首层和末层梯度的范数",
     vanishing_layers: "{0} 层网络中各层梯度的范数",
     vanishing_first: "首层梯度的范数",
-    vanishing_end: "从一层到它上面的一层,范数平均乘以 {0}(sigmoid)、{1}(tanh)和 {2}(ReLU)。\n\
+    vanishing_end: "从一层到后一层,范数平均乘以 {0}(sigmoid)、{1}(tanh)和 {2}(ReLU)。\n\
                     如果远大于 1,前面的层就几乎学不到东西。",
 
     digits_title: "识别图像的网络:784-15-10",
@@ -101,7 +101,7 @@ pub(in crate::learn) static ZH: Texts = Texts {
     alexnet_intro: "网络 {0} 有 {1} 个参数。\n\
                     一幅图像的前向传播需要 {2} 次乘加。",
     alexnet_towers: "两座塔",
-    alexnet_split: "{0} 这几层分成 {1} 组:每一半通道只看到下一层的同一半。\n\
+    alexnet_split: "{0} 这几层分成 {1} 组:每一半通道只看到前一层的同一半。\n\
                     因此 2012 年的网络可以放在两块 GPU 上,只在其余的层交换数据。",
     alexnet_whole: "这个网络的卷积没有分组。",
     alexnet_shares: "全连接层占参数的 {0},卷积层占乘加的 {1}。",
