@@ -40,6 +40,7 @@
 //! | layer | module | what it is for |
 //! |---|---|---|
 //! | 9 | [`cli`] | arguments, printing, exit codes (feature `cli`) |
+//! | 9 | [`learn`] | the learner's chapters: text with computed numbers and pictures |
 //! | 8 | [`network`] | a network with its weights on a device, for programs that use the crate |
 //! | 7 | [`run`] | one run: folder, checkpoints, logs, report, disk space, recovery from a lost device |
 //! | 6 | [`train`] | the training loop, schedule, early stopping, loss scaling, divergence |
@@ -83,6 +84,7 @@ pub mod gpu;
 pub mod inference;
 pub mod interchange;
 mod json;
+pub mod learn;
 pub mod model;
 pub mod network;
 mod npy;

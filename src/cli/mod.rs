@@ -14,6 +14,7 @@ mod export;
 mod flags;
 mod guard;
 mod import;
+mod learn;
 mod manual;
 mod models;
 mod names;
@@ -98,6 +99,8 @@ enum Verb {
     Trace(trace::TraceArgs),
     /// Inspect, pack and download data sets
     Dataset(dataset::DatasetArgs),
+    /// Explain neural networks, chapter by chapter, with computed numbers
+    Learn(learn::LearnArgs),
     /// List the built-in networks
     Models(models::ModelsArgs),
     /// Download pretrained weights of the built-in networks
@@ -181,6 +184,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         Some(Verb::Trace(args)) => trace::run(args, &context),
         Some(Verb::Dataset(args)) => dataset::run(args, &context),
         Some(Verb::Weights(args)) => weights::run(args, &context),
+        Some(Verb::Learn(args)) => learn::run(args, &context),
         Some(Verb::Models(args)) => models::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args, &context),
         Some(Verb::Man(args)) => manual::run(args, &context),

@@ -1,13 +1,14 @@
 //! Which flags of a group a verb offers, and which of them the short help shows. A verb is named by its words.
 
 /// The verbs that compute, each with the flags of the group "Device" that it ignores.
-pub(super) const COMPUTING: [(&str, &[&str]); 11] = [
+pub(super) const COMPUTING: [(&str, &[&str]); 12] = [
     ("train", &[]),
     ("eval", &[]),
     ("predict", &[]),
     ("export", &[]),
     ("selftest", &[]),
     ("trace", &[]),
+    ("learn", &[]),
     ("report activations", &[]),
     ("report run", &[]),
     ("bench step", &[]),

@@ -44,6 +44,21 @@ pub struct LineChart {
 
 /// An SVG file of charts, two or three in a row; an empty text without charts that have a point.
 pub fn line_charts(charts: &[LineChart]) -> Result<String> {
+    drawn(charts, short)
+}
+
+/// As [`line_charts`], with powers of ten on the vertical axes: values that are not positive are left out.
+pub fn line_charts_in_powers(charts: &[LineChart]) -> Result<String> {
+    let exponent = |point: &[f64; 2]| [point[0], if point[1] > 0.0 { point[1].log10() } else { f64::NAN }];
+    let mut charts = charts.to_vec();
+    for curve in charts.iter_mut().flat_map(|chart| &mut chart.curves) {
+        curve.points = curve.points.iter().map(exponent).collect();
+    }
+    drawn(&charts, |exponent| format!("1e{}", short(exponent)))
+}
+
+/// The charts, where `label` writes the numbers of the vertical axes.
+fn drawn(charts: &[LineChart], label: fn(f64) -> String) -> Result<String> {
     let drawn: Vec<&LineChart> = charts.iter().filter(|chart| chart.points().next().is_some()).collect();
     if drawn.is_empty() {
         return Ok(String::new());
@@ -52,7 +67,7 @@ pub fn line_charts(charts: &[LineChart]) -> Result<String> {
     let rows = drawn.len().div_ceil(columns);
     svg((WIDTH, HEIGHT * rows as u32), |area| {
         for (chart, area) in drawn.iter().zip(area.split_evenly((rows, columns))) {
-            chart.draw(&area)?;
+            chart.draw(&area, label)?;
         }
         Ok(())
     })
@@ -109,7 +124,7 @@ impl LineChart {
         self.curves.iter().flat_map(|curve| finite(&curve.points))
     }
 
-    fn draw(&self, area: &Area<'_>) -> Drawn {
+    fn draw(&self, area: &Area<'_>, label: fn(f64) -> String) -> Drawn {
         let (x, y) = (span(self.points().map(|p| p[0]), 0.0), span(self.points().map(|p| p[1]), 0.05));
         write(area, &self.title, (14, 12), &letters(16, palette::INK, HPos::Left, VPos::Top))?;
         self.legend(area)?;
@@ -124,7 +139,7 @@ impl LineChart {
             .bold_line_style(palette::GRID.rgb());
         mesh.axis_style(palette::GRID.rgb()).x_desc(self.x.as_str()).x_labels(7).y_labels(6);
         mesh.x_label_style(small.clone()).y_label_style(small.clone()).axis_desc_style(small);
-        let (short_x, short_y) = (|value: &f64| short(*value), |value: &f64| short(*value));
+        let (short_x, short_y) = (|value: &f64| short(*value), |value: &f64| label(*value));
         mesh.x_label_formatter(&short_x).y_label_formatter(&short_y).draw().map_err(failure)?;
         // Faint lines lie under the others.
         let mut curves: Vec<&Curve> = self.curves.iter().collect();
@@ -150,8 +165,9 @@ impl LineChart {
         let style = letters(13, palette::SOFT, HPos::Left, VPos::Center);
         let mut right = area.dim_in_pixel().0 as i32 - 18;
         for curve in self.curves.iter().rev().filter(|curve| !curve.label.is_empty()) {
-            // The width of sans-serif letters is about 0.55 of their size.
-            let left = right - (curve.label.chars().count() as f64 * 13.0 * 0.55) as i32;
+            // The width of sans-serif letters is about 0.55 of their size, that of Chinese ones all of it.
+            let widths = curve.label.chars().map(|c| if c < '\u{2e80}' { 0.55 } else { 1.0 });
+            let left = right - (widths.sum::<f64>() * 13.0) as i32;
             write(area, &curve.label, (left, 21), &style)?;
             let sample = PathElement::new(vec![(left - 26, 21), (left - 6, 21)], curve.style());
             area.draw(&sample).map_err(failure)?;
@@ -233,6 +249,16 @@ mod tests {
             assert!(text.contains("<circle"), "{points:?}: {text}");
         }
         assert_eq!(line_charts(&[chart(&[]), chart(&[[f64::NAN, 1.0]])]).unwrap(), "");
+    }
+
+    #[test]
+    fn an_axis_in_powers_of_ten_has_them_as_labels_and_no_values_below() {
+        let points = [[1.0, 1e-20], [2.0, 0.0], [3.0, -1.0], [4.0, 1.0]];
+        let text = line_charts_in_powers(&[chart(&points)]).unwrap();
+        assert_eq!(text.matches("<circle").count(), 2);
+        for label in ["1e-20", "1e-10", "1e0"] {
+            assert!(text.lines().any(|line| line.trim() == label), "{label}: {text}");
+        }
     }
 
     #[test]

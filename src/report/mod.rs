@@ -24,7 +24,7 @@ mod text;
 mod tiles;
 
 pub use canvas::{Canvas, Colour, Font, RgbImage};
-pub use chart::{Curve, LineChart, line_charts};
+pub use chart::{Curve, LineChart, line_charts, line_charts_in_powers};
 pub use classes::{ClassScore, ConfusionMatrix, ReliabilityBin, class_bars, reliability};
 pub use evaluated::{Evaluated, sample_image};
 pub use filters::filters;

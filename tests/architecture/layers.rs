@@ -1,7 +1,7 @@
 //! The table of layers: what each module may use, and what else a source file has to keep to.
 
 /// What each module may use. `cli` may use all.
-pub const EDGES: [(&str, &[&str]); 23] = [
+pub const EDGES: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("json", &[]),
     ("npy", &[]),
@@ -23,6 +23,25 @@ pub const EDGES: [(&str, &[&str]); 23] = [
     ("device", &["cpu", "gpu", "program", "error", "atomic"]),
     // Opens images and writes them; what a network answers is handed in.
     ("report", &["inference", "data", "model", "tensor", "error", "view", "atomic"]),
+    // The learner's chapters, which use what any program can.
+    (
+        "learn",
+        &[
+            "network",
+            "train",
+            "inference",
+            "interchange",
+            "report",
+            "data",
+            "device",
+            "model",
+            "program",
+            "ops",
+            "tensor",
+            "error",
+            "random",
+        ],
+    ),
     (
         "network",
         &[
@@ -98,7 +117,7 @@ pub const INFERENCE: [&str; 10] = [
 pub const TRAINING: [&str; 2] = ["train", "run"];
 
 /// Crates that only some modules may name.
-pub const CRATES: [(&str, &[&str]); 33] = [
+pub const CRATES: [(&str, &[&str]); 34] = [
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("pollster", &["gpu"]),
@@ -127,6 +146,7 @@ pub const CRATES: [(&str, &[&str]); 33] = [
     ("gif", &["data"]),
     ("fax", &["data"]),
     ("weezl", &["data"]),
+    ("unicode_width", &["learn"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("anyhow", &["cli"]),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Every verb with the flags that it offers, shared ones by group: O for json, quiet and verbose, D for those of the device.
-const VERBS: [(&str, &str); 29] = [
+const VERBS: [(&str, &str); 30] = [
     (
         "train",
         "O D data-path dataset input-range image-column label-column image-root transpose val-split split limit-train limit-val \
@@ -73,6 +73,7 @@ const VERBS: [(&str, &str); 29] = [
          on-bad-file workers",
     ),
     ("dataset fetch", "O dir from"),
+    ("learn", "O D output lang data-path weights image seed"),
     ("models", "O"),
 ];
 
@@ -161,7 +162,7 @@ fn flags_of_the_device_act_where_they_are_offered() {
     succeed(root, &train.split(' ').collect::<Vec<_>>());
     let weights = ["--weights", "runs/w"];
     let synthetic = ["-m", "lenet5", "--dataset", "synthetic", "--limit-train", "4"];
-    let needed: [(&str, Vec<&str>); 11] = [
+    let needed: [(&str, Vec<&str>); 12] = [
         ("train", [&synthetic[..], &["--limit-val", "4", "--epochs", "1"]].concat()),
         ("eval", [&weights[..], &["--dataset", "synthetic", "--limit-val", "4"]].concat()),
         ("predict", [&weights[..], &["p.png"]].concat()),
@@ -176,6 +177,7 @@ fn flags_of_the_device_act_where_they_are_offered() {
         ("bench ops", vec!["-b", "1", "--only", "max_pool2d", "--samples", "3", "--seconds", "0"]),
         ("bench device", vec!["--samples", "3", "--seconds", "0"]),
         ("trace", [&synthetic[..], &["-o", "t.safetensors"]].concat()),
+        ("learn", vec!["neuron"]),
     ];
     let mut computing = BTreeSet::new();
     for (verb, needed) in &needed {

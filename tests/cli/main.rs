@@ -1,5 +1,5 @@
 //! The program as a user runs it: training runs (`runs`, `pictures`), evaluation in many looks (`evaluation`) of the samples that training held out (`origin`), weights that meet other classes (`classes`), answers to
-//! images (`predict`), visualisations of a network (`report`), what a run leaves of itself for people (`run_report`), how images are brought to a network's input, now and in older files (`geometry`), runs that are stopped, killed and resumed (`resume`, `going_on`, `more_epochs`), averaged weights and mixed images (`regularization`), what is measured (`profile`, `benchmarks`) and compared (`comparison`), the lines of a run (`lines`), the network that data gets where none is named (`default_network`), the modules of kernels (`shader`), the other verbs (`verbs`), what the program says about itself (`help`) and about what people type by mistake (`mistyped`), networks to other programs and back
+//! images (`predict`), visualisations of a network (`report`), what a run leaves of itself for people (`run_report`), how images are brought to a network's input, now and in older files (`geometry`), runs that are stopped, killed and resumed (`resume`, `going_on`, `more_epochs`), averaged weights and mixed images (`regularization`), what is measured (`profile`, `benchmarks`) and compared (`comparison`), the lines of a run (`lines`), the learner's chapters (`learn`), the network that data gets where none is named (`default_network`), the modules of kernels (`shader`), the other verbs (`verbs`), what the program says about itself (`help`) and about what people type by mistake (`mistyped`), networks to other programs and back
 //! (`exchange`, `import`), what data is taken for (`input`, `lists`), files of every type that hold the same images (`kinds`) and what weights remember of it (`tables`), where results may be written (`outputs`), and every way to go wrong with its exit code and its one line (`errors`). Everything here runs on the
 //! CPU path.
 
@@ -21,6 +21,7 @@ mod input;
 #[cfg(unix)]
 mod installed;
 mod kinds;
+mod learn;
 mod lines;
 mod lists;
 mod mistyped;

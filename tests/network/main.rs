@@ -2,5 +2,6 @@
 
 #[cfg(feature = "cli")]
 mod examples;
+mod learn;
 mod library;
 mod runs;
