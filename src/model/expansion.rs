@@ -220,7 +220,6 @@ impl<'t, 'b> Expansion<'t, 'b> {
         let op: String = t.need("op")?;
         let local = local.unwrap_or_else(|| format!("{op}.{number}"));
         let name = frame.whole_name(&t, &local)?;
-        t.rename(format!("layer {name}{}", frame.within));
         let layer = Layer::read(&t, name.clone(), frame, self.init)?;
         if !self.names.insert(name.clone()) {
             return Err(twice(&t, &name));
