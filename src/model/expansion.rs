@@ -1,7 +1,7 @@
 //! The layers of a model file, with those of blocks in their place.
 //!
 //! Layers of a block are named after its use: `conv1` of a block that `layer1.0` uses is `layer1.0.conv1`. Inside, `input` is
-//! the block's input, and only layers of the block can be read. A layer whose `if` is false is left out, and readers of it
+//! the block's input, and only layers of the block can be read. A layer with the name "" is called as the use itself. A layer whose `if` is false is left out, and readers of it
 //! read its first input instead; a layer below it may have its name.
 
 use super::blocks::{Block, Use};
@@ -68,7 +68,10 @@ impl<'t> Frame<'t> {
 
     /// A name in this list as a name in the network.
     fn whole_name(&self, t: &Table<'t>, local: &str) -> Result<String> {
-        let name = format!("{}{local}", self.prefix);
+        let name = match (local, self.prefix.strip_suffix('.')) {
+            ("", Some(of_use)) => of_use.to_string(),
+            _ => format!("{}{local}", self.prefix),
+        };
         if name.len() > LONGEST_NAME {
             let what = format!(
                 "expected a name of at most {LONGEST_NAME} bytes with that of the block, found {name}"

@@ -22,8 +22,9 @@ class Failed(Exception):
 
 
 def striate(*words):
-    """Runs a verb on the CPU and returns its standard output."""
-    command = [os.environ["STRIATE"], *map(str, words), "--device", "cpu"]
+    """Runs a verb, on the CPU where it computes, and returns its standard output."""
+    device = () if words[0] == "import" else ("--device", "cpu")
+    command = [os.environ["STRIATE"], *map(str, words), *device]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -52,8 +52,8 @@ def expand(spec):
             reads = entry.get("inputs") or ([entry["input"]] if "input" in entry else None)
             inputs = [names[fill(one, scope)] for one in reads] if reads else [above]
             if wanted:
-                layers.append({**layer, "name": prefix + name, "inputs": inputs})
-                above = prefix + name
+                above = prefix + name if name else prefix.removesuffix(".")
+                layers.append({**layer, "name": above, "inputs": inputs})
                 names[name] = above
             else:
                 above = inputs[0]

@@ -261,7 +261,7 @@ class Network:
             dilation = pair(get("dilation", 1))
             return F.conv2d(padded, weight, bias, pair(get("stride", 1)), 0, dilation, get("groups", 1))
         if op == "linear":
-            return F.linear(x, weight, bias)
+            return F.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
         if op == "relu":
             return kinks.relu(name, x) if kinks else F.relu(x)
         if op == "leaky_relu":

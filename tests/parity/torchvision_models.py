@@ -11,8 +11,9 @@ import torchvision
 
 from model import Network
 
-NAMES = ("alexnet", "densenet121", "googlenet", "mnasnet1_0", "resnet18", "resnet34", "resnet50", "resnext50_32x4d",
-         "squeezenet1_1", "vgg11", "vgg16", "vgg16_bn")
+NAMES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet1_0", "mobilenet_v2",
+         "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "resnet34", "resnet50", "resnext50_32x4d",
+         "shufflenet_v2_x1_0", "squeezenet1_1", "vgg11", "vgg16", "vgg16_bn")
 
 
 def main():

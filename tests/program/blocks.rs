@@ -135,6 +135,47 @@ layer = [
     assert!(written.contains("std = 0.25"), "{written}");
 }
 
+/// So that a parameter can be the block's own, as ConvNeXt's layer scale is.
+#[test]
+fn a_layer_without_a_name_is_called_as_the_use() {
+    let text = r#"
+name = "t"
+input = [2, 8, 8]
+layer = [
+    { name = "a", block = "scaled", repeat = 2 },
+    { name = "b", block = "scaled" },
+    { name = "sum", op = "add", inputs = ["a.0", "b"] },
+    { name = "flat", op = "flatten" },
+]
+
+[[block]]
+name = "scaled"
+layer = [
+    { name = "", op = "scale", parameter = "gamma" },
+    { name = "tanh", op = "tanh" },
+    { name = "add", op = "add", inputs = ["tanh", "input"] },
+]
+"#;
+    let expected = [
+        "scale a.0 input",
+        "tanh a.0.tanh a.0",
+        "add a.0.add a.0.tanh input",
+        "scale a.1 a.0.add",
+        "tanh a.1.tanh a.1",
+        "add a.1.add a.1.tanh a.0.add",
+        "scale b a.1.add",
+        "tanh b.tanh b",
+        "add b.add b.tanh a.1.add",
+        "add sum a.0.add b.add",
+        "flatten flat sum",
+    ];
+    assert_eq!(layers(text), expected);
+    assert_eq!(layers(&Spec::parse(text, "t.toml").unwrap().to_toml()), expected);
+    let twice = text.replace("\"tanh\", op", "\"\", op").replace("[\"tanh\", ", "[\"\", ");
+    assert!(message(&twice).contains("two layers are called a.0"), "{}", message(&twice));
+    assert!(message(&text.replace("\"flat\"", "\"\"")).contains("expected a printable name"));
+}
+
 #[test]
 fn mistakes_name_the_line_and_the_place() {
     let layer = "[[layer]]\nname = \"a\"\nblock = \"pair\"\nwidth = 4";

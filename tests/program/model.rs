@@ -26,9 +26,15 @@ fn built_in_networks_have_the_published_number_of_parameters() {
         ("mlp-784-15-10", 11_935),
         ("neuron", 4),
         // torchvision 0.29: `num_params` in the metadata of its weights.
+        ("convnext_tiny", 28_589_128),
         ("densenet121", 7_978_856),
+        ("efficientnet_b0", 5_288_548),
         ("googlenet", 6_624_904),
         ("mnasnet1_0", 4_383_312),
+        ("mobilenet_v2", 3_504_872),
+        ("mobilenet_v3_small", 2_542_856),
+        ("regnet_y_400mf", 4_344_144),
+        ("shufflenet_v2_x1_0", 2_278_604),
         ("resnet18", 11_689_512),
         ("resnet34", 21_797_672),
         ("resnet50", 25_557_032),
@@ -40,7 +46,7 @@ fn built_in_networks_have_the_published_number_of_parameters() {
     ] {
         assert_eq!(build(name, 2).parameter_count(), count, "{name}");
     }
-    assert_eq!(Spec::builtin_names().len(), 21);
+    assert_eq!(Spec::builtin_names().len(), 27);
 }
 
 #[test]
@@ -108,6 +114,14 @@ fn mistakes_name_the_line_and_the_nearest_word() {
         ),
         (with_layer("op = \"relu\"\ninput = \"inptu\""), "no layer `inptu` above it; did you mean `input`?"),
         (with_layer("op = \"linear\"\nout_features = 3"), "add a flatten layer"),
+        (
+            with_layer("op = \"flatten\"\n[[layer]]\nop = \"linear\"\nout_features = 3\nper_position = true"),
+            "expected an input [channels, height, width], found [128]",
+        ),
+        (
+            with_layer("op = \"linear\"\nout_features = 0\nper_position = true"),
+            "out_features: expected at least 1, found 0",
+        ),
         (with_layer("op = \"dropout\"\np = 1.0"), "p must be at least 0 and less than 1, found 1"),
         (with_layer("op = \"dropout2d\"\np = -0.5"), "p must be at least 0 and less than 1, found -0.5"),
         (with_layer("op = \"stochastic_depth\"\np = 1.0"), "p must be at least 0 and less than 1, found 1"),

@@ -173,6 +173,10 @@ lr_mult = 2
 op = "layer_norm"
 eps = 1e-6
 [[layer]]
+op = "linear"
+out_features = 4
+per_position = true
+[[layer]]
 op = "pad"
 padding = [1, 0, 2, 3]
 [[layer]]

@@ -110,6 +110,7 @@ pub fn network(last: &str, recipe: &str) -> String {
         ("shuffle", "op = \"channel_shuffle\"\ngroups = 3"),
         ("wider", "op = \"pad\"\npadding = [0, 1, 1, 0]"),
         ("larger", "op = \"upsample\"\nscale_factor = [1, 2]"),
+        ("points", "op = \"linear\"\nout_features = 7\nper_position = true"),
         ("mean", "op = \"adaptive_avg_pool2d\"\noutput = [3, 2]"),
         ("flat", "op = \"flatten\""),
         ("f1", "op = \"linear\"\nout_features = 11"),

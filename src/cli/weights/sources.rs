@@ -36,9 +36,10 @@ const fn torchvision(
 }
 
 /// Addresses, sizes and accuracies are those of torchvision 0.29 (`torchvision/models/*.py`, `IMAGENET1K_V1`).
-/// Its `googlenet` expects another preprocessing than that of the model file and has auxiliary heads; the tensors in its file of `densenet121`
+/// `efficientnet_b0` resizes images bicubically there, bilinearly here. `googlenet` expects another preprocessing than that of the model file and has
+/// auxiliary heads; the tensors in its file of `densenet121`
 /// have names of before PyTorch 0.4.
-pub(super) const SOURCES: [PublishedWeights; 10] = [
+pub(super) const SOURCES: [PublishedWeights; 16] = [
     torchvision(
         "alexnet",
         "torchvision's, trained on ImageNet: top-1 56.522 %",
@@ -46,10 +47,40 @@ pub(super) const SOURCES: [PublishedWeights; 10] = [
         233.087,
     ),
     torchvision(
+        "convnext_tiny",
+        "torchvision's, trained on ImageNet: top-1 82.520 %",
+        ["convnext_tiny-983f1562.pth", "983f1562"],
+        109.119,
+    ),
+    torchvision(
+        "efficientnet_b0",
+        "torchvision's, trained on ImageNet: top-1 77.692 % (of images resized bicubically)",
+        ["efficientnet_b0_rwightman-7f5810bc.pth", "7f5810bc"],
+        20.451,
+    ),
+    torchvision(
         "mnasnet1_0",
         "torchvision's, trained on ImageNet: top-1 73.456 %",
         ["mnasnet1.0_top1_73.512-f206786ef8.pth", "f206786ef8"],
         16.915,
+    ),
+    torchvision(
+        "mobilenet_v2",
+        "torchvision's, trained on ImageNet: top-1 71.878 %",
+        ["mobilenet_v2-b0353104.pth", "b0353104"],
+        13.555,
+    ),
+    torchvision(
+        "mobilenet_v3_small",
+        "torchvision's, trained on ImageNet: top-1 67.668 %",
+        ["mobilenet_v3_small-047dcff4.pth", "047dcff4"],
+        9.829,
+    ),
+    torchvision(
+        "regnet_y_400mf",
+        "torchvision's, trained on ImageNet: top-1 74.046 %",
+        ["regnet_y_400mf-c65dace8.pth", "c65dace8"],
+        16.806,
     ),
     torchvision(
         "resnet18",
@@ -74,6 +105,12 @@ pub(super) const SOURCES: [PublishedWeights; 10] = [
         "torchvision's, trained on ImageNet: top-1 77.618 %",
         ["resnext50_32x4d-7cdf4587.pth", "7cdf4587"],
         95.789,
+    ),
+    torchvision(
+        "shufflenet_v2_x1_0",
+        "torchvision's, trained on ImageNet: top-1 69.362 %",
+        ["shufflenetv2_x1-5666bf0f80.pth", "5666bf0f80"],
+        8.791,
     ),
     torchvision(
         "squeezenet1_1",

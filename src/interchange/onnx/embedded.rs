@@ -281,7 +281,7 @@ mod tests {
         let spec = imported(&parse(&graph), NET).spec;
         assert_eq!(
             spec.layers.last().unwrap().op,
-            LayerOp::Linear(layers::Linear { out_features: 7, bias: true })
+            LayerOp::Linear(layers::Linear { out_features: 7, bias: true, per_position: false })
         );
         assert_eq!((spec.recipe.lr, spec.layers.len()), (0.5, parse(NET).layers.len()));
         assert!((spec.preprocess.mean[3] - 0.5).abs() < 1e-6, "{:?}", spec.preprocess);

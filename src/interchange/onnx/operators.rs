@@ -66,6 +66,9 @@ pub(super) fn node(builder: &mut GraphBuilder, context: &LayerContext<'_>) -> Re
             .ints("pads", &padding)
             .ints("dilations", &dilation)
             .int("group", groups as i64),
+        LayerOp::Linear(layers::Linear { out_features, per_position: true, .. }) => {
+            moved::linear_per_position(builder, context, out_features)
+        }
         LayerOp::Linear(_) => context.node("Gemm").int("transB", 1),
         LayerOp::Relu(layers::Relu) => context.node("Relu"),
         LayerOp::LeakyRelu(layers::LeakyRelu { negative_slope }) => {

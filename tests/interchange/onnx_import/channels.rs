@@ -222,3 +222,31 @@ fn layer_norms_between_transposes() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+/// The linear layers of ConvNeXt's blocks, whose parameters keep PyTorch's names and shapes.
+#[test]
+fn a_product_between_transposes_is_a_linear_layer_at_each_position() {
+    let (x, w, b) = (numbers(72, 8), numbers(24, 9), numbers(4, 10));
+    let nodes = vec![
+        node("Transpose", &["x"], "last", vec![ints("perm", &[0, 2, 3, 1])]),
+        node("Transpose", &["l.weight"], "t", vec![ints("perm", &[1, 0])]),
+        node("MatMul", &["last", "t"], "p", vec![]),
+        node("Add", &["l.bias", "p"], "s", vec![]),
+        node("Transpose", &["s"], "y", vec![ints("perm", &[0, 3, 1, 2])]),
+    ];
+    let model = file(&DIMS, nodes, vec![floats("l.weight", &[4, 6], &w), floats("l.bias", &[4], &b)]);
+    let mut expected = vec![];
+    for row in x.chunks(36) {
+        for out in 0..4 {
+            for p in 0..6 {
+                let terms = (0..6).map(|c| f64::from(row[c * 6 + p]) * f64::from(w[out * 6 + c]));
+                expected.push(terms.sum::<f64>() + f64::from(b[out]));
+            }
+        }
+    }
+    assert_answers(&model, &x, &expected);
+    let imported = import(&model).unwrap();
+    let op = layers::Linear { out_features: 4, bias: true, per_position: true };
+    assert_eq!((&imported.spec.layers[0].name[..], &imported.spec.layers[0].op), ("l", &LayerOp::Linear(op)));
+    assert_eq!(imported.tensors[0].1.shape().dims(), [4, 6]);
+}

@@ -83,7 +83,14 @@ fn a_product_and_a_sum_are_one_layer() {
                 assert_answers(&model, &x, &product(&x, &w, &b, [1.0, 1.0]));
                 assert!(matches!(
                     layers(&model)[..],
-                    [_, LayerOp::Linear(layers::Linear { out_features: OUT, bias: true })]
+                    [
+                        _,
+                        LayerOp::Linear(layers::Linear {
+                            out_features: OUT,
+                            bias: true,
+                            per_position: false
+                        })
+                    ]
                 ));
             }
         }

@@ -110,6 +110,11 @@ fn factors_and_norms_of_channels() {
         ));
     }
     assert_comes_back("[[layer]]\nname = \"n\"\nop = \"layer_norm\"\neps = 1e-6");
+    for bias in ["", "\nbias = false"] {
+        assert_comes_back(&format!(
+            "[[layer]]\nname = \"l\"\nop = \"linear\"\nout_features = 5\nper_position = true{bias}"
+        ));
+    }
     // Of features; and two norms in a row.
     assert_whole_comes_back(
         "[[layer]]\nname = \"n\"\nop = \"layer_norm\"\n[[layer]]\nname = \"m\"\nop = \"layer_norm\"

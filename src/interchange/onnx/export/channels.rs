@@ -29,6 +29,20 @@ pub fn scale(builder: &mut GraphBuilder, context: &LayerContext<'_>, spatial: bo
     context.node_over("Mul", &[x, &reshaped])
 }
 
+/// Adds a convolution of 1 x 1 with the reshaped weights `[out_features, channels]`.
+pub fn linear_per_position(
+    builder: &mut GraphBuilder,
+    context: &LayerContext<'_>,
+    out_features: usize,
+) -> NodeBuilder {
+    let name = &context.layer.name;
+    let shape = builder.integers(&format!("{name}.shape"), &[out_features as i64, context.x[0] as i64, 1, 1]);
+    let kernels = builder.helper(name, "kernels", "Reshape", &[context.inputs[1], &shape]);
+    let mut inputs = context.inputs.clone();
+    inputs[1] = &kernels;
+    context.node_over("Conv", &inputs).ints("kernel_shape", &[1, 1])
+}
+
 /// Adds a channel shuffle: the channels as rows of groups, transposed, and back. The -1 in a
 /// shape is the batch.
 pub fn shuffle(builder: &mut GraphBuilder, context: &LayerContext<'_>, groups: usize) -> NodeBuilder {

@@ -6,7 +6,6 @@ use super::attributes::ints;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::{expressions, linear, normalisation, operators, padding, shapes, vectors};
 use crate::model::{LayerOp, layers};
-use crate::tensor::Tensor;
 
 /// From our layout to channels last, and back.
 const TO_LAST: [i64; 4] = [0, 2, 3, 1];
@@ -208,29 +207,20 @@ fn inner<'a>(
     settled
 }
 
-/// Translates the product of the channels with a matrix: a convolution of 1 x 1.
+/// Translates the product of the channels with a matrix: a linear layer at each position.
 fn product<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), String> {
     let (from, dims) = inner(draft, call, 0)?;
     let handle = draft.weight(call.node, 1)?;
     let shape = draft.constants.dims(handle)?;
-    let out_channels = match *shape.as_slice() {
+    let out_features = match *shape.as_slice() {
         [depth, out] if depth == dims[0] => out,
         _ => return Err(format!("weights [{}] do not fit {} channels", list(&shape), dims[0])),
     };
     let weight = draft.own_weights(handle.with(!handle.transposed))?;
-    let weight = Tensor::new([out_channels, dims[0], 1, 1], weight.into_data());
-    let op = LayerOp::Conv2d(layers::Conv2d {
-        out_channels,
-        kernel: [1, 1],
-        stride: [1, 1],
-        padding: [0; 4],
-        dilation: [1, 1],
-        groups: 1,
-        bias: false,
-    });
+    let op = LayerOp::Linear(layers::Linear { out_features, bias: false, per_position: true });
     let layer = draft.push(call.node, op, vec![from], &[&dims])?;
     draft.layers[layer].weight = Some(handle.name);
-    draft.layers[layer].tensors.push(("weight", weight.map_err(|error| error.to_string())?));
+    draft.layers[layer].tensors.push(("weight", weight));
     rewrap(draft, call, |value| Some(GraphValue::ChannelsLast(Box::new(value))))
 }
 

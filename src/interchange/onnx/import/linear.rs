@@ -52,7 +52,7 @@ fn linear<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>, transposed: bool) -
     if !transposed {
         weight = transpose(weight)?;
     }
-    let op = LayerOp::Linear(layers::Linear { out_features, bias: false });
+    let op = LayerOp::Linear(layers::Linear { out_features, bias: false, per_position: false });
     let position = draft.push(node, op, vec![from], &[&[features]])?;
     draft.layers[position].weight = Some(handle.name);
     draft.layers[position].tensors.push(("weight", weight));

@@ -3,6 +3,7 @@
 use super::super::schema::NodeProto;
 use super::attributes::{Attributes, sizes};
 use super::averages;
+use super::constants::Handle;
 use super::draft::{Call, GraphValue, NetworkDraft, list};
 use super::padding;
 use crate::model::{LayerOp, layers};
@@ -76,6 +77,10 @@ pub fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
         None => (w.pads, [channels, height, width]),
     };
     let bias = bias(draft, node, out_channels)?;
+    let is_one = kernel == [1, 1] && w.stride == [1, 1] && pads == [0; 4] && groups == 1;
+    if is_one && draft.constants.file_dims(handle)? == [out_channels, depth] {
+        return position_wise(draft, node, from, &inner, handle, bias);
+    }
     let op = LayerOp::Conv2d(layers::Conv2d {
         out_channels,
         kernel,
@@ -87,6 +92,27 @@ pub fn conv<'a>(draft: &mut NetworkDraft<'a>, call: &Call<'a>) -> Result<(), Str
     });
     let weight = draft.own_weights(handle)?;
     let layer = draft.push(node, op, vec![from], &[&inner])?;
+    let layer = &mut draft.layers[layer];
+    layer.weight = Some(handle.name);
+    layer.tensors.push(("weight", weight));
+    layer.tensors.extend(bias.map(|bias| ("bias", bias)));
+    Ok(())
+}
+
+/// Adds a linear layer at each position, which a convolution of 1 x 1 with a reshaped matrix `[out, in]` is.
+fn position_wise<'a>(
+    draft: &mut NetworkDraft<'a>,
+    node: &'a NodeProto,
+    from: Option<usize>,
+    dims: &[usize],
+    handle: Handle<'a>,
+    bias: Option<Tensor>,
+) -> Result<(), String> {
+    let matrix = draft.constants.file_dims(handle)?;
+    let weight = draft.own_weights(handle)?;
+    let weight = Tensor::new(matrix.clone(), weight.into_data()).map_err(|error| error.to_string())?;
+    let op = layers::Linear { out_features: matrix[0], bias: bias.is_some(), per_position: true };
+    let layer = draft.push(node, op.into(), vec![from], &[dims])?;
     let layer = &mut draft.layers[layer];
     layer.weight = Some(handle.name);
     layer.tensors.push(("weight", weight));
