@@ -75,7 +75,8 @@ pub(super) fn run(args: &LearnArgs, context: &Context) -> Result<u8> {
         "--seed" => chapter.is_random(),
         _ => true,
     })?;
-    if chapter.reads_data() && args.weights.is_none() {
+    // The data of other weights is that of their network, which is on this machine.
+    if chapter.reads_data() && (args.weights.is_none() || args.data_path.is_some()) {
         let spec = Spec::load("mlp-784-15-10")?;
         let path = args.data_path.as_deref().or(spec.recipe.data.as_deref());
         dataset::provide(path, Kind::Auto, &context.out)?;
