@@ -44,7 +44,10 @@ fn first_kernels(spec: &Spec, file: Option<&File>, seed: u64) -> Result<Tensor> 
         _ => None,
     });
     let Some((at, conv)) = first else {
-        return Err(Error::Usage(format!("{}: expected a network with a convolution, found none", spec.name)));
+        return Err(Error::Usage(format!(
+            "{}: expected a network with a convolution, found none",
+            spec.name
+        )));
     };
     let name = format!("{}.weight", spec.layers[at].name);
     if let Some(file) = file {
