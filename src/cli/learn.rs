@@ -20,13 +20,17 @@ use std::path::PathBuf;
   striate learn convolution -o pictures --lang zh
   striate learn alexnet --weights alexnet.safetensors --image cat.jpg -o pictures")]
 pub(crate) struct LearnArgs {
-    /// Show this chapter [default: the list of chapters]
-    #[arg(value_name = "CHAPTER", value_parser = chapter())]
+    /// Show this chapter; without one, list them
+    ///
+    /// neuron, backprop, activations, vanishing, digits, convolution, alexnet or robustness.
+    #[arg(value_name = "CHAPTER", hide_possible_values = true, value_parser = chapter())]
     chapter: Option<Chapter>,
     /// Write the pictures of the chapter to DIR
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Print the text in English (en) or Chinese (zh)
+    /// Print the text in this language: en or zh
+    ///
+    /// English or Simplified Chinese.
     #[arg(long, value_enum, default_value = "en", value_name = "LANGUAGE", hide_possible_values = true)]
     lang: LanguageArg,
     /// digits, robustness: read this data [default: fashion-mnist]
@@ -43,7 +47,9 @@ pub(crate) struct LearnArgs {
     /// alexnet: classify this image with the weights
     #[arg(long, value_name = "FILE", requires = "weights")]
     image: Option<PathBuf>,
-    /// Random seed (initial weights, order of samples) [default: 0]
+    /// Random seed [default: 0]
+    ///
+    /// For initial weights, the order of samples and random inputs.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
@@ -75,7 +81,8 @@ pub(super) fn run(args: &LearnArgs, context: &Context) -> Result<u8> {
         "--seed" => chapter.is_random(),
         _ => true,
     })?;
-    if chapter.reads_data() && args.weights.is_none() {
+    // The data of other weights is that of their network, which is on this machine.
+    if chapter.reads_data() && (args.weights.is_none() || args.data_path.is_some()) {
         let spec = Spec::load("mlp-784-15-10")?;
         let path = args.data_path.as_deref().or(spec.recipe.data.as_deref());
         dataset::provide(path, Kind::Auto, &context.out)?;

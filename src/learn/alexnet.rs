@@ -38,25 +38,42 @@ fn network_of(file: Option<&File>) -> Result<Spec> {
 }
 
 /// The weights of the first convolution of `spec`: those of `file`, or the initial ones of `seed`.
-fn first_kernels(spec: &Spec, file: Option<&File>, seed: u64) -> Result<Option<Tensor>> {
-    let convolution = spec.layers.iter().position(|layer| matches!(layer.op, LayerOp::Conv2d(_)));
-    let Some(at) = convolution else { return Ok(None) };
+fn first_kernels(spec: &Spec, file: Option<&File>, seed: u64) -> Result<Tensor> {
+    let first = spec.layers.iter().enumerate().find_map(|(at, layer)| match &layer.op {
+        LayerOp::Conv2d(conv) => Some((at, conv)),
+        _ => None,
+    });
+    let Some((at, conv)) = first else {
+        return Err(Error::Usage(format!(
+            "{}: expected a network with a convolution, found none",
+            spec.name
+        )));
+    };
     let name = format!("{}.weight", spec.layers[at].name);
     if let Some(file) = file {
-        return Ok(file.tensors.get(&name).cloned());
+        let mut file = file.clone();
+        file.unwrap_names([name.as_str()].into_iter());
+        let fits = |weight: &&Tensor| {
+            matches!(weight.shape().dims(), &[outputs, _, height, width]
+                if outputs == conv.out_channels && [height, width] == conv.kernel)
+        };
+        let what = || format!("expected weights of {}, found no {name} of its shape", spec.name);
+        let found = file.tensors.get(&name).filter(fits).cloned();
+        return found.ok_or_else(|| Error::data(&file.path, what()));
     }
     // A network as small as possible, as the whole would draw 60 million numbers.
     let mut small = spec.clone();
     let flatten = small.layers.iter().find(|layer| matches!(layer.op, LayerOp::Flatten(_))).cloned();
     small.layers.truncate(at + 1);
-    let Some(mut flatten) = flatten else { return Ok(None) };
+    let missing = || Error::Internal(format!("{}: no {name}", spec.name));
+    let mut flatten = flatten.ok_or_else(missing)?;
     flatten.inputs = vec![small.layers[at].name.clone()];
     small.layers.push(flatten);
     let model = Model::build(&small, &BuildOptions { training: false, ..BuildOptions::new(1) })?;
-    let parameter = model.parameters.iter().find(|parameter| parameter.name == name);
-    let Some(parameter) = parameter else { return Ok(None) };
+    let parameter = model.parameters.iter().find(|parameter| parameter.name == name).ok_or_else(missing)?;
     let values = model.initial(seed)?.into_iter().find(|(buffer, _)| *buffer == parameter.buffer);
-    values.map(|(_, values)| Tensor::new(parameter.shape.clone(), values)).transpose()
+    let (_, values) = values.ok_or_else(missing)?;
+    Tensor::new(parameter.shape.clone(), values)
 }
 
 /// The best five classes for the image that `options` name, if any.
@@ -120,17 +137,14 @@ pub(super) fn lesson(options: &LessonOptions, device: &Device) -> Result<Lesson>
     page.say(texts.alexnet_shares, &[&shares[0], &shares[1]]);
 
     page.heading(texts.alexnet_filters);
-    let mut pictures = Vec::new();
-    if let Some(kernels) = first_kernels(&spec, file.as_ref(), options.seed)? {
-        let size = shape(kernels.shape().dims());
-        let seed = options.seed.to_string();
-        match &options.weights {
-            Some(path) => page.say(texts.alexnet_trained, &[&size, &printable_path(path)]),
-            None => page.say(texts.alexnet_initial, &[&size, &seed]),
-        }
-        let sheet = filters(&kernels)?.draw(&TilesLayout::default(), None)?;
-        pictures.push(Picture { name: "alexnet-filters.png".into(), bytes: sheet.canvas.png()? });
+    let kernels = first_kernels(&spec, file.as_ref(), options.seed)?;
+    let size = shape(kernels.shape().dims());
+    match &options.weights {
+        Some(path) => page.say(texts.alexnet_trained, &[&size, &printable_path(path)]),
+        None => page.say(texts.alexnet_initial, &[&size, &options.seed.to_string()]),
     }
+    let sheet = filters(&kernels)?.draw(&TilesLayout::default(), None)?;
+    let pictures = vec![Picture { name: "alexnet-filters.png".into(), bytes: sheet.canvas.png()? }];
     let best = answers(options, &spec, file, device)?;
     if let Some(image) = &options.image {
         page.heading(texts.alexnet_answers);

@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 /// Images of the table, so that a lesson takes seconds.
 const VAL: usize = 1000;
 /// Rows computed at a time.
-const ROWS: usize = 100;
+const ROWS: usize = 50;
 
 /// What the picture shows: an image as it is, then with each of these.
 const SHOWN: [(Corruption, f64); 7] = [
@@ -84,9 +84,10 @@ pub(super) fn lesson(options: &LessonOptions, device: &Device) -> Result<Lesson>
         keep: true,
         pixels,
         target: inference::target(&samples, spec.recipe.loss)?,
-        ..BuildOptions::new(ROWS)
+        ..BuildOptions::new(ROWS.min(samples.len()))
     };
     let model = Model::build(&spec, &build)?;
+    inference::check_memory(device, &spec, &build, &model)?;
     let mut executor = device.executor(Arc::clone(&model.program))?;
     let tensors: BTreeMap<_, _> = tensors.into_iter().collect();
     let path = options.weights.clone().unwrap_or_else(|| "weights".into());

@@ -11,7 +11,7 @@ pub(in crate::learn) static EN: Texts = Texts {
     epoch: "epoch",
     layer: "layer",
     layers: "layers",
-    first: "first",
+    first: "1st",
     last: "last",
     class: "class",
     answer: "answer",
@@ -103,15 +103,15 @@ pub(in crate::learn) static EN: Texts = Texts {
                       linear layer from 25 pixels to 9 outputs would have {2} weights.",
 
     alexnet_title: "AlexNet, layer by layer",
-    alexnet_intro: "The network `{0}` has {1} parameters. One image takes {2}\n\
-                    multiply-adds forward.",
+    alexnet_intro: "The network `{0}` has {1} parameters. The forward pass\n\
+                    of one image takes {2} multiply-adds.",
     alexnet_towers: "Two towers",
-    alexnet_split: "The layers {0} have {1} groups: each half of their channels sees only\n\
-                    the same half of the layer below. So the network of 2012 could lie on two GPUs,\n\
-                    which exchanged data only in the other layers.",
+    alexnet_split: "The layers {0} have {1} groups: each half of their channels\n\
+                    sees only the same half of the layer below. So the network of 2012 could lie on\n\
+                    two GPUs, which exchanged data only in the other layers.",
     alexnet_whole: "No convolution of this network is divided into groups.",
-    alexnet_shares: "The linear layers hold {0} of the parameters, the convolutions do {1} of the\n\
-                     multiply-adds.",
+    alexnet_shares: "The linear layers hold {0} of the parameters, the convolutions do {1}\n\
+                     of the multiply-adds.",
     alexnet_filters: "The filters of the first layer",
     alexnet_trained: "alexnet-filters.png (with -o DIR) shows the first layer ({0})\n\
                       of {1}.",
