@@ -98,7 +98,7 @@ fn programs() -> Vec<(String, Model)> {
 fn trained(gpu: &Gpu, model: &Model) -> Vec<(String, Vec<u32>)> {
     let program = &model.program;
     let mut executor = Executor::new(gpu, Arc::clone(program)).unwrap();
-    inference::initialise(model, &mut executor, 3).unwrap();
+    inference::initialise(model, &mut executor, 5).unwrap();
     let rows = model.batch;
     let mut words = Hyper {
         rows: rows as u32,
