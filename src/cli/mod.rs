@@ -99,7 +99,7 @@ enum Verb {
     Trace(trace::TraceArgs),
     /// Inspect, pack and download data sets
     Dataset(dataset::DatasetArgs),
-    /// Explain neural networks, chapter by chapter, with computed numbers
+    /// Explain neural networks with computed numbers
     Learn(learn::LearnArgs),
     /// List the built-in networks
     Models(models::ModelsArgs),
