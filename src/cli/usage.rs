@@ -130,7 +130,7 @@ fn bare_weights(typed: &[OsString]) -> Option<String> {
         path.join("best.safetensors").is_file()
             || endings.iter().any(|ending| extension.eq_ignore_ascii_case(ending)) && path.is_file()
     };
-    typed.iter().skip(1).map(Path::new).find(|path| is_weights(path)).map(|path| printable_path(path))
+    typed.iter().skip(1).map(Path::new).find(|path| is_weights(path)).map(printable_path)
 }
 
 /// `error` of the verb in `typed`: an option of the library as the flag that sets it.

@@ -111,7 +111,8 @@ fn activations_and_their_derivatives_are_those_of_the_formulas() {
     let found = learnt(Chapter::Activations).numbers;
     let z = numbers(&found["z"]);
     let leaky = |z: f64| if z > 0.0 { [z, 1.0] } else { [0.01 * z, 0.01] };
-    let functions: [(&str, &dyn Fn(f64) -> [f64; 2]); 4] = [
+    type Function<'a> = (&'a str, &'a dyn Fn(f64) -> [f64; 2]);
+    let functions: [Function<'_>; 4] = [
         ("sigmoid", &|z| [sigmoid(z), sigmoid(z) * sigmoid(-z)]),
         ("tanh", &|z| [z.tanh(), 1.0 / z.cosh().powi(2)]),
         ("relu", &|z| [z.max(0.0), if z > 0.0 { 1.0 } else { 0.0 }]),
