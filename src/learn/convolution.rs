@@ -110,18 +110,18 @@ fn frames(x: &[f64], w: &[f64], y: &[f64]) -> Result<Canvas> {
     for step in 0..OUT * OUT {
         let (i, j) = (step / OUT, step % OUT);
         let corner = [2 * MARGIN + j * (wide + 2 * MARGIN), 2 * MARGIN + i * (high + 2 * MARGIN)];
-        for at in 0..SIDE * SIDE {
+        for (at, &pixel) in x.iter().enumerate() {
             let (row, column) = (at / SIDE, at % SIDE);
             let inside = (i..i + KERNEL).contains(&row) && (j..j + KERNEL).contains(&column);
             let place = [corner[0] + column * CELL, corner[1] + row * CELL];
-            cell(&mut canvas, place, if inside { WINDOW } else { CELL_COLOUR }, &plain(x[at]), &font);
+            cell(&mut canvas, place, if inside { WINDOW } else { CELL_COLOUR }, &plain(pixel), &font);
             if inside {
                 let weight = format!("×{}", plain(w[(row - i) * KERNEL + column - j]));
                 let under = [(place[0] + CELL - 18) as f32, (place[1] + CELL - 14) as f32];
                 canvas.text(&small, &weight, under, SMALL, PALE);
             }
         }
-        for at in 0..OUT * OUT {
+        for (at, &sum) in y.iter().enumerate() {
             let (row, column) = (at / OUT, at % OUT);
             let place = [
                 corner[0] + SIDE * CELL + GAP + column * CELL,
@@ -132,7 +132,7 @@ fn frames(x: &[f64], w: &[f64], y: &[f64]) -> Result<Canvas> {
                 std::cmp::Ordering::Equal => NOW,
                 std::cmp::Ordering::Greater => PAPER,
             };
-            let text = if at <= step { plain(y[at]) } else { String::new() };
+            let text = if at <= step { plain(sum) } else { String::new() };
             cell(&mut canvas, place, colour, &text, &font);
         }
     }
