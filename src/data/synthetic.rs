@@ -50,7 +50,7 @@ fn make(request: &Request, count: usize, first_stream: u32) -> Result<RawSplit> 
     let mut pixels: Vec<u8> = Vec::new();
     pixels.try_reserve_exact(bytes).map_err(|_| too_large())?;
     pixels.resize(bytes, 0);
-    // One output tells two classes apart.
+    // One output takes 0 and 1 as values.
     let outputs = request.model.map_or(DEFAULT_CLASSES, |wanted| wanted.outputs);
     let classes = outputs.max(2) as u32;
     pixels.par_chunks_mut(image_len.max(1)).enumerate().for_each(|(sample, image)| {

@@ -150,10 +150,15 @@ pub(crate) fn check_labels(data: &Dataset, classes: usize, whose: &str) -> Resul
     }
 }
 
-/// As [`check_labels`], for a network of so many outputs; one output tells two classes apart.
+/// As [`check_labels`], for a network of so many outputs. One output has no place for a class: its target would be 1 for class 0.
 pub(crate) fn check_outputs(data: &Dataset, outputs: usize) -> Result<()> {
-    let whose = if outputs == 1 { "classes that one output tells apart" } else { "outputs" };
-    check_labels(data, outputs.max(2), whose)
+    match &data.labels {
+        Labels::Classes(labels) if outputs == 1 && !labels.is_empty() => Err(Error::Usage(format!(
+            "{}: expected values as labels, or a network with an output for each class, found classes and one output",
+            data.name
+        ))),
+        _ => check_labels(data, outputs, "outputs"),
+    }
 }
 
 /// `data` with its classes numbered as the network's outputs are, where [`ClassMatch::Outputs`] found them.

@@ -313,8 +313,13 @@ impl Network {
         if labels.len() != rows {
             return wrong(format!("labels: expected one for each of {rows} rows, found {}", labels.len()));
         }
-        // One output tells two classes apart.
-        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes.max(2)) {
+        if classes == 1 {
+            // Its target would be 1 for class 0.
+            let what =
+                "expected a network with an output for each class, found one output, which takes values";
+            return wrong(format!("labels: {what}"));
+        }
+        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
             return wrong(format!("labels: expected classes below {classes}, found {label}"));
         }
         if !(lr.is_finite() && lr >= 0.0) {

@@ -363,3 +363,15 @@ fn a_single_class_is_nothing_to_train_on() {
         .unwrap_err();
     assert!(error.to_string().contains("at least two classes"), "{error}");
 }
+
+/// Its target would be 1 for class 0 and 0 for class 1.
+#[test]
+fn a_network_with_one_output_takes_values_and_no_classes() {
+    let text = NET.replace("out_features = 2", "out_features = 1");
+    let text = text.replace("batch_size = 8", "batch_size = 8\nloss = \"mse\"");
+    let spec = Spec::parse(&text, "one.toml").unwrap();
+    let mut network = Network::new(spec, &Device::cpu(), &NetworkOptions::default()).unwrap();
+    let (images, labels) = bars(8, 0);
+    let error = network.train_batch(&images, &labels, 0.1).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("found one output"), "{error}");
+}
