@@ -91,7 +91,8 @@ fn check_gradients(text: &str, options: &BuildOptions) -> usize {
     for (name, buffer, gradient) in gradients {
         let gradient = reference.values(gradient).clone();
         let size = (gradient.iter().map(|g| g * g).sum::<f64>() / gradient.len() as f64).sqrt();
-        assert!(size > 1e-5, "{name} has no gradient: {size}");
+        // Through thirty layers little is left at the input, but far more than rounding in f64.
+        assert!(size > 1e-6, "{name} has no gradient: {size}");
         for _ in 0..gradient.len().min(8) {
             let i = stream.below(gradient.len() as u32) as usize;
             let mut at = |offset: f64| {

@@ -15,6 +15,8 @@ use crate::ops::{BiasGrad, Op};
 const SHORT: usize = 16;
 /// Elements of dy for one workgroup of `bias_grad.wgsl`: 256 for each of its threads.
 const PIECE: usize = 16_384;
+/// Most elements of dy in the images of a piece, all channels together: every adapter binds twice as many.
+const MOST_BOUND: usize = 1 << 24;
 /// THREADS of `bias_grad.wgsl` and of `bias_grad_rows.wgsl`.
 const THREADS: usize = 64;
 const ROWS: usize = 64;
@@ -30,11 +32,13 @@ struct Pieces {
 
 impl Pieces {
     fn of(bias: &BiasGrad) -> Self {
-        let BiasGrad { batch, inner, .. } = *bias;
+        let BiasGrad { batch, channels, inner } = *bias;
         let (run, per_image) = runs(inner);
         // As many images as a thread has rounds for, of which each image takes two beside those for its elements.
         let most = (MAX_ROUNDS as usize - THREADS) / (2 + inner.div_ceil(THREADS));
-        let images = (PIECE / inner).clamp(1, batch.max(1)).min(most).max(batch.div_ceil(MOST_PIECES));
+        let bound = MOST_BOUND / (channels * inner).max(1);
+        let images = (PIECE / inner).clamp(1, batch.max(1)).min(most).min(bound);
+        let images = images.max(batch.div_ceil(MOST_PIECES));
         Pieces { images: if per_image > 1 { 1 } else { images.max(1) }, run, per_image }
     }
 }
