@@ -48,12 +48,11 @@ impl ResumeArgs {
 /// In `args.toml` of earlier versions: the words that the run was started with, or last resumed with.
 const COMMAND: &str = "command";
 
-/// Flags that a resumed run may change, apart from those that verbs share.
-const FREE: [&str; 13] = [
-    "epochs",
-    "patience",
-    "lr_cuts",
-    "lr_milestones",
+/// Flags that say how long a run continues, which may change when it is resumed.
+const LENGTH: [&str; 4] = ["epochs", "patience", "lr_cuts", "lr_milestones"];
+
+/// Flags that say how a run is carried out, which may change too. The flags that verbs share are of this kind.
+const CONDUCT: [&str; 9] = [
     "max_steps",
     "checkpoint_every",
     "checkpoint_hist",
@@ -65,23 +64,8 @@ const FREE: [&str; 13] = [
     "on_bad_file",
 ];
 
-/// Flags that say where and how a run is resumed, but neither what it does nor how long it continues. The flags that verbs share
-/// are of this kind too.
-const HOW: [&str; 13] = [
-    "resume",
-    "resume_force",
-    "checkpoint_every",
-    "checkpoint_hist",
-    "max_steps",
-    "log_every",
-    "workers",
-    "profile",
-    "no_report",
-    "on_device_lost",
-    "on_bad_file",
-    "output_dir",
-    "name",
-];
+/// Flags that say which run is resumed.
+const PLACE: [&str; 4] = ["resume", "resume_force", "output_dir", "name"];
 
 /// Words that control output, which a resumed run takes from its own command line, and those that write a file: a folder
 /// may come from another person.
@@ -112,10 +96,12 @@ fn folder(train: &ArgMatches, args: &TrainArgs) -> Option<PathBuf> {
         Resume::From(path) => Checkpoint::find(&path).ok().map(|(folder, _)| folder),
         Resume::Latest => {
             let options = args.options().ok()?;
-            let is_described = |id: &str| id == "name" || !HOW.contains(&id) && !FREE.contains(&id);
+            let is_free = |id: &str| LENGTH.contains(&id) || CONDUCT.contains(&id) || PLACE.contains(&id);
             let mut scratch = options.clone();
             let mut typed = train.ids().map(|id| id.as_str()).filter(|id| is_typed(train, id));
-            match typed.any(|id| is_described(id) && TrainArgs::lay_over(&mut scratch, &options, id)) {
+            match typed
+                .any(|id| id == "name" || !is_free(id) && TrainArgs::lay_over(&mut scratch, &options, id))
+            {
                 true => latest(&options).ok()?,
                 false => RunFolder::newest(options.output_dir.as_deref().unwrap_or(Path::new("runs"))),
             }
@@ -155,7 +141,7 @@ pub(super) fn resumed(matches: &ArgMatches, args: &TrainArgs) -> Result<Option<R
         if options != before && matches!(args.resume.resume(), Resume::From(_)) {
             check_place(id, &typed, &folder)?;
         }
-        is_described |= is_option && !HOW.contains(&id);
+        is_described |= is_option && !CONDUCT.contains(&id) && !PLACE.contains(&id);
         if !is_option || options != before {
             changed.push(id);
         }
@@ -199,7 +185,7 @@ fn check_place(id: &str, typed: &RunOptions, folder: &Path) -> Result<()> {
 /// Those of the `changed` flags in `train` that a resumed run may change, with a space before each.
 fn free_flags(train: &ArgMatches, changed: &[&str]) -> String {
     let mut flags = String::new();
-    for id in FREE.iter().filter(|id| changed.contains(id)) {
+    for id in LENGTH.iter().chain(&CONDUCT).filter(|id| changed.contains(id)) {
         let values = train.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
         let values = values.collect::<Vec<_>>().join(",");
         // A value that is optional needs the sign.
