@@ -10,7 +10,7 @@ use crate::inference::{self, BatchSource, assess};
 use crate::interchange::File;
 use crate::model::{BuildOptions, Model};
 use crate::report::Evaluated;
-use crate::run::{RunOptions, RunReport, no_answers, report_page};
+use crate::run::{ONE_BATCH, RunOptions, RunReport, no_answers, report_page};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -106,9 +106,7 @@ fn answers(
 ) -> Result<Answers> {
     let options = report.options().cloned().unwrap_or_default();
     if options.train.overfit_batch {
-        return Ok(Answers::None(
-            "no confusion matrix, mistakes or calibration: the run was trained on a single batch",
-        ));
+        return Ok(Answers::None(ONE_BATCH));
     }
     let spec = source::network_of(&file, None, &context.out)?;
     let samples = source_args(&options, args).open_part(&spec, Some(&file), None, None, &context.out)?;
@@ -132,7 +130,7 @@ fn answers(
     let source = BatchSource::new(&spec, &model, 0, source::workers(args.workers), OnBadFile::Skip);
     let assessment = assess(&model, executor.as_mut(), &data, &source, spec.recipe.loss, stop);
     context.out.warn_of(source.bad());
-    Ok(Answers::Found(Box::new(Evaluated::of_validation(assessment?, data))))
+    Ok(Answers::Found(Box::new(Evaluated::of_validation(assessment?, data, spec.input))))
 }
 
 /// The flags that name the data of a run.

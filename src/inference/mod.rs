@@ -55,6 +55,7 @@ pub use metrics::{Answer, Confusion, Totals, best, first, probabilities, rank};
 pub(crate) use metrics::{guess, has_hits, rmse};
 pub(crate) use overrides::table;
 pub use overrides::{RecipeOverrides, check_recipe};
+pub(crate) use preprocess::colours;
 pub use preprocess::{fit, image_shape, transform, wanted};
 pub use robustness::{Corruption, Outcome, robustness};
 pub use source::{DEFAULT_MODEL, DataOptions, describe_division};

@@ -45,3 +45,15 @@ pub fn transform(spec: &Spec) -> Transform {
         principal: spec.preprocess.principal,
     }
 }
+
+/// Network input back to colours, `[channels, height, width]`: the inverse of (colour * scale - mean) / std.
+pub(crate) fn colours(spec: &Spec, input: &[f32]) -> Vec<u8> {
+    let plane = spec.input[1] * spec.input[2];
+    let preprocess = &spec.preprocess;
+    let of = |(at, value): (usize, &f32)| {
+        let channel = at / plane;
+        let colour = (value * preprocess.std[channel] + preprocess.mean[channel]) / preprocess.scale;
+        colour.round().clamp(0.0, 255.0) as u8
+    };
+    input.iter().enumerate().map(of).collect()
+}

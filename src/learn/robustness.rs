@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::inference::{self, BatchSource, Corruption, Named, Outcome};
 use crate::interchange::{self, File};
-use crate::model::{BuildOptions, Model, Preprocess, Spec};
+use crate::model::{BuildOptions, Model, Spec};
 use crate::program::Executor;
 use crate::report::{Curve, LineChart, Panel, Rgb, RgbImage, line_charts, panel_sheet};
 use serde_json::{Value, json};
@@ -179,17 +179,18 @@ fn shown(
             crate::model::LossKind::CrossEntropy => inference::probabilities(&row),
             crate::model::LossKind::Mse => row,
         };
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         let name = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());
         let input = executor.read(model.input)?;
         panels.push(Panel {
-            image: image(&input, spec.input, &spec.preprocess),
+            image: image(spec, &input),
             name: match level == corruption.neutral() {
                 true => "original".into(),
                 false => format!("{} {} {}", corruption.name(), plain(level), corruption.unit()),
             },
-            predictions: order.into_iter().take(3).map(|class| (name(class), scores[class])).collect(),
+            predictions: inference::best(&scores, 3)
+                .into_iter()
+                .map(|(class, score)| (name(class), score))
+                .collect(),
             values: None,
             truth: truth.clone(),
         });
@@ -198,12 +199,10 @@ fn shown(
 }
 
 /// The first row of network input as the pixels that it was made of.
-fn image(input: &[f32], [channels, height, width]: [usize; 3], preprocess: &Preprocess) -> RgbImage {
+fn image(spec: &Spec, input: &[f32]) -> RgbImage {
+    let [channels, height, width] = spec.input;
     let plane = height * width;
-    let byte = |channel: usize, at: usize| {
-        let value = input[channel * plane + at] * preprocess.std[channel] + preprocess.mean[channel];
-        (value / preprocess.scale).round().clamp(0.0, 255.0) as u8
-    };
-    let pixel = |at: usize| [0, 1, 2].map(|c| byte(c % channels, at));
+    let planes = inference::colours(spec, &input[..channels * plane]);
+    let pixel = |at: usize| [0, 1, 2].map(|c| planes[c % channels * plane + at]);
     RgbImage { width, height, pixels: (0..plane).flat_map(pixel).collect() }
 }

@@ -53,6 +53,17 @@ impl RgbImage {
         Ok(bytes)
     }
 
+    /// The middle `width` x `height` pixels, or as many as there are.
+    pub fn middle(&self, width: usize, height: usize) -> RgbImage {
+        let (width, height) = (width.min(self.width), height.min(self.height));
+        let (left, top) = ((self.width - width) / 2, (self.height - height) / 2);
+        let row = |y: usize| {
+            let at = ((top + y) * self.width + left) * 3;
+            self.pixels[at..at + 3 * width].iter().copied()
+        };
+        RgbImage { width, height, pixels: (0..height).flat_map(row).collect() }
+    }
+
     /// Resizes the image to the largest size within `side` x `side` pixels, with its aspect ratio.
     pub fn within(&self, side: usize) -> RgbImage {
         let longest = self.width.max(self.height).max(1);
@@ -227,6 +238,16 @@ mod tests {
     use super::*;
 
     const WHITE: Colour = [255; 3];
+
+    #[test]
+    fn the_middle_of_an_image_is_cut_out() {
+        let pixels = (0..5 * 4u8).flat_map(|at| [at; 3]).collect();
+        let image = RgbImage { width: 5, height: 4, pixels };
+        let middle = image.middle(3, 2);
+        assert_eq!((middle.width, middle.height), (3, 2));
+        assert_eq!(middle.pixels.iter().step_by(3).copied().collect::<Vec<_>>(), [6, 7, 8, 11, 12, 13]);
+        assert_eq!(image.middle(9, 9), image);
+    }
 
     #[test]
     fn text_is_drawn_where_its_width_says_and_nowhere_else() {

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, RgbImage};
 use super::mistakes::{MistakePanel, mistake_sheet};
 use super::page::Thumbnail;
-use crate::data::{Dataset, Framing, Images};
+use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
 use crate::inference::{Assessment, Mistake, Scores};
 use std::sync::Arc;
@@ -19,13 +19,15 @@ pub struct Evaluated {
     pub data: Arc<Dataset>,
     /// Which samples they are, in words: `the 10000 validation samples of fashion-mnist`.
     pub samples: String,
+    /// Shape of the network's input.
+    pub input: [usize; 3],
 }
 
 impl Evaluated {
-    /// The answers to the validation samples `data`.
-    pub fn of_validation(assessment: Assessment, data: Arc<Dataset>) -> Evaluated {
+    /// The answers to the validation samples `data` of a network whose input has the shape `input`.
+    pub fn of_validation(assessment: Assessment, data: Arc<Dataset>, input: [usize; 3]) -> Evaluated {
         let samples = format!("the {} validation samples of {}", data.len(), data.name);
-        Evaluated { assessment, data, samples }
+        Evaluated { assessment, data, samples, input }
     }
 
     /// The name of class `class`.
@@ -63,7 +65,7 @@ impl Evaluated {
     /// A sheet of the most confident mistakes.
     pub fn mistakes_sheet(&self) -> Result<Canvas> {
         let panel = |mistake: &Mistake| MistakePanel {
-            image: sample_image(&self.data, mistake.sample),
+            image: sample_image(&self.data, mistake.sample, self.input),
             answer: self.name(mistake.answer),
             value: self.value(mistake),
             truth: self.name(mistake.truth),
@@ -75,7 +77,7 @@ impl Evaluated {
     /// The first `most` mistakes for a page.
     pub fn thumbnails(&self, most: usize) -> Result<Vec<Thumbnail>> {
         let thumbnail = |mistake: &Mistake| {
-            let image = sample_image(&self.data, mistake.sample);
+            let image = sample_image(&self.data, mistake.sample, self.input);
             let small = image
                 .map(|image| if image.width.max(image.height) > SIDE { image.within(SIDE) } else { image });
             let png = small.map(|image| Ok::<_, Error>((image.png()?, image.width))).transpose()?;
@@ -90,9 +92,9 @@ impl Evaluated {
     }
 }
 
-/// The image of `sample` of `data` in its shape, as evaluation shows it to a network; `None` if it cannot be read any more. Numbers
+/// The image of `sample` of `data`, as evaluation shows it to a network whose input has the shape `input`: the middle of what `data` has; `None` if it cannot be read any more. Numbers
 /// are stretched from the least (black) to the greatest (white); of other than three channels the first is shown as grey.
-pub fn sample_image(data: &Dataset, sample: usize) -> Option<RgbImage> {
+pub fn sample_image(data: &Dataset, sample: usize, input: [usize; 3]) -> Option<RgbImage> {
     let ([channels, height, width], size) = (data.shape, data.image_len());
     let planes = match &data.images {
         Images::F32(values) | Images::Levels(values) => {
@@ -103,13 +105,6 @@ pub fn sample_image(data: &Dataset, sample: usize) -> Option<RgbImage> {
             let grey = |&value: &f32| (255.0 * (value - low) / (high - low).max(f32::MIN_POSITIVE)) as u8;
             values.iter().map(grey).collect()
         }
-        _ if matches!(data.framing(), Some(Framing::Whole { .. })) => {
-            let mut whole = Vec::new();
-            let [width, height] = data.read_whole(sample, &mut whole).ok()?;
-            let pixels =
-                whole.chunks_exact(channels.max(1)).flat_map(|pixel| colour(pixel.to_vec())).collect();
-            return Some(RgbImage { width, height, pixels });
-        }
         _ => {
             let mut pixels = vec![0; size];
             data.read_pixels(sample, &mut pixels).ok()?;
@@ -119,7 +114,7 @@ pub fn sample_image(data: &Dataset, sample: usize) -> Option<RgbImage> {
     let plane = height * width;
     let pixels =
         (0..plane).flat_map(|at| colour((0..channels).map(|c| planes[c * plane + at]).collect())).collect();
-    Some(RgbImage { width, height, pixels })
+    Some(RgbImage { width, height, pixels }.middle(input[2], input[1]))
 }
 
 /// The colour of a pixel: of three channels their values, else the first one as grey.

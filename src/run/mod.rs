@@ -31,4 +31,4 @@ pub use preview::preview;
 pub use recovery::{DeviceExecutor, OnDeviceLost, PreparedRun, Recovery};
 pub use report::{RunReport, page as report_page};
 pub use space::check_space;
-pub use train::no_answers;
+pub use train::{ONE_BATCH, no_answers};

@@ -2,7 +2,7 @@
 
 use crate::data::{Batch, Sheet, Splits};
 use crate::error::{Error, Result};
-use crate::inference::{BatchSource, preprocess};
+use crate::inference::{BatchSource, colours, preprocess};
 use crate::model::{PreprocessProgram, Spec};
 use crate::program::{Executor, Program};
 use crate::train::Options;
@@ -49,16 +49,4 @@ pub fn preview(
     }
     let left_out = source.bad().news().into_iter().chain(source.bad().others());
     Ok((sheet, left_out.collect()))
-}
-
-/// Network input back to colours: the inverse of (colour * scale - mean) / std.
-fn colours(spec: &Spec, input: &[f32]) -> Vec<u8> {
-    let plane = spec.input[1] * spec.input[2];
-    let preprocess = &spec.preprocess;
-    let of = |(at, value): (usize, &f32)| {
-        let channel = at / plane;
-        let colour = (value * preprocess.std[channel] + preprocess.mean[channel]) / preprocess.scale;
-        colour.round().clamp(0.0, 255.0) as u8
-    };
-    input.iter().enumerate().map(of).collect()
 }

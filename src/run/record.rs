@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
+/// As much of `metrics.csv` is read, in bytes.
+const LONGEST_TABLE: u64 = 1 << 26;
+/// Most characters of a warning that are kept.
+const LETTERS: usize = 1000;
 /// Most points of a curve over steps. Neighbours are joined where there are more.
 const POINTS: usize = 2000;
 /// Most warnings that are kept.
@@ -207,7 +211,7 @@ impl RunRecord {
 
     fn read_metrics(&mut self, path: &Path, epochs: &mut BTreeMap<usize, EpochRecord>) -> Result<()> {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file.take(LONGEST_TABLE));
         let Ok(head) = reader.headers().cloned() else {
             self.unreadable += 1;
             return Ok(());
@@ -215,7 +219,7 @@ impl RunRecord {
         for row in reader.records() {
             let parsed = row.ok().and_then(|row| {
                 let text = |name: &str| row.get(head.iter().position(|column| column == name)?);
-                let number = |name: &str| text(name)?.parse::<f64>().ok();
+                let number = |name: &str| text(name)?.parse::<f64>().ok().filter(|value| value.is_finite());
                 let epoch = text("epoch")?.parse().ok()?;
                 Some(EpochRecord {
                     epoch,
@@ -273,7 +277,7 @@ impl RunRecord {
             "warning" => {
                 let WarningLine { message } = parsed(line)?;
                 if self.warnings.len() < WARNINGS {
-                    self.warnings.push(message);
+                    self.warnings.push(message.chars().take(LETTERS).collect());
                 } else {
                     self.more_warnings += 1;
                 }
@@ -296,7 +300,10 @@ impl RunRecord {
     /// of equal ones the one with the lower loss, then the first. Epochs without that number are passed over.
     pub fn best(&self) -> Option<&EpochRecord> {
         let loss = |epoch: &EpochRecord| epoch.val_loss.or(epoch.train_loss);
-        let error = |epoch: &EpochRecord| epoch.acc1.filter(|_| self.has_hits() && epoch.val_loss.is_some());
+        // A run whose labels are values chose by its loss.
+        let is_of_classes =
+            |epoch: &EpochRecord| self.has_hits() && epoch.val_loss.is_some() && epoch.rmse.is_none();
+        let error = |epoch: &EpochRecord| epoch.acc1.filter(|_| is_of_classes(epoch));
         let keys: [&Number<'_>; 4] =
             [&|epoch| Some(100.0 - error(epoch)?), &|epoch| epoch.rmse, &|epoch| epoch.val_loss, &loss];
         let key = keys.into_iter().find(|key| self.epochs.iter().any(|epoch| key(epoch).is_some()))?;
@@ -367,6 +374,11 @@ mod tests {
         let read = record("", Some(table)).unwrap();
         assert_eq!((read.epochs.len(), read.unreadable), (3, 1));
         assert_eq!((read.epochs[1].val_loss, read.best().unwrap().epoch), (None, 2));
+        // Neither is any number the best, nor the top-1 of labels that are values.
+        let table = "epoch,acc1,val_loss,rmse\n0,90.0,1.0,0.9\n1,60.0,2.0,0.5\n2,70.0,-nan,0.7\n";
+        let read = record("{\"event\":\"start\",\"classes\":2}\n", Some(table)).unwrap();
+        assert!(read.has_hits() && read.epochs[2].val_loss.is_none());
+        assert_eq!(read.best().unwrap().epoch, 1);
         let error = record("", None).unwrap_err();
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("log.jsonl or metrics.csv"), "{error}");

@@ -155,9 +155,11 @@ fn write_report(
     let has_classes =
         matches!(data.val.labels, Labels::Classes(_)) && model.classes > 1 && !data.val.is_empty();
     let answers = match (assessment, file) {
+        // Its answers are those to a training batch.
+        _ if training.overfit_batch => None,
         (Some(assessment), _) => Some(assessment),
         // The best epoch is of the time before the run was resumed.
-        (None, Some(file)) if has_classes && !training.overfit_batch => {
+        (None, Some(file)) if has_classes => {
             load(model, executor.as_mut(), file, None)?;
             let source = BatchSource::of(spec, model.batch, model.pixels.is_some(), &training.batch_source());
             let never = AtomicBool::new(false);
@@ -168,11 +170,18 @@ fn write_report(
         _ => None,
     };
     let report = match answers {
-        Some(assessment) => report.with_answers(Evaluated::of_validation(assessment, Arc::clone(&data.val))),
+        Some(assessment) => {
+            report.with_answers(Evaluated::of_validation(assessment, Arc::clone(&data.val), spec.input))
+        }
+        None if training.overfit_batch => report.without(ONE_BATCH),
         None => report.without(no_answers(&data.val, model.classes)),
     };
     report.write()
 }
+
+/// Why there are no answers where a run was trained on a single batch.
+pub const ONE_BATCH: &str =
+    "no confusion matrix, mistakes or calibration: the run was trained on a single batch";
 
 /// Why there are no answers to the samples `data` by a network of `outputs` outputs, for a report.
 pub fn no_answers(data: &Dataset, outputs: usize) -> &'static str {

@@ -225,3 +225,21 @@ fn a_regression_has_its_error_instead_of_classes() {
         stderr(&output)
     );
 }
+
+/// Its answers are those to training samples, whose numbers mean others among the validation samples.
+#[test]
+fn a_run_on_one_batch_shows_no_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    photographs(root);
+    let output =
+        striate(root, &[&TRAIN[..], &["--lr", "0.0001", "--overfit-batch"]].concat()).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let run = root.join("runs/x");
+    assert_eq!(PICTURES.map(|name| run.join(name).is_file()), [true, false, false, true]);
+    let page = read(run.join("report.html"));
+    assert!(
+        page.contains("the run was trained on a single batch") && !page.contains("validation samples of"),
+        "{page}"
+    );
+}

@@ -226,7 +226,8 @@ fn evaluate(evaluation: &mut Evaluation, args: &EvalArgs, out: &Output) -> Resul
     let crops = if args.ten_crop { 10 } else { 1 };
     EvalReport { spec, part, totals: &totals, confusion, crops, seconds }.print(out)?;
     if let Some(path) = &args.mistakes {
-        let evaluated = Evaluated { assessment, data: Arc::clone(&part.data), samples: part.text() };
+        let evaluated =
+            Evaluated { assessment, data: Arc::clone(&part.data), samples: part.text(), input: spec.input };
         let png = evaluated.mistakes_sheet()?.png()?;
         atomic::write(path, |file| file.write_all(&png))?;
     }

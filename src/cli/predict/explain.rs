@@ -82,7 +82,7 @@ impl Sheet {
         let source = BatchSource::new(&explainer.spec, &explainer.model, 0, 1, OnBadFile::Skip);
         let mut panels = Vec::new();
         explainer.explain(executor.as_mut(), &data, &source, &mut |answer| {
-            let Some(image) = sample_image(&data, answer.sample) else { return Ok(()) };
+            let Some(image) = sample_image(&data, answer.sample, explainer.spec.input) else { return Ok(()) };
             let value = match is_softmax {
                 true => format!("{:.1} %", 100.0 * inference::probabilities(&answer.outputs)[answer.class]),
                 false => format!("{:.3}", answer.outputs[answer.class]),

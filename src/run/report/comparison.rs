@@ -64,7 +64,7 @@ fn results(runs: &[RunReport], names: &[String]) -> Section {
             run.model(),
             run.data_name(),
             result,
-            best.map_or("-".into(), |best| (best.epoch + 1).to_string()),
+            best.map_or("-".into(), |best| best.epoch.saturating_add(1).to_string()),
             text(best.and_then(|best| best.val_loss)),
             run.record.epochs.len().to_string(),
             duration(run.seconds()),

@@ -19,6 +19,17 @@ impl RunReport {
         self.record.steps.curve(value).into_iter().map(|[step, y]| [step / per_epoch as f64, y]).collect()
     }
 
+    /// The learning rate over steps, or over epochs where the log has no steps.
+    fn rates(&self) -> Vec<[f64; 2]> {
+        let rates = self.steps(|[.., lr]| lr);
+        if rates.is_empty() { self.epochs(|e| e.lr) } else { rates }
+    }
+
+    /// Top-1 of the epochs that were validated.
+    fn accuracies(&self) -> Vec<[f64; 2]> {
+        self.epochs(|e| e.acc1.filter(|_| e.val_loss.is_some()))
+    }
+
     /// `curves.svg`: an SVG file, empty as long as no epoch and no step is done.
     pub(super) fn curves(&self) -> Result<String> {
         let curve =
@@ -37,20 +48,14 @@ impl RunReport {
         let mut charts = vec![three("Loss", steps, train, self.epochs(|e| e.val_loss))];
         if self.record.has_hits() {
             let (steps, train) = (self.steps(|[_, acc1, _]| acc1), self.epochs(|e| e.train_acc1));
-            charts.push(three(
-                "Top-1 in %",
-                steps,
-                train,
-                self.epochs(|e| e.acc1.filter(|_| e.val_loss.is_some())),
-            ));
+            charts.push(three("Top-1 in %", steps, train, self.accuracies()));
         }
         let errors = self.epochs(|e| e.rmse);
         if !errors.is_empty() {
             charts.push(three("RMSE", Vec::new(), Vec::new(), errors));
         }
-        let rates = Some(self.steps(|[.., lr]| lr)).filter(|rates| !rates.is_empty());
-        let rates = rates.unwrap_or_else(|| self.epochs(|e| e.lr));
-        let rates = Curve { label: String::new(), colour: Rgb::VALIDATION, is_faint: false, points: rates };
+        let points = self.rates();
+        let rates = Curve { label: String::new(), colour: Rgb::VALIDATION, is_faint: false, points };
         charts.push(LineChart { title: "Learning rate".into(), x: "epoch".into(), curves: vec![rates] });
         line_charts(&charts)
     }
@@ -76,12 +81,14 @@ impl RunReport {
         let curve =
             |is_faint, points| Curve { label: String::new(), colour: Rgb::of_run(number), is_faint, points };
         let result = match self.record.has_hits() {
-            true => self.epochs(|e| e.acc1.filter(|_| e.val_loss.is_some())),
+            true => self.accuracies(),
             false => self.epochs(|e| e.rmse),
         };
         let (train, val) = (self.epochs(|e| e.train_loss), self.epochs(|e| e.val_loss));
-        let rates = Some(self.steps(|[.., lr]| lr)).filter(|rates| !rates.is_empty());
-        let rates = rates.unwrap_or_else(|| self.epochs(|e| e.lr));
-        [vec![curve(true, train), curve(false, val)], vec![curve(false, result)], vec![curve(false, rates)]]
+        [
+            vec![curve(true, train), curve(false, val)],
+            vec![curve(false, result)],
+            vec![curve(false, self.rates())],
+        ]
     }
 }

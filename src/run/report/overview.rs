@@ -78,7 +78,7 @@ impl RunReport {
         let mut rows = Vec::new();
         if let (Some(best), Some(last)) = (record.best(), record.epochs.last()) {
             if let Some([name, value]) = self.result(best) {
-                figures.push([value, format!("best {name}, epoch {}", best.epoch + 1)]);
+                figures.push([value, format!("best {name}, epoch {}", best.epoch.saturating_add(1))]);
             }
             if let Some(loss) = best.val_loss {
                 figures.push([number(loss), "validation loss in that epoch".into()]);
@@ -132,7 +132,7 @@ impl RunReport {
         };
         let mut row = vec![
             name.to_string(),
-            (epoch.epoch + 1).to_string(),
+            epoch.epoch.saturating_add(1).to_string(),
             text(epoch.train_loss),
             text(epoch.val_loss),
         ];
@@ -181,7 +181,8 @@ impl RunReport {
             put("speed", format!("{speed:.0} images per second in the last epoch"));
         }
         if let Some((path, facts)) = &self.weights {
-            let epoch = facts.epoch.map_or(String::new(), |epoch| format!(", epoch {}", epoch + 1));
+            let epoch =
+                facts.epoch.map_or(String::new(), |epoch| format!(", epoch {}", epoch.saturating_add(1)));
             put("weights", format!("{}{epoch}", printable_path(path)));
         }
         if let Some(guess) = record.done.as_ref().and_then(|done| done.acc1_guess) {
